@@ -1,0 +1,134 @@
+"""The job document: its parts and its states, the schema in one place."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from beanie import Document
+from pydantic import BaseModel, ConfigDict, Field
+from pymongo import ASCENDING, IndexModel
+
+from storage.clock import now_ms
+
+
+class JobState(StrEnum):
+    """Where a job stands; it only moves forward."""
+
+    ACCEPTED = "accepted"
+    PROCESSING = "processing"
+    DONE = "done"
+    FAILED = "failed"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+ACTIVE = (JobState.ACCEPTED, JobState.PROCESSING)
+
+
+class StageState(StrEnum):
+    """Where one stage of a job stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Failure(BaseModel):
+    """Why a job ended without a result: the stage, a stable code and a sentence for a person."""
+
+    stage: str | None
+    code: str
+    message: str
+
+
+class Original(BaseModel):
+    """The bytes as uploaded: where they are and what was learned while they streamed in."""
+
+    blob: str
+    name: str | None
+    media_type: str
+    bytes: int
+    sha256: str
+
+
+class Operation(BaseModel):
+    """What was asked for: the long edge in pixels of each rendition, and how to encode them."""
+
+    renditions: dict[str, int]
+    format: str = "auto"
+    quality: int | None = None
+
+
+class StageRecord(BaseModel):
+    """One stage of one job: `attempts` is its fencing token, `retries` those that the infrastructure is to blame for."""
+
+    state: StageState = StageState.PENDING
+    attempts: int = 0
+    retries: int = 0
+    task_id: str | None = None
+    worker: str | None = None
+    lease_ms: int | None = None
+    queued_ms: int | None = None
+    started_ms: int | None = None
+    finished_ms: int | None = None
+    result: dict[str, Any] | None = None
+    error: str | None = None
+
+
+class JobRecord(BaseModel):
+    """One upload, from the answer to its last stage: truth, outbox and stage record in one."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    id: str = Field(alias="_id")
+    kind: str
+    state: JobState = JobState.ACCEPTED
+    generation: int = 0
+    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    updated_ms: int = Field(default_factory=now_ms)
+    dispatched_ms: int = Field(default_factory=now_ms)
+    next_dispatch_ms: int
+    finished_ms: int | None = None
+    blobs_removed_ms: int | None = None
+    original: Original
+    operation: Operation
+    failure: Failure | None = None
+    owner: str | None = None
+    stages: dict[str, StageRecord]
+
+    @property
+    def active(self) -> bool:
+        """Whether the job may still move."""
+        return self.state in ACTIVE
+
+    def lease_is_live(self, now: int) -> bool:
+        """Whether some stage is being worked on at `now` (epoch ms)."""
+        return any(s.state is StageState.RUNNING and (s.lease_ms or 0) > now for s in self.stages.values())
+
+
+class Job(JobRecord, Document):
+    """The same record, bound to its collection for the gateway."""
+
+    id: str = Field(alias="_id")  # type: ignore[assignment]  # beanie's own is an ObjectId
+
+    class Settings:
+        """Collection and indexes."""
+
+        name = "jobs"
+        indexes: ClassVar = [
+            IndexModel([("state", ASCENDING), ("next_dispatch_ms", ASCENDING)], name="due"),
+            IndexModel([("state", ASCENDING), ("finished_ms", ASCENDING)], name="finished"),
+        ]
+
+
+def job_folder(job_id: str) -> str:
+    """Return the folder, in the blob store, of everything that belongs to one job."""
+    return job_id
+
+
+def blob_key(job_id: str, name: str) -> str:
+    """Return the key of one blob of a job."""
+    return f"{job_folder(job_id)}/{name}"

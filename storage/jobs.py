@@ -1,0 +1,104 @@
+"""The gateway's side of the job document, asynchronous: accept, show, and what the sweeper asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from storage.clock import now_ms
+from storage.documents import ACTIVE, Failure, Job, JobState
+from storage.errors import JobNotFound
+
+_ACTIVE = {"$in": [state.value for state in ACTIVE]}
+
+
+class Jobs:
+    """Job documents, through beanie. Needs `open_stores`, which binds the documents to their database."""
+
+    async def accept(self, job: Job) -> None:
+        """Insert a new job, journaled on a majority: from here on it is not lost."""
+        await job.insert()
+
+    async def get(self, job_id: str) -> Job:
+        """Return the job or raise `JobNotFound`."""
+        job = await Job.get(job_id)
+        if job is None:
+            raise JobNotFound(job_id)
+        return job
+
+    async def due(self, *, limit: int) -> list[Job]:
+        """Return active jobs whose time to be dispatched has passed, the longest waiting first."""
+        query = Job.find({"state": _ACTIVE, "next_dispatch_ms": {"$lte": now_ms()}})
+        return await query.sort("+next_dispatch_ms").limit(limit).to_list()
+
+    async def postpone(self, job: Job, *, until_ms: int) -> bool:
+        """Look at the job again at `until_ms`, unless it moved meanwhile."""
+        return await self._change(job, {"next_dispatch_ms": until_ms})
+
+    async def redispatch(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
+        """Take the job for one more dispatch and return it so: for one caller of all that saw it in this state."""
+        changes = {
+            "generation": job.generation + 1,
+            "dispatched_ms": now_ms(),
+            "next_dispatch_ms": next_dispatch_ms,
+        }
+        return job.model_copy(update=changes) if await self._change(job, changes) else None
+
+    async def unsent(self, job: Job, *, next_dispatch_ms: int) -> None:
+        """Give a dispatch back that the broker did not take, so that an outage costs the job nothing."""
+        await self._change(
+            job,
+            {"generation": job.generation - 1, "next_dispatch_ms": next_dispatch_ms},
+        )
+
+    async def bury(self, job: Job, failure: Failure) -> bool:
+        """Give up a job whose dispatches are spent."""
+        now = now_ms()
+        return await self._change(
+            job,
+            {
+                "state": JobState.DEAD.value,
+                "finished_ms": now,
+                "failure": failure.model_dump(),
+            },
+        )
+
+    async def hasten(self, job_id: str) -> None:
+        """Have the sweeper look at an active job at its next round."""
+        await Job.find_one({"_id": job_id, "state": _ACTIVE}).update({"$set": {"next_dispatch_ms": now_ms()}})
+
+    async def with_blobs(self, states: list[JobState], *, before_ms: int, limit: int) -> list[Job]:
+        """Return jobs that ended in one of `states` before `before_ms` and still keep blobs."""
+        ended = {"$in": [state.value for state in states]}
+        query = Job.find(
+            {
+                "state": ended,
+                "finished_ms": {"$lt": before_ms},
+                "blobs_removed_ms": None,
+            }
+        )
+        return await query.limit(limit).to_list()
+
+    async def blobs_removed(self, job_id: str) -> None:
+        """Record that an ended job keeps no blobs."""
+        await Job.find_one({"_id": job_id}).update({"$set": {"blobs_removed_ms": now_ms()}})
+
+    async def forget(self, *, before_ms: int) -> int:
+        """Delete the documents of jobs whose blobs went before `before_ms`; return how many."""
+        ended = {"$nin": [state.value for state in ACTIVE]}
+        result = await Job.find({"state": ended, "blobs_removed_ms": {"$gt": 0, "$lt": before_ms}}).delete()
+        return result.deleted_count if result else 0
+
+    async def unknown(self, job_ids: list[str]) -> list[str]:
+        """Return those of `job_ids` that no document has."""
+        found = await Job.get_motor_collection().find({"_id": {"$in": job_ids}}, {"_id": 1}).to_list(None)
+        return sorted(set(job_ids) - {document["_id"] for document in found})
+
+    async def _change(self, job: Job, changes: dict[str, Any]) -> bool:
+        seen = {
+            "_id": job.id,
+            "state": _ACTIVE,
+            "generation": job.generation,
+            "next_dispatch_ms": job.next_dispatch_ms,
+        }
+        result = await Job.get_motor_collection().update_one(seen, {"$set": {"updated_ms": now_ms(), **changes}})
+        return bool(result.modified_count)

@@ -1,0 +1,177 @@
+"""The worker's side of the job document: each step is one conditional update, so doing it twice is harmless."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import ReturnDocument
+from pymongo.collection import Collection
+
+from storage.clock import now_ms
+from storage.documents import ACTIVE, Failure, JobRecord, JobState, StageState
+
+Document = dict[str, Any]
+_ACTIVE = {"$in": [state.value for state in ACTIVE]}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A stage held by this run until its lease ends; `attempt` is the fencing token of all that it writes."""
+
+    job: JobRecord
+    stage: str
+    attempt: int
+    failed_attempts: int
+
+
+class Ledger:
+    """Claims and records stages in the job documents of one collection.
+
+    Source of the design: leases with fencing tokens (Kleppmann, "How to do distributed locking", 2016).
+    """
+
+    def __init__(self, collection: Collection[Document], *, patience_ms: int) -> None:
+        self._jobs = collection
+        self._patience_ms = patience_ms
+
+    def get(self, job_id: str) -> JobRecord | None:
+        """Return the job, or None."""
+        found = self._jobs.find_one({"_id": job_id})
+        return JobRecord.model_validate(found) if found else None
+
+    def claim(self, job_id: str, stage: str, *, task_id: str, worker: str, lease_ms: int) -> Claim | None:
+        """Take the stage for `lease_ms` milliseconds, or return None.
+
+        Taken when the job is active and the stage is pending, or running with an expired lease, or running under this
+        same `task_id`: its message came again, so that run is dead.
+        """
+        at, now = f"stages.{stage}", now_ms()
+        running = {f"{at}.state": StageState.RUNNING.value}
+        found = self._jobs.find_one_and_update(
+            {
+                "_id": job_id,
+                "state": _ACTIVE,
+                "$or": [
+                    {f"{at}.state": StageState.PENDING.value},
+                    {**running, f"{at}.lease_ms": {"$lt": now}},
+                    {**running, f"{at}.task_id": task_id},
+                ],
+            },
+            {
+                "$set": {
+                    "state": JobState.PROCESSING.value,
+                    "updated_ms": now,
+                    "next_dispatch_ms": now + lease_ms + self._patience_ms,
+                    f"{at}.state": StageState.RUNNING.value,
+                    f"{at}.task_id": task_id,
+                    f"{at}.worker": worker,
+                    f"{at}.lease_ms": now + lease_ms,
+                    f"{at}.started_ms": now,
+                },
+                "$inc": {f"{at}.attempts": 1},
+            },
+            return_document=ReturnDocument.AFTER,
+        )
+        if found is None:
+            return None
+        job = JobRecord.model_validate(found)
+        record = job.stages[stage]
+        return Claim(job, stage, record.attempts, record.attempts - record.retries)
+
+    def complete(self, claim: Claim, result: Mapping[str, Any], *, following: Iterable[str] = ()) -> bool:
+        """Record the stage's result and queue what follows; False when another run has taken the stage over."""
+        now = now_ms()
+        queued = {f"stages.{name}.queued_ms": now for name in following}
+        return self._settle(claim, StageState.DONE, now, {"result": dict(result), "error": None}, queued)
+
+    def finish(self, claim: Claim, result: Mapping[str, Any]) -> bool:
+        """Complete the last stage and the job in one update that requires every other stage to be done."""
+        now = now_ms()
+        others = {f"stages.{name}.state": StageState.DONE.value for name in claim.job.stages if name != claim.stage}
+        job = {"state": JobState.DONE.value, "finished_ms": now}
+        return self._settle(
+            claim,
+            StageState.DONE,
+            now,
+            {"result": dict(result), "error": None},
+            job,
+            others,
+        )
+
+    def refuse(self, claim: Claim, failure: Failure) -> bool:
+        """Fail the stage and the job for good: the image is to blame."""
+        return self._end(claim, failure, JobState.FAILED)
+
+    def bury(self, claim: Claim, failure: Failure) -> bool:
+        """Give the job up: its attempts are spent and nobody knows whether the image is to blame."""
+        return self._end(claim, failure, JobState.DEAD)
+
+    def release(self, claim: Claim, error: str, *, blameless: bool) -> bool:
+        """Give the stage back so that it runs again; `blameless` keeps this attempt off the budget."""
+        at, now = f"stages.{claim.stage}", now_ms()
+        changes: Document = {
+            "$set": {
+                f"{at}.state": StageState.PENDING.value,
+                f"{at}.lease_ms": None,
+                f"{at}.error": error,
+                f"{at}.queued_ms": now,
+                "updated_ms": now,
+            }
+        }
+        if blameless:
+            changes["$inc"] = {f"{at}.retries": 1}
+        return self._jobs.update_one(self._held(claim), changes).modified_count == 1
+
+    def hasten(self, job_id: str, *, delay_ms: int) -> None:
+        """Have the sweeper look at an active job once `delay_ms` have passed."""
+        due = now_ms() + delay_ms
+        self._jobs.update_one({"_id": job_id, "state": _ACTIVE}, {"$set": {"next_dispatch_ms": due}})
+
+    def blobs_removed(self, job_id: str) -> None:
+        """Record that an ended job keeps no blobs."""
+        self._jobs.update_one(
+            {"_id": job_id, "blobs_removed_ms": None},
+            {"$set": {"blobs_removed_ms": now_ms()}},
+        )
+
+    def _end(self, claim: Claim, failure: Failure, state: JobState) -> bool:
+        now = now_ms()
+        job = {
+            "state": state.value,
+            "finished_ms": now,
+            "failure": failure.model_dump(),
+        }
+        return self._settle(claim, StageState.FAILED, now, {"error": failure.message}, job)
+
+    def _settle(
+        self,
+        claim: Claim,
+        state: StageState,
+        now: int,
+        stage: Mapping[str, Any],
+        job: Mapping[str, Any],
+        condition: Mapping[str, Any] | None = None,
+    ) -> bool:
+        at = f"stages.{claim.stage}"
+        changes = {
+            "updated_ms": now,
+            "next_dispatch_ms": now + self._patience_ms,
+            f"{at}.state": state.value,
+            f"{at}.lease_ms": None,
+            f"{at}.finished_ms": now,
+            **{f"{at}.{key}": value for key, value in stage.items()},
+            **job,
+        }
+        return self._jobs.update_one({**self._held(claim), **(condition or {})}, {"$set": changes}).modified_count == 1
+
+    @staticmethod
+    def _held(claim: Claim) -> Document:
+        at = f"stages.{claim.stage}"
+        return {
+            "_id": claim.job.id,
+            "state": _ACTIVE,
+            f"{at}.state": StageState.RUNNING.value,
+            f"{at}.attempts": claim.attempt,
+        }
