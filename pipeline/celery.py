@@ -1,0 +1,97 @@
+"""The Celery app: broker, queues, routes, acknowledgement, limits, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from celery.signals import before_task_publish
+from kombu import Queue
+
+from pipeline.settings import Settings
+from storage.clock import now_ms
+
+QUEUES = ("validate", "normalize", "resize", "transform", "finalize")
+ROUTES = {
+    "validate": {"queue": "validate"},
+    "normalize": {"queue": "normalize"},
+    "resize": {"queue": "resize"},
+    "finalize": {"queue": "finalize"},
+    "on_failed": {"queue": "finalize"},
+}
+QUEUED_HEADER = "queued_ms"
+
+app = Celery("darkroom", set_as_current=True)
+
+
+def configure(settings: Settings, *, publisher: bool = False) -> Celery:
+    """Apply the settings to the app; a `publisher` only sends, and would rather fail than wait."""
+    app.conf.update(
+        broker_url=settings.redis_url,
+        result_backend=f"pipeline.backend:PipelineBackend+{settings.result_backend_url}",
+        imports=("pipeline.tasks",),
+        task_queues=[Queue(name, routing_key=name) for name in QUEUES],
+        task_default_queue="validate",
+        task_routes=ROUTES,
+        task_serializer="json",
+        result_serializer="json",
+        accept_content=["json"],
+        worker_hijack_root_logger=False,
+        **_delivery(settings),
+        **_limits(settings),
+        **_connections(settings, publisher=publisher),
+    )
+    return app
+
+
+def _delivery(settings: Settings) -> dict[str, Any]:
+    return {
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_acks_on_failure_or_timeout": True,
+        "task_allow_error_cb_on_chord_header": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_soft_shutdown_timeout": settings.work.soft_shutdown_timeout,
+        "result_expires": settings.broker.result_expires,
+        "result_chord_expires": settings.broker.chord_expires,
+        "result_backend_always_retry": True,
+        "result_backend_max_retries": settings.broker.result_max_retries,
+    }
+
+
+def _limits(settings: Settings) -> dict[str, Any]:
+    return {
+        "task_soft_time_limit": settings.work.soft_time_limit,
+        "task_time_limit": settings.work.time_limit,
+        "worker_max_tasks_per_child": settings.work.max_tasks_per_child,
+        "worker_max_memory_per_child": settings.work.max_memory_per_child_kib,
+    }
+
+
+def _connections(settings: Settings, *, publisher: bool) -> dict[str, Any]:
+    broker = settings.broker
+    timeout = broker.publish_timeout if publisher else broker.socket_timeout
+    return {
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
+            "visibility_timeout": broker.visibility_timeout,
+            "unacked_restore_interval": broker.restore_interval,
+            "unacked_restore_throttle": 1,
+            "unacked_mutex_expire": broker.restore_mutex_expire,
+            "socket_timeout": timeout,
+            "socket_connect_timeout": broker.connect_timeout,
+            "socket_keepalive": True,
+            "health_check_interval": broker.health_check_interval,
+        },
+        "redis_socket_timeout": timeout,
+        "redis_socket_connect_timeout": broker.connect_timeout,
+        "redis_socket_keepalive": True,
+        "redis_backend_health_check_interval": broker.health_check_interval,
+    }
+
+
+@before_task_publish.connect
+def _stamp(headers: dict[str, Any], **_: object) -> None:
+    headers[QUEUED_HEADER] = now_ms()

@@ -1,0 +1,30 @@
+"""Hand a job to the broker, off the event loop, without ever failing the caller."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from pipeline import canvas
+from storage.documents import JobRecord
+
+log = structlog.get_logger("pipeline")
+
+
+async def dispatch(job: JobRecord) -> bool:
+    """Publish the job's canvas; False when the broker does not take it, for the caller to have it tried again."""
+    try:
+        await asyncio.to_thread(canvas.submit, job)
+    except (OperationalError, RedisError, OSError) as error:
+        log.warning(
+            "job.undispatched",
+            task_id=job.id,
+            generation=job.generation,
+            error=repr(error),
+        )
+        return False
+    log.info("job.dispatched", task_id=job.id, generation=job.generation)
+    return True

@@ -1,0 +1,151 @@
+"""One run of one stage: what it may read, what it wrote, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from hashlib import sha256
+from typing import Any
+
+from pipeline.child import Child
+from pipeline.steps import after, before, steps
+from stages.errors import StageError
+from stages.finalize import RenditionFacts
+from stages.normalize import Master
+from stages.resize import Rendition
+from storage.documents import Failure, JobRecord, StageState, blob_key, job_folder
+from storage.ledger import Claim
+
+
+class Run:
+    """A claimed stage. Blobs it writes carry its attempt in their names, so no run ever overwrites another's."""
+
+    def __init__(self, child: Child, claim: Claim) -> None:
+        self.settings = child.settings
+        self._child = child
+        self._claim = claim
+        self._steps = steps(claim.job.operation.renditions)
+        self._written: list[str] = []
+
+    @classmethod
+    def claim(cls, child: Child, job_id: str, stage: str, *, task_id: str, worker: str) -> Run | None:
+        """Claim a stage; None when it is not to be had."""
+        claim = child.ledger.claim(
+            job_id,
+            stage,
+            task_id=task_id,
+            worker=worker,
+            lease_ms=int(child.settings.work.time_limit * 1000),
+        )
+        return cls(child, claim) if claim else None
+
+    @property
+    def attempt(self) -> int:
+        """The fencing token of this run, 1 for the first."""
+        return self._claim.attempt
+
+    @property
+    def job(self) -> JobRecord:
+        """The job as it was when this run claimed its stage."""
+        return self._claim.job
+
+    @property
+    def premature(self) -> bool:
+        """Whether a stage that must come first is not done: the message is not one of a canvas in order."""
+        needed = before(self._steps, self._claim.stage)
+        return any(self.job.stages[name].state is not StageState.DONE for name in needed)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether this is the last attempt that the budget allows."""
+        return self._claim.failed_attempts >= self.settings.work.max_attempts
+
+    @property
+    def overdrawn(self) -> bool:
+        """Whether the budget was spent before this attempt: earlier ones took their worker down with them."""
+        return self._claim.failed_attempts > self.settings.work.max_attempts
+
+    def original(self) -> bytes:
+        """Return the bytes as uploaded."""
+        return self._child.blobs.get(self.job.original.blob)
+
+    def master(self) -> Master:
+        """Return the normalised intermediate."""
+        stored = self.result("normalize")
+        pixels = self._child.blobs.get(stored["blob"])
+        return Master(stored["mode"], stored["width"], stored["height"], pixels)
+
+    def result(self, stage: str) -> dict[str, Any]:
+        """Return what an earlier stage recorded."""
+        return self.job.stages[stage].result or {}
+
+    def renditions(self) -> dict[str, RenditionFacts]:
+        """Return what the resizes recorded, by rendition."""
+        return {name: _facts(self.result(name)) for name in self.job.operation.renditions}
+
+    def store_master(self, master: Master) -> dict[str, Any]:
+        """Write the master; return its record."""
+        blob = self._write("master", master.pixels)
+        return {
+            "blob": blob,
+            "mode": master.mode,
+            "width": master.width,
+            "height": master.height,
+        }
+
+    def store_rendition(self, name: str, made: Rendition) -> dict[str, Any]:
+        """Write a rendition; return its record."""
+        return {
+            "blob": self._write(name, made.content),
+            "format": made.format,
+            "media_type": made.media_type,
+            "width": made.width,
+            "height": made.height,
+            "bytes": len(made.content),
+            "sha256": sha256(made.content).hexdigest(),
+        }
+
+    def prune(self) -> None:
+        """Remove what is neither the original nor a rendition: the master, and the remains of lost runs."""
+        kept = {self.job.original.blob} | {self.result(name)["blob"] for name in self.job.operation.renditions}
+        folder = job_folder(self.job.id)
+        names = self._child.blobs.names(folder)
+        self._child.blobs.remove(folder, [name for name in names if blob_key(self.job.id, name) not in kept])
+
+    def complete(self, result: Mapping[str, Any]) -> bool:
+        """Record the result, and with the last stage the job; False, and nothing left, when fenced out."""
+        ledger, following = self._child.ledger, after(self._steps, self._claim.stage)
+        held = (
+            ledger.complete(self._claim, result, following=following)
+            if following
+            else ledger.finish(self._claim, result)
+        )
+        if not held:
+            self._child.blobs.remove(job_folder(self.job.id), self._written)
+        return held
+
+    def refuse(self, refusal: StageError) -> None:
+        """Fail the job for good and remove its blobs."""
+        failure = Failure(stage=self._claim.stage, code=refusal.code, message=refusal.message)
+        if self._child.ledger.refuse(self._claim, failure):
+            self._child.blobs.remove_folder(job_folder(self.job.id))
+            self._child.ledger.blobs_removed(self.job.id)
+
+    def bury(self, code: str, message: str) -> None:
+        """Give the job up; its blobs stay, so that it can be retried once the reason is mended."""
+        self._child.ledger.bury(self._claim, Failure(stage=self._claim.stage, code=code, message=message))
+
+    def release(self, reason: str, *, blameless: bool) -> None:
+        """Give the stage back for another run."""
+        self._child.ledger.release(self._claim, reason[:500], blameless=blameless)
+
+    def _write(self, name: str, content: bytes) -> str:
+        written = f"{name}.{self.attempt}"
+        key = blob_key(self.job.id, written)
+        self._written.append(written)
+        self._child.blobs.put(key, content)
+        return key
+
+
+def _facts(record: Mapping[str, Any]) -> RenditionFacts:
+    return RenditionFacts(**{field.name: record[field.name] for field in fields(RenditionFacts)})

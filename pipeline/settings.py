@@ -1,0 +1,135 @@
+"""Every setting, typed and checked at start; built only where a process begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from stages.limits import Limits
+
+Seconds = Annotated[float, Field(gt=0)]
+Pixels = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1)]
+RenditionName = Annotated[str, Field(pattern=r"^(?!(validate|normalize|transform|finalize)$)[a-z][a-z0-9_]{0,31}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WorkSettings(_Part):
+    """How long a stage may take and how often it is tried."""
+
+    soft_time_limit: Seconds = 50
+    time_limit: Seconds = 60
+    max_attempts: Count = Field(
+        4,
+        description="Runs of one stage that may end in a crash or a bug before the job is dead.",
+    )
+    max_retries: Count = Field(5, description="Retries of one message when the infrastructure fails.")
+    retry_base: Seconds = Field(
+        1,
+        description="First retry after about this long; doubles each time, with jitter.",
+    )
+    retry_cap: Seconds = 30
+    max_tasks_per_child: Count = 200
+    max_memory_per_child_kib: Count = 1024 * 1024
+    soft_shutdown_timeout: Seconds = 20
+
+
+class BrokerSettings(_Part):
+    """How Redis is used for messages; the defaults of Celery and kombu lose work, these do not."""
+
+    visibility_timeout: Seconds = Field(120, description="A message not acknowledged for this long is delivered again.")
+    restore_interval: Count = 5
+    restore_mutex_expire: Count = 30
+    connect_timeout: Seconds = 2
+    socket_timeout: Seconds = 5
+    publish_timeout: Seconds = Field(2, description="Socket timeout of the gateway: what a frozen Redis costs.")
+    health_check_interval: Count = 10
+    result_expires: Count = 3600
+    chord_expires: Count = 86_400
+    result_max_retries: Count = 12
+
+
+class SweeperSettings(_Part):
+    """When the sweeper looks, and when it steps in."""
+
+    interval: Seconds = 2
+    accept_patience: Seconds = Field(
+        15,
+        description="An accepted job that no worker took is looked at after this long.",
+    )
+    patience: Seconds = Field(60, description="A job that stands still is looked at after this long.")
+    backoff: Seconds = Field(60, description="Between dispatches of one job; doubles each time.")
+    batch: Count = 100
+    max_generation: Count = Field(6, description="Times a job is dispatched again before it is dead.")
+    orphan_interval: Seconds = 300
+    orphan_grace: Seconds = Field(900, description="Blobs without a job are removed when older than this.")
+    refused_grace: Seconds = Field(
+        60,
+        description="Blobs of a failed job that its worker left are removed after this long.",
+    )
+
+    def backoff_ms(self, generation: int) -> int:
+        """Return the wait before dispatch number `generation`: none before the first, then twice as long each time."""
+        return int(self.backoff * 1000) << (generation - 1) if generation else 0
+
+
+class RetentionSettings(_Part):
+    """How long results, and then the records of their jobs, are kept."""
+
+    results: Seconds = Field(7 * 86_400, description="Seconds until the blobs of an ended job are removed.")
+    records: Seconds = Field(30 * 86_400, description="Seconds after that until its document is removed.")
+
+
+class Settings(BaseSettings):
+    """The settings of a process, from `DARKROOM_*` variables; nested ones as `DARKROOM_WORK__TIME_LIMIT`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DARKROOM_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="ignore",
+        env_file=None,
+    )
+
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    result_url: str = Field(
+        "",
+        description="Where chords are counted; by default the next database of the same Redis.",
+    )
+    mongo_url: str = "mongodb://127.0.0.1:27017/darkroom"
+    mongo_timeout: Seconds = 2
+    blob_url: str = Field(default_factory=lambda: Path(".darkroom/blobs").absolute().as_uri())
+    renditions: dict[RenditionName, Pixels] = Field(
+        {"small": 160, "medium": 640, "large": 1600},
+        min_length=1,
+        description="Long edge of each rendition.",
+    )
+    log_format: str = Field("auto", pattern="^(auto|json|console)$")
+    limits: Limits = Limits()
+    work: WorkSettings = WorkSettings()
+    broker: BrokerSettings = BrokerSettings()
+    sweeper: SweeperSettings = SweeperSettings()
+    retention: RetentionSettings = RetentionSettings()
+
+    @model_validator(mode="after")
+    def _limits_are_ordered(self) -> Settings:
+        if not self.work.soft_time_limit < self.work.time_limit < self.broker.visibility_timeout:
+            msg = "soft_time_limit < time_limit < visibility_timeout: else a message is delivered again while it runs"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def result_backend_url(self) -> str:
+        """The Redis database of chord counters: `result_url`, or the one after the broker's."""
+        if self.result_url:
+            return self.result_url
+        parts = urlsplit(self.redis_url)
+        database = int(parts.path.strip("/") or 0) + 1
+        return urlunsplit(parts._replace(path=f"/{database}"))

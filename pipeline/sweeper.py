@@ -1,0 +1,132 @@
+"""The sweeper: finds jobs that stand still and sends them on, and removes what nobody needs any more."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+import structlog
+from redis.exceptions import RedisError
+
+from pipeline.dispatch import dispatch
+from pipeline.queues import Queues
+from pipeline.settings import Settings
+from pipeline.steps import before, queue_of, steps
+from storage.blobs import Blobs
+from storage.clock import now_ms
+from storage.documents import Failure, Job, JobState, StageState, job_folder
+from storage.errors import TRANSIENT
+from storage.jobs import Jobs
+
+log = structlog.get_logger("sweeper")
+
+
+class Sweeper:
+    """One loop in every gateway; replicas share the work by compare-and-set, so any number may run."""
+
+    def __init__(self, jobs: Jobs, blobs: Blobs, queues: Queues, settings: Settings) -> None:
+        self._jobs = jobs
+        self._blobs = blobs
+        self._queues = queues
+        self._settings = settings
+        self._patience_ms = int(settings.sweeper.accept_patience * 1000)
+        self._orphans_due_ms = 0
+
+    async def run(self) -> None:
+        """Sweep until cancelled; a round that fails is followed by the next."""
+        while True:
+            try:
+                await self.sweep()
+            except (*TRANSIENT, RedisError) as error:
+                log.warning("sweep.failed", error=repr(error))
+            except Exception:
+                log.exception("sweep.broken")
+            await asyncio.sleep(self._settings.sweeper.interval)
+
+    async def sweep(self) -> None:
+        """Do one round."""
+        await self.remove_refused()
+        await self.expire()
+        await self.remove_orphans()
+        await self.dispatch_due()
+
+    async def dispatch_due(self) -> None:
+        """Send on every job that is due and that nobody works on."""
+        due = await self._jobs.due(limit=self._settings.sweeper.batch)
+        if not due:
+            return
+        await self._queues.ping()  # a broker that is away must not cost a job one of its dispatches
+        for job in due:
+            await self._send_on(job)
+
+    async def remove_refused(self) -> None:
+        """Remove the blobs of failed jobs whose worker died before it could."""
+        grace_ms = int(self._settings.sweeper.refused_grace * 1000)
+        await self._remove_blobs([JobState.FAILED, JobState.CANCELLED], grace_ms)
+
+    async def expire(self) -> None:
+        """Remove results past their time, and later the records of their jobs."""
+        keep = self._settings.retention
+        await self._remove_blobs([JobState.DONE, JobState.DEAD], int(keep.results * 1000))
+        await self._jobs.forget(before_ms=now_ms() - int(keep.records * 1000))
+
+    async def remove_orphans(self) -> None:
+        """Remove folders that belong to no job: uploads cut off between their blob and their document."""
+        now, sweeper = now_ms(), self._settings.sweeper
+        if now < self._orphans_due_ms:
+            return
+        self._orphans_due_ms = now + int(sweeper.orphan_interval * 1000)
+        folders = await asyncio.to_thread(self._blobs.folders)
+        old = [folder for folder in folders if _born_ms(folder) < now - sweeper.orphan_grace * 1000]
+        for start in range(0, len(old), sweeper.batch):
+            for folder in await self._jobs.unknown(old[start : start + sweeper.batch]):
+                await asyncio.to_thread(self._blobs.remove_folder, folder)
+                log.info("orphan.removed", folder=folder)
+
+    async def _send_on(self, job: Job) -> None:
+        now, sweeper = now_ms(), self._settings.sweeper
+        if job.lease_is_live(now) or await self._is_queued(job):
+            await self._jobs.postpone(job, until_ms=now + int(sweeper.patience * 1000))
+        elif job.generation >= sweeper.max_generation:
+            failure = Failure(
+                stage=None,
+                code="dispatches_exhausted",
+                message="The job was sent to the workers too many times.",
+            )
+            if await self._jobs.bury(job, failure):
+                log.error("job.buried", task_id=job.id, generation=job.generation)
+        else:
+            await self._dispatch_again(job)
+
+    async def _dispatch_again(self, job: Job) -> None:
+        again = now_ms() + self._settings.sweeper.backoff_ms(job.generation + 1)
+        taken = await self._jobs.redispatch(job, next_dispatch_ms=again)
+        if taken and not await dispatch(taken):
+            await self._jobs.unsent(taken, next_dispatch_ms=now_ms() + self._patience_ms)
+
+    async def _is_queued(self, job: Job) -> bool:
+        """Whether a message of the job may still wait: some queue on its way has not moved past when it was sent."""
+        order = steps(job.operation.renditions)
+        waiting = [name for name, record in job.stages.items() if record.state is not StageState.DONE]
+        passed = {name for stage in waiting for name in before(order, stage)}
+        sent_ms = max([job.dispatched_ms, *(job.stages[name].queued_ms or 0 for name in waiting)])
+        for queue in sorted({queue_of(name) for name in passed.union(waiting)}):
+            oldest_ms = await self._queues.oldest_ms(queue)
+            if oldest_ms is not None and oldest_ms <= sent_ms + self._patience_ms:
+                return True
+        return False
+
+    async def _remove_blobs(self, states: list[JobState], age_ms: int) -> None:
+        ended = await self._jobs.with_blobs(states, before_ms=now_ms() - age_ms, limit=self._settings.sweeper.batch)
+        for job in ended:
+            await asyncio.to_thread(self._blobs.remove_folder, job_folder(job.id))
+            await self._jobs.blobs_removed(job.id)
+            log.info("blobs.removed", task_id=job.id, state=job.state)
+
+
+def _born_ms(folder: str) -> int:
+    """Return when a folder was named: job ids are UUIDv7, which begin with their time in ms (RFC 9562, section 5.7)."""
+    try:
+        return UUID(folder).int >> 80
+    except ValueError:
+        return now_ms()  # not ours: never old

@@ -1,0 +1,183 @@
+"""The tasks, in the order they run, under run_stage(): claim, run, record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any, NoReturn
+
+import structlog
+from celery import Task
+from celery.exceptions import Ignore
+from celery.utils.time import get_exponential_backoff_interval
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from pipeline.celery import app
+from pipeline.child import Child, current
+from pipeline.run import Run
+from stages import finalize as finalizing
+from stages import normalize as normalizing
+from stages import resize as resizing
+from stages import validate as validating
+from stages.errors import StageError
+from storage.documents import StageState
+from storage.errors import TRANSIENT
+
+Work = Callable[[Run], Mapping[str, Any]]
+INFRASTRUCTURE = (*TRANSIENT, RedisConnectionError, RedisTimeoutError)
+
+log = structlog.get_logger("pipeline")
+
+
+def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Work) -> None:
+    """Claim the stage, run `work`, record what came of it: the one place that does.
+
+    Returns when the canvas may go on: the stage is done, now or before. Raises `Ignore` when another run has the stage,
+    `StageError` when the image is refused, and Celery's `Retry` when another run is to try again.
+    """
+    child = current()
+    with structlog.contextvars.bound_contextvars(task_id=job_id, stage=stage):
+        run = None
+        try:
+            run = _claim(child, task, job_id, stage)
+            if run is not None:
+                _perform(run, work)
+        except INFRASTRUCTURE as error:
+            _try_again(task, run, error, blameless=True)
+        except (Ignore, StageError):
+            raise
+        except Exception as error:  # noqa: BLE001  # a bug or the time limit: this attempt counts
+            _try_again(task, run, error, blameless=False)
+
+
+def _claim(child: Child, task: Task[Any, Any], job_id: str, stage: str) -> Run | None:
+    request = task.request
+    run = Run.claim(child, job_id, stage, task_id=str(request.id), worker=str(request.hostname))
+    if run is None:
+        _skip_or_ignore(child, job_id, stage)
+    elif run.overdrawn:
+        run.bury(
+            "attempts_exhausted",
+            "Processing this image stopped its worker too many times.",
+        )
+        log.error("job.buried", attempt=run.attempt)
+        raise Ignore
+    elif run.premature:
+        run.release("came before the stages that it needs", blameless=True)
+        log.warning("stage.premature", attempt=run.attempt)
+        raise Ignore
+    return run
+
+
+def _skip_or_ignore(child: Child, job_id: str, stage: str) -> None:
+    job = child.ledger.get(job_id)
+    record = job.stages.get(stage) if job else None
+    if record is None or record.state is not StageState.DONE:
+        log.info("stage.ignored", state=record.state if record else None)
+        raise Ignore
+    log.info("stage.skipped")
+
+
+def _perform(run: Run, work: Work) -> None:
+    try:
+        result = work(run)
+    except StageError as refusal:
+        run.refuse(refusal)
+        log.info("stage.refused", attempt=run.attempt, code=refusal.code)
+        raise
+    if not run.complete(result):
+        log.warning("stage.fenced", attempt=run.attempt)
+        raise Ignore
+    log.info("stage.done", attempt=run.attempt)
+
+
+def _try_again(task: Task[Any, Any], run: Run | None, error: Exception, *, blameless: bool) -> NoReturn:
+    work = current().settings.work
+    log.warning(
+        "stage.retried",
+        error=repr(error),
+        blameless=blameless,
+        exc_info=None if blameless else error,
+    )
+    if run is not None:
+        if not blameless and run.exhausted:
+            run.bury("internal_error", "Processing this image failed again and again.")
+            raise Ignore
+        with suppress(*INFRASTRUCTURE):  # the lease stays, and this same message may take it over
+            run.release(f"{type(error).__name__}: {error}", blameless=blameless)
+    delay = get_exponential_backoff_interval(1, task.request.retries, int(work.retry_cap), full_jitter=True)
+    raise task.retry(
+        exc=error,
+        countdown=delay + work.retry_base,
+        max_retries=work.max_retries if blameless else None,
+    )
+
+
+@app.task(bind=True, name="validate", throws=(StageError,))
+def validate(self: Task[Any, Any], job_id: str) -> None:
+    """Refuse what is not an image that the limits allow."""
+
+    def work(run: Run) -> Mapping[str, Any]:
+        return asdict(validating.validate(run.original(), limits=run.settings.limits))
+
+    run_stage(self, job_id, "validate", work)
+
+
+@app.task(bind=True, name="normalize", throws=(StageError,))
+def normalize(self: Task[Any, Any], job_id: str) -> None:
+    """Decode the original, once, into the master that every rendition is made from."""
+
+    def work(run: Run) -> Mapping[str, Any]:
+        edge = max(run.job.operation.renditions.values())
+        master = normalizing.normalize(run.original(), edge=edge, limits=run.settings.limits)
+        return run.store_master(master)
+
+    run_stage(self, job_id, "normalize", work)
+
+
+@app.task(bind=True, name="resize", throws=(StageError,))
+def resize(self: Task[Any, Any], job_id: str, name: str) -> None:
+    """Make one rendition from the master."""
+
+    def work(run: Run) -> Mapping[str, Any]:
+        wanted = run.job.operation
+        made = resizing.resize(
+            run.master(),
+            edge=wanted.renditions[name],
+            format=wanted.format,
+            quality=wanted.quality,
+        )
+        return run.store_rendition(name, made)
+
+    run_stage(self, job_id, name, work)
+
+
+@app.task(bind=True, name="finalize", throws=(StageError,))
+def finalize(self: Task[Any, Any], job_id: str) -> None:
+    """Sum up the job and remove what only its stages needed; the chord's results are not looked at."""
+
+    def work(run: Run) -> Mapping[str, Any]:
+        manifest = finalizing.finalize(original_bytes=run.job.original.bytes, renditions=run.renditions())
+        run.prune()
+        return asdict(manifest)
+
+    run_stage(self, job_id, "finalize", work)
+
+
+@app.task(bind=True, name="on_failed")
+def on_failed(self: Task[Any, Any], failed_id: str, job_id: str) -> None:
+    """Errback of the whole canvas: where the document says that the job still stands, have the sweeper look at it.
+
+    Takes the task's id alone and is bound, so that Celery sends it as a message: an errback that takes the request
+    would run in the worker's parent when a child was killed, where no store is open.
+    """
+    child = current()
+    try:
+        job = child.ledger.get(job_id)
+        if job is not None and job.active:
+            log.warning("job.stalled", task_id=job_id, failed=failed_id)
+            child.ledger.hasten(job_id, delay_ms=child.settings.sweeper.backoff_ms(job.generation))
+    except INFRASTRUCTURE as error:
+        raise self.retry(exc=error, countdown=child.settings.work.retry_cap) from error

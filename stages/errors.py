@@ -1,0 +1,83 @@
+"""The named refusals of the stages: permanent by definition, each with a stable code and a sentence for a person."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenRule:
+    """One rule the image or the request broke.
+
+    `pointer` is a JSON pointer to what broke it, `limit` and `actual` are what was allowed and what was found.
+    """
+
+    pointer: str
+    rule: str
+    message: str
+    limit: int | str | None = None
+    actual: int | str | None = None
+
+
+class StageError(Exception):
+    """The image cannot be processed."""
+
+    code: ClassVar[str] = "stage_error"
+
+    def __init__(self, message: str | None = None, *, errors: tuple[BrokenRule, ...] = ()) -> None:
+        """Take the first line of the class's docstring as the message unless one is given."""
+        self.message = message or default_message(type(self))
+        self.errors = errors
+        super().__init__(self.message)
+
+
+class EmptyFile(StageError):
+    """The file is empty."""
+
+    code = "empty_file"
+
+
+class UnsupportedFormat(StageError):
+    """The file is not an image in one of the accepted formats."""
+
+    code = "unsupported_format"
+
+
+class ImageTooLarge(StageError):
+    """The image has more pixels, or a longer side, than is allowed."""
+
+    code = "image_too_large"
+
+
+class TooManyFrames(StageError):
+    """The animation has more frames than are allowed."""
+
+    code = "too_many_frames"
+
+
+class ImageTruncated(StageError):
+    """The image ends before all of its pixels."""
+
+    code = "image_truncated"
+
+
+class ImageCorrupt(StageError):
+    """The image is damaged and cannot be decoded."""
+
+    code = "image_corrupt"
+
+
+class InvalidOperation(StageError):
+    """The operation does not fit this image."""
+
+    code = "invalid_operation"
+
+
+def default_message(error: type[StageError]) -> str:
+    """Return the sentence a refusal says of itself: the first line of its docstring."""
+    return (inspect.getdoc(error) or "").partition("\n")[0]
+
+
+STAGE_ERRORS: dict[str, type[StageError]] = {error.code: error for error in StageError.__subclasses__()}

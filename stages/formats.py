@@ -1,0 +1,121 @@
+"""The allow-list of formats: known by content on the way in, encoded without metadata on the way out."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+HEAD_BYTES = 64
+MEDIA_TYPES: dict[str, str] = {
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "tiff": "image/tiff",
+    "bmp": "image/bmp",
+    "avif": "image/avif",
+    "heic": "image/heic",
+}
+HEIC = find_spec("pillow_heif") is not None
+ACCEPTED: tuple[str, ...] = tuple(name for name in MEDIA_TYPES if name != "heic" or HEIC)
+OUTPUTS: tuple[str, ...] = ("auto", "jpeg", "png", "webp", "avif")
+QUALITY: dict[str, int] = {"jpeg": 80, "webp": 80, "avif": 60}
+OPAQUE_FORMATS = frozenset({"jpeg"})
+WEBP_SIDE = 16_383  # 14 bits: https://developers.google.com/speed/webp/faq#what_is_the_maximum_size_a_webp_image_can_be
+
+_SIGNATURES: dict[str, re.Pattern[bytes]] = {
+    "jpeg": re.compile(rb"\xff\xd8\xff"),
+    "png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "gif": re.compile(rb"GIF8[79]a"),
+    "webp": re.compile(rb"RIFF.{4}WEBPVP8[ LX]", re.DOTALL),
+    "tiff": re.compile(rb"II[*+]\0|MM\0[*+]"),
+    "bmp": re.compile(rb"BM.{12}[\x0c(48@l|]\0\0\0", re.DOTALL),  # the seven sizes of a DIB header
+    "avif": re.compile(rb".{4}ftyp(.{4})*?avi[fs]", re.DOTALL),
+    "heic": re.compile(rb".{4}ftyp(.{4})*?(hei[cxms]|hev[cxms])", re.DOTALL),
+}
+# WebP: signature, chunk header, then https://developers.google.com/speed/webp/docs/riff_container and RFC 6386, 9.1
+_VP8, _VP8L, _VP8X = b"VP8 ", b"VP8L", b"VP8X"
+
+
+@dataclass(frozen=True, slots=True)
+class Sniffed:
+    """What the first bytes say: a format's name, and the size in pixels where it sits at a fixed offset."""
+
+    format: str
+    width: int | None
+    height: int | None
+
+
+def sniff(head: bytes) -> Sniffed | None:
+    """Name the accepted format that begins with `head` (HEAD_BYTES are enough), or None. Decodes nothing."""
+    for name in ACCEPTED:
+        if _SIGNATURES[name].match(head[:HEAD_BYTES]):
+            width, height = _size(name, head)
+            return Sniffed(name, width, height)
+    return None
+
+
+def _size(name: str, head: bytes) -> tuple[int, int] | tuple[None, None]:
+    try:
+        if name == "png" and head[12:16] == b"IHDR":
+            return _pair(">II", head, 16)
+        if name == "gif":
+            width, height = _pair("<HH", head, 6)
+            return (width, height) if width and height else (None, None)  # an empty screen grows to its frames
+        if name == "bmp":
+            width, height = _pair("<HH" if head[14] == 12 else "<ii", head, 18)  # noqa: PLR2004  OS/2's header
+            return width, abs(height)
+        if name == "webp":
+            return _webp_size(head)
+    except struct.error:  # shorter than its own header
+        pass
+    return None, None
+
+
+def _webp_size(head: bytes) -> tuple[int, int] | tuple[None, None]:
+    chunk = head[12:16]
+    if chunk == _VP8X:
+        width, height = _pair("<II", head[24:27] + b"\0" + head[27:30] + b"\0", 0)
+        return width + 1, height + 1
+    if chunk == _VP8L and head[20:21] == b"\x2f":
+        bits, _ = _pair("<II", head, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if chunk == _VP8 and head[23:26] == b"\x9d\x01\x2a":
+        width, height = _pair("<HH", head, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    return None, None
+
+
+def _pair(layout: str, head: bytes, offset: int) -> tuple[int, int]:
+    first, second = struct.unpack_from(layout, head, offset)
+    return first, second
+
+
+def choose_format(format: str, *, has_alpha: bool, longest: int = 0) -> str:  # noqa: A002  the API's own word
+    """Turn `auto` into a format: jpeg for opaque pixels, webp for alpha, png where the side is over what WebP holds."""
+    if format != "auto":
+        return format
+    if not has_alpha:
+        return "jpeg"
+    return "webp" if longest <= WEBP_SIDE else "png"
+
+
+def encode(image: Image.Image, format: str, quality: int | None = None) -> bytes:  # noqa: A002
+    """Encode to jpeg (4:2:0), png, webp or avif with no EXIF, ICC, XMP or comment. Quality runs from 1 to 100."""
+    bare = image.copy() if image.info else image
+    bare.info = {}
+    options: dict[str, int | str] = {}
+    if format in QUALITY:
+        options["quality"] = QUALITY[format] if quality is None else quality
+    if format == "jpeg":
+        options["subsampling"] = "4:2:0"
+    content = io.BytesIO()
+    bare.save(content, format=format.upper(), **options)
+    return content.getvalue()

@@ -1,0 +1,53 @@
+"""What an original may measure, and the checks that say so before a pixel is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stages.errors import BrokenRule, ImageCorrupt, ImageTooLarge, TooManyFrames
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """The largest original that is accepted.
+
+    `pixels` is width x height of a still, `animation_pixels` that of all frames together, `side` the longest side.
+    """
+
+    upload_bytes: int = 25 * 1024 * 1024
+    pixels: int = 50_000_000
+    animation_pixels: int = 100_000_000
+    frames: int = 200
+    side: int = 16_384
+
+
+def check_dimensions(width: int, height: int, limits: Limits) -> None:
+    """Raise ImageTooLarge, naming every limit broken, unless width x height pixels are within the limits."""
+    if width < 1 or height < 1:
+        message = f"The image measures {width} x {height} pixels: there is nothing in it."
+        raise ImageCorrupt(message)
+    broken = [
+        *_over("/width", "side", width, limits.side, "pixels wide"),
+        *_over("/height", "side", height, limits.side, "pixels high"),
+        *_over("/pixels", "pixels", width * height, limits.pixels, "pixels"),
+    ]
+    if broken:
+        raise ImageTooLarge(broken[0].message, errors=tuple(broken))
+
+
+def check_frames(frames: int, width: int, height: int, limits: Limits) -> None:
+    """Raise TooManyFrames or ImageTooLarge unless the whole animation is within the limits."""
+    if broken := _over("/frames", "frames", frames, limits.frames, "frames long"):
+        raise TooManyFrames(broken[0].message, errors=tuple(broken))
+    if frames < 2:  # noqa: PLR2004  a still
+        return
+    pixels = width * height * frames
+    if broken := _over("/pixels", "animation_pixels", pixels, limits.animation_pixels, "pixels over all its frames"):
+        raise ImageTooLarge(broken[0].message, errors=tuple(broken))
+
+
+def _over(pointer: str, rule: str, actual: int, limit: int, unit: str) -> list[BrokenRule]:
+    if actual <= limit:
+        return []
+    message = f"The image is {actual:,} {unit}; at most {limit:,} are allowed."
+    return [BrokenRule(pointer=pointer, rule=rule, message=message, limit=limit, actual=actual)]
