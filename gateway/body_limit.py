@@ -1,0 +1,53 @@
+"""ASGI byte counter: stops reading a body at the limit, whether or not it was announced."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway import problems
+
+
+class BodyLimit:
+    """Middleware that raises `BodyTooLarge` into the route, or answers at once when `Content-Length` tells."""
+
+    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count what passes."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._announced(scope) > self._limit:
+            answer = problems.answer(
+                413,
+                problems.BodyTooLarge.code,
+                self._sentence,
+                headers={"Connection": "close"},
+            )
+            await answer(scope, receive, send)
+            return
+        await self._app(scope, self._counted(receive), send)
+
+    def _counted(self, receive: Receive) -> Receive:
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._limit:
+                raise problems.BodyTooLarge(self._sentence, headers={"Connection": "close"})
+            return message
+
+        return counted
+
+    @property
+    def _sentence(self) -> str:
+        return f"The body is larger than {self._limit} bytes."
+
+    @staticmethod
+    def _announced(scope: Scope) -> int:
+        value = dict(scope["headers"]).get(b"content-length", b"0")
+        return int(value) if value.isdigit() else 0

@@ -1,0 +1,30 @@
+"""Byte ranges (RFC 9110, section 14) over a known number of bytes."""
+
+from __future__ import annotations
+
+import re
+
+from gateway.problems import RangeNotSatisfiable
+
+_ONE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
+
+
+def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """Return (start, stop) of the one range asked for, stop exclusive, or None to send everything.
+
+    Several ranges at once, another unit and bad syntax are ignored, as the RFC allows. Raises `RangeNotSatisfiable`.
+    """
+    match = _ONE.fullmatch((header or "").strip())
+    if match is None or match.group(1, 2) == ("", ""):
+        return None
+    first, last = match.groups()
+    if not first:
+        start, stop = max(0, size - int(last)), size
+    else:
+        start, stop = int(first), min(int(last) + 1, size) if last else size
+        if last and int(last) < int(first):
+            return None
+    if start >= size or start >= stop:
+        detail = f"The range {header!r} lies outside the {size} bytes."
+        raise RangeNotSatisfiable(detail, headers={"Content-Range": f"bytes */{size}"})
+    return start, stop

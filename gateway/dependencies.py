@@ -1,0 +1,45 @@
+"""What routes ask for, as annotated aliases; the lifespan puts it in place, tests put theirs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from pipeline.queues import Queues
+from pipeline.settings import Settings
+from storage.blobs import Blobs
+from storage.jobs import Jobs
+from storage.stores import Stores
+
+
+def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+def _stores(request: Request) -> Stores:
+    stores: Stores = request.app.state.stores
+    return stores
+
+
+def _queues(request: Request) -> Queues:
+    queues: Queues = request.app.state.queues
+    return queues
+
+
+SettingsDep = Annotated[Settings, Depends(_settings)]
+StoresDep = Annotated[Stores, Depends(_stores)]
+QueuesDep = Annotated[Queues, Depends(_queues)]
+
+
+def _jobs(stores: StoresDep) -> Jobs:
+    return stores.jobs
+
+
+def _blobs(stores: StoresDep) -> Blobs:
+    return stores.blobs
+
+
+JobsDep = Annotated[Jobs, Depends(_jobs)]
+BlobsDep = Annotated[Blobs, Depends(_blobs)]

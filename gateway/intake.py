@@ -1,0 +1,118 @@
+"""Intake: one image out of a multipart body into the blob store, counted, hashed and sniffed on its way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from fastapi import Request
+
+from gateway.multipart import MAX_FIELD_BYTES, Event, Part, events
+from gateway.problems import BodyTooLarge, FileMissing, NotAcceptedForm, TooManyFiles
+from stages.errors import EmptyFile, UnsupportedFormat
+from stages.formats import ACCEPTED, HEAD_BYTES, MEDIA_TYPES, Sniffed, sniff
+from stages.limits import Limits, check_dimensions
+from storage.blobs import Blobs
+from storage.documents import Original
+
+FIELD = "file"
+
+
+@dataclass(slots=True)
+class Form:
+    """What a form held: the stored image, and its other fields as text."""
+
+    original: Original | None = None
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+async def receive(request: Request, blobs: Blobs, *, key: str, limits: Limits) -> tuple[Original, dict[str, str]]:
+    """Store the form's one file under `key` and return it with the form's other fields.
+
+    Never holds more than a chunk of the file. Raises a `Problem` for a form that is not as it should be and a
+    `StageError` for a file that can be refused by its first bytes; the blob may exist then, for the caller to remove.
+    """
+    form = Form()
+    async with aclosing(events(request)) as stream:
+        async for event in stream:
+            if not isinstance(event, Part):
+                continue
+            if event.filename is None:
+                form.fields[event.name] = await _text(stream)
+            elif event.name != FIELD:
+                raise NotAcceptedForm(f"The image belongs in the field {FIELD}, not in {event.name!r}.")
+            elif form.original is not None:
+                raise TooManyFiles("Send one file a request.")
+            else:
+                form.original = await _store(stream, event, blobs, key, limits)
+    if form.original is None:
+        raise FileMissing(f"Send the image as a file in the field {FIELD}.")
+    await asyncio.to_thread(blobs.sync, key)
+    return form.original, form.fields
+
+
+async def _store(stream: AsyncIterator[Event], part: Part, blobs: Blobs, key: str, limits: Limits) -> Original:
+    digest, size = sha256(), 0
+    content = _content(stream)
+    head = await _head(content)
+    sniffed = _recognize(head, limits)
+    async with blobs.writer(key) as blob:
+        chunk: bytes | None = head
+        while chunk is not None:
+            size += len(chunk)
+            if size > limits.upload_bytes:
+                raise BodyTooLarge(
+                    f"The file is larger than {limits.upload_bytes} bytes.",
+                    headers={"Connection": "close"},
+                )
+            digest.update(chunk)
+            await blob.write(chunk)
+            chunk = await anext(content, None)
+    return Original(
+        blob=key,
+        name=part.filename or None,
+        media_type=MEDIA_TYPES[sniffed.format],
+        bytes=size,
+        sha256=digest.hexdigest(),
+    )
+
+
+async def _content(stream: AsyncIterator[Event]) -> AsyncIterator[bytes]:
+    """Yield the content of the part that has just begun."""
+    async for event in stream:
+        if not isinstance(event, bytes):
+            return
+        yield event
+
+
+async def _head(content: AsyncIterator[bytes]) -> bytes:
+    """Return at least as many bytes as tell a format, or all that there are."""
+    head = b""
+    async for chunk in content:
+        head += chunk
+        if len(head) >= HEAD_BYTES:
+            break
+    return head
+
+
+def _recognize(head: bytes, limits: Limits) -> Sniffed:
+    if not head:
+        raise EmptyFile
+    sniffed = sniff(head)
+    if sniffed is None:
+        raise UnsupportedFormat(f"The file is not an image in an accepted format: {', '.join(ACCEPTED)}.")
+    if sniffed.width is not None and sniffed.height is not None:
+        check_dimensions(sniffed.width, sniffed.height, limits)
+    return sniffed
+
+
+async def _text(stream: AsyncIterator[Event]) -> str:
+    value = b""
+    async for chunk in _content(stream):
+        value += chunk
+        if len(value) > MAX_FIELD_BYTES:
+            raise NotAcceptedForm(f"A field of the form is larger than {MAX_FIELD_BYTES} bytes.")
+    return value.decode("utf-8", "replace")

@@ -1,0 +1,107 @@
+"""Multipart forms as a stream of events: nothing is spooled, a file's bytes pass through as they arrive."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from python_multipart import MultipartParser
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import parse_options_header
+from starlette.requests import Request
+
+from gateway.problems import NotAcceptedForm, NotMultipart
+
+MAX_PARTS = 32
+MAX_FIELD_BYTES = 8 * 1024
+
+
+@dataclass(slots=True)
+class Part:
+    """The head of one part: its field's name and, for a file, the file's name and declared type."""
+
+    headers: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The field's name."""
+        return self._option(b"name") or ""
+
+    @property
+    def filename(self) -> str | None:
+        """The file's name, a label only; None for a part that is no file."""
+        return self._option(b"filename")
+
+    def _option(self, option: bytes) -> str | None:
+        _, options = parse_options_header(self.headers.get("content-disposition", b""))
+        value = options.get(option)
+        return value.decode("utf-8", "replace") if value is not None else None
+
+
+Event = Part | bytes | None
+"""A part begins, a piece of its content, it ends."""
+
+
+class _Collector:
+    """Turns the parser's callbacks into events."""
+
+    def __init__(self, boundary: bytes) -> None:
+        self.events: list[Event] = []
+        self.ended = False
+        self._parts = 0
+        self._part = Part()
+        self._name = bytearray()
+        self._value = bytearray()
+        self.parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": lambda data, start, stop: self._name.extend(data[start:stop]),
+                "on_header_value": lambda data, start, stop: self._value.extend(data[start:stop]),
+                "on_header_end": self._header,
+                "on_headers_finished": lambda: self.events.append(self._part),
+                "on_part_data": lambda data, start, stop: self.events.append(data[start:stop]),
+                "on_part_end": lambda: self.events.append(None),
+                "on_end": self._end,
+            },
+        )
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Parse one chunk of the body and return what happened in it."""
+        self.events = []
+        try:
+            self.parser.write(chunk)
+        except MultipartParseError as error:
+            msg = f"The multipart body is broken: {error}."
+            raise NotMultipart(msg) from error
+        return self.events
+
+    def _begin(self) -> None:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            msg = f"The form has more than {MAX_PARTS} parts."
+            raise NotAcceptedForm(msg)
+        self._part = Part()
+
+    def _header(self) -> None:
+        self._part.headers[self._name.decode("latin-1").lower()] = bytes(self._value)
+        self._name.clear()
+        self._value.clear()
+
+    def _end(self) -> None:
+        self.ended = True
+
+
+async def events(request: Request) -> AsyncGenerator[Event, None]:
+    """Yield the events of the request's form. Raises `NotMultipart` for any other body and for one cut short."""
+    media_type, options = parse_options_header(request.headers.get("content-type"))
+    if media_type != b"multipart/form-data" or not options.get(b"boundary"):
+        msg = "Send the image as multipart/form-data, in a field named file."
+        raise NotMultipart(msg)
+    collector = _Collector(options[b"boundary"])
+    async for chunk in request.stream():
+        for event in collector.feed(chunk):
+            yield event
+    if not collector.ended:
+        msg = "The multipart body ends before its last boundary."
+        raise NotMultipart(msg)

@@ -1,0 +1,181 @@
+"""Wire shapes: what the API says, and how a job document becomes it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from storage.clock import now_ms
+from storage.documents import Failure, Job, JobState, StageRecord, StageState
+
+
+class Links(BaseModel):
+    """Where to go from here."""
+
+    status: str
+    result: str
+
+    @classmethod
+    def of(cls, task_id: str) -> Links:
+        """Return the links of a job."""
+        return cls(status=f"/task-status/{task_id}", result=f"/result/{task_id}")
+
+
+class Accepted(BaseModel):
+    """The answer to an upload: it is stored, and it will be worked on."""
+
+    task_id: str = Field(examples=["019392f0-7c1e-7d4a-b4d8-0f5e2c9a1b77"])
+    status: JobState = Field(examples=["accepted"])
+    links: Links
+
+
+class StageStatus(BaseModel):
+    """One stage: where it stands, how long it waited and how long it ran."""
+
+    state: StageState
+    attempts: int
+    queued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    queue_wait_ms: int | None
+    run_ms: int | None
+    worker: str | None
+    error: str | None
+
+    @classmethod
+    def of(cls, record: StageRecord) -> StageStatus:
+        """Return what a person may see of a stage."""
+        return cls(
+            state=record.state,
+            attempts=record.attempts,
+            queued_at=_moment(record.queued_ms),
+            started_at=_moment(record.started_ms),
+            finished_at=_moment(record.finished_ms),
+            queue_wait_ms=_span(record.queued_ms, record.started_ms),
+            run_ms=_span(record.started_ms, record.finished_ms),
+            worker=record.worker,
+            error=record.error,
+        )
+
+
+class RenditionStatus(BaseModel):
+    """One derived image, once it is made."""
+
+    url: str
+    media_type: str
+    format: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+
+
+class OriginalStatus(BaseModel):
+    """The upload, as it came in."""
+
+    name: str | None
+    media_type: str
+    bytes: int
+    sha256: str
+    width: int | None = None
+    height: int | None = None
+
+
+class JobStatus(BaseModel):
+    """The whole job, stage by stage."""
+
+    task_id: str
+    kind: str
+    status: JobState
+    progress: float = Field(description="Stages done out of all, 0 to 1.", ge=0, le=1)
+    generation: int = Field(description="How often the job was sent to the workers again.")
+    created_at: datetime
+    updated_at: datetime | None
+    finished_at: datetime | None
+    original: OriginalStatus
+    failure: Failure | None
+    stages: dict[str, StageStatus]
+    renditions: dict[str, RenditionStatus]
+    summary: dict[str, Any] | None = Field(description="What finalize noted: renditions, bytes and ratio.")
+    links: Links
+
+    @classmethod
+    def of(cls, job: Job) -> JobStatus:
+        """Return what a person may see of a job."""
+        done = sum(record.state is StageState.DONE for record in job.stages.values())
+        facts = job.stages["validate"].result or {}
+        return cls(
+            task_id=job.id,
+            kind=job.kind,
+            status=job.state,
+            progress=round(done / len(job.stages), 3),
+            generation=job.generation,
+            created_at=job.created_at,
+            updated_at=_moment(job.updated_ms),
+            finished_at=_moment(job.finished_ms),
+            original=OriginalStatus(
+                **job.original.model_dump(exclude={"blob"}),
+                width=facts.get("width"),
+                height=facts.get("height"),
+            ),
+            failure=job.failure,
+            stages={name: StageStatus.of(record) for name, record in job.stages.items()},
+            renditions=_renditions(job),
+            summary=job.stages["finalize"].result,
+            links=Links.of(job.id),
+        )
+
+
+class Check(BaseModel):
+    """One dependency: whether it answered, and in what time."""
+
+    ok: bool
+    ms: float
+    error: str | None = None
+
+
+class Readiness(BaseModel):
+    """Whether uploads are taken. Without Redis they are, and wait: that is `degraded`."""
+
+    status: str
+    checks: dict[str, Check]
+
+
+class ProblemDocument(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str = Field(examples=["urn:darkroom:problem:unsupported_format"])
+    title: str = Field(examples=["Unsupported Media Type"])
+    status: int = Field(examples=[415])
+    code: str = Field(examples=["unsupported_format"])
+    detail: str
+    errors: list[dict[str, Any]] | None = None
+
+
+def _renditions(job: Job) -> dict[str, RenditionStatus]:
+    if not has_renditions(job):
+        return {}
+    made = {name: job.stages[name] for name in job.operation.renditions}
+    return {
+        name: RenditionStatus(url=f"/result/{job.id}/{name}", **record.result)
+        for name, record in made.items()
+        if record.state is StageState.DONE and record.result
+    }
+
+
+def has_renditions(job: Job) -> bool:
+    """Whether what was made of the job can be had: it has not failed and has not expired."""
+    return job.state in (JobState.PROCESSING, JobState.DONE) and job.blobs_removed_ms is None
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def _span(start_ms: int | None, stop_ms: int | None) -> int | None:
+    """Return the time between two moments, up to now when the second is still to come."""
+    if start_ms is None:
+        return None
+    return max(0, (now_ms() if stop_ms is None else stop_ms) - start_ms)
