@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stages.limits import Limits
@@ -14,7 +14,7 @@ from stages.limits import Limits
 Seconds = Annotated[float, Field(gt=0)]
 Pixels = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=1)]
-RenditionName = Annotated[str, Field(pattern=r"^(?!(validate|normalize|transform|finalize)$)[a-z][a-z0-9_]{0,31}$")]
+RenditionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
 class _Part(BaseModel):
@@ -117,6 +117,13 @@ class Settings(BaseSettings):
     broker: BrokerSettings = BrokerSettings()
     sweeper: SweeperSettings = SweeperSettings()
     retention: RetentionSettings = RetentionSettings()
+
+    @field_validator("renditions")
+    @classmethod
+    def _renditions_are_no_stages(cls, renditions: dict[str, int]) -> dict[str, int]:
+        if taken := set(renditions) & {"validate", "normalize", "transform", "finalize"}:
+            raise ValueError(f"a rendition cannot have the name of a stage: {', '.join(sorted(taken))}")
+        return renditions
 
     @model_validator(mode="after")
     def _limits_are_ordered(self) -> Settings:

@@ -63,7 +63,7 @@ class Operation(BaseModel):
 
 
 class StageRecord(BaseModel):
-    """One stage of one job: `attempts` is its fencing token, `retries` those that the infrastructure is to blame for."""
+    """One stage of one job: `attempts` is its fencing token, `retries` those the infrastructure is to blame for."""
 
     state: StageState = StageState.PENDING
     attempts: int = 0
@@ -93,6 +93,7 @@ class JobRecord(BaseModel):
     next_dispatch_ms: int
     finished_ms: int | None = None
     blobs_removed_ms: int | None = None
+    finalizations: int = 0
     original: Original
     operation: Operation
     failure: Failure | None = None

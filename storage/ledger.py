@@ -82,23 +82,19 @@ class Ledger:
 
     def complete(self, claim: Claim, result: Mapping[str, Any], *, following: Iterable[str] = ()) -> bool:
         """Record the stage's result and queue what follows; False when another run has taken the stage over."""
-        now = now_ms()
-        queued = {f"stages.{name}.queued_ms": now for name in following}
-        return self._settle(claim, StageState.DONE, now, {"result": dict(result), "error": None}, queued)
+        changes = self._settled(claim, StageState.DONE, result=dict(result), error=None)
+        queued = {f"stages.{name}.queued_ms": changes["updated_ms"] for name in following}
+        return self._update(claim, {"$set": changes | queued})
 
     def finish(self, claim: Claim, result: Mapping[str, Any]) -> bool:
-        """Complete the last stage and the job in one update that requires every other stage to be done."""
-        now = now_ms()
+        """Complete the last stage and the job in one update that requires every other stage to be done.
+
+        `finalizations` counts these updates in the same breath: it is 1 in every job that is done.
+        """
+        changes = self._settled(claim, StageState.DONE, result=dict(result), error=None)
+        changes |= {"state": JobState.DONE.value, "finished_ms": changes["updated_ms"]}
         others = {f"stages.{name}.state": StageState.DONE.value for name in claim.job.stages if name != claim.stage}
-        job = {"state": JobState.DONE.value, "finished_ms": now}
-        return self._settle(
-            claim,
-            StageState.DONE,
-            now,
-            {"result": dict(result), "error": None},
-            job,
-            others,
-        )
+        return self._update(claim, {"$set": changes, "$inc": {"finalizations": 1}}, others)
 
     def refuse(self, claim: Claim, failure: Failure) -> bool:
         """Fail the stage and the job for good: the image is to blame."""
@@ -111,7 +107,7 @@ class Ledger:
     def release(self, claim: Claim, error: str, *, blameless: bool) -> bool:
         """Give the stage back so that it runs again; `blameless` keeps this attempt off the budget."""
         at, now = f"stages.{claim.stage}", now_ms()
-        changes: Document = {
+        update: Document = {
             "$set": {
                 f"{at}.state": StageState.PENDING.value,
                 f"{at}.lease_ms": None,
@@ -121,8 +117,8 @@ class Ledger:
             }
         }
         if blameless:
-            changes["$inc"] = {f"{at}.retries": 1}
-        return self._jobs.update_one(self._held(claim), changes).modified_count == 1
+            update["$inc"] = {f"{at}.retries": 1}
+        return self._update(claim, update)
 
     def hasten(self, job_id: str, *, delay_ms: int) -> None:
         """Have the sweeper look at an active job once `delay_ms` have passed."""
@@ -137,41 +133,28 @@ class Ledger:
         )
 
     def _end(self, claim: Claim, failure: Failure, state: JobState) -> bool:
-        now = now_ms()
-        job = {
-            "state": state.value,
-            "finished_ms": now,
-            "failure": failure.model_dump(),
-        }
-        return self._settle(claim, StageState.FAILED, now, {"error": failure.message}, job)
+        changes = self._settled(claim, StageState.FAILED, error=failure.message)
+        changes |= {"state": state.value, "finished_ms": changes["updated_ms"], "failure": failure.model_dump()}
+        return self._update(claim, {"$set": changes})
 
-    def _settle(
-        self,
-        claim: Claim,
-        state: StageState,
-        now: int,
-        stage: Mapping[str, Any],
-        job: Mapping[str, Any],
-        condition: Mapping[str, Any] | None = None,
-    ) -> bool:
-        at = f"stages.{claim.stage}"
-        changes = {
+    def _settled(self, claim: Claim, state: StageState, **stage: object) -> Document:
+        at, now = f"stages.{claim.stage}", now_ms()
+        return {
             "updated_ms": now,
             "next_dispatch_ms": now + self._patience_ms,
             f"{at}.state": state.value,
             f"{at}.lease_ms": None,
             f"{at}.finished_ms": now,
-            **{f"{at}.{key}": value for key, value in stage.items()},
-            **job,
+            **{f"{at}.{name}": value for name, value in stage.items()},
         }
-        return self._jobs.update_one({**self._held(claim), **(condition or {})}, {"$set": changes}).modified_count == 1
 
-    @staticmethod
-    def _held(claim: Claim) -> Document:
+    def _update(self, claim: Claim, update: Document, condition: Mapping[str, Any] | None = None) -> bool:
+        """Apply an update if this run still holds its stage."""
         at = f"stages.{claim.stage}"
-        return {
+        held = {
             "_id": claim.job.id,
             "state": _ACTIVE,
             f"{at}.state": StageState.RUNNING.value,
             f"{at}.attempts": claim.attempt,
         }
+        return self._jobs.update_one({**held, **(condition or {})}, update).modified_count == 1

@@ -1,0 +1,55 @@
+"""Real servers for the tests: one pair for contracts, one whole stack for everything that goes through HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.stack import Stack
+
+IMPATIENT = {
+    "DARKROOM_WORK__SOFT_TIME_LIMIT": "8",
+    "DARKROOM_WORK__TIME_LIMIT": "10",
+    "DARKROOM_WORK__RETRY_BASE": "0.2",
+    "DARKROOM_WORK__RETRY_CAP": "2",
+    "DARKROOM_BROKER__VISIBILITY_TIMEOUT": "12",
+    "DARKROOM_BROKER__RESTORE_INTERVAL": "1",
+    "DARKROOM_SWEEPER__INTERVAL": "0.3",
+    "DARKROOM_SWEEPER__ACCEPT_PATIENCE": "2",
+    "DARKROOM_SWEEPER__PATIENCE": "3",
+    "DARKROOM_SWEEPER__BACKOFF": "3",
+    "DARKROOM_SWEEPER__REFUSED_GRACE": "1",
+    "DARKROOM_SWEEPER__ORPHAN_INTERVAL": "1",
+    "DARKROOM_SWEEPER__ORPHAN_GRACE": "5",
+}
+"""The same mechanisms as in production on a shorter clock; their order (soft < hard < visibility) is kept."""
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A Redis and a Mongo of their own, without a gateway or workers."""
+    with Stack(tmp_path_factory.mktemp("servers"), gateway=False, workers=False) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Everything, running."""
+    with Stack(tmp_path_factory.mktemp("stack"), environment=IMPATIENT) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def client(stack: Stack) -> Iterator[httpx.Client]:
+    """An HTTP client of the running gateway."""
+    with httpx.Client(base_url=stack.url, timeout=30, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def blob_folder(stack: Stack) -> Path:
+    """Where the running stack keeps its blobs."""
+    return stack.blob_folder

@@ -1,0 +1,71 @@
+"""Processes killed in the middle of work: every accepted job ends done, and is finalised once."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import httpx
+import pymongo
+import pytest
+
+from deploy.stack import Stack
+from tests.images import encoded, photo
+from tests.integration.journey import accepted, all_ended, status, wait_until
+
+JOBS = 20
+
+
+@pytest.fixture(scope="module")
+def big_photo() -> bytes:
+    return encoded(photo(3000, 2000), "jpeg")
+
+
+def _finalizations(stack: Stack, task_ids: list[str]) -> set[int]:
+    mongo: pymongo.MongoClient[dict[str, Any]]
+    with pymongo.MongoClient(stack.mongo_url) as mongo:
+        jobs = mongo.get_default_database()["jobs"].find({"_id": {"$in": task_ids}})
+        return {job["finalizations"] for job in jobs}
+
+
+def _wait_for_a_running_resize(client: httpx.Client, task_ids: list[str]) -> None:
+    def one_runs() -> bool:
+        stages = [status(client, task_id)["stages"] for task_id in task_ids]
+        return any(each[name]["state"] == "running" for each in stages for name in ("small", "medium", "large"))
+
+    wait_until(one_runs, "a resize to run")
+
+
+def test_jobs_survive_a_killed_child_and_a_killed_worker(client: httpx.Client, stack: Stack, big_photo: bytes) -> None:
+    task_ids = [accepted(client, big_photo) for _ in range(JOBS)]
+
+    _wait_for_a_running_resize(client, task_ids)
+    os.kill(stack.children("resize")[0], signal.SIGKILL)
+    _wait_for_a_running_resize(client, task_ids)
+    children = stack.children("resize")
+    stack.signal("resize", signal.SIGKILL)
+    for child in children:  # a killed parent's children end by themselves; not waited for here
+        _kill_quietly(child)
+
+    jobs = all_ended(client, task_ids, seconds=90)
+    assert [job["status"] for job in jobs] == ["done"] * JOBS
+    assert _finalizations(stack, task_ids) == {1}
+
+
+def test_jobs_survive_a_killed_gateway(client: httpx.Client, stack: Stack, big_photo: bytes) -> None:
+    task_ids = [accepted(client, big_photo) for _ in range(3)]
+
+    stack.signal("gateway", signal.SIGKILL)
+    stack.wait_ready("gateway")
+
+    jobs = all_ended(client, task_ids)
+    assert {job["status"] for job in jobs} == {"done"}
+    assert _finalizations(stack, task_ids) == {1}
+
+
+def _kill_quietly(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

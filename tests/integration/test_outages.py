@@ -1,0 +1,106 @@
+"""Servers and workers that are away: what was accepted completes once they are back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from redis import Redis
+
+from deploy.stack import Stack
+from tests.images import encoded, photo
+from tests.integration.journey import accepted, ended, upload, wait_until
+
+
+@pytest.fixture
+def down(stack: Stack) -> Iterator[list[str]]:
+    """Names of processes that the test has stopped, for them to be started again whatever happens."""
+    names: list[str] = []
+    yield names
+    for name in names:
+        stack.start_process(name)
+
+
+def test_upload_is_accepted_without_redis_and_completes_when_it_is_back(
+    client: httpx.Client, stack: Stack, down: list[str]
+) -> None:
+    stack.stop_process("redis")
+    down.append("redis")
+
+    task_id = accepted(client, encoded(photo(), "jpeg"))
+    readiness = client.get("/readyz")
+    stack.start_process(down.pop())
+
+    assert readiness.status_code == 200
+    assert readiness.json()["status"] == "degraded"
+    assert ended(client, task_id)["status"] == "done"
+
+
+def test_upload_without_mongo_is_503_and_leaves_no_orphan(
+    client: httpx.Client, stack: Stack, blob_folder: Path, down: list[str]
+) -> None:
+    before = {path.name for path in blob_folder.iterdir()}
+    stack.stop_process("mongo")
+    down.append("mongo")
+
+    response = upload(client, encoded(photo(), "jpeg"))
+    readiness = client.get("/readyz")
+    stack.start_process(down.pop())
+
+    assert (response.status_code, response.json()["code"]) == (503, "unavailable")
+    assert int(response.headers["retry-after"]) >= 1
+    assert readiness.status_code == 503
+    wait_until(lambda: {path.name for path in blob_folder.iterdir()} <= before, "the orphan to be swept", 30)
+
+
+def test_jobs_wait_for_their_workers_and_are_not_sent_twice(
+    client: httpx.Client, stack: Stack, down: list[str]
+) -> None:
+    for name in ("validate", "normalize", "resize", "finalize"):
+        stack.stop_process(name)
+        down.append(name)
+    task_ids = [accepted(client, encoded(photo(), "jpeg")) for _ in range(5)]
+    while down:
+        stack.start_process(down.pop())
+
+    jobs = [ended(client, task_id) for task_id in task_ids]
+
+    assert {job["status"] for job in jobs} == {"done"}
+    assert {job["generation"] for job in jobs} == {0}
+
+
+def test_jobs_survive_an_emptied_redis(client: httpx.Client, stack: Stack, down: list[str]) -> None:
+    stack.stop_process("normalize")
+    down.append("normalize")
+    task_id = accepted(client, encoded(photo(), "jpeg"))
+    wait_until(lambda: _state(client, task_id, "validate") == "done", "validate to be done")
+
+    _flush(stack)
+    stack.start_process(down.pop())
+
+    job = ended(client, task_id)
+    assert job["status"] == "done"
+    assert job["generation"] >= 1
+    assert job["stages"]["validate"]["attempts"] == 1
+
+
+def test_a_warm_restart_of_everything_loses_nothing(client: httpx.Client, stack: Stack) -> None:
+    task_ids = [accepted(client, encoded(photo(2400, 1600), "jpeg")) for _ in range(6)]
+
+    for name in ("validate", "normalize", "resize", "finalize", "gateway"):
+        stack.restart_process(name)
+
+    assert {ended(client, task_id)["status"] for task_id in task_ids} == {"done"}
+
+
+def _state(client: httpx.Client, task_id: str, stage: str) -> str:
+    state: str = client.get(f"/task-status/{task_id}").json()["stages"][stage]["state"]
+    return state
+
+
+def _flush(stack: Stack) -> None:
+    with Redis.from_url(stack.redis_url) as redis:
+        redis.flushall()
