@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from obstore.exceptions import BaseError as BlobStoreError
 from pymongo.errors import PyMongoError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from stages.errors import EmptyFile, ImageTooLarge, StageError, UnsupportedFormat
 from storage.errors import JobNotFound
@@ -120,6 +121,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _framework)
     for error in (PyMongoError, BlobStoreError, OSError):
         app.add_exception_handler(error, _unavailable)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _broken)
 
 
@@ -187,6 +189,11 @@ async def _unavailable(request: Request, error: Exception) -> JSONResponse:
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     detail = "A store that this needs does not answer. Nothing was accepted; try again."
     return answer(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, headers=headers)
+
+
+async def _gone(request: Request, _: Exception) -> JSONResponse:
+    log.info("client.gone", path=request.url.path)
+    return answer(HTTPStatus.BAD_REQUEST, "client_gone", "The connection closed before the body was complete.")
 
 
 async def _broken(request: Request, error: Exception) -> JSONResponse:

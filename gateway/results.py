@@ -26,12 +26,8 @@ BYTES: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.api_route(
-    "/result/{task_id}",
-    methods=["GET", "HEAD"],
-    response_class=Response,
-    responses=BYTES,
-)
+@router.head("/result/{task_id}", include_in_schema=False)
+@router.get("/result/{task_id}", response_class=Response, responses=BYTES)
 async def result(task_id: str, request: Request, jobs: JobsDep, blobs: BlobsDep) -> Response:
     """Serve the job's main result: the largest of its previews."""
     job = await jobs.get(task_id)
@@ -39,12 +35,8 @@ async def result(task_id: str, request: Request, jobs: JobsDep, blobs: BlobsDep)
     return await _serve(job, largest, request, blobs)
 
 
-@router.api_route(
-    "/result/{task_id}/{rendition}",
-    methods=["GET", "HEAD"],
-    response_class=Response,
-    responses=BYTES,
-)
+@router.head("/result/{task_id}/{rendition}", include_in_schema=False)
+@router.get("/result/{task_id}/{rendition}", response_class=Response, responses=BYTES)
 async def named_result(task_id: str, rendition: str, request: Request, jobs: JobsDep, blobs: BlobsDep) -> Response:
     """Serve one rendition, as soon as it is made."""
     return await _serve(await jobs.get(task_id), rendition, request, blobs)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-
 from redis import Redis
 
 from deploy.stack import Stack
 from tests.images import encoded, photo
-from tests.integration.journey import accepted, ended, upload, wait_until
+from tests.integration.journey import accepted, ended, status, upload, wait_until
 
 
 @pytest.fixture
@@ -37,6 +37,36 @@ def test_upload_is_accepted_without_redis_and_completes_when_it_is_back(
     assert readiness.status_code == 200
     assert readiness.json()["status"] == "degraded"
     assert ended(client, task_id)["status"] == "done"
+
+
+def test_upload_is_accepted_while_redis_is_frozen(client: httpx.Client, stack: Stack) -> None:
+    stack.signal("redis", signal.SIGSTOP)
+    try:
+        task_id = accepted(client, encoded(photo(), "jpeg"))
+    finally:
+        stack.signal("redis", signal.SIGCONT)
+
+    assert ended(client, task_id)["status"] == "done"
+
+
+def test_a_stage_that_cannot_read_its_blob_is_retried_and_then_sent_on_again(
+    client: httpx.Client, stack: Stack, blob_folder: Path, down: list[str]
+) -> None:
+    stack.stop_process("normalize")
+    down.append("normalize")
+    task_id = accepted(client, encoded(photo(), "jpeg"))
+    wait_until(lambda: _state(client, task_id, "validate") == "done", "validate to be done")
+    original = blob_folder / task_id / "original"
+    original.rename(blob_folder / "elsewhere")
+    stack.start_process(down.pop())
+
+    wait_until(lambda: status(client, task_id)["generation"] >= 1, "the errback to have the sweeper send it on")
+    (blob_folder / "elsewhere").rename(original)
+
+    job = ended(client, task_id)
+    assert job["status"] == "done"
+    assert job["stages"]["normalize"]["attempts"] > 1
+    assert task_id in next(line for line in stack.log("finalize").splitlines() if "job.stalled" in line)
 
 
 def test_upload_without_mongo_is_503_and_leaves_no_orphan(
