@@ -25,8 +25,8 @@ def big_photo() -> bytes:
 def _finalizations(stack: Stack, task_ids: list[str]) -> set[int]:
     mongo: pymongo.MongoClient[dict[str, Any]]
     with pymongo.MongoClient(stack.mongo_url) as mongo:
-        jobs = mongo.get_default_database()["jobs"].find({"_id": {"$in": task_ids}})
-        return {job["finalizations"] for job in jobs}
+        found = mongo.get_default_database()["jobs"].find({"_id": {"$in": task_ids}})
+        return {int(job["finalizations"]) for job in found}
 
 
 def _wait_for_a_running_resize(client: httpx.Client, task_ids: list[str]) -> None:

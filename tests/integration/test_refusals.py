@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -79,7 +80,7 @@ def test_a_bad_image_is_not_retried(client: httpx.Client) -> None:
 def test_a_chunked_body_over_the_limit_stops_being_read(client: httpx.Client, blob_folder: Path) -> None:
     before, sent = _folders(blob_folder), 0
 
-    def body() -> object:
+    def body() -> Iterator[bytes]:
         nonlocal sent
         yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n\xff\xd8\xff\xe0'
         for _ in range(400):

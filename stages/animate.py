@@ -1,0 +1,71 @@
+"""The animated option: every frame made small, in its time."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Literal
+
+from stages.colour import to_srgb
+from stages.decode import Opened, guarded, open_image
+from stages.depth import eight_bit
+from stages.formats import MEDIA_TYPES, QUALITY
+from stages.rendition import Rendition
+from stages.scale import fitted, scale
+from stages.upright import display_size, orientation, turned, upright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PIL import Image
+
+    from stages.limits import Limits
+
+
+def animate(
+    original: bytes,
+    *,
+    edge: int,
+    limits: Limits,
+    format: Literal["webp", "gif"] = "webp",  # noqa: A002  the API's own word
+    quality: int | None = None,
+) -> Rendition:
+    """Return the whole animation, its longest side `edge` pixels at most, with its frames, durations and repeats.
+
+    Colours, orientation and metadata as in normalize. Raises the StageError that says what is wrong with a frame.
+    """
+    opened = open_image(original, limits=limits)
+    size = fitted(display_size(opened), edge)
+    plays = _plays(opened)
+    frames, durations = zip(*_frames(opened, size), strict=True)
+    options: dict[str, object] = {"quality": quality or QUALITY["webp"], "loop": plays}
+    if format == "gif":
+        options = {} if plays == 1 else {"loop": max(0, plays - 1)}
+    if any(frame.mode == "RGBA" for frame in frames):
+        frames = tuple(frame.convert("RGBA") for frame in frames)
+        options["disposal"] = 2  # a GIF's transparent pixel would leave the frame before showing
+    content = io.BytesIO()
+    frames[0].save(content, format.upper(), save_all=True, append_images=frames[1:], duration=durations, **options)
+    return Rendition(content.getvalue(), format, MEDIA_TYPES[format], *size)
+
+
+def _frames(opened: Opened, size: tuple[int, int]) -> Iterator[tuple[Image.Image, int]]:
+    """Yield each composed frame at `size`, bare, with its duration in milliseconds."""
+    image, turn, profile = opened.image, orientation(opened), opened.image.info.get("icc_profile")
+    if opened.frames == 1:
+        yield upright(opened, size=size), 0
+        return
+    for number in range(1 if getattr(image, "default_image", False) else 0, opened.frames):
+        with guarded(opened.limits):
+            image.seek(number)
+            image.load()
+            frame = to_srgb(scale(turned(eight_bit(image), turn), size), profile).copy()
+        frame.info = {}
+        yield frame, round(image.info.get("duration", 0))
+
+
+def _plays(opened: Opened) -> int:
+    """Return how often the animation is played, 0 for ever: a GIF counts its repeats, the others their plays."""
+    loop = opened.image.info.get("loop")
+    if opened.format == "gif":
+        return 1 if loop is None else loop and int(loop) + 1
+    return int(loop or 0)

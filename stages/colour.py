@@ -1,0 +1,80 @@
+"""Embedded colour profiles, applied and forgotten: what leaves here is sRGB."""
+
+from __future__ import annotations
+
+import io
+from functools import cache, lru_cache
+from itertools import product
+from typing import NamedTuple
+
+from PIL import Image, ImageChops, ImageCms
+
+PROFILE_BYTES = 4 * 1024 * 1024  # the largest press profiles have 2.7 MB
+JUST_NOTICEABLE = 2  # of 255 levels: cameras' many sRGBs differ by less, and need not cost 14 ns a pixel
+_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # ICC.1:2022, table 19, to Pillow's modes
+
+
+class _Transform(NamedTuple):
+    mode: str
+    apply: ImageCms.ImageCmsTransform | None  # None where the profile is sRGB to the eye
+
+
+def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Return RGB, or RGBA if a pixel is not opaque, from an 8-bit L, LA, RGB, RGBA, CMYK or LAB image.
+
+    A profile that is broken, or not for these channels, is ignored; CMYK without one is converted by subtraction.
+    """
+    alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
+    colours = image.convert(image.mode.removesuffix("A")) if alpha else image
+    colours = _converted(colours, profile)
+    if alpha is None or alpha.getextrema() == (255, 255):
+        return colours
+    colours.putalpha(alpha)
+    return colours
+
+
+def _converted(colours: Image.Image, profile: bytes | None) -> Image.Image:
+    if colours.mode == "LAB":
+        return _lab(colours)
+    transform = _transform(profile) if profile and len(profile) <= PROFILE_BYTES else None
+    if transform and transform.mode == "RGB" and colours.mode == "L":  # a grey picture that kept its RGB profile
+        colours = colours.convert("RGB")
+    if transform and transform.mode == colours.mode and transform.apply:
+        return transform.apply.apply(colours)
+    return colours if colours.mode == "RGB" else colours.convert("RGB")
+
+
+@lru_cache(maxsize=16)
+def _transform(profile: bytes) -> _Transform | None:
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = _MODES[source.profile.xcolor_space.strip()]
+        transform = ImageCms.buildTransform(source, _srgb(), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, KeyError, TypeError, ValueError):
+        return None
+    if mode == "CMYK":
+        return _Transform(mode, transform)
+    swatches = _swatches().convert(mode)
+    extrema = ImageChops.difference(transform.apply(swatches), swatches.convert("RGB")).getextrema()
+    changes = max(high for _, high in extrema) > JUST_NOTICEABLE  # type: ignore[misc]
+    return _Transform(mode, transform if changes else None)
+
+
+@cache
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+@cache
+def _swatches() -> Image.Image:
+    levels = (*range(0, 256, 32), 255)
+    return Image.frombytes("RGB", (len(levels) ** 2, len(levels)), bytes(sum(product(levels, repeat=3), ())))
+
+
+def _lab(colours: Image.Image) -> Image.Image:
+    return _lab_transform().apply(colours)
+
+
+@cache
+def _lab_transform() -> ImageCms.ImageCmsTransform:
+    return ImageCms.buildTransform(ImageCms.createProfile("LAB"), _srgb(), "LAB", "RGB")

@@ -1,0 +1,80 @@
+"""The crop operation: a box of the picture as displayed, by numbers or by the shape wanted."""
+
+from __future__ import annotations
+
+from stages.decode import open_image
+from stages.errors import BrokenRule
+from stages.limits import Limits
+from stages.rendition import WHITE, Rendition, output_rules, refuse, render
+from stages.upright import display_size, upright
+
+
+def crop(  # noqa: PLR0913  the operation's own parameters
+    original: bytes,
+    *,
+    left: int | None = None,
+    top: int | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    aspect: tuple[int, int] | None = None,
+    limits: Limits,
+    format: str = "auto",  # noqa: A002  the API's own word
+    quality: int | None = None,
+    background: str = WHITE,
+) -> Rendition:
+    """Cut out the box (left, top, width, height), or the largest centred one of `aspect` (width : height).
+
+    The numbers are pixels of the upright original at full size. Raises InvalidOperation, naming every broken rule.
+    """
+    opened = open_image(original, limits=limits)
+    size = display_size(opened)
+    numbers = {"left": left, "top": top, "width": width, "height": height}
+    rules = _aspect_rules(aspect, numbers) if aspect else _box_rules(numbers, size)
+    refuse(rules + output_rules(format, quality, background))
+    if aspect:
+        box = centred(size, aspect)
+    else:
+        x, y, across, down = (value or 0 for value in numbers.values())
+        box = (x, y, x + across, y + down)
+    return render(upright(opened, box=box), format=format, quality=quality, background=background)
+
+
+def centred(size: tuple[int, int], aspect: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the (left, top, right, bottom) of the largest centred box of this width : height."""
+    width, height = size
+    across, down = aspect
+    if width * down > height * across:
+        width = max(1, round(height * across / down))
+    else:
+        height = max(1, round(width * down / across))
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    return left, top, left + width, top + height
+
+
+def _aspect_rules(aspect: tuple[int, int], numbers: dict[str, int | None]) -> list[BrokenRule]:
+    rules = [
+        BrokenRule(pointer=f"/{name}", rule="exclusive", message=f"Give either the aspect or {name}, not both.")
+        for name, value in numbers.items()
+        if value is not None
+    ]
+    if min(aspect) < 1:
+        message = f"The aspect is {aspect[0]}:{aspect[1]}; both parts must be at least 1."
+        rules.append(BrokenRule(pointer="/aspect", rule="minimum", message=message, limit=1, actual=min(aspect)))
+    return rules
+
+
+def _box_rules(numbers: dict[str, int | None], size: tuple[int, int]) -> list[BrokenRule]:
+    rules = []
+    for name, value in numbers.items():
+        start = {"width": numbers["left"], "height": numbers["top"]}.get(name)
+        whole = size[0] if name in ("left", "width") else size[1]
+        low, high = (0, whole - 1) if start is None and name in ("left", "top") else (1, whole - max(start or 0, 0))
+        if value is None:
+            rules.append(BrokenRule(pointer=f"/{name}", rule="required", message=f"The crop needs its {name}."))
+        elif value < low:
+            message = f"The crop's {name} is {value:,}; it must be at least {low}."
+            rules.append(BrokenRule(pointer=f"/{name}", rule="minimum", message=message, limit=low, actual=value))
+        elif value > high >= low:
+            message = f"The crop's {name} is {value:,}; this image allows at most {high:,}."
+            rules.append(BrokenRule(pointer=f"/{name}", rule="maximum", message=message, limit=high, actual=value))
+    return rules

@@ -1,0 +1,129 @@
+"""The only way in: an original is opened by name, within limits, and every complaint of Pillow's gets a code."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import warnings
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import Image
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from stages.containers import outline
+from stages.errors import EmptyFile, ImageCorrupt, ImageTooLarge, ImageTruncated, StageError, UnsupportedFormat
+from stages.formats import ACCEPTED, HEAD_BYTES, HEIC, Sniffed, sniff
+from stages.limits import Limits, check_dimensions, check_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PIL.ImageFile import ImageFile
+
+# By class, as Image.open() would also take a phone's JPEG for an MPO and parse the index of its other pictures.
+_DECODERS: dict[str, type[ImageFile]] = {
+    "jpeg": JpegImageFile,
+    "png": PngImageFile,
+    "gif": GifImageFile,
+    "webp": WebPImageFile,
+    "tiff": TiffImageFile,
+    "bmp": BmpImageFile,
+    "avif": AvifImageFile,
+}
+if HEIC:
+    from pillow_heif import HeifImageFile
+
+    _DECODERS["heic"] = HeifImageFile
+
+ANIMATED = frozenset({"png", "gif", "webp", "avif"})  # a TIFF's pages and a HEIC's other pictures are not frames
+
+# Everything seen or conceivable from a plugin on hostile bytes. Not `Exception`: a worker's time limit is one too.
+_BROKEN = (
+    ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError, OSError, RuntimeError,
+    SyntaxError, TypeError, ValueError, struct.error, zlib.error,
+)  # fmt: skip
+_TRUNCATED = re.compile(r"truncat|not processed|not large enough|unexpected end|premature", re.IGNORECASE)
+_UNSUPPORTED = re.compile(r"unsupported|cannot handle|unknown pixel mode|not (yet )?supported", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An image whose header was read and found within limits; no pixel of it is decoded yet."""
+
+    image: ImageFile
+    format: str
+    frames: int
+    limits: Limits
+
+
+def open_image(original: bytes, *, limits: Limits) -> Opened:
+    """Open an original by its content and check every limit that its header can break.
+
+    Raises the StageError that says what is wrong with it.
+    """
+    found = _recognise(original, limits)
+    outlined = outline(original, found.format, limits)
+    with guarded(limits):
+        image = _DECODERS[found.format](io.BytesIO(original))
+        frames = outlined.frames or (int(getattr(image, "n_frames", 1)) if found.format in ANIMATED else 1)
+    check_dimensions(*image.size, limits)
+    check_frames(frames, *image.size, limits)
+    if outlined.exif is not None:
+        image.info.setdefault("exif", b"Exif\0\0" + outlined.exif)
+    return Opened(image, found.format, frames, limits)
+
+
+def load(opened: Opened) -> None:
+    """Decode every pixel of the current frame, or raise ImageTruncated, ImageCorrupt or ImageTooLarge."""
+    with guarded(opened.limits):
+        opened.image.load()
+
+
+@contextmanager
+def guarded(limits: Limits) -> Iterator[None]:
+    """Turn whatever Pillow raises on hostile bytes into the StageError it amounts to.
+
+    Pillow's own limit, a global, is set meanwhile: it guards the canvases that GIFs and TIFFs grow while decoding.
+    """
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, limits.pixels
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            yield
+        except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise ImageTooLarge from error
+        except _BROKEN as error:
+            raise _refusal(error) from error
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _recognise(original: bytes, limits: Limits) -> Sniffed:
+    if not original:
+        raise EmptyFile
+    found = sniff(original[:HEAD_BYTES])
+    if found is None:
+        message = f"The file is not an image in one of the accepted formats: {', '.join(ACCEPTED)}."
+        raise UnsupportedFormat(message)
+    if found.width is not None and found.height is not None:
+        check_dimensions(found.width, found.height, limits)
+    return found
+
+
+def _refusal(error: Exception) -> StageError:
+    if _TRUNCATED.search(str(error)):
+        return ImageTruncated()
+    if _UNSUPPORTED.search(str(error)):
+        return UnsupportedFormat(f"This kind of image is not supported: {error}.")
+    return ImageCorrupt()

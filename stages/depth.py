@@ -1,0 +1,72 @@
+"""Every pixel layout Pillow can hand over, brought to eight bits a channel: scaled, never clipped."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from PIL.ImageFile import ImageFile
+
+EIGHT_BIT_MODES = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "LAB"})
+_BYTE_MAX, _WORD_MAX = 255, 65_535
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # TIFF 6.0, section 4
+_FROM_WORD = [(value * _BYTE_MAX + _WORD_MAX // 2) // _WORD_MAX for value in range(_WORD_MAX + 1)]
+
+
+def eight_bit(image: Image.Image) -> Image.Image:
+    """Return the same picture in L, LA, RGB, RGBA, CMYK or LAB, transparency marked by a colour turned into alpha."""
+    if image.mode.startswith("I;16"):
+        return _from_words(image)
+    if image.mode in ("I", "F"):
+        return _from_numbers(image)
+    if "transparency" in image.info:
+        return image.convert("LA" if image.mode in ("1", "L") else "RGBA")
+    if image.mode in EIGHT_BIT_MODES:
+        return image
+    return image.convert({"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}.get(image.mode) or _palette_mode(image))
+
+
+def _palette_mode(image: Image.Image) -> str:
+    return "RGBA" if image.mode == "P" and image.has_transparency_data else "RGB"
+
+
+def _from_words(image: Image.Image) -> Image.Image:
+    words = image.convert("I")
+    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # which Pillow heeds up to eight bits only
+        words = words.point(lambda value: value * -1 + _WORD_MAX)
+    grey = words.point(_FROM_WORD, "L")
+    key = image.info.get("transparency")
+    if not isinstance(key, int):
+        return grey
+    alpha = words.point([0 if value == key else _BYTE_MAX for value in range(_WORD_MAX + 1)], "L")
+    return _with_alpha(grey, alpha)
+
+
+def _with_alpha(grey: Image.Image, alpha: Image.Image) -> Image.Image:
+    grey.putalpha(alpha)
+    return grey
+
+
+def _from_numbers(image: Image.Image) -> Image.Image:
+    """Scale 32-bit numbers from the narrowest customary range that holds them: to 1, 255 or 65535, or their own."""
+    numbers = image.convert("F")
+    low, high = numbers.getextrema()
+    if not (isinstance(low, float) and isinstance(high, float) and math.isfinite(low) and math.isfinite(high)):
+        low, high = 0.0, 1.0
+    elif low >= 0 and high <= _WORD_MAX:
+        ceilings = (1, _BYTE_MAX, _WORD_MAX) if image.mode == "F" else (_BYTE_MAX, _WORD_MAX)
+        low, high = 0.0, float(next(ceiling for ceiling in ceilings if high <= ceiling))
+    factor = _BYTE_MAX / (high - low) if high > low else 0.0
+    return numbers.point(lambda value: value * factor + (0.5 - low * factor)).convert("L")
+
+
+def scale_key(image: ImageFile) -> None:
+    """Bring the transparent colour of a PNG that is not loaded yet from the file's depth to that of Pillow's pixels."""
+    key = image.info.get("transparency")
+    layout = image.tile[0].args if image.tile else None
+    if layout in ("L;2", "L;4") and isinstance(key, int):
+        image.info["transparency"] = key * (85 if layout == "L;2" else 17)
+    elif layout == "RGB;16B" and isinstance(key, tuple):
+        image.info["transparency"] = tuple(value >> 8 for value in key)

@@ -1,0 +1,41 @@
+"""The last stage: what the renditions come to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class RenditionFacts:
+    """A stored rendition: its size in pixels and bytes, and the sha-256 of its bytes in hex."""
+
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """How many renditions there are, their bytes in all, and those as a share of the original's."""
+
+    renditions: int
+    bytes: int
+    ratio: float
+
+
+def finalize(*, original_bytes: int, renditions: Mapping[str, RenditionFacts]) -> Manifest:
+    """Add the renditions up. Raises ValueError where there is none, or no original to compare them with."""
+    if not renditions:
+        message = "a job without a rendition cannot be finalized"
+        raise ValueError(message)
+    if original_bytes < 1:
+        message = "the original of a finalized job cannot be empty"
+        raise ValueError(message)
+    total = sum(rendition.bytes for rendition in renditions.values())
+    return Manifest(len(renditions), total, round(total / original_bytes, 4))

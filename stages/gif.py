@@ -1,0 +1,53 @@
+"""A walk over the blocks of a GIF: its frames, which Pillow would count without an end, and how far they reach."""
+
+from __future__ import annotations
+
+import struct
+
+from stages.errors import ImageCorrupt, ImageTruncated
+from stages.limits import Limits, check_dimensions, check_frames
+from stages.outline import PARTS, Outline, bound_parts
+
+BLOCKS = 8 * PARTS  # 25 MiB in full blocks of 255 bytes are about 100,000
+_IMAGE, _EXTENSION, _TRAILER = b",", b"!", b";"  # GIF89a, 20 and 23 to 27
+
+
+def walk_gif(original: bytes, limits: Limits) -> Outline:
+    """Count the frames and check the canvas Pillow would grow to hold them all.
+
+    Raises IndexError or struct.error where a block lies beyond the end; a missing trailer is forgiven.
+    """
+    width, height, flags = struct.unpack_from("<HHB", original, 6)
+    position, blocks, frames = 13 + _palette(flags), 0, 0
+    while position < len(original):
+        kind = original[position : position + 1]
+        if kind == _IMAGE:
+            left, top, across, down, flags = struct.unpack_from("<4HB", original, position + 1)
+            width, height, frames = max(width, left + across), max(height, top + down), frames + 1
+            check_dimensions(width, height, limits)
+            check_frames(frames, width, height, limits)
+            position += 11 + _palette(flags)
+        elif kind == _EXTENSION:
+            position += 2
+        elif kind == _TRAILER:
+            break
+        else:  # stray bytes: Pillow skips them one by one
+            bound_parts(blocks := blocks + 1, "blocks", BLOCKS)
+            position += 1
+            continue
+        position, blocks = _skip(original, position, blocks)
+    if not frames:
+        raise ImageCorrupt if position < len(original) else ImageTruncated
+    return Outline(frames=frames)
+
+
+def _palette(flags: int) -> int:
+    return 6 << (flags & 7) if flags & 0x80 else 0
+
+
+def _skip(original: bytes, position: int, blocks: int) -> tuple[int, int]:
+    while length := original[position]:
+        blocks += 1
+        position += 1 + length
+    bound_parts(blocks, "blocks", BLOCKS)
+    return position + 1, blocks

@@ -1,0 +1,30 @@
+"""A walk over the chunks of a PNG: W3C PNG (Third Edition), 5."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+from stages.errors import ImageCorrupt
+from stages.limits import Limits
+from stages.outline import Outline, bound_parts
+
+
+def walk_png(original: bytes, _limits: Limits) -> Outline:
+    """Check every checksum and find the EXIF, which may stand behind the pixels.
+
+    Pillow checks no checksum of pixels. Raises struct.error where the file ends before its last chunk.
+    """
+    position, parts, exif, view = 8, 0, None, memoryview(original)
+    while True:
+        bound_parts(parts := parts + 1, "chunks")
+        length, kind = struct.unpack_from(">I4s", original, position)
+        (checksum,) = struct.unpack_from(">I", original, position + 8 + length)
+        if zlib.crc32(view[position + 4 : position + 8 + length]) != checksum:
+            message = f"The image is damaged: the checksum of its {kind.decode('latin-1')} chunk is wrong."
+            raise ImageCorrupt(message)
+        if kind == b"eXIf":
+            exif = original[position + 8 : position + 8 + length]
+        if kind == b"IEND":
+            return Outline(exif=exif)
+        position += 12 + length

@@ -1,0 +1,79 @@
+"""The last step of every stage that makes an image for a client: pixels to bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image, ImageColor
+
+from stages.errors import BrokenRule, InvalidOperation
+from stages.formats import MEDIA_TYPES, OPAQUE_FORMATS, OUTPUTS, WEBP_SIDE, choose_format, encode
+
+WHITE = "#ffffff"
+BEST_QUALITY = 100
+_FLAT = {"RGBA": "RGB", "LA": "L"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """An encoded image, its size in pixels, and what to call it over HTTP."""
+
+    content: bytes
+    format: str
+    media_type: str
+    width: int
+    height: int
+
+
+def render(
+    image: Image.Image,
+    *,
+    format: str = "auto",  # noqa: A002  the API's own word
+    quality: int | None = None,
+    background: str = WHITE,
+) -> Rendition:
+    """Encode an L, LA, RGB or RGBA image, laid on `background` where the format has no alpha.
+
+    Raises InvalidOperation where the format cannot hold so long a side.
+    """
+    name = choose_format(format, has_alpha=image.mode in _FLAT, longest=max(image.size))
+    if name == "webp" and max(image.size) > WEBP_SIDE:
+        message = f"A side of {max(image.size):,} pixels is over the {WEBP_SIDE:,} that WebP can hold."
+        rule = BrokenRule(pointer="/format", rule="side", message=message, limit=WEBP_SIDE, actual=max(image.size))
+        raise InvalidOperation(message, errors=(rule,))
+    if name in OPAQUE_FORMATS:
+        image = flattened(image, background)
+    return Rendition(encode(image, name, quality), name, MEDIA_TYPES[name], image.width, image.height)
+
+
+def flattened(image: Image.Image, background: str) -> Image.Image:
+    """Return the image laid on a plain colour, or on that colour's grey if it is grey; an opaque one as it is."""
+    if image.mode not in _FLAT:
+        return image
+    mode = _FLAT[image.mode]
+    canvas = Image.new(mode, image.size, ImageColor.getcolor(background, mode))
+    canvas.paste(image.convert(mode), mask=image.getchannel("A"))
+    return canvas
+
+
+def output_rules(format: str, quality: int | None, background: str) -> list[BrokenRule]:  # noqa: A002
+    """List what is wrong with the output asked for, before a pixel is decoded for it."""
+    rules = []
+    if format not in OUTPUTS:
+        message = f"The format must be one of {', '.join(OUTPUTS)}."
+        rules.append(BrokenRule(pointer="/format", rule="choice", message=message, actual=format))
+    if quality is not None and not 1 <= quality <= BEST_QUALITY:
+        message = f"The quality is {quality}; it must lie between 1 and {BEST_QUALITY}."
+        rules.append(BrokenRule(pointer="/quality", rule="range", message=message, limit=BEST_QUALITY, actual=quality))
+    try:
+        ImageColor.getrgb(background)
+    except ValueError:
+        message = "The background must be a colour, such as #ffffff."
+        rules.append(BrokenRule(pointer="/background", rule="colour", message=message, actual=background[:32]))
+    return rules
+
+
+def refuse(rules: list[BrokenRule]) -> None:
+    """Raise InvalidOperation with all the broken rules, if there are any."""
+    if rules:
+        raise InvalidOperation(" ".join(rule.message for rule in rules), errors=tuple(rules))

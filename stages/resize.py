@@ -1,0 +1,19 @@
+"""Stage three, once a rendition: the master made small and encoded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stages.rendition import Rendition, render
+from stages.scale import fitted, scale
+
+if TYPE_CHECKING:
+    from stages.normalize import Master
+
+__all__ = ["Rendition", "resize"]
+
+
+def resize(master: Master, *, edge: int, format: str = "auto", quality: int | None = None) -> Rendition:  # noqa: A002
+    """Return a rendition whose longest side is `edge` pixels, or the master's own where that is shorter."""
+    image = master.image()
+    return render(scale(image, fitted(image.size, edge)), format=format, quality=quality)

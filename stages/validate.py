@@ -1,0 +1,31 @@
+"""Stage one: is this an image we take, and what is it? Reads headers only; normalize decodes the pixels, once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stages.decode import open_image
+from stages.upright import display_size, orientation
+
+if TYPE_CHECKING:
+    from stages.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an original is: width and height are in pixels as displayed, after its EXIF orientation."""
+
+    format: str
+    width: int
+    height: int
+    mode: str
+    frames: int
+    orientation: int
+
+
+def validate(original: bytes, *, limits: Limits) -> Facts:
+    """Return the facts of an original within the limits, or raise the StageError that says why it is refused."""
+    opened = open_image(original, limits=limits)
+    width, height = display_size(opened)
+    return Facts(opened.format, width, height, opened.image.mode, opened.frames, orientation(opened))

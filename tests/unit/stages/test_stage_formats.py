@@ -1,0 +1,136 @@
+"""Formats are known by their first bytes alone, and leave without metadata."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stages.errors import ImageCorrupt, ImageTooLarge
+from stages.formats import ACCEPTED, HEAD_BYTES, MEDIA_TYPES, choose_format, encode, sniff
+from stages.limits import Limits, check_dimensions, check_frames
+from tests.images import cutout, decoded, encoded, exif, photo, rgb_profile, xmp
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+WITH_SIZE = ("png", "gif", "bmp", "webp")
+
+
+@pytest.mark.parametrize("name", [name for name in ACCEPTED if name != "heic"])
+def test_sniff_names_every_accepted_format(name: str) -> None:
+    found = sniff(encoded(photo(70, 30), name)[:HEAD_BYTES])
+
+    assert found is not None
+    assert found.format == name
+    assert (found.width, found.height) == ((70, 30) if name in WITH_SIZE else (None, None))
+
+
+@pytest.mark.parametrize(
+    ("picture", "options"),
+    [
+        (photo(70, 30), {"lossless": False}),
+        (photo(70, 30), {"lossless": True}),
+        (cutout(70, 30), {"lossless": False}),
+        (photo(70, 30), {"exif": exif(6)}),
+    ],
+    ids=["VP8", "VP8L", "VP8X alpha", "VP8X exif"],
+)
+def test_sniff_reads_the_size_of_every_kind_of_webp(picture: Image.Image, options: dict[str, object]) -> None:
+    found = sniff(encoded(picture, "webp", **options)[:HEAD_BYTES])
+
+    assert found is not None
+    assert (found.width, found.height) == (70, 30)
+
+
+def test_sniff_knows_heic_by_its_brand() -> None:
+    found = sniff(b"\0\0\0\x1cftypmif1\0\0\0\0mif1heicmiaf".ljust(HEAD_BYTES, b"\0"))
+
+    assert found is None if "heic" not in ACCEPTED else found is not None and found.format == "heic"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"\xff\xd8",
+        b"BM is how this letter starts",
+        b"RIFF\0\0\0\0WAVEfmt ",
+        b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"<!doctype html>",
+        b"%PDF-1.7",
+        b"%!PS-Adobe-3.0 EPSF-3.0",
+        b"PK\3\4",
+        b"8BPS\0\1",
+        b"\0\0\1\0\1\0",
+    ],
+)
+def test_sniff_takes_nothing_else(head: bytes) -> None:
+    assert sniff(head) is None
+
+
+@pytest.mark.parametrize("name", [name for name in ACCEPTED if name != "heic"])
+def test_sniff_survives_every_cut(name: str) -> None:
+    content = encoded(photo(), name)
+
+    assert all(sniff(content[:length]) is None or True for length in range(HEAD_BYTES))
+
+
+def test_every_accepted_format_has_a_media_type() -> None:
+    assert set(ACCEPTED) <= set(MEDIA_TYPES)
+
+
+def test_auto_is_jpeg_for_opaque_and_webp_for_alpha() -> None:
+    assert choose_format("auto", has_alpha=False) == "jpeg"
+    assert choose_format("auto", has_alpha=True) == "webp"
+    assert choose_format("auto", has_alpha=True, longest=16_384) == "png"
+    assert choose_format("avif", has_alpha=True) == "avif"
+
+
+@pytest.mark.parametrize("name", ["jpeg", "png", "webp", "avif"])
+def test_encode_drops_all_metadata(name: str) -> None:
+    picture = photo().copy()
+    picture.info = {"exif": exif(6), "icc_profile": rgb_profile("p3"), "xmp": xmp(6), "comment": b"hush", "dpi": (1, 1)}
+
+    content = encode(picture, name)
+
+    assert not {"exif", "icc_profile", "xmp", "comment", "dpi"} & set(decoded(content).info)
+    assert not any(word in content for word in (b"Exif", b"ICC", b"adobe", b"hush", b"Tattletale"))
+    assert picture.info  # the caller's image is left alone
+
+
+def test_jpeg_is_subsampled_and_obeys_the_quality() -> None:
+    low, usual, high = (encode(photo(), "jpeg", quality) for quality in (20, None, 95))
+
+    assert len(low) < len(usual) < len(high)
+    assert decoded(usual).layer[0][1:3] == (2, 2)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("size", "rules"),
+    [
+        ((101, 1), ["side"]),
+        ((1, 101), ["side"]),
+        ((60, 60), ["pixels"]),
+        ((200, 200), ["side", "side", "pixels"]),
+    ],
+)
+def test_dimensions_over_a_limit_are_refused_naming_limit_and_actual(size: tuple[int, int], rules: list[str]) -> None:
+    with pytest.raises(ImageTooLarge) as refused:
+        check_dimensions(*size, Limits(side=100, pixels=2000))
+
+    assert [error.rule for error in refused.value.errors] == rules
+    assert all(isinstance(error.actual, int) and error.actual > int(error.limit or 0) for error in refused.value.errors)
+    assert str(refused.value.errors[0].limit) in refused.value.message.replace(",", "")
+
+
+def test_dimensions_at_the_limit_pass() -> None:
+    check_dimensions(100, 20, Limits(side=100, pixels=2000))
+    check_frames(5, 20, 10, Limits(frames=5, animation_pixels=1000))
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0), (-3, 5)])
+def test_an_image_without_pixels_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(ImageCorrupt):
+        check_dimensions(*size, Limits())

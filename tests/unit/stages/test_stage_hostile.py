@@ -1,0 +1,314 @@
+"""Hostile bytes get a refusal with a stable code, soon and in little memory, and never any other exception."""
+
+from __future__ import annotations
+
+import random
+import resource
+import struct
+import time
+import zlib
+from functools import cache
+
+import pytest
+from PIL import Image
+
+from stages.decode import guarded
+from stages.errors import ImageTooLarge, StageError
+from stages.formats import ACCEPTED
+from stages.limits import Limits
+from stages.normalize import normalize
+from stages.validate import validate
+from tests.images import animation, chunk, cutout, decoded, encoded, oriented, photo, png
+
+LIMITS = Limits()
+KB = 1024
+
+
+def gif(*frames: tuple[int, int, int, int], screen: tuple[int, int] = (2, 2), tail: bytes = b";") -> bytes:
+    """Build a GIF whose frames lie at (left, top, width, height), each with the pixels of a single dot."""
+    head = b"GIF89a" + struct.pack("<HHBBB", *screen, 0x80, 0, 0) + bytes(6)
+    return head + b"".join(b"," + struct.pack("<4HB", *box, 0) + b"\x02\x02\x44\x01\0" for box in frames) + tail
+
+
+def bmp(width: int, height: int, bits: int = 24, compression: int = 0) -> bytes:
+    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, compression, 0, 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 54, 0, 0, 54) + header
+
+
+def tiff(tags: dict[int, tuple[int, ...]], tail: bytes = bytes(64), *, big: bool = False) -> bytes:
+    """Build a TIFF of one directory, every tag a LONG, with `tail` behind it."""
+    head, entry, pointer, inline = (
+        (struct.pack("<2sHHHQQ", b"II", 43, 8, 0, 16, len(tags)), "<HHQ", "<Q", 8)
+        if big
+        else (struct.pack("<2sHIH", b"II", 42, 8, len(tags)), "<HHI", "<I", 4)
+    )
+    away = len(head) + len(tags) * (struct.calcsize(entry) + inline) + inline
+    directory, values = b"", b""
+    for tag, numbers in sorted(tags.items()):
+        packed = struct.pack(f"<{len(numbers)}I", *numbers)
+        directory += struct.pack(entry, tag, 4, len(numbers))
+        directory += packed.ljust(inline, b"\0") if len(packed) <= inline else struct.pack(pointer, away + len(values))
+        values += packed if len(packed) > inline else b""
+    return head + directory + bytes(inline) + values + tail
+
+
+GREY_TIFF: dict[int, tuple[int, ...]] = {
+    256: (8,),
+    257: (8,),
+    258: (8,),
+    259: (1,),
+    262: (1,),
+    273: (122,),
+    277: (1,),
+    278: (8,),
+    279: (64,),
+}
+TILED_TIFF: dict[int, tuple[int, ...]] = {
+    256: (8,),
+    257: (8,),
+    258: (8,),
+    259: (1,),
+    262: (1,),
+    277: (1,),
+    322: (8,),
+    323: (8,),
+    324: (0,),
+    325: (9,),
+}
+
+
+def jpeg(width: int, height: int, *, scans: int = 1, padding: int = 0, segments: int = 0) -> bytes:
+    """Take a real JPEG and lie about its size, its scans or its segments."""
+    content = bytearray(encoded(photo(16, 16), "jpeg", progressive=scans > 1))
+    frame = content.index(b"\xff\xc2" if scans > 1 else b"\xff\xc0")
+    content[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
+    first_scan = content.index(b"\xff\xda")
+    content[first_scan:first_scan] = b"\xff\xfe\0\2" * segments + b"\0" * padding
+    return bytes(content[:-2]) + bytes(content[content.rindex(b"\xff\xda") : -2]) * (scans - 1) + b"\xff\xd9"
+
+
+def resized(original: bytes, kind: bytes, size: tuple[int, int]) -> bytes:
+    """Overwrite the size in every box of an AVIF that states it."""
+    content, start = bytearray(original), 0
+    while (start := content.find(kind, start)) >= 0:
+        content[start + 8 : start + 16] = struct.pack(">II", *size)
+        start += 16
+    return bytes(content)
+
+
+def webp_canvas(width: int, height: int) -> bytes:
+    content = bytearray(animation("webp"))
+    content[24:30] = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    return bytes(content)
+
+
+BOMBS = {
+    "png of 4 gigapixels": (png(65_535, 65_535, depth=1, colour=0, rows=[b"\0"]), "image_too_large"),
+    "png of 268 megapixels in one bit": (png(16_384, 16_384, depth=1, colour=0, rows=[b"\0"]), "image_too_large"),
+    "png of no pixels": (png(0, 5, depth=1, colour=0, rows=[b"\0"]), "image_corrupt"),
+    "png with a text that swells": (
+        png(1, 1, depth=8, colour=0, rows=[b"\0"], before=chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(8 << 20)))),
+        "image_corrupt",
+    ),
+    "png with a profile that swells": (
+        png(1, 1, depth=8, colour=0, rows=[b"\0"], before=chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(8 << 20)))),
+        "image_corrupt",
+    ),
+    "png of 70,000 chunks": (
+        png(1, 1, depth=8, colour=0, rows=[b"\0"], before=chunk(b"abCd") * 70_000),
+        "image_too_large",
+    ),
+    "apng of two billion frames": (
+        png(1, 1, depth=8, colour=0, rows=[b"\0"], before=chunk(b"acTL", struct.pack(">II", 2**31, 0))),
+        "too_many_frames",
+    ),
+    "bmp of 2^32 pixels": (bmp(65_536, 65_536), "image_too_large"),
+    "bmp of 2^31 columns": (bmp(2**31 - 1, 1), "image_too_large"),
+    "bmp upside down": (bmp(20_000, -20_000), "image_too_large"),
+    "gif with a huge screen": (gif((0, 0, 1, 1), screen=(65_535, 65_535)), "image_too_large"),
+    "gif with a later frame far outside": (gif((0, 0, 2, 2), (65_000, 65_000, 9, 9)), "image_too_large"),
+    "gif whose first frame is the bomb": (gif((0, 0, 60_000, 60_000)), "image_too_large"),
+    "gif of 100,000 frames": (gif(*[(0, 0, 1, 1)] * 100_000), "too_many_frames"),
+    "gif of frames with too many pixels in all": (gif(*[(0, 0, 1000, 1000)] * 150), "image_too_large"),
+    "gif of a million blocks": (gif((0, 0, 1, 1), tail=b"!\xfe" + b"\1a" * 1_000_000 + b"\0;"), "image_too_large"),
+    "gif without a frame": (gif(), "image_corrupt"),
+    "webp with a huge canvas": (webp_canvas(16_384, 16_384), "image_too_large"),
+    "tiff of 4 gigapixels": (tiff({**GREY_TIFF, 256: (65_536,), 257: (65_536,)}), "image_too_large"),
+    "tiff with tiles larger than itself": (tiff({**TILED_TIFF, 322: (2**20,), 323: (2**20,)}), "image_too_large"),
+    "tiff of 70,000 strips": (tiff({**GREY_TIFF, 273: (8,) * 70_000, 279: (1,) * 70_000}), "image_too_large"),
+    "tiff without a size": (tiff({259: (1,), 262: (1,)}), "image_corrupt"),
+    "big tiff of 4 gigapixels": (tiff({**GREY_TIFF, 256: (65_536,), 257: (65_536,)}, big=True), "image_too_large"),
+    "jpeg of 4 gigapixels": (jpeg(65_500, 65_500), "image_too_large"),
+    "jpeg of 101 scans": (jpeg(16, 16, scans=101), "image_too_large"),
+    "jpeg of 70,000 segments": (jpeg(16, 16, segments=70_000), "image_too_large"),
+    "jpeg of nothing but padding": (jpeg(16, 16, padding=70_000), "image_too_large"),
+    "avif of 256 megapixels": (resized(encoded(photo(), "avif"), b"ispe", (16_000, 16_000)), "image_too_large"),
+    "avif of 4 gigapixels": (resized(encoded(photo(), "avif"), b"ispe", (65_535, 65_535)), "image_too_large"),
+}
+FOREIGN = {
+    "ico": b"\0\0\1\0\1\0\x10\x10\0\0\1\0\x20\0" + bytes(64),
+    "psd": b"8BPS\0\1" + bytes(64),
+    "svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+    "pdf": b"%PDF-1.7\n1 0 obj",
+    "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+    "mp4": b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41" + bytes(64),
+    "html": b"<!doctype html><script>alert(1)</script>",
+    "zip": b"PK\3\4\x14\0" + bytes(64),
+    "text": b"BMX is a sport, and this is not a bitmap at all, whatever its name says",
+    "jpeg 2000": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(64),
+    "a single byte": b"\xff",
+    "tga": encoded(photo(), "tga"),
+    "ppm": encoded(photo(), "ppm"),
+}
+
+
+def code_of(original: bytes) -> tuple[str, str]:
+    """Return what validate and what normalize say: a code, or nothing where they have no complaint."""
+    codes = []
+    for stage in (lambda: validate(original, limits=LIMITS), lambda: normalize(original, edge=64, limits=LIMITS)):
+        try:
+            stage()
+        except StageError as error:
+            codes.append(error.code)
+        else:
+            codes.append("")
+    return codes[0], codes[1]
+
+
+@cache
+def specimens() -> dict[str, bytes]:
+    """Every format accepted, in each of the ways of writing it that differ inside."""
+    plain = {name: encoded(photo(), name) for name in ACCEPTED if name != "heic"}
+    return plain | {
+        "progressive jpeg": encoded(photo(), "jpeg", progressive=True),
+        "cmyk jpeg": encoded(photo().convert("CMYK"), "jpeg"),
+        "jpeg with exif": oriented("jpeg", 6),
+        "deflated tiff": encoded(photo(), "tiff", compression="tiff_adobe_deflate"),
+        "jpeg in tiff": encoded(photo(), "tiff", compression="jpeg"),
+        "lossy webp": encoded(photo(), "webp", lossless=False),
+        "webp with alpha": encoded(cutout(), "webp", lossless=False),
+        "16-bit png": encoded(Image.new("I;16", (40, 40), 999), "png"),
+        **{f"animated {name}": animation(name) for name in ("gif", "webp", "png", "avif")},
+    }
+
+
+@pytest.mark.parametrize(("original", "code"), BOMBS.values(), ids=BOMBS)
+def test_a_bomb_is_refused_by_its_header(original: bytes, code: str) -> None:
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+
+    found = code_of(original)
+
+    assert found == (code, code)
+    assert time.process_time() - start < 2
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * KB
+
+
+@pytest.mark.parametrize("original", FOREIGN.values(), ids=FOREIGN)
+def test_what_is_not_an_accepted_image_is_refused_whatever_its_name(original: bytes) -> None:
+    assert code_of(original) == ("unsupported_format",) * 2
+
+
+def test_an_empty_file_is_refused() -> None:
+    assert code_of(b"") == ("empty_file",) * 2
+
+
+@pytest.mark.parametrize("name", specimens())
+def test_a_truncated_file_is_refused_as_truncated(name: str) -> None:
+    original = specimens()[name]
+
+    for length in range(64, len(original) - 11, len(original) // 40):
+        codes = code_of(original[:length])
+        if name != "animated gif" or codes != ("", ""):  # a GIF may stop between its frames
+            assert codes[1] == "image_truncated", length
+            assert codes[0] in ("", "image_truncated"), length
+
+
+@pytest.mark.parametrize("name", specimens())
+def test_a_damaged_file_is_refused_with_a_code_or_decoded(name: str) -> None:
+    original, dice = specimens()[name], random.Random(name)  # noqa: S311  damage that can be repeated
+
+    for _ in range(60):
+        damaged = bytearray(original)
+        for _ in range(dice.choice((1, 2, 8, 30))):
+            damaged[dice.randrange(len(damaged))] = dice.randrange(256)
+        code_of(bytes(damaged))
+
+
+def test_a_png_with_a_wrong_checksum_is_refused_as_corrupt() -> None:
+    original = bytearray(encoded(photo()))
+    original[original.index(b"IDAT") + 600] ^= 1
+
+    assert code_of(bytes(original)) == ("image_corrupt",) * 2
+
+
+def test_a_png_whose_compressed_pixels_break_off_is_refused() -> None:
+    head, end = png(40, 40, depth=8, colour=0, rows=[])[:33], chunk(b"IEND")
+    pixels = zlib.compress(bytes(41 * 40))[:-8]
+
+    assert code_of(head + chunk(b"IDAT", pixels) + end) == ("", "image_truncated")
+
+
+def test_a_jpeg_of_twelve_bits_is_refused_as_unsupported() -> None:
+    original = bytearray(encoded(photo(), "jpeg"))
+    original[original.index(b"\xff\xc0") + 4] = 12
+
+    assert code_of(bytes(original)) == ("unsupported_format",) * 2
+
+
+def test_the_index_of_a_phones_other_pictures_is_not_read() -> None:
+    original = encoded(photo(), "jpeg")
+    index = b"\xff\xe2\0\x18MPF\0MM\0*\0\0\0\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+
+    assert code_of(original[:2] + index + original[2:]) == ("", "")
+
+
+def test_markers_that_stand_alone_are_passed_over() -> None:
+    original = encoded(photo(), "jpeg")
+
+    assert code_of(original[:2] + b"\xff\xd3" + original[2:])[0] == ""
+
+
+def test_a_picture_that_outgrows_memory_or_limits_while_decoding_is_too_large() -> None:
+    before = Image.MAX_IMAGE_PIXELS
+
+    with pytest.raises(ImageTooLarge), guarded(LIMITS):
+        raise MemoryError
+    with pytest.raises(ImageTooLarge), guarded(Limits(pixels=6143)):
+        decoded(encoded(photo(96, 64)))
+
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+def test_other_exceptions_pass_through() -> None:
+    class TimeLimitError(Exception):
+        pass
+
+    with pytest.raises(TimeLimitError), guarded(LIMITS):
+        raise TimeLimitError
+
+
+@pytest.mark.parametrize("tail", [b"", b"trailing rubbish", bytes(4000)])
+def test_what_follows_an_image_is_ignored(tail: bytes) -> None:
+    for name in ("jpeg", "png", "gif", "bmp", "tiff"):
+        assert code_of(encoded(photo(), name) + tail) == ("", "")
+
+
+def test_the_plain_files_these_bombs_are_made_from_are_taken() -> None:
+    for original in (tiff(GREY_TIFF), tiff(TILED_TIFF), gif((0, 0, 1, 1)), jpeg(16, 16), jpeg(16, 16, scans=9)):
+        assert code_of(original) == ("", "")
+
+
+def test_a_bitmap_of_the_oldest_kind_is_taken_and_its_truncation_told() -> None:
+    original = b"BM" + struct.pack("<IHHIIHHHH", 0, 0, 0, 26, 12, 4, 2, 1, 24) + bytes(24)
+
+    assert code_of(original) == ("", "")
+    assert code_of(original[:-9]) == ("image_truncated",) * 2
+
+
+def test_boxes_may_be_long_or_end_with_the_file() -> None:
+    original = encoded(photo(), "avif")
+    at = original.index(b"mdat") - 4
+
+    assert code_of(original[:at] + bytes(4) + original[at + 4 :])[0] == ""
+    assert code_of(original + struct.pack(">I4sQ", 1, b"free", 24) + bytes(8)) == ("", "")
+    assert code_of(original + struct.pack(">I4s", 5, b"free")) == ("image_truncated",) * 2
