@@ -1,0 +1,169 @@
+"""One supervisord over one data folder: starting it, speaking to it, seeing it out."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from xml.parsers.expat import ExpatError
+from xmlrpc.client import Error, Fault, ServerProxy
+
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from deploy.processes import ROOT
+
+SOCKET_PATH_LIMIT = 90  # a unix socket's path holds 104 bytes on some systems; supervisord first appends its pid
+UP_SECONDS = 15
+STOP_SECONDS = 75  # the workers' 40, then the servers' 10, and the turns of supervisord's loop
+
+
+class StackError(Exception):
+    """The embedded stack could not do what was asked; the message says why."""
+
+
+class PortTaken(StackError):
+    """Another program listens where one of the stack's processes should."""
+
+
+class AlreadyRunning(StackError):
+    """Another process runs a stack over this data folder."""
+
+
+class Supervisord:
+    """supervisord, in a session of its own, holding the lock of its data folder for as long as it lives."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.logs = folder / "logs"
+        self._short: Path | None = None
+        self._socket = folder / "supervisord.sock"
+        self._password = secrets.token_hex(16)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: int | None = None
+
+    def prepare(self) -> None:
+        """Make the data folder, and lock it against a second stack."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        self._lock = _locked(self.folder / "lock")
+        if len(os.fsencode(self._socket)) > SOCKET_PATH_LIMIT:
+            self._short = Path(tempfile.mkdtemp(prefix="darkroom-"))
+            self._socket = self._short / "supervisord.sock"
+
+    @property
+    def control(self) -> dict[str, object]:
+        """The settings of the unix socket that it is to listen on; once the folder is prepared."""
+        return {"file": self._socket, "chmod": "0700", "username": "darkroom", "password": self._password}
+
+    def start(self, configuration: str, environment: Mapping[str, str]) -> None:
+        """Start supervisord, and return once it listens."""
+        file = self.folder / "supervisord.conf"
+        file.write_text(configuration)
+        with (self.logs / "supervisord.err").open("wb") as errors:
+            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+                [sys.executable, "-P", str(ROOT / "deploy" / "supervise.py"), "-c", file.name],
+                cwd=self.folder,
+                env={**os.environ, **environment},
+                stdin=subprocess.PIPE,  # never written to: it closes when this process ends, however it ends
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                pass_fds=[self._lock] if self._lock else [],
+                start_new_session=True,
+            )
+        self._await_socket()
+
+    def _await_socket(self) -> None:
+        deadline = time.monotonic() + UP_SECONDS
+        while time.monotonic() < deadline and self.is_alive():
+            try:
+                self.call("getState")
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        said = (self.logs / "supervisord.err").read_text(errors="replace").strip()
+        raise StackError(f"supervisord did not start: {said or 'it said nothing'}")
+
+    def is_alive(self) -> bool:
+        """Whether supervisord runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def call(self, method: str, *arguments: object) -> Any:
+        """Call one method of supervisord's XML-RPC interface."""
+        transport = SupervisorTransport("darkroom", self._password, f"unix://{self._socket}")
+        try:
+            return getattr(ServerProxy("http://localhost", transport=transport).supervisor, method)(*arguments)
+        finally:
+            transport.close()
+
+    def start_process(self, name: str) -> None:
+        """Start a process, unless it runs; returns at once."""
+        self._call_unless(Faults.ALREADY_STARTED, "startProcess", name, False)  # noqa: FBT003  # XML-RPC has no keywords
+
+    def stop_process(self, name: str) -> None:
+        """Stop a process, unless it has stopped; returns when it is gone."""
+        self._call_unless(Faults.NOT_RUNNING, "stopProcess", name)
+
+    def _call_unless(self, harmless: int, method: str, *arguments: object) -> None:
+        try:
+            self.call(method, *arguments)
+        except Fault as fault:
+            if fault.faultCode != harmless:
+                raise StackError(fault.faultString) from fault
+
+    def stop(self) -> None:
+        """Stop every process in good order, then supervisord; leave no process, lock or socket. Safe to repeat."""
+        if self._process is not None:
+            self._see_out(self._process)
+            self._process = None
+        if self._short is not None:
+            shutil.rmtree(self._short, ignore_errors=True)
+            self._short, self._socket = None, self.folder / "supervisord.sock"
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _see_out(self, process: subprocess.Popen[bytes]) -> None:
+        process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        while process.poll() is None:
+            if time.monotonic() > deadline:
+                process.kill()  # its children are told by the kernel
+            with contextlib.suppress(OSError, HTTPException, Error, ExpatError):
+                self.call("getState")  # a question wakes its loop, which otherwise takes a second for each step
+            time.sleep(0.05)
+        if process.stdin:
+            process.stdin.close()
+
+
+def _locked(file: Path) -> int:
+    lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.read(lock, 20).decode().strip()
+        os.close(lock)
+        raise AlreadyRunning(_who_holds(owner, file.parent)) from None
+    os.ftruncate(lock, 0)
+    os.write(lock, f"{os.getpid()}\n".encode())
+    return lock
+
+
+def _who_holds(owner: str, folder: Path) -> str:
+    try:
+        os.kill(int(owner), 0)
+    except (ValueError, ProcessLookupError):
+        return f"An earlier run over {folder} is still stopping; try again in a moment."
+    except PermissionError:
+        pass
+    return f"Darkroom is already running over {folder} (process {owner})."

@@ -1,0 +1,29 @@
+"""What INT, TERM and HUP do to a command that has processes to stop before it may end."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def interrupted_once() -> Iterator[None]:
+    """Make the first of them a KeyboardInterrupt and ignore the rest, so that what is being stopped gets stopped."""
+
+    def interrupt(*_: object) -> None:
+        for number in INTERRUPTS:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in INTERRUPTS}
+    for number in INTERRUPTS:
+        if number != signal.SIGHUP or before[number] != signal.SIG_IGN:  # nohup stays nohup
+            signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)

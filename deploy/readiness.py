@@ -1,0 +1,87 @@
+"""Whether a process of the embedded stack does its work yet, and which children it has."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from pathlib import Path
+
+import httpx
+import pymongo
+from pymongo.errors import PyMongoError
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+SECONDS = 1.0  # given to one question
+
+
+def redis(url: str) -> bool:
+    """Whether the server answers, its data loaded."""
+    once = Retry(NoBackoff(), 0)
+    with Redis.from_url(url, socket_connect_timeout=SECONDS, socket_timeout=SECONDS, retry=once) as client:
+        try:
+            return bool(client.ping())
+        except RedisError:
+            return False
+
+
+def mongo(url: str) -> bool:
+    """Whether the server answers."""
+    client: pymongo.MongoClient[dict[str, object]]
+    with pymongo.MongoClient(url) as client, pymongo.timeout(SECONDS):
+        try:
+            client.admin.command("ping")
+        except PyMongoError:
+            return False
+    return True
+
+
+def drop_database(url: str) -> None:
+    """Remove the database that a Mongo address names, if its server answers."""
+    client: pymongo.MongoClient[dict[str, object]]
+    with pymongo.MongoClient(url) as client, contextlib.suppress(PyMongoError), pymongo.timeout(5 * SECONDS):
+        client.drop_database(client.get_default_database().name)
+
+
+def gateway(url: str) -> bool:
+    """Whether the gateway says that it and what it depends on are ready."""
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def worker(log: Path, start: int) -> bool:
+    """Whether the worker has said, after this place in its log, that it consumes."""
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(start if start <= size else 0)  # smaller: it was rotated meanwhile
+            return b" ready." in file.read()
+    except FileNotFoundError:
+        return False
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the ids of a process's children, lowest first."""
+    if Path("/proc/self/stat").exists():
+        pairs = _pairs_of_proc()
+    else:
+        listing = subprocess.run(["/bin/ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
+        pairs = [(int(child), int(parent)) for child, parent in map(str.split, listing.stdout.splitlines())]
+    return sorted(child for child, parent in pairs if parent == pid)
+
+
+def _pairs_of_proc() -> list[tuple[int, int]]:
+    pairs = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = file.read_text(errors="replace")
+        except OSError:  # it ended meanwhile
+            continue
+        state, parent = text.rpartition(")")[2].split()[:2]
+        if state != "Z":
+            pairs.append((int(file.parent.name), int(parent)))
+    return pairs

@@ -1,0 +1,226 @@
+"""The embedded stack: Redis, Mongo, the gateway and a worker per queue, on this machine, from Python packages alone.
+
+    with Stack(folder) as stack:
+        httpx.post(f"{stack.url}/upload", ...)
+
+Its processes are called redis, mongo, gateway, validate, normalize, resize, transform and finalize. Where the
+environment names DARKROOM_REDIS_URL or DARKROOM_MONGO_URL, those servers are used and none is started in their place;
+on such a Mongo the stack works in a database of its own, dropped in the end. A server named by an argument is used as
+it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from deploy import processes, readiness
+from deploy.control import PortTaken, StackError, Supervisord
+from deploy.ports import free_port, is_free
+from deploy.readiness import children_of
+
+READY_SECONDS = 90
+PATIENCE = "4"  # seconds: a worker that stops while it is at work waits this long, then hands its work back
+RESTARTS_ALLOWED = 3  # while it starts: more, and it will not come up
+
+
+class Stack:
+    """A running Darkroom in one data folder; a context manager. Ports that are 0 are chosen."""
+
+    def __init__(  # noqa: PLR0913  # each has a default worth changing on its own
+        self,
+        folder: Path | str,
+        *,
+        gateway_port: int = 0,
+        redis_port: int = 0,
+        mongo_port: int = 0,
+        pools: Mapping[str, int] | None = None,
+        environment: Mapping[str, str] | None = None,
+        redis_url: str | None = None,
+        mongo_url: str | None = None,
+        gateway: bool = True,
+        workers: bool = True,
+    ) -> None:
+        """Prepare; start nothing. A process left out by `gateway` or `workers` can be started by name."""
+        self.folder = Path(folder).resolve()
+        self.blob_folder = self.folder / "blobs"
+        self.pools = dict.fromkeys(processes.QUEUES, 1) | dict(pools or {})
+        self.environment = dict(environment or {})
+        self.redis_port, self.mongo_port = redis_port or free_port(), mongo_port or free_port()
+        self.gateway_port = gateway_port or free_port()
+        self._given_redis = redis_url or os.environ.get("DARKROOM_REDIS_URL")
+        self._given_mongo = mongo_url or os.environ.get("DARKROOM_MONGO_URL")
+        self._scratch_database = bool(self._given_mongo and not mongo_url)
+        self.redis_url = self._given_redis or f"redis://127.0.0.1:{self.redis_port}/0"
+        self.mongo_url = self._given_mongo or f"mongodb://127.0.0.1:{self.mongo_port}/darkroom"
+        if self._scratch_database:
+            self.mongo_url = _with_own_database(self.mongo_url)
+        self.url = f"http://127.0.0.1:{self.gateway_port}"
+        self.processes = {each.name: each for each in self._processes(gateway=gateway, workers=workers)}
+        self._supervisord = Supervisord(self.folder)
+        self._log_starts: dict[str, int] = {}
+
+    def _processes(self, *, gateway: bool, workers: bool) -> list[processes.Process]:
+        servers = []
+        if not self._given_redis:
+            servers.append(processes.redis(self.folder / "redis", port=self.redis_port))
+        if not self._given_mongo:
+            servers.append(processes.mongo(self.folder / "mongo", port=self.mongo_port))
+        return [
+            *servers,
+            processes.gateway(port=self.gateway_port, autostart=gateway),
+            *(processes.worker(queue, concurrency=size, autostart=workers) for queue, size in self.pools.items()),
+        ]
+
+    def __enter__(self) -> Self:
+        """Start, and return once everything is ready."""
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop, and return once no process is left."""
+        try:
+            self.stop()
+        finally:
+            self.stop()  # the rest, should an interrupt have cut it short
+
+    def start(self) -> None:
+        """Start every process at once, and return when all of them are ready."""
+        self._supervisord.prepare()
+        self._prepare()
+        configuration = processes.configuration(self.processes.values(), control=self._supervisord.control)
+        self._supervisord.start(configuration, self._environment())
+        for name, process in self.processes.items():
+            if process.autostart:
+                self.wait_ready(name)
+
+    def _prepare(self) -> None:
+        ports = {"redis": self.redis_port, "mongo": self.mongo_port, "gateway": self.gateway_port}
+        for name in ports.keys() & self.processes.keys():
+            if not is_free(ports[name]):
+                raise PortTaken(f"Port {ports[name]}, meant for the {name}, is in use by another program.")
+        for folder in ("redis", "mongo", "blobs"):
+            (self.folder / folder).mkdir(exist_ok=True)
+        stale = self.folder / "mongo" / "pid"  # left by a kill, it can name somebody else's process by now
+        stale.unlink(missing_ok=True)
+        for name in self.processes:
+            self._mark_log(name)
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "DARKROOM_REDIS_URL": self.redis_url,
+            "DARKROOM_MONGO_URL": self.mongo_url,
+            "DARKROOM_BLOB_URL": self.blob_folder.as_uri(),
+            "DARKROOM_WORK__SOFT_SHUTDOWN_TIMEOUT": os.environ.get("DARKROOM_WORK__SOFT_SHUTDOWN_TIMEOUT", PATIENCE),
+            "PYTHONUNBUFFERED": "1",
+            **self.environment,
+        }
+
+    def stop(self) -> None:
+        """Stop everything, workers before servers, unfinished work handed back to the queues. Safe to repeat."""
+        self._supervisord.stop()
+        if self._scratch_database:
+            readiness.drop_database(self.mongo_url)
+            self._scratch_database = False
+
+    def is_alive(self) -> bool:
+        """Whether the stack is being supervised."""
+        return self._supervisord.is_alive()
+
+    def start_process(self, name: str, *, wait: bool = True) -> None:
+        """Start a process; by default, return once it is ready."""
+        self._mark_log(name)
+        self._supervisord.start_process(self._full_name(name))
+        if wait:
+            self.wait_ready(name)
+
+    def stop_process(self, name: str) -> None:
+        """Stop a process in its own good order, and return once it is gone. It stays down."""
+        self._supervisord.stop_process(self._full_name(name))
+
+    def restart_process(self, name: str, *, wait: bool = True) -> None:
+        """Stop a process and start it again."""
+        self.stop_process(name)
+        self.start_process(name, wait=wait)
+
+    def pid(self, name: str) -> int:
+        """Return the process id; ProcessLookupError while the process is down."""
+        if pid := self._pid(name):
+            return pid
+        raise ProcessLookupError(f"{name} is not running")
+
+    def _pid(self, name: str) -> int:
+        info = self._supervisord.call("getProcessInfo", self._full_name(name))
+        return int(info["pid"])
+
+    def children(self, name: str) -> list[int]:
+        """Return the ids of a process's children, such as a worker's pool, oldest first."""
+        return children_of(self.pid(name))
+
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to one process (not to its children). If it ends of it, it is started again: see wait_ready."""
+        pid = self.pid(name)
+        if number not in {signal.SIGSTOP, signal.SIGCONT}:
+            self._mark_log(name)
+        os.kill(pid, number)
+
+    def log(self, name: str) -> str:
+        """Return what a process has written so far; "supervisord" has a log too."""
+        file = self.log_file(name)
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    def log_file(self, name: str) -> Path:
+        """Return where a process's output goes."""
+        return self._supervisord.logs / f"{name}.log"
+
+    def wait_ready(self, name: str, seconds: float = READY_SECONDS) -> None:
+        """Return once a process does its work: a server answers, a worker consumes. StackError if it takes too long."""
+        is_ready = self._probe(name)
+        deadline = time.monotonic() + seconds
+        pids: set[int] = set()
+        while not is_ready():
+            if not self.is_alive():
+                raise StackError("supervisord ended")
+            pids |= {self._pid(name)} - {0}
+            if time.monotonic() > deadline or len(pids) > RESTARTS_ALLOWED:
+                last = "\n".join(self.log(name).splitlines()[-20:])
+                raise StackError(f"{name} did not become ready. The end of {self.log_file(name)}:\n{last}")
+            time.sleep(0.1)
+
+    def _probe(self, name: str) -> Callable[[], bool]:
+        self._full_name(name)
+        match name:
+            case "redis":
+                return lambda: readiness.redis(self.redis_url)
+            case "mongo":
+                return lambda: readiness.mongo(self.mongo_url)
+            case "gateway":
+                return lambda: readiness.gateway(self.url)
+            case _:
+                return lambda: readiness.worker(self.log_file(name), self._log_starts.get(name, 0))
+
+    def _mark_log(self, name: str) -> None:
+        """Note where this start's output begins."""
+        self._log_starts[name] = 0
+        with contextlib.suppress(FileNotFoundError):
+            self._log_starts[name] = self.log_file(name).stat().st_size
+
+    def _full_name(self, name: str) -> str:
+        if name not in self.processes:
+            raise StackError(f"this stack runs no {name}; it runs {', '.join(self.processes)}")
+        return f"{self.processes[name].group}:{name}"
+
+
+def _with_own_database(url: str) -> str:
+    return urlsplit(url)._replace(path=f"/darkroom-{uuid.uuid4().hex[:12]}").geturl()
