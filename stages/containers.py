@@ -10,10 +10,11 @@ from stages.errors import ImageTruncated
 from stages.gif import walk_gif
 from stages.jpeg import walk_jpeg
 from stages.limits import Limits, check_dimensions
-from stages.outline import Outline, bound_parts
+from stages.outline import PARTS, Outline, bound_parts
 from stages.png import walk_png
 from stages.tiff import walk_tiff
 
+RUNS = 32 * PARTS  # Pillow decodes a bitmap's runs of two bytes in Python, a microsecond each
 _SPATIAL_EXTENTS = re.compile(rb"\0\0\0\x14ispe\0{4}(.{8})", re.DOTALL)  # ISO/IEC 23008-12, 6.5.3
 _BMP_PLAIN = frozenset((0, 3))  # BI_RGB and BI_BITFIELDS: a row takes what it takes
 
@@ -44,6 +45,8 @@ def _bmp(original: bytes, _limits: Limits) -> Outline:
     row = (width * bits + 31) // 32 * 4
     if compression in _BMP_PLAIN and start + row * abs(height) > len(original):
         raise ImageTruncated
+    if compression not in _BMP_PLAIN:
+        bound_parts((len(original) - start) // 2, "runs", RUNS)
     return Outline()
 
 

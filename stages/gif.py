@@ -46,7 +46,7 @@ def _palette(flags: int) -> int:
 
 
 def _skip(original: bytes, position: int, blocks: int) -> tuple[int, int]:
-    while length := original[position]:
+    while (length := original[position]) and blocks <= BLOCKS:
         blocks += 1
         position += 1 + length
     bound_parts(blocks, "blocks", BLOCKS)

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pymongo
 import pytest
+from pymongo.collection import Collection
 
 from deploy.stack import Stack
 from tests.images import encoded, photo
@@ -25,8 +26,8 @@ def big_photo() -> bytes:
 def _finalizations(stack: Stack, task_ids: list[str]) -> set[int]:
     mongo: pymongo.MongoClient[dict[str, Any]]
     with pymongo.MongoClient(stack.mongo_url) as mongo:
-        found = mongo.get_default_database()["jobs"].find({"_id": {"$in": task_ids}})
-        return {int(job["finalizations"]) for job in found}
+        jobs: Collection[dict[str, Any]] = mongo.get_default_database()["jobs"]
+        return {job["finalizations"] for job in jobs.find({"_id": {"$in": task_ids}})}
 
 
 def _wait_for_a_running_resize(client: httpx.Client, task_ids: list[str]) -> None:

@@ -124,6 +124,7 @@ BOMBS = {
     ),
     "bmp of 2^32 pixels": (bmp(65_536, 65_536), "image_too_large"),
     "bmp of 2^31 columns": (bmp(2**31 - 1, 1), "image_too_large"),
+    "bmp of two million runs": (bmp(1, 1, 8, 1) + b"\1\1" * 2_200_000, "image_too_large"),
     "bmp upside down": (bmp(20_000, -20_000), "image_too_large"),
     "gif with a huge screen": (gif((0, 0, 1, 1), screen=(65_535, 65_535)), "image_too_large"),
     "gif with a later frame far outside": (gif((0, 0, 2, 2), (65_000, 65_000, 9, 9)), "image_too_large"),
@@ -303,6 +304,12 @@ def test_a_bitmap_of_the_oldest_kind_is_taken_and_its_truncation_told() -> None:
 
     assert code_of(original) == ("", "")
     assert code_of(original[:-9]) == ("image_truncated",) * 2
+
+
+def test_a_bitmap_in_runs_is_taken() -> None:
+    original = bmp(4, 1, 8, 1).replace(struct.pack("<I", 54), struct.pack("<I", 54 + 1024), 1)
+
+    assert code_of(original + bytes(1024) + b"\4\0\0\1") == ("", "")
 
 
 def test_boxes_may_be_long_or_end_with_the_file() -> None:
