@@ -68,7 +68,7 @@ class SweeperSettings(_Part):
     backoff: Seconds = Field(60, description="Between dispatches of one job; doubles each time.")
     batch: Count = 100
     max_generation: Count = Field(6, description="Times a job is dispatched again before it is dead.")
-    orphan_interval: Seconds = 300
+    tidy_interval: Seconds = Field(30, description="Between rounds that remove what nobody needs any more.")
     orphan_grace: Seconds = Field(900, description="Blobs without a job are removed when older than this.")
     refused_grace: Seconds = Field(
         60,

@@ -30,7 +30,7 @@ class Sweeper:
         self._queues = queues
         self._settings = settings
         self._patience_ms = int(settings.sweeper.accept_patience * 1000)
-        self._orphans_due_ms = 0
+        self._tidy_due_ms = 0
 
     async def run(self) -> None:
         """Sweep until cancelled; a round that fails is followed by the next."""
@@ -44,11 +44,13 @@ class Sweeper:
             await asyncio.sleep(self._settings.sweeper.interval)
 
     async def sweep(self) -> None:
-        """Do one round."""
-        await self.remove_refused()
-        await self.expire()
-        await self.remove_orphans()
+        """Do one round: jobs every time, tidying now and then."""
         await self.dispatch_due()
+        if now_ms() >= self._tidy_due_ms:
+            self._tidy_due_ms = now_ms() + int(self._settings.sweeper.tidy_interval * 1000)
+            await self.remove_refused()
+            await self.expire()
+            await self.remove_orphans()
 
     async def dispatch_due(self) -> None:
         """Send on every job that is due and that nobody works on."""
@@ -73,9 +75,6 @@ class Sweeper:
     async def remove_orphans(self) -> None:
         """Remove folders that belong to no job: uploads cut off between their blob and their document."""
         now, sweeper = now_ms(), self._settings.sweeper
-        if now < self._orphans_due_ms:
-            return
-        self._orphans_due_ms = now + int(sweeper.orphan_interval * 1000)
         folders = await asyncio.to_thread(self._blobs.folders)
         old = [folder for folder in folders if _born_ms(folder) < now - sweeper.orphan_grace * 1000]
         for start in range(0, len(old), sweeper.batch):

@@ -70,7 +70,7 @@ class StageRecord(BaseModel):
     retries: int = 0
     task_id: str | None = None
     worker: str | None = None
-    lease_ms: int | None = None
+    lease_ms: int = 0
     queued_ms: int | None = None
     started_ms: int | None = None
     finished_ms: int | None = None
@@ -107,7 +107,7 @@ class JobRecord(BaseModel):
 
     def lease_is_live(self, now: int) -> bool:
         """Whether some stage is being worked on at `now` (epoch ms)."""
-        return any(s.state is StageState.RUNNING and (s.lease_ms or 0) > now for s in self.stages.values())
+        return any(s.lease_ms > now for s in self.stages.values())
 
 
 class Job(JobRecord, Document):
@@ -122,6 +122,7 @@ class Job(JobRecord, Document):
         indexes: ClassVar = [
             IndexModel([("state", ASCENDING), ("next_dispatch_ms", ASCENDING)], name="due"),
             IndexModel([("state", ASCENDING), ("finished_ms", ASCENDING)], name="finished"),
+            IndexModel([("blobs_removed_ms", ASCENDING)], name="blobs_removed"),
         ]
 
 

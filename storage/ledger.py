@@ -14,6 +14,7 @@ from storage.documents import ACTIVE, Failure, JobRecord, JobState, StageState
 
 Document = dict[str, Any]
 _ACTIVE = {"$in": [state.value for state in ACTIVE]}
+_UNFINISHED = {"$in": [StageState.PENDING.value, StageState.RUNNING.value]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +48,31 @@ class Ledger:
         Taken when the job is active and the stage is pending, or running with an expired lease, or running under this
         same `task_id`: its message came again, so that run is dead.
         """
-        at, now = f"stages.{stage}", now_ms()
-        running = {f"{at}.state": StageState.RUNNING.value}
-        found = self._jobs.find_one_and_update(
-            {
-                "_id": job_id,
-                "state": _ACTIVE,
-                "$or": [
-                    {f"{at}.state": StageState.PENDING.value},
-                    {**running, f"{at}.lease_ms": {"$lt": now}},
-                    {**running, f"{at}.task_id": task_id},
-                ],
-            },
-            {
-                "$set": {
-                    "state": JobState.PROCESSING.value,
-                    "updated_ms": now,
-                    "next_dispatch_ms": now + lease_ms + self._patience_ms,
-                    f"{at}.state": StageState.RUNNING.value,
-                    f"{at}.task_id": task_id,
-                    f"{at}.worker": worker,
-                    f"{at}.lease_ms": now + lease_ms,
-                    f"{at}.started_ms": now,
-                },
-                "$inc": {f"{at}.attempts": 1},
-            },
-            return_document=ReturnDocument.AFTER,
-        )
-        if found is None:
-            return None
-        job = JobRecord.model_validate(found)
-        record = job.stages[stage]
-        return Claim(job, stage, record.attempts, record.attempts - record.retries)
+        now = now_ms()
+        at = f"stages.{stage}"
+        free = {f"{at}.state": _UNFINISHED, f"{at}.lease_ms": {"$lte": now}}
+        redelivered = {f"{at}.state": StageState.RUNNING.value, f"{at}.task_id": task_id}
+        changes = {
+            "state": JobState.PROCESSING.value,
+            "updated_ms": now,
+            "next_dispatch_ms": now + lease_ms + self._patience_ms,
+            f"{at}.state": StageState.RUNNING.value,
+            f"{at}.task_id": task_id,
+            f"{at}.worker": worker,
+            f"{at}.lease_ms": now + lease_ms,
+            f"{at}.started_ms": now,
+        }
+        for condition in (free, redelivered):  # one by one: an `$or` makes the embedded server read every job
+            found = self._jobs.find_one_and_update(
+                {"_id": job_id, "state": _ACTIVE, **condition},
+                {"$set": changes, "$inc": {f"{at}.attempts": 1}},
+                return_document=ReturnDocument.AFTER,
+            )
+            if found is not None:
+                job = JobRecord.model_validate(found)
+                record = job.stages[stage]
+                return Claim(job, stage, record.attempts, record.attempts - record.retries)
+        return None
 
     def complete(self, claim: Claim, result: Mapping[str, Any], *, following: Iterable[str] = ()) -> bool:
         """Record the stage's result and queue what follows; False when another run has taken the stage over."""
@@ -110,7 +104,7 @@ class Ledger:
         update: Document = {
             "$set": {
                 f"{at}.state": StageState.PENDING.value,
-                f"{at}.lease_ms": None,
+                f"{at}.lease_ms": 0,
                 f"{at}.error": error,
                 f"{at}.queued_ms": now,
                 "updated_ms": now,
@@ -143,7 +137,7 @@ class Ledger:
             "updated_ms": now,
             "next_dispatch_ms": now + self._patience_ms,
             f"{at}.state": state.value,
-            f"{at}.lease_ms": None,
+            f"{at}.lease_ms": 0,
             f"{at}.finished_ms": now,
             **{f"{at}.{name}": value for name, value in stage.items()},
         }

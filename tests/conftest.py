@@ -22,7 +22,7 @@ IMPATIENT = {
     "DARKROOM_SWEEPER__PATIENCE": "3",
     "DARKROOM_SWEEPER__BACKOFF": "3",
     "DARKROOM_SWEEPER__REFUSED_GRACE": "1",
-    "DARKROOM_SWEEPER__ORPHAN_INTERVAL": "1",
+    "DARKROOM_SWEEPER__TIDY_INTERVAL": "1",
     "DARKROOM_SWEEPER__ORPHAN_GRACE": "5",
 }
 """The same mechanisms as in production on a shorter clock; their order (soft < hard < visibility) is kept."""
