@@ -107,7 +107,7 @@ class JobRecord(BaseModel):
 
     def lease_is_live(self, now: int) -> bool:
         """Whether some stage is being worked on at `now` (epoch ms)."""
-        return any(s.lease_ms > now for s in self.stages.values())
+        return any(s.state is StageState.RUNNING and s.lease_ms > now for s in self.stages.values())
 
 
 class Job(JobRecord, Document):
