@@ -84,7 +84,8 @@ class Jobs:
 
     async def forget(self, *, before_ms: int) -> int:
         """Delete the documents of jobs whose blobs went before `before_ms`; return how many."""
-        result = await Job.find({"blobs_removed_ms": {"$gt": 0, "$lt": before_ms}}).delete()
+        ended = {"$nin": [state.value for state in ACTIVE]}
+        result = await Job.find({"state": ended, "blobs_removed_ms": {"$gt": 0, "$lt": before_ms}}).delete()
         return result.deleted_count if result else 0
 
     async def unknown(self, job_ids: list[str]) -> list[str]:
