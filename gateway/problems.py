@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
@@ -154,7 +155,7 @@ async def _problem(_: Request, error: Any) -> JSONResponse:
 
 async def _refused(_: Request, error: Any) -> JSONResponse:
     status = next(REFUSALS[kind] for kind in type(error).__mro__ if kind in REFUSALS)
-    return answer(status, error.code, error.message)
+    return answer(status, error.code, error.message, errors=[asdict(rule) for rule in error.errors])
 
 
 async def _unknown(_: Request, error: Any) -> JSONResponse:

@@ -53,12 +53,12 @@ async def _serve(job: Job, name: str, request: Request, blobs: BlobsDep) -> Resp
     if span:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{made['bytes']}"
     status = HTTPStatus.PARTIAL_CONTENT if span else HTTPStatus.OK
-    if request.method == "HEAD":
-        return Response(status_code=status, headers=headers, media_type=made["media_type"])
     try:
         content = await blobs.stream(made["blob"], start=start, stop=stop)
     except FileNotFoundError as error:
         raise Expired("This result is no longer kept.") from error
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=made["media_type"])
     return StreamingResponse(content, status_code=status, headers=headers, media_type=made["media_type"])
 
 

@@ -45,16 +45,16 @@ class StageStatus(BaseModel):
     error: str | None
 
     @classmethod
-    def of(cls, record: StageRecord) -> StageStatus:
-        """Return what a person may see of a stage."""
+    def of(cls, record: StageRecord, *, until_ms: int) -> StageStatus:
+        """Return what a person may see of a stage; what has no end yet has lasted until `until_ms`."""
         return cls(
             state=record.state,
             attempts=record.attempts,
             queued_at=_moment(record.queued_ms),
             started_at=_moment(record.started_ms),
             finished_at=_moment(record.finished_ms),
-            queue_wait_ms=_span(record.queued_ms, record.started_ms),
-            run_ms=_span(record.started_ms, record.finished_ms),
+            queue_wait_ms=_span(record.queued_ms, record.started_ms or until_ms),
+            run_ms=_span(record.started_ms, record.finished_ms or until_ms),
             worker=record.worker,
             error=record.error,
         )
@@ -106,6 +106,7 @@ class JobStatus(BaseModel):
         """Return what a person may see of a job."""
         done = sum(record.state is StageState.DONE for record in job.stages.values())
         facts = job.stages["validate"].result or {}
+        until_ms = job.finished_ms or now_ms()
         return cls(
             task_id=job.id,
             kind=job.kind,
@@ -121,7 +122,7 @@ class JobStatus(BaseModel):
                 height=facts.get("height"),
             ),
             failure=job.failure,
-            stages={name: StageStatus.of(record) for name, record in job.stages.items()},
+            stages={name: StageStatus.of(record, until_ms=until_ms) for name, record in job.stages.items()},
             renditions=_renditions(job),
             summary=job.stages["finalize"].result,
             links=Links.of(job.id),
@@ -174,8 +175,6 @@ def _moment(ms: int | None) -> datetime | None:
     return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def _span(start_ms: int | None, stop_ms: int | None) -> int | None:
-    """Return the time between two moments, up to now when the second is still to come."""
-    if start_ms is None:
-        return None
-    return max(0, (now_ms() if stop_ms is None else stop_ms) - start_ms)
+def _span(start_ms: int | None, stop_ms: int) -> int | None:
+    """Return the time between two moments, if it has begun."""
+    return None if start_ms is None else max(0, stop_ms - start_ms)

@@ -84,6 +84,7 @@ def _connections(settings: Settings, *, publisher: bool) -> dict[str, Any]:
             "socket_connect_timeout": broker.connect_timeout,
             "socket_keepalive": True,
             "health_check_interval": broker.health_check_interval,
+            **({"max_retries": 0} if publisher else {}),  # or kombu reconnects for 6 s, whatever `retry=False` says
         },
         "redis_socket_timeout": timeout,
         "redis_socket_connect_timeout": broker.connect_timeout,

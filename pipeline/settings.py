@@ -69,7 +69,7 @@ class SweeperSettings(_Part):
     batch: Count = 100
     max_generation: Count = Field(6, description="Times a job is dispatched again before it is dead.")
     tidy_interval: Seconds = Field(30, description="Between rounds that remove what nobody needs any more.")
-    orphan_grace: Seconds = Field(900, description="Blobs without a job are removed when older than this.")
+    orphan_grace: Seconds = Field(3600, description="Blobs without a job are removed when older than this.")
     refused_grace: Seconds = Field(
         60,
         description="Blobs of a failed job that its worker left are removed after this long.",
@@ -130,6 +130,13 @@ class Settings(BaseSettings):
         if not self.work.soft_time_limit < self.work.time_limit < self.broker.visibility_timeout:
             msg = "soft_time_limit < time_limit < visibility_timeout: else a message is delivered again while it runs"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _results_have_a_database(self) -> Settings:
+        path = urlsplit(self.redis_url).path.strip("/")
+        if not self.result_url and not (path or "0").isdecimal():
+            raise ValueError(f"redis_url names no database by number but {path!r}: set result_url")
         return self
 
     @property

@@ -31,4 +31,7 @@ def queue_of(stage: str) -> str:
 
 
 def _index(order: Steps, stage: str) -> int:
-    return next(i for i, step in enumerate(order) if stage in step)
+    index = next((i for i, step in enumerate(order) if stage in step), None)
+    if index is None:
+        raise ValueError(f"{stage!r} is not a stage of this kind of job")
+    return index

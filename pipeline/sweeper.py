@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
 import structlog
@@ -17,6 +19,8 @@ from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, StageState, job_folder
 from storage.errors import TRANSIENT
 from storage.jobs import Jobs
+
+JOB_ID_VERSION = 7
 
 log = structlog.get_logger("sweeper")
 
@@ -33,24 +37,21 @@ class Sweeper:
         self._tidy_due_ms = 0
 
     async def run(self) -> None:
-        """Sweep until cancelled; a round that fails is followed by the next."""
+        """Sweep until cancelled, round after round."""
         while True:
-            try:
-                await self.sweep()
-            except (*TRANSIENT, RedisError) as error:
-                log.warning("sweep.failed", error=repr(error))
-            except Exception:
-                log.exception("sweep.broken")
+            await self.sweep()
             await asyncio.sleep(self._settings.sweeper.interval)
 
     async def sweep(self) -> None:
-        """Do one round: jobs every time, tidying now and then."""
-        await self.dispatch_due()
-        if now_ms() >= self._tidy_due_ms:
-            self._tidy_due_ms = now_ms() + int(self._settings.sweeper.tidy_interval * 1000)
-            await self.remove_refused()
-            await self.expire()
-            await self.remove_orphans()
+        """Do one round: jobs every time, tidying now and then. What fails is logged and left to the next round."""
+        with _logged("dispatch_due"):
+            await self.dispatch_due()
+        if now_ms() < self._tidy_due_ms:
+            return
+        self._tidy_due_ms = now_ms() + int(self._settings.sweeper.tidy_interval * 1000)
+        for step in (self.remove_refused, self.expire, self.remove_orphans):
+            with _logged(step.__name__):
+                await step()
 
     async def dispatch_due(self) -> None:
         """Send on every job that is due and that nobody works on."""
@@ -59,7 +60,8 @@ class Sweeper:
             return
         await self._queues.ping()  # a broker that is away must not cost a job one of its dispatches
         for job in due:
-            await self._send_on(job)
+            with _logged("send_on", task_id=job.id):  # one odd job must not hold up the others
+                await self._send_on(job)
 
     async def remove_refused(self) -> None:
         """Remove the blobs of failed jobs whose worker died before it could."""
@@ -116,16 +118,31 @@ class Sweeper:
         return False
 
     async def _remove_blobs(self, states: list[JobState], age_ms: int) -> None:
-        ended = await self._jobs.with_blobs(states, before_ms=now_ms() - age_ms, limit=self._settings.sweeper.batch)
-        for job in ended:
-            await asyncio.to_thread(self._blobs.remove_folder, job_folder(job.id))
-            await self._jobs.blobs_removed(job.id)
-            log.info("blobs.removed", task_id=job.id, state=job.state)
+        before_ms, batch = now_ms() - age_ms, self._settings.sweeper.batch
+        while ended := await self._jobs.with_blobs(states, before_ms=before_ms, limit=batch):
+            for job in ended:
+                await asyncio.to_thread(self._blobs.remove_folder, job_folder(job.id))
+                await self._jobs.blobs_removed(job.id)
+                log.info("blobs.removed", task_id=job.id, state=job.state)
+            if len(ended) < batch:
+                return
+
+
+@contextmanager
+def _logged(step: str, **details: str) -> Iterator[None]:
+    """Log what a step fails with, and go on."""
+    try:
+        yield
+    except (*TRANSIENT, RedisError) as error:
+        log.warning("sweep.failed", step=step, error=repr(error), **details)
+    except Exception:
+        log.exception("sweep.broken", step=step, **details)
 
 
 def _born_ms(folder: str) -> int:
     """Return when a folder was named: job ids are UUIDv7, which begin with their time in ms (RFC 9562, section 5.7)."""
-    try:
-        return UUID(folder).int >> 80
-    except ValueError:
-        return now_ms()  # not ours: never old
+    with suppress(ValueError):
+        name = UUID(folder)
+        if name.version == JOB_ID_VERSION and str(name) == folder:
+            return name.int >> 80
+    return now_ms()  # not ours: never old

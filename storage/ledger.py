@@ -107,6 +107,7 @@ class Ledger:
                 f"{at}.lease_ms": 0,
                 f"{at}.error": error,
                 f"{at}.queued_ms": now,
+                f"{at}.started_ms": None,
                 "updated_ms": now,
             }
         }

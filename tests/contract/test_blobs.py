@@ -1,0 +1,240 @@
+"""Blobs, in memory and in a local folder: the same promises from both."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from storage.blobs import LOCAL_CHUNK, Blobs
+
+
+@pytest.fixture(params=["memory", "file"])
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
+    return Blobs.open("memory:///") if request.param == "memory" else Blobs.open((tmp_path / "new" / "blobs").as_uri())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "blobs"
+
+
+@pytest.fixture
+def local(folder: Path) -> Blobs:
+    return Blobs.open(folder.as_uri())
+
+
+async def read(blobs: Blobs, key: str, start: int, stop: int) -> bytes:
+    return b"".join([chunk async for chunk in await blobs.stream(key, start=start, stop=stop)])
+
+
+@pytest.mark.parametrize("content", [b"", b"x", bytes(range(256)) * 5000], ids=["empty", "one", "many"])
+def test_what_was_put_is_got(blobs: Blobs, content: bytes) -> None:
+    blobs.put("job/original", content)
+
+    assert blobs.get("job/original") == content
+
+
+def test_what_is_got_are_bytes(blobs: Blobs) -> None:
+    blobs.put("job/original", b"content")
+
+    assert type(blobs.get("job/original")) is bytes
+
+
+def test_a_blob_put_again_is_replaced(blobs: Blobs) -> None:
+    blobs.put("job/small.1", b"the first, longer")
+
+    blobs.put("job/small.1", b"the second")
+
+    assert blobs.get("job/small.1") == b"the second"
+
+
+def test_a_blob_that_is_missing_is_a_missing_file(blobs: Blobs) -> None:
+    with pytest.raises(FileNotFoundError):
+        blobs.get("job/original")
+
+
+async def test_a_stream_that_is_missing_is_a_missing_file(blobs: Blobs) -> None:
+    with pytest.raises(FileNotFoundError):
+        await blobs.stream("job/original", start=0, stop=1)
+
+
+@pytest.mark.parametrize("sizes", [[], [0], [1], [3, 0, 4], [LOCAL_CHUNK, 1], [700_000] * 10], ids=str)
+async def test_what_was_written_in_pieces_is_got_whole(blobs: Blobs, sizes: list[int]) -> None:
+    pieces = [bytes([number]) * size for number, size in enumerate(sizes)]
+
+    async with blobs.writer("job/original") as file:
+        for piece in pieces:
+            await file.write(piece)
+
+    assert blobs.get("job/original") == b"".join(pieces)
+
+
+async def test_a_blob_is_not_there_while_it_is_written(blobs: Blobs) -> None:
+    async with blobs.writer("job/original") as file:
+        await file.write(b"x" * 2 * LOCAL_CHUNK)
+
+        assert blobs.names("job") == []
+
+
+@pytest.mark.parametrize("size", [1, 2 * LOCAL_CHUNK, 6 * 1024 * 1024], ids=["little", "some", "much"])
+async def test_a_broken_upload_leaves_no_blob(blobs: Blobs, size: int) -> None:
+    await break_off(blobs, "job/original", size)
+
+    with pytest.raises(FileNotFoundError):
+        blobs.get("job/original")
+
+
+async def test_a_broken_upload_leaves_the_blob_that_was_there(blobs: Blobs) -> None:
+    blobs.put("job/original", b"whole")
+
+    await break_off(blobs, "job/original", 2 * LOCAL_CHUNK)
+
+    assert blobs.get("job/original") == b"whole"
+
+
+async def test_a_synced_upload_is_got(blobs: Blobs) -> None:
+    async with blobs.writer("job/original") as file:
+        await file.write(b"content")
+
+    blobs.sync("job/original")
+
+    assert blobs.get("job/original") == b"content"
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 10), (0, 1), (9, 10), (3, 7)])
+async def test_a_stream_holds_the_bytes_asked_for(blobs: Blobs, start: int, stop: int) -> None:
+    blobs.put("job/large.1", b"0123456789")
+
+    assert await read(blobs, "job/large.1", start, stop) == b"0123456789"[start:stop]
+
+
+async def test_a_stream_of_a_large_blob_holds_all_of_it(blobs: Blobs) -> None:
+    content = bytes(range(251)) * 20_000
+    blobs.put("job/large.1", content)
+
+    assert await read(blobs, "job/large.1", 0, len(content)) == content
+
+
+async def test_a_stream_that_began_ends_though_its_blob_is_removed(blobs: Blobs) -> None:
+    content = bytes(range(251)) * 20_000
+    blobs.put("job/large.1", content)
+    stream = await blobs.stream("job/large.1", start=0, stop=len(content))
+    first = await anext(stream)
+
+    blobs.remove_folder("job")
+
+    assert first + b"".join([chunk async for chunk in stream]) == content
+
+
+def test_names_are_those_of_one_folder(blobs: Blobs) -> None:
+    for key in ("job/original", "job/small.1", "job2/original", "other/large.1"):
+        blobs.put(key, b"")
+
+    assert sorted(blobs.names("job")) == ["original", "small.1"]
+
+
+def test_a_folder_that_is_not_there_has_no_names(blobs: Blobs) -> None:
+    assert blobs.names("job") == []
+
+
+def test_folders_are_each_named_once(blobs: Blobs) -> None:
+    for key in ("a/original", "a/small.1", "b/original"):
+        blobs.put(key, b"")
+
+    assert sorted(blobs.folders()) == ["a", "b"]
+
+
+def test_a_new_store_has_no_folders(blobs: Blobs) -> None:
+    assert blobs.folders() == []
+
+
+def test_removing_some_blobs_keeps_the_others(blobs: Blobs) -> None:
+    for name in ("original", "master.1", "small.1"):
+        blobs.put(f"job/{name}", b"")
+
+    blobs.remove("job", ["master.1", "original"])
+
+    assert blobs.names("job") == ["small.1"]
+
+
+def test_removing_goes_on_past_a_blob_that_is_gone(blobs: Blobs) -> None:
+    blobs.put("job/small.1", b"")
+
+    blobs.remove("job", ["master.1", "small.1"])
+
+    assert blobs.names("job") == []
+
+
+def test_removing_a_folder_removes_it(blobs: Blobs) -> None:
+    for name in ("original", "small.1"):
+        blobs.put(f"job/{name}", b"")
+
+    blobs.remove_folder("job")
+
+    assert blobs.folders() == []
+
+
+def test_removing_a_folder_keeps_those_whose_names_begin_with_its_name(blobs: Blobs) -> None:
+    blobs.put("job/original", b"")
+    blobs.put("job2/original", b"")
+
+    blobs.remove_folder("job")
+
+    assert blobs.folders() == ["job2"]
+
+
+def test_removing_a_folder_that_is_gone_is_no_error(blobs: Blobs) -> None:
+    blobs.remove_folder("job")
+
+    assert blobs.folders() == []
+
+
+def test_a_store_that_works_passes_its_check(blobs: Blobs) -> None:
+    blobs.check()
+
+
+def test_the_remains_of_a_broken_upload_are_found(local: Blobs, folder: Path) -> None:
+    (folder / "job").mkdir()
+    (folder / "job" / "original#1").write_bytes(b"half of")  # as a process that was killed leaves it
+
+    assert local.folders() == ["job"]
+
+
+def test_the_remains_of_a_broken_upload_are_no_blobs(local: Blobs, folder: Path) -> None:
+    (folder / "job").mkdir()
+    (folder / "job" / "original#1").write_bytes(b"half of")
+
+    assert local.names("job") == []
+
+
+def test_the_remains_of_a_broken_upload_are_removed_with_their_folder(local: Blobs, folder: Path) -> None:
+    (folder / "job").mkdir()
+    (folder / "job" / "original#1").write_bytes(b"half of")
+
+    local.remove_folder("job")
+
+    assert list(folder.iterdir()) == []
+
+
+async def test_an_upload_under_way_is_what_the_remains_look_like(local: Blobs, folder: Path) -> None:
+    async with local.writer("job/original") as file:
+        await file.write(b"x" * 2 * LOCAL_CHUNK)
+
+        assert [path.name for path in (folder / "job").iterdir()] == ["original#1"]
+
+
+def test_a_folder_that_went_away_fails_the_check(local: Blobs, folder: Path) -> None:
+    folder.rmdir()
+
+    with pytest.raises(OSError, match="cannot be written"):
+        local.check()
+
+
+async def break_off(blobs: Blobs, key: str, size: int) -> None:
+    """Begin an upload and break it off after some bytes."""
+    with suppress(ConnectionResetError):
+        async with blobs.writer(key) as file:
+            await file.write(b"x" * size)
+            raise ConnectionResetError

@@ -1,0 +1,377 @@
+"""The gateway's side of the job document: the real one on Mongo's wire, and its fake."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any
+
+import pytest
+from pymongo.errors import DuplicateKeyError
+
+from storage.clock import now_ms
+from storage.documents import Failure, Job, JobState
+from storage.errors import JobNotFound
+from storage.jobs import Jobs
+from tests.fakes import FakeJobs, new_job
+
+HOUR = 3_600_000
+ENDED = [JobState.DONE, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]
+FAILURE = Failure(stage=None, code="dispatches_exhausted", message="Too many times.")
+
+
+@pytest.fixture(params=["real", "fake"])
+def jobs(request: pytest.FixtureRequest) -> Jobs:
+    if request.param == "fake":
+        return FakeJobs()
+    found: Jobs = request.getfixturevalue("stores").jobs
+    return found
+
+
+async def accepted(jobs: Jobs, **fields: Any) -> Job:
+    job = new_job(**fields)
+    await jobs.accept(job)
+    return job
+
+
+def ids(jobs: list[Job]) -> list[str]:
+    return sorted(job.id for job in jobs)
+
+
+def test_the_fake_does_all_that_the_real_one_does() -> None:
+    public = {name for name, _ in inspect.getmembers(Jobs, inspect.isfunction) if not name.startswith("_")}
+
+    assert public <= set(vars(FakeJobs))
+
+
+async def test_an_accepted_job_is_found_by_its_id(jobs: Jobs) -> None:
+    job = await accepted(jobs)
+
+    assert (await jobs.get(job.id)).id == job.id
+
+
+async def test_an_accepted_job_comes_back_as_it_was(jobs: Jobs) -> None:
+    job = await accepted(jobs, owner="ada", failure=FAILURE)
+
+    found = await jobs.get(job.id)
+
+    assert found.model_dump(exclude={"created_at"}) == job.model_dump(exclude={"created_at"})
+
+
+async def test_an_accepted_job_keeps_when_it_was_made_to_the_millisecond(jobs: Jobs) -> None:
+    job = await accepted(jobs)
+
+    found = await jobs.get(job.id)
+
+    assert abs((found.created_at - job.created_at).total_seconds()) < 0.001
+
+
+async def test_an_id_is_accepted_once(jobs: Jobs) -> None:
+    job = await accepted(jobs)
+
+    with pytest.raises(DuplicateKeyError):
+        await jobs.accept(new_job(id=job.id))
+
+
+async def test_an_unknown_job_is_not_found(jobs: Jobs) -> None:
+    with pytest.raises(JobNotFound):
+        await jobs.get("nobody")
+
+
+async def test_what_is_handed_out_is_a_copy(jobs: Jobs) -> None:
+    job = await accepted(jobs)
+    handed_out = await jobs.get(job.id)
+
+    handed_out.stages["validate"].attempts = 7
+
+    assert (await jobs.get(job.id)).stages["validate"].attempts == 0
+
+
+async def test_a_job_past_its_time_is_due(jobs: Jobs) -> None:
+    job = await accepted(jobs, next_dispatch_ms=now_ms() - 1)
+
+    assert ids(await jobs.due(limit=10)) == [job.id]
+
+
+async def test_a_job_before_its_time_is_not_due(jobs: Jobs) -> None:
+    await accepted(jobs, next_dispatch_ms=now_ms() + HOUR)
+
+    assert await jobs.due(limit=10) == []
+
+
+async def test_a_job_in_the_works_can_be_due(jobs: Jobs) -> None:
+    job = await accepted(jobs, state=JobState.PROCESSING)
+
+    assert ids(await jobs.due(limit=10)) == [job.id]
+
+
+@pytest.mark.parametrize("state", ENDED)
+async def test_a_job_that_ended_is_never_due(jobs: Jobs, state: JobState) -> None:
+    await accepted(jobs, state=state)
+
+    assert await jobs.due(limit=10) == []
+
+
+async def test_the_longest_waiting_are_due_first(jobs: Jobs) -> None:
+    now = now_ms()
+    made = [await accepted(jobs, next_dispatch_ms=now - wait) for wait in (10, 30, 20)]
+
+    due = await jobs.due(limit=2)
+
+    assert [job.id for job in due] == [made[1].id, made[2].id]
+
+
+async def test_a_postponed_job_is_not_due(jobs: Jobs) -> None:
+    job = await accepted(jobs)
+
+    await jobs.postpone(job, until_ms=now_ms() + HOUR)
+
+    assert await jobs.due(limit=10) == []
+
+
+async def test_a_postponed_job_is_due_at_its_new_time(jobs: Jobs) -> None:
+    job = await accepted(jobs)
+    until = now_ms() + HOUR
+
+    await jobs.postpone(job, until_ms=until)
+
+    assert (await jobs.get(job.id)).next_dispatch_ms == until
+
+
+async def test_a_job_that_moved_meanwhile_is_not_postponed(jobs: Jobs) -> None:
+    seen = await accepted(jobs)
+    await jobs.postpone(seen, until_ms=seen.next_dispatch_ms + 1)
+
+    assert not await jobs.postpone(seen, until_ms=now_ms() + HOUR)
+
+
+async def test_a_job_taken_for_dispatch_comes_back_with_the_next_generation(jobs: Jobs) -> None:
+    job = await accepted(jobs, generation=2)
+
+    taken = await jobs.redispatch(job, next_dispatch_ms=now_ms() + HOUR)
+
+    assert taken is not None
+    assert taken.generation == 3
+
+
+async def test_a_job_taken_for_dispatch_is_recorded_as_it_comes_back(jobs: Jobs) -> None:
+    job = await accepted(jobs, dispatched_ms=1)
+
+    taken = await jobs.redispatch(job, next_dispatch_ms=now_ms() + HOUR)
+
+    found = await jobs.get(job.id)
+    assert taken is not None
+    assert (found.generation, found.next_dispatch_ms, found.dispatched_ms) == (
+        taken.generation,
+        taken.next_dispatch_ms,
+        taken.dispatched_ms,
+    )
+
+
+async def test_a_job_taken_for_dispatch_notes_the_time(jobs: Jobs) -> None:
+    start = now_ms()
+    job = await accepted(jobs, dispatched_ms=1)
+
+    await jobs.redispatch(job, next_dispatch_ms=now_ms() + HOUR)
+
+    assert start <= (await jobs.get(job.id)).dispatched_ms <= now_ms()
+
+
+async def test_of_many_that_would_dispatch_a_job_one_does(jobs: Jobs) -> None:
+    seen = await accepted(jobs)
+
+    taken = await asyncio.gather(*(jobs.redispatch(seen, next_dispatch_ms=now_ms() + HOUR + i) for i in range(8)))
+
+    assert len([job for job in taken if job is not None]) == 1
+
+
+async def test_a_job_that_another_dispatched_for_the_same_time_is_not_dispatched(jobs: Jobs) -> None:
+    seen = await accepted(jobs)
+    await jobs.redispatch(seen, next_dispatch_ms=seen.next_dispatch_ms)
+
+    assert await jobs.redispatch(seen, next_dispatch_ms=now_ms() + HOUR) is None
+
+
+@pytest.mark.parametrize("state", ENDED)
+async def test_a_job_that_ended_meanwhile_is_not_dispatched(jobs: Jobs, state: JobState) -> None:
+    ended = await accepted(jobs, state=state)
+
+    assert await jobs.redispatch(ended, next_dispatch_ms=now_ms() + HOUR) is None
+
+
+async def test_a_dispatch_given_back_costs_no_generation(jobs: Jobs) -> None:
+    job = await accepted(jobs, generation=1)
+    taken = await jobs.redispatch(job, next_dispatch_ms=now_ms() + HOUR)
+    assert taken is not None
+
+    await jobs.unsent(taken, next_dispatch_ms=now_ms() + 5)
+
+    assert (await jobs.get(job.id)).generation == 1
+
+
+async def test_a_dispatch_given_back_is_due_when_it_says(jobs: Jobs) -> None:
+    taken = await jobs.redispatch(await accepted(jobs), next_dispatch_ms=now_ms() + HOUR)
+    assert taken is not None
+
+    await jobs.unsent(taken, next_dispatch_ms=42)
+
+    assert (await jobs.get(taken.id)).next_dispatch_ms == 42
+
+
+async def test_a_dispatch_is_given_back_by_the_one_who_has_it_alone(jobs: Jobs) -> None:
+    job = await accepted(jobs)
+    first = await jobs.redispatch(job, next_dispatch_ms=now_ms())
+    assert first is not None
+    await jobs.redispatch(first, next_dispatch_ms=now_ms() + HOUR)
+
+    await jobs.unsent(first, next_dispatch_ms=now_ms())
+
+    assert (await jobs.get(job.id)).generation == 2
+
+
+async def test_a_buried_job_is_dead(jobs: Jobs) -> None:
+    job = await accepted(jobs)
+
+    await jobs.bury(job, FAILURE)
+
+    assert (await jobs.get(job.id)).state is JobState.DEAD
+
+
+async def test_a_buried_job_says_why(jobs: Jobs) -> None:
+    job = await accepted(jobs)
+
+    await jobs.bury(job, FAILURE)
+
+    assert (await jobs.get(job.id)).failure == FAILURE
+
+
+async def test_a_buried_job_says_when_it_ended(jobs: Jobs) -> None:
+    start = now_ms()
+    job = await accepted(jobs)
+
+    await jobs.bury(job, FAILURE)
+
+    assert start <= ((await jobs.get(job.id)).finished_ms or 0) <= now_ms()
+
+
+async def test_a_job_that_moved_meanwhile_is_not_buried(jobs: Jobs) -> None:
+    seen = await accepted(jobs)
+    await jobs.postpone(seen, until_ms=seen.next_dispatch_ms + 1)
+
+    await jobs.bury(seen, FAILURE)
+
+    assert (await jobs.get(seen.id)).active
+
+
+@pytest.mark.parametrize("state", ENDED)
+async def test_a_job_that_ended_is_not_buried(jobs: Jobs, state: JobState) -> None:
+    ended = await accepted(jobs, state=state)
+
+    assert not await jobs.bury(ended, FAILURE)
+
+
+async def test_a_hastened_job_is_due(jobs: Jobs) -> None:
+    job = await accepted(jobs, next_dispatch_ms=now_ms() + HOUR)
+
+    await jobs.hasten(job.id)
+
+    assert ids(await jobs.due(limit=10)) == [job.id]
+
+
+@pytest.mark.parametrize("state", ENDED)
+async def test_a_job_that_ended_is_not_hastened(jobs: Jobs, state: JobState) -> None:
+    job = await accepted(jobs, state=state, next_dispatch_ms=HOUR)
+
+    await jobs.hasten(job.id)
+
+    assert (await jobs.get(job.id)).next_dispatch_ms == HOUR
+
+
+async def test_an_unknown_job_is_hastened_without_an_error(jobs: Jobs) -> None:
+    await jobs.hasten("nobody")
+
+    assert await jobs.due(limit=10) == []
+
+
+async def test_jobs_with_blobs_are_those_that_ended_in_the_states_asked_for(jobs: Jobs) -> None:
+    made = {state: await accepted(jobs, state=state, finished_ms=1) for state in ENDED}
+
+    found = await jobs.with_blobs([JobState.FAILED, JobState.CANCELLED], before_ms=2, limit=10)
+
+    assert ids(found) == ids([made[JobState.FAILED], made[JobState.CANCELLED]])
+
+
+async def test_jobs_with_blobs_are_those_that_ended_before_a_time(jobs: Jobs) -> None:
+    old, _ = [await accepted(jobs, state=JobState.DONE, finished_ms=ms) for ms in (1999, 2000)]
+
+    found = await jobs.with_blobs([JobState.DONE], before_ms=2000, limit=10)
+
+    assert ids(found) == [old.id]
+
+
+async def test_a_job_whose_blobs_were_removed_has_none(jobs: Jobs) -> None:
+    job = await accepted(jobs, state=JobState.DONE, finished_ms=1)
+
+    await jobs.blobs_removed(job.id)
+
+    assert await jobs.with_blobs([JobState.DONE], before_ms=2, limit=10) == []
+
+
+async def test_jobs_with_blobs_are_no_more_than_asked_for(jobs: Jobs) -> None:
+    for _ in range(3):
+        await accepted(jobs, state=JobState.DONE, finished_ms=1)
+
+    assert len(await jobs.with_blobs([JobState.DONE], before_ms=2, limit=2)) == 2
+
+
+async def test_a_job_records_when_its_blobs_were_removed(jobs: Jobs) -> None:
+    start = now_ms()
+    job = await accepted(jobs, state=JobState.DONE)
+
+    await jobs.blobs_removed(job.id)
+
+    assert start <= ((await jobs.get(job.id)).blobs_removed_ms or 0) <= now_ms()
+
+
+@pytest.mark.parametrize("state", ENDED)
+async def test_a_job_whose_blobs_went_long_ago_is_forgotten(jobs: Jobs, state: JobState) -> None:
+    job = await accepted(jobs, state=state, blobs_removed_ms=1999)
+
+    await jobs.forget(before_ms=2000)
+
+    with pytest.raises(JobNotFound):
+        await jobs.get(job.id)
+
+
+async def test_forgetting_tells_how_many(jobs: Jobs) -> None:
+    for _ in range(3):
+        await accepted(jobs, state=JobState.DONE, blobs_removed_ms=1)
+
+    assert await jobs.forget(before_ms=2) == 3
+
+
+async def test_forgetting_nothing_tells_so(jobs: Jobs) -> None:
+    assert await jobs.forget(before_ms=2) == 0
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"state": JobState.DONE, "blobs_removed_ms": 2000},
+        {"state": JobState.DONE, "blobs_removed_ms": None},
+        {"state": JobState.PROCESSING, "blobs_removed_ms": 1},
+    ],
+    ids=["not long ago", "not removed", "still active"],
+)
+async def test_a_job_is_not_forgotten_early(jobs: Jobs, fields: dict[str, Any]) -> None:
+    job = await accepted(jobs, **fields)
+
+    await jobs.forget(before_ms=2000)
+
+    assert (await jobs.get(job.id)).id == job.id
+
+
+async def test_unknown_ids_are_those_without_a_job(jobs: Jobs) -> None:
+    job = await accepted(jobs)
+
+    assert await jobs.unknown(["zoe", job.id, "ada"]) == ["ada", "zoe"]

@@ -1,0 +1,540 @@
+"""The worker's side of the job document, on Mongo's wire: who may claim a stage, and who may still write to it."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from storage.clock import now_ms
+from storage.documents import Failure, JobRecord, JobState, StageRecord, StageState
+from storage.jobs import Jobs
+from storage.ledger import Claim, Ledger
+from storage.stores import Stores
+from tests.contract.conftest import PATIENCE_MS
+from tests.fakes import new_job
+
+LEASE_MS = 30_000
+DONE = StageRecord(state=StageState.DONE)
+ALL_BUT_LAST = dict.fromkeys(("validate", "normalize", "small", "medium", "large"), DONE)
+ENDED = [JobState.DONE, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]
+FAILURE = Failure(stage="validate", code="image_corrupt", message="It is damaged.")
+
+
+@pytest.fixture
+def jobs(stores: Stores) -> Jobs:
+    return stores.jobs
+
+
+async def accepted(jobs: Jobs, **fields: Any) -> str:
+    job = new_job(**fields)
+    await jobs.accept(job)
+    return job.id
+
+
+def running(**fields: Any) -> StageRecord:
+    """Return a stage that another message's run holds under a live lease."""
+    held = {"state": StageState.RUNNING, "attempts": 1, "task_id": "theirs", "lease_ms": now_ms() + LEASE_MS}
+    return StageRecord(**(held | fields))
+
+
+def claim(ledger: Ledger, job_id: str, stage: str = "validate", *, task_id: str = "mine") -> Claim | None:
+    return ledger.claim(job_id, stage, task_id=task_id, worker="here", lease_ms=LEASE_MS)
+
+
+def claimed(ledger: Ledger, job_id: str, stage: str = "validate", *, task_id: str = "mine") -> Claim:
+    found = claim(ledger, job_id, stage, task_id=task_id)
+    assert found is not None
+    return found
+
+
+def found(ledger: Ledger, job_id: str) -> JobRecord:
+    job = ledger.get(job_id)
+    assert job is not None
+    return job
+
+
+async def test_what_the_gateway_accepted_the_worker_reads(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+
+    seen = JobRecord(**(await jobs.get(job_id)).model_dump(exclude={"revision_id"}))
+
+    assert ledger.get(job_id) == seen
+
+
+def test_an_unknown_job_is_none(ledger: Ledger) -> None:
+    assert ledger.get("nobody") is None
+
+
+async def test_a_pending_stage_is_claimed(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+
+    assert claim(ledger, job_id) is not None
+
+
+async def test_a_stage_under_anothers_live_lease_is_not_claimed(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, stages={"validate": running()})
+
+    assert claim(ledger, job_id) is None
+
+
+async def test_a_stage_whose_lease_ran_out_is_claimed(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, stages={"validate": running(lease_ms=now_ms() - 1)})
+
+    assert claim(ledger, job_id) is not None
+
+
+async def test_a_stage_under_the_lease_of_the_same_message_is_claimed(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, stages={"validate": running(task_id="mine")})
+
+    assert claim(ledger, job_id, task_id="mine") is not None
+
+
+@pytest.mark.parametrize("state", [StageState.DONE, StageState.FAILED])
+async def test_a_stage_that_ended_is_not_claimed(jobs: Jobs, ledger: Ledger, state: StageState) -> None:
+    job_id = await accepted(jobs, stages={"validate": StageRecord(state=state, task_id="mine")})
+
+    assert claim(ledger, job_id, task_id="mine") is None
+
+
+@pytest.mark.parametrize("state", ENDED)
+async def test_no_stage_of_a_job_that_ended_is_claimed(jobs: Jobs, ledger: Ledger, state: JobState) -> None:
+    job_id = await accepted(jobs, state=state)
+
+    assert claim(ledger, job_id) is None
+
+
+async def test_a_stage_that_the_job_does_not_have_is_not_claimed(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+
+    assert claim(ledger, job_id, "huge") is None
+
+
+def test_a_stage_of_an_unknown_job_is_not_claimed(ledger: Ledger) -> None:
+    assert claim(ledger, "nobody") is None
+
+
+async def test_of_many_that_would_claim_a_stage_one_does(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+    together = threading.Barrier(8)
+
+    def race(number: int) -> Claim | None:
+        together.wait()
+        return claim(ledger, job_id, task_id=f"run {number}")
+
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(race, range(8)))
+
+    assert len([each for each in claims if each is not None]) == 1
+
+
+async def test_of_many_that_would_take_over_a_dead_run_one_does(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, stages={"validate": running(lease_ms=now_ms() - 1)})
+    together = threading.Barrier(8)
+
+    def race(number: int) -> Claim | None:
+        together.wait()
+        return claim(ledger, job_id, task_id=f"run {number}")
+
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(race, range(8)))
+
+    assert len([each for each in claims if each is not None]) == 1
+
+
+async def test_a_claim_sets_the_job_to_processing(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+
+    claimed(ledger, job_id)
+
+    assert found(ledger, job_id).state is JobState.PROCESSING
+
+
+async def test_a_claim_says_who_runs_the_stage(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+
+    claimed(ledger, job_id)
+
+    record = found(ledger, job_id).stages["validate"]
+    assert (record.state, record.task_id, record.worker) == (StageState.RUNNING, "mine", "here")
+
+
+async def test_a_claim_holds_the_stage_for_its_lease(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+    start = now_ms()
+
+    claimed(ledger, job_id)
+
+    lease = found(ledger, job_id).stages["validate"].lease_ms
+    assert start + LEASE_MS <= lease <= now_ms() + LEASE_MS
+
+
+async def test_a_claim_keeps_the_sweeper_away_until_after_the_lease(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+    start = now_ms()
+
+    claimed(ledger, job_id)
+
+    due = found(ledger, job_id).next_dispatch_ms
+    assert start + LEASE_MS + PATIENCE_MS <= due <= now_ms() + LEASE_MS + PATIENCE_MS
+
+
+async def test_a_claim_returns_the_job_as_it_now_is(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+
+    mine = claimed(ledger, job_id)
+
+    assert mine.job == found(ledger, job_id)
+
+
+async def test_a_claim_counts_its_attempt(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, stages={"validate": StageRecord(attempts=2)})
+
+    assert claimed(ledger, job_id).attempt == 3
+
+
+async def test_attempts_that_nobody_is_to_blame_for_are_not_counted_as_failed(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, stages={"validate": StageRecord(attempts=4, retries=3)})
+
+    assert claimed(ledger, job_id).failed_attempts == 2
+
+
+async def test_a_completed_stage_is_done(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+
+    ledger.complete(claimed(ledger, job_id), {})
+
+    assert found(ledger, job_id).stages["validate"].state is StageState.DONE
+
+
+async def test_a_completed_stage_keeps_its_result(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+
+    ledger.complete(claimed(ledger, job_id), {"width": 640, "frames": None, "nested": {"a": [1]}})
+
+    assert found(ledger, job_id).stages["validate"].result == {"width": 640, "frames": None, "nested": {"a": [1]}}
+
+
+async def test_a_completed_stage_has_no_lease(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+
+    ledger.complete(claimed(ledger, job_id), {})
+
+    assert found(ledger, job_id).stages["validate"].lease_ms == 0
+
+
+async def test_a_completed_stage_says_when(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+    start = now_ms()
+
+    ledger.complete(claimed(ledger, job_id), {})
+
+    assert start <= (found(ledger, job_id).stages["validate"].finished_ms or 0) <= now_ms()
+
+
+async def test_a_completed_stage_forgets_its_last_error(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, stages={"validate": StageRecord(error="OSError: disk full")})
+
+    ledger.complete(claimed(ledger, job_id), {})
+
+    assert found(ledger, job_id).stages["validate"].error is None
+
+
+async def test_a_completed_stage_queues_what_follows_it(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+
+    ledger.complete(claimed(ledger, job_id), {}, following=["small", "large"])
+
+    queued = [name for name, record in found(ledger, job_id).stages.items() if record.queued_ms is not None]
+    assert sorted(queued) == ["large", "small"]
+
+
+async def test_a_completed_stage_gives_the_next_one_time_before_the_sweeper(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+    start = now_ms()
+
+    ledger.complete(claimed(ledger, job_id), {})
+
+    assert start + PATIENCE_MS <= found(ledger, job_id).next_dispatch_ms <= now_ms() + PATIENCE_MS
+
+
+async def test_a_run_that_was_taken_over_completes_nothing(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+    lost = claimed(ledger, job_id)
+    claimed(ledger, job_id)
+
+    assert not ledger.complete(lost, {"from": "the lost run"})
+
+
+async def test_a_run_that_was_taken_over_leaves_the_stage_to_the_other(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+    lost = claimed(ledger, job_id)
+    claimed(ledger, job_id)
+
+    ledger.complete(lost, {"from": "the lost run"})
+
+    assert found(ledger, job_id).stages["validate"].state is StageState.RUNNING
+
+
+async def test_the_run_that_took_over_completes_the_stage(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+    claimed(ledger, job_id)
+
+    assert ledger.complete(claimed(ledger, job_id), {})
+
+
+async def test_a_stage_is_completed_once(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+    mine = claimed(ledger, job_id)
+    ledger.complete(mine, {})
+
+    assert not ledger.complete(mine, {})
+
+
+@pytest.mark.parametrize("ending", ["release", "refuse", "bury", "finish"])
+async def test_a_run_that_was_taken_over_cannot_end_the_stage_otherwise(
+    jobs: Jobs, ledger: Ledger, ending: str
+) -> None:
+    job_id = await accepted(jobs, stages=ALL_BUT_LAST)
+    lost = claimed(ledger, job_id, "finalize")
+    claimed(ledger, job_id, "finalize")
+    before = found(ledger, job_id)
+
+    _end(ledger, lost, ending)
+
+    assert found(ledger, job_id) == before
+
+
+async def test_a_released_stage_is_pending(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+
+    ledger.release(claimed(ledger, job_id), "OSError: disk full", blameless=True)
+
+    assert found(ledger, job_id).stages["validate"].state is StageState.PENDING
+
+
+async def test_a_released_stage_is_claimed_by_any_message(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+    ledger.release(claimed(ledger, job_id, task_id="one"), "OSError: disk full", blameless=True)
+
+    assert claim(ledger, job_id, task_id="another") is not None
+
+
+async def test_a_released_stage_says_why(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+
+    ledger.release(claimed(ledger, job_id), "OSError: disk full", blameless=True)
+
+    assert found(ledger, job_id).stages["validate"].error == "OSError: disk full"
+
+
+async def test_a_released_stage_waits_again(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, stages={"validate": StageRecord(queued_ms=1)})
+    start = now_ms()
+
+    ledger.release(claimed(ledger, job_id), "OSError: disk full", blameless=True)
+
+    assert start <= (found(ledger, job_id).stages["validate"].queued_ms or 0) <= now_ms()
+
+
+@pytest.mark.parametrize(("blameless", "failed"), [(True, 1), (False, 2)])
+async def test_an_attempt_counts_as_failed_unless_nobody_is_to_blame(
+    jobs: Jobs,
+    ledger: Ledger,
+    blameless: bool,
+    failed: int,
+) -> None:
+    job_id = await accepted(jobs)
+
+    ledger.release(claimed(ledger, job_id), "why", blameless=blameless)
+
+    assert claimed(ledger, job_id).failed_attempts == failed
+
+
+async def test_a_fencing_token_grows_whoever_is_to_blame(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+
+    ledger.release(claimed(ledger, job_id), "why", blameless=True)
+
+    assert claimed(ledger, job_id).attempt == 2
+
+
+async def test_a_refused_job_has_failed(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+
+    ledger.refuse(claimed(ledger, job_id), FAILURE)
+
+    assert found(ledger, job_id).state is JobState.FAILED
+
+
+async def test_a_buried_job_is_dead(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+
+    ledger.bury(claimed(ledger, job_id), FAILURE)
+
+    assert found(ledger, job_id).state is JobState.DEAD
+
+
+@pytest.mark.parametrize("ending", ["refuse", "bury"])
+async def test_a_job_given_up_says_why(jobs: Jobs, ledger: Ledger, ending: str) -> None:
+    job_id = await accepted(jobs)
+
+    _end(ledger, claimed(ledger, job_id), ending)
+
+    assert found(ledger, job_id).failure == FAILURE
+
+
+@pytest.mark.parametrize("ending", ["refuse", "bury"])
+async def test_a_job_given_up_says_when(jobs: Jobs, ledger: Ledger, ending: str) -> None:
+    job_id = await accepted(jobs)
+    start = now_ms()
+
+    _end(ledger, claimed(ledger, job_id), ending)
+
+    assert start <= (found(ledger, job_id).finished_ms or 0) <= now_ms()
+
+
+@pytest.mark.parametrize("ending", ["refuse", "bury"])
+async def test_the_stage_that_gave_a_job_up_has_failed(jobs: Jobs, ledger: Ledger, ending: str) -> None:
+    job_id = await accepted(jobs)
+
+    _end(ledger, claimed(ledger, job_id), ending)
+
+    record = found(ledger, job_id).stages["validate"]
+    assert (record.state, record.error) == (StageState.FAILED, "It is damaged.")
+
+
+async def test_a_finished_job_is_done(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, stages=ALL_BUT_LAST)
+
+    ledger.finish(claimed(ledger, job_id, "finalize"), {})
+
+    assert found(ledger, job_id).state is JobState.DONE
+
+
+async def test_a_finished_job_keeps_what_the_last_stage_noted(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, stages=ALL_BUT_LAST)
+
+    ledger.finish(claimed(ledger, job_id, "finalize"), {"ratio": 0.25})
+
+    assert found(ledger, job_id).stages["finalize"].result == {"ratio": 0.25}
+
+
+async def test_a_finished_job_says_when(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, stages=ALL_BUT_LAST)
+    start = now_ms()
+
+    ledger.finish(claimed(ledger, job_id, "finalize"), {})
+
+    assert start <= (found(ledger, job_id).finished_ms or 0) <= now_ms()
+
+
+@pytest.mark.parametrize("missing", list(ALL_BUT_LAST))
+async def test_a_job_with_a_stage_to_do_is_not_finished(jobs: Jobs, ledger: Ledger, missing: str) -> None:
+    job_id = await accepted(jobs, stages=ALL_BUT_LAST | {missing: StageRecord()})
+
+    ledger.finish(claimed(ledger, job_id, "finalize"), {})
+
+    assert found(ledger, job_id).state is JobState.PROCESSING
+
+
+async def test_a_job_is_finished_once(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, stages=ALL_BUT_LAST)
+    mine = claimed(ledger, job_id, "finalize")
+
+    finished = [ledger.finish(mine, {}) for _ in range(2)]
+
+    assert finished == [True, False]
+
+
+async def test_finishing_a_job_is_counted_with_it(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, stages=ALL_BUT_LAST)
+    mine = claimed(ledger, job_id, "finalize")
+
+    for _ in range(2):
+        ledger.finish(mine, {})
+
+    assert found(ledger, job_id).finalizations == 1
+
+
+@pytest.mark.parametrize("ending", ["complete", "release", "refuse", "bury", "finish"])
+@pytest.mark.parametrize("first", ["refuse", "bury", "finish"])
+async def test_nothing_moves_after_an_end(jobs: Jobs, ledger: Ledger, first: str, ending: str) -> None:
+    job_id = await accepted(jobs, stages=ALL_BUT_LAST)
+    mine = claimed(ledger, job_id, "finalize")
+    _end(ledger, mine, first)
+    before = found(ledger, job_id)
+
+    _end(ledger, mine, ending)
+
+    assert found(ledger, job_id) == before
+
+
+async def test_a_stage_that_runs_on_while_its_job_is_refused_completes_nothing(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+    slow = claimed(ledger, job_id, "large")
+    ledger.refuse(claimed(ledger, job_id, "small"), FAILURE)
+
+    assert not ledger.complete(slow, {})
+
+
+async def test_stages_side_by_side_complete_each_on_its_own(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+    small, large = claimed(ledger, job_id, "small"), claimed(ledger, job_id, "large")
+
+    completed = [ledger.complete(large, {}), ledger.complete(small, {})]
+
+    assert completed == [True, True]
+
+
+async def test_a_hastened_job_is_due_after_its_delay(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, next_dispatch_ms=now_ms() + 10 * LEASE_MS)
+    start = now_ms()
+
+    ledger.hasten(job_id, delay_ms=500)
+
+    assert start + 500 <= found(ledger, job_id).next_dispatch_ms <= now_ms() + 500
+
+
+@pytest.mark.parametrize("state", ENDED)
+async def test_a_job_that_ended_is_not_hastened(jobs: Jobs, ledger: Ledger, state: JobState) -> None:
+    job_id = await accepted(jobs, state=state, next_dispatch_ms=42)
+
+    ledger.hasten(job_id, delay_ms=0)
+
+    assert found(ledger, job_id).next_dispatch_ms == 42
+
+
+async def test_a_job_records_when_its_blobs_were_removed(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, state=JobState.FAILED)
+    start = now_ms()
+
+    ledger.blobs_removed(job_id)
+
+    assert start <= (found(ledger, job_id).blobs_removed_ms or 0) <= now_ms()
+
+
+async def test_blobs_are_removed_at_the_first_time_they_are(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, state=JobState.FAILED, blobs_removed_ms=42)
+
+    ledger.blobs_removed(job_id)
+
+    assert found(ledger, job_id).blobs_removed_ms == 42
+
+
+def _end(ledger: Ledger, mine: Claim, ending: str) -> None:
+    match ending:
+        case "complete":
+            ledger.complete(mine, {"changed": True})
+        case "finish":
+            ledger.finish(mine, {"changed": True})
+        case "release":
+            ledger.release(mine, "changed", blameless=False)
+        case "refuse":
+            ledger.refuse(mine, FAILURE)
+        case "bury":
+            ledger.bury(mine, FAILURE)
+        case _:
+            raise ValueError(ending)

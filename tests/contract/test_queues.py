@@ -1,0 +1,106 @@
+"""The queues, as the app really fills them in Redis, and their fake."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from pipeline.celery import app
+from pipeline.queues import Queues, open_queues
+from pipeline.settings import Settings
+from storage.clock import now_ms
+from tests.fakes import NOWHERE, FakeQueues
+
+
+@dataclass
+class Subject:
+    """Queues, and the way to put a message into one."""
+
+    queues: Queues
+
+    def send(self, queue: str) -> None:
+        if isinstance(self.queues, FakeQueues):
+            self.queues.push(queue, now_ms())
+        else:
+            app.send_task("validate", ["job"], queue=queue)
+
+
+@pytest.fixture(params=["real", "fake"])
+async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+    if request.param == "fake":
+        yield Subject(FakeQueues())
+        return
+    request.getfixturevalue("redis")
+    async with open_queues(request.getfixturevalue("settings")) as queues:
+        yield Subject(queues)
+
+
+@pytest.fixture(params=["real", "fake"])
+async def away(request: pytest.FixtureRequest) -> AsyncIterator[Queues]:
+    """Queues of a broker that does not answer."""
+    if request.param == "fake":
+        queues = FakeQueues()
+        queues.down = True
+        yield queues
+        return
+    async with open_queues(Settings(redis_url=NOWHERE)) as real:
+        yield real
+
+
+async def test_an_empty_queue_has_no_oldest_message(subject: Subject) -> None:
+    assert await subject.queues.oldest_ms("validate") is None
+
+
+async def test_a_message_is_as_old_as_when_it_was_sent(subject: Subject) -> None:
+    start = now_ms()
+
+    subject.send("validate")
+
+    assert start <= (await subject.queues.oldest_ms("validate") or 0) <= now_ms()
+
+
+async def test_the_oldest_of_two_messages_is_the_first(subject: Subject) -> None:
+    subject.send("validate")
+    between = a_later_moment()
+    subject.send("validate")
+
+    assert (await subject.queues.oldest_ms("validate") or between) < between
+
+
+async def test_a_queue_knows_nothing_of_another(subject: Subject) -> None:
+    subject.send("normalize")
+
+    assert await subject.queues.oldest_ms("validate") is None
+
+
+async def test_a_look_takes_no_message_away(subject: Subject) -> None:
+    subject.send("validate")
+
+    seen = [await subject.queues.oldest_ms("validate") for _ in range(2)]
+
+    assert seen[0] == seen[1] is not None
+
+
+async def test_a_broker_that_answers_is_no_error(subject: Subject) -> None:
+    await subject.queues.ping()
+
+
+async def test_a_broker_that_is_away_is_an_error(away: Queues) -> None:
+    with pytest.raises(RedisConnectionError):
+        await away.ping()
+
+
+async def test_a_queue_of_a_broker_that_is_away_is_an_error(away: Queues) -> None:
+    with pytest.raises(RedisConnectionError):
+        await away.oldest_ms("validate")
+
+
+def a_later_moment() -> int:
+    """Return a time after now, once it has come."""
+    moment = now_ms() + 1
+    while now_ms() < moment:
+        pass
+    return moment

@@ -1,0 +1,231 @@
+"""Fakes, in memory: the stores and the queues, held by tests/contract to what the real ones do; a broker; requests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from queue import Empty
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+from kombu import Message as Published
+from pymongo.errors import DuplicateKeyError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from starlette.requests import Request
+from starlette.types import Message
+
+from pipeline.celery import QUEUES, app, configure
+from pipeline.queues import Queues
+from pipeline.settings import Settings
+from pipeline.steps import steps
+from storage.clock import now_ms
+from storage.documents import Failure, Job, JobRecord, JobState, Operation, Original, StageRecord, blob_key
+from storage.errors import JobNotFound
+from storage.jobs import Jobs
+from storage.stores import Stores
+
+RENDITIONS = {"small": 160, "medium": 640, "large": 1600}
+NOWHERE = "redis://127.0.0.1:1/0"  # a port that nothing listens on
+SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+
+def job_id(*, at_ms: int | None = None) -> str:
+    """Return an id as the gateway gives them, a UUIDv7, of now or of another time (epoch ms)."""
+    random = uuid4().int & ((1 << 62) - 1)
+    return str(UUID(int=(now_ms() if at_ms is None else at_ms) << 80 | 0x7 << 76 | 0b10 << 62 | random))
+
+
+def new_job(
+    *,
+    stages: Mapping[str, StageRecord] | None = None,
+    renditions: Mapping[str, int] = RENDITIONS,
+    **fields: Any,
+) -> Job:
+    """Return a valid job, due now and bound to no database; `stages` and `fields` replace what it would have."""
+    task_id = fields.pop("id", None) or job_id()
+    blank = {name: StageRecord() for step in steps(renditions) for name in step}
+    values = {
+        "kind": "previews",
+        "next_dispatch_ms": now_ms(),
+        "original": Original(
+            blob=blob_key(task_id, "original"), name="cat.jpg", media_type="image/jpeg", bytes=1000, sha256=SHA256
+        ),
+        "operation": Operation(renditions=dict(renditions)),
+        "stages": blank | dict(stages or {}),
+    }
+    record = JobRecord(id=task_id, **(values | fields))
+    return Job.model_construct(**dict(record))
+
+
+BOUNDARY = b"----edge"
+FORM_TYPE = "multipart/form-data; boundary=----edge"
+
+
+def part(name: str, content: bytes, *, filename: str | None = None) -> bytes:
+    """Return one part of a multipart form, the boundary before it included."""
+    disposition = f'form-data; name="{name}"' + (f'; filename="{filename}"' if filename is not None else "")
+    return b"--%s\r\nContent-Disposition: %s\r\n\r\n%s\r\n" % (BOUNDARY, disposition.encode(), content)
+
+
+def form(*parts: bytes) -> bytes:
+    """Return a whole multipart form."""
+    return b"".join(parts) + b"--%s--\r\n" % BOUNDARY
+
+
+class FakeRequest(Request):
+    """A request whose body comes in given chunks; `taken` counts those that were asked for."""
+
+    def __init__(self, chunks: Iterable[bytes], content_type: str | None = FORM_TYPE) -> None:
+        headers = [] if content_type is None else [(b"content-type", content_type.encode())]
+        super().__init__({"type": "http", "method": "POST", "headers": headers}, self._next)
+        self.taken = 0
+        self._chunks = iter(chunks)
+
+    async def _next(self) -> Message:
+        chunk = next(self._chunks, None)
+        self.taken += chunk is not None
+        return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
+
+
+class FakeJobs(Jobs):
+    """Job documents in a dictionary, each handed out as a copy."""
+
+    def __init__(self) -> None:
+        self._documents: dict[str, Job] = {}
+
+    async def accept(self, job: Job) -> None:
+        if job.id in self._documents:
+            raise DuplicateKeyError(job.id)
+        self._documents[job.id] = job.model_copy(deep=True)
+
+    async def get(self, job_id: str) -> Job:
+        if job_id not in self._documents:
+            raise JobNotFound(job_id)
+        return self._documents[job_id].model_copy(deep=True)
+
+    async def due(self, *, limit: int) -> list[Job]:
+        now = now_ms()
+        due = self._where(lambda job: job.active and job.next_dispatch_ms <= now)
+        return sorted(due, key=lambda job: job.next_dispatch_ms)[:limit]
+
+    async def postpone(self, job: Job, *, until_ms: int) -> bool:
+        return self._replace(job, next_dispatch_ms=until_ms)
+
+    async def redispatch(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
+        changes = {
+            "generation": job.generation + 1,
+            "dispatched_ms": now_ms(),
+            "next_dispatch_ms": next_dispatch_ms,
+        }
+        return job.model_copy(update=changes) if self._replace(job, **changes) else None
+
+    async def unsent(self, job: Job, *, next_dispatch_ms: int) -> None:
+        self._replace(job, generation=job.generation - 1, next_dispatch_ms=next_dispatch_ms)
+
+    async def bury(self, job: Job, failure: Failure) -> bool:
+        return self._replace(job, state=JobState.DEAD, finished_ms=now_ms(), failure=failure)
+
+    async def hasten(self, job_id: str) -> None:
+        job = self._documents.get(job_id)
+        if job and job.active:
+            job.next_dispatch_ms = now_ms()
+
+    async def with_blobs(self, states: list[JobState], *, before_ms: int, limit: int) -> list[Job]:
+        return self._where(
+            lambda job: (
+                job.state in states
+                and job.finished_ms is not None
+                and job.finished_ms < before_ms
+                and job.blobs_removed_ms is None
+            )
+        )[:limit]
+
+    async def blobs_removed(self, job_id: str) -> None:
+        if job_id in self._documents:
+            self._documents[job_id].blobs_removed_ms = now_ms()
+
+    async def forget(self, *, before_ms: int) -> int:
+        gone = self._where(lambda job: not job.active and 0 < (job.blobs_removed_ms or 0) < before_ms)
+        for job in gone:
+            del self._documents[job.id]
+        return len(gone)
+
+    async def unknown(self, job_ids: list[str]) -> list[str]:
+        return sorted(set(job_ids) - set(self._documents))
+
+    def _where(self, wanted: Callable[[Job], bool]) -> list[Job]:
+        return [job.model_copy(deep=True) for job in self._documents.values() if wanted(job)]
+
+    def _replace(self, seen: Job, **changes: object) -> bool:
+        job = self._documents.get(seen.id)
+        if job is None or not job.active:
+            return False
+        if (job.generation, job.next_dispatch_ms) != (seen.generation, seen.next_dispatch_ms):
+            return False
+        self._documents[seen.id] = job.model_copy(update={"updated_ms": now_ms(), **changes})
+        return True
+
+
+class FakeQueues(Queues):
+    """Queues that hold nothing but when each message was sent; `down` is a broker that is away."""
+
+    def __init__(self) -> None:
+        self.sent_ms: dict[str, list[int]] = {}
+        self.down = False
+
+    def push(self, queue: str, sent_ms: int) -> None:
+        """Put a message behind the others."""
+        self.sent_ms.setdefault(queue, []).append(sent_ms)
+
+    async def ping(self) -> None:
+        if self.down:
+            raise RedisConnectionError("the broker is away")
+
+    async def oldest_ms(self, queue: str) -> int | None:
+        await self.ping()
+        return min(self.sent_ms.get(queue, []), default=None)
+
+
+@dataclass(frozen=True)
+class FakeStores(Stores):
+    """Stores without a database; `ping_error` is what the database answers with."""
+
+    mongo: Any = None
+    ping_error: Exception | None = None
+
+    async def ping(self) -> None:
+        if self.ping_error:
+            raise self.ping_error
+
+
+class FakeBroker:
+    """The app's broker, kombu's own in memory: what is published can be read back, and no socket is opened."""
+
+    settings = Settings(redis_url="memory://", result_url=NOWHERE)
+
+    def __init__(self) -> None:
+        publish_to(self.settings)
+        self.published()
+
+    def published(self) -> list[Published]:
+        """Take and return what was published since the last time."""
+        messages = []
+        with app.connection_for_read() as connection:
+            for name in QUEUES:
+                queue = connection.SimpleQueue(name)
+                try:
+                    while True:
+                        messages.append(queue.get_nowait())
+                        messages[-1].ack()
+                except Empty:
+                    queue.close()
+        return messages
+
+
+def publish_to(settings: Settings) -> None:
+    """Point the process's one Celery app at a broker, as a publisher, and have it forget the one before."""
+    configure(settings, publisher=True)
+    inside = cast("Any", app)
+    inside._after_fork()  # its connections
+    inside._backend_cache, inside._local = None, threading.local()

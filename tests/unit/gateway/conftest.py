@@ -1,0 +1,60 @@
+"""The whole gateway over fakes, asked through ASGI: no socket, no database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from gateway.app import create_app
+from pipeline.settings import Settings
+from storage.blobs import Blobs
+from tests.fakes import NOWHERE, FakeJobs, FakeQueues, FakeStores
+
+SETTINGS = Settings(redis_url="memory://", result_url=NOWHERE, blob_url="memory:///")
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[list[EventDict]]:
+    """What is logged, kept instead of written."""
+    with capture_logs() as logs:
+        yield logs
+
+
+@pytest.fixture
+def jobs() -> FakeJobs:
+    return FakeJobs()
+
+
+@pytest.fixture
+def blobs() -> Blobs:
+    return Blobs.open("memory:///")
+
+
+@pytest.fixture
+def stores(jobs: FakeJobs, blobs: Blobs) -> FakeStores:
+    return FakeStores(jobs, blobs)
+
+
+@pytest.fixture
+def queues() -> FakeQueues:
+    return FakeQueues()
+
+
+@pytest.fixture(scope="session")
+def app() -> FastAPI:
+    """The gateway, made once: FastAPI takes its time over the first request to each route."""
+    return create_app(SETTINGS)
+
+
+@pytest.fixture
+async def http(app: FastAPI, stores: FakeStores, queues: FakeQueues) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the gateway, whose lifespan does not run: no sweeper takes part."""
+    app.state.settings, app.state.stores, app.state.queues = SETTINGS, stores, queues
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://darkroom") as client:
+        yield client

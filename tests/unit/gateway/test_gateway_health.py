@@ -1,0 +1,80 @@
+"""Health over HTTP: what is needed to take an upload, and what is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+from pymongo.errors import AutoReconnect
+
+from storage.blobs import Blobs
+from tests.fakes import FakeJobs, FakeQueues, FakeStores
+
+
+@pytest.fixture
+def stores(jobs: FakeJobs, blobs: Blobs, request: pytest.FixtureRequest) -> FakeStores:
+    """Stores whose database is away where the test is marked so."""
+    return FakeStores(jobs, blobs, ping_error=getattr(request, "param", None))
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    return Blobs.open((tmp_path / "blobs").as_uri())
+
+
+mongo_is_away = pytest.mark.parametrize("stores", [AutoReconnect("10.0.0.7 is away")], indirect=True, ids=["away"])
+
+
+async def test_a_gateway_is_ready_when_everything_answers(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/readyz")
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+
+
+async def test_each_dependency_is_checked(http: httpx.AsyncClient) -> None:
+    checks = (await http.get("/readyz")).json()["checks"]
+
+    assert {name: check["ok"] for name, check in checks.items()} == {"mongo": True, "blobs": True, "redis": True}
+
+
+async def test_a_gateway_without_a_broker_takes_uploads_still(http: httpx.AsyncClient, queues: FakeQueues) -> None:
+    queues.down = True
+
+    answer = await http.get("/readyz")
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+
+
+@mongo_is_away
+async def test_a_gateway_without_a_database_is_not_ready(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/readyz")
+
+    assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
+
+
+async def test_a_gateway_that_cannot_keep_blobs_is_not_ready(http: httpx.AsyncClient, tmp_path: Path) -> None:
+    (tmp_path / "blobs").rmdir()
+
+    answer = await http.get("/readyz")
+
+    assert (answer.status_code, answer.json()["checks"]["blobs"]["ok"]) == (503, False)
+
+
+@mongo_is_away
+async def test_a_gateway_that_is_not_ready_says_when_to_ask_again(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/readyz")).headers["retry-after"] == "5"
+
+
+@mongo_is_away
+async def test_a_check_tells_the_kind_of_error_alone(http: httpx.AsyncClient) -> None:
+    checks = (await http.get("/readyz")).json()["checks"]
+
+    assert checks["mongo"]["error"] == "AutoReconnect"
+
+
+@mongo_is_away
+async def test_a_gateway_lives_whatever_is_down(http: httpx.AsyncClient, queues: FakeQueues) -> None:
+    queues.down = True
+
+    assert (await http.get("/livez")).status_code == 200

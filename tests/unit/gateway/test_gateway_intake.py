@@ -1,0 +1,211 @@
+"""Intake: what of a form reaches the blob store, and what is refused on its way."""
+
+from __future__ import annotations
+
+import struct
+from hashlib import sha256
+
+import pytest
+
+from gateway.intake import receive
+from gateway.multipart import MAX_FIELD_BYTES
+from gateway.problems import BodyTooLarge, FileMissing, NotAcceptedForm, NotMultipart, TooManyFiles
+from stages.errors import EmptyFile, ImageTooLarge, UnsupportedFormat
+from stages.limits import Limits
+from storage.blobs import Blobs
+from storage.documents import Original
+from tests.fakes import FORM_TYPE, FakeRequest, form, part
+
+KEY = "job/original"
+LIMITS = Limits(upload_bytes=100_000, side=5000)
+JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 300
+
+
+@pytest.fixture
+def blobs() -> Blobs:
+    return Blobs.open("memory:///")
+
+
+def png(width: int, height: int) -> bytes:
+    """Return the beginning of a PNG of this size."""
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBB", 13, b"IHDR", width, height, 8, 2, 0, 0, 0) + bytes(100)
+
+
+def chunked(body: bytes, size: int = 1000) -> list[bytes]:
+    return [body[i : i + size] for i in range(0, len(body), size)]
+
+
+async def taken_in(blobs: Blobs, *parts: bytes, chunk: int = 1000) -> tuple[Original, dict[str, str]]:
+    return await receive(FakeRequest(chunked(form(*parts), chunk)), blobs, key=KEY, limits=LIMITS)
+
+
+def image(content: bytes = JPEG, *, filename: str = "cat.jpg") -> bytes:
+    return part("file", content, filename=filename)
+
+
+@pytest.mark.parametrize("chunk", [1, 63, 64, 65, 1000, 1_000_000])
+async def test_the_file_is_stored_as_it_came(blobs: Blobs, chunk: int) -> None:
+    content = JPEG[:200]
+
+    await taken_in(blobs, image(content), chunk=chunk)
+
+    assert blobs.get(KEY) == content
+
+
+async def test_a_file_shorter_than_a_head_is_stored(blobs: Blobs) -> None:
+    await taken_in(blobs, image(JPEG[:4]))
+
+    assert blobs.get(KEY) == JPEG[:4]
+
+
+async def test_the_file_is_counted(blobs: Blobs) -> None:
+    original, _ = await taken_in(blobs, image())
+
+    assert original.bytes == len(JPEG)
+
+
+async def test_the_file_is_hashed(blobs: Blobs) -> None:
+    original, _ = await taken_in(blobs, image())
+
+    assert original.sha256 == sha256(JPEG).hexdigest()
+
+
+async def test_the_type_is_told_by_the_content(blobs: Blobs) -> None:
+    original, _ = await taken_in(blobs, image(png(10, 10), filename="lies.gif"))
+
+    assert original.media_type == "image/png"
+
+
+@pytest.mark.parametrize(
+    ("filename", "name"), [("cat.jpg", "cat.jpg"), ("", None), ("../../etc/passwd", "../../etc/passwd")]
+)
+async def test_the_name_is_kept_as_a_label(blobs: Blobs, filename: str, name: str | None) -> None:
+    original, _ = await taken_in(blobs, image(filename=filename))
+
+    assert original.name == name
+
+
+async def test_the_name_does_not_tell_where_the_file_goes(blobs: Blobs) -> None:
+    await taken_in(blobs, image(filename="../../etc/passwd"))
+
+    assert (blobs.folders(), blobs.names("job")) == (["job"], ["original"])
+
+
+async def test_other_fields_are_returned(blobs: Blobs) -> None:
+    _, fields = await taken_in(blobs, part("before", b"1"), image(), part("after", "zwölf".encode()))
+
+    assert fields == {"before": "1", "after": "zwölf"}
+
+
+async def test_a_field_of_the_largest_size_is_returned(blobs: Blobs) -> None:
+    _, fields = await taken_in(blobs, part("note", b"x" * MAX_FIELD_BYTES), image())
+
+    assert fields == {"note": "x" * MAX_FIELD_BYTES}
+
+
+async def test_a_larger_field_is_refused(blobs: Blobs) -> None:
+    with pytest.raises(NotAcceptedForm):
+        await taken_in(blobs, part("note", b"x" * (MAX_FIELD_BYTES + 1)), image())
+
+
+async def test_a_larger_field_is_read_no_further(blobs: Blobs) -> None:
+    request = FakeRequest(chunked(form(part("note", b"x" * 100 * MAX_FIELD_BYTES))))
+
+    with pytest.raises(NotAcceptedForm):
+        await receive(request, blobs, key=KEY, limits=LIMITS)
+
+    assert request.taken <= MAX_FIELD_BYTES // 1000 + 2
+
+
+async def test_a_form_without_a_file_is_refused(blobs: Blobs) -> None:
+    with pytest.raises(FileMissing):
+        await taken_in(blobs, part("note", b"hello"))
+
+
+async def test_a_field_that_is_no_file_is_no_file(blobs: Blobs) -> None:
+    with pytest.raises(FileMissing):
+        await taken_in(blobs, part("file", b"hello"))
+
+
+async def test_a_second_file_is_refused(blobs: Blobs) -> None:
+    with pytest.raises(TooManyFiles):
+        await taken_in(blobs, image(), image())
+
+
+async def test_a_file_in_another_field_is_refused(blobs: Blobs) -> None:
+    with pytest.raises(NotAcceptedForm, match="photo"):
+        await taken_in(blobs, part("photo", JPEG, filename="cat.jpg"))
+
+
+async def test_an_empty_file_is_refused(blobs: Blobs) -> None:
+    with pytest.raises(EmptyFile):
+        await taken_in(blobs, image(b""))
+
+
+@pytest.mark.parametrize(
+    "content", [b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", b"\x00" * 5000]
+)
+async def test_a_file_that_is_no_image_is_refused(blobs: Blobs, content: bytes) -> None:
+    with pytest.raises(UnsupportedFormat):
+        await taken_in(blobs, image(content))
+
+
+async def test_a_file_that_is_no_image_is_read_no_further(blobs: Blobs) -> None:
+    request = FakeRequest(chunked(form(image(b"\x00" * 90_000))))
+
+    with pytest.raises(UnsupportedFormat):
+        await receive(request, blobs, key=KEY, limits=LIMITS)
+
+    assert request.taken == 1
+
+
+async def test_a_file_that_is_no_image_is_not_stored(blobs: Blobs) -> None:
+    with pytest.raises(UnsupportedFormat):
+        await taken_in(blobs, image(b"\x00" * 90_000))
+
+    assert blobs.folders() == []
+
+
+async def test_a_picture_that_says_it_is_too_large_is_refused(blobs: Blobs) -> None:
+    with pytest.raises(ImageTooLarge):
+        await taken_in(blobs, image(png(5001, 10)))
+
+
+async def test_a_picture_of_the_largest_side_is_taken(blobs: Blobs) -> None:
+    original, _ = await taken_in(blobs, image(png(5000, 10)))
+
+    assert original.media_type == "image/png"
+
+
+async def test_a_file_of_the_largest_size_is_taken(blobs: Blobs) -> None:
+    original, _ = await taken_in(blobs, image(JPEG[:3] + bytes(LIMITS.upload_bytes - 3)))
+
+    assert original.bytes == LIMITS.upload_bytes
+
+
+async def test_a_larger_file_is_refused(blobs: Blobs) -> None:
+    with pytest.raises(BodyTooLarge):
+        await taken_in(blobs, image(JPEG[:3] + bytes(LIMITS.upload_bytes - 2)))
+
+
+async def test_a_larger_file_is_read_no_further(blobs: Blobs) -> None:
+    request = FakeRequest(chunked(form(image(JPEG[:3] + bytes(10 * LIMITS.upload_bytes)))))
+
+    with pytest.raises(BodyTooLarge):
+        await receive(request, blobs, key=KEY, limits=LIMITS)
+
+    assert request.taken <= LIMITS.upload_bytes // 1000 + 2
+
+
+async def test_a_larger_file_is_not_stored(blobs: Blobs) -> None:
+    with pytest.raises(BodyTooLarge):
+        await taken_in(blobs, image(JPEG[:3] + bytes(LIMITS.upload_bytes - 2)))
+
+    assert blobs.folders() == []
+
+
+async def test_a_form_cut_short_is_refused(blobs: Blobs) -> None:
+    body = form(image())[:-20]
+
+    with pytest.raises(NotMultipart):
+        await receive(FakeRequest(chunked(body), FORM_TYPE), blobs, key=KEY, limits=LIMITS)

@@ -1,0 +1,161 @@
+"""Multipart bodies, cut into chunks wherever a network may cut them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from gateway.multipart import MAX_PARTS, Part, events
+from gateway.problems import NotAcceptedForm, NotMultipart
+from tests.fakes import BOUNDARY, FORM_TYPE, FakeRequest, form, part
+
+CONTENT = b"\r\n--\r\n\x00binary\xff\r\n----edg\r\n--edge--\r\n-"  # all but the boundary
+BODY = form(part("note", b"hello"), part("file", CONTENT, filename="cat.jpg"), part("empty", b""))
+
+
+async def parts_of(
+    chunks: Iterable[bytes], content_type: str | None = FORM_TYPE
+) -> list[tuple[str, str | None, bytes]]:
+    """Return name, file name and content of each part."""
+    parts: list[tuple[str, str | None, bytes]] = []
+    async for event in events(FakeRequest(chunks, content_type)):
+        if isinstance(event, Part):
+            parts.append((event.name, event.filename, b""))
+        elif event is not None:
+            name, filename, content = parts.pop()
+            parts.append((name, filename, content + event))
+    return parts
+
+
+WHOLE = [("note", None, b"hello"), ("file", "cat.jpg", CONTENT), ("empty", None, b"")]
+
+
+async def test_a_form_is_read_in_one_chunk() -> None:
+    assert await parts_of([BODY]) == WHOLE
+
+
+async def test_a_form_is_read_wherever_it_is_cut_in_two() -> None:
+    wrong = [cut for cut in range(1, len(BODY)) if await parts_of([BODY[:cut], BODY[cut:]]) != WHOLE]
+
+    assert wrong == []
+
+
+async def test_a_form_is_read_byte_by_byte() -> None:
+    assert await parts_of(BODY[i : i + 1] for i in range(len(BODY))) == WHOLE
+
+
+async def test_a_part_ends_before_the_next_begins() -> None:
+    kinds = [type(event).__name__ async for event in events(FakeRequest([form(part("a", b"1"), part("b", b"2"))]))]
+
+    assert kinds == ["Part", "bytes", "NoneType"] * 2
+
+
+async def test_a_form_of_no_parts_has_no_events() -> None:
+    assert await parts_of([form()]) == []
+
+
+async def test_what_comes_after_the_last_boundary_is_ignored() -> None:
+    assert await parts_of([BODY, b"epilogue"]) == WHOLE
+
+
+async def test_a_name_in_utf8_is_read() -> None:
+    assert await parts_of([form(part("file", b"x", filename="Käse.jpg"))]) == [("file", "Käse.jpg", b"x")]
+
+
+async def test_a_name_that_is_not_utf8_is_read_as_well_as_can_be() -> None:
+    body = form(part("file", b"x", filename="K?se.jpg")).replace(b"?", b"\xe4")
+
+    [(_, filename, _)] = await parts_of([body])
+
+    assert filename == "K\ufffdse.jpg"
+
+
+async def test_a_file_without_a_name_is_a_file() -> None:
+    assert await parts_of([form(part("file", b"x", filename=""))]) == [("file", "", b"x")]
+
+
+async def test_a_header_is_known_in_any_case() -> None:
+    body = form(part("note", b"x")).replace(b"Content-Disposition", b"CONTENT-disposition")
+
+    assert await parts_of([body]) == [("note", None, b"x")]
+
+
+async def test_a_part_without_a_disposition_has_no_name() -> None:
+    body = form(part("note", b"x")).replace(b"Content-Disposition", b"X-Other")
+
+    assert await parts_of([body]) == [("", None, b"x")]
+
+
+async def test_a_quoted_boundary_is_read() -> None:
+    assert await parts_of([BODY], 'Multipart/Form-Data; charset=utf-8; boundary="----edge"') == WHOLE
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        None,
+        "",
+        "application/json",
+        "image/jpeg",
+        "multipart/mixed; boundary=----edge",
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        "application/x-www-form-urlencoded",
+    ],
+)
+async def test_another_body_is_no_form(content_type: str | None) -> None:
+    with pytest.raises(NotMultipart):
+        await parts_of([BODY], content_type)
+
+
+@pytest.mark.parametrize("cut", range(0, len(BODY) - len(b"--\r\n"), 7))
+async def test_a_form_cut_short_is_refused(cut: int) -> None:
+    with pytest.raises(NotMultipart):
+        await parts_of([BODY[:cut]])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"no boundary at all",
+        BODY.replace(BOUNDARY, b"----other"),
+        form(part("note", b"x")).replace(b"Content-Disposition", b"Content Disposition"),
+    ],
+    ids=["text", "another boundary", "a header with a space"],
+)
+async def test_a_broken_form_is_refused(body: bytes) -> None:
+    with pytest.raises(NotMultipart):
+        await parts_of([body])
+
+
+async def test_a_broken_form_is_read_no_further() -> None:
+    request = FakeRequest([b"no boundary at all"] * 10)
+
+    with pytest.raises(NotMultipart):
+        [event async for event in events(request)]
+
+    assert request.taken == 1
+
+
+async def test_a_form_of_as_many_parts_as_allowed_is_read() -> None:
+    assert len(await parts_of([form(*[part("note", b"x")] * MAX_PARTS)])) == MAX_PARTS
+
+
+async def test_a_form_of_too_many_parts_is_refused() -> None:
+    with pytest.raises(NotAcceptedForm):
+        await parts_of([form(*[part("note", b"x")] * (MAX_PARTS + 1))])
+
+
+async def test_a_form_of_too_many_parts_is_read_no_further() -> None:
+    request = FakeRequest([part("note", b"x")] * 10 * MAX_PARTS)
+
+    with pytest.raises(NotAcceptedForm):
+        [event async for event in events(request)]
+
+    assert request.taken == MAX_PARTS + 1
+
+
+async def test_a_header_without_end_is_refused() -> None:
+    with pytest.raises(NotMultipart):
+        await parts_of([b"--%s\r\nX-Long: " % BOUNDARY, *[b"x" * 65_536] * 16])

@@ -1,0 +1,245 @@
+"""Problems: every exception that a route may raise, as the document a client gets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Annotated
+
+import httpx
+import pytest
+from fastapi import FastAPI, Query
+from obstore.exceptions import GenericError
+from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from gateway import problems
+from gateway.problems import (
+    BodyTooLarge,
+    Expired,
+    FileMissing,
+    NoResult,
+    NotAcceptedForm,
+    NotMultipart,
+    NotReady,
+    Problem,
+    RangeNotSatisfiable,
+    RenditionNotFound,
+    TooManyFiles,
+)
+from stages.errors import (
+    STAGE_ERRORS,
+    EmptyFile,
+    ImageCorrupt,
+    ImageTooLarge,
+    ImageTruncated,
+    InvalidOperation,
+    StageError,
+    TooManyFrames,
+    UnsupportedFormat,
+)
+from storage.errors import JobNotFound
+
+INSIDE = "mongodb://admin:hunter2@10.0.0.7"
+
+TABLE = [
+    (Problem("why"), 400, "bad_request"),
+    (NotMultipart("why"), 400, "malformed_form"),
+    (NotAcceptedForm("why"), 422, "invalid_form"),
+    (FileMissing("why"), 422, "file_missing"),
+    (TooManyFiles("why"), 422, "too_many_files"),
+    (BodyTooLarge("why"), 413, "upload_too_large"),
+    (NotReady("why"), 409, "not_ready"),
+    (NoResult("why"), 409, "job_failed"),
+    (RenditionNotFound("why"), 404, "rendition_not_found"),
+    (Expired("why"), 410, "expired"),
+    (RangeNotSatisfiable("why"), 416, "range_not_satisfiable"),
+    (EmptyFile(), 422, "empty_file"),
+    (UnsupportedFormat(), 415, "unsupported_format"),
+    (ImageTooLarge(), 413, "image_too_large"),
+    (TooManyFrames(), 422, "too_many_frames"),
+    (ImageTruncated(), 422, "image_truncated"),
+    (ImageCorrupt(), 422, "image_corrupt"),
+    (InvalidOperation(), 422, "invalid_operation"),
+    (StageError(), 422, "stage_error"),
+    (JobNotFound("job"), 404, "job_not_found"),
+    (AutoReconnect(INSIDE), 503, "unavailable"),
+    (ServerSelectionTimeoutError(INSIDE), 503, "unavailable"),
+    (GenericError(INSIDE), 503, "unavailable"),
+    (OSError(INSIDE), 503, "unavailable"),
+    (PermissionError(INSIDE), 503, "unavailable"),
+    (ClientDisconnect(), 400, "client_gone"),
+    (HTTPException(429, "slow down"), 429, "too_many_requests"),
+    (ZeroDivisionError(INSIDE), 500, "internal_error"),
+]
+NAMES = [type(error).__name__ for error, _, _ in TABLE]
+
+
+class Thrower:
+    """An application whose one route raises what it is told to."""
+
+    def __init__(self) -> None:
+        self.error: Exception = ZeroDivisionError()
+        self.app = FastAPI()
+        problems.install(self.app)
+        self.app.add_api_route("/raise", self._raise)
+        self.app.add_api_route("/number", self._number)
+
+    async def _raise(self) -> None:
+        raise self.error
+
+    async def _number(self, n: Annotated[int, Query(ge=1)], m: Annotated[int, Query()]) -> int:
+        return n + m
+
+
+@pytest.fixture
+def thrower() -> Thrower:
+    return Thrower()
+
+
+@pytest.fixture
+async def client(thrower: Thrower) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(thrower.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://darkroom") as client:
+        yield client
+
+
+@pytest.mark.parametrize(("error", "status", "code"), TABLE, ids=NAMES)
+async def test_an_exception_has_its_status_and_code(
+    thrower: Thrower, client: httpx.AsyncClient, error: Exception, status: int, code: str
+) -> None:
+    thrower.error = error
+
+    answer = await client.get("/raise")
+
+    assert (answer.status_code, answer.json()["status"], answer.json()["code"]) == (status, status, code)
+
+
+@pytest.mark.parametrize("error", [error for error, _, _ in TABLE], ids=NAMES)
+async def test_an_exception_is_a_problem_document(
+    thrower: Thrower, client: httpx.AsyncClient, error: Exception
+) -> None:
+    thrower.error = error
+
+    answer = await client.get("/raise")
+
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("error", [error for error, _, _ in TABLE], ids=NAMES)
+async def test_a_problem_has_a_type_of_its_own_and_a_title(
+    thrower: Thrower, client: httpx.AsyncClient, error: Exception
+) -> None:
+    thrower.error = error
+
+    answer = await client.get("/raise")
+
+    problem = answer.json()
+    assert (problem["type"], problem["title"]) == (
+        f"urn:darkroom:problem:{problem['code']}",
+        HTTPStatus(answer.status_code).phrase,
+    )
+
+
+@pytest.mark.parametrize(
+    "error", [error for error, _, _ in TABLE if INSIDE in str(error)], ids=lambda error: type(error).__name__
+)
+async def test_an_error_of_ours_tells_nothing_of_its_inside(
+    thrower: Thrower, client: httpx.AsyncClient, error: Exception
+) -> None:
+    thrower.error = error
+
+    answer = await client.get("/raise")
+
+    assert "hunter2" not in answer.text
+
+
+def test_every_problem_is_in_the_table() -> None:
+    raised = {type(error) for error, _, _ in TABLE}
+
+    assert _all(Problem) <= raised
+
+
+def test_every_refusal_of_a_stage_is_in_the_table() -> None:
+    assert set(STAGE_ERRORS) <= {code for _, _, code in TABLE}
+
+
+def test_no_two_problems_share_a_code() -> None:
+    codes = [problem.code for problem in _all(Problem)] + list(STAGE_ERRORS)
+
+    assert len(codes) == len(set(codes))
+
+
+async def test_a_problem_says_why(thrower: Thrower, client: httpx.AsyncClient) -> None:
+    thrower.error = NotReady("The result is not there yet.")
+
+    assert (await client.get("/raise")).json()["detail"] == "The result is not there yet."
+
+
+async def test_a_refusal_says_why(thrower: Thrower, client: httpx.AsyncClient) -> None:
+    thrower.error = ImageTooLarge("The image is 9 pixels wide.")
+
+    assert (await client.get("/raise")).json()["detail"] == "The image is 9 pixels wide."
+
+
+async def test_an_unknown_job_is_named(thrower: Thrower, client: httpx.AsyncClient) -> None:
+    thrower.error = JobNotFound("nobody")
+
+    assert "nobody" in (await client.get("/raise")).json()["detail"]
+
+
+async def test_a_problem_carries_its_headers(thrower: Thrower, client: httpx.AsyncClient) -> None:
+    thrower.error = NotReady("why", headers={"Retry-After": "1"})
+
+    assert (await client.get("/raise")).headers["retry-after"] == "1"
+
+
+async def test_a_problem_carries_what_it_was_given_besides(thrower: Thrower, client: httpx.AsyncClient) -> None:
+    thrower.error = NoResult("why", failure={"stage": "validate"})
+
+    assert (await client.get("/raise")).json()["failure"] == {"stage": "validate"}
+
+
+async def test_a_store_that_is_away_asks_for_another_try(thrower: Thrower, client: httpx.AsyncClient) -> None:
+    thrower.error = AutoReconnect()
+
+    assert (await client.get("/raise")).headers["retry-after"] == "5"
+
+
+async def test_a_request_that_breaks_rules_names_each(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/number", params={"n": 0, "m": "x"})
+
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/query/n", "/query/m"]
+
+
+async def test_a_request_that_breaks_rules_is_invalid(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/number")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+async def test_a_problem_without_broken_rules_lists_none(thrower: Thrower, client: httpx.AsyncClient) -> None:
+    thrower.error = NotReady("why")
+
+    assert "errors" not in (await client.get("/raise")).json()
+
+
+async def test_an_unknown_path_is_a_problem(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/nowhere")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_a_wrong_method_is_a_problem(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/raise")
+
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+
+
+async def test_a_wrong_method_is_told_the_right_ones(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/raise")).headers["allow"] == "GET"
+
+
+def _all(kind: type[Problem]) -> set[type[Problem]]:
+    return {kind}.union(*(_all(child) for child in kind.__subclasses__()))

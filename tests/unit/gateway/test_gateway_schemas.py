@@ -1,0 +1,153 @@
+"""The wire's view of a job, from the upload to the end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from gateway.schemas import JobStatus, StageStatus
+from storage.documents import Failure, JobState, StageRecord, StageState
+from tests.fakes import SHA256, new_job
+
+MADE = {
+    "blob": "job/small.1",
+    "format": "jpeg",
+    "media_type": "image/jpeg",
+    "width": 160,
+    "height": 120,
+    "bytes": 5000,
+    "sha256": SHA256,
+}
+DONE = StageRecord(state=StageState.DONE, result=MADE)
+ALL_DONE = dict.fromkeys(("validate", "normalize", "small", "medium", "large", "finalize"), DONE)
+
+
+def test_an_accepted_job_has_made_no_progress() -> None:
+    assert JobStatus.of(new_job()).progress == 0
+
+
+def test_a_job_under_way_has_the_progress_of_its_stages() -> None:
+    job = new_job(state=JobState.PROCESSING, stages={"validate": DONE, "normalize": DONE, "small": DONE})
+
+    assert JobStatus.of(job).progress == 0.5
+
+
+def test_a_job_that_is_done_has_made_all_progress() -> None:
+    assert JobStatus.of(new_job(state=JobState.DONE, stages=ALL_DONE)).progress == 1
+
+
+@pytest.mark.parametrize("state", list(JobState))
+def test_a_status_is_the_state_of_the_job(state: JobState) -> None:
+    assert JobStatus.of(new_job(state=state)).status == state
+
+
+def test_stages_are_shown_in_their_order() -> None:
+    assert list(JobStatus.of(new_job()).stages) == ["validate", "normalize", "small", "medium", "large", "finalize"]
+
+
+def test_the_original_is_measured_once_it_is_validated() -> None:
+    job = new_job(stages={"validate": StageRecord(state=StageState.DONE, result={"width": 4000, "height": 3000})})
+
+    original = JobStatus.of(job).original
+
+    assert (original.width, original.height) == (4000, 3000)
+
+
+def test_the_original_is_not_measured_before() -> None:
+    original = JobStatus.of(new_job()).original
+
+    assert (original.width, original.height) == (None, None)
+
+
+def test_where_things_are_kept_is_not_told() -> None:
+    job = new_job(id="job", state=JobState.DONE, stages=ALL_DONE)
+
+    assert "blob" not in JobStatus.of(job).model_dump_json(exclude={"summary"})
+
+
+def test_a_failed_job_says_why() -> None:
+    failure = Failure(stage="validate", code="image_corrupt", message="It is damaged.")
+
+    assert JobStatus.of(new_job(state=JobState.FAILED, failure=failure)).failure == failure
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ({"state": JobState.PROCESSING, "stages": {"small": DONE}}, ["small"]),
+        ({"state": JobState.DONE, "stages": ALL_DONE}, ["small", "medium", "large"]),
+        ({"state": JobState.DONE, "stages": ALL_DONE, "blobs_removed_ms": 1}, []),
+        ({"state": JobState.FAILED, "stages": {"small": DONE}}, []),
+        ({"state": JobState.DEAD, "stages": {"small": DONE}}, []),
+        ({}, []),
+    ],
+    ids=["under way", "done", "expired", "failed", "dead", "accepted"],
+)
+def test_renditions_are_those_that_can_be_had(fields: dict[str, Any], names: list[str]) -> None:
+    assert list(JobStatus.of(new_job(**fields)).renditions) == names
+
+
+def test_a_rendition_says_where_to_get_it() -> None:
+    job = new_job(id="job", state=JobState.DONE, stages=ALL_DONE)
+
+    assert JobStatus.of(job).renditions["small"].url == "/result/job/small"
+
+
+def test_the_summary_is_what_the_last_stage_noted() -> None:
+    last = StageRecord(state=StageState.DONE, result={"renditions": 3, "bytes": 99, "ratio": 0.5})
+
+    assert JobStatus.of(new_job(stages={"finalize": last})).summary == {"renditions": 3, "bytes": 99, "ratio": 0.5}
+
+
+def test_moments_are_told_in_utc() -> None:
+    job = new_job(updated_ms=1_700_000_000_123)
+
+    assert JobStatus.of(job).updated_at == datetime(2023, 11, 14, 22, 13, 20, 123_000, tzinfo=UTC)
+
+
+def test_a_moment_that_has_not_come_is_not_told() -> None:
+    assert JobStatus.of(new_job()).finished_at is None
+
+
+def test_a_stage_that_is_not_queued_has_no_times() -> None:
+    stage = StageStatus.of(StageRecord(), until_ms=5000)
+
+    assert (stage.queue_wait_ms, stage.run_ms) == (None, None)
+
+
+def test_a_stage_that_ran_says_how_long_it_waited_and_ran() -> None:
+    stage = StageStatus.of(
+        StageRecord(state=StageState.DONE, queued_ms=1000, started_ms=1250, finished_ms=2000), until_ms=5000
+    )
+
+    assert (stage.queue_wait_ms, stage.run_ms) == (250, 750)
+
+
+def test_a_stage_that_waits_says_how_long_by_now() -> None:
+    stage = StageStatus.of(StageRecord(queued_ms=2000), until_ms=7000)
+
+    assert stage.queue_wait_ms == 5000
+
+
+def test_a_stage_that_runs_says_how_long_by_now() -> None:
+    running = StageRecord(state=StageState.RUNNING, queued_ms=1000, started_ms=2000)
+
+    stage = StageStatus.of(running, until_ms=7000)
+
+    assert stage.run_ms == 5000
+
+
+def test_a_stage_that_an_ended_job_never_reached_waits_no_longer() -> None:
+    job = new_job(state=JobState.FAILED, finished_ms=3000, stages={"normalize": StageRecord(queued_ms=1000)})
+
+    assert JobStatus.of(job).stages["normalize"].queue_wait_ms == 2000
+
+
+def test_clocks_that_disagree_make_no_negative_wait() -> None:
+    stage = StageStatus.of(
+        StageRecord(state=StageState.DONE, queued_ms=2000, started_ms=1990, finished_ms=1980), until_ms=5000
+    )
+
+    assert (stage.queue_wait_ms, stage.run_ms) == (0, 0)

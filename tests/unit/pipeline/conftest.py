@@ -1,0 +1,73 @@
+"""Where the canvas is published, to a broker in memory or to one that is away, and a sweeper over fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from pipeline.settings import RetentionSettings, Settings, SweeperSettings
+from pipeline.sweeper import Sweeper
+from storage.blobs import Blobs
+from tests.fakes import NOWHERE, FakeBroker, FakeJobs, FakeQueues, publish_to
+
+
+@pytest.fixture
+def broker() -> FakeBroker:
+    """Publish to a broker in memory."""
+    return FakeBroker()
+
+
+@pytest.fixture
+def no_broker() -> Iterator[None]:
+    """Publish to a port where nothing listens."""
+    publish_to(FakeBroker.settings.model_copy(update={"redis_url": NOWHERE}))
+    yield
+    publish_to(FakeBroker.settings)
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(
+        sweeper=SweeperSettings(
+            interval=0.001,
+            accept_patience=15,
+            patience=60,
+            backoff=100,
+            batch=3,
+            max_generation=2,
+            tidy_interval=300,
+            orphan_grace=900,
+            refused_grace=30,
+        ),
+        retention=RetentionSettings(results=1000, records=2000),
+    )
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[list[EventDict]]:
+    """What is logged, kept instead of written."""
+    with capture_logs() as logs:
+        yield logs
+
+
+@pytest.fixture
+def jobs() -> FakeJobs:
+    return FakeJobs()
+
+
+@pytest.fixture
+def blobs() -> Blobs:
+    return Blobs.open("memory:///")
+
+
+@pytest.fixture
+def queues() -> FakeQueues:
+    return FakeQueues()
+
+
+@pytest.fixture
+def sweeper(jobs: FakeJobs, blobs: Blobs, queues: FakeQueues, settings: Settings) -> Sweeper:
+    return Sweeper(jobs, blobs, queues, settings)

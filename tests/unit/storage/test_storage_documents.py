@@ -1,0 +1,103 @@
+"""The job document: what it knows of itself, and what its schema refuses."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from storage.documents import (
+    ACTIVE,
+    Job,
+    JobRecord,
+    JobState,
+    StageRecord,
+    StageState,
+    blob_key,
+    job_folder,
+)
+from storage.errors import TRANSIENT, JobNotFound
+from storage.stores import database_name
+from tests.fakes import new_job
+
+NOW = 1_000_000
+
+
+@pytest.mark.parametrize("state", list(JobState))
+def test_a_job_is_active_until_it_ends(state: JobState) -> None:
+    assert new_job(state=state).active == (state in {JobState.ACCEPTED, JobState.PROCESSING})
+
+
+def test_a_job_is_accepted_first() -> None:
+    assert new_job().state is JobState.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("stage", "live"),
+    [
+        (StageRecord(state=StageState.RUNNING, lease_ms=NOW + 1), True),
+        (StageRecord(state=StageState.RUNNING, lease_ms=NOW), False),
+        (StageRecord(state=StageState.DONE, lease_ms=NOW + 1), False),
+        (StageRecord(), False),
+    ],
+    ids=["running", "run out", "done", "pending"],
+)
+def test_a_lease_is_live_while_its_stage_runs_and_its_time_lasts(stage: StageRecord, live: bool) -> None:
+    assert new_job(stages={"large": stage}).lease_is_live(NOW) is live
+
+
+def test_a_record_is_read_as_it_was_written() -> None:
+    record = JobRecord.model_validate(new_job().model_dump(exclude={"revision_id"}))
+
+    assert JobRecord.model_validate(record.model_dump(by_alias=True)) == record
+
+
+def test_a_record_has_its_id_where_mongo_looks_for_it() -> None:
+    assert new_job(id="job").model_dump(by_alias=True)["_id"] == "job"
+
+
+def test_a_state_that_is_not_known_is_refused() -> None:
+    written = new_job().model_dump(by_alias=True) | {"state": "lost"}
+
+    with pytest.raises(ValidationError):
+        JobRecord.model_validate(written)
+
+
+def test_the_sweeper_has_an_index_for_what_it_asks() -> None:
+    keys = [list(index.document["key"]) for index in Job.Settings.indexes]
+
+    assert keys == [["state", "next_dispatch_ms"], ["state", "finished_ms"], ["blobs_removed_ms"]]
+
+
+def test_an_active_state_is_one_that_can_still_move() -> None:
+    assert ACTIVE == (JobState.ACCEPTED, JobState.PROCESSING)
+
+
+def test_a_blob_is_in_the_folder_of_its_job() -> None:
+    assert blob_key("job", "small.1") == f"{job_folder('job')}/small.1"
+
+
+def test_a_job_that_was_not_found_is_named() -> None:
+    assert JobNotFound("nobody").job_id == "nobody"
+
+
+def test_a_job_that_was_not_found_is_not_looked_for_again() -> None:
+    assert not issubclass(JobNotFound, TRANSIENT)
+
+
+def test_a_missing_blob_may_come_back() -> None:
+    assert issubclass(FileNotFoundError, TRANSIENT)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("mongodb://host:27017/photos", "photos"),
+        ("mongodb://host:27017/photos?replicaSet=rs0", "photos"),
+        ("mongodb://user:p%2Fw@a,b,c/photos", "photos"),
+        ("mongodb+srv://host/", "darkroom"),
+        ("mongodb://host:27017", "darkroom"),
+        ("mongodb://host:27017/?retryWrites=true", "darkroom"),
+    ],
+)
+def test_the_database_is_the_one_that_the_address_names(url: str, name: str) -> None:
+    assert database_name(url) == name
