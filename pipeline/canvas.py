@@ -8,7 +8,7 @@ from celery import chain, group
 from celery.canvas import Signature
 
 from pipeline import tasks
-from storage.documents import JobRecord
+from storage.documents import JobRecord, Kind
 
 
 def previews(job_id: str, renditions: Sequence[str], root: str) -> Signature[None]:
@@ -21,6 +21,25 @@ def previews(job_id: str, renditions: Sequence[str], root: str) -> Signature[Non
     )
 
 
+def operation(job_id: str, root: str) -> Signature[None]:
+    """Return the canvas of a crop, a grayscale or a resize."""
+    return chain(
+        tasks.validate.si(job_id).set(task_id=root),
+        tasks.transform.si(job_id),
+        tasks.finalize.si(job_id),
+    )
+
+
+def canvas_of(job: JobRecord) -> Signature[None]:
+    """Return the canvas of a job, with its errback on the whole of it."""
+    root = root_id(job)
+    whole = (
+        previews(job.id, list(job.operation.renditions), root) if job.kind is Kind.PREVIEWS else operation(job.id, root)
+    )
+    whole.link_error(tasks.on_failed.s(job.id))
+    return whole
+
+
 def root_id(job: JobRecord) -> str:
     """Return the id of the canvas's first task, which every task of it carries as `root_id`."""
     return f"{job.id}.{job.generation}" if job.generation else job.id
@@ -31,6 +50,4 @@ def submit(job: JobRecord) -> None:
 
     Blocks for as long as the broker's socket timeout, so an event loop calls it in a thread.
     """
-    canvas = previews(job.id, list(job.operation.renditions), root_id(job))
-    canvas.link_error(tasks.on_failed.s(job.id))
-    canvas.apply_async(retry=False)
+    canvas_of(job).apply_async(retry=False)

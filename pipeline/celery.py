@@ -16,6 +16,7 @@ ROUTES = {
     "validate": {"queue": "validate"},
     "normalize": {"queue": "normalize"},
     "resize": {"queue": "resize"},
+    "transform": {"queue": "transform"},
     "finalize": {"queue": "finalize"},
     "on_failed": {"queue": "finalize"},
 }

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import structlog
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from pipeline import canvas
-from storage.documents import JobRecord
+from storage.documents import Job, JobRecord
+from storage.errors import TRANSIENT
+from storage.jobs import Jobs
 
 log = structlog.get_logger("pipeline")
+
+
+async def send(jobs: Jobs, job: Job) -> None:
+    """Publish a job behind its answer; when the broker does not take it, have the sweeper do so as soon as it can."""
+    if not await dispatch(job):
+        with suppress(*TRANSIENT):  # the sweeper finds it by itself, a little later
+            await jobs.hasten(job.id)
 
 
 async def dispatch(job: JobRecord) -> bool:

@@ -9,7 +9,7 @@ from typing import cast
 
 from redis.asyncio import Redis
 
-from pipeline.celery import QUEUED_HEADER
+from pipeline.celery import QUEUED_HEADER, QUEUES
 from pipeline.settings import Settings
 
 
@@ -22,6 +22,14 @@ class Queues:
     async def ping(self) -> None:
         """Raise when the broker does not answer."""
         await self._redis.ping()
+
+    async def longest(self) -> int:
+        """Return how many messages wait in the fullest queue."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for queue in QUEUES:
+                pipeline.llen(queue)
+            lengths: list[int] = await pipeline.execute()
+        return max(lengths)
 
     async def oldest_ms(self, queue: str) -> int | None:
         """Return when the next message of a queue was sent (epoch ms), or None when the queue is empty."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from hashlib import sha256
 from typing import Any
 
 from pipeline.child import Child
-from pipeline.steps import after, before, steps
+from pipeline.steps import after, before, steps_of
 from stages.errors import StageError
 from stages.finalize import RenditionFacts
 from stages.normalize import Master
@@ -24,7 +24,7 @@ class Run:
         self.settings = child.settings
         self._child = child
         self._claim = claim
-        self._steps = steps(claim.job.operation.renditions)
+        self._steps = steps_of(claim.job)
         self._written: list[str] = []
 
     @classmethod
@@ -81,7 +81,7 @@ class Run:
 
     def renditions(self) -> dict[str, RenditionFacts]:
         """Return what the resizes recorded, by rendition."""
-        return {name: _facts(self.result(name)) for name in self.job.operation.renditions}
+        return {name: _facts(self.result(stage)) for name, stage in self.job.makers.items()}
 
     def store_master(self, master: Master) -> dict[str, Any]:
         """Write the master; return its record."""
@@ -107,7 +107,7 @@ class Run:
 
     def prune(self) -> None:
         """Remove what is neither the original nor a rendition: the master, and the remains of lost runs."""
-        kept = {self.job.original.blob} | {self.result(name)["blob"] for name in self.job.operation.renditions}
+        kept = {self.job.original.blob} | {self.result(stage)["blob"] for stage in self.job.makers.values()}
         folder = job_folder(self.job.id)
         names = self._child.blobs.names(folder)
         self._child.blobs.remove(folder, [name for name in names if blob_key(self.job.id, name) not in kept])
@@ -126,7 +126,8 @@ class Run:
 
     def refuse(self, refusal: StageError) -> None:
         """Fail the job for good and remove its blobs."""
-        failure = Failure(stage=self._claim.stage, code=refusal.code, message=refusal.message)
+        errors = [asdict(rule) for rule in refusal.errors]
+        failure = Failure(stage=self._claim.stage, code=refusal.code, message=refusal.message, errors=errors)
         if self._child.ledger.refuse(self._claim, failure):
             self._child.blobs.remove_folder(job_folder(self.job.id))
             self._child.ledger.blobs_removed(self.job.id)

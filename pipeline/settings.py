@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
 
+from limits import parse as parse_rate_limit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -14,6 +15,8 @@ from stages.limits import Limits
 Seconds = Annotated[float, Field(gt=0)]
 Pixels = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=1)]
+OwnerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 RenditionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
@@ -85,6 +88,22 @@ class RetentionSettings(_Part):
 
     results: Seconds = Field(7 * 86_400, description="Seconds until the blobs of an ended job are removed.")
     records: Seconds = Field(30 * 86_400, description="Seconds after that until its document is removed.")
+    idempotency_keys: Seconds = Field(86_400, description="Seconds that an Idempotency-Key is remembered.")
+
+
+class AccessSettings(_Part):
+    """How often one may ask, and when it is too much."""
+
+    rate_limit: str = Field("", description="POSTs by key or address, such as `60/minute`; empty: no limit.")
+    max_queue: Count = Field(10_000, description="Messages in one queue from which on new work is answered 503.")
+    deduplicate: bool = Field(default=False, description="Answer a repeated upload with copies of its twin's results.")
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate_limit_can_be_read(cls, value: str) -> str:
+        if value:
+            parse_rate_limit(value)
+        return value
 
 
 class Settings(BaseSettings):
@@ -111,12 +130,14 @@ class Settings(BaseSettings):
         min_length=1,
         description="Long edge of each rendition.",
     )
+    api_keys: dict[OwnerName, Sha256] = Field({}, description="SHA-256 (hex) of each owner's key; none: open to all.")
     log_format: str = Field("auto", pattern="^(auto|json|console)$")
     limits: Limits = Limits()
     work: WorkSettings = WorkSettings()
     broker: BrokerSettings = BrokerSettings()
     sweeper: SweeperSettings = SweeperSettings()
     retention: RetentionSettings = RetentionSettings()
+    access: AccessSettings = AccessSettings()
 
     @field_validator("renditions")
     @classmethod

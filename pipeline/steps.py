@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeline.celery import ROUTES
+from storage.documents import JobRecord, Kind
 
 Steps = tuple[tuple[str, ...], ...]
 
 
-def steps(renditions: Iterable[str]) -> Steps:
-    """Return the stages of an upload's job, those that run side by side in one tuple; the same order as the canvas."""
-    return ("validate",), ("normalize",), tuple(renditions), ("finalize",)
+def steps(kind: Kind, renditions: Iterable[str] = ()) -> Steps:
+    """Return the stages of a job, those that run side by side in one tuple; the same order as its canvas."""
+    if kind is Kind.PREVIEWS:
+        return ("validate",), ("normalize",), tuple(renditions), ("finalize",)
+    return ("validate",), ("transform",), ("finalize",)
+
+
+def steps_of(job: JobRecord) -> Steps:
+    """Return the stages of this job."""
+    return steps(job.kind, job.operation.renditions)
 
 
 def before(order: Steps, stage: str) -> tuple[str, ...]:

@@ -13,12 +13,11 @@ from redis.exceptions import RedisError
 from pipeline.dispatch import dispatch
 from pipeline.queues import Queues
 from pipeline.settings import Settings
-from pipeline.steps import before, queue_of, steps
-from storage.blobs import Blobs
+from pipeline.steps import before, queue_of, steps_of
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, StageState, job_folder
 from storage.errors import TRANSIENT
-from storage.jobs import Jobs
+from storage.stores import Stores
 
 JOB_ID_VERSION = 7
 
@@ -28,9 +27,10 @@ log = structlog.get_logger("sweeper")
 class Sweeper:
     """One loop in every gateway; replicas share the work by compare-and-set, so any number may run."""
 
-    def __init__(self, jobs: Jobs, blobs: Blobs, queues: Queues, settings: Settings) -> None:
-        self._jobs = jobs
-        self._blobs = blobs
+    def __init__(self, stores: Stores, queues: Queues, settings: Settings) -> None:
+        self._jobs = stores.jobs
+        self._blobs = stores.blobs
+        self._keys = stores.keys
         self._queues = queues
         self._settings = settings
         self._patience_ms = int(settings.sweeper.accept_patience * 1000)
@@ -49,7 +49,7 @@ class Sweeper:
         if now_ms() < self._tidy_due_ms:
             return
         self._tidy_due_ms = now_ms() + int(self._settings.sweeper.tidy_interval * 1000)
-        for step in (self.remove_refused, self.expire, self.remove_orphans):
+        for step in (self.remove_refused, self.expire, self.remove_orphans, self.forget_keys):
             with _logged(step.__name__):
                 await step()
 
@@ -84,6 +84,10 @@ class Sweeper:
                 await asyncio.to_thread(self._blobs.remove_folder, folder)
                 log.info("orphan.removed", folder=folder)
 
+    async def forget_keys(self) -> None:
+        """Forget idempotency keys past their time."""
+        await self._keys.forget()
+
     async def _send_on(self, job: Job) -> None:
         now, sweeper = now_ms(), self._settings.sweeper
         if job.lease_is_live(now) or await self._is_queued(job):
@@ -107,7 +111,7 @@ class Sweeper:
 
     async def _is_queued(self, job: Job) -> bool:
         """Whether a message of the job may still wait: some queue on its way has not moved past when it was sent."""
-        order = steps(job.operation.renditions)
+        order = steps_of(job)
         waiting = [name for name, record in job.stages.items() if record.state is not StageState.DONE]
         passed = {name for stage in waiting for name in before(order, stage)}
         sent_ms = max([job.dispatched_ms, *(job.stages[name].queued_ms or 0 for name in waiting)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import structlog
 from celery import Task
@@ -17,15 +17,21 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from pipeline.celery import app
 from pipeline.child import Child, current
 from pipeline.run import Run
+from stages import animate as animating
 from stages import finalize as finalizing
 from stages import normalize as normalizing
 from stages import resize as resizing
 from stages import validate as validating
+from stages.crop import crop
 from stages.errors import StageError
-from storage.documents import StageState
+from stages.fit import fit
+from stages.grayscale import grayscale
+from stages.rendition import Rendition
+from storage.documents import OUTPUT, Kind, StageState
 from storage.errors import TRANSIENT
 
 Work = Callable[[Run], Mapping[str, Any]]
+OPERATIONS: dict[Kind, Callable[..., Rendition]] = {Kind.CROP: crop, Kind.GRAYSCALE: grayscale, Kind.RESIZE: fit}
 INFRASTRUCTURE = (*TRANSIENT, RedisConnectionError, RedisTimeoutError)
 
 log = structlog.get_logger("pipeline")
@@ -143,15 +149,37 @@ def resize(self: Task[Any, Any], job_id: str, name: str) -> None:
 
     def work(run: Run) -> Mapping[str, Any]:
         wanted = run.job.operation
-        made = resizing.resize(
-            run.master(),
-            edge=wanted.renditions[name],
-            format=wanted.format,
-            quality=wanted.quality,
-        )
+        edge, quality = wanted.renditions[name], wanted.quality
+        if wanted.animated and run.result("validate")["frames"] > 1:
+            frames: Literal["gif", "webp"] = "gif" if wanted.format == "gif" else "webp"
+            made = animating.animate(
+                run.original(), edge=edge, limits=run.settings.limits, format=frames, quality=quality
+            )
+        else:
+            still = "auto" if wanted.format == "gif" else wanted.format
+            made = resizing.resize(run.master(), edge=edge, format=still, quality=quality, background=wanted.background)
         return run.store_rendition(name, made)
 
     run_stage(self, job_id, name, work)
+
+
+@app.task(bind=True, name="transform", throws=(StageError,))
+def transform(self: Task[Any, Any], job_id: str) -> None:
+    """Do a job's one operation on the original, at its full size."""
+
+    def work(run: Run) -> Mapping[str, Any]:
+        wanted = run.job.operation
+        made = OPERATIONS[run.job.kind](
+            run.original(),
+            limits=run.settings.limits,
+            format=wanted.format,
+            quality=wanted.quality,
+            background=wanted.background,
+            **wanted.parameters,
+        )
+        return run.store_rendition(OUTPUT, made)
+
+    run_stage(self, job_id, "transform", work)
 
 
 @app.task(bind=True, name="finalize", throws=(StageError,))

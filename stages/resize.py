@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stages.rendition import Rendition, render
+from stages.rendition import WHITE, Rendition, render
 from stages.scale import fitted, scale
 
 if TYPE_CHECKING:
@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 __all__ = ["Rendition", "resize"]
 
 
-def resize(master: Master, *, edge: int, format: str = "auto", quality: int | None = None) -> Rendition:  # noqa: A002
+def resize(
+    master: Master,
+    *,
+    edge: int,
+    format: str = "auto",  # noqa: A002  the API's own word
+    quality: int | None = None,
+    background: str = WHITE,
+) -> Rendition:
     """Return a rendition whose longest side is `edge` pixels, or the master's own where that is shorter."""
     image = master.image()
-    return render(scale(image, fitted(image.size, edge)), format=format, quality=quality)
+    return render(scale(image, fitted(image.size, edge)), format=format, quality=quality, background=background)

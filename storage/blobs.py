@@ -56,6 +56,11 @@ class Blobs:
         obstore.put(self._store, key, content)
         self._sync(key)
 
+    def copy(self, source: str, target: str) -> None:
+        """Copy a whole blob within the store."""
+        obstore.copy(self._store, source, target)
+        self._sync(target)
+
     @asynccontextmanager
     async def writer(self, key: str) -> AsyncIterator[AsyncWritableFile]:
         """Stream a blob in; it exists once the block ends without an error, and never when it ends with one.

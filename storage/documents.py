@@ -25,6 +25,17 @@ class JobState(StrEnum):
 
 
 ACTIVE = (JobState.ACCEPTED, JobState.PROCESSING)
+OUTPUT = "output"
+"""The one rendition of an operation."""
+
+
+class Kind(StrEnum):
+    """What a job makes: the previews of an upload, or the output of one operation."""
+
+    PREVIEWS = "previews"
+    CROP = "crop"
+    GRAYSCALE = "grayscale"
+    RESIZE = "resize"
 
 
 class StageState(StrEnum):
@@ -42,6 +53,7 @@ class Failure(BaseModel):
     stage: str | None
     code: str
     message: str
+    errors: list[dict[str, Any]] = Field(default_factory=list, description="Every rule that was broken.")
 
 
 class Original(BaseModel):
@@ -55,11 +67,14 @@ class Original(BaseModel):
 
 
 class Operation(BaseModel):
-    """What was asked for: the long edge in pixels of each rendition, and how to encode them."""
+    """What was asked for: how to encode, and the long edge in pixels of each preview or the operation's parameters."""
 
-    renditions: dict[str, int]
+    renditions: dict[str, int] = Field(default_factory=dict)
+    parameters: dict[str, Any] = Field(default_factory=dict)
     format: str = "auto"
     quality: int | None = None
+    background: str = "#ffffff"
+    animated: bool = False
 
 
 class StageRecord(BaseModel):
@@ -77,6 +92,10 @@ class StageRecord(BaseModel):
     result: dict[str, Any] | None = None
     error: str | None = None
 
+    def renewed(self, now: int) -> StageRecord:
+        """Return the stage as it waits to be tried again: its token keeps counting, its budget is whole."""
+        return StageRecord(attempts=self.attempts, retries=self.attempts, queued_ms=now, error=self.error)
+
 
 class JobRecord(BaseModel):
     """One upload, from the answer to its last stage: truth, outbox and stage record in one."""
@@ -84,7 +103,7 @@ class JobRecord(BaseModel):
     model_config = ConfigDict(populate_by_name=True)
 
     id: str = Field(alias="_id")
-    kind: str
+    kind: Kind
     state: JobState = JobState.ACCEPTED
     generation: int = 0
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
@@ -98,12 +117,22 @@ class JobRecord(BaseModel):
     operation: Operation
     failure: Failure | None = None
     owner: str | None = None
+    source_task_id: str | None = None
+    deduplicated_from: str | None = None
+    fingerprint: str | None = None
     stages: dict[str, StageRecord]
 
     @property
     def active(self) -> bool:
         """Whether the job may still move."""
         return self.state in ACTIVE
+
+    @property
+    def makers(self) -> dict[str, str]:
+        """The stage that makes each rendition."""
+        if self.kind is Kind.PREVIEWS:
+            return {name: name for name in self.operation.renditions}
+        return {OUTPUT: "transform"}
 
     def lease_is_live(self, now: int) -> bool:
         """Whether some stage is being worked on at `now` (epoch ms)."""
@@ -122,6 +151,7 @@ class Job(JobRecord, Document):
         indexes: ClassVar = [
             IndexModel([("state", ASCENDING), ("next_dispatch_ms", ASCENDING)], name="due"),
             IndexModel([("state", ASCENDING), ("finished_ms", ASCENDING)], name="finished"),
+            IndexModel([("original.sha256", ASCENDING)], name="content"),
             IndexModel([("blobs_removed_ms", ASCENDING)], name="blobs_removed"),
         ]
 

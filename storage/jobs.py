@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from storage.clock import now_ms
-from storage.documents import ACTIVE, Failure, Job, JobState
+from storage.documents import ACTIVE, Failure, Job, JobState, Kind, StageState
 from storage.errors import JobNotFound
 
 _ACTIVE = {"$in": [state.value for state in ACTIVE]}
@@ -18,12 +18,65 @@ class Jobs:
         """Insert a new job, journaled on a majority: from here on it is not lost."""
         await job.insert()
 
-    async def get(self, job_id: str) -> Job:
-        """Return the job or raise `JobNotFound`."""
+    async def get(self, job_id: str, *, owner: str | None = None) -> Job:
+        """Return the job, or raise `JobNotFound`; with an `owner`, another's job is not found either."""
         job = await Job.get(job_id)
-        if job is None:
+        if job is None or (owner is not None and job.owner != owner):
             raise JobNotFound(job_id)
         return job
+
+    async def page(
+        self, *, owner: str | None, state: JobState | None, kind: Kind | None, before_id: str | None, limit: int
+    ) -> list[Job]:
+        """Return jobs from the youngest, those with an id below `before_id`: ids begin with their time."""
+        wanted = {"owner": owner, "state": state, "kind": kind}
+        query: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+        if before_id is not None:
+            query["_id"] = {"$lt": before_id}
+        return await Job.find(query).sort("-_id").limit(limit).to_list()
+
+    async def twin(self, job: Job) -> Job | None:
+        """Return a finished job of the same owner that did the same to the same bytes and still has its blobs."""
+        query = {"original.sha256": job.original.sha256, "state": JobState.DONE.value, "kind": job.kind.value}
+        other: Job
+        async for other in Job.find(query).sort("-_id"):
+            if (other.owner, other.operation, other.blobs_removed_ms) == (job.owner, job.operation, None):
+                return other
+        return None
+
+    async def cancel(self, job: Job) -> bool:
+        """End an active job; what its stages still do is fenced out. False when it has ended meanwhile."""
+        now = now_ms()
+        changes = {"state": JobState.CANCELLED.value, "finished_ms": now, "updated_ms": now}
+        result = await Job.get_motor_collection().update_one({"_id": job.id, "state": _ACTIVE}, {"$set": changes})
+        return bool(result.modified_count)
+
+    async def remove(self, job_id: str) -> None:
+        """Delete the document of an ended job; messages that still name it find nothing to do."""
+        await Job.find({"_id": job_id, "state": {"$nin": [state.value for state in ACTIVE]}}).delete()
+
+    async def revive(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
+        """Set an ended job going again at its first stage that is not done, with a fresh budget; what is done stays."""
+        now = now_ms()
+        stages = {
+            name: record if record.state is StageState.DONE else record.renewed(now)
+            for name, record in job.stages.items()
+        }
+        changes = {
+            "state": JobState.PROCESSING,
+            "generation": job.generation + 1,
+            "dispatched_ms": now,
+            "next_dispatch_ms": next_dispatch_ms,
+            "updated_ms": now,
+            "finished_ms": None,
+            "failure": None,
+            "stages": stages,
+        }
+        revived = job.model_copy(update=changes)
+        stored = revived.model_dump(mode="json", include=set(changes))
+        seen = {"_id": job.id, "state": job.state.value, "generation": job.generation, "blobs_removed_ms": None}
+        result = await Job.get_motor_collection().update_one(seen, {"$set": stored})
+        return revived if result.modified_count else None
 
     async def due(self, *, limit: int) -> list[Job]:
         """Return active jobs whose time to be dispatched has passed, the longest waiting first."""

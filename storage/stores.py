@@ -14,10 +14,11 @@ from pymongo import MongoClient
 
 from storage.blobs import Blobs
 from storage.documents import Job
+from storage.idempotency import IdempotencyKey, IdempotencyKeys
 from storage.jobs import Jobs
 from storage.ledger import Ledger
 
-COLLECTION = Job.Settings.name
+COLLECTIONS = (Job.Settings.name, IdempotencyKey.Settings.name)
 DURABLE: dict[str, Any] = {"w": "majority", "journal": True, "tz_aware": True}
 """Write concern of both sides: acknowledged once it is in the journal of a majority."""
 
@@ -28,6 +29,7 @@ class Stores:
 
     jobs: Jobs
     blobs: Blobs
+    keys: IdempotencyKeys
     mongo: AsyncIOMotorClient[dict[str, Any]]
 
     async def ping(self) -> None:
@@ -53,8 +55,8 @@ async def open_stores(*, mongo_url: str, blob_url: str, timeout_ms: int) -> Asyn
     """Open what the gateway needs, on the running event loop. Raises when no database answers within `timeout_ms`."""
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(mongo_url, **_timeouts(timeout_ms), **DURABLE)
     try:
-        await init_beanie(client[database_name(mongo_url)], document_models=[Job])
-        yield Stores(Jobs(), Blobs.open(blob_url), client)
+        await init_beanie(client[database_name(mongo_url)], document_models=[Job, IdempotencyKey])
+        yield Stores(Jobs(), Blobs.open(blob_url), IdempotencyKeys(), client)
     finally:
         client.close()
 
@@ -64,7 +66,7 @@ def open_worker_stores(*, mongo_url: str, blob_url: str, timeout_ms: int, patien
     """Open what a worker's child needs; never in its parent, whose sockets and threads a fork would share."""
     client: MongoClient[dict[str, Any]] = MongoClient(mongo_url, **_timeouts(timeout_ms), **DURABLE)
     try:
-        jobs = client[database_name(mongo_url)][COLLECTION]
+        jobs = client[database_name(mongo_url)][Job.Settings.name]
         yield WorkerStores(Ledger(jobs, patience_ms=patience_ms), Blobs.open(blob_url))
     finally:
         client.close()

@@ -1,0 +1,82 @@
+"""Idempotency keys: what a client's key has been used for, so that a repeated request has one effect."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from beanie import Document
+from pydantic import Field
+from pymongo.errors import DuplicateKeyError
+
+from storage.clock import now_ms
+from storage.documents import Job
+
+
+class KeyState(StrEnum):
+    """Whether the request that holds a key is still being received, or was answered."""
+
+    RUNNING = "running"
+    ANSWERED = "answered"
+
+
+class IdempotencyKey(Document):
+    """One key of one owner. Until it is answered, it is held for as long as its lease."""
+
+    id: str = Field(alias="_id")  # type: ignore[assignment]  # beanie's own is an ObjectId
+    state: KeyState = KeyState.RUNNING
+    task_id: str
+    fingerprint: str | None = None
+    expires_ms: int
+
+    class Settings:
+        """Collection."""
+
+        name = "idempotency_keys"
+
+
+class IdempotencyKeys:
+    """Keys by compare-and-set. Needs `open_stores`."""
+
+    async def hold(self, key: str, *, task_id: str, lease_ms: int) -> IdempotencyKey | None:
+        """Hold a key for a new request and return None, or return what the key is used for.
+
+        A key is free when nobody has it or its time is over. A request that was accepted, but cut off before its key
+        was told, counts as answered.
+        """
+        wanted = IdempotencyKey(id=key, task_id=task_id, expires_ms=now_ms() + lease_ms)
+        try:
+            await wanted.insert()
+        except DuplicateKeyError:
+            return await self._held(wanted)
+        return None
+
+    async def answer(self, key: str, *, task_id: str, fingerprint: str, keep_ms: int) -> None:
+        """Note that the request was answered with this job."""
+        changes = {"state": KeyState.ANSWERED.value, "fingerprint": fingerprint, "expires_ms": now_ms() + keep_ms}
+        await IdempotencyKey.find_one({"_id": key, "task_id": task_id}).update({"$set": changes})
+
+    async def free(self, key: str, *, task_id: str) -> None:
+        """Give a key back whose request was refused: it had no effect, and may be mended and sent again."""
+        held = {"_id": key, "task_id": task_id, "state": KeyState.RUNNING.value}
+        await IdempotencyKey.find(held).delete()
+
+    async def forget(self) -> None:
+        """Delete the keys whose time is over."""
+        await IdempotencyKey.find({"expires_ms": {"$lt": now_ms()}}).delete()
+
+    async def _held(self, wanted: IdempotencyKey) -> IdempotencyKey | None:
+        found: IdempotencyKey | None = await IdempotencyKey.get(wanted.id)
+        if found is None:  # freed meanwhile
+            return await self.hold(wanted.id, task_id=wanted.task_id, lease_ms=wanted.expires_ms - now_ms())
+        if found.state is KeyState.RUNNING and (job := await Job.get(found.task_id)):
+            answered: IdempotencyKey = found.model_copy(
+                update={"state": KeyState.ANSWERED, "fingerprint": job.fingerprint}
+            )
+            return answered
+        if found.expires_ms >= now_ms():
+            return found
+        taken = await IdempotencyKey.get_motor_collection().update_one(
+            {"_id": found.id, "task_id": found.task_id, "expires_ms": found.expires_ms},
+            {"$set": wanted.model_dump(mode="json", exclude={"id", "revision_id"})},
+        )
+        return None if taken.modified_count else found
