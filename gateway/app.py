@@ -6,10 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPBearer
+from limits import parse as parse_rate_limit
 
-from gateway import health, jobs, problems, results, uploads
+from gateway import capabilities, health, jobs, operations, problems, results
+from gateway.auth import ApiKeys
+from gateway.backpressure import Backlog
 from gateway.body_limit import BodyLimit
+from gateway.rate_limit import RateLimit, limiter
 from gateway.schemas import ProblemDocument
 from pipeline.celery import configure
 from pipeline.logs import configure_logs
@@ -19,6 +24,7 @@ from pipeline.sweeper import Sweeper
 from storage.stores import Stores, open_stores
 
 FORM_OVERHEAD_BYTES = 64 * 1024
+BEARER = HTTPBearer(auto_error=False, description="An API key, where keys are set.")  # for the docs: ApiKeys decides
 PROBLEM = {"model": ProblemDocument, "content": {problems.MEDIA_TYPE: {}}}
 
 
@@ -30,6 +36,7 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
         configure(settings, publisher=True)
         async with AsyncExitStack() as life:
             app.state.settings = settings
+            app.state.backlog = Backlog()
             app.state.stores = stores or await life.enter_async_context(
                 open_stores(
                     mongo_url=settings.mongo_url,
@@ -48,11 +55,21 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
         lifespan=lifespan,
         responses={"4XX": PROBLEM, "5XX": PROBLEM},
     )
-    app.add_middleware(BodyLimit, limit=settings.limits.upload_bytes + FORM_OVERHEAD_BYTES)
+    _guard(app, settings)
     problems.install(app)
-    for router in (uploads.router, jobs.router, results.router, health.router):
-        app.include_router(router)
+    app.include_router(health.router)
+    for router in (operations.router, jobs.router, results.router, capabilities.router):
+        app.include_router(router, dependencies=[Depends(BEARER)])
     return app
+
+
+def _guard(app: FastAPI, settings: Settings) -> None:
+    """Put the guards before the routes; the one added last is asked first."""
+    app.add_middleware(BodyLimit, limit=settings.limits.upload_bytes + FORM_OVERHEAD_BYTES)
+    if settings.access.rate_limit:
+        limit = parse_rate_limit(settings.access.rate_limit)
+        app.add_middleware(RateLimit, limit=limit, limiter=limiter(settings.redis_url))
+    app.add_middleware(ApiKeys, keys=settings.api_keys)
 
 
 def production() -> FastAPI:
@@ -65,7 +82,7 @@ def production() -> FastAPI:
 @asynccontextmanager
 async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
-    sweeper = Sweeper(state.stores.jobs, state.stores.blobs, state.queues, state.settings)
+    sweeper = Sweeper(state.stores, state.queues, state.settings)
     task = asyncio.create_task(sweeper.run())
     try:
         yield

@@ -28,9 +28,16 @@ def _queues(request: Request) -> Queues:
     return queues
 
 
+def _owner(request: Request) -> str | None:
+    owner: str | None = getattr(request.state, "owner", None)
+    return owner
+
+
 SettingsDep = Annotated[Settings, Depends(_settings)]
 StoresDep = Annotated[Stores, Depends(_stores)]
 QueuesDep = Annotated[Queues, Depends(_queues)]
+OwnerDep = Annotated[str | None, Depends(_owner)]
+"""The API key's owner; None where no keys are set."""
 
 
 def _jobs(stores: StoresDep) -> Jobs:

@@ -11,7 +11,7 @@ from hashlib import sha256
 from fastapi import Request
 
 from gateway.multipart import MAX_FIELD_BYTES, Event, Part, events
-from gateway.problems import BodyTooLarge, FileMissing, NotAcceptedForm, TooManyFiles
+from gateway.problems import BodyTooLarge, NotAcceptedForm, TooManyFiles
 from stages.errors import EmptyFile, UnsupportedFormat
 from stages.formats import ACCEPTED, HEAD_BYTES, MEDIA_TYPES, Sniffed, sniff
 from stages.limits import Limits, check_dimensions
@@ -29,8 +29,10 @@ class Form:
     fields: dict[str, str] = field(default_factory=dict)
 
 
-async def receive(request: Request, blobs: Blobs, *, key: str, limits: Limits) -> tuple[Original, dict[str, str]]:
-    """Store the form's one file under `key` and return it with the form's other fields.
+async def receive(
+    request: Request, blobs: Blobs, *, key: str, limits: Limits
+) -> tuple[Original | None, dict[str, str]]:
+    """Store the form's one file, if it has one, under `key` and return it with the form's other fields.
 
     Never holds more than a chunk of the file. Raises a `Problem` for a form that is not as it should be and a
     `StageError` for a file that can be refused by its first bytes; the blob may exist then, for the caller to remove.
@@ -48,9 +50,8 @@ async def receive(request: Request, blobs: Blobs, *, key: str, limits: Limits) -
                 raise TooManyFiles("Send one file a request.")
             else:
                 form.original = await _store(stream, event, blobs, key, limits)
-    if form.original is None:
-        raise FileMissing(f"Send the image as a file in the field {FIELD}.")
-    await asyncio.to_thread(blobs.sync, key)
+    if form.original is not None:
+        await asyncio.to_thread(blobs.sync, key)
     return form.original, form.fields
 
 

@@ -1,21 +1,129 @@
-"""Jobs: one job, whole, stage by stage."""
+"""Jobs: one job, whole, stage by stage; the list of them; trying one again; removing one."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+import asyncio
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from time import monotonic
+from typing import Annotated
+from uuid import UUID
 
-from gateway.dependencies import JobsDep
-from gateway.schemas import JobStatus
-from gateway.uploads import POLL_SECONDS
+from fastapi import APIRouter, BackgroundTasks, Header, Query, Response, status
+from fastapi.responses import JSONResponse
+
+from gateway.conditions import matches
+from gateway.dependencies import JobsDep, OwnerDep, SettingsDep, StoresDep
+from gateway.problems import POLL_SECONDS, InvalidCursor, NotRetryable
+from gateway.schemas import Accepted, JobPage, JobStatus, JobSummary, Links
+from pipeline.dispatch import send
+from storage.clock import now_ms
+from storage.documents import Job, JobState, Kind, job_folder
+from storage.jobs import Jobs
+
+MAX_WAIT_SECONDS = 60
+LOOK_SECONDS = 0.25
 
 router = APIRouter(tags=["jobs"])
 
 
-@router.get("/task-status/{task_id}")
-async def task_status(task_id: str, response: Response, jobs: JobsDep) -> JobStatus:
-    """Show the job: its state, its progress and every stage with waits, run times, attempts, worker and failure."""
-    job = await jobs.get(task_id)
-    response.headers["Cache-Control"] = "no-cache"
+@router.get(
+    "/task-status/{task_id}",
+    response_model=JobStatus,
+    responses={304: {"description": "Nothing has changed since If-None-Match"}},
+)
+async def task_status(
+    task_id: str,
+    jobs: JobsDep,
+    owner: OwnerDep,
+    wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for a change.")] = 0,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Show the job: its state, its progress and every stage with waits, run times, attempts, worker and failure.
+
+    With `wait`, the answer comes once the job has changed from `If-None-Match`, or without that header once it has
+    ended, or when the time is over.
+    """
+    job = await _changed(task_id, jobs, owner, wait, if_none_match)
+    headers = {"ETag": _etag(job), "Cache-Control": "no-cache"}
     if job.active:
-        response.headers["Retry-After"] = str(POLL_SECONDS)
-    return JobStatus.of(job)
+        headers["Retry-After"] = str(POLL_SECONDS)
+    if matches(if_none_match, headers["ETag"]):
+        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
+    return JSONResponse(JobStatus.of(job).model_dump(mode="json"), headers=headers)
+
+
+@router.get("/jobs")
+async def list_jobs(  # FastAPI injects by parameter
+    jobs: JobsDep,
+    owner: OwnerDep,
+    status: JobState | None = None,
+    kind: Kind | None = None,
+    cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=100)] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> JobPage:
+    """List jobs, the youngest first."""
+    before_id = _from_cursor(cursor) if cursor else None
+    found = await jobs.page(owner=owner, state=status, kind=kind, before_id=before_id, limit=limit + 1)
+    page = found[:limit]
+    return JobPage(
+        jobs=[JobSummary.of(job) for job in page], next=_to_cursor(page[-1].id) if len(found) > limit else None
+    )
+
+
+@router.post("/jobs/{task_id}/retry", status_code=status.HTTP_202_ACCEPTED)
+async def retry(  # FastAPI injects by parameter
+    task_id: str,
+    response: Response,
+    background: BackgroundTasks,
+    jobs: JobsDep,
+    settings: SettingsDep,
+    owner: OwnerDep,
+) -> Accepted:
+    """Try a dead job again from the stage it died in; stages that are done stay done."""
+    job = await jobs.get(task_id, owner=owner)
+    next_dispatch_ms = now_ms() + int(settings.sweeper.accept_patience * 1000)
+    revived = await jobs.revive(job, next_dispatch_ms=next_dispatch_ms) if job.state is JobState.DEAD else None
+    if revived is None:
+        raise NotRetryable(f"A job that is {job.state} cannot be tried again: only one that is dead, with its blobs.")
+    background.add_task(send, jobs, revived)
+    links = Links.of(task_id)
+    response.headers["Location"] = links.status
+    return Accepted(task_id=task_id, status=revived.state, links=links)
+
+
+@router.delete("/jobs/{task_id}", status_code=status.HTTP_204_NO_CONTENT)
+async def delete(task_id: str, stores: StoresDep, owner: OwnerDep) -> None:
+    """Cancel a job that runs, and remove its blobs; remove one that has ended, with all that is known of it."""
+    job = await stores.jobs.get(task_id, owner=owner)
+    cancelled = job.active and await stores.jobs.cancel(job)
+    await asyncio.to_thread(stores.blobs.remove_folder, job_folder(task_id))
+    if cancelled:
+        await stores.jobs.blobs_removed(task_id)
+    else:
+        await stores.jobs.remove(task_id)
+
+
+async def _changed(task_id: str, jobs: Jobs, owner: str | None, wait: float, known: str | None) -> Job:
+    """Return the job once it differs from what is known of it, or has ended, or the time is over."""
+    deadline = monotonic() + wait
+    while True:
+        job = await jobs.get(task_id, owner=owner)
+        is_news = not matches(known, _etag(job)) if known else not job.active
+        if is_news or not job.active or monotonic() >= deadline:
+            return job
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _etag(job: Job) -> str:
+    return f'W/"{job.state}-{job.generation}-{job.updated_ms}"'
+
+
+def _to_cursor(job_id: str) -> str:
+    return urlsafe_b64encode(job_id.encode()).decode().rstrip("=")
+
+
+def _from_cursor(cursor: str) -> str:
+    try:
+        return str(UUID(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()))
+    except ValueError as error:
+        raise InvalidCursor("This cursor is not one of ours.") from error

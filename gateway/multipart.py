@@ -10,7 +10,8 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from gateway.problems import NotAcceptedForm, NotMultipart
+from gateway.body_digest import BodyDigest
+from gateway.problems import NotMultipart, TooManyParts
 
 MAX_PARTS = 32
 MAX_FIELD_BYTES = 8 * 1024
@@ -80,7 +81,7 @@ class _Collector:
         self._parts += 1
         if self._parts > MAX_PARTS:
             msg = f"The form has more than {MAX_PARTS} parts."
-            raise NotAcceptedForm(msg)
+            raise TooManyParts(msg)
         self._part = Part()
 
     def _header(self) -> None:
@@ -99,9 +100,12 @@ async def events(request: Request) -> AsyncGenerator[Event, None]:
         msg = "Send the image as multipart/form-data, in a field named file."
         raise NotMultipart(msg)
     collector = _Collector(options[b"boundary"])
+    check = BodyDigest(request.headers.get("content-digest"))
     async for chunk in request.stream():
+        check.update(chunk)
         for event in collector.feed(chunk):
             yield event
     if not collector.ended:
         msg = "The multipart body ends before its last boundary."
         raise NotMultipart(msg)
+    check.verify()

@@ -21,6 +21,7 @@ from storage.errors import JobNotFound
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
+POLL_SECONDS = 1
 
 log = structlog.get_logger("gateway")
 
@@ -55,6 +56,65 @@ class FileMissing(NotAcceptedForm):
     """The form has no file."""
 
     code = "file_missing"
+
+
+class TooManyParts(NotAcceptedForm):
+    """The form has more parts than any route takes."""
+
+    code = "too_many_parts"
+
+
+class DigestMismatch(Problem):
+    """The body is not the one that its digest was made of."""
+
+    code = "digest_mismatch"
+
+
+class InvalidHeader(Problem):
+    """A header cannot be read."""
+
+    code = "invalid_header"
+
+
+class KeyInUse(Problem):
+    """A request with the same Idempotency-Key is still being received."""
+
+    status = HTTPStatus.CONFLICT
+    code = "idempotency_key_in_use"
+
+
+class KeyReused(Problem):
+    """The Idempotency-Key was used for another request."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "idempotency_key_reused"
+
+
+class SourceGone(Problem):
+    """The source job keeps no original any more."""
+
+    status = HTTPStatus.CONFLICT
+    code = "source_gone"
+
+
+class InvalidCursor(Problem):
+    """The cursor of a list is not one that was handed out."""
+
+    code = "invalid_cursor"
+
+
+class NotRetryable(Problem):
+    """The job is not one that can be tried again."""
+
+    status = HTTPStatus.CONFLICT
+    code = "not_retryable"
+
+
+class Overloaded(Problem):
+    """The queues are longer than they may be."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "overloaded"
 
 
 class TooManyFiles(NotAcceptedForm):

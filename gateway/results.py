@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from http import HTTPStatus
 from typing import Any
@@ -12,11 +13,13 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import Headers
 
 from gateway.byte_ranges import parse_range
-from gateway.dependencies import BlobsDep, JobsDep
-from gateway.problems import Expired, NoResult, NotReady, RenditionNotFound
+from gateway.conditions import matches
+from gateway.dependencies import BlobsDep, JobsDep, OwnerDep
+from gateway.problems import POLL_SECONDS, Expired, NoResult, NotReady, RenditionNotFound
 from gateway.schemas import has_renditions
-from gateway.uploads import POLL_SECONDS
 from storage.documents import Job, JobState, StageState
+
+MAX_LABEL = 150
 
 router = APIRouter(tags=["results"])
 BYTES: dict[int | str, dict[str, Any]] = {
@@ -28,24 +31,26 @@ BYTES: dict[int | str, dict[str, Any]] = {
 
 @router.head("/result/{task_id}", include_in_schema=False)
 @router.get("/result/{task_id}", response_class=Response, responses=BYTES)
-async def result(task_id: str, request: Request, jobs: JobsDep, blobs: BlobsDep) -> Response:
-    """Serve the job's main result: the largest of its previews."""
-    job = await jobs.get(task_id)
-    largest = max(job.operation.renditions, key=lambda name: job.operation.renditions[name])
-    return await _serve(job, largest, request, blobs)
+async def result(task_id: str, request: Request, jobs: JobsDep, blobs: BlobsDep, owner: OwnerDep) -> Response:
+    """Serve the job's main result: the output of an operation, or the largest preview."""
+    job = await jobs.get(task_id, owner=owner)
+    main = max(job.makers, key=lambda name: job.operation.renditions.get(name, 0))
+    return await _serve(job, main, request, blobs)
 
 
 @router.head("/result/{task_id}/{rendition}", include_in_schema=False)
 @router.get("/result/{task_id}/{rendition}", response_class=Response, responses=BYTES)
-async def named_result(task_id: str, rendition: str, request: Request, jobs: JobsDep, blobs: BlobsDep) -> Response:
+async def named_result(  # FastAPI injects by parameter
+    task_id: str, rendition: str, request: Request, jobs: JobsDep, blobs: BlobsDep, owner: OwnerDep
+) -> Response:
     """Serve one rendition, as soon as it is made."""
-    return await _serve(await jobs.get(task_id), rendition, request, blobs)
+    return await _serve(await jobs.get(task_id, owner=owner), rendition, request, blobs)
 
 
 async def _serve(job: Job, name: str, request: Request, blobs: BlobsDep) -> Response:
     made = _made(job, name)
     headers = _headers(job, name, made)
-    if _matches(request.headers.get("if-none-match"), headers["ETag"]):
+    if matches(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     span = parse_range(_range_asked(request.headers, headers["ETag"]), made["bytes"])
     start, stop = span or (0, made["bytes"])
@@ -64,15 +69,15 @@ async def _serve(job: Job, name: str, request: Request, blobs: BlobsDep) -> Resp
 
 def _made(job: Job, name: str) -> dict[str, Any]:
     """Return the record of a rendition, or say why there is none."""
-    if name not in job.operation.renditions:
-        known = ", ".join(job.operation.renditions)
+    if name not in job.makers:
+        known = ", ".join(job.makers)
         raise RenditionNotFound(f"The job has no rendition {name!r}; it has {known}.")
     if job.state in (JobState.FAILED, JobState.DEAD, JobState.CANCELLED):
         failure = job.failure.model_dump() if job.failure else None
         raise NoResult(f"The job has no result: it is {job.state}.", failure=failure)
     if not has_renditions(job) and not job.active:
         raise Expired("This result is no longer kept.")
-    record = job.stages[name]
+    record = job.stages[job.makers[name]]
     if record.state is not StageState.DONE or record.result is None:
         raise NotReady("This result is not there yet.", headers={"Retry-After": str(POLL_SECONDS)})
     return record.result
@@ -80,23 +85,22 @@ def _made(job: Job, name: str) -> dict[str, Any]:
 
 def _headers(job: Job, name: str, made: dict[str, Any]) -> dict[str, str]:
     digest = b64encode(bytes.fromhex(made["sha256"])).decode()
-    stem = (job.original.name or "image").rpartition("/")[2].rpartition(".")[0] or "image"
-    file_name = quote(f"{stem}-{name}.{made['format']}", safe="")
     return {
         "ETag": f'"{made["sha256"]}"',
         "Repr-Digest": f"sha-256=:{digest}:",
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, max-age=31536000, immutable",
-        "Content-Disposition": f"inline; filename*=UTF-8''{file_name}",
+        "Content-Disposition": _disposition(job.original.name, f"-{name}.{made['format']}"),
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "X-Content-Type-Options": "nosniff",
     }
 
 
-def _matches(header: str | None, etag: str) -> bool:
-    """Compare weakly (RFC 9110, section 13.1.2)."""
-    asked = [tag.strip().removeprefix("W/") for tag in (header or "").split(",")]
-    return etag in asked or "*" in asked
+def _disposition(label: str | None, ending: str) -> str:
+    """Name the file after its upload, plainly for old clients and in full for the others (RFC 6266, section 4.3)."""
+    stem = (label or "").rpartition("/")[2].rpartition(".")[0][:MAX_LABEL] or "image"
+    plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", stem)
+    return f"inline; filename=\"{plain}{ending}\"; filename*=UTF-8''{quote(stem + ending, safe='')}"
 
 
 def _range_asked(headers: Headers, etag: str) -> str | None:

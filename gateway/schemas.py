@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from storage.clock import now_ms
-from storage.documents import Failure, Job, JobState, StageRecord, StageState
+from storage.documents import Failure, Job, JobState, Kind, Operation, StageRecord, StageState
 
 
 class Links(BaseModel):
@@ -28,6 +28,7 @@ class Accepted(BaseModel):
 
     task_id: str = Field(examples=["019392f0-7c1e-7d4a-b4d8-0f5e2c9a1b77"])
     status: JobState = Field(examples=["accepted"])
+    deduplicated_from: str | None = Field(None, description="The job whose results were copied, where that is set.")
     links: Links
 
 
@@ -87,7 +88,7 @@ class JobStatus(BaseModel):
     """The whole job, stage by stage."""
 
     task_id: str
-    kind: str
+    kind: Kind
     status: JobState
     progress: float = Field(description="Stages done out of all, 0 to 1.", ge=0, le=1)
     generation: int = Field(description="How often the job was sent to the workers again.")
@@ -95,6 +96,9 @@ class JobStatus(BaseModel):
     updated_at: datetime | None
     finished_at: datetime | None
     original: OriginalStatus
+    operation: Operation
+    source_task_id: str | None
+    deduplicated_from: str | None
     failure: Failure | None
     stages: dict[str, StageStatus]
     renditions: dict[str, RenditionStatus]
@@ -121,12 +125,49 @@ class JobStatus(BaseModel):
                 width=facts.get("width"),
                 height=facts.get("height"),
             ),
+            operation=job.operation,
+            source_task_id=job.source_task_id,
+            deduplicated_from=job.deduplicated_from,
             failure=job.failure,
             stages={name: StageStatus.of(record, until_ms=until_ms) for name, record in job.stages.items()},
             renditions=_renditions(job),
             summary=job.stages["finalize"].result,
             links=Links.of(job.id),
         )
+
+
+class JobSummary(BaseModel):
+    """One job in a list."""
+
+    task_id: str
+    kind: Kind
+    status: JobState
+    created_at: datetime
+    finished_at: datetime | None
+    name: str | None
+    failure: Failure | None
+    links: Links
+
+    @classmethod
+    def of(cls, job: Job) -> JobSummary:
+        """Return what a list shows of a job."""
+        return cls(
+            task_id=job.id,
+            kind=job.kind,
+            status=job.state,
+            created_at=job.created_at,
+            finished_at=_moment(job.finished_ms),
+            name=job.original.name,
+            failure=job.failure,
+            links=Links.of(job.id),
+        )
+
+
+class JobPage(BaseModel):
+    """A page of jobs, from the youngest; `next` is the cursor of the page after it, null on the last."""
+
+    jobs: list[JobSummary]
+    next: str | None
 
 
 class Check(BaseModel):
@@ -158,7 +199,7 @@ class ProblemDocument(BaseModel):
 def _renditions(job: Job) -> dict[str, RenditionStatus]:
     if not has_renditions(job):
         return {}
-    made = {name: job.stages[name] for name in job.operation.renditions}
+    made = {name: job.stages[stage] for name, stage in job.makers.items()}
     return {
         name: RenditionStatus(url=f"/result/{job.id}/{name}", **record.result)
         for name, record in made.items()

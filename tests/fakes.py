@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty
 from typing import Any, cast
@@ -20,8 +21,20 @@ from pipeline.queues import Queues
 from pipeline.settings import Settings
 from pipeline.steps import steps
 from storage.clock import now_ms
-from storage.documents import Failure, Job, JobRecord, JobState, Operation, Original, StageRecord, blob_key
+from storage.documents import (
+    Failure,
+    Job,
+    JobRecord,
+    JobState,
+    Kind,
+    Operation,
+    Original,
+    StageRecord,
+    StageState,
+    blob_key,
+)
 from storage.errors import JobNotFound
+from storage.idempotency import IdempotencyKey, IdempotencyKeys, KeyState
 from storage.jobs import Jobs
 from storage.stores import Stores
 
@@ -37,16 +50,19 @@ def job_id(*, at_ms: int | None = None) -> str:
 
 
 def new_job(
+    kind: Kind = Kind.PREVIEWS,
     *,
     stages: Mapping[str, StageRecord] | None = None,
-    renditions: Mapping[str, int] = RENDITIONS,
+    renditions: Mapping[str, int] | None = None,
     **fields: Any,
 ) -> Job:
     """Return a valid job, due now and bound to no database; `stages` and `fields` replace what it would have."""
     task_id = fields.pop("id", None) or job_id()
-    blank = {name: StageRecord() for step in steps(renditions) for name in step}
+    if renditions is None:
+        renditions = RENDITIONS if kind is Kind.PREVIEWS else {}
+    blank = {name: StageRecord() for step in steps(kind, renditions) for name in step}
     values = {
-        "kind": "previews",
+        "kind": kind,
         "next_dispatch_ms": now_ms(),
         "original": Original(
             blob=blob_key(task_id, "original"), name="cat.jpg", media_type="image/jpeg", bytes=1000, sha256=SHA256
@@ -76,8 +92,11 @@ def form(*parts: bytes) -> bytes:
 class FakeRequest(Request):
     """A request whose body comes in given chunks; `taken` counts those that were asked for."""
 
-    def __init__(self, chunks: Iterable[bytes], content_type: str | None = FORM_TYPE) -> None:
-        headers = [] if content_type is None else [(b"content-type", content_type.encode())]
+    def __init__(
+        self, chunks: Iterable[bytes], content_type: str | None = FORM_TYPE, *, digest: str | None = None
+    ) -> None:
+        given = {b"content-type": content_type, b"content-digest": digest}
+        headers = [(name, value.encode()) for name, value in given.items() if value is not None]
         super().__init__({"type": "http", "method": "POST", "headers": headers}, self._next)
         self.taken = 0
         self._chunks = iter(chunks)
@@ -99,10 +118,70 @@ class FakeJobs(Jobs):
             raise DuplicateKeyError(job.id)
         self._documents[job.id] = job.model_copy(deep=True)
 
-    async def get(self, job_id: str) -> Job:
-        if job_id not in self._documents:
+    async def get(self, job_id: str, *, owner: str | None = None) -> Job:
+        job = self._documents.get(job_id)
+        if job is None or (owner is not None and job.owner != owner):
             raise JobNotFound(job_id)
-        return self._documents[job_id].model_copy(deep=True)
+        return job.model_copy(deep=True)
+
+    async def page(
+        self, *, owner: str | None, state: JobState | None, kind: Kind | None, before_id: str | None, limit: int
+    ) -> list[Job]:
+        found = self._where(
+            lambda job: (
+                owner in (None, job.owner)
+                and state in (None, job.state)
+                and kind in (None, job.kind)
+                and (before_id is None or job.id < before_id)
+            )
+        )
+        return sorted(found, key=lambda job: job.id, reverse=True)[:limit]
+
+    async def twin(self, job: Job) -> Job | None:
+        def same(other: Job) -> list[object]:
+            return [other.original.sha256, other.kind, other.owner, other.operation]
+
+        twins = self._where(
+            lambda other: other.state is JobState.DONE and other.blobs_removed_ms is None and same(other) == same(job)
+        )
+        return max(twins, key=lambda other: other.id, default=None)
+
+    async def cancel(self, job: Job) -> bool:
+        found = self._documents.get(job.id)
+        if found is None or not found.active:
+            return False
+        now = now_ms()
+        changes = {"state": JobState.CANCELLED, "finished_ms": now, "updated_ms": now}
+        self._documents[job.id] = found.model_copy(update=changes)
+        return True
+
+    async def remove(self, job_id: str) -> None:
+        if job_id in self._documents and not self._documents[job_id].active:
+            del self._documents[job_id]
+
+    async def revive(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
+        found = self._documents.get(job.id)
+        if found is None or found.blobs_removed_ms is not None:
+            return None
+        if (found.state, found.generation) != (job.state, job.generation):
+            return None
+        now = now_ms()
+        again = {name: stage.renewed(now) for name, stage in job.stages.items() if stage.state is not StageState.DONE}
+        revived = job.model_copy(
+            deep=True,
+            update={
+                "state": JobState.PROCESSING,
+                "generation": job.generation + 1,
+                "dispatched_ms": now,
+                "next_dispatch_ms": next_dispatch_ms,
+                "updated_ms": now,
+                "finished_ms": None,
+                "failure": None,
+                "stages": job.stages | again,
+            },
+        )
+        self._documents[job.id] = revived.model_copy(deep=True)
+        return revived
 
     async def due(self, *, limit: int) -> list[Job]:
         now = now_ms()
@@ -182,17 +261,66 @@ class FakeQueues(Queues):
         if self.down:
             raise RedisConnectionError("the broker is away")
 
+    async def longest(self) -> int:
+        await self.ping()
+        return max(len(self.sent_ms.get(queue, [])) for queue in QUEUES)
+
     async def oldest_ms(self, queue: str) -> int | None:
         await self.ping()
         return min(self.sent_ms.get(queue, []), default=None)
+
+
+class FakeKeys(IdempotencyKeys):
+    """Idempotency keys in a dictionary, each handed out as a copy."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._keys: dict[str, IdempotencyKey] = {}
+
+    async def hold(self, key: str, *, task_id: str, lease_ms: int) -> IdempotencyKey | None:
+        found = self._keys.get(key)
+        if found is not None:
+            shown: IdempotencyKey = found.model_copy()
+            if found.state is KeyState.RUNNING and (job := await self._accepted(found.task_id)):
+                shown.state, shown.fingerprint = KeyState.ANSWERED, job.fingerprint
+            if shown.state is not found.state or found.expires_ms >= now_ms():
+                return shown
+        self._keys[key] = IdempotencyKey.model_construct(
+            id=key, state=KeyState.RUNNING, task_id=task_id, fingerprint=None, expires_ms=now_ms() + lease_ms
+        )
+        return None
+
+    async def answer(self, key: str, *, task_id: str, fingerprint: str, keep_ms: int) -> None:
+        found = self._keys.get(key)
+        if found is not None and found.task_id == task_id:
+            changes = {"state": KeyState.ANSWERED, "fingerprint": fingerprint, "expires_ms": now_ms() + keep_ms}
+            self._keys[key] = found.model_copy(update=changes)
+
+    async def free(self, key: str, *, task_id: str) -> None:
+        found = self._keys.get(key)
+        if found is not None and (found.task_id, found.state) == (task_id, KeyState.RUNNING):
+            del self._keys[key]
+
+    async def forget(self) -> None:
+        self._keys = {key: found for key, found in self._keys.items() if found.expires_ms >= now_ms()}
+
+    async def _accepted(self, task_id: str) -> Job | None:
+        with suppress(JobNotFound):
+            return await self._jobs.get(task_id)
+        return None
 
 
 @dataclass(frozen=True)
 class FakeStores(Stores):
     """Stores without a database; `ping_error` is what the database answers with."""
 
+    keys: IdempotencyKeys = cast("IdempotencyKeys", None)  # noqa: RUF009  # of these jobs, below
     mongo: Any = None
     ping_error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        if self.keys is None:
+            object.__setattr__(self, "keys", FakeKeys(self.jobs))
 
     async def ping(self) -> None:
         if self.ping_error:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from hashlib import sha256
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from redis import Redis
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from deploy.stack import Stack
-from pipeline.settings import Settings
+from gateway.app import create_app
+from gateway.backpressure import Backlog
+from pipeline.settings import AccessSettings, Settings
+from stages.limits import Limits
 from storage.documents import Job
+from storage.idempotency import IdempotencyKey
 from storage.ledger import Ledger
 from storage.stores import Stores, open_stores, open_worker_stores
-from tests.fakes import FakeBroker, publish_to
+from tests.contract.asking import ADA, ZOE
+from tests.fakes import FakeBroker, FakeQueues, publish_to
 
 PATIENCE_MS = 60_000
+UPLOAD_BYTES = 200_000
 
 
 @pytest.fixture(autouse=True)
@@ -35,9 +44,10 @@ def mongo_url(servers: Stack) -> str:
 
 @pytest.fixture
 async def stores(mongo_url: str) -> AsyncIterator[Stores]:
-    """The gateway's side, with no job in it."""
+    """The gateway's side, with no job and no key in it."""
     async with open_stores(mongo_url=mongo_url, blob_url="memory:///", timeout_ms=5000) as stores:
         await Job.get_motor_collection().delete_many({})
+        await IdempotencyKey.get_motor_collection().delete_many({})
         yield stores
 
 
@@ -54,7 +64,8 @@ def ledger(mongo_url: str) -> Iterator[Ledger]:
 def settings(servers: Stack, mongo_url: str) -> Settings:
     """Settings that name the real servers, and databases in them that only these tests use."""
     redis_url = urlsplit(servers.redis_url)._replace(path="/14").geturl()
-    return Settings(redis_url=redis_url, mongo_url=mongo_url, blob_url="memory:///")
+    limits = Limits(upload_bytes=UPLOAD_BYTES)
+    return Settings(redis_url=redis_url, mongo_url=mongo_url, blob_url="memory:///", limits=limits)
 
 
 @pytest.fixture
@@ -66,3 +77,37 @@ def redis(settings: Settings) -> Iterator[Redis]:
         results.flushdb()
         yield redis
     publish_to(FakeBroker.settings)
+
+
+@pytest.fixture
+def gateway(stores: Stores, settings: Settings, redis: Redis) -> FastAPI:  # noqa: ARG001
+    return app_over(stores, settings)
+
+
+@pytest.fixture
+async def owned(stores: Stores, settings: Settings, redis: Redis) -> AsyncIterator[httpx.AsyncClient]:  # noqa: ARG001
+    """A gateway where Ada and Zoe have keys, and where twins are looked for."""
+    keys = {owner: sha256(key.encode()).hexdigest() for owner, key in (("ada", ADA), ("zoe", ZOE))}
+    changes = {"api_keys": keys, "access": AccessSettings(deduplicate=True)}
+    async with client_of(app_over(stores, settings.model_copy(update=changes))) as client:
+        yield client
+
+
+@pytest.fixture
+async def http(gateway: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(gateway) as client:
+        yield client
+
+
+def app_over(stores: Stores, settings: Settings) -> FastAPI:
+    """Return a gateway over these stores, without a sweeper."""
+    app = create_app(settings)
+    app.state.settings, app.state.stores = settings, stores
+    app.state.queues, app.state.backlog = FakeQueues(), Backlog()
+    return app
+
+
+def client_of(app: FastAPI) -> httpx.AsyncClient:
+    """Return a client of a gateway, for a `with` statement."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://darkroom")

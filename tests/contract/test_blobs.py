@@ -55,6 +55,69 @@ def test_a_blob_that_is_missing_is_a_missing_file(blobs: Blobs) -> None:
         blobs.get("job/original")
 
 
+def test_a_copy_holds_what_its_source_holds(blobs: Blobs) -> None:
+    blobs.put("job/original", b"content")
+
+    blobs.copy("job/original", "other/original")
+
+    assert blobs.get("other/original") == b"content"
+
+
+def test_a_copy_leaves_its_source(blobs: Blobs) -> None:
+    blobs.put("job/original", b"content")
+
+    blobs.copy("job/original", "other/original")
+
+    assert blobs.get("job/original") == b"content"
+
+
+def test_a_copy_outlives_its_source(blobs: Blobs) -> None:
+    blobs.put("job/original", b"content")
+    blobs.copy("job/original", "other/original")
+
+    blobs.remove_folder("job")
+
+    assert blobs.get("other/original") == b"content"
+
+
+def test_a_copy_does_not_change_with_its_source(blobs: Blobs) -> None:
+    blobs.put("job/original", b"content")
+    blobs.copy("job/original", "other/original")
+
+    blobs.put("job/original", b"changed")
+
+    assert blobs.get("other/original") == b"content"
+
+
+def test_a_copy_replaces_what_was_there(blobs: Blobs) -> None:
+    blobs.put("job/small.1", b"content")
+    blobs.put("other/small.1", b"something longer")
+
+    blobs.copy("job/small.1", "other/small.1")
+
+    assert blobs.get("other/small.1") == b"content"
+
+
+def test_a_copy_is_named_in_its_folder_alone(blobs: Blobs) -> None:
+    blobs.put("job/original", b"content")
+
+    blobs.copy("job/original", "other/small.1")
+
+    assert (blobs.names("job"), blobs.names("other")) == (["original"], ["small.1"])
+
+
+def test_a_copy_of_what_is_missing_is_a_missing_file(blobs: Blobs) -> None:
+    with pytest.raises(FileNotFoundError):
+        blobs.copy("job/original", "other/original")
+
+
+def test_a_copy_of_what_is_missing_leaves_nothing(blobs: Blobs) -> None:
+    with suppress(FileNotFoundError):
+        blobs.copy("job/original", "other/original")
+
+    assert blobs.names("other") == []
+
+
 async def test_a_stream_that_is_missing_is_a_missing_file(blobs: Blobs) -> None:
     with pytest.raises(FileNotFoundError):
         await blobs.stream("job/original", start=0, stop=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from hashlib import sha256
 
@@ -12,15 +11,13 @@ from pymongo.errors import AutoReconnect
 from redis import Redis
 from starlette.types import ASGIApp, Message
 
-from gateway.app import create_app
 from pipeline.settings import Settings
-from stages.limits import Limits
 from storage.clock import now_ms
 from storage.documents import Job, JobState
 from storage.stores import Stores
+from tests.contract.conftest import UPLOAD_BYTES, app_over, client_of
 from tests.fakes import FORM_TYPE, NOWHERE, FakeJobs, FakeStores, form, part, publish_to
 
-LIMIT = 200_000
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 100
 FORM = form(part("file", JPEG, filename="cat.jpg"))
 
@@ -30,30 +27,6 @@ class BrokenJobs(FakeJobs):
 
     async def accept(self, job: Job) -> None:  # noqa: ARG002
         raise AutoReconnect("10.0.0.7 is away")
-
-
-@pytest.fixture
-def gateway(stores: Stores, settings: Settings, redis: Redis) -> ASGIApp:  # noqa: ARG001
-    return app_over(stores, settings)
-
-
-@pytest.fixture
-async def http(gateway: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(gateway) as client:
-        yield client
-
-
-def app_over(stores: Stores, settings: Settings) -> ASGIApp:
-    """Return a gateway over these stores, without a sweeper."""
-    app = create_app(settings.model_copy(update={"limits": Limits(upload_bytes=LIMIT)}))
-    app.state.settings = settings.model_copy(update={"limits": Limits(upload_bytes=LIMIT)})
-    app.state.stores = stores
-    return app
-
-
-def client_of(app: ASGIApp) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://darkroom")
 
 
 async def upload(http: httpx.AsyncClient, body: bytes = FORM) -> httpx.Response:
@@ -168,11 +141,11 @@ async def test_an_upload_without_a_database_is_refused(stores: Stores, settings:
         (form(part("file", b"", filename="a.jpg")), 422, "empty_file"),
         (form(part("file", b"hello", filename="a.jpg")), 415, "unsupported_format"),
         (form(part("photo", JPEG, filename="a.jpg")), 422, "invalid_form"),
-        (form(part("note", b"x")), 422, "file_missing"),
+        (form(part("quality", b"80")), 422, "file_missing"),
         (FORM[:-30], 400, "malformed_form"),
         (form(part("file", JPEG, filename="a.jpg"), part("width", b"100")), 422, "invalid_form"),
         (form(*[part("file", JPEG, filename="a.jpg")] * 2), 422, "too_many_files"),
-        (form(part("file", JPEG + bytes(LIMIT), filename="a.jpg")), 413, "upload_too_large"),
+        (form(part("file", JPEG + bytes(UPLOAD_BYTES), filename="a.jpg")), 413, "upload_too_large"),
     ],
     ids=["empty", "no image", "another field", "no file", "cut short", "an unknown field", "two files", "too large"],
 )

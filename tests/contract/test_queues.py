@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from pipeline.celery import app
+from pipeline.celery import QUEUES, app
 from pipeline.queues import Queues, open_queues
 from pipeline.settings import Settings
 from storage.clock import now_ms
@@ -84,6 +84,32 @@ async def test_a_look_takes_no_message_away(subject: Subject) -> None:
     assert seen[0] == seen[1] is not None
 
 
+async def test_where_nothing_waits_the_longest_queue_is_empty(subject: Subject) -> None:
+    assert await subject.queues.longest() == 0
+
+
+async def test_the_longest_queue_is_told_by_its_messages(subject: Subject) -> None:
+    for queue in ("validate", "resize", "resize", "resize", "transform", "transform"):
+        subject.send(queue)
+
+    assert await subject.queues.longest() == 3
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+async def test_every_queue_can_be_the_longest(subject: Subject, queue: str) -> None:
+    subject.send(queue)
+
+    assert await subject.queues.longest() == 1
+
+
+async def test_measuring_takes_no_message_away(subject: Subject) -> None:
+    subject.send("validate")
+
+    seen = [await subject.queues.longest() for _ in range(2)]
+
+    assert seen == [1, 1]
+
+
 async def test_a_broker_that_answers_is_no_error(subject: Subject) -> None:
     await subject.queues.ping()
 
@@ -96,6 +122,11 @@ async def test_a_broker_that_is_away_is_an_error(away: Queues) -> None:
 async def test_a_queue_of_a_broker_that_is_away_is_an_error(away: Queues) -> None:
     with pytest.raises(RedisConnectionError):
         await away.oldest_ms("validate")
+
+
+async def test_the_longest_queue_of_a_broker_that_is_away_is_an_error(away: Queues) -> None:
+    with pytest.raises(RedisConnectionError):
+        await away.longest()
 
 
 def a_later_moment() -> int:

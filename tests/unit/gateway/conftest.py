@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from gateway.app import create_app
+from gateway.backpressure import Backlog
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from tests.fakes import NOWHERE, FakeJobs, FakeQueues, FakeStores
@@ -52,9 +53,18 @@ def app() -> FastAPI:
 
 
 @pytest.fixture
-async def http(app: FastAPI, stores: FakeStores, queues: FakeQueues) -> AsyncIterator[httpx.AsyncClient]:
+def settings() -> Settings:
+    """What the gateway is asked under; a file of tests may put its own."""
+    return SETTINGS
+
+
+@pytest.fixture
+async def http(
+    app: FastAPI, settings: Settings, stores: FakeStores, queues: FakeQueues
+) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the gateway, whose lifespan does not run: no sweeper takes part."""
-    app.state.settings, app.state.stores, app.state.queues = SETTINGS, stores, queues
+    app.state.settings, app.state.stores, app.state.queues = settings, stores, queues
+    app.state.backlog = Backlog()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://darkroom") as client:
         yield client

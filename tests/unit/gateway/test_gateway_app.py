@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, cast
 
 import pytest
 from fastapi import FastAPI
 
 from gateway.app import FORM_OVERHEAD_BYTES, create_app
+from gateway.auth import ApiKeys
+from gateway.body_limit import BodyLimit
+from gateway.rate_limit import RateLimit
 from pipeline.celery import app as celery
-from pipeline.settings import BrokerSettings, Settings, SweeperSettings
+from pipeline.settings import AccessSettings, BrokerSettings, Settings, SweeperSettings
 from stages.limits import Limits
 from storage.documents import Job
-from tests.fakes import NOWHERE, FakeBroker, FakeJobs, FakeQueues, FakeStores, publish_to
+from tests.fakes import NOWHERE, SHA256, FakeBroker, FakeJobs, FakeQueues, FakeStores, publish_to
 
 SETTINGS = Settings(
     redis_url="memory://",
@@ -78,10 +82,55 @@ async def test_a_gateway_that_ended_sweeps_no_more(own_app: FastAPI, jobs: Watch
     assert asyncio.all_tasks() == before
 
 
-def test_a_body_may_be_as_large_as_its_file_and_its_form(own_app: FastAPI) -> None:
-    [middleware] = own_app.user_middleware
+def guards(settings: Settings) -> dict[type, dict[str, Any]]:
+    """Return the guards of a gateway and how they were set, the one that is asked first in front."""
+    return {cast("type", guard.cls): guard.kwargs for guard in create_app(settings).user_middleware}
 
-    assert middleware.kwargs == {"limit": 1000 + FORM_OVERHEAD_BYTES}
+
+def test_a_body_may_be_as_large_as_its_file_and_its_form() -> None:
+    assert guards(SETTINGS)[BodyLimit] == {"limit": 1000 + FORM_OVERHEAD_BYTES}
+
+
+def test_a_request_is_asked_for_its_key_before_it_is_counted_and_before_its_body_is() -> None:
+    access = AccessSettings(rate_limit="60/minute")
+
+    assert list(guards(SETTINGS.model_copy(update={"access": access}))) == [ApiKeys, RateLimit, BodyLimit]
+
+
+def test_requests_are_not_counted_unless_a_limit_is_set() -> None:
+    assert list(guards(SETTINGS)) == [ApiKeys, BodyLimit]
+
+
+def test_requests_are_counted_up_to_the_limit_that_is_set() -> None:
+    access = AccessSettings(rate_limit="7/hour")
+
+    limit = guards(SETTINGS.model_copy(update={"access": access}))[RateLimit]["limit"]
+
+    assert (limit.amount, limit.get_expiry()) == (7, 3600)
+
+
+def test_the_keys_are_those_that_are_set() -> None:
+    keys = {"ada": SHA256}
+
+    assert guards(SETTINGS.model_copy(update={"api_keys": keys}))[ApiKeys] == {"keys": keys}
+
+
+async def test_a_gateway_begins_with_an_empty_backlog(own_app: FastAPI, queues: FakeQueues) -> None:
+    async with own_app.router.lifespan_context(own_app):
+        assert await own_app.state.backlog.longest(queues) == 0
+
+
+@pytest.mark.parametrize("path", ["/upload", "/crop", "/grayscale", "/resize"])
+def test_the_api_describes_the_forms_of_its_routes(app: FastAPI, path: str) -> None:
+    body = app.openapi()["paths"][path]["post"]["requestBody"]
+
+    assert "file" in body["content"]["multipart/form-data"]["schema"]["properties"]
+
+
+def test_an_upload_needs_a_file(app: FastAPI) -> None:
+    body = app.openapi()["paths"]["/upload"]["post"]["requestBody"]
+
+    assert body["content"]["multipart/form-data"]["schema"]["required"] == ["file"]
 
 
 def test_the_api_describes_its_problems(app: FastAPI) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
+from base64 import b64encode
 from hashlib import sha256
 
 import pytest
 
 from gateway.intake import receive
 from gateway.multipart import MAX_FIELD_BYTES
-from gateway.problems import BodyTooLarge, FileMissing, NotAcceptedForm, NotMultipart, TooManyFiles
+from gateway.problems import BodyTooLarge, DigestMismatch, NotAcceptedForm, NotMultipart, TooManyFiles
 from stages.errors import EmptyFile, ImageTooLarge, UnsupportedFormat
 from stages.limits import Limits
 from storage.blobs import Blobs
@@ -35,8 +36,14 @@ def chunked(body: bytes, size: int = 1000) -> list[bytes]:
     return [body[i : i + size] for i in range(0, len(body), size)]
 
 
-async def taken_in(blobs: Blobs, *parts: bytes, chunk: int = 1000) -> tuple[Original, dict[str, str]]:
+async def taken_in(blobs: Blobs, *parts: bytes, chunk: int = 1000) -> tuple[Original | None, dict[str, str]]:
     return await receive(FakeRequest(chunked(form(*parts), chunk)), blobs, key=KEY, limits=LIMITS)
+
+
+async def original_of(blobs: Blobs, *parts: bytes) -> Original:
+    original, _ = await taken_in(blobs, *parts)
+    assert original is not None
+    return original
 
 
 def image(content: bytes = JPEG, *, filename: str = "cat.jpg") -> bytes:
@@ -59,19 +66,19 @@ async def test_a_file_shorter_than_a_head_is_stored(blobs: Blobs) -> None:
 
 
 async def test_the_file_is_counted(blobs: Blobs) -> None:
-    original, _ = await taken_in(blobs, image())
+    original = await original_of(blobs, image())
 
     assert original.bytes == len(JPEG)
 
 
 async def test_the_file_is_hashed(blobs: Blobs) -> None:
-    original, _ = await taken_in(blobs, image())
+    original = await original_of(blobs, image())
 
     assert original.sha256 == sha256(JPEG).hexdigest()
 
 
 async def test_the_type_is_told_by_the_content(blobs: Blobs) -> None:
-    original, _ = await taken_in(blobs, image(png(10, 10), filename="lies.gif"))
+    original = await original_of(blobs, image(png(10, 10), filename="lies.gif"))
 
     assert original.media_type == "image/png"
 
@@ -80,7 +87,7 @@ async def test_the_type_is_told_by_the_content(blobs: Blobs) -> None:
     ("filename", "name"), [("cat.jpg", "cat.jpg"), ("", None), ("../../etc/passwd", "../../etc/passwd")]
 )
 async def test_the_name_is_kept_as_a_label(blobs: Blobs, filename: str, name: str | None) -> None:
-    original, _ = await taken_in(blobs, image(filename=filename))
+    original = await original_of(blobs, image(filename=filename))
 
     assert original.name == name
 
@@ -117,14 +124,32 @@ async def test_a_larger_field_is_read_no_further(blobs: Blobs) -> None:
     assert request.taken <= MAX_FIELD_BYTES // 1000 + 2
 
 
-async def test_a_form_without_a_file_is_refused(blobs: Blobs) -> None:
-    with pytest.raises(FileMissing):
-        await taken_in(blobs, part("note", b"hello"))
+async def test_a_form_without_a_file_has_no_original(blobs: Blobs) -> None:
+    assert await taken_in(blobs, part("note", b"hello")) == (None, {"note": "hello"})
 
 
-async def test_a_field_that_is_no_file_is_no_file(blobs: Blobs) -> None:
-    with pytest.raises(FileMissing):
-        await taken_in(blobs, part("file", b"hello"))
+async def test_a_form_without_a_file_stores_nothing(blobs: Blobs) -> None:
+    await taken_in(blobs, part("note", b"hello"))
+
+    assert blobs.folders() == []
+
+
+async def test_a_field_that_is_no_file_is_no_original(blobs: Blobs) -> None:
+    assert await taken_in(blobs, part("file", b"hello")) == (None, {"file": "hello"})
+
+
+async def test_a_field_given_twice_is_what_it_was_last(blobs: Blobs) -> None:
+    _, fields = await taken_in(blobs, part("width", b"1"), image(), part("width", b"2"))
+
+    assert fields == {"width": "2"}
+
+
+async def test_a_body_that_is_not_what_its_digest_says_is_refused(blobs: Blobs) -> None:
+    digest = f"sha-256=:{b64encode(sha256(b'another body').digest()).decode()}:"
+    request = FakeRequest(chunked(form(image())), digest=digest)
+
+    with pytest.raises(DigestMismatch):
+        await receive(request, blobs, key=KEY, limits=LIMITS)
 
 
 async def test_a_second_file_is_refused(blobs: Blobs) -> None:
@@ -172,13 +197,13 @@ async def test_a_picture_that_says_it_is_too_large_is_refused(blobs: Blobs) -> N
 
 
 async def test_a_picture_of_the_largest_side_is_taken(blobs: Blobs) -> None:
-    original, _ = await taken_in(blobs, image(png(5000, 10)))
+    original = await original_of(blobs, image(png(5000, 10)))
 
     assert original.media_type == "image/png"
 
 
 async def test_a_file_of_the_largest_size_is_taken(blobs: Blobs) -> None:
-    original, _ = await taken_in(blobs, image(JPEG[:3] + bytes(LIMITS.upload_bytes - 3)))
+    original = await original_of(blobs, image(JPEG[:3] + bytes(LIMITS.upload_bytes - 3)))
 
     assert original.bytes == LIMITS.upload_bytes
 

@@ -1,11 +1,15 @@
-"""One job, asked for over HTTP."""
+"""One job, asked for over HTTP: at once, or once there is news."""
 
 from __future__ import annotations
+
+import asyncio
+from time import monotonic
 
 import httpx
 import pytest
 
-from storage.documents import JobState
+from gateway.jobs import LOOK_SECONDS
+from storage.documents import Job, JobState
 from tests.fakes import FakeJobs, new_job
 
 ENDED = [JobState.DONE, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]
@@ -58,3 +62,149 @@ async def test_a_status_is_not_kept_by_caches(http: httpx.AsyncClient, jobs: Fak
     await jobs.accept(job)
 
     assert (await http.get(f"/task-status/{job.id}")).headers["cache-control"] == "no-cache"
+
+
+@pytest.fixture
+async def job(jobs: FakeJobs) -> Job:
+    """A job that has just been accepted."""
+    job = new_job()
+    await jobs.accept(job)
+    return job
+
+
+class ChangingJobs(FakeJobs):
+    """Jobs of which something happens just when they are looked at for the second time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+        self.ends = False
+
+    async def get(self, job_id: str, *, owner: str | None = None) -> Job:
+        self.looks += 1
+        job = await super().get(job_id, owner=owner)
+        if self.looks == 2:
+            await (self.cancel(job) if self.ends else self.redispatch(job, next_dispatch_ms=1))
+            job = await super().get(job_id, owner=owner)
+        return job
+
+
+class TestWaiting:
+    """With a second look at the job, and no third."""
+
+    @pytest.fixture
+    def jobs(self) -> ChangingJobs:
+        return ChangingJobs()
+
+    async def test_is_over_when_the_job_has_ended(self, http: httpx.AsyncClient, jobs: ChangingJobs, job: Job) -> None:
+        jobs.ends = True
+
+        answer = await http.get(f"/task-status/{job.id}", params={"wait": 30})
+
+        assert (answer.json()["status"], jobs.looks) == ("cancelled", 2)
+
+    async def test_for_news_is_over_when_there_is_any(
+        self, http: httpx.AsyncClient, jobs: ChangingJobs, job: Job
+    ) -> None:
+        jobs.looks = -1  # the one to know the job by comes first
+        known = (await http.get(f"/task-status/{job.id}")).headers["etag"]
+
+        answer = await http.get(f"/task-status/{job.id}", params={"wait": 30}, headers={"If-None-Match": known})
+
+        assert (answer.status_code, answer.json()["generation"], jobs.looks) == (200, 1, 2)
+
+    async def test_for_the_end_is_not_over_with_other_news(
+        self, http: httpx.AsyncClient, jobs: ChangingJobs, job: Job
+    ) -> None:
+        await http.get(f"/task-status/{job.id}", params={"wait": 1.5 * LOOK_SECONDS})
+
+        assert jobs.looks > 2
+
+
+async def test_a_job_that_is_not_waited_for_is_looked_at_once(http: httpx.AsyncClient, job: Job) -> None:
+    start = monotonic()
+
+    await http.get(f"/task-status/{job.id}")
+
+    assert monotonic() - start < LOOK_SECONDS
+
+
+async def test_waiting_in_vain_ends_when_the_time_is_over(http: httpx.AsyncClient, job: Job) -> None:
+    async with asyncio.timeout(5):
+        answer = await http.get(f"/task-status/{job.id}", params={"wait": 0.1})
+
+    assert answer.json()["status"] == "accepted"
+
+
+async def test_waiting_in_vain_for_news_ends_with_none(http: httpx.AsyncClient, job: Job) -> None:
+    known = (await http.get(f"/task-status/{job.id}")).headers["etag"]
+
+    answer = await http.get(f"/task-status/{job.id}", params={"wait": 0.1}, headers={"If-None-Match": known})
+
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", known)
+
+
+@pytest.mark.parametrize("state", ENDED)
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_a_job_that_ended_is_not_waited_for(
+    http: httpx.AsyncClient, jobs: FakeJobs, state: JobState, is_known: bool
+) -> None:
+    job = new_job(state=state)
+    await jobs.accept(job)
+    known = (await http.get(f"/task-status/{job.id}")).headers["etag"] if is_known else '"something else"'
+
+    async with asyncio.timeout(5):
+        answer = await http.get(f"/task-status/{job.id}", params={"wait": 60}, headers={"If-None-Match": known})
+
+    assert answer.status_code == (304 if is_known else 200)
+
+
+async def test_news_that_came_before_are_not_waited_for(http: httpx.AsyncClient, job: Job) -> None:
+    async with asyncio.timeout(5):
+        answer = await http.get(
+            f"/task-status/{job.id}", params={"wait": 60}, headers={"If-None-Match": 'W/"accepted-0-1"'}
+        )
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("wait", ["-1", "61", "nan", "inf", "soon"])
+async def test_a_wait_has_its_bounds(http: httpx.AsyncClient, job: Job, wait: str) -> None:
+    answer = await http.get(f"/task-status/{job.id}", params={"wait": wait})
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/query/wait")
+
+
+async def test_an_unknown_job_is_not_waited_for(http: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(5):
+        answer = await http.get("/task-status/nobody", params={"wait": 60})
+
+    assert answer.status_code == 404
+
+
+async def test_a_job_that_did_not_change_is_not_sent_again(http: httpx.AsyncClient, job: Job) -> None:
+    known = (await http.get(f"/task-status/{job.id}")).headers["etag"]
+
+    answer = await http.get(f"/task-status/{job.id}", headers={"If-None-Match": known})
+
+    assert (answer.status_code, answer.content) == (304, b"")
+
+
+async def test_a_job_that_did_not_change_says_when_to_ask_again(http: httpx.AsyncClient, job: Job) -> None:
+    known = (await http.get(f"/task-status/{job.id}")).headers["etag"]
+
+    answer = await http.get(f"/task-status/{job.id}", headers={"If-None-Match": known})
+
+    assert answer.headers["retry-after"] == "1"
+
+
+async def test_a_status_has_a_weak_tag(http: httpx.AsyncClient, job: Job) -> None:
+    assert (await http.get(f"/task-status/{job.id}")).headers["etag"].startswith('W/"')
+
+
+async def test_a_job_that_moved_has_another_tag(http: httpx.AsyncClient, jobs: FakeJobs, job: Job) -> None:
+    before = (await http.get(f"/task-status/{job.id}")).headers["etag"]
+
+    await jobs.redispatch(job, next_dispatch_ms=1)
+
+    assert (await http.get(f"/task-status/{job.id}")).headers["etag"] != before

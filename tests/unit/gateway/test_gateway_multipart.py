@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable
+from hashlib import sha256
 
 import pytest
 
 from gateway.multipart import MAX_PARTS, Part, events
-from gateway.problems import NotAcceptedForm, NotMultipart
+from gateway.problems import DigestMismatch, InvalidHeader, NotMultipart, TooManyParts
 from tests.fakes import BOUNDARY, FORM_TYPE, FakeRequest, form, part
 
 CONTENT = b"\r\n--\r\n\x00binary\xff\r\n----edg\r\n--edge--\r\n-"  # all but the boundary
@@ -26,6 +28,10 @@ async def parts_of(
             name, filename, content = parts.pop()
             parts.append((name, filename, content + event))
     return parts
+
+
+def digest_of(body: bytes) -> str:
+    return f"sha-256=:{b64encode(sha256(body).digest()).decode()}:"
 
 
 WHOLE = [("note", None, b"hello"), ("file", "cat.jpg", CONTENT), ("empty", None, b"")]
@@ -143,17 +149,40 @@ async def test_a_form_of_as_many_parts_as_allowed_is_read() -> None:
 
 
 async def test_a_form_of_too_many_parts_is_refused() -> None:
-    with pytest.raises(NotAcceptedForm):
+    with pytest.raises(TooManyParts):
         await parts_of([form(*[part("note", b"x")] * (MAX_PARTS + 1))])
 
 
 async def test_a_form_of_too_many_parts_is_read_no_further() -> None:
     request = FakeRequest([part("note", b"x")] * 10 * MAX_PARTS)
 
-    with pytest.raises(NotAcceptedForm):
+    with pytest.raises(TooManyParts):
         [event async for event in events(request)]
 
     assert request.taken == MAX_PARTS + 1
+
+
+async def test_a_form_that_is_what_its_digest_says_is_read() -> None:
+    request = FakeRequest([BODY[:50], BODY[50:], b"epilogue"], digest=digest_of(BODY + b"epilogue"))
+
+    assert len([event async for event in events(request) if isinstance(event, Part)]) == len(WHOLE)
+
+
+@pytest.mark.parametrize("body", [BODY + b"x", BODY[:1] + BODY, BODY.replace(b"hello", b"jello")])
+async def test_a_form_that_is_not_what_its_digest_says_is_refused(body: bytes) -> None:
+    request = FakeRequest([body], digest=digest_of(BODY))
+
+    with pytest.raises((DigestMismatch, NotMultipart)):
+        [event async for event in events(request)]
+
+
+async def test_a_form_whose_digest_cannot_be_read_is_not_read() -> None:
+    request = FakeRequest([BODY], digest="nonsense")
+
+    with pytest.raises(InvalidHeader):
+        [event async for event in events(request)]
+
+    assert request.taken == 0
 
 
 async def test_a_header_without_end_is_refused() -> None:

@@ -17,16 +17,25 @@ from starlette.requests import ClientDisconnect
 from gateway import problems
 from gateway.problems import (
     BodyTooLarge,
+    DigestMismatch,
     Expired,
     FileMissing,
+    InvalidCursor,
+    InvalidHeader,
+    KeyInUse,
+    KeyReused,
     NoResult,
     NotAcceptedForm,
     NotMultipart,
     NotReady,
+    NotRetryable,
+    Overloaded,
     Problem,
     RangeNotSatisfiable,
     RenditionNotFound,
+    SourceGone,
     TooManyFiles,
+    TooManyParts,
 )
 from stages.errors import (
     STAGE_ERRORS,
@@ -49,6 +58,15 @@ TABLE = [
     (NotAcceptedForm("why"), 422, "invalid_form"),
     (FileMissing("why"), 422, "file_missing"),
     (TooManyFiles("why"), 422, "too_many_files"),
+    (TooManyParts("why"), 422, "too_many_parts"),
+    (DigestMismatch("why"), 400, "digest_mismatch"),
+    (InvalidHeader("why"), 400, "invalid_header"),
+    (InvalidCursor("why"), 400, "invalid_cursor"),
+    (KeyInUse("why"), 409, "idempotency_key_in_use"),
+    (KeyReused("why"), 422, "idempotency_key_reused"),
+    (SourceGone("why"), 409, "source_gone"),
+    (NotRetryable("why"), 409, "not_retryable"),
+    (Overloaded("why"), 503, "overloaded"),
     (BodyTooLarge("why"), 413, "upload_too_large"),
     (NotReady("why"), 409, "not_ready"),
     (NoResult("why"), 409, "job_failed"),
@@ -93,7 +111,7 @@ class Thrower:
         return n + m
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def thrower() -> Thrower:
     return Thrower()
 
@@ -199,6 +217,13 @@ async def test_a_problem_carries_what_it_was_given_besides(thrower: Thrower, cli
     thrower.error = NoResult("why", failure={"stage": "validate"})
 
     assert (await client.get("/raise")).json()["failure"] == {"stage": "validate"}
+
+
+async def test_a_form_that_breaks_rules_names_each(thrower: Thrower, client: httpx.AsyncClient) -> None:
+    rules = [{"pointer": "/width", "rule": "minimum", "limit": 1, "actual": "0"}, {"pointer": "/fit", "rule": "choice"}]
+    thrower.error = NotAcceptedForm("why", errors=rules)
+
+    assert (await client.get("/raise")).json()["errors"] == rules
 
 
 async def test_a_store_that_is_away_asks_for_another_try(thrower: Thrower, client: httpx.AsyncClient) -> None:

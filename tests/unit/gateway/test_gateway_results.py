@@ -11,17 +11,17 @@ import pytest
 
 from storage.blobs import Blobs
 from storage.clock import now_ms
-from storage.documents import Failure, Job, JobState, StageRecord, StageState
+from storage.documents import Failure, Job, JobState, Kind, StageRecord, StageState
 from tests.fakes import FakeJobs, new_job
 
 CONTENT = {name: name.encode() * 5000 for name in ("small", "medium", "large")}
+OPERATIONS = [Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE]
 LARGE = CONTENT["large"]
 ETAG = f'"{sha256(LARGE).hexdigest()}"'
 
 
-def made(job_id: str, name: str) -> StageRecord:
+def made(job_id: str, name: str, content: bytes) -> StageRecord:
     """Return the record of a rendition that is done."""
-    content = CONTENT[name]
     return StageRecord(
         state=StageState.DONE,
         result={
@@ -39,7 +39,7 @@ def made(job_id: str, name: str) -> StageRecord:
 async def with_renditions(jobs: FakeJobs, blobs: Blobs, *names: str, **fields: Any) -> Job:
     """Accept a job that has made some of its renditions."""
     blank = new_job()
-    stages = {name: made(blank.id, name) for name in names}
+    stages = {name: made(blank.id, name, CONTENT[name]) for name in names}
     values: dict[str, Any] = {"id": blank.id, "stages": stages, "state": JobState.PROCESSING}
     job = new_job(**(values | fields))
     for name in names:
@@ -62,6 +62,41 @@ async def test_a_rendition_is_served_by_its_name(http: httpx.AsyncClient, done: 
     assert (await http.get(f"/result/{done.id}/{name}")).content == CONTENT[name]
 
 
+async def operated(jobs: FakeJobs, blobs: Blobs, kind: Kind, state: JobState = JobState.DONE) -> Job:
+    """Accept an operation whose output is made."""
+    task_id = new_job().id
+    job = new_job(kind, id=task_id, state=state, stages={"transform": made(task_id, "output", b"output")})
+    blobs.put(f"{task_id}/output.1", b"output")
+    await jobs.accept(job)
+    return job
+
+
+@pytest.mark.parametrize("kind", OPERATIONS)
+async def test_the_result_of_an_operation_is_its_output(
+    http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs, kind: Kind
+) -> None:
+    job = await operated(jobs, blobs, kind)
+
+    assert (await http.get(f"/result/{job.id}")).content == b"output"
+
+
+async def test_an_output_is_served_by_its_name(http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs) -> None:
+    job = await operated(jobs, blobs, Kind.CROP)
+
+    assert (await http.get(f"/result/{job.id}/output")).content == b"output"
+
+
+@pytest.mark.parametrize("name", ["transform", "large", "validate"])
+async def test_an_operation_has_no_other_rendition(
+    http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs, name: str
+) -> None:
+    job = await operated(jobs, blobs, Kind.CROP)
+
+    answer = await http.get(f"/result/{job.id}/{name}")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "rendition_not_found")
+
+
 async def test_a_rendition_is_served_before_the_others_are_made(
     http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs
 ) -> None:
@@ -78,7 +113,7 @@ async def test_a_rendition_is_served_before_the_others_are_made(
         ("etag", ETAG),
         ("accept-ranges", "bytes"),
         ("cache-control", "private, max-age=31536000, immutable"),
-        ("content-disposition", "inline; filename*=UTF-8''cat-large.jpeg"),
+        ("content-disposition", "inline; filename=\"cat-large.jpeg\"; filename*=UTF-8''cat-large.jpeg"),
         ("content-security-policy", "default-src 'none'; sandbox"),
         ("x-content-type-options", "nosniff"),
     ],
@@ -94,24 +129,28 @@ async def test_a_result_has_the_digest_of_its_bytes(http: httpx.AsyncClient, don
 
 
 @pytest.mark.parametrize(
-    ("name", "file_name"),
+    ("name", "plain", "full"),
     [
-        (None, "image-large.jpeg"),
-        ("Käse.png", "K%C3%A4se-large.jpeg"),
-        ("../../etc/passwd.png", "passwd-large.jpeg"),
-        ('a";\r\nX-Evil: 1.png', "a%22%3B%0D%0AX-Evil%3A%201-large.jpeg"),
-        ("noextension", "image-large.jpeg"),
+        (None, "image", "image"),
+        ("Käse.png", "K_se", "K%C3%A4se"),
+        ("../../etc/passwd.png", "passwd", "passwd"),
+        ('a";\r\nX-Evil: 1.png', "a____X-Evil_ 1", "a%22%3B%0D%0AX-Evil%3A%201"),
+        ("noextension", "image", "image"),
+        ("x" * 5000 + ".png", "x" * 150, "x" * 150),
     ],
+    ids=["none", "umlaut", "path", "header", "no extension", "long"],
 )
 async def test_a_file_name_cannot_break_its_header(
-    http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs, name: str | None, file_name: str
+    http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs, name: str | None, plain: str, full: str
 ) -> None:
     original = new_job().original.model_copy(update={"name": name})
     job = await with_renditions(jobs, blobs, *CONTENT, state=JobState.DONE, original=original)
 
     answer = await http.get(f"/result/{job.id}")
 
-    assert answer.headers["content-disposition"] == f"inline; filename*=UTF-8''{file_name}"
+    assert answer.headers["content-disposition"] == (
+        f"inline; filename=\"{plain}-large.jpeg\"; filename*=UTF-8''{full}-large.jpeg"
+    )
 
 
 @pytest.mark.parametrize("tag", [ETAG, f"W/{ETAG}", f'"other", {ETAG}', "*"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.schemas import JobStatus, StageStatus
-from storage.documents import Failure, JobState, StageRecord, StageState
+from storage.documents import Failure, JobState, Kind, Operation, StageRecord, StageState
 from tests.fakes import SHA256, new_job
 
 MADE = {
@@ -87,6 +87,38 @@ def test_a_failed_job_says_why() -> None:
 )
 def test_renditions_are_those_that_can_be_had(fields: dict[str, Any], names: list[str]) -> None:
     assert list(JobStatus.of(new_job(**fields)).renditions) == names
+
+
+@pytest.mark.parametrize("kind", [Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE])
+def test_the_rendition_of_an_operation_is_its_output(kind: Kind) -> None:
+    job = new_job(kind, id="job", state=JobState.DONE, stages={"transform": DONE})
+
+    renditions = JobStatus.of(job).renditions
+    assert {name: made.url for name, made in renditions.items()} == {"output": "/result/job/output"}
+
+
+def test_an_operation_under_way_has_the_progress_of_its_stages() -> None:
+    assert JobStatus.of(new_job(Kind.CROP, state=JobState.PROCESSING, stages={"validate": DONE})).progress == 0.333
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_status_says_what_was_asked(kind: Kind) -> None:
+    operation = Operation(parameters={"width": 10}, format="png", quality=70)
+
+    status = JobStatus.of(new_job(kind, operation=operation))
+
+    assert (status.kind, status.operation) == (kind, operation)
+
+
+def test_a_status_says_where_its_image_and_its_results_came_from() -> None:
+    status = JobStatus.of(new_job(Kind.CROP, source_task_id="source", deduplicated_from="twin"))
+
+    assert (status.source_task_id, status.deduplicated_from) == ("source", "twin")
+
+
+@pytest.mark.parametrize("field", ["owner", "fingerprint", "finalizations", "next_dispatch_ms"])
+def test_what_is_ours_alone_is_not_told(field: str) -> None:
+    assert field not in JobStatus.of(new_job(owner="ada", fingerprint=SHA256)).model_dump()
 
 
 def test_a_rendition_says_where_to_get_it() -> None:

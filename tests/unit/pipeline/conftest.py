@@ -11,7 +11,7 @@ from structlog.typing import EventDict
 from pipeline.settings import RetentionSettings, Settings, SweeperSettings
 from pipeline.sweeper import Sweeper
 from storage.blobs import Blobs
-from tests.fakes import NOWHERE, FakeBroker, FakeJobs, FakeQueues, publish_to
+from tests.fakes import NOWHERE, FakeBroker, FakeJobs, FakeQueues, FakeStores, publish_to
 
 
 @pytest.fixture
@@ -69,5 +69,10 @@ def queues() -> FakeQueues:
 
 
 @pytest.fixture
-def sweeper(jobs: FakeJobs, blobs: Blobs, queues: FakeQueues, settings: Settings) -> Sweeper:
-    return Sweeper(jobs, blobs, queues, settings)
+def stores(jobs: FakeJobs, blobs: Blobs) -> FakeStores:
+    return FakeStores(jobs, blobs)
+
+
+@pytest.fixture
+def sweeper(stores: FakeStores, queues: FakeQueues, settings: Settings) -> Sweeper:
+    return Sweeper(stores, queues, settings)

@@ -12,7 +12,7 @@ from kombu import Message
 from pipeline.canvas import root_id, submit
 from pipeline.celery import QUEUED_HEADER, QUEUES, ROUTES, app
 from storage.clock import now_ms
-from storage.documents import JobRecord
+from storage.documents import JobRecord, Kind, Operation
 from tests.fakes import FakeBroker, new_job
 
 
@@ -103,6 +103,53 @@ def test_the_errback_takes_the_failed_id_before_its_own_arguments(message: Messa
     [errback] = message.payload[2]["errbacks"]
 
     assert not errback["immutable"]
+
+
+@pytest.fixture(params=[Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE])
+def operation(request: pytest.FixtureRequest) -> JobRecord:
+    return new_job(request.param)
+
+
+@pytest.fixture
+def sent(operation: JobRecord, broker: FakeBroker) -> Message:
+    """The message of an operation."""
+    submit(operation)
+    [message] = broker.published()
+    return message
+
+
+def test_an_operation_runs_under_the_id_of_its_job(sent: Message, operation: JobRecord) -> None:
+    assert (sent.headers["id"], sent.headers["root_id"]) == (operation.id, operation.id)
+
+
+def test_an_operation_holds_every_stage_of_its_job(sent: Message, operation: JobRecord) -> None:
+    assert sorted([sent.headers["task"], *_stages(_rest(sent))]) == sorted(operation.stages)
+
+
+def test_an_operation_is_sent_without_a_chord(sent: Message) -> None:
+    assert [task["task"] for task in _rest(sent)[::-1]] == ["transform", "finalize"]
+
+
+def test_every_task_of_an_operation_is_given_its_job_alone(sent: Message, operation: JobRecord) -> None:
+    assert [sent.payload[0], *(task["args"] for task in _tasks(_rest(sent)))] == [[operation.id]] * 3
+
+
+def test_the_errback_is_on_every_task_of_an_operation(sent: Message, operation: JobRecord) -> None:
+    errbacks = [sent.payload[2]["errbacks"], *(task["options"]["link_error"] for task in _tasks(_rest(sent)))]
+
+    assert [[(each["task"], each["args"]) for each in some] for some in errbacks] == [
+        [("on_failed", [operation.id])]
+    ] * 3
+
+
+def test_what_is_asked_of_an_operation_is_not_in_its_message(broker: FakeBroker) -> None:
+    asked = Operation(parameters={"width": 987_654}, background="#abcdef")
+
+    submit(new_job(Kind.RESIZE, operation=asked))
+
+    [message] = broker.published()
+    text = json.dumps([message.headers, message.payload])
+    assert [word for word in ("987654", "#abcdef") if word in text] == []
 
 
 def test_the_message_holds_nothing_of_the_upload(message: Message, job: JobRecord) -> None:

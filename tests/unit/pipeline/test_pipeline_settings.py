@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from pydantic import ValidationError
 
-from pipeline.settings import BrokerSettings, Settings, SweeperSettings, WorkSettings
+from pipeline.settings import AccessSettings, BrokerSettings, Settings, SweeperSettings, WorkSettings
 
 
 @pytest.mark.parametrize(
@@ -132,3 +134,81 @@ def test_chords_are_counted_where_a_setting_says() -> None:
 @pytest.mark.parametrize(("generation", "seconds"), [(0, 0), (1, 60), (2, 120), (3, 240), (6, 1920)])
 def test_the_backoff_doubles_with_each_dispatch(generation: int, seconds: int) -> None:
     assert SweeperSettings(backoff=60).backoff_ms(generation) == seconds * 1000
+
+
+HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+
+def test_no_keys_are_set_unless_they_are() -> None:
+    assert Settings().api_keys == {}
+
+
+@pytest.mark.parametrize("owner", ["ada", "A", "team-1", "mail.example", "a_b", "a" * 64])
+def test_an_owner_with_a_plain_name_is_taken(owner: str) -> None:
+    assert Settings(api_keys={owner: HASH}).api_keys == {owner: HASH}
+
+
+@pytest.mark.parametrize("owner", ["", "a b", "a:b", "a/b", "ada\n", "käthe", "a" * 65, "*"])
+def test_an_owner_with_another_name_is_refused(owner: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(api_keys={owner: HASH})
+
+
+@pytest.mark.parametrize("key", ["", "ada's key", HASH[:-1], HASH + "0", HASH.upper(), f"sha256:{HASH}", HASH + "\n"])
+def test_a_key_that_is_not_a_hash_is_refused(key: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(api_keys={"ada": key})
+
+
+def test_a_variable_sets_the_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_API_KEYS", json.dumps({"ada": HASH, "zoe": HASH}))
+
+    assert Settings().api_keys == {"ada": HASH, "zoe": HASH}
+
+
+@pytest.mark.parametrize("limit", ["60/minute", "1/second", "100 per hour", "5/10seconds"])
+def test_a_rate_limit_that_can_be_read_is_taken(limit: str) -> None:
+    assert AccessSettings(rate_limit=limit).rate_limit == limit
+
+
+@pytest.mark.parametrize("limit", ["many", "60", "60/", "/minute", "sixty/minute", "60/fortnight", " "])
+def test_a_rate_limit_that_cannot_be_read_is_refused(limit: str) -> None:
+    with pytest.raises(ValidationError):
+        AccessSettings(rate_limit=limit)
+
+
+def test_there_is_no_rate_limit_unless_it_is_set() -> None:
+    assert Settings().access.rate_limit == ""
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "name", "expected"),
+    [
+        ("DARKROOM_ACCESS__RATE_LIMIT", "60/minute", "rate_limit", "60/minute"),
+        ("DARKROOM_ACCESS__MAX_QUEUE", "7", "max_queue", 7),
+        ("DARKROOM_ACCESS__DEDUPLICATE", "true", "deduplicate", True),
+        ("DARKROOM_ACCESS__DEDUPLICATE", "0", "deduplicate", False),
+    ],
+)
+def test_a_variable_sets_how_often_one_may_ask(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, name: str, expected: object
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    assert getattr(Settings().access, name) == expected
+
+
+def test_a_variable_with_a_broken_rate_limit_is_refused_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_ACCESS__RATE_LIMIT", "many")
+
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+def test_a_queue_of_no_messages_is_no_bound() -> None:
+    with pytest.raises(ValidationError):
+        AccessSettings(max_queue=0)
+
+
+def test_twins_are_not_looked_for_unless_it_is_set() -> None:
+    assert Settings().access.deduplicate is False

@@ -11,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from pipeline.settings import Settings
 from pipeline.sweeper import Sweeper
 from storage.clock import now_ms
-from storage.documents import Job, JobState, StageRecord, StageState
+from storage.documents import Job, JobState, Kind, StageRecord, StageState
 from tests.fakes import FakeBroker, FakeJobs, FakeQueues, new_job
 
 SECOND = 1000
@@ -187,6 +187,40 @@ async def test_a_queue_that_the_job_does_not_wait_in_holds_nothing_back(
 ) -> None:
     job = await accepted(jobs)
     queues.push("transform", job.dispatched_ms - 1)
+
+    await sweeper.dispatch_due()
+
+    assert len(broker.published()) == 1
+
+
+@pytest.mark.parametrize("kind", [Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE])
+async def test_a_stalled_operation_is_published_again(
+    sweeper: Sweeper, jobs: FakeJobs, broker: FakeBroker, kind: Kind
+) -> None:
+    job = await accepted(jobs, kind=kind)
+
+    await sweeper.dispatch_due()
+
+    assert [message.headers["id"] for message in broker.published()] == [f"{job.id}.1"]
+
+
+async def test_an_operation_behind_older_messages_is_not_published(
+    sweeper: Sweeper, jobs: FakeJobs, queues: FakeQueues, broker: FakeBroker
+) -> None:
+    job = await accepted(jobs, kind=Kind.CROP, stages={"validate": DONE})
+    queues.push("transform", job.dispatched_ms - 1)
+
+    await sweeper.dispatch_due()
+
+    assert broker.published() == []
+
+
+@pytest.mark.parametrize("queue", ["normalize", "resize"])
+async def test_an_operation_does_not_wait_for_queues_that_are_not_on_its_way(
+    sweeper: Sweeper, jobs: FakeJobs, queues: FakeQueues, broker: FakeBroker, queue: str
+) -> None:
+    job = await accepted(jobs, kind=Kind.CROP)
+    queues.push(queue, job.dispatched_ms - 1)
 
     await sweeper.dispatch_due()
 

@@ -15,7 +15,7 @@ from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import Job, JobState, blob_key
 from storage.errors import JobNotFound
-from tests.fakes import FakeBroker, FakeJobs, FakeQueues, job_id, new_job
+from tests.fakes import FakeBroker, FakeJobs, FakeQueues, FakeStores, job_id, new_job
 
 SECOND = 1000
 
@@ -174,11 +174,48 @@ async def test_a_record_is_kept_for_its_time(sweeper: Sweeper, jobs: FakeJobs) -
     assert await jobs.get(job.id) == job
 
 
+async def test_a_key_is_forgotten_when_its_time_is_over(stores: FakeStores, sweeper: Sweeper) -> None:
+    await stores.keys.hold("key", task_id="first", lease_ms=SECOND)
+    await stores.keys.answer("key", task_id="first", fingerprint="", keep_ms=-1)
+
+    await sweeper.sweep()
+
+    await stores.keys.answer("key", task_id="first", fingerprint="", keep_ms=SECOND)
+    assert await stores.keys.hold("key", task_id="second", lease_ms=SECOND) is None
+
+
+async def test_a_key_is_remembered_for_its_time(stores: FakeStores, sweeper: Sweeper) -> None:
+    await stores.keys.hold("key", task_id="first", lease_ms=SECOND)
+    await stores.keys.answer("key", task_id="first", fingerprint="", keep_ms=10 * SECOND)
+
+    await sweeper.sweep()
+
+    found = await stores.keys.hold("key", task_id="second", lease_ms=SECOND)
+    assert found is not None
+    assert found.task_id == "first"
+
+
+@pytest.mark.parametrize("step", ["remove_refused", "expire", "remove_orphans"])
+async def test_what_cannot_be_removed_holds_no_key_back(
+    jobs: FakeJobs, queues: FakeQueues, settings: Settings, step: str
+) -> None:
+    stores = FakeStores(jobs, BlobsOfAnotherOwner.open("memory:///"))
+    await stores.keys.hold("key", task_id="first", lease_ms=-1)
+    state = {"remove_refused": JobState.FAILED, "expire": JobState.DONE}.get(step)
+    if state is not None:
+        await accepted(jobs, state=state, finished_ms=1)
+
+    await Sweeper(stores, queues, settings).sweep()
+
+    await stores.keys.answer("key", task_id="first", fingerprint="", keep_ms=SECOND)
+    assert await stores.keys.hold("key", task_id="second", lease_ms=SECOND) is None
+
+
 async def test_blobs_that_cannot_be_removed_hold_no_job_back(
     jobs: FakeJobs, queues: FakeQueues, settings: Settings, broker: FakeBroker
 ) -> None:
     await accepted(jobs, next_dispatch_ms=now_ms() - 1)
-    sweeper = Sweeper(jobs, BlobsOfAnotherOwner.open("memory:///"), queues, settings)
+    sweeper = Sweeper(FakeStores(jobs, BlobsOfAnotherOwner.open("memory:///")), queues, settings)
 
     with suppress(PermissionError):
         await sweeper.sweep()
@@ -188,7 +225,7 @@ async def test_blobs_that_cannot_be_removed_hold_no_job_back(
 
 async def test_a_round_that_fails_is_followed_by_the_next(blobs: Blobs, queues: FakeQueues, settings: Settings) -> None:
     jobs = FailingOnce(AutoReconnect("the database is away"))
-    loop = asyncio.create_task(Sweeper(jobs, blobs, queues, settings).run())
+    loop = asyncio.create_task(Sweeper(FakeStores(jobs, blobs), queues, settings).run())
 
     async with asyncio.timeout(5):
         await jobs.asked_again.wait()
@@ -198,7 +235,7 @@ async def test_a_round_that_fails_is_followed_by_the_next(blobs: Blobs, queues: 
 
 async def test_a_round_with_a_bug_is_followed_by_the_next(blobs: Blobs, queues: FakeQueues, settings: Settings) -> None:
     jobs = FailingOnce(ZeroDivisionError())
-    loop = asyncio.create_task(Sweeper(jobs, blobs, queues, settings).run())
+    loop = asyncio.create_task(Sweeper(FakeStores(jobs, blobs), queues, settings).run())
 
     async with asyncio.timeout(5):
         await jobs.asked_again.wait()
@@ -207,10 +244,13 @@ async def test_a_round_with_a_bug_is_followed_by_the_next(blobs: Blobs, queues: 
 
 
 class BlobsOfAnotherOwner(Blobs):
-    """Blobs that may not be listed."""
+    """Blobs that may be neither listed nor removed."""
 
     def folders(self) -> list[str]:
         raise PermissionError
+
+    def remove_folder(self, folder: str) -> None:
+        raise PermissionError(folder)
 
 
 class FailingOnce(FakeJobs):

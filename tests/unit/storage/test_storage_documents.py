@@ -7,9 +7,11 @@ from pydantic import ValidationError
 
 from storage.documents import (
     ACTIVE,
+    OUTPUT,
     Job,
     JobRecord,
     JobState,
+    Kind,
     StageRecord,
     StageState,
     blob_key,
@@ -62,10 +64,78 @@ def test_a_state_that_is_not_known_is_refused() -> None:
         JobRecord.model_validate(written)
 
 
-def test_the_sweeper_has_an_index_for_what_it_asks() -> None:
-    keys = [list(index.document["key"]) for index in Job.Settings.indexes]
+@pytest.mark.parametrize(
+    "keys",
+    [["state", "next_dispatch_ms"], ["state", "finished_ms"], ["blobs_removed_ms"], ["original.sha256"]],
+    ids=["due", "ended", "forgotten", "twin"],
+)
+def test_what_is_asked_over_and_over_has_an_index(keys: list[str]) -> None:
+    assert keys in [list(index.document["key"]) for index in Job.Settings.indexes]
 
-    assert keys == [["state", "next_dispatch_ms"], ["state", "finished_ms"], ["blobs_removed_ms"]]
+
+def test_no_two_indexes_have_the_same_name() -> None:
+    names = [index.document["name"] for index in Job.Settings.indexes]
+
+    assert len(names) == len(set(names))
+
+
+def test_each_preview_is_made_by_the_stage_of_its_name() -> None:
+    assert new_job(renditions={"tiny": 16, "huge": 4000}).makers == {"tiny": "tiny", "huge": "huge"}
+
+
+@pytest.mark.parametrize("kind", [Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE])
+def test_the_output_of_an_operation_is_made_by_its_transform(kind: Kind) -> None:
+    assert new_job(kind).makers == {OUTPUT: "transform"}
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_what_makes_a_rendition_is_a_stage_of_the_job(kind: Kind) -> None:
+    job = new_job(kind)
+
+    assert set(job.makers.values()) <= set(job.stages)
+
+
+def test_a_kind_that_is_not_known_is_refused() -> None:
+    written = new_job().model_dump(by_alias=True) | {"kind": "sepia"}
+
+    with pytest.raises(ValidationError):
+        JobRecord.model_validate(written)
+
+
+SPENT = StageRecord(
+    state=StageState.FAILED,
+    attempts=5,
+    retries=1,
+    task_id="theirs",
+    worker="there",
+    lease_ms=NOW + 1,
+    queued_ms=1,
+    started_ms=2,
+    finished_ms=3,
+    result={"width": 1},
+    error="it crashed",
+)
+
+
+def test_a_renewed_stage_waits_as_if_for_the_first_time() -> None:
+    blank = StageRecord(queued_ms=NOW)
+
+    kept = {"attempts", "retries", "error"}
+    assert SPENT.renewed(NOW).model_dump(exclude=kept) == blank.model_dump(exclude=kept)
+
+
+def test_the_token_of_a_renewed_stage_goes_on() -> None:
+    assert SPENT.renewed(NOW).attempts == SPENT.attempts
+
+
+def test_no_attempt_of_a_renewed_stage_counts_as_failed() -> None:
+    renewed = SPENT.renewed(NOW)
+
+    assert renewed.attempts - renewed.retries == 0
+
+
+def test_a_renewed_stage_says_what_went_wrong_before() -> None:
+    assert SPENT.renewed(NOW).error == "it crashed"
 
 
 def test_an_active_state_is_one_that_can_still_move() -> None:

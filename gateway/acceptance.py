@@ -1,0 +1,192 @@
+"""Acceptance: an image is stored, its job noted down, the answer goes out, the canvas follows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
+
+import structlog
+from fastapi import BackgroundTasks, Request, Response
+from uuid_utils.compat import uuid7
+
+from gateway.dependencies import OwnerDep, SettingsDep, StoresDep
+from gateway.forms import CropForm, OperationForm, Output, parse
+from gateway.intake import FIELD, receive
+from gateway.problems import POLL_SECONDS, FileMissing, InvalidHeader, KeyInUse, KeyReused, SourceGone, TooManyFiles
+from gateway.schemas import Accepted, Links
+from pipeline.dispatch import send
+from pipeline.steps import steps
+from storage.clock import now_ms
+from storage.documents import Job, Kind, Operation, Original, StageRecord, blob_key, job_folder
+from storage.errors import TRANSIENT
+from storage.idempotency import IdempotencyKey, KeyState
+
+KEY_LEASE_MS = 120_000
+MAX_KEY_LENGTH = 255
+OUTPUT_FIELDS = frozenset(Output.model_fields) | {"source_task_id"}
+
+log = structlog.get_logger("gateway")
+
+
+class Acceptance:
+    """One POST on its way to a job; a FastAPI dependency."""
+
+    def __init__(
+        self,
+        request: Request,
+        response: Response,
+        background: BackgroundTasks,
+        settings: SettingsDep,
+        stores: StoresDep,
+        owner: OwnerDep,
+    ) -> None:
+        self._request = request
+        self._response = response
+        self._background = background
+        self._settings = settings
+        self._stores = stores
+        self._owner = owner
+        self._task_id = str(uuid7())
+        self._noted = False
+
+    async def accept(self, kind: Kind, form_type: type[Output]) -> Accepted:
+        """Take the form in and answer with its job; for a used Idempotency-Key, with the job of that time."""
+        async with self._held_key() as (key, earlier):
+            async with self._cleared_on_failure():
+                original, form = await self._receive(form_type)
+                job = self._new_job(kind, original, form)
+                if earlier is not None:
+                    return await self._replay(earlier, job)
+                job = await self._from_twin(job)
+            self._noted = True
+            await self._stores.jobs.accept(job)  # may have happened even if it fails: blobs stay
+        log.info("job.accepted", task_id=job.id, kind=kind, bytes=original.bytes)
+        if key is not None:
+            keep_ms = int(self._settings.retention.idempotency_keys * 1000)
+            with suppress(*TRANSIENT):  # a held key whose job exists counts as answered
+                await self._stores.keys.answer(key, task_id=job.id, fingerprint=job.fingerprint or "", keep_ms=keep_ms)
+        if job.active:
+            self._background.add_task(send, self._stores.jobs, job)
+        return self._answer(job)
+
+    @asynccontextmanager
+    async def _held_key(self) -> AsyncIterator[tuple[str | None, IdempotencyKey | None]]:
+        """Hold the request's Idempotency-Key while it is received; free again when it is refused."""
+        header = self._request.headers.get("idempotency-key")
+        if header is None:
+            yield None, None
+            return
+        if not 1 <= len(header) <= MAX_KEY_LENGTH:
+            raise InvalidHeader(f"Idempotency-Key must have 1 to {MAX_KEY_LENGTH} characters.")
+        key = f"{self._owner or ''}:{header}"
+        earlier = await self._stores.keys.hold(key, task_id=self._task_id, lease_ms=KEY_LEASE_MS)
+        if earlier is not None and earlier.state is KeyState.RUNNING:
+            raise KeyInUse("A request with this Idempotency-Key is still being received.", headers={"Retry-After": "1"})
+        try:
+            yield key, earlier
+        except BaseException:
+            if not self._noted:
+                with suppress(*TRANSIENT):  # then its lease ends it
+                    await asyncio.shield(self._stores.keys.free(key, task_id=self._task_id))
+            raise
+
+    @asynccontextmanager
+    async def _cleared_on_failure(self) -> AsyncIterator[None]:
+        """Remove what was stored for a request that is refused, broken off or cancelled: no job will own it."""
+        try:
+            yield
+        except BaseException:
+            with suppress(*TRANSIENT):  # then the sweeper removes it
+                await asyncio.shield(self._clear())
+            raise
+
+    async def _clear(self) -> None:
+        await asyncio.to_thread(self._stores.blobs.remove_folder, job_folder(self._task_id))
+
+    async def _receive(self, form_type: type[Output]) -> tuple[Original, Output]:
+        blobs, key, limits = self._stores.blobs, blob_key(self._task_id, "original"), self._settings.limits
+        original, fields = await receive(self._request, blobs, key=key, limits=limits)
+        form = parse(form_type, fields, limits)
+        source_id = form.source_task_id if isinstance(form, OperationForm) else None
+        if original is not None and source_id is not None:
+            raise TooManyFiles(f"Send either a file in the field {FIELD} or a source_task_id, not both.")
+        if original is None:
+            original = await self._copied(source_id)
+        return original, form
+
+    async def _copied(self, source_id: str | None) -> Original:
+        """Copy the original of an earlier job: what becomes of that job must not touch this one."""
+        if source_id is None:
+            raise FileMissing(f"Send the image as a file in the field {FIELD}.")
+        source = await self._stores.jobs.get(source_id, owner=self._owner)
+        key = blob_key(self._task_id, "original")
+        try:
+            await asyncio.to_thread(self._stores.blobs.copy, source.original.blob, key)
+        except FileNotFoundError as error:
+            raise SourceGone(f"The job {source_id} keeps no original any more.") from error
+        return source.original.model_copy(update={"blob": key})
+
+    def _new_job(self, kind: Kind, original: Original, form: Output) -> Job:
+        now, settings = now_ms(), self._settings
+        operation = _operation(form, settings.renditions if kind is Kind.PREVIEWS else {})
+        stages = {name: StageRecord() for step in steps(kind, operation.renditions) for name in step}
+        stages["validate"].queued_ms = now
+        return Job(
+            id=self._task_id,
+            kind=kind,
+            original=original,
+            operation=operation,
+            owner=self._owner,
+            source_task_id=form.source_task_id if isinstance(form, OperationForm) else None,
+            fingerprint=_fingerprint(kind, original, operation),
+            stages=stages,
+            next_dispatch_ms=now + int(settings.sweeper.accept_patience * 1000),
+        )
+
+    async def _replay(self, earlier: IdempotencyKey, job: Job) -> Accepted:
+        await self._clear()
+        if earlier.fingerprint != job.fingerprint:
+            raise KeyReused("This Idempotency-Key was used for another request.")
+        self._response.headers["Idempotency-Replayed"] = "true"
+        return self._answer(await self._stores.jobs.get(earlier.task_id, owner=self._owner))
+
+    async def _from_twin(self, job: Job) -> Job:
+        """Return the job, finished with copies of its twin's renditions where there is one and it is wanted."""
+        if not self._settings.access.deduplicate or (twin := await self._stores.jobs.twin(job)) is None:
+            return job
+        stages = dict(twin.stages)
+        try:
+            for stage in twin.makers.values():
+                result = dict(twin.stages[stage].result or {})
+                blob = blob_key(job.id, result["blob"].rpartition("/")[2])
+                await asyncio.to_thread(self._stores.blobs.copy, result["blob"], blob)
+                stages[stage] = twin.stages[stage].model_copy(update={"result": result | {"blob": blob}})
+        except FileNotFoundError:  # it expired under our hands
+            return job
+        done = {"state": twin.state, "finished_ms": now_ms(), "finalizations": 1, "stages": stages}
+        return job.model_copy(update={**done, "deduplicated_from": twin.id})
+
+    def _answer(self, job: Job) -> Accepted:
+        links = Links.of(job.id)
+        self._response.headers["Location"] = links.status
+        self._response.headers["Retry-After"] = str(POLL_SECONDS)
+        return Accepted(task_id=job.id, status=job.state, links=links, deduplicated_from=job.deduplicated_from)
+
+
+def _operation(form: Output, renditions: dict[str, int]) -> Operation:
+    values = form.model_dump(exclude_none=True)
+    parameters = {name: value for name, value in values.items() if name not in OUTPUT_FIELDS}
+    animated = parameters.pop("animated", False)
+    if isinstance(form, CropForm) and form.aspect is not None:
+        parameters["aspect"] = [int(part) for part in form.aspect.split(":")]
+    output = {name: values[name] for name in Output.model_fields if name in values}
+    return Operation(renditions=renditions, parameters=parameters, animated=animated, **output)
+
+
+def _fingerprint(kind: Kind, original: Original, operation: Operation) -> str:
+    """Return a hash of all that makes two requests the same."""
+    asked = {"kind": kind, "sha256": original.sha256, "name": original.name, "operation": operation.model_dump()}
+    return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,49 @@
+"""API keys: who asks. Keys are kept as SHA-256 only; with none set, everything is open and nobody owns a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from hmac import compare_digest
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway import problems
+
+OPEN_PATHS = frozenset({"/livez", "/readyz"})
+
+
+class ApiKeys:
+    """ASGI middleware that names the owner of a request in `request.state.owner`, or answers 401."""
+
+    def __init__(self, app: ASGIApp, *, keys: Mapping[str, str]) -> None:
+        """Take the SHA-256 (hex) of each owner's key, by owner."""
+        self._app = app
+        self._keys = dict(keys)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, with its owner."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        owner = self._owner(Headers(scope=scope))
+        if self._keys and owner is None and scope["path"] not in OPEN_PATHS:
+            answer = problems.answer(
+                401,
+                "unauthorized",
+                "Send an API key: Authorization: Bearer KEY.",
+                headers={"WWW-Authenticate": "Bearer", "Connection": "close"},
+            )
+            await answer(scope, receive, send)
+            return
+        scope.setdefault("state", {})["owner"] = owner
+        await self._app(scope, receive, send)
+
+    def _owner(self, headers: Headers) -> str | None:
+        """Compare with every key, each in constant time, whichever matches."""
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        key = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+        digest = sha256(key.encode()).hexdigest()
+        matches = [owner for owner, known in self._keys.items() if compare_digest(known, digest)]
+        return matches[0] if matches else None

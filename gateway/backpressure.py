@@ -1,0 +1,40 @@
+"""Backpressure: no new work while the queues are longer than they may be, said before the body is read."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from fastapi import Request
+from redis.exceptions import RedisError
+
+from gateway.dependencies import QueuesDep, SettingsDep
+from gateway.problems import RETRY_AFTER_SECONDS, Overloaded
+from pipeline.queues import Queues
+
+LOOK_SECONDS = 0.5
+
+
+class Backlog:
+    """The length of the fullest queue, looked up now and then."""
+
+    def __init__(self) -> None:
+        self._longest = 0
+        self._due = 0.0
+
+    async def longest(self, queues: Queues) -> int:
+        """Return it; without the broker nothing can be known, and accepted jobs wait in their documents."""
+        if monotonic() >= self._due:
+            self._due = monotonic() + LOOK_SECONDS
+            try:
+                self._longest = await queues.longest()
+            except RedisError:
+                self._longest = 0
+        return self._longest
+
+
+async def shed_load(request: Request, queues: QueuesDep, settings: SettingsDep) -> None:
+    """Raise `Overloaded` while a queue is over its bound; a dependency of the routes that make work."""
+    backlog: Backlog = request.app.state.backlog
+    waiting = await backlog.longest(queues)
+    if waiting >= settings.access.max_queue:
+        raise Overloaded(f"{waiting} messages wait in one queue.", headers={"Retry-After": str(RETRY_AFTER_SECONDS)})

@@ -1,0 +1,155 @@
+"""The forms of the POST routes: what may be asked, and every rule that a request breaks."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gateway.problems import NotAcceptedForm
+from stages.limits import Limits
+
+Format = Literal["auto", "jpeg", "png", "webp", "avif"]
+Quality = Annotated[int, Field(ge=1, le=100)]
+Side = Annotated[int, Field(ge=1)]
+Offset = Annotated[int, Field(ge=0)]
+
+
+def _colour(value: str) -> str:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+        raise ValueError("must be a colour as #rrggbb")
+    return value
+
+
+def _aspect(value: str) -> str:
+    if not re.fullmatch(r"[1-9]\d{0,4}:[1-9]\d{0,4}", value, re.ASCII):
+        raise ValueError("must be a ratio as 16:9")
+    return value
+
+
+Colour = Annotated[str, AfterValidator(_colour)]
+Aspect = Annotated[str, AfterValidator(_aspect), Field(examples=["16:9"])]
+
+
+class Output(BaseModel):
+    """How a result is encoded."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Format = Field("auto", description="`auto`: JPEG for opaque images, WebP where there is alpha.")
+    quality: Quality | None = Field(None, description="1 to 100; by default 80, AVIF 60. PNG has none.")
+    background: Colour = Field("#ffffff", description="What alpha is laid on where the format has none.")
+
+
+class PreviewForm(Output):
+    """An upload."""
+
+    format: Literal["auto", "jpeg", "png", "webp", "avif", "gif"] = Field(  # type: ignore[assignment]  # one more
+        "auto", description="`auto`: JPEG for opaque images, WebP where there is alpha. `gif`: with `animated` only."
+    )
+    animated: bool = Field(default=False, description="Keep the frames of an animation, in WebP or GIF.")
+
+    @model_validator(mode="after")
+    def _frames_need_a_format_that_has_them(self) -> PreviewForm:
+        if self.animated and self.format not in ("auto", "webp", "gif"):
+            raise ValueError("animated previews are WebP or GIF")
+        if self.format == "gif" and not self.animated:
+            raise ValueError("gif is for animated previews")
+        return self
+
+
+class OperationForm(Output):
+    """One operation on a file, or on the original of an earlier job."""
+
+    source_task_id: str | None = Field(None, description="The job whose original is worked on, in place of `file`.")
+
+
+class CropForm(OperationForm):
+    """A box in pixels of the upright image, or the largest centred one of an aspect."""
+
+    left: Offset | None = None
+    top: Offset | None = None
+    width: Side | None = None
+    height: Side | None = None
+    aspect: Aspect | None = None
+
+    @model_validator(mode="after")
+    def _a_box_or_an_aspect(self) -> CropForm:
+        box = [self.left, self.top, self.width, self.height]
+        if self.aspect is None and None in box:
+            raise ValueError("a crop needs left, top, width and height, or an aspect")
+        if self.aspect is not None and any(value is not None for value in box):
+            raise ValueError("a crop takes either a box or an aspect")
+        return self
+
+
+class GrayscaleForm(OperationForm):
+    """Greys."""
+
+
+class ResizeForm(OperationForm):
+    """A box to bring the image to."""
+
+    width: Side | None = None
+    height: Side | None = None
+    fit: Literal["contain", "cover", "fill", "inside"] = "contain"
+    enlarge: bool = False
+
+    @model_validator(mode="after")
+    def _a_side_at_least(self) -> ResizeForm:
+        if self.width is None and self.height is None:
+            raise ValueError("a resize needs a width, a height or both")
+        return self
+
+
+_RULES = {
+    "greater_than_equal": "minimum",
+    "less_than_equal": "maximum",
+    "literal_error": "choice",
+    "extra_forbidden": "unknown",
+    "value_error": "invalid",
+}
+"""Pydantic's names for broken rules, in the words that the stages use."""
+FormT = TypeVar("FormT", bound=BaseModel)
+
+
+def parse(kind: type[FormT], fields: dict[str, str], limits: Limits) -> FormT:
+    """Read a form's fields, or raise `NotAcceptedForm` with every broken rule: pointer, rule, limit and actual."""
+    errors: list[dict[str, Any]] = []
+    form: FormT | None = None
+    try:
+        form = kind.model_validate({name: value for name, value in fields.items() if value != ""})
+    except ValidationError as error:
+        errors = [_broken(item) for item in error.errors()]
+    errors += _over_sides(kind, fields, limits)
+    if form is None or errors:
+        raise NotAcceptedForm("The form breaks some rules.", errors=errors)
+    return form
+
+
+def _broken(item: Any) -> dict[str, Any]:
+    context = item.get("ctx", {})
+    found = {
+        "pointer": "".join(f"/{part}" for part in item["loc"]),
+        "rule": _RULES.get(item["type"], item["type"]),
+        "message": item["msg"].removeprefix("Value error, "),
+        "limit": next((context[name] for name in ("ge", "le", "expected") if name in context), None),
+        "actual": item["input"] if isinstance(item["input"], str | int) else None,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _over_sides(kind: type[BaseModel], fields: dict[str, str], limits: Limits) -> list[dict[str, Any]]:
+    sides = {name: fields[name] for name in ("width", "height") if name in kind.model_fields and name in fields}
+    return [
+        {
+            "pointer": f"/{name}",
+            "rule": "maximum",
+            "message": f"The {name} is over {limits.side} pixels.",
+            "limit": limits.side,
+            "actual": int(value),
+        }
+        for name, value in sides.items()
+        if re.fullmatch(r"\d{1,12}", value, re.ASCII) and int(value) > limits.side
+    ]

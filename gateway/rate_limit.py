@@ -1,0 +1,82 @@
+"""Rate limits by API key, or by address where no keys are set, counted in Redis for all gateways together."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import cast
+
+import structlog
+from limits import RateLimitItem, WindowStats
+from limits.aio.storage import Storage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.errors import StorageError
+from limits.storage import storage_from_string
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway import problems
+
+log = structlog.get_logger("gateway")
+
+
+class RateLimit:
+    """ASGI middleware that counts POSTs; over the limit it answers 429.
+
+    Speaks draft-ietf-httpapi-ratelimit-headers-10 (`RateLimit`, `RateLimit-Policy`). Without its store it lets through:
+    a limit is fairness, not safety.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit: RateLimitItem, limiter: SlidingWindowCounterRateLimiter) -> None:
+        self._app = app
+        self._limit = limit
+        self._limiter = limiter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count a POST and tell what is left."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        caller = _caller(scope)
+        try:
+            within = await self._limiter.hit(self._limit, caller)
+            left = await self._limiter.get_window_stats(self._limit, caller)
+        except StorageError as error:
+            log.warning("rate_limit.uncounted", error=repr(error))
+            await self._app(scope, receive, send)
+            return
+        headers = self._headers(left)
+        if within:
+            await self._app(scope, receive, _with_headers(send, headers))
+            return
+        seconds = str(max(1, math.ceil(left.reset_time - time.time())))
+        sentence = f"Over the limit of {self._limit.amount} requests in {self._limit.get_expiry()} seconds."
+        headers |= {"Retry-After": seconds, "Connection": "close"}
+        await problems.answer(429, "rate_limited", sentence, headers=headers)(scope, receive, send)
+
+    def _headers(self, left: WindowStats) -> dict[str, str]:
+        seconds = max(0, math.ceil(left.reset_time - time.time()))
+        return {
+            "RateLimit-Policy": f'"default";q={self._limit.amount};w={self._limit.get_expiry()}',
+            "RateLimit": f'"default";r={left.remaining};t={seconds}',
+        }
+
+
+def limiter(redis_url: str) -> SlidingWindowCounterRateLimiter:
+    """Return a limiter that counts in Redis; it connects when first asked."""
+    storage = storage_from_string(f"async+{redis_url}", implementation="redispy", wrap_exceptions=True)
+    return SlidingWindowCounterRateLimiter(cast("Storage", storage))
+
+
+def _caller(scope: Scope) -> str:
+    owner = scope.get("state", {}).get("owner")
+    return f"key:{owner}" if owner else f"address:{(scope.get('client') or ('unknown',))[0]}"
+
+
+def _with_headers(send: Send, headers: dict[str, str]) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(headers)
+        await send(message)
+
+    return sending

@@ -1,0 +1,195 @@
+"""Acceptance over real stores: the job that each route makes, and the original of an earlier one."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha256
+from typing import Any
+
+import httpx
+import pytest
+
+from storage.documents import Operation
+from storage.stores import Stores
+from tests.contract.asking import ADA, CAT, JPEG, ZOE, accepted, jobs_made, post
+from tests.fakes import RENDITIONS, form, part
+
+
+async def test_a_body_that_is_what_its_digest_says_is_accepted(http: httpx.AsyncClient) -> None:
+    digest = b64encode(sha256(form(CAT)).digest()).decode()
+
+    assert (await post(http, CAT, Content_Digest=f"sha-256=:{digest}:")).status_code == 202
+
+
+async def test_a_body_that_is_not_what_its_digest_says_leaves_nothing(http: httpx.AsyncClient, stores: Stores) -> None:
+    digest = b64encode(sha256(b"another body").digest()).decode()
+
+    answer = await post(http, CAT, Content_Digest=f"sha-256=:{digest}:")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "digest_mismatch")
+    assert (await jobs_made(), stores.blobs.folders()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "stages"),
+    [
+        ("/upload", [], ["validate", "normalize", "small", "medium", "large", "finalize"]),
+        ("/crop", [part("aspect", b"1:1")], ["validate", "transform", "finalize"]),
+        ("/grayscale", [], ["validate", "transform", "finalize"]),
+        ("/resize", [part("width", b"10")], ["validate", "transform", "finalize"]),
+    ],
+    ids=["upload", "crop", "grayscale", "resize"],
+)
+async def test_each_route_makes_a_job_of_its_kind(
+    http: httpx.AsyncClient, stores: Stores, path: str, fields: list[bytes], stages: list[str]
+) -> None:
+    job = await accepted(stores, await post(http, CAT, *fields, path=path))
+
+    assert (job.kind, list(job.stages)) == ("previews" if path == "/upload" else path[1:], stages)
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "operation"),
+    [
+        ("/upload", {}, Operation(renditions=RENDITIONS)),
+        (
+            "/upload",
+            {"format": "gif", "animated": "true", "quality": "70"},
+            Operation(renditions=RENDITIONS, format="gif", animated=True, quality=70),
+        ),
+        (
+            "/crop",
+            {"left": "1", "top": "0", "width": "30", "height": "40"},
+            Operation(parameters={"left": 1, "top": 0, "width": 30, "height": 40}),
+        ),
+        ("/crop", {"aspect": "16:9"}, Operation(parameters={"aspect": [16, 9]})),
+        (
+            "/grayscale",
+            {"format": "png", "background": "#102030"},
+            Operation(format="png", background="#102030"),
+        ),
+        ("/resize", {"width": "30"}, Operation(parameters={"width": 30, "fit": "contain", "enlarge": False})),
+        (
+            "/resize",
+            {"width": "30", "height": "40", "fit": "cover", "enlarge": "true"},
+            Operation(parameters={"width": 30, "height": 40, "fit": "cover", "enlarge": True}),
+        ),
+    ],
+    ids=["upload", "animated", "box", "aspect", "grayscale", "width", "cover"],
+)
+async def test_a_job_knows_what_was_asked(
+    http: httpx.AsyncClient, stores: Stores, path: str, fields: dict[str, str], operation: Operation
+) -> None:
+    given = [part(name, value.encode()) for name, value in fields.items()]
+
+    job = await accepted(stores, await post(http, CAT, *given, path=path))
+
+    assert job.operation == operation
+
+
+async def test_a_job_is_its_owners(owned: httpx.AsyncClient, stores: Stores) -> None:
+    job = await accepted(stores, await post(owned, CAT, api_key=ADA))
+
+    assert job.owner == "ada"
+
+
+async def test_where_no_keys_are_set_a_job_is_nobodys(http: httpx.AsyncClient, stores: Stores) -> None:
+    job = await accepted(stores, await post(http, CAT))
+
+    assert job.owner is None
+
+
+async def from_source(http: httpx.AsyncClient, source_id: str, *parts: bytes, **options: Any) -> httpx.Response:
+    """Ask for a grayscale of an earlier job's original."""
+    return await post(http, part("source_task_id", source_id.encode()), *parts, path="/grayscale", **options)
+
+
+async def test_an_operation_on_an_earlier_job_has_a_copy_of_its_original(
+    http: httpx.AsyncClient, stores: Stores
+) -> None:
+    source = await accepted(stores, await post(http, CAT))
+
+    job = await accepted(stores, await from_source(http, source.id))
+
+    assert job.original == source.original.model_copy(update={"blob": f"{job.id}/original"})
+    assert stores.blobs.get(job.original.blob) == JPEG
+
+
+async def test_an_operation_knows_the_job_that_it_works_on(http: httpx.AsyncClient, stores: Stores) -> None:
+    source = await accepted(stores, await post(http, CAT))
+
+    job = await accepted(stores, await from_source(http, source.id))
+
+    assert job.source_task_id == source.id
+
+
+async def test_an_operation_does_not_need_the_earlier_job_any_more(http: httpx.AsyncClient, stores: Stores) -> None:
+    source = await accepted(stores, await post(http, CAT))
+    job = await accepted(stores, await from_source(http, source.id))
+
+    stores.blobs.remove_folder(source.id)
+
+    assert stores.blobs.get(job.original.blob) == JPEG
+
+
+async def test_an_operation_on_an_earlier_operation_is_on_its_original(http: httpx.AsyncClient, stores: Stores) -> None:
+    first = await accepted(stores, await post(http, CAT, path="/grayscale"))
+
+    second = await accepted(stores, await from_source(http, first.id))
+
+    assert stores.blobs.get(second.original.blob) == JPEG
+
+
+@pytest.mark.parametrize(
+    ("path", "parts", "status", "code"),
+    [
+        ("/grayscale", [part("source_task_id", b"nobody")], 404, "job_not_found"),
+        ("/grayscale", [CAT, part("source_task_id", b"nobody")], 422, "too_many_files"),
+        ("/grayscale", [part("source_task_id", b"nobody"), CAT], 422, "too_many_files"),
+        ("/grayscale", [], 422, "file_missing"),
+        ("/grayscale", [part("source_task_id", b"")], 422, "file_missing"),
+        ("/upload", [part("source_task_id", b"nobody")], 422, "invalid_form"),
+        ("/crop", [CAT], 422, "invalid_form"),
+        ("/resize", [CAT, part("width", b"0")], 422, "invalid_form"),
+    ],
+    ids=["unknown", "file and source", "source and file", "neither", "no id", "upload", "no box", "no width"],
+)
+class TestARefusedOperation:
+    async def test_says_why(
+        self, http: httpx.AsyncClient, path: str, parts: list[bytes], status: int, code: str
+    ) -> None:
+        answer = await post(http, *parts, path=path)
+
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+    async def test_leaves_nothing(
+        self,
+        http: httpx.AsyncClient,
+        stores: Stores,
+        path: str,
+        parts: list[bytes],
+        status: int,  # noqa: ARG002
+        code: str,  # noqa: ARG002
+    ) -> None:
+        await post(http, *parts, path=path)
+
+        assert (await jobs_made(), stores.blobs.folders()) == ([], [])
+
+
+async def test_a_job_of_another_owner_is_no_source(owned: httpx.AsyncClient, stores: Stores) -> None:
+    source = await accepted(stores, await post(owned, CAT, api_key=ADA))
+
+    answer = await from_source(owned, source.id, api_key=ZOE)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+    assert stores.blobs.folders() == [source.id]
+
+
+async def test_a_job_whose_original_is_gone_is_no_source(http: httpx.AsyncClient, stores: Stores) -> None:
+    source = await accepted(stores, await post(http, CAT))
+    stores.blobs.remove_folder(source.id)
+
+    answer = await from_source(http, source.id)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "source_gone")
+    assert (await jobs_made(), stores.blobs.folders()) == ([source.id], [])

@@ -1,0 +1,253 @@
+"""Idempotency keys over HTTP and real stores: one effect a key, and a refused request has none."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+from pymongo.errors import AutoReconnect
+from redis import Redis
+from starlette.types import Message
+
+from pipeline.settings import Settings
+from storage.documents import Job
+from storage.idempotency import KeyState
+from storage.jobs import Jobs
+from storage.stores import Stores
+from tests.contract.asking import ADA, CAT, JPEG, ZOE, accepted, jobs_made, post
+from tests.contract.conftest import app_over, client_of
+from tests.fakes import FORM_TYPE, FakeJobs, FakeStores, form, part
+
+OTHER = JPEG[:-1]
+MINUTE = 60_000
+
+
+class LostJobs(FakeJobs):
+    """Jobs of a database that goes away just when a job is to be accepted."""
+
+    async def accept(self, job: Job) -> None:  # noqa: ARG002
+        raise AutoReconnect("10.0.0.7 is away")
+
+
+class UncertainJobs(Jobs):
+    """Jobs of a database that goes away once it has accepted a job, and before it says so."""
+
+    async def accept(self, job: Job) -> None:
+        await super().accept(job)
+        raise AutoReconnect("10.0.0.7 is away")
+
+
+async def test_a_request_without_a_key_is_a_job_each_time(http: httpx.AsyncClient) -> None:
+    answers = [await post(http, CAT) for _ in range(2)]
+
+    assert sorted(await jobs_made()) == sorted(answer.json()["task_id"] for answer in answers)
+
+
+async def test_a_request_sent_again_under_its_key_has_the_first_answer(http: httpx.AsyncClient) -> None:
+    first, second = [await post(http, CAT, key="key") for _ in range(2)]
+
+    assert (second.status_code, second.json()) == (202, first.json())
+
+
+async def test_the_first_answer_when_it_is_given_again_says_so(http: httpx.AsyncClient) -> None:
+    first, second = [await post(http, CAT, key="key") for _ in range(2)]
+
+    assert (first.headers.get("idempotency-replayed"), second.headers["idempotency-replayed"]) == (None, "true")
+
+
+async def test_the_first_answer_when_it_is_given_again_says_where_to_look(http: httpx.AsyncClient) -> None:
+    first, second = [await post(http, CAT, key="key") for _ in range(2)]
+
+    assert second.headers["location"] == first.headers["location"]
+
+
+async def test_a_request_sent_again_makes_no_job(http: httpx.AsyncClient) -> None:
+    first, _ = [await post(http, CAT, key="key") for _ in range(2)]
+
+    assert await jobs_made() == [first.json()["task_id"]]
+
+
+async def test_a_request_sent_again_stores_nothing(http: httpx.AsyncClient, stores: Stores) -> None:
+    first, _ = [await post(http, CAT, key="key") for _ in range(2)]
+
+    assert stores.blobs.folders() == [first.json()["task_id"]]
+
+
+async def test_a_request_sent_again_is_not_published(http: httpx.AsyncClient, redis: Redis) -> None:
+    for _ in range(2):
+        await post(http, CAT, key="key")
+
+    assert redis.llen("validate") == 1
+
+
+async def test_a_request_sent_again_tells_what_became_of_its_job(http: httpx.AsyncClient, stores: Stores) -> None:
+    job = await accepted(stores, await post(http, CAT, key="key"))
+    await stores.jobs.cancel(job)
+
+    assert (await post(http, CAT, key="key")).json()["status"] == "cancelled"
+
+
+async def test_a_key_is_good_for_as_long_as_it_may_be(http: httpx.AsyncClient) -> None:
+    assert (await post(http, CAT, key="k" * 255)).status_code == 202
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+async def test_a_key_of_another_length_is_refused(http: httpx.AsyncClient, key: str) -> None:
+    answer = await post(http, CAT, key=key)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_header")
+
+
+OTHERWISE = pytest.mark.parametrize(
+    ("path", "parts"),
+    [
+        ("/upload", [part("file", OTHER, filename="cat.jpg")]),
+        ("/upload", [part("file", JPEG, filename="dog.jpg")]),
+        ("/upload", [CAT, part("format", b"png")]),
+        ("/upload", [CAT, part("animated", b"true")]),
+        ("/grayscale", [CAT]),
+    ],
+    ids=["another file", "another name", "another format", "animated", "another route"],
+)
+
+
+@OTHERWISE
+async def test_a_key_is_not_good_for_another_request(http: httpx.AsyncClient, path: str, parts: list[bytes]) -> None:
+    await post(http, CAT, key="key")
+
+    answer = await post(http, *parts, path=path, key="key")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+
+
+@OTHERWISE
+async def test_another_request_under_a_key_leaves_nothing(
+    http: httpx.AsyncClient, stores: Stores, path: str, parts: list[bytes]
+) -> None:
+    first = await post(http, CAT, key="key")
+
+    await post(http, *parts, path=path, key="key")
+
+    assert (await jobs_made(), stores.blobs.folders()) == ([first.json()["task_id"]], [first.json()["task_id"]])
+
+
+async def test_another_request_under_a_key_leaves_the_key_to_the_first(http: httpx.AsyncClient) -> None:
+    first = await post(http, CAT, key="key")
+    await post(http, CAT, part("format", b"png"), key="key")
+
+    again = await post(http, CAT, key="key")
+
+    assert again.json()["task_id"] == first.json()["task_id"]
+
+
+async def test_a_default_that_is_named_makes_no_other_request(http: httpx.AsyncClient) -> None:
+    first = await post(http, CAT, key="key")
+
+    again = await post(http, CAT, part("format", b"auto"), part("quality", b""), key="key")
+
+    assert again.json()["task_id"] == first.json()["task_id"]
+
+
+async def test_a_key_whose_request_is_being_received_is_in_use(http: httpx.AsyncClient, stores: Stores) -> None:
+    await stores.keys.hold(":key", task_id="first", lease_ms=MINUTE)
+
+    answer = await post(http, CAT, key="key")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_key_in_use")
+    assert answer.headers["retry-after"] == "1"
+
+
+async def test_a_key_in_use_stays_with_who_has_it(http: httpx.AsyncClient, stores: Stores) -> None:
+    await stores.keys.hold(":key", task_id="first", lease_ms=MINUTE)
+
+    await post(http, CAT, key="key")
+
+    found = await stores.keys.hold(":key", task_id="third", lease_ms=MINUTE)
+    assert found is not None
+    assert (found.task_id, found.state) == ("first", KeyState.RUNNING)
+
+
+async def test_requests_at_once_under_one_key_are_one_job(http: httpx.AsyncClient, stores: Stores) -> None:
+    answers = await asyncio.gather(*(post(http, CAT, key="key") for _ in range(6)))
+
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    assert stores.blobs.folders() == await jobs_made() != []
+    assert len(await jobs_made()) == 1
+
+
+async def test_a_key_is_its_owners(owned: httpx.AsyncClient) -> None:
+    hers, theirs = [await post(owned, CAT, key="key", api_key=api_key) for api_key in (ADA, ZOE)]
+
+    assert (hers.status_code, theirs.status_code) == (202, 202)
+    assert hers.json()["task_id"] != theirs.json()["task_id"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "status"),
+    [
+        ([part("file", b"hello", filename="cat.jpg")], 415),
+        ([CAT, part("quality", b"101")], 422),
+        ([CAT, CAT], 422),
+        ([], 422),
+    ],
+    ids=["no image", "a broken rule", "two files", "no file"],
+)
+async def test_a_refused_request_frees_its_key(http: httpx.AsyncClient, parts: list[bytes], status: int) -> None:
+    refused = await post(http, *parts, key="key")
+
+    mended = await post(http, CAT, key="key")
+
+    assert (refused.status_code, mended.status_code) == (status, 202)
+
+
+async def test_a_request_that_breaks_off_frees_its_key(
+    http: httpx.AsyncClient, stores: Stores, settings: Settings
+) -> None:
+    messages: list[Message] = [
+        {"type": "http.request", "body": form(CAT)[:10_000], "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    headers = [(b"content-type", FORM_TYPE.encode()), (b"idempotency-key", b"key")]
+    scope = {"type": "http", "method": "POST", "path": "/upload", "query_string": b"", "headers": headers}
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        pass
+
+    await app_over(stores, settings)(scope, receive, send)
+
+    assert (await post(http, CAT, key="key")).status_code == 202
+
+
+async def test_a_job_that_may_have_been_accepted_keeps_its_key(
+    stores: Stores, settings: Settings, http: httpx.AsyncClient
+) -> None:
+    async with client_of(app_over(FakeStores(LostJobs(), stores.blobs, stores.keys), settings)) as broken:
+        answer = await post(broken, CAT, key="key")
+
+    again = await post(http, CAT, key="key")
+
+    assert (answer.status_code, again.status_code) == (503, 409)
+
+
+async def test_a_job_that_may_have_been_accepted_keeps_its_blob(stores: Stores, settings: Settings) -> None:
+    async with client_of(app_over(FakeStores(LostJobs(), stores.blobs, stores.keys), settings)) as broken:
+        await post(broken, CAT, key="key")
+
+    [folder] = stores.blobs.folders()
+    assert stores.blobs.get(f"{folder}/original") == JPEG
+
+
+async def test_a_job_that_was_accepted_without_an_answer_is_answered_under_its_key(
+    stores: Stores, settings: Settings, http: httpx.AsyncClient
+) -> None:
+    async with client_of(app_over(FakeStores(UncertainJobs(), stores.blobs, stores.keys), settings)) as broken:
+        await post(broken, CAT, key="key")
+    [made] = await jobs_made()
+
+    again = await post(http, CAT, key="key")
+
+    assert (again.json()["task_id"], again.headers["idempotency-replayed"]) == (made, "true")

@@ -1,0 +1,155 @@
+"""Twins over real stores: a repeated request has copies of what was made for it before."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import httpx
+import pytest
+from redis import Redis
+
+from storage.documents import Job, JobState, Kind, Operation, StageRecord, StageState
+from storage.stores import Stores
+from tests.contract.asking import ADA, CAT, JPEG, accepted, post
+from tests.fakes import RENDITIONS, new_job, part
+
+
+def output(job_id: str, name: str, stage: str) -> StageRecord:
+    """Return the record of a stage that made a rendition."""
+    result = {
+        "blob": f"{job_id}/{name}.1",
+        "format": "jpeg",
+        "media_type": "image/jpeg",
+        "width": 160,
+        "height": 120,
+        "bytes": len(stage),
+        "sha256": sha256(stage.encode()).hexdigest(),
+    }
+    return StageRecord(state=StageState.DONE, attempts=1, result=result)
+
+
+async def finished(stores: Stores, kind: Kind = Kind.PREVIEWS, **fields: Any) -> Job:
+    """Accept a job on the cat's bytes that is done and has its renditions."""
+    blank = new_job(kind, **fields)
+    done = dict.fromkeys(blank.stages, StageRecord(state=StageState.DONE, attempts=1, result={"frames": 1}))
+    made = {stage: output(blank.id, name, stage) for name, stage in blank.makers.items()}
+    values: dict[str, Any] = {
+        "id": blank.id,
+        "state": JobState.DONE,
+        "owner": "ada",
+        "stages": done | made,
+        "original": blank.original.model_copy(update={"sha256": sha256(JPEG).hexdigest()}),
+    }
+    job = new_job(kind, **(values | fields))
+    await stores.jobs.accept(job)
+    for record in made.values():
+        blob = (record.result or {})["blob"]
+        stores.blobs.put(blob, blob.partition("/")[2].encode())
+    return job
+
+
+async def test_a_job_with_a_twin_is_done_at_once(owned: httpx.AsyncClient, stores: Stores) -> None:
+    twin = await finished(stores)
+
+    answer = await post(owned, CAT, api_key=ADA)
+
+    assert (answer.status_code, answer.json()["status"]) == (202, "done")
+    assert answer.json()["deduplicated_from"] == twin.id
+
+
+async def test_a_job_with_a_twin_is_recorded_as_done(owned: httpx.AsyncClient, stores: Stores) -> None:
+    twin = await finished(stores)
+
+    job = await accepted(stores, await post(owned, CAT, api_key=ADA))
+
+    assert {record.state for record in job.stages.values()} == {StageState.DONE}
+    assert (job.state, job.finalizations, job.deduplicated_from) == (JobState.DONE, 1, twin.id)
+    assert job.finished_ms is not None
+
+
+async def test_a_job_with_a_twin_has_copies_of_its_renditions(owned: httpx.AsyncClient, stores: Stores) -> None:
+    twin = await finished(stores)
+    job = await accepted(stores, await post(owned, CAT, api_key=ADA))
+
+    stores.blobs.remove_folder(twin.id)
+
+    assert {name: stores.blobs.get((job.stages[name].result or {})["blob"]) for name in RENDITIONS} == {
+        name: f"{name}.1".encode() for name in RENDITIONS
+    }
+
+
+async def test_a_job_with_a_twin_keeps_its_blobs_in_its_own_folder(owned: httpx.AsyncClient, stores: Stores) -> None:
+    await finished(stores)
+
+    job = await accepted(stores, await post(owned, CAT, api_key=ADA))
+
+    assert sorted(stores.blobs.names(job.id)) == ["large.1", "medium.1", "original", "small.1"]
+    assert [(job.stages[name].result or {})["blob"] for name in RENDITIONS] == [f"{job.id}/{n}.1" for n in RENDITIONS]
+
+
+async def test_a_job_with_a_twin_is_not_published(owned: httpx.AsyncClient, stores: Stores, redis: Redis) -> None:
+    await finished(stores)
+
+    await post(owned, CAT, api_key=ADA)
+
+    assert redis.llen("validate") == 0
+
+
+async def test_an_operation_has_a_twin_too(owned: httpx.AsyncClient, stores: Stores) -> None:
+    twin = await finished(stores, Kind.RESIZE, operation=Operation(parameters=resize_by(width=30)))
+
+    answer = await post(owned, CAT, part("width", b"30"), path="/resize", api_key=ADA)
+
+    job = await accepted(stores, answer)
+    assert job.deduplicated_from == twin.id
+    assert stores.blobs.get((job.stages["transform"].result or {})["blob"]) == b"output.1"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"owner": "zoe"},
+        {"owner": None},
+        {"kind": Kind.RESIZE, "operation": Operation(parameters={"width": 31, "fit": "contain", "enlarge": False})},
+        {"kind": Kind.CROP, "operation": Operation(parameters={"width": 30, "fit": "contain", "enlarge": False})},
+        {"state": JobState.DEAD},
+        {"blobs_removed_ms": 1},
+    ],
+    ids=["another owner", "nobody", "another width", "another operation", "not done", "expired"],
+)
+async def test_a_job_without_a_twin_is_worked_on(
+    owned: httpx.AsyncClient, stores: Stores, redis: Redis, fields: dict[str, Any]
+) -> None:
+    defaults: dict[str, Any] = {"kind": Kind.RESIZE, "operation": Operation(parameters=resize_by(width=30))}
+    await finished(stores, **(defaults | fields))
+
+    job = await accepted(stores, await post(owned, CAT, part("width", b"30"), path="/resize", api_key=ADA))
+
+    assert (job.state, job.deduplicated_from, redis.llen("validate")) == (JobState.ACCEPTED, None, 1)
+
+
+@pytest.mark.parametrize("missing", list(RENDITIONS))
+async def test_a_job_whose_twin_expires_meanwhile_is_worked_on(
+    owned: httpx.AsyncClient, stores: Stores, redis: Redis, missing: str
+) -> None:
+    twin = await finished(stores)
+    stores.blobs.remove(twin.id, [f"{missing}.1"])
+
+    job = await accepted(stores, await post(owned, CAT, api_key=ADA))
+
+    assert (job.state, job.deduplicated_from, redis.llen("validate")) == (JobState.ACCEPTED, None, 1)
+    assert {record.state for record in job.stages.values()} == {StageState.PENDING}
+
+
+async def test_twins_are_not_looked_for_unless_they_are_wanted(http: httpx.AsyncClient, stores: Stores) -> None:
+    await finished(stores, owner=None)
+
+    job = await accepted(stores, await post(http, CAT))
+
+    assert (job.state, job.deduplicated_from) == (JobState.ACCEPTED, None)
+
+
+def resize_by(*, width: int) -> dict[str, Any]:
+    """Return the parameters of a resize to a width."""
+    return {"width": width, "fit": "contain", "enlarge": False}

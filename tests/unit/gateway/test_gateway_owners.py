@@ -1,0 +1,118 @@
+"""Owners: where keys are set, each sees, ends and serves their own jobs, and nobody else's."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from gateway.app import create_app
+from pipeline.settings import Settings
+from storage.blobs import Blobs
+from storage.documents import Job, JobState, Kind, StageRecord, StageState
+from tests.fakes import NOWHERE, FakeJobs, new_job
+
+ADA, ZOE = {"Authorization": "Bearer ada's key"}, {"X-API-Key": "zoe's key"}
+KEYS = {owner: sha256(f"{owner}'s key".encode()).hexdigest() for owner in ("ada", "zoe")}
+OUTPUT = {
+    "blob": "hers/output.1",
+    "format": "png",
+    "media_type": "image/png",
+    "width": 1,
+    "height": 1,
+    "bytes": 6,
+    "sha256": sha256(b"output").hexdigest(),
+}
+EVERY_WAY = pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/task-status/hers"),
+        ("GET", "/result/hers"),
+        ("HEAD", "/result/hers"),
+        ("GET", "/result/hers/output"),
+        ("HEAD", "/result/hers/output"),
+        ("POST", "/jobs/hers/retry"),
+        ("DELETE", "/jobs/hers"),
+    ],
+    ids=lambda part: part.replace("/", " ").strip(),
+)
+
+
+@pytest.fixture(scope="session")
+def app() -> FastAPI:
+    """A gateway with keys."""
+    return create_app(Settings(redis_url="memory://", result_url=NOWHERE, blob_url="memory:///", api_keys=KEYS))
+
+
+@pytest.fixture(autouse=True)
+async def hers(jobs: FakeJobs, blobs: Blobs) -> Job:
+    """A finished job of Ada's."""
+    made = StageRecord(state=StageState.DONE, result=OUTPUT)
+    job = new_job(Kind.CROP, id="hers", owner="ada", state=JobState.DONE, stages={"transform": made})
+    await jobs.accept(job)
+    blobs.put("hers/output.1", b"output")
+    return job
+
+
+@EVERY_WAY
+async def test_an_owner_finds_their_job(http: httpx.AsyncClient, method: str, path: str) -> None:
+    answer = await http.request(method, path, headers=ADA)
+
+    assert answer.status_code in {200, 204, 409}  # 409: it is not dead
+
+
+@EVERY_WAY
+async def test_another_does_not(http: httpx.AsyncClient, method: str, path: str) -> None:
+    answer = await http.request(method, path, headers=ZOE)
+
+    assert answer.status_code == 404
+
+
+@EVERY_WAY
+async def test_a_job_of_another_is_as_unknown_as_one_that_never_was(
+    http: httpx.AsyncClient, method: str, path: str
+) -> None:
+    theirs = await http.request(method, path, headers=ZOE)
+    nobodys = await http.request(method, path.replace("hers", "nobody"), headers=ZOE)
+
+    assert (theirs.status_code, theirs.text.replace("hers", "nobody")) == (nobodys.status_code, nobodys.text)
+
+
+@EVERY_WAY
+async def test_without_a_key_there_is_no_asking(http: httpx.AsyncClient, method: str, path: str) -> None:
+    answer = await http.request(method, path)
+
+    assert answer.status_code == 401
+
+
+@EVERY_WAY
+async def test_another_leaves_a_job_as_it_is(
+    http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs, hers: Job, method: str, path: str
+) -> None:
+    await http.request(method, path, headers=ZOE)
+
+    assert (await jobs.get("hers"), blobs.names("hers")) == (hers, ["output.1"])
+
+
+@pytest.mark.parametrize(("headers", "found"), [(ADA, ["hers"]), (ZOE, [])], ids=["ada", "zoe"])
+async def test_a_list_is_of_the_owners_jobs(http: httpx.AsyncClient, headers: dict[str, str], found: list[str]) -> None:
+    answer = await http.get("/jobs", headers=headers)
+
+    assert [job["task_id"] for job in answer.json()["jobs"]] == found
+
+
+@pytest.mark.parametrize("path", ["/upload", "/crop", "/grayscale", "/resize"])
+async def test_work_is_taken_from_owners_alone(http: httpx.AsyncClient, path: str) -> None:
+    assert (await http.post(path)).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+async def test_probes_need_no_key(http: httpx.AsyncClient, path: str) -> None:
+    assert (await http.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/capabilities", "/docs", "/openapi.json", "/nowhere"])
+async def test_everything_else_does(http: httpx.AsyncClient, path: str) -> None:
+    assert (await http.get(path)).status_code == 401
