@@ -1,0 +1,51 @@
+"""A backup taken while everything runs is a Darkroom again, in another place, with the work that was under way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.backup import NotEmpty, restore, save
+from deploy.stack import Stack
+from pipeline.settings import Settings
+from tests.conftest import IMPATIENT
+from tests.images import encoded, photo
+from tests.integration.journey import accepted, ended
+
+
+def _settings(stack: Stack) -> Settings:
+    return Settings(redis_url=stack.redis_url, mongo_url=stack.mongo_url, blob_url=stack.blob_folder.as_uri())
+
+
+def test_a_backup_restored_elsewhere_serves_what_was_done_and_finishes_what_was_not(
+    client: httpx.Client, stack: Stack, tmp_path: Path
+) -> None:
+    done = ended(client, accepted(client, encoded(photo(900, 600), "jpeg")))
+    stack.stop_process("normalize")
+    try:
+        waiting = accepted(client, encoded(photo(901, 600), "jpeg"))
+        save(_settings(stack), tmp_path / "backup")
+    finally:
+        stack.start_process("normalize")
+
+    with Stack(tmp_path / "elsewhere", environment=IMPATIENT, gateway=False, workers=False) as other:
+        restore(_settings(other), tmp_path / "backup")
+        for name in ("gateway", "validate", "normalize", "resize", "finalize"):
+            other.start_process(name, wait=False)
+        other.wait_ready("gateway")
+        with httpx.Client(base_url=other.url, trust_env=False) as elsewhere:
+            small = elsewhere.get(f"/result/{done['task_id']}/small")
+            finished = ended(elsewhere, waiting)
+
+    assert small.headers["etag"] == f'"{done["renditions"]["small"]["sha256"]}"'
+    assert finished["status"] == "done"
+
+
+def test_a_backup_is_not_restored_over_something_else(client: httpx.Client, stack: Stack, tmp_path: Path) -> None:
+    ended(client, accepted(client, encoded(photo(), "jpeg")))
+    save(_settings(stack), tmp_path / "backup")
+
+    with pytest.raises(NotEmpty):
+        restore(_settings(stack), tmp_path / "backup")
