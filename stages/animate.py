@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from stages.limits import Limits
 
+PLAYS = 65_535  # both formats count them in 16 bits
+DURATION = 655_350  # ms: a GIF counts hundredths of a second in 16 bits, and adds up the times of frames that are alike
+
 
 def animate(
     original: bytes,
@@ -37,6 +40,8 @@ def animate(
     size = fitted(display_size(opened), edge)
     plays = _plays(opened)
     frames, durations = zip(*_frames(opened, size), strict=True)
+    if sum(durations) > DURATION:
+        durations = tuple(min(duration, DURATION // len(durations)) for duration in durations)
     options: dict[str, object] = {"quality": quality or QUALITY["webp"], "loop": plays}
     if format == "gif":
         options = {} if plays == 1 else {"loop": max(0, plays - 1)}
@@ -52,7 +57,9 @@ def _frames(opened: Opened, size: tuple[int, int]) -> Iterator[tuple[Image.Image
     """Yield each composed frame at `size`, bare, with its duration in milliseconds."""
     image, turn, profile = opened.image, orientation(opened), opened.image.info.get("icc_profile")
     if opened.frames == 1:
-        yield upright(opened, size=size), 0
+        still = upright(opened, size=size).copy()  # a plain image, or Pillow would save a TIFF's other pages too
+        still.info = {}
+        yield still, 0
         return
     for number in range(1 if getattr(image, "default_image", False) else 0, opened.frames):
         with guarded(opened.limits):
@@ -67,5 +74,5 @@ def _plays(opened: Opened) -> int:
     """Return how often the animation is played, 0 for ever: a GIF counts its repeats, the others their plays."""
     loop = opened.image.info.get("loop")
     if opened.format == "gif":
-        return 1 if loop is None else loop and int(loop) + 1
-    return int(loop or 0)
+        return 1 if loop is None else loop and min(int(loop) + 1, PLAYS)
+    return min(int(loop or 0), PLAYS)

@@ -23,7 +23,7 @@ def outline(original: bytes, format: str, limits: Limits) -> Outline:  # noqa: A
     """Walk the container once without decoding; raise ImageTruncated, ImageCorrupt, ImageTooLarge or TooManyFrames."""
     try:
         return _WALKS[format](original, limits)
-    except (IndexError, struct.error) as error:  # every read past the end of the bytes
+    except (IndexError, OverflowError, struct.error) as error:  # every read past the end of the bytes
         raise ImageTruncated from error
 
 

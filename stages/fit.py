@@ -55,9 +55,10 @@ def fit(  # noqa: PLR0913  the operation's own parameters
 def _plan(size: tuple[int, int], width: int | None, height: int | None, fit: Fit, *, enlarge: bool) -> _Plan:
     across = width or max(1, round(size[0] * (height or 1) / size[1]))
     down = height or max(1, round(size[1] * (width or 1) / size[0]))
-    smaller, larger = sorted((across / size[0], down / size[1]))
+    larger = max(across / size[0], down / size[1])
     if fit in ("contain", "inside"):
-        factor = smaller if enlarge else min(smaller, 1.0)
+        asked = [side / whole for side, whole in zip((width, height), size, strict=True) if side]
+        factor = min(asked) if enlarge else min(*asked, 1.0)
         scaled = max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
         return _Plan(scaled, (across, down) if fit == "contain" and width and height else scaled)
     if not enlarge and larger > 1:

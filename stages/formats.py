@@ -30,6 +30,9 @@ QUALITY: dict[str, int] = {"jpeg": 80, "webp": 80, "avif": 60}
 OPAQUE_FORMATS = frozenset({"jpeg"})
 WEBP_SIDE = 16_383  # 14 bits: https://developers.google.com/speed/webp/faq#what_is_the_maximum_size_a_webp_image_can_be
 
+HUNGRY = frozenset({"webp", "avif"})
+HUNGRY_PIXELS = 16_000_000  # their encoders take 17 and 27 bytes a pixel: 50 megapixels would end their worker
+
 _SIGNATURES: dict[str, re.Pattern[bytes]] = {
     "jpeg": re.compile(rb"\xff\xd8\xff"),
     "png": re.compile(rb"\x89PNG\r\n\x1a\n"),
@@ -98,13 +101,13 @@ def _pair(layout: str, head: bytes, offset: int) -> tuple[int, int]:
     return first, second
 
 
-def choose_format(format: str, *, has_alpha: bool, longest: int = 0) -> str:  # noqa: A002  the API's own word
-    """Turn `auto` into a format: jpeg for opaque pixels, webp for alpha, png where the side is over what WebP holds."""
+def choose_format(format: str, *, has_alpha: bool, size: tuple[int, int]) -> str:  # noqa: A002  the API's own word
+    """Turn `auto` into a format: jpeg for opaque pixels, webp for alpha, png where those are too many for WebP."""
     if format != "auto":
         return format
     if not has_alpha:
         return "jpeg"
-    return "webp" if longest <= WEBP_SIDE else "png"
+    return "webp" if max(size) <= WEBP_SIDE and size[0] * size[1] <= HUNGRY_PIXELS else "png"
 
 
 def encode(image: Image.Image, format: str, quality: int | None = None) -> bytes:  # noqa: A002

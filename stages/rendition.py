@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageColor
 
 from stages.errors import BrokenRule, InvalidOperation
-from stages.formats import MEDIA_TYPES, OPAQUE_FORMATS, OUTPUTS, WEBP_SIDE, choose_format, encode
+from stages.formats import HUNGRY, HUNGRY_PIXELS, MEDIA_TYPES, OPAQUE_FORMATS, OUTPUTS, WEBP_SIDE, choose_format, encode
 
 WHITE = "#ffffff"
 BEST_QUALITY = 100
@@ -36,11 +36,8 @@ def render(
 
     Raises InvalidOperation where the format cannot hold so long a side.
     """
-    name = choose_format(format, has_alpha=image.mode in _FLAT, longest=max(image.size))
-    if name == "webp" and max(image.size) > WEBP_SIDE:
-        message = f"A side of {max(image.size):,} pixels is over the {WEBP_SIDE:,} that WebP can hold."
-        rule = BrokenRule(pointer="/format", rule="side", message=message, limit=WEBP_SIDE, actual=max(image.size))
-        raise InvalidOperation(message, errors=(rule,))
+    name = choose_format(format, has_alpha=image.mode in _FLAT, size=image.size)
+    refuse(_format_rules(name, image.size))
     if name in OPAQUE_FORMATS:
         image = flattened(image, background)
     return Rendition(encode(image, name, quality), name, MEDIA_TYPES[name], image.width, image.height)
@@ -70,6 +67,18 @@ def output_rules(format: str, quality: int | None, background: str) -> list[Brok
     except ValueError:
         message = "The background must be a colour, such as #ffffff."
         rules.append(BrokenRule(pointer="/background", rule="colour", message=message, actual=background[:32]))
+    return rules
+
+
+def _format_rules(name: str, size: tuple[int, int]) -> list[BrokenRule]:
+    """List why a picture of this size cannot be encoded in this format."""
+    longest, pixels, rules = max(size), size[0] * size[1], []
+    if name == "webp" and longest > WEBP_SIDE:
+        message = f"A side of {longest:,} pixels is over the {WEBP_SIDE:,} that WebP can hold."
+        rules.append(BrokenRule(pointer="/format", rule="side", message=message, limit=WEBP_SIDE, actual=longest))
+    if name in HUNGRY and pixels > HUNGRY_PIXELS:
+        message = f"The result has {pixels:,} pixels; {name} takes at most {HUNGRY_PIXELS:,}. PNG takes them all."
+        rules.append(BrokenRule(pointer="/format", rule="pixels", message=message, limit=HUNGRY_PIXELS, actual=pixels))
     return rules
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
+from PIL import Image
 
-from stages.errors import ImageCorrupt, ImageTooLarge
+from stages.errors import ImageCorrupt, ImageTooLarge, InvalidOperation
 from stages.formats import ACCEPTED, HEAD_BYTES, MEDIA_TYPES, choose_format, encode, sniff
 from stages.limits import Limits, check_dimensions, check_frames
+from stages.rendition import render
 from tests.images import cutout, decoded, encoded, exif, photo, rgb_profile, xmp
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 WITH_SIZE = ("png", "gif", "bmp", "webp")
 
@@ -82,10 +79,11 @@ def test_every_accepted_format_has_a_media_type() -> None:
 
 
 def test_auto_is_jpeg_for_opaque_and_webp_for_alpha() -> None:
-    assert choose_format("auto", has_alpha=False) == "jpeg"
-    assert choose_format("auto", has_alpha=True) == "webp"
-    assert choose_format("auto", has_alpha=True, longest=16_384) == "png"
-    assert choose_format("avif", has_alpha=True) == "avif"
+    assert choose_format("auto", has_alpha=False, size=(8, 8)) == "jpeg"
+    assert choose_format("auto", has_alpha=True, size=(8, 8)) == "webp"
+    assert choose_format("auto", has_alpha=True, size=(16_384, 1)) == "png"
+    assert choose_format("auto", has_alpha=True, size=(4000, 4001)) == "png"
+    assert choose_format("avif", has_alpha=True, size=(8, 8)) == "avif"
 
 
 @pytest.mark.parametrize("name", ["jpeg", "png", "webp", "avif"])
@@ -134,3 +132,11 @@ def test_dimensions_at_the_limit_pass() -> None:
 def test_an_image_without_pixels_is_refused(size: tuple[int, int]) -> None:
     with pytest.raises(ImageCorrupt):
         check_dimensions(*size, Limits())
+
+
+@pytest.mark.parametrize("name", ["webp", "avif"])
+def test_a_picture_whose_encoding_would_take_a_gigabyte_is_refused(name: str) -> None:
+    with pytest.raises(InvalidOperation) as refused:
+        render(Image.new("L", (4001, 4000)), format=name)
+
+    assert [(rule.pointer, rule.limit) for rule in refused.value.errors] == [("/format", 16_000_000)]

@@ -1,0 +1,67 @@
+"""A short run of the fuzzer, the same each time; `./run fuzz` goes on where this one ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from itertools import islice
+
+import pytest
+
+from stages.formats import ACCEPTED
+from tests.fuzz.mutate import mutants
+from tests.fuzz.pool import FAULTS, Caps, Input, Pool
+
+INPUTS, SEED = 400, 0
+
+
+def harm(original: bytes, tell: Callable[[str], None]) -> str:
+    tell("harm")
+    match original:
+        case b"crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case b"hang":
+            time.sleep(60)
+        case b"exception":
+            raise KeyError(original)
+        case b"memory":
+            return str(len(b"x" * (200 << 20)))
+    return ""
+
+
+def test_the_watch_finds_every_fault_and_lays_it_to_its_input() -> None:
+    asked = ["done", "crash", "exception", "hang", "memory", "done", "crash", "done"]
+    inputs = (Input(str(number), kind, kind.encode()) for number, kind in enumerate(asked))
+
+    with Pool((), Caps(seconds=2, resident=100 << 20), trial=harm, children=2) as pool:
+        verdicts = list(pool.verdicts(inputs))
+
+    found = {verdict.input.name: (verdict.kind, verdict.input.format, verdict.stage) for verdict in verdicts}
+    assert found == {str(number): (kind, kind, "harm") for number, kind in enumerate(asked)}
+    assert {verdict.detail for verdict in verdicts if verdict.kind == "crash"} == {"SIGSEGV in harm"}
+    assert all("harm" in verdict.trace for verdict in verdicts if verdict.kind in ("crash", "exception", "hang"))
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_a_seed_always_gives_the_same_mutants(name: str) -> None:
+    alone = [given.content for given in islice(mutants(7, (name,)), 20)]
+    among = [given.content for given in islice(mutants(7, ACCEPTED), 20 * len(ACCEPTED)) if given.format == name]
+
+    assert alone == among
+    assert len(set(alone)) > 10
+
+
+@pytest.mark.timeout(60)
+def test_mutated_files_are_taken_or_refused_and_nothing_else() -> None:
+    with Pool(ACCEPTED, Caps()) as pool:
+        verdicts = list(pool.verdicts(islice(mutants(SEED, ACCEPTED), INPUTS)))
+
+    faults = [
+        f"{verdict.input.name}: {verdict.detail}\n{verdict.trace}" for verdict in verdicts if verdict.kind in FAULTS
+    ]
+    assert not faults, "\n".join(faults)
+    assert Counter(verdict.kind for verdict in verdicts).keys() == {"done", "refused"}
+    assert len(verdicts) == INPUTS
