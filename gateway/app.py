@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
@@ -25,7 +26,10 @@ from storage.stores import Stores, open_stores
 
 FORM_OVERHEAD_BYTES = 64 * 1024
 BEARER = HTTPBearer(auto_error=False, description="An API key, where keys are set.")  # for the docs: ApiKeys decides
-PROBLEM = {"model": ProblemDocument, "content": {problems.MEDIA_TYPE: {}}}
+PROBLEM: dict[str, Any] = {
+    "description": "A problem (RFC 9457)",
+    "content": {problems.MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}},
+}
 
 
 def create_app(settings: Settings, stores: Stores | None = None, queues: Queues | None = None) -> FastAPI:

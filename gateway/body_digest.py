@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from gateway.problems import DigestMismatch, InvalidHeader
 
+_MALFORMED = "Content-Digest is not as RFC 9530 has it: sha-256=:BASE64:."
 _MEMBER = re.compile(r"([a-z0-9*_.-]+)=:([A-Za-z0-9+/]*={0,2}):", re.ASCII)
 
 
@@ -34,6 +35,11 @@ def _expected(header: str | None) -> bytes | None:
         return None
     members = [_MEMBER.fullmatch(part.strip()) for part in header.split(",")]
     if None in members:
-        raise InvalidHeader("Content-Digest is not as RFC 9530 has it: sha-256=:BASE64:.")
-    found = {member[1]: b64decode(member[2]) for member in members if member}
-    return found.get("sha-256")
+        raise InvalidHeader(_MALFORMED)
+    found = {member[1]: member[2] for member in members if member}
+    if "sha-256" not in found:
+        return None
+    try:
+        return b64decode(found["sha-256"], validate=True)
+    except ValueError as error:
+        raise InvalidHeader(_MALFORMED) from error

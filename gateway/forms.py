@@ -111,6 +111,8 @@ _RULES = {
     "value_error": "invalid",
 }
 """Pydantic's names for broken rules, in the words that the stages use."""
+MAX_DIGITS = 18
+"""Of a number that is shown as one: more would not fit 64 bits."""
 FormT = TypeVar("FormT", bound=BaseModel)
 
 
@@ -141,15 +143,20 @@ def _broken(item: Any) -> dict[str, Any]:
 
 
 def _over_sides(kind: type[BaseModel], fields: dict[str, str], limits: Limits) -> list[dict[str, Any]]:
-    sides = {name: fields[name] for name in ("width", "height") if name in kind.model_fields and name in fields}
+    names = [name for name in ("left", "top", "width", "height") if name in kind.model_fields and name in fields]
     return [
         {
             "pointer": f"/{name}",
             "rule": "maximum",
             "message": f"The {name} is over {limits.side} pixels.",
             "limit": limits.side,
-            "actual": int(value),
+            "actual": int(fields[name]) if len(fields[name]) <= MAX_DIGITS else fields[name][:MAX_DIGITS],
         }
-        for name, value in sides.items()
-        if re.fullmatch(r"\d{1,12}", value, re.ASCII) and int(value) > limits.side
+        for name in names
+        if _is_over(fields[name], limits.side)
     ]
+
+
+def _is_over(value: str, limit: int) -> bool:
+    digits = value.strip().lstrip("+").lstrip("0")
+    return digits.isdecimal() and (len(digits) > len(str(limit)) or int(digits) > limit)

@@ -11,7 +11,7 @@ from hashlib import sha256
 from fastapi import Request
 
 from gateway.multipart import MAX_FIELD_BYTES, Event, Part, events
-from gateway.problems import BodyTooLarge, NotAcceptedForm, TooManyFiles
+from gateway.problems import BodyTooLarge, FileMissing, NotAcceptedForm, TooManyFiles
 from stages.errors import EmptyFile, UnsupportedFormat
 from stages.formats import ACCEPTED, HEAD_BYTES, MEDIA_TYPES, Sniffed, sniff
 from stages.limits import Limits, check_dimensions
@@ -42,8 +42,10 @@ async def receive(
         async for event in stream:
             if not isinstance(event, Part):
                 continue
+            if event.filename is None and event.name == FIELD:
+                raise FileMissing(f"The field {FIELD} needs a file name to be a file.")
             if event.filename is None:
-                form.fields[event.name] = await _text(stream)
+                _take(form.fields, event.name, await _text(stream))
             elif event.name != FIELD:
                 raise NotAcceptedForm(f"The image belongs in the field {FIELD}, not in {event.name!r}.")
             elif form.original is not None:
@@ -53,6 +55,12 @@ async def receive(
     if form.original is not None:
         await asyncio.to_thread(blobs.sync, key)
     return form.original, form.fields
+
+
+def _take(fields: dict[str, str], name: str, value: str) -> None:
+    if name in fields:
+        raise NotAcceptedForm(f"The field {name!r} is there twice.")
+    fields[name] = value
 
 
 async def _store(stream: AsyncIterator[Event], part: Part, blobs: Blobs, key: str, limits: Limits) -> Original:

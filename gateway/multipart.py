@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 from python_multipart import MultipartParser
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
@@ -72,7 +72,7 @@ class _Collector:
         self.events = []
         try:
             self.parser.write(chunk)
-        except MultipartParseError as error:
+        except FormParserError as error:
             msg = f"The multipart body is broken: {error}."
             raise NotMultipart(msg) from error
         return self.events
@@ -99,7 +99,11 @@ async def events(request: Request) -> AsyncGenerator[Event, None]:
     if media_type != b"multipart/form-data" or not options.get(b"boundary"):
         msg = "Send the image as multipart/form-data, in a field named file."
         raise NotMultipart(msg)
-    collector = _Collector(options[b"boundary"])
+    try:
+        collector = _Collector(options[b"boundary"])
+    except FormParserError as error:
+        msg = f"The multipart boundary is not one: {error}."
+        raise NotMultipart(msg) from error
     check = BodyDigest(request.headers.get("content-digest"))
     async for chunk in request.stream():
         check.update(chunk)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from http import HTTPStatus
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
@@ -98,7 +99,8 @@ def _headers(job: Job, name: str, made: dict[str, Any]) -> dict[str, str]:
 
 def _disposition(label: str | None, ending: str) -> str:
     """Name the file after its upload, plainly for old clients and in full for the others (RFC 6266, section 4.3)."""
-    stem = (label or "").rpartition("/")[2].rpartition(".")[0][:MAX_LABEL] or "image"
+    printable = "".join(character for character in label or "" if character.isprintable())
+    stem = PurePosixPath(printable.replace("\\", "/")).stem[:MAX_LABEL] or "image"
     plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", stem)
     return f"inline; filename=\"{plain}{ending}\"; filename*=UTF-8''{quote(stem + ending, safe='')}"
 

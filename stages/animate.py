@@ -46,7 +46,7 @@ def animate(
     if format == "gif":
         options = {} if plays == 1 else {"loop": max(0, plays - 1)}
     if any(frame.mode == "RGBA" for frame in frames):
-        frames = tuple(frame.convert("RGBA") for frame in frames)
+        frames = tuple(frame if frame.mode == "RGBA" else frame.convert("RGBA") for frame in frames)
         options["disposal"] = 2  # a GIF's transparent pixel would leave the frame before showing
     content = io.BytesIO()
     frames[0].save(content, format.upper(), save_all=True, append_images=frames[1:], duration=durations, **options)

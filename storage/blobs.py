@@ -95,10 +95,13 @@ class Blobs:
         return list(obstore.list_with_delimiter(self._store)["common_prefixes"])
 
     def remove(self, folder: str, names: Iterable[str]) -> None:
-        """Remove some blobs of a folder; one that is gone already is no error."""
+        """Remove some blobs of a folder, and the folder with its last; one that is gone already is no error."""
         for name in names:
             with suppress(FileNotFoundError):
                 obstore.delete(self._store, f"{folder}/{name}")
+        if self._folder:
+            with suppress(OSError):  # it is not empty, or gone
+                (self._folder / folder).rmdir()
 
     def remove_folder(self, folder: str) -> None:
         """Remove a folder with all in it, partial uploads too."""

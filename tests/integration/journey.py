@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
+from PIL import Image, ImageChops, ImageStat
+
+from deploy.stack import Stack
+from tests.images import decoded
 
 ENDED = ("done", "failed", "dead", "cancelled")
 SECONDS = 60.0
@@ -23,6 +29,42 @@ def accepted(client: httpx.Client, content: bytes, name: str = "photo.jpg") -> s
     assert response.status_code == 202, response.text
     task_id: str = response.json()["task_id"]
     return task_id
+
+
+def operate(client: httpx.Client, operation: str, content: bytes, **fields: object) -> httpx.Response:
+    """Post one file with the fields of a form; an operation, or `upload`."""
+    return client.post(f"/{operation}", files={"file": ("photo.png", content)}, data=fields)
+
+
+def operated(client: httpx.Client, operation: str, content: bytes, **fields: object) -> str:
+    """Post one file with the fields of a form that must be accepted, and return its task id."""
+    response = operate(client, operation, content, **fields)
+    assert response.status_code == 202, response.text
+    task_id: str = response.json()["task_id"]
+    return task_id
+
+
+def picture(client: httpx.Client, task_id: str, rendition: str = "") -> Image.Image:
+    """Wait until the job is done, and return its main result, or one rendition, decoded."""
+    job = ended(client, task_id)
+    assert job["status"] == "done", job["failure"]
+    return decoded(client.get(f"/result/{task_id}/{rendition}".rstrip("/")).raise_for_status().content)
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    """Return the mean difference, in levels, of the channel that differs most."""
+    assert (one.size, one.mode) == (other.size, other.mode)
+    return max(ImageStat.Stat(ImageChops.difference(one, other)).mean)
+
+
+@contextmanager
+def frozen(stack: Stack, name: str) -> Iterator[None]:
+    """Keep a process from doing anything until the block ends; a worker's child goes on with what it has."""
+    stack.signal(name, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        stack.signal(name, signal.SIGCONT)
 
 
 def status(client: httpx.Client, task_id: str) -> dict[str, Any]:

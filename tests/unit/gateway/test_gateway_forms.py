@@ -57,38 +57,39 @@ def test_another_format_cannot(kind: type[Output], value: str) -> None:
     assert rules(kind, LEAST.get(kind, {}) | {"format": value}) == [("/format", "choice")]
 
 
+@pytest.mark.parametrize("name", ["quality", "background"])
 @every_form
+def test_every_form_takes_a_quality_and_a_background_alike(kind: type[Output], name: str) -> None:
+    assert repr(kind.model_fields[name]) == repr(Output.model_fields[name])
+
+
 @pytest.mark.parametrize("value", ["1", "80", "100"])
-def test_a_quality_is_between_1_and_100(kind: type[Output], value: str) -> None:
-    assert parsed(kind, quality=value)["quality"] == int(value)
+def test_a_quality_is_between_1_and_100(value: str) -> None:
+    assert parsed(GrayscaleForm, quality=value)["quality"] == int(value)
 
 
-@every_form
 @pytest.mark.parametrize(
     ("value", "rule"), [("0", "minimum"), ("-1", "minimum"), ("101", "maximum"), ("1000000000000", "maximum")]
 )
-def test_another_quality_is_refused(kind: type[Output], value: str, rule: str) -> None:
-    assert rules(kind, LEAST.get(kind, {}) | {"quality": value}) == [("/quality", rule)]
+def test_another_quality_is_refused(value: str, rule: str) -> None:
+    assert rules(GrayscaleForm, {"quality": value}) == [("/quality", rule)]
 
 
-@every_form
 @pytest.mark.parametrize("value", ["high", "80%", "80.5", "0x50", "٨٠", "NaN", "true"])
-def test_a_quality_that_is_no_number_is_refused(kind: type[Output], value: str) -> None:
-    [(pointer, _)] = rules(kind, LEAST.get(kind, {}) | {"quality": value})
+def test_a_quality_that_is_no_number_is_refused(value: str) -> None:
+    [(pointer, _)] = rules(GrayscaleForm, {"quality": value})
 
     assert pointer == "/quality"
 
 
-@every_form
 @pytest.mark.parametrize("value", ["#000000", "#ffffff", "#1a2B3c"])
-def test_a_background_is_a_colour(kind: type[Output], value: str) -> None:
-    assert parsed(kind, background=value)["background"] == value
+def test_a_background_is_a_colour(value: str) -> None:
+    assert parsed(GrayscaleForm, background=value)["background"] == value
 
 
-@every_form
 @pytest.mark.parametrize("value", ["red", "#fff", "ffffff", "#fffffff", "#ggffff", "rgb(0, 0, 0)", "#ffffff\n", "#"])
-def test_another_background_is_refused(kind: type[Output], value: str) -> None:
-    assert rules(kind, LEAST.get(kind, {}) | {"background": value}) == [("/background", "invalid")]
+def test_another_background_is_refused(value: str) -> None:
+    assert rules(GrayscaleForm, {"background": value}) == [("/background", "invalid")]
 
 
 @every_form

@@ -129,13 +129,6 @@ async def test_a_job_that_is_not_waited_for_is_looked_at_once(http: httpx.AsyncC
     assert monotonic() - start < LOOK_SECONDS
 
 
-async def test_waiting_in_vain_ends_when_the_time_is_over(http: httpx.AsyncClient, job: Job) -> None:
-    async with asyncio.timeout(5):
-        answer = await http.get(f"/task-status/{job.id}", params={"wait": 0.1})
-
-    assert answer.json()["status"] == "accepted"
-
-
 async def test_waiting_in_vain_for_news_ends_with_none(http: httpx.AsyncClient, job: Job) -> None:
     known = (await http.get(f"/task-status/{job.id}")).headers["etag"]
 

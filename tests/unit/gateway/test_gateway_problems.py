@@ -135,18 +135,7 @@ async def test_an_exception_has_its_status_and_code(
 
 
 @pytest.mark.parametrize("error", [error for error, _, _ in TABLE], ids=NAMES)
-async def test_an_exception_is_a_problem_document(
-    thrower: Thrower, client: httpx.AsyncClient, error: Exception
-) -> None:
-    thrower.error = error
-
-    answer = await client.get("/raise")
-
-    assert answer.headers["content-type"] == "application/problem+json"
-
-
-@pytest.mark.parametrize("error", [error for error, _, _ in TABLE], ids=NAMES)
-async def test_a_problem_has_a_type_of_its_own_and_a_title(
+async def test_an_exception_is_a_problem_document_with_a_type_of_its_own_and_a_title(
     thrower: Thrower, client: httpx.AsyncClient, error: Exception
 ) -> None:
     thrower.error = error
@@ -154,7 +143,8 @@ async def test_a_problem_has_a_type_of_its_own_and_a_title(
     answer = await client.get("/raise")
 
     problem = answer.json()
-    assert (problem["type"], problem["title"]) == (
+    assert (answer.headers["content-type"], problem["type"], problem["title"]) == (
+        "application/problem+json",
         f"urn:darkroom:problem:{problem['code']}",
         HTTPStatus(answer.status_code).phrase,
     )

@@ -1,0 +1,60 @@
+"""A second stack with every guard up, shared by the tests of those guards, each under an API key of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from hashlib import sha256
+
+import httpx
+import pytest
+
+from deploy.stack import Stack
+from tests.conftest import IMPATIENT
+
+OWNERS = ("ann", "bob", "eve", "kim", "lee", "max", "pia", "tom")
+HASHES = {owner: sha256(f"key of {owner}".encode()).hexdigest() for owner in OWNERS}
+POSTS_A_MINUTE = 30
+MAX_QUEUE = 6
+STRICT = IMPATIENT | {
+    "DARKROOM_API_KEYS": json.dumps(HASHES),
+    "DARKROOM_ACCESS__RATE_LIMIT": f"{POSTS_A_MINUTE}/minute",
+    "DARKROOM_ACCESS__MAX_QUEUE": str(MAX_QUEUE),
+    "DARKROOM_ACCESS__DEDUPLICATE": "true",
+    "DARKROOM_RETENTION__RESULTS": "4",
+    "DARKROOM_WORK__MAX_RETRIES": "1",
+    "DARKROOM_WORK__RETRY_CAP": "1",
+    "DARKROOM_SWEEPER__MAX_GENERATION": "1",
+    "DARKROOM_SWEEPER__BACKOFF": "0.3",
+    "DARKROOM_SWEEPER__TIDY_INTERVAL": "0.5",
+}
+
+AsOwner = Callable[[str], httpx.Client]
+
+
+@pytest.fixture(scope="session")
+def strict_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Everything, running, with keys, limits, short memories and little patience."""
+    with Stack(tmp_path_factory.mktemp("strict"), environment=STRICT) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def as_owner(strict_stack: Stack) -> Iterator[AsOwner]:
+    """HTTP clients of the strict stack, by the owner whose key they send."""
+    with ExitStack() as clients:
+
+        def client_of(owner: str) -> httpx.Client:
+            headers = {"Authorization": f"Bearer key of {owner}"}
+            client = httpx.Client(base_url=strict_stack.url, timeout=30, trust_env=False, headers=headers)
+            return clients.enter_context(client)
+
+        yield client_of
+
+
+@pytest.fixture(scope="session")
+def stranger(strict_stack: Stack) -> Iterator[httpx.Client]:
+    """An HTTP client of the strict stack without a key."""
+    with httpx.Client(base_url=strict_stack.url, timeout=30, trust_env=False) as client:
+        yield client
