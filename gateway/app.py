@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 from limits import parse as parse_rate_limit
 
-from gateway import capabilities, health, jobs, operations, problems, results
+from gateway import capabilities, health, jobs, operations, problem_handlers, problems, results
 from gateway.auth import ApiKeys
 from gateway.backpressure import Backlog
 from gateway.body_limit import BodyLimit
@@ -60,7 +60,7 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
         responses={"4XX": PROBLEM, "5XX": PROBLEM},
     )
     _guard(app, settings)
-    problems.install(app)
+    problem_handlers.install(app)
     app.include_router(health.router)
     for router in (operations.router, jobs.router, results.router, capabilities.router):
         app.include_router(router, dependencies=[Depends(BEARER)])

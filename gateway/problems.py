@@ -1,29 +1,16 @@
-"""Problems: one table from exceptions to RFC 9457 answers, the framework's own included."""
+"""Problems: the named answers that are not a success, as RFC 9457 documents."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
-import structlog
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from obstore.exceptions import BaseError as BlobStoreError
-from pymongo.errors import PyMongoError
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
-
-from stages.errors import EmptyFile, ImageTooLarge, StageError, UnsupportedFormat
-from storage.errors import JobNotFound
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 POLL_SECONDS = 1
-
-log = structlog.get_logger("gateway")
 
 
 class Problem(Exception):
@@ -165,27 +152,6 @@ class RangeNotSatisfiable(Problem):
     code = "range_not_satisfiable"
 
 
-REFUSALS: dict[type[StageError], HTTPStatus] = {
-    EmptyFile: HTTPStatus.UNPROCESSABLE_ENTITY,
-    UnsupportedFormat: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    ImageTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    StageError: HTTPStatus.UNPROCESSABLE_ENTITY,
-}
-
-
-def install(app: FastAPI) -> None:
-    """Answer every exception that a route may raise."""
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(StageError, _refused)
-    app.add_exception_handler(JobNotFound, _unknown)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _framework)
-    for error in (PyMongoError, BlobStoreError, OSError):
-        app.add_exception_handler(error, _unavailable)
-    app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(Exception, _broken)
-
-
 def answer(
     status: int,
     code: str,
@@ -207,60 +173,3 @@ def answer(
     if errors:
         body["errors"] = list(errors)
     return JSONResponse(body, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
-
-
-async def _problem(_: Request, error: Any) -> JSONResponse:
-    return answer(error.status, error.code, error.detail, headers=error.headers, **error.extra)
-
-
-async def _refused(_: Request, error: Any) -> JSONResponse:
-    status = next(REFUSALS[kind] for kind in type(error).__mro__ if kind in REFUSALS)
-    return answer(status, error.code, error.message, errors=[asdict(rule) for rule in error.errors])
-
-
-async def _unknown(_: Request, error: Any) -> JSONResponse:
-    return answer(HTTPStatus.NOT_FOUND, "job_not_found", f"No job has the id {error.job_id!r}.")
-
-
-async def _invalid(_: Request, error: Any) -> JSONResponse:
-    errors = [
-        {
-            "pointer": "/" + "/".join(str(part) for part in item["loc"]),
-            "message": item["msg"],
-            "rule": item["type"],
-        }
-        for item in error.errors()
-    ]
-    return answer(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        "invalid_request",
-        "The request breaks some rules.",
-        errors=errors,
-    )
-
-
-async def _framework(_: Request, error: Any) -> JSONResponse:
-    phrase = HTTPStatus(error.status_code).phrase
-    code = phrase.lower().replace(" ", "_").replace("-", "_")
-    return answer(error.status_code, code, str(error.detail), headers=error.headers)
-
-
-async def _unavailable(request: Request, error: Exception) -> JSONResponse:
-    log.warning("dependency.failed", path=request.url.path, error=repr(error))
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-    detail = "A store that this needs does not answer. Nothing was accepted; try again."
-    return answer(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, headers=headers)
-
-
-async def _gone(request: Request, _: Exception) -> JSONResponse:
-    log.info("client.gone", path=request.url.path)
-    return answer(HTTPStatus.BAD_REQUEST, "client_gone", "The connection closed before the body was complete.")
-
-
-async def _broken(request: Request, error: Exception) -> JSONResponse:
-    log.error("request.broken", path=request.url.path, exc_info=error)
-    return answer(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "internal_error",
-        "Something is wrong on our side.",
-    )

@@ -230,6 +230,30 @@ def test_removing_goes_on_past_a_blob_that_is_gone(blobs: Blobs) -> None:
     assert blobs.names("job") == []
 
 
+def test_removing_the_last_blob_removes_its_folder(blobs: Blobs) -> None:
+    blobs.put("job/small.1", b"")
+    blobs.put("other/small.1", b"")
+
+    blobs.remove("job", ["small.1"])
+
+    assert blobs.folders() == ["other"]
+
+
+def test_removing_from_a_folder_that_is_gone_is_no_error(blobs: Blobs) -> None:
+    blobs.remove("job", ["small.1"])
+
+    assert blobs.folders() == []
+
+
+def test_a_blob_can_be_put_where_the_last_was_removed(blobs: Blobs) -> None:
+    blobs.put("job/small.1", b"")
+    blobs.remove("job", ["small.1"])
+
+    blobs.put("job/small.2", b"content")
+
+    assert blobs.get("job/small.2") == b"content"
+
+
 def test_removing_a_folder_removes_it(blobs: Blobs) -> None:
     for name in ("original", "small.1"):
         blobs.put(f"job/{name}", b"")
@@ -270,6 +294,15 @@ def test_the_remains_of_a_broken_upload_are_no_blobs(local: Blobs, folder: Path)
     (folder / "job" / "original#1").write_bytes(b"half of")
 
     assert local.names("job") == []
+
+
+def test_removing_every_blob_leaves_the_remains_of_a_broken_upload(local: Blobs, folder: Path) -> None:
+    local.put("job/small.1", b"")
+    (folder / "job" / "original#1").write_bytes(b"half of")
+
+    local.remove("job", ["small.1"])
+
+    assert [path.name for path in (folder / "job").iterdir()] == ["original#1"]
 
 
 def test_the_remains_of_a_broken_upload_are_removed_with_their_folder(local: Blobs, folder: Path) -> None:

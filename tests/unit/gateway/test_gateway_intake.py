@@ -10,7 +10,7 @@ import pytest
 
 from gateway.intake import receive
 from gateway.multipart import MAX_FIELD_BYTES
-from gateway.problems import BodyTooLarge, DigestMismatch, NotAcceptedForm, NotMultipart, TooManyFiles
+from gateway.problems import BodyTooLarge, DigestMismatch, FileMissing, NotAcceptedForm, NotMultipart, TooManyFiles
 from stages.errors import EmptyFile, ImageTooLarge, UnsupportedFormat
 from stages.limits import Limits
 from storage.blobs import Blobs
@@ -134,14 +134,14 @@ async def test_a_form_without_a_file_stores_nothing(blobs: Blobs) -> None:
     assert blobs.folders() == []
 
 
-async def test_a_field_that_is_no_file_is_no_original(blobs: Blobs) -> None:
-    assert await taken_in(blobs, part("file", b"hello")) == (None, {"file": "hello"})
+async def test_a_field_named_file_without_a_file_name_is_no_file(blobs: Blobs) -> None:
+    with pytest.raises(FileMissing):
+        await taken_in(blobs, part("file", b"hello"))
 
 
-async def test_a_field_given_twice_is_what_it_was_last(blobs: Blobs) -> None:
-    _, fields = await taken_in(blobs, part("width", b"1"), image(), part("width", b"2"))
-
-    assert fields == {"width": "2"}
+async def test_a_field_given_twice_is_refused(blobs: Blobs) -> None:
+    with pytest.raises(NotAcceptedForm):
+        await taken_in(blobs, part("width", b"1"), image(), part("width", b"2"))
 
 
 async def test_a_body_that_is_not_what_its_digest_says_is_refused(blobs: Blobs) -> None:

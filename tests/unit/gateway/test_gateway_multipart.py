@@ -107,6 +107,7 @@ async def test_a_quoted_boundary_is_read() -> None:
         "multipart/mixed; boundary=----edge",
         "multipart/form-data",
         "multipart/form-data; boundary=",
+        f"multipart/form-data; boundary={'x' * 300}",
         "application/x-www-form-urlencoded",
     ],
 )

@@ -14,7 +14,7 @@ from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from gateway import problems
+from gateway import problem_handlers
 from gateway.problems import (
     BodyTooLarge,
     DigestMismatch,
@@ -100,7 +100,7 @@ class Thrower:
     def __init__(self) -> None:
         self.error: Exception = ZeroDivisionError()
         self.app = FastAPI()
-        problems.install(self.app)
+        problem_handlers.install(self.app)
         self.app.add_api_route("/raise", self._raise)
         self.app.add_api_route("/number", self._number)
 

@@ -134,11 +134,14 @@ async def test_a_result_has_the_digest_of_its_bytes(http: httpx.AsyncClient, don
         (None, "image", "image"),
         ("Käse.png", "K_se", "K%C3%A4se"),
         ("../../etc/passwd.png", "passwd", "passwd"),
-        ('a";\r\nX-Evil: 1.png', "a____X-Evil_ 1", "a%22%3B%0D%0AX-Evil%3A%201"),
-        ("noextension", "image", "image"),
+        ('a";\r\nX-Evil: 1.png', "a__X-Evil_ 1", "a%22%3BX-Evil%3A%201"),
+        ("C:\\photos\\cat.png", "cat", "cat"),
+        ("gpj.\u202etac.png", "gpj.tac", "gpj.tac"),
+        ("noextension", "noextension", "noextension"),
+        ("", "image", "image"),
         ("x" * 5000 + ".png", "x" * 150, "x" * 150),
     ],
-    ids=["none", "umlaut", "path", "header", "no extension", "long"],
+    ids=["none", "umlaut", "path", "header", "windows", "right to left", "no extension", "empty", "long"],
 )
 async def test_a_file_name_cannot_break_its_header(
     http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs, name: str | None, plain: str, full: str

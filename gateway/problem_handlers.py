@@ -1,0 +1,99 @@
+"""One table from exceptions to problems: every error that a route, a store or the framework may raise."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from obstore.exceptions import BaseError as BlobStoreError
+from pymongo.errors import PyMongoError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from gateway.problems import RETRY_AFTER_SECONDS, Problem, answer
+from stages.errors import EmptyFile, ImageTooLarge, StageError, UnsupportedFormat
+from storage.errors import JobNotFound
+
+log = structlog.get_logger("gateway")
+
+REFUSALS: dict[type[StageError], HTTPStatus] = {
+    EmptyFile: HTTPStatus.UNPROCESSABLE_ENTITY,
+    UnsupportedFormat: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    ImageTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    StageError: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every exception that a route may raise."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(StageError, _refused)
+    app.add_exception_handler(JobNotFound, _unknown)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _framework)
+    for error in (PyMongoError, BlobStoreError, OSError):
+        app.add_exception_handler(error, _unavailable)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(Exception, _broken)
+
+
+async def _problem(_: Request, error: Any) -> JSONResponse:
+    return answer(error.status, error.code, error.detail, headers=error.headers, **error.extra)
+
+
+async def _refused(_: Request, error: Any) -> JSONResponse:
+    status = next(REFUSALS[kind] for kind in type(error).__mro__ if kind in REFUSALS)
+    return answer(status, error.code, error.message, errors=[asdict(rule) for rule in error.errors])
+
+
+async def _unknown(_: Request, error: Any) -> JSONResponse:
+    return answer(HTTPStatus.NOT_FOUND, "job_not_found", f"No job has the id {error.job_id!r}.")
+
+
+async def _invalid(_: Request, error: Any) -> JSONResponse:
+    errors = [
+        {
+            "pointer": "/" + "/".join(str(part) for part in item["loc"]),
+            "message": item["msg"],
+            "rule": item["type"],
+        }
+        for item in error.errors()
+    ]
+    return answer(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid_request",
+        "The request breaks some rules.",
+        errors=errors,
+    )
+
+
+async def _framework(_: Request, error: Any) -> JSONResponse:
+    phrase = HTTPStatus(error.status_code).phrase
+    code = phrase.lower().replace(" ", "_").replace("-", "_")
+    return answer(error.status_code, code, str(error.detail), headers=error.headers)
+
+
+async def _unavailable(request: Request, error: Exception) -> JSONResponse:
+    log.warning("dependency.failed", path=request.url.path, error=repr(error))
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    detail = "A store that this needs does not answer. Nothing was accepted; try again."
+    return answer(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, headers=headers)
+
+
+async def _gone(request: Request, _: Exception) -> JSONResponse:
+    log.info("client.gone", path=request.url.path)
+    return answer(HTTPStatus.BAD_REQUEST, "client_gone", "The connection closed before the body was complete.")
+
+
+async def _broken(request: Request, error: Exception) -> JSONResponse:
+    log.error("request.broken", path=request.url.path, exc_info=error)
+    return answer(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "Something is wrong on our side.",
+    )
