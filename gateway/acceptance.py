@@ -61,6 +61,8 @@ class Acceptance:
                 if earlier is not None:
                     return await self._replay(earlier, job)
                 job = await self._from_twin(job)
+            if key is not None:
+                await self._still_held(key)
             self._noted = True
             await self._stores.jobs.accept(job)  # may have happened even if it fails: blobs stay
         log.info("job.accepted", task_id=job.id, kind=kind, bytes=original.bytes)
@@ -92,6 +94,12 @@ class Acceptance:
                 with suppress(*TRANSIENT):  # then its lease ends it
                     await asyncio.shield(self._stores.keys.free(key, task_id=self._task_id))
             raise
+
+    async def _still_held(self, key: str) -> None:
+        """Refuse a request that took longer than its key was held for, once another has the key."""
+        if not await self._stores.keys.extend(key, task_id=self._task_id, lease_ms=KEY_LEASE_MS):
+            await self._clear()
+            raise KeyInUse("Another request has taken this Idempotency-Key meanwhile.", headers={"Retry-After": "1"})
 
     @asynccontextmanager
     async def _cleared_on_failure(self) -> AsyncIterator[None]:

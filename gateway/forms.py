@@ -5,15 +5,25 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from gateway.problems import NotAcceptedForm
 from stages.limits import Limits
 
 Format = Literal["auto", "jpeg", "png", "webp", "avif"]
-Quality = Annotated[int, Field(ge=1, le=100)]
-Side = Annotated[int, Field(ge=1)]
-Offset = Annotated[int, Field(ge=0)]
+
+
+def _plain(value: str) -> str:
+    if re.search(r"[^-+\d\s]", value, re.ASCII):
+        raise ValueError("must be a whole number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_plain)]
+"""A number as people write it: pydantic also takes 1_000 and 1.0, which would get past the bounds below."""
+Quality = Annotated[Whole, Field(ge=1, le=100)]
+Side = Annotated[Whole, Field(ge=1)]
+Offset = Annotated[Whole, Field(ge=0)]
 
 
 def _colour(value: str) -> str:

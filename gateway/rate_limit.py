@@ -17,6 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
 
+TIMEOUT_SECONDS = 1.0  # what a frozen Redis costs a POST
+
 log = structlog.get_logger("gateway")
 
 
@@ -64,7 +66,13 @@ class RateLimit:
 
 def limiter(redis_url: str) -> SlidingWindowCounterRateLimiter:
     """Return a limiter that counts in Redis; it connects when first asked."""
-    storage = storage_from_string(f"async+{redis_url}", implementation="redispy", wrap_exceptions=True)
+    storage = storage_from_string(
+        f"async+{redis_url}",
+        implementation="redispy",
+        wrap_exceptions=True,
+        socket_timeout=TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
+    )
     return SlidingWindowCounterRateLimiter(cast("Storage", storage))
 
 

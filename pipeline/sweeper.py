@@ -92,7 +92,7 @@ class Sweeper:
         now, sweeper = now_ms(), self._settings.sweeper
         if job.lease_is_live(now) or await self._is_queued(job):
             await self._jobs.postpone(job, until_ms=now + int(sweeper.patience * 1000))
-        elif job.generation >= sweeper.max_generation:
+        elif job.generation - job.first_generation >= sweeper.max_generation:
             failure = Failure(
                 stage=None,
                 code="dispatches_exhausted",
@@ -104,7 +104,7 @@ class Sweeper:
             await self._dispatch_again(job)
 
     async def _dispatch_again(self, job: Job) -> None:
-        again = now_ms() + self._settings.sweeper.backoff_ms(job.generation + 1)
+        again = now_ms() + self._settings.sweeper.backoff_ms(job.generation - job.first_generation + 1)
         taken = await self._jobs.redispatch(job, next_dispatch_ms=again)
         if taken and not await dispatch(taken):
             await self._jobs.unsent(taken, next_dispatch_ms=now_ms() + self._patience_ms)

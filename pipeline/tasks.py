@@ -206,6 +206,7 @@ def on_failed(self: Task[Any, Any], failed_id: str, job_id: str) -> None:
         job = child.ledger.get(job_id)
         if job is not None and job.active:
             log.warning("job.stalled", task_id=job_id, failed=failed_id)
-            child.ledger.hasten(job_id, delay_ms=child.settings.sweeper.backoff_ms(job.generation))
+            dispatches = job.generation - job.first_generation
+            child.ledger.hasten(job_id, delay_ms=child.settings.sweeper.backoff_ms(dispatches))
     except INFRASTRUCTURE as error:
         raise self.retry(exc=error, countdown=child.settings.work.retry_cap) from error

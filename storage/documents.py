@@ -106,6 +106,7 @@ class JobRecord(BaseModel):
     kind: Kind
     state: JobState = JobState.ACCEPTED
     generation: int = 0
+    first_generation: int = 0
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     updated_ms: int = Field(default_factory=now_ms)
     dispatched_ms: int = Field(default_factory=now_ms)

@@ -55,6 +55,13 @@ class IdempotencyKeys:
         changes = {"state": KeyState.ANSWERED.value, "fingerprint": fingerprint, "expires_ms": now_ms() + keep_ms}
         await IdempotencyKey.find_one({"_id": key, "task_id": task_id}).update({"$set": changes})
 
+    async def extend(self, key: str, *, task_id: str, lease_ms: int) -> bool:
+        """Hold a key for longer; False when its time was over and another request has taken it."""
+        held = {"_id": key, "task_id": task_id, "state": KeyState.RUNNING.value}
+        changes = {"$set": {"expires_ms": now_ms() + lease_ms}}
+        result = await IdempotencyKey.get_motor_collection().update_one(held, changes)
+        return bool(result.matched_count)
+
     async def free(self, key: str, *, task_id: str) -> None:
         """Give a key back whose request was refused: it had no effect, and may be mended and sent again."""
         held = {"_id": key, "task_id": task_id, "state": KeyState.RUNNING.value}
@@ -62,7 +69,11 @@ class IdempotencyKeys:
 
     async def forget(self) -> None:
         """Delete the keys whose time is over."""
-        await IdempotencyKey.find({"expires_ms": {"$lt": now_ms()}}).delete()
+        over = {"expires_ms": {"$lt": now_ms()}}
+        await IdempotencyKey.find({**over, "state": KeyState.ANSWERED.value}).delete()
+        async for key in IdempotencyKey.find({**over, "state": KeyState.RUNNING.value}):
+            if await Job.get(key.task_id) is None:  # else it counts as answered, for as long as its job is kept
+                await self.free(key.id, task_id=key.task_id)
 
     async def _held(self, wanted: IdempotencyKey) -> IdempotencyKey | None:
         found: IdempotencyKey | None = await IdempotencyKey.get(wanted.id)

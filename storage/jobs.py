@@ -65,6 +65,7 @@ class Jobs:
         changes = {
             "state": JobState.PROCESSING,
             "generation": job.generation + 1,
+            "first_generation": job.generation + 1,
             "dispatched_ms": now,
             "next_dispatch_ms": next_dispatch_ms,
             "updated_ms": now,

@@ -172,6 +172,7 @@ class FakeJobs(Jobs):
             update={
                 "state": JobState.PROCESSING,
                 "generation": job.generation + 1,
+                "first_generation": job.generation + 1,
                 "dispatched_ms": now,
                 "next_dispatch_ms": next_dispatch_ms,
                 "updated_ms": now,
@@ -302,7 +303,17 @@ class FakeKeys(IdempotencyKeys):
             del self._keys[key]
 
     async def forget(self) -> None:
-        self._keys = {key: found for key, found in self._keys.items() if found.expires_ms >= now_ms()}
+        for key, found in list(self._keys.items()):
+            accepted = found.state is KeyState.RUNNING and await self._accepted(found.task_id)
+            if found.expires_ms < now_ms() and not accepted:
+                del self._keys[key]
+
+    async def extend(self, key: str, *, task_id: str, lease_ms: int) -> bool:
+        found = self._keys.get(key)
+        if found is None or (found.task_id, found.state) != (task_id, KeyState.RUNNING):
+            return False
+        self._keys[key] = found.model_copy(update={"expires_ms": now_ms() + lease_ms})
+        return True
 
     async def _accepted(self, task_id: str) -> Job | None:
         with suppress(JobNotFound):
