@@ -1,0 +1,68 @@
+"""Faults of the blob folder, such that they hold for root too: all of it away, and no room to write."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from tests.chaos.scene import Blow, Scene
+from tests.chaos.stack import ChaosStack
+
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # renameat2(2)
+ROOM = 4096  # bytes of a file that still can be written
+
+
+def blobs_away(scene: Scene) -> Iterator[Blow]:
+    """Put a plain file in the blob folder's place for some seconds, and have a worker's child replaced meanwhile.
+
+    Every read and every write fails, and the new child cannot open its store.
+    """
+    seconds, aside = scene.seconds(5, 8), scene.stack.folder / "blobs-aside"
+    aside.touch()
+    pool = scene.pool()
+    _exchange(scene.stack.blob_folder, aside)
+    try:
+        scene.stack.send(scene.stack.children(pool)[:1], signal.SIGKILL)
+        yield Blow(f"{seconds:.1f} s, {pool} meanwhile")
+        time.sleep(seconds)
+    finally:
+        _exchange(scene.stack.blob_folder, aside)
+        aside.unlink()
+
+
+def blobs_full(scene: Scene) -> Iterator[Blow]:
+    """Let nobody write more than the first KiB of a file for some seconds: writes begin and fail, as on a full disk."""
+    seconds = scene.seconds(2, 5)
+    _limit_files(scene.stack, ROOM)
+    try:
+        yield Blow(f"{seconds:.1f} s")
+        time.sleep(seconds)
+    finally:
+        _limit_files(scene.stack, None)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Swap two paths in one step: with two, a writer could make the folder anew in between."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) != 0:
+        raise OSError(ctypes.get_errno(), "the blob folder cannot be moved aside")
+
+
+def _limit_files(stack: ChaosStack, size: int | None) -> None:
+    """Bound the size of files that gateways and workers write; Python ignores the signal, so writes raise OSError."""
+    for name in (name for name in stack.usual if stack.processes[name].group == "darkroom"):
+        _limit(stack.pid(name), size)
+        for child in stack.children(name):  # those born from here on have it from their parent
+            _limit(child, size)
+
+
+def _limit(pid: int, size: int | None) -> None:
+    with suppress(ProcessLookupError):
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if size is None else size, hard))

@@ -1,0 +1,34 @@
+"""The clock of the chaos suite: production's mechanisms, shortened, and the bounds that follow from it."""
+
+from __future__ import annotations
+
+from pipeline.settings import SweeperSettings, WorkSettings
+
+LEASE_SECONDS = 5.0
+VISIBILITY_SECONDS = 7.0
+ORPHAN_SECONDS = 12.0  # longer than a request can hang on a frozen store, or its blob would go before its document came
+
+CLOCK = {
+    "DARKROOM_WORK__SOFT_TIME_LIMIT": "4",
+    "DARKROOM_WORK__TIME_LIMIT": str(LEASE_SECONDS),
+    "DARKROOM_WORK__RETRY_BASE": "0.2",
+    "DARKROOM_WORK__RETRY_CAP": "1",
+    "DARKROOM_BROKER__VISIBILITY_TIMEOUT": str(VISIBILITY_SECONDS),
+    "DARKROOM_BROKER__RESTORE_INTERVAL": "1",
+    "DARKROOM_BROKER__RESTORE_MUTEX_EXPIRE": "3",
+    "DARKROOM_SWEEPER__INTERVAL": "0.3",
+    "DARKROOM_SWEEPER__ACCEPT_PATIENCE": "2",
+    "DARKROOM_SWEEPER__PATIENCE": "2",
+    "DARKROOM_SWEEPER__BACKOFF": "1",
+    "DARKROOM_SWEEPER__REFUSED_GRACE": "1",
+    "DARKROOM_SWEEPER__TIDY_INTERVAL": "1",
+    "DARKROOM_SWEEPER__ORPHAN_GRACE": str(ORPHAN_SECONDS),
+}
+
+MAX_ATTEMPTS = WorkSettings().max_attempts
+MAX_GENERATION = SweeperSettings().max_generation
+
+READY_SECONDS = 60.0  # for everything to be up again after a fault
+ENDED_SECONDS = 60.0  # from the last fault until every accepted job has ended: the longest backoff, and a slow machine
+TIDY_SECONDS = 30.0  # from then until nothing is left over: an orphan's grace, and a slow machine
+POISON_P95_SECONDS = 10.0  # what others may take, upload to end, while poison kills worker after worker

@@ -1,0 +1,112 @@
+"""What must be true of every job once all is quiet: from its document, and over HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from storage.documents import JobRecord, JobState, StageState
+from tests.chaos.clock import MAX_ATTEMPTS, MAX_GENERATION
+from tests.chaos.load import Upload
+from tests.chaos.samples import POISON, Sample
+from tests.chaos.violations import Violation, Wrong
+
+READERS = 4
+ANSWERS = {"202", "503", "429", "409", "none"}
+GAVE_UP = {"attempts_exhausted", "dispatches_exhausted"}
+
+
+def check_jobs(jobs: Sequence[JobRecord], uploads: Sequence[Upload], urls: Mapping[str, str]) -> list[Violation]:
+    """Check the jobs, those too whose 202 was lost on its way, against what was uploaded."""
+    by_name = {upload.name: upload.sample for upload in uploads}
+    found = [*_lost(jobs, uploads), *_asked_twice(jobs), *_odd_answers(uploads)]
+    for job in jobs:
+        sample = by_name.get(job.original.name or "")
+        if sample is not None:
+            found += [Violation(wrong, sentence, job.id) for wrong, sentence in _check(job, sample)]
+    with ThreadPoolExecutor(READERS) as threads, httpx.Client(timeout=30, trust_env=False) as client:
+        done = [job for job in jobs if job.state is JobState.DONE]
+        for wrong in threads.map(lambda job: list(_served(client, list(urls.values()), job)), done):
+            found += wrong
+    return found
+
+
+def _lost(jobs: Sequence[JobRecord], uploads: Sequence[Upload]) -> Iterator[Violation]:
+    known = {job.id for job in jobs}
+    for upload in uploads:
+        if upload.task_id is not None and upload.task_id not in known:
+            yield Violation(Wrong.LOST, f"{upload.name} was answered 202 and has no job", upload.task_id)
+
+
+def _asked_twice(jobs: Sequence[JobRecord]) -> Iterator[Violation]:
+    for name, times in Counter(job.original.name for job in jobs).items():
+        if times > 1:
+            yield Violation(Wrong.DOUBLED, f"{name} has {times} jobs, for one Idempotency-Key")
+
+
+def _odd_answers(uploads: Sequence[Upload]) -> Iterator[Violation]:
+    for upload in uploads:
+        if odd := set(upload.answers) - ANSWERS:
+            yield Violation(Wrong.REFUSED, f"{upload.name} was answered {', '.join(sorted(odd))}")
+
+
+def _check(job: JobRecord, sample: Sample) -> Iterator[tuple[Wrong, str]]:
+    yield from _check_end(job, sample)
+    yield from _check_effects(job)
+    yield from _check_budget(job)
+    if job.original.sha256 != hashlib.sha256(sample.content).hexdigest():
+        yield Wrong.SPOILED, f"its original is not what was sent as {sample.name}"
+
+
+def _check_end(job: JobRecord, sample: Sample) -> Iterator[tuple[Wrong, str]]:
+    code = job.failure.code if job.failure else None
+    if job.active:
+        yield Wrong.STUCK, f"still {job.state}"
+    elif sample.name.startswith(POISON) and job.state is JobState.DONE:
+        return  # its executioner was late: another fault held him up
+    elif job.state != sample.ends:
+        yield Wrong.SPOILED, f"{sample.name} ended {job.state} ({code}), not {sample.ends}"
+    elif sample.ends == JobState.DEAD and code not in GAVE_UP:
+        yield Wrong.SPOILED, f"dead for the reason {code}"
+    elif sample.ends == JobState.FAILED and code != sample.code:
+        yield Wrong.SPOILED, f"failed with {code}, not with {sample.code}"
+
+
+def _check_effects(job: JobRecord) -> Iterator[tuple[Wrong, str]]:
+    states = {name: record.state for name, record in job.stages.items()}
+    done = job.state is JobState.DONE
+    if job.finalizations != int(done):
+        yield Wrong.DOUBLED, f"{job.state} and finalized {job.finalizations} times"
+    if done and (job.failure or set(states.values()) != {StageState.DONE}):
+        yield Wrong.DOUBLED, f"done, and yet {job.failure or states}"
+    if not done and states["finalize"] is StageState.DONE:
+        yield Wrong.DOUBLED, f"{job.state}, and yet finalized"
+    if not job.active and (job.finished_ms is None or (not done and job.failure is None)):
+        yield Wrong.SPOILED, f"{job.state} without a time or a reason"
+
+
+def _check_budget(job: JobRecord) -> Iterator[tuple[Wrong, str]]:
+    allowed = MAX_ATTEMPTS + int(job.state is JobState.DEAD)  # the attempt that finds the budget spent
+    for name, record in job.stages.items():
+        if record.attempts - record.retries > allowed:
+            yield Wrong.OVERSPENT, f"{name}: {record.attempts} attempts, {record.retries} of them retries"
+    if job.generation > MAX_GENERATION:
+        yield Wrong.OVERSPENT, f"dispatched again {job.generation} times"
+
+
+def _served(client: httpx.Client, urls: Sequence[str], job: JobRecord) -> Iterator[Violation]:
+    """Fetch all that a done job made, from one gateway and the other in turn."""
+    status = client.get(f"{urls[0]}/task-status/{job.id}").json()
+    if (status["status"], set(status["renditions"])) != ("done", set(job.makers)):
+        yield Violation(Wrong.SPOILED, f"HTTP shows it {status['status']} with {list(status['renditions'])}", job.id)
+    for turn, (name, stage) in enumerate(job.makers.items()):
+        made = job.stages[stage].result or {}
+        answer = client.get(f"{urls[turn % len(urls)]}/result/{job.id}/{name}")
+        if answer.status_code != httpx.codes.OK:
+            yield Violation(Wrong.SPOILED, f"{name} is answered {answer.status_code}", job.id)
+        elif hashlib.sha256(answer.content).hexdigest() != made.get("sha256"):
+            yield Violation(Wrong.SPOILED, f"the bytes of {name} are not those of its record", job.id)

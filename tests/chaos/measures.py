@@ -1,0 +1,71 @@
+"""What a run is measured by, worked out from the job documents alone: recovery after each fault, and waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from storage.documents import JobRecord, JobState
+from tests.chaos.samples import POISON
+from tests.chaos.schedule import Strike
+from tests.chaos.witness import percentile
+
+FEWEST = 20  # jobs that a percentile is taken of
+SETTLE_MS = 5000  # in which the queues that a fault filled empty again
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Seconds from a strike until a later run of a stage that it struck was recorded, and until all under way ended."""
+
+    progress: float | None
+    caught_up: float | None
+
+
+def recovery(strike: Strike, jobs: Iterable[JobRecord]) -> Recovery:
+    """Work out how the service came back from one strike."""
+    at, steps, ends, stuck = strike.struck_ms, [], [strike.struck_ms], False
+    for job in jobs:
+        stuck |= job.active and born_ms(job) < at
+        records = [record for name, record in job.stages.items() if not strike.stages or name in strike.stages]
+        steps += [r.finished_ms for r in records if r.finished_ms and r.started_ms and r.started_ms >= at]
+        if job.finished_ms and born_ms(job) < at <= job.finished_ms:
+            ends.append(job.finished_ms)
+    return Recovery((min(steps) - at) / 1000 if steps else None, None if stuck else (max(ends) - at) / 1000)
+
+
+def waits(jobs: Iterable[JobRecord]) -> list[float]:
+    """Return the seconds from upload to end of the jobs that are done."""
+    return [(job.finished_ms - born_ms(job)) / 1000 for job in jobs if job.state is JobState.DONE and job.finished_ms]
+
+
+def p95(seconds: Sequence[float]) -> float | None:
+    """Return what 95 of 100 waits do not exceed; None of too few to tell."""
+    return percentile(seconds, 0.95) if len(seconds) >= FEWEST else None
+
+
+def beside_poison(jobs: Sequence[JobRecord], strikes: Sequence[Strike]) -> list[JobRecord]:
+    """Return the jobs that were under way together with poison and that no fault touched."""
+    poison = [_span(job) for job in jobs if _is_poison(job)]
+    faults = [(s.struck_ms, s.struck_ms + int((recovery(s, jobs).caught_up or 0) * 1000)) for s in strikes]
+    faults += [(strike.struck_ms, strike.mended_ms + SETTLE_MS) for strike in strikes]
+    return [job for job in jobs if not _is_poison(job) and _meets(job, poison) and not _meets(job, faults)]
+
+
+def born_ms(job: JobRecord) -> int:
+    """Return when a job's upload began: its id is a UUIDv7."""
+    return UUID(job.id).int >> 80
+
+
+def _is_poison(job: JobRecord) -> bool:
+    return (job.original.name or "").startswith(POISON)
+
+
+def _span(job: JobRecord) -> tuple[int, int]:
+    return born_ms(job), job.finished_ms or job.updated_ms
+
+
+def _meets(job: JobRecord, spans: Iterable[tuple[int, int]]) -> bool:
+    start, stop = _span(job)
+    return any(start <= end and begin <= stop for begin, end in spans)

@@ -1,0 +1,21 @@
+"""A short campaign with a fixed seed: what was accepted ends once, whatever is killed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos.campaign import Plan, run
+
+FAULTS = ("child_killed", "redis_emptied", "zombie_finalize", "gateway_killed", "mongo_killed")
+
+
+@pytest.mark.timeout(300)
+def test_every_accepted_upload_ends_once_whatever_is_killed() -> None:
+    plan = Plan(seed=5, seconds=60, faults=FAULTS, once=True, gap=(0.3, 1.0), rate=4)
+
+    outcome = run(plan, print)
+
+    assert not outcome.violations, f"{[str(violation) for violation in outcome.violations]}; see {outcome.kept}"
+    struck = {strike.fault for strike in outcome.strikes}
+    assert struck >= set(FAULTS) - {"zombie_finalize"}, "every fault but the one that must catch a worker in the act"
+    assert any(upload.task_id for upload in outcome.uploads)
