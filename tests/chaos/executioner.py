@@ -17,7 +17,7 @@ from tests.chaos.samples import POISON
 from tests.chaos.stack import ChaosStack
 from tests.chaos.witness import Witness
 
-POOL = "normalize"  # one child: whoever runs, it is the one
+STAGE = "normalize"  # its workers have one child each: whoever runs, it is the one
 LOOK_SECONDS = 0.02
 AWAY = (PyMongoError, OSError, HTTPException, Error, StackError)
 
@@ -48,12 +48,13 @@ class Executioner:
                 self._look()
 
     def _look(self) -> None:
-        for job, stage in self._witness.running([POOL]):
+        for job, stage in self._witness.running([STAGE]):
             record = job.stages[stage]
+            worker = (record.worker or STAGE).partition("@")[0]
             run = (job.id, record.attempts)
             spent = (
                 record.attempts - record.retries > MAX_ATTEMPTS
             )  # this run does not touch the image: it buries the job
             if (job.original.name or "").startswith(POISON) and run not in self.kills and not spent:
-                self._stack.send(self._stack.children(POOL), signal.SIGKILL)
+                self._stack.send(self._stack.children(worker), signal.SIGKILL)
                 self.kills.add(run)

@@ -94,7 +94,7 @@ def _check_budget(job: JobRecord) -> Iterator[tuple[Wrong, str]]:
     for name, record in job.stages.items():
         if record.attempts - record.retries > allowed:
             yield Wrong.OVERSPENT, f"{name}: {record.attempts} attempts, {record.retries} of them retries"
-    if job.generation > MAX_GENERATION:
+    if job.generation - job.first_generation > MAX_GENERATION:
         yield Wrong.OVERSPENT, f"dispatched again {job.generation} times"
 
 

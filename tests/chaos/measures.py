@@ -47,10 +47,10 @@ def p95(seconds: Sequence[float]) -> float | None:
 
 def beside_poison(jobs: Sequence[JobRecord], strikes: Sequence[Strike]) -> list[JobRecord]:
     """Return the jobs that were under way together with poison and that no fault touched."""
-    poison = [_span(job) for job in jobs if _is_poison(job)]
+    poison = [_span(job) for job in jobs if is_poison(job)]
     faults = [(s.struck_ms, s.struck_ms + int((recovery(s, jobs).caught_up or 0) * 1000)) for s in strikes]
     faults += [(strike.struck_ms, strike.mended_ms + SETTLE_MS) for strike in strikes]
-    return [job for job in jobs if not _is_poison(job) and _meets(job, poison) and not _meets(job, faults)]
+    return [job for job in jobs if not is_poison(job) and _meets(job, poison) and not _meets(job, faults)]
 
 
 def born_ms(job: JobRecord) -> int:
@@ -58,7 +58,8 @@ def born_ms(job: JobRecord) -> int:
     return UUID(job.id).int >> 80
 
 
-def _is_poison(job: JobRecord) -> bool:
+def is_poison(job: JobRecord) -> bool:
+    """Whether the job is one that kills its workers."""
     return (job.original.name or "").startswith(POISON)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.chaos.campaign import Plan, run
 
-FAULTS = ("child_killed", "redis_emptied", "zombie_finalize", "gateway_killed", "mongo_killed")
+FAULTS = ("child_killed", "duplicates", "redis_emptied", "zombie_finalize", "gateway_killed", "mongo_killed")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found and limited through /proc and prlimit")
 @pytest.mark.timeout(300)
 def test_every_accepted_upload_ends_once_whatever_is_killed() -> None:
     plan = Plan(seed=5, seconds=60, faults=FAULTS, once=True, gap=(0.3, 1.0), rate=4)
