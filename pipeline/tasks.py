@@ -47,8 +47,11 @@ def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Work) -> None
     with structlog.contextvars.bound_contextvars(task_id=job_id, stage=stage):
         run = None
         try:
-            run = _claim(child, task, job_id, stage)
-            if run is not None:
+            run = Run.claim(child, job_id, stage, task_id=str(task.request.id), worker=str(task.request.hostname))
+            if run is None:
+                _skip_or_ignore(child, job_id, stage)
+            else:
+                _admit(run)
                 _perform(run, work)
         except INFRASTRUCTURE as error:
             _try_again(task, run, error, blameless=True)
@@ -58,23 +61,19 @@ def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Work) -> None
             _try_again(task, run, error, blameless=False)
 
 
-def _claim(child: Child, task: Task[Any, Any], job_id: str, stage: str) -> Run | None:
-    request = task.request
-    run = Run.claim(child, job_id, stage, task_id=str(request.id), worker=str(request.hostname))
-    if run is None:
-        _skip_or_ignore(child, job_id, stage)
-    elif run.overdrawn:
+def _admit(run: Run) -> None:
+    """Raise `Ignore` when the claimed stage is not to be worked on."""
+    if run.overdrawn:
         run.bury(
             "attempts_exhausted",
             "Processing this image stopped its worker too many times.",
         )
         log.error("job.buried", attempt=run.attempt)
         raise Ignore
-    elif run.premature:
+    if run.premature:
         run.release("came before the stages that it needs", blameless=True)
         log.warning("stage.premature", attempt=run.attempt)
         raise Ignore
-    return run
 
 
 def _skip_or_ignore(child: Child, job_id: str, stage: str) -> None:

@@ -1,11 +1,13 @@
-"""Faults of the blob folder, such that they hold for root too: all of it away, and no room to write."""
+"""Faults of the blob folder, such that they hold for root too: all of it away, no room to write, and a slow disk."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import resource
+import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +18,7 @@ from tests.chaos.stack import ChaosStack
 
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # renameat2(2)
 ROOM = 4096  # bytes of a file that still can be written
+SLOW_SYNC = "1s"  # strace's notation
 
 
 def blobs_away(scene: Scene) -> Iterator[Blow]:
@@ -47,6 +50,24 @@ def blobs_full(scene: Scene) -> Iterator[Blow]:
         _limit_files(scene.stack, None)
 
 
+def blobs_slow(scene: Scene) -> Iterator[Blow]:
+    """Have each sync to disk take a second longer for some seconds, in gateways and workers; strace does it."""
+    strace = shutil.which("strace")
+    if strace is None:
+        return
+    seconds = scene.seconds(5, 8)
+    pids = [pid for name in _writers(scene.stack) for pid in (scene.stack.pid(name), *scene.stack.children(name))]
+    attach = [word for pid in pids for word in ("-p", str(pid))]
+    slow = ["-e", "trace=fsync", "-e", f"inject=fsync:delay_enter={SLOW_SYNC}"]
+    tracer = subprocess.Popen([strace, "-f", "-qq", "-o", os.devnull, *slow, *attach])
+    try:
+        yield Blow(f"{seconds:.1f} s")
+        time.sleep(seconds)
+    finally:
+        tracer.terminate()  # it lets go of all of them
+        tracer.wait()
+
+
 def _exchange(one: Path, other: Path) -> None:
     """Swap two paths in one step: with two, a writer could make the folder anew in between."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -56,10 +77,14 @@ def _exchange(one: Path, other: Path) -> None:
 
 def _limit_files(stack: ChaosStack, size: int | None) -> None:
     """Bound the size of files that gateways and workers write; Python ignores the signal, so writes raise OSError."""
-    for name in (name for name in stack.usual if stack.processes[name].group == "darkroom"):
+    for name in _writers(stack):
         _limit(stack.pid(name), size)
         for child in stack.children(name):  # those born from here on have it from their parent
             _limit(child, size)
+
+
+def _writers(stack: ChaosStack) -> list[str]:
+    return [name for name in stack.usual if stack.processes[name].group == "darkroom"]
 
 
 def _limit(pid: int, size: int | None) -> None:

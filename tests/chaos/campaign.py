@@ -80,7 +80,7 @@ def run(plan: Plan, tell: Callable[[str], None]) -> Outcome:
                 outcome.violations.append(Violation(Wrong.STUCK, str(error)))
             outcome.jobs = patiently(witness.jobs)
             tell("checking every job")
-            outcome.violations += check_jobs(outcome.jobs, outcome.uploads, stack.urls)
+            outcome.violations += check_jobs(outcome.jobs, outcome.uploads, outcome.strikes, stack.urls)
             outcome.violations += left_over(outcome.jobs, stack.blob_folder, stack.redis_url)
             outcome.violations += _delays(outcome)
         outcome.violations += _leaked(stack)

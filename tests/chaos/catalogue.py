@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from tests.chaos.blob_faults import blobs_away, blobs_full
+from tests.chaos.blob_faults import blobs_away, blobs_full, blobs_slow
 from tests.chaos.gateway_faults import deploy, gateway_frozen, gateway_killed
 from tests.chaos.message_faults import chord_early, duplicates, message_lost
 from tests.chaos.scene import Fault
@@ -55,6 +55,7 @@ FAULTS: dict[str, Fault] = {
         mongo_away,
         blobs_away,
         blobs_full,
+        blobs_slow,
         duplicates,
         chord_early,
         message_lost,
