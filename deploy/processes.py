@@ -64,7 +64,7 @@ def gateway(*, port: int, autostart: bool) -> Process:
     return Process(name="gateway", group="darkroom", command=tuple(command), stop_seconds=20, autostart=autostart)
 
 
-def worker(queue: str, *, concurrency: int, autostart: bool) -> Process:
+def worker(queue: str, *, concurrency: int, autostart: bool, metrics_port: int = 0) -> Process:
     """Describe the worker pool of one queue: TERM reaches its parent only, which sees its children out."""
     command = [sys.executable, "-m", "celery", "-A", "pipeline.worker", "worker", "-Q", queue, "-n", f"{queue}@%h"]
     command += ["--concurrency", str(concurrency), "-O", "fair", "--without-gossip", "--without-mingle"]
@@ -75,7 +75,7 @@ def worker(queue: str, *, concurrency: int, autostart: bool) -> Process:
         command=tuple(command),
         stop_seconds=40,
         autostart=autostart,
-        environment={"REMAP_SIGTERM": "SIGQUIT", **MALLOC},
+        environment={"REMAP_SIGTERM": "SIGQUIT", "DARKROOM_METRICS__PORT": str(metrics_port), **MALLOC},
     )
 
 

@@ -55,6 +55,7 @@ class Stack:
         self.environment = dict(environment or {})
         self.redis_port, self.mongo_port = redis_port or free_port(), mongo_port or free_port()
         self.gateway_port = gateway_port or free_port()
+        self._metrics_ports = {queue: free_port() for queue in self.pools}
         self._given_redis = redis_url or os.environ.get("DARKROOM_REDIS_URL")
         self._given_mongo = mongo_url or os.environ.get("DARKROOM_MONGO_URL")
         self._scratch_database = bool(self._given_mongo and not mongo_url)
@@ -76,8 +77,17 @@ class Stack:
         return [
             *servers,
             processes.gateway(port=self.gateway_port, autostart=gateway),
-            *(processes.worker(queue, concurrency=size, autostart=workers) for queue, size in self.pools.items()),
+            *(
+                processes.worker(queue, concurrency=size, autostart=workers, metrics_port=self._metrics_ports[queue])
+                for queue, size in self.pools.items()
+            ),
         ]
+
+    @property
+    def metrics_urls(self) -> dict[str, str]:
+        """Where Prometheus finds the metrics of the gateway and of each worker, by the name of the process."""
+        ports = {"gateway": self.gateway_port, **self._metrics_ports}
+        return {name: f"http://127.0.0.1:{port}/metrics" for name, port in ports.items()}
 
     def __enter__(self) -> Self:
         """Start, and return once everything is ready."""

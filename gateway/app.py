@@ -22,6 +22,7 @@ from pipeline.logs import configure_logs
 from pipeline.queues import Queues, open_queues
 from pipeline.settings import Settings
 from pipeline.sweeper import Sweeper
+from pipeline.version import VERSION
 from storage.stores import Stores, open_stores
 
 FORM_OVERHEAD_BYTES = 64 * 1024
@@ -54,7 +55,7 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
 
     app = FastAPI(
         title="Darkroom",
-        version="0.1.0",
+        version=VERSION,
         summary="Photos in; validated, upright, metadata-free previews out.",
         lifespan=lifespan,
         responses={"4XX": PROBLEM, "5XX": PROBLEM},

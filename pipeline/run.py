@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from hashlib import sha256
 from typing import Any
+
+import structlog
 
 from pipeline.child import Child
 from pipeline.steps import after, before, steps_of
@@ -13,8 +16,19 @@ from stages.errors import StageError
 from stages.finalize import RenditionFacts
 from stages.normalize import Master
 from stages.resize import Rendition
-from storage.documents import Failure, JobRecord, StageState, blob_key, job_folder
+from storage.documents import Failure, JobRecord, JobState, StageState, blob_key, job_folder
 from storage.ledger import Claim
+
+EVENTS = {
+    "done": ("stage.done", logging.INFO),
+    "refused": ("stage.refused", logging.INFO),
+    "fenced": ("stage.fenced", logging.WARNING),
+    "premature": ("stage.premature", logging.WARNING),
+    "buried": ("job.buried", logging.ERROR),
+}
+"""What may come of a claimed stage, and how it is logged; the outcomes are those of the metrics."""
+
+log = structlog.get_logger("pipeline")
 
 
 class Run:
@@ -25,6 +39,7 @@ class Run:
         self._child = child
         self._claim = claim
         self._steps = steps_of(claim.job)
+        self._metrics = child.metrics
         self._written: list[str] = []
 
     @classmethod
@@ -50,9 +65,14 @@ class Run:
         return self._claim.job
 
     @property
+    def stage(self) -> str:
+        """The claimed stage."""
+        return self._claim.stage
+
+    @property
     def premature(self) -> bool:
         """Whether a stage that must come first is not done: the message is not one of a canvas in order."""
-        needed = before(self._steps, self._claim.stage)
+        needed = before(self._steps, self.stage)
         return any(self.job.stages[name].state is not StageState.DONE for name in needed)
 
     @property
@@ -114,31 +134,52 @@ class Run:
 
     def complete(self, result: Mapping[str, Any]) -> bool:
         """Record the result, and with the last stage the job; False, and nothing left, when fenced out."""
-        ledger, following = self._child.ledger, after(self._steps, self._claim.stage)
+        ledger, following = self._child.ledger, after(self._steps, self.stage)
         held = (
             ledger.complete(self._claim, result, following=following)
             if following
             else ledger.finish(self._claim, result)
         )
         if not held:
+            self.came_to("fenced")
             self._child.blobs.remove(job_folder(self.job.id), self._written)
-        return held
+            return False
+        self.came_to("done")
+        if self.stage in self.job.makers.values():
+            self._metrics.made(_rendition_of(self.job, self.stage), result["format"], result["bytes"])
+        if not following:
+            self._metrics.jobs.ended(self.job, JobState.DONE)
+        return True
 
     def refuse(self, refusal: StageError) -> None:
         """Fail the job for good and remove its blobs."""
         errors = [asdict(rule) for rule in refusal.errors]
-        failure = Failure(stage=self._claim.stage, code=refusal.code, message=refusal.message, errors=errors)
-        if self._child.ledger.refuse(self._claim, failure):
-            self._child.blobs.remove_folder(job_folder(self.job.id))
-            self._child.ledger.blobs_removed(self.job.id)
+        failure = Failure(stage=self.stage, code=refusal.code, message=refusal.message, errors=errors)
+        if not self._child.ledger.refuse(self._claim, failure):
+            self.came_to("fenced")
+            return
+        self.came_to("refused", code=refusal.code)
+        self._metrics.jobs.ended(self.job, JobState.FAILED)
+        self._child.blobs.remove_folder(job_folder(self.job.id))
+        self._child.ledger.blobs_removed(self.job.id)
 
     def bury(self, code: str, message: str) -> None:
         """Give the job up; its blobs stay, so that it can be retried once the reason is mended."""
-        self._child.ledger.bury(self._claim, Failure(stage=self._claim.stage, code=code, message=message))
+        if not self._child.ledger.bury(self._claim, Failure(stage=self.stage, code=code, message=message)):
+            self.came_to("fenced")
+            return
+        self.came_to("buried", code=code)
+        self._metrics.jobs.ended(self.job, JobState.DEAD)
 
     def release(self, reason: str, *, blameless: bool) -> None:
         """Give the stage back for another run."""
         self._child.ledger.release(self._claim, reason[:500], blameless=blameless)
+
+    def came_to(self, outcome: str, **details: object) -> None:
+        """Log and count what came of this run: one of EVENTS."""
+        event, level = EVENTS[outcome]
+        log.log(level, event, attempt=self.attempt, **details)
+        self._metrics.came_of(self.stage, outcome)
 
     def _write(self, name: str, content: bytes) -> str:
         written = f"{name}.{self.attempt}"
@@ -146,6 +187,10 @@ class Run:
         self._written.append(written)
         self._child.blobs.put(key, content)
         return key
+
+
+def _rendition_of(job: JobRecord, stage: str) -> str:
+    return next(name for name, maker in job.makers.items() if maker == stage)
 
 
 def _facts(record: Mapping[str, Any]) -> RenditionFacts:

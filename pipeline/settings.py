@@ -106,6 +106,15 @@ class AccessSettings(_Part):
         return value
 
 
+class MetricsSettings(_Part):
+    """Where a worker serves its metrics; the gateway has them at `/metrics`."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(0, ge=0, le=65535, description="Of a worker's exporter; 0: it has none.")
+    look_interval: Seconds = Field(5, description="Between the gateway's looks at queues, jobs and dependencies.")
+    count_interval: Seconds = Field(30, description="Between its counts of the jobs that have ended.")
+
+
 class Settings(BaseSettings):
     """The settings of a process, from `DARKROOM_*` variables; nested ones as `DARKROOM_WORK__TIME_LIMIT`."""
 
@@ -138,6 +147,7 @@ class Settings(BaseSettings):
     sweeper: SweeperSettings = SweeperSettings()
     retention: RetentionSettings = RetentionSettings()
     access: AccessSettings = AccessSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @field_validator("renditions")
     @classmethod

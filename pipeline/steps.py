@@ -38,6 +38,12 @@ def queue_of(stage: str) -> str:
     return ROUTES[stage]["queue"] if stage in ROUTES else ROUTES["resize"]["queue"]
 
 
+def stages_of(queue: str, renditions: Iterable[str]) -> tuple[str, ...]:
+    """Return the stages that wait in a queue."""
+    stages = (*dict.fromkeys(name for kind in Kind for step in steps(kind, renditions) for name in step),)
+    return tuple(stage for stage in stages if queue_of(stage) == queue)
+
+
 def _index(order: Steps, stage: str) -> int:
     index = next((i for i, step in enumerate(order) if stage in step), None)
     if index is None:

@@ -44,6 +44,8 @@ def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Work) -> None
     `StageError` when the image is refused, and Celery's `Retry` when another run is to try again.
     """
     child = current()
+    if (task.request.delivery_info or {}).get("redelivered"):
+        child.metrics.redelivered(stage)
     with structlog.contextvars.bound_contextvars(task_id=job_id, stage=stage):
         run = None
         try:
@@ -51,14 +53,16 @@ def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Work) -> None
             if run is None:
                 _skip_or_ignore(child, job_id, stage)
             else:
+                child.metrics.claimed(run.job, stage)
                 _admit(run)
-                _perform(run, work)
+                with child.metrics.timed(stage):
+                    _perform(run, work)
         except INFRASTRUCTURE as error:
-            _try_again(task, run, error, blameless=True)
+            _try_again(task, run, error, stage, blameless=True)
         except (Ignore, StageError):
             raise
         except Exception as error:  # noqa: BLE001  # a bug or the time limit: this attempt counts
-            _try_again(task, run, error, blameless=False)
+            _try_again(task, run, error, stage, blameless=False)
 
 
 def _admit(run: Run) -> None:
@@ -68,11 +72,10 @@ def _admit(run: Run) -> None:
             "attempts_exhausted",
             "Processing this image stopped its worker too many times.",
         )
-        log.error("job.buried", attempt=run.attempt)
         raise Ignore
     if run.premature:
         run.release("came before the stages that it needs", blameless=True)
-        log.warning("stage.premature", attempt=run.attempt)
+        run.came_to("premature")
         raise Ignore
 
 
@@ -80,8 +83,10 @@ def _skip_or_ignore(child: Child, job_id: str, stage: str) -> None:
     job = child.ledger.get(job_id)
     record = job.stages.get(stage) if job else None
     if record is None or record.state is not StageState.DONE:
+        child.metrics.came_of(stage, "ignored")
         log.info("stage.ignored", state=record.state if record else None)
         raise Ignore
+    child.metrics.came_of(stage, "skipped")
     log.info("stage.skipped")
 
 
@@ -90,16 +95,13 @@ def _perform(run: Run, work: Work) -> None:
         result = work(run)
     except StageError as refusal:
         run.refuse(refusal)
-        log.info("stage.refused", attempt=run.attempt, code=refusal.code)
         raise
     if not run.complete(result):
-        log.warning("stage.fenced", attempt=run.attempt)
         raise Ignore
-    log.info("stage.done", attempt=run.attempt)
 
 
-def _try_again(task: Task[Any, Any], run: Run | None, error: Exception, *, blameless: bool) -> NoReturn:
-    work = current().settings.work
+def _try_again(task: Task[Any, Any], run: Run | None, error: Exception, stage: str, *, blameless: bool) -> NoReturn:
+    child = current()
     log.warning(
         "stage.retried",
         error=repr(error),
@@ -112,6 +114,9 @@ def _try_again(task: Task[Any, Any], run: Run | None, error: Exception, *, blame
             raise Ignore
         with suppress(*INFRASTRUCTURE):  # the lease stays, and this same message may take it over
             run.release(f"{type(error).__name__}: {error}", blameless=blameless)
+    child.metrics.came_of(stage, "retried")
+    child.metrics.retried(stage, error)
+    work = child.settings.work
     delay = get_exponential_backoff_interval(1, task.request.retries, int(work.retry_cap), full_jitter=True)
     raise task.retry(
         exc=error,

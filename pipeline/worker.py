@@ -1,19 +1,30 @@
-"""A worker's process life: settings once, stores in each child, logs everywhere."""
+"""A worker's process life: settings once, stores in each child, metrics in the parent, logs everywhere."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
+from typing import Any
 
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+from celery.signals import (
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+    worker_shutdown,
+)
 
 from pipeline.celery import configure
-from pipeline.child import open_child
+from pipeline.child import child_life
+from pipeline.exporter import Exporter, child_metrics
 from pipeline.logs import configure_logs
 from pipeline.settings import Settings
+from pipeline.steps import stages_of
 
 settings = Settings()
 app = configure(settings)
 _life = ExitStack()
+_exporters: list[Exporter] = []
 
 
 @setup_logging.connect
@@ -21,11 +32,39 @@ def _logs(**_: object) -> None:
     configure_logs(settings.log_format)
 
 
+@worker_init.connect
+def _export(**_: object) -> None:
+    if settings.metrics.port:
+        _exporters.append(Exporter(host=settings.metrics.host, port=settings.metrics.port, queues=_queues()))
+
+
+@worker_ready.connect
+def _watch(sender: Any, **_: object) -> None:
+    for exporter in _exporters:
+        exporter.watch(sender.pool._pool)  # noqa: SLF001  # Celery's pool keeps billiard's here
+
+
+@worker_shutdown.connect
+def _stop(**_: object) -> None:
+    while _exporters:
+        _exporters.pop().close()
+
+
 @worker_process_init.connect
 def _open(**_: object) -> None:
-    _life.enter_context(open_child(settings))
+    for exporter in _exporters:
+        exporter.leave()
+    metrics = child_metrics()
+    for queue in _queues():
+        metrics.expect(stages_of(queue, settings.renditions))
+    _life.enter_context(child_life(settings, metrics))
 
 
 @worker_process_shutdown.connect
 def _close(**_: object) -> None:
     _life.close()
+
+
+def _queues() -> list[str]:
+    """Return the queues that this worker was told to serve."""
+    return list(app.amqp.queues.consume_from)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
+from uuid import UUID
 
 from beanie import Document
 from pydantic import BaseModel, ConfigDict, Field
@@ -127,6 +128,11 @@ class JobRecord(BaseModel):
     def active(self) -> bool:
         """Whether the job may still move."""
         return self.state in ACTIVE
+
+    @property
+    def born_ms(self) -> int:
+        """When its upload began (epoch ms): ids are UUIDv7, which begin with their time (RFC 9562, section 5.7)."""
+        return UUID(self.id).int >> 80
 
     @property
     def makers(self) -> dict[str, str]:

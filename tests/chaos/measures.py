@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from storage.documents import JobRecord, JobState
 from tests.chaos.samples import POISON
@@ -27,17 +26,17 @@ def recovery(strike: Strike, jobs: Iterable[JobRecord]) -> Recovery:
     """Work out how the service came back from one strike."""
     at, steps, ends, stuck = strike.struck_ms, [], [strike.struck_ms], False
     for job in jobs:
-        stuck |= job.active and born_ms(job) < at
+        stuck |= job.active and job.born_ms < at
         records = [record for name, record in job.stages.items() if not strike.stages or name in strike.stages]
         steps += [r.finished_ms for r in records if r.finished_ms and r.started_ms and r.started_ms >= at]
-        if job.finished_ms and born_ms(job) < at <= job.finished_ms:
+        if job.finished_ms and job.born_ms < at <= job.finished_ms:
             ends.append(job.finished_ms)
     return Recovery((min(steps) - at) / 1000 if steps else None, None if stuck else (max(ends) - at) / 1000)
 
 
 def waits(jobs: Iterable[JobRecord]) -> list[float]:
     """Return the seconds from upload to end of the jobs that are done."""
-    return [(job.finished_ms - born_ms(job)) / 1000 for job in jobs if job.state is JobState.DONE and job.finished_ms]
+    return [(job.finished_ms - job.born_ms) / 1000 for job in jobs if job.state is JobState.DONE and job.finished_ms]
 
 
 def p95(seconds: Sequence[float]) -> float | None:
@@ -53,18 +52,13 @@ def beside_poison(jobs: Sequence[JobRecord], strikes: Sequence[Strike]) -> list[
     return [job for job in jobs if not is_poison(job) and _meets(job, poison) and not _meets(job, faults)]
 
 
-def born_ms(job: JobRecord) -> int:
-    """Return when a job's upload began: its id is a UUIDv7."""
-    return UUID(job.id).int >> 80
-
-
 def is_poison(job: JobRecord) -> bool:
     """Whether the job is one that kills its workers."""
     return (job.original.name or "").startswith(POISON)
 
 
 def _span(job: JobRecord) -> tuple[int, int]:
-    return born_ms(job), job.finished_ms or job.updated_ms
+    return job.born_ms, job.finished_ms or job.updated_ms
 
 
 def _meets(job: JobRecord, spans: Iterable[tuple[int, int]]) -> bool:

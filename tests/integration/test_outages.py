@@ -69,6 +69,24 @@ def test_a_stage_that_cannot_read_its_blob_is_retried_and_then_sent_on_again(
     assert task_id in next(line for line in stack.log("finalize").splitlines() if "job.stalled" in line)
 
 
+def test_a_worker_born_while_the_blobs_are_away_works_once_they_are_back(
+    client: httpx.Client, stack: Stack, blob_folder: Path, down: list[str]
+) -> None:
+    stack.stop_process("validate")
+    down.append("validate")
+    task_id = accepted(client, encoded(photo(), "jpeg"))
+    aside = blob_folder.rename(blob_folder.with_name("blobs-aside"))
+    blob_folder.touch()  # a file: nothing can be opened or made in its place
+    try:
+        stack.start_process(down.pop())
+        wait_until(lambda: "stage.retried" in _lines(stack, "validate", task_id), "a run to be put off")
+    finally:
+        blob_folder.unlink()
+        aside.rename(blob_folder)
+
+    assert ended(client, task_id)["status"] == "done"
+
+
 def test_upload_without_mongo_is_503_and_leaves_no_orphan(
     client: httpx.Client, stack: Stack, blob_folder: Path, down: list[str]
 ) -> None:
@@ -129,6 +147,10 @@ def test_a_warm_restart_of_everything_loses_nothing(client: httpx.Client, stack:
 def _state(client: httpx.Client, task_id: str, stage: str) -> str:
     state: str = client.get(f"/task-status/{task_id}").json()["stages"][stage]["state"]
     return state
+
+
+def _lines(stack: Stack, process: str, task_id: str) -> str:
+    return "\n".join(line for line in stack.log(process).splitlines() if task_id in line)
 
 
 def _flush(stack: Stack) -> None:

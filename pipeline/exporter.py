@@ -1,0 +1,134 @@
+"""A worker's exporter: its children count in files, one a pool slot; the parent adds them up over HTTP."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from wsgiref.simple_server import WSGIServer
+
+import prometheus_client.values
+import structlog
+from billiard import current_process
+from billiard.pool import EX_OK, EX_RECYCLE
+from celery.worker import state
+from prometheus_client import CollectorRegistry, Counter, ProcessCollector, generate_latest, start_http_server
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from prometheus_client.values import MultiProcessValue, MutexValue
+
+from pipeline.metrics import NAMESPACE, StageMetrics, build_info
+
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+log = structlog.get_logger("metrics")
+
+
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more a counter, unasked for
+
+
+class Exporter:
+    """The metrics of one worker over HTTP, from before its pool is started until it ends.
+
+    Started before the first child is forked: so the folder is there for every child, and a port that is taken ends the
+    worker at once instead of leaving it unseen.
+    """
+
+    def __init__(self, *, host: str, port: int, queues: Iterable[str]) -> None:
+        self._queues = tuple(queues)
+        self._folder = TemporaryDirectory(prefix="darkroom-metrics-")
+        os.environ[FOLDER_VARIABLE] = self._folder.name
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=self._folder.name)  # type: ignore[no-untyped-call]
+        ProcessCollector(registry=registry)
+        build_info(registry)
+        self._lost = Counter(
+            "worker_child_lost", "Children that died at work.", ["queue"], namespace=NAMESPACE, registry=registry
+        )
+        for queue in self._queues:
+            self._lost.labels(queue)
+        self._pool = PoolCollector(self._queues)
+        registry.register(self._pool)
+        generate_latest(registry)  # what it imports, it imports now, not in a thread while a child is forked
+        try:
+            self._server: WSGIServer = start_http_server(port, host, registry)[0]
+        except OSError as error:
+            raise SystemExit(f"The metrics cannot be served on {host}:{port}: {error}") from error
+
+    def watch(self, pool: Any) -> None:
+        """Follow a billiard pool: its size, its memory and the children that it loses."""
+        self._pool.pool = pool
+        forget = pool.on_process_down
+
+        def on_process_down(child: Any) -> None:
+            if child.exitcode not in {EX_OK, EX_RECYCLE}:
+                for queue in self._queues:
+                    self._lost.labels(queue).inc()
+            forget(child)
+
+        pool.on_process_down = on_process_down
+
+    def leave(self) -> None:
+        """Let go, in a child, of the socket that it got from its parent: or the port would outlive the parent."""
+        self._server.socket.close()
+
+    def close(self) -> None:
+        """Stop serving, and remove the files."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._folder.cleanup()
+
+
+class PoolCollector(Collector):
+    """What the parent knows of its pool at the moment of asking."""
+
+    def __init__(self, queues: Iterable[str]) -> None:
+        self._queues = tuple(queues)
+        self.pool: Any = None
+
+    def collect(self) -> Iterable[Metric]:
+        """Read it off."""
+        children = [child.pid for child in self.pool._pool] if self.pool else []  # noqa: SLF001  # it has no public list
+        active, reserved = len(state.active_requests), len(state.reserved_requests)
+        memory = sum(_resident_bytes(pid) for pid in (os.getpid(), *children))
+        yield self._gauge("worker_tasks_active", "Messages that a child works on.", active)
+        yield self._gauge("worker_tasks_reserved", "Messages fetched that wait for a child.", max(0, reserved - active))
+        yield self._gauge("worker_pool_processes", "Children.", len(children))
+        yield self._gauge("worker_memory_bytes", "Resident memory of the worker with its children.", memory)
+
+    def _gauge(self, name: str, text: str, value: float) -> Metric:
+        family = GaugeMetricFamily(f"{NAMESPACE}_{name}", text, labels=["queue"])
+        for queue in self._queues:
+            family.add_metric([queue], value)
+        return family
+
+
+def child_metrics() -> StageMetrics:
+    """Make the metrics of a child: in the files of its pool slot, which the next child of that slot goes on with.
+
+    Where those cannot be written, what it counts is lost; its work is not.
+    """
+    if FOLDER_VARIABLE in os.environ:
+        prometheus_client.values.ValueClass = MultiProcessValue(_slot)  # type: ignore[no-untyped-call]
+        try:
+            return StageMetrics(CollectorRegistry())
+        except OSError as error:
+            log.warning("metrics.unwritable", error=repr(error))
+            prometheus_client.values.ValueClass = MutexValue
+    return StageMetrics(CollectorRegistry())
+
+
+def _slot() -> int:
+    return int(getattr(current_process(), "index"))  # noqa: B009  # billiard sets it, its types do not know
+
+
+def _resident_bytes(pid: int) -> int:
+    """Return what a process has in memory; 0 once it is gone, or where there is no /proc."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
+    except (OSError, IndexError):
+        return 0

@@ -1,0 +1,146 @@
+"""Stage metrics: what the children of a worker count, in files that outlive each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+from billiard.exceptions import SoftTimeLimitExceeded
+from obstore.exceptions import BaseError as BlobStoreError
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
+
+from pipeline.steps import queue_of
+from pipeline.version import VERSION
+from storage.clock import now_ms
+from storage.documents import JobRecord, JobState, Kind
+
+NAMESPACE = "darkroom"
+OUTCOMES = ("done", "refused", "retried", "skipped", "ignored", "fenced", "buried", "premature")
+REASONS = ("mongo", "redis", "blobs", "time_limit", "bug")
+RUN_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+WAIT_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+JOB_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
+
+
+def build_info(registry: CollectorRegistry) -> None:
+    """Say which version runs."""
+    gauge = Gauge("build_info", "1, for the version that runs.", ["version"], namespace=NAMESPACE, registry=registry)
+    gauge.labels(VERSION).set(1)
+
+
+class JobEnds:
+    """How long jobs took from the upload to their end, wherever the end is decided: in a worker or in the gateway."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seconds = Histogram(
+            "job_end_to_end_seconds",
+            "From the beginning of an upload to the end of its job.",
+            ["kind", "result"],
+            namespace=NAMESPACE,
+            buckets=JOB_SECONDS,
+            registry=registry,
+        )
+
+    def expect(self, *results: JobState) -> None:
+        """Have the series of these ends from the start: one that appears with its first event hides it from `rate`."""
+        for kind in Kind:
+            for result in results:
+                self._seconds.labels(kind, result)
+
+    def ended(self, job: JobRecord, result: JobState) -> None:
+        """Count a job that has just ended."""
+        self._seconds.labels(job.kind, result).observe(max(0, now_ms() - job.born_ms) / 1000)
+
+
+class StageMetrics:
+    """What happens to the stages that a worker runs. Labels come from closed sets, never from a job."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, namespace=NAMESPACE, registry=registry)
+
+        self._runs = counter("stage_runs", "Messages taken up, by what came of them.", "stage", "outcome")
+        self._retries = counter("stage_retries", "Runs to be tried again, by whose fault it was.", "stage", "reason")
+        self._redeliveries = counter("redeliveries", "Messages that the broker had delivered before.", "stage")
+        self._renditions = counter("renditions", "Renditions made.", "rendition", "format")
+        self._rendition_bytes = counter("rendition_bytes", "Bytes of the renditions made.", "rendition", "format")
+        self._seconds = Histogram(
+            "stage_duration_seconds",
+            "From a stage's claim to its record, blobs included.",
+            ["stage"],
+            namespace=NAMESPACE,
+            buckets=RUN_SECONDS,
+            registry=registry,
+        )
+        self._waits = Histogram(
+            "stage_queue_wait_seconds",
+            "From the moment a stage was due to its claim.",
+            ["queue"],
+            namespace=NAMESPACE,
+            buckets=WAIT_SECONDS,
+            registry=registry,
+        )
+        self.jobs = JobEnds(registry)
+
+    def expect(self, stages: Iterable[str]) -> None:
+        """Have the series of these stages from the start, with zeros."""
+        for stage in stages:
+            for outcome in OUTCOMES:
+                self._runs.labels(stage, outcome)
+            for reason in REASONS:
+                self._retries.labels(stage, reason)
+            self._redeliveries.labels(stage)
+            self._seconds.labels(stage)
+            self._waits.labels(queue_of(stage))
+            self.jobs.expect(JobState.DONE if stage == "finalize" else JobState.FAILED, JobState.DEAD)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Measure a run, however it ends."""
+        start = monotonic()
+        try:
+            yield
+        finally:
+            self._seconds.labels(stage).observe(monotonic() - start)
+
+    def claimed(self, job: JobRecord, stage: str) -> None:
+        """Count the wait of a stage that has just been claimed for the first time since it was due."""
+        record = job.stages[stage]
+        if record.attempts - record.retries == 1 and record.queued_ms and record.started_ms:
+            wait_ms = record.started_ms - record.queued_ms
+            self._waits.labels(queue_of(stage)).observe(max(0, wait_ms) / 1000)
+
+    def redelivered(self, stage: str) -> None:
+        """Count a message that was delivered before."""
+        self._redeliveries.labels(stage).inc()
+
+    def came_of(self, stage: str, outcome: str) -> None:
+        """Count what came of one message; `outcome` is one of OUTCOMES."""
+        self._runs.labels(stage, outcome).inc()
+
+    def retried(self, stage: str, error: Exception) -> None:
+        """Count a run to be tried again."""
+        self._retries.labels(stage, reason_of(error)).inc()
+
+    def made(self, rendition: str, image_format: str, size: int) -> None:
+        """Count a rendition of `size` bytes."""
+        self._renditions.labels(rendition, image_format).inc()
+        self._rendition_bytes.labels(rendition, image_format).inc(size)
+
+
+def reason_of(error: Exception) -> str:
+    """Name whose fault an error is: one of REASONS."""
+    match error:
+        case SoftTimeLimitExceeded():
+            return "time_limit"
+        case PyMongoError():
+            return "mongo"
+        case RedisError():
+            return "redis"
+        case OSError() | BlobStoreError():
+            return "blobs"
+        case _:
+            return "bug"
