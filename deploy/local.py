@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 import time
+from importlib.util import find_spec
 
 from dotenv import load_dotenv
 from rich.console import Console
@@ -20,9 +21,11 @@ from deploy.ports import free_port
 from deploy.processes import ROOT
 from deploy.stack import Stack
 
+PAGE_PORT, FLOWER_PORT = 8000, 5555
 GATEWAY_PORT, REDIS_PORT, MONGO_PORT = 8001, 6390, 27018  # the servers' own standard ports may be somebody's
 COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_red")
 FOLLOW_SECONDS = 0.3
+WITHOUT_FLOWER = "no Flower: it is not installed (pip install flower)"
 
 
 def main() -> int:
@@ -59,6 +62,7 @@ def up(console: Console) -> None:
 
 def _stack() -> Stack:
     cpus = min(os.cpu_count() or 1, 4)
+    flower = find_spec("flower") is not None
     told = {"DARKROOM_LOG_FORMAT": "console", **os.environ}
     return Stack(
         os.environ.get("DARKROOM_HOME") or ROOT / ".darkroom",
@@ -68,6 +72,10 @@ def _stack() -> Stack:
         redis_url=os.environ.get("DARKROOM_REDIS_URL"),
         mongo_url=os.environ.get("DARKROOM_MONGO_URL"),
         pools={"normalize": cpus, "resize": cpus},
+        flower=flower,
+        flower_port=free_port(FLOWER_PORT) if flower else 0,
+        frontend=True,
+        frontend_port=free_port(PAGE_PORT),
         environment={name: told[name] for name in ("DARKROOM_LOG_FORMAT", "DARKROOM_BLOB_URL") if name in told},
     )
 
@@ -81,8 +89,11 @@ def _port() -> int:
 
 def _say_ready(console: Console, stack: Stack, *, seconds: float) -> None:
     table = Table.grid(padding=(0, 2))
+    table.add_row("Page", stack.frontend_url)
     table.add_row("API", f"{stack.url}/docs")
     table.add_row("Try it", f"curl -F file=@photo.jpg {stack.url}/upload")
+    table.add_row("Tasks", stack.flower_url if "flower" in stack.processes else WITHOUT_FLOWER)
+    table.add_row("Watch", "./run top")
     table.add_row("Logs", str(stack.log_file("gateway").parent))
     table.add_row("Data", str(stack.folder))
     console.print(f"\nDarkroom is ready after {seconds:.1f} s. Ctrl-C stops it.\n", style="bold")

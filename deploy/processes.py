@@ -79,6 +79,22 @@ def worker(queue: str, *, concurrency: int, autostart: bool, metrics_port: int =
     )
 
 
+def flower(*, port: int) -> Process:
+    """Describe Flower, the page of workers and tasks; it needs neither the gateway nor a worker."""
+    here = {"DARKROOM_FLOWER_ADDRESS": "127.0.0.1", "DARKROOM_FLOWER_PORT": str(port), "DARKROOM_FLOWER_URL_PREFIX": ""}
+    return Process(name="flower", group="flower", command=(sys.executable, "-m", "pipeline.flower"), environment=here)
+
+
+def frontend(*, port: int, gateway_url: str, flower_url: str | None) -> Process:
+    """Describe the page, with the gateway under /api/."""
+    command = [sys.executable, "-m", "uvicorn", "deploy.front:production", "--factory"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    command += ["--no-access-log", "--timeout-graceful-shutdown", "2"]
+    here = {"DARKROOM_FRONT_GATEWAY": gateway_url}
+    here |= {"DARKROOM_FRONT_FLOWER": f"{flower_url}/task/{{task_id}}"} if flower_url else {}
+    return Process(name="frontend", group="frontend", command=tuple(command), environment=here)
+
+
 def configuration(processes: Iterable[Process], *, control: Mapping[str, object]) -> str:
     """Write supervisord's configuration file; `control` is the section of its unix socket.
 

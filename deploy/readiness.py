@@ -53,6 +53,22 @@ def gateway(url: str) -> bool:
         return False
 
 
+def flower(url: str) -> bool:
+    """Whether Flower answers."""
+    try:
+        return httpx.get(f"{url}/healthcheck", timeout=5, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def frontend(url: str) -> bool:
+    """Whether the page is served."""
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
 def worker(log: Path, start: int) -> bool:
     """Whether the worker has said, after this place in its log, that it consumes."""
     try:

@@ -3,10 +3,10 @@
     with Stack(folder) as stack:
         httpx.post(f"{stack.url}/upload", ...)
 
-Its processes are called redis, mongo, gateway, validate, normalize, resize, transform and finalize. Where the
-environment names DARKROOM_REDIS_URL or DARKROOM_MONGO_URL, those servers are used and none is started in their place;
-on such a Mongo the stack works in a database of its own, dropped in the end. A server named by an argument is used as
-it is.
+Its processes are called redis, mongo, gateway, validate, normalize, resize, transform, finalize and, if they are asked
+for, flower and frontend. Where the environment names DARKROOM_REDIS_URL or DARKROOM_MONGO_URL, those servers are used
+and none is started in their place; on such a Mongo the stack works in a database of its own, dropped in the end. A
+server named by an argument is used as it is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from deploy import processes, readiness
+from deploy import addresses, processes, readiness
 from deploy.control import PortTaken, StackError, Supervisord
 from deploy.ports import free_port, is_free
 from deploy.readiness import children_of
@@ -47,6 +47,10 @@ class Stack:
         mongo_url: str | None = None,
         gateway: bool = True,
         workers: bool = True,
+        flower: bool = False,
+        flower_port: int = 0,
+        frontend: bool = False,
+        frontend_port: int = 0,
     ) -> None:
         """Prepare; start nothing. A process left out by `gateway` or `workers` can be started by name."""
         self.folder = Path(folder).resolve()
@@ -55,6 +59,8 @@ class Stack:
         self.environment = dict(environment or {})
         self.redis_port, self.mongo_port = redis_port or free_port(), mongo_port or free_port()
         self.gateway_port = gateway_port or free_port()
+        self.flower_port = (flower_port or free_port()) if flower else 0
+        self.frontend_port = (frontend_port or free_port()) if frontend else 0
         self._metrics_ports = {queue: free_port() for queue in self.pools}
         self._given_redis = redis_url or os.environ.get("DARKROOM_REDIS_URL")
         self._given_mongo = mongo_url or os.environ.get("DARKROOM_MONGO_URL")
@@ -64,6 +70,8 @@ class Stack:
         if self._scratch_database:
             self.mongo_url = _with_own_database(self.mongo_url)
         self.url = f"http://127.0.0.1:{self.gateway_port}"
+        self.flower_url = f"http://127.0.0.1:{self.flower_port}"
+        self.frontend_url = f"http://127.0.0.1:{self.frontend_port}"
         self.processes = {each.name: each for each in self._processes(gateway=gateway, workers=workers)}
         self._supervisord = Supervisord(self.folder)
         self._log_starts: dict[str, int] = {}
@@ -81,7 +89,13 @@ class Stack:
                 processes.worker(queue, concurrency=size, autostart=workers, metrics_port=self._metrics_ports[queue])
                 for queue, size in self.pools.items()
             ),
+            *([processes.flower(port=self.flower_port)] if self.flower_port else []),
+            *([self._frontend()] if self.frontend_port else []),
         ]
+
+    def _frontend(self) -> processes.Process:
+        flower_url = self.flower_url if self.flower_port else None
+        return processes.frontend(port=self.frontend_port, gateway_url=self.url, flower_url=flower_url)
 
     @property
     def metrics_urls(self) -> dict[str, str]:
@@ -109,6 +123,7 @@ class Stack:
         """Start every process at once, and return when all of them are ready."""
         self._supervisord.prepare()
         self._prepare()
+        addresses.write(self.folder, self.metrics_urls)
         configuration = processes.configuration(self.processes.values(), control=self._supervisord.control)
         self._supervisord.start(configuration, self._environment())
         for name, process in self.processes.items():
@@ -117,6 +132,7 @@ class Stack:
 
     def _prepare(self) -> None:
         ports = {"redis": self.redis_port, "mongo": self.mongo_port, "gateway": self.gateway_port}
+        ports |= {"flower": self.flower_port, "frontend": self.frontend_port}
         for name in ports.keys() & self.processes.keys():
             if not is_free(ports[name]):
                 raise PortTaken(f"Port {ports[name]}, meant for the {name}, is in use by another program.")
@@ -133,6 +149,7 @@ class Stack:
             "DARKROOM_MONGO_URL": self.mongo_url,
             "DARKROOM_BLOB_URL": self.blob_folder.as_uri(),
             "DARKROOM_WORK__SOFT_SHUTDOWN_TIMEOUT": os.environ.get("DARKROOM_WORK__SOFT_SHUTDOWN_TIMEOUT", PATIENCE),
+            "DARKROOM_FLOWER_FOLDER": str(self.folder / "flower"),
             "PYTHONUNBUFFERED": "1",
             **self.environment,
         }
@@ -217,6 +234,10 @@ class Stack:
                 return lambda: readiness.mongo(self.mongo_url)
             case "gateway":
                 return lambda: readiness.gateway(self.url)
+            case "flower":
+                return lambda: readiness.flower(self.flower_url)
+            case "frontend":
+                return lambda: readiness.frontend(self.frontend_url)
             case _:
                 return lambda: readiness.worker(self.log_file(name), self._log_starts.get(name, 0))
 

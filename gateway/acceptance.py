@@ -12,11 +12,13 @@ import structlog
 from fastapi import BackgroundTasks, Request, Response
 from uuid_utils.compat import uuid7
 
-from gateway.dependencies import OwnerDep, SettingsDep, StoresDep
+from gateway.dependencies import MetricsDep, OwnerDep, SettingsDep, StoresDep
 from gateway.forms import CropForm, OperationForm, Output, parse
 from gateway.intake import FIELD, receive
+from gateway.metrics import Submission
 from gateway.problems import POLL_SECONDS, FileMissing, InvalidHeader, KeyInUse, KeyReused, SourceGone, TooManyFiles
 from gateway.schemas import Accepted, Links
+from pipeline import traces
 from pipeline.dispatch import send
 from pipeline.steps import steps
 from storage.clock import now_ms
@@ -34,7 +36,7 @@ log = structlog.get_logger("gateway")
 class Acceptance:
     """One POST on its way to a job; a FastAPI dependency."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
         self,
         request: Request,
         response: Response,
@@ -42,6 +44,7 @@ class Acceptance:
         settings: SettingsDep,
         stores: StoresDep,
         owner: OwnerDep,
+        metrics: MetricsDep,
     ) -> None:
         self._request = request
         self._response = response
@@ -49,22 +52,31 @@ class Acceptance:
         self._settings = settings
         self._stores = stores
         self._owner = owner
+        self._metrics = metrics
         self._task_id = str(uuid7())
         self._noted = False
 
     async def accept(self, kind: Kind, form_type: type[Output]) -> Accepted:
         """Take the form in and answer with its job; for a used Idempotency-Key, with the job of that time."""
+        with self._metrics.submission(kind) as submission:
+            return await self._accept(kind, form_type, submission)
+
+    async def _accept(self, kind: Kind, form_type: type[Output], submission: Submission) -> Accepted:
         async with self._held_key() as (key, earlier):
             async with self._cleared_on_failure():
                 original, form = await self._receive(form_type)
                 job = self._new_job(kind, original, form)
                 if earlier is not None:
-                    return await self._replay(earlier, job)
+                    answer = await self._replay(earlier, job)
+                    submission.result = "replayed"
+                    return answer
                 job = await self._from_twin(job)
             if key is not None:
                 await self._still_held(key)
             self._noted = True
+            self._name(job)
             await self._stores.jobs.accept(job)  # may have happened even if it fails: blobs stay
+        submission.result = "accepted" if job.active else "deduplicated"
         log.info("job.accepted", task_id=job.id, kind=kind, bytes=original.bytes)
         if key is not None:
             keep_ms = int(self._settings.retention.idempotency_keys * 1000)
@@ -117,6 +129,8 @@ class Acceptance:
     async def _receive(self, form_type: type[Output]) -> tuple[Original, Output]:
         blobs, key, limits = self._stores.blobs, blob_key(self._task_id, "original"), self._settings.limits
         original, fields = await receive(self._request, blobs, key=key, limits=limits)
+        if original is not None:
+            self._metrics.upload_bytes.observe(original.bytes)
         form = parse(form_type, fields, limits)
         source_id = form.source_task_id if isinstance(form, OperationForm) else None
         if original is not None and source_id is not None:
@@ -150,6 +164,8 @@ class Acceptance:
             owner=self._owner,
             source_task_id=form.source_task_id if isinstance(form, OperationForm) else None,
             fingerprint=_fingerprint(kind, original, operation),
+            request_id=getattr(self._request.state, "request_id", None),
+            traceparent=traces.traceparent(),
             stages=stages,
             next_dispatch_ms=now + int(settings.sweeper.accept_patience * 1000),
         )
@@ -177,7 +193,14 @@ class Acceptance:
         done = {"state": twin.state, "finished_ms": now_ms(), "finalizations": 1, "stages": stages}
         return job.model_copy(update={**done, "deduplicated_from": twin.id})
 
+    @staticmethod
+    def _name(job: Job) -> None:
+        """Name the job in every line about this request, and in its trace."""
+        structlog.contextvars.bind_contextvars(task_id=job.id)
+        traces.note(task_id=job.id)
+
     def _answer(self, job: Job) -> Accepted:
+        self._name(job)
         links = Links.of(job.id)
         self._response.headers["Location"] = links.status
         self._response.headers["Retry-After"] = str(POLL_SECONDS)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 from limits import parse as parse_rate_limit
 
-from gateway import capabilities, health, jobs, operations, problem_handlers, problems, results
+from gateway import capabilities, events, health, jobs, metrics, operations, problem_handlers, problems, results
 from gateway.auth import ApiKeys
 from gateway.backpressure import Backlog
 from gateway.body_limit import BodyLimit
+from gateway.feed import Feed
+from gateway.life import calling_on_stop, running
+from gateway.observer import Observer
 from gateway.rate_limit import RateLimit, limiter
+from gateway.request_id import RequestId
 from gateway.schemas import ProblemDocument
+from pipeline import traces
 from pipeline.celery import configure
 from pipeline.logs import configure_logs
 from pipeline.queues import Queues, open_queues
@@ -35,11 +40,13 @@ PROBLEM: dict[str, Any] = {
 
 def create_app(settings: Settings, stores: Stores | None = None, queues: Queues | None = None) -> FastAPI:
     """Build the gateway. Stores and queues that are passed in are used and not closed; others follow the lifespan."""
+    counted = metrics.GatewayMetrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         configure(settings, publisher=True)
         async with AsyncExitStack() as life:
+            life.push_async_callback(asyncio.to_thread, traces.stop)
             app.state.settings = settings
             app.state.backlog = Backlog()
             app.state.stores = stores or await life.enter_async_context(
@@ -50,7 +57,12 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
                 )
             )
             app.state.queues = queues or await life.enter_async_context(open_queues(settings))
-            await life.enter_async_context(_sweeping(app))
+            sweeper = Sweeper(app.state.stores, app.state.queues, settings, counted.sweeper)
+            observer = Observer(counted.registry, app.state.stores, app.state.queues, settings)
+            feed = app.state.feed = Feed(app.state.stores.jobs, app.state.queues)
+            life.enter_context(calling_on_stop(feed.close))
+            for loop in (sweeper.run(), observer.run(), feed.run()):
+                await life.enter_async_context(running(loop))
             yield
 
     app = FastAPI(
@@ -60,10 +72,12 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
         lifespan=lifespan,
         responses={"4XX": PROBLEM, "5XX": PROBLEM},
     )
+    app.state.metrics = counted
     _guard(app, settings)
     problem_handlers.install(app)
-    app.include_router(health.router)
-    for router in (operations.router, jobs.router, results.router, capabilities.router):
+    for router in (health.router, metrics.router):
+        app.include_router(router)
+    for router in (operations.router, jobs.router, events.router, results.router, capabilities.router):
         app.include_router(router, dependencies=[Depends(BEARER)])
     return app
 
@@ -75,23 +89,15 @@ def _guard(app: FastAPI, settings: Settings) -> None:
         limit = parse_rate_limit(settings.access.rate_limit)
         app.add_middleware(RateLimit, limit=limit, limiter=limiter(settings.redis_url))
     app.add_middleware(ApiKeys, keys=settings.api_keys)
+    app.add_middleware(metrics.HttpMetrics, metrics=app.state.metrics)
+    app.add_middleware(RequestId)
 
 
 def production() -> FastAPI:
     """Build the gateway from the environment, for uvicorn's `--factory`."""
     settings = Settings()
     configure_logs(settings.log_format)
-    return create_app(settings)
-
-
-@asynccontextmanager
-async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
-    state = app.state
-    sweeper = Sweeper(state.stores, state.queues, state.settings)
-    task = asyncio.create_task(sweeper.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    traces.start("darkroom-gateway")
+    app = create_app(settings)
+    traces.follow(app)
+    return app

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from gateway.feed import Feed
+from gateway.metrics import GatewayMetrics
 from pipeline.queues import Queues
 from pipeline.settings import Settings
 from storage.blobs import Blobs
@@ -28,6 +30,16 @@ def _queues(request: Request) -> Queues:
     return queues
 
 
+def _metrics(request: Request) -> GatewayMetrics:
+    metrics: GatewayMetrics = request.app.state.metrics
+    return metrics
+
+
+def _feed(request: Request) -> Feed:
+    feed: Feed = request.app.state.feed
+    return feed
+
+
 def _owner(request: Request) -> str | None:
     owner: str | None = getattr(request.state, "owner", None)
     return owner
@@ -35,6 +47,8 @@ def _owner(request: Request) -> str | None:
 
 SettingsDep = Annotated[Settings, Depends(_settings)]
 StoresDep = Annotated[Stores, Depends(_stores)]
+FeedDep = Annotated[Feed, Depends(_feed)]
+MetricsDep = Annotated[GatewayMetrics, Depends(_metrics)]
 QueuesDep = Annotated[Queues, Depends(_queues)]
 OwnerDep = Annotated[str | None, Depends(_owner)]
 """The API key's owner; None where no keys are set."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from time import perf_counter
 
 from fastapi import APIRouter, Response, status
@@ -11,6 +12,9 @@ from fastapi import APIRouter, Response, status
 from gateway.dependencies import QueuesDep, SettingsDep, StoresDep
 from gateway.problems import RETRY_AFTER_SECONDS
 from gateway.schemas import Check, Readiness
+from pipeline.queues import Queues
+from pipeline.settings import Settings
+from storage.stores import Stores
 
 router = APIRouter(tags=["health"])
 
@@ -24,23 +28,29 @@ async def livez() -> dict[str, str]:
 @router.get("/readyz", responses={503: {"model": Readiness}})
 async def readyz(response: Response, settings: SettingsDep, stores: StoresDep, queues: QueuesDep) -> Readiness:
     """Ask each dependency. Mongo and the blobs are needed to accept; without Redis, jobs are accepted and wait."""
-    mongo, blobs, redis = await asyncio.gather(
-        _check(stores.ping(), settings.mongo_timeout),
-        _check(asyncio.to_thread(stores.blobs.check), settings.mongo_timeout),
-        _check(queues.ping(), settings.broker.publish_timeout),
-    )
-    ready = mongo.ok and blobs.ok
+    found = await checks(settings, stores, queues)
+    ready = found["mongo"].ok and found["blobs"].ok
     if not ready:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    verdict = "unavailable" if not ready else "ready" if redis.ok else "degraded"
-    return Readiness(status=verdict, checks={"mongo": mongo, "blobs": blobs, "redis": redis})
+    verdict = "unavailable" if not ready else "ready" if found["redis"].ok else "degraded"
+    return Readiness(status=verdict, checks=found)
 
 
-async def _check(question: Awaitable[object], timeout: float) -> Check:  # noqa: ASYNC109  # a setting, not a cancel scope
+async def checks(settings: Settings, stores: Stores, queues: Queues) -> dict[str, Check]:
+    """Ask Mongo, the blobs and Redis, at the same time; none of them takes longer than its timeout."""
+    mongo, blobs, redis = await asyncio.gather(
+        _check(stores.ping, settings.mongo_timeout),
+        _check(partial(asyncio.to_thread, stores.blobs.check), settings.mongo_timeout),
+        _check(queues.ping, settings.broker.publish_timeout),
+    )
+    return {"mongo": mongo, "blobs": blobs, "redis": redis}
+
+
+async def _check(question: Callable[[], Awaitable[object]], timeout: float) -> Check:  # noqa: ASYNC109  # a setting, not a cancel scope
     start = perf_counter()
     try:
-        await asyncio.wait_for(question, timeout)
+        await asyncio.wait_for(question(), timeout)
     except Exception as error:  # noqa: BLE001  # whatever a driver raises, it is not ready
         return Check(ok=False, ms=_since(start), error=type(error).__name__)
     return Check(ok=True, ms=_since(start))

@@ -8,21 +8,22 @@ from time import monotonic
 from typing import Annotated
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, BackgroundTasks, Header, Query, Response, status
 from fastapi.responses import JSONResponse
 
 from gateway.conditions import matches
-from gateway.dependencies import JobsDep, OwnerDep, SettingsDep, StoresDep
+from gateway.dependencies import FeedDep, JobsDep, MetricsDep, OwnerDep, SettingsDep, StoresDep
+from gateway.feed import Feed
 from gateway.problems import POLL_SECONDS, InvalidCursor, NotRetryable
 from gateway.schemas import Accepted, JobPage, JobStatus, JobSummary, Links
 from pipeline.dispatch import send
 from storage.clock import now_ms
 from storage.documents import Job, JobState, Kind, job_folder
-from storage.jobs import Jobs
 
 MAX_WAIT_SECONDS = 60
-LOOK_SECONDS = 0.25
 
+log = structlog.get_logger("gateway")
 router = APIRouter(tags=["jobs"])
 
 
@@ -35,6 +36,7 @@ async def task_status(
     task_id: str,
     jobs: JobsDep,
     owner: OwnerDep,
+    feed: FeedDep,
     wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for a change.")] = 0,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
@@ -43,7 +45,9 @@ async def task_status(
     With `wait`, the answer comes once the job has changed from `If-None-Match`, or without that header once it has
     ended, or when the time is over.
     """
-    job = await _changed(task_id, jobs, owner, wait, if_none_match)
+    job = await jobs.get(task_id, owner=owner)
+    if wait:
+        job = await _changed(job, feed, wait, if_none_match)
     headers = {"ETag": _etag(job), "Cache-Control": "no-cache"}
     if job.active:
         headers["Retry-After"] = str(POLL_SECONDS)
@@ -85,6 +89,7 @@ async def retry(  # FastAPI injects by parameter
     revived = await jobs.revive(job, next_dispatch_ms=next_dispatch_ms) if job.state is JobState.DEAD else None
     if revived is None:
         raise NotRetryable(f"A job that is {job.state} cannot be tried again: only one that is dead, with its blobs.")
+    log.info("job.revived", task_id=task_id, came_with=job.request_id, generation=revived.generation)
     background.add_task(send, jobs, revived)
     links = Links.of(task_id)
     response.headers["Location"] = links.status
@@ -92,30 +97,33 @@ async def retry(  # FastAPI injects by parameter
 
 
 @router.delete("/jobs/{task_id}", status_code=status.HTTP_204_NO_CONTENT)
-async def delete(task_id: str, stores: StoresDep, owner: OwnerDep) -> None:
+async def delete(task_id: str, stores: StoresDep, owner: OwnerDep, metrics: MetricsDep) -> None:
     """Cancel a job that runs, and remove its blobs; remove one that has ended, with all that is known of it."""
     job = await stores.jobs.get(task_id, owner=owner)
     cancelled = job.active and await stores.jobs.cancel(job)
     await asyncio.to_thread(stores.blobs.remove_folder, job_folder(task_id))
     if cancelled:
+        metrics.sweeper.jobs.ended(job, JobState.CANCELLED)
         await stores.jobs.blobs_removed(task_id)
     else:
         await stores.jobs.remove(task_id)
+    log.info("job.cancelled" if cancelled else "job.removed", task_id=task_id, came_with=job.request_id)
 
 
-async def _changed(task_id: str, jobs: Jobs, owner: str | None, wait: float, known: str | None) -> Job:
+async def _changed(job: Job, feed: Feed, wait: float, known: str | None) -> Job:
     """Return the job once it differs from what is known of it, or has ended, or the time is over."""
     deadline = monotonic() + wait
-    while True:
-        job = await jobs.get(task_id, owner=owner)
-        is_news = not matches(known, _etag(job)) if known else not job.active
-        if is_news or not job.active or monotonic() >= deadline:
-            return job
-        await asyncio.sleep(LOOK_SECONDS)
+    with feed.watch(job) as topic:
+        while job.active and (known is None or matches(known, _etag(job))):
+            news = await topic.newer_than(job.version, deadline - monotonic())
+            if news is None:
+                break
+            job = news
+    return job
 
 
 def _etag(job: Job) -> str:
-    return f'W/"{job.state}-{job.generation}-{job.updated_ms}"'
+    return f'W/"{job.version}"'
 
 
 def _to_cursor(job_id: str) -> str:

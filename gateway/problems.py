@@ -7,6 +7,8 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+from structlog.contextvars import get_contextvars
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
@@ -152,6 +154,19 @@ class RangeNotSatisfiable(Problem):
     code = "range_not_satisfiable"
 
 
+class ProblemResponse(JSONResponse):
+    """A problem document; as it is sent, its code is left in the request's state for those who count answers."""
+
+    def __init__(self, content: dict[str, Any], **options: Any) -> None:
+        super().__init__(content, **options)
+        self._code = content["code"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        scope.setdefault("state", {})["problem"] = self._code
+        await super().__call__(scope, receive, send)
+
+
 def answer(
     status: int,
     code: str,
@@ -160,7 +175,7 @@ def answer(
     headers: Mapping[str, str] | None = None,
     errors: Sequence[Mapping[str, Any]] = (),
     **extra: Any,
-) -> JSONResponse:
+) -> ProblemResponse:
     """Build one problem document (RFC 9457, section 3)."""
     body: dict[str, Any] = {
         "type": f"urn:darkroom:problem:{code}",
@@ -172,4 +187,7 @@ def answer(
     }
     if errors:
         body["errors"] = list(errors)
-    return JSONResponse(body, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+    told = dict(headers or {})
+    if request_id := get_contextvars().get("request_id"):  # what to grep the logs for
+        body["request_id"] = told["X-Request-ID"] = request_id
+    return ProblemResponse(body, status_code=status, headers=told, media_type=MEDIA_TYPE)

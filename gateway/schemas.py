@@ -193,6 +193,7 @@ class ProblemDocument(BaseModel):
     status: int = Field(examples=[415])
     code: str = Field(examples=["unsupported_format"])
     detail: str
+    request_id: str | None = Field(None, description="What the answer's X-Request-ID says too; our logs know it.")
     errors: list[dict[str, Any]] | None = None
 
 

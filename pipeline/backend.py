@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from celery.backends.redis import RedisBackend
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
+
+UNWRITABLE = (OutOfMemoryError, ReadOnlyError)
+"""A Redis that is full, or has become a replica: it answers, and is as much away as one that does not."""
 
 
 class PipelineBackend(RedisBackend):
@@ -13,6 +17,10 @@ class PipelineBackend(RedisBackend):
     Stock, a chord part that ends while Redis is away loses its chord for ever, and each chord that a worker starts
     leaves three pub/sub subscriptions behind. Counting a part twice is harmless since Celery 5.7.
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.connection_errors = (*vars(self)["connection_errors"], *UNWRITABLE)
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Subscribe to nothing."""

@@ -7,7 +7,9 @@ from typing import Any
 from celery import Celery
 from celery.signals import before_task_publish
 from kombu import Queue
+from kombu.transport.redis import Transport
 
+from pipeline.backend import UNWRITABLE
 from pipeline.settings import Settings
 from storage.clock import now_ms
 
@@ -20,6 +22,7 @@ ROUTES = {
     "finalize": {"queue": "finalize"},
     "on_failed": {"queue": "finalize"},
 }
+Transport.connection_errors = (*Transport.connection_errors, *UNWRITABLE)  # or a full Redis ends every worker
 QUEUED_HEADER = "queued_ms"
 
 app = Celery("darkroom", set_as_current=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from pipeline.hints import Hints
 from pipeline.metrics import StageMetrics
 from pipeline.settings import Settings
 from storage.blobs import Blobs
@@ -22,6 +23,8 @@ class Child:
     def __init__(self, settings: Settings, metrics: StageMetrics, life: ExitStack) -> None:
         self.settings = settings
         self.metrics = metrics
+        self.hints = Hints(settings.redis_url)
+        life.callback(self.hints.close)
         self._life = life
         self._stores: WorkerStores | None = None
 

@@ -9,7 +9,7 @@ import structlog
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from pipeline import canvas
+from pipeline import canvas, context, traces
 from storage.documents import Job, JobRecord
 from storage.errors import TRANSIENT
 from storage.jobs import Jobs
@@ -26,15 +26,16 @@ async def send(jobs: Jobs, job: Job) -> None:
 
 async def dispatch(job: JobRecord) -> bool:
     """Publish the job's canvas; False when the broker does not take it, for the caller to have it tried again."""
-    try:
-        await asyncio.to_thread(canvas.submit, job)
-    except (OperationalError, RedisError, OSError) as error:
-        log.warning(
-            "job.undispatched",
-            task_id=job.id,
-            generation=job.generation,
-            error=repr(error),
-        )
-        return False
-    log.info("job.dispatched", task_id=job.id, generation=job.generation)
-    return True
+    with context.lines_of(job):
+        try:
+            await asyncio.to_thread(_submit, job)
+        except (OperationalError, RedisError, OSError) as error:
+            log.warning("job.undispatched", generation=job.generation, error=repr(error))
+            return False
+        log.info("job.dispatched", generation=job.generation)
+        return True
+
+
+def _submit(job: JobRecord) -> None:
+    with context.messages_of(job), traces.joined(job.traceparent):
+        canvas.submit(job)

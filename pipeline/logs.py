@@ -1,9 +1,16 @@
-"""Logs: structlog for every process, one JSON object a line in containers, colours on a terminal."""
+"""Logs: structlog for every process, one JSON object a line in containers, colours on a terminal.
+
+What a user sends is not logged: no file names, no contents, no keys, no headers. What must be said of it anyway, such
+as the path of a request that no route takes, cannot forge a line: JSON escapes it, and so does the console.
+"""
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
 
@@ -20,17 +27,30 @@ _QUIET = (
     "asyncio",
     "celery.app.trace",
     "celery.worker.strategy",
+    "multiprocessing",
+    "opentelemetry",
+    "uvicorn.access",  # the gateway writes its own line about a request
 )
+_OWN_OUTPUT = ("uvicorn", "uvicorn.error", "multiprocessing")
+"""Loggers that do not hand on to the root, or have an output of their own; `multiprocessing` is Celery's pool."""
+
+_PASSWORD_IN_URL = re.compile(r"(\w://[^\s:/@]*):[^\s/]*@")
+_SECRET_IN_QUERY = re.compile(
+    r"([?&;][\w.-]*(?:password|secret|token|signature|credential)=)[^\s&;\"'\\]+", re.IGNORECASE
+)
+
+Event = MutableMapping[str, Any]
 
 
 def configure_logs(log_format: str) -> None:
     """Send structlog's events and the standard library's records through one formatter to standard error."""
-    renderers = _renderers(log_format)
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder()],
+        foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder(), _without_extras],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            *renderers,
+            structlog.processors.format_exc_info,
+            *_renderers(log_format),
+            _masked,
         ],
     )
     output = logging.StreamHandler(sys.stderr)
@@ -40,9 +60,11 @@ def configure_logs(log_format: str) -> None:
     root.setLevel(logging.INFO)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    for name in ("uvicorn", "uvicorn.error"):
-        logging.getLogger(name).handlers.clear()
-        logging.getLogger(name).propagate = True
+    for name in _OWN_OUTPUT:
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [output]
+        logger.propagate = False
+    logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -50,7 +72,39 @@ def configure_logs(log_format: str) -> None:
     )
 
 
+def is_for_people(log_format: str) -> bool:
+    """Whether lines are read on a terminal, and not by a program."""
+    return log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
+
+
 def _renderers(log_format: str) -> list[structlog.typing.Processor]:
-    if log_format == "console" or (log_format == "auto" and sys.stderr.isatty()):
-        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    if is_for_people(log_format):
+        return [_printable, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    return [structlog.processors.JSONRenderer()]
+
+
+def _without_extras(_: object, __: str, event: Event) -> Event:
+    """Leave out what other libraries add to a line for handlers of their own: copies of it, and arguments."""
+    for name in ("data", "color_message"):  # Celery's and uvicorn's
+        event.pop(name, None)
+    return event
+
+
+def _printable(_: object, __: str, event: Event) -> Event:
+    """Escape what would move the cursor, end a line, or otherwise show something that is not there."""
+    traceback = event.pop("exception", None)
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[name] = _escaped(value)
+    if traceback:  # of many lines, none of which may pass for another event
+        event["exception"] = "\n".join(f"    {_escaped(line)}" for line in traceback.splitlines())
+    return event
+
+
+def _escaped(text: str) -> str:
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def _masked(_: object, __: str, line: Any) -> str:
+    """Mask passwords in whatever addresses a line contains: drivers put theirs into errors."""
+    return _SECRET_IN_QUERY.sub(r"\1***", _PASSWORD_IN_URL.sub(r"\1:***@", line))

@@ -20,6 +20,7 @@ from storage.documents import JobRecord, JobState, Kind
 NAMESPACE = "darkroom"
 OUTCOMES = ("done", "refused", "retried", "skipped", "ignored", "fenced", "buried", "premature")
 REASONS = ("mongo", "redis", "blobs", "time_limit", "bug")
+REDISPATCH_REASONS = ("unclaimed", "stalled")
 RUN_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 WAIT_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 JOB_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
@@ -144,3 +145,35 @@ def reason_of(error: Exception) -> str:
             return "blobs"
         case _:
             return "bug"
+
+
+class SweeperMetrics:
+    """What a sweeper does."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._redispatched = Counter(
+            "sweeper_redispatched",
+            "Jobs sent on again: those that no worker took up, and those that stood still half way.",
+            ["reason"],
+            namespace=NAMESPACE,
+            registry=registry,
+        )
+        for reason in REDISPATCH_REASONS:
+            self._redispatched.labels(reason)
+        self._last_run = Gauge(
+            "sweeper_last_run_timestamp_seconds",
+            "When the sweeper last looked for jobs that stand still, and could.",
+            namespace=NAMESPACE,
+            registry=registry,
+        )
+        self.jobs = JobEnds(registry)
+        self.jobs.expect(JobState.DEAD, JobState.CANCELLED)
+
+    def ran(self) -> None:
+        """Note a round that got through."""
+        self._last_run.set_to_current_time()
+
+    def redispatched(self, job: JobRecord) -> None:
+        """Count a job sent on again."""
+        taken_up = any(record.attempts for record in job.stages.values())
+        self._redispatched.labels("stalled" if taken_up else "unclaimed").inc()

@@ -5,12 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import cast
 
 from redis.asyncio import Redis
 
+from pipeline import hints
 from pipeline.celery import QUEUED_HEADER, QUEUES
 from pipeline.settings import Settings
+
+UNACKED, UNACKED_INDEX = "unacked", "unacked_index"  # kombu's own: messages held by workers, and since when
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits: messages by queue, when the next of each queue was sent, and what workers hold unacknowledged."""
+
+    lengths: dict[str, int]
+    oldest_ms: dict[str, int | None]
+    unacked: int
+    unacked_since: float | None  # epoch seconds, when the first of them was delivered
 
 
 class Queues:
@@ -23,6 +37,10 @@ class Queues:
         """Raise when the broker does not answer."""
         await self._redis.ping()
 
+    def changed_jobs(self) -> AsyncIterator[str]:
+        """Yield the ids of jobs as workers tell that they have changed; RedisError once the connection is lost."""
+        return hints.changed_jobs(self._redis)
+
     async def longest(self) -> int:
         """Return how many messages wait in the fullest queue."""
         async with self._redis.pipeline(transaction=False) as pipeline:
@@ -33,10 +51,27 @@ class Queues:
 
     async def oldest_ms(self, queue: str) -> int | None:
         """Return when the next message of a queue was sent (epoch ms), or None when the queue is empty."""
-        message = await cast("Awaitable[bytes | None]", self._redis.lindex(queue, -1))
-        if message is None:
-            return None
-        return int(json.loads(message)["headers"].get(QUEUED_HEADER, 0))
+        return _sent_ms(await cast("Awaitable[bytes | None]", self._redis.lindex(queue, -1)))
+
+    async def waiting(self) -> Waiting:
+        """Return all that waits, in one round trip."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for queue in QUEUES:
+                pipeline.llen(queue)
+                pipeline.lindex(queue, -1)
+            pipeline.hlen(UNACKED)
+            pipeline.zrange(UNACKED_INDEX, 0, 0, withscores=True)
+            *found, unacked, first = await pipeline.execute()
+        return Waiting(
+            lengths=dict(zip(QUEUES, found[::2], strict=True)),
+            oldest_ms=dict(zip(QUEUES, map(_sent_ms, found[1::2]), strict=True)),
+            unacked=unacked,
+            unacked_since=first[0][1] if first else None,
+        )
+
+
+def _sent_ms(message: bytes | None) -> int | None:
+    return None if message is None else int(json.loads(message)["headers"].get(QUEUED_HEADER, 0))
 
 
 @asynccontextmanager

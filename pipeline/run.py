@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from pipeline import traces
 from pipeline.child import Child
 from pipeline.steps import after, before, steps_of
 from stages.errors import StageError
@@ -52,7 +53,10 @@ class Run:
             worker=worker,
             lease_ms=int(child.settings.work.time_limit * 1000),
         )
-        return cls(child, claim) if claim else None
+        if claim is None:
+            return None
+        child.hints.changed(job_id)
+        return cls(child, claim)
 
     @property
     def attempt(self) -> int:
@@ -68,6 +72,14 @@ class Run:
     def stage(self) -> str:
         """The claimed stage."""
         return self._claim.stage
+
+    def introduce(self) -> None:
+        """Name this run in every line of its task, and in its span."""
+        record = self.job.stages[self.stage]
+        wait_ms = max(0, record.started_ms - record.queued_ms) if record.started_ms and record.queued_ms else None
+        came_with = {"request_id": self.job.request_id} if self.job.request_id else {}
+        structlog.contextvars.bind_contextvars(attempt=self.attempt, **came_with)
+        traces.note(attempt=self.attempt, queue_wait_ms=wait_ms, **came_with)
 
     @property
     def premature(self) -> bool:
@@ -174,11 +186,14 @@ class Run:
     def release(self, reason: str, *, blameless: bool) -> None:
         """Give the stage back for another run."""
         self._child.ledger.release(self._claim, reason[:500], blameless=blameless)
+        self._child.hints.changed(self.job.id)
 
     def came_to(self, outcome: str, **details: object) -> None:
-        """Log and count what came of this run: one of EVENTS."""
+        """Tell, log and count what came of this run: one of EVENTS."""
+        self._child.hints.changed(self.job.id)
         event, level = EVENTS[outcome]
         log.log(level, event, attempt=self.attempt, **details)
+        traces.note(outcome=outcome)
         self._metrics.came_of(self.stage, outcome)
 
     def _write(self, name: str, content: bytes) -> str:

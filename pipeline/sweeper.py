@@ -8,9 +8,12 @@ from contextlib import contextmanager, suppress
 from uuid import UUID
 
 import structlog
+from prometheus_client import CollectorRegistry
 from redis.exceptions import RedisError
 
+from pipeline.context import lines_of
 from pipeline.dispatch import dispatch
+from pipeline.metrics import SweeperMetrics
 from pipeline.queues import Queues
 from pipeline.settings import Settings
 from pipeline.steps import before, queue_of, steps_of
@@ -27,12 +30,15 @@ log = structlog.get_logger("sweeper")
 class Sweeper:
     """One loop in every gateway; replicas share the work by compare-and-set, so any number may run."""
 
-    def __init__(self, stores: Stores, queues: Queues, settings: Settings) -> None:
+    def __init__(
+        self, stores: Stores, queues: Queues, settings: Settings, metrics: SweeperMetrics | None = None
+    ) -> None:
         self._jobs = stores.jobs
         self._blobs = stores.blobs
         self._keys = stores.keys
         self._queues = queues
         self._settings = settings
+        self._metrics = metrics or SweeperMetrics(CollectorRegistry())
         self._patience_ms = int(settings.sweeper.accept_patience * 1000)
         self._tidy_due_ms = 0
 
@@ -46,6 +52,7 @@ class Sweeper:
         """Do one round: jobs every time, tidying now and then. What fails is logged and left to the next round."""
         with _logged("dispatch_due"):
             await self.dispatch_due()
+            self._metrics.ran()
         if now_ms() < self._tidy_due_ms:
             return
         self._tidy_due_ms = now_ms() + int(self._settings.sweeper.tidy_interval * 1000)
@@ -60,7 +67,7 @@ class Sweeper:
             return
         await self._queues.ping()  # a broker that is away must not cost a job one of its dispatches
         for job in due:
-            with _logged("send_on", task_id=job.id):  # one odd job must not hold up the others
+            with lines_of(job), _logged("send_on", task_id=job.id):  # one odd job must not hold up the others
                 await self._send_on(job)
 
     async def remove_refused(self) -> None:
@@ -99,6 +106,7 @@ class Sweeper:
                 message="The job was sent to the workers too many times.",
             )
             if await self._jobs.bury(job, failure):
+                self._metrics.jobs.ended(job, JobState.DEAD)
                 log.error("job.buried", task_id=job.id, generation=job.generation)
         else:
             await self._dispatch_again(job)
@@ -106,7 +114,11 @@ class Sweeper:
     async def _dispatch_again(self, job: Job) -> None:
         again = now_ms() + self._settings.sweeper.backoff_ms(job.generation - job.first_generation + 1)
         taken = await self._jobs.redispatch(job, next_dispatch_ms=again)
-        if taken and not await dispatch(taken):
+        if taken is None:
+            return
+        if await dispatch(taken):
+            self._metrics.redispatched(job)
+        else:
             await self._jobs.unsent(taken, next_dispatch_ms=now_ms() + self._patience_ms)
 
     async def _is_queued(self, job: Job) -> bool:
@@ -127,7 +139,8 @@ class Sweeper:
             for job in ended:
                 await asyncio.to_thread(self._blobs.remove_folder, job_folder(job.id))
                 await self._jobs.blobs_removed(job.id)
-                log.info("blobs.removed", task_id=job.id, state=job.state)
+                with lines_of(job):
+                    log.info("blobs.removed", task_id=job.id, state=job.state)
             if len(ended) < batch:
                 return
 

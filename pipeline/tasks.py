@@ -14,6 +14,7 @@ from celery.utils.time import get_exponential_backoff_interval
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from pipeline import traces
 from pipeline.celery import app
 from pipeline.child import Child, current
 from pipeline.run import Run
@@ -46,6 +47,7 @@ def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Work) -> None
     child = current()
     if (task.request.delivery_info or {}).get("redelivered"):
         child.metrics.redelivered(stage)
+    traces.note(task_id=job_id, stage=stage)
     with structlog.contextvars.bound_contextvars(task_id=job_id, stage=stage):
         run = None
         try:
@@ -53,6 +55,7 @@ def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Work) -> None
             if run is None:
                 _skip_or_ignore(child, job_id, stage)
             else:
+                run.introduce()
                 child.metrics.claimed(run.job, stage)
                 _admit(run)
                 with child.metrics.timed(stage):
@@ -84,9 +87,11 @@ def _skip_or_ignore(child: Child, job_id: str, stage: str) -> None:
     record = job.stages.get(stage) if job else None
     if record is None or record.state is not StageState.DONE:
         child.metrics.came_of(stage, "ignored")
+        traces.note(outcome="ignored")
         log.info("stage.ignored", state=record.state if record else None)
         raise Ignore
     child.metrics.came_of(stage, "skipped")
+    traces.note(outcome="skipped")
     log.info("stage.skipped")
 
 
@@ -115,6 +120,7 @@ def _try_again(task: Task[Any, Any], run: Run | None, error: Exception, stage: s
         with suppress(*INFRASTRUCTURE):  # the lease stays, and this same message may take it over
             run.release(f"{type(error).__name__}: {error}", blameless=blameless)
     child.metrics.came_of(stage, "retried")
+    traces.note(outcome="retried")
     child.metrics.retried(stage, error)
     work = child.settings.work
     delay = get_exponential_backoff_interval(1, task.request.retries, int(work.retry_cap), full_jitter=True)

@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from celery.signals import (
+    celeryd_after_setup,
+    celeryd_init,
     setup_logging,
     worker_init,
     worker_process_init,
@@ -14,17 +16,33 @@ from celery.signals import (
     worker_shutdown,
 )
 
+from pipeline import traces
 from pipeline.celery import configure
 from pipeline.child import child_life
+from pipeline.delivery import Delivery
 from pipeline.exporter import Exporter, child_metrics
-from pipeline.logs import configure_logs
+from pipeline.logs import configure_logs, is_for_people
 from pipeline.settings import Settings
 from pipeline.steps import stages_of
+from pipeline.watchdog import Watchdog
 
 settings = Settings()
 app = configure(settings)
+app.Task.Request = Delivery  # type: ignore[assignment]  # its types know the name of a class only
+app.steps["worker"].add(Watchdog)
 _life = ExitStack()
 _exporters: list[Exporter] = []
+
+
+@celeryd_init.connect
+def _begin(instance: Any, **_: object) -> None:
+    configure_logs(settings.log_format)
+    instance.quiet = not is_for_people(settings.log_format)  # Celery's banner is for people too
+
+
+@celeryd_after_setup.connect
+def _look_for_traces(**_: object) -> None:
+    traces.sender()  # here, and not in each child: what it warns of, it says once
 
 
 @setup_logging.connect
@@ -54,6 +72,7 @@ def _stop(**_: object) -> None:
 def _open(**_: object) -> None:
     for exporter in _exporters:
         exporter.leave()
+    traces.start("-".join(["darkroom-worker", *_queues()]))
     metrics = child_metrics()
     for queue in _queues():
         metrics.expect(stages_of(queue, settings.renditions))
@@ -63,6 +82,7 @@ def _open(**_: object) -> None:
 @worker_process_shutdown.connect
 def _close(**_: object) -> None:
     _life.close()
+    traces.stop()
 
 
 def _queues() -> list[str]:

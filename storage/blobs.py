@@ -118,6 +118,18 @@ class Blobs:
         with suppress(FileNotFoundError):
             obstore.head(self._store, "readiness")
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the blobs are in a folder of this machine's."""
+        return self._folder is not None
+
+    def room(self) -> tuple[int, int]:
+        """Return the bytes that are free, and all that there are, on the disk of a local folder."""
+        if self._folder is None:
+            raise ValueError("only a local folder has a disk of its own")
+        disk = os.statvfs(self._folder)
+        return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+
     def _sync(self, key: str) -> None:
         if self._folder is None:
             return

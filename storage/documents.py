@@ -99,13 +99,17 @@ class StageRecord(BaseModel):
 
 
 class JobRecord(BaseModel):
-    """One upload, from the answer to its last stage: truth, outbox and stage record in one."""
+    """One upload, from the answer to its last stage: truth, outbox and stage record in one.
+
+    `version` counts the changes that can be seen from outside, one up with each.
+    """
 
     model_config = ConfigDict(populate_by_name=True)
 
     id: str = Field(alias="_id")
     kind: Kind
     state: JobState = JobState.ACCEPTED
+    version: int = 0
     generation: int = 0
     first_generation: int = 0
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
@@ -122,6 +126,8 @@ class JobRecord(BaseModel):
     source_task_id: str | None = None
     deduplicated_from: str | None = None
     fingerprint: str | None = None
+    request_id: str | None = None
+    traceparent: str | None = None
     stages: dict[str, StageRecord]
 
     @property

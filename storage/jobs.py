@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from storage.clock import now_ms
 from storage.documents import ACTIVE, Failure, Job, JobState, Kind, StageState
 from storage.errors import JobNotFound
 
+_ONE_UP = {"version": 1}
 _ACTIVE = {"$in": [state.value for state in ACTIVE]}
 
 
@@ -24,6 +26,15 @@ class Jobs:
         if job is None or (owner is not None and job.owner != owner):
             raise JobNotFound(job_id)
         return job
+
+    async def many(self, job_ids: Collection[str]) -> list[Job]:
+        """Return those of the jobs that there are, in no order."""
+        return await Job.find({"_id": {"$in": list(job_ids)}}).to_list()
+
+    async def versions(self, job_ids: Collection[str]) -> dict[str, int]:
+        """Return the version of those of the jobs that there are."""
+        found = Job.get_motor_collection().find({"_id": {"$in": list(job_ids)}}, {"version": 1})
+        return {document["_id"]: document.get("version", 0) async for document in found}
 
     async def page(
         self, *, owner: str | None, state: JobState | None, kind: Kind | None, before_id: str | None, limit: int
@@ -48,7 +59,8 @@ class Jobs:
         """End an active job; what its stages still do is fenced out. False when it has ended meanwhile."""
         now = now_ms()
         changes = {"state": JobState.CANCELLED.value, "finished_ms": now, "updated_ms": now}
-        result = await Job.get_motor_collection().update_one({"_id": job.id, "state": _ACTIVE}, {"$set": changes})
+        seen = {"_id": job.id, "state": _ACTIVE}
+        result = await Job.get_motor_collection().update_one(seen, {"$set": changes, "$inc": _ONE_UP})
         return bool(result.modified_count)
 
     async def remove(self, job_id: str) -> None:
@@ -64,6 +76,7 @@ class Jobs:
         }
         changes = {
             "state": JobState.PROCESSING,
+            "version": job.version + 1,
             "generation": job.generation + 1,
             "first_generation": job.generation + 1,
             "dispatched_ms": now,
@@ -74,9 +87,9 @@ class Jobs:
             "stages": stages,
         }
         revived = job.model_copy(update=changes)
-        stored = revived.model_dump(mode="json", include=set(changes))
+        stored = revived.model_dump(mode="json", include=set(changes) - {"version"})
         seen = {"_id": job.id, "state": job.state.value, "generation": job.generation, "blobs_removed_ms": None}
-        result = await Job.get_motor_collection().update_one(seen, {"$set": stored})
+        result = await Job.get_motor_collection().update_one(seen, {"$set": stored, "$inc": _ONE_UP})
         return revived if result.modified_count else None
 
     async def due(self, *, limit: int) -> list[Job]:
@@ -95,7 +108,8 @@ class Jobs:
             "dispatched_ms": now_ms(),
             "next_dispatch_ms": next_dispatch_ms,
         }
-        return job.model_copy(update=changes) if await self._change(job, changes) else None
+        taken = job.model_copy(update=changes | {"version": job.version + 1})
+        return taken if await self._change(job, changes) else None
 
     async def unsent(self, job: Job, *, next_dispatch_ms: int) -> None:
         """Give a dispatch back that the broker did not take, so that an outage costs the job nothing."""
@@ -134,7 +148,7 @@ class Jobs:
 
     async def blobs_removed(self, job_id: str) -> None:
         """Record that an ended job keeps no blobs."""
-        await Job.find_one({"_id": job_id}).update({"$set": {"blobs_removed_ms": now_ms()}})
+        await Job.find_one({"_id": job_id}).update({"$set": {"blobs_removed_ms": now_ms()}, "$inc": _ONE_UP})
 
     async def forget(self, *, before_ms: int) -> int:
         """Delete the documents of jobs whose blobs went before `before_ms`; return how many."""
@@ -147,6 +161,16 @@ class Jobs:
         found = await Job.get_motor_collection().find({"_id": {"$in": job_ids}}, {"_id": 1}).to_list(None)
         return sorted(set(job_ids) - {document["_id"] for document in found})
 
+    async def counts(self) -> dict[JobState, int]:
+        """Return how many jobs there are in every state, in one pass over all of them."""
+        groups = Job.get_motor_collection().aggregate([{"$group": {"_id": "$state", "jobs": {"$sum": 1}}}])
+        found = {group["_id"]: group["jobs"] async for group in groups}
+        return {state: found.get(state.value, 0) for state in JobState}
+
+    async def oldest(self, state: JobState) -> Job | None:
+        """Return the oldest job in a state: ids begin with their time."""
+        return await Job.find({"state": state.value}).sort("+_id").first_or_none()
+
     async def _change(self, job: Job, changes: dict[str, Any]) -> bool:
         seen = {
             "_id": job.id,
@@ -154,5 +178,6 @@ class Jobs:
             "generation": job.generation,
             "next_dispatch_ms": job.next_dispatch_ms,
         }
-        result = await Job.get_motor_collection().update_one(seen, {"$set": {"updated_ms": now_ms(), **changes}})
+        update = {"$set": {"updated_ms": now_ms(), **changes}, "$inc": _ONE_UP}
+        result = await Job.get_motor_collection().update_one(seen, update)
         return bool(result.modified_count)

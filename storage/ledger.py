@@ -65,7 +65,7 @@ class Ledger:
         for condition in (free, redelivered):  # one by one: an `$or` makes the embedded server read every job
             found = self._jobs.find_one_and_update(
                 {"_id": job_id, "state": _ACTIVE, **condition},
-                {"$set": changes, "$inc": {f"{at}.attempts": 1}},
+                {"$set": changes, "$inc": {f"{at}.attempts": 1, "version": 1}},
                 return_document=ReturnDocument.AFTER,
             )
             if found is not None:
@@ -124,7 +124,7 @@ class Ledger:
         """Record that an ended job keeps no blobs."""
         self._jobs.update_one(
             {"_id": job_id, "blobs_removed_ms": None},
-            {"$set": {"blobs_removed_ms": now_ms()}},
+            {"$set": {"blobs_removed_ms": now_ms()}, "$inc": {"version": 1}},
         )
 
     def _end(self, claim: Claim, failure: Failure, state: JobState) -> bool:
@@ -152,4 +152,5 @@ class Ledger:
             f"{at}.state": StageState.RUNNING.value,
             f"{at}.attempts": claim.attempt,
         }
-        return self._jobs.update_one({**held, **(condition or {})}, update).modified_count == 1
+        counted = update | {"$inc": {**update.get("$inc", {}), "version": 1}}
+        return self._jobs.update_one({**held, **(condition or {})}, counted).modified_count == 1

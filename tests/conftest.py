@@ -11,6 +11,7 @@ import pytest
 from deploy.stack import Stack
 
 IMPATIENT = {
+    "DARKROOM_LOG_FORMAT": "json",
     "DARKROOM_WORK__SOFT_TIME_LIMIT": "8",
     "DARKROOM_WORK__TIME_LIMIT": "10",
     "DARKROOM_WORK__RETRY_BASE": "0.2",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty
@@ -17,7 +19,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from pipeline.celery import QUEUES, app, configure
-from pipeline.queues import Queues
+from pipeline.queues import Queues, Waiting
 from pipeline.settings import Settings
 from pipeline.steps import steps
 from storage.clock import now_ms
@@ -124,6 +126,12 @@ class FakeJobs(Jobs):
             raise JobNotFound(job_id)
         return job.model_copy(deep=True)
 
+    async def many(self, job_ids: Collection[str]) -> list[Job]:
+        return self._where(lambda job: job.id in job_ids)
+
+    async def versions(self, job_ids: Collection[str]) -> dict[str, int]:
+        return {job.id: job.version for job in await self.many(job_ids)}
+
     async def page(
         self, *, owner: str | None, state: JobState | None, kind: Kind | None, before_id: str | None, limit: int
     ) -> list[Job]:
@@ -151,7 +159,12 @@ class FakeJobs(Jobs):
         if found is None or not found.active:
             return False
         now = now_ms()
-        changes = {"state": JobState.CANCELLED, "finished_ms": now, "updated_ms": now}
+        changes = {
+            "state": JobState.CANCELLED,
+            "finished_ms": now,
+            "updated_ms": now,
+            "version": found.version + 1,
+        }
         self._documents[job.id] = found.model_copy(update=changes)
         return True
 
@@ -171,6 +184,7 @@ class FakeJobs(Jobs):
             deep=True,
             update={
                 "state": JobState.PROCESSING,
+                "version": job.version + 1,
                 "generation": job.generation + 1,
                 "first_generation": job.generation + 1,
                 "dispatched_ms": now,
@@ -198,7 +212,8 @@ class FakeJobs(Jobs):
             "dispatched_ms": now_ms(),
             "next_dispatch_ms": next_dispatch_ms,
         }
-        return job.model_copy(update=changes) if self._replace(job, **changes) else None
+        taken = job.model_copy(update=changes | {"version": job.version + 1})
+        return taken if self._replace(job, **changes) else None
 
     async def unsent(self, job: Job, *, next_dispatch_ms: int) -> None:
         self._replace(job, generation=job.generation - 1, next_dispatch_ms=next_dispatch_ms)
@@ -224,6 +239,7 @@ class FakeJobs(Jobs):
     async def blobs_removed(self, job_id: str) -> None:
         if job_id in self._documents:
             self._documents[job_id].blobs_removed_ms = now_ms()
+            self._documents[job_id].version += 1
 
     async def forget(self, *, before_ms: int) -> int:
         gone = self._where(lambda job: not job.active and 0 < (job.blobs_removed_ms or 0) < before_ms)
@@ -234,6 +250,13 @@ class FakeJobs(Jobs):
     async def unknown(self, job_ids: list[str]) -> list[str]:
         return sorted(set(job_ids) - set(self._documents))
 
+    async def counts(self) -> dict[JobState, int]:
+        states = Counter(job.state for job in self._documents.values())
+        return {state: states[state] for state in JobState}
+
+    async def oldest(self, state: JobState) -> Job | None:
+        return min(self._where(lambda job: job.state is state), key=lambda job: job.id, default=None)
+
     def _where(self, wanted: Callable[[Job], bool]) -> list[Job]:
         return [job.model_copy(deep=True) for job in self._documents.values() if wanted(job)]
 
@@ -243,7 +266,8 @@ class FakeJobs(Jobs):
             return False
         if (job.generation, job.next_dispatch_ms) != (seen.generation, seen.next_dispatch_ms):
             return False
-        self._documents[seen.id] = job.model_copy(update={"updated_ms": now_ms(), **changes})
+        news = {"updated_ms": now_ms(), "version": job.version + 1, **changes}
+        self._documents[seen.id] = job.model_copy(update=news)
         return True
 
 
@@ -252,7 +276,12 @@ class FakeQueues(Queues):
 
     def __init__(self) -> None:
         self.sent_ms: dict[str, list[int]] = {}
+        self.changes = asyncio.Queue[str]()
         self.down = False
+
+    async def changed_jobs(self) -> AsyncIterator[str]:
+        while True:
+            yield await self.changes.get()
 
     def push(self, queue: str, sent_ms: int) -> None:
         """Put a message behind the others."""
@@ -269,6 +298,15 @@ class FakeQueues(Queues):
     async def oldest_ms(self, queue: str) -> int | None:
         await self.ping()
         return min(self.sent_ms.get(queue, []), default=None)
+
+    async def waiting(self) -> Waiting:
+        await self.ping()
+        return Waiting(
+            lengths={queue: len(self.sent_ms.get(queue, [])) for queue in QUEUES},
+            oldest_ms={queue: min(self.sent_ms.get(queue, []), default=None) for queue in QUEUES},
+            unacked=0,
+            unacked_since=None,
+        )
 
 
 class FakeKeys(IdempotencyKeys):

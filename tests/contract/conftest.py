@@ -16,6 +16,7 @@ from structlog.typing import EventDict
 from deploy.stack import Stack
 from gateway.app import create_app
 from gateway.backpressure import Backlog
+from gateway.feed import Feed
 from pipeline.settings import AccessSettings, Settings
 from stages.limits import Limits
 from storage.documents import Job
@@ -104,6 +105,7 @@ def app_over(stores: Stores, settings: Settings) -> FastAPI:
     app = create_app(settings)
     app.state.settings, app.state.stores = settings, stores
     app.state.queues, app.state.backlog = FakeQueues(), Backlog()
+    app.state.feed = Feed(stores.jobs, app.state.queues)
     return app
 
 

@@ -13,7 +13,7 @@ from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState
 from storage.errors import JobNotFound
 from storage.jobs import Jobs
-from tests.fakes import FakeJobs, new_job
+from tests.fakes import FakeJobs, job_id, new_job
 
 HOUR = 3_600_000
 ENDED = [JobState.DONE, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]
@@ -375,3 +375,65 @@ async def test_unknown_ids_are_those_without_a_job(jobs: Jobs) -> None:
     job = await accepted(jobs)
 
     assert await jobs.unknown(["zoe", job.id, "ada"]) == ["ada", "zoe"]
+
+
+async def test_jobs_are_counted_by_state_and_every_state_has_a_number(jobs: Jobs) -> None:
+    for state in (JobState.DONE, JobState.DONE, JobState.DEAD, JobState.ACCEPTED):
+        await accepted(jobs, state=state)
+
+    assert await jobs.counts() == dict.fromkeys(JobState, 0) | {
+        JobState.DONE: 2,
+        JobState.DEAD: 1,
+        JobState.ACCEPTED: 1,
+    }
+
+
+async def test_the_oldest_job_of_a_state_is_the_one_that_came_first(jobs: Jobs) -> None:
+    now = now_ms()
+    await accepted(jobs, id=job_id(at_ms=now - HOUR), state=JobState.DONE)
+    young = await accepted(jobs, id=job_id(at_ms=now), state=JobState.PROCESSING)
+    old = await accepted(jobs, id=job_id(at_ms=now - 1000), state=JobState.PROCESSING)
+
+    found = await jobs.oldest(JobState.PROCESSING)
+
+    assert found is not None
+    assert (found.id, found.born_ms) == (old.id, now - 1000)
+    assert young.born_ms == now
+
+
+async def test_where_no_job_is_in_a_state_none_is_the_oldest(jobs: Jobs) -> None:
+    await accepted(jobs, state=JobState.DONE)
+
+    assert await jobs.oldest(JobState.PROCESSING) is None
+
+
+async def test_every_change_that_can_be_seen_makes_a_later_version(jobs: Jobs) -> None:
+    job = await accepted(jobs)
+    seen = [(await jobs.get(job.id)).version]
+
+    await jobs.postpone(job, until_ms=now_ms() + HOUR)
+    seen.append((await jobs.get(job.id)).version)
+    taken = await jobs.redispatch(await jobs.get(job.id), next_dispatch_ms=now_ms())
+    seen.append((await jobs.get(job.id)).version)
+    await jobs.bury(await jobs.get(job.id), FAILURE)
+    seen.append((await jobs.get(job.id)).version)
+    revived = await jobs.revive(await jobs.get(job.id), next_dispatch_ms=now_ms())
+    seen.append((await jobs.get(job.id)).version)
+    await jobs.cancel(await jobs.get(job.id))
+    seen.append((await jobs.get(job.id)).version)
+    await jobs.blobs_removed(job.id)
+    seen.append((await jobs.get(job.id)).version)
+
+    assert seen == [0, 1, 2, 3, 4, 5, 6]
+    assert (taken and taken.version, revived and revived.version) == (2, 4)
+
+
+async def test_many_jobs_are_found_at_once_and_those_that_are_not_there_are_left_out(jobs: Jobs) -> None:
+    one, other = await accepted(jobs), await accepted(jobs)
+    await accepted(jobs)
+    await jobs.cancel(other)
+
+    wanted = [one.id, other.id, job_id()]
+
+    assert ids(await jobs.many(wanted)) == sorted([one.id, other.id])
+    assert await jobs.versions(wanted) == {one.id: 0, other.id: 1}

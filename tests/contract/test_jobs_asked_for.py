@@ -198,7 +198,9 @@ async def test_an_operation_has_a_twin_of_the_same_parameters(jobs: Jobs, kind: 
         ({"state": JobState.CANCELLED}, {}),
         ({"blobs_removed_ms": 1}, {}),
     ],
-    ids=lambda fields: str(fields)[:40],
+    ids=lambda fields: (
+        "-".join(f"{name}={value}" for name, value in fields.items() if name != "original") or "other bytes"
+    ),
 )
 async def test_a_job_that_did_otherwise_or_kept_nothing_is_no_twin(
     jobs: Jobs, theirs: dict[str, Any], mine: dict[str, Any]

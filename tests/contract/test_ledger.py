@@ -538,3 +538,21 @@ def _end(ledger: Ledger, mine: Claim, ending: str) -> None:
             ledger.bury(mine, FAILURE)
         case _:
             raise ValueError(ending)
+
+
+async def test_every_step_of_a_stage_is_a_later_version_of_its_job(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+    seen = [found(ledger, job_id).version]
+
+    run = claimed(ledger, job_id)
+    seen.append(found(ledger, job_id).version)
+    ledger.release(run, "the disk was full", blameless=True)
+    seen.append(found(ledger, job_id).version)
+    run = claimed(ledger, job_id)
+    ledger.complete(run, {})
+    seen.append(found(ledger, job_id).version)
+    ledger.complete(run, {})  # a second time: nothing changes
+    ledger.hasten(job_id, delay_ms=0)  # nor does this, to those who watch
+    seen.append(found(ledger, job_id).version)
+
+    assert seen == [0, 1, 2, 4, 4]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
+from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from pipeline.celery import QUEUES, app
@@ -127,6 +129,38 @@ async def test_a_queue_of_a_broker_that_is_away_is_an_error(away: Queues) -> Non
 async def test_the_longest_queue_of_a_broker_that_is_away_is_an_error(away: Queues) -> None:
     with pytest.raises(RedisConnectionError):
         await away.longest()
+
+
+async def test_all_that_waits_is_told_at_once(subject: Subject) -> None:
+    start = now_ms()
+    for queue in ("validate", "resize", "resize"):
+        subject.send(queue)
+
+    waiting = await subject.queues.waiting()
+
+    assert waiting.lengths == dict.fromkeys(QUEUES, 0) | {"validate": 1, "resize": 2}
+    assert {queue for queue, sent_ms in waiting.oldest_ms.items() if sent_ms is not None} == {"validate", "resize"}
+    assert start <= (waiting.oldest_ms["resize"] or 0) <= now_ms()
+    assert (waiting.unacked, waiting.unacked_since) == (0, None)
+
+
+async def test_what_waits_at_a_broker_that_is_away_is_an_error(away: Queues) -> None:
+    with pytest.raises(RedisConnectionError):
+        await away.waiting()
+
+
+async def test_what_a_worker_holds_is_told_with_how_long(redis: Redis, settings: Settings) -> None:
+    start = time.time()
+    app.send_task("validate", ["job"], queue="validate")
+    with app.connection_for_read() as connection, connection.SimpleQueue("validate") as consumer:
+        message = consumer.get(timeout=10)
+        async with open_queues(settings) as queues:
+            held = await queues.waiting()
+        message.ack()
+
+    assert (held.unacked, held.lengths["validate"]) == (1, 0)
+    assert start - 1 <= (held.unacked_since or 0) <= time.time()
+    assert redis.hlen("unacked") == 0
 
 
 def a_later_moment() -> int:

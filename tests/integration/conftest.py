@@ -12,8 +12,9 @@ import pytest
 
 from deploy.stack import Stack
 from tests.conftest import IMPATIENT
+from tests.integration.collector import Collector, collecting
 
-OWNERS = ("ann", "bob", "eve", "kim", "lee", "max", "pia", "tom")
+OWNERS = ("ann", "bob", "eve", "ida", "kim", "lee", "max", "pia", "tom")
 HASHES = {owner: sha256(f"key of {owner}".encode()).hexdigest() for owner in OWNERS}
 POSTS_A_MINUTE = 30
 MAX_QUEUE = 6
@@ -34,9 +35,17 @@ AsOwner = Callable[[str], httpx.Client]
 
 
 @pytest.fixture(scope="session")
-def strict_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Everything, running, with keys, limits, short memories and little patience."""
-    with Stack(tmp_path_factory.mktemp("strict"), environment=STRICT) as stack:
+def collector() -> Iterator[Collector]:
+    """Where the strict stack sends its traces."""
+    with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
+def strict_stack(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Stack]:
+    """Everything, running, with keys, limits, short memories and little patience, and traced."""
+    traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+    with Stack(tmp_path_factory.mktemp("strict"), environment=STRICT | traced) as stack:
         yield stack
 
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from deploy.processes import QUEUES
 from deploy.stack import Stack
 from tests.images import encoded, photo
 from tests.integration.journey import accepted, ended, status, upload, wait_until
@@ -47,6 +48,21 @@ def test_upload_is_accepted_while_redis_is_frozen(client: httpx.Client, stack: S
         stack.signal("redis", signal.SIGCONT)
 
     assert ended(client, task_id)["status"] == "done"
+
+
+def test_a_full_redis_ends_no_worker_and_loses_nothing(client: httpx.Client, stack: Stack) -> None:
+    workers = {queue: stack.pid(queue) for queue in QUEUES}
+    task_ids = [accepted(client, encoded(photo(2400, 1600), "jpeg")) for _ in range(4)]
+    with Redis.from_url(stack.redis_url) as redis:
+        redis.config_set("maxmemory", 1)
+        try:
+            task_ids += [accepted(client, encoded(photo(), "jpeg")) for _ in range(2)]
+            wait_until(lambda: "OutOfMemoryError" in "".join(map(stack.log, QUEUES)), "a worker to meet it")
+        finally:
+            redis.config_set("maxmemory", 0)
+
+    assert {ended(client, task_id)["status"] for task_id in task_ids} == {"done"}
+    assert {queue: stack.pid(queue) for queue in QUEUES} == workers
 
 
 def test_a_stage_that_cannot_read_its_blob_is_retried_and_then_sent_on_again(

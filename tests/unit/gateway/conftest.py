@@ -12,10 +12,13 @@ from structlog.typing import EventDict
 
 from gateway.app import create_app
 from gateway.backpressure import Backlog
+from gateway.feed import Feed
+from gateway.life import running
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from tests.fakes import NOWHERE, FakeJobs, FakeQueues, FakeStores
 
+ROUND_SECONDS = 0.01
 SETTINGS = Settings(redis_url="memory://", result_url=NOWHERE, blob_url="memory:///")
 
 
@@ -64,7 +67,10 @@ async def http(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the gateway, whose lifespan does not run: no sweeper takes part."""
     app.state.settings, app.state.stores, app.state.queues = settings, stores, queues
-    app.state.backlog = Backlog()
+    app.state.backlog, app.state.feed = Backlog(), Feed(stores.jobs, queues, round_seconds=ROUND_SECONDS)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://darkroom") as client:
+    async with (
+        running(app.state.feed.run()),
+        httpx.AsyncClient(transport=transport, base_url="http://darkroom") as client,
+    ):
         yield client

@@ -11,7 +11,9 @@ from fastapi import FastAPI
 from gateway.app import FORM_OVERHEAD_BYTES, create_app
 from gateway.auth import ApiKeys
 from gateway.body_limit import BodyLimit
+from gateway.metrics import HttpMetrics
 from gateway.rate_limit import RateLimit
+from gateway.request_id import RequestId
 from pipeline.celery import app as celery
 from pipeline.settings import AccessSettings, BrokerSettings, Settings, SweeperSettings
 from stages.limits import Limits
@@ -94,11 +96,17 @@ def test_a_body_may_be_as_large_as_its_file_and_its_form() -> None:
 def test_a_request_is_asked_for_its_key_before_it_is_counted_and_before_its_body_is() -> None:
     access = AccessSettings(rate_limit="60/minute")
 
-    assert list(guards(SETTINGS.model_copy(update={"access": access}))) == [ApiKeys, RateLimit, BodyLimit]
+    assert list(guards(SETTINGS.model_copy(update={"access": access}))) == [
+        RequestId,
+        HttpMetrics,
+        ApiKeys,
+        RateLimit,
+        BodyLimit,
+    ]
 
 
 def test_requests_are_not_counted_unless_a_limit_is_set() -> None:
-    assert list(guards(SETTINGS)) == [ApiKeys, BodyLimit]
+    assert list(guards(SETTINGS)) == [RequestId, HttpMetrics, ApiKeys, BodyLimit]
 
 
 def test_requests_are_counted_up_to_the_limit_that_is_set() -> None:

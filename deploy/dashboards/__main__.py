@@ -1,0 +1,20 @@
+"""Write deploy/grafana/dashboards/*.json anew: python -m deploy.dashboards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deploy.dashboards.catalogue import rendered
+
+FOLDER = Path(__file__).resolve().parent.parent / "grafana" / "dashboards"
+
+
+def main() -> None:
+    """Write every dashboard to its file."""
+    for name, text in rendered().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+        print(FOLDER / name)
+
+
+if __name__ == "__main__":
+    main()

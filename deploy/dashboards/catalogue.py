@@ -1,0 +1,23 @@
+"""The dashboards there are, and how they are written down."""
+
+from __future__ import annotations
+
+import json
+
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+
+from deploy.dashboards import gateway, pipeline, safety, workers
+
+BOARDS = {
+    "pipeline.json": pipeline.board,
+    "workers.json": workers.board,
+    "gateway.json": gateway.board,
+    "safety.json": safety.board,
+}
+
+
+def rendered() -> dict[str, str]:
+    """Return the text of every dashboard by the name of its file."""
+    return {
+        name: json.dumps(board(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n" for name, board in BOARDS.items()
+    }

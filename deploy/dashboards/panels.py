@@ -1,0 +1,123 @@
+"""The kinds of panel that the dashboards are made of: a graph, a number, a heatmap, a timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from grafana_foundation_sdk.builders import common, dashboard, heatmap, prometheus, stat, statetimeline, timeseries
+from grafana_foundation_sdk.models import common as common_model
+from grafana_foundation_sdk.models import dashboard as dashboard_model
+from grafana_foundation_sdk.models import heatmap as heatmap_model
+from grafana_foundation_sdk.models import prometheus as prometheus_model
+from grafana_foundation_sdk.models import units
+
+SOURCE = dashboard_model.DataSourceRef(type_val="prometheus", uid="prometheus")
+Panel = timeseries.Panel | stat.Panel | heatmap.Panel | statetimeline.Panel
+GREEN, YELLOW, RED = "green", "yellow", "red"
+
+
+class Query(NamedTuple):
+    """One expression; `legend` names its series, with labels as `{{stage}}`."""
+
+    expression: str
+    legend: str
+
+
+class Limits(NamedTuple):
+    """From where on a value is worrying, and from where on bad; where less is worse, `warn` is above `bad`."""
+
+    warn: float
+    bad: float
+
+
+def graph(
+    title: str,
+    description: str,
+    *queries: Query,
+    unit: str,
+    width: int = 12,
+    stacked: bool = False,
+    limits: Limits | None = None,
+) -> timeseries.Panel:
+    """Draw lines over time; `limits` are drawn where there are any."""
+    panel = timeseries.Panel().title(title).description(description).datasource(SOURCE).unit(unit).min(0)
+    panel.span(width).height(8).targets(list(_targets(queries))).legend(_legend()).tooltip(_tooltip())
+    panel.line_width(1).fill_opacity(30 if stacked else 5).show_points(common_model.VisibilityMode.NEVER)
+    if stacked:
+        panel.stacking(common.StackingConfig().mode(common_model.StackingMode.NORMAL).group("A"))
+    if limits:
+        style = common.GraphThresholdsStyleConfig().mode(common_model.GraphTresholdsStyleMode.DASHED)
+        panel.thresholds(_thresholds(limits)).thresholds_style(style)
+    return panel
+
+
+def number(
+    title: str,
+    description: str,
+    expression: str,
+    *,
+    unit: str,
+    width: int = 4,
+    limits: Limits | None = None,
+) -> stat.Panel:
+    """Show what is now, in the colour that `limits` give it."""
+    panel = stat.Panel().title(title).description(description).datasource(SOURCE).unit(unit)
+    (target,) = _targets([Query(expression, title)])
+    panel.span(width).height(4).with_target(target.instant() if "$__range" in expression else target)
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(values=False))
+    panel.graph_mode(common_model.BigValueGraphMode.AREA).thresholds(_thresholds(limits))
+    return panel.color_mode(common_model.BigValueColorMode.VALUE if limits else common_model.BigValueColorMode.NONE)
+
+
+def heat(title: str, description: str, buckets: str, *, unit: str, width: int = 12) -> heatmap.Panel:
+    """Show how a histogram's observations spread over time; `buckets` is a rate by `le`."""
+    panel = heatmap.Panel().title(title).description(description).datasource(SOURCE).unit(unit)
+    query = prometheus.Dataquery().expr(buckets).legend_format("{{le}}").ref_id("A").datasource(SOURCE).range()
+    panel.span(width).height(9).with_target(query.format(prometheus_model.PromQueryFormat.HEATMAP))
+    colours = heatmap.HeatmapColorOptions().mode(heatmap_model.HeatmapColorMode.SCHEME).scheme("Oranges").steps(64)
+    panel.calculate(calculate=False).color(colours.exponent(0.5)).cell_gap(1)
+    panel.rows_frame(heatmap.RowsHeatmapOptions().layout(common_model.HeatmapCellLayout.AUTO))
+    panel.y_axis(heatmap.YAxisConfig().unit(unit).axis_placement(common_model.AxisPlacement.LEFT))
+    return panel.filter_values(heatmap.FilterValueRange().le(1e-9)).show_legend().show_tooltip().show_y_histogram()
+
+
+def timeline(title: str, description: str, *queries: Query, width: int = 12) -> statetimeline.Panel:
+    """Show what was up (1) and down (0), a line each."""
+    panel = statetimeline.Panel().title(title).description(description).datasource(SOURCE).unit(units.Short)
+    panel.span(width).height(8).targets(list(_targets(queries))).show_value(common_model.VisibilityMode.NEVER)
+    words = {
+        "0": dashboard_model.ValueMappingResult(text="down", color=RED, index=0),
+        "1": dashboard_model.ValueMappingResult(text="up", color=GREEN, index=1),
+    }
+    panel.mappings([dashboard_model.ValueMap(options=words)]).row_height(0.9).merge_values(merge_values=True)
+    return panel.color_scheme(dashboard.FieldColor().mode(dashboard_model.FieldColorModeId.THRESHOLDS))
+
+
+def _targets(queries: Sequence[Query]) -> Iterator[prometheus.Dataquery]:
+    for letter, query in zip("ABCDEFGH", queries, strict=False):
+        target = prometheus.Dataquery().expr(query.expression).legend_format(query.legend).ref_id(letter)
+        yield target.datasource(SOURCE).range().format(prometheus_model.PromQueryFormat.TIME_SERIES)
+
+
+def _legend() -> common.VizLegendOptions:
+    shown = common.VizLegendOptions().show_legend(show_legend=True).calcs(["mean", "lastNotNull"])
+    return shown.display_mode(common_model.LegendDisplayMode.TABLE).placement(common_model.LegendPlacement.BOTTOM)
+
+
+def _tooltip() -> common.VizTooltipOptions:
+    shown = common.VizTooltipOptions().mode(common_model.TooltipDisplayMode.MULTI)
+    return shown.sort(common_model.SortOrder.DESCENDING)
+
+
+def _thresholds(limits: Limits | None) -> dashboard.ThresholdsConfig:
+    config = dashboard.ThresholdsConfig().mode(dashboard_model.ThresholdsMode.ABSOLUTE)
+    if limits is None:
+        return config.steps([_step(None, GREEN)])
+    if limits.warn > limits.bad:
+        return config.steps([_step(None, RED), _step(limits.bad, YELLOW), _step(limits.warn, GREEN)])
+    return config.steps([_step(None, GREEN), _step(limits.warn, YELLOW), _step(limits.bad, RED)])
+
+
+def _step(value: float | None, colour: str) -> dashboard_model.Threshold:
+    return dashboard_model.Threshold(value=value, color=colour)

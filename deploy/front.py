@@ -1,0 +1,110 @@
+"""The page and, under /api/, the gateway behind it, on one port without nginx: for `./run up`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import httpx
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+DEPLOY = Path(__file__).resolve().parent
+PAGE = DEPLOY / "frontend"
+HEADERS = DEPLOY / "nginx" / "page-headers.conf"
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+OF_ONE_CONNECTION = frozenset({  # RFC 9110, section 7.6.1, and what is the next server's own
+    "connection", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+})  # fmt: skip
+TIMEOUT = httpx.Timeout(75, connect=3)  # a long poll waits for up to 60 s, an event stream says something every 15
+RETRY_AFTER_SECONDS = 5
+
+
+def page_headers() -> dict[str, str]:
+    """Return what goes out with the page, as nginx is told it."""
+    return dict(re.findall(r'^add_header (\S+) "(.*)" always;$', HEADERS.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+class PageHeaders:
+    """ASGI middleware that puts the page's headers on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in page_headers().items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, with the headers."""
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *self._headers]
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+async def pass_on(request: Request) -> Response:
+    """Ask the gateway the same, a piece at a time both ways."""
+    path = request.path_params["path"]
+    if path.partition("/")[0] == "metrics":
+        return _problem(404, "not_found", "Not Found")
+    client: httpx.AsyncClient = request.state.client
+    url = httpx.URL(path=f"/{path}", query=request.url.query.encode())
+    headers = [(name, value) for name, value in request.headers.items() if name not in OF_ONE_CONNECTION]
+    content = request.stream() if request.method not in {"GET", "HEAD"} else None
+    asked = client.build_request(request.method, client.base_url.join(url), headers=headers, content=content)
+    try:
+        answer = await client.send(asked, stream=True)
+    except ClientDisconnect:
+        return Response(status_code=400)  # to nobody
+    except httpx.TransportError:
+        headers_ = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return _problem(503, "unavailable", "The gateway does not answer. Try again.", headers_)
+    passed = StreamingResponse(answer.aiter_raw(), answer.status_code, background=BackgroundTask(answer.aclose))
+    passed.raw_headers = [(name.lower(), value) for name, value in answer.headers.raw if _goes_on(name)]
+    if "location" in answer.headers:
+        passed.headers["Location"] = re.sub(r"^/(?!/)", "/api/", answer.headers["location"])
+    return passed
+
+
+def _goes_on(name: bytes) -> bool:
+    return name.lower().decode() not in OF_ONE_CONNECTION | {"server", "date"}
+
+
+def _problem(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    body = {"type": f"urn:darkroom:problem:{code}", "title": detail, "status": status, "code": code, "detail": detail}
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def create_app(gateway: str, links: Mapping[str, str]) -> Starlette:
+    """Build the front of a gateway; `links` is what the page reads as settings.json."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[Mapping[str, httpx.AsyncClient]]:
+        async with AsyncExitStack() as life:
+            limits = httpx.Limits(max_connections=None)  # every watcher holds one
+            client = httpx.AsyncClient(base_url=gateway, timeout=TIMEOUT, limits=limits, trust_env=False)
+            yield {"client": await life.enter_async_context(client)}
+
+    async def settings(_: Request) -> Response:
+        return JSONResponse(dict(links))
+
+    files = [Route("/settings.json", settings), Mount("/", StaticFiles(directory=PAGE, html=True))]
+    page = Starlette(routes=files, middleware=[Middleware(PageHeaders)])
+    routes = [Route("/api/{path:path}", pass_on, methods=METHODS), Mount("/", page)]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def production() -> Starlette:
+    """Build the front from the environment, for uvicorn's `--factory`."""
+    links = {name: os.environ.get(f"DARKROOM_FRONT_{name.upper()}") for name in ("flower", "grafana")}
+    return create_app(os.environ["DARKROOM_FRONT_GATEWAY"], {name: link for name, link in links.items() if link})

@@ -1,0 +1,62 @@
+// What can be done with a job that is done: the same row of buttons wherever one is shown.
+
+import { API } from "./api.js";
+import { button, h, say } from "./dom.js";
+import { best, download, downloadAll } from "./downloads.js";
+import { curlOf } from "./curl.js";
+import { sentence, t } from "./i18n.js";
+
+/** Build the buttons of a job; `compact`: the less usual ones are icons only. */
+export function actions(job, { compact = false } = {}) {
+  const rendition = best(job);
+  const minor = compact ? small : button;
+  const made = rendition && [
+    button("down", t("action.download"), () => download(job, rendition).catch(failed), compact ? {} : { class: "primary" }),
+    !compact && Object.keys(job.renditions).length > 1 && button("down", t("action.download_all"), () => downloadAll([job]).catch(failed)),
+    minor("link", t("action.copy_link"), (event) => copy(event, location.origin + API + job.links.result)),
+  ];
+  return h(
+    "div",
+    { class: "actions", role: "group", "aria-label": t("action.group", { name: job.original.name ?? job.task_id }) },
+    made,
+    minor("code", t("action.copy_curl"), (event) => copy(event, curlOf(job))),
+    job.status === "done" &&
+      ["crop", "grayscale", "resize"].map((operation) =>
+        minor(ICON_OF[operation], t(`operation.${operation}`), async () => {
+          const { operate } = await import("./operate.js");
+          if (await operate(operation, { job })) location.hash = "#/";
+        }),
+      ),
+  );
+}
+
+const ICON_OF = { crop: "crop", grayscale: "greys", resize: "resize" };
+
+function small(name, words, onclick) {
+  return button(name, words, onclick, { class: "small", title: words });
+}
+
+const failed = (problem) => say(sentence(problem));
+
+async function copy({ currentTarget: control }, text) {
+  const done = await write(text);
+  say(t(done ? "announce.copied" : "announce.not_copied"));
+  control.classList.add(done ? "worked" : "refused");
+  setTimeout(() => control.classList.remove("worked", "refused"), 1500);
+}
+
+/** Put text on the clipboard; the clipboard's interface exists on https and localhost only. */
+async function write(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = h("textarea", { class: "visually-hidden", readonly: true, "aria-hidden": "true" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}

@@ -1,0 +1,76 @@
+// The API as this page asks it: one way to ask, one kind of problem.
+
+import { h } from "./dom.js";
+import { key } from "./memory.js";
+
+export const API = new URL("api", document.baseURI).pathname;
+const PASSING = new Set([0, 408, 425, 429, 502, 503, 504]);
+
+/** An answer that is not a success (RFC 9457), or none at all: then its status is 0. */
+export class Problem extends Error {
+  constructor({ status = 0, code = "unreachable", detail = "", errors = [] } = {}, retryAfter = null) {
+    super(detail || code);
+    Object.assign(this, { status, code, detail, errors, retryAfter });
+  }
+
+  /** Whether the same request may well succeed later. */
+  get passing() {
+    return PASSING.has(this.status) || this.code === "idempotency_key_in_use";
+  }
+}
+
+/** Read a problem from the text of an answer; what is no problem document is told by its status. */
+export function problemFrom(status, text, retryAfter) {
+  let told = {};
+  try {
+    told = JSON.parse(text);
+  } catch {
+    // A proxy's page, or nothing.
+  }
+  return new Problem({ code: `http_${status}`, ...told, status }, seconds(retryAfter));
+}
+
+/** Read Retry-After: seconds, or a date; null where it says neither. */
+export function seconds(header) {
+  if (!header) return null;
+  const wait = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000;
+  return Number.isNaN(wait) ? null : Math.max(0, wait);
+}
+
+/** Headers that say who asks, where a key is known. */
+export const credentials = () => (key() ? { Authorization: `Bearer ${key()}` } : {});
+
+/** Ask, and return the answer (304 is one); everything else is thrown as a Problem. */
+export async function ask(path, { headers = {}, ...options } = {}) {
+  let answer;
+  try {
+    answer = await fetch(API + path, { cache: "no-store", ...options, headers: { ...credentials(), ...headers } });
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new Problem({ detail: error.message });
+  }
+  if (answer.ok || answer.status === 304) return answer;
+  throw problemFrom(answer.status, await answer.text().catch(() => ""), answer.headers.get("Retry-After"));
+}
+
+export const askJson = async (path, options) => (await ask(path, options)).json();
+
+/** Show a result in an image. Where a key is needed its bytes are fetched, as an image sends no header of ours. */
+export async function show(image, path) {
+  if (!key()) {
+    image.src = API + path;
+    return;
+  }
+  const url = URL.createObjectURL(await (await ask(path, { cache: "default" })).blob());
+  const free = () => URL.revokeObjectURL(url);
+  image.addEventListener("load", free, { once: true });
+  image.addEventListener("error", free, { once: true });
+  image.src = url;
+}
+
+/** Hand bytes to the browser as a download. */
+export function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  const link = h("a", { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

@@ -1,0 +1,103 @@
+// One photo on the upload page: its way up, its stages, its previews as they are made.
+
+import { show } from "./api.js";
+import { actions } from "./actions.js";
+import { album } from "./album.js";
+import { button, h } from "./dom.js";
+import { best, fitting } from "./downloads.js";
+import { jobFailure, problemBox } from "./failure.js";
+import { dimensions, saving, share, size } from "./format.js";
+import { t, word } from "./i18n.js";
+import { timeline } from "./timeline.js";
+import { tryAgain } from "./uploads.js";
+
+const PICTURE_PIXELS = 480; // what the card's picture takes, on a dense screen
+
+/** Build the card of an entry; `tick` redraws what depends on the time, `free` ends it. */
+export function card(entry) {
+  const parts = {
+    image: h("img", { alt: "" }),
+    note: h("span", { class: "frame-note" }),
+    pill: h("span", { class: "pill" }),
+    sum: h("p", { class: "sum" }),
+    bar: h("progress", { max: 1, "aria-label": t("upload.progress", { name: entry.name }) }),
+    line: timeline(),
+    chips: h("ul", { class: "chips" }),
+    bottom: h("div", { class: "card-bottom" }),
+  };
+  parts.frame = h("a", { class: "frame", tabindex: -1, "aria-hidden": "true" }, parts.image, parts.note); // the title's link again
+  parts.link = h("a", {}, entry.name);
+  const title = h("h3", {}, parts.link);
+  const close = button("close", t("action.dismiss", { name: entry.name }), () => album.dismiss(entry), { class: "small plain" });
+  const head = h("div", { class: "card-head" }, title, parts.pill, close);
+  const element = h("li", { class: "card" }, parts.frame, h("div", { class: "card-body" }, head, parts.sum, parts.bar, parts.line.element, parts.chips, parts.bottom));
+  const shown = { picture: null, chips: "", bottom: null };
+  const update = () => draw(entry, element, parts, shown);
+  update();
+  const free = entry.changed.listen(update);
+  return { element, free, tick: () => tick(entry, parts) };
+}
+
+function draw(entry, element, parts, shown) {
+  const { job, phase } = entry;
+  const status = job?.status ?? (phase === "job" ? "accepted" : phase);
+  element.dataset.status = status;
+  parts.pill.textContent = word("status", status);
+  parts.note.textContent = phase === "sending" ? share(entry.progress) : "";
+  parts.bar.hidden = phase !== "sending";
+  parts.bar.value = entry.progress;
+  parts.line.element.hidden = !job;
+  if (entry.taskId) parts.link.href = parts.frame.href = `#/jobs/${entry.taskId}`;
+  parts.sum.textContent = summary(entry);
+  if (job) drawJob(job, parts, shown);
+  drawBottom(entry, parts, shown);
+  tick(entry, parts);
+}
+
+function summary({ job, bytes }) {
+  const { width, height } = job?.original ?? {};
+  const parts = [bytes != null && size(bytes), width && dimensions(width, height)].filter(Boolean);
+  if (job && job.kind !== "previews") parts.unshift(word("kind", job.kind));
+  return parts.join(" · ");
+}
+
+function drawJob(job, parts, shown) {
+  const picture = fitting(job, PICTURE_PIXELS);
+  if (picture && picture !== shown.picture) {
+    shown.picture = picture;
+    parts.image.addEventListener("load", () => parts.frame.classList.add("developed"), { once: true });
+    show(parts.image, job.renditions[picture].url).catch(() => (shown.picture = null));
+  }
+  const made = JSON.stringify(job.renditions);
+  if (made === shown.chips) return;
+  shown.chips = made;
+  parts.chips.replaceChildren(...Object.entries(job.renditions).map(([name, rendition]) => chip(job, name, rendition)));
+}
+
+function chip(job, name, { width, height, bytes }) {
+  const facts = [dimensions(width, height), size(bytes)].join(" · ");
+  const less = h("strong", {}, saving(bytes, job.original.bytes));
+  return h("li", { class: name === best(job) ? "chip best" : "chip" }, h("span", {}, word("stage", name)), h("span", {}, facts), less);
+}
+
+/** The part below: why it failed, or what can be done; built anew only when that changes, so that focus stays. */
+function drawBottom(entry, parts, shown) {
+  const { job, phase, problem } = entry;
+  const state = [phase, job?.status, best(job ?? { renditions: {} }), problem?.code].join();
+  if (state === shown.bottom) return;
+  shown.bottom = state;
+  const content = [];
+  if (problem) content.push(problemBox(problem, problem.passing && phase === "refused" && button("again", t("action.again"), () => tryAgain(entry))));
+  if (job?.failure) content.push(jobFailure(job));
+  if (job?.status === "done") content.push(actions(job, { compact: true }));
+  parts.bottom.replaceChildren(...content);
+}
+
+function tick(entry, parts) {
+  const { job, phase } = entry;
+  if (phase === "pausing") {
+    const seconds = Math.max(1, Math.ceil((entry.again - Date.now()) / 1000));
+    parts.note.textContent = t("upload.again_in", { count: seconds });
+  }
+  if (job) parts.line.update(job, performance.now() - job.told);
+}

@@ -1,0 +1,80 @@
+// A picture with a box on it that is pulled by pointer or keys, or told in numbers.
+
+import { ASPECTS, centred, fitted, moved, pulled, ratio } from "./cropbox.js";
+import { h } from "./dom.js";
+import { t } from "./i18n.js";
+
+const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const SIDES = ["left", "top", "width", "height"];
+const STRIDE = 10; // times the step, with Shift
+
+/** Build the control for a picture of `size` (upright pixels) shown by `image`. `fields()` is what the API is sent. */
+export function cropper(image, size) {
+  const state = { box: centred({ width: size.width * 0.8, height: size.height * 0.8 }, null), aspect: null };
+  state.box = moved(state.box, size.width * 0.1, size.height * 0.1, size);
+  const frame = h("div", { class: "crop-box" });
+  const stage = h("div", { class: "crop-stage", vars: { ratio: size.width / size.height } }, image, frame);
+  const numbers = SIDES.map((side) => numberOf(side, size, (value) => change(fitted({ ...state.box, [side]: value }, size))));
+  const change = (box) => {
+    state.box = box;
+    draw(frame, box, size);
+    SIDES.forEach((side, position) => (numbers[position].input.value = box[side]));
+  };
+  const pull = (handle, dx, dy, from = state.box) =>
+    change(handle === "move" ? moved(from, dx, dy, size) : pulled(from, handle, dx, dy, size, state.aspect));
+  frame.append(grip("move", stage, size, state, pull), ...HANDLES.map((handle) => grip(handle, stage, size, state, pull)));
+  const presets = aspects((aspect) => {
+    state.aspect = aspect === "original" ? size.width / size.height : ratio(aspect);
+    if (state.aspect) change(centred(size, state.aspect));
+  });
+  change(state.box);
+  const element = h("div", { class: "cropper" }, stage, presets, h("div", { class: "row" }, numbers.map(({ label }) => label)));
+  return { element, fields: () => ({ ...state.box }) };
+}
+
+function draw(frame, box, size) {
+  const shares = { x: box.left / size.width, y: box.top / size.height, w: box.width / size.width, h: box.height / size.height };
+  for (const [name, value] of Object.entries(shares)) frame.style.setProperty(`--${name}`, value);
+}
+
+function grip(handle, stage, size, state, pull) {
+  const button = h("button", { type: "button", class: `grip ${handle}`, "aria-label": t(`crop.grip.${handle}`) });
+  const scale = () => size.width / stage.clientWidth; // picture pixels in one of the screen's
+  let drag = null;
+  button.addEventListener("pointerdown", (event) => {
+    button.setPointerCapture(event.pointerId);
+    drag = { x: event.clientX, y: event.clientY, box: state.box };
+  });
+  button.addEventListener("pointermove", (event) => {
+    if (drag) pull(handle, (event.clientX - drag.x) * scale(), (event.clientY - drag.y) * scale(), drag.box);
+  });
+  for (const end of ["pointerup", "pointercancel"]) button.addEventListener(end, () => (drag = null));
+  button.addEventListener("keydown", (event) => {
+    const arrow = ARROWS[event.key];
+    if (!arrow) return;
+    event.preventDefault();
+    const step = Math.max(1, Math.round(scale())) * (event.shiftKey ? STRIDE : 1);
+    pull(handle, arrow[0] * step, arrow[1] * step);
+  });
+  return button;
+}
+
+function numberOf(side, size, change) {
+  const most = side === "left" || side === "width" ? size.width : size.height;
+  const input = h("input", { type: "number", min: side === "left" || side === "top" ? 0 : 1, max: most, inputmode: "numeric" });
+  input.addEventListener("change", () => change(Math.round(Number(input.value)) || 0));
+  return { input, label: h("label", { class: "field" }, h("span", {}, t(`crop.${side}`)), input) };
+}
+
+function aspects(choose) {
+  const choices = ["free", "original", ...ASPECTS].map((aspect) =>
+    h(
+      "label",
+      { class: "choice" },
+      h("input", { type: "radio", name: "crop-aspect", value: aspect, checked: aspect === "free", onchange: () => choose(aspect) }),
+      h("span", {}, aspect.includes(":") ? aspect : t(`crop.${aspect}`)),
+    ),
+  );
+  return h("fieldset", { class: "choices" }, h("legend", {}, t("crop.aspect")), choices);
+}

@@ -1,0 +1,27 @@
+// A request as a line for a shell: the same that this page sends.
+
+import { API } from "./api.js";
+import { key } from "./memory.js";
+
+const quoted = (text) => `'${String(text).replaceAll("'", "'\\''")}'`;
+
+/** Return the curl of a job: what was asked for, on the same file or source. A key is named, never shown. */
+export function curlOf(job) {
+  const operation = job.kind === "previews" ? "upload" : job.kind;
+  const words = ["curl"];
+  if (key()) words.push('-H "Authorization: Bearer $DARKROOM_KEY"');
+  if (job.source_task_id) words.push("-F", quoted(`source_task_id=${job.source_task_id}`));
+  else words.push("-F", quoted(`file=@"${(job.original.name ?? "photo").replaceAll('"', '\\"')}"`));
+  for (const [name, value] of Object.entries(fieldsOf(job))) words.push("-F", quoted(`${name}=${value}`));
+  return [...words, quoted(`${location.origin}${API}/${operation}`)].join(" ");
+}
+
+/** The fields that are not as they would be by default. */
+function fieldsOf({ operation }) {
+  const { format, quality, background, animated } = operation;
+  const fields = Object.entries({ ...operation.parameters, quality }).filter(([, value]) => value != null && value !== false);
+  if (format !== "auto") fields.push(["format", format]);
+  if (background !== "#ffffff") fields.push(["background", background]);
+  if (animated) fields.push(["animated", "true"]);
+  return Object.fromEntries(fields);
+}

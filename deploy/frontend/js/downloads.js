@@ -1,0 +1,41 @@
+// Renditions to take along: one by one, or all of them in a zip.
+
+import { ask, save } from "./api.js";
+
+/** Name a rendition after its upload, as the API does. */
+export function fileName(job, rendition) {
+  const stem = (job.original.name ?? "").split(/[\\/]/).pop().replace(/\.[^.]*$/, "") || "image";
+  return `${stem}-${rendition}.${job.renditions[rendition].format}`;
+}
+
+/** The best there is of a job: an operation's output, or the largest rendition that is made. */
+export function best(job) {
+  const made = Object.entries(job.renditions);
+  return made.length ? made.reduce((one, other) => (other[1].width > one[1].width ? other : one))[0] : null;
+}
+
+/** The smallest rendition that fills `pixels`, else the largest that is made. */
+export function fitting(job, pixels) {
+  const made = Object.entries(job.renditions).sort(([, one], [, other]) => one.width - other.width);
+  const long = ({ width, height }) => Math.max(width, height);
+  return (made.find(([, rendition]) => long(rendition) >= pixels) ?? made.at(-1))?.[0] ?? null;
+}
+
+/** Save one rendition. */
+export async function download(job, rendition) {
+  const answer = await ask(job.renditions[rendition].url, { cache: "default" });
+  save(await answer.blob(), fileName(job, rendition));
+}
+
+/** Save every rendition of some jobs as one zip. */
+export async function downloadAll(jobs, name = "darkroom.zip") {
+  const { zip } = await import("./zip.js");
+  const files = [];
+  for (const job of jobs) {
+    for (const [rendition, { url }] of Object.entries(job.renditions)) {
+      const bytes = new Uint8Array(await (await ask(url, { cache: "default" })).arrayBuffer());
+      files.push({ name: fileName(job, rendition), bytes });
+    }
+  }
+  save(zip(files), name);
+}

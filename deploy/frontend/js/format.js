@@ -1,0 +1,40 @@
+// Sizes, times and shares as people of the language write them.
+
+import { current } from "./i18n.js";
+
+const shaped = (options) => new Intl.NumberFormat(current(), options);
+const unit = (name, digits, unitDisplay = "short") => shaped({ style: "unit", unit: name, unitDisplay, maximumFractionDigits: digits });
+
+/** 1 536 -> 1.5 kB */
+export function size(bytes) {
+  if (bytes < 1000) return unit("byte", 0, "long").format(bytes);
+  if (bytes < 1e6) return unit("kilobyte", bytes < 1e4 ? 1 : 0).format(bytes / 1e3);
+  return unit("megabyte", 1).format(bytes / 1e6);
+}
+
+/** 1 536 -> 1.5 s */
+export function duration(ms) {
+  if (ms == null) return "–";
+  if (ms < 1000) return unit("millisecond", 0, "narrow").format(ms);
+  if (ms < 90_000) return unit("second", 1, "narrow").format(ms / 1000);
+  return unit("minute", 0, "narrow").format(ms / 60_000);
+}
+
+/** What was saved, as a share of the whole: 1 000 of 10 000 -> −90% */
+export function saving(bytes, whole) {
+  const share = whole ? bytes / whole - 1 : 0;
+  const digits = share < -0.99 ? 1 : 0;
+  return shaped({ style: "percent", maximumFractionDigits: digits, signDisplay: "exceptZero" }).format(share).replace("-", "−");
+}
+
+export const share = (part) => shaped({ style: "percent", maximumFractionDigits: 0 }).format(part);
+export const count = (number) => shaped({}).format(number);
+export const dimensions = (width, height) => `${count(width)} × ${count(height)}`;
+export const megapixels = (pixels) => shaped({ maximumFractionDigits: 0 }).format(pixels / 1e6);
+
+/** A point in time; one of today without its day. */
+export function moment(text) {
+  const at = new Date(text);
+  const day = at.toDateString() === new Date().toDateString() ? {} : { dateStyle: "medium" };
+  return new Intl.DateTimeFormat(current(), { ...day, timeStyle: "medium" }).format(at);
+}

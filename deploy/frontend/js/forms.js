@@ -1,0 +1,81 @@
+// The forms of the four operations: what is asked, and the fields that the API is sent.
+
+import { ASPECTS } from "./cropbox.js";
+import { h } from "./dom.js";
+import { t, word } from "./i18n.js";
+
+export const OPERATIONS = ["upload", "crop", "grayscale", "resize"];
+const FITS = ["contain", "cover", "fill", "inside"];
+export const BY_HAND = "by-hand";
+
+/** Build the form of an operation; `extra` is put first. `fields()` returns what is filled in. */
+export function operationForm(operation, capabilities, { extra = null } = {}) {
+  const own = { crop, resize }[operation];
+  const body = h("div", { class: "form" }, extra ?? own?.(), output(operation, capabilities));
+  body.addEventListener("change", () => agree(body));
+  agree(body);
+  return { element: body, fields: () => filled(body) };
+}
+
+function previews() {
+  return h("label", { class: "check" }, h("input", { type: "checkbox", name: "animated", value: "true" }), h("span", {}, t("form.animated")));
+}
+
+function crop() {
+  const options = [[BY_HAND, t("form.by_hand")], ...ASPECTS.map((aspect) => [aspect, aspect])];
+  return h("div", { class: "row" }, select("aspect", t("crop.aspect"), options));
+}
+
+function resize() {
+  const fits = FITS.map((fit) => [fit, t(`fit.${fit}`)]);
+  return h(
+    "div",
+    { class: "row" },
+    number("width", t("crop.width"), { placeholder: t("form.any") }),
+    number("height", t("crop.height"), { placeholder: t("form.any") }),
+    select("fit", t("form.fit"), fits),
+    h("label", { class: "check" }, h("input", { type: "checkbox", name: "enlarge", value: "true" }), h("span", {}, t("form.enlarge"))),
+  );
+}
+
+function output(operation, capabilities) {
+  const formats = (capabilities?.formats ?? ["auto"]).filter((format) => format !== "gif" || operation === "upload");
+  const fields = h(
+    "div",
+    { class: "row" },
+    select("format", t("form.format"), formats.map((format) => [format, word("format", format)])),
+    number("quality", t("form.quality"), { max: 100, placeholder: t("form.usual") }),
+    h("label", { class: "field" }, h("span", {}, t("form.background")), h("input", { type: "color", name: "background", value: "#ffffff" })),
+    operation === "upload" && previews(),
+  );
+  return h("details", { class: "output" }, h("summary", {}, t("form.output")), fields);
+}
+
+/** Leave no combination to be chosen that the API would refuse. */
+function agree(body) {
+  const { animated, format, quality } = Object.fromEntries([...body.querySelectorAll("[name]")].map((field) => [field.name, field]));
+  if (quality) quality.disabled = format.value === "png";
+  if (!animated) return;
+  const still = new Set(["jpeg", "png", "avif"]);
+  for (const option of format.options) option.disabled = animated.checked ? still.has(option.value) : option.value === "gif";
+  if (format.selectedOptions[0]?.disabled) format.value = "auto";
+}
+
+function filled(body) {
+  const fields = {};
+  for (const field of body.querySelectorAll("[name]:not(:disabled)")) {
+    const told = field.type === "checkbox" || field.type === "radio" ? field.checked : field.value !== field.defaultValue || field.tagName === "SELECT";
+    if (told && field.value !== "" && field.value !== BY_HAND && field.name !== "crop-aspect") fields[field.name] = field.value;
+  }
+  if (fields.format === "auto") delete fields.format;
+  return fields;
+}
+
+function select(name, label, options) {
+  const choices = options.map(([value, words]) => h("option", { value }, words));
+  return h("label", { class: "field" }, h("span", {}, label), h("select", { name }, choices));
+}
+
+function number(name, label, attributes) {
+  return h("label", { class: "field" }, h("span", {}, label), h("input", { type: "number", name, min: 1, inputmode: "numeric", ...attributes }));
+}

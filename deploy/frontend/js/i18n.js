@@ -1,0 +1,60 @@
+// The page's words: two dictionaries, plurals by Intl, and what the API's codes mean in Russian.
+
+import { recall, remember } from "./memory.js";
+
+export const LANGUAGES = ["en", "ru"];
+
+let language = initial();
+let spoken = await load(language);
+
+function initial() {
+  const wanted = [recall("language"), ...navigator.languages].map((tag) => tag?.slice(0, 2));
+  return wanted.find((tag) => LANGUAGES.includes(tag)) ?? "en";
+}
+
+/** Fetch a language's words; Russian has sentences for the API's codes too, English takes the API's own. */
+async function load(tag) {
+  const { default: words, codes = {}, rules = {} } = await import(`./words/${tag}.js`);
+  return { words, codes, rules, plurals: new Intl.PluralRules(tag) };
+}
+
+/** Return the language that is spoken. */
+export const current = () => language;
+
+/** Speak another language from now on, here and at the next visit. */
+export async function speak(tag) {
+  spoken = await load(tag);
+  language = tag;
+  remember("language", tag);
+}
+
+/** Return words by their key, with `{names}` filled in; those with plural forms take theirs by `count`. */
+export function t(key, values = {}) {
+  const found = spoken.words[key] ?? key;
+  return fill(typeof found === "string" ? found : found[spoken.plurals.select(values.count)] ?? found.other, values);
+}
+
+/** Return a word of the API (a state, a stage, a kind, a rendition) as people say it; unknown ones as they are. */
+export const word = (group, name) => spoken.words[`${group}.${name}`] ?? name;
+
+/** Return the sentence of a failure or a problem in the language that is spoken, where it has one, else the API's own. */
+export function sentence({ code, message, detail }) {
+  if (code === "unreachable") return t("problem.unreachable");
+  return spoken.codes[code] || message || detail || t("problem.unknown");
+}
+
+/** Return what one broken rule says: from its numbers where the language can, else in the API's words. */
+export function ruleSentence({ rule, message, limit, actual }) {
+  const known = limit !== undefined && actual !== undefined && spoken.rules[rule];
+  return known ? fill(known, { limit: number(limit), actual: number(actual) }) : message;
+}
+
+/** Put the words into every element that names its own: `data-t` for text, `data-t-label` for its aria-label. */
+export function translate(root) {
+  document.documentElement.lang = language;
+  for (const element of root.querySelectorAll("[data-t]")) element.textContent = t(element.dataset.t);
+  for (const element of root.querySelectorAll("[data-t-label]")) element.setAttribute("aria-label", t(element.dataset.tLabel));
+}
+
+const fill = (text, values) => text.replace(/{(\w+)}/g, (whole, name) => values[name] ?? whole);
+const number = (value) => (typeof value === "number" ? value.toLocaleString(language) : value);

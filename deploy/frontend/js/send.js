@@ -1,0 +1,34 @@
+// One photo on its way up. XMLHttpRequest, because fetch does not tell how far an upload is.
+
+import { API, Problem, credentials, problemFrom } from "./api.js";
+
+/** Make a key that no other request has; crypto.randomUUID exists on https and localhost only. */
+export function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Post one form and return what was accepted; `onProgress` hears of shares of 1. Throws a Problem. */
+export function send({ operation, file, fields, idempotencyKey, signal, onProgress }) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  if (file) form.append("file", file, file.name || "photo");
+  const request = new XMLHttpRequest();
+  request.open("POST", `${API}/${operation}`);
+  const headers = { "Idempotency-Key": idempotencyKey, ...credentials() };
+  for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+  return new Promise((resolve, reject) => {
+    const stop = () => request.abort();
+    signal?.addEventListener("abort", stop, { once: true });
+    request.upload.onprogress = ({ loaded, total }) => onProgress?.(total ? loaded / total : 0);
+    request.onerror = () => reject(new Problem());
+    request.onabort = () => reject(new DOMException("stopped", "AbortError"));
+    request.onload = () => {
+      const { status, responseText } = request;
+      if (status === 202) resolve(JSON.parse(responseText));
+      else reject(problemFrom(status, responseText, request.getResponseHeader("Retry-After")));
+    };
+    request.onloadend = () => signal?.removeEventListener("abort", stop);
+    request.send(form);
+  });
+}

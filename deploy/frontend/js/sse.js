@@ -1,0 +1,40 @@
+// Server-sent events over fetch: unlike EventSource it sends headers, so keys work and Last-Event-ID is ours.
+
+const BREAK = /\r\n|\n|\r(?!$)/; // a CR at the end may be half of a CRLF: the next piece tells
+
+/** Yield the events {type, id, retry, text} of a body of text/event-stream; `onBytes` hears of every piece. */
+export async function* events(body, onBytes = () => {}) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  let event = blank(null);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      onBytes();
+      const lines = (rest + value).split(BREAK);
+      rest = lines.pop();
+      for (const line of lines) {
+        if (line === "" && (event.lines.length || event.retry !== null)) yield finished(event);
+        if (line === "") event = blank(event.id);
+        else take(event, line);
+      }
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
+const blank = (id) => ({ type: "message", id, retry: null, lines: [] });
+const finished = ({ type, id, retry, lines }) => ({ type, id, retry, text: lines.join("\n") });
+
+function take(event, line) {
+  const colon = line.indexOf(":");
+  if (colon === 0) return; // a comment: a heartbeat
+  const field = colon < 0 ? line : line.slice(0, colon);
+  const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+  if (field === "data") event.lines.push(value);
+  else if (field === "event") event.type = value;
+  else if (field === "id") event.id = value;
+  else if (field === "retry" && /^\d+$/.test(value)) event.retry = Number(value);
+}

@@ -1,0 +1,135 @@
+// Where a job's time went: each stage's wait in its queue, and its run, on one axis.
+
+import { h } from "./dom.js";
+import { count, duration } from "./format.js";
+import { t, word } from "./i18n.js";
+
+const LONG_GAP = 0.2; // of the busy time: a longer stretch in which nothing was due is folded
+const FOLD = 0.04;
+
+/** Return the stages that are due, with their waits and runs as [from, to] in shares of the axis, `since` ms after they were told. */
+export function layout(job, since = 0) {
+  const active = job.finished_at === null;
+  const spans = Object.entries(job.stages)
+    .map(([name, stage]) => ({ name, ...times(stage, active ? since : 0) }))
+    .filter(({ queued }) => queued !== null);
+  const place = axis(spans.map(({ queued, end }) => [queued, end]));
+  return spans.map((span) => ({
+    ...span,
+    waitAt: [place(span.queued), place(span.started ?? span.end)],
+    runAt: span.started === null ? null : [place(span.started), place(span.end)],
+  }));
+}
+
+function times({ state, queued_at, started_at, queue_wait_ms, run_ms }, since) {
+  if (queued_at === null) return { queued: null };
+  const queued = Date.parse(queued_at);
+  const started = started_at === null ? null : Math.max(queued, Date.parse(started_at));
+  const waitMs = queue_wait_ms + (started === null && state === "pending" ? since : 0);
+  const runMs = run_ms === null ? null : run_ms + (state === "running" ? since : 0);
+  return { queued, started, waitMs, runMs, end: started === null ? queued + waitMs : started + runMs };
+}
+
+/** Return what maps a time to its share of the axis; stretches in which nothing was due are folded. */
+function axis(busy) {
+  const merged = [];
+  for (const [from, to] of [...busy].sort((one, other) => one[0] - other[0])) {
+    const last = merged.at(-1);
+    if (last && from <= last[1]) last[1] = Math.max(last[1], to);
+    else merged.push([from, to]);
+  }
+  const total = merged.reduce((sum, [from, to]) => sum + to - from, 0) || 1;
+  let cut = merged[0]?.[0] ?? 0;
+  const steps = merged.map(([from, to], position) => {
+    const gap = from - (merged[position - 1]?.[1] ?? from);
+    if (gap > LONG_GAP * total) cut += gap - FOLD * total;
+    return { from, to, cut };
+  });
+  const length = steps.length ? steps.at(-1).to - steps.at(-1).cut : 1;
+  return (time) => Math.min(1, Math.max(0, (time - steps.findLast(({ from }) => from <= time).cut) / (length || 1)));
+}
+
+/** A short list of the stages with their bars, for a card. `update(job, since)` redraws it. */
+export function timeline() {
+  return rows(h("ol", { class: "timeline" }), briefRow);
+}
+
+/** A table of the stages with all that is known of them. `update(job, since)` redraws it. */
+export function stageTable() {
+  const heads = ["stage", "state", "timeline", "waited", "ran", "attempts", "worker"];
+  const head = h("tr", {}, heads.map((key) => h("th", { scope: "col", class: key }, t(`job.${key}`))));
+  const body = h("tbody");
+  const { update } = rows(body, fullRow);
+  return { element: h("table", { class: "stages" }, h("thead", {}, head), body), update };
+}
+
+function rows(element, build) {
+  const built = new Map();
+  const update = (job, since) => {
+    const spans = new Map(layout(job, since).map((span) => [span.name, span]));
+    for (const [name, stage] of Object.entries(job.stages)) {
+      if (!built.has(name)) built.set(name, build(name, element));
+      built.get(name)(stage, spans.get(name));
+    }
+  };
+  return { element, update };
+}
+
+function briefRow(name, list) {
+  const { track, place } = bars();
+  const figures = h("span", { class: "figures" });
+  const item = h("li", {}, h("span", { class: "stage" }, word("stage", name)), track, figures);
+  list.append(item);
+  return (stage, span) => {
+    item.dataset.state = stage.state;
+    place(span);
+    write(figures, brief(stage, span));
+    item.title = [span && t("timeline.waited", { wait: duration(span.waitMs) }), stage.worker].filter(Boolean).join(" · ");
+  };
+}
+
+function brief(stage, span) {
+  if (!span) return "–";
+  const attempts = stage.attempts > 1 ? `${t("timeline.attempts", { count: stage.attempts })} · ` : "";
+  return attempts + (stage.state === "pending" ? t("timeline.waits", { wait: duration(span.waitMs) }) : duration(span.runMs));
+}
+
+function fullRow(name, body) {
+  const { track, place } = bars();
+  const cells = ["state", "waited", "ran", "attempts", "worker"].map((key) => h("td", { class: key }));
+  const [state, ...others] = cells;
+  const row = h("tr", {}, h("th", { scope: "row" }, word("stage", name)), state, h("td", { class: "timeline" }, track), others);
+  const why = h("td", { colspan: 7 });
+  const reason = h("tr", { class: "why", hidden: true }, why);
+  body.append(row, reason);
+  return (stage, span) => {
+    row.dataset.state = stage.state;
+    place(span);
+    const words = [word("state", stage.state), duration(span?.waitMs), duration(span?.runMs), count(stage.attempts), stage.worker ?? "–"];
+    reason.hidden = !stage.error;
+    write(why, stage.error ?? "");
+    cells.forEach((cell, position) => write(cell, words[position]));
+  };
+}
+
+function bars() {
+  const wait = h("span", { class: "bar wait" });
+  const run = h("span", { class: "bar run" });
+  const place = (span) => {
+    put(wait, span?.waitAt);
+    put(run, span?.runAt);
+  };
+  return { track: h("span", { class: "track", "aria-hidden": "true" }, wait, run), place };
+}
+
+function put(bar, at) {
+  bar.hidden = !at;
+  if (!at) return;
+  bar.style.setProperty("--from", at[0]);
+  bar.style.setProperty("--long", at[1] - at[0]);
+}
+
+/** Write only what is new, so that a selection stays. */
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}

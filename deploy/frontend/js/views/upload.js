@@ -1,0 +1,149 @@
+// #/ : photos go in, and come out beside where they went in.
+
+import { album } from "../album.js";
+import { capabilities } from "../capabilities.js";
+import { card } from "../card.js";
+import { button, h, icon, say } from "../dom.js";
+import { downloadAll } from "../downloads.js";
+import { megapixels, size } from "../format.js";
+import { BY_HAND, OPERATIONS, operationForm } from "../forms.js";
+import { sentence, t, word } from "../i18n.js";
+import { enqueue } from "../uploads.js";
+
+const TICK_MS = 200;
+const chosen = { operation: "upload" }; // stays as the views come and go
+
+/** Show the page in `root`; returns what takes it away. */
+export function uploadView(root) {
+  const form = { control: null };
+  const options = h("div", { class: "options" });
+  const drop = dropArea((files) => take(files, form.control));
+  const album_ = photos();
+  root.append(h("h1", { tabindex: -1, class: "visually-hidden" }, t("upload.title")), drop.element, options, album_.element);
+  capabilities()
+    .catch(() => null)
+    .then((told) => {
+      drop.tell(told);
+      choose(options, form, told);
+    });
+  return () => {
+    drop.free();
+    album_.free();
+  };
+}
+
+/** Send files, or ask about each first where every photo gets a crop of its own. */
+async function take(files, control) {
+  const { operation } = chosen;
+  const fields = control?.fields() ?? {};
+  if (operation === "resize" && !fields.width && !fields.height) return say(t("form.needs_side"));
+  if (operation === "crop" && !fields.aspect) {
+    const { operate } = await import("../operate.js");
+    for (const file of files) await operate("crop", { file });
+    return;
+  }
+  enqueue(files.map((file) => ({ file, name: file.name || t("upload.unnamed"), bytes: file.size, operation, fields })));
+}
+
+function choose(options, form, told) {
+  const show = () => {
+    form.control = operationForm(chosen.operation, told);
+    details.replaceChildren(form.control.element);
+  };
+  const details = h("div", { class: "option-fields" });
+  const choices = OPERATIONS.map((operation) => {
+    const pick = () => ((chosen.operation = operation), show());
+    const input = h("input", { type: "radio", name: "operation", value: operation, checked: operation === chosen.operation, onchange: pick });
+    return h("label", { class: "choice" }, input, h("span", {}, t(`operation.${operation}`)));
+  });
+  options.append(h("fieldset", { class: "choices" }, h("legend", { class: "visually-hidden" }, t("form.what")), choices), details);
+  show();
+}
+
+function dropArea(take) {
+  const limits = h("p", { class: "limits" });
+  const pick = picker("file-input", { multiple: true }, take);
+  const snap = picker("camera-input", { capture: "environment" }, take);
+  const element = h(
+    "section",
+    { class: "drop", "aria-label": t("upload.title") },
+    h("p", { class: "drop-title" }, t("upload.drop")),
+    h(
+      "div",
+      { class: "drop-buttons" },
+      pick,
+      h("label", { for: "file-input", class: "primary big" }, icon("up"), t("upload.pick")),
+      snap,
+      h("label", { for: "camera-input", class: "big camera" }, icon("camera"), t("upload.camera")),
+    ),
+    limits,
+  );
+  const tell = (told) => (limits.textContent = told ? limitsOf(told) : "");
+  return { element, tell, free: receive(take) };
+}
+
+function picker(id, attributes, take) {
+  const input = h("input", { id, type: "file", accept: "image/*,.heic,.heif,.avif", class: "visually-hidden", ...attributes });
+  input.addEventListener("change", () => {
+    take([...input.files]);
+    input.value = ""; // so that the same file can be chosen again
+  });
+  return input;
+}
+
+function limitsOf({ accepts, limits }) {
+  const formats = Object.keys(accepts).map((name) => word("format", name)).join(", ");
+  return t("upload.limits", { formats, size: size(limits.upload_bytes), pixels: megapixels(limits.pixels) });
+}
+
+/** Take files that are dropped or pasted anywhere on the page. */
+function receive(take) {
+  const hot = (event) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    document.body.classList.add("dropping");
+  };
+  const cold = (event) => event.relatedTarget === null && document.body.classList.remove("dropping");
+  const drop = (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dropping");
+    if (event.dataTransfer.files.length) take([...event.dataTransfer.files]);
+  };
+  const paste = (event) => event.clipboardData.files.length && take([...event.clipboardData.files]);
+  const listeners = { dragover: hot, dragleave: cold, drop, paste };
+  for (const [name, listener] of Object.entries(listeners)) document.addEventListener(name, listener);
+  return () => Object.entries(listeners).forEach(([name, listener]) => document.removeEventListener(name, listener));
+}
+
+/** The photos, with what can be done to all of them. */
+function photos() {
+  const cards = new Map();
+  const list = h("ul", { class: "cards" });
+  const progress = h("p", { class: "album-progress" });
+  const zip = button("down", t("action.download_all"), () => downloadAll(finished()).catch((problem) => say(sentence(problem))));
+  const clear = button("close", t("action.clear"), () => album.clear());
+  const bar = h("div", { class: "album-bar" }, h("h2", {}, t("upload.photos")), progress, h("div", { class: "actions" }, zip, clear));
+  const arrange = () => {
+    for (const [entry, { element, free }] of cards) if (!album.entries.includes(entry)) (free(), element.remove(), cards.delete(entry));
+    for (const entry of album.entries) if (!cards.has(entry)) cards.set(entry, card(entry));
+    album.entries.forEach((entry, position) => {
+      const { element } = cards.get(entry);
+      if (list.children[position] !== element) list.insertBefore(element, list.children[position] ?? null);
+    });
+    sum();
+  };
+  const sum = () => {
+    const done = finished().length;
+    progress.textContent = t("upload.sum", { done, count: album.entries.length });
+    zip.hidden = done === 0;
+    clear.hidden = !album.entries.some(({ ended }) => ended);
+    bar.hidden = album.entries.length === 0;
+    document.body.classList.toggle("has-photos", album.entries.length > 0);
+  };
+  const timer = setInterval(() => cards.forEach(({ tick }, entry) => !entry.ended && tick()), TICK_MS);
+  const leave = [album.listed.listen(arrange), album.moved.listen(sum), () => clearInterval(timer)];
+  arrange();
+  return { element: h("section", { class: "album" }, bar, list), free: () => [...leave, ...[...cards.values()].map(({ free }) => free)].forEach((act) => act()) };
+}
+
+const finished = () => album.entries.map(({ job }) => job).filter((job) => job?.status === "done");

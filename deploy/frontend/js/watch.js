@@ -1,0 +1,95 @@
+// One job, watched until it has ended: over its event stream, or by long polls where a proxy lets no stream through.
+
+import { Problem, ask } from "./api.js";
+import { pause } from "./dom.js";
+import { events } from "./sse.js";
+
+export const ENDED = new Set(["done", "failed", "dead", "cancelled"]);
+const FIRST_BYTES_MS = 5000; // the first event is sent at once: a proxy that keeps it back keeps the others, too
+const SILENCE_MS = 40_000; // two heartbeats and more
+const FAILURES = 3; // of the stream, until polls are tried
+const WAIT_SECONDS = 10;
+
+let streams = true;
+
+class NoStream extends Error {}
+
+/** Watch a job and call `onJob` at every change. Returns once it has ended; throws what waiting cannot mend. */
+export async function watch(taskId, { signal, onJob }) {
+  const state = { taskId, signal, onJob, last: null, etag: null, retry: 2000 };
+  let failures = 0;
+  for (let ended = false; !ended && !signal.aborted; ) {
+    let delay = 0;
+    try {
+      if (streams && failures < FAILURES) {
+        ended = await read(state);
+        failures = 0;
+        delay = state.retry;
+      } else {
+        ended = await poll(state);
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof Problem && !error.passing && !(error.status >= 500)) throw error;
+      streams &&= !(error instanceof NoStream);
+      delay = Math.min(250 * 2 ** failures++, 4000);
+    }
+    if (!ended) await pause(delay, signal);
+  }
+}
+
+async function read(state) {
+  const silence = new AbortController();
+  let timer = setTimeout(() => silence.abort(), FIRST_BYTES_MS);
+  let bytes = false;
+  const heard = () => {
+    bytes = true;
+    clearTimeout(timer);
+    timer = setTimeout(() => silence.abort(), SILENCE_MS);
+  };
+  try {
+    const answer = await open(state, AbortSignal.any([state.signal, silence.signal]));
+    return answer.status === 204 || (await follow(answer.body, state, heard));
+  } catch (error) {
+    if (silence.signal.aborted && !bytes && !state.signal.aborted) throw new NoStream();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function open({ taskId, last }, signal) {
+  const headers = { Accept: "text/event-stream", ...(last && { "Last-Event-ID": last }) };
+  try {
+    const answer = await ask(`/task-status/${taskId}/events`, { headers, signal });
+    const type = answer.headers.get("Content-Type") ?? "";
+    if (answer.status !== 204 && !type.startsWith("text/event-stream")) throw new NoStream();
+    return answer;
+  } catch (error) {
+    if (error instanceof Problem && [404, 405, 406].includes(error.status) && error.code !== "job_not_found") throw new NoStream();
+    throw error;
+  }
+}
+
+/** Hand every job of the stream on; true once one has ended, false when the stream was broken off before. */
+async function follow(body, state, heard) {
+  for await (const event of events(body, heard)) {
+    state.last = event.id ?? state.last;
+    state.retry = event.retry ?? state.retry;
+    if (event.type === "job" && told(state, JSON.parse(event.text))) return true;
+  }
+  return false;
+}
+
+async function poll(state) {
+  const headers = state.etag ? { "If-None-Match": state.etag } : {};
+  const wait = state.etag ? `?wait=${WAIT_SECONDS}` : "";
+  const answer = await ask(`/task-status/${state.taskId}${wait}`, { headers, signal: state.signal });
+  state.etag = answer.headers.get("ETag");
+  return answer.status !== 304 && told(state, await answer.json());
+}
+
+function told(state, job) {
+  state.onJob(job);
+  return ENDED.has(job.status);
+}

@@ -1,0 +1,114 @@
+"""Watch Darkroom: queues, rates, stage times, workers, stores and the latest failures, from its metrics."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dotenv import load_dotenv
+from rich.console import Console, RenderableType
+from rich.live import Live
+
+from deploy import addresses
+from deploy.processes import ROOT
+from deploy.top.figures import figures
+from deploy.top.shapes import Reading
+from deploy.top.view import view
+from deploy.top.watcher import Target, Watcher
+
+PAGE = 120  # columns where there is no terminal to ask
+FAILURES = 5
+FIRST_SECONDS = 1.0  # to the first rates, which need two scrapes
+WELL, NOBODY, USAGE = 0, 1, 2
+
+
+def main() -> int:
+    """Watch until interrupted, or print one view; the exit status."""
+    load_dotenv(ROOT / ".env")
+    options = _options()
+    targets = _targets(options)
+    if not targets():
+        print(
+            f"Nothing to watch: {_home() / addresses.NAME} is not there, so no `./run up` has written it.\n"
+            "Start one, or name addresses: ./run top --gateway http://127.0.0.1:8001 --worker http://127.0.0.1:9100",
+            file=sys.stderr,
+        )
+        return USAGE
+    console = Console(highlight=False)
+    with Watcher(targets, window=options.window, api_key=options.api_key) as watcher:
+        if options.once or not console.is_terminal:
+            return once(watcher, console, options.interval)
+        with contextlib.suppress(KeyboardInterrupt):
+            watch(watcher, console, options.interval)
+    return WELL
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./run top", description=__doc__)
+    parser.add_argument("--gateway", action="append", default=[], metavar="URL", help="a gateway; may be repeated")
+    parser.add_argument("--worker", action="append", default=[], metavar="URL", help="a worker's exporter; the same")
+    parser.add_argument("--api-key", default=os.environ.get("DARKROOM_API_KEY", ""), help="or DARKROOM_API_KEY")
+    parser.add_argument("--interval", type=_positive, default=2.0, metavar="SECONDS", help="between looks; 2")
+    parser.add_argument("--window", type=_positive, default=10.0, metavar="SECONDS", help="that rates are of; 10")
+    parser.add_argument("--once", action="store_true", help="print one view after two looks, and end")
+    return parser.parse_args()
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+    return value
+
+
+def _home() -> Path:
+    return Path(os.environ.get("DARKROOM_HOME") or ROOT / ".darkroom")
+
+
+def _targets(options: argparse.Namespace) -> Callable[[], Sequence[Target]]:
+    """Return the way to find whom to ask: the addresses given, else those of the stack that runs here by then."""
+    given = [Target.at(url, is_gateway=True) for url in options.gateway]
+    given += [Target.at(url, is_gateway=False) for url in options.worker]
+    if given:
+        return lambda: given
+    return lambda: [
+        Target(name, url, is_gateway=name.startswith("gateway")) for name, url in addresses.read(_home()).items()
+    ]
+
+
+def once(watcher: Watcher, console: Console, interval: float) -> int:
+    """Print one view after two looks; the exit status tells whether anybody answered."""
+    if not console.is_terminal:
+        console.width = PAGE
+    watcher.look()
+    time.sleep(interval)
+    readings = watcher.look()
+    console.print(_shown(watcher, readings, console.width))
+    return WELL if any(not reading.error for reading in readings) else NOBODY
+
+
+def watch(watcher: Watcher, console: Console, interval: float) -> None:
+    """Show the view on the whole terminal, until interrupted."""
+    pause = min(interval, FIRST_SECONDS)
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            live.update(_shown(watcher, watcher.look(), console.width), refresh=True)
+            time.sleep(pause)
+            pause = interval
+
+
+def _shown(watcher: Watcher, readings: Sequence[Reading], width: int) -> RenderableType:
+    failures = watcher.failures(readings, FAILURES)
+    where = "  ".join(reading.url.removesuffix("/metrics") for reading in readings if reading.is_gateway)
+    now = datetime.now(tz=UTC).astimezone()
+    return view(figures(readings), failures, where=where, now=now, width=width)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

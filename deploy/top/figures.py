@@ -1,0 +1,159 @@
+"""The figures of the view, worked out from what the processes told: no sockets, no clock, no colours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from deploy.processes import QUEUES
+from deploy.top.scrape import Scrape, Span, quantiles, rate
+from deploy.top.shapes import Dependency, Failed, Figures, Queue, Reading, Stage
+
+PLACES = {"validate": 0, "normalize": 1, "transform": 3, "finalize": 4}  # of stages; renditions are made in between
+RENDITION = 2
+ENDS = ("done", "failed", "dead", "cancelled")
+
+
+def figures(readings: Sequence[Reading]) -> Figures:
+    """Work out the figures. What every gateway tells of the whole is taken once, what is its own is added up."""
+    gateways = [reading.latest for reading in readings if reading.is_gateway and not reading.error and reading.latest]
+    workers = [reading for reading in readings if not reading.is_gateway]
+    own = [reading.span for reading in readings if reading.is_gateway and reading.span]
+    spans = [reading.span for reading in readings if reading.span]
+    job_p50, job_p95 = quantiles(spans, "darkroom_job_end_to_end_seconds", 0.5, 0.95, result="done")
+    return Figures(
+        version=next((labels["version"] for each in gateways for labels, _ in each.series("darkroom_build_info")), ""),
+        seconds=max((span.seconds for span in spans), default=0.0),
+        rates=_rates(spans),
+        jobs=_most(gateways, "darkroom_jobs", "state"),
+        oldest=_whole(gateways, "darkroom_job_oldest_age_seconds"),
+        job_p50=job_p50,
+        job_p95=job_p95,
+        posts=rate(own, "darkroom_http_requests_total", method="POST"),
+        post_p95=quantiles(own, "darkroom_http_request_duration_seconds", 0.95, method="POST")[0],
+        in_progress=_others([each.value("darkroom_http_requests_in_progress") for each in gateways]),
+        errors=_server_errors(own),
+        unacked=_whole(gateways, "darkroom_unacked_messages"),
+        swept=_whole(gateways, "darkroom_sweeper_last_run_timestamp_seconds"),
+        redispatched=sum(span.increase("darkroom_sweeper_redispatched_total") for span in own),
+        free=_whole(gateways, "darkroom_blob_store_free_bytes"),
+        size=_whole(gateways, "darkroom_blob_store_size_bytes"),
+        queues=_queues(gateways, workers),
+        stages=_stages(workers),
+        dependencies=_dependencies(gateways),
+        down=[reading for reading in readings if reading.error],
+    )
+
+
+def latest_failures(pages: Iterable[Iterable[dict[str, Any]]], number: int) -> list[Failed]:
+    """Return the latest of the jobs in these pages of GET /jobs, the youngest first."""
+    failed = [Failed.of(job) for page in pages for job in page]
+    return sorted(failed, key=lambda job: job.at, reverse=True)[:number]
+
+
+def _rates(spans: list[Span]) -> dict[str, float]:
+    rates = {result: rate(spans, "darkroom_jobs_submitted_total", result=result) for result in ("accepted", "refused")}
+    for result in ENDS:
+        rates[result] = rate(spans, "darkroom_job_end_to_end_seconds_count", result=result)
+    return rates
+
+
+def _server_errors(spans: list[Span]) -> float:
+    requests = [each for span in spans for each in span.series("darkroom_http_requests_total")]
+    return sum(grown for labels, grown in requests if labels["status"].startswith("5"))
+
+
+def _queues(gateways: list[Scrape], workers: list[Reading]) -> list[Queue]:
+    served = {reading.name: _queues_of(reading) for reading in workers}
+    lengths = _most(gateways, "darkroom_queue_length", "queue")
+    oldest = _most(gateways, "darkroom_queue_oldest_age_seconds", "queue")
+    names = {*lengths, *(name for names in served.values() for name in names)}
+    ordered = [name for name in QUEUES if name in names] + sorted(names - set(QUEUES))
+    return [
+        _queue(name, lengths.get(name), oldest.get(name), [each for each in workers if name in served[each.name]])
+        for name in ordered
+    ]
+
+
+def _queue(name: str, length: float | None, oldest: float | None, workers: list[Reading]) -> Queue:
+    up = [reading.latest for reading in workers if reading.latest and not reading.error]
+    spans = [reading.span for reading in workers if reading.span]
+    wait_p50, wait_p95 = quantiles(spans, "darkroom_stage_queue_wait_seconds", 0.5, 0.95, queue=name)
+
+    def told(metric: str) -> float:
+        return sum(each.value(f"darkroom_worker_{metric}", queue=name) or 0 for each in up)
+
+    return Queue(
+        name=name,
+        length=length,
+        oldest=oldest,
+        wait_p50=wait_p50,
+        wait_p95=wait_p95,
+        up=len(up),
+        workers=len(workers),
+        active=told("tasks_active"),
+        children=told("pool_processes"),
+        reserved=told("tasks_reserved"),
+        memory=told("memory_bytes"),
+        lost=told("child_lost_total"),
+    )
+
+
+def _queues_of(reading: Reading) -> list[str]:
+    """Return what a worker serves; before it has answered for the first time, what it is named for."""
+    if reading.latest is None:
+        return [reading.name] if reading.name in QUEUES else []
+    return [labels["queue"] for labels, _ in reading.latest.series("darkroom_worker_pool_processes")]
+
+
+def _stages(workers: list[Reading]) -> list[Stage]:
+    names: dict[str, None] = {}
+    for reading in workers:
+        for labels, _ in reading.latest.series("darkroom_stage_duration_seconds_count") if reading.latest else []:
+            names[labels["stage"]] = None
+    spans = [reading.span for reading in workers if reading.span]
+    return [_stage(name, spans) for name in sorted(names, key=lambda name: PLACES.get(name, RENDITION))]
+
+
+def _stage(name: str, spans: list[Span]) -> Stage:
+    p50, p95 = quantiles(spans, "darkroom_stage_duration_seconds", 0.5, 0.95, stage=name)
+    outcomes: dict[str, int] = {}
+    for span in spans:
+        for labels, grown in span.series("darkroom_stage_runs_total", stage=name):
+            outcomes[labels["outcome"]] = outcomes.get(labels["outcome"], 0) + round(grown)
+    return Stage(
+        name=name,
+        runs=rate(spans, "darkroom_stage_runs_total", stage=name),
+        p50=p50,
+        p95=p95,
+        outcomes={outcome: number for outcome, number in outcomes.items() if number},
+    )
+
+
+def _dependencies(gateways: list[Scrape]) -> list[Dependency]:
+    seconds = _most(gateways, "darkroom_dependency_check_seconds", "dependency")
+    up: dict[str, bool] = {}
+    for each in gateways:
+        for labels, value in each.series("darkroom_dependency_up"):
+            name = labels["dependency"]
+            up[name] = up.get(name, True) and value == 1
+    return [Dependency(name=name, is_up=up[name], seconds=seconds.get(name)) for name in sorted(up)]
+
+
+def _most(gateways: list[Scrape], name: str, label: str) -> dict[str, float]:
+    """Return the value of each series, the highest where several gateways tell it, by one label."""
+    found: dict[str, float] = {}
+    for each in gateways:
+        for labels, value in each.series(name):
+            found[labels[label]] = max(value, found.get(labels[label], value))
+    return found
+
+
+def _whole(gateways: list[Scrape], name: str) -> float | None:
+    return max((value for each in gateways for _, value in each.series(name)), default=None)
+
+
+def _others(in_progress: list[float | None]) -> float | None:
+    """Return how many requests are in progress besides the one that asked each gateway for it."""
+    known = [max(0.0, value - 1) for value in in_progress if value is not None]
+    return sum(known) if known else None

@@ -1,0 +1,110 @@
+"""What is read and what is shown: the shapes that the parts of the view hand to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from deploy.top.scrape import Scrape, Span
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """One process as it is now: its latest scrape, the span up to it, or why it does not answer."""
+
+    name: str
+    url: str
+    is_gateway: bool
+    latest: Scrape | None = None  # kept while the process does not answer
+    span: Span | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """A queue and the workers that serve it; None is what nobody told."""
+
+    name: str
+    length: float | None
+    oldest: float | None
+    wait_p50: float | None
+    wait_p95: float | None
+    up: int
+    workers: int
+    active: float
+    children: float
+    reserved: float
+    memory: float
+    lost: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A stage: how often it ran, for how long, and what came of it."""
+
+    name: str
+    runs: float  # a second
+    p50: float | None
+    p95: float | None
+    outcomes: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dependency:
+    """A store, as the gateways see it."""
+
+    name: str
+    is_up: bool
+    seconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """A job that failed or is dead."""
+
+    task_id: str
+    status: str
+    at: datetime
+    stage: str
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, job: dict[str, Any]) -> Failed:
+        """Take it from a job of GET /jobs."""
+        failure = job["failure"] or {}
+        return cls(
+            task_id=job["task_id"],
+            status=job["status"],
+            at=datetime.fromisoformat(job["finished_at"] or job["created_at"]),
+            stage=failure.get("stage") or "",
+            code=failure.get("code", ""),
+            message=failure.get("message", ""),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """Everything that the view shows."""
+
+    version: str
+    seconds: float  # of the span that rates and quantiles are of
+    rates: dict[str, float]  # jobs a second: accepted, refused and ENDS
+    jobs: dict[str, float]  # by state
+    oldest: float | None  # age of the oldest job that has not ended
+    job_p50: float | None
+    job_p95: float | None
+    posts: float  # a second
+    post_p95: float | None
+    in_progress: float | None
+    errors: float  # 5xx, in the span
+    unacked: float | None
+    swept: float | None  # epoch seconds
+    redispatched: float  # in the span
+    free: float | None
+    size: float | None
+    queues: list[Queue] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
+    dependencies: list[Dependency] = field(default_factory=list)
+    down: list[Reading] = field(default_factory=list)

@@ -1,0 +1,162 @@
+"""The feed: jobs that somebody watches, read again when they are told to have changed, once for all who watch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+import structlog
+from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
+
+from storage.documents import Job
+from storage.jobs import Jobs
+
+GATHER_SECONDS = 0.02  # hints that come together are one query
+ROUND_SECONDS = 2.0  # between looks at everything that is watched: hints get lost
+AWAY_SECONDS = 1.0  # before Redis is subscribed to again
+BATCH = 500
+
+log = structlog.get_logger("gateway")
+
+
+class Hinted(Protocol):
+    """Where hints come from."""
+
+    def changed_jobs(self) -> AsyncIterator[str]:
+        """Yield the ids of jobs that have changed."""
+
+
+class Topic:
+    """One watched job: the newest that is known of it, and those who wait for something newer.
+
+    `over` is set when nothing will come any more: the job is gone, or the gateway stops.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.over = False
+        self.watchers = 0
+        self._news = asyncio.Event()
+
+    def publish(self, job: Job) -> None:
+        """Wake those who wait with what is new."""
+        self.job = job
+        self._wake()
+
+    def close(self) -> None:
+        """Wake those who wait: there is nothing to wait for."""
+        self.over = True
+        self._wake()
+
+    async def newer_than(self, version: int | None, seconds: float) -> Job | None:
+        """Return the job once its version is another one, or None when the time, or the topic, is over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.job.version == version and not self.over:
+                    await self._news.wait()
+        return self.job if self.job.version != version else None
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+
+class Feed:
+    """All topics of one gateway. One subscription to Redis and a few queries serve any number of watchers."""
+
+    def __init__(self, jobs: Jobs, hints: Hinted, *, round_seconds: float = ROUND_SECONDS) -> None:
+        self._jobs = jobs
+        self._hints = hints
+        self._round_seconds = round_seconds
+        self._topics: dict[str, Topic] = {}
+        self._hinted: set[str] = set()
+        self._any_hint = asyncio.Event()
+        self._closed = False
+
+    @property
+    def watched(self) -> int:
+        """How many jobs are watched."""
+        return len(self._topics)
+
+    @contextmanager
+    def watch(self, job: Job) -> Iterator[Topic]:
+        """Watch a job, from what was just read of it on."""
+        topic = self._topics.setdefault(job.id, Topic(job))
+        if topic.job.version < job.version:
+            topic.publish(job)
+        topic.over |= self._closed
+        topic.watchers += 1
+        try:
+            yield topic
+        finally:
+            topic.watchers -= 1
+            if not topic.watchers:
+                self._topics.pop(job.id, None)
+
+    def close(self) -> None:
+        """Let every watcher go: the gateway stops."""
+        self._closed = True
+        for topic in self._topics.values():
+            topic.close()
+
+    async def run(self) -> None:
+        """Keep all topics fresh until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._answer_hints())
+            tasks.create_task(self._look_round())
+
+    async def _listen(self) -> None:
+        while True:
+            with suppress(RedisError, OSError):
+                async for job_id in self._hints.changed_jobs():
+                    if job_id in self._topics:
+                        self._hinted.add(job_id)
+                        self._any_hint.set()
+            await asyncio.sleep(AWAY_SECONDS)
+
+    async def _answer_hints(self) -> None:
+        while True:
+            await self._any_hint.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+            self._any_hint.clear()
+            hinted, self._hinted = self._hinted, set()
+            await self._refresh(hinted)
+
+    async def _look_round(self) -> None:
+        while True:
+            await asyncio.sleep(self._round_seconds)
+            with suppress(PyMongoError):
+                for batch in _batches(self._topics):
+                    versions = await self._jobs.versions(batch)
+                    await self._refresh({job_id for job_id in batch if self._is_news(job_id, versions.get(job_id))})
+
+    def _is_news(self, job_id: str, version: int | None) -> bool:
+        topic = self._topics.get(job_id)
+        return topic is not None and topic.job.version != version
+
+    async def _refresh(self, job_ids: Iterable[str]) -> None:
+        """Read these jobs and tell their watchers; what cannot be read now is read in the next round."""
+        with suppress(PyMongoError):
+            for batch in _batches(job_ids):
+                found = {job.id: job for job in await self._jobs.many(batch)}
+                for job_id in batch:
+                    self._tell(job_id, found.get(job_id))
+
+    def _tell(self, job_id: str, job: Job | None) -> None:
+        topic = self._topics.get(job_id)
+        if topic is None:
+            return
+        if job is None:
+            topic.close()
+        else:
+            topic.publish(job)
+
+
+def _batches(job_ids: Iterable[str]) -> Iterator[list[str]]:
+    ids = list(job_ids)
+    for start in range(0, len(ids), BATCH):
+        yield ids[start : start + BATCH]

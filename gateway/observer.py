@@ -1,0 +1,103 @@
+"""What the gateway sees around it, looked at now and then: a scrape reads what was seen and waits for nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic, time
+
+import structlog
+from prometheus_client import CollectorRegistry, Gauge
+from redis.exceptions import RedisError
+
+from gateway.health import checks
+from pipeline.metrics import NAMESPACE
+from pipeline.queues import Queues
+from pipeline.settings import Settings
+from storage.documents import ACTIVE
+from storage.errors import TRANSIENT
+from storage.stores import Stores
+
+log = structlog.get_logger("gateway")
+
+
+class Observer:
+    """Gauges of queues, jobs and dependencies; one loop a gateway keeps them fresh.
+
+    While a dependency is away its gauges keep what was last seen, and `dependency_up` tells.
+    """
+
+    def __init__(self, registry: CollectorRegistry, stores: Stores, queues: Queues, settings: Settings) -> None:
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, namespace=NAMESPACE, registry=registry)
+
+        self._stores, self._queues, self._settings = stores, queues, settings
+        self._count_due = 0.0
+        self._jobs = gauge("jobs", "Jobs that have a document.", "state")
+        self._oldest_job = gauge("job_oldest_age_seconds", "Age of the oldest job; 0 without one.", "state")
+        self._lengths = gauge("queue_length", "Messages that wait.", "queue")
+        self._oldest = gauge(
+            "queue_oldest_age_seconds", "How long the next message has waited; 0 without one.", "queue"
+        )
+        self._unacked = gauge("unacked_messages", "Messages that workers hold.")
+        self._oldest_unacked = gauge("unacked_oldest_age_seconds", "How long the first of them is held; 0 without one.")
+        self._up = gauge("dependency_up", "Whether a dependency answers.", "dependency")
+        self._check = gauge("dependency_check_seconds", "How long the last check took.", "dependency")
+        if stores.blobs.is_local:
+            self._free = gauge("blob_store_free_bytes", "Room for blobs, where they are in a local folder.")
+            self._size = gauge("blob_store_size_bytes", "All of the room, taken or free.")
+
+    async def run(self) -> None:
+        """Look until cancelled, again and again."""
+        while True:
+            await self.look()
+            await asyncio.sleep(self._settings.metrics.look_interval)
+
+    async def look(self) -> None:
+        """Look at everything once."""
+        await asyncio.gather(
+            _tolerated(self._look_at_dependencies),
+            _tolerated(self._look_at_queues),
+            _tolerated(self._look_at_jobs),
+            _tolerated(self._look_at_room),
+        )
+
+    async def _look_at_dependencies(self) -> None:
+        for name, check in (await checks(self._settings, self._stores, self._queues)).items():
+            self._up.labels(name).set(check.ok)
+            self._check.labels(name).set(check.ms / 1000)
+
+    async def _look_at_queues(self) -> None:
+        waiting, now = await self._queues.waiting(), time()
+        for queue, length in waiting.lengths.items():
+            sent_ms = waiting.oldest_ms[queue]
+            self._lengths.labels(queue).set(length)
+            self._oldest.labels(queue).set(0 if sent_ms is None else max(0.0, now - sent_ms / 1000))
+        since = waiting.unacked_since
+        self._unacked.set(waiting.unacked)
+        self._oldest_unacked.set(0 if since is None else max(0.0, now - since))
+
+    async def _look_at_jobs(self) -> None:
+        for state in ACTIVE:
+            job = await self._stores.jobs.oldest(state)
+            self._oldest_job.labels(state).set(0 if job is None else max(0.0, time() - job.born_ms / 1000))
+        if monotonic() >= self._count_due:  # it reads an entry of every job
+            self._count_due = monotonic() + self._settings.metrics.count_interval
+            for state, number in (await self._stores.jobs.counts()).items():
+                self._jobs.labels(state).set(number)
+
+    async def _look_at_room(self) -> None:
+        if self._stores.blobs.is_local:
+            free, size = await asyncio.to_thread(self._stores.blobs.room)
+            self._free.set(free)
+            self._size.set(size)
+
+
+async def _tolerated(look: Callable[[], Awaitable[None]]) -> None:
+    """Let nothing end the loop: an outage is told by the gauges, anything else is logged."""
+    try:
+        await look()
+    except (*TRANSIENT, RedisError):
+        pass
+    except Exception:
+        log.exception("look.failed", at=look.__name__)

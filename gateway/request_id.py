@@ -1,0 +1,117 @@
+"""The id of a request: taken from it or made, in every line about it and in its answer; and its one access line."""
+
+from __future__ import annotations
+
+import re
+from time import perf_counter
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from gateway.metrics import UNMATCHED, route_of
+from pipeline import traces
+
+HEADER = "X-Request-ID"
+PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+SERVER_ERROR = 500
+LONGEST = 200
+
+_SAFE = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
+_TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+
+log = structlog.get_logger("gateway")
+
+
+class RequestId:
+    """ASGI middleware, the outermost. The id is in the request's state too, for the job that it may become.
+
+    What it binds stays bound when it is through: an error that nobody answered is logged behind it, by the server.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Name the request, and say how it was served."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = id_of(Headers(scope=scope)) or traces.trace_id() or uuid4().hex
+        clear_contextvars()
+        bind_contextvars(request_id=request_id)
+        traces.note(request_id=request_id)
+        scope.setdefault("state", {})["request_id"] = request_id
+        exchange = _Exchange(scope, receive, send, request_id)
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except Exception:
+            exchange.status = exchange.status or SERVER_ERROR
+            raise
+        finally:
+            exchange.log()
+
+
+class _Exchange:
+    """One request and its answer, watched as they pass."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        self.status: int | None = None
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._request_id = request_id
+        self._start = perf_counter()
+        self._bytes_in = 0
+        self._logged = False
+
+    async def receive(self) -> Message:
+        """Count what comes in."""
+        message = await self._receive()
+        self._bytes_in += len(message.get("body", b""))
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Tell the id with the head of the answer, and log once the answer is out: what follows may take its time."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(scope=message)[HEADER] = self._request_id
+        await self._send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self.log()
+
+    def log(self) -> None:
+        """Log how the request was served, once; a probe only when it fails. No status: the client did not wait."""
+        is_probe = self._scope["path"] in PROBES and self.status is not None and self.status < 400  # noqa: PLR2004
+        if self._logged or is_probe:
+            return
+        self._logged = True
+        route = route_of(self._scope)
+        log.info(
+            "request.served",
+            method=self._scope["method"],
+            **({"path": self._scope["path"][:LONGEST]} if route == UNMATCHED else {"route": route}),
+            **self._ids(),
+            status=self.status,
+            ms=round((perf_counter() - self._start) * 1000, 1),
+            bytes_in=self._bytes_in,
+        )
+
+    def _ids(self) -> dict[str, str]:
+        """Return the job that was asked for, and the code of the problem that was answered."""
+        job = self._scope.get("path_params", {}).get("task_id")
+        code = self._scope.get("state", {}).get("problem")
+        return {name: value[:LONGEST] for name, value in {"task_id": job, "code": code}.items() if value}
+
+
+def id_of(headers: Headers) -> str | None:
+    """Return the id that a request brought: its own, or that of its trace (W3C Trace Context); None to make one."""
+    given = headers.get(HEADER, "")
+    if _SAFE.fullmatch(given):
+        return given
+    found = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
+    if found is None or (found[1] == "00" and found[3]):  # later versions may have more fields
+        return None
+    return found[2]

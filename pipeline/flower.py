@@ -1,0 +1,123 @@
+"""Flower, the page of workers and tasks, for reading only: `python -m pipeline.flower`, set by `DARKROOM_FLOWER_*`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+from flower.options import options  # type: ignore[import-untyped]
+from flower.urls import settings as web_settings  # type: ignore[import-untyped]
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from tornado.ioloop import IOLoop
+
+from pipeline.celery import configure
+from pipeline.flower_app import Memory, ReadOnlyFlower
+from pipeline.logs import configure_logs
+from pipeline.settings import Count, Seconds, Settings
+
+log = structlog.get_logger("flower")
+
+MAX_BODY = 64 * 1024  # bytes; the form of its table of tasks has a few hundred
+PrintableAscii = Annotated[str, Field(pattern=r"^[ -~]*$")]  # browsers differ about everything else
+
+
+class FlowerSettings(BaseSettings):
+    """Where Flower listens, whom it lets in, and how much it remembers."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DARKROOM_FLOWER_",
+        frozen=True,
+        extra="ignore",
+        env_file=None,
+        hide_input_in_errors=True,  # the password is among it
+    )
+
+    address: str = "127.0.0.1"
+    port: int = Field(5555, ge=1, le=65535)
+    url_prefix: str = Field("", pattern=r"^[A-Za-z0-9_./-]*$", description="Where a proxy has it, such as `/flower`.")
+    user: str = Field("", pattern=r"^[A-Za-z0-9_.-]*$", description="With the password, wanted for every page.")
+    password: PrintableAscii = Field("", repr=False)
+    folder: Path = Field(Path(".darkroom/flower"), description="Where it keeps its memory.")
+    save_interval: Seconds = 30
+    max_tasks: Count = Field(10_000, description="Tasks remembered; the oldest make room.")
+    max_workers: Count = 200
+    forget_workers: Count = Field(86_400, description="Seconds until a worker that is gone is shown no more.")
+
+    @model_validator(mode="after")
+    def _strangers_need_credentials(self) -> FlowerSettings:
+        if bool(self.user) != bool(self.password):
+            raise ValueError("DARKROOM_FLOWER_USER and DARKROOM_FLOWER_PASSWORD go together: set both")
+        if not self.user and not _is_loopback(self.address):
+            raise ValueError(
+                f"on {self.address or 'every address'} strangers can reach it: "
+                "set DARKROOM_FLOWER_USER and DARKROOM_FLOWER_PASSWORD"
+            )
+        return self
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def build(settings: Settings, chosen: FlowerSettings) -> ReadOnlyFlower:
+    """Make the web application on our broker; it starts nothing yet."""
+    app = configure(settings, publisher=True)  # with Redis away it gives up and tries again later, so it can be stopped
+    app.conf.imports = ()  # events tell what it shows: it needs neither the tasks nor what they import
+    _set_options(chosen)
+    prefix = f"/{chosen.url_prefix.strip('/')}".rstrip("/")
+    web = web_settings | {"static_url_prefix": f"{prefix}/static/", "login_url": f"{prefix}/login"}
+    chosen.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    memory = Memory(
+        app,
+        IOLoop.current(),
+        db=str(chosen.folder / "memory"),
+        persistent=True,
+        state_save_interval=int(chosen.save_interval * 1000),
+        max_tasks_in_memory=chosen.max_tasks,
+        max_workers_in_memory=chosen.max_workers,
+    )
+    credentials = f"{chosen.user}:{chosen.password}" if chosen.user else ""
+    return ReadOnlyFlower(credentials, prefix, capp=app, options=options, events=memory, **web)
+
+
+def _set_options(chosen: FlowerSettings) -> None:
+    """Set what Flower reads from its own options, wherever it asks for them; its FLOWER_* variables stay unread."""
+    options.url_prefix = chosen.url_prefix.strip("/") or None
+    options.basic_auth = [f"{chosen.user}:{chosen.password}"] if chosen.user else []
+    options.read_only = True
+    options.purge_offline_workers = chosen.forget_workers
+
+
+def main() -> None:
+    """Serve until TERM or INT, and remember what was seen."""
+    try:
+        settings, chosen = Settings(), FlowerSettings()
+    except ValidationError as error:
+        raise SystemExit(str(error)) from None
+    configure_logs(settings.log_format)
+    logging.getLogger("tornado.access").setLevel(logging.WARNING)
+    logging.getLogger("flower.events").setLevel(logging.ERROR)  # or a line a second while Redis is away
+    flower = build(settings, chosen)
+    loop = IOLoop.current()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: loop.add_callback_from_signal(loop.stop))
+    flower.listen(chosen.port, chosen.address, max_body_size=MAX_BODY)
+    log.info("flower.started", address=chosen.address, port=chosen.port)
+    try:
+        flower.start()
+    finally:
+        flower.stop()
+    os._exit(0)  # no thread is waited for: kombu's broadcasts try for ever once Redis went away under one
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""A real Prometheus on a real stack: the checked-in configuration with the stack's addresses and a shorter clock."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from deploy.ports import free_port
+from deploy.stack import Stack
+from tests.integration.journey import wait_until
+from tests.prometheus import DEPLOYED, ROOT, program, read
+
+USER, PASSWORD = "darkroom", "of the test"
+CLOCK = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+VARIABLES = {"$__rate_interval": "10s", "$__range": "30s", "$queue": ".+", "$stage": ".+"}
+
+
+class Prometheus:
+    """A client of Prometheus' HTTP API; a context manager."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.Client(base_url=url, timeout=10, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def is_ready(self) -> bool:
+        """Whether it answers questions."""
+        try:
+            return self._http.get("/-/ready").is_success
+        except httpx.TransportError:
+            return False
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """Return what the API answers; fails with what it says is wrong."""
+        answer = self._http.get(f"/api/v1/{path}", params=parameters).json()
+        assert answer["status"] == "success", f"{parameters}: {answer['error']}"
+        return answer["data"]
+
+    def ask(self, expression: str) -> list[dict[str, str]]:
+        """Return the labels of each series that an expression, a dashboard's variables in it, has a value of now."""
+        for name, value in VARIABLES.items():
+            expression = expression.replace(name, value)
+        series = self.get("query", query=expression)["result"]
+        return [each["metric"] for each in series if not math.isnan(float(each["value"][1]))]
+
+
+@contextmanager
+def scraping(stack: Stack, folder: Path) -> Iterator[Prometheus]:
+    """Run Prometheus, and a Flower behind its password, beside the block; no process of theirs is left after it."""
+    port, flower_port = free_port(), free_port()
+    config = _configuration(stack, folder, own=f"127.0.0.1:{port}", flower=f"127.0.0.1:{flower_port}")
+    command = [program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}"]
+    command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
+    flower = {
+        "DARKROOM_REDIS_URL": stack.redis_url,
+        "DARKROOM_MONGO_URL": stack.mongo_url,
+        "DARKROOM_FLOWER_PORT": str(flower_port),
+        "DARKROOM_FLOWER_USER": USER,
+        "DARKROOM_FLOWER_PASSWORD": PASSWORD,
+        "DARKROOM_FLOWER_FOLDER": str(folder / "flower"),
+    }
+    with ExitStack() as life:
+        life.enter_context(_running(sys.executable, "-m", "pipeline.flower", log=folder / "flower.log", **flower))
+        life.enter_context(_running(*command, log=folder / "prometheus.log"))
+        prometheus = life.enter_context(Prometheus(f"http://127.0.0.1:{port}"))
+        wait_until(prometheus.is_ready, "Prometheus to answer")
+        yield prometheus
+
+
+@contextmanager
+def _running(*command: str, log: Path, **environment: str) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, env=os.environ | environment)
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _configuration(stack: Stack, folder: Path, *, own: str, flower: str) -> Path:
+    config = read(DEPLOYED / "prometheus.yml")
+    config["global"], config["rule_files"] = CLOCK, [str(DEPLOYED / "rules.yml")]
+    addresses = {name: httpx.URL(url).netloc.decode() for name, url in stack.metrics_urls.items()}
+    for job in config["scrape_configs"]:
+        for found in job.pop("dns_sd_configs", []):  # answered as the name server would have
+            job["static_configs"] = [
+                {"targets": [addresses[name.removeprefix("worker-")]], "labels": {"__meta_dns_name": name}}
+                for name in found["names"]
+            ]
+        if job["job_name"] == "prometheus":
+            job["static_configs"] = [{"targets": [own]}]
+        if job["job_name"] == "flower":
+            job["static_configs"] = [{"targets": [flower]}]
+            job["basic_auth"]["password_file"] = str(folder / "password")
+    (folder / "password").write_text(PASSWORD, encoding="utf-8")
+    file = folder / "prometheus.yml"
+    file.write_text(json.dumps(config), encoding="utf-8")  # which is YAML too
+    return file

@@ -1,0 +1,28 @@
+"""What the processes of a stack have logged, as the one who looks for something reads it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from deploy.processes import QUEUES
+from deploy.stack import Stack
+
+Line = dict[str, Any]
+WRITERS = ("gateway", *QUEUES)
+
+
+def story(stack: Stack, word: str) -> list[Line]:
+    """Return every line that names a word, of all processes, in order of time, with its writer as `process`."""
+    found = [
+        json.loads(line) | {"process": name}
+        for name in WRITERS
+        for line in stack.log(name).split("\n")[:-1]  # what follows the last newline is still being written
+        if word in line
+    ]
+    return sorted(found, key=lambda line: str(line["timestamp"]))
+
+
+def events(lines: list[Line], *names: str) -> list[Line]:
+    """Return the lines about some events."""
+    return [line for line in lines if line["event"] in names]

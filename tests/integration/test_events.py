@@ -1,0 +1,100 @@
+"""Events of a running stack: a stream follows its job through every stage, and ends with it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from deploy.stack import Stack
+from tests.images import encoded, photo
+from tests.integration.journey import accepted, ended, operated, wait_until
+
+STAGES = {"validate", "normalize", "small", "medium", "large", "finalize"}
+
+
+def follow(client: httpx.Client, task_id: str, last: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield id and content of each event until the stream ends."""
+    headers = {"Last-Event-ID": last} if last else {}
+    with client.stream("GET", f"/task-status/{task_id}/events", headers=headers, timeout=30) as answer:
+        assert answer.status_code == 200, answer.read()
+        fields: dict[str, str] = {}
+        for line in answer.iter_lines():
+            name, _, value = line.partition(": ")
+            if line:
+                fields[name] = value
+            elif "data" in fields:
+                yield fields["id"], json.loads(fields["data"])
+                fields = {}
+
+
+def test_a_stream_shows_the_stages_go_by_and_ends_with_the_job(client: httpx.Client) -> None:
+    seen = list(follow(client, accepted(client, encoded(photo(2400, 1600), "jpeg"))))
+
+    versions = [int(event_id) for event_id, _ in seen]
+    assert versions == sorted(set(versions))
+    assert [job["status"] for _, job in seen][-1] == "done"
+    assert all(job["status"] in {"accepted", "processing"} for _, job in seen[:-1])
+    assert set(seen[-1][1]["stages"]) == STAGES
+    assert len(seen) > 4, "one event a change, give or take those that come together"
+
+
+def test_a_stream_taken_up_again_goes_on_after_the_last_event(client: httpx.Client, stack: Stack) -> None:
+    stack.stop_process("finalize")
+    try:
+        task_id = accepted(client, encoded(photo(), "jpeg"))
+        first = next(follow(client, task_id))
+        wait_until(lambda: client.get(f"/task-status/{task_id}").json()["progress"] > 0.5, "most stages to be done")
+    finally:
+        stack.start_process("finalize", wait=False)
+
+    rest = list(follow(client, task_id, last=first[0]))
+
+    assert int(rest[0][0]) > int(first[0])
+    assert rest[-1][1]["status"] == "done"
+    ended_with = rest[-1][0]
+    again = client.get(f"/task-status/{task_id}/events", headers={"Last-Event-ID": ended_with})
+    assert again.status_code == 204
+
+
+def test_a_refused_image_ends_its_stream_with_the_reason(client: httpx.Client) -> None:
+    *_, (_, job) = follow(client, accepted(client, encoded(photo(900, 600), "jpeg")[:20_000]))
+
+    assert (job["status"], job["failure"]["code"]) == ("failed", "image_truncated")
+
+
+def test_an_operation_is_followed_too(client: httpx.Client) -> None:
+    *_, (_, job) = follow(client, operated(client, "grayscale", encoded(photo(), "jpeg")))
+
+    assert set(job["stages"]) == {"validate", "transform", "finalize"}
+
+
+def test_a_gateway_that_stops_lets_its_streams_go(client: httpx.Client, stack: Stack) -> None:
+    stack.stop_process("normalize")
+    try:
+        task_id = accepted(client, encoded(photo(), "jpeg"))
+        events: list[str] = []
+        reader = threading.Thread(target=lambda: events.extend(event_id for event_id, _ in follow(client, task_id)))
+        reader.start()
+        wait_until(
+            lambda: bool(client.get(f"/task-status/{task_id}").json()["stages"]["validate"]["finished_at"]), "validate"
+        )
+
+        stack.restart_process("gateway")
+        reader.join(timeout=20)
+    finally:
+        stack.start_process("normalize")
+
+    assert events, "the stream was ended, not cut off: that raises in its reader"
+    assert ended(client, task_id)["status"] == "done"
+
+
+def test_a_long_poll_comes_back_with_the_end(client: httpx.Client) -> None:
+    task_id = accepted(client, encoded(photo(), "jpeg"))
+
+    job = client.get(f"/task-status/{task_id}", params={"wait": 25}).json()
+
+    assert job["status"] == "done"

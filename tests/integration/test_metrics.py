@@ -1,0 +1,125 @@
+"""Metrics of a running stack: every process counts, and goes on counting when its children are replaced."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from deploy.processes import QUEUES, ROOT
+from deploy.stack import Stack
+from tests.images import encoded, photo
+from tests.integration.journey import accepted, ended, operated, wait_until
+
+Labels = tuple[tuple[str, str], ...]
+Samples = dict[tuple[str, Labels], float]
+
+
+def scrape(stack: Stack, process: str) -> Samples:
+    """Return what a process shows: by name without the prefix, and labels."""
+    text = httpx.get(stack.metrics_urls[process], timeout=10, trust_env=False).raise_for_status().text
+    return {
+        (sample.name.removeprefix("darkroom_"), tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def read(stack: Stack, process: str, name: str, **labels: str) -> float:
+    return scrape(stack, process).get((name, tuple(sorted(labels.items()))), 0)
+
+
+def has_looked(stack: Stack) -> bool:
+    return read(stack, "gateway", "dependency_up", dependency="mongo") == 1
+
+
+def test_a_job_is_counted_at_every_stage_it_passes(client: httpx.Client, stack: Stack) -> None:
+    stages = {"validate": "validate", "normalize": "normalize", "resize": "small", "finalize": "finalize"}
+    before = {
+        queue: read(stack, queue, "stage_runs_total", stage=stage, outcome="done") for queue, stage in stages.items()
+    }
+    waited = read(stack, "resize", "stage_queue_wait_seconds_count", queue="resize")
+    done = read(stack, "finalize", "job_end_to_end_seconds_count", kind="previews", result="done")
+
+    ended(client, accepted(client, encoded(photo(), "jpeg")))
+
+    for queue, stage in stages.items():
+        assert read(stack, queue, "stage_runs_total", stage=stage, outcome="done") == before[queue] + 1, queue
+    assert read(stack, "resize", "stage_queue_wait_seconds_count", queue="resize") == waited + 3
+    assert read(stack, "finalize", "job_end_to_end_seconds_count", kind="previews", result="done") == done + 1
+
+
+def test_a_refused_image_is_counted_where_it_was_refused(client: httpx.Client, stack: Stack) -> None:
+    refused = read(stack, "normalize", "stage_runs_total", stage="normalize", outcome="refused")
+    failed = read(stack, "normalize", "job_end_to_end_seconds_count", kind="previews", result="failed")
+
+    ended(client, accepted(client, encoded(photo(900, 600), "jpeg")[:20_000]))
+
+    assert read(stack, "normalize", "stage_runs_total", stage="normalize", outcome="refused") == refused + 1
+    assert read(stack, "normalize", "job_end_to_end_seconds_count", kind="previews", result="failed") == failed + 1
+
+
+def test_counters_outlive_the_child_that_counted_and_its_death_is_counted(client: httpx.Client, stack: Stack) -> None:
+    ended(client, operated(client, "grayscale", encoded(photo(), "jpeg")))
+    made = read(stack, "transform", "renditions_total", rendition="output", format="jpeg")
+    lost = read(stack, "transform", "worker_child_lost_total", queue="transform")
+    (child,) = stack.children("transform")
+
+    os.kill(child, signal.SIGKILL)
+    wait_until(lambda: stack.children("transform") not in ([], [child]), "another child")
+    ended(client, operated(client, "grayscale", encoded(photo(), "jpeg")))
+
+    assert read(stack, "transform", "renditions_total", rendition="output", format="jpeg") == made + 1
+    assert read(stack, "transform", "worker_child_lost_total", queue="transform") == lost + 1
+    assert read(stack, "transform", "worker_pool_processes", queue="transform") == 1
+
+
+def test_more_jobs_make_no_more_series(client: httpx.Client, stack: Stack) -> None:
+    contents = [encoded(photo(), "jpeg"), encoded(photo(), "jpeg")[:3000]]
+    for content in contents:
+        ended(client, accepted(client, content))
+    wait_until(lambda: has_looked(stack), "the gateway to look around")
+    before = {process: set(scrape(stack, process)) for process in stack.metrics_urls}
+
+    for _ in range(5):
+        for content in contents:
+            ended(client, accepted(client, content))
+
+    more = {process: set(scrape(stack, process)) - before[process] for process in before}
+    assert not {process: series for process, series in more.items() if series}
+
+
+def test_a_gateway_sees_the_queues_the_jobs_and_the_stores(stack: Stack) -> None:
+    wait_until(lambda: has_looked(stack), "the gateway to look around")
+
+    seen = scrape(stack, "gateway")
+    up = {dict(labels)["dependency"]: value for (name, labels), value in seen.items() if name == "dependency_up"}
+    assert up == {"redis": 1, "mongo": 1, "blobs": 1}
+    assert {dict(labels)["queue"] for name, labels in seen if name == "queue_length"} == set(QUEUES)
+    assert seen["sweeper_last_run_timestamp_seconds", ()] > 0
+    assert seen["blob_store_free_bytes", ()] > 0
+
+
+def test_a_worker_that_cannot_serve_its_metrics_does_not_run(stack: Stack) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        environment = os.environ | {
+            "DARKROOM_REDIS_URL": stack.redis_url,
+            "DARKROOM_MONGO_URL": stack.mongo_url,
+            "DARKROOM_METRICS__PORT": port,
+        }
+        command = [sys.executable, "-m", "celery", "-A", "pipeline.worker", "worker", "-Q", "nobody", "-n", "unseen@%h"]
+
+        ended = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    assert ended.returncode != 0
+    assert f"The metrics cannot be served on 127.0.0.1:{port}" in ended.stderr

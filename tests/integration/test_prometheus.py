@@ -1,0 +1,133 @@
+"""A real Prometheus on a real stack: every target is up, every rule holds, every panel shows something."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from deploy.stack import Stack
+from tests.images import encoded, photo
+from tests.integration.journey import accepted, all_ended, operated, upload, wait_until
+from tests.integration.scraping import Prometheus, scraping
+from tests.prometheus import boards, panels, rules, selectors
+
+EMPTY_WHILE_ALL_IS_WELL = {
+    "safety: Refused for load",
+    "darkroom:http_requests_5xx:ratio_rate5m",
+    "ALERTS",
+}
+
+
+class Asked(NamedTuple):
+    """A query of a panel."""
+
+    panel: str
+    expression: str
+    legend: str
+
+
+QUERIES = [
+    Asked(f"{stem}: {panel['title']}", target["expr"], target["legendFormat"])
+    for stem, board in boards().items()
+    for panel in panels(board)
+    for target in panel["targets"]
+]
+MARKS = {annotation["expr"] for board in boards().values() for annotation in board["annotations"]["list"]}
+
+
+def work(client: httpx.Client) -> None:
+    """Have a photo done, one refused by a worker, one at the door, an operation, and a request for nothing."""
+    picture = encoded(photo(320, 240), "JPEG")
+    jobs = [accepted(client, picture), accepted(client, picture[: len(picture) // 2])]
+    jobs.append(operated(client, "grayscale", picture))
+    assert upload(client, b"no image").is_client_error
+    assert client.get("/nowhere").status_code == 404
+    ended = all_ended(client, jobs)
+    assert [job["status"] for job in ended] == ["done", "failed", "done"]
+
+
+@pytest.fixture(scope="module")
+def prometheus(stack: Stack, client: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """Prometheus, having watched a stack at work."""
+    with scraping(stack, tmp_path_factory.mktemp("prometheus")) as prometheus:
+        work(client)
+        late = "count(darkroom_renditions_total) and count(darkroom_http_problems_total)"
+        wait_until(lambda: bool(prometheus.ask(late)), "the series that begin with their first event")
+        work(client)
+        yield prometheus
+
+
+def test_every_panel_shows_something(prometheus: Prometheus) -> None:
+    dark = {asked for asked in QUERIES if asked.panel not in EMPTY_WHILE_ALL_IS_WELL}
+
+    def all_shown() -> bool:
+        dark.difference_update([asked for asked in dark if prometheus.ask(asked.expression)])
+        return not dark
+
+    try:
+        wait_until(all_shown, "every panel to show something", 20)
+    except AssertionError:
+        pytest.fail(f"nothing is shown by {sorted(dark)}")
+
+
+def test_every_query_executes_and_its_series_have_the_labels_they_are_named_by(prometheus: Prometheus) -> None:
+    for asked in QUERIES:
+        named_by = set(re.findall(r"{{(\w+)}}", asked.legend))
+
+        assert all(named_by <= labels.keys() for labels in prometheus.ask(asked.expression)), asked
+
+
+def test_starts_are_marked_with_the_version_that_started(prometheus: Prometheus) -> None:
+    for expression in MARKS:
+        marks = prometheus.ask(expression)
+
+        assert {(mark["job"], mark.get("pool")) for mark in marks} >= {("gateway", None), ("workers", "resize")}
+        assert all(mark["version"] for mark in marks)
+
+
+def test_every_target_is_up(prometheus: Prometheus) -> None:
+    def health() -> dict[str, str]:
+        targets = prometheus.get("targets", state="active")["activeTargets"]
+        return {each["labels"].get("pool", each["labels"]["job"]): each["health"] for each in targets}
+
+    wait_until(lambda: set(health().values()) == {"up"}, "every target to be up")
+
+    workers = {"validate", "normalize", "resize", "transform", "finalize"}
+    assert health().keys() == workers | {"gateway", "flower", "prometheus"}
+
+
+def test_every_rule_is_evaluated_without_an_error(prometheus: Prometheus) -> None:
+    def evaluated() -> list[dict[str, Any]]:
+        return [rule for group in prometheus.get("rules")["groups"] for rule in group["rules"]]
+
+    wait_until(lambda: all(rule["health"] != "unknown" for rule in evaluated()), "every rule to be evaluated")
+
+    assert len(evaluated()) == len(rules())
+    assert [rule for rule in evaluated() if rule["health"] != "ok"] == []
+
+
+def test_no_alert_fires_while_all_is_well(prometheus: Prometheus) -> None:
+    wait_until(lambda: not prometheus.ask('ALERTS{alertname=~".*Down|Queue.*"}'), "every target to be seen up")
+
+    assert prometheus.ask('ALERTS{alertstate="firing"}') == []
+
+
+def test_every_metric_that_is_asked_for_exists_with_the_labels_it_is_chosen_by(prometheus: Prometheus) -> None:
+    expressions = [*(rule["expr"] for rule in rules()), *(asked.expression for asked in QUERIES), *MARKS]
+    wanted = {
+        (metric, label)
+        for expression in expressions
+        for metric, labels in selectors(expression).items()
+        for label in labels or {"__name__"}
+    }
+
+    missing = {
+        (metric, label)
+        for metric, label in wanted
+        if metric not in EMPTY_WHILE_ALL_IS_WELL and not prometheus.ask(f'{{__name__="{metric}",{label}!=""}}')
+    }
+    assert missing == set()

@@ -1,0 +1,90 @@
+"""What Prometheus is configured to scrape, record and alert on."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.celery import QUEUES
+from tests.prometheus import DEPLOYED, ROOT, groupings, program, read, rules, selectors
+
+ALERTS = {rule["alert"]: rule for rule in rules() if "alert" in rule}
+RECORDS = {rule["record"]: rule for rule in rules() if "record" in rule}
+TEST_FILES = sorted(DEPLOYED.glob("*_test.yml"))
+CASES = [case for file in TEST_FILES for case in read(file)["tests"]]
+RUNBOOK = (
+    (ROOT / "deploy" / "RUNBOOK.md").read_text(encoding="utf-8").partition("\n## Alerts\n")[2].partition("\n## ")[0]
+)
+SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^### |\Z)", RUNBOOK, re.MULTILINE | re.DOTALL))
+CONFIGURATION = read(DEPLOYED / "prometheus.yml")
+JOBS = {scraped["job_name"]: scraped for scraped in CONFIGURATION["scrape_configs"]}
+
+
+def promtool(*arguments: str | Path) -> None:
+    done = subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_accepts_its_configuration() -> None:
+    promtool("check", "config", DEPLOYED / "prometheus.yml")
+
+
+@pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: file.stem)
+def test_rules_do_what_their_tests_say(file: Path) -> None:
+    promtool("test", "rules", file)
+
+
+def test_every_pool_is_scraped_by_the_name_of_its_queue() -> None:
+    names = [name for found in JOBS["workers"]["dns_sd_configs"] for name in found["names"]]
+
+    assert names == [f"worker-{queue}" for queue in QUEUES]
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_every_alert_has_a_case_where_it_fires_and_one_where_it_is_silent(alert: str) -> None:
+    fires = {
+        bool(case["exp_alerts"])
+        for group in CASES
+        for case in group.get("alert_rule_test", [])
+        if case["alertname"] == alert
+    }
+
+    assert fires == {True, False}
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_every_record_has_a_case(record: str) -> None:
+    assert any(record in selectors(case["expr"]) for group in CASES for case in group.get("promql_expr_test", []))
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_every_alert_leads_to_its_section_of_the_runbook(alert: str) -> None:
+    assert ALERTS[alert]["annotations"]["runbook_url"] == f"deploy/RUNBOOK.md#{alert.lower()}"
+    for part in ("Seen", "By itself", "Do"):
+        assert f"**{part}:**" in SECTIONS[alert]
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_every_alert_says_how_bad_it_is_and_what_it_is(alert: str) -> None:
+    rule = ALERTS[alert]
+
+    assert rule["labels"]["severity"] in {"critical", "warning"}
+    assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
+
+
+def test_the_runbook_explains_no_alert_that_there_is_not() -> None:
+    assert list(SECTIONS) == list(ALERTS)
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.get("alert") or rule["record"])
+def test_every_rule_asks_for_metrics_that_are_exported(rule: dict[str, Any], exported: dict[str, set[str]]) -> None:
+    named = selectors(rule["expr"])
+
+    for metric, labels in named.items():
+        assert labels <= exported[metric]
+    made_here = set(re.findall(r'label_replace\(.*?"(\w+)"', rule["expr"]))
+    assert groupings(rule["expr"]) <= made_here.union(*(exported[metric] for metric in named))

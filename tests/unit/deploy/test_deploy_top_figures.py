@@ -1,0 +1,222 @@
+"""From what processes tell to the figures of the view."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from deploy.top import figures as module
+from deploy.top.figures import figures, latest_failures
+from deploy.top.scrape import Scrape, Span
+from deploy.top.shapes import Reading
+
+Told = Mapping[str, float]  # series as Prometheus writes them: name{label="value"}
+
+
+def _scrape(at: float, told: Told) -> Scrape:
+    return Scrape.parse(at, "".join(f"{series} {value}\n" for series, value in told.items()))
+
+
+def _reading(name: str, after: Told, before: Told | None = None, *, error: str = "") -> Reading:
+    latest = _scrape(10, after)
+    span = None if before is None or error else Span(_scrape(0, before), latest)
+    is_gateway = name.startswith("gateway")
+    return Reading(
+        name=name, url=f"http://{name}/metrics", is_gateway=is_gateway, latest=latest, span=span, error=error
+    )
+
+
+def _histogram(name: str, labels: str, fast: float, total: float) -> dict[str, float]:
+    """Tell of a histogram with the bounds 0.1 and 1."""
+    buckets = {"0.1": fast, "1.0": total, "+Inf": total}
+    told = {f'{name}_bucket{{{labels},le="{bound}"}}': count for bound, count in buckets.items()}
+    return told | {f"{name}_count{{{labels}}}": total}
+
+
+def _worker(queue: str, **told: float) -> dict[str, float]:
+    return {
+        f'darkroom_worker_{name}{{queue="{queue}"}}': value for name, value in ({"pool_processes": 1} | told).items()
+    }
+
+
+def test_what_every_gateway_tells_of_the_whole_is_taken_once() -> None:
+    told = {
+        'darkroom_jobs{state="done"}': 40,
+        'darkroom_queue_length{queue="resize"}': 7,
+        "darkroom_unacked_messages": 2,
+    }
+    fresher = told | {'darkroom_jobs{state="done"}': 41}
+
+    shown = figures([_reading("gateway", told), _reading("gateway-2", fresher)])
+
+    assert shown.jobs == {"done": 41}
+    assert [(queue.name, queue.length) for queue in shown.queues] == [("resize", 7)]
+    assert shown.unacked == 2
+
+
+def test_what_a_gateway_counts_itself_is_added_up() -> None:
+    submitted = 'darkroom_jobs_submitted_total{{kind="{}",result="{}"}}'
+    before = {submitted.format("previews", "accepted"): 0, submitted.format("crop", "accepted"): 0}
+    after = {submitted.format("previews", "accepted"): 30, submitted.format("crop", "accepted"): 10}
+
+    shown = figures([_reading("gateway", after, before), _reading("gateway-2", after, before)])
+
+    assert shown.rates["accepted"] == 8
+    assert shown.rates["refused"] == 0
+
+
+def test_jobs_end_in_workers_and_in_gateways() -> None:
+    def ended(result: str, number: float) -> dict[str, float]:
+        return _histogram("darkroom_job_end_to_end_seconds", f'kind="previews",result="{result}"', number, number)
+
+    readings = [
+        _reading("gateway", ended("dead", 5), ended("dead", 0)),
+        _reading("finalize", ended("done", 50), ended("done", 10)),
+        _reading("validate", ended("dead", 10), ended("dead", 0)),
+    ]
+
+    shown = figures(readings)
+
+    assert (shown.rates["done"], shown.rates["dead"], shown.rates["failed"]) == (4, 1.5, 0)
+    assert shown.job_p50 == pytest.approx(0.05)
+
+
+def test_workers_of_one_queue_are_shown_as_one() -> None:
+    told = _worker("resize", pool_processes=2, tasks_active=1, memory_bytes=100, child_lost_total=1)
+
+    shown = figures([_reading("resize", told), _reading("resize-2", told)]).queues[0]
+
+    assert (shown.up, shown.workers) == (2, 2)
+    assert (shown.active, shown.children, shown.memory, shown.lost) == (2, 4, 200, 2)
+
+
+def test_a_worker_that_is_down_is_missed_where_it_worked() -> None:
+    readings = [
+        _reading("10.0.0.7:9100", _worker("resize", memory_bytes=100)),
+        _reading("10.0.0.8:9100", _worker("resize", memory_bytes=100), error="does not answer"),
+    ]
+
+    shown = figures(readings)
+
+    assert [each.name for each in shown.down] == ["10.0.0.8:9100"]
+    assert (shown.queues[0].up, shown.queues[0].workers, shown.queues[0].memory) == (1, 2, 100)
+
+
+def test_a_worker_that_never_answered_is_missed_where_its_name_says() -> None:
+    silent = Reading(name="resize", url="http://x/metrics", is_gateway=False, error="does not answer")
+
+    shown = figures([silent])
+
+    assert [(queue.name, queue.up, queue.workers) for queue in shown.queues] == [("resize", 0, 1)]
+
+
+def test_nothing_is_taken_from_a_gateway_that_is_down() -> None:
+    told = {"darkroom_unacked_messages": 2, 'darkroom_dependency_up{dependency="redis"}': 1}
+
+    shown = figures([_reading("gateway", told, error="does not answer")])
+
+    assert shown.unacked is None
+    assert shown.dependencies == []
+
+
+def test_queues_and_stages_come_in_the_order_of_the_pipeline() -> None:
+    stages = ["small", "large", "finalize", "validate", "transform", "normalize"]
+    told = {f'darkroom_stage_duration_seconds_count{{stage="{stage}"}}': 1.0 for stage in stages}
+    queues = {f'darkroom_queue_length{{queue="{queue}"}}': 0.0 for queue in ("finalize", "other", "resize", "validate")}
+
+    shown = figures([_reading("gateway", queues), _reading("all", told)])
+
+    assert [stage.name for stage in shown.stages] == [
+        "validate",
+        "normalize",
+        "small",
+        "large",
+        "transform",
+        "finalize",
+    ]
+    assert [queue.name for queue in shown.queues] == ["validate", "resize", "finalize", "other"]
+
+
+def test_a_stage_tells_how_often_how_long_and_what_came_of_it() -> None:
+    def ran(done: float, refused: float) -> dict[str, float]:
+        runs = 'darkroom_stage_runs_total{{stage="small",outcome="{}"}}'
+        told = {runs.format("done"): done, runs.format("refused"): refused, runs.format("fenced"): 3}
+        return told | _histogram("darkroom_stage_duration_seconds", 'stage="small"', done, done + refused)
+
+    stage = figures([_reading("resize", ran(100, 25), ran(85, 20))]).stages[0]
+
+    assert stage.runs == 2
+    assert stage.outcomes == {"done": 15, "refused": 5}
+    assert stage.p50 == pytest.approx(0.1 * 10 / 15)
+
+
+def test_the_wait_of_a_queue_is_of_that_queue() -> None:
+    def waited(fast: float, total: float) -> dict[str, float]:
+        return _worker("resize") | _histogram("darkroom_stage_queue_wait_seconds", 'queue="resize"', fast, total)
+
+    shown = figures([_reading("resize", waited(10, 20), waited(0, 0)), _reading("validate", _worker("validate"))])
+
+    assert {queue.name: queue.wait_p95 for queue in shown.queues} == {"validate": None, "resize": pytest.approx(0.91)}
+
+
+def test_a_store_is_up_when_every_gateway_reaches_it() -> None:
+    up = {
+        'darkroom_dependency_up{dependency="redis"}': 1.0,
+        'darkroom_dependency_check_seconds{dependency="redis"}': 0.1,
+    }
+
+    shown = figures(
+        [_reading("gateway", up), _reading("gateway-2", up | {'darkroom_dependency_up{dependency="redis"}': 0})]
+    )
+
+    assert [(store.name, store.is_up, store.seconds) for store in shown.dependencies] == [("redis", False, 0.1)]
+
+
+def test_the_question_itself_is_no_request_in_progress() -> None:
+    told = {"darkroom_http_requests_in_progress": 3}
+
+    assert figures([_reading("gateway", told), _reading("gateway-2", told)]).in_progress == 4
+
+
+def test_only_answers_of_500_and_more_are_errors() -> None:
+    requests = 'darkroom_http_requests_total{{method="POST",route="/upload",status="{}"}}'
+    after = {requests.format(status): 2.0 for status in ("202", "415", "500", "503")}
+
+    assert figures([_reading("gateway", after, {})]).errors == 4
+
+
+def test_before_the_second_scrape_there_are_no_rates() -> None:
+    shown = figures([_reading("gateway", {'darkroom_jobs{state="done"}': 1})])
+
+    assert shown.seconds == 0
+    assert shown.jobs == {"done": 1}
+
+
+def test_the_latest_failures_of_both_kinds_come_first() -> None:
+    def job(task_id: str, status: str, second: int, failure: dict[str, str] | None) -> dict[str, object]:
+        at = f"2026-11-22T14:00:{second:02}+00:00"
+        return {"task_id": task_id, "status": status, "created_at": at, "finished_at": at, "failure": failure}
+
+    truncated = {"stage": "normalize", "code": "image_truncated", "message": "The image ends early."}
+    failed = [job("c", "failed", 30, truncated), job("a", "failed", 10, truncated)]
+    dead = [job("b", "dead", 20, None)]
+
+    latest = latest_failures([failed, dead], 2)
+
+    assert [(each.task_id, each.status, each.code) for each in latest] == [
+        ("c", "failed", "image_truncated"),
+        ("b", "dead", ""),
+    ]
+
+
+def test_every_metric_that_is_asked_for_is_exported(exported: dict[str, set[str]]) -> None:
+    source = Path(module.__file__).read_text(encoding="utf-8")
+    asked = set(re.findall(r"\bdarkroom_[a-z_]+[a-z]\b", source))
+    asked |= {f"darkroom_worker_{name}" for name in re.findall(r'told\("(\w+)"\)', source)}
+    histograms = {name.removesuffix("_bucket") for name in exported}
+
+    assert len(asked) > 20
+    assert asked <= exported.keys() | histograms

@@ -1,0 +1,106 @@
+"""Scrapes and their differences, as Prometheus would work them out."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+
+from deploy.top.scrape import Scrape, Span, quantile, quantiles, rate
+
+COUNTERS = """\
+# HELP runs_total Runs.
+# TYPE runs_total counter
+runs_total{{stage="small",outcome="done"}} {done}
+runs_total{{stage="small",outcome="refused"}} {refused}
+# TYPE process_start_time_seconds gauge
+process_start_time_seconds {born}
+"""
+HISTOGRAM = """\
+# TYPE wait_seconds histogram
+wait_seconds_bucket{{queue="resize",le="0.1"}} {fast}
+wait_seconds_bucket{{queue="resize",le="1.0"}} {all}
+wait_seconds_bucket{{queue="resize",le="+Inf"}} {all}
+wait_seconds_count{{queue="resize"}} {all}
+wait_seconds_sum{{queue="resize"}} 1.5
+"""
+
+
+def _counted(at: float, done: float, refused: float = 0, born: float = 1.7e9) -> Scrape:
+    return Scrape.parse(at, COUNTERS.format(done=done, refused=refused, born=born))
+
+
+def _waited(at: float, fast: float, total: float) -> Scrape:
+    return Scrape.parse(at, HISTOGRAM.format(fast=fast, all=total))
+
+
+def test_a_scrape_is_read_by_name_and_labels() -> None:
+    scrape = _counted(0, done=7, refused=2)
+
+    assert scrape.value("runs_total", outcome="done") == 7
+    assert scrape.value("runs_total", stage="small") == 9
+    assert scrape.value("runs_total", stage="large") is None
+    assert scrape.value("walks_total") is None
+
+
+@pytest.mark.parametrize("text", ["<html></html>", "not found", '{"detail": "Not Found"}'])
+def test_what_is_no_metrics_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  # whatever the parser says
+        Scrape.parse(0, text)
+
+
+def test_a_rate_is_the_increase_by_the_time_between() -> None:
+    span = Span(_counted(100, done=10, refused=1), _counted(104, done=30, refused=3))
+
+    assert rate([span], "runs_total", outcome="done") == 5
+    assert rate([span], "runs_total") == 5.5
+
+
+def test_rates_of_several_processes_add_up_each_by_its_own_time() -> None:
+    one = Span(_counted(0, done=0), _counted(2, done=4))
+    other = Span(_counted(50, done=7), _counted(60, done=17))
+
+    assert rate([one, other], "runs_total") == 3
+
+
+def test_a_process_that_began_anew_counts_from_zero() -> None:
+    span = Span(_counted(0, done=100, born=1.7e9), _counted(10, done=120, born=1.8e9))
+
+    assert span.increase("runs_total") == 120
+
+
+def test_a_counter_that_fell_counts_from_zero() -> None:
+    assert Span(_counted(0, done=100), _counted(10, done=20)).increase("runs_total") == 20
+
+
+def test_a_series_that_is_new_counts_from_zero() -> None:
+    span = Span(Scrape(0, {"process_start_time_seconds": {frozenset(): 1.7e9}}), _counted(10, done=3))
+
+    assert span.increase("runs_total") == 3
+
+
+@pytest.mark.parametrize(
+    ("rank", "buckets", "expected"),
+    [
+        (0.5, {1.0: 10, 2.0: 20, inf: 20}, 1.0),  # the last of the first bucket
+        (0.25, {1.0: 10, 2.0: 20, inf: 20}, 0.5),  # buckets begin at 0
+        (0.75, {1.0: 10, 2.0: 20, inf: 20}, 1.5),  # halfway through the second
+        (0.95, {1.0: 0, 2.0: 0, 4.0: 8, inf: 8}, 3.9),  # empty ones are passed
+        (0.95, {1.0: 1, 2.0: 1, inf: 8}, 2.0),  # above the last bound: that bound
+        (0.5, {1.0: 0, inf: 0}, None),  # nothing was seen
+        (0.5, {inf: 3}, None),  # no bound at all
+        (0.5, {}, None),
+    ],
+)
+def test_a_quantile_is_interpolated_within_its_bucket(
+    rank: float, buckets: dict[float, float], expected: float | None
+) -> None:
+    assert quantile(rank, buckets) == (None if expected is None else pytest.approx(expected))
+
+
+def test_quantiles_are_of_what_was_seen_between_in_all_processes() -> None:
+    one = Span(_waited(0, fast=1000, total=1000), _waited(9, fast=1000, total=1010))
+    other = Span(_waited(0, fast=0, total=500), _waited(9, fast=10, total=510))
+
+    assert quantiles([one, other], "wait_seconds", 0.5, 0.75, queue="resize") == pytest.approx([0.1, 0.55])
+    assert quantiles([one, other], "wait_seconds", 0.5, queue="validate") == [None]

@@ -1,0 +1,194 @@
+"""What the view says, in which colour, and that it fits."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import pytest
+from rich.console import Console
+
+from deploy.top import words
+from deploy.top.shapes import Dependency, Failed, Figures, Queue, Reading, Stage
+from deploy.top.view import view
+
+RED, YELLOW, GREEN = "\x1b[1;31m", "\x1b[33m", "\x1b[32m"
+NOW = datetime(2026, 11, 22, 14, 0, 30, tzinfo=UTC)
+QUEUE = Queue(
+    name="normalize",
+    length=12_345,
+    oldest=754,
+    wait_p50=0.456,
+    wait_p95=0.789,
+    up=2,
+    workers=3,
+    active=7,
+    children=8,
+    reserved=4,
+    memory=3 * 2**30,
+    lost=5,
+)
+STAGE = Stage(name="normalize", runs=87.6, p50=0.123, p95=4.5, outcomes={"done": 81_234, "retried": 11, "buried": 6})
+BUSY = Figures(
+    version="0.1.0",
+    seconds=10,
+    rates={"accepted": 98.7, "refused": 1.23, "done": 87.5, "failed": 2.34, "dead": 0.07, "cancelled": 0},
+    jobs={"accepted": 432, "processing": 23_456, "done": 1_234_567, "failed": 8_901, "dead": 56, "cancelled": 0},
+    oldest=4000,
+    job_p50=0.75,
+    job_p95=21.2,
+    posts=99.9,
+    post_p95=0.043,
+    in_progress=17,
+    errors=3,
+    unacked=14,
+    swept=(NOW - timedelta(seconds=47)).timestamp(),
+    redispatched=2,
+    free=9 * 2**30,
+    size=250 * 2**30,
+    queues=[QUEUE],
+    stages=[STAGE],
+    dependencies=[
+        Dependency(name="mongo", is_up=True, seconds=0.011),
+        Dependency(name="redis", is_up=False, seconds=2),
+    ],
+    down=[Reading(name="resize-2", url="http://10.0.0.8:9100/metrics", is_gateway=False, error="does not answer")],
+)
+FAILED = Failed(
+    task_id="01a2039d-7b24-74b5-ba4e-92131ab0f05e",
+    status="dead",
+    at=NOW,
+    stage="normalize",
+    code="tried_too_often",
+    message="The stage was tried four times, and four times its process was killed.",
+)
+QUIET = replace(
+    BUSY,
+    seconds=0,
+    rates=dict.fromkeys(BUSY.rates, 0.0),
+    jobs={},
+    oldest=None,
+    job_p50=None,
+    job_p95=None,
+    in_progress=None,
+    errors=0,
+    unacked=None,
+    swept=None,
+    free=None,
+    queues=[],
+    stages=[],
+    dependencies=[],
+    down=[],
+)
+
+
+def _shown(shown: Figures, failures: list[Failed] | str, width: int = 120, *, coloured: bool = False) -> str:
+    output = io.StringIO()
+    system: Literal["standard"] | None = "standard" if coloured else None
+    console = Console(file=output, width=width, highlight=False, force_terminal=coloured, color_system=system)
+    console.print(view(shown, failures, where="http://127.0.0.1:8001", now=NOW, width=width))
+    return output.getvalue()
+
+
+def _squeezed(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("width", [80, 100, 140, 200])
+def test_nothing_is_cut_at_any_width(width: int) -> None:
+    shown = _shown(BUSY, [FAILED], width)
+
+    assert max(map(len, shown.splitlines())) <= width
+    assert "…" not in shown
+    for figure in ("23,456", "1,234,567", "98.7", "12,345", "12m 34s", "456 ms", "789 ms", "2/3", "7/8", "3.0 GiB"):
+        assert figure in shown
+    for words_said in ("81,234 done", "11 retried", "6 buried", "redis is down", "room 9.0 GiB of 250 GiB", "5xx 3"):
+        assert words_said in shown
+    assert FAILED.task_id in shown
+    assert FAILED.message in _squeezed(shown)
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_columns_are_aligned(width: int) -> None:
+    table = _shown(replace(BUSY, queues=[QUEUE, replace(QUEUE, name="resize", length=0, memory=1)]), [], width)
+
+    heading, *rows = [line for line in table.splitlines() if line.startswith(("queue ", "normalize  ", "resize  "))][:3]
+    for column in ("waiting", "wait p95", "workers", "memory"):
+        end = heading.index(column) + len(column)
+        assert all(row[end - 1] != " " and row[end : end + 1] in {"", " "} for row in rows)
+
+
+def test_before_anything_is_measured_the_view_says_so() -> None:
+    shown = _shown(QUIET, [])
+
+    assert "measuring" in shown
+    assert "latest failures\nnone" in "\n".join(line.rstrip() for line in shown.splitlines())
+
+
+def test_failures_that_are_unknown_say_why() -> None:
+    assert "unknown: gateway answers 401 Unauthorized" in _shown(BUSY, "gateway answers 401 Unauthorized")
+
+
+def test_a_process_that_is_down_stands_at_the_top() -> None:
+    lines = _shown(BUSY, []).splitlines()
+
+    assert lines[1].startswith("resize-2 is down: http://10.0.0.8:9100/metrics does not answer")
+
+
+@pytest.mark.parametrize(
+    ("colour", "said"),
+    [
+        (RED, "resize-2 is down:"),
+        (RED, "2/3"),
+        (RED, "56"),  # dead jobs
+        (RED, "12,345"),  # messages, the first of which waits for minutes
+        (RED, "6 buried"),
+        (RED, "47.0 s ago"),
+        (RED, "9.0 GiB"),
+        (YELLOW, "8,901"),  # failed jobs
+        (YELLOW, "11 retried"),
+        (GREEN, "81,234 done"),
+        (GREEN, "98.7"),
+    ],
+)
+def test_red_wants_somebody_yellow_is_worth_a_look_and_green_is_well(colour: str, said: str) -> None:
+    assert re.search(rf"{re.escape(colour)} *{said}", _shown(BUSY, [FAILED], coloured=True))
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (None, "-"),
+        (0, "0 ms"),
+        (0.0123, "12 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1.0 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1m 00s"),
+        (3599.4, "59m 59s"),
+        (3600, "1h 00m"),
+        (86_400, "24h 00m"),
+        (864_000, "10d"),
+    ],
+)
+def test_times_are_short(value: float | None, written: str) -> None:
+    assert words.seconds(value) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(0, "0"), (0.001, "<0.01"), (0.1234, "0.12"), (9.996, "10.0"), (12.34, "12.3"), (1234.5, "1,234")],
+)
+def test_rates_are_short(value: float, written: str) -> None:
+    assert words.rate(value) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(None, "-"), (0, "0 B"), (1000, "1.0 KiB"), (2**20, "1.0 MiB"), (340 * 2**20, "340 MiB"), (2**41, "2.0 TiB")],
+)
+def test_sizes_are_short(value: float | None, written: str) -> None:
+    assert words.size(value) == written

@@ -1,0 +1,121 @@
+"""Stage metrics: their series from the start, and what each event adds."""
+
+from __future__ import annotations
+
+import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
+from obstore.exceptions import GenericError
+from prometheus_client import CollectorRegistry
+from pymongo.errors import AutoReconnect
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from pipeline.celery import QUEUES
+from pipeline.metrics import OUTCOMES, REASONS, StageMetrics, reason_of
+from pipeline.run import EVENTS
+from pipeline.steps import stages_of
+from storage.clock import now_ms
+from storage.documents import JobState
+from tests.fakes import job_id, new_job
+
+RENDITIONS = {"small": 160, "large": 1600}
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def metrics(registry: CollectorRegistry) -> StageMetrics:
+    return StageMetrics(registry)
+
+
+def read(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
+    return registry.get_sample_value(f"darkroom_{name}", labels)
+
+
+def test_what_a_worker_serves_has_its_series_from_the_start(registry: CollectorRegistry, metrics: StageMetrics) -> None:
+    metrics.expect(stages_of("resize", RENDITIONS))
+
+    for stage in RENDITIONS:
+        assert {read(registry, "stage_runs_total", stage=stage, outcome=outcome) for outcome in OUTCOMES} == {0}
+        assert {read(registry, "stage_retries_total", stage=stage, reason=reason) for reason in REASONS} == {0}
+    assert read(registry, "stage_runs_total", stage="validate", outcome="done") is None
+
+
+def test_every_stage_waits_in_one_queue() -> None:
+    served = [stage for queue in QUEUES for stage in stages_of(queue, RENDITIONS)]
+
+    assert sorted(served) == ["finalize", "large", "normalize", "small", "transform", "validate"]
+
+
+def test_only_finalize_ends_a_job_well(registry: CollectorRegistry, metrics: StageMetrics) -> None:
+    metrics.expect(stages_of("normalize", RENDITIONS))
+
+    ends = {state: read(registry, "job_end_to_end_seconds_count", kind="crop", result=state) for state in JobState}
+    assert ends == dict.fromkeys(JobState) | {JobState.FAILED: 0, JobState.DEAD: 0}
+
+
+def test_a_wait_is_from_when_a_stage_was_due_to_its_claim(registry: CollectorRegistry, metrics: StageMetrics) -> None:
+    job = new_job()
+    record = job.stages["validate"]
+    record.attempts, record.queued_ms, record.started_ms = 1, 10_000, 12_500
+
+    metrics.claimed(job, "validate")
+
+    assert read(registry, "stage_queue_wait_seconds_sum", queue="validate") == 2.5
+
+
+def test_the_wait_of_a_run_that_follows_a_lost_one_is_not_taken_for_a_wait(
+    registry: CollectorRegistry, metrics: StageMetrics
+) -> None:
+    job = new_job()
+    record = job.stages["validate"]
+    record.attempts, record.queued_ms, record.started_ms = 2, 10_000, 80_000
+
+    metrics.claimed(job, "validate")
+
+    assert read(registry, "stage_queue_wait_seconds_count", queue="validate") in {None, 0}
+
+
+def test_a_run_is_timed_however_it_ends(registry: CollectorRegistry, metrics: StageMetrics) -> None:
+    with pytest.raises(ZeroDivisionError), metrics.timed("small"):
+        _ = 1 / 0
+
+    assert read(registry, "stage_duration_seconds_count", stage="small") == 1
+
+
+def test_a_rendition_is_counted_with_its_bytes(registry: CollectorRegistry, metrics: StageMetrics) -> None:
+    metrics.made("small", "jpeg", 700)
+    metrics.made("small", "jpeg", 300)
+
+    assert read(registry, "renditions_total", rendition="small", format="jpeg") == 2
+    assert read(registry, "rendition_bytes_total", rendition="small", format="jpeg") == 1000
+
+
+def test_a_job_took_from_its_uploads_beginning_to_its_end(registry: CollectorRegistry, metrics: StageMetrics) -> None:
+    job = new_job(id=job_id(at_ms=now_ms() - 40_000))
+
+    metrics.jobs.ended(job, JobState.DONE)
+
+    assert 40 <= (read(registry, "job_end_to_end_seconds_sum", kind=job.kind, result="done") or 0) < 60
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (AutoReconnect("away"), "mongo"),
+        (RedisTimeoutError("away"), "redis"),
+        (GenericError("disk full"), "blobs"),
+        (FileNotFoundError("gone"), "blobs"),
+        (SoftTimeLimitExceeded(), "time_limit"),
+        (ZeroDivisionError(), "bug"),
+    ],
+)
+def test_a_retry_is_counted_by_whose_fault_it_was(error: Exception, reason: str) -> None:
+    assert reason in REASONS
+    assert reason_of(error) == reason
+
+
+def test_what_may_come_of_a_run_is_counted_under_a_name_that_is_known() -> None:
+    assert set(EVENTS) <= set(OUTCOMES)
