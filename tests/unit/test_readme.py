@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway import problems
+from pipeline.flower import FlowerSettings
 from pipeline.settings import Settings
 from stages.errors import STAGE_ERRORS
 from stages.formats import MEDIA_TYPES, OUTPUTS
@@ -41,6 +42,9 @@ def test_every_format_that_can_be_asked_for_says_so(name: str) -> None:
 @pytest.mark.parametrize("variable", sorted(set(re.findall(r"`DARKROOM_([A-Z_]+)", README)) - {"HOME", "PORT"}))
 def test_every_variable_is_a_setting(variable: str) -> None:
     part, _, name = variable.lower().partition("__")
+    if part.startswith("flower_"):
+        assert part.removeprefix("flower_") in FlowerSettings.model_fields
+        return
     field = Settings.model_fields[part]
 
     assert not name or name in getattr(Settings(), part).__class__.__annotations__

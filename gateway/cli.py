@@ -1,0 +1,45 @@
+"""The `darkroom` command: the gateway from a terminal or a script."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from io import TextIOWrapper
+
+import typer
+
+from gateway.terminal import asking, sending
+from gateway.terminal.exits import EXITS_HELP
+
+SENDING, JOBS, GATEWAY = "Photos", "Jobs", "The gateway"
+COMMANDS = {
+    SENDING: (sending.upload, sending.crop, sending.grayscale, sending.resize),
+    JOBS: (asking.status, asking.jobs, asking.result, asking.retry, asking.delete),
+    GATEWAY: (asking.capabilities, asking.health),
+}
+
+app = typer.Typer(
+    name="darkroom",
+    help="Have previews made of photos by a Darkroom, and look after its jobs.",
+    epilog=EXITS_HELP,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for panel, functions in COMMANDS.items():
+    for function in functions:
+        app.command(rich_help_panel=panel, epilog=EXITS_HELP)(function)
+
+
+def main() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a name that the terminal cannot show is no reason to stop
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that what is open gets closed
+    app(prog_name="darkroom")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Receivers: where the body of an answer goes as it arrives, and what becomes of it at its end."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_hex
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
+
+import httpx
+from pydantic import ValidationError
+
+from gateway.remote.problem import OK_RANGE, Problem
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Read = Callable[[httpx.Response, bytes], T]
+_REPR_DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
+_STRONG_ETAG = re.compile(r'"([0-9a-f]{64})"')
+
+
+class BytesDiffer(httpx.RemoteProtocolError):
+    """The bytes that came are not those that the answer's digest was made of: worth another attempt."""
+
+
+class Receiver(Protocol[T_co]):
+    """Takes a body, piece by piece; leaving its context without a result leaves nothing behind."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def take(self, piece: bytes) -> None:
+        """Take the next piece."""
+
+    def result(self) -> T_co:
+        """Return what the whole body means. Raises `Problem`, or `BytesDiffer` where its digest says other bytes."""
+
+
+class Whole(Generic[T]):
+    """Keeps the body in memory, to be read at its end."""
+
+    def __init__(self, answer: httpx.Response, read: Read[T], *, welcome: frozenset[int] = frozenset()) -> None:
+        self._answer = answer
+        self._read = read
+        self._welcome = welcome
+        self._content = bytearray()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def take(self, piece: bytes) -> None:
+        """Take the next piece."""
+        self._content += piece
+
+    def result(self) -> T:
+        """Read the body; a status that is neither a success nor welcome is a `Problem`."""
+        content = bytes(self._content)
+        if self._answer.status_code not in OK_RANGE and self._answer.status_code not in self._welcome:
+            raise Problem.of(self._answer, content)
+        try:
+            return self._read(self._answer, content)
+        except ValidationError as error:
+            raise Problem.unreadable(self._answer, error.errors()[0]["msg"]) from error
+
+
+class Saved:
+    """Writes the body to a file, which appears under its name only when it is whole and right."""
+
+    def __init__(self, answer: httpx.Response, path: Path) -> None:
+        self._answer = answer
+        self._path = path
+        self._part = path.with_name(f".darkroom-{token_hex(6)}.part")
+        self._digest = sha256()
+
+    def __enter__(self) -> Self:
+        self._file = self._part.open("xb")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._part.unlink(missing_ok=True)
+
+    def take(self, piece: bytes) -> None:
+        """Write the next piece."""
+        self._digest.update(piece)
+        self._file.write(piece)
+
+    def result(self) -> Path:
+        """Put the file in its place."""
+        check(self._answer, self._digest.hexdigest())
+        self._file.close()
+        self._part.replace(self._path)
+        return self._path
+
+
+def verified(answer: httpx.Response, content: bytes) -> bytes:
+    """Return the content if it is what the answer's digest was made of."""
+    check(answer, sha256(content).hexdigest())
+    return content
+
+
+def check(answer: httpx.Response, digest: str) -> None:
+    """Compare with the answer's Repr-Digest (RFC 9530), or its strong ETag where that is a SHA-256, or neither."""
+    expected = promised(answer.headers)
+    if expected not in (None, digest):
+        raise BytesDiffer(f"The bytes have the SHA-256 {digest}, not {expected} as promised.", request=answer.request)
+
+
+def promised(headers: httpx.Headers) -> str | None:
+    """Return the SHA-256 (hex) that an answer promises for its bytes."""
+    if match := _REPR_DIGEST.search(headers.get("repr-digest", "")):
+        return b64decode(match[1]).hex()
+    match = _STRONG_ETAG.fullmatch(headers.get("etag", "").strip())
+    return match[1] if match else None

@@ -1,0 +1,209 @@
+"""The commands that ask about jobs and about the gateway, or tell it what to do with a job."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from gateway.client import Client
+from gateway.remote.shapes import Capabilities, JobStatus
+from gateway.terminal.exits import Exit
+from gateway.terminal.naming import suffix
+from gateway.terminal.session import Session, Unusable, command
+from gateway.terminal.timeline import job_view, jobs_table, plain_table, styled
+from gateway.terminal.words import counted, plain, size, span
+
+TaskId = Annotated[str, typer.Argument(help="The job's id.", show_default=False)]
+STATUSES = ("accepted", "processing", "done", "failed", "dead", "cancelled")
+KINDS = ("previews", "crop", "grayscale", "resize")
+
+
+@command
+def status(
+    session: Session,
+    task_id: TaskId,
+    *,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Stay, and show each change, until it has ended.")
+    ] = False,
+) -> Exit:
+    """Show a job, stage by stage: how long each waited and ran, how often it was tried, and by whom."""
+    with session.client() as darkroom:
+        if watch:
+            return verdict(_watched(session, darkroom, task_id))
+        job = darkroom.status(task_id)
+        session.tell(job, job_view(job))
+        return verdict(job)
+
+
+def verdict(job: JobStatus) -> Exit:
+    """Return how a command ends that was about this job."""
+    return Exit.JOB_FAILED if job.ended and job.status != "done" else Exit.WELL
+
+
+def _watched(session: Session, darkroom: Client, task_id: str) -> JobStatus:
+    states = darkroom.follow(task_id)
+    job = next(states)
+    if not session.json and sys.stdout.isatty():
+        with Live(job_view(job), console=session.out, refresh_per_second=8) as live:
+            for job in states:
+                live.update(job_view(job))
+        return job
+    _tell_change(session, None, job)
+    for changed in states:
+        _tell_change(session, job, changed)
+        job = changed
+    if not session.json:
+        session.out.print(job_view(job))
+    return job
+
+
+def _tell_change(session: Session, before: JobStatus | None, job: JobStatus) -> None:
+    """Say the job's new state, or show what is new in it, a line for a stage."""
+    if session.json:
+        session.tell(job, None)
+        return
+    for name, stage in job.stages.items():
+        if stage.state != "pending" and (before is None or before.stages[name].state != stage.state):
+            ran = f"   ran {span(stage.run_ms)}" if stage.finished_at else ""
+            waited = f"waited {span(stage.queue_wait_ms)}"
+            session.out.print(Text.assemble(f"{name:<10} ", styled(f"{stage.state:<8}"), f" {waited}{ran}"))
+
+
+@command
+def jobs(
+    session: Session,
+    *,
+    status: Annotated[
+        str | None, typer.Option(help=f"Only: {', '.join(STATUSES)}.", autocompletion=lambda: list(STATUSES))
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help=f"Only: {', '.join(KINDS)}.", autocompletion=lambda: list(KINDS))
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")] = 20,
+) -> None:
+    """List jobs, the youngest first. With --json, a line for each."""
+    with session.client() as darkroom:
+        found = darkroom.jobs(status=status, kind=kind, limit=limit)
+        if session.json:
+            for job in found:
+                session.tell(job, None)
+            return
+        listed = list(found)
+        session.out.print(jobs_table(listed) if listed else Text("No such job." if status or kind else "No job yet."))
+
+
+@command
+def retry(session: Session, task_id: TaskId) -> None:
+    """Try a dead job again, from the stage it died in."""
+    with session.client() as darkroom:
+        accepted = darkroom.retry(task_id)
+        session.tell(accepted, Text.assemble((task_id, "bold"), "  ", styled(accepted.status), ", again"))
+
+
+@command
+def delete(session: Session, task_id: TaskId) -> None:
+    """Cancel a job that runs, or remove one that has ended. Its images go in both cases."""
+    with session.client() as darkroom:
+        darkroom.delete(task_id)
+        session.tell({"task_id": task_id, "deleted": True}, Text.assemble((task_id, "bold"), "  deleted"))
+
+
+@command
+def result(
+    session: Session,
+    task_id: TaskId,
+    *,
+    rendition: Annotated[str | None, typer.Option("--rendition", "-r", help="By default the main one.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The file to write; - for stdout. By default NAME-RENDITION here."),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
+) -> None:
+    """Save a rendition of a job, its bytes compared with their digest."""
+    to_stdout = output == Path("-")
+    if to_stdout and session.json:
+        raise Unusable("Either the image or JSON goes to stdout.")
+    with session.client() as darkroom:
+        job = darkroom.wait_until_ended(task_id) if wait else darkroom.status(task_id)
+        name = rendition or _main(job)
+        if to_stdout:
+            sys.stdout.buffer.write(darkroom.result(task_id, name))
+            sys.stdout.buffer.flush()
+            return
+        path = darkroom.save_result(task_id, output or _free_name(job, name), name)
+        facts = {"task_id": task_id, "rendition": name, "file": str(path), "bytes": path.stat().st_size}
+        session.tell(facts, Text.assemble((str(path), "bold"), f"  {size(path.stat().st_size)}"))
+
+
+def _main(job: JobStatus) -> str | None:
+    """Return the rendition that stands for the job; None where that is for the gateway to say."""
+    return max(job.renditions, key=lambda name: job.renditions[name].width, default=None)
+
+
+def _free_name(job: JobStatus, rendition: str | None) -> Path:
+    """Name the file after its upload; never one that is there already."""
+    made = job.renditions.get(rendition or "")
+    stem = Path(plain(job.original.name or "").replace("\\", "/")).stem or "image"
+    ending = f"-{rendition}{suffix(made.format)}" if made else ""
+    path = Path(f"{stem}{ending}")
+    if made and path.exists():
+        raise Unusable(f"{path} is there already. Name another file, or the same, with -o.")
+    return path
+
+
+@command
+def capabilities(session: Session) -> None:
+    """Show the limits and formats that the gateway works with."""
+    with session.client() as darkroom:
+        found = darkroom.capabilities()
+        session.tell(found, _capabilities(found))
+
+
+def _capabilities(found: Capabilities) -> Group:
+    facts = plain_table("what", "how")
+    facts.show_header = False
+    rows = {
+        "takes": ", ".join(found.accepts),
+        "gives": ", ".join(found.formats),
+        "quality": ", ".join(f"{name} {value}" for name, value in found.default_quality.items()),
+        "previews": ", ".join(f"{name} {edge} px" for name, edge in found.renditions.items()),
+        "operations": ", ".join(found.operations),
+        "limits": "\n".join(
+            f"{name.replace('_', ' ')}: {size(value) if name.endswith('bytes') else f'{value:,}'}"
+            for name, value in found.limits.items()
+        ),
+        "results kept": span(found.result_seconds * 1000),
+        "keys kept": span(found.idempotency_seconds * 1000),
+    }
+    for what, how in rows.items():
+        facts.add_row(Text(what, "dim"), Text(how))
+    refusals = plain_table("a job may fail with", "because")
+    for code, message in found.refusals.items():
+        refusals.add_row(code, Text(message))
+    return Group(facts, Text(""), refusals)
+
+
+@command
+def health(session: Session) -> Exit:
+    """Show whether uploads are taken, and how each dependency does. Exits with 3 when they are not."""
+    with session.client(patience=0) as darkroom:
+        found = darkroom.health()
+    table = plain_table("dependency", "state", ">answered in", "error")
+    for name, check in found.checks.items():
+        state = Text("ok", "green") if check.ok else Text("away", "bold red")
+        table.add_row(name, state, span(check.ms), check.error or "")
+    style = {"ready": "green", "degraded": "yellow"}.get(found.status, "bold red")
+    failures = counted(sum(not check.ok for check in found.checks.values()), "dependency", "dependencies")
+    heading = Text.assemble((session.url, "bold"), "  ", (found.status, style))
+    session.tell(found, Group(heading, Text(""), table))
+    if not found.takes_uploads:
+        session.note(f"{failures} away: uploads are not taken now.", "red")
+    return Exit.WELL if found.takes_uploads else Exit.UNAVAILABLE

@@ -1,0 +1,82 @@
+"""A batch: many photos on their way at once, a few at a time, until all are through or it is no use going on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+
+import httpx
+
+from gateway.client import AsyncClient
+from gateway.remote.patience import BETWEEN, BUSY
+from gateway.remote.problem import Problem
+from gateway.terminal.exits import Exit, exit_of
+from gateway.terminal.photos import Ask, Photo
+from gateway.terminal.plan import Wishes
+from gateway.terminal.report import Outcome, Verdict
+from gateway.terminal.session import reason
+from gateway.terminal.walk import Bar, CannotSave, Walk
+
+Bars = Callable[[Photo], AbstractContextManager[Bar]]
+Tell = Callable[[Outcome], None]
+
+
+class Batch:
+    """The walks of many photos. `outcomes` holds those that have ended, also of a batch that is interrupted."""
+
+    def __init__(self, photos: Sequence[Photo], ask: Ask, wishes: Wishes, *, bars: Bars, tell: Tell) -> None:
+        """Take what is to be done, and where progress and outcomes are shown."""
+        self._photos = photos
+        self._ask = ask
+        self._wishes = wishes
+        self._bars = bars
+        self._tell = tell
+        self._is_hopeless = False
+        self.outcomes: list[Outcome] = []
+
+    @property
+    def complete(self) -> bool:
+        """Whether every photo has had its turn."""
+        return len(self.outcomes) == len(self._photos)
+
+    async def run(self, client: AsyncClient, *, concurrency: int, upload_bytes: int | None) -> None:
+        """Send what is not larger than may be sent, `concurrency` photos at a time."""
+        waiting = iter(self._photos)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(concurrency, len(self._photos))):
+                group.create_task(self._work(client, waiting, upload_bytes))
+
+    async def _work(self, client: AsyncClient, waiting: Iterator[Photo], upload_bytes: int | None) -> None:
+        for photo in waiting:
+            is_too_large = upload_bytes is not None and photo.size > upload_bytes
+            outcome = _too_large(photo, upload_bytes) if is_too_large else await self._walked(client, photo)
+            self.outcomes.append(outcome)
+            self._tell(outcome)
+            if self._is_hopeless:
+                return
+
+    async def _walked(self, client: AsyncClient, photo: Photo) -> Outcome:
+        try:
+            with self._bars(photo) as bar:
+                return await Walk(client, photo, self._ask, self._wishes, bar).go()
+        except Problem as problem:
+            self._is_hopeless |= problem.status in BUSY | BETWEEN
+            verdict = Verdict.REFUSED if exit_of(problem) is Exit.REFUSED else Verdict.UNAVAILABLE
+            return Outcome(file=photo.shown, verdict=verdict, code=problem.code, message=problem.detail)
+        except httpx.LocalProtocolError:
+            return Outcome(file=photo.shown, verdict=Verdict.UNUSABLE, message="It changed while it was being sent.")
+        except httpx.TransportError as error:
+            self._is_hopeless = True
+            return Outcome(file=photo.shown, verdict=Verdict.UNAVAILABLE, message=reason(error))
+        except CannotSave as error:
+            self._is_hopeless = True
+            return Outcome(file=photo.shown, verdict=Verdict.UNUSABLE, message=str(error))
+        except OSError as error:
+            return Outcome(file=photo.shown, verdict=Verdict.UNUSABLE, message=f"{error.strerror or error}.")
+
+
+def _too_large(photo: Photo, upload_bytes: int | None) -> Outcome:
+    """Refuse a photo as the gateway would, without sending it all the way there."""
+    message = f"The file is larger than {upload_bytes} bytes."
+    return Outcome(file=photo.shown, verdict=Verdict.REFUSED, code="upload_too_large", message=message)

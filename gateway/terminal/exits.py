@@ -1,0 +1,35 @@
+"""Exit statuses: what a script may know of how a command ended."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from gateway.remote.patience import BUSY, KEY_IN_USE
+from gateway.remote.problem import UNREADABLE, Problem
+
+SERVER_ERROR = 500
+
+
+class Exit(IntEnum):
+    """How a command ended."""
+
+    WELL = 0
+    JOB_FAILED = 1
+    USAGE = 2
+    UNAVAILABLE = 3
+    REFUSED = 4
+    INTERRUPTED = 130
+
+
+EXITS_HELP = (
+    "Exit status: 0 all good; 1 a job failed, died or was cancelled; 2 usage, or a file that cannot be read or "
+    "written; 3 the gateway cannot be reached, is unavailable or busy; 4 the gateway refused; 130 interrupted."
+)
+
+
+def exit_of(problem: Problem) -> Exit:
+    """Return the status of a command that met a problem."""
+    if problem.code == "job_failed":
+        return Exit.JOB_FAILED
+    is_theirs = problem.status in BUSY or problem.status >= SERVER_ERROR or problem.code in {UNREADABLE, KEY_IN_USE}
+    return Exit.UNAVAILABLE if is_theirs else Exit.REFUSED

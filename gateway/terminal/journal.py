@@ -1,0 +1,138 @@
+"""The journal of uploads: what became of each photo, so that a second run does only what is left.
+
+One JSON object a line, only ever added to; of a photo and what was asked for it, the last line counts. A line is
+written before a photo is sent, with the Idempotency-Key it is sent under: whenever a run ends, the next one sends the
+photo under the same key and gets the job that may be there already.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, Self
+
+NAME = ".darkroom-uploads.jsonl"
+State = Literal["sending", "accepted", "done", "failed", "refused"]
+
+
+class Busy(Exception):
+    """Another process is at work with the journal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What is known of one photo (`file`, as it was then) and what was asked for it (`ask`, a hash)."""
+
+    file: str
+    size: int
+    mtime_ns: int
+    ask: str
+    state: State
+    key: str
+    task_id: str | None = None
+    stem: str | None = None
+    saved: dict[str, str] = field(default_factory=dict)
+    """Where each rendition is, by name; paths from the journal's folder."""
+    status: str | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+class Journal:
+    """The journal of one folder, held by one process at a time; without a folder, one that nothing is kept of."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """Open or begin it. Raises `Busy`, and OSError where nothing can be written."""
+        self.folder = folder
+        self.stems: dict[str, str] = {}
+        """Whose each stem is."""
+        self._owners: dict[str, tuple[str, str]] = {}
+        """The photo and the ask that each saved file was last made for."""
+        self._entries: dict[tuple[str, str], Entry] = {}
+        self._descriptor = None if folder is None else _held(folder / NAME)
+        for entry in entries(folder) if folder else ():
+            self._note(entry)
+
+    def find(self, file: str, ask: str, *, size: int, mtime_ns: int) -> Entry | None:
+        """Return what is known of a photo, unless it has changed since."""
+        entry = self._entries.get((file, ask))
+        return entry if entry and (entry.size, entry.mtime_ns) == (size, mtime_ns) else None
+
+    def is_saved(self, entry: Entry) -> bool:
+        """Whether all that was saved for an entry is there, and was not overwritten for another."""
+        owner = (entry.file, entry.ask)
+        return bool(entry.saved) and all(
+            self._owners.get(name) == owner and self._path(name).is_file() for name in entry.saved.values()
+        )
+
+    def is_foreign(self, name: str, owner: str) -> bool:
+        """Whether there is a file of this name that was not made for that photo."""
+        made_for = self._owners.get(name)
+        return (made_for is None or made_for[0] != owner) and self._path(name).exists()
+
+    def add(self, entry: Entry) -> None:
+        """Write one line, in one piece."""
+        self._note(entry)
+        if self._descriptor is None:
+            return
+        line = {name: value for name, value in asdict(entry).items() if value not in (None, {})}
+        line["at"] = round(time.time(), 3)
+        os.write(self._descriptor, _after_a_torn_line(self._descriptor) + json.dumps(line).encode() + b"\n")
+
+    def _path(self, name: str) -> Path:
+        return (self.folder or Path()) / name
+
+    def _note(self, entry: Entry) -> None:
+        self._entries[entry.file, entry.ask] = entry
+        if entry.stem is not None:
+            self.stems[entry.stem] = entry.file
+        for name in entry.saved.values():
+            self._owners[name] = (entry.file, entry.ask)
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _held(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise Busy(f"Another darkroom is at work with {path}.") from error
+    return descriptor
+
+
+def _after_a_torn_line(descriptor: int) -> bytes:
+    """Return a line's end where the journal does not end with one: its writer was killed, or its disk was full."""
+    size = os.fstat(descriptor).st_size
+    return b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
+
+
+def entries(folder: Path) -> Iterator[Entry]:
+    """Read the entries of a folder's journal, if it has one. Lines that are none, such as a torn one, are left out."""
+    try:
+        lines = (folder / NAME).read_bytes().splitlines()
+    except FileNotFoundError:
+        return
+    known = {each.name for each in fields(Entry)}
+    for line in lines:
+        try:
+            found: Any = json.loads(line)
+            if isinstance(found, Mapping):
+                yield Entry(**{name: value for name, value in found.items() if name in known})
+        except (ValueError, TypeError):
+            continue

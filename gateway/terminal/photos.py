@@ -1,0 +1,137 @@
+"""The photos of a batch: what is sent, under what mark the journal knows it, where its results go."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path, PurePath
+from typing import Any
+
+from gateway.remote import calls
+from gateway.remote.calls import Call
+from gateway.remote.shapes import Accepted
+from gateway.terminal.finding import Found
+from gateway.terminal.journal import Entry, Journal
+from gateway.terminal.naming import Names, places
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """What is asked for every photo of a batch: one of the POST routes, by the name of its call, and its fields."""
+
+    name: str
+    fields: Mapping[str, Any]
+    url: str
+
+    @property
+    def mark(self) -> str:
+        """Return a short hash of all that makes two asks the same."""
+        asked = json.dumps([self.url, self.name, self.fields], sort_keys=True)
+        return sha256(asked.encode()).hexdigest()[:16]
+
+    def call(self, photo: Photo, key: str, progress: Callable[[int, int], None]) -> Call[Accepted]:
+        """Return the call that sends a photo."""
+        build = getattr(calls, self.name)
+        if photo.content is None:
+            call: Call[Accepted] = build(source_task_id=photo.source_task_id, idempotency_key=key, **self.fields)
+        else:
+            call = build(photo.content, name=photo.name, idempotency_key=key, progress=progress, **self.fields)
+        return call
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photo:
+    """One photo: a file, the bytes of stdin, or without content the original of an earlier job."""
+
+    shown: str
+    name: str
+    content: Path | bytes | None
+    source_task_id: str | None = None
+    size: int
+    mtime_ns: int = 0
+    file: str
+    """What the journal calls it."""
+    journal: Journal
+    names: Names
+    place: PurePath
+    """Where its results would go in the output folder, as a path without the endings that they get."""
+
+    def known(self, ask: Ask) -> Entry | None:
+        """Return what the journal knows of it."""
+        return self.journal.find(self.file, ask.mark, size=self.size, mtime_ns=self.mtime_ns)
+
+    def entry(self, ask: Ask, key: str) -> Entry:
+        """Return a new entry for the journal."""
+        return Entry(file=self.file, size=self.size, mtime_ns=self.mtime_ns, ask=ask.mark, state="sending", key=key)
+
+
+class Shelf:
+    """Makes photos of what was found, with the journals that they belong to: of the output folder, or of their own."""
+
+    def __init__(self, life: ExitStack, out: Path | None, warn: Callable[[str], None]) -> None:
+        """Journals are closed with `life`; `warn` is told of those that cannot be written."""
+        self._life = life
+        self._out = out
+        self._warn = warn
+        self._nowhere = Journal(None)
+        self._journals: dict[Path, Journal] = {}
+        if out:
+            out.mkdir(parents=True, exist_ok=True)
+            self._journals[out] = life.enter_context(Journal(out))
+        self._names = Names(self._journals[out].stems if out else {})
+
+    def of_files(self, found: Sequence[Found]) -> list[Photo]:
+        """Take photos from files."""
+        return [
+            self._of_file(each, place)
+            for each, place in zip(found, places([(each.path, each.root) for each in found]), strict=True)
+        ]
+
+    def of_bytes(self, content: bytes, name: str) -> Photo:
+        """Take a photo that came by itself."""
+        file = f"-:{sha256(content).hexdigest()}"
+        return self._placed(
+            shown=name, name=name, content=content, size=len(content), file=file, place=PurePath(name), journal=None
+        )
+
+    def of_job(self, task_id: str) -> Photo:
+        """Take the original of an earlier job."""
+        return self._placed(
+            shown=task_id, name=task_id, content=None, source_task_id=task_id, size=0,
+            file=f"job:{task_id}", place=PurePath(task_id), journal=None,
+        )  # fmt: skip
+
+    def _of_file(self, found: Found, place: PurePath) -> Photo:
+        facts = found.path.stat()
+        home = self._out or found.root
+        inside = home is not None and found.path.is_relative_to(home)
+        return self._placed(
+            shown=os.fsencode(found.shown).decode("utf-8", "replace"),
+            name=found.path.name,
+            content=found.path,
+            size=facts.st_size,
+            mtime_ns=facts.st_mtime_ns,
+            file=str(found.path.relative_to(home) if home and inside else found.path),
+            place=place,
+            journal=None if self._out or not found.root else self._journal_in(found.root),
+        )
+
+    def _placed(self, *, journal: Journal | None, file: str, place: PurePath, **facts: Any) -> Photo:
+        """Give a photo its journal and, in the order they come, its name in the output folder."""
+        if self._out:
+            journal = self._journals[self._out]
+            self._names.claim(file, place)
+        return Photo(journal=journal or self._nowhere, names=self._names, file=file, place=place, **facts)
+
+    def _journal_in(self, folder: Path) -> Journal:
+        if folder not in self._journals:
+            try:
+                self._journals[folder] = self._life.enter_context(Journal(folder))
+            except OSError as error:  # a card, a share: what was sent cannot be noted down there
+                self._warn(f"Nothing can be noted down in {folder} ({error.strerror}): another run begins anew.")
+                self._journals[folder] = self._nowhere
+        return self._journals[folder]

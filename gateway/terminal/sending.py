@@ -1,0 +1,158 @@
+"""The commands that send photos: upload, and the three operations."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.terminal.exits import Exit
+from gateway.terminal.sender import Order, send
+from gateway.terminal.session import Session, command, declare, parameters_of
+
+SAVING = "Waiting and saving"
+MANY = "Many photos"
+IMAGE = "Result"
+FITS = ("contain", "cover", "fill", "inside")
+FORMATS = ("auto", "jpeg", "png", "webp", "avif", "gif")
+Fields = dict[str, Any]
+
+Pixels = Annotated[int | None, typer.Option(min=0, help="In pixels of the upright image.", rich_help_panel=IMAGE)]
+Side = Annotated[int | None, typer.Option(min=1, help="In pixels.", rich_help_panel=IMAGE)]
+
+
+def _of_files(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Photos, folders of photos, or - for stdin.", metavar="FILES|DIR", show_default=False),
+    ],
+) -> None:
+    """Declare what must be sent."""
+
+
+def _of_files_or_a_job(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Photos, folders of photos, or - for stdin.", metavar="FILES|DIR", show_default=False),
+    ] = None,
+    *,
+    source: Annotated[str | None, typer.Option(help="In place of files: the id of an earlier job.")] = None,
+) -> None:
+    """Declare what may be sent."""
+
+
+def _sending(  # noqa: PLR0913  # options
+    *,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Wait until the jobs have ended.", rich_help_panel=SAVING)
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            file_okay=False,
+            help="Wait, and save the results in this folder, as NAME-small.jpg and so on.",
+            rich_help_panel=SAVING,
+        ),
+    ] = None,
+    format: Annotated[  # noqa: A002  # the field's name
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="See `darkroom capabilities`.",
+            autocompletion=lambda: list(FORMATS),
+            rich_help_panel=IMAGE,
+        ),
+    ] = None,
+    quality: Annotated[int | None, typer.Option("--quality", "-q", min=1, max=100, rich_help_panel=IMAGE)] = None,
+    background: Annotated[
+        str | None, typer.Option(help="What alpha is laid on, as #rrggbb.", rich_help_panel=IMAGE)
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What stdin is called.")] = None,
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", "-c", min=1, max=64, help="Photos at a time.", rich_help_panel=MANY)
+    ] = 4,
+    recursive: Annotated[bool, typer.Option(help="Look into folders within folders.", rich_help_panel=MANY)] = True,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Try what failed for good in an earlier run, too.", rich_help_panel=MANY),
+    ] = False,
+) -> None:
+    """Declare the options of every command that sends photos."""
+
+
+def sends(ask: str, sources: Callable[..., None]) -> Callable[[Callable[..., Fields]], Callable[..., None]]:
+    """Make a command that sends photos of a function from its own options to the form's fields."""
+
+    def decorate(fields_of: Callable[..., Fields]) -> Callable[..., None]:
+        own = parameters_of(fields_of)
+        names = {parameter.name for parameter in own}
+
+        def run(session: Session, /, **options: Any) -> Exit:
+            fields = fields_of(**{name: options.pop(name) for name in names})
+            fields |= {name: options.pop(name) for name in ("format", "quality", "background")}
+            asked = {name: value for name, value in fields.items() if value not in (None, False)}
+            files = tuple(options.pop("files") or ())
+            return send(session, Order(ask=ask, fields=asked, files=files, **options))
+
+        session = inspect.Parameter("session", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Session)
+        run.__name__, run.__doc__ = fields_of.__name__, fields_of.__doc__
+        declare(run, [session, *parameters_of(sources), *own, *parameters_of(_sending)])
+        return command(run)
+
+    return decorate
+
+
+@sends("upload", _of_files)
+def upload(
+    *,
+    animated: Annotated[bool, typer.Option("--animated", help="Keep all frames.", rich_help_panel=IMAGE)] = False,
+) -> Fields:
+    """Upload photos, to have previews made of them.
+
+    Of folders, and with --out, a journal is kept (.darkroom-uploads.jsonl, in --out or else in the folder): the same
+    command again skips what is done, waits for what was accepted, and sends the rest. What failed for good is only
+    tried again with --retry-failed. No photo is made into two jobs, whenever a run is interrupted.
+    """
+    return {"animated": animated}
+
+
+@sends("crop", _of_files_or_a_job)
+def crop(
+    *,
+    aspect: Annotated[
+        str | None, typer.Option(help="The largest centred box of a ratio, as 16:9.", rich_help_panel=IMAGE)
+    ] = None,
+    left: Pixels = None,
+    top: Pixels = None,
+    width: Side = None,
+    height: Side = None,
+) -> Fields:
+    """Cut a box out of photos: --aspect, or --left, --top, --width and --height."""
+    return {"aspect": aspect, "left": left, "top": top, "width": width, "height": height}
+
+
+@sends("grayscale", _of_files_or_a_job)
+def grayscale() -> Fields:
+    """Turn photos grey, at their full size."""
+    return {}
+
+
+@sends("resize", _of_files_or_a_job)
+def resize(
+    *,
+    width: Side = None,
+    height: Side = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(help=f"One of {', '.join(FITS)}.", autocompletion=lambda: list(FITS), rich_help_panel=IMAGE),
+    ] = None,
+    enlarge: Annotated[bool, typer.Option("--enlarge", help="Small photos too.", rich_help_panel=IMAGE)] = False,
+) -> Fields:
+    """Bring photos to a box: --width, --height or both."""
+    return {"width": width, "height": height, "fit": fit, "enlarge": enlarge}

@@ -1,0 +1,184 @@
+"""A session: what every command needs, where the gateway is and how to speak to whoever called."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Concatenate, ParamSpec
+
+import httpx
+import typer
+from pydantic import BaseModel
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from gateway.client import AsyncClient, Client
+from gateway.remote.connection import DEFAULT_URL, address
+from gateway.remote.patience import Failure, Patience
+from gateway.remote.problem import Problem
+from gateway.terminal.exits import SERVER_ERROR, Exit, exit_of
+from gateway.terminal.words import span
+
+P = ParamSpec("P")
+CONNECTION = "Connection and output"
+PAGE = 160  # columns where there is no terminal to ask
+
+
+class Unusable(Exception):
+    """What was asked for on the command line cannot be done."""
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    if not console.is_terminal and "COLUMNS" not in console._environ:  # noqa: SLF001  # or rich takes 80
+        console.width = PAGE
+    return console
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One run of one command: people read `out`, programs the documents, and `notes` is what is said besides."""
+
+    url: str
+    api_key: str | None
+    patience: float
+    json: bool
+    out: Console = field(default_factory=lambda: _console(stderr=False))
+    notes: Console = field(default_factory=lambda: _console(stderr=True))
+
+    def client(self, patience: float | None = None) -> Client:
+        """Connect, for one question after another."""
+        seconds = self.patience if patience is None else patience
+        return Client(self.url, api_key=self.api_key, patience=Patience(seconds=seconds, notice=self.notice))
+
+    def async_client(self, notice: Callable[[Failure, float], None]) -> AsyncClient:
+        """Connect, for many at a time."""
+        return AsyncClient(self.url, api_key=self.api_key, patience=Patience(seconds=self.patience, notice=notice))
+
+    def tell(
+        self, document: BaseModel | Mapping[str, Any], shown: RenderableType | None, *, above_bars: bool = False
+    ) -> None:
+        """Say the document, on a line, or show it, whichever the caller reads; `above_bars` that are on `notes`."""
+        if self.json:
+            plain = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
+            sys.stdout.write(json.dumps(plain) + "\n")
+            sys.stdout.flush()
+        elif shown is not None:
+            one_terminal = sys.stdout.isatty() and sys.stderr.isatty()
+            (self.notes if above_bars and one_terminal else self.out).print(shown, soft_wrap=isinstance(shown, Text))
+
+    def note(self, text: str, style: str = "") -> None:
+        """Say something besides."""
+        self.notes.print(Text(text, style), soft_wrap=True)
+
+    def notice(self, failure: Failure, pause: float) -> None:
+        """Say that there will be another attempt."""
+        self.note(f"{reason(failure)} Trying again in {span(pause * 1000)}.", "yellow")
+
+    def complain(self, code: str, detail: str, problem: Problem | None = None) -> None:
+        """Say what went wrong: to a program as the gateway's problem documents do."""
+        if self.json:
+            document = problem.document if problem else {"code": code, "detail": detail}
+            sys.stderr.write(json.dumps(document) + "\n")
+            return
+        self.note(detail, "red")
+        for error in problem.errors if problem else ():
+            self.note(f"  {error.get('pointer', '')} {error.get('message', '')}".rstrip(), "red")
+        if problem and problem.status >= SERVER_ERROR and (request_id := problem.document.get("request_id")):
+            self.note(f"  The gateway's logs know it as {request_id}.", "dim")
+
+
+def reason(failure: Failure) -> str:
+    """Return a sentence on what went wrong."""
+    if isinstance(failure, Problem):
+        return str(failure)
+    return f"No answer from the gateway: {str(failure) or type(failure).__name__}."
+
+
+def command(run: Callable[Concatenate[Session, P], Exit | None]) -> Callable[..., None]:
+    """Make a typer command of a function of a session: it gets the options of all commands, its errors their exits."""
+
+    @functools.wraps(run)
+    def wrapped(
+        *args: Any, url: str | None, api_key: str | None, patience: float, json_output: bool, **kwargs: Any
+    ) -> None:
+        try:
+            where = address(url)
+        except httpx.InvalidURL as error:
+            raise typer.BadParameter(str(error), param_hint="--url") from error
+        session = Session(url=where, api_key=api_key or None, patience=patience, json=json_output)
+        raise typer.Exit(_run(session, functools.partial(run, session, *args, **kwargs)))
+
+    wrapped.__doc__ = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(run.__doc__ or ""))  # help has its own lines
+    declare(wrapped, [*parameters_of(run)[1:], *parameters_of(_shared)])
+    return wrapped
+
+
+def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return a function's parameters, their annotations as values."""
+    return list(inspect.signature(function, eval_str=True).parameters.values())
+
+
+def declare(function: Callable[..., Any], parameters: Sequence[inspect.Parameter]) -> None:
+    """Have typer, which reads signatures, see these parameters."""
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+
+
+def _shared(
+    *,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DARKROOM_URL", help=f"Where the gateway is; {DEFAULT_URL} by default.", rich_help_panel=CONNECTION
+        ),
+    ] = None,
+    api_key: Annotated[
+        str | None,
+        typer.Option(envvar="DARKROOM_API_KEY", help="The API key, if it wants one.", rich_help_panel=CONNECTION),
+    ] = None,
+    patience: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Seconds to go on trying while the gateway is away or busy.", rich_help_panel=CONNECTION
+        ),
+    ] = 30.0,
+    json_output: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Say JSON on stdout, and nothing else: a document a line.", rich_help_panel=CONNECTION
+        ),
+    ] = False,
+) -> None:
+    """Declare the options of every command."""
+
+
+def _run(session: Session, run: Callable[[], Exit | None]) -> Exit:
+    try:
+        return run() or Exit.WELL
+    except KeyboardInterrupt:
+        session.note("Interrupted.")
+        return Exit.INTERRUPTED
+    except Problem as problem:
+        session.complain(problem.code, str(problem), problem)
+        return exit_of(problem)
+    except httpx.TransportError as error:
+        session.complain("unreachable", f"{reason(error)} Is it at {session.url}?")
+        return Exit.UNAVAILABLE
+    except BrokenPipeError:
+        raise
+    except (Unusable, OSError) as error:
+        session.complain("unusable", _sentence(error))
+        return Exit.USAGE
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{Path(error.filename)}: {error.strerror}."
+    return str(error)

@@ -1,0 +1,59 @@
+"""Numbers and times in the words of a terminal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from rich.filesize import decimal
+
+SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+TEN_SECONDS = 10 * SECOND
+
+
+def span(ms: float | None) -> str:
+    """Write a duration: 45 ms, 1.23 s, 45.6 s, 2 m 05 s, 3 h 20 m, 2 d 4 h."""
+    if ms is None:
+        return ""
+    if ms < SECOND:
+        return f"{ms:.0f} ms"
+    if ms < MINUTE:
+        return f"{ms / SECOND:.2f} s" if ms < TEN_SECONDS else f"{ms / SECOND:.1f} s"
+    if ms < HOUR:
+        return f"{ms // MINUTE:.0f} m {ms % MINUTE // SECOND:02.0f} s"
+    if ms < DAY:
+        return f"{ms // HOUR:.0f} h {ms % HOUR // MINUTE:02.0f} m"
+    return f"{ms // DAY:.0f} d {ms % DAY // HOUR:.0f} h"
+
+
+def moment(then: datetime | None) -> str:
+    """Write a time as the clock here shows it, with the day where that is not today."""
+    if then is None:
+        return ""
+    here = then.astimezone()
+    is_today = here.date() == datetime.now(UTC).astimezone().date()
+    return here.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M")
+
+
+def between(start: datetime | None, stop: datetime | None) -> float | None:
+    """Return the milliseconds from one time to another, or until now."""
+    return None if start is None else ((stop or datetime.now(UTC)) - start).total_seconds() * SECOND
+
+
+def size(count: int) -> str:
+    """Write a number of bytes: 2.1 MB."""
+    return decimal(count, precision=1)
+
+
+def pixels(width: int | None, height: int | None) -> str:
+    """Write a size in pixels, where it is known."""
+    return f"{width} × {height}" if width and height else ""  # noqa: RUF001  # the sign is meant
+
+
+def plain(text: str) -> str:
+    """Return a name that somebody gave without what a terminal would obey."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def counted(count: int, what: str, plural: str = "") -> str:
+    """Write a number of things: 1 photo, 2 photos."""
+    return f"{count:,} {what if count == 1 else plural or what + 's'}"

@@ -1,0 +1,346 @@
+"""The `darkroom` command as a script or a person runs it: processes of its own against a running gateway."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from deploy.ports import free_port
+from deploy.processes import ROOT
+from deploy.stack import Stack
+from gateway.terminal.journal import NAME
+from tests.images import decoded, encoded, photo
+from tests.integration.front import Deed, front
+from tests.integration.journey import accepted, ended, wait_until
+
+SECONDS = 90
+PHOTOS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a run of the command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def documents(self) -> list[dict[str, Any]]:
+        """What it said with --json: on every line a document, and nothing else."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+def environment(url: str) -> dict[str, str]:
+    told = {name: value for name, value in os.environ.items() if not name.startswith("DARKROOM_")}
+    return told | {"DARKROOM_URL": url, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+
+
+class Darkroom:
+    """Runs the command in a folder, against an address."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder = folder
+        self.url = url
+
+    def start(self, *arguments: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "gateway.cli", *map(str, arguments)]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            command, cwd=self.folder, env=environment(self.url), stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        )
+
+    def __call__(self, *arguments: object, stdin: bytes = b"") -> Ended:
+        command = [sys.executable, "-m", "gateway.cli", *map(str, arguments)]
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment(self.url),
+            input=stdin,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        return Ended(status=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
+
+
+def collected(run: subprocess.Popen[str]) -> Ended:
+    out, err = run.communicate(timeout=SECONDS)
+    return Ended(status=run.returncode, out=out, err=err)
+
+
+@pytest.fixture
+def darkroom(tmp_path: Path, stack: Stack) -> Darkroom:
+    return Darkroom(tmp_path, stack.url)
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    """A folder of photos with names that no other test uses, some of them in a folder within."""
+    folder = tmp_path / "album"
+    (folder / "trip").mkdir(parents=True)
+    fill(folder, uuid4().hex[:8], range(PHOTOS))
+    return folder
+
+
+def fill(folder: Path, mark: str, numbers: range) -> None:
+    for number in numbers:
+        place = folder / "trip" if number % 3 == 0 else folder
+        (place / f"{mark}-{number:02}.jpg").write_bytes(encoded(photo(400 + number, 300), "jpeg"))
+
+
+def originals(album: Path) -> list[Path]:
+    return sorted(album.rglob("*.jpg"))
+
+
+def jobs_of(client: httpx.Client, album: Path) -> list[str]:
+    """Return the names of the jobs that were made of an album, a name for each job."""
+    mark = originals(album)[0].name[:8]
+    pages = client.get("/jobs", params={"limit": 100}).raise_for_status().json()
+    return sorted(job["name"] for job in pages["jobs"] if (job["name"] or "").startswith(mark))
+
+
+def lines(journal: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
+
+
+def states(journal: Path) -> list[str]:
+    return [line["state"] for line in lines(journal)]
+
+
+def one_of_each(album: Path) -> list[str]:
+    return sorted(path.name for path in originals(album))
+
+
+def test_a_folder_is_uploaded_and_saved_and_a_second_run_skips_what_is_done(
+    darkroom: Darkroom, album: Path, client: httpx.Client
+) -> None:
+    mark = originals(album)[0].name[:8]
+    fill(album, mark, range(PHOTOS, 14))
+    bad = album / f"{mark}-bad.jpg"
+    bad.write_bytes(encoded(photo(800, 600), "jpeg")[:9000])
+    (album / "notes.txt").write_text("no photo")
+    (album / "trip" / ".hidden").write_bytes(originals(album)[1].read_bytes())
+
+    first = darkroom("upload", "album", "--out", "previews", "--json")
+    again = darkroom("upload", "album", "--out", "previews", "--json")
+    anew = darkroom("upload", "album", "--out", "previews", "--json", "--retry-failed")
+
+    outcomes = {Path(document["file"]).name: document for document in first.documents}
+    assert first.status == again.status == anew.status == 1
+    assert len(first.documents) == len(outcomes) == 15
+    assert outcomes[bad.name]["code"] == "image_truncated"
+    assert {document["outcome"] for name, document in outcomes.items() if name != bad.name} == {"done"}
+    smalls = [document["saved"]["small"] for document in first.documents if document["saved"]]
+    assert {decoded(Path(path).read_bytes()).width for path in smalls} == {160}
+    assert len(list((darkroom.folder / "previews" / "trip").glob("*-small.jpg"))) == 5
+    assert all(document["skipped"] for document in again.documents)
+    assert [document["file"] for document in anew.documents if not document["skipped"]] == [f"album/{bad.name}"]
+    assert jobs_of(client, album) == sorted([*one_of_each(album), bad.name])  # the bad one twice
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_run_goes_on_and_makes_no_second_job(
+    album: Path, client: httpx.Client, stack: Stack, number: int
+) -> None:
+    journal = album.parent / "previews" / NAME
+    deeds: list[Deed] = [*["forward"] * 5, *["lose the answer"] * 3, *["busy"] * 1000]  # type: ignore[list-item]
+    with front(stack.url, "/upload", *deeds) as server:
+        darkroom = Darkroom(album.parent, server.url)
+        run = darkroom.start("upload", "album", "-o", "previews", "-c", 3, "--patience", 60)
+        wait_until(lambda: states(journal).count("done") == 5 and len(server.keys) > 8, "the run to be stuck")
+        run.send_signal(number)
+        _, said = run.communicate(timeout=SECONDS)
+        made_unknown_to_it = len(jobs_of(client, album)) - 5
+        server.deeds.clear()
+
+        again = darkroom("upload", "album", "-o", "previews", "--json")
+
+    if number == signal.SIGINT:
+        assert run.returncode == 130
+        assert "5 photos left. The same command again goes on from here." in said
+    assert 1 <= made_unknown_to_it <= 3
+    assert again.status == 0
+    assert sum(document["skipped"] for document in again.documents) == 5
+    assert jobs_of(client, album) == one_of_each(album)
+    assert len(list((album.parent / "previews").rglob("*-large.jpg"))) == PHOTOS
+
+
+def test_a_gateway_that_is_restarted_in_the_middle_costs_nothing(
+    darkroom: Darkroom, album: Path, client: httpx.Client, stack: Stack
+) -> None:
+    journal = darkroom.folder / "previews" / NAME
+    run = darkroom.start("upload", "album", "-o", "previews", "--json", "-c", 1, "--patience", 60)
+    wait_until(lambda: "done" in states(journal), "a photo to be done")
+    stack.stop_process("gateway")
+    done_before = states(journal).count("done")
+    stack.start_process("gateway")
+    out, _ = run.communicate(timeout=SECONDS)
+
+    outcomes = [json.loads(line)["outcome"] for line in out.splitlines()]
+    assert done_before < PHOTOS
+    assert (run.returncode, outcomes) == (0, ["done"] * PHOTOS)
+    assert jobs_of(client, album) == one_of_each(album)
+
+
+def test_busy_answers_and_lost_ones_make_no_second_job(album: Path, client: httpx.Client, stack: Stack) -> None:
+    with front(stack.url, "/upload", "lose the answer", "busy", "lose the answer", "busy") as server:
+        run = Darkroom(album.parent, server.url)("upload", "album")
+
+    assert run.status == 0
+    assert "Trying again in" in run.err
+    assert len(server.keys) == PHOTOS + 4
+    assert len(set(server.keys)) == PHOTOS
+    assert jobs_of(client, album) == one_of_each(album)
+
+
+def test_a_run_without_a_gateway_ends_and_the_next_one_has_it_all_to_do(
+    album: Path, client: httpx.Client, stack: Stack
+) -> None:
+    busy: list[Deed] = ["busy"] * 50
+    with front(stack.url, "/upload", *busy) as server:
+        broken_off = Darkroom(album.parent, server.url)("upload", "album", "--patience", "0.5")
+        server.deeds.clear()
+        again = Darkroom(album.parent, server.url)("upload", "album", "--json")
+
+    assert broken_off.status == 3
+    assert "10 photos: 4 unavailable, 6 left" in broken_off.err
+    assert again.status == 0
+    assert len(again.documents) == PHOTOS
+    assert jobs_of(client, album) == one_of_each(album)
+
+
+def test_photos_of_one_stem_do_not_overwrite_each_other_or_what_is_there(darkroom: Darkroom) -> None:
+    for name in ("a/x.jpg", "b/x.jpg", "b/x.png"):
+        path = darkroom.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(encoded(photo(20 + len(name), 20), path.suffix[1:].replace("jpg", "jpeg")))
+    theirs = darkroom.folder / "out" / "a" / "x-grayscale.jpg"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"somebody's")
+
+    run = darkroom("grayscale", "a/x.jpg", "b/x.jpg", "b/x.png", "--out", "out", "--json")
+
+    saved = {path.relative_to(darkroom.folder / "out") for path in (darkroom.folder / "out").rglob("*.jpg")}
+    assert run.status == 0
+    assert theirs.read_bytes() == b"somebody's"
+    assert saved == {
+        Path(name)
+        for name in ("a/x-grayscale.jpg", "a/x.jpg-grayscale.jpg", "b/x-grayscale.jpg", "b/x.png-grayscale.jpg")
+    }
+
+
+def test_stdin_an_earlier_job_and_stdout_go_together(darkroom: Darkroom) -> None:
+    sent = darkroom("upload", "-", "--name", "beach.jpg", "--wait", "--json", stdin=encoded(photo(), "jpeg"))
+    (document,) = sent.documents
+    cropped = darkroom("crop", "--source", document["task_id"], "--aspect", "1:1", "--wait", "--json")
+    image = subprocess.run(
+        [sys.executable, "-m", "gateway.cli", "result", cropped.documents[0]["task_id"], "-o", "-"],
+        env=environment(darkroom.url),
+        capture_output=True,
+        check=True,
+    )
+    named = darkroom("result", document["task_id"], "--rendition", "small")
+    once_more = darkroom("result", document["task_id"], "--rendition", "small")
+
+    assert (document["file"], document["outcome"]) == ("beach.jpg", "done")
+    assert decoded(image.stdout).size == (64, 64)
+    assert named.status == 0
+    assert decoded((darkroom.folder / "beach-small.jpg").read_bytes()).width == 96
+    assert once_more.status == 2
+    assert "beach-small.jpg is there already" in once_more.err
+
+
+def test_a_job_is_shown_stage_by_stage_and_its_failure_is_an_exit_status(
+    darkroom: Darkroom, client: httpx.Client
+) -> None:
+    done = accepted(client, encoded(photo(), "jpeg"), "beach.jpg")
+    failed = accepted(client, encoded(photo(800, 600), "jpeg")[:9000])
+
+    watched = darkroom("status", done, "--watch", "--json")
+    ended(client, failed)
+    runs = [darkroom.start("status", task_id) for task_id in (done, failed)]
+    shown, shown_failed = map(collected, runs)
+
+    assert (watched.status, shown.status, shown_failed.status) == (0, 0, 1)
+    assert watched.documents[-1] == client.get(f"/task-status/{done}").json()
+    assert [line.split()[:3] for line in shown.out.splitlines() if line.startswith("finalize")] == [
+        ["finalize", "done", "1"]
+    ]
+    assert "image_truncated" in shown_failed.out
+    assert "\x1b" not in shown.out + shown.err
+
+
+def test_every_answer_can_be_had_as_json(darkroom: Darkroom, client: httpx.Client) -> None:
+    task_id = accepted(client, encoded(photo(), "jpeg"))
+    ended(client, task_id)
+
+    runs = {
+        name: darkroom.start(*arguments, "--json")
+        for name, arguments in {
+            "jobs": ("jobs", "--kind", "previews", "--limit", 1),
+            "capabilities": ("capabilities",),
+            "health": ("health",),
+            "retry": ("retry", task_id),
+            "gone": ("status", uuid4()),
+        }.items()
+    }
+    asked = {name: collected(run) for name, run in runs.items()}
+    asked["delete"] = darkroom("delete", task_id, "--json")
+
+    assert asked["jobs"].documents[0]["task_id"] == task_id
+    assert asked["capabilities"].documents == [client.get("/capabilities").json()]
+    assert asked["health"].documents[0]["status"] == "ready"
+    assert json.loads(asked["retry"].err)["code"] == "not_retryable"
+    assert asked["delete"].documents == [{"task_id": task_id, "deleted": True}]
+    assert json.loads(asked["gone"].err)["code"] == "job_not_found"
+    assert [asked[name].status for name in asked] == [0, 0, 0, 4, 4, 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["jobs", "--status", "odd"], 4, "invalid_request"),
+        (["health", "--url", "127.0.0.1:{port}"], 3, "No answer from the gateway"),
+        (["jobs", "--url", "127.0.0.1:{port}", "--patience", "0"], 3, "Is it at http://127.0.0.1:"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_be_done_has_its_exit_status_and_says_why(
+    darkroom: Darkroom, arguments: list[str], status: int, says: str
+) -> None:
+    run = darkroom(*(argument.format(port=free_port()) for argument in arguments))
+
+    assert run.status == status
+    assert says in run.err
+    assert run.out == ""
+
+
+def test_the_command_imports_nothing_of_the_server() -> None:
+    script = "import sys, gateway.cli; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    heavy = {"fastapi", "starlette", "celery", "kombu", "redis", "pymongo", "motor", "beanie", "obstore", "PIL"}
+    ours = {"pipeline", "storage", "stages"}
+    assert not (heavy | ours) & set(run.stdout.split())
+
+
+def test_shells_can_complete_it(darkroom: Darkroom) -> None:
+    told = environment(darkroom.url) | {
+        "_DARKROOM_COMPLETE": "complete_bash",
+        "COMP_WORDS": "darkroom cap",
+        "COMP_CWORD": "1",
+    }
+    run = subprocess.run([sys.executable, "-m", "gateway.cli"], env=told, capture_output=True, text=True, check=False)
+
+    assert run.stdout.split() == ["capabilities"]

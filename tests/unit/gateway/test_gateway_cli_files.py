@@ -1,0 +1,137 @@
+"""Which files a folder stands for, and what their results are called."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+
+import pytest
+
+from gateway.terminal.finding import ensure_there, find
+from gateway.terminal.journal import Entry, Journal
+from gateway.terminal.naming import Names, label, places, suffix
+from gateway.terminal.session import Unusable
+from stages.formats import MEDIA_TYPES
+
+ACCEPTS = {"jpeg": "image/jpeg", "png": "image/png", "tiff": "image/tiff"}
+
+
+def tree(folder: Path, *names: str) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return folder
+
+
+def found(*arguments: Path, recursive: bool = True, out: Path | None = None) -> list[str]:
+    return [photo.path.name for photo in find(arguments, ACCEPTS, recursive=recursive, out=out)]
+
+
+def test_a_folder_stands_for_the_images_in_it(tmp_path: Path) -> None:
+    tree(tmp_path, "b.JPG", "a.jpeg", "c.tif", "notes.txt", "d.webp", "deep/er/e.png", "no-suffix")
+
+    assert found(tmp_path) == ["a.jpeg", "b.JPG", "c.tif", "e.png"]
+
+
+def test_a_folder_can_be_taken_without_those_within_it(tmp_path: Path) -> None:
+    tree(tmp_path, "a.jpg", "deep/b.jpg")
+
+    assert found(tmp_path, recursive=False) == ["a.jpg"]
+
+
+def test_what_is_hidden_is_passed_over(tmp_path: Path) -> None:
+    tree(tmp_path, "a.jpg", ".b.jpg", ".thumbnails/c.jpg")
+
+    assert found(tmp_path) == ["a.jpg"]
+
+
+def test_a_file_that_is_named_is_taken_whatever_it_is_called(tmp_path: Path) -> None:
+    tree(tmp_path, "notes.txt", ".hidden")
+
+    assert found(tmp_path / "notes.txt", tmp_path / ".hidden") == ["notes.txt", ".hidden"]
+
+
+def test_a_photo_that_is_named_twice_is_taken_once(tmp_path: Path) -> None:
+    tree(tmp_path, "a.jpg", "b.jpg")
+
+    assert found(tmp_path / "b.jpg", tmp_path, tmp_path / "." / "b.jpg") == ["b.jpg", "a.jpg"]
+
+
+def test_the_output_folder_is_not_looked_into(tmp_path: Path) -> None:
+    tree(tmp_path, "a.jpg", "previews/a-small.jpg")
+
+    assert found(tmp_path, out=tmp_path / "previews") == ["a.jpg"]
+
+
+def test_what_was_saved_next_to_the_photos_is_no_photo(tmp_path: Path) -> None:
+    tree(tmp_path, "a.jpg", "a-small.jpg", "out/deep/b-small.jpg", "out/c.jpg")
+    entry = Entry(file="a.jpg", size=0, mtime_ns=0, ask="", state="done", key="")
+    for folder, saved in ((tmp_path, "a-small.jpg"), (tmp_path / "out", "deep/b-small.jpg")):
+        with Journal(folder) as journal:
+            journal.add(Entry(**(vars(entry) | {"saved": {"small": saved}})))
+
+    assert found(tmp_path) == ["a.jpg", "c.jpg"]
+
+
+@pytest.mark.parametrize("name", MEDIA_TYPES)
+def test_every_format_that_the_gateway_takes_has_an_ending(tmp_path: Path, name: str) -> None:
+    tree(tmp_path, f"a{suffix(name)}")
+
+    assert len(find([tmp_path], {name: MEDIA_TYPES[name]}, recursive=True, out=None)) == 1
+
+
+def test_arguments_that_name_nothing_are_all_told(tmp_path: Path) -> None:
+    with pytest.raises(Unusable, match=r"no one\.jpg, no two\.jpg"):
+        ensure_there([Path("one.jpg"), tmp_path, Path("two.jpg"), Path("-")])
+
+
+def test_photos_of_one_folder_keep_their_places_in_it() -> None:
+    root = Path("/photos")
+
+    assert places([(root / "a.jpg", root), (root / "deep/a.jpg", root)]) == [PurePath("a.jpg"), PurePath("deep/a.jpg")]
+
+
+def test_photos_of_several_folders_keep_their_folders_names() -> None:
+    spring, summer = Path("/p/spring"), Path("/p/summer")
+
+    placed = places([(spring / "a.jpg", spring), (summer / "a.jpg", summer), (Path("/x/b.jpg"), None)])
+
+    assert placed == [PurePath("spring/a.jpg"), PurePath("summer/a.jpg"), PurePath("b.jpg")]
+
+
+def test_photos_that_are_named_keep_bare_names_unless_those_are_alike() -> None:
+    apart = [(Path("/p/spring/a.jpg"), None), (Path("/p/summer/b.jpg"), None)]
+    alike = [(Path("/p/spring/a.jpg"), None), (Path("/p/summer/A.png"), None)]
+
+    assert places(apart) == [PurePath("a.jpg"), PurePath("b.jpg")]
+    assert places(alike) == [PurePath("spring/a.jpg"), PurePath("summer/A.png")]
+
+
+def test_photos_of_one_stem_get_names_of_their_own() -> None:
+    names = Names({})
+
+    stems = [names.claim(owner, PurePath(owner)) for owner in ("d/a.jpg", "d/a.png", "d/A.PNG", "d/a.gif")]
+
+    assert stems == ["d/a", "d/a.png", "d/A~2", "d/a.gif"]
+
+
+def test_a_photo_keeps_the_name_it_had() -> None:
+    names = Names({"d/a.png": "d/a.png"})
+
+    assert names.claim("d/a.png", PurePath("d/a.png")) == "d/a.png"
+    assert names.claim("d/a.jpg", PurePath("d/a.jpg")) == "d/a"
+
+
+def test_a_name_under_which_there_are_others_files_is_not_used() -> None:
+    names = Names({})
+    names.claim("a.jpg", PurePath("a.jpg"))
+
+    stem = names.claim("a.jpg", PurePath("a.jpg"), is_taken=lambda stem: stem in {"a", "a.jpg"})
+
+    assert stem == "a~2"
+    assert names.claim("a.jpg", PurePath("a.jpg")) == "a~2"
+
+
+def test_a_result_is_called_after_its_rendition_or_its_operation() -> None:
+    assert (label("small", "previews"), label("output", "crop")) == ("small", "crop")
+    assert (suffix("jpeg"), suffix("webp")) == (".jpg", ".webp")

@@ -1,0 +1,163 @@
+"""The journal of uploads: what it keeps, what it survives, and what it leads a second run to do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gateway.terminal.journal import NAME, Busy, Entry, Journal, State
+from gateway.terminal.plan import Step, Wishes, first_step
+
+ENTRY = Entry(file="beach.jpg", size=5, mtime_ns=7, ask="previews", state="sending", key="a-key")
+SENT = Wishes(wait=False, save=False, retry_failed=False)
+AWAITED = replace(SENT, wait=True)
+SAVED = replace(SENT, save=True)
+
+
+def known(folder: Path) -> Entry | None:
+    with Journal(folder) as journal:
+        return journal.find("beach.jpg", "previews", size=5, mtime_ns=7)
+
+
+def test_the_last_line_about_a_photo_counts_in_the_next_run(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.add(ENTRY)
+        journal.add(replace(ENTRY, state="accepted", task_id="an-id"))
+
+    found = known(tmp_path)
+
+    assert found == replace(ENTRY, state="accepted", task_id="an-id")
+
+
+def test_every_line_is_an_object_of_its_own(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.add(replace(ENTRY, file="two\nlines.jpg"))
+        journal.add(replace(ENTRY, file="caf\udce9.jpg"))
+
+    files = [json.loads(line)["file"] for line in (tmp_path / NAME).read_text().splitlines()]
+
+    assert files == ["two\nlines.jpg", "caf\udce9.jpg"]
+
+
+@pytest.mark.parametrize("change", [{"size": 6}, {"mtime_ns": 8}], ids=str)
+def test_a_photo_that_has_changed_is_not_known(tmp_path: Path, change: dict[str, int]) -> None:
+    with Journal(tmp_path) as journal:
+        journal.add(ENTRY)
+
+        assert journal.find("beach.jpg", "previews", **{"size": 5, "mtime_ns": 7, **change}) is None
+
+
+def test_a_photo_of_which_something_else_is_asked_is_not_known(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.add(ENTRY)
+
+        assert journal.find("beach.jpg", "crop", size=5, mtime_ns=7) is None
+
+
+@pytest.mark.parametrize("torn", [b'{"file": "half', b"\xff\xfe", b"[]", b"{}", b'{"file": 1}', b"null"])
+def test_a_torn_line_costs_no_other(tmp_path: Path, torn: bytes) -> None:
+    with Journal(tmp_path) as journal:
+        journal.add(ENTRY)
+    with (tmp_path / NAME).open("ab") as file:
+        file.write(torn)
+
+    with Journal(tmp_path) as journal:
+        journal.add(replace(ENTRY, state="accepted"))
+
+    assert known(tmp_path) == replace(ENTRY, state="accepted")
+
+
+def test_a_line_of_a_newer_version_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.add(ENTRY)
+    line = json.loads((tmp_path / NAME).read_text())
+    (tmp_path / NAME).write_text(json.dumps(line | {"mood": "fine"}) + "\n")
+
+    assert known(tmp_path) == ENTRY
+
+
+def test_two_at_once_do_not_share_a_journal(tmp_path: Path) -> None:
+    with Journal(tmp_path), pytest.raises(Busy, match=NAME):
+        Journal(tmp_path)
+
+
+def test_nothing_is_kept_without_a_folder() -> None:
+    with Journal(None) as journal:
+        journal.add(ENTRY)
+
+    with Journal(None) as journal:
+        assert journal.find("beach.jpg", "previews", size=5, mtime_ns=7) is None
+
+
+def test_what_was_saved_counts_while_it_is_there(tmp_path: Path) -> None:
+    (tmp_path / "beach-small.jpg").touch()
+    entry = replace(ENTRY, state="done", saved={"small": "beach-small.jpg"})
+    with Journal(tmp_path) as journal:
+        journal.add(entry)
+        was_saved = journal.is_saved(entry)
+        (tmp_path / "beach-small.jpg").unlink()
+
+        assert was_saved
+        assert not journal.is_saved(entry)
+        assert not journal.is_saved(replace(entry, saved={}))
+
+
+def test_what_was_overwritten_for_another_ask_no_longer_counts(tmp_path: Path) -> None:
+    (tmp_path / "beach-crop.jpg").touch()
+    square = replace(ENTRY, ask="square", state="done", saved={"output": "beach-crop.jpg"})
+    wide = replace(square, ask="wide")
+    with Journal(tmp_path) as journal:
+        journal.add(square)
+        journal.add(wide)
+
+        assert not journal.is_saved(square)
+        assert journal.is_saved(wide)
+
+
+def test_a_file_is_foreign_unless_it_was_made_for_the_photo(tmp_path: Path) -> None:
+    (tmp_path / "beach-small.jpg").touch()
+    (tmp_path / "somebody's.jpg").touch()
+    with Journal(tmp_path) as journal:
+        journal.add(replace(ENTRY, saved={"small": "beach-small.jpg"}))
+
+        assert not journal.is_foreign("beach-small.jpg", "beach.jpg")
+        assert journal.is_foreign("beach-small.jpg", "another.jpg")
+        assert journal.is_foreign("somebody's.jpg", "beach.jpg")
+        assert not journal.is_foreign("nothing.jpg", "beach.jpg")
+
+
+@pytest.mark.parametrize(
+    ("state", "wishes", "step"),
+    [
+        ("sending", SENT, Step.SEND),
+        ("accepted", SENT, Step.SKIP),
+        ("accepted", AWAITED, Step.FOLLOW),
+        ("accepted", SAVED, Step.FOLLOW),
+        ("done", AWAITED, Step.SKIP),
+        ("done", SAVED, Step.FOLLOW),
+        ("failed", SAVED, Step.SKIP),
+        ("refused", SAVED, Step.SKIP),
+        ("failed", replace(SAVED, retry_failed=True), Step.SEND),
+        ("refused", replace(SENT, retry_failed=True), Step.SEND),
+    ],
+)
+def test_a_run_goes_on_where_the_one_before_ended(state: State, wishes: Wishes, step: Step) -> None:
+    assert first_step(replace(ENTRY, state=state), wishes, is_saved=False) is step
+
+
+def test_a_photo_that_nothing_is_known_of_is_sent() -> None:
+    assert first_step(None, SENT, is_saved=False) is Step.SEND
+
+
+def test_what_is_done_and_saved_is_skipped() -> None:
+    assert first_step(replace(ENTRY, state="done"), SAVED, is_saved=True) is Step.SKIP
+
+
+def test_a_dead_job_is_revived_and_not_sent_again() -> None:
+    dead = replace(ENTRY, state="failed", status="dead")
+
+    assert first_step(dead, replace(SAVED, retry_failed=True), is_saved=False) is Step.REVIVE
+    assert first_step(dead, SAVED, is_saved=False) is Step.SKIP

@@ -1,0 +1,177 @@
+"""What the command says: spans and sizes, time lines, lines of a batch, exit statuses."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console, RenderableType
+
+from gateway.remote.problem import Problem
+from gateway.remote.shapes import Failure, JobStatus, StageStatus
+from gateway.terminal.exits import Exit, exit_of
+from gateway.terminal.report import Outcome, Verdict, summary
+from gateway.terminal.report import exit_of as exit_of_batch
+from gateway.terminal.timeline import job_view
+from gateway.terminal.words import counted, span
+
+START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+
+
+def shown(what: RenderableType, width: int = 100) -> list[str]:
+    console = Console(width=width, color_system=None)
+    with console.capture() as captured:
+        console.print(what)
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def after(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def job(**changes: object) -> JobStatus:
+    facts = {"task_id": "an-id", "kind": "previews", "status": "done", "created_at": START, "finished_at": after(10)}
+    return JobStatus.model_validate(facts | changes)
+
+
+def stage(state: str, *moments: float) -> StageStatus:
+    names = ("queued_at", "started_at", "finished_at")
+    return StageStatus.model_validate({"state": state, **dict(zip(names, map(after, moments), strict=False))})
+
+
+def time_line(found: JobStatus, name: str) -> str:
+    lines = shown(job_view(found))
+    start = next(line for line in lines if "time line" in line).index("time line")
+    return next(line for line in lines if line.startswith(name))[start:]
+
+
+@pytest.mark.parametrize(
+    ("ms", "words"),
+    [
+        (None, ""),
+        (0, "0 ms"),
+        (999, "999 ms"),
+        (1234, "1.23 s"),
+        (45_600, "45.6 s"),
+        (125_000, "2 m 05 s"),
+        (12_000_000, "3 h 20 m"),
+        (604_800_000, "7 d 0 h"),
+    ],
+)
+def test_spans_are_told_in_the_unit_that_fits(ms: float | None, words: str) -> None:
+    assert span(ms) == words
+
+
+def test_things_are_counted_in_words() -> None:
+    assert (counted(1, "photo"), counted(1200, "photo")) == ("1 photo", "1,200 photos")
+
+
+def test_a_time_line_shows_when_a_stage_waited_and_when_it_ran() -> None:
+    found = job(stages={"validate": stage("done", 0, 5, 10), "normalize": stage("done", 5, 5, 10)})
+
+    assert time_line(found, "validate") == "·" * 16 + "━" * 16
+    assert time_line(found, "normalize") == " " * 16 + "━" * 16
+
+
+def test_a_stage_however_short_is_seen_on_the_time_line() -> None:
+    found = job(stages={"validate": stage("done", 0, 0, 0.001), "finalize": stage("done", 10, 10, 10)})
+
+    assert time_line(found, "validate") == "━"
+    assert time_line(found, "finalize").endswith("━")
+    assert len(time_line(found, "finalize")) == 32
+
+
+def test_a_stage_that_has_not_begun_has_no_time_line() -> None:
+    assert time_line(job(stages={"validate": stage("done", 0, 1, 10), "finalize": stage("pending")}), "finalize") == ""
+
+
+def test_a_failure_is_shown_with_every_rule_that_was_broken() -> None:
+    rules = [{"pointer": "/width", "message": "Too wide."}, {"pointer": "/height", "message": "Too high."}]
+    failure = Failure(stage="validate", code="image_too_large", message="Too wide.", errors=rules)
+
+    lines = shown(job_view(job(status="failed", failure=failure)))
+
+    assert "image_too_large  Too wide." in lines
+    assert "  /height Too high." in lines
+    assert not any("/width" in line for line in lines)
+
+
+def test_an_id_is_never_cut_off() -> None:
+    task_id = "01a20393-7178-742a-8954-a6e97ef610d9"
+
+    assert any(task_id in line for line in shown(job_view(job(task_id=task_id)), width=60))
+
+
+def test_a_name_that_somebody_gave_has_no_power_over_the_terminal() -> None:
+    name = "\x1b[2Jbeach\r\n.jpg"
+    found = job(original={"name": name})
+
+    seen = [*shown(job_view(found)), str(Outcome(file=name, verdict=Verdict.DONE).line())]
+
+    assert not any("\x1b" in line or "\r" in line for line in seen)
+    assert sum("�[2Jbeach��.jpg" in line for line in seen) == 2
+
+
+def outcome(verdict: Verdict, *, skipped: bool = False) -> Outcome:
+    return Outcome(file="a.jpg", verdict=verdict, skipped=skipped, task_id="an-id")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "status"),
+    [
+        ([], Exit.WELL),
+        ([Verdict.DONE, Verdict.ACCEPTED], Exit.WELL),
+        ([Verdict.DONE, Verdict.FAILED], Exit.JOB_FAILED),
+        ([Verdict.REFUSED, Verdict.DONE], Exit.REFUSED),
+        ([Verdict.UNUSABLE], Exit.USAGE),
+        ([Verdict.REFUSED, Verdict.FAILED], Exit.JOB_FAILED),
+        ([Verdict.REFUSED, Verdict.UNAVAILABLE, Verdict.FAILED], Exit.UNAVAILABLE),
+    ],
+)
+def test_the_exit_status_of_a_batch_is_that_of_the_worst_in_it(verdicts: list[Verdict], status: Exit) -> None:
+    assert exit_of_batch([outcome(verdict) for verdict in verdicts], complete=True) is status
+
+
+def test_a_batch_that_is_broken_off_is_worth_another_run() -> None:
+    assert exit_of_batch([outcome(Verdict.DONE)], complete=False) is Exit.UNAVAILABLE
+
+
+def test_what_failed_before_fails_again_in_the_exit_status() -> None:
+    assert exit_of_batch([outcome(Verdict.FAILED, skipped=True)], complete=True) is Exit.JOB_FAILED
+
+
+@pytest.mark.parametrize(
+    ("problem", "status"),
+    [
+        (Problem(404, "job_not_found", ""), Exit.REFUSED),
+        (Problem(401, "unauthorized", ""), Exit.REFUSED),
+        (Problem(409, "job_failed", ""), Exit.JOB_FAILED),
+        (Problem(409, "idempotency_key_in_use", ""), Exit.UNAVAILABLE),
+        (Problem(429, "rate_limited", ""), Exit.UNAVAILABLE),
+        (Problem(500, "internal_error", ""), Exit.UNAVAILABLE),
+        (Problem(503, "overloaded", ""), Exit.UNAVAILABLE),
+        (Problem(200, "unreadable_answer", ""), Exit.UNAVAILABLE),
+    ],
+)
+def test_a_problem_has_its_exit_status(problem: Problem, status: Exit) -> None:
+    assert exit_of(problem) is status
+
+
+def test_what_was_good_before_is_not_told_again_and_what_was_not_is() -> None:
+    failed = Outcome(file="b.jpg", verdict=Verdict.FAILED, skipped=True, code="image_corrupt", message="Damaged.")
+
+    assert outcome(Verdict.DONE, skipped=True).line() is None
+    assert str(failed.line()) == "✗ b.jpg  image_corrupt (in an earlier run)  Damaged."
+
+
+def test_the_sum_of_a_batch_tells_what_is_new_what_was_and_what_is_left() -> None:
+    outcomes = [
+        *[outcome(Verdict.DONE)] * 2,
+        outcome(Verdict.REFUSED),
+        *[outcome(Verdict.DONE, skipped=True)] * 3,
+        outcome(Verdict.FAILED, skipped=True),
+    ]
+
+    assert str(summary(outcomes, photos=9, ms=1500)) == (
+        "9 photos: 2 done, 1 refused, 3 before, 1 failed before, 2 left · 1.50 s"
+    )

@@ -1,0 +1,294 @@
+"""The way of a photo through a gateway that forgets, refuses, revives or is away, and what the journal says then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.client import AsyncClient, Patience
+from gateway.remote.shapes import JobStatus
+from gateway.terminal.batch import Batch
+from gateway.terminal.finding import find
+from gateway.terminal.journal import Entry, entries
+from gateway.terminal.photos import Ask, Photo, Shelf
+from gateway.terminal.plan import Wishes
+from gateway.terminal.report import Outcome, Verdict
+
+ACCEPTS = {"jpeg": "image/jpeg"}
+SAVED = Wishes(wait=False, save=True, retry_failed=False)
+AGAIN = replace(SAVED, retry_failed=True)
+IMAGE = b"a small image"
+ASK = Ask(name="upload", fields={}, url="http://darkroom")
+
+
+class Gateway:
+    """What a gateway remembers: jobs by their ids, the ids by their keys; `refusal` is what it says to any upload."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, str] = {}
+        self.keys: list[str] = []
+        self.refusal: tuple[int, str] | None = None
+        self.revivable = True
+        self.ends_as = "done"
+        self.keeps_results = True
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        match request.method, request.url.path.split("/")[1:]:
+            case "POST", ["upload"]:
+                return self._upload(request.headers["idempotency-key"])
+            case "POST", ["jobs", task_id, "retry"]:
+                return self._retry(task_id)
+            case "GET", ["task-status", task_id] if task_id in self.jobs:
+                return httpx.Response(200, json=self._job(task_id))
+            case "GET", ["result", task_id, _] if task_id in self.jobs and self.keeps_results:
+                return httpx.Response(200, content=IMAGE)
+        return problem(404, "job_not_found")
+
+    def _upload(self, key: str) -> httpx.Response:
+        self.keys.append(key)
+        if self.refusal:
+            return problem(*self.refusal)
+        self.jobs[f"job of {key}"] = self.ends_as
+        return httpx.Response(202, json={"task_id": f"job of {key}", "status": "accepted"})
+
+    def _retry(self, task_id: str) -> httpx.Response:
+        if not self.revivable or self.jobs.get(task_id) != "dead":
+            return problem(409, "not_retryable")
+        self.jobs[task_id] = "done"
+        return httpx.Response(202, json={"task_id": task_id, "status": "accepted"})
+
+    def _job(self, task_id: str) -> dict[str, Any]:
+        made = {"format": "jpeg", "width": 1, "height": 1, "bytes": len(IMAGE), "sha256": sha256(IMAGE).hexdigest()}
+        has_results = self.jobs[task_id] == "done" and self.keeps_results
+        failure = None if self.jobs[task_id] == "done" else {"code": "attempts_exhausted", "message": "Too often."}
+        facts = {"task_id": task_id, "kind": "previews", "status": self.jobs[task_id], "failure": failure}
+        return facts | {"renditions": {"small": made} if has_results else {}}
+
+
+class Unseen:
+    """A bar that shows nothing."""
+
+    def sent(self, count: int, total: int) -> None: ...
+
+    def reached(self, job: JobStatus) -> None: ...
+
+    def saving(self) -> None: ...
+
+
+@contextmanager
+def unseen(_: Photo) -> Iterator[Unseen]:
+    yield Unseen()
+
+
+def problem(status: int, code: str) -> httpx.Response:
+    return httpx.Response(status, json={"status": status, "code": code, "detail": "A sentence."})
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    return Gateway()
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    folder = tmp_path / "album"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"a photo")
+    return folder
+
+
+def noted(album: Path) -> Entry:
+    return list(entries(album.parent / "out"))[-1]
+
+
+def small(outcome: Outcome) -> Path:
+    return Path(outcome.saved["small"])
+
+
+async def run(gateway: Gateway, album: Path, wishes: Wishes = SAVED) -> list[Outcome]:
+    with ExitStack() as life:
+        shelf = Shelf(life, album.parent / "out", warn=pytest.fail)
+        photos = shelf.of_files(find([album], ACCEPTS, recursive=True, out=None))
+        batch = Batch(photos, ASK, wishes, bars=unseen, tell=lambda _: None)
+        transport = httpx.MockTransport(gateway)
+        async with AsyncClient(ASK.url, patience=Patience(seconds=0), transport=transport) as client:
+            await batch.run(client, concurrency=1, upload_bytes=100)
+        return batch.outcomes
+
+
+async def test_a_photo_is_sent_followed_and_saved(gateway: Gateway, album: Path) -> None:
+    (outcome,) = await run(gateway, album)
+
+    assert (outcome.verdict, outcome.skipped) == (Verdict.DONE, False)
+    assert small(outcome).read_bytes() == IMAGE
+    assert (noted(album).state, noted(album).stem) == ("done", "a")
+
+
+async def test_what_is_done_is_not_even_asked_about(gateway: Gateway, album: Path) -> None:
+    await run(gateway, album)
+    gateway.jobs.clear()
+
+    (outcome,) = await run(gateway, album)
+
+    assert outcome.skipped
+    assert len(gateway.keys) == 1
+
+
+async def test_results_that_were_removed_are_fetched_again(gateway: Gateway, album: Path) -> None:
+    (before,) = await run(gateway, album)
+    small(before).unlink()
+
+    (after,) = await run(gateway, album)
+
+    assert small(after).read_bytes() == IMAGE
+    assert len(gateway.keys) == 1
+
+
+async def test_a_job_that_the_gateway_has_forgotten_is_sent_anew(gateway: Gateway, album: Path) -> None:
+    (before,) = await run(gateway, album)
+    small(before).unlink()
+    gateway.jobs.clear()
+
+    (after,) = await run(gateway, album)
+
+    assert after.verdict is Verdict.DONE
+    assert len(set(gateway.keys)) == 2
+
+
+async def test_results_that_are_no_longer_kept_are_asked_for_anew_but_once(gateway: Gateway, album: Path) -> None:
+    (before,) = await run(gateway, album)
+    small(before).unlink()
+    gateway.keeps_results = False
+
+    (after,) = await run(gateway, album)
+
+    assert (after.verdict, after.code) == (Verdict.REFUSED, "expired")
+    assert len(set(gateway.keys)) == 2
+
+
+async def test_a_run_that_was_cut_off_sends_under_the_same_key(gateway: Gateway, album: Path) -> None:
+    gateway.refusal = (503, "overloaded")
+    await run(gateway, album)
+    gateway.refusal = None
+
+    (outcome,) = await run(gateway, album)
+
+    assert outcome.verdict is Verdict.DONE
+    assert len(gateway.keys) == 2
+    assert len(set(gateway.keys)) == 1
+
+
+async def test_a_key_that_now_means_something_else_is_replaced(gateway: Gateway, album: Path) -> None:
+    gateway.refusal = (503, "overloaded")
+    await run(gateway, album)
+    gateway.refusal = (422, "idempotency_key_reused")
+
+    (outcome,) = await run(gateway, album)
+
+    assert len(set(gateway.keys)) == 2
+    assert (outcome.verdict, outcome.code) == (Verdict.REFUSED, "idempotency_key_reused")
+
+
+async def test_a_refusal_is_for_good_until_it_is_to_be_tried_again(gateway: Gateway, album: Path) -> None:
+    gateway.refusal = (415, "unsupported_format")
+    first = await run(gateway, album)
+    second = await run(gateway, album)
+    gateway.refusal = None
+    third = await run(gateway, album, AGAIN)
+
+    assert [outcome.verdict for outcome in first + second + third] == [Verdict.REFUSED, Verdict.REFUSED, Verdict.DONE]
+    assert [outcome.skipped for outcome in first + second + third] == [False, True, False]
+    assert len(set(gateway.keys)) == 2
+
+
+async def test_a_refusal_that_is_not_the_photos_is_not_noted(gateway: Gateway, album: Path) -> None:
+    gateway.refusal = (401, "unauthorized")
+
+    (outcome,) = await run(gateway, album)
+
+    assert (outcome.verdict, outcome.code) == (Verdict.REFUSED, "unauthorized")
+    assert noted(album).state == "sending"
+
+
+async def test_a_dead_job_is_revived_and_its_photo_not_sent_again(gateway: Gateway, album: Path) -> None:
+    gateway.ends_as = "dead"
+    (dead,) = await run(gateway, album)
+
+    (revived,) = await run(gateway, album, AGAIN)
+
+    assert (dead.verdict, dead.status, dead.code) == (Verdict.FAILED, "dead", "attempts_exhausted")
+    assert (revived.verdict, revived.task_id, revived.code) == (Verdict.DONE, dead.task_id, None)
+    assert len(gateway.keys) == 1
+
+
+async def test_a_dead_job_that_cannot_be_revived_is_sent_anew(gateway: Gateway, album: Path) -> None:
+    gateway.ends_as = "dead"
+    await run(gateway, album)
+    gateway.revivable, gateway.ends_as = False, "done"
+
+    (outcome,) = await run(gateway, album, AGAIN)
+
+    assert outcome.verdict is Verdict.DONE
+    assert len(set(gateway.keys)) == 2
+
+
+async def test_a_busy_gateway_ends_the_batch_and_leaves_the_rest_for_the_next(gateway: Gateway, album: Path) -> None:
+    (album / "b.jpg").write_bytes(b"another")
+    gateway.refusal = (503, "overloaded")
+
+    outcomes = await run(gateway, album)
+
+    assert [outcome.verdict for outcome in outcomes] == [Verdict.UNAVAILABLE]
+
+
+async def test_an_error_of_the_gateway_costs_one_photo_only(gateway: Gateway, album: Path) -> None:
+    (album / "b.jpg").write_bytes(b"another")
+    gateway.refusal = (500, "internal_error")
+
+    outcomes = await run(gateway, album)
+
+    assert [outcome.verdict for outcome in outcomes] == [Verdict.UNAVAILABLE] * 2
+    assert noted(album).state == "sending"
+
+
+async def test_a_photo_that_is_too_large_is_not_sent(gateway: Gateway, album: Path) -> None:
+    (album / "a.jpg").write_bytes(b"x" * 101)
+
+    (outcome,) = await run(gateway, album)
+
+    assert (outcome.verdict, outcome.code) == (Verdict.REFUSED, "upload_too_large")
+    assert gateway.keys == []
+
+
+async def test_a_photo_that_has_gone_costs_itself_only(gateway: Gateway, album: Path) -> None:
+    (album / "b.jpg").write_bytes(b"another")
+
+    with ExitStack() as life:
+        photos = Shelf(life, None, warn=pytest.fail).of_files(find([album], ACCEPTS, recursive=True, out=None))
+        (album / "a.jpg").unlink()
+        batch = Batch(photos, ASK, replace(SAVED, save=False), bars=unseen, tell=lambda _: None)
+        async with AsyncClient(ASK.url, transport=httpx.MockTransport(gateway)) as client:
+            await batch.run(client, concurrency=1, upload_bytes=None)
+
+    assert [outcome.verdict for outcome in batch.outcomes] == [Verdict.UNUSABLE, Verdict.ACCEPTED]
+
+
+async def test_a_result_that_cannot_be_written_ends_the_batch(gateway: Gateway, album: Path) -> None:
+    for name in ("deep/a.jpg", "deep/b.jpg"):
+        (album / name).parent.mkdir(exist_ok=True)
+        (album / name).write_bytes(b"a photo")
+    (album / "a.jpg").unlink()
+    (album.parent / "out").mkdir()
+    (album.parent / "out" / "deep").write_text("a file where a folder should be")
+
+    outcomes = await run(gateway, album)
+
+    assert [outcome.verdict for outcome in outcomes] == [Verdict.UNUSABLE]
+    assert "deep" in str(outcomes[0].message)

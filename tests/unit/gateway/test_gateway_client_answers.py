@@ -1,0 +1,175 @@
+"""How the client reads answers: the same shapes as the gateway writes, more leniently; problems; bytes and digests."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import BaseModel
+
+from gateway import capabilities, schemas
+from gateway.remote import shapes
+from gateway.remote.problem import Problem
+from gateway.remote.receivers import BytesDiffer, Saved, Whole, promised, verified
+from storage import documents
+
+PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
+    (schemas.Links, shapes.Links),
+    (schemas.Accepted, shapes.Accepted),
+    (schemas.StageStatus, shapes.StageStatus),
+    (schemas.RenditionStatus, shapes.RenditionStatus),
+    (schemas.OriginalStatus, shapes.OriginalStatus),
+    (schemas.JobStatus, shapes.JobStatus),
+    (schemas.JobSummary, shapes.JobSummary),
+    (schemas.JobPage, shapes.JobPage),
+    (schemas.Check, shapes.Check),
+    (schemas.Readiness, shapes.Readiness),
+    (documents.Failure, shapes.Failure),
+    (capabilities.Capabilities, shapes.Capabilities),
+]
+CONTENT = b"an image"
+DIGEST = sha256(CONTENT).hexdigest()
+REPR_DIGEST = f"sha-256=:{b64encode(sha256(CONTENT).digest()).decode()}:"
+
+
+def answer(status: int = 200, content: bytes = b"", **headers: str) -> httpx.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.Response(status, content=content, headers=named, request=httpx.Request("GET", "http://darkroom/x"))
+
+
+def read(found: httpx.Response) -> shapes.JobStatus:
+    with Whole(found, lambda _, content: shapes.JobStatus.model_validate_json(content)) as receiver:
+        receiver.take(found.content)
+        return receiver.result()
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS, ids=lambda shape: shape.__name__)
+def test_the_client_knows_the_fields_that_the_gateway_writes(ours: type[BaseModel], theirs: type[BaseModel]) -> None:
+    assert set(theirs.model_fields) == set(ours.model_fields)
+
+
+@pytest.mark.parametrize("state", documents.JobState)
+def test_the_client_knows_which_states_are_ends(state: documents.JobState) -> None:
+    job = shapes.JobStatus(task_id="an-id", kind="previews", status=state)
+
+    assert job.ended == (state not in documents.ACTIVE)
+
+
+def test_a_newer_gateway_may_say_more() -> None:
+    said = {
+        "task_id": "an-id",
+        "kind": "collage",
+        "status": "queued",
+        "mood": "fine",
+        "stages": {"cut": {"state": "odd"}},
+    }
+
+    job = shapes.JobStatus.model_validate(said)
+
+    assert (job.kind, job.status, job.stages["cut"].state) == ("collage", "queued", "odd")
+    assert not job.ended
+    assert job.model_dump()["mood"] == "fine"
+
+
+def test_a_state_from_the_future_is_an_end_if_it_has_one() -> None:
+    job = shapes.JobStatus.model_validate(
+        {"task_id": "an-id", "kind": "crop", "status": "archived", "finished_at": "2030-01-01T00:00:00Z"}
+    )
+
+    assert job.ended
+
+
+def test_a_problem_is_read_with_all_that_it_says() -> None:
+    rules = [{"pointer": "/quality", "rule": "maximum", "message": "too much"}]
+    document = {"type": "urn:x", "title": "T", "status": 422, "code": "invalid_form", "detail": "No.", "errors": rules}
+
+    with pytest.raises(Problem) as caught:
+        read(answer(422, json.dumps(document).encode(), retry_after="7"))
+
+    problem = caught.value
+    assert (problem.status, problem.code, problem.detail) == (422, "invalid_form", "No.")
+    assert (problem.errors, problem.retry_after, problem.document) == (rules, 7.0, document)
+
+
+@pytest.mark.parametrize("content", [b"<html>Bad Gateway</html>", b"", b"[]", b"{}", b'{"errors": 5}', b"\xff"])
+def test_what_a_proxy_says_in_between_is_a_problem_too(content: bytes) -> None:
+    problem = Problem.of(answer(502, content), content)
+
+    assert (problem.status, problem.code, problem.errors) == (502, "bad_gateway", [])
+
+
+def test_a_redirect_is_a_problem_that_says_where_to() -> None:
+    problem = Problem.of(answer(308, location="https://darkroom/"), b"")
+
+    assert problem.detail == "Permanent Redirect: https://darkroom/"
+
+
+@pytest.mark.parametrize("content", [b"<html>Welcome to the hotel</html>", b"{}", b'"yes"'])
+def test_a_success_of_some_other_server_is_a_problem(content: bytes) -> None:
+    with pytest.raises(Problem, match="did not answer as Darkroom does") as caught:
+        read(answer(200, content))
+
+    assert caught.value.code == "unreadable_answer"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"repr_digest": REPR_DIGEST}, {"etag": f'"{DIGEST}"'}, {"repr_digest": f"sha-512=:AAAA:, {REPR_DIGEST}"}, {}],
+)
+def test_bytes_that_match_their_digest_are_handed_out(headers: dict[str, str]) -> None:
+    assert verified(answer(200, CONTENT, **headers), CONTENT) == CONTENT
+
+
+@pytest.mark.parametrize("headers", [{"repr_digest": REPR_DIGEST}, {"etag": f'"{DIGEST}"'}])
+def test_other_bytes_than_promised_are_not_handed_out(headers: dict[str, str]) -> None:
+    with pytest.raises(BytesDiffer, match="SHA-256"):
+        verified(answer(200, b"something else", **headers), b"something else")
+
+
+@pytest.mark.parametrize("etag", ['W/"' + "a" * 64 + '"', '"abc"', "", "a" * 64])
+def test_a_tag_that_is_no_digest_promises_nothing(etag: str) -> None:
+    assert promised(httpx.Headers({"etag": etag})) is None
+
+
+def saved(path: Path, content: bytes, found: httpx.Response) -> Path:
+    with Saved(found, path) as receiver:
+        for byte in content:
+            receiver.take(bytes([byte]))
+        return receiver.result()
+
+
+def test_a_saved_file_appears_whole_in_the_place_of_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "small.jpg"
+    path.write_bytes(b"old")
+
+    assert saved(path, CONTENT, answer(repr_digest=REPR_DIGEST)) == path
+    assert path.read_bytes() == CONTENT
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_came_wrong_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "small.jpg"
+    path.write_bytes(b"old")
+
+    with pytest.raises(BytesDiffer):
+        saved(path, b"something else", answer(repr_digest=REPR_DIGEST))
+
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_broke_off_leaves_nothing(tmp_path: Path) -> None:
+    def interrupted() -> Any:
+        with Saved(answer(), tmp_path / "small.jpg") as receiver:
+            receiver.take(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+
+    assert list(tmp_path.iterdir()) == []

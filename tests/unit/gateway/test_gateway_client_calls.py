@@ -1,0 +1,249 @@
+"""What the client asks: the forms that the gateway takes, keys, paths, pages and long polls. No connection is made."""
+
+from __future__ import annotations
+
+import inspect
+import io
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from gateway.auth import ApiKeys
+from gateway.client import AsyncClient, Client, Problem
+from gateway.forms import CropForm, GrayscaleForm, PreviewForm, ResizeForm
+from gateway.remote import calls
+from gateway.remote.connection import options
+from gateway.remote.flows import Following, Pages
+from gateway.remote.pictures import File
+from gateway.remote.shapes import JobPage, JobStatus, JobSummary
+
+FORMS: dict[Callable[..., Any], type[BaseModel]] = {
+    calls.upload: PreviewForm,
+    calls.crop: CropForm,
+    calls.grayscale: GrayscaleForm,
+    calls.resize: ResizeForm,
+}
+NOT_FIELDS = {"file", "sending", "name", "idempotency_key", "progress"}
+
+
+def parameters(build: Callable[..., Any]) -> set[str]:
+    own = set(inspect.signature(build).parameters)
+    return own | set(calls.Sending.__annotations__)
+
+
+def request_of(call: calls.Call[Any]) -> httpx.Request:
+    with call.opened() as built:
+        request = httpx.Request(built["method"], "http://darkroom" + built["url"], files=built.get("files"))
+        request.read()
+        return request
+
+
+@pytest.mark.parametrize(("build", "form"), FORMS.items(), ids=lambda each: each.__name__)
+def test_each_field_of_a_form_has_its_parameter(build: Callable[..., Any], form: type[BaseModel]) -> None:
+    assert parameters(build) - NOT_FIELDS == set(form.model_fields)
+
+
+@pytest.mark.parametrize("build", FORMS, ids=lambda each: each.__name__)
+def test_a_parameter_that_there_is_not_is_refused_before_it_is_sent(build: Callable[..., Any]) -> None:
+    with pytest.raises(TypeError, match="qualty"):
+        build(b"an image", qualty=80)
+
+
+@pytest.mark.parametrize("name", ["upload", "crop", "status", "jobs", "follow", "result", "wait_until_ended"])
+def test_both_clients_have_the_same_methods(name: str) -> None:
+    one, other = inspect.signature(getattr(Client, name)), inspect.signature(getattr(AsyncClient, name))
+
+    assert list(one.parameters) == list(other.parameters)
+    assert getattr(Client, name).__doc__ == getattr(AsyncClient, name).__doc__
+
+
+def test_a_key_is_made_once_for_all_attempts_of_a_call() -> None:
+    call, other = calls.upload(b"an image"), calls.upload(b"an image")
+
+    keys = [call.headers["Idempotency-Key"] for _ in range(2)]
+
+    assert keys[0] == keys[1] != other.headers["Idempotency-Key"]
+    assert calls.upload(b"an image", idempotency_key="mine").headers["Idempotency-Key"] == "mine"
+
+
+def test_a_file_is_sent_whole_with_each_attempt(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"an image")
+    files: list[File] = [path, str(path), b"an image", io.BytesIO(b"an image")]
+
+    for file in files:
+        call = calls.upload(file, name="x.jpg")
+        bodies = [request_of(call).content for _ in range(2)]
+
+        assert all(b'filename="x.jpg"' in body and b"\r\n\r\nan image\r\n" in body for body in bodies)
+
+
+def test_a_stream_is_sent_from_where_it_stands() -> None:
+    stream = io.BytesIO(b"header|an image")
+    stream.seek(7)
+
+    assert b"\r\n\r\nan image\r\n" in request_of(calls.upload(stream)).content
+
+
+def test_progress_is_told_up_to_the_end_and_anew_with_each_attempt() -> None:
+    told: list[tuple[int, int]] = []
+    call = calls.upload(b"x" * 200_000, progress=lambda *progress: told.append(progress))
+
+    request_of(call)
+    first = list(told)
+    request_of(call)
+
+    assert first[0] == (65536, 200_000)
+    assert first[-1] == (200_000, 200_000)
+    assert told == first * 2
+
+
+def test_a_form_without_a_file_is_multipart_too() -> None:
+    request = request_of(calls.crop(source_task_id="an-id", aspect="16:9"))
+
+    assert request.headers["content-type"].startswith("multipart/form-data")
+    assert b'name="aspect"\r\n\r\n16:9\r\n' in request.content
+    assert b"filename" not in request.content
+
+
+def test_only_what_is_asked_for_is_sent() -> None:
+    call = calls.resize(b"an image", width=5, enlarge=True)
+
+    assert call.form == {"width": "5", "enlarge": "true"}
+
+
+def test_a_name_that_is_not_utf_8_can_be_sent(tmp_path: Path) -> None:
+    path = tmp_path / "caf\udce9.jpg"
+    path.write_bytes(b"an image")
+
+    assert "caf�.jpg".encode() in request_of(calls.upload(path)).content
+
+
+def test_an_id_stays_one_step_of_a_path() -> None:
+    assert calls.status("../jobs?x=1").path == "/task-status/..%2Fjobs%3Fx%3D1"
+    assert calls.result("an-id", "a/b").path == "/result/an-id/a%2Fb"
+
+
+def test_what_must_not_happen_twice_is_not_repeated() -> None:
+    assert not calls.delete("an-id").repeatable
+    assert not calls.retry("an-id").repeatable
+    assert calls.upload(b"an image").repeatable
+
+
+def test_pages_are_asked_for_as_they_are_needed() -> None:
+    pages = Pages("done", None, 150)
+    first = pages.next_call()
+    jobs = pages.take(JobPage(jobs=some_jobs(100), next="there"))
+    second = pages.next_call()
+    jobs += pages.take(JobPage(jobs=some_jobs(50), next="further"))
+
+    assert first is not None
+    assert second is not None
+    assert first.query == {"status": "done", "limit": 100}
+    assert second.query == {"status": "done", "limit": 50, "cursor": "there"}
+    assert pages.next_call() is None
+    assert len(jobs) == 150
+
+
+def test_the_last_page_has_no_successor() -> None:
+    pages = Pages(None, None, None)
+    pages.take(JobPage(jobs=some_jobs(3), next=None))
+
+    assert pages.next_call() is None
+
+
+def test_a_page_that_is_longer_than_asked_for_is_cut() -> None:
+    assert len(Pages(None, None, 2).take(JobPage(jobs=some_jobs(3), next="there"))) == 2
+
+
+def some_jobs(count: int) -> list[JobSummary]:
+    return [JobSummary(task_id=str(uuid4()), kind="previews", status="done") for _ in range(count)]
+
+
+def job(status: str) -> JobStatus:
+    return JobStatus(task_id="an-id", kind="previews", status=status)
+
+
+def test_a_job_is_followed_by_what_is_new_of_it() -> None:
+    following = Following("an-id")
+    first = following.next_call()
+    begun = following.take((job("processing"), 'W/"1"'))
+    second = following.next_call()
+    unchanged = following.take((None, 'W/"1"'))
+    third = following.next_call()
+    ended = following.take((job("done"), 'W/"2"'))
+
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert (first.query, dict(first.headers)) == ({"wait": 0}, {})
+    assert (second.query, dict(second.headers)) == ({"wait": 20.0}, {"If-None-Match": 'W/"1"'})
+    assert third.headers == second.headers
+    assert second.waits == 20
+    assert [len(news) for news in (begun, unchanged, ended)] == [1, 0, 1]
+    assert following.next_call() is None
+
+
+def test_a_job_is_followed_no_longer_than_wanted() -> None:
+    now = 100.0
+    following = Following("an-id", timeout=5, clock=lambda: now)
+    following.take((job("processing"), None))
+    call = following.next_call()
+    now = 105.0
+
+    assert call is not None
+    assert call.query == {"wait": 5.0}
+    with pytest.raises(TimeoutError, match="still processing after 5 s"):
+        following.next_call()
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("http://darkroom/", "http://darkroom"),
+        ("darkroom:8001", "http://darkroom:8001"),
+        ("https://example.com/darkroom/", "https://example.com/darkroom"),
+    ],
+)
+def test_addresses_are_taken_as_people_write_them(given: str, address: str) -> None:
+    assert options(given, None)["base_url"] == address
+
+
+@pytest.mark.parametrize("given", ["http://", "ftp://darkroom", "http:///x"])
+def test_what_is_no_address_is_refused(given: str) -> None:
+    with pytest.raises(httpx.InvalidURL):
+        options(given, None)
+
+
+@pytest.mark.usefixtures("http")
+async def test_a_key_is_sent_and_a_missing_one_is_a_problem(app: FastAPI) -> None:
+    guarded = httpx.ASGITransport(ApiKeys(app, keys={"ann": sha256(b"her key").hexdigest()}))
+    async with AsyncClient("http://darkroom", transport=guarded) as stranger:
+        with pytest.raises(Problem, match="unauthorized"):
+            await stranger.capabilities()
+
+    async with AsyncClient("http://darkroom", api_key="her key", transport=guarded) as ann:
+        assert (await ann.capabilities()).accepts
+
+
+def test_address_and_key_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_URL", "http://elsewhere:1")
+    monkeypatch.setenv("DARKROOM_API_KEY", "a key")
+
+    assert options(None, None)["base_url"] == "http://elsewhere:1"
+    assert options(None, None)["headers"]["Authorization"] == "Bearer a key"
+    assert options("http://here", "another")["headers"]["Authorization"] == "Bearer another"
+
+
+@pytest.mark.parametrize(
+    ("url", "proxied"), [("http://127.0.0.1:1", False), ("http://[::1]:1", False), ("http://a.b", True)]
+)
+def test_no_proxy_is_asked_for_this_very_machine(url: str, proxied: bool) -> None:
+    assert options(url, None)["trust_env"] is proxied
