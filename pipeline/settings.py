@@ -124,6 +124,7 @@ class Settings(BaseSettings):
         frozen=True,
         extra="ignore",
         env_file=None,
+        hide_input_in_errors=True,  # it may hold a password
     )
 
     redis_url: str = "redis://127.0.0.1:6379/0"

@@ -87,12 +87,14 @@ class Telemetry:
     def joined(self, traceparent: str | None) -> Iterator[None]:
         """Go on with this trace, unless there is none or it is the current one."""
         other = _w3c.extract({"traceparent": traceparent or ""})
-        if trace.get_current_span(other).get_span_context().trace_id == _current_trace():
-            yield
-            return
-        token = context.attach(other)
+        is_current = trace.get_current_span(other).get_span_context().trace_id == _current_trace()
+        token = context.attach(context.get_current() if is_current else other)
+        before = trace.get_current_span()
         try:
             yield
+        except BaseException as error:
+            _end_left(before, error)
+            raise
         finally:
             context.detach(token)
 
@@ -114,3 +116,11 @@ class CausedSpans(BatchSpanProcessor):
 
 def _current_trace() -> int:
     return trace.get_current_span().get_span_context().trace_id
+
+
+def _end_left(before: trace.Span, error: BaseException) -> None:
+    """End the span that an error left open: Celery tells when a message was sent, but not that it could not be."""
+    left = trace.get_current_span()
+    if left is not before:
+        left.set_status(trace.StatusCode.ERROR, type(error).__name__)
+        left.end()

@@ -126,7 +126,7 @@ def test_no_loop_and_no_probe_begins_a_trace(client: httpx.Client, trace: Trace,
 
     begun = {(span.kind, span.name) for span in list(collector.spans) if not span.parent_id}
     assert {kind for kind, _ in begun} == {"SERVER"}
-    assert not [name for _, name in begun if name.split()[1] in {"/livez", "/readyz", "/metrics"}]
+    assert not [name for _, name in begun if name.split()[-1] in {"/livez", "/readyz", "/metrics"}]
 
 
 def test_no_span_tells_what_was_sent(trace: Trace, collector: Collector) -> None:
@@ -168,8 +168,9 @@ def test_a_job_that_the_sweeper_sends_goes_on_in_its_trace(
 
     trace = collector.trace(trace_id)
     root = _root(trace)
-    sent = [span for span in trace.values() if span.name == "apply_async/validate" and span.parent_id == root.id]
-    assert {span.service for span in sent} == {"darkroom-gateway"}
+    attempts = [span for span in trace.values() if span.name == "apply_async/validate"]
+    assert {span.service for span in attempts} == {"darkroom-gateway"}
+    assert len(attempts) > len([span for span in attempts if span.parent_id == root.id]) > 0  # the sweeper has no other
     assert {run.parent_id for run in _runs(trace)} == {root.id}
 
 
