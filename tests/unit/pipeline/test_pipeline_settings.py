@@ -212,3 +212,10 @@ def test_a_queue_of_no_messages_is_no_bound() -> None:
 
 def test_twins_are_not_looked_for_unless_it_is_set() -> None:
     assert Settings().access.deduplicate is False
+
+
+def test_a_setting_that_is_wrong_is_told_without_its_password() -> None:
+    with pytest.raises(ValueError, match="redis_url names no database") as told:
+        Settings(redis_url="redis://:hunter2@redis.example:6379/abc")
+
+    assert "hunter2" not in str(told.value)
