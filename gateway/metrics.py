@@ -25,6 +25,7 @@ from storage.documents import Kind
 
 PATH = "/metrics"
 UNMATCHED = "unmatched"
+BROKEN = "internal_error"
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 UPLOAD_BYTES = (2**16, 2**18, 2**20, 2**21, 2**22, 2**23, 2**24, 25 * 2**20)
 SUBMISSIONS = ("accepted", "deduplicated", "replayed", "refused")
@@ -105,6 +106,9 @@ class HttpMetrics:
         try:
             with self._metrics.in_progress.track_inprogress():
                 await self._app(scope, receive, noted)
+        except Exception:
+            scope.setdefault("state", {})["problem"] = BROKEN  # its answer is made further out
+            raise
         finally:
             self._count(scope, status, perf_counter() - start)
 

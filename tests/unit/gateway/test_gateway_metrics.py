@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.metrics import UNMATCHED, GatewayMetrics
-from storage.documents import Kind, StageState
+from storage.documents import Job, Kind, StageState
 from tests.fakes import FakeJobs, form, new_job, part
 
 
@@ -135,3 +135,24 @@ async def test_the_sweeper_tells_jobs_nobody_took_up_from_those_that_stood_still
         for reason in ("unclaimed", "stalled")
     }
     assert told == {"unclaimed": 1, "stalled": 2}
+
+
+class BrokenJobs(FakeJobs):
+    """Jobs whose code has a bug."""
+
+    async def get(self, job_id: str, *, owner: str | None = None) -> Job:
+        raise KeyError("state")
+
+
+class TestABug:
+    """In a route."""
+
+    @pytest.fixture
+    def jobs(self) -> BrokenJobs:
+        return BrokenJobs()
+
+    async def test_is_counted_as_a_500_and_by_its_code(self, http: httpx.AsyncClient, counted: Counted) -> None:
+        answer = await http.get("/task-status/any")
+
+        assert counted("http_requests_total", method="GET", route="/task-status/{task_id}", status="500") == 1
+        assert counted("http_problems_total", code=answer.json()["code"]) == 1
