@@ -141,7 +141,7 @@ class BrokenJobs(FakeJobs):
     """Jobs whose code has a bug."""
 
     async def get(self, job_id: str, *, owner: str | None = None) -> Job:
-        raise KeyError("state")
+        raise KeyError(job_id, owner)
 
 
 class TestABug:
