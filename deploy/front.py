@@ -10,7 +10,6 @@ from pathlib import Path
 
 import httpx
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -18,13 +17,18 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.app import FORM_OVERHEAD_BYTES
+from gateway.body_limit import BodyLimit
+from pipeline.settings import Settings
+
 DEPLOY = Path(__file__).resolve().parent
 PAGE = DEPLOY / "frontend"
 HEADERS = DEPLOY / "nginx" / "page-headers.conf"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 OF_ONE_CONNECTION = frozenset({  # RFC 9110, section 7.6.1, and what is the next server's own
-    "connection", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+    "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
+ASSERTED = frozenset({"x-forwarded-for", "x-forwarded-proto", "forwarded"})  # never what the client says of itself
 TIMEOUT = httpx.Timeout(75, connect=3)  # a long poll waits for up to 60 s, an event stream says something every 15
 RETRY_AFTER_SECONDS = 5
 
@@ -59,7 +63,8 @@ async def pass_on(request: Request) -> Response:
         return _problem(404, "not_found", "Not Found")
     client: httpx.AsyncClient = request.state.client
     url = httpx.URL(path=f"/{path}", query=request.url.query.encode())
-    headers = [(name, value) for name, value in request.headers.items() if name not in OF_ONE_CONNECTION]
+    headers = [(name, value) for name, value in request.headers.items() if name not in OF_ONE_CONNECTION | ASSERTED]
+    headers.append(("x-forwarded-for", request.client.host if request.client else ""))
     content = request.stream() if request.method not in {"GET", "HEAD"} else None
     asked = client.build_request(request.method, client.base_url.join(url), headers=headers, content=content)
     try:
@@ -69,11 +74,20 @@ async def pass_on(request: Request) -> Response:
     except httpx.TransportError:
         headers_ = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         return _problem(503, "unavailable", "The gateway does not answer. Try again.", headers_)
-    passed = StreamingResponse(answer.aiter_raw(), answer.status_code, background=BackgroundTask(answer.aclose))
+    passed = StreamingResponse(_pieces(answer), answer.status_code)
     passed.raw_headers = [(name.lower(), value) for name, value in answer.headers.raw if _goes_on(name)]
     if "location" in answer.headers:
         passed.headers["Location"] = re.sub(r"^/(?!/)", "/api/", answer.headers["location"])
     return passed
+
+
+async def _pieces(answer: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield an answer's bytes, and let go of its connection even where nobody wants the rest."""
+    try:
+        async for piece in answer.aiter_raw():
+            yield piece
+    finally:
+        await answer.aclose()
 
 
 def _goes_on(name: bytes) -> bool:
@@ -100,7 +114,11 @@ def create_app(gateway: str, links: Mapping[str, str]) -> Starlette:
 
     files = [Route("/settings.json", settings), Mount("/", StaticFiles(directory=PAGE, html=True))]
     page = Starlette(routes=files, middleware=[Middleware(PageHeaders)])
-    routes = [Route("/api/{path:path}", pass_on, methods=METHODS), Mount("/", page)]
+    limit = Settings().limits.upload_bytes + FORM_OVERHEAD_BYTES
+    api = Starlette(
+        routes=[Route("/{path:path}", pass_on, methods=METHODS)], middleware=[Middleware(BodyLimit, limit=limit)]
+    )
+    routes = [Mount("/api", api), Mount("/", page)]
     return Starlette(routes=routes, lifespan=lifespan)
 
 

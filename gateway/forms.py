@@ -42,6 +42,10 @@ Colour = Annotated[str, AfterValidator(_colour)]
 Aspect = Annotated[str, AfterValidator(_aspect), Field(examples=["16:9"])]
 
 
+OF_WIDGETS = frozenset({"name", "type", "relativePath"})
+"""What upload widgets such as Uppy add to a file unasked; any other unknown field is refused: it may be a slip."""
+
+
 class Output(BaseModel):
     """How a result is encoded."""
 
@@ -131,13 +135,17 @@ def parse(kind: type[FormT], fields: dict[str, str], limits: Limits) -> FormT:
     errors: list[dict[str, Any]] = []
     form: FormT | None = None
     try:
-        form = kind.model_validate({name: value for name, value in fields.items() if value != ""})
+        form = kind.model_validate({name: value for name, value in fields.items() if _is_asked(name, value)})
     except ValidationError as error:
         errors = [_broken(item) for item in error.errors()]
     errors += _over_sides(kind, fields, limits)
     if form is None or errors:
         raise NotAcceptedForm("The form breaks some rules.", errors=errors)
     return form
+
+
+def _is_asked(name: str, value: str) -> bool:
+    return value != "" and name not in OF_WIDGETS
 
 
 def _broken(item: Any) -> dict[str, Any]:

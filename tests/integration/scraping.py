@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,7 +15,8 @@ import httpx
 from deploy.ports import free_port
 from deploy.stack import Stack
 from tests.integration.journey import wait_until
-from tests.prometheus import DEPLOYED, ROOT, program, read
+from tests.programs import running
+from tests.prometheus import DEPLOYED, program, read
 
 USER, PASSWORD = "darkroom", "of the test"
 CLOCK = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
@@ -73,26 +72,11 @@ def scraping(stack: Stack, folder: Path) -> Iterator[Prometheus]:
         "DARKROOM_FLOWER_FOLDER": str(folder / "flower"),
     }
     with ExitStack() as life:
-        life.enter_context(_running(sys.executable, "-m", "pipeline.flower", log=folder / "flower.log", **flower))
-        life.enter_context(_running(*command, log=folder / "prometheus.log"))
+        life.enter_context(running(sys.executable, "-m", "pipeline.flower", log=folder / "flower.log", **flower))
+        life.enter_context(running(*command, log=folder / "prometheus.log"))
         prometheus = life.enter_context(Prometheus(f"http://127.0.0.1:{port}"))
         wait_until(prometheus.is_ready, "Prometheus to answer")
         yield prometheus
-
-
-@contextmanager
-def _running(*command: str, log: Path, **environment: str) -> Iterator[None]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, env=os.environ | environment)
-        try:
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def _configuration(stack: Stack, folder: Path, *, own: str, flower: str) -> Path:

@@ -1,10 +1,13 @@
 // The API as this page asks it: one way to ask, one kind of problem.
 
-import { h } from "./dom.js";
+import { Signal, h } from "./dom.js";
 import { key } from "./memory.js";
 
 export const API = new URL("api", document.baseURI).pathname;
 const PASSING = new Set([0, 408, 425, 429, 502, 503, 504]);
+
+/** Tells that a request was not answered, or that its server had no answer. */
+export const trouble = new Signal();
 
 /** An answer that is not a success (RFC 9457), or none at all: then its status is 0. */
 export class Problem extends Error {
@@ -21,6 +24,7 @@ export class Problem extends Error {
 
 /** Read a problem from the text of an answer; what is no problem document is told by its status. */
 export function problemFrom(status, text, retryAfter) {
+  if (status >= 500) trouble.emit();
   let told = {};
   try {
     told = JSON.parse(text);
@@ -46,7 +50,9 @@ export async function ask(path, { headers = {}, ...options } = {}) {
   try {
     answer = await fetch(API + path, { cache: "no-store", ...options, headers: { ...credentials(), ...headers } });
   } catch (error) {
-    throw error.name === "AbortError" ? error : new Problem({ detail: error.message });
+    if (error.name === "AbortError") throw error;
+    trouble.emit();
+    throw new Problem({ detail: error.message });
   }
   if (answer.ok || answer.status === 304) return answer;
   throw problemFrom(answer.status, await answer.text().catch(() => ""), answer.headers.get("Retry-After"));

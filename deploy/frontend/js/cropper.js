@@ -14,11 +14,12 @@ export function cropper(image, size) {
   const state = { box: centred({ width: size.width * 0.8, height: size.height * 0.8 }, null), aspect: null };
   state.box = moved(state.box, size.width * 0.1, size.height * 0.1, size);
   const frame = h("div", { class: "crop-box" });
-  const stage = h("div", { class: "crop-stage", vars: { ratio: size.width / size.height } }, image, frame);
+  const shade = h("div", { class: "crop-shade" }, h("div", {}));
+  const stage = h("div", { class: "crop-stage", vars: { ratio: size.width / size.height } }, image, shade, frame);
   const numbers = SIDES.map((side) => numberOf(side, size, (value) => change(fitted({ ...state.box, [side]: value }, size))));
   const change = (box) => {
     state.box = box;
-    draw(frame, box, size);
+    draw(stage, box, size);
     SIDES.forEach((side, position) => (numbers[position].input.value = box[side]));
   };
   const pull = (handle, dx, dy, from = state.box) =>
@@ -33,9 +34,9 @@ export function cropper(image, size) {
   return { element, fields: () => ({ ...state.box }) };
 }
 
-function draw(frame, box, size) {
+function draw(stage, box, size) {
   const shares = { x: box.left / size.width, y: box.top / size.height, w: box.width / size.width, h: box.height / size.height };
-  for (const [name, value] of Object.entries(shares)) frame.style.setProperty(`--${name}`, value);
+  for (const [name, value] of Object.entries(shares)) stage.style.setProperty(`--${name}`, value);
 }
 
 function grip(handle, stage, size, state, pull) {

@@ -19,7 +19,8 @@ export function curlOf(job) {
 /** The fields that are not as they would be by default. */
 function fieldsOf({ operation }) {
   const { format, quality, background, animated } = operation;
-  const fields = Object.entries({ ...operation.parameters, quality }).filter(([, value]) => value != null && value !== false);
+  const given = Object.entries({ ...operation.parameters, quality }).filter(([, value]) => value != null && value !== false);
+  const fields = given.map(([name, value]) => [name, Array.isArray(value) ? value.join(":") : value]); // an aspect is kept as a pair
   if (format !== "auto") fields.push(["format", format]);
   if (background !== "#ffffff") fields.push(["background", background]);
   if (animated) fields.push(["animated", "true"]);

@@ -1,6 +1,6 @@
 // The lamp in the head of the page: whether uploads are taken, and how each dependency does.
 
-import { API } from "./api.js";
+import { API, trouble } from "./api.js";
 import { h } from "./dom.js";
 import { duration } from "./format.js";
 import { t } from "./i18n.js";
@@ -13,12 +13,13 @@ export function watchHealth(root) {
   let timer = 0;
   let last = { status: "unknown", checks: {} };
   const look = async () => {
-    clearTimeout(timer);
     last = await ask();
     draw(root, last);
+    clearTimeout(timer); // of a look that was faster
     if (!document.hidden) timer = setTimeout(look, last.status === "ready" ? CALM_MS : WORRIED_MS);
   };
   document.addEventListener("visibilitychange", () => !document.hidden && look());
+  trouble.listen(() => last.status === "ready" && look());
   look();
   return () => draw(root, last);
 }
@@ -27,7 +28,7 @@ async function ask() {
   try {
     const answer = await fetch(`${API}/readyz`, { cache: "no-store" });
     const found = await answer.json();
-    return found.checks ? found : { status: "unavailable", checks: {} };
+    return found.checks ? found : { status: "unreachable", checks: {} }; // a proxy's answer in its place
   } catch {
     return { status: "unreachable", checks: {} };
   }

@@ -1,6 +1,6 @@
 // One photo on its way up. XMLHttpRequest, because fetch does not tell how far an upload is.
 
-import { API, Problem, credentials, problemFrom } from "./api.js";
+import { API, Problem, credentials, problemFrom, trouble } from "./api.js";
 
 /** Make a key that no other request has; crypto.randomUUID exists on https and localhost only. */
 export function newKey() {
@@ -21,7 +21,7 @@ export function send({ operation, file, fields, idempotencyKey, signal, onProgre
     const stop = () => request.abort();
     signal?.addEventListener("abort", stop, { once: true });
     request.upload.onprogress = ({ loaded, total }) => onProgress?.(total ? loaded / total : 0);
-    request.onerror = () => reject(new Problem());
+    request.onerror = () => (trouble.emit(), reject(new Problem()));
     request.onabort = () => reject(new DOMException("stopped", "AbortError"));
     request.onload = () => {
       const { status, responseText } = request;

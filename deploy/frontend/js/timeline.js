@@ -106,7 +106,7 @@ function fullRow(name, body) {
     row.dataset.state = stage.state;
     place(span);
     const words = [word("state", stage.state), duration(span?.waitMs), duration(span?.runMs), count(stage.attempts), stage.worker ?? "–"];
-    reason.hidden = !stage.error;
+    reason.hidden = !stage.error || !["pending", "running"].includes(stage.state); // else the job itself says it
     write(why, stage.error ?? "");
     cells.forEach((cell, position) => write(cell, words[position]));
   };

@@ -46,7 +46,7 @@ function pump() {
 
 async function deliver(entry) {
   const early = entry.file && (await refusal(entry.file, await capabilities().catch(() => null)));
-  if (early) return refuse(entry, new Problem({ code: "refused_here", detail: early }));
+  if (early) return refuse(entry, new Problem({ status: 422, code: "refused_here", detail: early }));
   for (let tries = 1; !entry.stopped.signal.aborted; tries += 1) {
     await held(entry);
     try {

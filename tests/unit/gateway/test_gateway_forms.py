@@ -349,3 +349,8 @@ def test_every_broken_rule_says_so_in_a_sentence() -> None:
 
 def test_what_is_right_is_not_named() -> None:
     assert rules(CropForm, BOX | {"quality": "0"}) == [("/quality", "minimum")]
+
+
+@pytest.mark.parametrize("name", ["name", "type", "relativePath"])
+def test_what_an_upload_widget_adds_unasked_is_let_pass(name: str) -> None:
+    assert parse(PreviewForm, {name: "photo.jpg"}, Limits()) == PreviewForm()

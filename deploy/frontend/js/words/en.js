@@ -8,7 +8,7 @@ export default {
   "title.upload": "Upload",
   "title.jobs": "Jobs",
   "title.job": "Job",
-  "language.label": "По-русски: change the language",
+  "language.label": "RU: читать по-русски",
   "theme.is": "Theme: {theme}",
   "theme.auto": "as the system",
   "theme.dark": "dark",

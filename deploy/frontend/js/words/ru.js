@@ -10,7 +10,7 @@ export default {
   "title.upload": "Загрузка",
   "title.jobs": "Задания",
   "title.job": "Задание",
-  "language.label": "In English: сменить язык",
+  "language.label": "EN: read in English",
   "theme.is": "Тема: {theme}",
   "theme.auto": "как в системе",
   "theme.dark": "тёмная",

@@ -1,0 +1,43 @@
+"""Two packages of other people that the tests run beside the page, fetched once and known by their hash."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tarfile
+from base64 import b64encode
+from hashlib import sha512
+from pathlib import Path
+
+import pytest
+
+CACHE = Path(__file__).resolve().parent.parent.parent / ".cache" / "npm"
+SHA512 = {  # `npm view NAME@VERSION dist.integrity`
+    "axe-core-4.14.1": "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",
+    "uppy-6.0.1": "2OONMUNUHGBNkfSjNpWDhleeCeqm2oP+8NJRSxkkFVLmm3BbE7S+XCm45+jp36z7PCRuogtm1FgYPKa0iKbYAQ==",
+}
+
+
+def packed(package: str, path: str) -> str:
+    """Return the text of one file of a package; without npm the test is skipped, in CI it fails."""
+    archive = CACHE / f"{package}.tgz"
+    if not archive.exists():
+        _fetch(package)
+    found = b64encode(sha512(archive.read_bytes()).digest()).decode()
+    assert found == SHA512[package], f"{archive} is not what it was: remove it, or look into it"
+    with tarfile.open(archive) as files:
+        member = files.extractfile(f"package/{path}")
+        assert member is not None
+        return member.read().decode()
+
+
+def _fetch(package: str) -> None:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    npm = shutil.which("npm")
+    name, _, version = package.rpartition("-")
+    command = [npm or "npm", "pack", "--silent", f"{name}@{version}"]
+    if npm and subprocess.run(command, cwd=CACHE, capture_output=True, check=False, timeout=90).returncode == 0:
+        return
+    reason = f"npm could not fetch {name}@{version}" if npm else "npm is not on PATH: .ci/run shows how it gets there"
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)

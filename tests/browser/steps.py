@@ -1,0 +1,91 @@
+"""Steps that browser tests share: open the page, choose photos, find their cards."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, FilePayload, Locator, Page, expect
+
+from tests.images import encoded, photo
+
+KEY = "the key of the browser tests"
+
+
+class Visitor:
+    """A person with a browser of their own: what it remembers is gone when they leave."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self.url = url
+        self.complaints: list[str] = []
+        self._browser = browser
+        self._contexts: list[BrowserContext] = []
+
+    async def open(self, view: str = "/", **options: Any) -> Page:
+        """Open a view in a fresh browser; options are those of a Playwright context."""
+        options = {"locale": "en-US", "reduced_motion": "reduce", **options}
+        context = await self._browser.new_context(**options)
+        context.set_default_timeout(30_000)
+        self._contexts.append(context)
+        page = await context.new_page()
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._listen)
+        await page.goto(f"{self.url}/#{view}")
+        return page
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            self.complaints.append(message.text)
+
+    async def leave(self) -> None:
+        """Close every window."""
+        for context in self._contexts:
+            await context.close()
+
+
+def jpeg(name: str = "photo.jpg", width: int = 320, height: int = 240) -> FilePayload:
+    """Return a photo as it is chosen from a disk."""
+    return FilePayload(name=name, mimeType="image/jpeg", buffer=encoded(photo(width, height), "jpeg"))
+
+
+def truncated(name: str = "cut.jpg") -> FilePayload:
+    """Return the first half of a photo."""
+    whole = jpeg(name, 640, 480)
+    return FilePayload(name=name, mimeType="image/jpeg", buffer=whole["buffer"][: len(whole["buffer"]) // 2])
+
+
+async def choose(page: Page, *photos: FilePayload) -> None:
+    """Choose photos; they are sent at once."""
+    await page.locator("#file-input").set_input_files(list(photos))
+
+
+def card(page: Page, name: str) -> Locator:
+    """Find the card of a photo."""
+    return page.locator(".card").filter(has=page.get_by_role("heading", name=name, exact=True))
+
+
+async def reaches(found: Locator, status: str) -> None:
+    """Wait until a card, or a job's page, shows a status."""
+    await expect(found).to_have_attribute("data-status", status)
+
+
+async def done(page: Page, name: str = "photo.jpg") -> Locator:
+    """Wait until the job of a photo is done, and return its card."""
+    found = card(page, name)
+    await reaches(found, "done")
+    return found
+
+
+async def task_id_of(found: Locator) -> str:
+    """Return the job that a card leads to, once it has one."""
+    link = found.get_by_role("heading").get_by_role("link")
+    await expect(link).to_have_attribute("href", re.compile(r"#/jobs/[\w-]+"))
+    return (await link.get_attribute("href") or "").rpartition("/")[2]
+
+
+async def pixels(image: Locator) -> tuple[int, int]:
+    """Wait until an image is shown, and return its size."""
+    await expect(image).to_have_js_property("complete", value=True)
+    width, height = await image.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+    assert width > 0
+    return width, height

@@ -1,0 +1,104 @@
+"""The list of jobs and the page of one."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+from playwright.async_api import expect
+
+from tests.browser.steps import Visitor, choose, done, jpeg, pixels, task_id_of
+from tests.images import encoded, photo
+from tests.integration.journey import accepted, all_ended, ended, operated
+
+
+def is_unknown(api: httpx.Client, task_id: str) -> bool:
+    """Whether the gateway knows nothing of a job."""
+    return api.get(f"/task-status/{task_id}").status_code == 404
+
+
+async def test_the_list_is_filtered_by_status_and_kind(visitor: Visitor, api: httpx.Client) -> None:
+    content = encoded(photo(), "jpeg")
+    wanted, other = operated(api, "resize", content, width=20), accepted(api, content)
+    all_ended(api, [wanted, other])
+    page = await visitor.open("/jobs")
+    await expect(page.locator(f"a[href='#/jobs/{other}']")).to_be_visible()
+
+    await page.get_by_label("Kind").select_option("resize")
+    await page.get_by_label("Status").select_option("done")
+
+    await expect(page.locator(f"a[href='#/jobs/{wanted}']")).to_be_visible()
+    await expect(page.locator(f"a[href='#/jobs/{other}']")).to_have_count(0)
+    assert page.url.endswith("#/jobs?kind=resize&status=done")
+
+
+async def test_the_list_goes_on_to_older_jobs_and_back(visitor: Visitor, api: httpx.Client) -> None:
+    content = encoded(photo(16, 16), "jpeg")
+    oldest = operated(api, "grayscale", content)
+    all_ended(api, [oldest, *(operated(api, "grayscale", content) for _ in range(24))])
+    page = await visitor.open("/jobs?kind=grayscale")
+    await expect(page.locator(".sheet-frame")).to_have_count(24)
+    await expect(page.locator(f"a[href='#/jobs/{oldest}']")).to_have_count(0)
+
+    await page.get_by_role("link", name="Older").click()
+
+    await expect(page.locator(f"a[href='#/jobs/{oldest}']")).to_be_visible()
+    await page.get_by_role("link", name="Newest").click()
+    await expect(page.locator(f"a[href='#/jobs/{oldest}']")).to_have_count(0)
+
+
+async def test_a_job_has_a_page_with_every_stage_and_rendition(visitor: Visitor, api: httpx.Client) -> None:
+    task_id = accepted(api, encoded(photo(800, 600), "jpeg"), "kept.jpg")
+    job = ended(api, task_id)
+
+    page = await visitor.open(f"/jobs/{task_id}")
+
+    await expect(page.get_by_role("heading", name="kept.jpg")).to_be_visible()
+    assert await pixels(page.locator(".viewer-picture img")) == (800, 600)
+    await expect(page.locator(".stages tbody tr[data-state=done]")).to_have_count(len(job["stages"]))
+    await expect(page.locator(".stages")).to_contain_text(job["stages"]["normalize"]["worker"])
+    await page.get_by_label("small", exact=True).check(force=True)
+    await expect(page.locator(".viewer-picture img")).to_have_attribute("alt", "kept.jpg, small")
+    assert await pixels(page.locator(".viewer-picture img")) == (160, 120)
+    await expect(page.get_by_role("link", name="Grafana")).to_have_count(0)
+
+
+async def test_before_and_after_are_compared_by_a_slider(visitor: Visitor) -> None:
+    page = await visitor.open()
+    await choose(page, jpeg("photo.jpg", 800, 600))
+    await (await done(page)).get_by_role("link", name="photo.jpg").click()
+    await page.get_by_label("Before and after").check(force=True)
+    slider = page.get_by_role("slider")
+
+    await slider.focus()
+    await page.keyboard.press("Home")
+
+    await expect(page.locator(".compare .before")).to_have_css("clip-path", "inset(0px 100% 0px 0px)")
+    assert await pixels(page.locator(".compare .after")) == (800, 600)
+
+
+async def test_the_request_is_copied_as_curl(visitor: Visitor, api: httpx.Client) -> None:
+    task_id = operated(api, "crop", encoded(photo(), "png"), aspect="1:1", format="webp")
+    ended(api, task_id)
+    page = await visitor.open(f"/jobs/{task_id}", permissions=["clipboard-read", "clipboard-write"])
+
+    await page.get_by_role("button", name="Copy as curl").click()
+
+    await expect(page.locator("#toast")).to_have_text("Copied.")
+    copied = await page.evaluate("navigator.clipboard.readText()")
+    assert copied == f"""curl -F 'file=@"photo.png"' -F 'aspect=1:1' -F 'format=webp' '{visitor.url}/api/crop'"""
+
+
+async def test_a_job_is_removed_after_a_second_word(visitor: Visitor, api: httpx.Client) -> None:
+    page = await visitor.open()
+    await choose(page, jpeg())
+    task_id = await task_id_of(await done(page))
+    await page.goto(f"{visitor.url}/#/jobs/{task_id}")
+
+    await page.get_by_role("button", name="Remove the job").click()
+    await page.get_by_role("button", name="Yes").click()
+
+    await expect(page).to_have_url(re.compile(r"#/jobs$"))
+    assert is_unknown(api, task_id)
+    await page.goto(f"{visitor.url}/#/jobs/{task_id}")
+    await expect(page.get_by_role("heading", name="This job cannot be shown")).to_be_visible()

@@ -1,0 +1,183 @@
+"""Themes, languages, small screens, and what axe-core finds."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import httpx
+import pytest
+from playwright.async_api import Page, ViewportSize, expect
+
+from tests.browser.npm import packed
+from tests.browser.steps import Visitor, card, choose, done, jpeg, reaches, truncated
+from tests.images import encoded, photo
+from tests.integration.journey import accepted, ended
+
+AXE = "axe-core-4.14.1"
+PHONE = ViewportSize(width=360, height=740)
+SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
+DARK, LIGHT = "rgb(17, 16, 14)", "rgb(245, 241, 234)"
+
+
+async def with_photos(page: Page) -> None:
+    """Have one photo done and one failed."""
+    await choose(page, jpeg(), truncated())
+    await reaches(card(page, "cut.jpg"), "failed")
+    await done(page)
+
+
+async def done_job(page: Page) -> None:
+    """Go to the page of a job that is done."""
+    await choose(page, jpeg())
+    await (await done(page)).get_by_role("link", name="photo.jpg").click()
+    await expect(page.locator(".viewer-picture img")).to_be_visible()
+
+
+async def failed_job(page: Page) -> None:
+    """Go to the page of a job that failed."""
+    await choose(page, truncated())
+    await reaches(card(page, "cut.jpg"), "failed")
+    await card(page, "cut.jpg").get_by_role("link", name="cut.jpg").click()
+    await expect(page.locator(".side .failure")).to_be_visible()
+
+
+async def jobs(page: Page) -> None:
+    """Go to the list."""
+    await done_job(page)
+    await page.get_by_role("link", name="Jobs", exact=True).click()
+    await expect(page.locator(".sheet-frame").first).to_be_visible()
+
+
+async def cropping(page: Page) -> None:
+    """Open the dialog of a crop."""
+    await choose(page, jpeg())
+    await (await done(page)).get_by_role("button", name="Crop").click()
+    await expect(page.locator(".crop-box")).to_be_visible()
+
+
+async def resizing(page: Page) -> None:
+    """Show the form of a resize, unfolded, and the lamp's explanation."""
+    await page.get_by_label("Resize", exact=True).check(force=True)
+    await page.get_by_text("Format and quality").click()
+    await page.locator("#health summary").click()
+
+
+async def comparing(page: Page) -> None:
+    """Compare before and after."""
+    await done_job(page)
+    await page.get_by_label("Before and after").check(force=True)
+    await expect(page.locator(".compare")).to_be_visible()
+
+
+VIEWS = [with_photos, done_job, failed_job, jobs, cropping, resizing, comparing]
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
+async def test_axe_finds_nothing_in_either_theme_and_a_phone_needs_no_sideways_scroll(
+    visitor: Visitor, view: Callable[[Page], Awaitable[None]]
+) -> None:
+    axe = packed(AXE, "axe.min.js")
+    page = await visitor.open()
+    await view(page)
+
+    found = {}
+    for scheme in SCHEMES:
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        found[scheme] = await violations(page, axe)
+    await page.set_viewport_size(PHONE)
+
+    assert found == {"dark": [], "light": []}
+    assert await page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
+async def violations(page: Page, axe: str) -> list[str]:
+    """Return what axe-core has against the page."""
+    await page.evaluate(f"() => {{ {axe}; globalThis.axe = axe; }}")
+    results = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    return [f"{rule['id']}: {node['html']}" for rule in results["violations"] for node in rule["nodes"]]
+
+
+async def test_the_theme_is_the_systems_until_another_is_chosen_and_that_is_remembered(visitor: Visitor) -> None:
+    page = await visitor.open(color_scheme="light")
+    root, toggle = page.locator("html"), page.get_by_role("button", name="Theme")
+    await expect(root).to_have_css("background-color", LIGHT)
+
+    await toggle.click()
+    await expect(root).to_have_css("background-color", DARK)
+    await page.reload()
+
+    await expect(root).to_have_css("background-color", DARK)
+    await toggle.click()
+    await toggle.click()
+    await page.emulate_media(color_scheme="dark")
+    await expect(toggle).to_have_attribute("aria-label", "Theme: as the system")
+    await expect(root).to_have_css("background-color", DARK)
+
+
+async def test_a_russian_browser_reads_russian_down_to_plurals_and_failures(visitor: Visitor) -> None:
+    page = await visitor.open(locale="ru-RU")
+
+    await choose(page, jpeg("раз.jpg"), jpeg("два.jpg"), truncated("три.jpg"))
+
+    await expect(card(page, "три.jpg").locator(".failure")).to_contain_text("Изображение обрывается")
+    await done(page, "раз.jpg")
+    await done(page, "два.jpg")
+    await expect(page.locator(".album-progress")).to_have_text("готово 2 из 3 фотографий")
+    await expect(page.locator(".limits")).to_contain_text("26,2 МБ")
+    await expect(page.locator("html")).to_have_attribute("lang", "ru")
+
+
+async def test_the_language_is_changed_and_remembered(visitor: Visitor) -> None:
+    page = await visitor.open()
+
+    await page.locator("#language").click()
+    await expect(page.get_by_role("link", name="Задания")).to_be_visible()
+    await page.reload()
+
+    await expect(page.get_by_role("link", name="Задания")).to_be_visible()
+    await page.locator("#language").click()
+    await expect(page.get_by_role("link", name="Jobs", exact=True)).to_be_visible()
+
+
+async def test_a_phone_offers_its_camera_and_a_desk_does_not(visitor: Visitor) -> None:
+    phone = await visitor.open(viewport=PHONE, is_mobile=True, has_touch=True)
+    desk = await visitor.open()
+
+    await expect(phone.get_by_text("Take a photo")).to_be_visible()
+    await expect(phone.locator("#camera-input")).to_have_attribute("capture", "environment")
+    await expect(desk.get_by_text("Take a photo")).to_be_hidden()
+
+
+async def test_everything_is_reached_by_the_keyboard(visitor: Visitor) -> None:
+    page = await visitor.open()
+
+    await page.keyboard.press("Tab")
+    await expect(page.locator("#skip")).to_be_focused()
+    seen = []
+    for _ in range(8):
+        await page.keyboard.press("Tab")
+        seen.append(await page.evaluate("[document.activeElement].map(e => e.id || e.name || e.textContent.trim())[0]"))
+
+    assert seen == ["Darkroom", "Upload", "Jobs", "ready", "language", "theme", "file-input", "operation"]
+
+
+async def test_progress_is_said_to_screen_readers(visitor: Visitor) -> None:
+    page = await visitor.open()
+    said = page.get_by_role("status").filter(has_text=".")
+
+    await choose(page, jpeg())
+    await done(page)
+
+    await expect(said).to_contain_text("photo.jpg: done.")
+
+
+async def test_what_an_upload_is_called_cannot_become_markup(visitor: Visitor, api: httpx.Client) -> None:
+    name = "<img src=x onerror=alert(1)>.jpg"
+    task_id = accepted(api, encoded(photo(), "jpeg"), name)
+    ended(api, task_id)
+
+    page = await visitor.open(f"/jobs/{task_id}")
+
+    await expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    await expect(page.locator("img[src='x']")).to_have_count(0)

@@ -1,0 +1,194 @@
+"""The page's modules that have no page: what they compute, asked of the browser that runs them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page
+
+from deploy.stack import Stack
+from gateway import problems
+from stages.errors import STAGE_ERRORS
+from tests.browser.steps import Visitor
+from tests.images import encoded, photo
+
+STREAM = (
+    "retry: 2000\r\n\r\n: heartbeat\r\n\r\nevent: job\nid: 7\ndata: {\ndata:  }\n\n"
+    "data:x\r\rid\nevent:job\ndata: последнее\n\nevent: job\ndata: cut off"
+)
+HEARD = [
+    {"type": "message", "id": None, "retry": 2000, "text": ""},
+    {"type": "job", "id": "7", "retry": None, "text": "{\n }"},
+    {"type": "message", "id": "7", "retry": None, "text": "x"},
+    {"type": "job", "id": "", "retry": None, "text": "последнее"},
+]
+DEAD = {"attempts_exhausted", "dispatches_exhausted", "internal_error"}
+ELSEWHERE = {"unauthorized", "job_not_found", "invalid_request", "unavailable", "rate_limited"}
+
+Compute = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture(scope="module")
+async def page(site: Stack, browser: Browser) -> AsyncIterator[Page]:
+    """A page to compute on."""
+    visitor = Visitor(browser, site.frontend_url)
+    yield await visitor.open()
+    await visitor.leave()
+
+
+@pytest.fixture
+def compute(page: Page) -> Compute:
+    """Evaluate JavaScript with a module's names in `m` and an argument in `given`."""
+
+    async def evaluate(module: str, body: str, given: object = None) -> Any:
+        script = f"async given => {{ const m = await import('/js/{module}.js'); {body} }}"
+        return await page.evaluate(script, given)
+
+    return evaluate
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 7, 1000])
+async def test_a_stream_is_understood_however_it_is_cut(compute: Compute, piece: int) -> None:
+    body = """
+      const bytes = new TextEncoder().encode(given.text);
+      const stream = new ReadableStream({ start(controller) {
+        for (let at = 0; at < bytes.length; at += given.piece) controller.enqueue(bytes.slice(at, at + given.piece));
+        controller.close();
+      } });
+      return Array.fromAsync(m.events(stream));"""
+
+    assert await compute("sse", body, {"text": STREAM, "piece": piece}) == HEARD
+
+
+async def test_an_archive_is_one_for_others_too(compute: Compute) -> None:
+    files = {"one.jpg": b"\xff" * 3000, "ночь.png": bytes(range(256)), "empty": b""}
+    body = """
+      const files = given.map(([name, bytes]) => ({ name, bytes: Uint8Array.from(bytes) }));
+      const blob = m.zip([...files, files[0]], new Date(2026, 10, 22, 13, 5, 8));
+      return btoa(String.fromCharCode(...new Uint8Array(await blob.arrayBuffer())));"""
+
+    packed = await compute("zip", body, [[name, list(content)] for name, content in files.items()])
+
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(packed))) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == [*files, "one (2).jpg"]
+        assert [archive.read(name) for name in files] == list(files.values())
+        assert archive.infolist()[0].date_time == (2026, 11, 22, 13, 5, 8)
+
+
+async def test_checksums_are_those_of_zlib(compute: Compute) -> None:
+    content = encoded(photo(40, 30), "jpeg")
+
+    assert await compute("zip", "return m.crc32(Uint8Array.from(given));", list(content)) == zlib.crc32(content)
+
+
+async def test_a_pulled_box_stays_inside_keeps_its_aspect_and_its_far_side(compute: Compute) -> None:
+    body = """
+      const size = { width: 800, height: 600 };
+      const wrong = [];
+      const steps = [-900, -37, -1, 0, 1, 53, 900];
+      for (const handle of ["n", "ne", "e", "se", "s", "sw", "w", "nw"])
+        for (const aspect of [null, 16 / 9, 1, 9 / 16])
+          for (const dx of steps) for (const dy of steps) {
+            const from = m.pulled({ left: 200, top: 150, width: 320, height: 180 }, "se", 0, 0, size, aspect);
+            const box = m.pulled(from, handle, dx, dy, size, aspect);
+            const right = box.left + box.width, bottom = box.top + box.height;
+            const inside = Math.min(box.left, box.top) >= 0 && Math.min(box.width, box.height) >= 1
+              && right <= 800 && bottom <= 600;
+            const kept = !aspect || Math.abs(box.width - box.height * aspect) <= 1 + aspect;
+            const held = (!handle.includes("w") || Math.abs(right - from.left - from.width) <= 1)
+              && (!handle.includes("e") || Math.abs(box.left - from.left) <= 1)
+              && (!handle.includes("n") || Math.abs(bottom - from.top - from.height) <= 1)
+              && (!handle.includes("s") || Math.abs(box.top - from.top) <= 1);
+            if (!inside || !kept || !held) wrong.push({ handle, aspect, dx, dy, from, box });
+          }
+      return wrong;"""
+
+    assert await compute("cropbox", body) == []
+
+
+@pytest.mark.parametrize(
+    ("format", "size"), [("png", [640, 480]), ("jpeg", [640, 480]), ("gif", [640, 480]), ("bmp", [640, 480])]
+)
+async def test_a_picture_is_measured_by_its_first_bytes(compute: Compute, format: str, size: list[int]) -> None:  # noqa: A002
+    head = encoded(photo(640, 480), format)[:2000]
+    body = "return m.measured(new DataView(Uint8Array.from(given).buffer));"
+
+    assert await compute("inspect", body, list(head)) == size
+    assert await compute("inspect", body, list(head[:8])) is None
+
+
+async def test_hours_in_which_nothing_was_due_are_folded(compute: Compute) -> None:
+    stages = {
+        "validate": stage("2026-11-22T10:00:00Z", "2026-11-22T10:00:01Z", wait=1000, run=1000),
+        "transform": stage("2026-11-22T18:00:00Z", "2026-11-22T18:00:01Z", wait=1000, run=3000),
+        "finalize": stage(None, None, wait=None, run=None),
+    }
+
+    spans = await compute("timeline", "return m.layout(given);", {"finished_at": "now", "stages": stages})
+
+    validate, transform = spans
+    assert validate["waitAt"] == [0, pytest.approx(0.16, abs=0.01)]
+    assert transform["waitAt"][0] == pytest.approx(0.36, abs=0.01)
+    assert transform["runAt"][1] == 1
+
+
+def stage(queued: str | None, started: str | None, *, wait: int | None, run: int | None) -> dict[str, Any]:
+    """Build a stage as the API tells it."""
+    times = {"queued_at": queued, "started_at": started, "queue_wait_ms": wait, "run_ms": run}
+    return {"state": "done" if started else "pending", **times}
+
+
+async def test_both_dictionaries_have_the_same_words_and_every_plural_form(compute: Compute) -> None:
+    english = await compute("words/en", "return m.default;")
+    russian = await compute("words/ru", "return m.default;")
+
+    assert list(english) == list(russian)
+    assert [key for key in english if names(english[key]) != names(russian[key])] == []
+    forms = {key: set(words) for key, words in russian.items() if isinstance(words, dict)}
+    assert [key for key in forms if set(english[key]) != {"one", "other"}] == []
+    assert [key for key in forms if forms[key] != {"one", "few", "many", "other"}] == []
+
+
+def names(words: str | dict[str, str]) -> set[str]:
+    """Return what is filled in."""
+    return set(re.findall(r"{(\w+)}", json.dumps(words)))
+
+
+async def test_every_code_of_the_api_has_a_russian_sentence(compute: Compute) -> None:
+    kinds = problems.Problem.__subclasses__() + problems.NotAcceptedForm.__subclasses__()
+    codes = {kind.code for kind in kinds} | set(STAGE_ERRORS) | DEAD | ELSEWHERE
+
+    russian = await compute("words/ru-problems", "return Object.keys(m.codes);")
+
+    assert set(russian) == codes
+
+
+async def test_russian_counts_as_russians_do(compute: Compute) -> None:
+    body = """
+      const before = m.current();
+      await m.speak("ru");
+      const said = given.map(count => m.t("announce.chosen", { count }));
+      await m.speak(before);
+      return said;"""
+
+    said = await compute("i18n", body, [1, 2, 5, 11, 21, 22, 25])
+
+    words = [sentence.split()[-1] for sentence in said]
+    assert words == [
+        "фотография.",
+        "фотографии.",
+        "фотографий.",
+        "фотографий.",
+        "фотография.",
+        "фотографии.",
+        "фотографий.",
+    ]

@@ -1,0 +1,150 @@
+"""Crop, grayscale and resize: on a new file or an earlier job, by pointer, by keys and by numbers."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+from tests.browser.steps import Visitor, card, choose, done, jpeg, reaches, task_id_of
+from tests.integration.journey import ended, picture
+
+SIDES = ("Left", "Top", "Width", "Height")
+
+
+async def crop_dialog(page: Page) -> Locator:
+    """Have a photo of 800 x 600 done, and ask to crop it."""
+    await choose(page, jpeg("photo.jpg", 800, 600))
+    await (await done(page)).get_by_role("button", name="Crop").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.locator(".crop-box")).to_be_visible()
+    return dialog
+
+
+async def box(dialog: Locator) -> list[int]:
+    """Return the box as the dialog's numbers say it."""
+    return [int(await dialog.get_by_label(side, exact=True).input_value()) for side in SIDES]
+
+
+async def drag(page: Page, grip: Locator, dx: float, dy: float) -> None:
+    """Pull at a handle."""
+    place = await grip.bounding_box()
+    assert place is not None
+    x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    await page.mouse.move(x, y)
+    await page.mouse.down()
+    await page.mouse.move(x + dx, y + dy, steps=4)
+    await page.mouse.up()
+
+
+async def submitted(page: Page, dialog: Locator, words: str) -> str:
+    """Send the dialog, and return the new job."""
+    await dialog.get_by_role("button", name=words, exact=True).click()
+    newest = page.locator(".card").first
+    await expect(newest.locator(".sum")).to_contain_text(words.lower())
+    await reaches(newest, "done")
+    return await task_id_of(newest)
+
+
+async def test_a_crop_is_pulled_by_the_pointer(visitor: Visitor, api: httpx.Client) -> None:
+    page = await visitor.open()
+    dialog = await crop_dialog(page)
+    left, top, width, height = await box(dialog)
+
+    await drag(page, dialog.get_by_role("button", name="Lower right corner"), -120, -60)
+    await drag(page, dialog.get_by_role("button", name="Upper left corner"), 30, 0)
+
+    pulled = await box(dialog)
+    assert pulled[0] > left
+    assert pulled[1] == top
+    assert pulled[2] < width - 100
+    assert pulled[3] < height - 40
+    task_id = await submitted(page, dialog, "Crop")
+    job = ended(api, task_id)
+    assert [job["operation"]["parameters"][side.lower()] for side in SIDES] == pulled
+    assert picture(api, task_id).size == (pulled[2], pulled[3])
+
+
+async def test_a_crop_is_moved_and_pulled_by_keys(visitor: Visitor) -> None:
+    page = await visitor.open()
+    dialog = await crop_dialog(page)
+    left, top, width, height = await box(dialog)
+
+    await dialog.get_by_role("button", name="Crop box").focus()
+    await page.keyboard.press("ArrowRight")
+    await page.keyboard.press("Shift+ArrowDown")
+    moved = await box(dialog)
+    await dialog.get_by_role("button", name="Left edge").focus()
+    await page.keyboard.press("ArrowRight")
+
+    step = moved[0] - left
+    assert step > 0
+    assert moved == [left + step, top + 10 * step, width, height]
+    assert await box(dialog) == [left + 2 * step, top + 10 * step, width - step, height]
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_have_count(0)
+
+
+async def test_a_crop_keeps_the_aspect_that_is_chosen(visitor: Visitor) -> None:
+    page = await visitor.open()
+    dialog = await crop_dialog(page)
+
+    await dialog.get_by_label("16:9").check(force=True)
+    whole = await box(dialog)
+    await drag(page, dialog.get_by_role("button", name="Right edge"), -100, 0)
+    pulled = await box(dialog)
+
+    assert whole == [0, 75, 800, 450]
+    assert pulled[2] < 750
+    assert pulled[2] / pulled[3] == pytest.approx(16 / 9, rel=0.01)
+
+
+async def test_new_photos_are_cut_to_an_aspect_without_being_asked_about(visitor: Visitor, api: httpx.Client) -> None:
+    page = await visitor.open()
+    await page.get_by_label("Crop", exact=True).check(force=True)
+    await page.get_by_label("Aspect").select_option("1:1")
+
+    await choose(page, jpeg("photo.jpg", 300, 200))
+
+    assert picture(api, await task_id_of(await done(page))).size == (200, 200)
+
+
+async def test_a_new_photo_is_brought_to_a_box_and_a_format(visitor: Visitor, api: httpx.Client) -> None:
+    page = await visitor.open()
+    await page.get_by_label("Resize", exact=True).check(force=True)
+    await page.get_by_label("Width").fill("120")
+    await page.get_by_label("Height").fill("120")
+    await page.get_by_label("Fit").select_option("cover")
+    await page.get_by_text("Format and quality").click()
+    await page.locator("select[name=format]").select_option("webp")
+
+    await choose(page, jpeg("photo.jpg", 300, 200))
+
+    made = picture(api, await task_id_of(await done(page)))
+    assert (made.size, made.format) == ((120, 120), "WEBP")
+
+
+async def test_an_earlier_job_is_made_grey_from_its_page(visitor: Visitor, api: httpx.Client) -> None:
+    page = await visitor.open()
+    await choose(page, jpeg())
+    source = await task_id_of(await done(page))
+    await page.goto(f"{visitor.url}/#/jobs/{source}")
+
+    await page.get_by_role("button", name="Grayscale").click()
+    await page.get_by_role("button", name="Make it grey").click()
+
+    newest = page.locator(".card").first
+    await expect(newest.locator(".sum")).to_contain_text("grayscale")
+    await reaches(newest, "done")
+    job = ended(api, await task_id_of(newest))
+    assert (job["kind"], job["source_task_id"]) == ("grayscale", source)
+
+
+async def test_a_form_that_lacks_a_side_sends_nothing_and_says_so(visitor: Visitor) -> None:
+    page = await visitor.open()
+    await page.get_by_label("Resize", exact=True).check(force=True)
+
+    await choose(page, jpeg())
+
+    await expect(page.locator("#toast")).to_have_text("Fill in a width, a height, or both first.")
+    await expect(card(page, "photo.jpg")).to_have_count(0)

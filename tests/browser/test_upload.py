@@ -1,0 +1,133 @@
+"""Photos go in and come out; what cannot is told why."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+
+from playwright.async_api import FilePayload, Page, Request, Route, expect
+
+from tests.browser.steps import Visitor, card, choose, done, jpeg, pixels, reaches, truncated
+from tests.images import decoded
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+SIZES = [f"{width} {TIMES} {height}" for width, height in ((160, 120), (640, 480), (800, 600))]
+FIVE = [f"photo-{number}.jpg" for number in range(1, 6)]
+BUSY = '{"status": 503, "code": "overloaded", "detail": "The queues are too long."}'
+
+
+def posts(page: Page) -> list[Request]:
+    """Note what is sent in."""
+    found: list[Request] = []
+    page.on("request", lambda request: found.append(request) if request.method == "POST" else None)
+    return found
+
+
+async def test_five_photos_at_once_show_their_previews(visitor: Visitor) -> None:
+    page = await visitor.open()
+
+    await choose(page, *[jpeg(name, 800, 600) for name in FIVE])
+
+    for name in FIVE:
+        shown = await done(page, name)
+        assert await pixels(shown.locator(".frame img")) == (640, 480)
+        await expect(shown.locator(".chip")).to_contain_text(SIZES)
+        await expect(shown.locator(".timeline li[data-state=done]")).to_have_count(6)
+    await expect(page.locator(".album-progress")).to_have_text("5 of 5 photos done")
+
+
+async def test_photos_can_be_dropped_anywhere(visitor: Visitor) -> None:
+    page = await visitor.open()
+    dropped = await page.evaluate_handle(
+        """bytes => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([new Uint8Array(bytes)], "dropped.jpg", { type: "image/jpeg" }));
+          return transfer;
+        }""",
+        list(jpeg()["buffer"]),
+    )
+
+    await page.locator("header").dispatch_event("drop", {"dataTransfer": dropped})
+
+    await done(page, "dropped.jpg")
+
+
+async def test_a_damaged_photo_says_why_and_offers_no_retry(visitor: Visitor) -> None:
+    page = await visitor.open()
+
+    await choose(page, truncated())
+
+    shown = card(page, "cut.jpg")
+    await reaches(shown, "failed")
+    await expect(shown.locator(".failure")).to_contain_text("The image ends before all of its pixels. image_truncated")
+    await expect(shown.locator(".failure")).to_contain_text("trying again would not help")
+    await expect(shown.get_by_role("button", name="Go on")).to_have_count(0)
+
+
+async def test_what_is_no_picture_is_refused_before_it_is_sent(visitor: Visitor) -> None:
+    page = await visitor.open()
+    sent = posts(page)
+
+    await choose(page, FilePayload(name="notes.txt", mimeType="text/plain", buffer=b"no pixels"))
+
+    await expect(card(page, "notes.txt").locator(".failure")).to_have_text("notes.txt is not a picture.")
+    assert sent == []
+
+
+async def test_a_picture_over_the_limits_is_refused_before_it_is_sent(visitor: Visitor) -> None:
+    page = await visitor.open()
+    sent = posts(page)
+    huge = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBBI", 13, b"IHDR", 20_000, 10_000, 8, 2, 0, 0, 0, 0)
+
+    await choose(page, FilePayload(name="huge.png", mimeType="image/png", buffer=huge))
+
+    sentence = f"The picture measures 20,000 {TIMES} 10,000, 200 megapixels; at most 50 are taken."
+    await expect(card(page, "huge.png").locator(".failure")).to_have_text(sentence)
+    assert sent == []
+
+
+async def test_what_only_the_gateway_can_tell_is_said_in_its_words(visitor: Visitor) -> None:
+    page = await visitor.open()
+
+    await choose(page, FilePayload(name="liar.jpg", mimeType="image/jpeg", buffer=b"these are no pixels" * 9))
+
+    await expect(card(page, "liar.jpg").locator(".failure")).to_contain_text("unsupported_format")
+
+
+async def test_a_busy_server_is_asked_again_when_it_says_with_the_same_key(visitor: Visitor) -> None:
+    page = await visitor.open()
+    keys: list[str | None] = []
+
+    async def busy_once(route: Route) -> None:
+        keys.append(route.request.headers.get("idempotency-key"))
+        if len(keys) > 1:
+            await route.continue_()
+        else:
+            headers = {"Retry-After": "1", "Content-Type": "application/problem+json"}
+            await route.fulfill(status=503, headers=headers, body=BUSY)
+
+    await page.route("**/api/upload", busy_once)
+    await choose(page, jpeg())
+
+    await expect(card(page, "photo.jpg").locator(".frame-note")).to_have_text("busy: again in 1 second")
+    await done(page)
+    assert keys[0] is not None
+    assert keys == [keys[0], keys[0]]
+
+
+async def test_all_previews_are_downloaded_in_one_archive(visitor: Visitor) -> None:
+    page = await visitor.open()
+    await choose(page, jpeg("one.jpg"), jpeg("twin.jpg", 200, 100), jpeg("twin.jpg", 100, 200))
+    await expect(page.locator(".card[data-status=done]")).to_have_count(3)
+
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Download all").click()
+
+    path = await (await download.value).path()
+    with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+        assert len(set(names)) == 9
+        assert {"one-small.jpeg", "one-large.jpeg", "twin-small.jpeg", "twin-small (2).jpeg"} <= set(names)
+        assert decoded(archive.read("one-large.jpeg")).size == (320, 240)

@@ -1,0 +1,265 @@
+"""A real nginx with the checked-in configuration, and the front of `./run up`: the page and the gateway behind both."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.front import page_headers
+from deploy.ports import free_port
+from deploy.stack import Stack
+from gateway.app import FORM_OVERHEAD_BYTES
+from pipeline.settings import Settings
+from tests.images import encoded, photo
+from tests.integration.journey import accepted, ended, frozen, upload, wait_until
+from tests.integration.wire import answer, connection
+from tests.programs import ROOT, running
+
+CHECKED_IN = ROOT / "deploy" / "nginx"
+UNPACKED = ROOT / ".cache" / "nginx" / "usr" / "sbin"
+BODY_BYTES = Settings().limits.upload_bytes + FORM_OVERHEAD_BYTES
+
+
+@dataclass(frozen=True)
+class Front:
+    """A server of the page, and the client that asks it."""
+
+    url: str
+    api: httpx.Client
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        """Ask for a file of the page."""
+        return httpx.get(f"{self.url}{path}", headers=headers, trust_env=False)
+
+
+def program() -> str:
+    """Return the path of nginx; without it the test is skipped, in CI it fails."""
+    if found := shutil.which("nginx") or shutil.which("nginx", path=str(UNPACKED)):
+        return found
+    reason = f"nginx is neither on PATH nor in {UNPACKED}: .ci/run shows how it gets there"
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    return ""
+
+
+def configuration(folder: Path, *, gateway: str, port: int) -> Path:
+    """Lay the configuration out as its image does, in a folder of the test's own."""
+    (folder / "conf.d").mkdir(parents=True)
+    for name in ("nginx.conf", "gateway.conf", "page-headers.conf"):
+        text = (CHECKED_IN / name).read_text(encoding="utf-8").replace("/tmp/nginx", str(folder))  # noqa: S108
+        (folder / name).write_text(text.replace("/dev/stdout", str(folder / "access.log")), encoding="utf-8")
+    site = (CHECKED_IN / "templates" / "darkroom.conf.template").read_text(encoding="utf-8")
+    filled_in = {
+        "${DARKROOM_GATEWAY}": gateway,
+        "${DARKROOM_BODY_BYTES}": str(BODY_BYTES),
+        "${NGINX_LOCAL_RESOLVERS}": "127.0.0.1",
+        "listen 8000": f"listen 127.0.0.1:{port}",
+        "/usr/share/nginx/html": str(ROOT / "deploy" / "frontend"),
+        "/tmp/nginx": str(folder),  # noqa: S108
+    }
+    for placeholder, value in filled_in.items():
+        assert placeholder in site
+        site = site.replace(placeholder, value)
+    (folder / "conf.d" / "darkroom.conf").write_text(site, encoding="utf-8")
+    return folder / "nginx.conf"
+
+
+@pytest.fixture(scope="module")
+def nginx(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """The nginx that is deployed."""
+    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
+    config = configuration(folder / "etc", gateway=stack.url.removeprefix("http://"), port=port)
+    command = [program(), "-p", str(config.parent), "-c", str(config)]
+    tested = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
+    assert tested.returncode == 0, tested.stderr
+    assert "[warn]" not in tested.stderr
+    settings = "daemon off; user root;" if os.geteuid() == 0 else "daemon off;"  # as root, it would become nobody
+    yield from _front(port, *command, "-g", settings, log=folder / "log")
+
+
+@pytest.fixture(scope="module")
+def local(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """The front of `./run up`."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "deploy.front:production", "--factory", "--port", str(port)]
+    log = tmp_path_factory.mktemp("front") / "log"
+    yield from _front(port, *command, log=log, DARKROOM_FRONT_GATEWAY=stack.url)
+
+
+def _front(port: int, *command: str, log: Path, **environment: str) -> Iterator[Front]:
+    url = f"http://127.0.0.1:{port}"
+    with ExitStack() as life:
+        life.enter_context(running(*command, log=log, **environment))
+        api = life.enter_context(httpx.Client(base_url=f"{url}/api", timeout=30, trust_env=False))
+        wait_until(lambda: _answers(api), f"the front, which says {log.read_text()}")
+        yield Front(url, api)
+
+
+def _answers(api: httpx.Client) -> bool:
+    try:
+        return api.get("/readyz").is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(params=["nginx", "local"])
+def front(request: pytest.FixtureRequest) -> Front:
+    """Each of the two."""
+    found: Front = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        ("/", "text/html"),
+        ("/style.css", "text/css"),
+        ("/js/main.js", "text/javascript"),
+        ("/icon.svg", "image/svg+xml"),
+    ],
+)
+def test_the_page_is_served_with_its_headers(front: Front, path: str, media_type: str) -> None:
+    found = front.get(path)
+
+    assert found.status_code == 200
+    assert found.headers["content-type"].startswith(media_type)
+    assert {name: found.headers.get_list(name) for name in page_headers()} == {
+        name: [value] for name, value in page_headers().items()
+    }
+    assert len(page_headers()) == 7
+
+
+def test_an_unchanged_file_is_not_sent_again(front: Front) -> None:
+    first = front.get("/js/main.js", **{"Accept-Encoding": "identity"})
+
+    again = front.get("/js/main.js", **{"If-None-Match": first.headers["etag"], "Accept-Encoding": "identity"})
+
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/../front.py", "/%2e%2e/front.py", "/js/..%2f..%2ffront.py", "/..%5cfront.py", "//etc/passwd", "/.env", "/js/"],
+)
+def test_nothing_outside_the_page_is_served(front: Front, path: str) -> None:
+    with connection(front.url) as wire:
+        wire.sendall(f"GET {path} HTTP/1.1\r\nHost: front\r\nConnection: close\r\n\r\n".encode())
+        response, _ = answer(wire)
+
+    assert response.status in {400, 403, 404}
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/", "/%6detrics", "/x/../metrics", "//metrics"])
+def test_the_gateways_metrics_are_not_for_everybody(front: Front, path: str) -> None:
+    answer = front.api.get(path)
+
+    assert answer.status_code == 404
+    assert "darkroom_" not in answer.text
+
+
+def test_an_upload_of_five_megabytes_goes_through(front: Front) -> None:
+    content = encoded(photo(1500, 1200), "bmp")
+    assert len(content) > 5_000_000
+
+    answer = upload(front.api, content, "photo.bmp")
+
+    assert answer.status_code == 202
+    assert answer.headers["location"] == f"/api/task-status/{answer.json()['task_id']}"
+    assert ended(front.api, answer.json()["task_id"])["original"]["bytes"] == len(content)
+
+
+def test_an_upload_over_the_limit_is_a_problem(front: Front) -> None:
+    answer = upload(front.api, bytes(BODY_BYTES + 1))
+
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "upload_too_large"
+
+
+def test_a_result_keeps_its_own_headers_and_is_found_unchanged(front: Front) -> None:
+    task_id = accepted(front.api, encoded(photo(), "jpeg"))
+    ended(front.api, task_id)
+
+    first = front.api.get(f"/result/{task_id}/small")
+    again = front.api.get(f"/result/{task_id}/small", headers={"If-None-Match": first.headers["etag"]})
+    part = front.api.get(f"/result/{task_id}/small", headers={"Range": "bytes=0-1"})
+
+    assert first.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert first.headers.get_list("x-content-type-options") == ["nosniff"]
+    assert first.headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert again.status_code == 304
+    assert (part.status_code, part.content) == (206, first.content[:2])
+
+
+def test_events_arrive_while_the_job_stands_still(front: Front, stack: Stack) -> None:
+    with frozen(stack, "resize"):
+        task_id = accepted(front.api, encoded(photo(), "jpeg"))
+        with front.api.stream("GET", f"/task-status/{task_id}/events") as stream:
+            lines = stream.iter_lines()
+            jobs = (json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: "))
+
+            assert next(job for job in jobs if job["stages"]["normalize"]["state"] == "done")["status"] == "processing"
+
+
+def test_a_refusal_keeps_its_code_and_its_headers(front: Front) -> None:
+    unknown = front.api.get("/task-status/01a203ae-ee7e-76cf-8d3f-5e838bb9c7f8")
+    wrong = front.api.put("/upload")
+
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "job_not_found")
+    assert wrong.status_code == 405
+    assert wrong.headers["allow"] == "POST"
+
+
+def test_a_gateway_that_is_away_is_a_problem_to_be_asked_again(front: Front, stack: Stack) -> None:
+    stack.stop_process("gateway")
+    try:
+        answer = front.api.get("/capabilities")
+    finally:
+        stack.start_process("gateway")
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    assert answer.json()["code"] == "unavailable"
+    wait_until(lambda: _answers(front.api), "the gateway to be found again")
+
+
+def test_the_image_allows_what_the_gateway_does() -> None:
+    assert f"DARKROOM_BODY_BYTES={BODY_BYTES}" in (CHECKED_IN / "Dockerfile").read_text(encoding="utf-8").split()
+
+
+def test_text_is_compressed_and_pictures_are_not(nginx: Front) -> None:
+    task_id = accepted(nginx.api, encoded(photo(), "jpeg"))
+    ended(nginx.api, task_id)
+
+    assert nginx.get("/style.css").headers["content-encoding"] == "gzip"
+    assert nginx.api.get(f"/task-status/{task_id}").headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in nginx.api.get(f"/result/{task_id}").headers
+
+
+def test_a_result_is_kept_for_those_without_a_key_until_its_job_is_removed(nginx: Front) -> None:
+    task_id = accepted(nginx.api, encoded(photo(90, 90), "jpeg"))
+    ended(nginx.api, task_id)
+    path = f"/result/{task_id}/small"
+
+    def cached(**headers: str) -> str | None:
+        found: str | None = nginx.api.get(path, headers=headers).raise_for_status().headers.get("x-cache")
+        return found
+
+    assert cached(Authorization="Bearer somebody") is None
+    assert cached(**{"X-API-Key": "somebody"}) is None
+    assert cached() == "MISS"
+    wait_until(lambda: cached() == "HIT", "nginx to answer by itself")
+    wait_until(lambda: cached() == "REVALIDATED", "the gateway to be asked whether it is still there")
+
+    nginx.api.delete(f"/jobs/{task_id}").raise_for_status()
+
+    wait_until(lambda: nginx.api.get(path).status_code == 404, "the picture to be gone")
