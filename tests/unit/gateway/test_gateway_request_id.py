@@ -185,7 +185,7 @@ async def test_the_end_of_a_job_by_hand_is_logged(
             {"route": "/task-status/{task_id}", "task_id": "nobody", "code": "job_not_found"},
         ),
         ("/nowhere?key=secret", {"path": "/nowhere", "code": "not_found"}),
-        (f"/task-status/{ODD_ID}", {"route": "/task-status/{task_id}", "task_id": ODD_ID}),
+        (f"/task-status/{ODD_ID}", {"route": "/task-status/{task_id}", "task_id": ODD_ID, "code": "internal_error"}),
     ],
 )
 async def test_the_line_about_a_request_says_what_was_asked_and_why_it_failed(

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Fills the addresses into the configuration, in /tmp/nginx, and becomes nginx.
+set -eu
+resolvers=$(awk '$1 == "nameserver" {print ($2 ~ /:/ ? "[" $2 "]" : $2)}' /etc/resolv.conf | paste -sd' ' -)
+mkdir -p /tmp/nginx/conf.d
+cp /etc/darkroom/* /tmp/nginx/
+sed -e "s|\${DARKROOM_GATEWAY}|$DARKROOM_GATEWAY|g" \
+  -e "s|\${DARKROOM_BODY_BYTES}|$DARKROOM_BODY_BYTES|g" \
+  -e "s|\${NGINX_LOCAL_RESOLVERS}|$resolvers|g" \
+  /etc/darkroom-templates/darkroom.conf.template >/tmp/nginx/conf.d/darkroom.conf
+exec nginx -c /tmp/nginx/nginx.conf -g 'daemon off;'
