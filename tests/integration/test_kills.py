@@ -13,7 +13,7 @@ from pymongo.collection import Collection
 
 from deploy.stack import Stack
 from tests.images import encoded, photo
-from tests.integration.journey import accepted, all_ended, status, wait_until
+from tests.integration.journey import accepted, all_ended, wait_until
 
 JOBS = 20
 
@@ -30,20 +30,27 @@ def _finalizations(stack: Stack, task_ids: list[str]) -> set[int]:
         return {job["finalizations"] for job in jobs.find({"_id": {"$in": task_ids}})}
 
 
-def _wait_for_a_running_resize(client: httpx.Client, task_ids: list[str]) -> None:
-    def one_runs() -> bool:
-        stages = [status(client, task_id)["stages"] for task_id in task_ids]
-        return any(each[name]["state"] == "running" for each in stages for name in ("small", "medium", "large"))
+def _wait_for_a_running_resize(stack: Stack, task_ids: list[str]) -> None:
+    """Return in the middle of a resize; where all were too quick to be seen, once every job has ended."""
+    runs = [{f"stages.{name}.state": "running"} for name in ("small", "medium", "large")]
+    mongo: pymongo.MongoClient[dict[str, Any]]
+    with pymongo.MongoClient(stack.mongo_url) as mongo:
+        jobs: Collection[dict[str, Any]] = mongo.get_default_database()["jobs"]
+        mine = {"_id": {"$in": task_ids}}
 
-    wait_until(one_runs, "a resize to run")
+        def one_runs() -> bool:
+            seen = jobs.find_one(mine | {"$or": runs}) is not None
+            return seen or jobs.find_one(mine | {"state": {"$in": ["accepted", "processing"]}}) is None
+
+        wait_until(one_runs, "a resize to run")
 
 
 def test_jobs_survive_a_killed_child_and_a_killed_worker(client: httpx.Client, stack: Stack, big_photo: bytes) -> None:
     task_ids = [accepted(client, big_photo) for _ in range(JOBS)]
 
-    _wait_for_a_running_resize(client, task_ids)
+    _wait_for_a_running_resize(stack, task_ids)
     os.kill(stack.children("resize")[0], signal.SIGKILL)
-    _wait_for_a_running_resize(client, task_ids)
+    _wait_for_a_running_resize(stack, task_ids)
     children = stack.children("resize")
     stack.signal("resize", signal.SIGKILL)
     for child in children:  # a killed parent's children end by themselves; not waited for here
