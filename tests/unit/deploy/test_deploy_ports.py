@@ -1,0 +1,37 @@
+"""Ports are given once: by one process, and by all that run at a time."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+
+from deploy.ports import free_port, is_free
+
+MANY = 300  # of 12,000: were none kept, two of them would be the same, almost surely
+
+
+def test_no_port_is_given_twice() -> None:
+    given = [free_port() for _ in range(MANY)]
+
+    assert len(set(given)) == MANY
+
+
+def test_another_process_is_given_none_of_them() -> None:
+    given = {free_port() for _ in range(MANY)}
+    code = f"import json; from deploy.ports import free_port; print(json.dumps([free_port() for _ in range({MANY})]))"
+
+    theirs = json.loads(subprocess.check_output([sys.executable, "-c", code], text=True))
+
+    assert not given & set(theirs)
+
+
+def test_a_port_that_somebody_listens_on_is_passed_over() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        taken = server.getsockname()[1]
+
+        assert not is_free(taken)
+        assert free_port(taken) != taken
