@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 from pathlib import Path
 
@@ -36,13 +35,6 @@ def mongo(url: str) -> bool:
         except PyMongoError:
             return False
     return True
-
-
-def drop_database(url: str) -> None:
-    """Remove the database that a Mongo address names, if its server answers."""
-    client: pymongo.MongoClient[dict[str, object]]
-    with pymongo.MongoClient(url) as client, contextlib.suppress(PyMongoError), pymongo.timeout(5 * SECONDS):
-        client.drop_database(client.get_default_database().name)
 
 
 def gateway(url: str) -> bool:

@@ -15,13 +15,11 @@ import contextlib
 import os
 import signal
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
-from deploy import addresses, processes, readiness
+from deploy import addresses, processes, readiness, scratch
 from deploy.control import PortTaken, StackError, Supervisord
 from deploy.ports import free_port, is_free
 from deploy.readiness import children_of
@@ -68,7 +66,7 @@ class Stack:
         self.redis_url = self._given_redis or f"redis://127.0.0.1:{self.redis_port}/0"
         self.mongo_url = self._given_mongo or f"mongodb://127.0.0.1:{self.mongo_port}/darkroom"
         if self._scratch_database:
-            self.mongo_url = _with_own_database(self.mongo_url)
+            self.mongo_url = scratch.with_own_database(self.mongo_url)
         self.url = f"http://127.0.0.1:{self.gateway_port}"
         self.flower_url = f"http://127.0.0.1:{self.flower_port}"
         self.frontend_url = f"http://127.0.0.1:{self.frontend_port}"
@@ -158,7 +156,7 @@ class Stack:
         """Stop everything, workers before servers, unfinished work handed back to the queues. Safe to repeat."""
         self._supervisord.stop()
         if self._scratch_database:
-            readiness.drop_database(self.mongo_url)
+            scratch.drop_database(self.mongo_url)
             self._scratch_database = False
 
     def is_alive(self) -> bool:
@@ -251,7 +249,3 @@ class Stack:
         if name not in self.processes:
             raise StackError(f"this stack runs no {name}; it runs {', '.join(self.processes)}")
         return f"{self.processes[name].group}:{name}"
-
-
-def _with_own_database(url: str) -> str:
-    return urlsplit(url)._replace(path=f"/darkroom-{uuid.uuid4().hex[:12]}").geturl()

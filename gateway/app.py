@@ -89,8 +89,7 @@ def _guard(app: FastAPI, settings: Settings) -> None:
         limit = parse_rate_limit(settings.access.rate_limit)
         app.add_middleware(RateLimit, limit=limit, limiter=limiter(settings.redis_url))
     app.add_middleware(ApiKeys, keys=settings.api_keys)
-    app.add_middleware(metrics.HttpMetrics, metrics=app.state.metrics)
-    app.add_middleware(RequestId)
+    app.add_middleware(RequestId, metrics=app.state.metrics)
 
 
 def production() -> FastAPI:

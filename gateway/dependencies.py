@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
@@ -15,29 +15,13 @@ from storage.jobs import Jobs
 from storage.stores import Stores
 
 
-def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
+def _from_state(name: str) -> Any:
+    """Return a dependency: what the lifespan has put into the app's state under this name."""
 
+    def found(request: Request) -> Any:
+        return getattr(request.app.state, name)
 
-def _stores(request: Request) -> Stores:
-    stores: Stores = request.app.state.stores
-    return stores
-
-
-def _queues(request: Request) -> Queues:
-    queues: Queues = request.app.state.queues
-    return queues
-
-
-def _metrics(request: Request) -> GatewayMetrics:
-    metrics: GatewayMetrics = request.app.state.metrics
-    return metrics
-
-
-def _feed(request: Request) -> Feed:
-    feed: Feed = request.app.state.feed
-    return feed
+    return Depends(found)
 
 
 def _owner(request: Request) -> str | None:
@@ -45,11 +29,11 @@ def _owner(request: Request) -> str | None:
     return owner
 
 
-SettingsDep = Annotated[Settings, Depends(_settings)]
-StoresDep = Annotated[Stores, Depends(_stores)]
-FeedDep = Annotated[Feed, Depends(_feed)]
-MetricsDep = Annotated[GatewayMetrics, Depends(_metrics)]
-QueuesDep = Annotated[Queues, Depends(_queues)]
+SettingsDep = Annotated[Settings, _from_state("settings")]
+StoresDep = Annotated[Stores, _from_state("stores")]
+FeedDep = Annotated[Feed, _from_state("feed")]
+MetricsDep = Annotated[GatewayMetrics, _from_state("metrics")]
+QueuesDep = Annotated[Queues, _from_state("queues")]
 OwnerDep = Annotated[str | None, Depends(_owner)]
 """The API key's owner; None where no keys are set."""
 

@@ -1,4 +1,4 @@
-"""The id of a request: taken from it or made, in every line about it and in its answer; and its one access line."""
+"""A request from first byte to last: its id, taken or made, in every line and in its answer; its line and its count."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from gateway.metrics import UNMATCHED, route_of
+from gateway.metrics import UNMATCHED, GatewayMetrics, route_of
 from pipeline import traces
 
 HEADER = "X-Request-ID"
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
-SERVER_ERROR = 500
+SERVER_ERROR, BROKEN = 500, "internal_error"
+CLIENT_GONE = 499  # nginx's own: nobody waited for the answer
 LONGEST = 200
 
 _SAFE = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
@@ -31,8 +32,9 @@ class RequestId:
     What it binds stays bound when it is through: an error that nobody answered is logged behind it, by the server.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: GatewayMetrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Name the request, and say how it was served."""
@@ -44,28 +46,31 @@ class RequestId:
         bind_contextvars(request_id=request_id)
         traces.note(request_id=request_id)
         scope.setdefault("state", {})["request_id"] = request_id
-        exchange = _Exchange(scope, receive, send, request_id)
+        exchange = _Exchange(scope, receive, send, request_id, self._metrics)
         try:
             await self._app(scope, exchange.receive, exchange.send)
-        except Exception:
+        except Exception:  # its answer is made further out
             exchange.status = exchange.status or SERVER_ERROR
+            scope["state"]["problem"] = BROKEN
             raise
         finally:
-            exchange.log()
+            exchange.over()
 
 
 class _Exchange:
     """One request and its answer, watched as they pass."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str, metrics: GatewayMetrics) -> None:
         self.status: int | None = None
         self._scope = scope
         self._receive = receive
         self._send = send
         self._request_id = request_id
+        self._metrics = metrics
+        self._metrics.in_progress.inc()
         self._start = perf_counter()
         self._bytes_in = 0
-        self._logged = False
+        self._is_over = False
 
     async def receive(self) -> Message:
         """Count what comes in."""
@@ -74,35 +79,47 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """Tell the id with the head of the answer, and log once the answer is out: what follows may take its time."""
+        """Tell the id with the head of the answer. Its last byte ends the exchange: what follows takes its time."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             MutableHeaders(scope=message)[HEADER] = self._request_id
         await self._send(message)
         if message["type"] == "http.response.body" and not message.get("more_body"):
-            self.log()
+            self.over()
 
-    def log(self) -> None:
-        """Log how the request was served, once; a probe only when it fails. No status: the client did not wait."""
-        is_probe = self._scope["path"] in PROBES and self.status is not None and self.status < 400  # noqa: PLR2004
-        if self._logged or is_probe:
+    def over(self) -> None:
+        """Count and log how the request was served, once. No status: the client did not wait."""
+        if self._is_over:
             return
-        self._logged = True
-        route = route_of(self._scope)
+        self._is_over = True
+        self._metrics.in_progress.dec()
+        route, seconds = route_of(self._scope), perf_counter() - self._start
+        self._metrics.answered(
+            self._scope["method"],
+            route,
+            status=self.status or CLIENT_GONE,
+            seconds=seconds,
+            problem=self._scope["state"].get("problem"),
+        )
+        is_probe = self._scope["path"] in PROBES and self.status is not None and self.status < 400  # noqa: PLR2004
+        if not is_probe:
+            self._log(route, seconds)
+
+    def _log(self, route: str, seconds: float) -> None:
         log.info(
             "request.served",
             method=self._scope["method"],
             **({"path": self._scope["path"][:LONGEST]} if route == UNMATCHED else {"route": route}),
             **self._ids(),
             status=self.status,
-            ms=round((perf_counter() - self._start) * 1000, 1),
+            ms=round(seconds * 1000, 1),
             bytes_in=self._bytes_in,
         )
 
     def _ids(self) -> dict[str, str]:
         """Return the job that was asked for, and the code of the problem that was answered."""
         job = self._scope.get("path_params", {}).get("task_id")
-        code = self._scope.get("state", {}).get("problem")
+        code = self._scope["state"].get("problem")
         return {name: value[:LONGEST] for name, value in {"task_id": job, "code": code}.items() if value}
 
 

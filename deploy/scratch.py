@@ -1,0 +1,24 @@
+"""A database of a stack's own, on a Mongo that others use too."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from urllib.parse import urlsplit
+
+import pymongo
+from pymongo.errors import PyMongoError
+
+SECONDS = 5.0
+
+
+def with_own_database(url: str) -> str:
+    """Return the address with the name of a database that nobody has."""
+    return urlsplit(url)._replace(path=f"/darkroom-{uuid.uuid4().hex[:12]}").geturl()
+
+
+def drop_database(url: str) -> None:
+    """Remove the database that a Mongo address names, if its server answers."""
+    client: pymongo.MongoClient[dict[str, object]]
+    with pymongo.MongoClient(url) as client, contextlib.suppress(PyMongoError), pymongo.timeout(SECONDS):
+        client.drop_database(client.get_default_database().name)
