@@ -9,8 +9,6 @@ import socket
 # that very port as its own, connect to itself, and keep the server from ever coming back.
 FREE = range(20_000, 32_000)
 
-_reserved: list[socket.socket] = []
-
 
 def is_free(port: int) -> bool:
     """Whether a server could listen on 127.0.0.1:port now."""
@@ -43,5 +41,5 @@ def _reserve(port: int) -> bool:
     except OSError:
         twin.close()
         return False
-    _reserved.append(twin)
+    twin.detach()  # open for as long as the process runs
     return True
