@@ -7,24 +7,27 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
+from typing import Annotated
 
 import structlog
-from fastapi import BackgroundTasks, Request, Response
+from fastapi import BackgroundTasks, Depends, Request, Response
 from uuid_utils.compat import uuid7
 
 from gateway.dependencies import MetricsDep, OwnerDep, SettingsDep, StoresDep
 from gateway.forms import CropForm, OperationForm, Output, parse
 from gateway.intake import FIELD, receive
-from gateway.metrics import Submission
+from gateway.metrics import GatewayMetrics, Submission
 from gateway.problems import POLL_SECONDS, FileMissing, InvalidHeader, KeyInUse, KeyReused, SourceGone, TooManyFiles
 from gateway.schemas import Accepted, Links
 from pipeline import traces
 from pipeline.dispatch import send
+from pipeline.settings import Settings
 from pipeline.steps import steps
 from storage.clock import now_ms
 from storage.documents import Job, Kind, Operation, Original, StageRecord, blob_key, job_folder
 from storage.errors import TRANSIENT
 from storage.idempotency import IdempotencyKey, KeyState
+from storage.stores import Stores
 
 KEY_LEASE_MS = 120_000
 MAX_KEY_LENGTH = 255
@@ -33,18 +36,30 @@ OUTPUT_FIELDS = frozenset(Output.model_fields) | {"source_task_id"}
 log = structlog.get_logger("gateway")
 
 
-class Acceptance:
-    """One POST on its way to a job; a FastAPI dependency."""
+async def _acceptance(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
+    request: Request,
+    response: Response,
+    background: BackgroundTasks,
+    settings: SettingsDep,
+    stores: StoresDep,
+    owner: OwnerDep,
+    metrics: MetricsDep,
+) -> Acceptance:
+    return Acceptance(request, response, background, settings, stores, owner, metrics)
 
-    def __init__(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
+
+class Acceptance:
+    """One POST on its way to a job."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  # what a request has
         self,
         request: Request,
         response: Response,
         background: BackgroundTasks,
-        settings: SettingsDep,
-        stores: StoresDep,
-        owner: OwnerDep,
-        metrics: MetricsDep,
+        settings: Settings,
+        stores: Stores,
+        owner: str | None,
+        metrics: GatewayMetrics,
     ) -> None:
         self._request = request
         self._response = response
@@ -205,6 +220,9 @@ class Acceptance:
         self._response.headers["Location"] = links.status
         self._response.headers["Retry-After"] = str(POLL_SECONDS)
         return Accepted(task_id=job.id, status=job.state, links=links, deduplicated_from=job.deduplicated_from)
+
+
+AcceptanceDep = Annotated[Acceptance, Depends(_acceptance)]
 
 
 def _operation(form: Output, renditions: dict[str, int]) -> Operation:

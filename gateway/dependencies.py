@@ -16,15 +16,19 @@ from storage.stores import Stores
 
 
 def _from_state(name: str) -> Any:
-    """Return a dependency: what the lifespan has put into the app's state under this name."""
+    """Return a dependency: what the lifespan has put into the app's state under this name.
 
-    def found(request: Request) -> Any:
+    A coroutine, as all dependencies here are: FastAPI sends any other function through a thread, which costs more than
+    the whole of a small request.
+    """
+
+    async def found(request: Request) -> Any:
         return getattr(request.app.state, name)
 
     return Depends(found)
 
 
-def _owner(request: Request) -> str | None:
+async def _owner(request: Request) -> str | None:
     owner: str | None = getattr(request.state, "owner", None)
     return owner
 
@@ -38,11 +42,11 @@ OwnerDep = Annotated[str | None, Depends(_owner)]
 """The API key's owner; None where no keys are set."""
 
 
-def _jobs(stores: StoresDep) -> Jobs:
+async def _jobs(stores: StoresDep) -> Jobs:
     return stores.jobs
 
 
-def _blobs(stores: StoresDep) -> Blobs:
+async def _blobs(stores: StoresDep) -> Blobs:
     return stores.blobs
 
 

@@ -11,6 +11,7 @@ import structlog
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
+from pipeline.hints import Hint
 from storage.documents import Job
 from storage.jobs import Jobs
 
@@ -25,8 +26,8 @@ log = structlog.get_logger("gateway")
 class Hinted(Protocol):
     """Where hints come from."""
 
-    def changed_jobs(self) -> AsyncIterator[str]:
-        """Yield the ids of jobs that have changed."""
+    def changed_jobs(self) -> AsyncIterator[Hint]:
+        """Yield the jobs that have changed."""
 
 
 class Topic:
@@ -39,6 +40,7 @@ class Topic:
         self.job = job
         self.over = False
         self.watchers = 0
+        self.curious = 0  # those of them who want every change, not only the last
         self._news = asyncio.Event()
 
     def publish(self, job: Job) -> None:
@@ -82,17 +84,19 @@ class Feed:
         return len(self._topics)
 
     @contextmanager
-    def watch(self, job: Job) -> Iterator[Topic]:
-        """Watch a job, from what was just read of it on."""
+    def watch(self, job: Job, *, until_end: bool = False) -> Iterator[Topic]:
+        """Watch a job, from what was just read of it on; `until_end` asks for no news, or late ones, before its end."""
         topic = self._topics.setdefault(job.id, Topic(job))
         if topic.job.version < job.version:
             topic.publish(job)
         topic.over |= self._closed
         topic.watchers += 1
+        topic.curious += not until_end
         try:
             yield topic
         finally:
             topic.watchers -= 1
+            topic.curious -= not until_end
             if not topic.watchers:
                 self._topics.pop(job.id, None)
 
@@ -112,8 +116,9 @@ class Feed:
     async def _listen(self) -> None:
         while True:
             with suppress(RedisError, OSError):
-                async for job_id in self._hints.changed_jobs():
-                    if job_id in self._topics:
+                async for job_id, ended in self._hints.changed_jobs():
+                    topic = self._topics.get(job_id)
+                    if topic and (ended or topic.curious):
                         self._hinted.add(job_id)
                         self._any_hint.set()
             await asyncio.sleep(AWAY_SECONDS)

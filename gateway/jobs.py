@@ -10,7 +10,6 @@ from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, BackgroundTasks, Header, Query, Response, status
-from fastapi.responses import JSONResponse
 
 from gateway.conditions import matches
 from gateway.dependencies import FeedDep, JobsDep, MetricsDep, OwnerDep, SettingsDep, StoresDep
@@ -53,7 +52,7 @@ async def task_status(
         headers["Retry-After"] = str(POLL_SECONDS)
     if matches(if_none_match, headers["ETag"]):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
-    return JSONResponse(JobStatus.of(job).model_dump(mode="json"), headers=headers)
+    return Response(JobStatus.of(job).model_dump_json(), media_type="application/json", headers=headers)
 
 
 @router.get("/jobs")
@@ -113,7 +112,7 @@ async def delete(task_id: str, stores: StoresDep, owner: OwnerDep, metrics: Metr
 async def _changed(job: Job, feed: Feed, wait: float, known: str | None) -> Job:
     """Return the job once it differs from what is known of it, or has ended, or the time is over."""
     deadline = monotonic() + wait
-    with feed.watch(job) as topic:
+    with feed.watch(job, until_end=known is None) as topic:
         while job.active and (known is None or matches(known, _etag(job))):
             news = await topic.newer_than(job.version, deadline - monotonic())
             if news is None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Depends, status
 from pydantic import BaseModel
 
-from gateway.acceptance import Acceptance
+from gateway.acceptance import AcceptanceDep
 from gateway.backpressure import shed_load
 from gateway.forms import CropForm, GrayscaleForm, PreviewForm, ResizeForm
 from gateway.intake import FIELD
@@ -15,7 +15,6 @@ from gateway.schemas import Accepted
 from storage.documents import Kind
 
 router = APIRouter(tags=["operations"], dependencies=[Depends(shed_load)])
-AcceptanceDep = Annotated[Acceptance, Depends()]
 ACCEPTED = status.HTTP_202_ACCEPTED
 
 

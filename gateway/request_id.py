@@ -15,8 +15,9 @@ from gateway.metrics import UNMATCHED, GatewayMetrics, route_of
 from pipeline import traces
 
 HEADER = "X-Request-ID"
-PROBES = frozenset({"/livez", "/readyz", "/metrics"})
-SERVER_ERROR, BROKEN = 500, "internal_error"
+UNTOLD = frozenset({"/livez", "/readyz", "/metrics", "/task-status/{task_id}"})
+"""Routes whose success is no news: asked again and again, they would drown a job's story. They are counted."""
+BAD_REQUEST, SERVER_ERROR, BROKEN = 400, 500, "internal_error"
 CLIENT_GONE = 499  # nginx's own: nobody waited for the answer
 LONGEST = 200
 
@@ -101,8 +102,8 @@ class _Exchange:
             seconds=seconds,
             problem=self._scope["state"].get("problem"),
         )
-        is_probe = self._scope["path"] in PROBES and self.status is not None and self.status < 400  # noqa: PLR2004
-        if not is_probe:
+        is_told = route not in UNTOLD or self.status is None or self.status >= BAD_REQUEST
+        if is_told:
             self._log(route, seconds)
 
     def _log(self, route: str, seconds: float) -> None:

@@ -2,53 +2,71 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
+from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import PurePosixPath
-from typing import Any
-from urllib.parse import quote
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import Headers
 
 from gateway.byte_ranges import parse_range
 from gateway.conditions import matches
-from gateway.dependencies import BlobsDep, JobsDep, OwnerDep
+from gateway.dependencies import BlobsDep, JobsDep, OwnerDep, SettingsDep
 from gateway.problems import POLL_SECONDS, Expired, NoResult, NotReady, RenditionNotFound
 from gateway.schemas import has_renditions
+from pipeline import presentation
+from pipeline.settings import ResultsSettings
+from storage.blobs import Blobs
 from storage.documents import Job, JobState, StageState
 
-MAX_LABEL = 150
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the bytes are, and how they are to reach the client."""
+
+    blobs: Blobs
+    ways: ResultsSettings
+
+
+async def _source(blobs: BlobsDep, settings: SettingsDep) -> Source:
+    return Source(blobs, settings.results)
+
+
+SourceDep = Annotated[Source, Depends(_source)]
 router = APIRouter(tags=["results"])
 BYTES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/*": {}}},
     206: {"content": {"image/*": {}}},
     304: {"description": "Not modified"},
+    307: {
+        "description": "Elsewhere for a while: an object store has the bytes, `Location` lets in whoever holds it. "
+        "Only where `DARKROOM_RESULTS__REDIRECT` is set.",
+        "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
+    },
 }
 
 
 @router.head("/result/{task_id}", include_in_schema=False)
 @router.get("/result/{task_id}", response_class=Response, responses=BYTES)
-async def result(task_id: str, request: Request, jobs: JobsDep, blobs: BlobsDep, owner: OwnerDep) -> Response:
+async def result(task_id: str, request: Request, jobs: JobsDep, source: SourceDep, owner: OwnerDep) -> Response:
     """Serve the job's main result: the output of an operation, or the largest preview."""
     job = await jobs.get(task_id, owner=owner)
     main = max(job.makers, key=lambda name: job.operation.renditions.get(name, 0))
-    return await _serve(job, main, request, blobs)
+    return await _serve(job, main, request, source)
 
 
 @router.head("/result/{task_id}/{rendition}", include_in_schema=False)
 @router.get("/result/{task_id}/{rendition}", response_class=Response, responses=BYTES)
 async def named_result(  # FastAPI injects by parameter
-    task_id: str, rendition: str, request: Request, jobs: JobsDep, blobs: BlobsDep, owner: OwnerDep
+    task_id: str, rendition: str, request: Request, jobs: JobsDep, source: SourceDep, owner: OwnerDep
 ) -> Response:
     """Serve one rendition, as soon as it is made."""
-    return await _serve(await jobs.get(task_id, owner=owner), rendition, request, blobs)
+    return await _serve(await jobs.get(task_id, owner=owner), rendition, request, source)
 
 
-async def _serve(job: Job, name: str, request: Request, blobs: BlobsDep) -> Response:
+async def _serve(job: Job, name: str, request: Request, source: Source) -> Response:
     made = _made(job, name)
     headers = _headers(job, name, made)
     if matches(request.headers.get("if-none-match"), headers["ETag"]):
@@ -60,12 +78,22 @@ async def _serve(job: Job, name: str, request: Request, blobs: BlobsDep) -> Resp
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{made['bytes']}"
     status = HTTPStatus.PARTIAL_CONTENT if span else HTTPStatus.OK
     try:
-        content = await blobs.stream(made["blob"], start=start, stop=stop)
+        if source.ways.redirect:
+            return await _redirected(made["blob"], request, source)
+        content = await source.blobs.stream(made["blob"], start=start, stop=stop)
     except FileNotFoundError as error:
         raise Expired("This result is no longer kept.") from error
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=made["media_type"])
     return StreamingResponse(content, status_code=status, headers=headers, media_type=made["media_type"])
+
+
+async def _redirected(blob: str, request: Request, source: Source) -> Response:
+    """Send a client to the store: with its method, which the link is signed for, and its headers, such as Range."""
+    method: Literal["GET", "HEAD"] = "HEAD" if request.method == "HEAD" else "GET"
+    link = await source.blobs.link(blob, method=method, seconds=source.ways.redirect_seconds)
+    headers = {"Location": link, "Cache-Control": "no-store"}  # it lets in whoever holds it, and not for long
+    return Response(status_code=HTTPStatus.TEMPORARY_REDIRECT, headers=headers)
 
 
 def _made(job: Job, name: str) -> dict[str, Any]:
@@ -90,19 +118,10 @@ def _headers(job: Job, name: str, made: dict[str, Any]) -> dict[str, str]:
         "ETag": f'"{made["sha256"]}"',
         "Repr-Digest": f"sha-256=:{digest}:",
         "Accept-Ranges": "bytes",
-        "Cache-Control": "private, max-age=31536000, immutable",
-        "Content-Disposition": _disposition(job.original.name, f"-{name}.{made['format']}"),
+        **presentation.headers(label=job.original.name, rendition=name, format=made["format"]),
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "X-Content-Type-Options": "nosniff",
     }
-
-
-def _disposition(label: str | None, ending: str) -> str:
-    """Name the file after its upload, plainly for old clients and in full for the others (RFC 6266, section 4.3)."""
-    printable = "".join(character for character in label or "" if character.isprintable())
-    stem = PurePosixPath(printable.replace("\\", "/")).stem[:MAX_LABEL] or "image"
-    plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", stem)
-    return f"inline; filename=\"{plain}{ending}\"; filename*=UTF-8''{quote(stem + ending, safe='')}"
 
 
 def _range_asked(headers: Headers, etag: str) -> str | None:

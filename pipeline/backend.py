@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from celery.backends.redis import RedisBackend
-from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
-UNWRITABLE = (OutOfMemoryError, ReadOnlyError)
-"""A Redis that is full, or has become a replica: it answers, and is as much away as one that does not."""
+from pipeline.transport import UNWRITABLE
 
 
 class PipelineBackend(RedisBackend):

@@ -7,9 +7,8 @@ from typing import Any
 from celery import Celery
 from celery.signals import before_task_publish
 from kombu import Queue
-from kombu.transport.redis import Transport
 
-from pipeline.backend import UNWRITABLE
+from pipeline import transport
 from pipeline.settings import Settings
 from storage.clock import now_ms
 
@@ -22,9 +21,9 @@ ROUTES = {
     "finalize": {"queue": "finalize"},
     "on_failed": {"queue": "finalize"},
 }
-Transport.connection_errors = (*Transport.connection_errors, *UNWRITABLE)  # or a full Redis ends every worker
 QUEUED_HEADER = "queued_ms"
 
+transport.adapt()
 app = Celery("darkroom", set_as_current=True)
 
 
@@ -54,6 +53,7 @@ def _delivery(settings: Settings) -> dict[str, Any]:
         "task_reject_on_worker_lost": True,
         "task_acks_on_failure_or_timeout": True,
         "task_allow_error_cb_on_chord_header": False,
+        "task_ignore_result": True,  # nobody reads one: chords count their parts without, and the document says it all
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_soft_shutdown_timeout": settings.work.soft_shutdown_timeout,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from time import monotonic
+from typing import NamedTuple
 
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
@@ -13,9 +14,17 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 CHANNEL = "darkroom.changes"
+ENDED = " ended"
 PUBLISH_SECONDS = 0.3  # what a hint may cost a stage while Redis hangs
 LISTEN_SECONDS = 10.0
 PAUSE_SECONDS = 5.0  # before the next try then
+
+
+class Hint(NamedTuple):
+    """A job that has changed, and whether that was its end."""
+
+    job_id: str
+    ended: bool = False
 
 
 class Hints:
@@ -30,12 +39,12 @@ class Hints:
         )
         self._silent_until = 0.0
 
-    def changed(self, job_id: str) -> None:
-        """Tell that the job's document has changed."""
+    def changed(self, job_id: str, *, ended: bool = False) -> None:
+        """Tell that the job's document has changed, and whether it will not change again."""
         if monotonic() < self._silent_until:
             return
         try:
-            self._redis.publish(CHANNEL, job_id)
+            self._redis.publish(CHANNEL, job_id + ENDED if ended else job_id)
         except (RedisError, OSError):
             self._silent_until = monotonic() + PAUSE_SECONDS
 
@@ -45,11 +54,12 @@ class Hints:
             self._redis.close()
 
 
-async def changed_jobs(redis: AsyncRedis) -> AsyncIterator[str]:
-    """Yield the ids of jobs as they are told to have changed; raises RedisError once the connection is lost."""
+async def changed_jobs(redis: AsyncRedis) -> AsyncIterator[Hint]:
+    """Yield the jobs as they are told to have changed; raises RedisError once the connection is lost."""
     async with redis.pubsub(ignore_subscribe_messages=True) as subscription:
         await subscription.subscribe(CHANNEL)
         while True:
             message = await subscription.get_message(timeout=LISTEN_SECONDS)
             if message is not None:
-                yield message["data"].decode()
+                told = message["data"].decode()
+                yield Hint(told.removesuffix(ENDED), told.endswith(ENDED))

@@ -37,8 +37,8 @@ class Queues:
         """Raise when the broker does not answer."""
         await self._redis.ping()
 
-    def changed_jobs(self) -> AsyncIterator[str]:
-        """Yield the ids of jobs as workers tell that they have changed; RedisError once the connection is lost."""
+    def changed_jobs(self) -> AsyncIterator[hints.Hint]:
+        """Yield the jobs as workers tell that they have changed; RedisError once the connection is lost."""
         return hints.changed_jobs(self._redis)
 
     async def longest(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from pipeline import traces
+from pipeline import presentation, traces
 from pipeline.child import Child
 from pipeline.steps import after, before, steps_of
 from stages.errors import StageError
@@ -101,11 +101,14 @@ class Run:
         """Return the bytes as uploaded."""
         return self._child.blobs.get(self.job.original.blob)
 
-    def master(self) -> Master:
-        """Return the normalised intermediate."""
+    def master(self, rendition: str) -> Master:
+        """Return the normalised intermediate at the size of a rendition."""
         stored = self.result("normalize")
-        pixels = self._child.blobs.get(stored["blob"])
-        return Master(stored["mode"], stored["width"], stored["height"], pixels)
+        level = stored.get("levels", {}).get(rendition, stored)  # before 0.2 there was one size, and no levels
+        start, mode = level.get("offset", 0), stored["mode"]
+        stop = start + level["width"] * level["height"] * len(mode)
+        pixels = self._child.blobs.get(stored["blob"], start=start, stop=stop)
+        return Master(mode, level["width"], level["height"], pixels)
 
     def result(self, stage: str) -> dict[str, Any]:
         """Return what an earlier stage recorded."""
@@ -115,20 +118,25 @@ class Run:
         """Return what the resizes recorded, by rendition."""
         return {name: _facts(self.result(stage)) for name, stage in self.job.makers.items()}
 
-    def store_master(self, master: Master) -> dict[str, Any]:
-        """Write the master; return its record."""
-        blob = self._write("master", master.pixels)
-        return {
-            "blob": blob,
-            "mode": master.mode,
-            "width": master.width,
-            "height": master.height,
-        }
+    def store_master(self, masters: Mapping[str, Master]) -> dict[str, Any]:
+        """Write the master, its sizes behind each other from the largest; return its record, with where each begins."""
+        levels: dict[str, dict[str, int]] = {}
+        parts: list[bytes] = []
+        for name, each in sorted(masters.items(), key=lambda item: len(item[1].pixels), reverse=True):
+            if not parts or parts[-1] is not each.pixels:  # two renditions of a small original can be of one size
+                start = sum(map(len, parts))
+                parts.append(each.pixels)
+            levels[name] = {"width": each.width, "height": each.height, "offset": start}
+        largest = next(iter(levels.values()))
+        blob = self._write("master", b"".join(parts))
+        size = {"width": largest["width"], "height": largest["height"]}
+        return {"blob": blob, "mode": each.mode, **size, "levels": levels}
 
     def store_rendition(self, name: str, made: Rendition) -> dict[str, Any]:
-        """Write a rendition; return its record."""
+        """Write a rendition, with the headers that a store serves it with; return its record."""
+        headers = presentation.headers(label=self.job.original.name, rendition=name, format=made.format)
         return {
-            "blob": self._write(name, made.content),
+            "blob": self._write(name, made.content, headers | {"Content-Type": made.media_type}),
             "format": made.format,
             "media_type": made.media_type,
             "width": made.width,
@@ -156,7 +164,7 @@ class Run:
             self.came_to("fenced")
             self._child.blobs.remove(job_folder(self.job.id), self._written)
             return False
-        self.came_to("done")
+        self.came_to("done", ended=not following)
         if self.stage in self.job.makers.values():
             self._metrics.made(_rendition_of(self.job, self.stage), result["format"], result["bytes"])
         if not following:
@@ -170,7 +178,7 @@ class Run:
         if not self._child.ledger.refuse(self._claim, failure):
             self.came_to("fenced")
             return
-        self.came_to("refused", code=refusal.code)
+        self.came_to("refused", ended=True, code=refusal.code)
         self._metrics.jobs.ended(self.job, JobState.FAILED)
         self._child.blobs.remove_folder(job_folder(self.job.id))
         self._child.ledger.blobs_removed(self.job.id)
@@ -180,7 +188,7 @@ class Run:
         if not self._child.ledger.bury(self._claim, Failure(stage=self.stage, code=code, message=message)):
             self.came_to("fenced")
             return
-        self.came_to("buried", code=code)
+        self.came_to("buried", ended=True, code=code)
         self._metrics.jobs.ended(self.job, JobState.DEAD)
 
     def release(self, reason: str, *, blameless: bool) -> None:
@@ -188,19 +196,19 @@ class Run:
         self._child.ledger.release(self._claim, reason[:500], blameless=blameless)
         self._child.hints.changed(self.job.id)
 
-    def came_to(self, outcome: str, **details: object) -> None:
-        """Tell, log and count what came of this run: one of EVENTS."""
-        self._child.hints.changed(self.job.id)
+    def came_to(self, outcome: str, *, ended: bool = False, **details: object) -> None:
+        """Tell, log and count what came of this run, one of EVENTS, and whether its job has ended with it."""
+        self._child.hints.changed(self.job.id, ended=ended)
         event, level = EVENTS[outcome]
         log.log(level, event, attempt=self.attempt, **details)
         traces.note(outcome=outcome)
         self._metrics.came_of(self.stage, outcome)
 
-    def _write(self, name: str, content: bytes) -> str:
+    def _write(self, name: str, content: bytes, attributes: Mapping[str, str] | None = None) -> str:
         written = f"{name}.{self.attempt}"
         key = blob_key(self.job.id, written)
         self._written.append(written)
-        self._child.blobs.put(key, content)
+        self._child.blobs.put(key, content, once=True, attributes=attributes)
         return key
 
 

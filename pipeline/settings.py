@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
@@ -106,6 +107,17 @@ class AccessSettings(_Part):
         return value
 
 
+class ResultsSettings(_Part):
+    """How the bytes of results reach clients."""
+
+    redirect: bool = Field(
+        default=False,
+        description="Send clients to the object store, by a link that needs no key, instead of passing its bytes on. "
+        "They must reach it under the address that is configured here.",
+    )
+    redirect_seconds: Seconds = Field(300, le=7 * 86_400, description="How long such a link is good for.")
+
+
 class MetricsSettings(_Part):
     """Where a worker serves its metrics; the gateway has them at `/metrics`."""
 
@@ -116,14 +128,20 @@ class MetricsSettings(_Part):
 
 
 class Settings(BaseSettings):
-    """The settings of a process, from `DARKROOM_*` variables; nested ones as `DARKROOM_WORK__TIME_LIMIT`."""
+    """The settings of a process, from `DARKROOM_*` variables; nested ones as `DARKROOM_WORK__TIME_LIMIT`.
+
+    Where a variable is unset or empty, a file of its name in the folder `DARKROOM_SECRETS_DIR` speaks for it
+    (`darkroom_redis_url`): so no password needs to be in the environment.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="DARKROOM_",
         env_nested_delimiter="__",
+        env_ignore_empty=True,
         frozen=True,
         extra="ignore",
         env_file=None,
+        secrets_dir=os.environ.get("DARKROOM_SECRETS_DIR") or None,
         hide_input_in_errors=True,  # it may hold a password
     )
 
@@ -148,6 +166,7 @@ class Settings(BaseSettings):
     sweeper: SweeperSettings = SweeperSettings()
     retention: RetentionSettings = RetentionSettings()
     access: AccessSettings = AccessSettings()
+    results: ResultsSettings = ResultsSettings()
     metrics: MetricsSettings = MetricsSettings()
 
     @field_validator("renditions")
@@ -169,6 +188,13 @@ class Settings(BaseSettings):
         path = urlsplit(self.redis_url).path.strip("/")
         if not self.result_url and not (path or "0").isdecimal():
             raise ValueError(f"redis_url names no database by number but {path!r}: set result_url")
+        return self
+
+    @model_validator(mode="after")
+    def _redirects_have_a_store(self) -> Settings:
+        scheme = urlsplit(self.blob_url).scheme
+        if self.results.redirect and scheme in {"file", "memory"}:
+            raise ValueError(f"results.redirect needs an object store as blob_url, s3, gs or az: {scheme} has no links")
         return self
 
     @property

@@ -143,12 +143,12 @@ def validate(self: Task[Any, Any], job_id: str) -> None:
 
 @app.task(bind=True, name="normalize", throws=(StageError,))
 def normalize(self: Task[Any, Any], job_id: str) -> None:
-    """Decode the original, once, into the master that every rendition is made from."""
+    """Decode the original, once, into the master that every rendition is made from, at the size of each."""
 
     def work(run: Run) -> Mapping[str, Any]:
-        edge = max(run.job.operation.renditions.values())
-        master = normalizing.normalize(run.original(), edge=edge, limits=run.settings.limits)
-        return run.store_master(master)
+        edges = run.job.operation.renditions
+        masters = normalizing.pyramid(run.original(), edges=edges.values(), limits=run.settings.limits)
+        return run.store_master({name: masters[edge] for name, edge in edges.items()})
 
     run_stage(self, job_id, "normalize", work)
 
@@ -167,7 +167,9 @@ def resize(self: Task[Any, Any], job_id: str, name: str) -> None:
             )
         else:
             still = "auto" if wanted.format == "gif" else wanted.format
-            made = resizing.resize(run.master(), edge=edge, format=still, quality=quality, background=wanted.background)
+            made = resizing.resize(
+                run.master(name), edge=edge, format=still, quality=quality, background=wanted.background
+            )
         return run.store_rendition(name, made)
 
     run_stage(self, job_id, name, work)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import obstore
-from obstore.store import LocalStore, MemoryStore, from_url
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import LocalStore, MemoryStore
+
+from storage.object_store import connect, connect_probe, signs
 
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile
@@ -20,7 +24,12 @@ if TYPE_CHECKING:
 
 LOCAL_CHUNK = 1024 * 1024
 REMOTE_CHUNK = 5 * 1024 * 1024
-"""Bytes that a streaming writer holds: S3 takes no smaller part of a multipart upload than 5 MiB."""
+"""Bytes that a streaming writer collects: S3 takes no smaller part of a multipart upload than 5 MiB."""
+REMOTE_PARTS = 2
+"""Parts that are under way while the next is collected; obstore's own 12 would hold 60 MiB for each upload."""
+REMOTE_READ = 1024 * 1024
+SINGLE_PUT = 16 * 1024 * 1024
+"""What is larger goes to an object store in parts: one request is not to take longer than its timeout."""
 
 
 class Blobs:
@@ -31,9 +40,10 @@ class Blobs:
     is an `OSError` or obstore's `BaseError`.
     """
 
-    def __init__(self, store: ObjectStore, *, folder: Path | None = None) -> None:
+    def __init__(self, store: ObjectStore, *, folder: Path | None = None, probe: ObjectStore | None = None) -> None:
         self._store = store
         self._folder = folder
+        self._probe = probe or store
 
     @classmethod
     def open(cls, url: str) -> Blobs:
@@ -42,18 +52,36 @@ class Blobs:
         if parts.scheme == "memory":
             return cls(MemoryStore())
         if parts.scheme != "file":
-            return cls(from_url(url))
+            return cls(connect(url), probe=connect_probe(url))
         folder = Path(url2pathname(parts.path))
         folder.mkdir(parents=True, exist_ok=True)
         return cls(LocalStore(folder), folder=folder)
 
-    def get(self, key: str) -> bytes:
-        """Return the whole blob."""
-        return memoryview(obstore.get(self._store, key).bytes()).tobytes()
+    def get(self, key: str, *, start: int = 0, stop: int | None = None) -> bytes:
+        """Return a blob, or its bytes from `start` (inclusive) to `stop` (exclusive)."""
+        if self._folder is not None:  # straight: obstore goes through a thread and a copy
+            with (self._folder / key).open("rb") as file:
+                file.seek(start)
+                return file.read(-1 if stop is None else stop - start)
+        if stop is not None:
+            return bytes(obstore.get_range(self._store, key, start=start, end=stop))
+        return memoryview(obstore.get(self._store, key).bytes()).tobytes()[start:]
 
-    def put(self, key: str, content: bytes) -> None:
-        """Write the whole blob."""
-        obstore.put(self._store, key, content)
+    def put(self, key: str, content: bytes, *, once: bool = False, attributes: Mapping[str, str] | None = None) -> None:
+        """Write the whole blob. `once` raises obstore's `AlreadyExistsError`, and writes nothing, where there is one.
+
+        The attributes are headers, such as `Content-Type`, that an object store serves the blob with.
+        """
+        if self._folder is not None:
+            if once and (self._folder / key).exists():
+                raise AlreadyExistsError(key)
+            obstore.put(self._store, key, content)
+        elif len(content) > SINGLE_PUT:  # in parts, which no store makes depend on anything
+            if once and self._has(key):
+                raise AlreadyExistsError(key)
+            obstore.put(self._store, key, content, **_told(attributes), max_concurrency=REMOTE_PARTS)
+        else:
+            self._put_at_once(key, content, attributes, "create" if once else "overwrite")
         self._sync(key)
 
     def copy(self, source: str, target: str) -> None:
@@ -67,8 +95,10 @@ class Blobs:
 
         Syncing to disk blocks, so it is left to `sync`, for the caller to run in a thread.
         """
-        chunk = LOCAL_CHUNK if self._folder else REMOTE_CHUNK
-        async with obstore.open_writer_async(self._store, key, buffer_size=chunk) as file:
+        sizes: Any = {"buffer_size": REMOTE_CHUNK, "max_concurrency": REMOTE_PARTS}
+        if self._folder:
+            sizes = {"buffer_size": LOCAL_CHUNK}
+        async with obstore.open_writer_async(self._store, key, **sizes) as file:
             yield file
 
     def sync(self, key: str) -> None:
@@ -80,10 +110,16 @@ class Blobs:
         found = await obstore.get_async(self._store, key, options={"range": (start, stop)})
 
         async def chunks() -> AsyncIterator[bytes]:
-            async for chunk in found.stream():
+            async for chunk in found.stream() if self._folder else found.stream(REMOTE_READ):
                 yield bytes(chunk)
 
         return chunks()
+
+    async def link(self, key: str, *, method: Literal["GET", "HEAD"], seconds: float) -> str:
+        """Return a URL of a blob that needs no keys, for one method and some seconds; only of a store that `signs`."""
+        await obstore.head_async(self._store, key)
+        store: Any = self._store
+        return await obstore.sign_async(store, method, key, timedelta(seconds=seconds))
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the blobs in one folder."""
@@ -96,12 +132,15 @@ class Blobs:
 
     def remove(self, folder: str, names: Iterable[str]) -> None:
         """Remove some blobs of a folder, and the folder with its last; one that is gone already is no error."""
-        for name in names:
+        keys = [f"{folder}/{name}" for name in names]
+        if self._folder is None:
+            self._delete(keys)
+            return
+        for key in keys:
             with suppress(FileNotFoundError):
-                obstore.delete(self._store, f"{folder}/{name}")
-        if self._folder:
-            with suppress(OSError):  # it is not empty, or gone
-                (self._folder / folder).rmdir()
+                obstore.delete(self._store, key)
+        with suppress(OSError):  # it is not empty, or gone
+            (self._folder / folder).rmdir()
 
     def remove_folder(self, folder: str) -> None:
         """Remove a folder with all in it, partial uploads too."""
@@ -110,18 +149,23 @@ class Blobs:
             shutil.rmtree(self._folder / folder, ignore_errors=True)
 
     def check(self) -> None:
-        """Raise when the store cannot be read and written."""
+        """Raise when a folder cannot be read and written, or an object store's bucket not be listed."""
         if self._folder:
             if not os.access(self._folder, os.R_OK | os.W_OK | os.X_OK):
                 raise PermissionError(f"{self._folder} cannot be written")
             return
-        with suppress(FileNotFoundError):
-            obstore.head(self._store, "readiness")
+        for _ in obstore.list(self._probe, "readiness"):  # a HEAD could not tell a missing bucket from a missing key
+            pass
 
     @property
     def is_local(self) -> bool:
         """Whether the blobs are in a folder of this machine's."""
         return self._folder is not None
+
+    @property
+    def signs(self) -> bool:
+        """Whether `link` can be asked for."""
+        return signs(self._store)
 
     def room(self) -> tuple[int, int]:
         """Return the bytes that are free, and all that there are, on the disk of a local folder."""
@@ -129,6 +173,35 @@ class Blobs:
             raise ValueError("only a local folder has a disk of its own")
         disk = os.statvfs(self._folder)
         return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+
+    def _put_at_once(
+        self, key: str, content: bytes, attributes: Mapping[str, str] | None, mode: Literal["create", "overwrite"]
+    ) -> None:
+        options = _told(attributes) | {"use_multipart": False}
+        try:
+            obstore.put(self._store, key, content, mode=mode, **options)
+        except NotImplementedError:  # AWS_CONDITIONAL_PUT=disabled, for stores that refuse it
+            if self._has(key):
+                raise AlreadyExistsError(key) from None
+            obstore.put(self._store, key, content, **options)
+
+    def _has(self, key: str) -> bool:
+        try:
+            obstore.head(self._store, key)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _delete(self, keys: list[str]) -> None:
+        """Delete in as few requests as the store allows; Google's tells of a key that is gone and stops there."""
+        if not keys:
+            return
+        try:
+            obstore.delete(self._store, keys)
+        except FileNotFoundError:
+            for key in keys:
+                with suppress(FileNotFoundError):
+                    obstore.delete(self._store, key)
 
     def _sync(self, key: str) -> None:
         if self._folder is None:
@@ -140,3 +213,7 @@ class Blobs:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+
+def _told(attributes: Mapping[str, str] | None) -> dict[str, Any]:
+    return {"attributes": dict(attributes)} if attributes else {}

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from pipeline.celery import QUEUES, app, configure
+from pipeline.hints import Hint
 from pipeline.queues import Queues, Waiting
 from pipeline.settings import Settings
 from pipeline.steps import steps
@@ -276,10 +277,10 @@ class FakeQueues(Queues):
 
     def __init__(self) -> None:
         self.sent_ms: dict[str, list[int]] = {}
-        self.changes = asyncio.Queue[str]()
+        self.changes = asyncio.Queue[Hint]()
         self.down = False
 
-    async def changed_jobs(self) -> AsyncIterator[str]:
+    async def changed_jobs(self) -> AsyncIterator[Hint]:
         while True:
             yield await self.changes.get()
 

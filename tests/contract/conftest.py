@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from hashlib import sha256
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -25,6 +26,7 @@ from storage.ledger import Ledger
 from storage.stores import Stores, open_stores, open_worker_stores
 from tests.contract.asking import ADA, ZOE
 from tests.fakes import FakeBroker, FakeQueues, publish_to
+from tests.object_store import ObjectStore, object_store
 
 PATIENCE_MS = 60_000
 UPLOAD_BYTES = 200_000
@@ -41,6 +43,22 @@ def logs() -> Iterator[list[EventDict]]:
 def mongo_url(servers: Stack) -> str:
     """A database that only these tests use."""
     return urlsplit(servers.mongo_url)._replace(path="/darkroom-contract").geturl()
+
+
+@pytest.fixture(scope="session")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """An object store with one bucket, `contract`."""
+    with object_store(tmp_path_factory.mktemp("objects")) as store:
+        store.bucket("contract")
+        yield store
+
+
+@pytest.fixture
+def bucket_url(objects: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A place of the test's own in that bucket, and in the environment what it takes to get there."""
+    for name, value in objects.environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://contract/{uuid4()}"
 
 
 @pytest.fixture

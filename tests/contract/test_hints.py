@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from pipeline import hints
-from pipeline.hints import CHANNEL, Hints
+from pipeline.hints import CHANNEL, Hint, Hints
 from pipeline.queues import open_queues
 from pipeline.settings import Settings
 from tests.fakes import NOWHERE
@@ -18,7 +18,7 @@ SECONDS = 10.0
 
 
 @pytest.fixture
-async def heard(redis: Redis, settings: Settings) -> AsyncIterator[AsyncIterator[str]]:
+async def heard(redis: Redis, settings: Settings) -> AsyncIterator[AsyncIterator[Hint]]:
     """What a gateway hears, from when it listens."""
     async with open_queues(settings) as queues:
         told = queues.changed_jobs()
@@ -27,21 +27,21 @@ async def heard(redis: Redis, settings: Settings) -> AsyncIterator[AsyncIterator
             while dict(redis.pubsub_numsub(CHANNEL)).get(CHANNEL.encode(), 0) == 0:  # noqa: ASYNC110  # Redis knows
                 await asyncio.sleep(0.01)
 
-        async def all_of_them() -> AsyncIterator[str]:
+        async def all_of_them() -> AsyncIterator[Hint]:
             yield await first
-            async for job_id in told:
-                yield job_id
+            async for hint in told:
+                yield hint
 
         yield all_of_them()
 
 
-async def test_a_hint_names_its_job(heard: AsyncIterator[str], settings: Settings) -> None:
+async def test_a_hint_names_its_job_and_tells_its_end(heard: AsyncIterator[Hint], settings: Settings) -> None:
     worker = Hints(settings.redis_url)
     worker.changed("one")
-    worker.changed("other")
+    worker.changed("other", ended=True)
 
     async with asyncio.timeout(SECONDS):
-        assert [await anext(heard), await anext(heard)] == ["one", "other"]
+        assert [await anext(heard), await anext(heard)] == [Hint("one", ended=False), Hint("other", ended=True)]
     worker.close()
 
 

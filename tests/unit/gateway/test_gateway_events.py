@@ -12,6 +12,7 @@ from fastapi.sse import KEEPALIVE_COMMENT
 
 from gateway import events
 from gateway.feed import Feed
+from pipeline.hints import Hint
 from storage.documents import Job, JobState
 from tests.fakes import FakeJobs, FakeQueues, new_job
 
@@ -120,11 +121,31 @@ async def test_a_hint_has_the_job_read_at_once(jobs: FakeJobs, queues: FakeQueue
     seen = [await next_event(stream), await next_event(stream)]
 
     await jobs.cancel(job)
-    await queues.changes.put(job.id)
+    await queues.changes.put(Hint(job.id))
     seen.append(await next_event(stream))
 
     loop.cancel()
     assert [event.get("id") for event in seen] == [None, "0", "1"]
+
+
+async def test_who_waits_for_the_end_is_not_told_of_what_comes_before(
+    jobs: FakeJobs, queues: FakeQueues, job: Job
+) -> None:
+    feed = Feed(jobs, queues, round_seconds=60)
+    loop = asyncio.create_task(feed.run())
+    with feed.watch(job, until_end=True) as topic:
+        waiting = asyncio.create_task(topic.newer_than(job.version, SECONDS))
+        taken = await jobs.redispatch(job, next_dispatch_ms=1)
+        assert taken is not None
+        await queues.changes.put(Hint(job.id))
+        await jobs.cancel(taken)
+        await queues.changes.put(Hint(job.id, ended=True))
+
+        news = await waiting
+
+    loop.cancel()
+    assert news is not None
+    assert news.version == 2
 
 
 async def test_a_job_that_nobody_watches_is_not_read(jobs: FakeJobs, queues: FakeQueues, job: Job) -> None:
@@ -175,7 +196,7 @@ async def test_all_who_watch_a_job_hear_of_its_change(jobs: FakeJobs, queues: Fa
     await asyncio.sleep(0)
 
     await jobs.cancel(job)
-    await queues.changes.put(job.id)
+    await queues.changes.put(Hint(job.id))
 
     assert {event["id"] for event in await heard} == {"1"}
     loop.cancel()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -219,3 +223,26 @@ def test_a_setting_that_is_wrong_is_told_without_its_password() -> None:
         Settings(redis_url="redis://:hunter2@redis.example:6379/abc")
 
     assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({}, "redis://file:1/0"),
+        ({"DARKROOM_REDIS_URL": "redis://env:1/0"}, "redis://env:1/0"),
+        ({"DARKROOM_REDIS_URL": ""}, "redis://file:1/0"),
+    ],
+)
+def test_a_file_of_the_secrets_folder_stands_in_for_an_unset_or_empty_variable(
+    given: dict[str, str], read: str, tmp_path: Path
+) -> None:
+    (tmp_path / "darkroom_redis_url").write_text("redis://file:1/0\n", encoding="ascii")
+    environment = {**os.environ, "DARKROOM_REDIS_URL": "", "DARKROOM_SECRETS_DIR": str(tmp_path), **given}
+
+    shown = subprocess.check_output(
+        [sys.executable, "-c", "from pipeline.settings import Settings; print(Settings().redis_url)"],
+        env=environment,
+        text=True,
+    )
+
+    assert shown == f"{read}\n"

@@ -1,0 +1,240 @@
+"""What only an object store has: parts, attributes, links, and ways of its own to be away."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+
+import httpx
+import pytest
+from obstore.exceptions import AlreadyExistsError
+
+from storage.blobs import REMOTE_CHUNK, SINGLE_PUT, Blobs
+from storage.errors import TRANSIENT
+from storage.object_store import PATIENCE, connect
+from tests.object_store import ObjectStore
+
+ATTRIBUTES = {
+    "Content-Type": "image/webp",
+    "Content-Disposition": "inline; filename=\"photo-small.webp\"; filename*=UTF-8''f%C3%B3to-small.webp",
+    "Cache-Control": "private, max-age=31536000, immutable",
+}
+
+
+@pytest.fixture
+def blobs(bucket_url: str) -> Blobs:
+    return Blobs.open(bucket_url)
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch, bucket_url: str) -> Iterator[Blobs]:
+    """A store that takes connections and then says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("AWS_READ_TIMEOUT", "300ms")
+        yield Blobs.open(bucket_url)
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch, bucket_url: str) -> Blobs:
+    """A store that nobody runs."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+    return Blobs.open(bucket_url)
+
+
+@pytest.fixture
+def denied(monkeypatch: pytest.MonkeyPatch, bucket_url: str) -> Blobs:
+    """A store whose keys are not ours."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+    return Blobs.open(bucket_url)
+
+
+@pytest.fixture(params=["silent", "refusing", "denied"])
+def failing(request: pytest.FixtureRequest) -> Blobs:
+    blobs: Blobs = request.getfixturevalue(request.param)
+    return blobs
+
+
+@pytest.fixture
+async def outsider() -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody without keys."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        yield client
+
+
+async def write(blobs: Blobs, size: int, *, break_off: bool = False) -> None:
+    async with blobs.writer("job/original") as file:
+        for _ in range(0, size, 65_536):
+            await file.write(b"x" * 65_536)
+        if break_off:
+            raise ConnectionResetError
+
+
+async def test_an_upload_under_way_is_held_by_the_store_in_parts(blobs: Blobs, objects: ObjectStore) -> None:
+    async with blobs.writer("job/original") as file:
+        await file.write(b"x" * 3 * REMOTE_CHUNK)
+
+        assert objects.parts("contract") != []
+
+
+async def test_a_broken_upload_leaves_no_parts(blobs: Blobs, objects: ObjectStore) -> None:
+    with suppress(ConnectionResetError):
+        await write(blobs, 3 * REMOTE_CHUNK, break_off=True)
+
+    assert objects.parts("contract") == []
+
+
+async def test_a_cancelled_upload_leaves_neither_parts_nor_a_blob(blobs: Blobs, objects: ObjectStore) -> None:
+    begun = asyncio.Event()
+
+    async def upload() -> None:
+        async with blobs.writer("job/original") as file:
+            await file.write(b"x" * 3 * REMOTE_CHUNK)
+            begun.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(upload())
+    await begun.wait()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+    assert (objects.parts("contract"), blobs.names("job")) == ([], [])
+
+
+async def test_a_finished_upload_leaves_no_parts(blobs: Blobs, objects: ObjectStore) -> None:
+    await write(blobs, 3 * REMOTE_CHUNK)
+
+    assert objects.parts("contract") == []
+    assert blobs.names("job") == ["original"]
+
+
+@pytest.mark.parametrize("size", [100, SINGLE_PUT + 1], ids=["at once", "in parts"])
+async def test_a_link_serves_the_blob_as_its_attributes_say(
+    outsider: httpx.AsyncClient, blobs: Blobs, size: int
+) -> None:
+    blobs.put("job/small.1", b"x" * size, once=True, attributes=ATTRIBUTES)
+
+    answer = await outsider.get(await blobs.link("job/small.1", method="GET", seconds=60))
+
+    assert answer.content == b"x" * size
+    assert {name: answer.headers.get(name) for name in ATTRIBUTES} == ATTRIBUTES
+
+
+async def test_a_copy_is_served_as_its_source_is(outsider: httpx.AsyncClient, blobs: Blobs) -> None:
+    blobs.put("job/small.1", b"content", attributes=ATTRIBUTES)
+    blobs.copy("job/small.1", "other/small.1")
+
+    answer = await outsider.get(await blobs.link("other/small.1", method="GET", seconds=60))
+
+    assert {name: answer.headers.get(name) for name in ATTRIBUTES} == ATTRIBUTES
+
+
+async def test_a_link_serves_a_range(outsider: httpx.AsyncClient, blobs: Blobs) -> None:
+    blobs.put("job/small.1", b"0123456789")
+    link = await blobs.link("job/small.1", method="GET", seconds=60)
+
+    answer = await outsider.get(link, headers={"Range": "bytes=2-4"})
+
+    assert (answer.status_code, answer.content) == (206, b"234")
+
+
+async def test_a_link_for_head_serves_the_headers_alone(outsider: httpx.AsyncClient, blobs: Blobs) -> None:
+    blobs.put("job/small.1", b"0123456789")
+
+    answer = await outsider.head(await blobs.link("job/small.1", method="HEAD", seconds=60))
+
+    assert (answer.status_code, answer.headers["content-length"], answer.content) == (200, "10", b"")
+
+
+async def test_a_link_serves_no_other_blob(outsider: httpx.AsyncClient, blobs: Blobs) -> None:
+    blobs.put("job/small.1", b"content")
+    blobs.put("job/large.1", b"secret")
+    link = await blobs.link("job/small.1", method="GET", seconds=60)
+
+    answer = await outsider.get(link.replace("small.1", "large.1"))
+
+    assert answer.status_code == 403
+
+
+async def test_a_link_to_what_is_missing_is_a_missing_file(blobs: Blobs) -> None:
+    with pytest.raises(FileNotFoundError):
+        await blobs.link("job/small.1", method="GET", seconds=60)
+
+
+def test_only_object_stores_sign_links(blobs: Blobs) -> None:
+    assert blobs.signs
+    assert not Blobs.open("memory:///").signs
+
+
+def test_a_blob_is_put_once_also_where_the_store_has_no_conditions(
+    monkeypatch: pytest.MonkeyPatch, bucket_url: str
+) -> None:
+    monkeypatch.setenv("AWS_CONDITIONAL_PUT", "disabled")
+    blobs = Blobs.open(bucket_url)
+
+    blobs.put("job/small.1", b"the first", once=True)
+    with pytest.raises(AlreadyExistsError):
+        blobs.put("job/small.1", b"the second", once=True)
+
+    assert blobs.get("job/small.1") == b"the first"
+
+
+def test_a_missing_bucket_fails_the_check(bucket_url: str) -> None:
+    with pytest.raises(TRANSIENT):
+        Blobs.open(bucket_url.replace("contract", "nobody-made-this")).check()
+
+
+def test_a_store_that_is_away_fails_the_check(failing: Blobs) -> None:
+    with pytest.raises(TRANSIENT):
+        failing.check()
+
+
+def test_what_reads_fail_with_is_worth_another_try(failing: Blobs) -> None:
+    with pytest.raises(TRANSIENT) as failure:
+        failing.get("job/original")
+
+    assert not isinstance(failure.value, FileNotFoundError)
+
+
+@pytest.mark.parametrize("size", [1, SINGLE_PUT + 1], ids=["at once", "in parts"])
+@pytest.mark.parametrize("once", [False, True])
+def test_what_writes_fail_with_is_worth_another_try(failing: Blobs, size: int, *, once: bool) -> None:
+    with pytest.raises(TRANSIENT):
+        failing.put("job/small.1", bytes(size), once=once)
+
+
+@pytest.mark.parametrize("size", [1, 4 * REMOTE_CHUNK], ids=["little", "much"])
+async def test_what_uploads_fail_with_is_worth_another_try(failing: Blobs, size: int) -> None:
+    with pytest.raises(TRANSIENT):
+        await write(failing, size)
+
+
+def test_what_removals_fail_with_is_worth_another_try(failing: Blobs) -> None:
+    with pytest.raises(TRANSIENT):
+        failing.remove("job", ["original"])
+    with pytest.raises(TRANSIENT):
+        failing.remove_folder("job")
+
+
+def test_what_listings_fail_with_is_worth_another_try(failing: Blobs) -> None:
+    with pytest.raises(TRANSIENT):
+        failing.folders()
+
+
+async def test_what_streams_and_links_fail_with_is_worth_another_try(failing: Blobs) -> None:
+    with pytest.raises(TRANSIENT):
+        await failing.stream("job/small.1", start=0, stop=1)
+    with pytest.raises(TRANSIENT):
+        await failing.link("job/small.1", method="GET", seconds=60)
+
+
+def test_the_environment_says_how_long_to_wait(monkeypatch: pytest.MonkeyPatch, bucket_url: str) -> None:
+    monkeypatch.setenv("AWS_READ_TIMEOUT", "7s")
+
+    options = getattr(connect(bucket_url), "client_options", None)
+
+    assert options == PATIENCE | {"read_timeout": "7s", "allow_http": "true"}

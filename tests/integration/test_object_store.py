@@ -1,0 +1,311 @@
+"""The whole pipeline on an object store: bytes in and out of it, links into it, and what happens while it is away."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import obstore
+import pytest
+from obstore.store import S3Store
+from uuid_utils.compat import uuid7
+
+from deploy.ports import free_port
+from deploy.stack import Stack
+from tests.conftest import IMPATIENT
+from tests.images import encoded, photo
+from tests.integration import wire
+from tests.integration.journey import accepted, all_ended, ended, picture, upload, wait_until
+from tests.object_store import ObjectStore, object_store
+from tests.programs import running
+
+URL = "s3://darkroom/some/prefix"
+PHOTO = encoded(photo(2000, 1500), "jpeg")
+LARGE = encoded(photo(2940, 2940), "bmp")
+"""Just under the limit of 25 MiB."""
+PARTS_BYTES = 20 * 1024 * 1024
+"""Three parts of 5 MiB, what comes in and goes out meanwhile, and less than the whole file."""
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    with object_store(tmp_path_factory.mktemp("objects")) as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def bucket(objects: ObjectStore) -> S3Store:
+    """The bucket, for looking into it without the application."""
+    return objects.bucket("darkroom")
+
+
+@pytest.fixture(scope="module")
+def environment(objects: ObjectStore, bucket: S3Store) -> dict[str, str]:  # noqa: ARG001  # it must be there
+    return IMPATIENT | objects.environment | {"DARKROOM_BLOB_URL": URL, "AWS_READ_TIMEOUT": "1s"}
+
+
+@pytest.fixture(scope="module")
+def remote(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[Stack]:
+    """A stack that keeps its blobs there."""
+    with Stack(tmp_path_factory.mktemp("remote"), environment=environment) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def http(remote: Stack) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=remote.url, timeout=60, trust_env=False) as client:
+        yield client
+
+
+@contextmanager
+def another_gateway(stack: Stack, folder: Path, **environment: str) -> Iterator[httpx.Client]:
+    """Run a second gateway on the stores of a stack, and return a client of it."""
+    port = free_port()
+    stores = {"DARKROOM_REDIS_URL": stack.redis_url, "DARKROOM_MONGO_URL": stack.mongo_url}
+    command = [sys.executable, "-m", "uvicorn", "gateway.app:production", "--factory", "--port", str(port)]
+    with (
+        running(*command, log=folder / "gateway.log", **stack.environment, **stores, **environment),
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client,
+    ):
+        wait_until(lambda: _answers(client), "another gateway")
+        yield client
+
+
+@pytest.fixture(scope="module")
+def redirecting(remote: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    folder = tmp_path_factory.mktemp("redirecting")
+    with another_gateway(remote, folder, DARKROOM_RESULTS__REDIRECT="true") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def done(http: httpx.Client) -> str:
+    """A job with all its previews."""
+    task_id = accepted(http, PHOTO, "fóto.jpg")
+    assert ended(http, task_id)["status"] == "done"
+    return task_id
+
+
+def names(bucket: S3Store, task_id: str) -> list[str]:
+    """Return the names of a job's objects."""
+    found = obstore.list(bucket, f"some/prefix/{task_id}").collect()
+    return sorted(item["path"].rpartition("/")[2] for item in found)
+
+
+def folders(bucket: S3Store) -> set[str]:
+    """Return the folders of all jobs that have objects."""
+    return {item["path"].split("/")[-2] for item in obstore.list(bucket, "some/prefix").collect()}
+
+
+def test_a_photo_becomes_previews_in_the_store(http: httpx.Client, bucket: S3Store, done: str) -> None:
+    sizes = {name: picture(http, done, name).size for name in ("small", "medium", "large")}
+
+    assert sizes == {"small": (160, 120), "medium": (640, 480), "large": (1600, 1200)}
+    assert names(bucket, done) == ["large.1", "medium.1", "original", "small.1"]
+
+
+def test_a_result_is_served_whole_in_ranges_and_not_again(http: httpx.Client, done: str) -> None:
+    whole = http.get(f"/result/{done}")
+    part = http.get(f"/result/{done}", headers={"Range": "bytes=100-199"})
+    again = http.get(f"/result/{done}", headers={"If-None-Match": whole.headers["etag"]})
+    head = http.head(f"/result/{done}")
+
+    assert whole.headers["etag"] == f'"{sha256(whole.content).hexdigest()}"'
+    assert (part.status_code, part.content) == (206, whole.content[100:200])
+    assert (again.status_code, again.content) == (304, b"")
+    assert (head.headers["content-length"], head.content) == (str(len(whole.content)), b"")
+
+
+@pytest.mark.parametrize("path", ["/capabilities", "/metrics", "/readyz", "/jobs"])
+def test_what_a_gateway_tells_of_itself_needs_no_local_folder(http: httpx.Client, path: str) -> None:
+    told = http.get(path)
+
+    assert told.status_code == 200
+    assert "blob_store_" not in told.text
+
+
+def test_a_redirect_leads_to_the_bytes(http: httpx.Client, redirecting: httpx.Client, done: str) -> None:
+    sent_on = redirecting.get(f"/result/{done}/small")
+    there = httpx.get(sent_on.headers["location"], trust_env=False)
+
+    assert (sent_on.status_code, sent_on.headers["cache-control"], sent_on.content) == (307, "no-store", b"")
+    assert there.content == http.get(f"/result/{done}/small").content
+    assert there.headers["content-type"] == "image/jpeg"
+    assert there.headers["content-disposition"].endswith("filename*=UTF-8''f%C3%B3to-small.jpeg")
+
+
+def test_a_redirect_is_followed_with_what_was_asked(redirecting: httpx.Client, done: str) -> None:
+    part = redirecting.get(f"/result/{done}", headers={"Range": "bytes=0-9"}, follow_redirects=True)
+    head = redirecting.head(f"/result/{done}", follow_redirects=True)
+
+    assert (part.status_code, len(part.content)) == (206, 10)
+    assert (head.status_code, head.headers["content-type"], head.content) == (200, "image/jpeg", b"")
+
+
+def test_redirects_change_no_other_answer(http: httpx.Client, redirecting: httpx.Client, done: str) -> None:
+    etag = http.get(f"/result/{done}").headers["etag"]
+    asked: list[tuple[str, dict[str, str], int]] = [
+        (f"/result/{done}", {"If-None-Match": etag}, 304),
+        (f"/result/{done}", {"Range": "bytes=99999999-"}, 416),
+        (f"/result/{done}/huge", {}, 404),
+        (f"/result/{uuid7()}", {}, 404),
+    ]
+
+    assert [redirecting.get(path, headers=headers).status_code for path, headers, _ in asked] == [
+        status for *_, status in asked
+    ]
+
+
+def test_a_result_that_is_gone_from_the_store_is_gone(
+    http: httpx.Client, redirecting: httpx.Client, bucket: S3Store
+) -> None:
+    task_id = accepted(http, PHOTO)
+    ended(http, task_id)
+    obstore.delete(bucket, f"some/prefix/{task_id}/large.1")
+
+    assert {client.get(f"/result/{task_id}").status_code for client in (http, redirecting)} == {410}
+
+
+def test_a_deleted_job_leaves_no_objects(http: httpx.Client, bucket: S3Store) -> None:
+    task_id = accepted(http, PHOTO)
+    ended(http, task_id)
+
+    http.delete(f"/jobs/{task_id}").raise_for_status()
+
+    assert names(bucket, task_id) == []
+
+
+def test_a_refused_image_leaves_no_objects(http: httpx.Client, bucket: S3Store) -> None:
+    task_id = accepted(http, PHOTO[: len(PHOTO) // 2])
+
+    assert ended(http, task_id)["status"] == "failed"
+    wait_until(lambda: names(bucket, task_id) == [], "its objects to go")
+
+
+@pytest.mark.usefixtures("remote")
+def test_objects_without_a_job_are_swept(bucket: S3Store) -> None:
+    orphan = "00000000-0001-7000-8000-000000000001"  # a UUIDv7 of long ago
+    obstore.put(bucket, f"some/prefix/{orphan}/original", b"cut off")
+    obstore.put(bucket, "elsewhere/kept", b"not ours")
+
+    wait_until(lambda: names(bucket, orphan) == [], "the orphan to be swept")
+
+    assert obstore.head(bucket, "elsewhere/kept")["size"] == len(b"not ours")
+
+
+def test_a_client_that_goes_away_leaves_nothing_in_the_store(
+    remote: Stack, objects: ObjectStore, bucket: S3Store
+) -> None:
+    before = folders(bucket)
+    with _half_an_upload(remote):
+        wait_until(lambda: objects.parts("darkroom") != [], "its first part to be stored")
+
+    wait_until(lambda: objects.parts("darkroom") == [], "the parts to go")
+    assert folders(bucket) <= before
+
+
+def test_a_large_upload_is_held_in_a_few_parts_only(http: httpx.Client, remote: Stack) -> None:
+    ended(http, accepted(http, LARGE, "first.bmp"))  # whatever is needed once
+    gateway = Path(f"/proc/{remote.pid('gateway')}")
+    (gateway / "clear_refs").write_text("5")  # proc(5): the peak is what is held now
+    before = _peak(gateway)
+
+    accepted(http, LARGE, "second.bmp")
+
+    assert _peak(gateway) - before < PARTS_BYTES
+
+
+def test_what_was_accepted_outlasts_an_outage_and_nothing_else_is_accepted(
+    http: httpx.Client, remote: Stack, objects: ObjectStore, done: str
+) -> None:
+    remote.stop_process("normalize")
+    task_ids = [accepted(http, PHOTO) for _ in range(4)]
+    objects.stop()
+    try:
+        remote.start_process("normalize")
+        refused, readiness = upload(http, PHOTO), http.get("/readyz")
+        result = http.get(f"/result/{done}")
+        wait_until(lambda: '"blobs"} 0.0' in http.get("/metrics").text, "the gauge to tell")
+        wait_until(lambda: all(_put_off(remote, task_id) for task_id in task_ids), "their runs to be put off")
+    finally:
+        objects.start()
+
+    assert [_unavailable(answer) for answer in (refused, result)] == [True, True]
+    assert (readiness.status_code, readiness.json()["checks"]["blobs"]["ok"]) == (503, False)
+    assert {job["status"] for job in all_ended(http, task_ids)} == {"done"}
+    assert ended(http, accepted(http, PHOTO))["status"] == "done"
+
+
+def test_a_store_that_hangs_costs_an_answer_and_no_job(
+    http: httpx.Client, remote: Stack, objects: ObjectStore, redirecting: httpx.Client, done: str
+) -> None:
+    remote.stop_process("normalize")
+    task_id = accepted(http, PHOTO)
+    with objects.frozen():
+        remote.start_process("normalize")
+        answers = [upload(http, PHOTO), http.get(f"/result/{done}"), redirecting.get(f"/result/{done}")]
+        readiness = http.get("/readyz")
+        wait_until(lambda: _put_off(remote, task_id), "a run to be put off")
+
+    assert [_unavailable(answer) for answer in answers] == [True, True, True]
+    assert readiness.json()["checks"]["blobs"]["ok"] is False
+    assert ended(http, task_id)["status"] == "done"
+
+
+def test_a_gateway_killed_in_an_upload_leaves_no_object(remote: Stack, objects: ObjectStore, bucket: S3Store) -> None:
+    before = folders(bucket)
+    with _half_an_upload(remote):
+        wait_until(lambda: objects.parts("darkroom") != [], "its first part to be stored")
+        remote.signal("gateway", signal.SIGKILL)
+    remote.wait_ready("gateway")
+
+    assert folders(bucket) <= before
+
+
+def test_what_expires_leaves_the_store(http: httpx.Client, remote: Stack, bucket: S3Store, tmp_path: Path) -> None:
+    task_id = accepted(http, PHOTO)
+    ended(http, task_id)
+
+    with another_gateway(remote, tmp_path, DARKROOM_RETENTION__RESULTS="0.1") as forgetful:
+        wait_until(lambda: names(bucket, task_id) == [], "its objects to go")
+        wait_until(lambda: forgetful.get(f"/result/{task_id}").status_code == 410, "the job to tell")
+
+
+@contextmanager
+def _half_an_upload(stack: Stack) -> Iterator[None]:
+    """Send most of a large file, and break off when the block ends."""
+    whole = wire.form(wire.part("file", LARGE, b"large.bmp"))
+    with wire.connection(stack.url) as connection:
+        connection.sendall(wire.head(stack.url, "/upload", Content_Length=len(whole)) + whole[: len(whole) * 3 // 4])
+        yield
+
+
+def _unavailable(answer: httpx.Response) -> bool:
+    problem: dict[str, Any] = answer.json()
+    return (answer.status_code, problem["code"]) == (503, "unavailable") and int(answer.headers["retry-after"]) > 0
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").is_success
+    except httpx.TransportError:
+        return False
+
+
+def _put_off(stack: Stack, task_id: str) -> bool:
+    """Whether a run of the job's first stages met the outage."""
+    lines = (stack.log("validate") + stack.log("normalize")).splitlines()
+    return any(task_id in line and "stage.retried" in line for line in lines)
+
+
+def _peak(process: Path) -> int:
+    found = re.search(r"VmHWM:\s+(\d+) kB", (process / "status").read_text())
+    assert found, "the process has no memory"
+    return int(found[1]) * 1024
