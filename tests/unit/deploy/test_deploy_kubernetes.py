@@ -1,0 +1,153 @@
+"""The manifests of deploy/kubernetes: rendered, and held to what Kubernetes and its operators take."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # its types are another package
+
+from deploy.kubernetes.rules import WRITTEN, manifest
+from tests.kubernetes_schemas import check
+from tests.kustomize import Manifest, render
+from tests.prometheus import DEPLOYED, ROOT, program, read, rules, selectors
+
+HERE = ROOT / "deploy" / "kubernetes"
+FOLDERS = sorted(file.parent for file in HERE.rglob("kustomization.yaml"))
+OVERLAYS = {folder.name: render(folder) for folder in FOLDERS if folder.parent.name == "overlays"}
+EVERY = [each for manifests in OVERLAYS.values() for each in manifests]
+SCALED = [each for each in OVERLAYS["production"] if each["kind"] == "ScaledObject"]
+RECORDS = {rule["record"] for rule in rules() if "record" in rule}
+OLDEST, NEWEST = "1.30", "1.37"
+"""The first release that knows `preStop: sleep` without being asked to, and the last that there are schemas of."""
+
+
+def name_of(each: object) -> str:
+    return f"{each['kind']}-{each['metadata']['name']}" if isinstance(each, dict) else str(each)
+
+
+def kustomize() -> list[str]:
+    for found in (["kustomize", "build"], ["kubectl", "kustomize"]):
+        if shutil.which(found[0]):
+            return found
+    pytest.skip("neither kustomize nor kubectl is on PATH: what the tests render is compared with nothing")
+
+
+def in_order(manifests: list[Manifest]) -> list[Manifest]:
+    return sorted(manifests, key=lambda each: (each["apiVersion"], each["kind"], each["metadata"]["name"]))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.relative_to(HERE).as_posix())
+def test_the_tests_see_what_kustomize_renders(folder: Path) -> None:
+    printed = subprocess.run([*kustomize(), str(folder)], capture_output=True, text=True, check=True, timeout=60).stdout
+
+    assert in_order(render(folder)) == in_order(list(yaml.safe_load_all(printed)))
+
+
+@pytest.mark.parametrize("release", [OLDEST, NEWEST])
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_cluster_takes_every_manifest(overlay: str, release: str) -> None:
+    found = {name_of(each): check(each, release) for each in OVERLAYS[overlay]}
+
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_a_field_that_no_release_knows_is_found() -> None:
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"}, "spec": {"replica": 2}}
+    scaled = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "spec": {"minReplicas": 2}}
+
+    assert any("replica" in wrong for wrong in check(deployment, NEWEST))
+    assert any("minReplicas" in wrong for wrong in check(scaled, NEWEST))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_nothing_is_there_twice(overlay: str) -> None:
+    names = [(each["kind"], each["metadata"]["name"]) for each in OVERLAYS[overlay]]
+
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_everything_lives_in_one_namespace_that_lets_no_pod_do_much(overlay: str) -> None:
+    found = {each["metadata"].get("namespace") for each in OVERLAYS[overlay] if each["kind"] != "Namespace"}
+    namespace = next(each for each in OVERLAYS[overlay] if each["kind"] == "Namespace")["metadata"]
+
+    assert found == {namespace["name"]} == {"darkroom"}
+    assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_nothing_secret_is_in_the_tree() -> None:
+    texts = [file.read_text(encoding="utf-8") for file in HERE.rglob("*.yaml")]
+
+    assert not [each for each in EVERY if each["kind"] == "Secret"]
+    assert not [text for text in texts if re.search(r"://[^/\s]+:[^/\s]+@", text)]
+
+
+def test_every_secret_that_is_asked_for_is_in_the_readme() -> None:
+    readme = (HERE / "README.md").read_text(encoding="utf-8")
+    asked = set(secrets_in(EVERY))
+
+    assert asked == {f"darkroom-{name}" for name in ("stores", "access", "flower", "redis", "mongo", "tls")}
+    assert {name for name in asked if f"`{name}`" not in readme} == set()
+
+
+def secrets_in(value: Any) -> Iterator[str]:
+    """Yield the name of every Secret that something refers to."""
+    if isinstance(value, list):
+        for each in value:
+            yield from secrets_in(each)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            if name in {"secretRef", "secretKeyRef"} or (name in {"username", "password"} and isinstance(each, dict)):
+                yield each["name"]
+            elif name == "secretName":
+                yield each
+            else:
+                yield from secrets_in(each)
+
+
+def test_prometheus_rules_are_those_of_every_other_deployment() -> None:
+    assert WRITTEN.read_text(encoding="utf-8") == manifest(), "run .venv/bin/python -m deploy.kubernetes.rules"
+    assert read(WRITTEN)["spec"] == read(DEPLOYED / "rules.yml")
+
+
+def test_targets_have_the_labels_that_the_rules_ask_for() -> None:
+    monitors = [each for each in EVERY if each["kind"] in {"PodMonitor", "ServiceMonitor"}]
+    endpoints = [
+        endpoint
+        for each in monitors
+        for endpoint in each["spec"].get("podMetricsEndpoints") or each["spec"]["endpoints"]
+    ]
+    written = [step for endpoint in endpoints for step in endpoint["relabelings"]]
+
+    assert {step["replacement"] for step in written if step["targetLabel"] == "job"} == {"gateway", "workers", "flower"}
+    assert [step["sourceLabels"] for step in written if step["targetLabel"] == "pool"] == [
+        ["__meta_kubernetes_pod_label_darkroom_queue"]
+    ]
+
+
+@pytest.mark.parametrize("scaled", SCALED, ids=name_of)
+def test_a_pool_grows_by_records_that_there_are(scaled: Manifest) -> None:
+    queries = [trigger["metadata"]["query"] for trigger in scaled["spec"]["triggers"]]
+    asked = [selectors(query) for query in queries]
+
+    assert {name for names in asked for name in names} <= RECORDS
+    assert all(f'queue="{scaled["metadata"]["labels"]["darkroom/queue"]}"' in query for query in queries)
+
+
+def test_prometheus_understands_what_pools_grow_by(tmp_path: Path) -> None:
+    queries = [trigger["metadata"]["query"] for scaled in SCALED for trigger in scaled["spec"]["triggers"]]
+    file = tmp_path / "queries.yml"
+    records = [{"record": f"scaling:query{number}", "expr": query} for number, query in enumerate(queries)]
+    file.write_text(yaml.safe_dump({"groups": [{"name": "scaling", "rules": records}]}), encoding="utf-8")
+
+    done = subprocess.run(
+        [program("promtool"), "check", "rules", file], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,191 @@
+"""What runs in the cluster: as little power as can be, told to stop in time, and in step with docker-compose.yml."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from pipeline.celery import QUEUES
+from pipeline.settings import Settings, WorkSettings
+from tests.kustomize import Manifest, render
+from tests.prometheus import ROOT, read
+
+HERE = ROOT / "deploy" / "kubernetes"
+OVERLAYS = {name: render(HERE / "overlays" / name) for name in ("small", "production")}
+PODS = [each for manifests in OVERLAYS.values() for each in manifests if each["kind"] in {"Deployment", "StatefulSet"}]
+WORKERS = {
+    each["metadata"]["labels"]["darkroom/queue"]: each
+    for each in OVERLAYS["production"]
+    if each["kind"] == "Deployment" and each["metadata"]["labels"]["app.kubernetes.io/component"] == "worker"
+}
+COMPOSE = read(ROOT / "docker-compose.yml")["services"]
+BYTES = {"Mi": 1 << 20, "Gi": 1 << 30}
+IDS = [f"{each['metadata']['name']}-{number}" for number, each in enumerate(PODS)]
+
+every_pod = pytest.mark.parametrize("workload", PODS, ids=IDS)
+every_queue = pytest.mark.parametrize("queue", QUEUES)
+
+
+def pod_of(workload: Manifest) -> dict[str, Any]:
+    found: dict[str, Any] = workload["spec"]["template"]["spec"]
+    return found
+
+
+def container_of(workload: Manifest) -> dict[str, Any]:
+    containers: list[dict[str, Any]] = pod_of(workload)["containers"]
+    assert len(containers) == 1
+    return containers[0]
+
+
+def environment_of(workload: Manifest) -> dict[str, str]:
+    return {each["name"]: each.get("value", "") for each in container_of(workload)["env"]}
+
+
+def amount(text: str) -> int:
+    number, unit = text[:-2], text[-2:]
+    return int(number) * BYTES[unit]
+
+
+def named(overlay: str, kind: str) -> dict[str, Manifest]:
+    return {each["metadata"]["name"]: each for each in OVERLAYS[overlay] if each["kind"] == kind}
+
+
+@every_pod
+def test_a_pod_has_no_power_that_it_does_not_need(workload: Manifest) -> None:
+    pod, container = pod_of(workload), container_of(workload)
+
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert (pod["automountServiceAccountToken"], pod["enableServiceLinks"]) == (False, False)
+    if container["image"].startswith("registry.example.com/darkroom:"):
+        assert pod["securityContext"]["runAsUser"] == 10001
+
+
+@every_pod
+def test_a_pod_says_how_it_is_and_what_it_takes(workload: Manifest) -> None:
+    container = container_of(workload)
+    ports = {port["name"] for port in container["ports"]}
+
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        asked = container[probe].get("httpGet") or container[probe].get("tcpSocket") or {}
+        assert asked.get("port", next(iter(ports))) in ports
+    assert set(container["resources"]["requests"]) >= {"cpu", "memory"}
+    assert amount(container["resources"]["requests"]["memory"]) <= amount(container["resources"]["limits"]["memory"])
+    assert "cpu" not in container["resources"]["limits"]
+
+
+@every_pod
+def test_an_image_is_named_by_its_version(workload: Manifest) -> None:
+    assert re.fullmatch(r"(registry\.example\.com/darkroom(-frontend)?:0\.0\.0|redis:8|mongo:8)", image_of(workload))
+
+
+def image_of(workload: Manifest) -> str:
+    image: str = container_of(workload)["image"]
+    return image
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_whatever_runs_for_long_may_be_drained_one_by_one(overlay: str) -> None:
+    budgets = named(overlay, "PodDisruptionBudget")
+
+    assert set(budgets) == set(named(overlay, "Deployment"))
+    assert {each["spec"]["maxUnavailable"] for each in budgets.values()} == {1}
+    for name, deployment in named(overlay, "Deployment").items():
+        assert budgets[name]["spec"]["selector"] == deployment["spec"]["selector"]
+
+
+def test_every_queue_has_a_pool_that_keda_scales() -> None:
+    scaled = named("production", "ScaledObject")
+
+    assert set(WORKERS) == set(QUEUES)
+    assert {each["spec"]["scaleTargetRef"]["name"] for each in scaled.values()} == {
+        worker["metadata"]["name"] for worker in WORKERS.values()
+    }
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_nobody_but_a_scaler_decides_how_many_there_are(overlay: str) -> None:
+    scalers = [*named(overlay, "ScaledObject").values(), *named(overlay, "HorizontalPodAutoscaler").values()]
+    targets = {each["spec"]["scaleTargetRef"]["name"] for each in scalers}
+
+    assert not [name for name in targets if "replicas" in named(overlay, "Deployment")[name]["spec"]]
+
+
+@every_queue
+def test_a_pool_works_as_that_of_docker_compose(queue: str) -> None:
+    composed = COMPOSE[f"worker-{queue}"]
+    environment, container = environment_of(WORKERS[queue]), container_of(WORKERS[queue])
+    told = re.sub(r"\$\((\w+)\)", r"$\1", " ".join([*container["command"], *container["args"]]))
+    elsewhere = {
+        "DARKROOM_REDIS_URL",
+        "DARKROOM_MONGO_URL",
+        "DARKROOM_BLOB_URL",
+        "DARKROOM_SECRETS_DIR",
+        "DARKROOM_HEALTH",
+    }
+
+    assert f"exec {told}" == composed["command"][-1].replace("$$", "$").strip()
+    assert environment == {name: str(value) for name, value in composed["environment"].items() if name not in elsewhere}
+
+
+@every_queue
+def test_a_worker_has_time_to_hand_its_work_back(queue: str) -> None:
+    grace = pod_of(WORKERS[queue])["terminationGracePeriodSeconds"]
+
+    assert environment_of(WORKERS[queue])["REMAP_SIGTERM"] == "SIGQUIT"
+    assert WorkSettings().soft_shutdown_timeout + 10 <= grace
+    assert f"{grace}s" == COMPOSE[f"worker-{queue}"]["stop_grace_period"]
+
+
+@every_queue
+def test_a_worker_has_the_memory_that_its_children_may_take(queue: str) -> None:
+    limit = amount(container_of(WORKERS[queue])["resources"]["limits"]["memory"])
+    children = int(environment_of(WORKERS[queue])["CONCURRENCY"])
+
+    assert limit >= children * Settings().work.max_memory_per_child_kib * 1024 + 256 * BYTES["Mi"]
+
+
+@pytest.mark.parametrize("name", ["gateway", "frontend"])
+def test_what_is_asked_over_http_is_forgotten_before_it_stops(name: str) -> None:
+    deployment = named("production", "Deployment")[name]
+    pause = container_of(deployment)["lifecycle"]["preStop"]["sleep"]["seconds"]
+    command = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    graceful = int(re.findall(r'"--timeout-graceful-shutdown", "(\d+)"', command)[0])
+
+    assert pause >= 5
+    assert pod_of(deployment)["terminationGracePeriodSeconds"] >= pause + graceful + 10
+
+
+@pytest.mark.parametrize("name", ["gateway", "worker-resize"])
+def test_the_small_overlay_keeps_blobs_on_one_shared_volume(name: str) -> None:
+    deployment = named("small", "Deployment")[name]
+    claim = named("small", "PersistentVolumeClaim")["blobs"]
+
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert {"name": "blobs", "mountPath": "/var/lib/darkroom/blobs"} in container_of(deployment)["volumeMounts"]
+    assert {"name": "blobs", "persistentVolumeClaim": {"claimName": "blobs"}} in pod_of(deployment)["volumes"]
+
+
+def test_redis_keeps_what_is_queued() -> None:
+    command = container_of(named("small", "StatefulSet")["redis"])["command"][-1]
+
+    assert "--appendonly yes" in command
+    assert "--maxmemory-policy noeviction" in command
+
+
+def test_the_way_in_takes_the_largest_upload_and_holds_no_event_back() -> None:
+    largest = Settings().limits.upload_bytes + 64 * 1024
+
+    for overlay in OVERLAYS:
+        said = named(overlay, "Ingress")["darkroom"]["metadata"]["annotations"]
+        assert said["nginx.ingress.kubernetes.io/proxy-body-size"] == said["nginx.org/client-max-body-size"]
+        assert int(said["nginx.org/client-max-body-size"]) == largest
+        assert said["nginx.ingress.kubernetes.io/proxy-buffering"] == "off"
+        assert said["nginx.org/proxy-buffering"] == "False"
