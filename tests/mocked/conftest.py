@@ -1,0 +1,104 @@
+"""The gateway alone: MagicMocks in the place of Celery's publishing, the database and the blobs. Nothing is executed.
+
+Everywhere else the tests use fakes and real servers. These say, in a second, that each route asks for the right thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
+from unittest.mock import AsyncMock, MagicMock, create_autospec, patch
+
+import httpx
+import pytest
+from celery.canvas import Signature, _chain
+from fastapi import FastAPI
+from structlog.testing import capture_logs
+
+from gateway.app import create_app
+from gateway.backpressure import Backlog
+from gateway.feed import Feed
+from pipeline.queues import Queues
+from pipeline.settings import Settings
+from storage.blobs import Blobs
+from storage.documents import Job
+from storage.idempotency import IdempotencyKeys
+from storage.jobs import Jobs
+
+SETTINGS = Settings(redis_url="redis://nowhere.invalid/0", blob_url="memory:///")
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Keep what is logged to itself: a traceback with mocks in it takes seconds to draw."""
+    with capture_logs():
+        yield
+
+
+@pytest.fixture
+def jobs() -> MagicMock:
+    """The job documents: an AsyncMock for each method, of the method's own signature."""
+    mock: MagicMock = create_autospec(Jobs, instance=True)
+    mock.twin.return_value = None
+    return mock
+
+
+@pytest.fixture
+def written() -> AsyncMock:
+    """The file that a blob is written to."""
+    return AsyncMock()
+
+
+@pytest.fixture
+def blobs(written: AsyncMock) -> MagicMock:
+    """The blob store."""
+    mock: MagicMock = create_autospec(Blobs, instance=True)
+    mock.writer.return_value.__aenter__.return_value = written
+    mock.is_local = False
+    return mock
+
+
+@pytest.fixture
+def stores(jobs: MagicMock, blobs: MagicMock) -> SimpleNamespace:
+    """What the gateway keeps things in."""
+    keys = create_autospec(IdempotencyKeys, instance=True)
+    return SimpleNamespace(jobs=jobs, blobs=blobs, keys=keys, ping=AsyncMock())
+
+
+@pytest.fixture
+def queues() -> MagicMock:
+    """The broker, for reading: nothing waits."""
+    mock: MagicMock = create_autospec(Queues, instance=True)
+    mock.longest.return_value = 0
+    return mock
+
+
+@pytest.fixture(autouse=True)
+def published() -> Iterator[MagicMock]:
+    """Celery's publishing of a canvas: called with it, going nowhere. Anything else that would publish is an error."""
+    unexpected = AssertionError("a task was published by itself")
+    with (
+        patch.object(_chain, "apply_async", autospec=True) as publish,
+        patch.object(Signature, "apply_async", side_effect=unexpected),
+        patch("celery.app.base.Celery.send_task", side_effect=unexpected),
+        patch.object(Job, "get_motor_collection", return_value=MagicMock()),  # a document asks for it when it is made
+    ):
+        yield publish
+
+
+@pytest.fixture(scope="session")
+def app() -> FastAPI:
+    """The gateway; its lifespan does not run, so it opens nothing."""
+    return create_app(SETTINGS)
+
+
+@pytest.fixture
+async def http(
+    app: FastAPI, stores: SimpleNamespace, queues: MagicMock, jobs: MagicMock
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the gateway, without a socket."""
+    app.state.settings, app.state.stores, app.state.queues = SETTINGS, stores, queues
+    app.state.backlog, app.state.feed = Backlog(), Feed(jobs, queues)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://darkroom") as client:
+        yield client
