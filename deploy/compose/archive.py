@@ -1,0 +1,64 @@
+"""A backup as one tar on stdout, and back from stdin: the `backup` of docker-compose.yml.
+
+    docker compose run --rm -T backup save > darkroom.tar         while everything runs
+    docker compose run --rm -T backup restore < darkroom.tar      into empty volumes, before the gateway is started
+
+What is saved, and why in that order, is told in deploy/backup.py. Both need room for it in the volume `scratch`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+
+from deploy import backup
+from pipeline.settings import Settings
+
+SCRATCH = Path("/var/lib/darkroom/scratch")
+FOLDER = "darkroom"  # the one name at the top of the tar
+
+
+def save(settings: Settings, stream: BinaryIO) -> dict[str, int]:
+    """Write everything to `stream`; return how many of each kind."""
+    with TemporaryDirectory(dir=SCRATCH) as folder:
+        counts = backup.save(settings, Path(folder) / FOLDER)
+        with tarfile.open(fileobj=stream, mode="w|") as tar:
+            tar.add(Path(folder) / FOLDER, FOLDER)
+    return counts
+
+
+def restore(settings: Settings, stream: BinaryIO) -> dict[str, int]:
+    """Put back what `save` wrote; return how many of each kind. Raises `NotEmpty` where there are jobs or blobs."""
+    with TemporaryDirectory(dir=SCRATCH) as folder:
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
+            tar.extractall(folder, filter="data")
+        return backup.restore(settings, Path(folder) / FOLDER)
+
+
+def main(arguments: list[str]) -> int:
+    """Run from the command line; what was done is said on stderr, as stdout may be the archive."""
+    parser = argparse.ArgumentParser(prog="backup", description=__doc__.splitlines()[0] if __doc__ else None)
+    actions: dict[str, tuple[Callable[[Settings, BinaryIO], dict[str, int]], BinaryIO]] = {
+        "save": (save, sys.stdout.buffer),
+        "restore": (restore, sys.stdin.buffer),
+    }
+    parser.add_argument("action", choices=actions)
+    act, stream = actions[parser.parse_args(arguments).action]
+    if stream.isatty():
+        parser.error("give it a file: save > darkroom.tar, restore < darkroom.tar")
+    try:
+        counts = act(Settings(), stream)
+    except (backup.NotEmpty, tarfile.TarError, FileNotFoundError) as error:
+        print(f"backup: {error}", file=sys.stderr)
+        return 1
+    print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()), file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

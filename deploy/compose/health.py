@@ -1,0 +1,81 @@
+"""Whether the process of this container does its work: exit status 0 or 1. Standard library only, and little of it.
+
+`DARKROOM_HEALTH` says where to ask, as `port/path`: a gateway's `8001/readyz`, a worker's `9100/metrics`, Flower's
+`5555/healthcheck`. A worker must have children, too, and its main thread, which fetches messages, must have run since
+the last look: the exporter is another thread, and would go on answering beside one that hangs.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+OK = 200
+TIMEOUT = 4.0  # seconds; docker-compose.yml waits for 5
+POOL = b"\ndarkroom_worker_pool_processes{"
+LAST_LOOK = Path("/tmp/darkroom-health")  # noqa: S108  # the container's own, and no secret
+
+
+def main() -> int:
+    """Ask; say what is wrong on stdout, where `docker inspect` shows it."""
+    where = os.environ.get("DARKROOM_HEALTH", "8001/readyz")
+    port, _, path = where.partition("/")
+    try:
+        status, body = ask(int(port), f"/{path}")
+    except (OSError, ValueError) as error:
+        return _unhealthy(f"{where}: {error!r}")
+    if status != OK:
+        return _unhealthy(f"{where}: status {status}")
+    if path == "metrics":
+        if children(body) == 0:
+            return _unhealthy("the pool has no children")
+        if not has_run_since(LAST_LOOK, Path("/proc")):
+            return _unhealthy("the main thread hangs")
+    return 0
+
+
+def ask(port: int, path: str) -> tuple[int, bytes]:
+    """Return the status and the whole answer of this container's server."""
+    with socket.create_connection(("127.0.0.1", port), TIMEOUT) as connection:
+        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/") else 0, answer
+
+
+def children(metrics: bytes) -> int:
+    """Return how many children a worker says it has; 0 until its pool has started."""
+    lines = metrics.split(POOL)[1:]
+    return max((int(float(line.split(b"\n")[0].rsplit(b" ", 1)[1])) for line in lines), default=0)
+
+
+def has_run_since(look: Path, processes: Path) -> bool:
+    """Whether the worker's main thread ran since the look noted in this file, which then notes this one."""
+    now = _switches(processes)
+    before = look.read_text(encoding="ascii") if look.exists() else ""
+    look.write_text(now, encoding="ascii")
+    return now != before
+
+
+def _switches(processes: Path) -> str:
+    """Return the pid of the worker and how often its main thread was given a processor: idle, every second or two."""
+    for pid in sorted(int(entry.name) for entry in processes.iterdir() if entry.name.isdecimal()):
+        try:
+            status = (processes / str(pid) / "status").read_text(encoding="ascii", errors="replace")
+            command = (processes / str(pid) / "cmdline").read_bytes()
+        except OSError:  # gone meanwhile
+            continue
+        if b"celery" in command and status.startswith("Name:\tpython"):  # and not init or a shell around it
+            counts = [line.split()[1] for line in status.splitlines() if "ctxt_switches" in line]
+            return " ".join([str(pid), *counts])
+    return ""
+
+
+def _unhealthy(reason: str) -> int:
+    print(reason)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

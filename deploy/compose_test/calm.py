@@ -1,0 +1,146 @@
+"""What the stack promises while nothing is wrong: it starts from nothing, works, is watched, keeps strangers out."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from pathlib import Path
+
+import httpx
+from PIL import Image
+
+from deploy.compose_test.load import Load, until
+from deploy.compose_test.project import PORTS, Broken, Project
+from deploy.sample import draw_sample
+from pipeline.celery import QUEUES
+
+SIZES = {"small": (120, 160), "medium": (480, 640), "large": (1200, 1600)}  # of the upright sample, 3 by 4
+SAMPLE = "sample.jpg"
+ONE_SHOTS = {"secrets"}
+
+
+def expect(promise: bool, broken: str) -> None:  # as assert, which -O would remove
+    """Raise `Broken` unless the promise was kept."""
+    if not promise:
+        raise Broken(broken)
+
+
+def start(project: Project) -> str:
+    """Build and start from nothing, without a file `.env`."""
+    project.compose("build")
+    project.start()
+    states = {found["Config"]["Labels"]["com.docker.compose.service"]: found for found in project.containers()}
+    healthy = {name for name, found in states.items() if found["State"].get("Health", {}).get("Status") == "healthy"}
+    expect(set(states) - healthy == ONE_SHOTS, f"not healthy: {set(states) - healthy}")
+    sizes = project.compose("images", "--format", "json").stdout
+    image = next(found for found in json.loads(sizes) if found["Repository"] == "darkroom")
+    return f"{len(healthy)} containers healthy; the image has {image['Size'] / 1e6:.0f} MB"
+
+
+def upload(load: Load, folder: Path) -> str:
+    """Upload a photo as the page does; its stages and previews."""
+    photo = draw_sample(folder / SAMPLE)
+    job = load.job(load.upload(photo.read_bytes()), wait=60)
+    expect(job["status"] == "done", f"the sample ended {job['status']}: {job}")
+    for name, content in load.previews(job["task_id"]).items():
+        with Image.open(io.BytesIO(content)) as preview:
+            expect(preview.size == SIZES[name], f"{name} is {preview.size}")
+    stages = ", ".join(f"{name} {stage['state']}" for name, stage in job["stages"].items())
+    return f"{stages}; {', '.join(f'{name} {width}x{height}' for name, (width, height) in SIZES.items())}"
+
+
+def addresses(project: Project) -> str:
+    """What is published is there, on the loopback address, and nothing else is."""
+    for service, path in (("frontend", "/"), ("gateway", "/docs")):
+        status = httpx.get(project.url(service) + path).status_code
+        expect(status == httpx.codes.OK, f"{service}{path} answers {status}")
+    bindings = [
+        binding
+        for found in project.containers()
+        for bound in found["NetworkSettings"]["Ports"].values()
+        for binding in bound or []
+    ]
+    expect({binding["HostIp"] for binding in bindings} == {"127.0.0.1"}, f"published elsewhere: {bindings}")
+    expect(len(bindings) == len(PORTS), f"published: {bindings}")
+    return f"{len(bindings)} ports, all on 127.0.0.1"
+
+
+def targets(project: Project) -> str:
+    """Prometheus reaches every process, each container of a pool."""
+    expected = len(project.containers("gateway")) + 2  # Flower and itself
+    expected += sum(len(project.containers(f"worker-{queue}")) for queue in QUEUES)
+
+    def up() -> Counter[str]:
+        found = httpx.get(f"{project.url('prometheus')}/api/v1/targets").json()["data"]["activeTargets"]
+        healthy = Counter(str(target["scrapePool"]) for target in found if target["health"] == "up")
+        return healthy if healthy.total() == len(found) == expected else Counter()
+
+    found = until(up, f"{expected} targets up", 90)
+    rules = httpx.get(f"{project.url('prometheus')}/api/v1/rules").json()["data"]["groups"]
+    expect(bool(rules), "Prometheus has no rules")
+    return ", ".join(f"{name} {count}" for name, count in sorted(found.items()))
+
+
+def tools(project: Project) -> str:
+    """Flower lists every worker, Grafana has its dashboards; the passwords are those that `secrets show` tells."""
+    lines = project.compose("run", "--rm", "-T", "secrets", "show").stdout.decode().splitlines()
+    logins = {line.split()[0]: (line.split()[2], line.split()[4]) for line in lines}
+
+    def workers() -> set[str]:
+        answer = httpx.get(f"{project.url('flower')}/workers", params={"json": 1}, auth=logins["flower"])
+        online = {worker["hostname"].split("@")[0] for worker in answer.json()["data"] if worker["status"]}
+        return online if online == set(QUEUES) else set()
+
+    until(workers, "every worker in Flower", 60)
+    boards = len(list((project.folder / "deploy" / "grafana" / "dashboards").glob("*.json")))
+    health = httpx.get(f"{project.url('grafana')}/api/health").json()
+    expect(health["database"] == "ok", f"Grafana says {health}")
+    if "version" in health:
+        found = httpx.get(f"{project.url('grafana')}/api/search", params={"type": "dash-db"}, auth=logins["grafana"])
+        expect(len(found.raise_for_status().json()) == boards, f"Grafana has {found.json()}, not {boards} dashboards")
+    else:  # an image that only reads what is provisioned
+        expect(health.get("dashboards") == boards, f"Grafana has {health}, not {boards} dashboards")
+    return f"Flower lists {len(QUEUES)} pools, Grafana has {boards} dashboards"
+
+
+def strangers(project: Project) -> str:
+    """Nobody comes in without a password, and those with one can do no more than they must."""
+    refused = ["Flower"]
+    for auth in (None, ("darkroom", "darkroom")):
+        status = httpx.get(project.url("flower"), auth=auth).status_code
+        expect(status == httpx.codes.UNAUTHORIZED, f"Flower answers {status} to {auth}")
+    if "version" in httpx.get(f"{project.url('grafana')}/api/health").json():
+        for auth in (None, ("admin", "admin")):
+            status = httpx.get(f"{project.url('grafana')}/api/org", auth=auth).status_code
+            expect(status == httpx.codes.UNAUTHORIZED, f"Grafana answers {status} to {auth}")
+        refused.append("Grafana")
+    redis = "import redis; from pipeline.settings import Settings; "
+    trials = {
+        "Redis": f"{redis} redis.Redis('redis').get('validate')",
+        "FLUSHALL": f"{redis} redis.Redis.from_url(Settings().redis_url).flushall()",
+        "CONFIG": f"{redis} redis.Redis.from_url(Settings().redis_url).config_get('*')",
+        "writing into the image": "open('/app/gateway/app.py', 'a')",
+        "going out from a worker": "import socket; socket.create_connection(('192.0.2.1', 80), 3)",
+    }
+    if project.users:
+        trials["MongoDB"] = "import pymongo; pymongo.MongoClient('mongo').darkroom.jobs.find_one()"
+        trials["other databases"] = (
+            "import pymongo; from pipeline.settings import Settings; "
+            "pymongo.MongoClient(Settings().mongo_url).admin.command('shutdown')"
+        )
+    for what, code in trials.items():
+        expect(project.python("worker-finalize", code).returncode != 0, f"not refused: {what}")
+    return ", ".join([*refused, *trials])
+
+
+def denials(project: Project) -> str:
+    """Redis refused nothing that the application, in all that was tried, asked of it."""
+    code = (
+        "import json, redis; from pipeline.settings import Settings; "
+        "print(json.dumps(redis.Redis.from_url(Settings().redis_url).info('commandstats')))"
+    )
+    found = json.loads(project.python("gateway", code).stdout)
+    denied = [name.removeprefix("cmdstat_") for name, counts in found.items() if counts.get("rejected_calls")]
+    expect(not denied, f"Redis' access list is too narrow for {denied}")
+    return "none"

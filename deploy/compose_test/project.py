@@ -1,0 +1,121 @@
+"""A Compose project of its own: a copy of the tree as a fresh clone has it, free ports, its own images and volumes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from deploy.ports import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ("gateway", "pipeline", "stages", "storage", "deploy")
+FILES = ("docker-compose.yml", ".dockerignore")
+IMAGES = ("darkroom", "darkroom-frontend", "darkroom-secrets")
+PORTS = {
+    "frontend": "DARKROOM_UI_PORT",
+    "gateway": "DARKROOM_PORT",
+    "flower": "DARKROOM_FLOWER_PORT",
+    "prometheus": "DARKROOM_PROMETHEUS_PORT",
+    "grafana": "DARKROOM_GRAFANA_PORT",
+}
+STARTED_SECONDS = 420  # for all to be healthy, on a slow machine
+
+
+class Broken(Exception):
+    """A promise that was not kept."""
+
+
+def engine_missing() -> str:
+    """Return why no container can be run here; empty where one can."""
+    for command in (["docker", "info"], ["docker", "compose", "version"]):
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=30)  # noqa: S603
+        except (OSError, subprocess.SubprocessError):
+            return f"`{' '.join(command)}` does not succeed"
+    return ""
+
+
+class Project:
+    """The stack under a name that nobody else has; `folder` takes the copy of the tree."""
+
+    def __init__(self, folder: Path) -> None:
+        for name in SOURCES:
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in FILES:
+            shutil.copy(ROOT / name, folder / name)
+        self.folder = folder
+        self.name = f"darkroom-compose-test-{os.getpid()}"
+        self.ports = {service: free_port() for service in PORTS}
+        self.users = True
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("DARKROOM_")} | {
+            "DARKROOM_TAG": self.name,
+            "DARKROOM_FRONT_NET": f"10.214.{random.randrange(256)}",  # noqa: S311  # not a secret
+            **{variable: str(self.ports[service]) for service, variable in PORTS.items()},
+        }
+
+    def look_at_mongo(self) -> bool:
+        """Whether the image mongo:8 holds mongod, which knows users; without it the stack is run without them."""
+        command = ["docker", "run", "--rm", "--entrypoint", "sh", "mongo:8", "-c", "command -v mongod"]
+        self.users = subprocess.run(command, check=False, capture_output=True).returncode == 0  # noqa: S603
+        return self.users
+
+    def url(self, service: str) -> str:
+        """Return where a published service is."""
+        return f"http://127.0.0.1:{self.ports[service]}"
+
+    def compose(
+        self,
+        *arguments: str,
+        check: bool = True,
+        stdin: IO[bytes] | None = None,
+        stdout: IO[bytes] | int = subprocess.PIPE,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run `docker compose` on this project. Raises `Broken` with its last words when it fails and is checked."""
+        files = ["docker-compose.yml", *([] if self.users else ["deploy/compose_test/no-mongod.yml"])]
+        chosen = [part for file in files for part in ("-f", str(self.folder / file))]
+        command = ["docker", "compose", "--progress", "quiet", "-p", self.name, *chosen, *arguments]
+        done = subprocess.run(  # noqa: S603
+            command,
+            check=False,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=stdin or subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+        )
+        if check and done.returncode:
+            words = done.stderr.decode(errors="replace").strip()[-2000:]
+            raise Broken(f"docker compose {' '.join(arguments)}: exit status {done.returncode}\n{words}")
+        return done
+
+    def start(self, *arguments: str) -> None:
+        """Start what does not run, and wait until all of it is healthy."""
+        self.compose("up", "-d", "--wait", "--wait-timeout", str(STARTED_SECONDS), *arguments)
+
+    def containers(self, service: str = "") -> list[dict[str, Any]]:
+        """Return what `docker inspect` says of a service's containers, or of all."""
+        found = self.compose("ps", "-aq", *([service] if service else [])).stdout.decode().split()
+        return inspect(found) if found else []
+
+    def python(self, service: str, code: str) -> subprocess.CompletedProcess[bytes]:
+        """Run Python in a container of the service; how it ended is the caller's business."""
+        return self.compose("exec", "-T", service, "python", "-c", code, check=False)
+
+    def remove(self) -> None:
+        """Take everything down: containers, networks, volumes and the images that were built."""
+        self.compose("--profile", "*", "down", "-v", "--remove-orphans", "-t", "5", check=False)
+        images = [f"{name}:{self.environment['DARKROOM_TAG']}" for name in IMAGES]
+        subprocess.run(["docker", "image", "rm", "-f", *images], check=False, capture_output=True)  # noqa: S603, S607
+
+
+def inspect(containers: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what the engine knows of these containers."""
+    output = subprocess.check_output(["docker", "inspect", *containers])  # noqa: S603, S607
+    found: list[dict[str, Any]] = json.loads(output)
+    return found

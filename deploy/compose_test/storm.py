@@ -1,0 +1,106 @@
+"""What the stack promises while parts of it are scaled, killed, restarted and replaced, and after it was all lost."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from deploy.compose_test.calm import expect, targets
+from deploy.compose_test.load import Load, until
+from deploy.compose_test.project import Project
+
+# Waits until a child is at work, then kills the main process of the container, the first after init.
+KILL = """
+import os, pathlib, re, time
+from deploy.compose import health
+pids = sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
+main = next(p for p in pids if p > 1 and b"celery" in pathlib.Path(f"/proc/{p}/cmdline").read_bytes())
+deadline = time.monotonic() + 60
+while not re.search(rb"worker_tasks_active{.*} [1-9]", health.ask(9100, "/metrics")[1]):
+    assert time.monotonic() < deadline
+os.kill(main, 9)
+"""
+
+
+def scale(project: Project, load: Load) -> str:
+    """Three containers of the resize pool: all work, and Prometheus finds them."""
+    project.start("--no-recreate", "--scale", "worker-resize=3")
+    found = targets(project)
+
+    def workers() -> set[str]:
+        jobs = [load.job(task_id) for task_id in load.accepted[-30:]]
+        names = {str(job["stages"]["small"]["worker"]) for job in jobs if job["stages"]["small"]["worker"]}
+        return names if len({name.split("@")[-1].split(":")[0] for name in names}) >= 3 else set()  # noqa: PLR2004
+
+    until(workers, "jobs by three containers", 120)
+    return found
+
+
+def kill_worker(project: Project, load: Load, photo: Path) -> str:
+    """A worker's container dies at work, and is started again by the engine."""
+    before = project.containers("worker-normalize")[0]
+    for _ in range(10):
+        load.upload(photo.read_bytes())
+    project.python("worker-normalize", KILL)
+
+    def returned() -> bool:
+        now = project.containers("worker-normalize")[0]
+        restarted = now["State"]["StartedAt"] != before["State"]["StartedAt"]
+        return bool(restarted and now["State"]["Health"]["Status"] == "healthy")
+
+    until(returned, "worker-normalize healthy again", 120)
+    load.more_done(3, 180)
+    return "started again by itself"
+
+
+def restart(project: Project, load: Load, store: str) -> str:
+    """A store is stopped and started; work goes on by itself."""
+    started = time.monotonic()
+    project.compose("restart", store)
+    project.start("--no-recreate", "--scale", "worker-resize=3")
+    load.more_done(3, 180)
+    return f"{time.monotonic() - started:.0f} s to three jobs more done"
+
+
+def upgrade(project: Project, load: Load) -> str:
+    """Another image in place of every one of ours; the stores go on."""
+    project.environment["DARKROOM_REVISION"] = "upgraded"
+    project.compose("build")
+    before = {found["Id"] for found in project.containers()}
+    started = time.monotonic()
+    project.start("gateway", "frontend")  # first, or they would wait until every worker has stopped
+    project.start("--scale", "worker-resize=3")
+    gateway = project.containers("gateway")[0]
+    expect(gateway["Id"] not in before, "the gateway was not replaced")
+    for store in ("redis", "mongo"):
+        expect(project.containers(store)[0]["Id"] in before, f"{store} was replaced, too")
+    revision = gateway["Config"]["Labels"]["org.opencontainers.image.revision"]
+    expect(revision == "upgraded", f"the gateway runs revision {revision!r}")
+    load.more_done(3, 180)
+    pause = load.longest_pause(started)
+    return f"every container of ours replaced, the stores not; at most {pause:.0f} s between two uploads taken"
+
+
+def settle(load: Load) -> str:
+    """Every job that was accepted meanwhile is done."""
+    ends = load.settle()
+    expect(set(ends) == {"done"}, f"jobs ended {dict(ends)}")
+    again = sum(stage["attempts"] > 1 for task_id in load.accepted for stage in load.job(task_id)["stages"].values())
+    refused = ", ".join(f"{count} times {why}" for why, count in load.refused.items()) or "none"
+    return f"{ends['done']} jobs answered 202, all done; {again} stages ran again; others refused: {refused}"
+
+
+def lose_and_restore(project: Project, load: Load, folder: Path) -> str:
+    """A backup, all volumes destroyed, the backup restored: the same previews."""
+    known = {task_id: load.previews(task_id) for task_id in [load.accepted[0], *load.accepted[-10:]]}
+    archive = folder / "darkroom.tar"
+    with archive.open("wb") as stream:
+        said = project.compose("run", "--rm", "-T", "backup", "save", stdout=stream).stderr.decode()
+    project.compose("--profile", "*", "down", "-v", "-t", "30")
+    with archive.open("rb") as stream:
+        project.compose("run", "--rm", "-T", "backup", "restore", stdin=stream)
+    project.start()
+    for task_id, previews in known.items():
+        expect(load.previews(task_id) == previews, f"{task_id} has other previews than before")
+    saved = said.strip().splitlines()[-1]
+    return f"{saved}; {archive.stat().st_size / 1e6:.0f} MB; {len(known)} jobs compared, byte by byte"

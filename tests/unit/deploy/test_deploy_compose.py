@@ -1,0 +1,148 @@
+"""What docker-compose.yml promises of every container, read off the file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from pipeline.celery import QUEUES
+from tests.prometheus import ROOT
+
+TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
+NETWORKS = yaml.safe_load(TEXT)["networks"]
+ONE_SHOTS = {"secrets", "backup"}
+LASTING = sorted(SERVICES.keys() - ONE_SHOTS)
+PUBLISHED = {"frontend": 8000, "gateway": 8001, "flower": 5555, "prometheus": 9090, "grafana": 3000}
+
+
+def volumes(name: str) -> dict[str, str]:
+    """Return the target of each volume or folder that a service mounts."""
+    mounts = [mount for mount in SERVICES[name].get("volumes", []) if isinstance(mount, dict)]
+    short = [mount.split(":") for mount in SERVICES[name].get("volumes", []) if isinstance(mount, str)]
+    return {mount["source"]: mount["target"] for mount in mounts} | {source: target for source, target, *_ in short}
+
+
+def test_there_is_a_worker_for_every_queue() -> None:
+    assert {name for name in SERVICES if name.startswith("worker-")} == {f"worker-{queue}" for queue in QUEUES}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_is_confined(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["init"] is True
+    assert {"cpus", "mem_limit", "pids_limit"} <= service.keys()
+    assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_every_lasting_container_is_watched_and_started_again(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["healthcheck"]["interval"]
+    assert service["restart"] == "unless-stopped"
+    assert service["stop_grace_period"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_whatever_is_waited_for_is_healthy_or_done(name: str) -> None:
+    conditions = {other: wait["condition"] for other, wait in SERVICES[name].get("depends_on", {}).items()}
+
+    for other, condition in conditions.items():
+        assert condition == ("service_completed_successfully" if other in ONE_SHOTS else "service_healthy")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_only_what_is_for_people_is_published_and_on_loopback_unless_told_otherwise(name: str) -> None:
+    ports = SERVICES[name].get("ports", [])
+
+    assert len(ports) == (name in PUBLISHED)
+    for port in ports:
+        pattern = rf"\$\{{DARKROOM_(TOOLS_)?BIND:-127\.0\.0\.1\}}:\$\{{\w+:-{PUBLISHED[name]}\}}:{PUBLISHED[name]}"
+        assert re.fullmatch(pattern, port)
+
+
+def test_the_stores_are_on_an_inner_network_only() -> None:
+    assert NETWORKS["stores"]["internal"] is True
+    for name in ("redis", "mongo"):
+        assert SERVICES[name]["networks"] == ["stores"]
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_workers_have_no_way_out(queue: str) -> None:
+    assert all(NETWORKS[name]["internal"] for name in SERVICES[f"worker-{queue}"]["networks"])
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - {"secrets"}))
+def test_every_container_mounts_its_own_secrets_only(name: str) -> None:
+    own = {source for source in volumes(name) if source.startswith("secrets")}
+
+    shared = name in {"gateway", "backup"} or name.startswith("worker-")
+    assert own <= {"secrets-app" if shared else f"secrets-{name}"}
+
+
+def test_the_stores_wait_for_nothing_that_an_upgrade_of_darkroom_replaces() -> None:
+    waited_for = {other for name in ("redis", "mongo") for other in SERVICES[name]["depends_on"]}
+
+    assert waited_for == {"secrets"}
+    assert SERVICES["secrets"]["image"].partition(":")[0] != SERVICES["gateway"]["image"].partition(":")[0]
+
+
+def test_no_password_stands_in_the_file() -> None:
+    values = re.findall(r"(?i)^\s*\w*(?:password|secret|token)\w*: *(\S+)$", TEXT, re.MULTILINE)
+    urls = re.findall(r"\w+://[^\s/]*@", TEXT)
+
+    assert values
+    assert all(value.startswith("/run/secrets") for value in values)
+    assert not urls
+
+
+def test_the_gateway_believes_one_address_which_is_the_pages() -> None:
+    trusted = SERVICES["gateway"]["environment"]["FORWARDED_ALLOW_IPS"]
+
+    assert trusted == SERVICES["frontend"]["networks"]["front"]["ipv4_address"]
+
+
+@pytest.mark.parametrize("file", ["deploy/Dockerfile", "deploy/nginx/Dockerfile"])
+def test_images_run_as_nobody_in_particular_and_know_whether_they_are_well(file: str) -> None:
+    last_stage = (ROOT / file).read_text(encoding="utf-8").rpartition("\nFROM ")[2]
+    users = re.findall(r"^USER (\S+)", last_stage, re.MULTILINE)
+
+    assert users in (["10001:10001"], ["nginx"])
+    assert "\nHEALTHCHECK " in last_stage
+    assert "org.opencontainers.image.title" in last_stage
+
+
+def test_the_image_installs_what_the_lock_names_and_nothing_else() -> None:
+    installs = [
+        line
+        for line in Path(ROOT / "deploy/Dockerfile").read_text(encoding="utf-8").splitlines()
+        if " install " in line
+    ]
+
+    assert len(installs) == 1
+    assert "--require-hashes" in installs[0]
+
+
+def test_whatever_is_started_in_place_of_mongod_changes_nothing_else() -> None:
+    over = yaml.safe_load((ROOT / "deploy/compose_test/no-mongod.yml").read_text(encoding="utf-8"))["services"]
+    asking = {name for name in SERVICES if "secrets-app" in volumes(name)} - {"secrets"}
+
+    assert over.keys() == asking | {"mongo"}
+    assert all(over[name].keys() == {"environment"} for name in asking)
+
+
+@pytest.mark.parametrize("file", ["dev.yml", "outside.yml"])
+def test_what_is_laid_over_names_containers_that_there_are(file: str) -> None:
+    over = yaml.safe_load((ROOT / "deploy/compose" / file).read_text(encoding="utf-8"))["services"]
+
+    assert over.keys() <= SERVICES.keys()
+    assert over.keys() >= {"gateway", *(f"worker-{queue}" for queue in QUEUES)}

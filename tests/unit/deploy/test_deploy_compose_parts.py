@@ -1,0 +1,162 @@
+"""What the containers run beside Darkroom itself: passwords, health, reloading, the archive."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import stat
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from deploy.compose import archive, credentials, health, reload
+from deploy.compose_test import project
+from pipeline.settings import Settings
+
+METRICS = b'# TYPE x gauge\ndarkroom_worker_pool_processes{queue="resize"} %d.0\nx 1\n'
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The folders that the image has."""
+    for name in ("master", *credentials.READERS):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def contents(root: Path) -> dict[str, str]:
+    return {str(file.relative_to(root)): file.read_text() for file in root.rglob("*") if file.is_file()}
+
+
+def test_passwords_are_made_once(root: Path) -> None:
+    credentials.write(root)
+    before = contents(root)
+
+    credentials.write(root)
+
+    assert contents(root) == before
+    assert len(set(credentials.passwords(root / "master").values())) == len(credentials.PASSWORDS)
+
+
+def test_two_installations_have_no_password_in_common(tmp_path_factory: pytest.TempPathFactory) -> None:
+    one, other = (set(credentials.passwords(tmp_path_factory.mktemp(name)).values()) for name in ("one", "other"))
+
+    assert not one & other
+
+
+def test_a_reader_whose_files_are_lost_gets_them_back(root: Path) -> None:
+    credentials.write(root)
+    before = contents(root)
+    (root / "redis" / "users.acl").unlink()
+
+    credentials.write(root)
+
+    assert contents(root) == before
+
+
+def test_the_passwords_themselves_are_for_one_user(root: Path) -> None:
+    credentials.write(root)
+
+    for file in (root / "master").iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o400
+
+
+def test_redis_is_given_a_hash_and_lets_nobody_in_by_default() -> None:
+    lines = credentials.files(dict.fromkeys(credentials.PASSWORDS, "pass"))["redis/users.acl"].splitlines()
+
+    assert lines[0] == "user default off"
+    assert f"#{sha256(b'pass').hexdigest()}" in lines[1]
+    assert lines[2] == "user probe on nopass resetkeys resetchannels -@all +ping"
+
+
+@pytest.mark.parametrize(("children", "status"), [(2, 0), (0, 1)])
+def test_a_worker_is_well_with_children_and_a_main_thread_that_runs(
+    children: int, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "LAST_LOOK", tmp_path / "look")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("DARKROOM_HEALTH", f"{server.getsockname()[1]}/metrics")
+        threading.Thread(target=_answer, args=(server, METRICS % children), daemon=True).start()
+
+        assert health.main() == status
+
+
+def _answer(server: socket.socket, body: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + body)
+
+
+def test_a_container_where_nobody_answers_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as bound:  # and nobody listens
+        bound.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("DARKROOM_HEALTH", f"{bound.getsockname()[1]}/readyz")
+
+        assert health.main() == 1
+
+
+def test_a_main_thread_that_did_not_run_since_the_last_look_hangs(tmp_path: Path) -> None:
+    worker = tmp_path / "7"
+    worker.mkdir()
+    (worker / "cmdline").write_bytes(b"python\0-m\0celery\0worker\0")
+    status = "Name:\tpython\nvoluntary_ctxt_switches:\t{}\nnonvoluntary_ctxt_switches:\t1\n"
+    look = tmp_path / "look"
+
+    answers = []
+    for switches in (10, 11, 11):
+        (worker / "status").write_text(status.format(switches))
+        answers.append(health.has_run_since(look, tmp_path))
+
+    assert answers == [True, True, False]
+
+
+def test_what_reloads_starts_its_command_anew_when_a_file_changes_and_ends_with_it(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "a.py").write_text("")
+    child = f"import time; open({str(started)!r}, 'a').write('x'); time.sleep(600)"
+    command = [sys.executable, "-m", "deploy.compose.reload", str(code), "--", sys.executable, "-c", child]
+    with subprocess.Popen(command) as process:
+        try:
+            _until(lambda: started.exists() and started.read_text() == "x")
+            os.utime(code / "a.py", ns=(1, 1))
+            _until(lambda: started.read_text() == "xx")
+        finally:
+            process.terminate()
+
+        assert process.wait(30) == 0
+
+
+def _until(look: object) -> None:
+    deadline = time.monotonic() + 60
+    while not look():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_command_without_folders_is_refused() -> None:
+    assert reload.main(["--", "true"]) == 2
+
+
+def test_what_is_no_archive_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "SCRATCH", tmp_path)
+
+    with pytest.raises(tarfile.TarError):
+        archive.restore(Settings(), io.BytesIO(b"no tar" * 200))
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_an_engine_the_try_is_skipped_with_its_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert "docker info" in project.engine_missing()
