@@ -13,11 +13,13 @@ import structlog
 from fastapi import BackgroundTasks, Depends, Request, Response
 from uuid_utils.compat import uuid7
 
-from gateway.dependencies import MetricsDep, OwnerDep, SettingsDep, StoresDep
+from gateway.dependencies import LanesDep, MetricsDep, OwnerDep, SettingsDep, StoresDep
 from gateway.forms import CropForm, OperationForm, Output, parse
 from gateway.intake import FIELD, receive
+from gateway.lanes import Lanes
 from gateway.metrics import GatewayMetrics, Submission
 from gateway.problems import POLL_SECONDS, FileMissing, InvalidHeader, KeyInUse, KeyReused, SourceGone, TooManyFiles
+from gateway.rate_limit import caller_of
 from gateway.schemas import Accepted, Links
 from pipeline import traces
 from pipeline.dispatch import send
@@ -44,8 +46,9 @@ async def _acceptance(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     stores: StoresDep,
     owner: OwnerDep,
     metrics: MetricsDep,
+    lanes: LanesDep,
 ) -> Acceptance:
-    return Acceptance(request, response, background, settings, stores, owner, metrics)
+    return Acceptance(request, response, background, settings, stores, owner, metrics, lanes)
 
 
 class Acceptance:
@@ -60,6 +63,7 @@ class Acceptance:
         stores: Stores,
         owner: str | None,
         metrics: GatewayMetrics,
+        lanes: Lanes,
     ) -> None:
         self._request = request
         self._response = response
@@ -68,6 +72,7 @@ class Acceptance:
         self._stores = stores
         self._owner = owner
         self._metrics = metrics
+        self._lanes = lanes
         self._task_id = str(uuid7())
         self._noted = False
 
@@ -86,6 +91,7 @@ class Acceptance:
                     submission.result = "replayed"
                     return answer
                 job = await self._from_twin(job)
+                job.lane = await self._lanes.choose(caller_of(self._request.scope), size=original.bytes)
             if key is not None:
                 await self._still_held(key)
             self._noted = True

@@ -16,6 +16,7 @@ from gateway.auth import ApiKeys
 from gateway.backpressure import Backlog
 from gateway.body_limit import BodyLimit
 from gateway.feed import Feed
+from gateway.lanes import Lanes
 from gateway.life import calling_on_stop, running
 from gateway.observer import Observer
 from gateway.rate_limit import RateLimit, limiter
@@ -72,7 +73,7 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
         lifespan=lifespan,
         responses={"4XX": PROBLEM, "5XX": PROBLEM},
     )
-    app.state.metrics = counted
+    app.state.metrics, app.state.lanes = counted, Lanes(settings.lanes)
     _guard(app, settings)
     problem_handlers.install(app)
     for router in (health.router, metrics.router):

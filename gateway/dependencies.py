@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from gateway.feed import Feed
+from gateway.lanes import Lanes
 from gateway.metrics import GatewayMetrics
 from pipeline.queues import Queues
 from pipeline.settings import Settings
@@ -37,6 +38,7 @@ SettingsDep = Annotated[Settings, _from_state("settings")]
 StoresDep = Annotated[Stores, _from_state("stores")]
 FeedDep = Annotated[Feed, _from_state("feed")]
 MetricsDep = Annotated[GatewayMetrics, _from_state("metrics")]
+LanesDep = Annotated[Lanes, _from_state("lanes")]
 QueuesDep = Annotated[Queues, _from_state("queues")]
 OwnerDep = Annotated[str | None, Depends(_owner)]
 """The API key's owner; None where no keys are set."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import cast
+from typing import Any, cast
 
 import structlog
 from limits import RateLimitItem, WindowStats
@@ -16,6 +16,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
+from pipeline.redis_urls import RedisUrl
 
 TIMEOUT_SECONDS = 1.0  # what a frozen Redis costs a POST
 
@@ -39,7 +40,7 @@ class RateLimit:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        caller = _caller(scope)
+        caller = caller_of(scope)
         try:
             within = await self._limiter.hit(self._limit, caller)
             left = await self._limiter.get_window_stats(self._limit, caller)
@@ -66,17 +67,17 @@ class RateLimit:
 
 def limiter(redis_url: str) -> SlidingWindowCounterRateLimiter:
     """Return a limiter that counts in Redis; it connects when first asked."""
-    storage = storage_from_string(
-        f"async+{redis_url}",
-        implementation="redispy",
-        wrap_exceptions=True,
-        socket_timeout=TIMEOUT_SECONDS,
-        socket_connect_timeout=TIMEOUT_SECONDS,
-    )
+    url = RedisUrl(redis_url)
+    patience: dict[str, Any] = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
+    address = f"async+{url.for_redis_py()}"
+    if url.is_sentinel:  # the library would send the server's password to the sentinels too, and read from replicas
+        address, patience = "async+redis://", {"connection_pool": url.open_async(**patience).connection_pool}
+    storage = storage_from_string(address, implementation="redispy", wrap_exceptions=True, **patience)
     return SlidingWindowCounterRateLimiter(cast("Storage", storage))
 
 
-def _caller(scope: Scope) -> str:
+def caller_of(scope: Scope) -> str:
+    """Return who is asking: the owner of the key, or the address where no keys are set."""
     owner = scope.get("state", {}).get("owner")
     return f"key:{owner}" if owner else f"address:{(scope.get('client') or ('unknown',))[0]}"
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from storage.clock import now_ms
-from storage.documents import Failure, Job, JobState, Kind, Operation, StageRecord, StageState
+from storage.documents import Failure, Job, JobState, Kind, Lane, Operation, StageRecord, StageState
 
 
 class Links(BaseModel):
@@ -91,6 +91,7 @@ class JobStatus(BaseModel):
     kind: Kind
     status: JobState
     progress: float = Field(description="Stages done out of all, 0 to 1.", ge=0, le=1)
+    lane: Lane = Field(description="bulk: the job is heavy, or one of a burst, and lets others go ahead.")
     generation: int = Field(description="How often the job was sent to the workers again.")
     created_at: datetime
     updated_at: datetime | None
@@ -116,6 +117,7 @@ class JobStatus(BaseModel):
             kind=job.kind,
             status=job.state,
             progress=round(done / len(job.stages), 3),
+            lane=job.lane,
             generation=job.generation,
             created_at=job.created_at,
             updated_at=_moment(job.updated_ms),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery.backends.redis import RedisBackend
+from celery.backends.redis import RedisBackend, SentinelBackend
 
 from pipeline.transport import UNWRITABLE
 
 
-class PipelineBackend(RedisBackend):
+class Patient(RedisBackend):
     """Celery's Redis backend, less the subscriptions that nobody reads, plus retries where the stock one gives up.
 
     Stock, a chord part that ends while Redis is away loses its chord for ever, and each chord that a worker starts
@@ -41,6 +41,14 @@ class PipelineBackend(RedisBackend):
         """Count one part of a chord, again and again while Redis is away."""
 
         def count() -> None:
-            super(PipelineBackend, self).on_chord_part_return(request, state, result, propagate, **kwargs)
+            super(Patient, self).on_chord_part_return(request, state, result, propagate, **kwargs)
 
         self.ensure(count, ())
+
+
+class PipelineBackend(Patient):
+    """On one server."""
+
+
+class SentinelPipelineBackend(Patient, SentinelBackend):
+    """On the master that sentinels name."""

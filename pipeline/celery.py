@@ -8,7 +8,9 @@ from celery import Celery
 from celery.signals import before_task_publish
 from kombu import Queue
 
-from pipeline import transport
+from pipeline import context, transport
+from pipeline.lanes import lane_of, lanes_of
+from pipeline.redis_urls import RedisUrl
 from pipeline.settings import Settings
 from storage.clock import now_ms
 
@@ -30,12 +32,12 @@ app = Celery("darkroom", set_as_current=True)
 def configure(settings: Settings, *, publisher: bool = False) -> Celery:
     """Apply the settings to the app; a `publisher` only sends, and would rather fail than wait."""
     app.conf.update(
-        broker_url=settings.redis_url,
-        result_backend=f"pipeline.backend:PipelineBackend+{settings.result_backend_url}",
+        broker_url=RedisUrl(settings.redis_url).for_kombu(),
+        result_backend=_result_backend(RedisUrl(settings.result_backend_url)),
         imports=("pipeline.tasks",),
-        task_queues=[Queue(name, routing_key=name) for name in QUEUES],
+        task_queues=[Queue(lane, routing_key=lane) for name in QUEUES for lane in lanes_of(name)],
         task_default_queue="validate",
-        task_routes=ROUTES,
+        task_routes=[_by_lane, ROUTES],
         task_serializer="json",
         result_serializer="json",
         accept_content=["json"],
@@ -45,6 +47,17 @@ def configure(settings: Settings, *, publisher: bool = False) -> Celery:
         **_connections(settings, publisher=publisher),
     )
     return app
+
+
+def _result_backend(url: RedisUrl) -> str:
+    name = "SentinelPipelineBackend" if url.is_sentinel else "PipelineBackend"
+    return f"pipeline.backend:{name}+{url.for_kombu()}"
+
+
+def _by_lane(name: str, *_: object, **__: object) -> dict[str, str] | None:
+    """Route a message by the lane of its job too; None leaves it to ROUTES."""
+    lane = context.lane()
+    return {"queue": lane_of(ROUTES[name]["queue"], lane)} if lane and name in ROUTES else None
 
 
 def _delivery(settings: Settings) -> dict[str, Any]:
@@ -76,6 +89,8 @@ def _limits(settings: Settings) -> dict[str, Any]:
 def _connections(settings: Settings, *, publisher: bool) -> dict[str, Any]:
     broker = settings.broker
     timeout = broker.publish_timeout if publisher else broker.socket_timeout
+    messages, results = RedisUrl(settings.redis_url), RedisUrl(settings.result_backend_url)
+    patience = {"socket_timeout": timeout, "socket_connect_timeout": broker.connect_timeout}
     return {
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
@@ -84,12 +99,15 @@ def _connections(settings: Settings, *, publisher: bool) -> dict[str, Any]:
             "unacked_restore_interval": broker.restore_interval,
             "unacked_restore_throttle": 1,
             "unacked_mutex_expire": broker.restore_mutex_expire,
-            "socket_timeout": timeout,
-            "socket_connect_timeout": broker.connect_timeout,
+            **patience,
             "socket_keepalive": True,
             "health_check_interval": broker.health_check_interval,
             **({"max_retries": 0} if publisher else {}),  # or kombu reconnects for 6 s, whatever `retry=False` says
+            **messages.transport_options(**patience),
         },
+        "broker_use_ssl": messages.tls or False,
+        "result_backend_transport_options": results.transport_options(**patience),
+        "redis_backend_use_ssl": results.tls or None,
         "redis_socket_timeout": timeout,
         "redis_socket_connect_timeout": broker.connect_timeout,
         "redis_socket_keepalive": True,

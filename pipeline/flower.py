@@ -35,18 +35,19 @@ class FlowerSettings(BaseSettings):
         frozen=True,
         extra="ignore",
         env_file=None,
+        secrets_dir=os.environ.get("DARKROOM_SECRETS_DIR") or None,
         hide_input_in_errors=True,  # the password is among it
     )
 
-    address: str = "127.0.0.1"
-    port: int = Field(5555, ge=1, le=65535)
+    address: str = Field("127.0.0.1", description="Where it listens; elsewhere than on loopback it wants credentials.")
+    port: int = Field(5555, ge=1, le=65535, description="Of its page.")
     url_prefix: str = Field("", pattern=r"^[A-Za-z0-9_./-]*$", description="Where a proxy has it, such as `/flower`.")
     user: str = Field("", pattern=r"^[A-Za-z0-9_.-]*$", description="With the password, wanted for every page.")
-    password: PrintableAscii = Field("", repr=False)
+    password: PrintableAscii = Field("", repr=False, description="Or the file `darkroom_flower_password`.")
     folder: Path = Field(Path(".darkroom/flower"), description="Where it keeps its memory.")
-    save_interval: Seconds = 30
+    save_interval: Seconds = Field(30, description="Between writes of its memory.")
     max_tasks: Count = Field(10_000, description="Tasks remembered; the oldest make room.")
-    max_workers: Count = 200
+    max_workers: Count = Field(200, description="Workers remembered.")
     forget_workers: Count = Field(86_400, description="Seconds until a worker that is gone is shown no more.")
 
     @model_validator(mode="after")

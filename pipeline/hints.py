@@ -7,11 +7,12 @@ from contextlib import suppress
 from time import monotonic
 from typing import NamedTuple
 
-from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+
+from pipeline.redis_urls import RedisUrl
 
 CHANNEL = "darkroom.changes"
 ENDED = " ended"
@@ -31,8 +32,7 @@ class Hints:
     """The worker's side: tell whoever watches. What fails is not told."""
 
     def __init__(self, redis_url: str) -> None:
-        self._redis = Redis.from_url(
-            redis_url,
+        self._redis = RedisUrl(redis_url).open(
             socket_timeout=PUBLISH_SECONDS,
             socket_connect_timeout=PUBLISH_SECONDS,
             retry=Retry(NoBackoff(), 0),

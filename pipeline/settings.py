@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from limits import parse as parse_rate_limit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipeline.redis_urls import RedisUrl
 from stages.limits import Limits
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -28,8 +29,8 @@ class _Part(BaseModel):
 class WorkSettings(_Part):
     """How long a stage may take and how often it is tried."""
 
-    soft_time_limit: Seconds = 50
-    time_limit: Seconds = 60
+    soft_time_limit: Seconds = Field(50, description="A run that takes longer is stopped, and tried again.")
+    time_limit: Seconds = Field(60, description="A run that does not stop is killed with its process after this long.")
     max_attempts: Count = Field(
         4,
         description="Runs of one stage that may end in a crash or a bug before the job is dead.",
@@ -39,38 +40,44 @@ class WorkSettings(_Part):
         1,
         description="First retry after about this long; doubles each time, with jitter.",
     )
-    retry_cap: Seconds = 30
-    max_tasks_per_child: Count = 200
-    max_memory_per_child_kib: Count = 1024 * 1024
-    soft_shutdown_timeout: Seconds = 20
+    retry_cap: Seconds = Field(30, description="No retry waits longer, but for `retry_base`.")
+    max_tasks_per_child: Count = Field(200, description="Tasks after which a child process is replaced.")
+    max_memory_per_child_kib: Count = Field(
+        1024 * 1024,
+        description="KiB of memory above which a child is replaced, once its task has ended.",
+    )
+    soft_shutdown_timeout: Seconds = Field(
+        20,
+        description="What a worker that is told to stop may still finish; the rest goes back to its queue.",
+    )
 
 
 class BrokerSettings(_Part):
     """How Redis is used for messages; the defaults of Celery and kombu lose work, these do not."""
 
     visibility_timeout: Seconds = Field(120, description="A message not acknowledged for this long is delivered again.")
-    restore_interval: Count = 5
-    restore_mutex_expire: Count = 30
-    connect_timeout: Seconds = 2
-    socket_timeout: Seconds = 5
+    restore_interval: Count = Field(5, description="Between looks for messages that are to be delivered again.")
+    restore_mutex_expire: Count = Field(30, description="One worker looks at a time; if it dies, another after this.")
+    connect_timeout: Seconds = Field(2, description="How long a connection to Redis may take.")
+    socket_timeout: Seconds = Field(5, description="How long a worker waits for an answer of Redis.")
     publish_timeout: Seconds = Field(2, description="Socket timeout of the gateway: what a frozen Redis costs.")
-    health_check_interval: Count = 10
-    result_expires: Count = 3600
-    chord_expires: Count = 86_400
-    result_max_retries: Count = 12
+    health_check_interval: Count = Field(10, description="A connection unused for this long is tried before its use.")
+    result_expires: Count = Field(3600, description="Of Celery's results, of which none is stored.")
+    chord_expires: Count = Field(86_400, description="How long the count of a chord's parts is kept.")
+    result_max_retries: Count = Field(12, description="Attempts to count a part of a chord while Redis is away.")
 
 
 class SweeperSettings(_Part):
     """When the sweeper looks, and when it steps in."""
 
-    interval: Seconds = 2
+    interval: Seconds = Field(2, description="Between rounds.")
     accept_patience: Seconds = Field(
         15,
         description="An accepted job that no worker took is looked at after this long.",
     )
     patience: Seconds = Field(60, description="A job that stands still is looked at after this long.")
     backoff: Seconds = Field(60, description="Between dispatches of one job; doubles each time.")
-    batch: Count = 100
+    batch: Count = Field(100, description="Jobs that are looked at in one round.")
     max_generation: Count = Field(6, description="Times a job is dispatched again before it is dead.")
     tidy_interval: Seconds = Field(30, description="Between rounds that remove what nobody needs any more.")
     orphan_grace: Seconds = Field(3600, description="Blobs without a job are removed when older than this.")
@@ -107,6 +114,22 @@ class AccessSettings(_Part):
         return value
 
 
+class LanesSettings(_Part):
+    """Which jobs wait behind a burst, so that others need not."""
+
+    burst: str = Field(
+        "30/10 second",
+        description="Jobs of one key or address that go ahead of bulk work; those over it are bulk themselves.",
+    )
+    heavy_bytes: Count = Field(8 * 1024 * 1024, description="A file of this size or more is bulk work in any case.")
+
+    @field_validator("burst")
+    @classmethod
+    def _burst_can_be_read(cls, value: str) -> str:
+        parse_rate_limit(value)
+        return value
+
+
 class ResultsSettings(_Part):
     """How the bytes of results reach clients."""
 
@@ -121,7 +144,7 @@ class ResultsSettings(_Part):
 class MetricsSettings(_Part):
     """Where a worker serves its metrics; the gateway has them at `/metrics`."""
 
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", description="Address that the exporter listens on.")
     port: int = Field(0, ge=0, le=65535, description="Of a worker's exporter; 0: it has none.")
     look_interval: Seconds = Field(5, description="Between the gateway's looks at queues, jobs and dependencies.")
     count_interval: Seconds = Field(30, description="Between its counts of the jobs that have ended.")
@@ -145,29 +168,47 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,  # it may hold a password
     )
 
-    redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        description="Messages: `redis://`, `rediss://`, `unix://` or `sentinel://`.",
+    )
     result_url: str = Field(
         "",
         description="Where chords are counted; by default the next database of the same Redis.",
     )
-    mongo_url: str = "mongodb://127.0.0.1:27017/darkroom"
-    mongo_timeout: Seconds = 2
-    blob_url: str = Field(default_factory=lambda: Path(".darkroom/blobs").absolute().as_uri())
+    mongo_url: str = Field("mongodb://127.0.0.1:27017/darkroom", description="Job documents; a replica set as well.")
+    mongo_timeout: Seconds = Field(2, description="How long MongoDB may take to be found, and half of an answer.")
+    blob_url: str = Field(
+        default_factory=lambda: Path(".darkroom/blobs").absolute().as_uri(),
+        description="Bytes: `file:///folder`, `s3://bucket/prefix`, `gs://` or `az://`.",
+    )
     renditions: dict[RenditionName, Pixels] = Field(
         {"small": 160, "medium": 640, "large": 1600},
         min_length=1,
         description="Long edge of each rendition.",
     )
     api_keys: dict[OwnerName, Sha256] = Field({}, description="SHA-256 (hex) of each owner's key; none: open to all.")
-    log_format: str = Field("auto", pattern="^(auto|json|console)$")
+    log_format: str = Field(
+        "auto",
+        pattern="^(auto|json|console)$",
+        description="`json`, `console`, or `auto`: by whether there is a terminal.",
+    )
     limits: Limits = Limits()
     work: WorkSettings = WorkSettings()
     broker: BrokerSettings = BrokerSettings()
     sweeper: SweeperSettings = SweeperSettings()
     retention: RetentionSettings = RetentionSettings()
     access: AccessSettings = AccessSettings()
+    lanes: LanesSettings = LanesSettings()
     results: ResultsSettings = ResultsSettings()
     metrics: MetricsSettings = MetricsSettings()
+
+    @field_validator("redis_url", "result_url")
+    @classmethod
+    def _redis_can_be_found(cls, value: str) -> str:
+        if value:
+            RedisUrl(value)
+        return value
 
     @field_validator("renditions")
     @classmethod
@@ -185,9 +226,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _results_have_a_database(self) -> Settings:
-        path = urlsplit(self.redis_url).path.strip("/")
-        if not self.result_url and not (path or "0").isdecimal():
-            raise ValueError(f"redis_url names no database by number but {path!r}: set result_url")
+        if not self.result_url:
+            try:
+                _ = RedisUrl(self.redis_url).database
+            except ValueError as error:
+                raise ValueError(f"redis_url {error}: set result_url") from None
         return self
 
     @model_validator(mode="after")
@@ -202,6 +245,5 @@ class Settings(BaseSettings):
         """The Redis database of chord counters: `result_url`, or the one after the broker's."""
         if self.result_url:
             return self.result_url
-        parts = urlsplit(self.redis_url)
-        database = int(parts.path.strip("/") or 0) + 1
-        return urlunsplit(parts._replace(path=f"/{database}"))
+        url = RedisUrl(self.redis_url)
+        return url.with_database(url.database + 1)

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from pipeline.context import lines_of
 from pipeline.dispatch import dispatch
+from pipeline.lanes import lane_of
 from pipeline.metrics import SweeperMetrics
 from pipeline.queues import Queues
 from pipeline.settings import Settings
@@ -127,7 +128,7 @@ class Sweeper:
         waiting = [name for name, record in job.stages.items() if record.state is not StageState.DONE]
         passed = {name for stage in waiting for name in before(order, stage)}
         sent_ms = max([job.dispatched_ms, *(job.stages[name].queued_ms or 0 for name in waiting)])
-        for queue in sorted({queue_of(name) for name in passed.union(waiting)}):
+        for queue in sorted({lane_of(queue_of(name), job.lane) for name in passed.union(waiting)}):
             oldest_ms = await self._queues.oldest_ms(queue)
             if oldest_ms is not None and oldest_ms <= sent_ms + self._patience_ms:
                 return True

@@ -17,10 +17,11 @@ from celery.signals import (
 )
 
 from pipeline import traces
-from pipeline.celery import configure
+from pipeline.celery import QUEUES, configure
 from pipeline.child import child_life
 from pipeline.delivery import Delivery
 from pipeline.exporter import Exporter, child_metrics
+from pipeline.lanes import take_from_all
 from pipeline.logs import configure_logs, is_for_people
 from pipeline.settings import Settings
 from pipeline.steps import stages_of
@@ -38,6 +39,11 @@ _exporters: list[Exporter] = []
 def _begin(instance: Any, **_: object) -> None:
     configure_logs(settings.log_format)
     instance.quiet = not is_for_people(settings.log_format)  # Celery's banner is for people too
+
+
+@celeryd_after_setup.connect
+def _take_from_all_lanes(**_: object) -> None:
+    take_from_all(app.amqp.queues)
 
 
 @celeryd_after_setup.connect
@@ -87,4 +93,4 @@ def _close(**_: object) -> None:
 
 def _queues() -> list[str]:
     """Return the queues that this worker was told to serve."""
-    return list(app.amqp.queues.consume_from)
+    return [name for name in app.amqp.queues.consume_from if name in QUEUES]

@@ -39,6 +39,13 @@ class Kind(StrEnum):
     RESIZE = "resize"
 
 
+class Lane(StrEnum):
+    """Which of two queues a job's messages take: the one for a few at a time, or the one that can wait."""
+
+    EXPRESS = "express"
+    BULK = "bulk"
+
+
 class StageState(StrEnum):
     """Where one stage of a job stands."""
 
@@ -110,6 +117,7 @@ class JobRecord(BaseModel):
     kind: Kind
     state: JobState = JobState.ACCEPTED
     version: int = 0
+    lane: Lane = Lane.EXPRESS
     generation: int = 0
     first_generation: int = 0
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))

@@ -19,8 +19,9 @@ from storage.jobs import Jobs
 from storage.ledger import Ledger
 
 COLLECTIONS = (Job.Settings.name, IdempotencyKey.Settings.name)
-DURABLE: dict[str, Any] = {"w": "majority", "journal": True, "tz_aware": True}
-"""Write concern of both sides: acknowledged once it is in the journal of a majority."""
+DURABLE: dict[str, Any] = {"w": "majority", "journal": True, "readPreference": "primary", "tz_aware": True}
+"""Of both sides, whatever the URL says: acknowledged once it is in the journal of a majority; read where it is written.
+A secondary could tell a worker that the stage before its own is not done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from starlette.types import Message
 
 from pipeline.celery import QUEUES, app, configure
 from pipeline.hints import Hint
+from pipeline.lanes import lanes_of
 from pipeline.queues import Queues, Waiting
 from pipeline.settings import Settings
 from pipeline.steps import steps
@@ -390,7 +391,7 @@ class FakeBroker:
         """Take and return what was published since the last time."""
         messages = []
         with app.connection_for_read() as connection:
-            for name in QUEUES:
+            for name in (lane for queue in QUEUES for lane in lanes_of(queue)):
                 queue = connection.SimpleQueue(name)
                 try:
                     while True:

@@ -103,6 +103,7 @@ class JobStatus(Outcome):
     """The whole job, stage by stage."""
 
     progress: float = 0.0
+    lane: str = "express"
     generation: int = 0
     updated_at: datetime | None = None
     original: OriginalStatus = OriginalStatus()

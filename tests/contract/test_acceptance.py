@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from storage.documents import Operation
+from storage.documents import Lane, Operation
 from storage.stores import Stores
 from tests.contract.asking import ADA, CAT, JPEG, ZOE, accepted, jobs_made, post
 from tests.fakes import RENDITIONS, form, part
@@ -85,6 +85,12 @@ async def test_a_job_knows_what_was_asked(
     job = await accepted(stores, await post(http, CAT, *given, path=path))
 
     assert job.operation == operation
+
+
+async def test_a_burst_goes_to_the_bulk_lane(http: httpx.AsyncClient, stores: Stores) -> None:
+    jobs = [await accepted(stores, await post(http, CAT)) for _ in range(31)]
+
+    assert [job.lane for job in jobs] == [Lane.EXPRESS] * 30 + [Lane.BULK]
 
 
 async def test_a_job_is_its_owners(owned: httpx.AsyncClient, stores: Stores) -> None:

@@ -144,6 +144,18 @@ async def test_all_that_waits_is_told_at_once(subject: Subject) -> None:
     assert (waiting.unacked, waiting.unacked_since) == (0, None)
 
 
+@pytest.mark.usefixtures("redis")
+async def test_both_lanes_of_a_queue_are_told_as_one(settings: Settings) -> None:
+    async with open_queues(settings) as queues:
+        for lane in ("resize.bulk", "resize", "resize.bulk"):
+            app.send_task("validate", ["job"], queue=lane)
+
+        waiting, longest = await queues.waiting(), await queues.longest()
+
+    assert (waiting.lengths["resize"], longest) == (3, 3)
+    assert waiting.oldest_ms["resize"] is not None
+
+
 async def test_what_waits_at_a_broker_that_is_away_is_an_error(away: Queues) -> None:
     with pytest.raises(RedisConnectionError):
         await away.waiting()

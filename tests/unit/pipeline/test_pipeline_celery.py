@@ -105,7 +105,6 @@ def test_the_broker_is_used_as_the_settings_say(worker: Any, name: str, value: o
         ("worker_hijack_root_logger", False),
         ("broker_connection_retry_on_startup", True),
         ("broker_connection_max_retries", None),
-        ("task_routes", ROUTES),
     ],
 )
 def test_what_keeps_work_from_being_lost_is_on(worker: Any, name: str, value: object) -> None:
@@ -125,12 +124,19 @@ def test_a_publisher_shares_the_visibility_timeout(publisher: Any) -> None:
     assert publisher.broker_transport_options["visibility_timeout"] == 29
 
 
-def test_there_is_a_queue_for_each_kind_of_work(worker: Any) -> None:
-    assert [queue.name for queue in worker.task_queues] == list(QUEUES)
+def test_there_is_a_queue_and_its_twin_for_each_kind_of_work(worker: Any) -> None:
+    assert {queue.name for queue in worker.task_queues} == {*QUEUES, *(f"{name}.bulk" for name in QUEUES)}
 
 
 def test_a_queue_is_bound_under_its_own_name(worker: Any) -> None:
-    assert [queue.routing_key for queue in worker.task_queues] == list(QUEUES)
+    assert [queue.routing_key for queue in worker.task_queues] == [queue.name for queue in worker.task_queues]
+
+
+def test_a_message_of_no_job_takes_the_queue_of_its_task(worker: Any) -> None:
+    by_lane, by_task = worker.task_routes
+
+    assert by_lane("resize") is None
+    assert by_task == ROUTES
 
 
 def test_the_tasks_are_imported_by_every_worker(worker: Any) -> None:
