@@ -36,7 +36,8 @@ class RedisUrl:
     def __post_init__(self) -> None:
         """Refuse what no client could use."""
         if self._parts.scheme not in (*SCHEMES, IN_MEMORY):
-            raise ValueError(f"an address of Redis begins with {', '.join(SCHEMES)}: no other broker is looked into")
+            begins = "://, ".join(SCHEMES)
+            raise ValueError(f"messages go over Redis, and over no other broker: its address begins with {begins}://")
         if self.is_sentinel:
             _ = self.sentinels, self.database
         if self.tls and self.tls["ssl_cert_reqs"] not in STRICTNESS:
@@ -109,19 +110,21 @@ class RedisUrl:
         """Return a client, which connects when it is first used; `options` are redis-py's, of connections."""
         if not self.is_sentinel:
             return Redis.from_url(self.for_redis_py(), **options)
-        found: Redis = Sentinel(
-            self.sentinels, sentinel_kwargs=self._sentinel_options(options), **self._server_options(options)
-        ).master_for(self.master_name)  # type: ignore[no-untyped-call]
+        found: Redis = self._master(Sentinel, options)
         return found
 
     def open_async(self, **options: Any) -> AsyncRedis:
         """Return such a client for an event loop."""
         if not self.is_sentinel:
             return AsyncRedis.from_url(self.for_redis_py(), **options)
-        found: AsyncRedis = AsyncSentinel(
-            self.sentinels, sentinel_kwargs=self._sentinel_options(options), **self._server_options(options)
-        ).master_for(self.master_name)
+        found: AsyncRedis = self._master(AsyncSentinel, options)
         return found
+
+    def _master(self, sentinel: Any, options: dict[str, Any]) -> Any:
+        asked = sentinel(
+            self.sentinels, sentinel_kwargs=self._sentinel_options(options), **self._server_options(options)
+        )
+        return asked.master_for(self.master_name)
 
     def _server_options(self, options: dict[str, Any]) -> dict[str, Any]:
         name, _, password = self._parts.netloc.rpartition("@")[0].partition(":")

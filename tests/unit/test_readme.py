@@ -1,20 +1,41 @@
-"""The README says what the code does."""
+"""The README, and what it links to, say what the code does."""
 
 from __future__ import annotations
 
 import re
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
+from deploy import configuration
 from gateway import problems
-from pipeline.flower import FlowerSettings
-from pipeline.settings import Settings
 from stages.errors import STAGE_ERRORS
 from stages.formats import MEDIA_TYPES, OUTPUTS
 
 README = Path("README.md").read_text(encoding="utf-8")
 CODES = {kind.code for kind in problems.Problem.__subclasses__() + problems.NotAcceptedForm.__subclasses__()}
+PAGES = [Path("README.md"), Path("deploy/kubernetes/README.md"), *sorted(Path("deploy").glob("*.md"))]
+TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
+ROW = re.compile(r"^\| `(DARKROOM_\w+)` \| (.*?) \|", re.MULTILINE)
+DEFAULTS = dict(ROW.findall("\n".join(configuration.sections())))
+COMPOSE = [Path("docker-compose.yml"), *sorted(Path("deploy/compose").glob("*.yml"))]
+INTERPOLATED = dict(
+    chain.from_iterable(
+        re.findall(r"\$\{(DARKROOM_[A-Z_]+):-([^}]*)\}", file.read_text(encoding="utf-8")) for file in reversed(COMPOSE)
+    )
+)
+ELSEWHERE = {  # what is no setting, and read by whom
+    "DARKROOM_SECRETS_DIR": "pipeline/settings.py",
+    "DARKROOM_HOME": "deploy/local.py",
+    "DARKROOM_PORT": "deploy/local.py",
+    "DARKROOM_HEALTH": "deploy/compose/health.py",
+    "DARKROOM_GATEWAY": "deploy/nginx/start.sh",
+    "DARKROOM_BODY_BYTES": "deploy/nginx/start.sh",
+    "DARKROOM_URL": "gateway/terminal/session.py",
+    "DARKROOM_API_KEY": "gateway/terminal/session.py",
+}
+TASKS = set(re.findall(r"^  ([a-z-]+)\)", Path("run").read_text(encoding="utf-8"), re.MULTILINE))
 SHOWN = [line.split("|")[1:-1] for line in README.splitlines() if line.startswith("| ")]
 
 
@@ -39,13 +60,76 @@ def test_every_format_that_can_be_asked_for_says_so(name: str) -> None:
     assert row[2].strip().startswith("yes")
 
 
-@pytest.mark.parametrize("variable", sorted(set(re.findall(r"`DARKROOM_([A-Z_]+)", README)) - {"HOME", "PORT"}))
-def test_every_variable_is_a_setting(variable: str) -> None:
-    part, _, name = variable.lower().partition("__")
-    if part.startswith("flower_"):
-        assert part.removeprefix("flower_") in FlowerSettings.model_fields
-        return
-    field = Settings.model_fields[part]
+@pytest.mark.parametrize(
+    "variable", sorted(set(chain(*(re.findall(r"DARKROOM_[A-Z_]+", text) for text in TEXTS.values()))))
+)
+def test_every_variable_is_read_by_something(variable: str) -> None:
+    if variable.endswith("_"):  # of all that begin so
+        assert any(name.startswith(variable) for name in DEFAULTS)
+    elif reader := ELSEWHERE.get(variable):
+        assert variable in Path(reader).read_text(encoding="utf-8")
+    else:
+        assert variable in DEFAULTS.keys() | INTERPOLATED.keys()
 
-    assert not name or name in getattr(Settings(), part).__class__.__annotations__
-    assert field is not None
+
+def test_the_table_of_settings_is_up_to_date() -> None:
+    text = configuration.FILE.read_text(encoding="utf-8")
+
+    assert configuration.written(text) == text, "./run docs writes it anew"
+
+
+def test_a_table_without_its_place_is_not_written() -> None:
+    with pytest.raises(ValueError, match="begin"):
+        configuration.written("no markers")
+
+
+def test_the_usual_settings_have_their_defaults() -> None:
+    usual = dict(ROW.findall(README))
+
+    assert len(usual) > 9
+    assert usual == {name: DEFAULTS[name] for name in usual}
+
+
+def test_the_example_of_an_env_file_has_what_compose_reads_with_its_defaults() -> None:
+    shown = dict(re.findall(r"^#([A-Z_]+)=(.*)$", Path(".env.example").read_text(encoding="utf-8"), re.MULTILINE))
+    chosen = {"DARKROOM_BLOB_URL"}  # by a folder of one's own
+
+    assert INTERPOLATED.keys() <= shown.keys()
+    assert {name: shown[name] for name in INTERPOLATED.keys() - chosen} == {
+        name: default for name, default in INTERPOLATED.items() if name not in chosen
+    }
+    settings = shown.keys() & DEFAULTS.keys() - INTERPOLATED.keys() - chosen
+    assert {name: f"`{shown[name]}`" for name in settings} == {name: DEFAULTS[name] for name in settings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", TEXTS[page]):
+        name, _, heading = target.partition("#")
+        found = page.parent / name if name else page
+
+        assert found.exists(), target
+        assert not heading or heading in _headings(found), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_task_that_is_told_of_exists(page: Path) -> None:
+    assert set(re.findall(r"\./run ([a-z][a-z-]*)", TEXTS[page])) <= TASKS
+
+
+def test_the_tree_is_there() -> None:
+    tree = README.partition("## Where things are\n\n```\n")[2].partition("```")[0]
+    folders: list[Path] = []
+    for line in tree.splitlines():
+        names = [Path(name) for name in re.findall(r"(?<![\w./])(\.?\w+)/(?=\s)", line)]
+        parent = folders[-1] if line.startswith(" ") else Path()
+        folders += [] if line.startswith(" ") else names
+
+        assert [str(name) for name in names if not (parent / name).is_dir()] == [], line
+    assert {Path("deploy"), Path("tests"), Path(".github")} < set(folders)
+
+
+def _headings(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -48,6 +51,18 @@ def test_a_mistake_does_not_print_the_password(monkeypatch: pytest.MonkeyPatch) 
 def test_credentials_that_browsers_would_garble_are_a_mistake(user: str, password: str) -> None:
     with pytest.raises(ValidationError):
         FlowerSettings(user=user, password=password)
+
+
+def test_the_password_can_be_in_a_file_of_the_secrets_folder(tmp_path: Path) -> None:
+    (tmp_path / "darkroom_flower_password").write_text("from-a-file\n", encoding="ascii")
+
+    shown = subprocess.check_output(
+        [sys.executable, "-c", "from pipeline.flower import FlowerSettings; print(FlowerSettings().password)"],
+        env={**os.environ, "DARKROOM_FLOWER_USER": "ann", "DARKROOM_SECRETS_DIR": str(tmp_path)},
+        text=True,
+    )
+
+    assert shown == "from-a-file\n"
 
 
 def _memory(folder: Path) -> Memory:
