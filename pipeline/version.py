@@ -1,3 +1,3 @@
 """The version, in one place: the API's documentation, the metrics and the package take it from here."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"

@@ -53,7 +53,7 @@ def files(known: Mapping[str, str]) -> dict[str, str]:
         "mongo/root_password": known["mongo_root"],
         "mongo/darkroom_password": known["mongo_darkroom"],
         "flower/darkroom_redis_url": redis_url,
-        "flower/flower_password": known["flower"],
+        "flower/darkroom_flower_password": known["flower"],
         "prometheus/flower_password": known["flower"],
         "grafana/admin_password": known["grafana"],
     }
