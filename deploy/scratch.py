@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pymongo
 from pymongo.errors import PyMongoError
@@ -13,8 +13,12 @@ SECONDS = 5.0
 
 
 def with_own_database(url: str) -> str:
-    """Return the address with the name of a database that nobody has."""
-    return urlsplit(url)._replace(path=f"/darkroom-{uuid.uuid4().hex[:12]}").geturl()
+    """Return the address with the name of a database that nobody has; a login stays one at the database of before."""
+    parts = urlsplit(url)
+    query, before = parts.query, parts.path.strip("/")
+    if parts.username and before and "authSource" not in parse_qs(query):
+        query = f"{query}&authSource={before}".lstrip("&")
+    return parts._replace(path=f"/darkroom-{uuid.uuid4().hex[:12]}", query=query).geturl()
 
 
 def drop_database(url: str) -> None:

@@ -1,0 +1,19 @@
+"""What a site's users send: 60 % of 12 megapixels, 25 % of 2, and of 24, PNG with alpha and WebP 5 % each."""
+
+from __future__ import annotations
+
+from tests.bench.bench import Bench, Figures
+from tests.bench.load import drive
+from tests.bench.systems import darkroom
+
+JOBS = 200
+
+
+def run(bench: Bench) -> Figures:
+    """Drive the mix."""
+    photos = bench.corpus.photos("mix")
+    with darkroom(bench.folder("mix")) as system:
+        sample = drive(system, photos, jobs=bench.jobs(JOBS), in_flight=bench.options.in_flight)
+    bench.show_samples("mix", [("mix", sample)])
+    bench.show_costs("mix", sample)
+    return sample.figures()

@@ -1,0 +1,24 @@
+"""One process for each stage, and two for those that work on pixels."""
+
+from __future__ import annotations
+
+from tests.bench.bench import Bench, Figures
+from tests.bench.load import drive
+from tests.bench.systems import darkroom
+
+JOBS = 80
+SIZES = (1, 2)
+
+
+def run(bench: Bench) -> Figures:
+    """Drive the same photos through both."""
+    samples = []
+    photos = bench.corpus.photos("12mp")
+    for size in SIZES:
+        with darkroom(bench.folder("workers"), pools={"normalize": size, "resize": size}) as system:
+            sample = drive(system, photos, jobs=bench.jobs(JOBS), in_flight=bench.options.in_flight)
+        samples.append((f"normalize:{size}, resize:{size}", sample))
+    bench.show_samples("workers", samples)
+    gain = samples[-1][1].rate / samples[0][1].rate
+    bench.say(f"two of each do {gain:.2f} times what one of each does")
+    return {name: sample.figures() for name, sample in samples} | {"gain": round(gain, 3)}

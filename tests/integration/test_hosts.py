@@ -1,0 +1,140 @@
+"""Workers on hosts of their own, which know three addresses and nothing else; and one of them cut off at work."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pymongo
+import pytest
+from pymongo.collection import Collection
+
+from deploy import processes, readiness
+from deploy.ports import free_port
+from deploy.stack import Stack
+from tests.conftest import IMPATIENT
+from tests.hosts import Host, network, rebound
+from tests.images import encoded, photo
+from tests.integration.journey import accepted, all_ended, status, wait_until
+from tests.integration.progress import finalizations
+from tests.programs import running
+
+JOBS = 12
+PHOTO = encoded(photo(3000, 2000), "jpeg")
+QUEUES = ",".join(processes.QUEUES)
+STAGES = ("validate", "normalize", "small", "medium", "large", "finalize")
+TRIES = 20  # at catching a host in the middle of a stage
+
+
+@dataclass(frozen=True)
+class Site:
+    """A gateway with its stores here, and two hosts that work for it."""
+
+    http: httpx.Client
+    jobs: Collection[dict[str, Any]]
+    mongo_url: str
+    one: Host
+    two: Host
+
+    def workers_of(self, *task_ids: str) -> set[str]:
+        """Return the hosts that did the stages of these jobs."""
+        stages = [stage for task_id in task_ids for stage in status(self.http, task_id)["stages"].values()]
+        return {stage["worker"].rpartition("@")[2] for stage in stages if stage["worker"]}
+
+    def runs_on(self, host: Host) -> bool:
+        """Whether the host has a stage that it has not told the end of."""
+        held = {"state": "running", "worker": f"all@{host.name}"}
+        stages = [{f"stages.{stage}.{key}": value for key, value in held.items()} for stage in STAGES]
+        return self.jobs.find_one({"$or": stages}) is not None
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    with ExitStack() as life:
+        net = life.enter_context(network("one", "two"))
+        redis_url, mongo_url = (start(life, net.address, folder) for start in (_redis, _mongo))
+        here = Stack(folder / "here", environment=IMPATIENT, redis_url=redis_url, mongo_url=mongo_url, workers=False)
+        life.enter_context(here)
+        stores = {
+            "DARKROOM_REDIS_URL": redis_url,
+            "DARKROOM_MONGO_URL": mongo_url,
+            "DARKROOM_BLOB_URL": here.blob_folder.as_uri(),
+        }
+        for host in net.hosts:
+            _worker(life, host, folder / f"{host.name}.log", IMPATIENT | stores)
+        http = life.enter_context(httpx.Client(base_url=here.url, timeout=30, trust_env=False))
+        mongo: pymongo.MongoClient[dict[str, Any]] = life.enter_context(pymongo.MongoClient(mongo_url))
+        yield Site(http, mongo.get_default_database()["jobs"], mongo_url, *net.hosts)
+
+
+def _redis(life: ExitStack, address: str, folder: Path) -> str:
+    port, password = free_port(), secrets.token_hex(8)
+    (folder / "redis").mkdir()
+    command = rebound(processes.redis(folder / "redis", port=port).command, address)
+    life.enter_context(running(*command, "--requirepass", password, log=folder / "redis.log"))
+    url = f"redis://:{password}@{address}:{port}/0"
+    wait_until(lambda: readiness.redis(url), "Redis")
+    return url
+
+
+def _mongo(life: ExitStack, address: str, folder: Path) -> str:
+    port = free_port()
+    (folder / "mongo").mkdir()
+    command = rebound(processes.mongo(folder / "mongo", port=port).command, address)
+    life.enter_context(running(*command, log=folder / "mongo.log"))
+    url = f"mongodb://{address}:{port}/darkroom"
+    wait_until(lambda: readiness.mongo(url), "Mongo")
+    return url
+
+
+def _worker(life: ExitStack, host: Host, log: Path, environment: dict[str, str]) -> None:
+    """Run one worker of every queue on a host; it is ready when the first job that needs it is."""
+    program = processes.worker(QUEUES, concurrency=2, autostart=True)
+    command = [f"all@{host.name}" if word.endswith("@%h") else word for word in program.command]
+    life.enter_context(running(*host.command(*command), log=log, **environment, **program.environment))
+    life.callback(host.reconnect)  # before it is stopped, or it could not say good-bye
+
+
+def _cut_off_at_work(site: Site, host: Host) -> list[str]:
+    """Send jobs, and cut a host off in the middle of a stage of theirs; return the jobs."""
+    sent: list[str] = []
+    for _ in range(TRIES):
+        sent += [accepted(site.http, PHOTO) for _ in range(JOBS)]
+        wait_until(lambda: site.runs_on(host), f"{host.name} to work")
+        host.cut_off()
+        if site.runs_on(host):  # nobody but another can end it now
+            return sent
+        host.reconnect()
+    raise AssertionError(f"{host.name} ended every stage before it was cut off")
+
+
+def _used(site: Site, *hosts: Host) -> list[str]:
+    """Send jobs until each of these hosts has done a stage of one; return the jobs."""
+    sent: list[str] = []
+
+    def are_used() -> bool:
+        sent.extend(accepted(site.http, PHOTO) for _ in range(2))
+        all_ended(site.http, sent)
+        return {host.name for host in hosts} <= site.workers_of(*sent)
+
+    wait_until(are_used, "every host to work")
+    return sent
+
+
+def test_jobs_are_done_by_workers_on_two_hosts_and_outlive_one_that_is_cut_off(site: Site) -> None:
+    before = _used(site, site.one, site.two)
+
+    during = _cut_off_at_work(site, site.one)
+    all_ended(site.http, during, seconds=90)
+    site.one.reconnect()
+    after = _used(site, site.one)
+
+    task_ids = before + during + after
+    assert {job["status"] for job in all_ended(site.http, task_ids)} == {"done"}
+    assert finalizations(site.mongo_url, task_ids) == {1}

@@ -1,0 +1,121 @@
+"""Redis as others run it: over TLS, and with users who may do this or that."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from deploy import readiness
+from deploy.ports import free_port
+from tests.integration.journey import wait_until
+from tests.programs import ROOT, running
+
+UNPACKED = ROOT / ".cache" / "redis-tools" / "usr"
+NAMES = ("redis-server", "redis-check-rdb")  # the same program, which looks at its name
+
+
+@dataclass(frozen=True)
+class Secured:
+    """A server that speaks TLS only, to two users: `darkroom` with the rights given, and one who may look at all."""
+
+    url: str
+    overseer_url: str
+    ca_file: Path
+
+    def overseer(self) -> Redis:
+        """Return a client that may do anything, for a `with` statement."""
+        return Redis.from_url(self.overseer_url, decode_responses=True)
+
+
+def program() -> Path:
+    """Return the path of a Redis that was built with TLS; without it the test is skipped, in CI it fails."""
+    for folders in (None, str(UNPACKED / "bin")):
+        for name in NAMES:
+            if found := shutil.which(name, path=folders):
+                return Path(found)
+    reason = f"redis-server is neither on PATH nor in {UNPACKED}: .ci/run shows how it gets there"
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    raise AssertionError(reason)
+
+
+def certificates(folder: Path) -> Path:
+    """Make an authority, and a certificate and key for 127.0.0.1; return the authority's file. Needs openssl."""
+    if shutil.which("openssl") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("openssl is not installed")
+    make = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
+    _openssl(folder, *make, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority")
+    signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=IP:127.0.0.1")
+    _openssl(folder, *make, *signed, "-keyout", "server.key", "-out", str(folder / "server.pem"), "-subj", "/CN=server")
+    return folder / "ca.pem"
+
+
+def _openssl(folder: Path, *words: str) -> None:
+    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+
+@contextmanager
+def secured(folder: Path, rights: str) -> Iterator[Secured]:
+    """Run a Redis over TLS whose user `darkroom` has these rights, until the block ends."""
+    server = folder / NAMES[0]
+    server.symlink_to(program())
+    ca_file, port = certificates(folder), free_port()
+    passwords = passwords_of_users()
+    write_users(folder, rights, passwords)
+    urls = {
+        name: f"rediss://{name}:{password}@127.0.0.1:{port}/0?ssl_ca_certs={ca_file}"
+        for name, password in passwords.items()
+    }
+    options = {
+        "bind": "127.0.0.1",
+        "port": "0",
+        "tls-port": str(port),
+        "tls-cert-file": str(folder / "server.pem"),
+        "tls-key-file": str(folder / "server.key"),
+        "tls-ca-cert-file": str(ca_file),
+        "tls-auth-clients": "no",
+        "aclfile": str(folder / "users.acl"),
+        "dir": str(folder),
+        "save": "",
+        "appendonly": "yes",
+        "maxmemory-policy": "noeviction",
+    }
+    with running(*words(server, options), log=folder / "redis.log", **_libraries()):
+        wait_until(lambda: readiness.redis(urls["overseer"]), "Redis over TLS")
+        yield Secured(urls["darkroom"], urls["overseer"], ca_file)
+
+
+def passwords_of_users() -> dict[str, str]:
+    """Make a password for `darkroom`, and one for `overseer`, who may do anything."""
+    return {name: secrets.token_urlsafe(16) for name in ("darkroom", "overseer")}
+
+
+def write_users(folder: Path, rights: str, passwords: Mapping[str, str]) -> None:
+    """Write a server's `users.acl`: those two, the first with these rights."""
+    granted = {"darkroom": rights, "overseer": "~* &* +@all"}
+    lines = [f"user {name} on #{_digest(passwords[name])} {each}" for name, each in granted.items()]
+    (folder / "users.acl").write_text("\n".join(["user default off", *lines, ""]))
+
+
+def _digest(password: str) -> str:
+    return sha256(password.encode()).hexdigest()
+
+
+def words(server: Path | str, options: Mapping[str, str]) -> list[str]:
+    """Return a server's command line."""
+    return [str(server), *(word for name, value in options.items() for word in (f"--{name}", value))]
+
+
+def _libraries() -> dict[str, str]:
+    """Return where the libraries of an unpacked server are, which nothing else on this machine may have."""
+    folders = [str(folder) for folder in (UNPACKED / "lib").glob("*")]
+    return {"LD_LIBRARY_PATH": os.pathsep.join(folders)} if folders else {}
