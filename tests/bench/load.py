@@ -26,7 +26,8 @@ class Visitor:
     def __init__(self, system: System, *, visitors: int = 1, address: str = "127.0.0.1") -> None:
         self._system = system
         self._pause = max(POLL_SECONDS, visitors / POLLS)
-        self._connection = HTTPConnection(system.host, system.port, timeout=PATIENCE_SECONDS, source_address=(address, 0))
+        source = (address, 0)
+        self._connection = HTTPConnection(system.host, system.port, PATIENCE_SECONDS, source_address=source)
 
     def job(self, photo: bytes) -> Ended:
         """Upload a photo and wait for the end of its job."""
