@@ -247,3 +247,19 @@ def test_address_and_key_come_from_the_environment(monkeypatch: pytest.MonkeyPat
 )
 def test_no_proxy_is_asked_for_this_very_machine(url: str, proxied: bool) -> None:
     assert options(url, None)["trust_env"] is proxied
+
+
+def test_a_result_is_fetched_from_where_it_is_and_the_key_stays_at_home() -> None:
+    keys: dict[str, str | None] = {}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        keys[request.url.host] = request.headers.get("authorization")
+        if request.url.host == "bucket":
+            return httpx.Response(200, content=b"a preview")
+        return httpx.Response(307, headers={"Location": "https://bucket/small.1?signature=x"})
+
+    with Client("http://darkroom", api_key="her key", transport=httpx.MockTransport(answer)) as ann:
+        content = ann.result(str(uuid4()), "small")
+
+    assert content == b"a preview"
+    assert keys == {"darkroom": "Bearer her key", "bucket": None}
