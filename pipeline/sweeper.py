@@ -24,6 +24,8 @@ from storage.errors import TRANSIENT
 from storage.stores import Stores
 
 JOB_ID_VERSION = 7
+ORPHAN_SHARE = 0.25
+"""Of the age that an orphan is removed at: how often they are looked for."""
 
 log = structlog.get_logger("sweeper")
 
@@ -42,6 +44,7 @@ class Sweeper:
         self._metrics = metrics or SweeperMetrics(CollectorRegistry())
         self._patience_ms = int(settings.sweeper.accept_patience * 1000)
         self._tidy_due_ms = 0
+        self._orphans_due_ms = 0
 
     async def run(self) -> None:
         """Sweep until cancelled, round after round."""
@@ -57,7 +60,11 @@ class Sweeper:
         if now_ms() < self._tidy_due_ms:
             return
         self._tidy_due_ms = now_ms() + int(self._settings.sweeper.tidy_interval * 1000)
-        for step in (self.remove_refused, self.expire, self.remove_orphans, self.forget_keys):
+        steps = [self.remove_refused, self.expire, self.forget_keys]
+        if now_ms() >= self._orphans_due_ms:  # it lists every job's folder, which a store may charge for
+            self._orphans_due_ms = now_ms() + int(self._settings.sweeper.orphan_grace * 1000 * ORPHAN_SHARE)
+            steps.append(self.remove_orphans)
+        for step in steps:
             with _logged(step.__name__):
                 await step()
 
