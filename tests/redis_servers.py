@@ -24,6 +24,16 @@ UNPACKED = ROOT / ".cache" / "redis-tools" / "usr"
 NAMES = ("redis-server", "redis-check-rdb")  # the same program, which looks at its name
 
 
+RIGHTS = (
+    "~validate* ~normalize* ~resize* ~transform* ~finalize* ~unacked* ~_kombu.* "  # messages
+    "~*.celery.pidbox* ~celeryev.* ~celery-task* ~LIMITS:* "  # Flower's questions, chords, rate limits
+    "resetchannels &darkroom.changes &/0.celery.pidbox &/0.celeryev/* "
+    "-@all +@list +@hash +@set +@sortedset +@string +@keyspace +@transaction +@scripting +@pubsub +@connection "
+    "+time -@dangerous"  # last: no FLUSHALL, KEYS, CONFIG, MONITOR
+)
+"""What Darkroom does on a Redis, as its ACL says it; 0 is the database in its address."""
+
+
 @dataclass(frozen=True)
 class Secured:
     """A server that speaks TLS only, to two users: `darkroom` with the rights given, and one who may look at all."""

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from deploy.compose.credentials import RIGHTS
 from deploy.stack import Stack
 from pipeline.hints import CHANNEL
 from tests.conftest import IMPATIENT
 from tests.images import encoded, photo
 from tests.integration.journey import accepted, all_ended, wait_until
 from tests.integration.progress import finalizations, wait_for_the_resizes
+from tests.redis_servers import RIGHTS
 from tests.sentinels import Watched, sentinels
 
 JOBS = 10

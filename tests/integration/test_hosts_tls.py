@@ -16,7 +16,6 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError
 
-from deploy.compose.credentials import RIGHTS
 from deploy.stack import Stack
 from gateway.rate_limit import limiter
 from pipeline.hints import CHANNEL
@@ -25,7 +24,7 @@ from tests.conftest import IMPATIENT
 from tests.images import encoded, photo
 from tests.integration.journey import accepted, all_ended, wait_until
 from tests.integration.progress import wait_for_the_resizes
-from tests.redis_servers import Secured, secured
+from tests.redis_servers import RIGHTS, Secured, secured
 
 JOBS = 8
 PHOTO = encoded(photo(3000, 2000), "jpeg")
