@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from deploy.stack import Stack
-from tests.grouping import group_by_stack
 
 IMPATIENT = {
     "DARKROOM_LOG_FORMAT": "json",
@@ -28,12 +27,6 @@ IMPATIENT = {
     "DARKROOM_SWEEPER__ORPHAN_GRACE": "5",
 }
 """The same mechanisms as in production on a shorter clock; their order (soft < hard < visibility) is kept."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares a stack, for `--dist loadgroup`."""
-    group_by_stack(items)
 
 
 @pytest.fixture(scope="session")
