@@ -31,13 +31,21 @@ def test_the_database_is_the_one_in_the_path(url: str, name: str) -> None:
     assert database_name(url) == name
 
 
-@pytest.mark.parametrize("url", [f"{REPLICA_SET}/photos?replicaSet=rs0", f"{REPLICA_SET}?replicaSet=rs0"])
-def test_a_database_of_ones_own_is_in_the_same_replica_set(url: str) -> None:
+@pytest.mark.parametrize(
+    ("url", "query"),
+    [
+        (f"{REPLICA_SET}/photos?replicaSet=rs0", "replicaSet=rs0&authSource=photos"),  # where the login was checked
+        (f"{REPLICA_SET}/photos?authSource=admin", "authSource=admin"),
+        (f"{REPLICA_SET}?replicaSet=rs0", "replicaSet=rs0"),
+        ("mongodb://a.example/photos?replicaSet=rs0", "replicaSet=rs0"),
+    ],
+)
+def test_a_database_of_ones_own_is_in_the_same_replica_set(url: str, query: str) -> None:
     own = with_own_database(url)
 
     assert database_name(own).startswith("darkroom-")
-    assert own.startswith(f"{REPLICA_SET}/darkroom-")
-    assert own.endswith("?replicaSet=rs0")
+    assert own.partition("/darkroom-")[0] == url.partition("?")[0].removesuffix("/photos")
+    assert own.partition("?")[2] == query
 
 
 def test_no_address_makes_a_write_less_durable_or_a_read_less_fresh() -> None:
