@@ -19,7 +19,7 @@ from deploy.stack import Stack
 from tests.images import encoded, photo
 from tests.integration.journey import accepted, ended
 
-INTERVAL = "3"
+INTERVAL = "5"
 NUMBER = r"[\d.,]+"
 
 
@@ -59,6 +59,7 @@ def view(stack: Stack, client: httpx.Client) -> str:
     """What `./run top --once` prints under load, after a job that failed."""
     truncated = encoded(photo(400, 300), "jpeg")[:-4000]
     assert ended(client, accepted(client, truncated))["status"] == "failed"
+    assert ended(client, accepted(client, encoded(photo(400, 300), "jpeg")))["status"] == "done"  # all are there
     with _load(client):
         return _top(stack, "--interval", INTERVAL)
 
