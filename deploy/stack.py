@@ -136,8 +136,7 @@ class Stack:
                 raise PortTaken(f"Port {ports[name]}, meant for the {name}, is in use by another program.")
         for folder in ("redis", "mongo", "blobs"):
             (self.folder / folder).mkdir(exist_ok=True)
-        stale = self.folder / "mongo" / "pid"  # left by a kill, it can name somebody else's process by now
-        stale.unlink(missing_ok=True)
+        (self.folder / "mongo" / "pid").unlink(missing_ok=True)  # left by a kill, it can name another process by now
         for name in self.processes:
             self._mark_log(name)
 
