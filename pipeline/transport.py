@@ -1,4 +1,4 @@
-"""kombu's Redis transport, with two changes: what counts as a lost connection, and one client a connection pool."""
+"""kombu's Redis transport, with changes: what counts as a lost connection, one client a connection pool, and no credit lost."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 from kombu.transport import redis as stock
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
+
+from pipeline.credit import Credit
 
 UNWRITABLE = (OutOfMemoryError, ReadOnlyError)
 """A Redis that is full, or has become a replica: it answers, and is as much away as one that does not."""
@@ -27,4 +29,5 @@ def _client(self: Any, asynchronous: bool = False) -> Any:  # noqa: FBT002  # ko
 def adapt() -> None:
     """Change kombu's classes, for every process that imports the app; without this a full Redis ends workers."""
     _Channel._create_client = _client  # noqa: SLF001
+    _Channel.QoS = Credit
     stock.Transport.connection_errors = (*stock.Transport.connection_errors, *UNWRITABLE)
