@@ -16,6 +16,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
+from pipeline.redis_connections import told_when_closed
 from pipeline.redis_urls import RedisUrl
 
 TIMEOUT_SECONDS = 1.0  # what a frozen Redis costs a POST
@@ -72,7 +73,8 @@ def limiter(redis_url: str) -> SlidingWindowCounterRateLimiter:
     address = f"async+{url.for_redis_py()}"
     if url.is_sentinel:  # the library would send the server's password to the sentinels too, and read from replicas
         address, patience = "async+redis://", {"connection_pool": url.open_async(**patience).connection_pool}
-    storage = storage_from_string(address, implementation="redispy", wrap_exceptions=True, **patience)
+    storage: Any = storage_from_string(address, implementation="redispy", wrap_exceptions=True, **patience)
+    told_when_closed(storage.bridge.storage)
     return SlidingWindowCounterRateLimiter(cast("Storage", storage))
 
 

@@ -19,6 +19,8 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.sentinel import Sentinel
 
+from pipeline.redis_connections import told_when_closed
+
 SCHEMES = ("redis", "rediss", "sentinel")
 IN_MEMORY = "memory"  # kombu's own broker, for unit tests
 MASTER_NAME = "mymaster"  # in the sample configuration of every sentinel
@@ -116,9 +118,8 @@ class RedisUrl:
     def open_async(self, **options: Any) -> AsyncRedis:
         """Return such a client for an event loop."""
         if not self.is_sentinel:
-            return AsyncRedis.from_url(self.for_redis_py(), **options)
-        found: AsyncRedis = self._master(AsyncSentinel, options)
-        return found
+            return told_when_closed(AsyncRedis.from_url(self.for_redis_py(), **options))
+        return told_when_closed(self._master(AsyncSentinel, options))
 
     def _master(self, sentinel: Any, options: dict[str, Any]) -> Any:
         asked = sentinel(

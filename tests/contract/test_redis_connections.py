@@ -1,0 +1,37 @@
+"""A connection that Redis has closed, on the event loop that the gateway runs on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import uvloop
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+
+from deploy.stack import Stack
+from gateway.rate_limit import limiter
+from pipeline.redis_connections import ToldWhenClosed
+from pipeline.redis_urls import RedisUrl
+
+
+def test_a_write_to_a_closed_connection_is_a_lost_connection(servers: Stack) -> None:
+    async def write() -> None:
+        redis = RedisUrl(servers.redis_url).open_async(retry=Retry(NoBackoff(), 0))
+        pool: Any = redis.connection_pool
+        connection = await pool.get_connection()
+        connection._writer.transport.abort()
+        await asyncio.sleep(0)
+        with pytest.raises(RedisConnectionError):
+            await connection.send_command("PING")
+        await redis.aclose()
+
+    uvloop.run(write())
+
+
+def test_what_counts_requests_opens_such_connections_too(servers: Stack) -> None:
+    storage: Any = limiter(servers.redis_url).storage
+
+    assert issubclass(storage.bridge.storage.connection_pool.connection_class, ToldWhenClosed)
