@@ -26,7 +26,7 @@ class ToldWhenClosed:
 
 def told_when_closed(redis: Redis) -> Redis:
     """Have a client that is not connected yet open connections of this kind; return it."""
-    pool = redis.connection_pool
+    pool: Any = redis.connection_pool
     pool.connection_class = _told(pool.connection_class)
     return redis
 
