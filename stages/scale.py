@@ -1,4 +1,8 @@
-"""The one resampler: LANCZOS with premultiplied alpha, by SIMD where the extension imports, else by Pillow."""
+"""The one resampler: Catmull-Rom's cubic with premultiplied alpha, by SIMD where the extension imports, else by Pillow.
+
+Four pixels of the target wide where Lanczos has six: two thirds of its cost, rings less, and after a decoder's own
+halving as good to the eye.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ def scale(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     if image.mode == "LA" and SIMD_MODES:
         red, _, _, alpha = _simd(image.convert("RGBA"), size).split()
         return Image.merge("LA", (red, alpha))
-    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)  # premultiplies LA and RGBA itself
+    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)  # premultiplies LA and RGBA itself
 
 
 def fitted(size: tuple[int, int], edge: int) -> tuple[int, int]:
@@ -35,6 +39,6 @@ def fitted(size: tuple[int, int], edge: int) -> tuple[int, int]:
 
 def _simd(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     target = Image.new(image.mode, size)
-    lanczos = ResizeOptions(resize_alg=ResizeAlg.convolution(FilterType.lanczos3))
-    Resizer().resize_pil(image, target, lanczos)
+    cubic = ResizeOptions(resize_alg=ResizeAlg.convolution(FilterType.catmull_rom))
+    Resizer().resize_pil(image, target, cubic)
     return target
