@@ -15,6 +15,7 @@ from pathlib import Path
 OK = 200
 TIMEOUT = 4.0  # seconds; docker-compose.yml waits for 5
 POOL = b"\ndarkroom_worker_pool_processes{"
+PROCESSES = Path("/proc")
 LAST_LOOK = Path("/tmp/darkroom-health")  # noqa: S108  # the container's own, and no secret
 
 
@@ -31,7 +32,7 @@ def main() -> int:
     if path == "metrics":
         if children(body) == 0:
             return _unhealthy("the pool has no children")
-        if not has_run_since(LAST_LOOK, Path("/proc")):
+        if not has_run_since(LAST_LOOK, PROCESSES):
             return _unhealthy("the main thread hangs")
     return 0
 

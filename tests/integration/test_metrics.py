@@ -75,7 +75,9 @@ def test_counters_outlive_the_child_that_counted_and_its_death_is_counted(client
     ended(client, operated(client, "grayscale", encoded(photo(), "jpeg")))
 
     assert read(stack, "transform", "renditions_total", rendition="output", format="jpeg") == made + 1
-    assert read(stack, "transform", "worker_child_lost_total", queue="transform") == lost + 1
+    wait_until(
+        lambda: read(stack, "transform", "worker_child_lost_total", queue="transform") == lost + 1, "it to be counted"
+    )
     assert read(stack, "transform", "worker_pool_processes", queue="transform") == 1
 
 

@@ -81,11 +81,23 @@ def test_a_worker_is_well_with_children_and_a_main_thread_that_runs(
     children: int, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "LAST_LOOK", tmp_path / "look")
+    monkeypatch.setattr(health, "PROCESSES", tmp_path)
+    _worker(tmp_path, switches=10)
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("DARKROOM_HEALTH", f"{server.getsockname()[1]}/metrics")
         threading.Thread(target=_answer, args=(server, METRICS % children), daemon=True).start()
 
         assert health.main() == status
+
+
+def _worker(processes: Path, *, switches: int) -> None:
+    """Have a folder that stands for /proc show a worker whose main thread was given a processor so often."""
+    worker = processes / "7"
+    worker.mkdir(exist_ok=True)
+    (worker / "cmdline").write_bytes(b"python\0-m\0celery\0worker\0")
+    (worker / "status").write_text(
+        f"Name:\tpython\nvoluntary_ctxt_switches:\t{switches}\nnonvoluntary_ctxt_switches:\t1\n"
+    )
 
 
 def _answer(server: socket.socket, body: bytes) -> None:
@@ -104,15 +116,11 @@ def test_a_container_where_nobody_answers_is_not_well(monkeypatch: pytest.Monkey
 
 
 def test_a_main_thread_that_did_not_run_since_the_last_look_hangs(tmp_path: Path) -> None:
-    worker = tmp_path / "7"
-    worker.mkdir()
-    (worker / "cmdline").write_bytes(b"python\0-m\0celery\0worker\0")
-    status = "Name:\tpython\nvoluntary_ctxt_switches:\t{}\nnonvoluntary_ctxt_switches:\t1\n"
     look = tmp_path / "look"
 
     answers = []
     for switches in (10, 11, 11):
-        (worker / "status").write_text(status.format(switches))
+        _worker(tmp_path, switches=switches)
         answers.append(health.has_run_since(look, tmp_path))
 
     assert answers == [True, True, False]
