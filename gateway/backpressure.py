@@ -5,11 +5,11 @@ from __future__ import annotations
 from time import monotonic
 
 from fastapi import Request
-from redis.exceptions import RedisError
 
 from gateway.dependencies import QueuesDep, SettingsDep
 from gateway.problems import RETRY_AFTER_SECONDS, Overloaded
 from pipeline.queues import Queues
+from pipeline.transport import AWAY
 
 LOOK_SECONDS = 0.5
 
@@ -27,7 +27,7 @@ class Backlog:
             self._due = monotonic() + LOOK_SECONDS
             try:
                 self._longest = await queues.longest()
-            except RedisError:
+            except AWAY:
                 self._longest = 0
         return self._longest
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from typing import Protocol
 
 import structlog
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
-from pipeline.hints import Hint
+from pipeline.hints import LISTENING
 from storage.documents import Job
 from storage.jobs import Jobs
 
@@ -26,8 +26,11 @@ log = structlog.get_logger("gateway")
 class Hinted(Protocol):
     """Where hints come from."""
 
-    def changed_jobs(self) -> AsyncIterator[Hint]:
-        """Yield the jobs that have changed."""
+    def changed_jobs(self) -> AsyncGenerator[str, None]:
+        """Yield LISTENING, and then the jobs that have changed and go on."""
+
+    def ended_jobs(self) -> AsyncGenerator[str, None]:
+        """Yield LISTENING, and then the jobs that have ended."""
 
 
 class Topic:
@@ -76,6 +79,8 @@ class Feed:
         self._topics: dict[str, Topic] = {}
         self._hinted: set[str] = set()
         self._any_hint = asyncio.Event()
+        self._curious = 0
+        self._anyone_curious = asyncio.Event()
         self._closed = False
 
     @property
@@ -92,11 +97,13 @@ class Feed:
         topic.over |= self._closed
         topic.watchers += 1
         topic.curious += not until_end
+        self._count_curious(not until_end)
         try:
             yield topic
         finally:
             topic.watchers -= 1
             topic.curious -= not until_end
+            self._count_curious(-(not until_end))
             if not topic.watchers:
                 self._topics.pop(job.id, None)
 
@@ -109,19 +116,47 @@ class Feed:
     async def run(self) -> None:
         """Keep all topics fresh until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen())
+            tasks.create_task(self._hear_ends())
+            tasks.create_task(self._hear_changes())
             tasks.create_task(self._answer_hints())
             tasks.create_task(self._look_round())
 
-    async def _listen(self) -> None:
+    async def _hear_ends(self) -> None:
         while True:
             with suppress(RedisError, OSError):
-                async for job_id, ended in self._hints.changed_jobs():
-                    topic = self._topics.get(job_id)
-                    if topic and (ended or topic.curious):
-                        self._hinted.add(job_id)
-                        self._any_hint.set()
+                async for job_id in self._hints.ended_jobs():
+                    if job_id in self._topics:
+                        self._take_hint(job_id)
             await asyncio.sleep(AWAY_SECONDS)
+
+    async def _hear_changes(self) -> None:
+        """Hear of each change while somebody wants to: of a job there are a dozen, and every gateway hears them all."""
+        while True:
+            await self._anyone_curious.wait()
+            try:
+                await self._hear_changes_for_now()
+            except (RedisError, OSError):
+                await asyncio.sleep(AWAY_SECONDS)
+
+    async def _hear_changes_for_now(self) -> None:
+        async with aclosing(self._hints.changed_jobs()) as changed_jobs:
+            async for job_id in changed_jobs:
+                if not self._curious:
+                    return
+                for topic in self._topics.values() if job_id == LISTENING else [self._topics.get(job_id)]:
+                    if topic and topic.curious:
+                        self._take_hint(topic.job.id)
+
+    def _take_hint(self, job_id: str) -> None:
+        self._hinted.add(job_id)
+        self._any_hint.set()
+
+    def _count_curious(self, more: int) -> None:
+        self._curious += more
+        if self._curious:
+            self._anyone_curious.set()
+        else:
+            self._anyone_curious.clear()
 
     async def _answer_hints(self) -> None:
         while True:

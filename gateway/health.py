@@ -27,24 +27,25 @@ async def livez() -> dict[str, str]:
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
 async def readyz(response: Response, settings: SettingsDep, stores: StoresDep, queues: QueuesDep) -> Readiness:
-    """Ask each dependency. Mongo and the blobs are needed to accept; without Redis, jobs are accepted and wait."""
+    """Ask each dependency. Mongo and the blobs are needed to accept; without a broker, jobs are accepted and wait."""
     found = await checks(settings, stores, queues)
     ready = found["mongo"].ok and found["blobs"].ok
     if not ready:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    verdict = "unavailable" if not ready else "ready" if found["redis"].ok else "degraded"
+    verdict = "unavailable" if not ready else "ready" if all(check.ok for check in found.values()) else "degraded"
     return Readiness(status=verdict, checks=found)
 
 
 async def checks(settings: Settings, stores: Stores, queues: Queues) -> dict[str, Check]:
-    """Ask Mongo, the blobs and Redis, at the same time; none of them takes longer than its timeout."""
-    mongo, blobs, redis = await asyncio.gather(
+    """Ask Mongo, the blobs and the broker, at the same time; none of them takes longer than its timeout."""
+    servers = queues.servers()
+    found = await asyncio.gather(
         _check(stores.ping, settings.mongo_timeout),
         _check(partial(asyncio.to_thread, stores.blobs.check), settings.mongo_timeout),
-        _check(queues.ping, settings.broker.publish_timeout),
+        *(_check(ping, settings.broker.publish_timeout) for ping in servers.values()),
     )
-    return {"mongo": mongo, "blobs": blobs, "redis": redis}
+    return dict(zip(("mongo", "blobs", *servers), found, strict=True))
 
 
 async def _check(question: Callable[[], Awaitable[object]], timeout: float) -> Check:  # noqa: ASYNC109  # a setting, not a cancel scope

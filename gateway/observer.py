@@ -8,12 +8,12 @@ from time import monotonic, time
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
-from redis.exceptions import RedisError
 
 from gateway.health import checks
 from pipeline.metrics import NAMESPACE
 from pipeline.queues import Queues
 from pipeline.settings import Settings
+from pipeline.transport import AWAY
 from storage.documents import ACTIVE
 from storage.errors import TRANSIENT
 from storage.stores import Stores
@@ -39,8 +39,11 @@ class Observer:
         self._oldest = gauge(
             "queue_oldest_age_seconds", "How long the next message has waited; 0 without one.", "queue"
         )
-        self._unacked = gauge("unacked_messages", "Messages that workers hold.")
-        self._oldest_unacked = gauge("unacked_oldest_age_seconds", "How long the first of them is held; 0 without one.")
+        if queues.shows_unacked:
+            self._unacked = gauge("unacked_messages", "Messages that workers hold.")
+            self._unacked_age = gauge(
+                "unacked_oldest_age_seconds", "How long the first of them is held; 0 without one."
+            )
         self._up = gauge("dependency_up", "Whether a dependency answers.", "dependency")
         self._check = gauge("dependency_check_seconds", "How long the last check took.", "dependency")
         if stores.blobs.is_local:
@@ -73,9 +76,10 @@ class Observer:
             sent_ms = waiting.oldest_ms[queue]
             self._lengths.labels(queue).set(length)
             self._oldest.labels(queue).set(0 if sent_ms is None else max(0.0, now - sent_ms / 1000))
-        since = waiting.unacked_since
-        self._unacked.set(waiting.unacked)
-        self._oldest_unacked.set(0 if since is None else max(0.0, now - since))
+        if self._queues.shows_unacked:
+            since = waiting.unacked_since
+            self._unacked.set(waiting.unacked)
+            self._unacked_age.set(0 if since is None else max(0.0, now - since))
 
     async def _look_at_jobs(self) -> None:
         for state in ACTIVE:
@@ -97,7 +101,7 @@ async def _tolerated(look: Callable[[], Awaitable[None]]) -> None:
     """Let nothing end the loop: an outage is told by the gauges, anything else is logged."""
     try:
         await look()
-    except (*TRANSIENT, RedisError):
+    except (*TRANSIENT, *AWAY):
         pass
     except Exception:
         log.exception("look.failed", at=look.__name__)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import structlog
 from limits import RateLimitItem, WindowStats
-from limits.aio.storage import Storage
+from limits.aio.storage import RedisStorage, Storage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 from limits.storage import storage_from_string
@@ -73,8 +73,9 @@ def limiter(redis_url: str) -> SlidingWindowCounterRateLimiter:
     address = f"async+{url.for_redis_py()}"
     if url.is_sentinel:  # the library would send the server's password to the sentinels too, and read from replicas
         address, patience = "async+redis://", {"connection_pool": url.open_async(**patience).connection_pool}
-    storage: Any = storage_from_string(address, implementation="redispy", wrap_exceptions=True, **patience)
-    told_when_closed(storage.bridge.storage)
+    storage = storage_from_string(address, implementation="redispy", wrap_exceptions=True, **patience)
+    if isinstance(storage, RedisStorage):
+        told_when_closed(cast("Any", storage.bridge).storage)
     return SlidingWindowCounterRateLimiter(cast("Storage", storage))
 
 

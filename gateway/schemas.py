@@ -181,7 +181,7 @@ class Check(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether uploads are taken. Without Redis they are, and wait: that is `degraded`."""
+    """Whether uploads are taken. Without a broker they are, and wait: that is `degraded`."""
 
     status: str
     checks: dict[str, Check]

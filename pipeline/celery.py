@@ -10,6 +10,7 @@ from kombu import Queue
 
 from pipeline import context, transport
 from pipeline.lanes import lane_of, lanes_of
+from pipeline.rabbit_urls import RabbitUrl
 from pipeline.redis_urls import RedisUrl
 from pipeline.settings import Settings
 from storage.clock import now_ms
@@ -32,8 +33,6 @@ app = Celery("darkroom", set_as_current=True)
 def configure(settings: Settings, *, publisher: bool = False) -> Celery:
     """Apply the settings to the app; a `publisher` only sends, and would rather fail than wait."""
     app.conf.update(
-        broker_url=RedisUrl(settings.redis_url).for_kombu(),
-        result_backend=_result_backend(RedisUrl(settings.result_backend_url)),
         imports=("pipeline.tasks",),
         task_queues=[Queue(lane, routing_key=lane) for name in QUEUES for lane in lanes_of(name)],
         task_default_queue="validate",
@@ -44,7 +43,8 @@ def configure(settings: Settings, *, publisher: bool = False) -> Celery:
         worker_hijack_root_logger=False,
         **_delivery(settings),
         **_limits(settings),
-        **_connections(settings, publisher=publisher),
+        **(_over_rabbitmq if settings.broker_url else _over_redis)(settings, publisher=publisher),
+        **_results(settings, publisher=publisher),
     )
     return app
 
@@ -69,6 +69,8 @@ def _delivery(settings: Settings) -> dict[str, Any]:
         "task_ignore_result": True,  # nobody reads one: chords count their parts without, and the document says it all
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
         "worker_soft_shutdown_timeout": settings.work.soft_shutdown_timeout,
         "result_expires": settings.broker.result_expires,
         "result_chord_expires": settings.broker.chord_expires,
@@ -86,14 +88,12 @@ def _limits(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _connections(settings: Settings, *, publisher: bool) -> dict[str, Any]:
-    broker = settings.broker
-    timeout = broker.publish_timeout if publisher else broker.socket_timeout
-    messages, results = RedisUrl(settings.redis_url), RedisUrl(settings.result_backend_url)
-    patience = {"socket_timeout": timeout, "socket_connect_timeout": broker.connect_timeout}
+def _over_redis(settings: Settings, *, publisher: bool) -> dict[str, Any]:
+    broker, url = settings.broker, RedisUrl(settings.redis_url)
+    patience = _patience(settings, publisher=publisher)
     return {
-        "broker_connection_retry_on_startup": True,
-        "broker_connection_max_retries": None,
+        "broker_url": url.for_kombu(),
+        "broker_use_ssl": url.tls or False,
         "broker_transport_options": {
             "visibility_timeout": broker.visibility_timeout,
             "unacked_restore_interval": broker.restore_interval,
@@ -103,16 +103,45 @@ def _connections(settings: Settings, *, publisher: bool) -> dict[str, Any]:
             "socket_keepalive": True,
             "health_check_interval": broker.health_check_interval,
             **({"max_retries": 0} if publisher else {}),  # or kombu reconnects for 6 s, whatever `retry=False` says
-            **messages.transport_options(**patience),
+            **url.transport_options(**patience),
         },
-        "broker_use_ssl": messages.tls or False,
-        "result_backend_transport_options": results.transport_options(**patience),
-        "redis_backend_use_ssl": results.tls or None,
-        "redis_socket_timeout": timeout,
-        "redis_socket_connect_timeout": broker.connect_timeout,
-        "redis_socket_keepalive": True,
-        "redis_backend_health_check_interval": broker.health_check_interval,
     }
+
+
+def _over_rabbitmq(settings: Settings, *, publisher: bool) -> dict[str, Any]:
+    broker, url = settings.broker, RabbitUrl(settings.broker_url)
+    timeout = _patience(settings, publisher=publisher)["socket_timeout"]
+    return {
+        "broker_url": url.for_kombu(),
+        "broker_use_ssl": url.tls or False,
+        "broker_connection_timeout": broker.connect_timeout,
+        "broker_heartbeat": broker.health_check_interval,  # of connections that take messages, not of pooled ones
+        "broker_transport_options": {
+            "confirm_publish": True,  # a message counts as sent once RabbitMQ has it on its disk
+            "read_timeout": timeout,
+            "write_timeout": timeout,
+            **({"max_retries": 0} if publisher else {}),
+        },
+    }
+
+
+def _results(settings: Settings, *, publisher: bool) -> dict[str, Any]:
+    url, patience = RedisUrl(settings.result_backend_url), _patience(settings, publisher=publisher)
+    return {
+        "result_backend": _result_backend(url),
+        "result_backend_transport_options": url.transport_options(**patience),
+        "redis_backend_use_ssl": url.tls or None,
+        "redis_socket_timeout": patience["socket_timeout"],
+        "redis_socket_connect_timeout": patience["socket_connect_timeout"],
+        "redis_socket_keepalive": True,
+        "redis_backend_health_check_interval": settings.broker.health_check_interval,
+    }
+
+
+def _patience(settings: Settings, *, publisher: bool) -> dict[str, float]:
+    broker = settings.broker
+    timeout = broker.publish_timeout if publisher else broker.socket_timeout
+    return {"socket_timeout": timeout, "socket_connect_timeout": broker.connect_timeout}
 
 
 @before_task_publish.connect

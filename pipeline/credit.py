@@ -15,6 +15,8 @@ class Credit(QoS):
     still has among the unacknowledged: it is delivered again in its time.
     """
 
+    _quick_ack: Any  # of kombu's virtual transports: forgets a message
+
     def ack(self, delivery_tag: Any) -> None:
         """Tell Redis that a message is done with. Raises what Redis raises, the credit given back all the same."""
         try:

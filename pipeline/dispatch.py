@@ -6,10 +6,9 @@ import asyncio
 from contextlib import suppress
 
 import structlog
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from pipeline import canvas, context, traces
+from pipeline.transport import AWAY
 from storage.documents import Job, JobRecord
 from storage.errors import TRANSIENT
 from storage.jobs import Jobs
@@ -29,7 +28,7 @@ async def dispatch(job: JobRecord) -> bool:
     with context.lines_of(job):
         try:
             await asyncio.to_thread(_submit, job)
-        except (OperationalError, RedisError, OSError) as error:
+        except AWAY as error:
             log.warning("job.undispatched", generation=job.generation, error=repr(error))
             return False
         log.info("job.dispatched", generation=job.generation)

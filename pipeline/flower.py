@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tornado.ioloop import IOLoop
 
+from pipeline import flower_broker
 from pipeline.celery import configure
 from pipeline.flower_app import Memory, ReadOnlyFlower
 from pipeline.logs import configure_logs
@@ -71,8 +72,11 @@ def _is_loopback(address: str) -> bool:
 
 def build(settings: Settings, chosen: FlowerSettings) -> ReadOnlyFlower:
     """Make the web application on our broker; it starts nothing yet."""
-    app = configure(settings, publisher=True)  # with Redis away it gives up and tries again later, so it can be stopped
+    app = configure(
+        settings, publisher=True
+    )  # with the broker away it gives up and tries again later, so it can be stopped
     app.conf.imports = ()  # events tell what it shows: it needs neither the tasks nor what they import
+    flower_broker.use()
     _set_options(chosen)
     prefix = f"/{chosen.url_prefix.strip('/')}".rstrip("/")
     web = web_settings | {"static_url_prefix": f"{prefix}/static/", "login_url": f"{prefix}/login"}

@@ -39,7 +39,7 @@ class RedisUrl:
         """Refuse what no client could use."""
         if self._parts.scheme not in (*SCHEMES, IN_MEMORY):
             begins = "://, ".join(SCHEMES)
-            raise ValueError(f"messages go over Redis, and over no other broker: its address begins with {begins}://")
+            raise ValueError(f"messages go over Redis, unless broker_url is set: its address begins with {begins}://")
         if self.is_sentinel:
             _ = self.sentinels, self.database
         if self.tls and self.tls["ssl_cert_reqs"] not in STRICTNESS:

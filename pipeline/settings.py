@@ -8,9 +8,10 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from limits import parse as parse_rate_limit
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipeline.rabbit_urls import RabbitUrl
 from pipeline.redis_urls import RedisUrl
 from stages.limits import Limits
 
@@ -19,6 +20,8 @@ Pixels = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=1)]
 OwnerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+RedisAddress = Annotated[str, AfterValidator(lambda value: value and RedisUrl(value).text)]
+RabbitAddress = Annotated[str, AfterValidator(lambda value: value and RabbitUrl(value).text)]
 RenditionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
@@ -41,7 +44,7 @@ class WorkSettings(_Part):
         description="First retry after about this long; doubles each time, with jitter.",
     )
     retry_cap: Seconds = Field(30, description="No retry waits longer, but for `retry_base`.")
-    max_tasks_per_child: Count = Field(200, description="Tasks after which a child process is replaced.")
+    max_tasks_per_child: Count = Field(2000, description="Tasks after which a child process is replaced.")
     max_memory_per_child_kib: Count = Field(
         1024 * 1024,
         description="KiB of memory above which a child is replaced, once its task has ended.",
@@ -53,14 +56,14 @@ class WorkSettings(_Part):
 
 
 class BrokerSettings(_Part):
-    """How Redis is used for messages; the defaults of Celery and kombu lose work, these do not."""
+    """How Redis, or RabbitMQ, is used for messages; the defaults of Celery and kombu lose work, these do not."""
 
-    visibility_timeout: Seconds = Field(120, description="A message not acknowledged for this long is delivered again.")
+    visibility_timeout: Seconds = Field(120, description="What is unacknowledged for this long, Redis delivers again.")
     restore_interval: Count = Field(5, description="Between looks for messages that are to be delivered again.")
     restore_mutex_expire: Count = Field(30, description="One worker looks at a time; if it dies, another after this.")
-    connect_timeout: Seconds = Field(2, description="How long a connection to Redis may take.")
-    socket_timeout: Seconds = Field(5, description="How long a worker waits for an answer of Redis.")
-    publish_timeout: Seconds = Field(2, description="Socket timeout of the gateway: what a frozen Redis costs.")
+    connect_timeout: Seconds = Field(2, description="How long a connection to the broker may take.")
+    socket_timeout: Seconds = Field(5, description="How long a worker waits for an answer of the broker.")
+    publish_timeout: Seconds = Field(2, description="Socket timeout of the gateway: what a frozen broker costs.")
     health_check_interval: Count = Field(10, description="A connection unused for this long is tried before its use.")
     result_expires: Count = Field(3600, description="Of Celery's results, of which none is stored.")
     chord_expires: Count = Field(86_400, description="How long the count of a chord's parts is kept.")
@@ -168,13 +171,15 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,  # it may hold a password
     )
 
-    redis_url: str = Field(
+    redis_url: RedisAddress = Field(
         "redis://127.0.0.1:6379/0",
-        description="Messages: `redis://`, `rediss://`, `unix://` or `sentinel://`.",
+        description="Messages, hints, rate limits, chords: `redis://`, `rediss://` or `sentinel://`.",
     )
-    result_url: str = Field(
-        "",
-        description="Where chords are counted; by default the next database of the same Redis.",
+    broker_url: RabbitAddress = Field(
+        "", repr=False, description="RabbitMQ, if it and not Redis is to carry messages: `amqp://` or `amqps://`."
+    )
+    result_url: RedisAddress = Field(
+        "", description="Where chords are counted; by default the next database of the same Redis."
     )
     mongo_url: str = Field("mongodb://127.0.0.1:27017/darkroom", description="Job documents; a replica set as well.")
     mongo_timeout: Seconds = Field(2, description="How long MongoDB may take to be found, and half of an answer.")
@@ -202,13 +207,6 @@ class Settings(BaseSettings):
     lanes: LanesSettings = LanesSettings()
     results: ResultsSettings = ResultsSettings()
     metrics: MetricsSettings = MetricsSettings()
-
-    @field_validator("redis_url", "result_url")
-    @classmethod
-    def _redis_can_be_found(cls, value: str) -> str:
-        if value:
-            RedisUrl(value)
-        return value
 
     @field_validator("renditions")
     @classmethod

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import CollectorRegistry
-from redis.exceptions import RedisError
 
 from pipeline.context import lines_of
 from pipeline.dispatch import dispatch
@@ -18,6 +17,7 @@ from pipeline.metrics import SweeperMetrics
 from pipeline.queues import Queues
 from pipeline.settings import Settings
 from pipeline.steps import before, queue_of, steps_of
+from pipeline.transport import AWAY
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, StageState, job_folder
 from storage.errors import TRANSIENT
@@ -158,7 +158,7 @@ def _logged(step: str, **details: str) -> Iterator[None]:
     """Log what a step fails with, and go on."""
     try:
         yield
-    except (*TRANSIENT, RedisError) as error:
+    except (*TRANSIENT, *AWAY) as error:
         log.warning("sweep.failed", step=step, error=repr(error), **details)
     except Exception:
         log.exception("sweep.broken", step=step, **details)

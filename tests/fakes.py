@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty
@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from pipeline.celery import QUEUES, app, configure
-from pipeline.hints import Hint
+from pipeline.hints import LISTENING
 from pipeline.lanes import lanes_of
 from pipeline.queues import Queues, Waiting
 from pipeline.settings import Settings
@@ -278,12 +278,19 @@ class FakeQueues(Queues):
 
     def __init__(self) -> None:
         self.sent_ms: dict[str, list[int]] = {}
-        self.changes = asyncio.Queue[Hint]()
+        self.changes = asyncio.Queue[str]()
+        self.ends = asyncio.Queue[str]()
         self.down = False
 
-    async def changed_jobs(self) -> AsyncIterator[Hint]:
+    async def changed_jobs(self) -> AsyncGenerator[str, None]:
+        yield LISTENING
         while True:
             yield await self.changes.get()
+
+    async def ended_jobs(self) -> AsyncGenerator[str, None]:
+        yield LISTENING
+        while True:
+            yield await self.ends.get()
 
     def push(self, queue: str, sent_ms: int) -> None:
         """Put a message behind the others."""

@@ -27,7 +27,8 @@ NAMES = ("redis-server", "redis-check-rdb")  # the same program, which looks at 
 RIGHTS = (
     "~validate* ~normalize* ~resize* ~transform* ~finalize* ~unacked* ~_kombu.* "  # messages
     "~*.celery.pidbox* ~celeryev.* ~celery-task* ~LIMITS:* "  # Flower's questions, chords, rate limits
-    "resetchannels &darkroom.changes &/0.celery.pidbox &/0.celeryev/* &celery-task-meta-* "  # a broken chord's result
+    "resetchannels &darkroom.changes &darkroom.ends &/0.celery.pidbox &/0.celeryev/* "
+    "&celery-task-meta-* "  # the result of a broken chord
     "-@all +@list +@hash +@set +@sortedset +@string +@keyspace +@transaction +@scripting +@pubsub +@connection "
     "+time -@dangerous"  # last: no FLUSHALL, KEYS, CONFIG, MONITOR
 )

@@ -3,46 +3,67 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import pytest
 from redis import Redis
 
+from deploy.stack import Stack
 from pipeline import hints
-from pipeline.hints import CHANNEL, Hint, Hints
-from pipeline.queues import open_queues
+from pipeline.broker import open_queues
+from pipeline.hints import CHANGES, ENDS, LISTENING, Hints
+from pipeline.queues import Queues
 from pipeline.settings import Settings
 from tests.fakes import NOWHERE
+from tests.integration.journey import wait_until
 
 SECONDS = 10.0
 
 
 @pytest.fixture
-async def heard(redis: Redis, settings: Settings) -> AsyncIterator[AsyncIterator[Hint]]:
-    """What a gateway hears, from when it listens."""
+async def queues(settings: Settings) -> AsyncIterator[Queues]:
     async with open_queues(settings) as queues:
-        told = queues.changed_jobs()
-        first = asyncio.ensure_future(anext(told))
-        async with asyncio.timeout(SECONDS):
-            while dict(redis.pubsub_numsub(CHANNEL)).get(CHANNEL.encode(), 0) == 0:  # noqa: ASYNC110  # Redis knows
-                await asyncio.sleep(0.01)
-
-        async def all_of_them() -> AsyncIterator[Hint]:
-            yield await first
-            async for hint in told:
-                yield hint
-
-        yield all_of_them()
+        yield queues
 
 
-async def test_a_hint_names_its_job_and_tells_its_end(heard: AsyncIterator[Hint], settings: Settings) -> None:
+async def test_an_end_is_heard_by_those_who_hear_ends(queues: Queues, settings: Settings) -> None:
     worker = Hints(settings.redis_url)
-    worker.changed("one")
-    worker.changed("other", ended=True)
 
-    async with asyncio.timeout(SECONDS):
-        assert [await anext(heard), await anext(heard)] == [Hint("one", ended=False), Hint("other", ended=True)]
+    async with asyncio.timeout(SECONDS), aclosing(queues.ended_jobs()) as ended:
+        first = await anext(ended)
+        worker.changed("one")
+        worker.changed("other", ended=True)
+        heard = await anext(ended)
+
+    assert (first, heard) == (LISTENING, "other")
     worker.close()
+
+
+async def test_changes_are_heard_in_their_order_and_no_end_among_them(queues: Queues, settings: Settings) -> None:
+    worker = Hints(settings.redis_url)
+
+    async with asyncio.timeout(SECONDS), aclosing(queues.changed_jobs()) as changed:
+        first = await anext(changed)
+        for job_id in ("one", "two"):
+            worker.changed(job_id)
+            worker.changed(job_id, ended=True)
+        heard = [await anext(changed), await anext(changed)]
+
+    assert (first, heard) == (LISTENING, ["one", "two"])
+    worker.close()
+
+
+async def test_who_hears_no_more_is_not_told(redis: Redis, queues: Queues) -> None:
+    async with asyncio.timeout(SECONDS):
+        async with aclosing(queues.changed_jobs()) as changed:
+            await anext(changed)
+            before = dict(redis.pubsub_numsub(CHANGES))
+        while dict(redis.pubsub_numsub(CHANGES)) == before:  # noqa: ASYNC110  # Redis knows
+            await asyncio.sleep(0.01)
+
+    assert before == {CHANGES.encode(): 1}
 
 
 def test_a_hint_to_a_broker_that_is_away_is_no_error() -> None:
@@ -54,12 +75,44 @@ def test_a_hint_to_a_broker_that_is_away_is_no_error() -> None:
     worker.close()
 
 
+def test_a_hint_to_a_broker_that_hangs_holds_nobody_up(servers: Stack, settings: Settings) -> None:
+    worker = Hints(settings.redis_url)
+    worker.changed("first")
+    servers.signal("redis", signal.SIGSTOP)
+    try:
+        for _ in range(1000):  # a thousand answers would take minutes to wait for
+            worker.changed("job")
+    finally:
+        servers.signal("redis", signal.SIGCONT)
+
+    worker.close()
+
+
+def test_a_worker_whose_connection_was_closed_is_heard_again(
+    redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hints, "PAUSE_SECONDS", 0)
+    worker = Hints(settings.redis_url)
+    worker.changed("before")
+    with redis.pubsub(ignore_subscribe_messages=True) as gateway:  # type: ignore[no-untyped-call]
+        gateway.subscribe(ENDS)
+        gateway.get_message(timeout=SECONDS)
+        redis.client_kill_filter(_type="normal", skipme=True)
+
+        def is_heard() -> bool:
+            worker.changed("after", ended=True)
+            return bool(gateway.get_message(timeout=0.1))
+
+        wait_until(is_heard, "a hint")
+    worker.close()
+
+
 def test_after_a_hint_that_failed_there_are_none_for_a_while(
     redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = Hints(settings.redis_url)
     with redis.pubsub(ignore_subscribe_messages=True) as gateway:  # type: ignore[no-untyped-call]
-        gateway.subscribe(CHANNEL)
+        gateway.subscribe(CHANGES)
         gateway.get_message(timeout=SECONDS)
         worker._silent_until = float("inf")
         worker.changed("unheard")

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from deploy.stack import Stack
-from pipeline.hints import CHANNEL
+from pipeline.hints import ENDS
 from tests.conftest import IMPATIENT
 from tests.images import encoded, photo
 from tests.integration.journey import accepted, all_ended, wait_until
@@ -78,7 +78,7 @@ def test_everybody_has_moved_to_the_next_master(following: Stack, watched: Watch
     shown = httpx.get(f"{following.flower_url}/broker", timeout=10, trust_env=False)
 
     with watched.server(watched.master_port()) as master:
-        wait_until(lambda: dict(master.pubsub_numsub(CHANNEL))[CHANNEL] == 1, "the gateway to listen for hints")
+        wait_until(lambda: dict(master.pubsub_numsub(ENDS))[ENDS] == 1, "the gateway to listen for hints")
         assert master.acl_log() == []
     assert limited.headers["RateLimit-Policy"] == '"default";q=500;w=60'
     assert shown.status_code == 200

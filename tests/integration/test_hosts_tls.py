@@ -18,7 +18,7 @@ from redis.exceptions import NoPermissionError
 
 from deploy.stack import Stack
 from gateway.rate_limit import limiter
-from pipeline.hints import CHANNEL
+from pipeline.hints import ENDS
 from pipeline.redis_urls import RedisUrl
 from tests.conftest import IMPATIENT
 from tests.images import encoded, photo
@@ -62,7 +62,7 @@ def test_all_processes_do_their_work_and_are_refused_nothing(distant: Stack, ser
         assert limited.headers["RateLimit-Policy"] == '"default";q=500;w=60'
         assert shown.status_code == 200
         assert http.get("/readyz").json()["checks"]["redis"]["ok"]
-        assert dict(overseer.pubsub_numsub(CHANNEL))[CHANNEL] == 1
+        assert dict(overseer.pubsub_numsub(ENDS))[ENDS] == 1
         assert overseer.acl_log() == []
 
 

@@ -11,7 +11,7 @@ from statistics import median
 
 from redis import Redis
 
-from pipeline.hints import CHANNEL
+from pipeline.hints import ENDS
 from tests.bench import usage
 from tests.bench.bench import Bench, Figures
 from tests.bench.load import Visitor
@@ -43,17 +43,17 @@ def run(bench: Bench) -> Figures:
         hint = _hint_cpu_ms(system)
     headings = ["", "requests/s", "p50 ms", "p95 ms", "gateway's CPU ms"]
     bench.show(f"requests of {VISITORS} clients", headings, [(name, *each.values()) for name, each in found.items()])
-    bench.say(f"A hint that a job has changed costs every gateway {hint:.4f} ms, watched or not.")
+    bench.say(f"A hint that a job has ended costs every gateway {hint:.4f} ms, watched or not.")
     return found | {"hint_cpu_ms": round(hint, 4)}
 
 
 def _hint_cpu_ms(system: Darkroom) -> float:
-    """Tell of changes that nobody watches, and return what one costs the gateway."""
+    """Tell of ends that nobody waits for, and return what one costs the gateway."""
     pid = system.stack.pid("gateway")
     before = usage.cpu_ms(pid)
     with closing(Redis.from_url(system.stack.redis_url)) as redis:
         for _ in range(HINTS):
-            redis.publish(CHANNEL, "nobody-watches-this")
+            redis.publish(ENDS, "nobody-watches-this")
     return (_at_rest(pid) - before) / HINTS
 
 

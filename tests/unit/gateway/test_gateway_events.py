@@ -12,7 +12,6 @@ from fastapi.sse import KEEPALIVE_COMMENT
 
 from gateway import events
 from gateway.feed import Feed
-from pipeline.hints import Hint
 from storage.documents import Job, JobState
 from tests.fakes import FakeJobs, FakeQueues, new_job
 
@@ -121,7 +120,7 @@ async def test_a_hint_has_the_job_read_at_once(jobs: FakeJobs, queues: FakeQueue
     seen = [await next_event(stream), await next_event(stream)]
 
     await jobs.cancel(job)
-    await queues.changes.put(Hint(job.id))
+    await queues.ends.put(job.id)
     seen.append(await next_event(stream))
 
     loop.cancel()
@@ -137,15 +136,46 @@ async def test_who_waits_for_the_end_is_not_told_of_what_comes_before(
         waiting = asyncio.create_task(topic.newer_than(job.version, SECONDS))
         taken = await jobs.redispatch(job, next_dispatch_ms=1)
         assert taken is not None
-        await queues.changes.put(Hint(job.id))
+        await queues.changes.put(job.id)
         await jobs.cancel(taken)
-        await queues.changes.put(Hint(job.id, ended=True))
+        await queues.ends.put(job.id)
 
         news = await waiting
 
     loop.cancel()
     assert news is not None
     assert news.version == 2
+
+
+async def test_changes_are_heard_only_while_somebody_wants_each(jobs: FakeJobs, queues: FakeQueues, job: Job) -> None:
+    feed = Feed(jobs, queues, round_seconds=60)
+    loop = asyncio.create_task(feed.run())
+    with feed.watch(job, until_end=True):
+        await queues.changes.put("unheard")
+        await asyncio.sleep(0)
+        waiting = queues.changes.qsize()
+        with feed.watch(job):
+            async with asyncio.timeout(SECONDS):
+                while queues.changes.qsize():  # noqa: ASYNC110  # the queue tells nobody
+                    await asyncio.sleep(0)
+
+    loop.cancel()
+    assert waiting == 1
+
+
+async def test_a_stream_learns_of_what_changed_before_it_was_heard(
+    jobs: FakeJobs, queues: FakeQueues, job: Job
+) -> None:
+    feed = Feed(jobs, queues, round_seconds=60)
+    stream = events._events(feed, job, None)
+    seen = [await next_event(stream), await next_event(stream)]
+    await jobs.cancel(job)
+
+    loop = asyncio.create_task(feed.run())
+    seen.append(await next_event(stream))
+
+    loop.cancel()
+    assert [event.get("id") for event in seen] == [None, "0", "1"]
 
 
 async def test_a_job_that_nobody_watches_is_not_read(jobs: FakeJobs, queues: FakeQueues, job: Job) -> None:
@@ -196,7 +226,7 @@ async def test_all_who_watch_a_job_hear_of_its_change(jobs: FakeJobs, queues: Fa
     await asyncio.sleep(0)
 
     await jobs.cancel(job)
-    await queues.changes.put(Hint(job.id))
+    await queues.ends.put(job.id)
 
     assert {event["id"] for event in await heard} == {"1"}
     loop.cancel()

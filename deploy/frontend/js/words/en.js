@@ -159,6 +159,7 @@ export default {
   "health.check.mongo": "Database",
   "health.check.blobs": "Files",
   "health.check.redis": "Queues",
+  "health.check.rabbitmq": "Message broker",
 
   "announce.chosen": { one: "{count} photo is being sent.", other: "{count} photos are being sent." },
   "announce.retried": "{name} goes on from the failed stage.",

@@ -171,6 +171,7 @@ export default {
   "health.check.mongo": "База данных",
   "health.check.blobs": "Файлы",
   "health.check.redis": "Очереди",
+  "health.check.rabbitmq": "Брокер сообщений",
 
   "announce.chosen": {
     one: "Отправляется {count} фотография.",

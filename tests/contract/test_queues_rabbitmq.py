@@ -1,0 +1,256 @@
+"""RabbitMQ as the app uses it: the queues it looks at, what counts as sent, and whom it trusts."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from amqp.exceptions import AccessRefused
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from pipeline.broker import open_queues
+from pipeline.celery import QUEUES, app
+from pipeline.dispatch import dispatch
+from pipeline.queues import LANES, Queues
+from pipeline.settings import BrokerSettings, Settings
+from pipeline.transport import AWAY
+from storage.clock import now_ms
+from tests.fakes import NOWHERE, FakeBroker, new_job, publish_to
+from tests.integration.journey import wait_until
+from tests.rabbit import Rabbit, rabbit
+from tests.redis_servers import certificates
+
+SECONDS = 30
+SOON = BrokerSettings(publish_timeout=1, connect_timeout=1)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an authority, beside which are a certificate and a key for 127.0.0.1."""
+    return certificates(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, authority: Path) -> Iterator[Rabbit]:
+    with rabbit(tmp_path_factory.mktemp("rabbit"), certificates=authority.parent) as server:
+        yield server
+
+
+def settings_of(url: str) -> Settings:
+    return Settings(broker_url=url, redis_url=NOWHERE, result_url=NOWHERE, broker=SOON)
+
+
+@pytest.fixture
+def settings(server: Rabbit) -> Iterator[Settings]:
+    """Settings that name it, and the app a publisher to it, whose queues are empty."""
+    settings = settings_of(server.url)
+    publish_to(settings)
+    with server.connect() as connection:
+        channel: Any = connection.default_channel
+        for lane in LANES:
+            channel.queue_declare(lane, durable=True, auto_delete=False)
+            channel.queue_purge(lane)
+    yield settings
+    publish_to(FakeBroker.settings)
+
+
+@pytest.fixture
+async def queues(settings: Settings) -> AsyncIterator[Queues]:
+    async with open_queues(settings) as queues:
+        yield queues
+
+
+def send(queue: str) -> None:
+    app.send_task("validate", ["job"], queue=queue, retry=False)
+
+
+def take(server: Rabbit, queue: str) -> None:
+    """Take a message from a queue, as a worker that has done its work."""
+    with server.connect() as connection, connection.SimpleQueue(queue) as waiting:
+        waiting.get(timeout=10).ack()
+
+
+def lose_queues(server: Rabbit) -> None:
+    with server.connect() as connection:
+        channel: Any = connection.default_channel
+        for lane in LANES:
+            channel.queue_delete(lane)
+
+
+async def test_queues_that_nobody_has_made_yet_are_empty(queues: Queues, server: Rabbit) -> None:
+    lose_queues(server)
+
+    waiting = await queues.waiting()
+
+    assert waiting.lengths == dict.fromkeys(QUEUES, 0)
+    assert waiting.oldest_ms == dict.fromkeys(QUEUES)
+    assert await queues.oldest_ms("validate") is None
+
+
+async def test_both_lanes_of_a_queue_are_told_as_one(queues: Queues) -> None:
+    start = now_ms()
+    for lane in ("resize.bulk", "resize", "resize.bulk"):
+        send(lane)
+
+    waiting, longest = await queues.waiting(), await queues.longest()
+
+    assert (waiting.lengths, longest) == (dict.fromkeys(QUEUES, 0) | {"resize": 3}, 3)
+    assert (waiting.oldest_ms["resize"] or now_ms()) <= start
+    assert waiting.oldest_ms["validate"] is None
+
+
+async def test_what_was_there_before_the_first_look_may_be_of_any_age(queues: Queues) -> None:
+    send("validate")
+
+    assert await queues.oldest_ms("validate") == 0
+
+
+async def test_a_queue_that_is_never_empty_moves_on_as_it_shrinks(queues: Queues, server: Rabbit) -> None:
+    start = now_ms()
+    send("validate")
+
+    async with asyncio.timeout(SECONDS):
+        while await queues.oldest_ms("validate") == 0:
+            send("validate")
+            await _seen(queues, 2)
+            take(server, "validate")
+            await _seen(queues, 1)
+
+    assert start <= (await queues.oldest_ms("validate") or 0) <= now_ms()
+
+
+async def _seen(queues: Queues, length: int) -> None:
+    while await queues.longest() != length:
+        pass
+
+
+async def test_a_gateway_asks_both_servers_whether_they_are_there(queues: Queues) -> None:
+    servers = queues.servers()
+
+    await servers["rabbitmq"]()
+    with pytest.raises(RedisError):
+        await servers["redis"]()
+
+
+async def test_nothing_is_sent_on_while_chords_cannot_be_counted(queues: Queues) -> None:
+    with pytest.raises(RedisError):
+        await queues.ping()
+
+
+async def test_a_server_that_was_away_is_found_again(queues: Queues, server: Rabbit) -> None:
+    send("validate")
+    assert await queues.longest() == 1
+
+    with server.away(signal.SIGKILL):
+        with pytest.raises(OperationalError):
+            send("validate")
+        with pytest.raises(AWAY):
+            await _until_it_fails(queues)
+    send("validate")
+
+    async with asyncio.timeout(SECONDS):
+        while await _looked(queues) != 2:
+            pass
+
+
+async def test_a_connection_that_the_server_has_closed_is_replaced_before_it_is_used(
+    settings: Settings, server: Rabbit
+) -> None:
+    send("validate")
+
+    with server.away():
+        pass
+    send("validate")
+
+    assert server.waiting("validate") == 2
+    assert settings.broker_url
+
+
+async def _until_it_fails(queues: Queues) -> None:
+    """Ask until a look fails: what one has found is good for a moment."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            await queues.longest()
+
+
+async def _looked(queues: Queues) -> int | None:
+    with suppress(*AWAY):
+        return await queues.longest()
+    return None
+
+
+async def test_a_message_that_nobody_confirms_is_not_sent(queues: Queues, server: Rabbit) -> None:
+    send("validate")
+    with server.frozen():
+        with pytest.raises(OperationalError, match="did not confirm"):
+            send("validate")
+        with pytest.raises(TimeoutError):
+            await _until_it_fails(queues)
+    send("resize")
+
+    wait_until(lambda: server.waiting("resize") == 1, "the next message")
+
+
+async def test_a_message_whose_queue_was_lost_is_not_sent_and_the_next_one_is(queues: Queues, server: Rabbit) -> None:
+    send("validate")
+    lose_queues(server)
+
+    with pytest.raises(OperationalError, match="NO_ROUTE"):
+        send("validate")
+    send("validate")
+
+    assert server.waiting("validate") == 1
+    assert await queues.longest() == 1
+
+
+async def test_one_who_is_refused_is_told_so_and_the_job_is_left_to_the_sweeper(server: Rabbit) -> None:
+    settings = settings_of(server.url.replace(server.password, "hunter2"))
+    publish_to(settings)
+    try:
+        async with open_queues(settings) as queues:
+            with pytest.raises(AccessRefused) as told:
+                await queues.longest()
+        assert not await dispatch(new_job())
+    finally:
+        publish_to(FakeBroker.settings)
+
+    assert "hunter2" not in str(told.value)
+
+
+def test_over_tls_an_authority_that_is_known_vouches_for_it(server: Rabbit, authority: Path) -> None:
+    assert _connects(f"{server.tls_url}?ssl_ca_certs={authority}")
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(server: Rabbit) -> None:
+    with pytest.raises((ssl.SSLCertVerificationError, OperationalError), match="CERTIFICATE_VERIFY_FAILED"):
+        _connects(server.tls_url)
+
+
+def test_a_certificate_for_another_name_is_refused(server: Rabbit, authority: Path) -> None:
+    url = server.tls_url.replace("127.0.0.1", "localhost")
+
+    with pytest.raises((ssl.SSLCertVerificationError, OperationalError), match="CERTIFICATE_VERIFY_FAILED"):
+        _connects(f"{url}?ssl_ca_certs={authority}")
+
+
+def test_no_certificate_is_checked_where_the_address_says_so(server: Rabbit) -> None:
+    assert _connects(f"{server.tls_url}?ssl_cert_reqs=none")
+
+
+def _connects(url: str) -> bool:
+    assert urlsplit(url).scheme == "amqps"
+    publish_to(settings_of(url))
+    try:
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=0)
+            return bool(connection.connected)
+    finally:
+        publish_to(FakeBroker.settings)

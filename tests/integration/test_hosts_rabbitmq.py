@@ -1,0 +1,164 @@
+"""Messages over RabbitMQ: a whole stack whose broker and workers are killed at work, and the jobs go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from redis import Redis
+
+from deploy.stack import Stack
+from pipeline.queues import LANES
+from tests.conftest import IMPATIENT
+from tests.images import encoded, photo
+from tests.integration.journey import accepted, all_ended, wait_until
+from tests.integration.progress import finalizations, wait_for_the_resizes
+from tests.programs import ROOT
+from tests.rabbit import Rabbit, rabbit
+
+JOBS = 8
+BURST = 42
+SMALL = encoded(photo(), "jpeg")
+PHOTO = encoded(photo(3000, 2000), "jpeg")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
+    with rabbit(tmp_path_factory.mktemp("rabbit")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def hopping(tmp_path_factory: pytest.TempPathFactory, server: Rabbit) -> Iterator[Stack]:
+    """A stack whose messages go over it."""
+    environment = IMPATIENT | {"DARKROOM_BROKER_URL": server.url, "DARKROOM_BROKER__HEALTH_CHECK_INTERVAL": "2"}
+    with Stack(tmp_path_factory.mktemp("hopping"), environment=environment, flower=True) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def http(hopping: Stack) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=hopping.url, timeout=30, trust_env=False) as http:
+        yield http
+
+
+def _untold(stack: Stack) -> set[str]:
+    """Return the jobs that the broker was not told of at once."""
+    lines = (json.loads(line) for line in stack.log("gateway").splitlines() if "job.undispatched" in line)
+    return {line["task_id"] for line in lines}
+
+
+def _gauge(http: httpx.Client, name: str, queue: str) -> float:
+    line = f'darkroom_{name}{{queue="{queue}"}} '
+    return next(float(each.removeprefix(line)) for each in http.get("/metrics").text.splitlines() if line in each)
+
+
+def test_messages_wait_in_rabbitmq_alone_and_are_taken_from_both_lanes_by_turns(
+    hopping: Stack, server: Rabbit, http: httpx.Client
+) -> None:
+    hopping.stop_process("validate")
+    try:
+        task_ids = [accepted(http, SMALL) for _ in range(BURST)]  # a burst: what is over it is bulk
+        wait_until(lambda: server.waiting("validate") + server.waiting("validate.bulk") == BURST, "all messages")
+        wait_until(lambda: _gauge(http, "queue_length", "validate") == BURST, "the gateway to see them")
+        with Redis.from_url(hopping.redis_url, decode_responses=True) as redis:
+            assert not {*LANES, "unacked"} & set(redis.keys("*"))
+        assert _gauge(http, "queue_oldest_age_seconds", "validate") > 0
+        assert "unacked" not in http.get("/metrics").text
+    finally:
+        hopping.start_process("validate")
+
+    jobs = sorted(all_ended(http, task_ids), key=lambda job: job["stages"]["validate"]["started_at"])
+    assert {(job["status"], job["generation"]) for job in jobs} == {("done", 0)}
+    assert 1 <= [job["lane"] for job in jobs[: BURST // 2]].count("bulk") < BURST // 2
+
+
+def test_jobs_outlive_a_broker_that_is_killed_at_work(hopping: Stack, server: Rabbit, http: httpx.Client) -> None:
+    task_ids = [accepted(http, PHOTO) for _ in range(JOBS)]
+    wait_for_the_resizes(http, task_ids)
+
+    with server.away(signal.SIGKILL):
+        task_ids += [accepted(http, SMALL) for _ in range(2)]
+        assert http.get("/readyz").json()["status"] == "degraded"
+
+    assert {job["status"] for job in all_ended(http, task_ids, seconds=90)} == {"done"}
+    assert finalizations(hopping.mongo_url, task_ids) == {1}
+    assert server.password not in hopping.log("gateway") + hopping.log("resize") + hopping.log("flower")
+
+
+def test_jobs_outlive_a_broker_that_is_stopped_and_started_at_work(
+    hopping: Stack, server: Rabbit, http: httpx.Client
+) -> None:
+    task_ids = [accepted(http, PHOTO) for _ in range(JOBS)]
+    wait_for_the_resizes(http, task_ids)
+
+    with server.away():
+        pass
+
+    assert {job["status"] for job in all_ended(http, task_ids, seconds=90)} == {"done"}
+    assert finalizations(hopping.mongo_url, task_ids) == {1}
+    assert set(http.get("/readyz").json()["checks"]) == {"mongo", "blobs", "redis", "rabbitmq"}
+
+
+def test_an_upload_is_accepted_while_the_broker_hangs(hopping: Stack, server: Rabbit, http: httpx.Client) -> None:
+    with server.frozen():
+        task_ids = [accepted(http, SMALL) for _ in range(2)]
+        wait_until(lambda: _untold(hopping) >= set(task_ids), "both to be tried")
+
+    assert {job["status"] for job in all_ended(http, task_ids)} == {"done"}
+    assert finalizations(hopping.mongo_url, task_ids) == {1}
+
+
+def test_what_a_killed_worker_held_is_delivered_again(hopping: Stack, http: httpx.Client) -> None:
+    task_ids = [accepted(http, PHOTO) for _ in range(JOBS)]
+    wait_for_the_resizes(http, task_ids)
+
+    children = hopping.children("resize")
+    hopping.signal("resize", signal.SIGKILL)
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+
+    assert {job["status"] for job in all_ended(http, task_ids, seconds=90)} == {"done"}
+    assert finalizations(hopping.mongo_url, task_ids) == {1}
+
+
+def test_flower_shows_queues_and_workers(hopping: Stack) -> None:
+    with httpx.Client(base_url=hopping.flower_url, timeout=10, trust_env=False) as flower:
+        wait_until(lambda: "finalize@" in flower.get("/workers").text, "a worker to be shown")
+        shown = flower.get("/broker").text
+
+    assert all(f'<tr id="{lane}">' in shown for lane in LANES)
+    assert "management API" not in hopping.log("flower")
+
+
+def test_a_wrong_password_is_told_without_it(hopping: Stack, server: Rabbit) -> None:
+    environment = os.environ | {
+        "DARKROOM_REDIS_URL": hopping.redis_url,
+        "DARKROOM_MONGO_URL": hopping.mongo_url,
+        "DARKROOM_BROKER_URL": server.url.replace(server.password, "hunter2"),
+    }
+    command = (
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "pipeline.worker",
+        "worker",
+        "-Q",
+        "transform",
+        "--concurrency",
+        "1",
+    )
+
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    said = ended.stdout + ended.stderr
+    assert ended.returncode != 0
+    assert "ACCESS_REFUSED" in said
+    assert "hunter2" not in said

@@ -1,0 +1,185 @@
+"""A RabbitMQ of a test's own, on loopback and in a folder, without anything installed or left behind."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kombu import Connection
+from kombu.exceptions import OperationalError
+
+from deploy.ports import free_port
+from tests.integration.journey import wait_until
+from tests.programs import PATIENCE_SECONDS, ROOT, running
+
+UNPACKED = ROOT / ".cache" / "rabbitmq-server"
+USER = "darkroom"
+VM = (  # how Debian's script starts it, without the script: it wants a user of its own, and Erlang under /usr
+    *("-noinput", "-s", "rabbit", "boot", "-boot", "start_sasl", "+W", "w", "+sbwt", "none", "+B", "i"),
+    *("-kernel", "inet_dist_use_interface", "{127,0,0,1}", "-kernel", "prevent_overlapping_partitions", "false"),
+    *("-syslog", "logger", "[]", "-syslog", "syslog_error_logger", "false"),
+)
+
+
+def tree() -> Path:
+    """Return the folder whose `usr/lib` has RabbitMQ and Erlang; without it the test is skipped, in CI it fails."""
+    for root in (Path("/"), UNPACKED):
+        if any(root.glob("usr/lib/rabbitmq/lib/*/plugins")) and any(root.glob("usr/lib/erlang/erts-*/bin/erlexec")):
+            return root
+    reason = f"RabbitMQ is neither installed nor in {UNPACKED}: .ci/run shows how it gets there"
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    raise AssertionError(reason)
+
+
+@dataclass
+class Rabbit:
+    """A server that can be killed, stopped, frozen and started again; it keeps its messages."""
+
+    folder: Path
+    url: str
+    tls_url: str
+    password: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def start(self) -> None:
+        """Start it, and return once it lets clients in."""
+        with (self.folder / "rabbitmq.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command, cwd=self.folder, env=os.environ | self.environment, stdout=log, stderr=log
+            )
+        wait_until(self._answers, f"RabbitMQ, which says why in {self.folder / 'rabbitmq.log'}")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End it, in its good order or by another signal, and return once it is gone."""
+        if self._process is None:
+            return
+        self._process.send_signal(number)
+        try:
+            self._process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    @contextmanager
+    def away(self, number: signal.Signals = signal.SIGTERM) -> Iterator[None]:
+        """Be away until the block ends."""
+        self.stop(number)
+        try:
+            yield
+        finally:
+            self.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Take connections and answer nothing until the block ends."""
+        assert self._process is not None
+        stat = Path(f"/proc/{self._process.pid}/stat")
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", "RabbitMQ to be frozen")
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    def connect(self) -> Connection:
+        """Return a connection, for a `with` statement."""
+        return Connection(self.url)
+
+    def waiting(self, queue: str) -> int:
+        """Return how many messages wait in a queue that is there."""
+        with self.connect() as connection:
+            channel: Any = connection.default_channel
+            return int(channel.queue_declare(queue, passive=True).message_count)
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, f"RabbitMQ ended, and says why in {self.folder / 'rabbitmq.log'}"
+        try:
+            with self.connect() as connection:
+                connection.ensure_connection(max_retries=0)
+        except OperationalError:
+            return False
+        return True
+
+
+@contextmanager
+def rabbit(folder: Path, *, certificates: Path | None = None) -> Iterator[Rabbit]:
+    """Run a server until the block ends; with the folder of a certificate and its key, it speaks TLS as well."""
+    root, ports = tree(), {name: free_port() for name in ("client", "tls", "cluster", "names")}
+    password = secrets.token_urlsafe(16)
+    _configure(folder, ports, password, certificates)
+    erlang = root / "usr/lib/erlang"
+    programs = next(erlang.glob("erts-*/bin"))
+    environment = _environment(folder, root, programs, ports)
+    server = Rabbit(
+        folder,
+        f"amqp://{USER}:{password}@127.0.0.1:{ports['client']}//",
+        f"amqps://{USER}:{password}@127.0.0.1:{ports['tls']}//",
+        password,
+        (str(programs / "erlexec"), *VM),
+        environment,
+    )
+    names = (str(programs / "epmd"), "-address", "127.0.0.1", "-port", str(ports["names"]))
+    with ExitStack() as life:
+        life.enter_context(running(*names, log=folder / "epmd.log"))  # or it would start one, and leave it behind
+        wait_until(lambda: _listens(ports["names"]), "Erlang's names")
+        life.callback(server.stop)
+        server.start()
+        yield server
+
+
+def _configure(folder: Path, ports: Mapping[str, int], password: str, certificates: Path | None) -> None:
+    lines = {
+        "listeners.tcp.default": f"127.0.0.1:{ports['client']}",
+        "default_user": USER,
+        "default_pass": password,
+        "disk_free_limit.absolute": "10MB",
+        "raft.wal_max_size_bytes": "1048576",  # or it fills half a gigabyte at each start, for queues nobody uses
+        "log.console": "true",
+    }
+    if certificates:
+        lines["listeners.ssl.default"] = f"127.0.0.1:{ports['tls']}"
+        files = {"cacertfile": "ca.pem", "certfile": "server.pem", "keyfile": "server.key"}
+        lines |= {f"ssl_options.{name}": str(certificates / file) for name, file in files.items()}
+    (folder / "rabbitmq.conf").write_text("".join(f"{name} = {value}\n" for name, value in lines.items()))
+
+
+def _environment(folder: Path, root: Path, programs: Path, ports: Mapping[str, int]) -> dict[str, str]:
+    plugins = next(root.glob("usr/lib/rabbitmq/lib/*/plugins"))
+    return {
+        "ROOTDIR": str(root / "usr/lib/erlang"),
+        "BINDIR": str(programs),
+        "EMU": "beam",
+        "PROGNAME": "erl",
+        "HOME": str(folder),  # where Erlang keeps the cookie of its cluster
+        "ERL_LIBS": str(plugins),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_EPMD_PORT": str(ports["names"]),
+        "RABBITMQ_HOME": str(plugins.parent),
+        "RABBITMQ_NODENAME": "darkroom@localhost",
+        "RABBITMQ_DIST_PORT": str(ports["cluster"]),
+        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq"),
+        "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(folder),
+        "RABBITMQ_LOGS": "-",
+        "RABBITMQ_PLUGINS_DIR": str(plugins),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+        "RABBITMQ_CONF_ENV_FILE": os.devnull,
+    }
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
