@@ -23,10 +23,10 @@ from gateway.rate_limit import RateLimit, limiter
 from gateway.request_id import RequestId
 from gateway.schemas import ProblemDocument
 from pipeline import traces
-from pipeline.broker import open_queues
+from pipeline.broker.access import open_queues
+from pipeline.broker.queues import Queues
 from pipeline.celery import configure
 from pipeline.logs import configure_logs
-from pipeline.queues import Queues
 from pipeline.settings import Settings
 from pipeline.sweeper import Sweeper
 from pipeline.version import VERSION

@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from gateway.feed import Feed
 from gateway.lanes import Lanes
 from gateway.metrics import GatewayMetrics
-from pipeline.queues import Queues
+from pipeline.broker.queues import Queues
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.jobs import Jobs

@@ -10,10 +10,10 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.health import checks
+from pipeline.broker.queues import Queues
+from pipeline.broker.transport import AWAY
 from pipeline.metrics import NAMESPACE
-from pipeline.queues import Queues
 from pipeline.settings import Settings
-from pipeline.transport import AWAY
 from storage.documents import ACTIVE
 from storage.errors import TRANSIENT
 from storage.stores import Stores

@@ -16,8 +16,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
-from pipeline.redis_connections import told_when_closed
-from pipeline.redis_urls import RedisUrl
+from pipeline.broker.redis_connections import told_when_closed
+from pipeline.broker.redis_urls import RedisUrl
 
 TIMEOUT_SECONDS = 1.0  # what a frozen Redis costs a POST
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery.backends.redis import RedisBackend, SentinelBackend
 
-from pipeline.transport import UNWRITABLE
+from pipeline.broker.transport import UNWRITABLE
 
 
 class Patient(RedisBackend):

@@ -8,10 +8,11 @@ from celery import Celery
 from celery.signals import before_task_publish
 from kombu import Queue
 
-from pipeline import context, transport
+from pipeline import context
+from pipeline.broker import transport
+from pipeline.broker.rabbit_urls import RabbitUrl
+from pipeline.broker.redis_urls import RedisUrl
 from pipeline.lanes import lane_of, lanes_of
-from pipeline.rabbit_urls import RabbitUrl
-from pipeline.redis_urls import RedisUrl
 from pipeline.settings import Settings
 from storage.clock import now_ms
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 import structlog
 
 from pipeline import canvas, context, traces
-from pipeline.transport import AWAY
+from pipeline.broker.transport import AWAY
 from storage.documents import Job, JobRecord
 from storage.errors import TRANSIENT
 from storage.jobs import Jobs

@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from pipeline.redis_urls import RedisUrl
+from pipeline.broker.redis_urls import RedisUrl
 
 CHANGES, ENDS = "darkroom.changes", "darkroom.ends"
 """Channels: of changes that leave a job under way, which a gateway hears only while it streams, and of ends."""

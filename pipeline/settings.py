@@ -11,8 +11,8 @@ from limits import parse as parse_rate_limit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from pipeline.rabbit_urls import RabbitUrl
-from pipeline.redis_urls import RedisUrl
+from pipeline.broker.rabbit_urls import RabbitUrl
+from pipeline.broker.redis_urls import RedisUrl
 from stages.limits import Limits
 
 Seconds = Annotated[float, Field(gt=0)]

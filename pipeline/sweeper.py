@@ -10,14 +10,14 @@ from uuid import UUID
 import structlog
 from prometheus_client import CollectorRegistry
 
+from pipeline.broker.queues import Queues
+from pipeline.broker.transport import AWAY
 from pipeline.context import lines_of
 from pipeline.dispatch import dispatch
 from pipeline.lanes import lane_of
 from pipeline.metrics import SweeperMetrics
-from pipeline.queues import Queues
 from pipeline.settings import Settings
 from pipeline.steps import before, queue_of, steps_of
-from pipeline.transport import AWAY
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, StageState, job_folder
 from storage.errors import TRANSIENT

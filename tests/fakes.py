@@ -18,10 +18,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from starlette.requests import Request
 from starlette.types import Message
 
+from pipeline.broker.queues import Queues, Waiting
 from pipeline.celery import QUEUES, app, configure
 from pipeline.hints import LISTENING
 from pipeline.lanes import lanes_of
-from pipeline.queues import Queues, Waiting
 from pipeline.settings import Settings
 from pipeline.steps import steps
 from storage.clock import now_ms

@@ -16,12 +16,12 @@ from amqp.exceptions import AccessRefused
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from pipeline.broker import open_queues
+from pipeline.broker.access import open_queues
+from pipeline.broker.queues import LANES, Queues
+from pipeline.broker.transport import AWAY
 from pipeline.celery import QUEUES, app
 from pipeline.dispatch import dispatch
-from pipeline.queues import LANES, Queues
 from pipeline.settings import BrokerSettings, Settings
-from pipeline.transport import AWAY
 from storage.clock import now_ms
 from tests.fakes import NOWHERE, FakeBroker, new_job, publish_to
 from tests.integration.journey import wait_until

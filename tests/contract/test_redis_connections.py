@@ -13,8 +13,8 @@ from redis.retry import Retry
 
 from deploy.stack import Stack
 from gateway.rate_limit import limiter
-from pipeline.redis_connections import ToldWhenClosed
-from pipeline.redis_urls import RedisUrl
+from pipeline.broker.redis_connections import ToldWhenClosed
+from pipeline.broker.redis_urls import RedisUrl
 
 
 def test_a_write_to_a_closed_connection_is_a_lost_connection(servers: Stack) -> None:

@@ -12,7 +12,7 @@ from kombu import Connection, Queue
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from deploy.stack import Stack
-from pipeline.transport import adapt
+from pipeline.broker.transport import adapt
 from tests.integration.journey import wait_until
 
 VISIBILITY_SECONDS = 2

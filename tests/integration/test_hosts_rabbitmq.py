@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 
 from deploy.stack import Stack
-from pipeline.queues import LANES
+from pipeline.broker.queues import LANES
 from tests.conftest import IMPATIENT
 from tests.images import encoded, photo
 from tests.integration.journey import accepted, all_ended, wait_until

@@ -18,8 +18,8 @@ from redis.exceptions import NoPermissionError
 
 from deploy.stack import Stack
 from gateway.rate_limit import limiter
+from pipeline.broker.redis_urls import RedisUrl
 from pipeline.hints import ENDS
-from pipeline.redis_urls import RedisUrl
 from tests.conftest import IMPATIENT
 from tests.images import encoded, photo
 from tests.integration.journey import accepted, all_ended, wait_until

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from gateway.app import create_app
 from gateway.backpressure import Backlog
 from gateway.feed import Feed
-from pipeline.queues import Queues
+from pipeline.broker.queues import Queues
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.documents import Job

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from kombu import Connection
 
+from pipeline.broker.rabbit_urls import RabbitUrl
 from pipeline.celery import app, configure
-from pipeline.rabbit_urls import RabbitUrl
 from pipeline.settings import BrokerSettings, Settings
 from tests.fakes import FakeBroker
 

@@ -10,10 +10,10 @@ from kombu import Connection
 from kombu.transport.redis import SentinelChannel, SentinelTransport
 
 from gateway.rate_limit import limiter
-from pipeline import transport
 from pipeline.backend import PipelineBackend, SentinelPipelineBackend
+from pipeline.broker import transport
+from pipeline.broker.redis_urls import RedisUrl
 from pipeline.celery import app, configure
-from pipeline.redis_urls import RedisUrl
 from pipeline.settings import Settings
 from tests.fakes import FakeBroker
 

@@ -19,7 +19,7 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.sentinel import Sentinel
 
-from pipeline.redis_connections import told_when_closed
+from pipeline.broker.redis_connections import told_when_closed
 
 SCHEMES = ("redis", "rediss", "sentinel")
 IN_MEMORY = "memory"  # kombu's own broker, for unit tests

@@ -12,9 +12,9 @@ from celery import Celery
 from redis.asyncio import Redis
 
 from pipeline import hints
+from pipeline.broker.progress import Progress
+from pipeline.broker.queues import LANES, Queues, Waiting, by_queue
 from pipeline.celery import QUEUES
-from pipeline.progress import Progress
-from pipeline.queues import LANES, Queues, Waiting, by_queue
 from storage.clock import now_ms
 
 LOOK_SECONDS = 0.5  # what one look found is good for this long

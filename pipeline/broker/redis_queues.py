@@ -9,8 +9,8 @@ from typing import cast
 from redis.asyncio import Redis
 
 from pipeline import hints
+from pipeline.broker.queues import LANES, Queues, Waiting, by_queue
 from pipeline.celery import QUEUED_HEADER, QUEUES
-from pipeline.queues import LANES, Queues, Waiting, by_queue
 
 UNACKED, UNACKED_INDEX = "unacked", "unacked_index"  # kombu's own: messages held by workers, and since when
 

@@ -10,7 +10,7 @@ from kombu.transport import pyamqp
 from kombu.transport import redis as stock
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 
-from pipeline.credit import Credit
+from pipeline.broker.credit import Credit
 
 UNWRITABLE = (OutOfMemoryError, ReadOnlyError)
 """A Redis that is full, or has become a replica: it answers, and is as much away as one that does not."""
