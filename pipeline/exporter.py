@@ -62,15 +62,15 @@ class Exporter:
     def watch(self, pool: Any) -> None:
         """Follow a billiard pool: its size, its memory and the children that it loses."""
         self._pool.pool = pool
-        forget = pool.on_process_down
+        clean_up = pool._process_cleanup_queues  # noqa: SLF001  # `on_process_down` is set anew at each reconnection
 
-        def on_process_down(child: Any) -> None:
+        def count(child: Any) -> None:
             if child.exitcode not in {EX_OK, EX_RECYCLE}:
                 for queue in self._queues:
                     self._lost.labels(queue).inc()
-            forget(child)
+            clean_up(child)
 
-        pool.on_process_down = on_process_down
+        pool._process_cleanup_queues = count  # noqa: SLF001
 
     def leave(self) -> None:
         """Let go, in a child, of the socket that it got from its parent: or the port would outlive the parent."""

@@ -10,6 +10,7 @@ User and password are the server's; sentinels that want some have `sentinel_user
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
@@ -144,7 +145,12 @@ class RedisUrl:
 
     @property
     def _parts(self) -> SplitResult:
-        return urlsplit(self.text)
+        """Split the address; of several nodes by hand: Pythons of late refuse brackets that are not around all."""
+        scheme, _, rest = self.text.partition("://")
+        if scheme != "sentinel":
+            return urlsplit(self.text)
+        nodes = re.split("[/?#]", rest, maxsplit=1)[0]
+        return urlsplit(f"sentinel://{rest[len(nodes) :]}")._replace(netloc=nodes)
 
     @property
     def _query(self) -> dict[str, str]:

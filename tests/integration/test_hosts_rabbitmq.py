@@ -85,7 +85,7 @@ def test_jobs_outlive_a_broker_that_is_killed_at_work(hopping: Stack, server: Ra
 
     with server.away(signal.SIGKILL):
         task_ids += [accepted(http, SMALL) for _ in range(2)]
-        assert http.get("/readyz").json()["status"] == "degraded"
+        wait_until(lambda: http.get("/readyz").json()["status"] == "degraded", "the broker to be missed")
 
     assert {job["status"] for job in all_ended(http, task_ids, seconds=90)} == {"done"}
     assert finalizations(hopping.mongo_url, task_ids) == {1}
