@@ -178,8 +178,6 @@ class AsyncClient:
             try:
                 return await self._attempt(call)
             except (Problem, httpx.TransportError) as failure:
-                if (task := asyncio.current_task()) and task.cancelling():
-                    raise asyncio.CancelledError from failure  # which the connection took for a failure of its own
                 pause = attempts.pause_after(failure, now=time.monotonic())
                 if pause is None:
                     raise

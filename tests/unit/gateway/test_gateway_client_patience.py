@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 
-from gateway.client import AsyncClient
 from gateway.remote.patience import Attempts, Failure, Patience
 from gateway.remote.problem import Problem, retry_after
 
@@ -147,26 +145,3 @@ def test_somebody_is_told_of_each_attempt_that_follows_and_of_no_other() -> None
 )
 def test_retry_after_is_read_in_both_its_forms(header: str | None, seconds: float | None) -> None:
     assert retry_after(header, now=NOW) == seconds
-
-
-async def test_a_cancellation_that_looks_like_a_lost_connection_is_not_tried_again() -> None:
-    attempts: list[httpx.Request] = []
-    sent = asyncio.Event()
-
-    async def swallow(request: httpx.Request) -> httpx.Response:
-        attempts.append(request)
-        sent.set()
-        try:
-            await asyncio.sleep(60)
-        except asyncio.CancelledError:
-            raise httpx.ConnectTimeout("as if it had taken too long") from None
-        return httpx.Response(500)
-
-    async with AsyncClient("http://darkroom", transport=httpx.MockTransport(swallow)) as client:
-        asking = asyncio.create_task(client.status("7"))
-        await sent.wait()
-        asking.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asking
-
-    assert len(attempts) == 1
