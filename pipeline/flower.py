@@ -72,9 +72,7 @@ def _is_loopback(address: str) -> bool:
 
 def build(settings: Settings, chosen: FlowerSettings) -> ReadOnlyFlower:
     """Make the web application on our broker; it starts nothing yet."""
-    app = configure(
-        settings, publisher=True
-    )  # with the broker away it gives up and tries again later, so it can be stopped
+    app = configure(settings, publisher=True)  # so that it can be stopped while the broker is away: it does not wait
     app.conf.imports = ()  # events tell what it shows: it needs neither the tasks nor what they import
     flower_broker.use()
     _set_options(chosen)

@@ -7,6 +7,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mappi
 from dataclasses import dataclass
 from typing import Any
 
+from redis.asyncio import Redis
+
+from pipeline import hints
 from pipeline.celery import QUEUES
 from pipeline.lanes import lanes_of
 
@@ -29,6 +32,10 @@ class Queues(ABC):
     shows_unacked = True
     """Whether it tells what workers hold."""
 
+    def __init__(self, redis: Redis) -> None:
+        """Hear hints over this Redis, whatever carries the messages."""
+        self._redis = redis
+
     @abstractmethod
     async def ping(self) -> None:
         """Raise when messages would come to nothing: a server that they need does not answer."""
@@ -37,13 +44,13 @@ class Queues(ABC):
         """Return how to ask each server that messages and hints need, by its name; the question raises without it."""
         return {"redis": self.ping}
 
-    @abstractmethod
     def changed_jobs(self) -> AsyncGenerator[str, None]:
         """Yield LISTENING, then the jobs told to have changed and to go on; RedisError once the connection is lost."""
+        return hints.heard(self._redis, hints.CHANGES)
 
-    @abstractmethod
     def ended_jobs(self) -> AsyncGenerator[str, None]:
         """Yield LISTENING, and the jobs that workers tell have ended; RedisError once the connection is lost."""
+        return hints.heard(self._redis, hints.ENDS)
 
     @abstractmethod
     async def longest(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 from celery import Celery
 from redis.asyncio import Redis
 
-from pipeline import hints
 from pipeline.broker.progress import Progress
 from pipeline.broker.queues import LANES, Queues, Waiting, by_queue
 from pipeline.celery import QUEUES
@@ -30,7 +29,8 @@ class RabbitQueues(Queues):
 
     def __init__(self, redis: Redis, app: Celery, *, patience: float) -> None:
         """Look by the app's connection; a look that takes longer than `patience` seconds is waited for no more."""
-        self._redis, self._app, self._patience = redis, app, patience
+        super().__init__(redis)
+        self._app, self._patience = app, patience
         self._connection: Any = app.connection_for_read()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rabbitmq")
         self._progress = {lane: Progress() for lane in LANES}
@@ -46,14 +46,6 @@ class RabbitQueues(Queues):
     def servers(self) -> Mapping[str, Callable[[], Awaitable[object]]]:
         """Return how to ask Redis, and RabbitMQ."""
         return {"redis": self._redis.ping, "rabbitmq": self._look}
-
-    def changed_jobs(self) -> AsyncGenerator[str, None]:
-        """Yield LISTENING, then the jobs told to have changed and to go on; RedisError once the connection is lost."""
-        return hints.heard(self._redis, hints.CHANGES)
-
-    def ended_jobs(self) -> AsyncGenerator[str, None]:
-        """Yield LISTENING, and the jobs that workers tell have ended; RedisError once the connection is lost."""
-        return hints.heard(self._redis, hints.ENDS)
 
     async def longest(self) -> int:
         """Return how many messages wait in the fullest queue, in both its lanes."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import cast
 
-from redis.asyncio import Redis
-
-from pipeline import hints
 from pipeline.broker.queues import LANES, Queues, Waiting, by_queue
 from pipeline.celery import QUEUED_HEADER, QUEUES
 
@@ -18,20 +15,9 @@ UNACKED, UNACKED_INDEX = "unacked", "unacked_index"  # kombu's own: messages hel
 class RedisQueues(Queues):
     """The queues as kombu keeps them in Redis."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-
     async def ping(self) -> None:
         """Raise when the broker does not answer."""
         await self._redis.ping()
-
-    def changed_jobs(self) -> AsyncGenerator[str, None]:
-        """Yield LISTENING, then the jobs told to have changed and to go on; RedisError once the connection is lost."""
-        return hints.heard(self._redis, hints.CHANGES)
-
-    def ended_jobs(self) -> AsyncGenerator[str, None]:
-        """Yield LISTENING, and the jobs that workers tell have ended; RedisError once the connection is lost."""
-        return hints.heard(self._redis, hints.ENDS)
 
     async def longest(self) -> int:
         """Return how many messages wait in the fullest queue, in both its lanes."""
