@@ -39,6 +39,16 @@ QUERIES = [
 MARKS = {annotation["expr"] for board in boards().values() for annotation in board["annotations"]["list"]}
 
 
+def health(prometheus: Prometheus) -> dict[str, str]:
+    """Return how each target was found last, by its pool or else its job: `up`, `down`, or `unknown` before."""
+    targets = prometheus.get("targets", state="active")["activeTargets"]
+    return {each["labels"].get("pool", each["labels"]["job"]): each["health"] for each in targets}
+
+
+def every_target_is_up(prometheus: Prometheus) -> bool:
+    return set(health(prometheus).values()) == {"up"}
+
+
 def work(client: httpx.Client) -> None:
     """Have a photo done, one refused by a worker, one at the door, an operation, and a request for nothing."""
     picture = encoded(photo(320, 240), "JPEG")
@@ -54,6 +64,7 @@ def work(client: httpx.Client) -> None:
 def prometheus(stack: Stack, client: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Prometheus, having watched a stack at work."""
     with scraping(stack, tmp_path_factory.mktemp("prometheus")) as prometheus:
+        wait_until(lambda: every_target_is_up(prometheus), "every target to be up")  # and its counters seen at 0
         work(client)
         late = "count(darkroom_renditions_total) and count(darkroom_http_problems_total)"
         wait_until(lambda: bool(prometheus.ask(late)), "the series that begin with their first event")
@@ -90,14 +101,10 @@ def test_starts_are_marked_with_the_version_that_started(prometheus: Prometheus)
 
 
 def test_every_target_is_up(prometheus: Prometheus) -> None:
-    def health() -> dict[str, str]:
-        targets = prometheus.get("targets", state="active")["activeTargets"]
-        return {each["labels"].get("pool", each["labels"]["job"]): each["health"] for each in targets}
-
-    wait_until(lambda: set(health().values()) == {"up"}, "every target to be up")
+    wait_until(lambda: every_target_is_up(prometheus), "every target to be up")
 
     workers = {"validate", "normalize", "resize", "transform", "finalize"}
-    assert health().keys() == workers | {"gateway", "flower", "prometheus"}
+    assert health(prometheus).keys() == workers | {"gateway", "flower", "prometheus"}
 
 
 def test_every_rule_is_evaluated_without_an_error(prometheus: Prometheus) -> None:
