@@ -18,6 +18,7 @@ from pipeline import traces
 from pipeline.celery import app
 from pipeline.child import Child, current
 from pipeline.run import Run
+from pipeline.time_limit import time_limited
 from stages import animate as animating
 from stages import finalize as finalizing
 from stages import normalize as normalizing
@@ -51,15 +52,16 @@ def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Work) -> None
     with structlog.contextvars.bound_contextvars(task_id=job_id, stage=stage):
         run = None
         try:
-            run = Run.claim(child, job_id, stage, task_id=str(task.request.id), worker=str(task.request.hostname))
-            if run is None:
-                _skip_or_ignore(child, job_id, stage)
-            else:
-                run.introduce()
-                child.metrics.claimed(run.job, stage)
-                _admit(run)
-                with child.metrics.timed(stage):
-                    _perform(run, work)
+            with time_limited():
+                run = Run.claim(child, job_id, stage, task_id=str(task.request.id), worker=str(task.request.hostname))
+                if run is None:
+                    _skip_or_ignore(child, job_id, stage)
+                else:
+                    run.introduce()
+                    child.metrics.claimed(run.job, stage)
+                    _admit(run)
+                    with child.metrics.timed(stage):
+                        _perform(run, work)
         except INFRASTRUCTURE as error:
             _try_again(task, run, error, stage, blameless=True)
         except (Ignore, StageError):
