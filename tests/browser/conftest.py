@@ -34,14 +34,14 @@ FLAGS = [
 PATIENCE_MS = 30_000
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Everything, running, with the page in front."""
     with Stack(tmp_path_factory.mktemp("site"), environment=IMPATIENT, frontend=True) as stack:
         yield stack
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def guarded(site: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the page in front of a second gateway of the same stack, one that asks for a key."""
     folder, gateway_port, port = tmp_path_factory.mktemp("guarded"), free_port(), free_port()
@@ -71,7 +71,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """Debian's Chromium; without it the test is skipped, in CI it fails."""
     chromium = shutil.which("chromium")
@@ -94,7 +94,7 @@ async def visitor(site: Stack, browser: Browser) -> AsyncIterator[Visitor]:
     assert visitor.complaints == []
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def api(site: Stack) -> Iterator[httpx.Client]:
     """An HTTP client of the gateway behind the page."""
     with httpx.Client(base_url=site.url, timeout=30, trust_env=False) as client:

@@ -64,7 +64,7 @@ def test_the_next_run_is_ended_by_its_own_limit_only() -> None:
 
 def reported(task: Task[..., None]) -> ExceptionInfo:
     """Run a task as a child does, without what it needs; return what its parent is told of its end."""
-    request = {"id": "1", "args": [], "kwargs": {}, "root_id": job_id(), "retries": 0, "is_eager": False}
+    request = {"id": "1", "args": [], "kwargs": {}, "root_id": job_id(), "retries": 0, "ignore_result": True}
     trace = build_tracer(task.name, task, app=app)
     report: ExceptionInfo = trace("1", [job_id()], {}, request)[0]
     return report
