@@ -128,7 +128,7 @@ def test_jobs_wait_for_their_workers_and_are_not_sent_twice(
         down.append(name)
     task_ids = [accepted(client, encoded(photo(), "jpeg")) for _ in range(5)]
     while down:
-        stack.start_process(down.pop())
+        stack.start_process(down.pop(), wait=False)
 
     jobs = [ended(client, task_id) for task_id in task_ids]
 
@@ -155,7 +155,8 @@ def test_a_warm_restart_of_everything_loses_nothing(client: httpx.Client, stack:
     task_ids = [accepted(client, encoded(photo(2400, 1600), "jpeg")) for _ in range(6)]
 
     for name in ("validate", "normalize", "resize", "finalize", "gateway"):
-        stack.restart_process(name)
+        stack.restart_process(name, wait=False)
+    stack.wait_ready("gateway")
 
     assert {ended(client, task_id)["status"] for task_id in task_ids} == {"done"}
 
