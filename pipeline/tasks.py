@@ -56,12 +56,12 @@ def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Work) -> None
                 run = Run.claim(child, job_id, stage, task_id=str(task.request.id), worker=str(task.request.hostname))
                 if run is None:
                     _skip_or_ignore(child, job_id, stage)
-                else:
-                    run.introduce()
-                    child.metrics.claimed(run.job, stage)
-                    _admit(run)
-                    with child.metrics.timed(stage):
-                        _perform(run, work)
+                    return
+                run.introduce()
+                child.metrics.claimed(run.job, stage)
+                _admit(run)
+                with child.metrics.timed(stage):
+                    _perform(run, work)
         except INFRASTRUCTURE as error:
             _try_again(task, run, error, stage, blameless=True)
         except (Ignore, StageError):

@@ -24,7 +24,7 @@ from pipeline.time_limit import time_limited
 from stages.errors import StageError
 from tests.fakes import NOWHERE, FakeBroker, job_id
 
-PIPE_BYTES = 16384  # a longer report is written in two pieces, and one of more than four times as much waits
+ONE_WRITE_BYTES = 16384  # a longer report is written in two pieces, and one of more than four times as much waits
 
 
 def interrupt() -> None:
@@ -91,7 +91,7 @@ def test_a_retry_is_sent_and_reported_in_one_piece(broker: FakeBroker) -> None:
     assert Retry.__name__ in str(report)
     assert ServerSelectionTimeoutError.__name__ in str(report)
     assert len(broker.published()) == 1
-    assert len(pickle.dumps(report)) < PIPE_BYTES
+    assert len(pickle.dumps(report)) < ONE_WRITE_BYTES
 
 
 @pytest.mark.usefixtures("broker")
@@ -103,4 +103,4 @@ def test_a_refusal_is_reported_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> 
     report = reported(tasks.validate)
 
     assert "not an image" in str(report)
-    assert len(pickle.dumps(report)) < PIPE_BYTES
+    assert len(pickle.dumps(report)) < ONE_WRITE_BYTES
