@@ -6,8 +6,8 @@ ARG IMAGE=darkroom
 FROM python:3.13-slim AS tools
 COPY deploy/requirements-dev.lock /tmp/
 RUN python -m venv --without-pip /opt/tests \
- && python -m pip --python /opt/tests/bin/python install --no-cache-dir --disable-pip-version-check --require-hashes \
-    -r /tmp/requirements-dev.lock
+ && python -m pip --python /opt/tests/bin/python install --no-cache-dir --disable-pip-version-check --require-hashes --no-deps \
+    --only-binary :all: -r /tmp/requirements-dev.lock
 
 # A name without a digest is meant: what was built a moment ago.
 FROM ${IMAGE}
