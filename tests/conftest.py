@@ -28,6 +28,27 @@ IMPATIENT = {
 }
 """The same mechanisms as in production on a shorter clock; their order (soft < hard < visibility) is kept."""
 
+SHARED = ("stack", "site", "strict_stack", "servers", "objects")
+"""Fixtures of a session that start servers, those that most tests wait for first."""
+TOOLS_OF_THEIR_OWN = ("tests/chaos", "tests/integration", "tests/contract", "tests/fuzz")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests that share servers to one process (`--dist loadgroup`): these start once. Long groups go first."""
+
+    def group(item: pytest.Item) -> str:
+        names = getattr(item, "fixturenames", ())
+        return next((name for name in SHARED if name in names), item.nodeid.partition("::")[0])
+
+    def rank(item: pytest.Item) -> int:
+        order = (*SHARED[:2], *TOOLS_OF_THEIR_OWN)
+        return next((place for place, name in enumerate(order) if group(item).startswith(name)), len(order))
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=rank)
+
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
