@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.programs import undoing
+
 NETWORK = "198.18"  # kept for tests of networks (RFC 2544, RFC 6890)
 
 
@@ -85,12 +87,12 @@ def _unused_subnet() -> str:
 
 
 def _or_skip(made: ExitStack, add: tuple[str, ...], remove: tuple[str, ...]) -> None:
-    """Add what a kernel or a container's rights may not allow, and remove it in the end."""
+    """Add what a kernel or a container's rights may not allow, and remove it in the end, also where we are killed."""
     try:
         _ip(*add)
     except subprocess.CalledProcessError as refusal:
         pytest.skip(f"no network of its own: {refusal.stderr.strip()}")
-    made.callback(_ip, *remove)
+    made.enter_context(undoing("ip", *remove))
 
 
 def _ip(*words: str) -> str:

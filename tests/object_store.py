@@ -21,6 +21,7 @@ import pytest
 from obstore.store import S3Store
 
 from deploy.ports import free_port
+from tests.programs import forget, start
 
 PATIENCE_SECONDS = 60
 PARTS = ("master", "volume", "filer", "s3")
@@ -59,7 +60,7 @@ class ObjectStore:
         }
         (self._folder / "identities.json").write_text(json.dumps({"identities": [identity]}))
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(self._command(), cwd=self._folder, stdout=log, stderr=log)
+            self._process = start(*self._command(), cwd=self._folder, stdout=log, stderr=log)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._answers():
             assert self._process.poll() is None, (self._folder / "log").read_text()[-2000:]
@@ -71,6 +72,7 @@ class ObjectStore:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            forget(self._process)
             self._process = None
 
     def tidy(self) -> None:

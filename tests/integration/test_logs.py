@@ -19,6 +19,7 @@ from tests.images import encoded, photo
 from tests.integration.conftest import AsOwner
 from tests.integration.journey import accepted, all_ended, ended, status, upload, wait_until
 from tests.integration.story import WRITERS, Line, events, story
+from tests.programs import starting
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 ORDER = [{"validate"}, {"normalize"}, {"small", "medium", "large"}, {"finalize"}]
@@ -190,10 +191,12 @@ def test_no_key_header_or_file_name_is_ever_logged(talkative: Stack, secret: str
 
 def _said_until(complaint: str, *command: str, **environment: str) -> str:
     """Run a process until it has complained, and return all that it said."""
-    with subprocess.Popen(
-        [sys.executable, "-m", *command],
+    with starting(
+        sys.executable,
+        "-m",
+        *command,
         cwd=ROOT,
-        env={**os.environ, **environment},
+        environment=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
