@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from enum import Enum
 from typing import Any
 
 import structlog
@@ -94,6 +95,8 @@ def _printable(_: object, __: str, event: Event) -> Event:
     """Escape what would move the cursor, end a line, or otherwise show something that is not there."""
     traceback = event.pop("exception", None)
     for name, value in event.items():
+        if isinstance(value, Enum):  # such as an HTTPStatus, which the console would show as <HTTPStatus.OK: 200>
+            value = event[name] = value.value  # noqa: PLW2901
         if isinstance(value, str) and not value.isprintable():
             event[name] = _escaped(value)
     if traceback:  # of many lines, none of which may pass for another event

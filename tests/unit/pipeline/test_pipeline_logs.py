@@ -7,6 +7,7 @@ import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -187,6 +188,14 @@ def test_json_is_of_ascii_whatever_is_logged(log: Any, written: Written, sign: s
     lines = written().splitlines()
     assert all(line.isascii() for line in lines)
     assert len([json.loads(line) for line in lines]) == 4
+
+
+def test_people_read_the_number_of_a_status(log: Any, written: Written) -> None:
+    configure_logs("console")
+
+    log.info("request.served", status=HTTPStatus.OK)
+
+    assert re.sub(r"\x1b\[[\d;]*m", "", written()).rstrip().endswith("status=200")
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
