@@ -20,10 +20,14 @@ from xmlrpc.client import Error, Fault, ServerProxy
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
+from deploy.folders import FolderUnusable, check_temporary_folder, describe_failure, prepare_folder
+from deploy.home import LOCK
+from deploy.interrupts import hold_interrupts
 from deploy.processes import ROOT
 
 SOCKET_PATH_LIMIT = 90  # a unix socket's path holds 104 bytes on some systems; supervisord first appends its pid
 UP_SECONDS = 15
+ROOM_BYTES = 64 << 20  # an empty stack takes a few hundred KiB; each photo takes its size and its previews'
 STOP_SECONDS = 75  # the workers' 40, then the servers' 10, and the turns of supervisord's loop
 
 
@@ -33,6 +37,10 @@ class StackError(Exception):
 
 class PortTaken(StackError):
     """Another program listens where one of the stack's processes should."""
+
+    def __init__(self, port: int, name: str) -> None:
+        super().__init__(f"Port {port}, meant for the {name}, is in use by another program.")
+        self.port, self.name = port, name
 
 
 class AlreadyRunning(StackError):
@@ -52,13 +60,19 @@ class Supervisord:
         self._lock: int | None = None
 
     def prepare(self) -> None:
-        """Make the data folder, and lock it against a second stack."""
-        self.logs.mkdir(parents=True, exist_ok=True)
-        self.folder.chmod(0o700)
-        self._lock = _locked(self.folder / "lock")
-        if len(os.fsencode(self._socket)) > SOCKET_PATH_LIMIT:
-            self._short = Path(tempfile.mkdtemp(prefix="darkroom-"))
-            self._socket = self._short / "supervisord.sock"
+        """Make the data folder, and lock it against a second stack. StackError where it cannot be written."""
+        try:
+            check_temporary_folder()  # workers need one
+            prepare_folder(self.logs, room_bytes=ROOM_BYTES)
+            self.folder.chmod(0o700)
+            self._lock = _locked(self.folder / LOCK)
+            if len(os.fsencode(self._socket)) > SOCKET_PATH_LIMIT:
+                self._short = Path(tempfile.mkdtemp(prefix="darkroom-"))
+                self._socket = self._short / "supervisord.sock"
+        except FolderUnusable as error:
+            raise StackError(str(error)) from error
+        except OSError as error:
+            raise StackError(describe_failure(error, self.folder)) from error
 
     @property
     def control(self) -> dict[str, object]:
@@ -69,7 +83,7 @@ class Supervisord:
         """Start supervisord, and return once it listens."""
         file = self.folder / "supervisord.conf"
         file.write_text(configuration)
-        with (self.logs / "supervisord.err").open("wb") as errors:
+        with (self.logs / "supervisord.err").open("wb") as errors, hold_interrupts():
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
                 [sys.executable, "-P", str(ROOT / "deploy" / "supervise.py"), "-c", file.name],
                 cwd=self.folder,

@@ -9,6 +9,13 @@ from collections.abc import Iterator
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+class _Hold:
+    """Whether an interrupt has to wait, and whether one waits."""
+
+    is_on = False
+    has_one = False
+
+
 @contextlib.contextmanager
 def interrupted_once() -> Iterator[None]:
     """Make the first of them a KeyboardInterrupt and ignore the rest, so that what is being stopped gets stopped."""
@@ -16,7 +23,10 @@ def interrupted_once() -> Iterator[None]:
     def interrupt(*_: object) -> None:
         for number in INTERRUPTS:
             signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
+        if _Hold.is_on:
+            _Hold.has_one = True
+        else:
+            raise KeyboardInterrupt
 
     before = {number: signal.getsignal(number) for number in INTERRUPTS}
     for number in INTERRUPTS:
@@ -27,3 +37,16 @@ def interrupted_once() -> Iterator[None]:
     finally:
         for number, action in before.items():
             signal.signal(number, action)
+
+
+@contextlib.contextmanager
+def hold_interrupts() -> Iterator[None]:
+    """Let an interrupt wait until the block ends: for what must not be left half done, such as noting a new process."""
+    _Hold.is_on = True
+    try:
+        yield
+    finally:
+        _Hold.is_on = False
+        if _Hold.has_one:
+            _Hold.has_one = False
+            raise KeyboardInterrupt

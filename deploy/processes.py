@@ -30,6 +30,7 @@ class Process:
     group: str  # groups stop one after another; the members of one stop together
     stop_seconds: int = 10
     autostart: bool = True
+    is_optional: bool = False  # a stack whose start it spoils starts without it
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -82,7 +83,8 @@ def worker(queue: str, *, concurrency: int, autostart: bool, metrics_port: int =
 def flower(*, port: int) -> Process:
     """Describe Flower, the page of workers and tasks; it needs neither the gateway nor a worker."""
     here = {"DARKROOM_FLOWER_ADDRESS": "127.0.0.1", "DARKROOM_FLOWER_PORT": str(port), "DARKROOM_FLOWER_URL_PREFIX": ""}
-    return Process(name="flower", group="flower", command=(sys.executable, "-m", "pipeline.flower"), environment=here)
+    command = (sys.executable, "-m", "pipeline.flower")
+    return Process(name="flower", group="flower", command=command, is_optional=True, environment=here)
 
 
 def frontend(*, port: int, gateway_url: str, flower_url: str | None) -> Process:

@@ -61,15 +61,15 @@ def frontend(url: str) -> bool:
         return False
 
 
-def worker(log: Path, start: int) -> bool:
-    """Whether the worker has said, after this place in its log, that it consumes."""
+def text_after(log: Path, start: int) -> str:
+    """Return what a log has after this place; all of it, if it was rotated meanwhile; nothing, if it is not there."""
     try:
         with log.open("rb") as file:
             size = file.seek(0, 2)
-            file.seek(start if start <= size else 0)  # smaller: it was rotated meanwhile
-            return b" ready." in file.read()
+            file.seek(start if start <= size else 0)
+            return file.read().decode(errors="replace")
     except FileNotFoundError:
-        return False
+        return ""
 
 
 def children_of(pid: int) -> list[int]:

@@ -14,19 +14,19 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from deploy import addresses, processes, readiness, scratch
+from deploy import addresses, home, processes, readiness, scratch
 from deploy.control import PortTaken, StackError, Supervisord
+from deploy.folders import describe_failure
 from deploy.ports import free_port, is_free
 from deploy.readiness import children_of
+from deploy.waiting import READY_SECONDS, Observer, Wait, wait_for_all
 
-READY_SECONDS = 90
 PATIENCE = "4"  # seconds: a worker that stops while it is at work waits this long, then hands its work back
-RESTARTS_ALLOWED = 3  # while it starts: more, and it will not come up
 
 
 class Stack:
@@ -70,6 +70,10 @@ class Stack:
         self.url = f"http://127.0.0.1:{self.gateway_port}"
         self.flower_url = f"http://127.0.0.1:{self.flower_port}"
         self.frontend_url = f"http://127.0.0.1:{self.frontend_port}"
+        self.observer = Observer()
+        self.left_out: dict[
+            str, StackError
+        ] = {}  # the optional processes that could not be started, each with the reason
         self.processes = {each.name: each for each in self._processes(gateway=gateway, workers=workers)}
         self._supervisord = Supervisord(self.folder)
         self._log_starts: dict[str, int] = {}
@@ -92,7 +96,7 @@ class Stack:
         ]
 
     def _frontend(self) -> processes.Process:
-        flower_url = self.flower_url if self.flower_port else None
+        flower_url = self.flower_url if self.flower_port and "flower" not in self.left_out else None
         return processes.frontend(port=self.frontend_port, gateway_url=self.url, flower_url=flower_url)
 
     @property
@@ -106,7 +110,7 @@ class Stack:
         try:
             self.start()
         except BaseException:
-            self.stop()
+            self.__exit__()
             raise
         return self
 
@@ -118,27 +122,46 @@ class Stack:
             self.stop()  # the rest, should an interrupt have cut it short
 
     def start(self) -> None:
-        """Start every process at once, and return when all of them are ready."""
+        """Start every process at once, and return when all of them are ready, but for the optional ones left out.
+
+        StackError, which says in its first line what is wrong, where one of the others cannot be started.
+        """
         self._supervisord.prepare()
-        self._prepare()
-        addresses.write(self.folder, self.metrics_urls)
-        configuration = processes.configuration(self.processes.values(), control=self._supervisord.control)
-        self._supervisord.start(configuration, self._environment())
-        for name, process in self.processes.items():
-            if process.autostart:
-                self.wait_ready(name)
+        try:
+            self._prepare()
+            addresses.write(self.folder, self.metrics_urls)
+            home.write_stores(self.folder, mongo_url=self.mongo_url, blob_url=self._environment()["DARKROOM_BLOB_URL"])
+            configuration = processes.configuration(self.processes.values(), control=self._supervisord.control)
+            self._supervisord.start(configuration, self._environment())
+        except OSError as error:
+            raise StackError(describe_failure(error, self.folder)) from error
+        names = [name for name, process in self.processes.items() if process.autostart]
+        self.left_out |= wait_for_all([self._wait(name, is_start=True) for name in names], self.observer)
+        for name in self.left_out:
+            self.stop_process(name)  # or it would be tried again for ever
 
     def _prepare(self) -> None:
-        ports = {"redis": self.redis_port, "mongo": self.mongo_port, "gateway": self.gateway_port}
-        ports |= {"flower": self.flower_port, "frontend": self.frontend_port}
-        for name in ports.keys() & self.processes.keys():
-            if not is_free(ports[name]):
-                raise PortTaken(f"Port {ports[name]}, meant for the {name}, is in use by another program.")
+        for name, port in self._ports().items():
+            if is_free(port):
+                continue
+            taken = PortTaken(port, name)
+            if not self.processes[name].is_optional:
+                raise taken
+            self.left_out[name] = taken
+            self.processes[name] = replace(self.processes[name], autostart=False)
+            if "frontend" in self.processes:
+                self.processes["frontend"] = self._frontend()
         for folder in ("redis", "mongo", "blobs"):
             (self.folder / folder).mkdir(exist_ok=True)
         (self.folder / "mongo" / "pid").unlink(missing_ok=True)  # left by a kill, it can name another process by now
         for name in self.processes:
             self._mark_log(name)
+
+    def _ports(self) -> dict[str, int]:
+        """Return where each process listens that this stack has, if it listens."""
+        ports = {"redis": self.redis_port, "mongo": self.mongo_port, "gateway": self.gateway_port}
+        ports |= {"flower": self.flower_port, "frontend": self.frontend_port, **self._metrics_ports}
+        return {name: port for name, port in ports.items() if name in self.processes}
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -153,7 +176,10 @@ class Stack:
 
     def stop(self) -> None:
         """Stop everything, workers before servers, unfinished work handed back to the queues. Safe to repeat."""
-        self._supervisord.stop()
+        try:
+            self.observer.stopping()
+        finally:
+            self._supervisord.stop()
         if self._scratch_database:
             scratch.drop_database(self.mongo_url)
             self._scratch_database = False
@@ -208,19 +234,26 @@ class Stack:
         """Return where a process's output goes."""
         return self._supervisord.logs / f"{name}.log"
 
+    def run_log(self, name: str) -> str:
+        """Return what a process has written since it was last started."""
+        return readiness.text_after(self.log_file(name), self._log_starts.get(name, 0))
+
     def wait_ready(self, name: str, seconds: float = READY_SECONDS) -> None:
         """Return once a process does its work: a server answers, a worker consumes. StackError if it takes too long."""
-        is_ready = self._probe(name)
-        deadline = time.monotonic() + seconds
-        pids: set[int] = set()
-        while not is_ready():
-            if not self.is_alive():
-                raise StackError("supervisord ended")
-            pids |= {self._pid(name)} - {0}
-            if time.monotonic() > deadline or len(pids) > RESTARTS_ALLOWED:
-                last = "\n".join(self.log(name).splitlines()[-20:])
-                raise StackError(f"{name} did not become ready. The end of {self.log_file(name)}:\n{last}")
-            time.sleep(0.1)
+        wait_for_all([self._wait(name, is_start=False)], seconds=seconds)
+
+    def _wait(self, name: str, *, is_start: bool) -> Wait:
+        """Describe a wait: at the start, a port that is in use ends it at once, and what is optional may fail."""
+        return Wait(
+            name=name,
+            folder=self.folder,
+            port=self._ports().get(name, 0) if is_start else 0,
+            is_optional=is_start and self.processes[name].is_optional,
+            is_ready=self._probe(name),
+            is_supervised=self.is_alive,
+            find_pid=lambda: self._pid(name),
+            read_log=lambda: self.run_log(name),
+        )
 
     def _probe(self, name: str) -> Callable[[], bool]:
         self._full_name(name)
@@ -236,7 +269,7 @@ class Stack:
             case "frontend":
                 return lambda: readiness.frontend(self.frontend_url)
             case _:
-                return lambda: readiness.worker(self.log_file(name), self._log_starts.get(name, 0))
+                return lambda: " ready." in self.run_log(name)
 
     def _mark_log(self, name: str) -> None:
         """Note where this start's output begins."""

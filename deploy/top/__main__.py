@@ -9,14 +9,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from dotenv import load_dotenv
 from rich.console import Console, RenderableType
 from rich.live import Live
 
 from deploy import addresses
-from deploy.processes import ROOT
+from deploy.home import ROOT, find_home
 from deploy.top.figures import figures
 from deploy.top.shapes import Reading
 from deploy.top.view import view
@@ -35,7 +34,7 @@ def main() -> int:
     targets = _targets(options)
     if not targets():
         print(
-            f"Nothing to watch: {_home() / addresses.NAME} is not there, so no `./run up` has written it.\n"
+            f"Nothing to watch: {find_home() / addresses.NAME} is not there, so no `./run up` has written it.\n"
             "Start one, or name addresses: ./run top --gateway http://127.0.0.1:8001 --worker http://127.0.0.1:9100",
             file=sys.stderr,
         )
@@ -67,10 +66,6 @@ def _positive(text: str) -> float:
     return value
 
 
-def _home() -> Path:
-    return Path(os.environ.get("DARKROOM_HOME") or ROOT / ".darkroom")
-
-
 def _targets(options: argparse.Namespace) -> Callable[[], Sequence[Target]]:
     """Return the way to find whom to ask: the addresses given, else those of the stack that runs here by then."""
     given = [Target.at(url, is_gateway=True) for url in options.gateway]
@@ -78,7 +73,7 @@ def _targets(options: argparse.Namespace) -> Callable[[], Sequence[Target]]:
     if given:
         return lambda: given
     return lambda: [
-        Target(name, url, is_gateway=name.startswith("gateway")) for name, url in addresses.read(_home()).items()
+        Target(name, url, is_gateway=name.startswith("gateway")) for name, url in addresses.read(find_home()).items()
     ]
 
 

@@ -1,0 +1,153 @@
+"""What `./run demo` does: send photos through a throwaway Darkroom and save their previews."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from deploy.control import ROOM_BYTES, StackError
+from deploy.folders import FolderUnusable, check_room, check_temporary_folder, prepare_folder
+from deploy.previews import Preview, save_preview
+from deploy.progress import StartProgress
+from deploy.sample import draw_sample
+from deploy.stack import Stack
+from deploy.watch import Job, Stalled, submit, watch
+
+RENDITIONS = ("small", "medium", "large")
+OUTPUT = "darkroom-demo"
+OUTPUT_BYTES = 8 << 20  # of the previews of some photos
+PAGE = 110  # columns where there is no terminal to ask
+ALL_WELL, NOT_ALL, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def run_demo(photos: Sequence[Path], here: Path) -> int:
+    """Demonstrate, and say in one line what is wrong, before the work where it can be known; the exit status."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PAGE
+    try:
+        if not _can_read_all(photos):
+            return USAGE
+        check_temporary_folder()
+        prepare_folder(here / OUTPUT, room_bytes=OUTPUT_BYTES)
+        return demonstrate(photos, here, console)
+    except KeyboardInterrupt:
+        console.print("Interrupted; everything is stopped and removed.")
+        return INTERRUPTED
+    except (StackError, FolderUnusable, Stalled, httpx.HTTPError) as error:
+        console.print(Text(str(error) or type(error).__name__, "red"), soft_wrap=True)
+    except OSError as error:
+        console.print(
+            Text(": ".join(filter(None, (error.filename, error.strerror))) or str(error), "red"), soft_wrap=True
+        )
+    finally:
+        with suppress(OSError):
+            (here / OUTPUT).rmdir()  # where nothing came to be in it
+    return NOT_ALL
+
+
+def _can_read_all(photos: Iterable[Path]) -> bool:
+    unreadable = [photo for photo in photos if not photo.is_file() or not os.access(photo, os.R_OK)]
+    for photo in unreadable:
+        reason = "cannot be read" if photo.is_file() else "is not there"
+        print(f"The photo {photo} {reason}.", file=sys.stderr)
+    return not unreadable
+
+
+def demonstrate(photos: Sequence[Path], here: Path, console: Console) -> int:
+    """Run the photos through a stack of their own, and save and describe what comes out; the exit status."""
+    began = time.monotonic()
+    with _temporary_folder() as folder:
+        if not photos:
+            console.print("No photo given: drawing one, of 12 megapixels, stored on its side, with a GPS position.")
+            photos = [draw_sample(folder / "sample.jpg")]
+        console.print(
+            "Starting Redis, Mongo, the gateway and five workers ... (10 s, on a slow or busy machine a minute)",
+            soft_wrap=True,
+        )
+        stack = Stack(folder / "stack", pools={"resize": 2})
+        stack.observer = progress = StartProgress(console)
+        with stack:
+            console.print(f"Ready after {progress.seconds:.1f} s.\n")
+            complete = _develop(stack.url, photos, here, console)
+            console.print()
+    console.print(f"Everything is stopped and removed but the previews. It took {time.monotonic() - began:.0f} s.")
+    return ALL_WELL if complete else NOT_ALL
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """Make a folder with room for a stack, and remove it in the end, also where an interrupt cuts that short."""
+    folder = Path(tempfile.mkdtemp(prefix="darkroom-demo-"))
+    try:
+        check_room(folder, ROOM_BYTES)
+        yield folder
+    finally:
+        try:
+            shutil.rmtree(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _develop(url: str, photos: Sequence[Path], here: Path, console: Console) -> bool:
+    """Whether every photo has all its previews."""
+    with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+        jobs = [submit(client, photo) for photo in photos]
+        watch(client, jobs, console)
+        previews = {}
+        for job, stem in zip(jobs, _stems(photos), strict=True):
+            previews[stem] = _save(client, job, here / OUTPUT / stem)
+            _conclude(job, previews[stem], here, console)
+    return all({preview.name for preview in made} >= set(RENDITIONS) for made in previews.values())
+
+
+def _stems(photos: Iterable[Path]) -> list[str]:
+    """Name each photo's previews; photos of one name get numbers."""
+    stems: list[str] = []
+    for photo in photos:
+        others = sum(stem == photo.stem or stem.startswith(f"{photo.stem}~") for stem in stems)
+        stems.append(f"{photo.stem}~{others + 1}" if others else photo.stem)
+    return stems
+
+
+def _save(client: httpx.Client, job: Job, stem: Path) -> list[Preview]:
+    if job.refusal or job.status["status"] != "done":
+        return []
+    return [
+        save_preview(client, rendition, name=name, photo=job.photo, path=stem.with_name(f"{stem.name}-{name}"))
+        for name, rendition in job.status["renditions"].items()
+    ]
+
+
+def _conclude(job: Job, previews: Sequence[Preview], here: Path, console: Console) -> None:
+    console.print()
+    if not previews:
+        console.print(Text(f"{job.photo.name}: {_reason(job)}", "red"), soft_wrap=True)
+        return
+    title = Text(f"{job.photo.name}: {len(previews)} previews in {job.seconds:.2f} s", "bold")
+    console.print(title)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("preview", "pixels", "bytes", "made in", "checked"):
+        table.add_column(heading, justify="left" if heading in {"preview", "checked"} else "right", overflow="fold")
+    for preview in previews:
+        width, height = preview.size
+        made_in = f"{job.stages[preview.name]['run_ms']:,} ms"
+        path = Text(str(preview.path.relative_to(here)))
+        table.add_row(path, f"{width} x {height}", f"{preview.bytes:,}", made_in, ", ".join(preview.findings))
+    console.print(table)
+
+
+def _reason(job: Job) -> str:
+    failure = job.status.get("failure") or {}
+    return job.refusal or failure.get("message") or f"the job is {job.status['status']}"

@@ -1,0 +1,88 @@
+"""How far the start of a stack is: a live line in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from deploy.waiting import Observer, State
+
+QUIET_SECONDS = 10  # after which a log is told that the start goes on
+FRAMES_A_SECOND = 5
+
+
+class StartProgress(Observer):
+    """Shows which processes are ready, since when, and which are waited for; says when everything is stopped."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._began = self._said = time.monotonic()
+        self._ready: dict[str, float] = {}
+        self._waiting: list[str] = []
+        self._live: Live | None = None
+        self._spinner = Spinner("line")
+        self._says_stop = False
+
+    @property
+    def seconds(self) -> float:
+        """The time since the start began."""
+        return time.monotonic() - self._began
+
+    def starting(self, states: Mapping[str, State]) -> None:
+        """Show what has changed, and now and then that nothing has."""
+        self._says_stop = True
+        news = [name for name, state in states.items() if state == "ready" and name not in self._ready]
+        self._ready |= dict.fromkeys(news, self.seconds)
+        self._waiting = [name for name, state in states.items() if state == "starting"]
+        if self._console.is_terminal:
+            self._show(has_news=bool(news))
+        else:
+            self._say(news)
+
+    def stopping(self) -> None:
+        """Say that what was started is being stopped."""
+        self._end_live()
+        if self._says_stop:
+            self._says_stop = False
+            with contextlib.suppress(OSError):  # the terminal can be what went away
+                self._console.print("Stopping ...")
+
+    def __rich__(self) -> Spinner:
+        ready = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self._ready.items())
+        line = f"{self.seconds:.0f} s  {len(self._ready)} of {len(self._ready) + len(self._waiting)} are ready"
+        line += f" ({ready})" if ready else ""
+        line += f"; waiting for {', '.join(self._waiting)}" if self._waiting else ""
+        self._spinner.update(text=Text(line))
+        return self._spinner
+
+    def _show(self, *, has_news: bool) -> None:
+        if self._waiting and self._live is None:
+            self._live = Live(
+                self, console=self._console, refresh_per_second=FRAMES_A_SECOND, transient=True, redirect_stdout=False
+            )
+            self._live.start(refresh=True)
+        elif not self._waiting:
+            self._end_live()
+        elif has_news and self._live is not None:
+            self._live.refresh()
+
+    def _end_live(self) -> None:
+        if self._live is not None:
+            live, self._live = self._live, None
+            with contextlib.suppress(OSError):
+                live.stop()
+
+    def _say(self, news: list[str]) -> None:
+        for name in news:
+            self._console.print(f"  {name} is ready after {self._ready[name]:.1f} s", soft_wrap=True)
+        if news:
+            self._said = time.monotonic()
+        elif self._waiting and time.monotonic() - self._said > QUIET_SECONDS:
+            self._said = time.monotonic()
+            self._console.print(f"  {self.seconds:.0f} s: still waiting for {', '.join(self._waiting)}", soft_wrap=True)

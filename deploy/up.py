@@ -1,0 +1,159 @@
+"""What `./run up` does: start everything, say where things are, show what happens, stop on an interrupt."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from dotenv import load_dotenv
+from rich.console import Console
+from rich.text import Text
+
+from deploy.control import PortTaken, StackError
+from deploy.follow import Follower
+from deploy.home import ROOT, find_home
+from deploy.ports import free_port
+from deploy.progress import StartProgress
+from deploy.stack import Stack
+
+COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_red")
+FOLLOW_SECONDS = 0.3
+PORTS = 2**16
+KEYS_MARK = '-H "Authorization: Bearer $DARKROOM_API_KEY" '
+NO_FLOWER = "It is not installed: pip install flower"
+
+
+@dataclass(frozen=True)
+class PortChoice:
+    """Where a process listens: at its own port, or where a variable says."""
+
+    variable: str
+    own: int
+    is_replaceable: bool = True
+    """Whether another port is as good while somebody has the process's own; one that is asked for never is."""
+
+    def choose(self) -> int:
+        """Return the port; StackError where the variable holds none."""
+        text = os.environ.get(self.variable)
+        if not text:
+            return free_port(self.own) if self.is_replaceable else self.own
+        if text.isdecimal() and 0 < int(text) < PORTS:
+            return int(text)
+        raise StackError(f"{self.variable} is {text!r}; it should be a port number, such as {self.own}.")
+
+    def explain(self, port: int) -> str:
+        """Return why it is not the process's own port, where nobody asked for another."""
+        if port == self.own or os.environ.get(self.variable):
+            return ""
+        return f"(port {self.own} is in use by another program; {self.variable} chooses another)"
+
+
+CHOICES = {
+    "frontend": PortChoice("DARKROOM_UI_PORT", 8000),
+    # Clients have its address written down: on another one they would ask whoever is at the old one.
+    "gateway": PortChoice("DARKROOM_PORT", 8001, is_replaceable=False),
+    "flower": PortChoice("DARKROOM_FLOWER_PORT", 5555),
+    "redis": PortChoice("DARKROOM_REDIS_PORT", 6390),  # the servers' own standard ports may be somebody's
+    "mongo": PortChoice("DARKROOM_MONGO_PORT", 27018),
+}
+
+
+def run_up() -> int:
+    """Run until an interrupt, or until something is wrong, which is told in one line; the exit status."""
+    load_dotenv(ROOT / ".env")
+    console = Console(highlight=False)
+    try:
+        stack = describe_stack()
+        follow_stack(console, stack)
+    except StackError as error:
+        Console(stderr=True, highlight=False).print(Text(f"{error}{_hint(error)}"), soft_wrap=True)
+        return 1
+    except (KeyboardInterrupt, BrokenPipeError):
+        with contextlib.suppress(OSError):  # the terminal can be what went away
+            console.print("Stopped. Unfinished jobs go on at the next start.")
+    return 0
+
+
+def describe_stack() -> Stack:
+    """Return the stack that the environment describes, not started. StackError where it makes no sense."""
+    cpus = min(os.cpu_count() or 1, 4)
+    ports = {name: choice.choose() for name, choice in CHOICES.items()}
+    told = {"DARKROOM_LOG_FORMAT": "console", **os.environ}
+    return Stack(
+        find_home(),
+        gateway_port=ports["gateway"],
+        redis_port=ports["redis"],
+        mongo_port=ports["mongo"],
+        redis_url=os.environ.get("DARKROOM_REDIS_URL"),
+        mongo_url=os.environ.get("DARKROOM_MONGO_URL"),
+        pools={"normalize": cpus, "resize": cpus},
+        flower=find_spec("flower") is not None,
+        flower_port=ports["flower"],
+        frontend=True,
+        frontend_port=ports["frontend"],
+        environment={name: told[name] for name in ("DARKROOM_LOG_FORMAT", "DARKROOM_BLOB_URL") if name in told},
+    )
+
+
+def follow_stack(console: Console, stack: Stack) -> None:
+    """Start the stack, say where it is, show what it does, and see it stopped. StackError if it ends by itself."""
+    console.print("Starting Darkroom ... (10 s, on a slow or busy machine a minute)", soft_wrap=True)
+    stack.observer = progress = StartProgress(console)
+    with stack:
+        _say_ready(console, stack, seconds=progress.seconds)
+        _follow(console, stack)
+
+
+def _hint(error: StackError) -> str:
+    if not isinstance(error, PortTaken) or error.name not in CHOICES:
+        return ""
+    return f" Another can be chosen: {CHOICES[error.name].variable}={error.port + 1} ./run up"
+
+
+def _say_ready(console: Console, stack: Stack, *, seconds: float) -> None:
+    keys = KEYS_MARK if os.environ.get("DARKROOM_API_KEYS", "{}") not in {"", "{}"} else ""
+    rows = [
+        ("Page", stack.frontend_url, CHOICES["frontend"].explain(stack.frontend_port)),
+        ("API", stack.url, ""),
+        ("API docs", f"{stack.url}/docs", ""),
+        ("Try it", f"curl {keys}-F file=@photo.jpg {stack.url}/upload", ""),
+        ("Tasks", *_say_flower(stack)),
+        ("Watch", "./run top", ""),
+        ("Logs", str(stack.log_file("gateway").parent), ""),
+        ("Data", str(stack.folder), ""),
+    ]
+    for name in ("redis", "mongo"):
+        port = stack.redis_port if name == "redis" else stack.mongo_port
+        if name in stack.processes and (reason := CHOICES[name].explain(port)):
+            rows.append((name.capitalize(), f"127.0.0.1:{port}", reason))
+    console.print(f"\nDarkroom is ready after {seconds:.1f} s. Ctrl-C stops it.\n", style="bold")
+    width = max(len(row[0]) for row in rows)
+    for title, where, reason in rows:
+        console.print(Text(f"{title:<{width}}  {where}  {reason}".rstrip()), soft_wrap=True)
+    console.print()
+
+
+def _say_flower(stack: Stack) -> tuple[str, str]:
+    if "flower" not in stack.processes:
+        return "no Flower.", NO_FLOWER
+    if error := stack.left_out.get("flower"):
+        return "no Flower.", f"{error}{_hint(error)}"
+    return stack.flower_url, CHOICES["flower"].explain(stack.flower_port)
+
+
+def _follow(console: Console, stack: Stack) -> None:
+    """Show what the gateway and the workers log, and which processes ended, for as long as the stack runs."""
+    names = [process.name for process in stack.processes.values() if process.group == "darkroom"]
+    colours = dict(zip(names, COLOURS, strict=False))
+    follower = Follower({name: stack.log_file(name) for name in (*names, "supervisord")})
+    while stack.is_alive():
+        for name, line in follower.lines():
+            if name in colours:
+                console.print(Text(f"{name:<10}", colours[name]), Text.from_ansi(line), soft_wrap=True)
+            elif "exited:" in line:
+                console.print(Text(f"{'stack':<10} {line.partition('exited: ')[2]}", "bold red"), soft_wrap=True)
+        time.sleep(FOLLOW_SECONDS)
+    raise StackError(f"supervisord ended; {stack.log_file('supervisord')} may say why.")

@@ -1,0 +1,46 @@
+"""The start of a stack as it is shown: lines in a log, one live line in a terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+
+from rich.console import Console
+
+from deploy.progress import StartProgress
+
+
+def _shown(*, is_terminal: bool) -> str:
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=100)
+    progress = StartProgress(console)
+    progress.starting({"redis": "starting", "gateway": "starting"})
+    progress.starting({"redis": "ready", "gateway": "starting"})
+    progress.starting({"redis": "ready", "gateway": "ready", "flower": "left out"})
+    progress.stopping()
+    progress.stopping()
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue()
+
+
+def test_a_log_has_a_line_for_each_process_once_it_is_ready() -> None:
+    shown = _shown(is_terminal=False)
+
+    assert re.fullmatch(r"  redis is ready after \d\.\d s\n  gateway is ready after \d\.\d s\nStopping \.\.\.\n", shown)
+
+
+def test_a_terminal_has_one_line_that_goes_away() -> None:
+    shown = _shown(is_terminal=True)
+
+    assert "0 of 2 are ready; waiting for redis, gateway" in shown
+    assert "is ready after" not in shown
+    assert "\x1b[?25h" in shown.rpartition("\x1b[?25l")[2], "the cursor is back"
+
+
+def test_a_start_that_never_began_is_not_stopped() -> None:
+    console = Console(file=io.StringIO())
+
+    StartProgress(console).stopping()
+
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == ""

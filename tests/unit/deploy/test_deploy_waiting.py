@@ -1,0 +1,94 @@
+"""What is said of a process that does not become ready, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from deploy.control import PortTaken, StackError
+from deploy.readiness import text_after
+from deploy.waiting import Observer, State, Wait, wait_for_all
+
+IN_USE = "OSError: [Errno 98] Address already in use\n"
+
+
+def _wait(folder: Path, name: str = "gateway", *, log: str = "", is_ready: bool = False, **more: object) -> Wait:
+    described: dict[str, object] = {
+        "port": 0,
+        "is_optional": False,
+        "is_supervised": lambda: True,
+        "find_pid": lambda: 7,
+        "read_log": lambda: log,
+    }
+    return Wait(name=name, folder=folder, is_ready=lambda: is_ready, **described | more)  # type: ignore[arg-type]
+
+
+def test_a_port_taken_during_the_start_is_named_with_the_process_at_once(tmp_path: Path) -> None:
+    ended = _wait(tmp_path, log=IN_USE, port=8001, find_pid=lambda: 0)
+
+    with pytest.raises(PortTaken, match=r"^Port 8001, meant for the gateway, is in use by another program\.$"):
+        wait_for_all([ended])
+
+
+def test_an_optional_process_is_left_out_with_its_reason(tmp_path: Path) -> None:
+    flower = _wait(tmp_path, "flower", log=IN_USE, port=5555, find_pid=lambda: 0, is_optional=True)
+
+    left_out = wait_for_all([flower, _wait(tmp_path, is_ready=True)])
+
+    assert {name: str(error) for name, error in left_out.items()} == {
+        "flower": "Port 5555, meant for the flower, is in use by another program."
+    }
+
+
+def test_a_process_that_runs_is_not_blamed_for_words_in_its_log(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="did not become ready"):
+        wait_for_all([_wait(tmp_path, log=IN_USE, port=8001)], seconds=0)
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match=r"^The disk of .* is full: the mongo did not become ready\.$"):
+        wait_for_all([_wait(tmp_path, "mongo", log="OSError: [Errno 28] No space left on device")], seconds=0)
+
+
+def test_what_is_shown_of_a_log_is_of_this_start(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("of the start before\n")
+    start = log.stat().st_size
+    with log.open("a") as file:
+        file.write("of this start\n")
+
+    with pytest.raises(StackError) as failed:
+        wait_for_all([_wait(tmp_path, read_log=lambda: text_after(log, start))], seconds=0)
+
+    assert "of this start" in str(failed.value)
+    assert "before" not in str(failed.value)
+
+
+def test_a_log_that_was_rotated_meanwhile_is_read_whole(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("new\n")
+
+    assert text_after(tmp_path / "log", 1000) == "new\n"
+    assert text_after(tmp_path / "none", 0) == ""
+
+
+def test_each_process_is_seen_to_become_ready(tmp_path: Path) -> None:
+    class Watcher(Observer):
+        def __init__(self) -> None:
+            self.seen: list[dict[str, State]] = []
+
+        def starting(self, states: Mapping[str, State]) -> None:
+            self.seen.append(dict(states))
+
+    watcher, rounds = Watcher(), iter([False, True])
+    slow = _wait(tmp_path, "mongo")
+    slow.is_ready = lambda: next(rounds)
+
+    wait_for_all([_wait(tmp_path, "redis", is_ready=True), slow], watcher)
+
+    assert watcher.seen == [
+        {"redis": "starting", "mongo": "starting"},
+        {"redis": "ready", "mongo": "starting"},
+        {"redis": "ready", "mongo": "ready"},
+    ]
