@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterator
 from inspect import getdoc
@@ -83,6 +84,7 @@ def _shown(default: Any) -> str:
 
 def main() -> None:
     """Write the file."""
+    argparse.ArgumentParser(prog="./run docs", description=__doc__).parse_args()
     FILE.write_text(written(FILE.read_text(encoding="utf-8")), encoding="utf-8")
     print(FILE)
 

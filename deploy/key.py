@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import secrets
@@ -13,13 +14,19 @@ OWNER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 def main(arguments: list[str]) -> int:
     """Print a new key for the owner that is named."""
-    if len(arguments) != 1 or not OWNER.fullmatch(arguments[0]):
-        print("usage: ./run key OWNER    (letters, digits and _.-)", file=sys.stderr)
-        return 2
+    parser = argparse.ArgumentParser(prog="./run key", description=__doc__)
+    parser.add_argument("owner", metavar="OWNER", type=_parse_owner, help="whose key it is: letters, digits and _.-")
+    owner = parser.parse_args(arguments).owner
     key = secrets.token_urlsafe(32)
-    print(f"For {arguments[0]}, shown once:  {key}")
-    print(f"For the gateway:  DARKROOM_API_KEYS='{json.dumps({arguments[0]: sha256(key.encode()).hexdigest()})}'")
+    print(f"For {owner}, shown once:  {key}")
+    print(f"For the gateway:  DARKROOM_API_KEYS='{json.dumps({owner: sha256(key.encode()).hexdigest()})}'")
     return 0
+
+
+def _parse_owner(text: str) -> str:
+    if not OWNER.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no owner: letters, digits and _.- are, up to 64 of them")
+    return text
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from collections.abc import Callable
@@ -61,6 +62,7 @@ def play(acts: list[Act]) -> None:
 
 def main() -> int:
     """Try everything; exit status 1 at the first promise that is not kept. All is taken down in any case."""
+    argparse.ArgumentParser(prog="./run compose-test", description=__doc__).parse_args()
     if missing := engine_missing():
         print(f"compose-test: skipped: {missing}, so there is no engine to run containers")
         return 0

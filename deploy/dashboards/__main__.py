@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from deploy.dashboards.catalogue import rendered
@@ -11,6 +12,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "grafana" / "dashboards"
 
 def main() -> None:
     """Write every dashboard to its file."""
+    argparse.ArgumentParser(prog="./run dashboards", description=__doc__).parse_args()
     for name, text in rendered().items():
         (FOLDER / name).write_text(text, encoding="utf-8")
         print(FOLDER / name)

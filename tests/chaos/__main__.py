@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _plan(arguments: list[str]) -> Plan:
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Break everything, lose nothing.")
+    parser = argparse.ArgumentParser(prog="./run chaos", description="Break everything, lose nothing.")
     parser.add_argument(
         "--minutes", type=float, default=3, help="of load and faults; starting and settling come on top"
     )

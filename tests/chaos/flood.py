@@ -72,7 +72,7 @@ class Flood:
 
 def main(arguments: list[str]) -> int:
     """Run the flood and report; 1 when something accepted was lost or a refusal did not say when to come back."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos.flood")
+    parser = argparse.ArgumentParser(prog="./run flood", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=120)
     chosen = parser.parse_args(arguments)

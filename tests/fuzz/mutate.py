@@ -116,10 +116,18 @@ def fuzz(inputs: Iterator[Input], formats: tuple[str, ...], folder: Path, consol
     return seen.total()
 
 
+def _parse_file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text}")
+    return Path(text)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and fuzz; 1 if there was a fault."""
-    parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
-    parser.add_argument("files", nargs="*", type=Path, help="try these, as kept by an earlier run, and no others")
+    parser = argparse.ArgumentParser(prog="./run fuzz", description=__doc__)
+    parser.add_argument(
+        "files", nargs="*", type=_parse_file, help="try these, as kept by an earlier run, and no others"
+    )
     parser.add_argument("--seconds", type=float, help=f"for how long (default {SECONDS})")
     parser.add_argument("--inputs", type=int, help="how many, instead")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same inputs")

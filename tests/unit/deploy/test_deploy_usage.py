@@ -1,0 +1,77 @@
+"""Every task explains itself and refuses what it does not know, and does nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+TASKS = {
+    "up": ("deploy.local", "up"),
+    "demo": ("deploy.demo",),
+    "fuzz": ("tests.fuzz.mutate",),
+    "chaos": ("tests.chaos",),
+    "flood": ("tests.chaos.flood",),
+    "bench": ("tests.bench",),
+    "compose-test": ("deploy.compose_test",),
+    "dashboards": ("deploy.dashboards",),
+    "docs": ("deploy.configuration",),
+    "top": ("deploy.top",),
+    "backup": ("deploy.backup",),
+    "key": ("deploy.key",),
+}
+WRONG = {"fuzz": "nowhere.jpg", "demo": "--wrong"}
+
+
+def run(monkeypatch: pytest.MonkeyPatch, task: str, argument: str) -> object:
+    """Run a task as its own program would be, where nothing can be started; its exit status."""
+    module, *words = TASKS[task]
+    monkeypatch.setattr(sys, "argv", [module, *words, argument])
+    monkeypatch.setenv("PATH", os.devnull)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(module, run_name="__main__")
+    return ended.value.code
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
+@pytest.mark.parametrize("task", TASKS)
+def test_help_is_all_that_is_done(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    status = run(monkeypatch, task, "--help")
+
+    said = capsys.readouterr()
+    assert status == 0
+    assert said.out.startswith(f"usage: ./run {task}")
+    assert said.err == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
+@pytest.mark.parametrize("task", TASKS)
+def test_a_wrong_argument_is_refused(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    status = run(monkeypatch, task, WRONG.get(task, "--wrong"))
+
+    said = capsys.readouterr()
+    assert status == 2
+    assert said.out == ""
+    assert said.err.startswith(f"usage: ./run {task}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_module_that_is_run_is_tried() -> None:
+    script = Path("run").read_text(encoding="utf-8")
+
+    modules = set(re.findall(r" -m ((?:deploy|tests)[\w.]*)", script))
+
+    assert modules == {module for module, *_ in TASKS.values()}
