@@ -1,7 +1,10 @@
 """Back up and restore what is true: the documents, then the blobs they name. Redis holds nothing that is needed.
 
-    python -m deploy.backup save FOLDER       while everything runs
-    python -m deploy.backup restore FOLDER    into an empty database and an empty blob store, before anything runs
+    ./run backup save FOLDER       while everything runs
+    ./run backup restore FOLDER    into an empty database and an empty blob store, before anything runs
+
+The servers are those that DARKROOM_MONGO_URL and DARKROOM_BLOB_URL name. What they leave open is that of the `./run up`
+over DARKROOM_HOME: it is saved while it runs, and restored into while it does not.
 
 Documents first: a blob is written before its document, so every document saved has its blob there to be copied. Jobs
 that come in meanwhile leave at most blobs without a document, which the sweeper removes.
@@ -15,27 +18,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from bson import decode_file_iter, encode
-from pymongo import MongoClient
+from dotenv import load_dotenv
+from obstore.exceptions import BaseError
+from pydantic import ValidationError
+from pymongo import MongoClient, timeout
 from pymongo.database import Database
+from pymongo.errors import AutoReconnect, NetworkTimeout, PyMongoError, ServerSelectionTimeoutError
 
+from deploy.home import ROOT, find_home, is_in_use, read_stores
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.stores import COLLECTIONS, database_name
 
 BATCH = 500
+ANSWER_SECONDS = 5.0
 
 
 class NotEmpty(Exception):
     """Restoring would mix two histories."""
 
 
+class BackupError(Exception):
+    """Nothing can be saved or restored; the message says why in one line."""
+
+
 def save(settings: Settings, folder: Path) -> dict[str, int]:
     """Write all documents and blobs below `folder`, which is made; return how many of each."""
-    (folder / "documents").mkdir(parents=True)
     counts = {}
     with _database(settings) as database:
+        (folder / "documents").mkdir(parents=True)
         for name in COLLECTIONS:
             with (folder / "documents" / f"{name}.bson").open("wb") as file:
                 counts[name] = sum(1 for document in database[name].find() if file.write(encode(document)))
@@ -60,24 +74,85 @@ def restore(settings: Settings, folder: Path) -> dict[str, int]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run from the command line, on the servers that the environment names."""
+    """Run from the command line, on the servers that the environment names or that run here."""
     parser = argparse.ArgumentParser(prog="./run backup", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("action", choices=["save", "restore"])
     parser.add_argument("folder", type=Path)
     chosen = parser.parse_args(arguments)
+    load_dotenv(ROOT / ".env")
     try:
-        counts = (save if chosen.action == "save" else restore)(Settings(), chosen.folder)
-    except (NotEmpty, FileExistsError, FileNotFoundError) as error:
-        print(f"backup: {error}", file=sys.stderr)
-        return 1
+        if chosen.action == "save":
+            counts = save(_find_running(Settings()), chosen.folder)
+        else:
+            _check_backup(chosen.folder)
+            with _stopped_stores(Settings()) as settings:
+                counts = restore(settings, chosen.folder)
+    except (NotEmpty, BackupError, PyMongoError, BaseError) as error:
+        return _fail(str(error))
+    except ValidationError as error:
+        return _fail("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()))
+    except FileExistsError as error:
+        return _fail(f"{error.filename} is there already: name a new folder.")
+    except OSError as error:
+        return _fail(": ".join(filter(None, (error.filename, error.strerror))) or str(error))
     print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()))
     return 0
 
 
+def _check_backup(folder: Path) -> None:
+    if not (folder / "documents").is_dir():
+        raise BackupError(f"{folder} holds no backup.")
+
+
+def _fail(reason: str) -> int:
+    print(f"backup: {reason}", file=sys.stderr)
+    return 1
+
+
+def _find_running(settings: Settings) -> Settings:
+    """Return the settings, with the stores of the stack that runs here in place of what they leave open."""
+    home = find_home()
+    if is_in_use(home):
+        return _completed(settings, read_stores(home))
+    if "mongo_url" not in settings.model_fields_set:
+        raise BackupError(f"No `./run up` runs over {home}, and DARKROOM_MONGO_URL names no server.")
+    return settings
+
+
+@contextmanager
+def _stopped_stores(settings: Settings) -> Iterator[Settings]:
+    """Yield the settings; where they name no MongoDB, with the stores of the data folder, whose servers then run."""
+    if "mongo_url" in settings.model_fields_set:
+        yield settings
+        return
+    if is_in_use(find_home()):
+        raise BackupError(f"A `./run up` runs over {find_home()}: stop it first.")
+    from deploy.control import StackError  # noqa: PLC0415  # what these need is not in the images
+    from deploy.stack import Stack  # noqa: PLC0415
+
+    try:
+        with Stack(find_home(), gateway=False, workers=False) as stack:
+            yield _completed(settings, {"mongo_url": stack.mongo_url, "blob_url": stack.blob_folder.as_uri()})
+    except StackError as error:
+        raise BackupError(str(error)) from error
+
+
+def _completed(settings: Settings, stores: dict[str, str]) -> Settings:
+    open_ones = {name: url for name, url in stores.items() if name not in settings.model_fields_set}
+    return settings.model_copy(update=open_ones)
+
+
 @contextmanager
 def _database(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
+    """Yield the database, whose server answers. BackupError where it does not."""
     client: MongoClient[dict[str, Any]]
     with MongoClient(settings.mongo_url, tz_aware=True) as client:
+        try:
+            with timeout(ANSWER_SECONDS):
+                client.admin.command("ping")
+        except (ServerSelectionTimeoutError, NetworkTimeout, AutoReconnect):
+            servers = urlsplit(settings.mongo_url).netloc.rpartition("@")[2]
+            raise BackupError(f"MongoDB at {servers} has not answered within {ANSWER_SECONDS:.0f} s.") from None
         yield client[database_name(settings.mongo_url)]
 
 
