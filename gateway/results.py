@@ -118,7 +118,7 @@ def _headers(job: Job, name: str, made: dict[str, Any]) -> dict[str, str]:
         "ETag": f'"{made["sha256"]}"',
         "Repr-Digest": f"sha-256=:{digest}:",
         "Accept-Ranges": "bytes",
-        **presentation.headers(label=job.original.name, rendition=name, format=made["format"]),
+        **presentation.headers(job, name, format=made["format"]),
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "X-Content-Type-Options": "nosniff",
     }

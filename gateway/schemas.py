@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from pipeline import presentation
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, Kind, Lane, Operation, StageRecord, StageState
 
@@ -65,6 +66,11 @@ class RenditionStatus(BaseModel):
     """One derived image, once it is made."""
 
     url: str
+    filename: str = Field(
+        description="The name to save it under, as in `Content-Disposition`: the upload's, what was made of it, and "
+        "the usual extension.",
+        examples=["photo-small.jpg", "photo-crop.webp"],
+    )
     media_type: str
     format: str
     width: int
@@ -204,10 +210,15 @@ def _renditions(job: Job) -> dict[str, RenditionStatus]:
         return {}
     made = {name: job.stages[stage] for name, stage in job.makers.items()}
     return {
-        name: RenditionStatus(url=f"/result/{job.id}/{name}", **record.result)
+        name: _rendition(job, name, record.result)
         for name, record in made.items()
         if record.state is StageState.DONE and record.result
     }
+
+
+def _rendition(job: Job, name: str, made: dict[str, Any]) -> RenditionStatus:
+    filename = presentation.filename(job, name, format=made["format"])
+    return RenditionStatus(url=f"/result/{job.id}/{name}", filename=filename, **made)
 
 
 def has_renditions(job: Job) -> bool:

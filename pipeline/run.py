@@ -134,7 +134,7 @@ class Run:
 
     def store_rendition(self, name: str, made: Rendition) -> dict[str, Any]:
         """Write a rendition, with the headers that a store serves it with; return its record."""
-        headers = presentation.headers(label=self.job.original.name, rendition=name, format=made.format)
+        headers = presentation.headers(self.job, name, format=made.format)
         return {
             "blob": self._write(name, made.content, headers | {"Content-Type": made.media_type}),
             "format": made.format,

@@ -60,9 +60,10 @@ class StageStatus(Answer):
 
 
 class RenditionStatus(Answer):
-    """One derived image."""
+    """One derived image; `filename` is empty where an older gateway does not say it."""
 
     url: str = ""
+    filename: str = ""
     media_type: str = ""
     format: str
     width: int

@@ -247,7 +247,7 @@ def test_a_files_name_is_a_label_and_no_path(visitor: httpx.Client, stack: Stack
     assert job["status"] == "done"
     assert shown
     assert "/" not in unquote(shown[1], errors="strict")
-    assert unquote(shown[1]).endswith("-small.jpeg")
+    assert unquote(shown[1]).endswith("-small.jpg")
     kept = {path.name for path in (stack.blob_folder / job["task_id"]).iterdir()}
     assert kept == {"original", "small.1", "medium.1", "large.1"}
 
@@ -258,7 +258,7 @@ def test_a_name_in_any_script_comes_back(visitor: httpx.Client) -> None:
     disposition = visitor.get(f"/result/{job['task_id']}/small").headers["content-disposition"]
 
     assert job["original"]["name"] == "fête-☃-猫.jpg"
-    assert unquote(disposition.partition("''")[2]) == "fête-☃-猫-small.jpeg"
+    assert unquote(disposition.partition("''")[2]) == "fête-☃-猫-small.jpg"
 
 
 def test_blobs_are_kept_under_our_own_names_only(visitor: httpx.Client, stack: Stack) -> None:

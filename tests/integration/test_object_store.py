@@ -138,7 +138,7 @@ def test_a_redirect_leads_to_the_bytes(http: httpx.Client, redirecting: httpx.Cl
     assert (sent_on.status_code, sent_on.headers["cache-control"], sent_on.content) == (307, "no-store", b"")
     assert there.content == http.get(f"/result/{done}/small").content
     assert there.headers["content-type"] == "image/jpeg"
-    assert there.headers["content-disposition"].endswith("filename*=UTF-8''f%C3%B3to-small.jpeg")
+    assert there.headers["content-disposition"].endswith("filename*=UTF-8''f%C3%B3to-small.jpg")
 
 
 def test_a_redirect_is_followed_with_what_was_asked(redirecting: httpx.Client, done: str) -> None:

@@ -88,7 +88,7 @@ def test_result_carries_its_digest_and_is_harmless_in_a_browser(client: httpx.Cl
     assert response.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in response.headers["content-security-policy"]
     assert "immutable" in response.headers["cache-control"]
-    assert "holiday-small.jpeg" in response.headers["content-disposition"]
+    assert "holiday-small.jpg" in response.headers["content-disposition"]
 
 
 def test_result_is_304_for_who_has_it(client: httpx.Client, job: dict[str, Any]) -> None:

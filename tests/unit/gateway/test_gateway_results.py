@@ -62,10 +62,11 @@ async def test_a_rendition_is_served_by_its_name(http: httpx.AsyncClient, done: 
     assert (await http.get(f"/result/{done.id}/{name}")).content == CONTENT[name]
 
 
-async def operated(jobs: FakeJobs, blobs: Blobs, kind: Kind, state: JobState = JobState.DONE) -> Job:
+async def operated(jobs: FakeJobs, blobs: Blobs, kind: Kind, **fields: Any) -> Job:
     """Accept an operation whose output is made."""
     task_id = new_job().id
-    job = new_job(kind, id=task_id, state=state, stages={"transform": made(task_id, "output", b"output")})
+    stages = {"transform": made(task_id, "output", b"output")}
+    job = new_job(kind, **({"id": task_id, "state": JobState.DONE, "stages": stages} | fields))
     blobs.put(f"{task_id}/output.1", b"output")
     await jobs.accept(job)
     return job
@@ -113,7 +114,7 @@ async def test_a_rendition_is_served_before_the_others_are_made(
         ("etag", ETAG),
         ("accept-ranges", "bytes"),
         ("cache-control", "private, max-age=31536000, immutable"),
-        ("content-disposition", "inline; filename=\"cat-large.jpeg\"; filename*=UTF-8''cat-large.jpeg"),
+        ("content-disposition", "inline; filename=\"cat-large.jpg\"; filename*=UTF-8''cat-large.jpg"),
         ("content-security-policy", "default-src 'none'; sandbox"),
         ("x-content-type-options", "nosniff"),
     ],
@@ -152,8 +153,50 @@ async def test_a_file_name_cannot_break_its_header(
     answer = await http.get(f"/result/{job.id}")
 
     assert answer.headers["content-disposition"] == (
-        f"inline; filename=\"{plain}-large.jpeg\"; filename*=UTF-8''{full}-large.jpeg"
+        f"inline; filename=\"{plain}-large.jpg\"; filename*=UTF-8''{full}-large.jpg"
     )
+
+
+@pytest.mark.parametrize("kind", OPERATIONS)
+async def test_the_output_of_an_operation_is_named_after_the_operation(
+    http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs, kind: Kind
+) -> None:
+    job = await operated(jobs, blobs, kind)
+
+    answer = await http.get(f"/result/{job.id}")
+
+    assert answer.headers["content-disposition"].endswith(f"filename*=UTF-8''cat-{kind}.jpg")
+
+
+async def test_a_result_of_a_result_adds_its_operation_to_the_name(
+    http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs
+) -> None:
+    original = new_job().original.model_copy(update={"name": "cat-crop.jpg"})
+    job = await operated(jobs, blobs, Kind.GRAYSCALE, original=original)
+
+    answer = await http.get(f"/result/{job.id}")
+
+    assert answer.headers["content-disposition"].endswith("filename*=UTF-8''cat-crop-grayscale.jpg")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "猫" * 200, "🐈" * 200])
+async def test_a_file_name_fits_a_file_system(http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs, name: str) -> None:
+    original = new_job().original.model_copy(update={"name": f"{name}.png"})
+    job = await with_renditions(jobs, blobs, *CONTENT, state=JobState.DONE, original=original)
+
+    status = (await http.get(f"/task-status/{job.id}")).json()
+
+    assert all(len(made["filename"].encode()) <= 255 for made in status["renditions"].values())
+
+
+async def test_the_status_of_a_job_gives_the_names_that_its_results_have(http: httpx.AsyncClient, done: Job) -> None:
+    status = (await http.get(f"/task-status/{done.id}")).json()
+
+    names = {name: made["filename"] for name, made in status["renditions"].items()}
+    assert names == {"small": "cat-small.jpg", "medium": "cat-medium.jpg", "large": "cat-large.jpg"}
+    for name, filename in names.items():
+        answer = await http.get(f"/result/{done.id}/{name}")
+        assert f'filename="{filename}"' in answer.headers["content-disposition"]
 
 
 @pytest.mark.parametrize("tag", [ETAG, f"W/{ETAG}", f'"other", {ETAG}', "*"])
