@@ -17,8 +17,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deploy.duplex import DuplexTransport
 from gateway.app import FORM_OVERHEAD_BYTES
+from gateway.body_drain import BodyDrain
 from gateway.body_limit import BodyLimit
+from gateway.problems import BodyTooLarge
 from pipeline.settings import Settings
 
 DEPLOY = Path(__file__).resolve().parent
@@ -68,13 +71,25 @@ async def pass_on(request: Request) -> Response:
     content = request.stream() if request.method not in {"GET", "HEAD"} else None
     asked = client.build_request(request.method, client.base_url.join(url), headers=headers, content=content)
     try:
-        answer = await client.send(asked, stream=True)
+        return await _passed(await client.send(asked, stream=True))
     except ClientDisconnect:
         return Response(status_code=400)  # to nobody
+    except BodyTooLarge as error:
+        return _problem(error.status, error.code, error.detail)
     except httpx.TransportError:
         headers_ = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         return _problem(503, "unavailable", "The gateway does not answer. Try again.", headers_)
-    passed = StreamingResponse(_pieces(answer), answer.status_code)
+
+
+async def _passed(answer: httpx.Response) -> Response:
+    """Return the gateway's answer as the front's, a refusal whole.
+
+    A streamed one listens to the client before it begins, which would tell one that expects 100 to send its body.
+    """
+    if answer.is_error:
+        passed = Response(b"".join([piece async for piece in _pieces(answer)]), answer.status_code)
+    else:
+        passed = StreamingResponse(_pieces(answer), answer.status_code)
     passed.raw_headers = [(name.lower(), value) for name, value in answer.headers.raw if _goes_on(name)]
     if "location" in answer.headers:
         passed.headers["Location"] = re.sub(r"^/(?!/)", "/api/", answer.headers["location"])
@@ -105,8 +120,7 @@ def create_app(gateway: str, links: Mapping[str, str]) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[Mapping[str, httpx.AsyncClient]]:
         async with AsyncExitStack() as life:
-            limits = httpx.Limits(max_connections=None)  # every watcher holds one
-            client = httpx.AsyncClient(base_url=gateway, timeout=TIMEOUT, limits=limits, trust_env=False)
+            client = httpx.AsyncClient(base_url=gateway, timeout=TIMEOUT, transport=DuplexTransport(), trust_env=False)
             yield {"client": await life.enter_async_context(client)}
 
     async def settings(_: Request) -> Response:
@@ -119,7 +133,7 @@ def create_app(gateway: str, links: Mapping[str, str]) -> Starlette:
         routes=[Route("/{path:path}", pass_on, methods=METHODS)], middleware=[Middleware(BodyLimit, limit=limit)]
     )
     routes = [Mount("/api", api), Mount("/", page)]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(BodyDrain)])
 
 
 def production() -> Starlette:

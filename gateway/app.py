@@ -14,6 +14,7 @@ from limits import parse as parse_rate_limit
 from gateway import capabilities, events, health, jobs, metrics, operations, problem_handlers, problems, results
 from gateway.auth import ApiKeys
 from gateway.backpressure import Backlog
+from gateway.body_drain import BodyDrain
 from gateway.body_limit import BodyLimit
 from gateway.feed import Feed
 from gateway.lanes import Lanes
@@ -92,6 +93,7 @@ def _guard(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(RateLimit, limit=limit, limiter=limiter(settings.redis_url))
     app.add_middleware(ApiKeys, keys=settings.api_keys)
     app.add_middleware(RequestId, metrics=app.state.metrics)
+    app.add_middleware(BodyDrain)
 
 
 def production() -> FastAPI:

@@ -33,7 +33,7 @@ class ApiKeys:
                 401,
                 "unauthorized",
                 "Send an API key: Authorization: Bearer KEY.",
-                headers={"WWW-Authenticate": "Bearer", "Connection": "close"},
+                headers={"WWW-Authenticate": "Bearer"},
             )
             await answer(scope, receive, send)
             return

@@ -37,5 +37,5 @@ async def shed_load(request: Request, queues: QueuesDep, settings: SettingsDep) 
     backlog: Backlog = request.app.state.backlog
     waiting = await backlog.longest(queues)
     if waiting >= settings.access.max_queue:
-        headers = {"Retry-After": str(RETRY_AFTER_SECONDS), "Connection": "close"}
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         raise Overloaded(f"{waiting} messages wait in one queue.", headers=headers)

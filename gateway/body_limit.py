@@ -20,12 +20,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         if self._announced(scope) > self._limit:
-            answer = problems.answer(
-                413,
-                problems.BodyTooLarge.code,
-                self._sentence,
-                headers={"Connection": "close"},
-            )
+            answer = problems.answer(413, problems.BodyTooLarge.code, self._sentence)
             await answer(scope, receive, send)
             return
         await self._app(scope, self._counted(receive), send)
@@ -38,7 +33,7 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._limit:
-                raise problems.BodyTooLarge(self._sentence, headers={"Connection": "close"})
+                raise problems.BodyTooLarge(self._sentence)
             return message
 
         return counted

@@ -73,10 +73,7 @@ async def _store(stream: AsyncIterator[Event], part: Part, blobs: Blobs, key: st
         while chunk is not None:
             size += len(chunk)
             if size > limits.upload_bytes:
-                raise BodyTooLarge(
-                    f"The file is larger than {limits.upload_bytes} bytes.",
-                    headers={"Connection": "close"},
-                )
+                raise BodyTooLarge(f"The file is larger than {limits.upload_bytes} bytes.")
             digest.update(chunk)
             await blob.write(chunk)
             chunk = await anext(content, None)

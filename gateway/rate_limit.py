@@ -55,7 +55,7 @@ class RateLimit:
             return
         seconds = str(max(1, math.ceil(left.reset_time - time.time())))
         sentence = f"Over the limit of {self._limit.amount} requests in {self._limit.get_expiry()} seconds."
-        headers |= {"Retry-After": seconds, "Connection": "close"}
+        headers |= {"Retry-After": seconds}
         await problems.answer(429, "rate_limited", sentence, headers=headers)(scope, receive, send)
 
     def _headers(self, left: WindowStats) -> dict[str, str]:

@@ -14,7 +14,7 @@ from deploy.stack import Stack
 from tests.conftest import IMPATIENT
 from tests.integration.collector import Collector, collecting
 
-OWNERS = ("ann", "bob", "eve", "ida", "kim", "lee", "max", "pia", "tom")
+OWNERS = ("ann", "bob", "eve", "ida", "kim", "lee", "max", "ned", "pia", "tom")
 HASHES = {owner: sha256(f"key of {owner}".encode()).hexdigest() for owner in OWNERS}
 POSTS_A_MINUTE = 30
 MAX_QUEUE = 6

@@ -3,112 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 
-import httpx
 import pytest
 
 from deploy.front import page_headers
-from deploy.ports import free_port
 from deploy.stack import Stack
-from gateway.app import FORM_OVERHEAD_BYTES
-from pipeline.settings import Settings
 from tests.images import encoded, photo
+from tests.integration.fronts import BODY_BYTES, CHECKED_IN, Front, answers, local_before, nginx_before
 from tests.integration.journey import accepted, ended, frozen, upload, wait_until
 from tests.integration.wire import answer, connection
-from tests.programs import ROOT, running
-
-CHECKED_IN = ROOT / "deploy" / "nginx"
-UNPACKED = ROOT / ".cache" / "nginx" / "usr" / "sbin"
-BODY_BYTES = Settings().limits.upload_bytes + FORM_OVERHEAD_BYTES
-
-
-@dataclass(frozen=True)
-class Front:
-    """A server of the page, and the client that asks it."""
-
-    url: str
-    api: httpx.Client
-
-    def get(self, path: str, **headers: str) -> httpx.Response:
-        """Ask for a file of the page."""
-        return httpx.get(f"{self.url}{path}", headers=headers, trust_env=False)
-
-
-def program() -> str:
-    """Return the path of nginx; without it the test is skipped, in CI it fails."""
-    if found := shutil.which("nginx") or shutil.which("nginx", path=str(UNPACKED)):
-        return found
-    reason = f"nginx is neither on PATH nor in {UNPACKED}: .ci/run shows how it gets there"
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    return ""
-
-
-def configuration(folder: Path, *, gateway: str, port: int) -> Path:
-    """Lay the configuration out as its image does, in a folder of the test's own."""
-    (folder / "conf.d").mkdir(parents=True)
-    for name in ("nginx.conf", "gateway.conf", "page-headers.conf"):
-        text = (CHECKED_IN / name).read_text(encoding="utf-8").replace("/tmp/nginx", str(folder))  # noqa: S108
-        (folder / name).write_text(text.replace("/dev/stdout", str(folder / "access.log")), encoding="utf-8")
-    site = (CHECKED_IN / "templates" / "darkroom.conf.template").read_text(encoding="utf-8")
-    filled_in = {
-        "${DARKROOM_GATEWAY}": gateway,
-        "${DARKROOM_BODY_BYTES}": str(BODY_BYTES),
-        "${NGINX_LOCAL_RESOLVERS}": "127.0.0.1",
-        "listen 8000": f"listen 127.0.0.1:{port}",
-        "/usr/share/nginx/html": str(ROOT / "deploy" / "frontend"),
-        "/tmp/nginx": str(folder),  # noqa: S108
-    }
-    for placeholder, value in filled_in.items():
-        assert placeholder in site
-        site = site.replace(placeholder, value)
-    (folder / "conf.d" / "darkroom.conf").write_text(site, encoding="utf-8")
-    return folder / "nginx.conf"
 
 
 @pytest.fixture(scope="module")
 def nginx(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """The nginx that is deployed."""
-    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
-    config = configuration(folder / "etc", gateway=stack.url.removeprefix("http://"), port=port)
-    command = [program(), "-p", str(config.parent), "-c", str(config)]
-    tested = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
-    assert tested.returncode == 0, tested.stderr
-    assert "[warn]" not in tested.stderr
-    settings = "daemon off; user root;" if os.geteuid() == 0 else "daemon off;"  # as root, it would become nobody
-    yield from _front(port, *command, "-g", settings, log=folder / "log")
+    with nginx_before(stack.url, tmp_path_factory.mktemp("nginx")) as front:
+        yield front
 
 
 @pytest.fixture(scope="module")
 def local(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """The front of `./run up`."""
-    port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "deploy.front:production", "--factory", "--port", str(port)]
-    log = tmp_path_factory.mktemp("front") / "log"
-    yield from _front(port, *command, log=log, DARKROOM_FRONT_GATEWAY=stack.url)
-
-
-def _front(port: int, *command: str, log: Path, **environment: str) -> Iterator[Front]:
-    url = f"http://127.0.0.1:{port}"
-    with ExitStack() as life:
-        life.enter_context(running(*command, log=log, **environment))
-        api = life.enter_context(httpx.Client(base_url=f"{url}/api", timeout=30, trust_env=False))
-        wait_until(lambda: _answers(api), f"the front, which says {log.read_text()}")
-        yield Front(url, api)
-
-
-def _answers(api: httpx.Client) -> bool:
-    try:
-        return api.get("/readyz").is_success
-    except httpx.TransportError:
-        return False
+    with local_before(stack.url, tmp_path_factory.mktemp("front")) as front:
+        yield front
 
 
 @pytest.fixture(params=["nginx", "local"])
@@ -229,7 +147,7 @@ def test_a_gateway_that_is_away_is_a_problem_to_be_asked_again(front: Front, sta
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
     assert answer.json()["code"] == "unavailable"
-    wait_until(lambda: _answers(front.api), "the gateway to be found again")
+    wait_until(lambda: answers(front.api), "the gateway to be found again")
 
 
 def test_the_image_allows_what_the_gateway_does() -> None:

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from gateway.app import FORM_OVERHEAD_BYTES, create_app
 from gateway.auth import ApiKeys
+from gateway.body_drain import BodyDrain
 from gateway.body_limit import BodyLimit
 from gateway.rate_limit import RateLimit
 from gateway.request_id import RequestId
@@ -96,6 +97,7 @@ def test_a_request_is_asked_for_its_key_before_it_is_counted_and_before_its_body
     access = AccessSettings(rate_limit="60/minute")
 
     assert list(guards(SETTINGS.model_copy(update={"access": access}))) == [
+        BodyDrain,
         RequestId,
         ApiKeys,
         RateLimit,
@@ -104,7 +106,7 @@ def test_a_request_is_asked_for_its_key_before_it_is_counted_and_before_its_body
 
 
 def test_requests_are_not_counted_unless_a_limit_is_set() -> None:
-    assert list(guards(SETTINGS)) == [RequestId, ApiKeys, BodyLimit]
+    assert list(guards(SETTINGS)) == [BodyDrain, RequestId, ApiKeys, BodyLimit]
 
 
 def test_requests_are_counted_up_to_the_limit_that_is_set() -> None:

@@ -131,12 +131,6 @@ async def test_those_without_a_key_are_told_how_to_show_one(inside: Inside) -> N
     assert (b"www-authenticate", b"Bearer") in inside.sent[0]["headers"]
 
 
-async def test_those_without_a_key_are_told_to_go(inside: Inside) -> None:
-    await inside.asked()
-
-    assert (b"connection", b"close") in inside.sent[0]["headers"]
-
-
 async def test_of_those_without_a_key_no_body_is_read(inside: Inside) -> None:
     await inside.asked(method="POST", path="/upload")
 

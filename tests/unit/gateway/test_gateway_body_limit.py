@@ -71,12 +71,6 @@ async def test_a_body_announced_over_the_limit_is_answered_at_once(drain: Drain)
     assert (drain.sent[0]["status"], drain.problem["code"]) == (413, "upload_too_large")
 
 
-async def test_a_client_that_announced_too_much_is_told_to_go(drain: Drain) -> None:
-    await drain.asked(b"", length=str(LIMIT + 1))
-
-    assert (b"connection", b"close") in drain.sent[0]["headers"]
-
-
 async def test_a_body_in_chunks_within_the_limit_is_read(drain: Drain) -> None:
     await drain.asked(b"x" * 60, b"x" * 40)
 

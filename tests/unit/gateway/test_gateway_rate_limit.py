@@ -111,10 +111,6 @@ async def test_a_client_over_the_limit_is_told_when_to_come_back(inside: Inside)
     assert 1 <= int((await over(inside)).headers["retry-after"]) <= HOUR
 
 
-async def test_a_client_over_the_limit_is_told_to_go(inside: Inside) -> None:
-    assert (await over(inside)).headers["connection"] == "close"
-
-
 async def test_a_client_over_the_limit_has_nothing_left(inside: Inside) -> None:
     assert (await over(inside)).headers["ratelimit"].startswith('"default";r=0;t=')
 

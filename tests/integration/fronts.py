@@ -1,0 +1,109 @@
+"""What may stand before a gateway: the nginx that is deployed, and the front of `./run up`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.ports import free_port
+from gateway.app import FORM_OVERHEAD_BYTES
+from pipeline.settings import Settings
+from tests.integration.journey import wait_until
+from tests.programs import ROOT, running
+
+CHECKED_IN = ROOT / "deploy" / "nginx"
+UNPACKED = ROOT / ".cache" / "nginx" / "usr" / "sbin"
+BODY_BYTES = Settings().limits.upload_bytes + FORM_OVERHEAD_BYTES
+
+
+@dataclass(frozen=True)
+class Front:
+    """A server of the page, and the client that asks it."""
+
+    url: str
+    api: httpx.Client
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        """Ask for a file of the page."""
+        return httpx.get(f"{self.url}{path}", headers=headers, trust_env=False)
+
+
+def _program() -> str:
+    """Return the path of nginx; without it the test is skipped, in CI it fails."""
+    if found := shutil.which("nginx") or shutil.which("nginx", path=str(UNPACKED)):
+        return found
+    reason = f"nginx is neither on PATH nor in {UNPACKED}: .ci/run shows how it gets there"
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    return ""
+
+
+def _configuration(folder: Path, *, gateway: str, port: int) -> Path:
+    """Lay the configuration out as its image does, in a folder of the test's own."""
+    (folder / "conf.d").mkdir(parents=True)
+    for name in ("nginx.conf", "gateway.conf", "page-headers.conf"):
+        text = (CHECKED_IN / name).read_text(encoding="utf-8").replace("/tmp/nginx", str(folder))  # noqa: S108
+        (folder / name).write_text(text.replace("/dev/stdout", str(folder / "access.log")), encoding="utf-8")
+    site = (CHECKED_IN / "templates" / "darkroom.conf.template").read_text(encoding="utf-8")
+    filled_in = {
+        "${DARKROOM_GATEWAY}": gateway,
+        "${DARKROOM_BODY_BYTES}": str(BODY_BYTES),
+        "${NGINX_LOCAL_RESOLVERS}": "127.0.0.1",
+        "listen 8000": f"listen 127.0.0.1:{port}",
+        "/usr/share/nginx/html": str(ROOT / "deploy" / "frontend"),
+        "/tmp/nginx": str(folder),  # noqa: S108
+    }
+    for placeholder, value in filled_in.items():
+        assert placeholder in site
+        site = site.replace(placeholder, value)
+    (folder / "conf.d" / "darkroom.conf").write_text(site, encoding="utf-8")
+    return folder / "nginx.conf"
+
+
+@contextmanager
+def nginx_before(gateway: str, folder: Path) -> Iterator[Front]:
+    """Run the nginx that is deployed before a gateway."""
+    port = free_port()
+    config = _configuration(folder / "etc", gateway=gateway.removeprefix("http://"), port=port)
+    command = [_program(), "-p", str(config.parent), "-c", str(config)]
+    tested = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
+    assert tested.returncode == 0, tested.stderr
+    assert "[warn]" not in tested.stderr
+    settings = "daemon off; user root;" if os.geteuid() == 0 else "daemon off;"  # as root, it would become nobody
+    with _running_front(port, *command, "-g", settings, log=folder / "log") as front:
+        yield front
+
+
+@contextmanager
+def local_before(gateway: str, folder: Path) -> Iterator[Front]:
+    """Run the front of `./run up` before a gateway."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "deploy.front:production", "--factory", "--port", str(port)]
+    with _running_front(port, *command, log=folder / "log", DARKROOM_FRONT_GATEWAY=gateway) as front:
+        yield front
+
+
+@contextmanager
+def _running_front(port: int, *command: str, log: Path, **environment: str) -> Iterator[Front]:
+    url = f"http://127.0.0.1:{port}"
+    with ExitStack() as life:
+        life.enter_context(running(*command, log=log, **environment))
+        api = life.enter_context(httpx.Client(base_url=f"{url}/api", timeout=30, trust_env=False))
+        wait_until(lambda: answers(api), f"the front, which says {log.read_text()}")
+        yield Front(url, api)
+
+
+def answers(api: httpx.Client) -> bool:
+    """Whether a gateway is ready behind a front."""
+    try:
+        return api.get("/readyz").is_success
+    except httpx.TransportError:
+        return False
