@@ -1,4 +1,4 @@
-"""Content-Digest (RFC 9530): the body is what its sender hashed, or it is refused."""
+"""Content-Digest (RFC 9530): a body, or a part of one, is what its sender hashed, or it is refused."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from hashlib import sha256
 
 from gateway.problems import DigestMismatch, InvalidHeader
 
-_MALFORMED = "Content-Digest is not as RFC 9530 has it: sha-256=:BASE64:."
 _MEMBER = re.compile(r"([a-z0-9*_.-]+)=:([A-Za-z0-9+/]*={0,2}):", re.ASCII)
 
 
 class BodyDigest:
-    """Hashes a body as it passes, if its header gave a SHA-256; other algorithms are left alone, as the RFC allows."""
+    """Hashes a body as it passes, if its header gave a SHA-256; other algorithms are left alone, as the RFC allows.
 
-    def __init__(self, header: str | None) -> None:
-        self._expected = _expected(header)
+    With `part`, the name of a form's field, the header and the bytes are those of this part alone.
+    """
+
+    def __init__(self, header: str | None, *, part: str | None = None) -> None:
+        self._part = part
+        self._expected = _expected(header, part)
         self._digest = sha256()
 
     def update(self, chunk: bytes) -> None:
@@ -25,21 +28,34 @@ class BodyDigest:
             self._digest.update(chunk)
 
     def verify(self) -> None:
-        """Raise `DigestMismatch` unless the whole body was the one that was hashed."""
-        if self._expected is not None and self._digest.digest() != self._expected:
-            raise DigestMismatch("The body does not match its Content-Digest.")
+        """Raise `DigestMismatch` unless all the bytes were those that were hashed."""
+        if self._expected is None or self._digest.digest() == self._expected:
+            return
+        if self._part is not None:
+            raise DigestMismatch(f"The content of the part {self._part!r} does not match the part's Content-Digest.")
+        raise DigestMismatch(
+            "The body does not match the request's Content-Digest. It covers the whole multipart body, with its "
+            "boundaries and the headers of its parts (RFC 9530)."
+        )
 
 
-def _expected(header: str | None) -> bytes | None:
+def is_digest_of(header: str | None, digest: str) -> bool:
+    """Whether a Content-Digest gives this SHA-256 (hex)."""
+    return _expected(header, None) == bytes.fromhex(digest)
+
+
+def _expected(header: str | None, part: str | None) -> bytes | None:
     if header is None:
         return None
-    members = [_MEMBER.fullmatch(part.strip()) for part in header.split(",")]
+    whose = "Content-Digest" if part is None else f"The Content-Digest of the part {part!r}"
+    malformed = f"{whose} is not as RFC 9530 has it: sha-256=:BASE64:."
+    members = [_MEMBER.fullmatch(member.strip()) for member in header.split(",")]
     if None in members:
-        raise InvalidHeader(_MALFORMED)
+        raise InvalidHeader(malformed)
     found = {member[1]: member[2] for member in members if member}
     if "sha-256" not in found:
         return None
     try:
         return b64decode(found["sha-256"], validate=True)
     except ValueError as error:
-        raise InvalidHeader(_MALFORMED) from error
+        raise InvalidHeader(malformed) from error

@@ -10,8 +10,9 @@ from hashlib import sha256
 
 from fastapi import Request
 
+from gateway.body_digest import is_digest_of
 from gateway.multipart import MAX_FIELD_BYTES, Event, Part, events
-from gateway.problems import BodyTooLarge, FileMissing, NotAcceptedForm, TooManyFiles
+from gateway.problems import BodyTooLarge, DigestMismatch, FileMissing, NotAcceptedForm, TooManyFiles
 from stages.errors import EmptyFile, UnsupportedFormat
 from stages.formats import ACCEPTED, HEAD_BYTES, MEDIA_TYPES, Sniffed, sniff
 from stages.limits import Limits, check_dimensions
@@ -19,6 +20,10 @@ from storage.blobs import Blobs
 from storage.documents import Original
 
 FIELD = "file"
+DIGEST_OF_FILE = (
+    "The request's Content-Digest is that of the file, but it covers the whole multipart body (RFC 9530). Send the "
+    f"file's in the header of its part, {FIELD}: Content-Digest: sha-256=:BASE64:."
+)
 
 
 @dataclass(slots=True)
@@ -38,6 +43,18 @@ async def receive(
     `StageError` for a file that can be refused by its first bytes; the blob may exist then, for the caller to remove.
     """
     form = Form()
+    try:
+        await _receive(request, form, blobs, key, limits)
+    except DigestMismatch as error:
+        if form.original and is_digest_of(request.headers.get("content-digest"), form.original.sha256):
+            raise DigestMismatch(DIGEST_OF_FILE) from error
+        raise
+    if form.original is not None:
+        await asyncio.to_thread(blobs.sync, key)
+    return form.original, form.fields
+
+
+async def _receive(request: Request, form: Form, blobs: Blobs, key: str, limits: Limits) -> None:
     async with aclosing(events(request)) as stream:
         async for event in stream:
             if not isinstance(event, Part):
@@ -52,9 +69,6 @@ async def receive(
                 raise TooManyFiles("Send one file a request.")
             else:
                 form.original = await _store(stream, event, blobs, key, limits)
-    if form.original is not None:
-        await asyncio.to_thread(blobs.sync, key)
-    return form.original, form.fields
 
 
 def _take(fields: dict[str, str], name: str, value: str) -> None:

@@ -33,6 +33,12 @@ class Part:
         """The file's name, a label only; None for a part that is no file."""
         return self._option(b"filename")
 
+    @property
+    def content_digest(self) -> str | None:
+        """The part's own Content-Digest."""
+        value = self.headers.get("content-digest")
+        return None if value is None else value.decode("latin-1")
+
     def _option(self, option: bytes) -> str | None:
         _, options = parse_options_header(self.headers.get("content-disposition", b""))
         value = options.get(option)
@@ -94,7 +100,10 @@ class _Collector:
 
 
 async def events(request: Request) -> AsyncGenerator[Event, None]:
-    """Yield the events of the request's form. Raises `NotMultipart` for any other body and for one cut short."""
+    """Yield the events of the request's form. Raises `NotMultipart` for any other body and for one cut short.
+
+    Raises `DigestMismatch` when the body, or a part, is not what its Content-Digest says: before that part's end.
+    """
     media_type, options = parse_options_header(request.headers.get("content-type"))
     if media_type != b"multipart/form-data" or not options.get(b"boundary"):
         msg = "Send the image as multipart/form-data, in a field named file."
@@ -104,10 +113,16 @@ async def events(request: Request) -> AsyncGenerator[Event, None]:
     except FormParserError as error:
         msg = f"The multipart boundary is not one: {error}."
         raise NotMultipart(msg) from error
-    check = BodyDigest(request.headers.get("content-digest"))
+    check = part_check = BodyDigest(request.headers.get("content-digest"))
     async for chunk in request.stream():
         check.update(chunk)
         for event in collector.feed(chunk):
+            if isinstance(event, Part):
+                part_check = BodyDigest(event.content_digest, part=event.name)
+            elif event is None:
+                part_check.verify()
+            else:
+                part_check.update(event)
             yield event
     if not collector.ended:
         msg = "The multipart body ends before its last boundary."

@@ -10,7 +10,15 @@ import pytest
 
 from gateway.intake import receive
 from gateway.multipart import MAX_FIELD_BYTES
-from gateway.problems import BodyTooLarge, DigestMismatch, FileMissing, NotAcceptedForm, NotMultipart, TooManyFiles
+from gateway.problems import (
+    BodyTooLarge,
+    DigestMismatch,
+    FileMissing,
+    InvalidHeader,
+    NotAcceptedForm,
+    NotMultipart,
+    TooManyFiles,
+)
 from stages.errors import EmptyFile, ImageTooLarge, UnsupportedFormat
 from stages.limits import Limits
 from storage.blobs import Blobs
@@ -150,6 +158,62 @@ async def test_a_body_that_is_not_what_its_digest_says_is_refused(blobs: Blobs) 
 
     with pytest.raises(DigestMismatch):
         await receive(request, blobs, key=KEY, limits=LIMITS)
+
+
+def digest_of(content: bytes) -> str:
+    return f"sha-256=:{b64encode(sha256(content).digest()).decode()}:"
+
+
+def with_digest(whole: bytes, digest: str) -> bytes:
+    """Put a Content-Digest into the head of a part."""
+    return whole.replace(b"\r\n\r\n", b"\r\nContent-Digest: %s\r\n\r\n" % digest.encode(), 1)
+
+
+@pytest.mark.parametrize("chunk", [1, 1000, 1_000_000])
+async def test_a_file_that_is_what_its_parts_digest_says_is_stored(blobs: Blobs, chunk: int) -> None:
+    content = JPEG[:200]
+
+    await taken_in(blobs, with_digest(image(content), digest_of(content)), chunk=chunk)
+
+    assert blobs.get(KEY) == content
+
+
+@pytest.mark.parametrize("chunk", [1000, 1_000_000])
+async def test_a_file_that_is_not_what_its_parts_digest_says_is_refused(blobs: Blobs, chunk: int) -> None:
+    with pytest.raises(DigestMismatch, match="part 'file'"):
+        await taken_in(blobs, with_digest(image(), digest_of(b"another file")), chunk=chunk)
+
+
+async def test_a_field_that_is_not_what_its_parts_digest_says_is_refused(blobs: Blobs) -> None:
+    with pytest.raises(DigestMismatch, match="part 'width'"):
+        await taken_in(blobs, with_digest(part("width", b"1"), digest_of(b"2")), image())
+
+
+async def test_a_parts_digest_that_cannot_be_read_is_refused(blobs: Blobs) -> None:
+    with pytest.raises(InvalidHeader, match="part 'file'"):
+        await taken_in(blobs, with_digest(image(), "nonsense"))
+
+
+async def test_a_digest_of_the_request_that_does_not_match_says_which_bytes_it_covers(blobs: Blobs) -> None:
+    request = FakeRequest(chunked(form(image())), digest=digest_of(b"another body"))
+
+    with pytest.raises(DigestMismatch, match="covers the whole multipart body"):
+        await receive(request, blobs, key=KEY, limits=LIMITS)
+
+
+async def test_a_digest_of_the_file_in_the_requests_header_is_recognized(blobs: Blobs) -> None:
+    request = FakeRequest(chunked(form(image())), digest=digest_of(JPEG))
+
+    with pytest.raises(DigestMismatch, match="is that of the file, but it covers the whole multipart body"):
+        await receive(request, blobs, key=KEY, limits=LIMITS)
+
+
+async def test_both_digests_may_be_sent(blobs: Blobs) -> None:
+    body = form(with_digest(image(), digest_of(JPEG)), part("width", b"1"))
+
+    _, fields = await receive(FakeRequest(chunked(body), digest=digest_of(body)), blobs, key=KEY, limits=LIMITS)
+
+    assert fields == {"width": "1"}
 
 
 async def test_a_second_file_is_refused(blobs: Blobs) -> None:
