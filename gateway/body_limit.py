@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
+from gateway.sizes import format_size
 
 
 class BodyLimit:
@@ -40,7 +41,7 @@ class BodyLimit:
 
     @property
     def _sentence(self) -> str:
-        return f"The body is larger than {self._limit} bytes."
+        return f"The body is larger than {format_size(self._limit)}."
 
     @staticmethod
     def _announced(scope: Scope) -> int:

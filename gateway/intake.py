@@ -13,6 +13,7 @@ from fastapi import Request
 from gateway.body_digest import is_digest_of
 from gateway.multipart import MAX_FIELD_BYTES, Event, Part, events
 from gateway.problems import BodyTooLarge, DigestMismatch, FileMissing, NotAcceptedForm, TooManyFiles
+from gateway.sizes import format_size
 from stages.errors import EmptyFile, UnsupportedFormat
 from stages.formats import ACCEPTED, HEAD_BYTES, MEDIA_TYPES, Sniffed, sniff
 from stages.limits import Limits, check_dimensions
@@ -87,7 +88,7 @@ async def _store(stream: AsyncIterator[Event], part: Part, blobs: Blobs, key: st
         while chunk is not None:
             size += len(chunk)
             if size > limits.upload_bytes:
-                raise BodyTooLarge(f"The file is larger than {limits.upload_bytes} bytes.")
+                raise BodyTooLarge(f"The file is larger than {format_size(limits.upload_bytes)}.")
             digest.update(chunk)
             await blob.write(chunk)
             chunk = await anext(content, None)
@@ -134,5 +135,5 @@ async def _text(stream: AsyncIterator[Event]) -> str:
     async for chunk in _content(stream):
         value += chunk
         if len(value) > MAX_FIELD_BYTES:
-            raise NotAcceptedForm(f"A field of the form is larger than {MAX_FIELD_BYTES} bytes.")
+            raise NotAcceptedForm(f"A field of the form is larger than {format_size(MAX_FIELD_BYTES)}.")
     return value.decode("utf-8", "replace")

@@ -56,6 +56,7 @@ def _configuration(folder: Path, *, gateway: str, port: int) -> Path:
     filled_in = {
         "${DARKROOM_GATEWAY}": gateway,
         "${DARKROOM_BODY_BYTES}": str(BODY_BYTES),
+        "${DARKROOM_BODY_MIB}": str(BODY_BYTES // 2**20),
         "${NGINX_LOCAL_RESOLVERS}": "127.0.0.1",
         "listen 8000": f"listen 127.0.0.1:{port}",
         "/usr/share/nginx/html": str(ROOT / "deploy" / "frontend"),
