@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 from limits import parse as parse_rate_limit
 
-from gateway import capabilities, events, health, jobs, metrics, operations, problem_handlers, problems, results
+from gateway import capabilities, docs, events, health, jobs, metrics, operations, problem_handlers, problems, results
 from gateway.auth import ApiKeys
 from gateway.backpressure import Backlog
 from gateway.body_drain import BodyDrain
@@ -74,15 +74,29 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
         summary="Photos in; validated, upright, metadata-free previews out.",
         lifespan=lifespan,
         responses={"4XX": PROBLEM, "5XX": PROBLEM},
+        openapi_url=None,  # served by our own routes, with the forms
     )
     app.state.metrics, app.state.lanes = counted, Lanes(settings.lanes)
     _guard(app, settings)
     problem_handlers.install(app)
-    for router in (health.router, metrics.router):
+    for router in (docs.router, health.router, metrics.router):
         app.include_router(router)
     for router in (operations.router, jobs.router, events.router, results.router, capabilities.router):
         app.include_router(router, dependencies=[Depends(BEARER)])
+    _describe(app, settings)
     return app
+
+
+def _describe(app: FastAPI, settings: Settings) -> None:
+    """Add the forms to what FastAPI knows of the API."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            operations.describe_forms(describe(), settings.limits)
+        return describe()
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
 
 
 def _guard(app: FastAPI, settings: Settings) -> None:

@@ -19,27 +19,31 @@ def _plain(value: str) -> str:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_plain)]
-"""A number as people write it: pydantic also takes 1_000 and 1.0, which would get past the bounds below."""
-Quality = Annotated[Whole, Field(ge=1, le=100)]
-Side = Annotated[Whole, Field(ge=1)]
-Offset = Annotated[Whole, Field(ge=0)]
+# A number as people write it: pydantic also takes 1_000 and 1.0, which would get past the bounds. They stand before the
+# validator, or JSON Schema does not know them.
+Quality = Annotated[int, Field(ge=1, le=100), BeforeValidator(_plain)]
+Side = Annotated[int, Field(ge=1), BeforeValidator(_plain)]
+Offset = Annotated[int, Field(ge=0), BeforeValidator(_plain)]
+SIDES = ("left", "top", "width", "height")
+"""Fields that the limit of a side bounds too."""
+COLOUR = "^#[0-9a-fA-F]{6}$"
+ASPECT = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$"
 
 
 def _colour(value: str) -> str:
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+    if not re.fullmatch(COLOUR, value):
         raise ValueError("must be a colour as #rrggbb")
     return value
 
 
 def _aspect(value: str) -> str:
-    if not re.fullmatch(r"[1-9]\d{0,4}:[1-9]\d{0,4}", value, re.ASCII):
+    if not re.fullmatch(ASPECT, value):
         raise ValueError("must be a ratio as 16:9")
     return value
 
 
-Colour = Annotated[str, AfterValidator(_colour)]
-Aspect = Annotated[str, AfterValidator(_aspect), Field(examples=["16:9"])]
+Colour = Annotated[str, AfterValidator(_colour), Field(json_schema_extra={"pattern": COLOUR})]
+Aspect = Annotated[str, AfterValidator(_aspect), Field(json_schema_extra={"pattern": ASPECT}, examples=["16:9"])]
 
 
 OF_WIDGETS = frozenset({"name", "type", "relativePath"})
@@ -105,7 +109,7 @@ class GrayscaleForm(OperationForm):
 class ResizeForm(OperationForm):
     """A box to bring the image to."""
 
-    width: Side | None = None
+    width: Side | None = Field(None, examples=[800])
     height: Side | None = None
     fit: Literal["contain", "cover", "fill", "inside"] = "contain"
     enlarge: bool = False
@@ -161,7 +165,7 @@ def _broken(item: Any) -> dict[str, Any]:
 
 
 def _over_sides(kind: type[BaseModel], fields: dict[str, str], limits: Limits) -> list[dict[str, Any]]:
-    names = [name for name in ("left", "top", "width", "height") if name in kind.model_fields and name in fields]
+    names = [name for name in SIDES if name in kind.model_fields and name in fields]
     return [
         {
             "pointer": f"/{name}",

@@ -1,4 +1,4 @@
-"""Two packages of other people that the tests run beside the page, fetched once and known by their hash."""
+"""Packages of other people that the tests run beside the page or compare with, fetched once and known by their hash."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ import pytest
 CACHE = Path(__file__).resolve().parent.parent.parent / ".cache" / "npm"
 SHA512 = {  # `npm view NAME@VERSION dist.integrity`
     "axe-core-4.14.1": "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",
+    "swagger-ui-dist-5.35.0": (
+        "U06rpMtW9V3XPGOBeamTUSr0Z09jMX4IJuANpE/EZbAhw0G8CgwrzU4YmXkn/h0wCDNsXdGarTNNHC3sU8yVUQ=="
+    ),
     "uppy-6.0.1": "2OONMUNUHGBNkfSjNpWDhleeCeqm2oP+8NJRSxkkFVLmm3BbE7S+XCm45+jp36z7PCRuogtm1FgYPKa0iKbYAQ==",
 }
 

@@ -16,7 +16,7 @@ from tests.integration import wire
 from tests.integration.conftest import MAX_QUEUE, POSTS_A_MINUTE, AsOwner
 from tests.integration.journey import accepted, all_ended, ended, frozen, operate, upload, wait_until
 
-OPEN_PATHS = {"/livez", "/readyz"}
+OPEN_PATHS = {"/livez", "/readyz", "/docs", "/openapi.json"}
 TASK_ID = "019392f0-7c1e-7d4a-b4d8-0f5e2c9a1b77"
 PHOTO = encoded(photo(), "jpeg")
 

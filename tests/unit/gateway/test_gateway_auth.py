@@ -150,11 +150,17 @@ async def test_a_probe_needs_no_key(inside: Inside, path: str) -> None:
     assert inside.owners == [None]
 
 
-def test_probes_and_scrapes_are_all_that_needs_no_key() -> None:
-    assert {"/livez", "/readyz", "/metrics"} == OPEN_PATHS
+def test_probes_scrapes_and_docs_are_all_that_needs_no_key() -> None:
+    docs = {"/", "/docs", "/openapi.json"}
+    files = {"/docs/start.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/docs/favicon-32x32.png"}
+
+    assert {"/livez", "/readyz", "/metrics"} | docs | files == OPEN_PATHS
 
 
-@pytest.mark.parametrize("path", ["/livez/", "/livez/jobs", "/jobs/livez", "//livez", "/LIVEZ", "/docs", "/metrics/"])
+@pytest.mark.parametrize(
+    "path",
+    ["/livez/", "/livez/jobs", "/jobs/livez", "//livez", "/LIVEZ", "/metrics/", "/docs/", "/docs/../jobs", "//"],
+)
 async def test_what_looks_like_a_probe_needs_a_key(inside: Inside, path: str) -> None:
     await inside.asked(path=path)
 

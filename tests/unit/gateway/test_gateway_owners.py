@@ -110,11 +110,11 @@ async def test_work_is_taken_from_owners_alone(http: httpx.AsyncClient, path: st
     assert (await http.post(path)).status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz"])
-async def test_probes_need_no_key(http: httpx.AsyncClient, path: str) -> None:
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/docs", "/docs/start.js", "/openapi.json"])
+async def test_probes_and_docs_need_no_key(http: httpx.AsyncClient, path: str) -> None:
     assert (await http.get(path)).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/jobs", "/capabilities", "/docs", "/openapi.json", "/nowhere"])
+@pytest.mark.parametrize("path", ["/jobs", "/capabilities", "/docs/nothing", "/nowhere"])
 async def test_everything_else_does(http: httpx.AsyncClient, path: str) -> None:
     assert (await http.get(path)).status_code == 401

@@ -1,0 +1,61 @@
+"""The API's description and Swagger UI on it, all served from here: open to everybody, offline too."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from pathlib import Path
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+
+FOLDER = Path(__file__).parent / "swagger_ui"
+FILES = {
+    "start.js": "start.js",
+    "swagger-ui.css": "dist/swagger-ui.css",
+    "swagger-ui-bundle.js": "dist/swagger-ui-bundle.js",
+    "favicon-32x32.png": "dist/favicon-32x32.png",
+}
+PATHS = frozenset({"/", "/docs", "/openapi.json", *(f"/docs/{name}" for name in FILES)})
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+router = APIRouter(include_in_schema=False)
+_files = StaticFiles(directory=FOLDER)
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+async def root() -> Response:
+    """Send people to the docs."""
+    return RedirectResponse("/docs", HTTPStatus.TEMPORARY_REDIRECT)
+
+
+@router.api_route("/docs", methods=["GET", "HEAD"])
+async def docs(request: Request) -> Response:
+    """Serve the page; what it loads is named by relative paths, so that a front may put it under a prefix."""
+    return await _serve("index.html", request)
+
+
+@router.api_route("/docs/{name}", methods=["GET", "HEAD"])
+async def docs_file(name: str, request: Request) -> Response:
+    """Serve what the page loads."""
+    if name not in FILES:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    return await _serve(FILES[name], request)
+
+
+@router.api_route("/openapi.json", methods=["GET", "HEAD"])
+async def openapi(request: Request) -> Response:
+    """Describe the API."""
+    return JSONResponse(request.app.openapi(), headers=HEADERS)
+
+
+async def _serve(path: str, request: Request) -> Response:
+    response = await _files.get_response(path, request.scope)
+    response.headers.update(HEADERS)
+    return response

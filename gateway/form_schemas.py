@@ -1,0 +1,48 @@
+"""The forms of the POST routes in OpenAPI: the bodies are read as streams, so FastAPI does not see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from gateway.forms import SIDES
+from gateway.intake import FIELD
+from stages.limits import Limits
+
+NULL = {"type": "null"}
+DESCRIPTION = (
+    "The form. A `Content-Digest` (RFC 9530, SHA-256) is verified: in the request's header that of the whole multipart "
+    "body, in the header of a part that of the part, such as the file."
+)
+PART_DIGEST = {
+    "description": "SHA-256 of the file's bytes, which are refused (`digest_mismatch`) if they are others.",
+    "schema": {"type": "string", "examples": ["sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:"]},
+}
+
+
+def request_body(form: type[BaseModel], limits: Limits) -> dict[str, Any]:
+    """Return the OpenAPI request body of a form and its file, with the bounds that `limits` sets."""
+    schema = form.model_json_schema()
+    fields = {name: _without_null(field) for name, field in schema["properties"].items()}
+    for field in fields.values():
+        if "examples" in field:
+            field["example"] = field["examples"][0]  # what Swagger UI fills in, so that a first try is accepted
+    for name in fields.keys() & set(SIDES):
+        fields[name]["maximum"] = limits.side
+    image = {"type": "string", "contentMediaType": "application/octet-stream", "description": "The image."}
+    schema["properties"] = {FIELD: image} | fields
+    if "source_task_id" not in fields:
+        schema["required"] = [FIELD]
+    encoding = {FIELD: {"headers": {"Content-Digest": PART_DIGEST}}}
+    content = {"multipart/form-data": {"schema": schema, "encoding": encoding}}
+    return {"description": DESCRIPTION, "required": True, "content": content}
+
+
+def _without_null(field: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a field as it can be sent: a form has no null, an optional field is left out."""
+    kinds = [kind for kind in field.get("anyOf", []) if kind != NULL]
+    if len(kinds) != 1:
+        return field
+    rest = {name: value for name, value in field.items() if name != "anyOf" and (name, value) != ("default", None)}
+    return {**kinds[0], **rest}
