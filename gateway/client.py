@@ -6,7 +6,8 @@
 
 Both have the same methods, whose parameters and meanings are those of the functions of the same names in
 gateway/remote/calls.py and flows.py. An answer that is not a success raises `Problem`; transport errors are httpx's.
-Both kinds are tried again where that is sound, as `Patience` says, and no repeated POST makes a second job.
+Both kinds are tried again where that is sound, as `Patience` says, and no repeated POST makes a second job. A job that
+ended without a result raises `JobWithoutResult`: `JobFailed`, `JobDead`, `JobCancelled` or `JobExpired`.
 """
 
 from __future__ import annotations
@@ -23,12 +24,30 @@ from gateway.remote import calls, flows
 from gateway.remote.calls import Call
 from gateway.remote.connection import options
 from gateway.remote.flows import Flow
+from gateway.remote.job_errors import (
+    JobCancelled,
+    JobDead,
+    JobExpired,
+    JobFailed,
+    JobWithoutResult,
+    ensure_result,
+)
 from gateway.remote.methods import described
 from gateway.remote.patience import Attempts, Patience
 from gateway.remote.problem import Problem
 from gateway.remote.shapes import JobStatus
 
-__all__ = ["AsyncClient", "Client", "Patience", "Problem"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "JobCancelled",
+    "JobDead",
+    "JobExpired",
+    "JobFailed",
+    "JobWithoutResult",
+    "Patience",
+    "Problem",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -95,7 +114,11 @@ class Client:
         self._http = httpx.Client(**options(url, api_key), transport=transport)
 
     def wait_until_ended(self, task_id: str, *, timeout: float | None = None) -> JobStatus:
-        """Return the job once it has ended. TimeoutError if that takes longer than `timeout` seconds."""
+        """Return the job once it is done. Raises `JobWithoutResult` if it ended otherwise, or TimeoutError."""
+        return ensure_result(self.follow_to_end(task_id, timeout=timeout))
+
+    def follow_to_end(self, task_id: str, *, timeout: float | None = None) -> JobStatus:
+        """Return the job once it has ended, however it ended. TimeoutError after `timeout` seconds."""
         return list(self.follow(task_id, timeout=timeout))[-1]
 
     def ask(self, call: Call[T]) -> T:
@@ -168,7 +191,11 @@ class AsyncClient:
         self._http = httpx.AsyncClient(**options(url, api_key), transport=transport)
 
     async def wait_until_ended(self, task_id: str, *, timeout: float | None = None) -> JobStatus:  # noqa: ASYNC109
-        """Return the job once it has ended. TimeoutError if that takes longer than `timeout` seconds."""
+        """Return the job once it is done. Raises `JobWithoutResult` if it ended otherwise, or TimeoutError."""
+        return ensure_result(await self.follow_to_end(task_id, timeout=timeout))
+
+    async def follow_to_end(self, task_id: str, *, timeout: float | None = None) -> JobStatus:  # noqa: ASYNC109
+        """Return the job once it has ended, however it ended. TimeoutError after `timeout` seconds."""
         return [job async for job in self.follow(task_id, timeout=timeout)][-1]
 
     async def ask(self, call: Call[T]) -> T:

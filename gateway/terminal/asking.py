@@ -132,7 +132,7 @@ def result(
     if to_stdout and session.json:
         raise Unusable("Either the image or JSON goes to stdout.")
     with session.client() as darkroom:
-        job = darkroom.wait_until_ended(task_id) if wait else darkroom.status(task_id)
+        job = darkroom.follow_to_end(task_id) if wait else darkroom.status(task_id)
         name = rendition or _main(job)
         if to_stdout:
             sys.stdout.buffer.write(darkroom.result(task_id, name))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from hashlib import sha256
@@ -16,8 +19,9 @@ import httpx
 import pytest
 
 from deploy.ports import free_port
+from deploy.processes import ROOT
 from deploy.stack import Stack
-from gateway.client import AsyncClient, Client, Patience, Problem
+from gateway.client import AsyncClient, Client, JobCancelled, JobFailed, Patience, Problem
 from tests.images import decoded, encoded, photo
 from tests.integration.front import front
 from tests.integration.journey import frozen
@@ -128,15 +132,55 @@ def test_a_refusal_says_all_that_the_gateway_says(darkroom: Client) -> None:
     assert {error["pointer"] for error in problem.errors} == {"/aspect", "/quality"}
 
 
-def test_a_job_that_fails_is_no_problem_but_its_result_is(darkroom: Client) -> None:
-    job = darkroom.wait_until_ended(darkroom.upload(a_photo(800)[:9000]).task_id, timeout=60)
+def test_waiting_for_a_job_that_fails_raises_why(darkroom: Client) -> None:
+    task_id = darkroom.upload(a_photo(800)[:9000]).task_id
+
+    with pytest.raises(JobFailed, match="image_truncated") as caught:
+        darkroom.wait_until_ended(task_id, timeout=60)
+
+    assert caught.value.job == darkroom.follow_to_end(task_id) == darkroom.status(task_id)
+    assert (caught.value.job.status, caught.value.code) == ("failed", "image_truncated")
+
+
+def test_waiting_for_a_job_that_somebody_cancels_raises_that(darkroom: Client, stack: Stack) -> None:
+    with frozen(stack, "validate"):
+        task_id = darkroom.upload(a_photo()).task_id
+        darkroom.delete(task_id)
+
+        with pytest.raises(JobCancelled) as caught:
+            darkroom.wait_until_ended(task_id, timeout=60)
+
+    assert (caught.value.code, caught.value.job.status) == ("cancelled", "cancelled")
+
+
+def test_the_result_of_a_failed_job_is_a_problem(darkroom: Client) -> None:
+    job = darkroom.follow_to_end(darkroom.upload(a_photo(800)[:9000]).task_id, timeout=60)
 
     with pytest.raises(Problem) as caught:
         darkroom.result(job.task_id)
 
-    assert job.failure is not None
-    assert (job.status, job.failure.code) == ("failed", "image_truncated")
     assert caught.value.code == "job_failed"
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "says", "files"),
+    [(a_photo(800), 0, "", 4), (a_photo(800)[:9000], 1, "image_truncated", 1)],
+    ids=["a photo", "a broken one"],
+)
+def test_the_example_of_the_readme_runs(
+    stack: Stack, tmp_path: Path, content: bytes, status: int, says: str, files: int
+) -> None:
+    example = Path("README.md").read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "photo.jpg").write_bytes(content)
+    environment = os.environ | {"DARKROOM_URL": stack.url, "PYTHONPATH": str(ROOT)}
+
+    run = subprocess.run(
+        [sys.executable, "-c", example], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert run.returncode == status
+    assert says in run.stderr
+    assert len(list(tmp_path.iterdir())) == files
 
 
 def test_waiting_ends_when_its_time_is_over(darkroom: Client, stack: Stack) -> None:

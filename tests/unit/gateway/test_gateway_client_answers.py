@@ -13,7 +13,9 @@ import pytest
 from pydantic import BaseModel
 
 from gateway import capabilities, schemas
+from gateway.client import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult
 from gateway.remote import shapes
+from gateway.remote.job_errors import ensure_result
 from gateway.remote.problem import Problem
 from gateway.remote.receivers import BytesDiffer, Saved, Whole, promised, verified
 from storage import documents
@@ -82,6 +84,41 @@ def test_a_state_from_the_future_is_an_end_if_it_has_one() -> None:
     )
 
     assert job.ended
+
+
+def job(status: str, **facts: Any) -> shapes.JobStatus:
+    return shapes.JobStatus.model_validate({"task_id": "an-id", "kind": "crop", "status": status} | facts)
+
+
+MADE = {"output": {"format": "jpeg", "width": 1, "height": 1, "bytes": 1, "sha256": DIGEST}}
+FAILURE = {"code": "image_corrupt", "message": "It is broken.", "errors": [{"pointer": "/file"}]}
+
+
+def test_a_job_that_is_done_has_a_result() -> None:
+    done = job("done", renditions=MADE)
+
+    assert ensure_result(done) is done
+
+
+@pytest.mark.parametrize(
+    ("ended", "error", "code"),
+    [
+        (job("failed", failure=FAILURE), JobFailed, "image_corrupt"),
+        (job("dead", failure={"code": "attempts_exhausted"}), JobDead, "attempts_exhausted"),
+        (job("cancelled"), JobCancelled, "cancelled"),
+        (job("done"), JobExpired, "expired"),
+        (job("archived"), JobWithoutResult, "archived"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_end_without_a_result_has_its_error(
+    ended: shapes.JobStatus, error: type[JobWithoutResult], code: str
+) -> None:
+    with pytest.raises(JobWithoutResult, match=code) as caught:
+        ensure_result(ended)
+
+    assert (type(caught.value), caught.value.code, caught.value.job) == (error, code, ended)
+    assert caught.value.errors == (ended.failure.errors if ended.failure else [])
 
 
 def test_a_problem_is_read_with_all_that_it_says() -> None:

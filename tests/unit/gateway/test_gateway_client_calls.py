@@ -56,7 +56,7 @@ def test_a_parameter_that_there_is_not_is_refused_before_it_is_sent(build: Calla
         build(b"an image", qualty=80)
 
 
-@pytest.mark.parametrize("name", ["upload", "crop", "status", "jobs", "follow", "result", "wait_until_ended"])
+@pytest.mark.parametrize("name", sorted(name for name in vars(Client) if not name.startswith("_")))
 def test_both_clients_have_the_same_methods(name: str) -> None:
     one, other = inspect.signature(getattr(Client, name)), inspect.signature(getattr(AsyncClient, name))
 
