@@ -23,6 +23,7 @@ import httpx
 from gateway.remote import calls, flows
 from gateway.remote.calls import Call
 from gateway.remote.connection import options
+from gateway.remote.early_answers import read_early_answers
 from gateway.remote.flows import Flow
 from gateway.remote.job_errors import (
     JobCancelled,
@@ -189,6 +190,7 @@ class AsyncClient:
         self._patience = patience or Patience()
         self._timeout = timeout
         self._http = httpx.AsyncClient(**options(url, api_key), transport=transport)
+        read_early_answers(self._http)
 
     async def wait_until_ended(self, task_id: str, *, timeout: float | None = None) -> JobStatus:  # noqa: ASYNC109
         """Return the job once it is done. Raises `JobWithoutResult` if it ended otherwise, or TimeoutError."""

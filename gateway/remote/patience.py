@@ -10,7 +10,8 @@ import httpx
 
 from gateway.remote.problem import Problem
 
-BUSY = frozenset({429, 503})
+RATE_LIMITED = 429
+BUSY = frozenset({RATE_LIMITED, 503})
 """Nothing was done; a Retry-After says when."""
 BETWEEN = frozenset({502, 504})
 """A proxy's: what became of the request is not known."""
@@ -31,9 +32,12 @@ class Patience:
 
     Without a Retry-After, pauses double from `base` to `cap`, each cut by a random part of up to a half. `notice` is
     told of each failure that is going to be followed by another attempt, and of the pause before it.
+
+    `rate_limit_seconds` is for 429 in place of `seconds`: such a gateway is there, and says when it takes more.
     """
 
     seconds: float = 30.0
+    rate_limit_seconds: float | None = None
     base: float = 0.5
     cap: float = 15.0
     random: Callable[[], float] = random.random
@@ -53,20 +57,29 @@ class Attempts:
         self._patience = patience
         self._repeatable = repeatable
         self._failures = 0
-        self._first: float | None = None
+        self._failing_since: float | None = None
+        self._away_since: float | None = None
 
     def pause_after(self, failure: Failure, *, now: float) -> float | None:
         """Return the pause before the next attempt; None to give up."""
         if not self._is_worth_another(failure):
             return None
         self._failures += 1
-        self._first = now if self._first is None else self._first
         pause = self._patience.pause(self._failures, failure.retry_after if isinstance(failure, Problem) else None)
-        if now + pause > self._first + self._patience.seconds:
+        if now + pause > self._give_up_at(failure, now):
             return None
         if self._patience.notice:
             self._patience.notice(failure, pause)
         return pause
+
+    def _give_up_at(self, failure: Failure, now: float) -> float:
+        self._failing_since = now if self._failing_since is None else self._failing_since
+        limit = self._patience.rate_limit_seconds
+        if limit is not None and isinstance(failure, Problem) and failure.status == RATE_LIMITED:
+            self._away_since = None  # it is there: whatever comes next begins anew
+            return self._failing_since + limit
+        self._away_since = now if self._away_since is None else self._away_since
+        return self._away_since + self._patience.seconds
 
     def _is_worth_another(self, failure: Failure) -> bool:
         if isinstance(failure, Problem):

@@ -20,6 +20,8 @@ from gateway.terminal.walk import Bar, CannotSave, Walk
 
 Bars = Callable[[Photo], AbstractContextManager[Bar]]
 Tell = Callable[[Outcome], None]
+TAKEN = frozenset({Verdict.DONE, Verdict.ACCEPTED, Verdict.FAILED})
+"""The gateway made a job of the photo."""
 
 
 class Batch:
@@ -57,23 +59,42 @@ class Batch:
                 return
 
     async def _walked(self, client: AsyncClient, photo: Photo) -> Outcome:
+        """Walk a photo, and once more whenever the gateway took another meanwhile: it is there."""
+        while True:
+            ended = len(self.outcomes)
+            outcome, is_gateway_away = await self._attempt(client, photo)
+            if not is_gateway_away:
+                return outcome
+            if self._is_hopeless or not self._has_taken_any(self.outcomes[ended:]):
+                self._is_hopeless = True
+                return outcome
+
+    @staticmethod
+    def _has_taken_any(outcomes: Sequence[Outcome]) -> bool:
+        return any(outcome.verdict in TAKEN and not outcome.skipped for outcome in outcomes)
+
+    async def _attempt(self, client: AsyncClient, photo: Photo) -> tuple[Outcome, bool]:
+        """Return what became of a photo, and whether that is because the gateway is away or busy."""
         try:
             with self._bars(photo) as bar:
-                return await Walk(client, photo, self._ask, self._wishes, bar).go()
+                return await Walk(client, photo, self._ask, self._wishes, bar).go(), False
         except Problem as problem:
-            self._is_hopeless |= problem.status in BUSY | BETWEEN
             verdict = Verdict.REFUSED if exit_of(problem) is Exit.REFUSED else Verdict.UNAVAILABLE
-            return Outcome(file=photo.shown, verdict=verdict, code=problem.code, message=problem.detail)
+            outcome = Outcome(file=photo.shown, verdict=verdict, code=problem.code, message=problem.detail)
+            return outcome, problem.status in BUSY | BETWEEN
         except httpx.LocalProtocolError:
-            return Outcome(file=photo.shown, verdict=Verdict.UNUSABLE, message="It changed while it was being sent.")
+            return _unusable(photo, "It changed while it was being sent."), False
         except httpx.TransportError as error:
-            self._is_hopeless = True
-            return Outcome(file=photo.shown, verdict=Verdict.UNAVAILABLE, message=reason(error))
+            return Outcome(file=photo.shown, verdict=Verdict.UNAVAILABLE, message=reason(error)), True
         except CannotSave as error:
             self._is_hopeless = True
-            return Outcome(file=photo.shown, verdict=Verdict.UNUSABLE, message=str(error))
+            return _unusable(photo, str(error)), False
         except OSError as error:
-            return Outcome(file=photo.shown, verdict=Verdict.UNUSABLE, message=f"{error.strerror or error}.")
+            return _unusable(photo, f"{error.strerror or error}."), False
+
+
+def _unusable(photo: Photo, message: str) -> Outcome:
+    return Outcome(file=photo.shown, verdict=Verdict.UNUSABLE, message=message)
 
 
 def _too_large(photo: Photo, upload_bytes: int | None) -> Outcome:

@@ -27,6 +27,8 @@ from gateway.terminal.words import span
 
 P = ParamSpec("P")
 CONNECTION = "Connection and output"
+RATE_LIMIT_SECONDS = 600.0
+"""How long a photo waits for its turn under a rate limit."""
 PAGE = 160  # columns where there is no terminal to ask
 
 
@@ -58,8 +60,10 @@ class Session:
         return Client(self.url, api_key=self.api_key, patience=Patience(seconds=seconds, notice=self.notice))
 
     def async_client(self, notice: Callable[[Failure, float], None]) -> AsyncClient:
-        """Connect, for many at a time."""
-        return AsyncClient(self.url, api_key=self.api_key, patience=Patience(seconds=self.patience, notice=notice))
+        """Connect, for many at a time: more than a rate limit lets through at once."""
+        limit = max(RATE_LIMIT_SECONDS, self.patience) if self.patience else 0
+        patience = Patience(seconds=self.patience, rate_limit_seconds=limit, notice=notice)
+        return AsyncClient(self.url, api_key=self.api_key, patience=patience)
 
     def tell(
         self, document: BaseModel | Mapping[str, Any], shown: RenderableType | None, *, above_bars: bool = False

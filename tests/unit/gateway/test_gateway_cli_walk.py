@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -292,3 +293,27 @@ async def test_a_result_that_cannot_be_written_ends_the_batch(gateway: Gateway, 
 
     assert [outcome.verdict for outcome in outcomes] == [Verdict.UNUSABLE]
     assert "deep" in str(outcomes[0].message)
+
+
+async def test_a_photo_that_had_no_luck_is_sent_again_while_others_are_taken(gateway: Gateway, album: Path) -> None:
+    (album / "b.jpg").write_bytes(b"another")
+    other_is_done = asyncio.Event()
+    unlucky: list[str] = []
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        key = request.headers.get("idempotency-key")
+        if key and not unlucky:
+            unlucky.append(key)
+            await other_is_done.wait()
+            raise httpx.ReadError("reset")
+        return gateway(request)
+
+    with ExitStack() as life:
+        photos = Shelf(life, None, warn=pytest.fail).of_files(find([album], ACCEPTS, recursive=True, out=None))
+        batch = Batch(photos, ASK, replace(SAVED, save=False), bars=unseen, tell=lambda _: other_is_done.set())
+        transport = httpx.MockTransport(answer)
+        async with AsyncClient(ASK.url, patience=Patience(seconds=0), transport=transport) as client:
+            await batch.run(client, concurrency=2, upload_bytes=None)
+
+    assert [outcome.verdict for outcome in batch.outcomes] == [Verdict.ACCEPTED] * 2
+    assert sorted(gateway.keys) == sorted({*gateway.keys, *unlucky})

@@ -113,6 +113,16 @@ def test_a_retry_after_beyond_patience_is_not_waited_for() -> None:
     assert Attempts(steady(seconds=30), repeatable=True).pause_after(problem(429, retry_after=60), now=0) is None
 
 
+def test_a_rate_limit_may_be_waited_for_longer_than_a_gateway_that_is_away() -> None:
+    attempts = Attempts(Patience(seconds=30, rate_limit_seconds=120), repeatable=True)
+
+    assert attempts.pause_after(httpx.ReadError("reset"), now=0) is not None
+    assert attempts.pause_after(problem(429, retry_after=40), now=20) is not None
+    assert attempts.pause_after(httpx.ReadError("reset"), now=70) is not None
+    assert attempts.pause_after(problem(503, retry_after=40), now=71) is None
+    assert attempts.pause_after(problem(429, retry_after=60), now=71) is None
+
+
 def test_no_patience_is_one_attempt() -> None:
     assert Attempts(steady(seconds=0), repeatable=True).pause_after(problem(503), now=0) is None
 

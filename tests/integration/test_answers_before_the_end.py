@@ -1,0 +1,74 @@
+"""Uploads that are answered before they are sent, by a server that then closes the connection or reads no more."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.client import AsyncClient, Client, Patience, Problem
+from gateway.terminal.batch import Batch
+from gateway.terminal.finding import find
+from gateway.terminal.photos import Ask, Shelf
+from gateway.terminal.plan import Wishes
+from gateway.terminal.report import Verdict
+from tests.integration.abrupt import abrupt
+from tests.unit.gateway.test_gateway_cli_walk import unseen
+
+PHOTO_BYTES = 1_400_000
+ONCE = Patience(seconds=0)
+PHOTOS = 60
+
+
+def test_a_refusal_is_read_though_the_connection_is_closed() -> None:
+    with abrupt("refuse and close", retry_after=7) as server, Client(server.url, patience=ONCE) as darkroom:
+        for _ in range(20):
+            with pytest.raises(Problem) as caught:
+                darkroom.upload(bytes(PHOTO_BYTES))
+
+            assert (caught.value.status, caught.value.retry_after) == (429, 7)
+
+
+async def test_a_refusal_ends_the_sending_at_once() -> None:
+    sent: list[int] = []
+    with abrupt("refuse and read no more", retry_after=7) as server:
+        async with AsyncClient(server.url, patience=ONCE) as darkroom:
+            for _ in range(20):
+                with pytest.raises(Problem) as caught:
+                    await darkroom.upload(bytes(20 * PHOTO_BYTES), progress=lambda count, _: sent.append(count))
+
+                assert (caught.value.status, caught.value.retry_after) == (429, 7)
+
+    assert max(sent) < 20 * PHOTO_BYTES
+
+
+@pytest.mark.parametrize("refusal", ["refuse and close", "close"])
+async def test_sixty_photos_arrive_at_a_server_that_closes_two_of_three_connections(
+    tmp_path: Path, refusal: str
+) -> None:
+    for number in range(PHOTOS):
+        with (tmp_path / f"{number:02}.jpg").open("wb") as file:
+            file.truncate(PHOTO_BYTES)
+    patience = Patience(seconds=60, base=0.005, cap=0.02)
+
+    with abrupt(refusal, "close", "take") as server, ExitStack() as life:  # type: ignore[arg-type]
+        photos = Shelf(life, None, warn=pytest.fail).of_files(
+            find([tmp_path], {"jpeg": "image/jpeg"}, recursive=True, out=None)
+        )
+        wishes = Wishes(wait=False, save=False, retry_failed=False)
+        ask = Ask(name="upload", fields={}, url=server.url)
+        batch = Batch(photos, ask, wishes, bars=unseen, tell=lambda _: None)
+        async with AsyncClient(server.url, patience=patience) as darkroom:
+            await batch.run(darkroom, concurrency=4, upload_bytes=None)
+
+    assert [outcome.verdict for outcome in batch.outcomes] == [Verdict.ACCEPTED] * PHOTOS
+    assert len(server.taken) == server.taken.total() == PHOTOS
+
+
+async def test_a_connection_that_ends_without_an_answer_is_a_transport_error() -> None:
+    with abrupt("close") as server:
+        async with AsyncClient(server.url, patience=ONCE) as darkroom:
+            with pytest.raises(httpx.TransportError):
+                await darkroom.upload(bytes(PHOTO_BYTES))
