@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import httpx
 
+from gateway.remote.filenames import filename_of
 from gateway.remote.pictures import File, Picture, Progress
 from gateway.remote.problem import OK_RANGE
 from gateway.remote.receivers import Read, Receiver, Saved, Whole, verified
@@ -162,12 +163,18 @@ def result(task_id: str, rendition: str | None = None) -> Call[bytes]:
     return Call(method="GET", path=path, headers=PLAIN_BYTES, receive=lambda answer: Whole(answer, verified))
 
 
-def save_result(task_id: str, path: Path | str, rendition: str | None = None) -> Call[Path]:
-    """Write a rendition to a file, which appears under its name only once its bytes are compared with their digest."""
+def save_result(task_id: str, path: Path | str | None = None, rendition: str | None = None) -> Call[Path]:
+    """Write a rendition to a file, which appears under its name only once its bytes are compared with their digest.
+
+    Without a path, or in a folder, the gateway's name for it is used, such as photo-small.jpg. Then no file is
+    overwritten: where other bytes have the name, the file becomes photo-small (2).jpg.
+    """
+    place = Path() if path is None else Path(path)
 
     def receive(answer: httpx.Response) -> Receiver[Path]:
-        is_success = answer.status_code in OK_RANGE
-        return Saved(answer, Path(path)) if is_success else Whole(answer, lambda *_: Path(path))
+        if answer.status_code not in OK_RANGE:
+            return Whole(answer, lambda *_: place)
+        return Saved(answer, place / filename_of(answer), overwrite=False) if place.is_dir() else Saved(answer, place)
 
     return Call(method="GET", path=_result_path(task_id, rendition), headers=PLAIN_BYTES, receive=receive)
 

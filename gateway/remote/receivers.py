@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Callable
-from hashlib import sha256
+from contextlib import suppress
+from hashlib import file_digest, sha256
 from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
@@ -14,6 +15,7 @@ from typing import Generic, Protocol, Self, TypeVar
 import httpx
 from pydantic import ValidationError
 
+from gateway.remote.filenames import numbered
 from gateway.remote.problem import OK_RANGE, Problem
 
 T = TypeVar("T")
@@ -76,9 +78,10 @@ class Whole(Generic[T]):
 class Saved:
     """Writes the body to a file, which appears under its name only when it is whole and right."""
 
-    def __init__(self, answer: httpx.Response, path: Path) -> None:
+    def __init__(self, answer: httpx.Response, path: Path, *, overwrite: bool = True) -> None:
         self._answer = answer
         self._path = path
+        self._overwrite = overwrite
         self._part = path.with_name(f".darkroom-{token_hex(6)}.part")
         self._digest = sha256()
 
@@ -96,11 +99,26 @@ class Saved:
         self._file.write(piece)
 
     def result(self) -> Path:
-        """Put the file in its place."""
+        """Put the file in its place, or beside what is there."""
         check(self._answer, self._digest.hexdigest())
         self._file.close()
-        self._part.replace(self._path)
-        return self._path
+        if self._overwrite:
+            self._part.replace(self._path)
+            return self._path
+        for path in numbered(self._path):
+            if path.is_file() and digest_of(path) == self._digest.hexdigest():  # it was saved before
+                return path
+            with suppress(FileExistsError):
+                path.touch(exist_ok=False)  # nobody else takes the name meanwhile
+                self._part.replace(path)
+                return path
+        raise AssertionError("there is always another number")
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 (hex) of a file."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def verified(answer: httpx.Response, content: bytes) -> bytes:

@@ -14,10 +14,9 @@ from rich.text import Text
 from gateway.client import Client
 from gateway.remote.shapes import Capabilities, JobStatus
 from gateway.terminal.exits import Exit
-from gateway.terminal.naming import suffix
 from gateway.terminal.session import Session, Unusable, command
 from gateway.terminal.timeline import job_view, jobs_table, plain_table, styled
-from gateway.terminal.words import counted, plain, size, span
+from gateway.terminal.words import counted, size, span
 
 TaskId = Annotated[str, typer.Argument(help="The job's id.", show_default=False)]
 STATUSES = ("accepted", "processing", "done", "failed", "dead", "cancelled")
@@ -123,11 +122,15 @@ def result(
     rendition: Annotated[str | None, typer.Option("--rendition", "-r", help="By default the main one.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The file to write; - for stdout. By default NAME-RENDITION here."),
+        typer.Option("--output", "-o", help="The file to write, or the folder; - for stdout. By default this folder."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
 ) -> None:
-    """Save a rendition of a job, its bytes compared with their digest."""
+    """Save a rendition of a job, its bytes compared with their digest.
+
+    In a folder it has the gateway's name, such as photo-small.jpg. Where other bytes have that name, it becomes
+    photo-small (2).jpg.
+    """
     to_stdout = output == Path("-")
     if to_stdout and session.json:
         raise Unusable("Either the image or JSON goes to stdout.")
@@ -138,7 +141,7 @@ def result(
             sys.stdout.buffer.write(darkroom.result(task_id, name))
             sys.stdout.buffer.flush()
             return
-        path = darkroom.save_result(task_id, output or _free_name(job, name), name)
+        path = darkroom.save_result(task_id, output, name)
         facts = {"task_id": task_id, "rendition": name, "file": str(path), "bytes": path.stat().st_size}
         session.tell(facts, Text.assemble((str(path), "bold"), f"  {size(path.stat().st_size)}"))
 
@@ -146,17 +149,6 @@ def result(
 def _main(job: JobStatus) -> str | None:
     """Return the rendition that stands for the job; None where that is for the gateway to say."""
     return max(job.renditions, key=lambda name: job.renditions[name].width, default=None)
-
-
-def _free_name(job: JobStatus, rendition: str | None) -> Path:
-    """Name the file after its upload; never one that is there already."""
-    made = job.renditions.get(rendition or "")
-    stem = Path(plain(job.original.name or "").replace("\\", "/")).stem or "image"
-    ending = f"-{rendition}{suffix(made.format)}" if made else ""
-    path = Path(f"{stem}{ending}")
-    if made and path.exists():
-        raise Unusable(f"{path} is there already. Name another file, or the same, with -o.")
-    return path
 
 
 @command

@@ -17,6 +17,7 @@ from gateway.terminal.plan import Wishes
 from gateway.terminal.report import Outcome, Verdict
 from gateway.terminal.session import reason
 from gateway.terminal.walk import Bar, CannotSave, Walk
+from gateway.terminal.words import size
 
 Bars = Callable[[Photo], AbstractContextManager[Bar]]
 Tell = Callable[[Outcome], None]
@@ -51,8 +52,10 @@ class Batch:
 
     async def _work(self, client: AsyncClient, waiting: Iterator[Photo], upload_bytes: int | None) -> None:
         for photo in waiting:
-            is_too_large = upload_bytes is not None and photo.size > upload_bytes
-            outcome = _too_large(photo, upload_bytes) if is_too_large else await self._walked(client, photo)
+            if upload_bytes is not None and photo.size > upload_bytes:
+                outcome = _too_large(photo, upload_bytes)
+            else:
+                outcome = await self._walked(client, photo)
             self.outcomes.append(outcome)
             self._tell(outcome)
             if self._is_hopeless:
@@ -97,7 +100,7 @@ def _unusable(photo: Photo, message: str) -> Outcome:
     return Outcome(file=photo.shown, verdict=Verdict.UNUSABLE, message=message)
 
 
-def _too_large(photo: Photo, upload_bytes: int | None) -> Outcome:
+def _too_large(photo: Photo, upload_bytes: int) -> Outcome:
     """Refuse a photo as the gateway would, without sending it all the way there."""
-    message = f"The file is larger than {upload_bytes} bytes."
+    message = f"The file has {size(photo.size)}; {size(upload_bytes)} are allowed."
     return Outcome(file=photo.shown, verdict=Verdict.REFUSED, code="upload_too_large", message=message)

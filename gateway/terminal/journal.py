@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from gateway.remote.receivers import digest_of
+
 NAME = ".darkroom-uploads.jsonl"
 State = Literal["sending", "accepted", "done", "failed", "refused"]
 
@@ -64,16 +66,22 @@ class Journal:
         return entry if entry and (entry.size, entry.mtime_ns) == (size, mtime_ns) else None
 
     def is_saved(self, entry: Entry) -> bool:
-        """Whether all that was saved for an entry is there, and was not overwritten for another."""
+        """Whether all that was saved for an entry is there, and was not overwritten for another by an older command."""
         owner = (entry.file, entry.ask)
         return bool(entry.saved) and all(
             self._owners.get(name) == owner and self._path(name).is_file() for name in entry.saved.values()
         )
 
-    def is_foreign(self, name: str, owner: str) -> bool:
-        """Whether there is a file of this name that was not made for that photo."""
-        made_for = self._owners.get(name)
-        return (made_for is None or made_for[0] != owner) and self._path(name).exists()
+    def is_foreign(self, name: str, file: str, ask: str, *, sha256: str) -> bool:
+        """Whether there is a file of this name that was not made for that photo and what is asked for it.
+
+        What another ask made of the same photo is no other file if its bytes are the same.
+        """
+        made_for, path = self._owners.get(name), self._path(name)
+        if made_for == (file, ask) or not path.exists():
+            return False
+        is_of_same_photo = made_for is not None and made_for[0] == file
+        return not (is_of_same_photo and path.is_file() and digest_of(path) == sha256)
 
     def add(self, entry: Entry) -> None:
         """Write one line, in one piece."""

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, count
 from pathlib import Path, PurePath
 
+from gateway.remote.filenames import safe_filename
+from gateway.remote.shapes import JobStatus
+
 SUFFIXES = {"jpeg": ".jpg"}
 OUTPUT = "output"
 
@@ -19,6 +22,11 @@ def suffix(format_: str) -> str:
 def label(rendition: str, kind: str) -> str:
     """Return the word in the name of a rendition: its own, or for the one of an operation the operation's."""
     return kind if rendition == OUTPUT else rendition
+
+
+def named_after(job: JobStatus) -> PurePath:
+    """Return the upload's name, for the results of a job whose photo is not at hand."""
+    return PurePath(safe_filename(job.original.name or "") or "image")
 
 
 class Names:

@@ -124,7 +124,8 @@ class Shelf:
         """Give a photo its journal and, in the order they come, its name in the output folder."""
         if self._out:
             journal = self._journals[self._out]
-            self._names.claim(file, place)
+            if facts["content"] is not None:  # an earlier job's results are named once it is known what it was
+                self._names.claim(file, place)
         return Photo(journal=journal or self._nowhere, names=self._names, file=file, place=place, **facts)
 
     def _journal_in(self, folder: Path) -> Journal:

@@ -14,7 +14,7 @@ from gateway.remote.problem import Problem
 from gateway.remote.shapes import JobStatus
 from gateway.terminal.exits import Exit, exit_of
 from gateway.terminal.journal import Entry
-from gateway.terminal.naming import label, suffix
+from gateway.terminal.naming import label, named_after, suffix
 from gateway.terminal.photos import Ask, Photo
 from gateway.terminal.plan import Step, Wishes, first_step
 from gateway.terminal.report import Outcome, Verdict
@@ -133,7 +133,8 @@ class Walk:
         self._bar.saving()
         photo, folder = self._photo, self._photo.journal.folder or Path()
         endings = {name: f"-{label(name, job.kind)}{suffix(made.format)}" for name, made in job.renditions.items()}
-        stem = photo.names.claim(photo.file, photo.place, is_taken=lambda stem: self._meets_others(stem, endings))
+        place = photo.place if photo.content is not None else named_after(job)
+        stem = photo.names.claim(photo.file, place, is_taken=lambda stem: self._meets_others(stem, endings, job))
         self._note(state="accepted", stem=stem)  # its names are its own before there is a file
         for name, ending in endings.items():
             path = folder / f"{stem}{ending}"
@@ -144,9 +145,12 @@ class Walk:
                 raise CannotSave(f"{path}: {error.strerror or error}.") from error
         return {name: f"{stem}{ending}" for name, ending in endings.items()}
 
-    def _meets_others(self, stem: str, endings: Mapping[str, str]) -> bool:
-        journal, owner = self._photo.journal, self._photo.file
-        return any(journal.is_foreign(f"{stem}{ending}", owner) for ending in endings.values())
+    def _meets_others(self, stem: str, endings: Mapping[str, str], job: JobStatus) -> bool:
+        journal, file, ask = self._photo.journal, self._photo.file, self._ask.mark
+        return any(
+            journal.is_foreign(f"{stem}{ending}", file, ask, sha256=job.renditions[name].sha256)
+            for name, ending in endings.items()
+        )
 
     def _note(self, **changes: object) -> None:
         self._entry = replace(self._entry, **changes)  # type: ignore[arg-type]  # by name

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from rich.filesize import decimal
-
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+KIBI = 1024
 TEN_SECONDS = 10 * SECOND
 
 
@@ -40,8 +39,13 @@ def between(start: datetime | None, stop: datetime | None) -> float | None:
 
 
 def size(count: int) -> str:
-    """Write a number of bytes: 2.1 MB."""
-    return decimal(count, precision=1)
+    """Write a number of bytes in binary units, as limits are set in: 512 B, 25 MiB, 2.1 MiB."""
+    amount, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if round(amount, 1) < KIBI:
+            break
+        amount, unit = amount / KIBI, larger
+    return f"{amount:.1f}".removesuffix(".0") + f" {unit}"
 
 
 def pixels(width: int | None, height: int | None) -> str:

@@ -245,22 +245,30 @@ def test_photos_of_one_stem_do_not_overwrite_each_other_or_what_is_there(darkroo
 def test_stdin_an_earlier_job_and_stdout_go_together(darkroom: Darkroom) -> None:
     sent = darkroom("upload", "-", "--name", "beach.jpg", "--wait", "--json", stdin=encoded(photo(), "jpeg"))
     (document,) = sent.documents
-    cropped = darkroom("crop", "--source", document["task_id"], "--aspect", "1:1", "--wait", "--json")
+    cropped = darkroom("crop", "--source", document["task_id"], "--aspect", "1:1", "--out", "out", "--json")
     image = subprocess.run(
         [sys.executable, "-m", "gateway.cli", "result", cropped.documents[0]["task_id"], "-o", "-"],
         env=environment(darkroom.url),
         capture_output=True,
         check=True,
     )
-    named = darkroom("result", document["task_id"], "--rendition", "small")
-    once_more = darkroom("result", document["task_id"], "--rendition", "small")
+    (darkroom.folder / "beach-crop.jpg").write_bytes(b"somebody's")
+    runs = [darkroom.start("result", document["task_id"], "--rendition", "small") for _ in range(2)]
+    named, once_more = map(collected, runs)
+    beside = darkroom("result", cropped.documents[0]["task_id"], "--json")
 
     assert (document["file"], document["outcome"]) == ("beach.jpg", "done")
     assert decoded(image.stdout).size == (64, 64)
-    assert named.status == 0
+    assert named.status == once_more.status == 0
     assert decoded((darkroom.folder / "beach-small.jpg").read_bytes()).width == 96
-    assert once_more.status == 2
-    assert "beach-small.jpg is there already" in once_more.err
+    assert beside.documents[0]["file"] == "beach-crop (2).jpg"
+    assert sorted(path.name for path in darkroom.folder.iterdir()) == [
+        "beach-crop (2).jpg",
+        "beach-crop.jpg",
+        "beach-small.jpg",
+        "out",
+    ]
+    assert Path(cropped.documents[0]["saved"]["output"]).name == "beach-crop.jpg"
 
 
 def test_a_job_is_shown_stage_by_stage_and_its_failure_is_an_exit_status(

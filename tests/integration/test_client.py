@@ -88,12 +88,15 @@ def test_an_upload_is_followed_to_its_end_and_fetched(darkroom: Client, tmp_path
     job = states[-1]
     content = darkroom.result(job.task_id, "small")
     path = darkroom.save_result(job.task_id, tmp_path / "large.webp")
+    named = darkroom.save_result(job.task_id, tmp_path, "small")
 
     assert (job.status, job.progress, job.original.name) == ("done", 1.0, "beach.jpg")
     assert all(not state.ended for state in states[:-1])
     assert sha256(content).hexdigest() == job.renditions["small"].sha256
     assert decoded(content).format == "WEBP"
     assert sha256(path.read_bytes()).hexdigest() == job.renditions["large"].sha256
+    assert named == tmp_path / job.renditions["small"].filename == tmp_path / "beach-small.webp"
+    assert named.read_bytes() == content
     assert darkroom.status(job.task_id) == job
 
 

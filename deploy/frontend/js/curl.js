@@ -9,7 +9,7 @@ const quoted = (text) => `'${String(text).replaceAll("'", "'\\''")}'`;
 export function curlOf(job) {
   const operation = job.kind === "previews" ? "upload" : job.kind;
   const words = ["curl"];
-  if (key()) words.push('-H "Authorization: Bearer $DARKROOM_KEY"');
+  if (key()) words.push('-H "Authorization: Bearer $DARKROOM_API_KEY"');
   if (job.source_task_id) words.push("-F", quoted(`source_task_id=${job.source_task_id}`));
   else words.push("-F", quoted(`file=@"${(job.original.name ?? "photo").replaceAll('"', '\\"')}"`));
   for (const [name, value] of Object.entries(fieldsOf(job))) words.push("-F", quoted(`${name}=${value}`));

@@ -6,11 +6,15 @@ from pathlib import Path, PurePath
 
 import pytest
 
+from gateway.remote.shapes import JobStatus
 from gateway.terminal.finding import ensure_there, find
 from gateway.terminal.journal import Entry, Journal
-from gateway.terminal.naming import Names, label, places, suffix
+from gateway.terminal.naming import Names, label, named_after, places, suffix
 from gateway.terminal.session import Unusable
-from stages.formats import MEDIA_TYPES
+from pipeline import presentation
+from stages.formats import MEDIA_TYPES, OUTPUTS
+from storage.documents import OUTPUT, Kind
+from tests.fakes import new_job
 
 ACCEPTS = {"jpeg": "image/jpeg", "png": "image/png", "tiff": "image/tiff"}
 
@@ -132,6 +136,20 @@ def test_a_name_under_which_there_are_others_files_is_not_used() -> None:
     assert names.claim("a.jpg", PurePath("a.jpg")) == "a~2"
 
 
-def test_a_result_is_called_after_its_rendition_or_its_operation() -> None:
-    assert (label("small", "previews"), label("output", "crop")) == ("small", "crop")
-    assert (suffix("jpeg"), suffix("webp")) == (".jpg", ".webp")
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("format_", [name for name in OUTPUTS if name != "auto"])
+def test_a_result_is_called_as_the_gateway_calls_it(kind: Kind, format_: str) -> None:
+    blank = new_job(kind=kind)
+    record = blank.model_copy(update={"original": blank.original.model_copy(update={"name": "holiday/photo.jpeg"})})
+
+    for rendition in ("small", "large") if kind is Kind.PREVIEWS else (OUTPUT,):
+        ending = f"-{label(rendition, kind)}{suffix(format_)}"
+        assert f"photo{ending}" == presentation.filename(record, rendition, format=format_)
+
+
+def test_the_results_of_an_earlier_job_are_called_after_its_upload() -> None:
+    earlier = {"task_id": "an-id", "kind": "crop", "status": "done"}
+    named = earlier | {"original": {"name": "../a/photo.jpg"}}
+
+    assert named_after(JobStatus.model_validate(named)) == PurePath("photo.jpg")
+    assert named_after(JobStatus.model_validate(earlier)) == PurePath("image")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -117,16 +118,19 @@ def test_what_was_overwritten_for_another_ask_no_longer_counts(tmp_path: Path) -
         assert journal.is_saved(wide)
 
 
-def test_a_file_is_foreign_unless_it_was_made_for_the_photo(tmp_path: Path) -> None:
-    (tmp_path / "beach-small.jpg").touch()
+def test_a_file_is_foreign_unless_it_was_made_for_the_photo_and_the_ask(tmp_path: Path) -> None:
+    (tmp_path / "beach-small.jpg").write_bytes(b"small")
     (tmp_path / "somebody's.jpg").touch()
+    same, other = sha256(b"small").hexdigest(), sha256(b"other").hexdigest()
     with Journal(tmp_path) as journal:
         journal.add(replace(ENTRY, saved={"small": "beach-small.jpg"}))
 
-        assert not journal.is_foreign("beach-small.jpg", "beach.jpg")
-        assert journal.is_foreign("beach-small.jpg", "another.jpg")
-        assert journal.is_foreign("somebody's.jpg", "beach.jpg")
-        assert not journal.is_foreign("nothing.jpg", "beach.jpg")
+        assert not journal.is_foreign("beach-small.jpg", "beach.jpg", ENTRY.ask, sha256=other)
+        assert journal.is_foreign("beach-small.jpg", "beach.jpg", "another ask", sha256=other)
+        assert not journal.is_foreign("beach-small.jpg", "beach.jpg", "another ask", sha256=same)
+        assert journal.is_foreign("beach-small.jpg", "another.jpg", ENTRY.ask, sha256=same)
+        assert journal.is_foreign("somebody's.jpg", "beach.jpg", ENTRY.ask, sha256=other)
+        assert not journal.is_foreign("nothing.jpg", "beach.jpg", ENTRY.ask, sha256=other)
 
 
 @pytest.mark.parametrize(

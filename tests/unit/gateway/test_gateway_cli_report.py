@@ -13,7 +13,7 @@ from gateway.terminal.exits import Exit, exit_of
 from gateway.terminal.report import Outcome, Verdict, summary
 from gateway.terminal.report import exit_of as exit_of_batch
 from gateway.terminal.timeline import job_view
-from gateway.terminal.words import counted, span
+from gateway.terminal.words import counted, size, span
 
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
@@ -23,6 +23,22 @@ def shown(what: RenderableType, width: int = 100) -> list[str]:
     with console.capture() as captured:
         console.print(what)
     return [line.rstrip() for line in captured.get().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("count", "written"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1 KiB"),
+        (1_400_000, "1.3 MiB"),
+        (1024 * 1024 - 1, "1 MiB"),
+        (25 * 1024 * 1024, "25 MiB"),
+        (3 * 1024**3, "3 GiB"),
+    ],
+)
+def test_bytes_are_written_in_the_units_that_limits_are_set_in(count: int, written: str) -> None:
+    assert size(count) == written
 
 
 def after(seconds: float) -> datetime:

@@ -39,6 +39,7 @@ class Gateway:
         self.revivable = True
         self.ends_as = "done"
         self.keeps_results = True
+        self.image = IMAGE
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         match request.method, request.url.path.split("/")[1:]:
@@ -49,7 +50,7 @@ class Gateway:
             case "GET", ["task-status", task_id] if task_id in self.jobs:
                 return httpx.Response(200, json=self._job(task_id))
             case "GET", ["result", task_id, _] if task_id in self.jobs and self.keeps_results:
-                return httpx.Response(200, content=IMAGE)
+                return httpx.Response(200, content=self.image)
         return problem(404, "job_not_found")
 
     def _upload(self, key: str) -> httpx.Response:
@@ -66,7 +67,8 @@ class Gateway:
         return httpx.Response(202, json={"task_id": task_id, "status": "accepted"})
 
     def _job(self, task_id: str) -> dict[str, Any]:
-        made = {"format": "jpeg", "width": 1, "height": 1, "bytes": len(IMAGE), "sha256": sha256(IMAGE).hexdigest()}
+        digest = sha256(self.image).hexdigest()
+        made = {"format": "jpeg", "width": 1, "height": 1, "bytes": len(self.image), "sha256": digest}
         has_results = self.jobs[task_id] == "done" and self.keeps_results
         failure = None if self.jobs[task_id] == "done" else {"code": "attempts_exhausted", "message": "Too often."}
         facts = {"task_id": task_id, "kind": "previews", "status": self.jobs[task_id], "failure": failure}
@@ -113,11 +115,11 @@ def small(outcome: Outcome) -> Path:
     return Path(outcome.saved["small"])
 
 
-async def run(gateway: Gateway, album: Path, wishes: Wishes = SAVED) -> list[Outcome]:
+async def run(gateway: Gateway, album: Path, wishes: Wishes = SAVED, ask: Ask = ASK) -> list[Outcome]:
     with ExitStack() as life:
         shelf = Shelf(life, album.parent / "out", warn=pytest.fail)
         photos = shelf.of_files(find([album], ACCEPTS, recursive=True, out=None))
-        batch = Batch(photos, ASK, wishes, bars=unseen, tell=lambda _: None)
+        batch = Batch(photos, ask, wishes, bars=unseen, tell=lambda _: None)
         transport = httpx.MockTransport(gateway)
         async with AsyncClient(ASK.url, patience=Patience(seconds=0), transport=transport) as client:
             await batch.run(client, concurrency=1, upload_bytes=100)
@@ -150,6 +152,23 @@ async def test_results_that_were_removed_are_fetched_again(gateway: Gateway, alb
 
     assert small(after).read_bytes() == IMAGE
     assert len(gateway.keys) == 1
+
+
+async def test_what_two_asks_made_of_a_photo_is_kept_side_by_side(gateway: Gateway, album: Path) -> None:
+    (before,) = await run(gateway, album)
+    gateway.image = b"another image"
+
+    (after,) = await run(gateway, album, ask=replace(ASK, fields={"quality": 50}))
+    (once_more,) = await run(gateway, album, ask=replace(ASK, fields={"quality": 51}))
+
+    assert small(before).read_bytes() == IMAGE
+    assert small(after).read_bytes() == small(once_more).read_bytes() == b"another image"
+    assert [small(outcome).name for outcome in (before, after, once_more)] == [
+        "a-small.jpg",
+        "a.jpg-small.jpg",
+        "a.jpg-small.jpg",
+    ]
+    assert (await run(gateway, album))[0].skipped
 
 
 async def test_a_job_that_the_gateway_has_forgotten_is_sent_anew(gateway: Gateway, album: Path) -> None:
@@ -265,6 +284,7 @@ async def test_a_photo_that_is_too_large_is_not_sent(gateway: Gateway, album: Pa
     (outcome,) = await run(gateway, album)
 
     assert (outcome.verdict, outcome.code) == (Verdict.REFUSED, "upload_too_large")
+    assert outcome.message == "The file has 101 B; 100 B are allowed."
     assert gateway.keys == []
 
 

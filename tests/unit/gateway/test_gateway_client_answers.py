@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from gateway import capabilities, schemas
 from gateway.client import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult
 from gateway.remote import shapes
+from gateway.remote.filenames import filename_of
 from gateway.remote.job_errors import ensure_result
 from gateway.remote.problem import Problem
 from gateway.remote.receivers import BytesDiffer, Saved, Whole, promised, verified
@@ -198,6 +199,44 @@ def test_a_file_that_came_wrong_leaves_the_old_one_and_nothing_else(tmp_path: Pa
 
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def beside(path: Path, content: bytes) -> Path:
+    with Saved(answer(), path, overwrite=False) as receiver:
+        receiver.take(content)
+        return receiver.result()
+
+
+def test_files_of_one_name_are_numbered_and_the_same_bytes_are_kept_once(tmp_path: Path) -> None:
+    path = tmp_path / "photo-crop.jpg"
+
+    places = [beside(path, content) for content in (b"one", b"two", b"three", b"two", b"one")]
+
+    assert [place.name for place in places] == [
+        "photo-crop.jpg",
+        "photo-crop (2).jpg",
+        "photo-crop (3).jpg",
+        "photo-crop (2).jpg",
+        "photo-crop.jpg",
+    ]
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ("inline; filename=\"_-crop.jpg\"; filename*=UTF-8''%D1%84-crop.jpg", "\u0444-crop.jpg"),
+        ('attachment; filename="a b-small.webp"', "a b-small.webp"),
+        ("inline; filename*=UTF-8''..%2F..%5Cetc%2F.passwd", "passwd"),
+        ('inline; filename="../../up.jpg"', "up.jpg"),
+        ('inline; filename=".."', "x.jpg"),
+        ("inline; filename*=UTF-8''%0A%00", "x.jpg"),
+        ("inline", "x.jpg"),
+        ("", "x.jpg"),
+    ],
+)
+def test_a_result_has_the_name_that_the_gateway_gives_and_never_a_path(disposition: str, name: str) -> None:
+    assert filename_of(answer(content_disposition=disposition, content_type="image/jpeg")) == name
 
 
 def test_a_file_that_broke_off_leaves_nothing(tmp_path: Path) -> None:
