@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from io import TextIOWrapper
 
 import typer
 
 from gateway.terminal import asking, sending
-from gateway.terminal.exits import EXITS_HELP
+from gateway.terminal.exits import EXITS_HELP, Exit
+from gateway.terminal.usage import UsageError, usage_line
 
+PROGRAM = "darkroom"
 SENDING, JOBS, GATEWAY = "Photos", "Jobs", "The gateway"
 COMMANDS = {
     SENDING: (sending.upload, sending.crop, sending.grayscale, sending.resize),
@@ -19,7 +22,7 @@ COMMANDS = {
 }
 
 app = typer.Typer(
-    name="darkroom",
+    name=PROGRAM,
     help="Have previews made of photos by a Darkroom, and look after its jobs.",
     epilog=EXITS_HELP,
     no_args_is_help=True,
@@ -38,7 +41,17 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a name that the terminal cannot show is no reason to stop
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that what is open gets closed
-    app(prog_name="darkroom")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line, and return its exit status."""
+    try:
+        status = app(list(arguments) or ["--help"], prog_name=PROGRAM, standalone_mode=False)
+    except UsageError as error:
+        sys.stderr.write(usage_line(error, PROGRAM) + "\n")
+        return Exit.USAGE
+    return int(status or Exit.WELL) if arguments else Exit.USAGE
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +19,9 @@ from gateway.terminal.session import Session, Unusable, command
 from gateway.terminal.timeline import job_view, jobs_table, plain_table, styled
 from gateway.terminal.words import counted, size, span
 
-TaskId = Annotated[str, typer.Argument(help="The job's id.", show_default=False)]
+TaskId = Annotated[str, typer.Argument(help="The job's id.", metavar="TASK_ID", show_default=False)]
 STATUSES = ("accepted", "processing", "done", "failed", "dead", "cancelled")
+LISTED = 20
 KINDS = ("previews", "crop", "grayscale", "resize")
 
 
@@ -85,17 +87,26 @@ def jobs(
     kind: Annotated[
         str | None, typer.Option(help=f"Only: {', '.join(KINDS)}.", autocompletion=lambda: list(KINDS))
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")] = 20,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=1, help=f"How many at most; {LISTED} by default.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", "-a", help="List every job.")] = False,
 ) -> None:
     """List jobs, the youngest first. With --json, a line for each."""
+    if every and limit:
+        raise Unusable("Either --all or --limit.")
     with session.client() as darkroom:
-        found = darkroom.jobs(status=status, kind=kind, limit=limit)
+        found = darkroom.jobs(status=status, kind=kind, limit=None if every else limit or LISTED + 1)
+        shown = found if every or limit else islice(found, LISTED)
         if session.json:
-            for job in found:
+            for job in shown:
                 session.tell(job, None)
-            return
-        listed = list(found)
-        session.out.print(jobs_table(listed) if listed else Text("No such job." if status or kind else "No job yet."))
+        else:
+            rows = list(shown)
+            nothing = "No such job." if status or kind else "No job yet."
+            session.out.print(jobs_table(rows) if rows else Text(nothing))
+        if next(found, None):
+            session.note(f"These are the youngest {LISTED}; there are more. --all lists every job, --limit N so many.")
 
 
 @command

@@ -11,7 +11,7 @@ import typer
 
 from gateway.terminal.exits import Exit
 from gateway.terminal.sender import Order, send
-from gateway.terminal.session import Session, command, declare, parameters_of
+from gateway.terminal.session import Session, Unusable, command, declare, parameters_of
 
 SAVING = "Waiting and saving"
 MANY = "Many photos"
@@ -134,6 +134,8 @@ def crop(
     height: Side = None,
 ) -> Fields:
     """Cut a box out of photos: --aspect, or --left, --top, --width and --height."""
+    if all(value is None for value in (aspect, left, top, width, height)):
+        raise Unusable("Name the box: --aspect, or --left, --top, --width and --height.")
     return {"aspect": aspect, "left": left, "top": top, "width": width, "height": height}
 
 
@@ -155,4 +157,6 @@ def resize(
     enlarge: Annotated[bool, typer.Option("--enlarge", help="Small photos too.", rich_help_panel=IMAGE)] = False,
 ) -> Fields:
     """Bring photos to a box: --width, --height or both."""
+    if width is None and height is None:
+        raise Unusable("Name the box: --width, --height or both.")
     return {"width": width, "height": height, "fit": fit, "enlarge": enlarge}

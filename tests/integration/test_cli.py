@@ -317,6 +317,18 @@ def test_every_answer_can_be_had_as_json(darkroom: Darkroom, client: httpx.Clien
     assert [asked[name].status for name in asked] == [0, 0, 0, 4, 4, 0]
 
 
+def test_a_list_that_is_cut_says_so_to_whoever_pipes_it(darkroom: Darkroom, client: httpx.Client) -> None:
+    for _ in range(21):
+        accepted(client, encoded(photo(), "jpeg"))
+
+    first, every = map(collected, [darkroom.start("jobs", "--json", *more) for more in ((), ("--all",))])
+
+    assert "there are more. --all lists every job" in first.err
+    assert len(first.documents) == 20
+    assert len(every.documents) > 20
+    assert every.err == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
@@ -343,6 +355,26 @@ def test_the_command_imports_nothing_of_the_server() -> None:
     heavy = {"fastapi", "starlette", "celery", "kombu", "redis", "pymongo", "motor", "beanie", "obstore", "PIL"}
     ours = {"pipeline", "storage", "stages"}
     assert not (heavy | ours) & set(run.stdout.split())
+
+
+@pytest.mark.skipif(Path(sys.prefix) != ROOT / ".venv", reason="./run would make an environment")
+def test_it_runs_from_any_folder_of_a_checkouts_user(tmp_path: Path, stack: Stack) -> None:
+    folder = tmp_path / "my photos"
+    (folder / "gateway").mkdir(parents=True)
+    (folder / "gateway" / "__init__.py").write_text("raise SystemExit('not this one')")
+    (folder / "a photo.jpg").write_bytes(encoded(photo(), "jpeg"))
+
+    run = subprocess.run(
+        [ROOT / "run", "cli", "upload", "a photo.jpg", "--out", "out"],
+        cwd=folder,
+        env=environment(stack.url),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert (folder / "out" / "a photo-small.jpg").is_file()
 
 
 def test_shells_can_complete_it(darkroom: Darkroom) -> None:

@@ -5,43 +5,89 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner, Result
 
-from gateway.cli import COMMANDS, app
+from gateway.cli import COMMANDS, app, run
 from gateway.terminal.exits import Exit
 
+NOWHERE = "http://127.0.0.1:9"
 NAMES = [command.__name__ for commands in COMMANDS.values() for command in commands]
 
 
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, arguments, env={"COLUMNS": "200", "DARKROOM_URL": "http://127.0.0.1:9"})
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["upload"], "FILES|DIR"),
-        (["upload", "nothing.jpg"], "There is no nothing.jpg."),
-        (["upload", "-", "--quality", "0"], "--quality"),
-        (["upload", __file__, "--name", "x.jpg"], "--name is for stdin"),
-        (["crop"], "Name photos, or an earlier job with --source."),
-        (["crop", __file__, "--source", "an-id"], "Name photos, or an earlier job with --source."),
-        (["jobs", "--limit", "many"], "--limit"),
-        (["jobs", "--url", "nonsense://"], "is not the address of a gateway"),
-        (["result", "an-id", "-o", "-", "--json"], "Either the image or JSON goes to stdout."),
-        (["develop"], "develop"),
+        (["upload"], "Missing argument 'FILES|DIR'."),
+        (["status"], "Missing argument 'TASK_ID'."),
+        (["status", "one", "two"], "Got unexpected extra argument(s) (two)."),
+        (["upload", "-", "--quality", "0"], "--quality must be 1 or more."),
+        (["upload", "-", "--concurrency", "65"], "--concurrency must be 64 or less."),
+        (["jobs", "--limit", "many"], "--limit must be a whole number."),
+        (["jobs", "--patience", "long"], "--patience must be a number."),
+        (["upload", "-", "--out", __file__], f"--out must be a folder: '{__file__}' is a file."),
+        (["upload", "-", "--format"], "Option '--format' requires an argument."),
+        (["jobs", "--limt", "3"], "No such option: --limt (Possible options: --limit)."),
+        (["jobs", "--url", "nonsense://"], "'nonsense://' is not the address of a gateway"),
+        (["develop"], "No such command 'develop'."),
+        (["uplod"], "Did you mean 'upload'?"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_meant_is_refused(arguments: list[str], says: str) -> None:
-    ended = run(*arguments)
+def test_a_mistake_is_a_line_in_the_users_words(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = run(arguments)
 
-    assert ended.exit_code == Exit.USAGE
-    assert says in ended.stderr
-    assert ended.stdout == ""
+    out, err = capsys.readouterr()
+    assert (status, out) == (Exit.USAGE, "")
+    assert says in err
+    assert err.startswith("darkroom")
+    assert err.count("\n") == 1
+    assert err.endswith(" --help.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["upload", "nothing.jpg"], "There is no nothing.jpg."),
+        (["upload", __file__, "--name", "x.jpg"], "--name is for stdin: files have their names."),
+        (["crop", "--aspect", "1:1"], "Name photos, or an earlier job with --source."),
+        (["crop", __file__, "--aspect", "1:1", "--source", "x"], "Name photos, or an earlier job with --source."),
+        (["crop", __file__], "Name the box: --aspect, or --left, --top, --width and --height."),
+        (["resize", __file__], "Name the box: --width, --height or both."),
+        (["jobs", "--all", "--limit", "3"], "Either --all or --limit."),
+        (["result", "an-id", "-o", "-", "--json"], "Either the image or JSON goes to stdout."),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_meant_is_refused_in_a_line(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = run([*arguments, "--url", NOWHERE])
+
+    out, err = capsys.readouterr()
+    assert (status, out) == (Exit.USAGE, "")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == Exit.USAGE
+    assert "upload" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_acts_on_nothing_whatever_else_is_given(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([name, __file__, "--url", NOWHERE, "--patience", "0", "--help"]) == Exit.WELL
+    assert run([name, "-h"]) == Exit.WELL
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_tells_its_options_and_the_exit_statuses(name: str) -> None:
-    told = run(name, "--help").stdout
+    told = invoke(name, "--help").stdout
 
     assert all(option in told for option in ("--url", "--api-key", "--patience", "--json", "DARKROOM_URL"))
     assert all(f"{int(status)} " in told.partition("Exit status:")[2] for status in Exit)
@@ -49,7 +95,7 @@ def test_every_command_tells_its_options_and_the_exit_statuses(name: str) -> Non
 
 @pytest.mark.parametrize("name", ["upload", "crop", "grayscale", "resize"])
 def test_every_command_that_sends_photos_takes_the_same_options(name: str) -> None:
-    told = run(name, "--help").stdout
+    told = invoke(name, "--help").stdout
 
     assert all(
         f"--{option}" in told for option in ("wait", "out", "format", "concurrency", "retry-failed", "no-recursive")
