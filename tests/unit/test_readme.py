@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from itertools import chain
 from pathlib import Path
 
@@ -119,6 +120,30 @@ def test_every_task_that_is_told_of_exists(page: Path) -> None:
     assert set(re.findall(r"\./run ([a-z][a-z-]*)", TEXTS[page])) <= TASKS
 
 
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_command_can_be_pasted_into_bash_and_zsh(page: Path) -> None:
+    for command in _commands(page):
+        words = shlex.split(command.replace("\\|", "|"))
+        bare = re.sub(r"'[^']*'|\"[^\"]*\"", "", command)
+        is_of_result = any("/result/" in word for word in words)
+
+        assert not re.search(r"://\S*[?&*\[]|…\S*[?&*\[]", bare), f"zsh takes it for a pattern: {command}"
+        assert not re.search(r"\s#", bare), f"zsh takes no comments: {command}"
+        assert not is_of_result or {"-o", "-O", "-OJ", "--output"} & set(words), f"curl refuses: {command}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_nothing_is_installed_under_a_name_that_is_not_ours(page: Path) -> None:
+    assert not re.search(r"(pip|pipx|uv|uvx)\b[^\n`]*\bdarkroom\b", TEXTS[page])
+
+
+def test_the_key_has_one_name_everywhere() -> None:
+    pages = [*TEXTS.values(), *(path.read_text(encoding="utf-8") for path in Path("deploy/frontend").rglob("*.js"))]
+    names = {name for text in pages for name in re.findall(r"\$\{?(DARKROOM_\w*KEY\b)", text)}
+
+    assert names == {"DARKROOM_API_KEY"}
+
+
 def test_the_tree_is_there() -> None:
     tree = README.partition("## Where things are\n\n```\n")[2].partition("```")[0]
     folders: list[Path] = []
@@ -129,6 +154,17 @@ def test_the_tree_is_there() -> None:
 
         assert [str(name) for name in names if not (parent / name).is_dir()] == [], line
     assert {Path("deploy"), Path("tests"), Path(".github")} < set(folders)
+
+
+def _commands(page: Path) -> list[str]:
+    """Return the lines of shells' blocks, and the code within sentences, that call curl or the darkroom command."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", TEXTS[page], re.MULTILINE | re.DOTALL)
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    return [
+        text
+        for text in lines + re.findall(r"`(curl [^`\n]+)`", TEXTS[page])
+        if re.match(r"(.*\b(curl|xargs .*curl)|darkroom|id=\$\(curl) ", text) and not text.startswith("docker")
+    ]
 
 
 def _headings(page: Path) -> set[str]:
