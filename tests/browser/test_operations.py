@@ -7,8 +7,10 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.browser.steps import Visitor, card, choose, done, jpeg, reaches, task_id_of
-from tests.integration.journey import ended, picture
+from tests.images import encoded, photo
+from tests.integration.journey import accepted, ended, picture
 
+PHOTO = encoded(photo(800, 600), "jpeg")
 SIDES = ("Left", "Top", "Width", "Height")
 
 
@@ -97,6 +99,46 @@ async def test_a_crop_keeps_the_aspect_that_is_chosen(visitor: Visitor) -> None:
     assert whole == [0, 75, 800, 450]
     assert pulled[2] < 750
     assert pulled[2] / pulled[3] == pytest.approx(16 / 9, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("operation", "filled", "parameters"),
+    [
+        ("Crop", {}, {"left": 80, "top": 60, "width": 640, "height": 480}),
+        ("Crop", {"Width": "50"}, {"width": 50}),
+        ("Grayscale", {}, {}),
+        ("Resize", {"Width": "90"}, {"width": 90}),
+    ],
+    ids=["crop", "crop by numbers", "grayscale", "resize"],
+)
+async def test_enter_in_a_dialog_sends_it(
+    visitor: Visitor, api: httpx.Client, operation: str, filled: dict[str, str], parameters: dict[str, int]
+) -> None:
+    page = await visitor.open(f"/jobs/{ended(api, accepted(api, PHOTO))['task_id']}")
+    await page.get_by_role("button", name=operation).click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_be_visible()
+
+    for label, value in filled.items():
+        await dialog.get_by_label(label, exact=True).fill(value)
+    await page.keyboard.press("Enter")
+
+    newest = page.locator(".card").first
+    await expect(newest.locator(".sum")).to_contain_text(operation.lower())
+    job = ended(api, await task_id_of(newest))
+    assert job["operation"]["parameters"].items() >= parameters.items()
+
+
+async def test_a_dialog_that_lacks_a_side_stays_and_says_so(visitor: Visitor, api: httpx.Client) -> None:
+    page = await visitor.open(f"/jobs/{ended(api, accepted(api, PHOTO))['task_id']}")
+    await page.get_by_role("button", name="Resize").click()
+
+    await page.keyboard.press("Enter")
+
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_role("alert")).to_have_text("Fill in a width, a height, or both first.")
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_have_count(0)
 
 
 async def test_new_photos_are_cut_to_an_aspect_without_being_asked_about(visitor: Visitor, api: httpx.Client) -> None:

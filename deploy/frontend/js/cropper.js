@@ -52,6 +52,7 @@ function grip(handle, stage, size, state, pull) {
   });
   for (const end of ["pointerup", "pointercancel"]) button.addEventListener(end, () => (drag = null));
   button.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") return event.preventDefault(), button.form?.requestSubmit(); // a grip is nothing to press
     const arrow = ARROWS[event.key];
     if (!arrow) return;
     event.preventDefault();

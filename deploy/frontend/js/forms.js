@@ -17,6 +17,11 @@ export function operationForm(operation, capabilities, { extra = null } = {}) {
   return { element: body, fields: () => filled(body) };
 }
 
+/** Return a sentence that says what a resize lacks, or null. */
+export function missingSide(operation, { width, height }) {
+  return operation === "resize" && !width && !height ? t("form.needs_side") : null;
+}
+
 function previews() {
   return h("label", { class: "check" }, h("input", { type: "checkbox", name: "animated", value: "true" }), h("span", {}, t("form.animated")));
 }

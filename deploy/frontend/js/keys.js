@@ -1,5 +1,6 @@
 // The API key, where the API wants one: asked for in a dialog, kept for as long as the tab lives.
 
+import { askInDialog } from "./dialog.js";
 import { Signal, h } from "./dom.js";
 import { t } from "./i18n.js";
 import { keepKey, key } from "./memory.js";
@@ -14,35 +15,12 @@ export function askForKey() {
   return asking;
 }
 
-function question() {
+async function question() {
   const input = h("input", { id: "api-key", type: "password", autocomplete: "off", required: true, spellcheck: "false" });
-  const dialog = h(
-    "dialog",
-    { class: "dialog narrow", "aria-labelledby": "key-title" },
-    h(
-      "form",
-      { method: "dialog" },
-      h("h2", { id: "key-title" }, t("key.title")),
-      h("p", {}, key() ? t("key.wrong") : t("key.why")),
-      h("label", { for: "api-key" }, t("key.label")),
-      input,
-      h(
-        "div",
-        { class: "dialog-actions" },
-        h("button", { value: "cancel", formnovalidate: true }, t("action.cancel")),
-        h("button", { class: "primary", value: "ok" }, t("key.use")),
-      ),
-    ),
-  );
-  document.body.append(dialog);
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      const given = dialog.returnValue === "ok" && input.value.trim();
-      if (given) keepKey(given);
-      dialog.remove();
-      resolve(Boolean(given));
-      if (given) keyGiven.emit();
-    });
-  });
+  const content = [h("p", {}, key() ? t("key.wrong") : t("key.why")), h("label", { for: "api-key" }, t("key.label")), input];
+  const isGiven = await askInDialog({ title: t("key.title"), content, submit: t("key.use"), narrow: true });
+  if (!isGiven || !input.value.trim()) return false;
+  keepKey(input.value.trim());
+  keyGiven.emit();
+  return true;
 }

@@ -4,9 +4,10 @@ import { show } from "./api.js";
 import { album } from "./album.js";
 import { capabilities } from "./capabilities.js";
 import { cropper } from "./cropper.js";
+import { askInDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { best } from "./downloads.js";
-import { operationForm } from "./forms.js";
+import { missingSide, operationForm } from "./forms.js";
 import { t } from "./i18n.js";
 import { enqueue } from "./uploads.js";
 
@@ -18,39 +19,19 @@ export async function operate(operation, { file = null, job = null }) {
   const form = operationForm(operation, told, { extra: extra?.element });
   const shown = operation === "grayscale" && picture && h("div", { class: "grey-preview" }, picture.image);
   const name = file?.name ?? job.original.name ?? job.task_id;
-  const sent = await asked(operation, name, [shown, operation === "crop" && !picture && h("p", {}, t("crop.blind")), form.element]);
+  const blind = operation === "crop" && !picture && h("p", {}, t("crop.blind"));
+  const sent = await askInDialog({
+    title: t(`operation.${operation}`),
+    about: name,
+    content: [shown, blind, form.element],
+    submit: t(`operation.${operation}.do`),
+    check: () => missingSide(operation, form.fields()),
+  });
   picture?.free();
   if (!sent) return false;
   const fields = { ...form.fields(), ...extra?.fields(), ...(job && { source_task_id: job.task_id }) };
   enqueue([{ file, name, bytes: file?.size ?? job.original.bytes, operation, fields }]);
   return true;
-}
-
-function asked(operation, name, content) {
-  const dialog = h(
-    "dialog",
-    { class: "dialog", "aria-labelledby": "operate-title" },
-    h(
-      "form",
-      { method: "dialog" },
-      h("h2", { id: "operate-title" }, t(`operation.${operation}`), h("small", {}, name)),
-      content,
-      h(
-        "div",
-        { class: "dialog-actions" },
-        h("button", { value: "cancel", formnovalidate: true }, t("action.cancel")),
-        h("button", { class: "primary", value: "ok" }, t(`operation.${operation}.do`)),
-      ),
-    ),
-  );
-  document.body.append(dialog);
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(dialog.returnValue === "ok");
-    });
-  });
 }
 
 /** Load the upright picture with its size in pixels: the file, else what the job made of the whole of it. */

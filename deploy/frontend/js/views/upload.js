@@ -6,7 +6,7 @@ import { card } from "../card.js";
 import { button, h, icon, say } from "../dom.js";
 import { downloadAll } from "../downloads.js";
 import { megapixels, size } from "../format.js";
-import { BY_HAND, OPERATIONS, operationForm } from "../forms.js";
+import { OPERATIONS, missingSide, operationForm } from "../forms.js";
 import { sentence, t, word } from "../i18n.js";
 import { enqueue } from "../uploads.js";
 
@@ -36,7 +36,8 @@ export function uploadView(root) {
 async function take(files, control) {
   const { operation } = chosen;
   const fields = control?.fields() ?? {};
-  if (operation === "resize" && !fields.width && !fields.height) return say(t("form.needs_side"));
+  const missing = missingSide(operation, fields);
+  if (missing) return say(missing);
   if (operation === "crop" && !fields.aspect) {
     const { operate } = await import("../operate.js");
     for (const file of files) await operate("crop", { file });
