@@ -16,6 +16,7 @@ from tests.browser.steps import Visitor, card, choose, done, jpeg, reaches, task
 from tests.integration.journey import frozen, status
 
 NAME = "photo.jpg"
+NOTICED_MS = 8000  # 5 s, and what a loaded machine adds
 FAILURE = {"stage": "small", "code": "dispatches_exhausted", "message": "The job was sent too often.", "errors": []}
 
 
@@ -66,14 +67,75 @@ async def test_a_gateway_that_goes_and_comes_back_in_the_middle_of_a_job_is_surv
         await asyncio.to_thread(site.stop_process, "gateway")
         try:
             await choose(page, jpeg("second.jpg"))
-            await reaches(card(page, "second.jpg"), "pausing")
-            await page.locator("#health").get_by_text("unreachable").wait_for()
+            await reaches(card(page, "second.jpg"), "waiting")
+            await expect(card(page, "second.jpg").locator(".pill")).to_have_text("unreachable")
+            await expect(card(page, "second.jpg").locator(".frame-note")).to_have_text("waits for the server")
+            await expect(lamp).to_have_text("unreachable")
         finally:
             await asyncio.to_thread(site.start_process, "gateway")
 
     await done(page, NAME)
     await done(page, "second.jpg")
     await expect(lamp).to_have_text("ready")
+
+
+async def test_the_page_goes_on_by_itself_after_its_own_server_was_away(visitor: Visitor, site: Stack) -> None:
+    page = await visitor.open()
+    await expect(page.locator(".health-word")).to_have_text("ready")
+
+    await asyncio.to_thread(site.stop_process, "frontend")
+    try:
+        await choose(page, jpeg(NAME))
+        await reaches(card(page, NAME), "waiting")
+        await page.locator("#language").click()
+        await expect(card(page, NAME).locator(".pill")).to_have_text("нет связи")
+        await page.locator("#language").click()
+        await page.get_by_role("link", name="Jobs", exact=True).click()
+        await expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+        await expect(page.locator(".results .failure")).to_contain_text("The server cannot be reached.")
+    finally:
+        await asyncio.to_thread(site.start_process, "frontend")
+
+    await expect(page.locator(".sheet-frame").first).to_be_visible()
+    await page.get_by_role("link", name="Upload", exact=True).click()
+    await done(page, NAME)
+
+
+async def test_a_frozen_gateway_is_noticed_within_seconds_and_gets_the_photo_when_it_thaws(
+    visitor: Visitor, site: Stack
+) -> None:
+    page = await visitor.open()
+    lamp = page.locator(".health-word")
+    await expect(lamp).to_have_text("ready")
+
+    with frozen(site, "gateway"):
+        await expect(lamp).to_have_text("unreachable", timeout=NOTICED_MS)
+        await choose(page, jpeg(NAME))
+        await reaches(card(page, NAME), "waiting")
+        await page.get_by_role("link", name="Jobs", exact=True).click()
+        await expect(page.locator(".results .failure")).to_contain_text("The server cannot be reached.")
+
+    await expect(page.locator(".sheet-frame, .nothing").first).to_be_visible()
+    await page.get_by_role("link", name="Upload", exact=True).click()
+    await done(page, NAME)
+
+
+async def test_a_server_that_is_busy_for_long_is_no_refusal(visitor: Visitor) -> None:
+    page = await visitor.open()
+    posts = 0
+
+    async def be_busy(route: Route) -> None:
+        nonlocal posts
+        posts += 1
+        if posts > 9:
+            await route.continue_()
+        else:
+            await route.fulfill(status=429, headers={"Retry-After": "0"})
+
+    await page.route("**/api/upload", be_busy)
+    await choose(page, jpeg(NAME))
+
+    await done(page, NAME)
 
 
 @pytest.mark.parametrize("answer", [{"status": 502}, {"status": 200, "content_type": "text/html", "body": "<p>login"}])

@@ -5,6 +5,7 @@ import { button, h, say } from "./dom.js";
 import { best, download, downloadAll } from "./downloads.js";
 import { curlOf } from "./curl.js";
 import { sentence, t } from "./i18n.js";
+import { operate } from "./operate.js";
 
 /** Build the buttons of a job; `compact`: the less usual ones are icons only. */
 export function actions(job, { compact = false } = {}) {
@@ -23,7 +24,6 @@ export function actions(job, { compact = false } = {}) {
     job.status === "done" &&
       ["crop", "grayscale", "resize"].map((operation) =>
         minor(ICON_OF[operation], t(`operation.${operation}`), async () => {
-          const { operate } = await import("./operate.js");
           if (await operate(operation, { job })) location.hash = "#/";
         }),
       ),

@@ -8,7 +8,7 @@ import { ENDED } from "./watch.js";
 
 const RESTORED = 24; // of the jobs remembered from earlier visits
 
-/** One photo. `phase`: queued, sending, pausing, refused, job or gone. */
+/** One photo. `phase`: queued, sending, pausing, waiting, unsent, refused, job or gone. */
 class Entry {
   changed = new Signal();
   stopped = new AbortController();
@@ -33,7 +33,7 @@ class Entry {
 
   /** Whether nothing more will happen to it by itself. */
   get ended() {
-    return this.phase === "refused" || this.phase === "gone" || (this.job !== null && ENDED.has(this.job.status));
+    return this.phase === "unsent" || this.phase === "refused" || this.phase === "gone" || (this.job !== null && ENDED.has(this.job.status));
   }
 
   /** It was accepted: from here on its job is watched. */

@@ -5,6 +5,7 @@ import { key } from "./memory.js";
 
 export const API = new URL("api", document.baseURI).pathname;
 const PASSING = new Set([0, 408, 425, 429, 502, 503, 504]);
+const UNANSWERED = new Set([0, 502, 503, 504]);
 
 /** Tells that a request was not answered, or that its server had no answer. */
 export const trouble = new Signal();
@@ -19,6 +20,11 @@ export class Problem extends Error {
   /** Whether the same request may well succeed later. */
   get passing() {
     return PASSING.has(this.status) || this.code === "idempotency_key_in_use";
+  }
+
+  /** Whether the server did not take up the request: it, or what it needs, is away. Else what passes is that it is busy. */
+  get isUnanswered() {
+    return UNANSWERED.has(this.status) && this.code !== "overloaded";
   }
 }
 

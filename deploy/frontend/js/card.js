@@ -7,6 +7,7 @@ import { button, h } from "./dom.js";
 import { best, fitting } from "./downloads.js";
 import { jobFailure, problemBox } from "./failure.js";
 import { dimensions, saving, share, size } from "./format.js";
+import { health } from "./health.js";
 import { t, word } from "./i18n.js";
 import { timeline } from "./timeline.js";
 import { tryAgain } from "./uploads.js";
@@ -87,7 +88,7 @@ function drawBottom(entry, parts, shown) {
   if (state === shown.bottom) return;
   shown.bottom = state;
   const content = [];
-  if (problem) content.push(problemBox(problem, problem.passing && phase === "refused" && button("again", t("action.again"), () => tryAgain(entry))));
+  if (problem) content.push(problemBox(problem, problem.passing && phase === "unsent" && button("again", t("action.again"), () => tryAgain(entry))));
   if (job?.failure) content.push(jobFailure(job));
   if (job?.status === "done") content.push(actions(job, { compact: true }));
   parts.bottom.replaceChildren(...content);
@@ -97,7 +98,11 @@ function tick(entry, parts) {
   const { job, phase } = entry;
   if (phase === "pausing") {
     const seconds = Math.max(1, Math.ceil((entry.again - Date.now()) / 1000));
-    parts.note.textContent = t("upload.again_in", { count: seconds });
+    parts.note.textContent = t(entry.isBusy ? "upload.busy" : "upload.no_answer", { count: seconds });
+  }
+  if (phase === "waiting") {
+    parts.note.textContent = t("upload.waiting");
+    parts.pill.textContent = t(`health.${health.status}`);
   }
   if (job) parts.line.update(job, performance.now() - job.told);
 }

@@ -1,6 +1,7 @@
 // Renditions to take along: one by one, or all of them in a zip.
 
 import { ask, save } from "./api.js";
+import { zip } from "./zip.js";
 
 /** Name a rendition after its upload, as the API does. */
 export function fileName(job, rendition) {
@@ -29,7 +30,6 @@ export async function download(job, rendition) {
 
 /** Save every rendition of some jobs as one zip. */
 export async function downloadAll(jobs, name = "darkroom.zip") {
-  const { zip } = await import("./zip.js");
   const files = [];
   for (const job of jobs) {
     for (const [rendition, { url }] of Object.entries(job.renditions)) {

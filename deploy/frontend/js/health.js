@@ -1,37 +1,84 @@
-// The lamp in the head of the page: whether uploads are taken, and how each dependency does.
+// Whether the server answers and takes uploads: asked in turns, and shown by the lamp in the head of the page.
 
 import { API, trouble } from "./api.js";
-import { h } from "./dom.js";
+import { Signal, h } from "./dom.js";
 import { duration } from "./format.js";
 import { t } from "./i18n.js";
 
-const CALM_MS = 20_000;
-const WORRIED_MS = 4000;
+const CALM_MS = 2000; // with the timeout, a page says after 5 s that a gateway does not answer
+const TIMEOUT_MS = 3000; // the gateway gives each dependency 2 s
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 15_000;
 
-/** Keep the lamp `root` (a details element) up to date. */
-export function watchHealth(root) {
-  let timer = 0;
-  let last = { status: "unknown", checks: {} };
-  const look = async () => {
-    last = await ask();
-    draw(root, last);
-    clearTimeout(timer); // of a look that was faster
-    if (!document.hidden) timer = setTimeout(look, last.status === "ready" ? CALM_MS : WORRIED_MS);
-  };
-  document.addEventListener("visibilitychange", () => !document.hidden && look());
-  trouble.listen(() => last.status === "ready" && look());
-  look();
-  return () => draw(root, last);
+/** What was last found; `changed` emits after every question. */
+export const health = { status: "unknown", checks: {}, changed: new Signal() };
+
+let question = null;
+let timer = 0;
+let failures = 0;
+let waiting = 0;
+
+export const takesUploads = () => health.status === "ready" || health.status === "degraded";
+export const isAway = () => health.status === "unreachable" || health.status === "unavailable";
+
+/** Ask now, and return once `health` is up to date. */
+export function checkHealth() {
+  question ??= ask().then((found) => {
+    question = null;
+    Object.assign(health, found);
+    failures = takesUploads() ? 0 : failures + 1;
+    schedule();
+    health.changed.emit();
+  });
+  return question;
+}
+
+/** Call `act` once the server takes uploads; returns what ends that. */
+export function callWhenBack(act) {
+  const leave = health.changed.listen(() => takesUploads() && (leave(), act()));
+  return leave;
+}
+
+/** Resolve once the server takes uploads, or the signal aborts. Asks on also while nobody looks at the page. */
+export async function waitUntilBack(signal) {
+  if (takesUploads() || signal.aborted) return;
+  waiting += 1;
+  schedule();
+  await new Promise((resolve) => {
+    const leave = callWhenBack(resolve);
+    signal.addEventListener("abort", () => (leave(), resolve()), { once: true });
+  });
+  waiting -= 1;
+}
+
+function schedule() {
+  clearTimeout(timer);
+  if (document.hidden && !waiting) return;
+  const pause = takesUploads() ? CALM_MS : Math.min(FIRST_PAUSE_MS * 1.5 ** (failures - 1), LONGEST_PAUSE_MS);
+  timer = setTimeout(checkHealth, pause);
 }
 
 async function ask() {
   try {
-    const answer = await fetch(`${API}/readyz`, { cache: "no-store" });
+    const answer = await fetch(`${API}/readyz`, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
     const found = await answer.json();
-    return found.checks ? found : { status: "unreachable", checks: {} }; // a proxy's answer in its place
+    if (found.checks) return { status: found.status, checks: found.checks }; // else a proxy's answer in its place
   } catch {
-    return { status: "unreachable", checks: {} };
+    // It does not answer.
   }
+  return { status: "unreachable", checks: {} };
+}
+
+/** Keep the lamp `root` (a details element) up to date; returns what draws it again, in another language. */
+export function watchHealth(root) {
+  const redraw = () => draw(root, health);
+  health.changed.listen(redraw);
+  document.addEventListener("visibilitychange", () => !document.hidden && checkHealth());
+  for (const event of ["online", "offline"]) addEventListener(event, checkHealth);
+  trouble.listen(() => takesUploads() && checkHealth());
+  redraw();
+  checkHealth();
+  return redraw;
 }
 
 function draw(root, { status, checks }) {

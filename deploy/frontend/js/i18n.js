@@ -1,20 +1,23 @@
 // The page's words: two dictionaries, plurals by Intl, and what the API's codes mean in Russian.
 
 import { recall, remember } from "./memory.js";
+import * as en from "./words/en.js";
+import * as ru from "./words/ru.js";
 
 export const LANGUAGES = ["en", "ru"];
 
+const DICTIONARIES = { en, ru };
 let language = initial();
-let spoken = await load(language);
+let spoken = dictionaryOf(language);
 
 function initial() {
   const wanted = [recall("language"), ...navigator.languages].map((tag) => tag?.slice(0, 2));
   return wanted.find((tag) => LANGUAGES.includes(tag)) ?? "en";
 }
 
-/** Fetch a language's words; Russian has sentences for the API's codes too, English takes the API's own. */
-async function load(tag) {
-  const { default: words, codes = {}, rules = {} } = await import(`./words/${tag}.js`);
+/** Russian has sentences for the API's codes too, English takes the API's own. */
+function dictionaryOf(tag) {
+  const { default: words, codes = {}, rules = {} } = DICTIONARIES[tag];
   return { words, codes, rules, plurals: new Intl.PluralRules(tag) };
 }
 
@@ -22,8 +25,8 @@ async function load(tag) {
 export const current = () => language;
 
 /** Speak another language from now on, here and at the next visit. */
-export async function speak(tag) {
-  spoken = await load(tag);
+export function speak(tag) {
+  spoken = dictionaryOf(tag);
   language = tag;
   remember("language", tag);
 }

@@ -9,19 +9,16 @@ import { askForKey, keyGiven } from "./keys.js";
 import { recall, remember } from "./memory.js";
 import { loadSettings } from "./settings.js";
 import { sending } from "./uploads.js";
+import { jobView } from "./views/job.js";
+import { jobsView } from "./views/jobs.js";
 import { uploadView } from "./views/upload.js";
 
-// The first page is here at once, the others when they are wanted.
-const VIEWS = {
-  upload: async () => uploadView,
-  jobs: async () => (await import("./views/jobs.js")).jobsView,
-  job: async () => (await import("./views/job.js")).jobView,
-};
+const VIEWS = { upload: uploadView, jobs: jobsView, job: jobView };
 const THEMES = ["auto", "dark", "light"];
 const main = document.getElementById("main");
 let leave = () => {};
 
-async function route() {
+function route() {
   leave();
   leave = () => {};
   main.replaceChildren();
@@ -35,13 +32,11 @@ async function route() {
     link.toggleAttribute("aria-current", here);
     if (here) link.setAttribute("aria-current", "page");
   }
-  const address = location.hash;
-  const show = await VIEWS[view]();
-  if (location.hash === address) leave = show(main, taskId ?? new URLSearchParams(query));
+  leave = VIEWS[view](main, taskId ?? new URLSearchParams(query));
 }
 
-async function navigated() {
-  await route();
+function navigated() {
+  route();
   main.querySelector("h1")?.focus({ preventScroll: true });
   scrollTo(0, 0);
 }
@@ -54,8 +49,8 @@ function languageButton(redraw) {
     control.textContent = next().toUpperCase();
     control.lang = next();
   };
-  control.addEventListener("click", async () => {
-    await speak(next());
+  control.addEventListener("click", () => {
+    speak(next());
     draw();
     redraw();
     route();
@@ -119,4 +114,4 @@ addEventListener("beforeunload", (event) => sending() && event.preventDefault())
 tellEnds();
 askWhereNeeded();
 album.restore();
-await route();
+route();

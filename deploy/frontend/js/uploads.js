@@ -4,16 +4,18 @@ import { Problem } from "./api.js";
 import { album } from "./album.js";
 import { capabilities } from "./capabilities.js";
 import { announce, pause } from "./dom.js";
+import { checkHealth, isAway, waitUntilBack } from "./health.js";
 import { sentence, t } from "./i18n.js";
 import { refusal } from "./inspect.js";
 import { askForKey } from "./keys.js";
 import { send } from "./send.js";
 
 const AT_ONCE = 2;
-const TRIES = 8;
+const TRIES = 8; // without an answer while the server answers others: the file, or a proxy, is the reason
+const LONGEST_PAUSE_SECONDS = 60;
 
 let under = 0;
-let notBefore = 0; // what the server asked of one photo holds for all
+const hold = { until: 0, isBusy: false }; // what the server asked of one photo holds for all
 
 /** Send photos: {file, name, bytes, operation, fields} each; without a file, the fields name a source. */
 export function enqueue(photos) {
@@ -29,7 +31,7 @@ export function tryAgain(entry) {
 }
 
 /** Whether leaving the page now would lose photos. */
-export const sending = () => album.entries.some(({ phase }) => ["queued", "sending", "pausing"].includes(phase));
+export const sending = () => album.entries.some(({ phase }) => ["queued", "sending", "pausing", "waiting"].includes(phase));
 
 function pump() {
   while (under < AT_ONCE) {
@@ -45,19 +47,36 @@ function pump() {
 }
 
 async function deliver(entry) {
-  const early = entry.file && (await refusal(entry.file, await capabilities().catch(() => null)));
-  if (early) return refuse(entry, new Problem({ status: 422, code: "refused_here", detail: early }));
-  for (let tries = 1; !entry.stopped.signal.aborted; tries += 1) {
-    await held(entry);
+  const { signal } = entry.stopped;
+  let isChecked = false;
+  for (let failures = 0; ; ) {
+    await waitForTurn(entry);
+    if (signal.aborted) return;
+    const objection = isChecked ? null : await findObjection(entry, { anew: failures > 0 });
+    if (objection) return refuse(entry, objection);
+    isChecked = true;
     try {
       return await attempt(entry);
     } catch (problem) {
-      if (entry.stopped.signal.aborted) return;
+      if (signal.aborted) return;
       if (problem.code === "unauthorized" && (await askForKey())) continue;
-      if (!problem.passing || tries >= TRIES) return refuse(entry, problem);
-      notBefore = Math.max(notBefore, Date.now() + delay(problem, tries));
+      if (!problem.passing) return refuse(entry, problem);
+      failures += 1;
+      if (problem.isUnanswered) {
+        await checkHealth();
+        isChecked = false; // a refused key can look like this: the answer is lost while the body is still being sent
+        if (isAway()) failures = 0;
+      }
+      if (problem.status === 0 && failures >= TRIES) return refuse(entry, problem); // though the server answers others
+      holdAll(problem, failures);
     }
   }
+}
+
+/** Return what is against sending a photo: it is no picture; else null. */
+async function findObjection({ file }, { anew }) {
+  const detail = file && (await refusal(file, await capabilities({ anew }).catch(() => null)));
+  return detail ? new Problem({ status: 422, code: "refused_here", detail }) : null;
 }
 
 async function attempt(entry) {
@@ -67,21 +86,31 @@ async function attempt(entry) {
   entry.becomes(taskId);
 }
 
-/** Wait for as long as the server asked to be left alone. */
-async function held(entry) {
-  for (let left = notBefore - Date.now(); left > 0; left = notBefore - Date.now()) {
-    entry.set({ phase: "pausing", again: notBefore });
-    await pause(Math.min(left, 1000), entry.stopped.signal);
-    if (entry.stopped.signal.aborted) return;
+/** Wait while the server does not answer, and for as long as it asked to be left alone. */
+async function waitForTurn(entry) {
+  const { signal } = entry.stopped;
+  while (!signal.aborted) {
+    const left = hold.until - Date.now();
+    if (isAway()) {
+      entry.set({ phase: "waiting" });
+      await waitUntilBack(AbortSignal.any([signal, AbortSignal.timeout(LONGEST_PAUSE_SECONDS * 1000)]));
+      if (isAway()) return; // some proxies let uploads through, but no questions about health
+    } else if (left > 0) {
+      entry.set({ phase: "pausing", again: hold.until, isBusy: hold.isBusy });
+      await pause(Math.min(left, 1000), signal);
+    } else return;
   }
 }
 
-function delay({ retryAfter }, tries) {
-  const seconds = retryAfter ?? Math.min(2 ** (tries - 1), 20);
-  return seconds * 1000 + Math.random() * 500; // not all clients at the same moment
+/** Have every photo wait for what the server asked of one, else for longer after each failure. */
+function holdAll({ retryAfter, isUnanswered }, failures) {
+  const seconds = retryAfter ?? Math.min(2 ** Math.max(failures - 1, 0), LONGEST_PAUSE_SECONDS);
+  const until = Date.now() + seconds * 1000 + Math.random() * 500; // not all clients at the same moment
+  if (until > hold.until) Object.assign(hold, { until, isBusy: !isUnanswered });
 }
 
 function refuse(entry, problem) {
-  entry.set({ phase: "refused", problem });
+  const phase = problem.passing ? "unsent" : "refused";
+  entry.set({ phase, problem });
   announce(`${entry.name}: ${sentence(problem)}`);
 }

@@ -2,6 +2,7 @@
 
 import { Problem, ask } from "./api.js";
 import { pause } from "./dom.js";
+import { isAway } from "./health.js";
 import { events } from "./sse.js";
 
 export const ENDED = new Set(["done", "failed", "dead", "cancelled"]);
@@ -31,7 +32,7 @@ export async function watch(taskId, { signal, onJob }) {
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Problem && !error.passing && !(error.status >= 500)) throw error;
-      streams &&= !(error instanceof NoStream);
+      if (error instanceof NoStream && !isAway()) streams = false; // a server that is away says nothing about a proxy
       delay = Math.min(250 * 2 ** failures++, 4000);
     }
     if (!ended) await pause(delay, signal);

@@ -1,6 +1,6 @@
 // #/jobs/{task_id} : one job, whole: its pictures, every stage, and where else it can be looked at.
 
-import { API, ask, show } from "../api.js";
+import { API, Problem, ask, show } from "../api.js";
 import { actions } from "../actions.js";
 import { album } from "../album.js";
 import { comparison } from "../compare.js";
@@ -8,6 +8,7 @@ import { button, h, icon, say } from "../dom.js";
 import { best } from "../downloads.js";
 import { jobFailure, problemBox } from "../failure.js";
 import { dimensions, moment, saving, share, size } from "../format.js";
+import { health } from "../health.js";
 import { sentence, t, word } from "../i18n.js";
 import { follow } from "../jobs.js";
 import { askForKey } from "../keys.js";
@@ -38,11 +39,18 @@ export function jobView(root, taskId) {
   );
   const leave = follow(taskId, listener, { first: true });
   const timer = setInterval(() => page.job && !ENDED.has(page.job.status) && stages(page), TICK_MS);
+  const leaveHealth = health.changed.listen(() => !page.job && sayWhyEmpty(parts.viewer));
   return () => {
     leave();
+    leaveHealth();
     clearInterval(timer);
     page.free();
   };
+}
+
+/** Where there is no job to show yet, say whether the server answers. */
+function sayWhyEmpty(viewer) {
+  viewer.replaceChildren(health.status === "unreachable" ? problemBox(new Problem()) : "");
 }
 
 async function lost(root, problem, taskId) {

@@ -1,10 +1,11 @@
 // #/jobs : all jobs there are, the youngest first, by status and kind.
 
-import { ask, askJson, show } from "../api.js";
+import { Problem, ask, askJson, show } from "../api.js";
 import { capabilities } from "../capabilities.js";
 import { h } from "../dom.js";
 import { problemBox } from "../failure.js";
 import { duration, moment } from "../format.js";
+import { health, takesUploads } from "../health.js";
 import { sentence, t, word } from "../i18n.js";
 import { askForKey } from "../keys.js";
 
@@ -14,10 +15,22 @@ const PAGE = 24;
 
 /** Show the list that `query` asks for in `root`; returns what takes it away. */
 export function jobsView(root, query) {
-  const results = h("div", { class: "results" });
-  root.append(h("div", { class: "view-head" }, h("h1", { tabindex: -1 }, t("jobs.title")), filters(query)), results);
-  fill(results, query);
-  return () => {};
+  const list = { query, results: h("div", { class: "results" }), state: "asking", round: 0 };
+  root.append(h("div", { class: "view-head" }, h("h1", { tabindex: -1 }, t("jobs.title")), filters(query)), list.results);
+  fill(list);
+  return health.changed.listen(() => followHealth(list));
+}
+
+/** Say that the server is away while its answer is awaited, and ask again once it is back. */
+function followHealth(list) {
+  if (list.state === "asking" && health.status === "unreachable") showProblem(list, new Problem());
+  else if (list.state === "failed" && takesUploads()) fill(list);
+}
+
+function showProblem(list, problem) {
+  list.state = problem.passing ? "failed" : "shown";
+  list.results.replaceChildren(problemBox(problem));
+  list.results.removeAttribute("aria-busy");
 }
 
 function filters(query) {
@@ -37,15 +50,21 @@ function filters(query) {
   return h("div", { class: "filters" }, filter("status", STATUSES), filter("kind", KINDS));
 }
 
-async function fill(results, query) {
+async function fill(list) {
+  const { query, results } = list;
+  const round = (list.round += 1);
+  list.state = "asking";
   results.setAttribute("aria-busy", "true");
   const asked = new URLSearchParams([["limit", PAGE], ...query]);
   try {
     const [page, told] = await Promise.all([askJson(`/jobs?${asked}`), capabilities().catch(() => null)]);
+    if (round !== list.round) return;
+    list.state = "shown";
     results.replaceChildren(sheet(page.jobs, smallest(told)), pager(page, query));
   } catch (problem) {
+    if (round !== list.round) return;
     if (problem.code === "unauthorized" && (await askForKey())) return; // the page is shown anew
-    results.replaceChildren(problemBox(problem));
+    return showProblem(list, problem);
   }
   results.removeAttribute("aria-busy");
 }
@@ -59,7 +78,7 @@ function sheet(jobs, rendition) {
 
 function frame(job, rendition) {
   const image = h("img", { alt: "", loading: "lazy" });
-    const took = job.finished_at && job.status === "done" && duration(Date.parse(job.finished_at) - Date.parse(job.created_at));
+  const took = job.finished_at && job.status === "done" && duration(Date.parse(job.finished_at) - Date.parse(job.created_at));
   const facts = [job.kind !== "previews" && word("kind", job.kind), moment(job.created_at), took].filter(Boolean).join(" · ");
   if (job.status === "done") picture(image, job, rendition);
   return h(

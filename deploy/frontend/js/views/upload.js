@@ -7,7 +7,9 @@ import { button, h, icon, say } from "../dom.js";
 import { downloadAll } from "../downloads.js";
 import { megapixels, size } from "../format.js";
 import { OPERATIONS, missingSide, operationForm } from "../forms.js";
+import { callWhenBack } from "../health.js";
 import { sentence, t, word } from "../i18n.js";
+import { operate } from "../operate.js";
 import { enqueue } from "../uploads.js";
 
 const TICK_MS = 200;
@@ -20,13 +22,17 @@ export function uploadView(root) {
   const drop = dropArea((files) => take(files, form.control));
   const album_ = photos();
   root.append(h("h1", { tabindex: -1, class: "visually-hidden" }, t("upload.title")), drop.element, options, album_.element);
-  capabilities()
-    .catch(() => null)
-    .then((told) => {
-      drop.tell(told);
-      choose(options, form, told);
-    });
+  let leave = () => {};
+  const draw = async () => {
+    const told = await capabilities().catch(() => null);
+    drop.tell(told);
+    options.replaceChildren();
+    choose(options, form, told);
+    if (!told) leave = callWhenBack(draw);
+  };
+  draw();
   return () => {
+    leave();
     drop.free();
     album_.free();
   };
@@ -39,7 +45,6 @@ async function take(files, control) {
   const missing = missingSide(operation, fields);
   if (missing) return say(missing);
   if (operation === "crop" && !fields.aspect) {
-    const { operate } = await import("../operate.js");
     for (const file of files) await operate("crop", { file });
     return;
   }

@@ -24,12 +24,19 @@ export default {
   "upload.photos": "Фотографии",
   "upload.unnamed": "вставленное фото",
   "upload.progress": "Отправляется {name}",
-  "upload.again_in": {
+  "upload.busy": {
     one: "занято: повтор через {count} секунду",
     few: "занято: повтор через {count} секунды",
     many: "занято: повтор через {count} секунд",
     other: "занято: повтор через {count} секунды",
   },
+  "upload.no_answer": {
+    one: "нет ответа: повтор через {count} секунду",
+    few: "нет ответа: повтор через {count} секунды",
+    many: "нет ответа: повтор через {count} секунд",
+    other: "нет ответа: повтор через {count} секунды",
+  },
+  "upload.waiting": "ждёт сервера",
   "upload.sum": {
     one: "готово {done} из {count} фотографии",
     few: "готово {done} из {count} фотографий",
@@ -188,6 +195,8 @@ export default {
   "status.queued": "в очереди",
   "status.sending": "отправка",
   "status.pausing": "пауза",
+  "status.waiting": "ожидание",
+  "status.unsent": "не отправлено",
   "status.refused": "отклонено",
   "status.accepted": "принято",
   "status.processing": "в работе",
