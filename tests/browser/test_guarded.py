@@ -2,26 +2,54 @@
 
 from __future__ import annotations
 
-from playwright.async_api import expect
+from io import BytesIO
 
-from tests.browser.steps import KEY, Visitor, choose, done, jpeg, pixels, task_id_of
+from PIL import Image
+from playwright.async_api import FilePayload, Locator, Page, expect
+
+from tests.browser.steps import KEY, Visitor, card, choose, done, jpeg, pixels, reaches, task_id_of
+
+LARGE_BYTES = 1_400_000  # more than sockets and proxies keep while nobody reads
 
 
-async def test_a_key_is_asked_for_once_and_used_for_everything(visitor: Visitor, guarded: str) -> None:
+def large(name: str = "large.png") -> FilePayload:
+    """Return a photo that does not compress."""
+    content = BytesIO()
+    Image.effect_noise((1300, 1300), 80).save(content, "png")
+    assert len(content.getvalue()) > LARGE_BYTES
+    return FilePayload(name=name, mimeType="image/png", buffer=content.getvalue())
+
+
+def dialog(page: Page) -> Locator:
+    """Find the dialog that asks for a key."""
+    return page.get_by_role("dialog", name="An API key is needed")
+
+
+async def give(page: Page, key: str) -> None:
+    """Type a key, and press Enter."""
+    await page.get_by_label("API key", exact=True).fill(key)
+    await page.keyboard.press("Enter")
+
+
+async def revoke(page: Page) -> None:
+    """Have the page use a key that the API does not accept."""
+    await page.evaluate("import('/js/memory.js').then(memory => memory.keepKey('a revoked key'))")
+
+
+async def test_a_key_is_asked_for_at_once_and_used_for_everything(visitor: Visitor, guarded: str) -> None:
     visitor.url = guarded
     page = await visitor.open()
-    await choose(page, jpeg())
-    await page.get_by_label("API key", exact=True).fill("not the key")
-    await page.get_by_role("button", name="Use this key").click()
-    await expect(page.get_by_text("The key was not accepted")).to_be_visible()
+    await give(page, "not the key")
+    await expect(dialog(page)).to_contain_text("The key was not accepted")
 
-    await page.get_by_label("API key", exact=True).fill(KEY)
-    await page.get_by_role("button", name="Use this key").click()
+    await give(page, KEY)
+    await expect(page.locator(".limits")).to_contain_text("megapixels")
+    await choose(page, large())
 
-    shown = await done(page)
-    assert await pixels(shown.locator(".frame img")) == (320, 240)
+    shown = await done(page, "large.png")
+    assert await pixels(shown.locator(".frame img")) == (640, 640)
     await page.goto(f"{guarded}/#/jobs/{await task_id_of(shown)}")
-    assert await pixels(page.locator(".viewer-picture img")) == (320, 240)
+    assert await pixels(page.locator(".viewer-picture img")) == (1300, 1300)
     kept = await page.evaluate("JSON.stringify([document.cookie, { ...localStorage }])")
     assert KEY not in kept
 
@@ -30,7 +58,62 @@ async def test_a_job_of_somebody_who_gave_no_key_yet_is_shown_once_it_is_given(v
     visitor.url = guarded
     page = await visitor.open("/jobs")
 
-    await page.get_by_label("API key", exact=True).fill(KEY)
-    await page.get_by_role("button", name="Use this key").click()
+    await give(page, KEY)
 
     await expect(page.locator(".sheet, .nothing")).to_be_visible()
+
+
+async def test_what_gave_up_without_a_key_goes_on_once_one_is_given(visitor: Visitor, guarded: str) -> None:
+    visitor.url = guarded
+    page = await visitor.open()
+    await expect(dialog(page)).to_be_visible()
+    await page.keyboard.press("Escape")
+    await choose(page, large())
+    await expect(dialog(page)).to_be_visible()
+    await dialog(page).get_by_role("button", name="Cancel").click()
+    shown = card(page, "large.png")
+    await reaches(shown, "unsent")
+    await expect(shown.locator(".failure")).to_contain_text("unauthorized")
+
+    await shown.get_by_role("button", name="Enter an API key").click()
+    await give(page, KEY)
+
+    await done(page, "large.png")
+    await expect(page.locator(".limits")).to_contain_text("megapixels")
+
+
+async def test_a_revoked_key_is_asked_for_anew_by_whatever_is_refused_first(visitor: Visitor, guarded: str) -> None:
+    visitor.url = guarded
+    page = await visitor.open()
+    await give(page, KEY)
+    await expect(page.locator(".limits")).to_contain_text("megapixels")
+
+    async def renew() -> None:
+        await expect(dialog(page)).to_contain_text("The key was not accepted")
+        await give(page, KEY)
+        await expect(dialog(page)).to_have_count(0)
+
+    await revoke(page)
+    await choose(page, jpeg())  # an upload
+    await renew()
+    task_id = await task_id_of(await done(page))
+
+    await page.goto(f"{guarded}/#/jobs/{task_id}")
+    await expect(page.locator(".viewer-picture img")).to_be_visible()
+    await revoke(page)
+    await (await page.context.new_cdp_session(page)).send("Network.clearBrowserCache")
+    await page.get_by_label("small", exact=True).check(force=True)  # a picture
+    await renew()
+    assert await pixels(page.locator(".viewer-picture img")) == (160, 120)
+
+    await revoke(page)
+    await page.get_by_role("link", name="Jobs", exact=True).click()  # the list
+    await renew()
+    await expect(page.locator(f"a[href='#/jobs/{task_id}']")).to_be_visible()
+
+    await page.goto(f"{guarded}/#/")
+    await page.get_by_role("button", name="Clear the list").click()
+    await revoke(page)
+    await page.goto(f"{guarded}/#/jobs/{task_id}")  # an event stream
+    await renew()
+    assert await pixels(page.locator(".viewer-picture img")) == (320, 240)

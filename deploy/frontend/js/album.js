@@ -45,7 +45,7 @@ class Entry {
 
   watch(taskId) {
     this.taskId = taskId;
-    this.leave = follow(taskId, ({ job, problem }) => (job ? this.set({ job }) : this.lose(problem)));
+    this.leave = follow(taskId, ({ job, problem }) => (job ? this.set({ job, problem: null }) : this.lose(problem)));
   }
 
   lose(problem) {

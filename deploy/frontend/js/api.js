@@ -1,6 +1,7 @@
 // The API as this page asks it: one way to ask, one kind of problem.
 
 import { Signal, h } from "./dom.js";
+import { replaceKey } from "./keys.js";
 import { key } from "./memory.js";
 
 export const API = new URL("api", document.baseURI).pathname;
@@ -48,13 +49,32 @@ export function seconds(header) {
 }
 
 /** Headers that say who asks, where a key is known. */
-export const credentials = () => (key() ? { Authorization: `Bearer ${key()}` } : {});
+const credentials = () => (key() ? { Authorization: `Bearer ${key()}` } : {});
+
+/**
+ * Run `send` with the headers that say who asks. Where the API wants a key, or another one, a person is asked for it and
+ * `send` runs again; a Problem `unauthorized` comes out only when they give none.
+ */
+export async function withKey(send, signal) {
+  for (;;) {
+    const sent = key();
+    try {
+      return await send(credentials());
+    } catch (problem) {
+      if (problem.code !== "unauthorized" || signal?.aborted || !(await replaceKey(sent))) throw problem;
+    }
+  }
+}
 
 /** Ask, and return the answer (304 is one); everything else is thrown as a Problem. */
-export async function ask(path, { headers = {}, ...options } = {}) {
+export function ask(path, { headers = {}, ...options } = {}) {
+  return withKey((who) => askOnce(path, { cache: "no-store", ...options, headers: { ...who, ...headers } }), options.signal);
+}
+
+async function askOnce(path, options) {
   let answer;
   try {
-    answer = await fetch(API + path, { cache: "no-store", ...options, headers: { ...credentials(), ...headers } });
+    answer = await fetch(API + path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     trouble.emit();
@@ -66,17 +86,24 @@ export async function ask(path, { headers = {}, ...options } = {}) {
 
 export const askJson = async (path, options) => (await ask(path, options)).json();
 
-/** Show a result in an image. Where a key is needed its bytes are fetched, as an image sends no header of ours. */
+/**
+ * Show a result in an image, and return once it is seen. Where a key is needed its bytes are fetched, as an image sends
+ * no header of ours; so they are where the image fails, as it does not say why. Throws a Problem.
+ */
 export async function show(image, path) {
-  if (!key()) {
-    image.src = API + path;
-    return;
-  }
+  if (!key() && (await loads(image, API + path))) return;
   const url = URL.createObjectURL(await (await ask(path, { cache: "default" })).blob());
-  const free = () => URL.revokeObjectURL(url);
-  image.addEventListener("load", free, { once: true });
-  image.addEventListener("error", free, { once: true });
-  image.src = url;
+  const isSeen = await loads(image, url);
+  URL.revokeObjectURL(url);
+  if (!isSeen) throw new Problem({ code: "unseen" });
+}
+
+function loads(image, url) {
+  return new Promise((resolve) => {
+    image.addEventListener("load", () => resolve(true), { once: true });
+    image.addEventListener("error", () => resolve(false), { once: true });
+    image.src = url;
+  });
 }
 
 /** Hand bytes to the browser as a download. */

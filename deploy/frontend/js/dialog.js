@@ -4,14 +4,14 @@ import { h } from "./dom.js";
 import { t } from "./i18n.js";
 
 const FIRST = "input, select, .grip";
-let asked = 0;
+let count = 0;
 
 /**
  * Ask, and resolve to whether the answer is yes. `check` returns a sentence while the answer is not complete: the
  * dialog shows it and stays open.
  */
 export function askInDialog({ title, about = null, content, submit, narrow = false, check = () => null }) {
-  const id = `dialog-title-${(asked += 1)}`; // a key may be asked for above another dialog
+  const id = `dialog-title-${(count += 1)}`; // a key may be asked for above another dialog
   const missing = h("p", { class: "missing", role: "alert" });
   const yes = h("button", { class: "primary" }, submit);
   const no = h("button", { type: "button", onclick: () => dialog.close() }, t("action.cancel")); // never what Enter presses

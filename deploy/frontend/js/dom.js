@@ -15,6 +15,7 @@ const ICONS = {
   compare: "M12 3v18M5 6h4M5 12h4m-4 6h4m6-12h4m-4 6h4m-4 6h4",
   theme: "M12 3a9 9 0 1 0 9 9 7 7 0 0 1-9-9z",
   close: "m6 6 12 12M18 6 6 18",
+  key: "M15 9h.01M14 15a5 5 0 1 0-4.6-3L4 17.5V20h3l.5-2 2-.5.5-2z",
   open: "M9 5H5v14h14v-4M13 5h6v6m0-6-9 9",
 };
 

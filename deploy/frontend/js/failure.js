@@ -4,6 +4,7 @@ import { askJson } from "./api.js";
 import { button, h, say } from "./dom.js";
 import { ruleSentence, sentence, t, word } from "./i18n.js";
 import { lookAgain } from "./jobs.js";
+import { askForKey } from "./keys.js";
 
 /** Show the failure of a job: the image is to blame, or it was tried too often and can be tried again. */
 export function jobFailure(job) {
@@ -14,9 +15,9 @@ export function jobFailure(job) {
   return box(failure, [h("p", { class: "advice" }, [where, advice].filter(Boolean).join(" ")), status === "dead" && retry(job)]);
 }
 
-/** Show a problem: what the API, or this page, has against a request. */
+/** Show a problem: what the API, or this page, has against a request. Where it lacks a key, one can be given. */
 export function problemBox(problem, ...below) {
-  return box(problem, below);
+  return box(problem, [problem.code === "unauthorized" && button("key", t("key.give"), askForKey), ...below]);
 }
 
 function box(told, below) {

@@ -42,7 +42,7 @@ export const word = (group, name) => spoken.words[`${group}.${name}`] ?? name;
 
 /** Return the sentence of a failure or a problem in the language that is spoken, where it has one, else the API's own. */
 export function sentence({ code, message, detail }) {
-  if (code === "unreachable") return t("problem.unreachable");
+  if (code === "unreachable" || code === "unauthorized") return t(`problem.${code}`);
   return spoken.codes[code] || message || detail || t("problem.unknown");
 }
 

@@ -33,7 +33,7 @@ export function lookAgain(taskId) {
 
 /** Look at everything again: another key may see what this one did not. */
 export function lookAtAllAgain() {
-  for (const found of followed.values()) if (!found.job) found.over = false;
+  for (const found of followed.values()) if (!ENDED.has(found.job?.status)) found.over = false;
   arrange();
 }
 

@@ -5,10 +5,10 @@ import { announce } from "./dom.js";
 import { watchHealth } from "./health.js";
 import { LANGUAGES, current, speak, t, translate, word } from "./i18n.js";
 import { lookAtAllAgain } from "./jobs.js";
-import { askForKey, keyGiven } from "./keys.js";
+import { askAgain, keyGiven } from "./keys.js";
 import { recall, remember } from "./memory.js";
 import { loadSettings } from "./settings.js";
-import { sending } from "./uploads.js";
+import { sendWithKey, sending } from "./uploads.js";
 import { jobView } from "./views/job.js";
 import { jobsView } from "./views/jobs.js";
 import { uploadView } from "./views/upload.js";
@@ -36,6 +36,7 @@ function route() {
 }
 
 function navigated() {
+  askAgain();
   route();
   main.querySelector("h1")?.focus({ preventScroll: true });
   scrollTo(0, 0);
@@ -88,15 +89,11 @@ function tellEnds() {
   });
 }
 
-/** A key is wanted: ask once, then show everything anew, also what could not be seen before. */
-function askWhereNeeded() {
-  album.moved.listen((entry) => {
-    if (entry.problem?.code !== "unauthorized" || entry.phase !== "job") return;
-    entry.problem = null;
-    askForKey();
-  });
+/** Go on with what gave up for lack of a key. */
+function goOnWithKey() {
   keyGiven.listen(() => {
     lookAtAllAgain();
+    sendWithKey();
     route();
   });
 }
@@ -112,6 +109,6 @@ document.getElementById("skip").addEventListener("click", (event) => {
 addEventListener("hashchange", navigated);
 addEventListener("beforeunload", (event) => sending() && event.preventDefault());
 tellEnds();
-askWhereNeeded();
+goOnWithKey();
 album.restore();
 route();

@@ -17,12 +17,15 @@ export const recall = (name) => guarded(() => localStorage.getItem(`darkroom.${n
 /** Remember a word. */
 export const remember = (name, word) => guarded(() => localStorage.setItem(`darkroom.${name}`, word));
 
-/** Return the API key of this tab, or null. */
-export const key = () => guarded(() => sessionStorage.getItem("darkroom.key"));
+let held = guarded(() => sessionStorage.getItem("darkroom.key")); // in use also where the storage is switched off
 
-/** Keep an API key for as long as the tab lives; without one, forget it. */
+/** Return the API key of this tab, or null. */
+export const key = () => held;
+
+/** Keep an API key for as long as the tab lives. */
 export function keepKey(value) {
-  guarded(() => (value ? sessionStorage.setItem("darkroom.key", value) : sessionStorage.removeItem("darkroom.key")));
+  held = value;
+  guarded(() => sessionStorage.setItem("darkroom.key", value));
 }
 
 /** Return the jobs that this browser sent in, the youngest first: {id, name, bytes}. */

@@ -41,8 +41,8 @@ async function pictureOf(file, job) {
   const free = () => url && URL.revokeObjectURL(url);
   const whole = job && ["previews", "grayscale"].includes(job.kind) ? best(job) : null;
   try {
-    if (url) await loaded(image, () => (image.src = url));
-    else if (whole) await loaded(image, () => show(image, job.renditions[whole].url));
+    if (url) await loaded(image, url);
+    else if (whole) await show(image, job.renditions[whole].url);
     else return null;
   } catch {
     free();
@@ -52,10 +52,10 @@ async function pictureOf(file, job) {
   return { image, size: { width: size.width, height: size.height }, free };
 }
 
-function loaded(image, begin) {
+function loaded(image, url) {
   return new Promise((resolve, reject) => {
     image.addEventListener("load", resolve, { once: true });
     image.addEventListener("error", reject, { once: true });
-    Promise.resolve(begin()).catch(reject);
+    image.src = url;
   });
 }

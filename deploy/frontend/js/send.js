@@ -1,6 +1,6 @@
 // One photo on its way up. XMLHttpRequest, because fetch does not tell how far an upload is.
 
-import { API, Problem, credentials, problemFrom, trouble } from "./api.js";
+import { API, Problem, problemFrom, trouble, withKey } from "./api.js";
 
 /** Make a key that no other request has; crypto.randomUUID exists on https and localhost only. */
 export function newKey() {
@@ -13,9 +13,12 @@ export function send({ operation, file, fields, idempotencyKey, signal, onProgre
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.append(name, value);
   if (file) form.append("file", file, file.name || "photo");
+  return withKey((who) => post(operation, form, { "Idempotency-Key": idempotencyKey, ...who }, { signal, onProgress }), signal);
+}
+
+function post(operation, form, headers, { signal, onProgress }) {
   const request = new XMLHttpRequest();
   request.open("POST", `${API}/${operation}`);
-  const headers = { "Idempotency-Key": idempotencyKey, ...credentials() };
   for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
   return new Promise((resolve, reject) => {
     const stop = () => request.abort();

@@ -7,7 +7,7 @@ import { announce, pause } from "./dom.js";
 import { checkHealth, isAway, waitUntilBack } from "./health.js";
 import { sentence, t } from "./i18n.js";
 import { refusal } from "./inspect.js";
-import { askForKey } from "./keys.js";
+import { askAgain } from "./keys.js";
 import { send } from "./send.js";
 
 const AT_ONCE = 2;
@@ -20,6 +20,7 @@ const hold = { until: 0, isBusy: false }; // what the server asked of one photo 
 /** Send photos: {file, name, bytes, operation, fields} each; without a file, the fields name a source. */
 export function enqueue(photos) {
   const entries = album.add(photos);
+  askAgain();
   announce(t("announce.chosen", { count: entries.length }));
   pump();
 }
@@ -28,6 +29,11 @@ export function enqueue(photos) {
 export function tryAgain(entry) {
   entry.set({ phase: "queued", problem: null });
   pump();
+}
+
+/** Send what was not sent because nobody gave a key. */
+export function sendWithKey() {
+  for (const entry of album.entries) if (entry.phase === "unsent" && entry.problem?.code === "unauthorized") tryAgain(entry);
 }
 
 /** Whether leaving the page now would lose photos. */
@@ -59,7 +65,6 @@ async function deliver(entry) {
       return await attempt(entry);
     } catch (problem) {
       if (signal.aborted) return;
-      if (problem.code === "unauthorized" && (await askForKey())) continue;
       if (!problem.passing) return refuse(entry, problem);
       failures += 1;
       if (problem.isUnanswered) {
@@ -73,9 +78,15 @@ async function deliver(entry) {
   }
 }
 
-/** Return what is against sending a photo: it is no picture; else null. */
+/** Return what is against sending a photo: it is no picture, or the API wants a key that nobody gives; else null. */
 async function findObjection({ file }, { anew }) {
-  const detail = file && (await refusal(file, await capabilities({ anew }).catch(() => null)));
+  let told = null;
+  try {
+    told = await capabilities({ anew });
+  } catch (problem) {
+    if (problem.code === "unauthorized") return problem;
+  }
+  const detail = file && (await refusal(file, told));
   return detail ? new Problem({ status: 422, code: "refused_here", detail }) : null;
 }
 
@@ -110,7 +121,7 @@ function holdAll({ retryAfter, isUnanswered }, failures) {
 }
 
 function refuse(entry, problem) {
-  const phase = problem.passing ? "unsent" : "refused";
+  const phase = problem.passing || problem.code === "unauthorized" ? "unsent" : "refused";
   entry.set({ phase, problem });
   announce(`${entry.name}: ${sentence(problem)}`);
 }

@@ -3,6 +3,7 @@
 import { Problem, ask } from "./api.js";
 import { pause } from "./dom.js";
 import { isAway } from "./health.js";
+import { isAskingForKey } from "./keys.js";
 import { events } from "./sse.js";
 
 export const ENDED = new Set(["done", "failed", "dead", "cancelled"]);
@@ -41,12 +42,16 @@ export async function watch(taskId, { signal, onJob }) {
 
 async function read(state) {
   const silence = new AbortController();
-  let timer = setTimeout(() => silence.abort(), FIRST_BYTES_MS);
+  let timer = 0;
+  const limit = (ms) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => (isAskingForKey() ? limit(ms) : silence.abort()), ms); // a person takes longer
+  };
+  limit(FIRST_BYTES_MS);
   let bytes = false;
   const heard = () => {
     bytes = true;
-    clearTimeout(timer);
-    timer = setTimeout(() => silence.abort(), SILENCE_MS);
+    limit(SILENCE_MS);
   };
   try {
     const answer = await open(state, AbortSignal.any([state.signal, silence.signal]));

@@ -11,7 +11,6 @@ import { dimensions, moment, saving, share, size } from "../format.js";
 import { health } from "../health.js";
 import { sentence, t, word } from "../i18n.js";
 import { follow } from "../jobs.js";
-import { askForKey } from "../keys.js";
 import { forgetJob } from "../memory.js";
 import { elsewhere } from "../settings.js";
 import { stageTable } from "../timeline.js";
@@ -53,8 +52,7 @@ function sayWhyEmpty(viewer) {
   viewer.replaceChildren(health.status === "unreachable" ? problemBox(new Problem()) : "");
 }
 
-async function lost(root, problem, taskId) {
-  if (problem.code === "unauthorized" && (await askForKey())) return; // the page is shown anew
+function lost(root, problem, taskId) {
   if (problem.code === "job_not_found") forgetJob(taskId);
   root.replaceChildren(h("h1", { tabindex: -1 }, t("job.lost")), problemBox(problem));
 }
@@ -125,9 +123,14 @@ function display(page, picture, name) {
   const { job } = page;
   const { width, height, url } = job.renditions[name];
   const image = h("img", { alt: t("viewer.picture", { rendition: word("stage", name), name: job.original.name ?? job.task_id }), width, height });
-  image.addEventListener("error", () => picture.replaceChildren(h("p", { class: "note" }, t("viewer.gone"))), { once: true });
-  show(image, url).catch((problem) => picture.replaceChildren(problemBox(problem)));
+  show(image, url).catch((problem) => picture.replaceChildren(pictureProblem(problem)));
   picture.replaceChildren(image);
+}
+
+/** Say why a picture is not shown: it is gone, or something can be done about it. */
+function pictureProblem(problem) {
+  const isGone = [404, 410].includes(problem.status) || problem.code === "unseen";
+  return isGone ? h("p", { class: "note" }, t("viewer.gone")) : problemBox(problem);
 }
 
 function compare(page, picture, file) {

@@ -7,7 +7,6 @@ import { problemBox } from "../failure.js";
 import { duration, moment } from "../format.js";
 import { health, takesUploads } from "../health.js";
 import { sentence, t, word } from "../i18n.js";
-import { askForKey } from "../keys.js";
 
 const STATUSES = ["accepted", "processing", "done", "failed", "dead", "cancelled"];
 const KINDS = ["previews", "crop", "grayscale", "resize"];
@@ -63,7 +62,6 @@ async function fill(list) {
     results.replaceChildren(sheet(page.jobs, smallest(told)), pager(page, query));
   } catch (problem) {
     if (round !== list.round) return;
-    if (problem.code === "unauthorized" && (await askForKey())) return; // the page is shown anew
     return showProblem(list, problem);
   }
   results.removeAttribute("aria-busy");
@@ -98,7 +96,6 @@ function frame(job, rendition) {
 
 /** Only previews have a small picture; an operation's output is shown where it is not larger than one. */
 async function picture(image, job, rendition) {
-  image.addEventListener("error", () => image.remove(), { once: true });
   try {
     if (job.kind === "previews" && rendition) await show(image, `/result/${job.task_id}/${rendition}`);
     else if (await isLight(job)) await show(image, job.links.result);

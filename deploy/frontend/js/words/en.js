@@ -147,6 +147,7 @@ export default {
   "key.wrong": "The key was not accepted. Please check it.",
   "key.label": "API key",
   "key.use": "Use this key",
+  "key.give": "Enter an API key",
 
   "health.unknown": "asking …",
   "health.unknown.why": "Asking how things are.",
@@ -209,5 +210,6 @@ export default {
   "format.heic": "HEIC",
   "format.heif": "HEIF",
   "problem.unknown": "Something went wrong.",
+  "problem.unauthorized": "An API key is needed.",
   "problem.unreachable": "The server cannot be reached.",
 };

@@ -164,6 +164,7 @@ export default {
   "key.wrong": "Ключ не подошёл. Проверьте его.",
   "key.label": "Ключ API",
   "key.use": "Использовать",
+  "key.give": "Ввести ключ API",
 
   "health.unknown": "проверка …",
   "health.unknown.why": "Узнаём, как дела.",
@@ -231,5 +232,6 @@ export default {
   "format.heic": "HEIC",
   "format.heif": "HEIF",
   "problem.unknown": "Что-то пошло не так.",
+  "problem.unauthorized": "Нужен ключ API.",
   "problem.unreachable": "Сервер недоступен.",
 };
