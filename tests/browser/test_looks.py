@@ -124,7 +124,7 @@ async def test_a_russian_browser_reads_russian_down_to_plurals_and_failures(visi
     await done(page, "раз.jpg")
     await done(page, "два.jpg")
     await expect(page.locator(".album-progress")).to_have_text("готово 2 из 3 фотографий")
-    await expect(page.locator(".limits")).to_contain_text("26,2 МБ")
+    await expect(page.locator(".limits")).to_contain_text("25 МиБ")
     await expect(page.locator("html")).to_have_attribute("lang", "ru")
 
 

@@ -72,14 +72,14 @@ async def test_an_archive_is_one_for_others_too(compute: Compute) -> None:
     files = {"one.jpg": b"\xff" * 3000, "ночь.png": bytes(range(256)), "empty": b""}
     body = """
       const files = given.map(([name, bytes]) => ({ name, bytes: Uint8Array.from(bytes) }));
-      const blob = m.zip([...files, files[0]], new Date(2026, 10, 22, 13, 5, 8));
+      const blob = m.zip([...files, files[0], { ...files[0], name: "ONE.jpg" }], new Date(2026, 10, 22, 13, 5, 8));
       return btoa(String.fromCharCode(...new Uint8Array(await blob.arrayBuffer())));"""
 
     packed = await compute("zip", body, [[name, list(content)] for name, content in files.items()])
 
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(packed))) as archive:
         assert archive.testzip() is None
-        assert archive.namelist() == [*files, "one (2).jpg"]
+        assert archive.namelist() == [*files, "one (2).jpg", "ONE (3).jpg"]
         assert [archive.read(name) for name in files] == list(files.values())
         assert archive.infolist()[0].date_time == (2026, 11, 22, 13, 5, 8)
 
@@ -139,6 +139,43 @@ async def test_hours_in_which_nothing_was_due_are_folded(compute: Compute) -> No
     assert validate["waitAt"] == [0, pytest.approx(0.16, abs=0.01)]
     assert transform["waitAt"][0] == pytest.approx(0.36, abs=0.01)
     assert transform["runAt"][1] == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "english", "russian"),
+    [
+        (1, "1 byte", "1 байт"),
+        (1536, "1.5 KiB", "1,5 КиБ"),
+        (300 * 1024, "300 KiB", "300 КиБ"),
+        (25 * 1024 * 1024, "25 MiB", "25 МиБ"),
+    ],
+)
+async def test_sizes_have_the_unit_of_the_limits(compute: Compute, size: int, english: str, russian: str) -> None:
+    body = """
+      const { current, speak } = await import("/js/i18n.js");
+      const before = current();
+      const said = ["en", "ru"].map(language => (speak(language), m.size(given)));
+      speak(before);
+      return said;"""
+
+    assert await compute("format", body, size) == [english, russian]
+
+
+@pytest.mark.parametrize(
+    ("kind", "rendition", "made", "name"),
+    [
+        ("crop", "output", {"format": "jpeg", "filename": "of the API.jpg"}, "of the API.jpg"),
+        ("crop", "output", {"format": "jpeg"}, "photo.1-crop.jpg"),
+        ("grayscale", "output", {"format": "webp", "filename": ""}, "photo.1-grayscale.webp"),
+        ("previews", "small", {"format": "jpeg"}, "photo.1-small.jpg"),
+    ],
+)
+async def test_a_result_is_named_by_the_api_and_by_its_rule_where_an_older_one_says_nothing(
+    compute: Compute, kind: str, rendition: str, made: dict[str, str], name: str
+) -> None:
+    job = {"kind": kind, "original": {"name": "folder/photo.1.png"}, "renditions": {rendition: made}}
+
+    assert await compute("downloads", f"return m.fileName(given, '{rendition}');", job) == name
 
 
 def stage(queued: str | None, started: str | None, *, wait: int | None, run: int | None) -> dict[str, Any]:

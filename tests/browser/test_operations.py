@@ -148,7 +148,12 @@ async def test_new_photos_are_cut_to_an_aspect_without_being_asked_about(visitor
 
     await choose(page, jpeg("photo.jpg", 300, 200))
 
-    assert picture(api, await task_id_of(await done(page))).size == (200, 200)
+    shown = await done(page)
+    assert picture(api, await task_id_of(shown)).size == (200, 200)
+    await expect(shown.locator(".chip")).to_contain_text("crop")
+    async with page.expect_download() as download:
+        await shown.get_by_role("button", name="Download").click()
+    assert (await download.value).suggested_filename == "photo-crop.jpg"
 
 
 async def test_a_new_photo_is_brought_to_a_box_and_a_format(visitor: Visitor, api: httpx.Client) -> None:

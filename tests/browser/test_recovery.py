@@ -162,6 +162,7 @@ async def test_a_dead_job_goes_on_from_the_stage_it_died_in(visitor: Visitor, si
         before = bury(site, api, task_id)
         await reaches(shown, "dead")
     await expect(shown.locator(".failure")).to_contain_text("The picture is not to blame")
+    await expect(shown.locator(".pill")).to_have_text("dead")
 
     await shown.get_by_role("button", name="Go on from the failed stage").click()
 

@@ -129,5 +129,5 @@ async def test_all_previews_are_downloaded_in_one_archive(visitor: Visitor) -> N
         assert archive.testzip() is None
         names = archive.namelist()
         assert len(set(names)) == 9
-        assert {"one-small.jpeg", "one-large.jpeg", "twin-small.jpeg", "twin-small (2).jpeg"} <= set(names)
-        assert decoded(archive.read("one-large.jpeg")).size == (320, 240)
+        assert {"one-small.jpg", "one-large.jpg", "twin-small.jpg", "twin-small (2).jpg"} <= set(names)
+        assert decoded(archive.read("one-large.jpg")).size == (320, 240)

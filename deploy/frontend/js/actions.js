@@ -2,7 +2,7 @@
 
 import { API } from "./api.js";
 import { button, h, say } from "./dom.js";
-import { best, download, downloadAll } from "./downloads.js";
+import { best, download, downloadAll, fileName } from "./downloads.js";
 import { curlOf } from "./curl.js";
 import { sentence, t } from "./i18n.js";
 import { operate } from "./operate.js";
@@ -12,7 +12,7 @@ export function actions(job, { compact = false } = {}) {
   const rendition = best(job);
   const minor = compact ? small : button;
   const made = rendition && [
-    button("down", t("action.download"), () => download(job, rendition).catch(failed), compact ? {} : { class: "primary" }),
+    button("down", t("action.download"), () => download(job, rendition).catch(failed), { class: "primary", title: fileName(job, rendition) }),
     !compact && Object.keys(job.renditions).length > 1 && button("down", t("action.download_all"), () => downloadAll([job]).catch(failed)),
     minor("link", t("action.copy_link"), (event) => copy(event, location.origin + API + job.links.result)),
   ];

@@ -4,7 +4,7 @@ import { show } from "./api.js";
 import { actions } from "./actions.js";
 import { album } from "./album.js";
 import { button, h } from "./dom.js";
-import { best, fitting } from "./downloads.js";
+import { best, fitting, labelOf } from "./downloads.js";
 import { jobFailure, problemBox } from "./failure.js";
 import { dimensions, saving, share, size } from "./format.js";
 import { health } from "./health.js";
@@ -78,7 +78,7 @@ function drawJob(job, parts, shown) {
 function chip(job, name, { width, height, bytes }) {
   const facts = [dimensions(width, height), size(bytes)].join(" · ");
   const less = h("strong", {}, saving(bytes, job.original.bytes));
-  return h("li", { class: name === best(job) ? "chip best" : "chip" }, h("span", {}, word("stage", name)), h("span", {}, facts), less);
+  return h("li", { class: name === best(job) ? "chip best" : "chip" }, h("span", {}, labelOf(job, name)), h("span", {}, facts), less);
 }
 
 /** The part below: why it failed, or what can be done; built anew only when that changes, so that focus stays. */

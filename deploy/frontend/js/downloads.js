@@ -1,13 +1,20 @@
 // Renditions to take along: one by one, or all of them in a zip.
 
 import { ask, save } from "./api.js";
+import { word } from "./i18n.js";
 import { zip } from "./zip.js";
 
-/** Name a rendition after its upload, as the API does. */
+/** Return the file name of a rendition: what the API says, or by the same rule where an older one says nothing. */
 export function fileName(job, rendition) {
+  const { filename, format } = job.renditions[rendition];
+  if (filename) return filename;
   const stem = (job.original.name ?? "").split(/[\\/]/).pop().replace(/\.[^.]*$/, "") || "image";
-  return `${stem}-${rendition}.${job.renditions[rendition].format}`;
+  const part = rendition === "output" ? job.kind : rendition;
+  return `${stem}-${part}.${format === "jpeg" ? "jpg" : format}`;
 }
+
+/** Return what a rendition is called: an operation's only one is called after the operation. */
+export const labelOf = (job, rendition) => (rendition === "output" ? word("kind", job.kind) : word("stage", rendition));
 
 /** The best there is of a job: an operation's output, or the largest rendition that is made. */
 export function best(job) {

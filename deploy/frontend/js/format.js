@@ -1,15 +1,18 @@
 // Sizes, times and shares as people of the language write them.
 
-import { current } from "./i18n.js";
+import { current, t } from "./i18n.js";
+
+const KIB = 1024;
+const MIB = 1024 * 1024;
 
 const shaped = (options) => new Intl.NumberFormat(current(), options);
 const unit = (name, digits, unitDisplay = "short") => shaped({ style: "unit", unit: name, unitDisplay, maximumFractionDigits: digits });
 
-/** 1 536 -> 1.5 kB */
+/** 1 536 -> 1.5 KiB: in the units of the limits, which Intl does not have */
 export function size(bytes) {
-  if (bytes < 1000) return unit("byte", 0, "long").format(bytes);
-  if (bytes < 1e6) return unit("kilobyte", bytes < 1e4 ? 1 : 0).format(bytes / 1e3);
-  return unit("megabyte", 1).format(bytes / 1e6);
+  if (bytes < KIB) return unit("byte", 0, "long").format(bytes);
+  if (bytes < MIB) return t("unit.kib", { size: shaped({ maximumFractionDigits: bytes < 10 * KIB ? 1 : 0 }).format(bytes / KIB) });
+  return t("unit.mib", { size: shaped({ maximumFractionDigits: 1 }).format(bytes / MIB) });
 }
 
 /** 1 536 -> 1.5 s */

@@ -19,7 +19,7 @@ export function crc32(bytes) {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-/** Pack files [{name, bytes}] into one Blob; equal names get a number. */
+/** Pack files [{name, bytes}] into one Blob; names that are equal, or differ in case only, get a number. */
 export function zip(files, at = new Date()) {
   const parts = [];
   const index = [];
@@ -54,13 +54,15 @@ function dosTime(at) {
   return [time, ((at.getFullYear() - 1980) << 9) | ((at.getMonth() + 1) << 5) | at.getDate()];
 }
 
+const folded = (name) => name.normalize().toLowerCase(); // as Windows and macOS compare names
+
 function distinct(files) {
   const taken = new Set();
   return files.map(({ name, bytes }) => {
     const [, stem, ending] = /^(.*?)(\.[^.]*)?$/s.exec(name);
     let free = name;
-    for (let number = 2; taken.has(free); number += 1) free = `${stem} (${number})${ending ?? ""}`;
-    taken.add(free);
+    for (let number = 2; taken.has(folded(free)); number += 1) free = `${stem} (${number})${ending ?? ""}`;
+    taken.add(folded(free));
     return { name: free, bytes };
   });
 }

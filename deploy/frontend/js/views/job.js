@@ -5,7 +5,7 @@ import { actions } from "../actions.js";
 import { album } from "../album.js";
 import { comparison } from "../compare.js";
 import { button, h, icon, say } from "../dom.js";
-import { best } from "../downloads.js";
+import { best, download, fileName, labelOf } from "../downloads.js";
 import { jobFailure, problemBox } from "../failure.js";
 import { dimensions, moment, saving, share, size } from "../format.js";
 import { health } from "../health.js";
@@ -94,15 +94,15 @@ function viewer(page) {
   if (!names.includes(page.picked)) page.picked = null;
   const picture = h("div", { class: "viewer-picture" });
   const file = album.fileOf(job.task_id);
-  const tabs = names.map((name) => tab(name, name === (page.picked ?? best(job)), () => ((page.picked = name), display(page, picture, name))));
+  const tabs = names.map((name) => tab(name, labelOf(job, name), name === (page.picked ?? best(job)), () => ((page.picked = name), display(page, picture, name))));
   if (COMPARABLE.has(job.kind) && job.status === "done") tabs.push(file ? compareTab(page, picture, file) : original(page, picture));
   display(page, picture, page.picked ?? best(job));
   parts.viewer.replaceChildren(picture, h("div", { class: "choices", role: "group", "aria-label": t("viewer.pick") }, tabs));
 }
 
-function tab(name, checked, onchange) {
+function tab(name, words, checked, onchange) {
   const input = h("input", { type: "radio", name: "rendition", value: name, checked, onchange });
-  return h("label", { class: "choice" }, input, h("span", {}, word("stage", name)));
+  return h("label", { class: "choice" }, input, h("span", {}, words));
 }
 
 function compareTab(page, picture, file) {
@@ -122,7 +122,7 @@ function display(page, picture, name) {
   page.free = () => {};
   const { job } = page;
   const { width, height, url } = job.renditions[name];
-  const image = h("img", { alt: t("viewer.picture", { rendition: word("stage", name), name: job.original.name ?? job.task_id }), width, height });
+  const image = h("img", { alt: t("viewer.picture", { rendition: labelOf(job, name), name: job.original.name ?? job.task_id }), width, height });
   show(image, url).catch((problem) => picture.replaceChildren(pictureProblem(problem)));
   picture.replaceChildren(image);
 }
@@ -145,21 +145,27 @@ function side(job) {
 }
 
 function renditions(job) {
-  const rows = Object.entries(job.renditions).map(([name, { width, height, bytes, format }]) =>
+  const rows = Object.entries(job.renditions).map(([name, { width, height, bytes, format }]) => [
     h(
       "tr",
       {},
-      h("th", { scope: "row" }, word("stage", name)),
+      h("th", { scope: "row" }, labelOf(job, name)),
       h("td", {}, dimensions(width, height)),
       h("td", {}, word("format", format)),
       h("td", {}, size(bytes)),
       h("td", { class: "saving" }, saving(bytes, job.original.bytes)),
     ),
-  );
+    h("tr", { class: "file" }, h("td", { colspan: 5 }, fileButton(job, name))),
+  ]);
   if (!rows.length) return null;
   const heads = ["job.rendition", "job.pixels", "form.format", "job.size", "job.saved"].map((key) => h("th", { scope: "col" }, t(key)));
-  const table = h("table", { class: "renditions" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows));
+  const table = h("table", { class: "renditions" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows.flat()));
   return h("div", { class: "table-box" }, table);
+}
+
+function fileButton(job, name) {
+  const save = () => download(job, name).catch((problem) => say(sentence(problem)));
+  return h("button", { type: "button", onclick: save }, fileName(job, name));
 }
 
 function links(job) {
