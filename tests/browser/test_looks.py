@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import httpx
 import pytest
-from playwright.async_api import Page, ViewportSize, expect
+from playwright.async_api import FilePayload, Locator, Page, ViewportSize, expect
 
 from tests.browser.npm import packed
-from tests.browser.steps import Visitor, card, choose, done, jpeg, reaches, truncated
-from tests.images import encoded, photo
+from tests.browser.steps import Visitor, card, choose, done, jpeg, pixels, reaches, truncated
+from tests.images import cutout, decoded, encoded, photo
 from tests.integration.journey import accepted, ended
 
 AXE = "axe-core-4.14.1"
 PHONE = ViewportSize(width=360, height=740)
 SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
+EDGE_PIXELS = 40  # of 1024: what lies between two fields is a blend
 DARK, LIGHT = "rgb(17, 16, 14)", "rgb(245, 241, 234)"
 
 
@@ -96,6 +99,52 @@ async def violations(page: Page, axe: str) -> list[str]:
     await page.evaluate(f"() => {{ {axe}; globalThis.axe = axe; }}")
     results = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
     return [f"{rule['id']}: {node['html']}" for rule in results["violations"] for node in rule["nodes"]]
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ru-RU"])
+async def test_what_a_button_of_a_card_does_can_be_read_on_a_phone(visitor: Visitor, locale: str) -> None:
+    page = await visitor.open(locale=locale, viewport=PHONE)
+    await choose(page, jpeg())
+    words = (await done(page)).locator(".actions button span")
+
+    await expect(words).to_have_count(6)
+    shown = await words.evaluate_all(
+        """spans => spans.map(span => {
+          const button = span.parentElement.getBoundingClientRect();
+          const { left, right, width } = span.getBoundingClientRect();
+          return width > 20 && left >= button.left && right <= button.right;
+        })"""
+    )
+    assert shown == [True] * 6
+
+
+async def test_transparent_pictures_lie_on_a_light_ground(visitor: Visitor) -> None:
+    page = await visitor.open(color_scheme="dark")
+    content = encoded(cutout(800, 600), "png")
+    await choose(page, FilePayload(name="cutout.png", mimeType="image/png", buffer=content))
+    shown = await done(page, "cutout.png")
+    await expect(shown.locator(".frame")).to_have_class(re.compile("developed"))
+    grounds = {"card": await ground(shown.locator(".frame img"))}
+
+    await shown.get_by_role("link", name="cutout.png").click()
+    grounds["viewer"] = await ground(page.locator(".viewer-picture > img"))
+    await page.get_by_label("Before and after").check(force=True)
+    await pixels(page.locator(".compare .after"))
+    grounds["compare"] = await ground(page.locator(".compare"))
+    await page.get_by_role("link", name="Jobs", exact=True).click()
+    grounds["list"] = await ground(page.locator(".sheet-frame").filter(has_text="cutout.png").first.locator("img"))
+
+    assert grounds == {place: {(255, 255, 255), (222, 222, 222)} for place in grounds}
+
+
+async def ground(shown: Locator) -> set[tuple[int, ...]]:
+    """Return the colours of the upper left corner of a picture, where a cutout is transparent."""
+    await expect(shown).to_be_visible()
+    if await shown.evaluate("element => element.tagName") == "IMG":
+        await pixels(shown)
+    corner = decoded(await shown.screenshot()).convert("RGB").crop((2, 2, 34, 34)).tobytes()
+    colours = Counter(zip(corner[::3], corner[1::3], corner[2::3], strict=True))
+    return {colour for colour, count in colours.items() if count > EDGE_PIXELS}
 
 
 async def test_the_theme_is_the_systems_until_another_is_chosen_and_that_is_remembered(visitor: Visitor) -> None:

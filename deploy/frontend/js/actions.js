@@ -7,23 +7,22 @@ import { curlOf } from "./curl.js";
 import { sentence, t } from "./i18n.js";
 import { operate } from "./operate.js";
 
-/** Build the buttons of a job; `compact`: the less usual ones are icons only. */
+/** Build the buttons of a job; `compact`: as on a card, where the words stand below the icons. */
 export function actions(job, { compact = false } = {}) {
   const rendition = best(job);
-  const minor = compact ? small : button;
   const made = rendition && [
     button("down", t("action.download"), () => download(job, rendition).catch(failed), { class: "primary", title: fileName(job, rendition) }),
     !compact && Object.keys(job.renditions).length > 1 && button("down", t("action.download_all"), () => downloadAll([job]).catch(failed)),
-    minor("link", t("action.copy_link"), (event) => copy(event, location.origin + API + job.links.result)),
+    button("link", t("action.copy_link"), (event) => copy(event, location.origin + API + job.links.result), { class: "copy" }),
   ];
   return h(
     "div",
-    { class: "actions", role: "group", "aria-label": t("action.group", { name: job.original.name ?? job.task_id }) },
+    { class: compact ? "actions compact" : "actions", role: "group", "aria-label": t("action.group", { name: job.original.name ?? job.task_id }) },
     made,
-    minor("code", t("action.copy_curl"), (event) => copy(event, curlOf(job))),
+    button("code", t("action.copy_curl"), (event) => copy(event, curlOf(job)), { class: "copy" }),
     job.status === "done" &&
       ["crop", "grayscale", "resize"].map((operation) =>
-        minor(ICON_OF[operation], t(`operation.${operation}`), async () => {
+        button(ICON_OF[operation], t(`operation.${operation}`), async () => {
           if (await operate(operation, { job })) location.hash = "#/";
         }),
       ),
@@ -31,10 +30,6 @@ export function actions(job, { compact = false } = {}) {
 }
 
 const ICON_OF = { crop: "crop", grayscale: "greys", resize: "resize" };
-
-function small(name, words, onclick) {
-  return button(name, words, onclick, { class: "small", title: words });
-}
 
 const failed = (problem) => say(sentence(problem));
 

@@ -98,9 +98,15 @@ export async function show(image, path) {
   if (!isSeen) throw new Problem({ code: "unseen" });
 }
 
+/** Give an image that is loaded its own shape, and the ground that shows through where it is transparent. */
+export function markLoaded(image) {
+  image.classList.add("picture");
+  image.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
+}
+
 function loads(image, url) {
   return new Promise((resolve) => {
-    image.addEventListener("load", () => resolve(true), { once: true });
+    image.addEventListener("load", () => (markLoaded(image), resolve(true)), { once: true });
     image.addEventListener("error", () => resolve(false), { once: true });
     image.src = url;
   });

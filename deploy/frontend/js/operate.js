@@ -1,6 +1,6 @@
 // One operation on one photo, asked for in a dialog: a new file, or a job's original.
 
-import { show } from "./api.js";
+import { markLoaded, show } from "./api.js";
 import { album } from "./album.js";
 import { capabilities } from "./capabilities.js";
 import { cropper } from "./cropper.js";
@@ -54,7 +54,7 @@ async function pictureOf(file, job) {
 
 function loaded(image, url) {
   return new Promise((resolve, reject) => {
-    image.addEventListener("load", resolve, { once: true });
+    image.addEventListener("load", () => (markLoaded(image), resolve()), { once: true });
     image.addEventListener("error", reject, { once: true });
     image.src = url;
   });
