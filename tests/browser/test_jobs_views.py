@@ -61,6 +61,9 @@ async def test_a_job_has_a_page_with_every_stage_and_rendition(visitor: Visitor,
     await expect(page.locator(".viewer-picture img")).to_have_attribute("alt", "kept.jpg, small")
     assert await pixels(page.locator(".viewer-picture img")) == (160, 120)
     await expect(page.get_by_role("link", name="Grafana")).to_have_count(0)
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="kept-small.jpg").click()
+    assert (await download.value).suggested_filename == "kept-small.jpg"
 
 
 async def test_before_and_after_are_compared_by_a_slider(visitor: Visitor) -> None:

@@ -145,20 +145,19 @@ function side(job) {
 }
 
 function renditions(job) {
-  const rows = Object.entries(job.renditions).map(([name, { width, height, bytes, format }]) => [
+  const rows = Object.entries(job.renditions).map(([name, { width, height, bytes }]) => [
     h(
       "tr",
       {},
       h("th", { scope: "row" }, labelOf(job, name)),
       h("td", {}, dimensions(width, height)),
-      h("td", {}, word("format", format)),
       h("td", {}, size(bytes)),
       h("td", { class: "saving" }, saving(bytes, job.original.bytes)),
     ),
-    h("tr", { class: "file" }, h("td", { colspan: 5 }, fileButton(job, name))),
+    h("tr", { class: "file" }, h("td", { colspan: 4 }, fileButton(job, name))),
   ]);
   if (!rows.length) return null;
-  const heads = ["job.rendition", "job.pixels", "form.format", "job.size", "job.saved"].map((key) => h("th", { scope: "col" }, t(key)));
+  const heads = ["job.rendition", "job.pixels", "job.size", "job.saved"].map((key) => h("th", { scope: "col" }, t(key)));
   const table = h("table", { class: "renditions" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows.flat()));
   return h("div", { class: "table-box" }, table);
 }
