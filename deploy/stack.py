@@ -40,6 +40,7 @@ class Stack:
         redis_port: int = 0,
         mongo_port: int = 0,
         pools: Mapping[str, int] | None = None,
+        shared_pool: int = 0,
         environment: Mapping[str, str] | None = None,
         redis_url: str | None = None,
         mongo_url: str | None = None,
@@ -50,16 +51,20 @@ class Stack:
         frontend: bool = False,
         frontend_port: int = 0,
     ) -> None:
-        """Prepare; start nothing. A process left out by `gateway` or `workers` can be started by name."""
+        """Prepare; start nothing. A process left out by `gateway` or `workers` can be started by name.
+
+        Each queue has a worker of its own; a shared pool, of `worker`, serves those that `pools` leaves out.
+        """
         self.folder = Path(folder).resolve()
         self.blob_folder = self.folder / "blobs"
-        self.pools = dict.fromkeys(processes.QUEUES, 1) | dict(pools or {})
+        each = {processes.SHARED_WORKER: shared_pool} if shared_pool else dict.fromkeys(processes.QUEUES, 1)
+        self.pools = each | dict(pools or {})
         self.environment = dict(environment or {})
         self.redis_port, self.mongo_port = redis_port or free_port(), mongo_port or free_port()
         self.gateway_port = gateway_port or free_port()
         self.flower_port = (flower_port or free_port()) if flower else 0
         self.frontend_port = (frontend_port or free_port()) if frontend else 0
-        self._metrics_ports = {queue: free_port() for queue in self.pools}
+        self._metrics_ports = {name: free_port() for name in self.pools}
         self._given_redis = redis_url or os.environ.get("DARKROOM_REDIS_URL")
         self._given_mongo = mongo_url or os.environ.get("DARKROOM_MONGO_URL")
         self._scratch_database = bool(self._given_mongo and not mongo_url)
@@ -71,9 +76,7 @@ class Stack:
         self.flower_url = f"http://127.0.0.1:{self.flower_port}"
         self.frontend_url = f"http://127.0.0.1:{self.frontend_port}"
         self.observer = Observer()
-        self.left_out: dict[
-            str, StackError
-        ] = {}  # the optional processes that could not be started, each with the reason
+        self.left_out: dict[str, StackError] = {}  # optional processes that could not be started, and why
         self.processes = {each.name: each for each in self._processes(gateway=gateway, workers=workers)}
         self._supervisord = Supervisord(self.folder)
         self._log_starts: dict[str, int] = {}
@@ -88,12 +91,22 @@ class Stack:
             *servers,
             processes.gateway(port=self.gateway_port, autostart=gateway),
             *(
-                processes.worker(queue, concurrency=size, autostart=workers, metrics_port=self._metrics_ports[queue])
-                for queue, size in self.pools.items()
+                processes.worker(
+                    name,
+                    queues=self._queues(name),
+                    concurrency=size,
+                    autostart=workers,
+                    metrics_port=self._metrics_ports[name],
+                )
+                for name, size in self.pools.items()
             ),
             *([processes.flower(port=self.flower_port)] if self.flower_port else []),
             *([self._frontend()] if self.frontend_port else []),
         ]
+
+    def _queues(self, worker: str) -> list[str]:
+        others = [queue for queue in processes.QUEUES if queue not in self.pools]
+        return others if worker == processes.SHARED_WORKER else [worker]
 
     def _frontend(self) -> processes.Process:
         flower_url = self.flower_url if self.flower_port and "flower" not in self.left_out else None

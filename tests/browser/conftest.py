@@ -37,7 +37,8 @@ PATIENCE_MS = 30_000
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Everything, running, with the page in front."""
-    with Stack(tmp_path_factory.mktemp("site"), environment=IMPATIENT, frontend=True) as stack:
+    folder, pools = tmp_path_factory.mktemp("site"), {"resize": 1}
+    with Stack(folder, shared_pool=1, pools=pools, environment=IMPATIENT, frontend=True) as stack:
         yield stack
 
 

@@ -75,10 +75,8 @@ class ChaosStack(Stack):
 
 
 def _spare(queue: str) -> processes.Process:
-    usual = processes.worker(queue, concurrency=1, autostart=False, metrics_port=free_port())
     name = f"spare-{queue}"
-    command = tuple(f"{name}@%h" if word == f"{queue}@%h" else word for word in usual.command)
-    return replace(usual, name=name, command=command)
+    return processes.worker(name, queues=[queue], concurrency=1, autostart=False, metrics_port=free_port())
 
 
 def _command(pid: int) -> str:

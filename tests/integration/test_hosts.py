@@ -26,7 +26,6 @@ from tests.programs import running
 
 JOBS = 12
 PHOTO = encoded(photo(3000, 2000), "jpeg")
-QUEUES = ",".join(processes.QUEUES)
 STAGES = ("validate", "normalize", "small", "medium", "large", "finalize")
 TRIES = 20  # at catching a host in the middle of a stage
 
@@ -95,7 +94,7 @@ def _mongo(life: ExitStack, address: str, folder: Path) -> str:
 
 def _worker(life: ExitStack, host: Host, log: Path, environment: dict[str, str]) -> None:
     """Run one worker of every queue on a host; it is ready when the first job that needs it is."""
-    program = processes.worker(QUEUES, concurrency=2, autostart=True)
+    program = processes.worker("all", queues=processes.QUEUES, concurrency=2, autostart=True)
     command = [f"all@{host.name}" if word.endswith("@%h") else word for word in program.command]
     life.enter_context(running(*host.command(*command), log=log, **environment, **program.environment))
     life.callback(host.reconnect)  # before it is stopped, or it could not say good-bye

@@ -38,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
 def hopping(tmp_path_factory: pytest.TempPathFactory, server: Rabbit) -> Iterator[Stack]:
     """A stack whose messages go over it."""
     environment = IMPATIENT | {"DARKROOM_BROKER_URL": server.url, "DARKROOM_BROKER__HEALTH_CHECK_INTERVAL": "2"}
-    with Stack(tmp_path_factory.mktemp("hopping"), environment=environment, flower=True) as stack:
+    with Stack(tmp_path_factory.mktemp("hopping"), shared_pool=2, environment=environment, flower=True) as stack:
         yield stack
 
 
@@ -62,7 +62,7 @@ def _gauge(http: httpx.Client, name: str, queue: str) -> float:
 def test_messages_wait_in_rabbitmq_alone_and_are_taken_from_both_lanes_by_turns(
     hopping: Stack, server: Rabbit, http: httpx.Client
 ) -> None:
-    hopping.stop_process("validate")
+    hopping.stop_process("worker")
     try:
         task_ids = [accepted(http, SMALL) for _ in range(BURST)]  # a burst: what is over it is bulk
         wait_until(lambda: server.waiting("validate") + server.waiting("validate.bulk") == BURST, "all messages")
@@ -72,7 +72,7 @@ def test_messages_wait_in_rabbitmq_alone_and_are_taken_from_both_lanes_by_turns(
         assert _gauge(http, "queue_oldest_age_seconds", "validate") > 0
         assert "unacked" not in http.get("/metrics").text
     finally:
-        hopping.start_process("validate")
+        hopping.start_process("worker")
 
     jobs = sorted(all_ended(http, task_ids), key=lambda job: job["stages"]["validate"]["started_at"])
     assert {(job["status"], job["generation"]) for job in jobs} == {("done", 0)}
@@ -89,7 +89,7 @@ def test_jobs_outlive_a_broker_that_is_killed_at_work(hopping: Stack, server: Ra
 
     assert {job["status"] for job in all_ended(http, task_ids, seconds=90)} == {"done"}
     assert finalizations(hopping.mongo_url, task_ids) == {1}
-    assert server.password not in hopping.log("gateway") + hopping.log("resize") + hopping.log("flower")
+    assert server.password not in hopping.log("gateway") + hopping.log("worker") + hopping.log("flower")
 
 
 def test_jobs_outlive_a_broker_that_is_stopped_and_started_at_work(
@@ -119,8 +119,8 @@ def test_what_a_killed_worker_held_is_delivered_again(hopping: Stack, http: http
     task_ids = [accepted(http, PHOTO) for _ in range(JOBS)]
     wait_for_the_resizes(http, task_ids)
 
-    children = hopping.children("resize")
-    hopping.signal("resize", signal.SIGKILL)
+    children = hopping.children("worker")
+    hopping.signal("worker", signal.SIGKILL)
     for child in children:
         os.kill(child, signal.SIGKILL)
 
@@ -130,7 +130,7 @@ def test_what_a_killed_worker_held_is_delivered_again(hopping: Stack, http: http
 
 def test_flower_shows_queues_and_workers(hopping: Stack) -> None:
     with httpx.Client(base_url=hopping.flower_url, timeout=10, trust_env=False) as flower:
-        wait_until(lambda: "finalize@" in flower.get("/workers").text, "a worker to be shown")
+        wait_until(lambda: "worker@" in flower.get("/workers").text, "a worker to be shown")
         shown = flower.get("/broker").text
 
     assert all(f'<tr id="{lane}">' in shown for lane in LANES)

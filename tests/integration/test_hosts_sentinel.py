@@ -31,7 +31,7 @@ def following(tmp_path_factory: pytest.TempPathFactory, watched: Watched) -> Ite
     """A stack that finds its Redis through them."""
     environment = IMPATIENT | {"DARKROOM_ACCESS__RATE_LIMIT": "500/minute"}
     folder = tmp_path_factory.mktemp("following")
-    with Stack(folder, environment=environment, redis_url=watched.url, flower=True) as stack:
+    with Stack(folder, shared_pool=2, environment=environment, redis_url=watched.url, flower=True) as stack:
         yield stack
 
 

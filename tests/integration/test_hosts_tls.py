@@ -42,7 +42,7 @@ def distant(tmp_path_factory: pytest.TempPathFactory, server: Secured) -> Iterat
     """A stack on that Redis."""
     environment = IMPATIENT | {"DARKROOM_ACCESS__RATE_LIMIT": LIMIT}
     folder = tmp_path_factory.mktemp("distant")
-    with Stack(folder, environment=environment, redis_url=server.url, flower=True) as stack:
+    with Stack(folder, shared_pool=2, environment=environment, redis_url=server.url, flower=True) as stack:
         yield stack
 
 
@@ -50,13 +50,13 @@ def test_all_processes_do_their_work_and_are_refused_nothing(distant: Stack, ser
     with httpx.Client(base_url=distant.url, timeout=30, trust_env=False) as http, server.overseer() as overseer:
         task_ids = [accepted(http, PHOTO) for _ in range(JOBS)]
         wait_for_the_resizes(http, task_ids)
-        distant.signal("resize", signal.SIGKILL)
+        distant.signal("worker", signal.SIGKILL)
 
         jobs = all_ended(http, task_ids, seconds=90)
         wait_until(lambda: overseer.hlen("unacked") == 0, "what the dead worker held to be delivered again")
         limited = http.post("/upload")
         shown = httpx.get(f"{distant.flower_url}/broker", timeout=10, trust_env=False)
-        distant.stop_process("validate")
+        distant.stop_process("worker")
 
         assert {job["status"] for job in jobs} == {"done"}
         assert limited.headers["RateLimit-Policy"] == '"default";q=500;w=60'

@@ -48,13 +48,13 @@ def bucket(objects: ObjectStore) -> S3Store:
 
 @pytest.fixture(scope="module")
 def environment(objects: ObjectStore, bucket: S3Store) -> dict[str, str]:  # noqa: ARG001  # it must be there
-    return IMPATIENT | objects.environment | {"DARKROOM_BLOB_URL": URL, "AWS_READ_TIMEOUT": "1s"}
+    return IMPATIENT | objects.environment | {"DARKROOM_BLOB_URL": URL, "AWS_READ_TIMEOUT": "5s"}
 
 
 @pytest.fixture(scope="module")
 def remote(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[Stack]:
     """A stack that keeps its blobs there."""
-    with Stack(tmp_path_factory.mktemp("remote"), environment=environment) as stack:
+    with Stack(tmp_path_factory.mktemp("remote"), shared_pool=4, environment=environment) as stack:
         yield stack
 
 
@@ -71,7 +71,7 @@ def another_gateway(stack: Stack, folder: Path, **environment: str) -> Iterator[
     stores = {"DARKROOM_REDIS_URL": stack.redis_url, "DARKROOM_MONGO_URL": stack.mongo_url}
     command = [sys.executable, "-m", "uvicorn", "gateway.app:production", "--factory", "--port", str(port)]
     with (
-        running(*command, log=folder / "gateway.log", **stack.environment, **stores, **environment),
+        running(*command, log=folder / "gateway.log", **(stack.environment | stores | environment)),
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client,
     ):
         wait_until(lambda: _answers(client), "another gateway")
@@ -225,11 +225,11 @@ def test_a_large_upload_is_held_in_a_few_parts_only(http: httpx.Client, remote: 
 def test_what_was_accepted_outlasts_an_outage_and_nothing_else_is_accepted(
     http: httpx.Client, remote: Stack, objects: ObjectStore, done: str
 ) -> None:
-    remote.stop_process("normalize")
+    remote.stop_process("worker")
     task_ids = [accepted(http, PHOTO) for _ in range(4)]
     objects.stop()
     try:
-        remote.start_process("normalize")
+        remote.start_process("worker")
         refused, readiness = upload(http, PHOTO), http.get("/readyz")
         result = http.get(f"/result/{done}")
         wait_until(lambda: '"blobs"} 0.0' in http.get("/metrics").text, "the gauge to tell")
@@ -244,14 +244,15 @@ def test_what_was_accepted_outlasts_an_outage_and_nothing_else_is_accepted(
 
 
 def test_a_store_that_hangs_costs_an_answer_and_no_job(
-    http: httpx.Client, remote: Stack, objects: ObjectStore, redirecting: httpx.Client, done: str
+    http: httpx.Client, remote: Stack, objects: ObjectStore, done: str, tmp_path: Path
 ) -> None:
-    remote.stop_process("normalize")
+    impatient = {"AWS_READ_TIMEOUT": "1s", "DARKROOM_RESULTS__REDIRECT": "true"}
+    remote.stop_process("worker")
     task_id = accepted(http, PHOTO)
-    with objects.frozen():
-        remote.start_process("normalize")
-        answers = [upload(http, PHOTO), http.get(f"/result/{done}"), redirecting.get(f"/result/{done}")]
-        readiness = http.get("/readyz")
+    with another_gateway(remote, tmp_path, **impatient) as gateway, objects.frozen():
+        remote.start_process("worker")
+        answers = [upload(gateway, PHOTO), gateway.get(f"/result/{done}"), http.get(f"/result/{done}")]
+        readiness = gateway.get("/readyz")
         wait_until(lambda: _put_off(remote, task_id), "a run to be put off")
 
     assert [_unavailable(answer) for answer in answers] == [True, True, True]
@@ -301,7 +302,7 @@ def _answers(client: httpx.Client) -> bool:
 
 def _put_off(stack: Stack, task_id: str) -> bool:
     """Whether a run of the job's first stages met the outage."""
-    lines = (stack.log("validate") + stack.log("normalize")).splitlines()
+    lines = stack.log("worker").splitlines()
     return any(task_id in line and "stage.retried" in line for line in lines)
 
 
