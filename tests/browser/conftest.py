@@ -13,11 +13,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, async_playwright, expect
 
 from deploy.ports import free_port
 from deploy.stack import Stack
-from tests.browser.steps import KEY, Visitor
+from tests.browser.steps import KEY, Visitor, new_context
 from tests.conftest import IMPATIENT
 from tests.integration.journey import wait_until
 from tests.programs import running
@@ -86,10 +86,16 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
+@pytest.fixture(scope="session")
+async def context(browser: Browser) -> BrowserContext:
+    """A window that the visitors use one after another."""
+    return await new_context(browser)
+
+
 @pytest.fixture
-async def visitor(site: Stack, browser: Browser) -> AsyncIterator[Visitor]:
+async def visitor(site: Stack, context: BrowserContext) -> AsyncIterator[Visitor]:
     """Somebody who looks at the page; no script of it may have failed in the end, none been blocked."""
-    visitor = Visitor(browser, site.frontend_url)
+    visitor = Visitor(context, site.frontend_url)
     yield visitor
     await visitor.leave()
     assert visitor.complaints == []

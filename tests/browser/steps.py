@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, FilePayload, Locator, Page, expect
@@ -15,23 +16,33 @@ KEY = "the key of the browser tests"
 class Visitor:
     """A person with a browser of their own: what it remembers is gone when they leave."""
 
-    def __init__(self, browser: Browser, url: str) -> None:
+    def __init__(self, usual: BrowserContext, url: str) -> None:
+        """Take a context for the first view, if that has no options: a fresh one costs two seconds of CPU."""
         self.url = url
         self.complaints: list[str] = []
-        self._browser = browser
-        self._contexts: list[BrowserContext] = []
+        self._usual = usual
+        self._left: list[Page | BrowserContext] = []
 
     async def open(self, view: str = "/", **options: Any) -> Page:
         """Open a view in a fresh browser; options are those of a Playwright context."""
-        options = {"locale": "en-US", "reduced_motion": "reduce", **options}
-        context = await self._browser.new_context(**options)
-        context.set_default_timeout(30_000)
-        self._contexts.append(context)
-        page = await context.new_page()
+        page = await (self._open_otherwise(options) if options or self._left else self._open_as_usual())
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._listen)
         await page.goto(f"{self.url}/#{view}")
         return page
+
+    async def _open_as_usual(self) -> Page:
+        page = await self._usual.new_page()
+        self._left.append(page)
+        devtools = await self._usual.new_cdp_session(page)
+        await devtools.send("Storage.clearDataForOrigin", {"origin": self.url, "storageTypes": "all"})
+        await devtools.detach()
+        return page
+
+    async def _open_otherwise(self, options: Mapping[str, Any]) -> Page:
+        context = await new_context(self._usual.browser, **options)
+        self._left.append(context)
+        return await context.new_page()
 
     def _listen(self, message: ConsoleMessage) -> None:
         if "Content Security Policy" in message.text:
@@ -39,8 +50,16 @@ class Visitor:
 
     async def leave(self) -> None:
         """Close every window."""
-        for context in self._contexts:
-            await context.close()
+        for window in self._left:
+            await window.close()
+
+
+async def new_context(browser: Browser | None, **options: Any) -> BrowserContext:
+    """Return a browser that remembers nothing; options are Playwright's."""
+    assert browser is not None
+    context = await browser.new_context(**{"locale": "en-US", "reduced_motion": "reduce", **options})
+    context.set_default_timeout(30_000)
+    return context
 
 
 def jpeg(name: str = "photo.jpg", width: int = 320, height: int = 240) -> FilePayload:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import BrowserContext, Page
 
 from deploy.stack import Stack
 from gateway import problems
@@ -37,9 +37,9 @@ Compute = Callable[..., Awaitable[Any]]
 
 
 @pytest.fixture(scope="module")
-async def page(site: Stack, browser: Browser) -> AsyncIterator[Page]:
+async def page(site: Stack, context: BrowserContext) -> AsyncIterator[Page]:
     """A page to compute on."""
-    visitor = Visitor(browser, site.frontend_url)
+    visitor = Visitor(context, site.frontend_url)
     yield await visitor.open()
     await visitor.leave()
 
