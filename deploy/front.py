@@ -65,11 +65,11 @@ async def pass_on(request: Request) -> Response:
     if path.partition("/")[0] == "metrics":
         return _problem(404, "not_found", "Not Found")
     client: httpx.AsyncClient = request.state.client
-    url = httpx.URL(path=f"/{path}", query=request.url.query.encode())
+    url = client.base_url.copy_with(path=f"/{path}", query=request.url.query.encode() or None)
     headers = [(name, value) for name, value in request.headers.items() if name not in OF_ONE_CONNECTION | ASSERTED]
     headers.append(("x-forwarded-for", request.client.host if request.client else ""))
     content = request.stream() if request.method not in {"GET", "HEAD"} else None
-    asked = client.build_request(request.method, client.base_url.join(url), headers=headers, content=content)
+    asked = client.build_request(request.method, url, headers=headers, content=content)
     try:
         return await _passed(await client.send(asked, stream=True))
     except ClientDisconnect:
