@@ -7,6 +7,7 @@ from time import monotonic
 
 import httpx
 import pytest
+from structlog.typing import EventDict
 
 from gateway.backpressure import LOOK_SECONDS, Backlog
 from pipeline.settings import AccessSettings, Settings
@@ -68,13 +69,15 @@ async def test_over_the_bound_no_work_is_taken(http: httpx.AsyncClient, queues: 
 
 
 @POSTS
-async def test_over_the_bound_no_body_is_read(http: httpx.AsyncClient, queues: CountedQueues, path: str) -> None:
-    body = Body()
+async def test_over_the_bound_no_body_is_read_before_the_answer(
+    http: httpx.AsyncClient, queues: CountedQueues, logs: list[EventDict], path: str
+) -> None:
     fill(queues, MAX_QUEUE)
 
-    await post(http, body, path)
+    await post(http, Body(), path)
 
-    assert not body.read
+    [line] = [line for line in logs if line["event"] == "request.served"]  # written as the answer ends
+    assert (line["status"], line["bytes_in"]) == (503, 0)
 
 
 async def test_over_the_bound_a_client_is_told_when_to_come_back(
