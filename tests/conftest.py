@@ -29,8 +29,8 @@ IMPATIENT = {
 """The same mechanisms as in production on a shorter clock; their order (soft < hard < visibility) is kept."""
 
 SHARED = ("stack", "site", "strict_stack", "servers", "objects")
-"""Fixtures of a session that start servers, those that most tests wait for first."""
-TOOLS_OF_THEIR_OWN = ("tests/chaos", "tests/integration", "tests/contract", "tests/fuzz")
+"""Fixtures of a session that start servers."""
+LONGEST_FIRST = ("stack", "site", "tests/chaos", "tests/integration", *SHARED, "tests/contract", "tests/fuzz")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -42,12 +42,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((name for name in SHARED if name in names), item.nodeid.partition("::")[0])
 
     def rank(item: pytest.Item) -> int:
-        order = (*SHARED[:2], *TOOLS_OF_THEIR_OWN)
-        return next((place for place, name in enumerate(order) if group(item).startswith(name)), len(order))
+        return next((n for n, name in enumerate(LONGEST_FIRST) if group(item).startswith(name)), len(LONGEST_FIRST))
 
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))
     items.sort(key=rank)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fail where groups are not heeded, as with a pytest that its xdist does not know: every process would start all."""
+    if getattr(session.config.option, "loadgroup", False):
+        assert all("@" in item.nodeid for item in session.items), "xdist has not grouped the tests"
 
 
 @pytest.fixture(scope="session")
