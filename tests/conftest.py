@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,12 @@ IMPATIENT = {
 }
 """The same mechanisms as in production on a shorter clock; their order (soft < hard < visibility) is kept."""
 
+
+def pytest_configure() -> None:
+    """Let programs that tests start hear of an interrupt: in a shell's background it is ignored, and so inherited."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 SHARED = ("stack", "site", "strict_stack", "servers", "objects")
 """Fixtures of a session that start servers."""
 LONGEST_FIRST = ("stack", "site", "tests/chaos", "tests/integration", *SHARED, "tests/contract", "tests/fuzz")
@@ -50,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Fail where groups are not heeded, as with a pytest that its xdist does not know: every process would start all."""
+    """Fail where groups are not heeded, as by an xdist that does not know its pytest: each process would start all."""
     if getattr(session.config.option, "loadgroup", False):
         assert all("@" in item.nodeid for item in session.items), "xdist has not grouped the tests"
 

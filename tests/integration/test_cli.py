@@ -57,7 +57,6 @@ class Darkroom:
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "gateway.cli", *map(str, arguments)]
         pipe = subprocess.PIPE
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background, and so inherited
         return start(
             *command, cwd=self.folder, env=environment(self.url), stdin=pipe, stdout=pipe, stderr=pipe, text=True
         )

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from deploy import install
+from tests.programs import ROOT, start
 
-ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_SECONDS = 90
 ABSENT = f"absent-package==1.0 --hash=sha256:{'0' * 64}\n"
 
@@ -60,14 +60,7 @@ def run(checkout: Path, *arguments: str) -> subprocess.Popen[str]:
         "PYTHON": getattr(sys, "_base_executable", sys.executable),
     }
     pipe = subprocess.PIPE
-    return subprocess.Popen(
-        [str(checkout / "run"), *arguments],
-        env=environment,
-        stdout=pipe,
-        stderr=pipe,
-        text=True,
-        start_new_session=True,
-    )
+    return start(str(checkout / "run"), *arguments, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
 def test_an_installation_survives_an_interrupt_a_second_run_and_a_package_that_cannot_be_had(checkout: Path) -> None:
