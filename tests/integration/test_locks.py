@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 LOCKS = sorted([*ROOT.glob("deploy/requirements*.lock"), *ROOT.glob(".github/*.lock")])
 INSTALLERS = ("run", "deploy/install.py", "deploy/Dockerfile", "deploy/test.Dockerfile", ".github/workflows/ci.yml")
 OLDEST_PIP = {  # with a Python of its time: that of Debian 12, and those that came with later ones
