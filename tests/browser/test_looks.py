@@ -200,6 +200,7 @@ async def test_a_phone_offers_its_camera_and_a_desk_does_not(visitor: Visitor) -
 
 async def test_everything_is_reached_by_the_keyboard(visitor: Visitor) -> None:
     page = await visitor.open()
+    await expect(page.locator(".health-word")).to_have_text("ready")
 
     await page.keyboard.press("Tab")
     await expect(page.locator("#skip")).to_be_focused()

@@ -11,8 +11,20 @@ import { missingSide, operationForm } from "./forms.js";
 import { t } from "./i18n.js";
 import { enqueue } from "./uploads.js";
 
+let isAsking = false;
+
 /** Ask how to crop, grey or resize `file`, or the original of `job`, and send it; true once it is on its way. */
-export async function operate(operation, { file = null, job = null }) {
+export async function operate(operation, subject) {
+  if (isAsking) return false; // pressed again while the picture loads
+  isAsking = true;
+  try {
+    return await askAndSend(operation, subject);
+  } finally {
+    isAsking = false;
+  }
+}
+
+async function askAndSend(operation, { file = null, job = null }) {
   const told = await capabilities().catch(() => null);
   const picture = operation === "resize" ? null : await pictureOf(file ?? album.fileOf(job?.task_id), job);
   const extra = operation === "crop" && picture ? cropper(picture.image, picture.size) : null;
