@@ -31,6 +31,8 @@ UV_NAMES = {  # of pip's settings
     "cert": "SSL_CERT_FILE",
     "trusted-host": "UV_INSECURE_HOST",
     "proxy": "ALL_PROXY",
+    "default-timeout": "UV_HTTP_TIMEOUT",
+    "timeout": "UV_HTTP_TIMEOUT",
 }
 CAUSES = (  # what an installer says, and what that means to a user; the first that fits
     (r"No space left|os error 28|Disk quota exceeded", "There is no space left: {megabytes} MB are needed in {venv}."),

@@ -143,4 +143,5 @@ global.timeout='180'"""
 
     assert settings["UV_DEFAULT_INDEX"] == "https://user:p%40ss@index.example/simple"
     assert settings["SSL_CERT_FILE"] == "/etc/ssl/own.pem"
+    assert settings["UV_HTTP_TIMEOUT"] == "180"
     assert settings["UV_FIND_LINKS"] == f"{tmp_path},https://index.example/more"
