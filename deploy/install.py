@@ -97,6 +97,11 @@ def _place() -> str:
     return f"{ROOT} Python {sys.version.split()[0]}"
 
 
+def is_of_this_place(stamp: str) -> bool:
+    """Whether the environment with this stamp was made here, by this version of Python."""
+    return any(line.endswith(f" {_place()}") for line in stamp.splitlines())
+
+
 def is_installed(kind: str) -> bool:
     """Whether all that the lock names was installed, here, by this version of Python."""
     return STAMP.exists() and stamp_line(kind) in STAMP.read_text(encoding="utf-8").splitlines()
@@ -105,9 +110,9 @@ def is_installed(kind: str) -> bool:
 def install(kind: str) -> None:
     """Make the environment, or keep one that is whole, and bring it in step with the lock."""
     began = time.monotonic()
-    is_whole = STAMP.exists() and _place() in STAMP.read_text(encoding="utf-8")
+    can_stay = STAMP.exists() and is_of_this_place(STAMP.read_text(encoding="utf-8"))
     STAMP.unlink(missing_ok=True)
-    if not is_whole:
+    if not can_stay:
         _run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)], f"Making .venv with {_python()}")
     with tempfile.TemporaryDirectory(prefix="installer-", dir=VENV) as folder:
         uv, settings = _installer(Path(folder))

@@ -132,6 +132,14 @@ def test_a_failure_is_one_line_in_a_users_words(said: str, sentence: str) -> Non
     assert described.endswith(f"({said.splitlines()[-1].strip()})")
 
 
+def test_an_environment_stays_in_its_folder_and_with_its_python() -> None:
+    line = install.stamp_line("local")
+
+    assert install.is_of_this_place(f"{line}\n")
+    assert not install.is_of_this_place(f"{line}0\n"), "a later version that begins alike"
+    assert not install.is_of_this_place(line.replace(str(install.ROOT), "/elsewhere"))
+
+
 def test_settings_of_pip_become_those_of_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     listed = f"""global.index-url='https://user:p%40ss@index.example/simple'
