@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import secrets
@@ -11,12 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from http.client import HTTPException
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from xml.parsers.expat import ExpatError
-from xmlrpc.client import Error, Fault, ServerProxy
+from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
@@ -26,7 +23,7 @@ from deploy.interrupts import hold_interrupts
 from deploy.processes import ROOT
 
 SOCKET_PATH_LIMIT = 90  # a unix socket's path holds 104 bytes on some systems; supervisord first appends its pid
-UP_SECONDS = 15
+UP_SECONDS = 60  # most of it is importing, where that is slow
 ROOM_BYTES = 64 << 20  # an empty stack takes a few hundred KiB; each photo takes its size and its previews'
 STOP_SECONDS = 75  # the workers' 40, then the servers' 10, and the turns of supervisord's loop
 
@@ -79,13 +76,13 @@ class Supervisord:
         """The settings of the unix socket that it is to listen on; once the folder is prepared."""
         return {"file": self._socket, "chmod": "0700", "username": "darkroom", "password": self._password}
 
-    def start(self, configuration: str, environment: Mapping[str, str]) -> None:
-        """Start supervisord, and return once it listens."""
+    def start(self, configuration: str, environment: Mapping[str, str], *, preload: Iterable[str] = ()) -> None:
+        """Start supervisord, and return once it listens. First it imports the modules to share."""
         file = self.folder / "supervisord.conf"
         file.write_text(configuration)
         with (self.logs / "supervisord.err").open("wb") as errors, hold_interrupts():
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-                [sys.executable, "-P", str(ROOT / "deploy" / "supervise.py"), "-c", file.name],
+                [sys.executable, "-P", str(ROOT / "deploy" / "supervise.py"), ",".join(preload), "-c", file.name],
                 cwd=self.folder,
                 env={**os.environ, **environment},
                 stdin=subprocess.PIPE,  # never written to: it closes when this process ends, however it ends
@@ -153,8 +150,6 @@ class Supervisord:
         while process.poll() is None:
             if time.monotonic() > deadline:
                 process.kill()  # its children are told by the kernel
-            with contextlib.suppress(OSError, HTTPException, Error, ExpatError):
-                self.call("getState")  # a question wakes its loop, which otherwise takes a second for each step
             time.sleep(0.05)
         if process.stdin:
             process.stdin.close()

@@ -20,6 +20,11 @@ MALLOC = {  # keep decoded images in the arena from one task to the next
     "MALLOC_MMAP_THRESHOLD_": "268435456",
     "MALLOC_TRIM_THRESHOLD_": "536870912",
 }
+SERVED = ("uvicorn.main", "uvicorn.lifespan.on", "uvicorn.loops.auto", "uvicorn.protocols.http.auto")
+GATEWAY_MODULES = (*SERVED, "gateway.app")
+FRONTEND_MODULES = (*SERVED, "deploy.front")
+WORKER_MODULES = ("celery.bin.celery", "celery.apps.worker", "celery.concurrency.prefork", "pipeline.tasks")
+MONGO_MODULES = ("nx_27017.handler", "nx_27017.server", "nx_27017.daemon")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +37,7 @@ class Process:
     stop_seconds: int = 10
     autostart: bool = True
     is_optional: bool = False  # a stack whose start it spoils starts without it
+    modules: tuple[str, ...] = ()  # what it imports and could share with others; none that reads settings
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -52,10 +58,10 @@ def redis(folder: Path, *, port: int) -> Process:
 
 def mongo(folder: Path, *, port: int) -> Process:
     """Describe the SQLite-backed server of Mongo's wire protocol; what it logs goes to stderr, so to supervisord."""
-    command = [sys.executable, "-c", "from nx_27017.nx_27017 import main; main()"]
+    command = [sys.executable, "-m", "nx_27017.nx_27017"]
     command += ["--data-dir", str(folder), "--host", "127.0.0.1", "-p", str(port)]
     command += ["--log-file", os.devnull, "--pid-file", str(folder / "pid")]
-    return Process(name="mongo", group="servers", command=tuple(command))
+    return Process(name="mongo", group="servers", command=tuple(command), modules=MONGO_MODULES)
 
 
 def gateway(*, port: int, autostart: bool) -> Process:
@@ -63,7 +69,14 @@ def gateway(*, port: int, autostart: bool) -> Process:
     command = [sys.executable, "-m", "uvicorn", "gateway.app:production", "--factory"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     command += ["--no-access-log", "--timeout-graceful-shutdown", "10"]
-    return Process(name="gateway", group="darkroom", command=tuple(command), stop_seconds=20, autostart=autostart)
+    return Process(
+        name="gateway",
+        group="darkroom",
+        command=tuple(command),
+        modules=GATEWAY_MODULES,
+        stop_seconds=20,
+        autostart=autostart,
+    )
 
 
 def worker(name: str, *, queues: Iterable[str], concurrency: int, autostart: bool, metrics_port: int = 0) -> Process:
@@ -76,6 +89,7 @@ def worker(name: str, *, queues: Iterable[str], concurrency: int, autostart: boo
         name=name,
         group="darkroom",
         command=tuple(command),
+        modules=WORKER_MODULES,
         stop_seconds=40,
         autostart=autostart,
         environment={"REMAP_SIGTERM": "SIGQUIT", "DARKROOM_METRICS__PORT": str(metrics_port), **MALLOC},
@@ -86,7 +100,8 @@ def flower(*, port: int) -> Process:
     """Describe Flower, the page of workers and tasks; it needs neither the gateway nor a worker."""
     here = {"DARKROOM_FLOWER_ADDRESS": "127.0.0.1", "DARKROOM_FLOWER_PORT": str(port), "DARKROOM_FLOWER_URL_PREFIX": ""}
     command = (sys.executable, "-m", "pipeline.flower")
-    return Process(name="flower", group="flower", command=command, is_optional=True, environment=here)
+    modules = ("pipeline.flower_app",)
+    return Process(name="flower", group="flower", command=command, modules=modules, is_optional=True, environment=here)
 
 
 def frontend(*, port: int, gateway_url: str, flower_url: str | None) -> Process:
@@ -96,7 +111,9 @@ def frontend(*, port: int, gateway_url: str, flower_url: str | None) -> Process:
     command += ["--no-access-log", "--timeout-graceful-shutdown", "2"]
     here = {"DARKROOM_FRONT_GATEWAY": gateway_url}
     here |= {"DARKROOM_FRONT_FLOWER": f"{flower_url}/task/{{task_id}}"} if flower_url else {}
-    return Process(name="frontend", group="frontend", command=tuple(command), environment=here)
+    return Process(
+        name="frontend", group="frontend", command=tuple(command), modules=FRONTEND_MODULES, environment=here
+    )
 
 
 def configuration(processes: Iterable[Process], *, control: Mapping[str, object]) -> str:

@@ -145,7 +145,8 @@ class Stack:
             addresses.write(self.folder, self.metrics_urls)
             home.write_stores(self.folder, mongo_url=self.mongo_url, blob_url=self._environment()["DARKROOM_BLOB_URL"])
             configuration = processes.configuration(self.processes.values(), control=self._supervisord.control)
-            self._supervisord.start(configuration, self._environment())
+            modules = [module for each in self.processes.values() if each.autostart for module in each.modules]
+            self._supervisord.start(configuration, self._environment(), preload=dict.fromkeys(modules))
         except OSError as error:
             raise StackError(describe_failure(error, self.folder)) from error
         names = [name for name, process in self.processes.items() if process.autostart]

@@ -1,0 +1,68 @@
+"""A module of a stack, run in a fork of supervisord, and the same one run by a Python of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy import processes
+from deploy.control import Supervisord
+from deploy.processes import ROOT, Process
+from tests.integration.journey import wait_until
+
+ENDS = {
+    "return": "exit status 0",
+    "status": "exit status 7",
+    "words": "exit status 1",
+    "error": "exit status 1",
+    "signal": "terminated by SIGTERM",
+}
+HERE = {"DARKROOM_SUBJECT": "50 %", "MALLOC_ARENA_MAX": "2"}
+NOT_THE_SUBJECTS = re.compile("SUPERVISOR_|SPT_NOENV|PYTEST_")
+TRACEBACK = ("Traceback", "  ")  # above the program a fork has the supervisor in it
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each process is a Python of its own")
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What supervisord and five of its processes wrote until each had ended once."""
+    supervisord = Supervisord(tmp_path_factory.mktemp("supervised"))
+    supervisord.prepare()
+    log = supervisord.logs / "supervisord.log"
+    subjects = [Process(name=end, group="subjects", command=_command(end), environment=HERE) for end in ENDS]
+    try:
+        configuration = processes.configuration(subjects, control=supervisord.control)
+        supervisord.start(configuration, {"PYTHONUNBUFFERED": "1"}, preload=["no.such.module", "PIL.Image"])
+        wait_until(lambda: all(f"exited: {end} (" in log.read_text() for end in ENDS), "every subject to end")
+    finally:
+        supervisord.stop()
+    return supervisord.logs
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_forked_module_finds_and_leaves_what_a_python_of_its_own_would(logs: Path, end: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **HERE}
+    alone = subprocess.run(_command(end), cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    assert f"exited: {end} ({ENDS[end]}" in (logs / "supervisord.log").read_text()
+    first = (logs / f"{end}.log").read_text().split("\n[")[0]  # each is started again until all have ended
+    assert _comparable(first) == _comparable(alone.stdout + alone.stderr)
+
+
+def _command(end: str) -> tuple[str, ...]:
+    return sys.executable, "-m", "tests.integration.subject", end
+
+
+def _comparable(said: str) -> list[object]:
+    """What a program said, its last lines in any order, without what only a supervisor adds."""
+    first, *others = said.splitlines()
+    name, arguments, environment, *rest = json.loads(first)
+    environment = {key: value for key, value in environment.items() if not NOT_THE_SUBJECTS.match(key)}
+    return [name, arguments, environment, *rest, sorted(line for line in others if not line.startswith(TRACEBACK))]
