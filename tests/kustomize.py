@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]  # its types are another package
+from tests.fast_yaml import load, load_all
 
 Manifest = dict[str, Any]
 
@@ -25,7 +25,7 @@ SELECTORS = {  # where kustomize puts labels with `includeSelectors`, of the kin
 
 def render(folder: Path) -> list[Manifest]:
     """Return what `kubectl kustomize FOLDER` prints, in no particular order."""
-    said = yaml.safe_load((folder / "kustomization.yaml").read_text(encoding="utf-8"))
+    said = load((folder / "kustomization.yaml").read_text(encoding="utf-8"))
     assert set(said) <= KNOWN, f"{folder} uses more of kustomize than is rendered here: {set(said) - KNOWN}"
     manifests = [manifest for name in said["resources"] for manifest in _resource(folder / name)]
     for change in said.get("patches", []):
@@ -46,7 +46,7 @@ def _resource(path: Path) -> Iterator[Manifest]:
     if path.is_dir():
         yield from render(path)
     else:
-        yield from yaml.safe_load_all(path.read_text(encoding="utf-8"))
+        yield from load_all(path.read_text(encoding="utf-8"))
 
 
 def _patch(manifests: list[Manifest], change: dict[str, Any]) -> None:
@@ -54,7 +54,7 @@ def _patch(manifests: list[Manifest], change: dict[str, Any]) -> None:
     found = [each for each in manifests if each["kind"] == kind and name.fullmatch(each["metadata"]["name"])]
     assert found, f"a patch changes nothing: there is no {kind} {name.pattern}"
     for manifest in found:
-        for step in yaml.safe_load(change["patch"]):
+        for step in load(change["patch"]):
             _step(manifest, **step)
 
 

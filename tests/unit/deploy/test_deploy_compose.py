@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from pipeline.celery import QUEUES
+from tests.fast_yaml import load
 from tests.prometheus import ROOT
 
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
-NETWORKS = yaml.safe_load(TEXT)["networks"]
+SERVICES: dict[str, dict[str, Any]] = load(TEXT)["services"]
+NETWORKS = load(TEXT)["networks"]
 ONE_SHOTS = {"secrets", "backup"}
 LASTING = sorted(SERVICES.keys() - ONE_SHOTS)
 PUBLISHED = {"frontend": 8000, "gateway": 8001, "flower": 5555, "prometheus": 9090, "grafana": 3000}
@@ -133,7 +133,7 @@ def test_the_image_installs_what_the_lock_names_and_nothing_else() -> None:
 
 
 def test_whatever_is_started_in_place_of_mongod_changes_nothing_else() -> None:
-    over = yaml.safe_load((ROOT / "deploy/compose_test/no-mongod.yml").read_text(encoding="utf-8"))["services"]
+    over = load((ROOT / "deploy/compose_test/no-mongod.yml").read_text(encoding="utf-8"))["services"]
     asking = {name for name in SERVICES if "secrets-app" in volumes(name)} - {"secrets"}
 
     assert over.keys() == asking | {"mongo"}
@@ -142,7 +142,7 @@ def test_whatever_is_started_in_place_of_mongod_changes_nothing_else() -> None:
 
 @pytest.mark.parametrize("file", ["dev.yml", "outside.yml"])
 def test_what_is_laid_over_names_containers_that_there_are(file: str) -> None:
-    over = yaml.safe_load((ROOT / "deploy/compose" / file).read_text(encoding="utf-8"))["services"]
+    over = load((ROOT / "deploy/compose" / file).read_text(encoding="utf-8"))["services"]
 
     assert over.keys() <= SERVICES.keys()
     assert over.keys() >= {"gateway", *(f"worker-{queue}" for queue in QUEUES)}

@@ -13,6 +13,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # its types are another package
 
 from deploy.kubernetes.rules import WRITTEN, manifest
+from tests.fast_yaml import load_all
 from tests.kubernetes_schemas import check
 from tests.kustomize import Manifest, render
 from tests.prometheus import DEPLOYED, ROOT, program, read, rules, selectors
@@ -46,7 +47,7 @@ def in_order(manifests: list[Manifest]) -> list[Manifest]:
 def test_the_tests_see_what_kustomize_renders(folder: Path) -> None:
     printed = subprocess.run([*kustomize(), str(folder)], capture_output=True, text=True, check=True, timeout=60).stdout
 
-    assert in_order(render(folder)) == in_order(list(yaml.safe_load_all(printed)))
+    assert in_order(render(folder)) == in_order(load_all(printed))
 
 
 @pytest.mark.parametrize("release", [OLDEST, NEWEST])
