@@ -25,6 +25,7 @@ from deploy.processes import ROOT
 SOCKET_PATH_LIMIT = 90  # a unix socket's path holds 104 bytes on some systems; supervisord first appends its pid
 UP_SECONDS = 60  # most of it is importing, where that is slow
 ROOM_BYTES = 64 << 20  # an empty stack takes a few hundred KiB; each photo takes its size and its previews'
+LOOK_SECONDS = 0.05
 STOP_SECONDS = 75  # the workers' 40, then the servers' 10, and the turns of supervisord's loop
 
 
@@ -99,7 +100,7 @@ class Supervisord:
             try:
                 self.call("getState")
             except OSError:
-                time.sleep(0.05)
+                time.sleep(LOOK_SECONDS)
             else:
                 return
         said = (self.logs / "supervisord.err").read_text(errors="replace").strip()
@@ -123,7 +124,10 @@ class Supervisord:
 
     def stop_process(self, name: str) -> None:
         """Stop a process, unless it has stopped; returns when it is gone."""
-        self._call_unless(Faults.NOT_RUNNING, "stopProcess", name)
+        # Not to be waited for there: supervisord's loop then spins until the process is gone.
+        self._call_unless(Faults.NOT_RUNNING, "stopProcess", name, False)  # noqa: FBT003
+        while self.call("getProcessInfo", name)["pid"]:
+            time.sleep(LOOK_SECONDS)
 
     def _call_unless(self, harmless: int, method: str, *arguments: object) -> None:
         try:
@@ -150,7 +154,7 @@ class Supervisord:
         while process.poll() is None:
             if time.monotonic() > deadline:
                 process.kill()  # its children are told by the kernel
-            time.sleep(0.05)
+            time.sleep(LOOK_SECONDS)
         if process.stdin:
             process.stdin.close()
 
