@@ -45,6 +45,12 @@ def photo(width: int = 96, height: int = 64) -> Image.Image:
 
 
 @cache
+def photo_file(width: int = 96, height: int = 64) -> bytes:
+    """Encode the same as a JPEG; a large one takes a second, so it is made where it is used."""
+    return encoded(photo(width, height), "jpeg")
+
+
+@cache
 def cutout(width: int = 96, height: int = 64, colour: tuple[int, int, int] = (250, 20, 20)) -> Image.Image:
     """Draw an opaque disc of one colour on transparent black, the trap for resizing with straight alpha."""
     image = Image.new("RGBA", (width, height), (0, 0, 0, 0))

@@ -16,6 +16,8 @@ from tests.images import decoded
 
 ENDED = ("done", "failed", "dead", "cancelled")
 SECONDS = 60.0
+LONG_POLL_SECONDS = 2.0  # a gateway may lose its feed of changes meanwhile
+PAUSES = 0.02, 0.15  # seconds between two looks, at first and at last: what waits long should not keep others busy
 
 
 def upload(client: httpx.Client, content: bytes, name: str = "photo.jpg") -> httpx.Response:
@@ -67,9 +69,10 @@ def frozen(stack: Stack, name: str) -> Iterator[None]:
         stack.signal(name, signal.SIGCONT)
 
 
-def status(client: httpx.Client, task_id: str) -> dict[str, Any]:
-    """Return the job."""
-    found: dict[str, Any] = client.get(f"/task-status/{task_id}").raise_for_status().json()
+def status(client: httpx.Client, task_id: str, *, wait: float = 0) -> dict[str, Any]:
+    """Return the job: as it is, or once it has ended or that many seconds have passed."""
+    parameters = {"wait": wait} if wait else {}
+    found: dict[str, Any] = client.get(f"/task-status/{task_id}", params=parameters).raise_for_status().json()
     return found
 
 
@@ -78,7 +81,7 @@ def ended(client: httpx.Client, task_id: str, seconds: float = SECONDS) -> dict[
     job: dict[str, Any] = {}
 
     def has_ended() -> bool:
-        job.update(status(client, task_id))
+        job.update(status(client, task_id, wait=LONG_POLL_SECONDS))
         return job["status"] in ENDED
 
     wait_until(has_ended, f"job {task_id} to end", seconds)
@@ -93,7 +96,8 @@ def all_ended(client: httpx.Client, task_ids: Iterable[str], seconds: float = SE
 
 def wait_until(is_so: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
     """Return once it is so; an AssertionError after the deadline."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, PAUSES[0]
     while not is_so():
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.03)
+        time.sleep(pause)
+        pause = min(pause * 1.2, PAUSES[1])

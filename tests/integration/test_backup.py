@@ -30,14 +30,14 @@ def test_a_backup_restored_elsewhere_serves_what_was_done_and_finishes_what_was_
     finally:
         stack.start_process("normalize")
 
-    with Stack(tmp_path / "elsewhere", environment=IMPATIENT, gateway=False, workers=False) as other:
+    elsewhere = tmp_path / "elsewhere"
+    with Stack(elsewhere, shared_pool=1, environment=IMPATIENT, gateway=False, workers=False) as other:
         restore(_settings(other), tmp_path / "backup")
-        for name in ("gateway", "validate", "normalize", "resize", "finalize"):
-            other.start_process(name, wait=False)
-        other.wait_ready("gateway")
-        with httpx.Client(base_url=other.url, trust_env=False) as elsewhere:
-            small = elsewhere.get(f"/result/{done['task_id']}/small")
-            finished = ended(elsewhere, waiting)
+        other.start_process("worker", wait=False)
+        other.start_process("gateway")
+        with httpx.Client(base_url=other.url, trust_env=False) as restored:
+            small = restored.get(f"/result/{done['task_id']}/small")
+            finished = ended(restored, waiting)
 
     assert small.headers["etag"] == f'"{done["renditions"]["small"]["sha256"]}"'
     assert finished["status"] == "done"

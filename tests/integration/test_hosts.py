@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,19 @@ from deploy.ports import free_port
 from deploy.stack import Stack
 from tests.conftest import IMPATIENT
 from tests.hosts import Host, network, rebound
-from tests.images import encoded, photo
+from tests.images import photo_file
 from tests.integration.journey import accepted, all_ended, status, wait_until
 from tests.integration.progress import finalizations
 from tests.programs import running
 
-JOBS = 12
-PHOTO = encoded(photo(3000, 2000), "jpeg")
+JOBS = 6
+large_photo = partial(photo_file, 3000, 2000)
 STAGES = ("validate", "normalize", "small", "medium", "large", "finalize")
 TRIES = 20  # at catching a host in the middle of a stage
 
 
 @dataclass(frozen=True)
-class Site:
+class Region:
     """A gateway with its stores here, and two hosts that work for it."""
 
     http: httpx.Client
@@ -53,8 +54,8 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("site")
+def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    folder = tmp_path_factory.mktemp("region")
     with ExitStack() as life:
         net = life.enter_context(network("one", "two"))
         redis_url, mongo_url = (start(life, net.address, folder) for start in (_redis, _mongo))
@@ -69,7 +70,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             _worker(life, host, folder / f"{host.name}.log", IMPATIENT | stores)
         http = life.enter_context(httpx.Client(base_url=here.url, timeout=30, trust_env=False))
         mongo: pymongo.MongoClient[dict[str, Any]] = life.enter_context(pymongo.MongoClient(mongo_url))
-        yield Site(http, mongo.get_default_database()["jobs"], mongo_url, *net.hosts)
+        yield Region(http, mongo.get_default_database()["jobs"], mongo_url, *net.hosts)
 
 
 def _redis(life: ExitStack, address: str, folder: Path) -> str:
@@ -100,40 +101,40 @@ def _worker(life: ExitStack, host: Host, log: Path, environment: dict[str, str])
     life.callback(host.reconnect)  # before it is stopped, or it could not say good-bye
 
 
-def _cut_off_at_work(site: Site, host: Host) -> list[str]:
+def _cut_off_at_work(region: Region, host: Host) -> list[str]:
     """Send jobs, and cut a host off in the middle of a stage of theirs; return the jobs."""
     sent: list[str] = []
     for _ in range(TRIES):
-        sent += [accepted(site.http, PHOTO) for _ in range(JOBS)]
-        wait_until(lambda: site.runs_on(host), f"{host.name} to work")
+        sent += [accepted(region.http, large_photo()) for _ in range(JOBS)]
+        wait_until(lambda: region.runs_on(host), f"{host.name} to work")
         host.cut_off()
-        if site.runs_on(host):  # nobody but another can end it now
+        if region.runs_on(host):  # nobody but another can end it now
             return sent
         host.reconnect()
     raise AssertionError(f"{host.name} ended every stage before it was cut off")
 
 
-def _used(site: Site, *hosts: Host) -> list[str]:
+def _used(region: Region, *hosts: Host) -> list[str]:
     """Send jobs until each of these hosts has done a stage of one; return the jobs."""
     sent: list[str] = []
 
     def are_used() -> bool:
-        sent.extend(accepted(site.http, PHOTO) for _ in range(2))
-        all_ended(site.http, sent)
-        return {host.name for host in hosts} <= site.workers_of(*sent)
+        sent.extend(accepted(region.http, large_photo()) for _ in range(2))
+        all_ended(region.http, sent)
+        return {host.name for host in hosts} <= region.workers_of(*sent)
 
     wait_until(are_used, "every host to work")
     return sent
 
 
-def test_jobs_are_done_by_workers_on_two_hosts_and_outlive_one_that_is_cut_off(site: Site) -> None:
-    before = _used(site, site.one, site.two)
+def test_jobs_are_done_by_workers_on_two_hosts_and_outlive_one_that_is_cut_off(region: Region) -> None:
+    before = _used(region, region.one, region.two)
 
-    during = _cut_off_at_work(site, site.one)
-    all_ended(site.http, during, seconds=90)
-    site.one.reconnect()
-    after = _used(site, site.one)
+    during = _cut_off_at_work(region, region.one)
+    all_ended(region.http, during, seconds=90)
+    region.one.reconnect()
+    after = _used(region, region.one)
 
     task_ids = before + during + after
-    assert {job["status"] for job in all_ended(site.http, task_ids)} == {"done"}
-    assert finalizations(site.mongo_url, task_ids) == {1}
+    assert {job["status"] for job in all_ended(region.http, task_ids)} == {"done"}
+    assert finalizations(region.mongo_url, task_ids) == {1}

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import pytest
@@ -16,16 +17,15 @@ from redis import Redis
 from deploy.stack import Stack
 from pipeline.broker.queues import LANES
 from tests.conftest import IMPATIENT
-from tests.images import encoded, photo
+from tests.images import photo_file
 from tests.integration.journey import accepted, all_ended, wait_until
 from tests.integration.progress import finalizations, wait_for_the_resizes
 from tests.programs import ROOT
 from tests.rabbit import Rabbit, rabbit
 
-JOBS = 8
-BURST = 42
-SMALL = encoded(photo(), "jpeg")
-PHOTO = encoded(photo(3000, 2000), "jpeg")
+JOBS = 5
+BURST = 12
+large_photo = partial(photo_file, 3000, 2000)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
 @pytest.fixture(scope="module")
 def hopping(tmp_path_factory: pytest.TempPathFactory, server: Rabbit) -> Iterator[Stack]:
     """A stack whose messages go over it."""
-    environment = IMPATIENT | {"DARKROOM_BROKER_URL": server.url, "DARKROOM_BROKER__HEALTH_CHECK_INTERVAL": "2"}
+    environment = IMPATIENT | {
+        "DARKROOM_BROKER_URL": server.url,
+        "DARKROOM_BROKER__HEALTH_CHECK_INTERVAL": "2",
+        "DARKROOM_LANES__BURST": f"{BURST // 2}/minute",
+    }
     with Stack(tmp_path_factory.mktemp("hopping"), shared_pool=2, environment=environment, flower=True) as stack:
         yield stack
 
@@ -64,7 +68,7 @@ def test_messages_wait_in_rabbitmq_alone_and_are_taken_from_both_lanes_by_turns(
 ) -> None:
     hopping.stop_process("worker")
     try:
-        task_ids = [accepted(http, SMALL) for _ in range(BURST)]  # a burst: what is over it is bulk
+        task_ids = [accepted(http, photo_file()) for _ in range(BURST)]  # a burst: what is over it is bulk
         wait_until(lambda: server.waiting("validate") + server.waiting("validate.bulk") == BURST, "all messages")
         wait_until(lambda: _gauge(http, "queue_length", "validate") == BURST, "the gateway to see them")
         with Redis.from_url(hopping.redis_url, decode_responses=True) as redis:
@@ -80,11 +84,11 @@ def test_messages_wait_in_rabbitmq_alone_and_are_taken_from_both_lanes_by_turns(
 
 
 def test_jobs_outlive_a_broker_that_is_killed_at_work(hopping: Stack, server: Rabbit, http: httpx.Client) -> None:
-    task_ids = [accepted(http, PHOTO) for _ in range(JOBS)]
+    task_ids = [accepted(http, large_photo()) for _ in range(JOBS)]
     wait_for_the_resizes(http, task_ids)
 
     with server.away(signal.SIGKILL):
-        task_ids += [accepted(http, SMALL) for _ in range(2)]
+        task_ids += [accepted(http, photo_file()) for _ in range(2)]
         wait_until(lambda: http.get("/readyz").json()["status"] == "degraded", "the broker to be missed")
 
     assert {job["status"] for job in all_ended(http, task_ids, seconds=90)} == {"done"}
@@ -95,7 +99,7 @@ def test_jobs_outlive_a_broker_that_is_killed_at_work(hopping: Stack, server: Ra
 def test_jobs_outlive_a_broker_that_is_stopped_and_started_at_work(
     hopping: Stack, server: Rabbit, http: httpx.Client
 ) -> None:
-    task_ids = [accepted(http, PHOTO) for _ in range(JOBS)]
+    task_ids = [accepted(http, large_photo()) for _ in range(JOBS)]
     wait_for_the_resizes(http, task_ids)
 
     with server.away():
@@ -108,7 +112,7 @@ def test_jobs_outlive_a_broker_that_is_stopped_and_started_at_work(
 
 def test_an_upload_is_accepted_while_the_broker_hangs(hopping: Stack, server: Rabbit, http: httpx.Client) -> None:
     with server.frozen():
-        task_ids = [accepted(http, SMALL) for _ in range(2)]
+        task_ids = [accepted(http, photo_file()) for _ in range(2)]
         wait_until(lambda: _untold(hopping) >= set(task_ids), "both to be tried")
 
     assert {job["status"] for job in all_ended(http, task_ids)} == {"done"}
@@ -116,7 +120,7 @@ def test_an_upload_is_accepted_while_the_broker_hangs(hopping: Stack, server: Ra
 
 
 def test_what_a_killed_worker_held_is_delivered_again(hopping: Stack, http: httpx.Client) -> None:
-    task_ids = [accepted(http, PHOTO) for _ in range(JOBS)]
+    task_ids = [accepted(http, large_photo()) for _ in range(JOBS)]
     wait_for_the_resizes(http, task_ids)
 
     children = hopping.children("worker")

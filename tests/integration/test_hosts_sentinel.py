@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import pytest
@@ -10,14 +11,14 @@ import pytest
 from deploy.stack import Stack
 from pipeline.hints import ENDS
 from tests.conftest import IMPATIENT
-from tests.images import encoded, photo
+from tests.images import photo_file
 from tests.integration.journey import accepted, all_ended, wait_until
 from tests.integration.progress import finalizations, wait_for_the_resizes
 from tests.redis_servers import RIGHTS
 from tests.sentinels import Watched, sentinels
 
-JOBS = 10
-PHOTO = encoded(photo(3000, 2000), "jpeg")
+JOBS = 6
+large_photo = partial(photo_file, 3000, 2000)
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +45,15 @@ def http(following: Stack) -> Iterator[httpx.Client]:
 def test_jobs_outlive_a_master_that_hangs_and_comes_back_as_a_replica(
     following: Stack, watched: Watched, http: httpx.Client
 ) -> None:
-    before = [accepted(http, PHOTO) for _ in range(JOBS)]
+    before = [accepted(http, large_photo()) for _ in range(JOBS)]
     wait_for_the_resizes(http, before)
 
     with watched.frozen_master() as old:
-        during = [accepted(http, PHOTO) for _ in range(2)]
+        during = [accepted(http, large_photo()) for _ in range(2)]
         jobs = all_ended(http, before + during, seconds=90)
         new = watched.master_port()
     wait_until(lambda: watched.follows(old) or watched.follows(new), "one to follow the other")
-    after = accepted(http, PHOTO)
+    after = accepted(http, large_photo())
 
     assert new != old
     assert {job["status"] for job in [*jobs, *all_ended(http, [after])]} == {"done"}
@@ -60,13 +61,13 @@ def test_jobs_outlive_a_master_that_hangs_and_comes_back_as_a_replica(
 
 
 def test_jobs_outlive_the_master_of_their_messages(following: Stack, watched: Watched, http: httpx.Client) -> None:
-    before = [accepted(http, PHOTO) for _ in range(JOBS)]
+    before = [accepted(http, large_photo()) for _ in range(JOBS)]
     wait_for_the_resizes(http, before)
 
     killed = watched.kill_master()
-    during = [accepted(http, PHOTO) for _ in range(2)]
+    during = [accepted(http, large_photo()) for _ in range(2)]
     jobs = all_ended(http, before + during, seconds=90)
-    after = accepted(http, PHOTO)
+    after = accepted(http, large_photo())
 
     assert watched.master_port() != killed
     assert {job["status"] for job in [*jobs, *all_ended(http, [after])]} == {"done"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -21,13 +22,13 @@ from gateway.rate_limit import limiter
 from pipeline.broker.redis_urls import RedisUrl
 from pipeline.hints import ENDS
 from tests.conftest import IMPATIENT
-from tests.images import encoded, photo
+from tests.images import photo_file
 from tests.integration.journey import accepted, all_ended, wait_until
 from tests.integration.progress import wait_for_the_resizes
 from tests.redis_servers import RIGHTS, Secured, secured
 
-JOBS = 8
-PHOTO = encoded(photo(3000, 2000), "jpeg")
+JOBS = 5
+large_photo = partial(photo_file, 3000, 2000)
 LIMIT = "500/minute"
 
 
@@ -48,7 +49,7 @@ def distant(tmp_path_factory: pytest.TempPathFactory, server: Secured) -> Iterat
 
 def test_all_processes_do_their_work_and_are_refused_nothing(distant: Stack, server: Secured) -> None:
     with httpx.Client(base_url=distant.url, timeout=30, trust_env=False) as http, server.overseer() as overseer:
-        task_ids = [accepted(http, PHOTO) for _ in range(JOBS)]
+        task_ids = [accepted(http, large_photo()) for _ in range(JOBS)]
         wait_for_the_resizes(http, task_ids)
         distant.signal("worker", signal.SIGKILL)
 

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,14 @@ from uuid_utils.compat import uuid7
 from deploy.ports import free_port
 from deploy.stack import Stack
 from tests.conftest import IMPATIENT
-from tests.images import encoded, photo
+from tests.images import encoded, photo, photo_file
 from tests.integration import wire
 from tests.integration.journey import accepted, all_ended, ended, picture, upload, wait_until
 from tests.object_store import ObjectStore, object_store
 from tests.programs import running
 
 URL = "s3://darkroom/some/prefix"
-PHOTO = encoded(photo(2000, 1500), "jpeg")
-LARGE = encoded(photo(2940, 2940), "bmp")
-"""Just under the limit of 25 MiB."""
+some_photo = partial(photo_file, 2000, 1500)
 PATIENCE = {  # what a busy machine's store takes; four requests of that length fit into a run
     "AWS_READ_TIMEOUT": "2s",
     "DARKROOM_WORK__SOFT_TIME_LIMIT": "12",
@@ -38,6 +37,12 @@ PATIENCE = {  # what a busy machine's store takes; four requests of that length 
 }
 PARTS_BYTES = 20 * 1024 * 1024
 """Three parts of 5 MiB, what comes in and goes out meanwhile, and less than the whole file."""
+
+
+@cache
+def large_photo() -> bytes:
+    """Draw one just under the limit of 25 MiB."""
+    return encoded(photo(2940, 2940), "bmp")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +99,7 @@ def redirecting(remote: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.fixture(scope="module")
 def done(http: httpx.Client) -> str:
     """A job with all its previews."""
-    task_id = accepted(http, PHOTO, "fóto.jpg")
+    task_id = accepted(http, some_photo(), "fóto.jpg")
     assert ended(http, task_id)["status"] == "done"
     return task_id
 
@@ -172,7 +177,7 @@ def test_redirects_change_no_other_answer(http: httpx.Client, redirecting: httpx
 def test_a_result_that_is_gone_from_the_store_is_gone(
     http: httpx.Client, redirecting: httpx.Client, bucket: S3Store
 ) -> None:
-    task_id = accepted(http, PHOTO)
+    task_id = accepted(http, some_photo())
     ended(http, task_id)
     obstore.delete(bucket, f"some/prefix/{task_id}/large.1")
 
@@ -180,7 +185,7 @@ def test_a_result_that_is_gone_from_the_store_is_gone(
 
 
 def test_a_deleted_job_leaves_no_objects(http: httpx.Client, bucket: S3Store) -> None:
-    task_id = accepted(http, PHOTO)
+    task_id = accepted(http, some_photo())
     ended(http, task_id)
 
     http.delete(f"/jobs/{task_id}").raise_for_status()
@@ -189,7 +194,7 @@ def test_a_deleted_job_leaves_no_objects(http: httpx.Client, bucket: S3Store) ->
 
 
 def test_a_refused_image_leaves_no_objects(http: httpx.Client, bucket: S3Store) -> None:
-    task_id = accepted(http, PHOTO[: len(PHOTO) // 2])
+    task_id = accepted(http, some_photo()[: len(some_photo()) // 2])
 
     assert ended(http, task_id)["status"] == "failed"
     wait_until(lambda: names(bucket, task_id) == [], "its objects to go")
@@ -218,12 +223,12 @@ def test_a_client_that_goes_away_leaves_nothing_in_the_store(
 
 
 def test_a_large_upload_is_held_in_a_few_parts_only(http: httpx.Client, remote: Stack) -> None:
-    ended(http, accepted(http, LARGE, "first.bmp"))  # whatever is needed once
+    ended(http, accepted(http, large_photo(), "first.bmp"))  # whatever is needed once
     gateway = Path(f"/proc/{remote.pid('gateway')}")
     (gateway / "clear_refs").write_text("5")  # proc(5): the peak is what is held now
     before = _peak(gateway)
 
-    accepted(http, LARGE, "second.bmp")
+    accepted(http, large_photo(), "second.bmp")
 
     assert _peak(gateway) - before < PARTS_BYTES
 
@@ -232,11 +237,11 @@ def test_what_was_accepted_outlasts_an_outage_and_nothing_else_is_accepted(
     http: httpx.Client, remote: Stack, objects: ObjectStore, done: str
 ) -> None:
     remote.stop_process("worker")
-    task_ids = [accepted(http, PHOTO) for _ in range(4)]
+    task_ids = [accepted(http, some_photo()) for _ in range(4)]
     objects.stop()
     try:
         remote.start_process("worker")
-        refused, readiness = upload(http, PHOTO), http.get("/readyz")
+        refused, readiness = upload(http, some_photo()), http.get("/readyz")
         result = http.get(f"/result/{done}")
         wait_until(lambda: '"blobs"} 0.0' in http.get("/metrics").text, "the gauge to tell")
         wait_until(lambda: all(_put_off(remote, task_id) for task_id in task_ids), "their runs to be put off")
@@ -246,7 +251,7 @@ def test_what_was_accepted_outlasts_an_outage_and_nothing_else_is_accepted(
     assert [_unavailable(answer) for answer in (refused, result)] == [True, True]
     assert (readiness.status_code, readiness.json()["checks"]["blobs"]["ok"]) == (503, False)
     assert {job["status"] for job in all_ended(http, task_ids)} == {"done"}
-    assert ended(http, accepted(http, PHOTO))["status"] == "done"
+    assert ended(http, accepted(http, some_photo()))["status"] == "done"
 
 
 def test_a_store_that_hangs_costs_an_answer_and_no_job(
@@ -254,10 +259,10 @@ def test_a_store_that_hangs_costs_an_answer_and_no_job(
 ) -> None:
     impatient = {"AWS_READ_TIMEOUT": "1s", "DARKROOM_RESULTS__REDIRECT": "true"}
     remote.stop_process("worker")
-    task_id = accepted(http, PHOTO)
+    task_id = accepted(http, some_photo())
     with another_gateway(remote, tmp_path, **impatient) as gateway, objects.frozen():
         remote.start_process("worker")
-        answers = [upload(gateway, PHOTO), gateway.get(f"/result/{done}"), http.get(f"/result/{done}")]
+        answers = [upload(gateway, some_photo()), gateway.get(f"/result/{done}"), http.get(f"/result/{done}")]
         readiness = gateway.get("/readyz")
         wait_until(lambda: _put_off(remote, task_id), "a run to be put off")
 
@@ -277,7 +282,7 @@ def test_a_gateway_killed_in_an_upload_leaves_no_object(remote: Stack, objects: 
 
 
 def test_what_expires_leaves_the_store(http: httpx.Client, remote: Stack, bucket: S3Store, tmp_path: Path) -> None:
-    task_id = accepted(http, PHOTO)
+    task_id = accepted(http, some_photo())
     ended(http, task_id)
 
     with another_gateway(remote, tmp_path, DARKROOM_RETENTION__RESULTS="0.1") as forgetful:
@@ -288,7 +293,7 @@ def test_what_expires_leaves_the_store(http: httpx.Client, remote: Stack, bucket
 @contextmanager
 def _half_an_upload(stack: Stack) -> Iterator[None]:
     """Send most of a large file, and break off when the block ends."""
-    whole = wire.form(wire.part("file", LARGE, b"large.bmp"))
+    whole = wire.form(wire.part("file", large_photo(), b"large.bmp"))
     with wire.connection(stack.url) as connection:
         connection.sendall(wire.head(stack.url, "/upload", Content_Length=len(whole)) + whole[: len(whole) * 3 // 4])
         yield
