@@ -5,22 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractContextManager, ExitStack
 from hashlib import sha256
-from pathlib import Path
 
 import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, async_playwright, expect
 
-from deploy.ports import free_port
 from deploy.stack import Stack
 from tests.browser.steps import KEY, Visitor, new_context
 from tests.conftest import IMPATIENT
-from tests.integration.journey import wait_until
-from tests.programs import running
 
 FLAGS = [
     "--headless",
@@ -45,31 +39,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def guarded(site: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the page in front of a second gateway of the same stack, one that asks for a key."""
-    folder, gateway_port, port = tmp_path_factory.mktemp("guarded"), free_port(), free_port()
-    gateway, page = f"http://127.0.0.1:{gateway_port}", f"http://127.0.0.1:{port}"
     keys = {"DARKROOM_API_KEYS": json.dumps({"ann": sha256(KEY.encode()).hexdigest()})}
-    stores = {
-        "DARKROOM_REDIS_URL": site.redis_url,
-        "DARKROOM_MONGO_URL": site.mongo_url,
-        "DARKROOM_BLOB_URL": site.blob_folder.as_uri(),
-    }
-    with ExitStack() as life:
-        life.enter_context(_uvicorn("gateway.app", gateway_port, folder, **IMPATIENT, **stores, **keys))
-        life.enter_context(_uvicorn("deploy.front", port, folder, DARKROOM_FRONT_GATEWAY=gateway))
-        wait_until(lambda: _answers(f"{page}/api/readyz"), "the guarded gateway")
-        yield page
-
-
-def _uvicorn(module: str, port: int, folder: Path, **environment: str) -> AbstractContextManager[None]:
-    command = [sys.executable, "-m", "uvicorn", f"{module}:production", "--factory", "--port", str(port)]
-    return running(*command, log=folder / f"{module}.log", **environment)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
+    with Stack(
+        tmp_path_factory.mktemp("guarded"),
+        redis_url=site.redis_url,
+        mongo_url=site.mongo_url,
+        workers=False,
+        environment={**IMPATIENT, **keys, "DARKROOM_BLOB_URL": site.blob_folder.as_uri()},
+        frontend=True,
+    ) as gateway:
+        yield gateway.frontend_url
 
 
 @pytest.fixture(scope="session")
