@@ -56,6 +56,7 @@ async def test_every_post_is_accepted_as_swagger_ui_sends_it(visitor: Visitor, s
     for path in POSTS:
         await expect(await sent(page, path)).to_have_text(re.compile(r"^202\b"))
         await expect(operation(page, path).locator(".curl-command")).not_to_contain_text(MADE_UP)
+        await operation(page, path).locator(".opblock-summary-control").click()  # each costs more for those still open
 
     assert {f"{site.url}{path}" for path in POSTS} <= set(asked)
     assert [url for url in asked if not url.startswith((site.url, "data:", "blob:"))] == []
