@@ -24,6 +24,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--process-per-site",  # a page opens in the process of another, where there is one
 ]
 PATIENCE_MS = 30_000
 
@@ -66,9 +67,11 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-async def context(browser: Browser) -> BrowserContext:
-    """A window that the visitors use one after another."""
-    return await new_context(browser)
+async def context(site: Stack, browser: Browser) -> BrowserContext:
+    """A window that the visitors use one after another; a page stays open, and so the process of the others."""
+    context = await new_context(browser)
+    await (await context.new_page()).goto(f"{site.frontend_url}/icon.svg")
+    return context
 
 
 @pytest.fixture
