@@ -31,8 +31,9 @@ IMPATIENT = {
 
 
 def pytest_configure() -> None:
-    """Let programs that tests start hear of an interrupt: in a shell's background it is ignored, and so inherited."""
+    """Let programs that tests start hear of interrupts: in a shell's background they are ignored, and so inherited."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 SHARED = ("stack", "site", "strict_stack", "servers", "objects")

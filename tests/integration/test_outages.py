@@ -13,7 +13,7 @@ from redis import Redis
 from deploy.processes import QUEUES
 from deploy.stack import Stack
 from tests.images import encoded, photo
-from tests.integration.journey import accepted, ended, status, upload, wait_until
+from tests.integration.journey import accepted, ended, frozen, status, upload, wait_until
 
 
 @pytest.fixture
@@ -52,9 +52,10 @@ def test_upload_is_accepted_while_redis_is_frozen(client: httpx.Client, stack: S
 
 def test_a_full_redis_ends_no_worker_and_loses_nothing(client: httpx.Client, stack: Stack) -> None:
     workers = {queue: stack.pid(queue) for queue in QUEUES}
-    task_ids = [accepted(client, encoded(photo(2400, 1600), "jpeg")) for _ in range(4)]
     with Redis.from_url(stack.redis_url) as redis:
-        redis.config_set("maxmemory", 1)
+        with frozen(stack, "validate"):
+            task_ids = [accepted(client, encoded(photo(), "jpeg")) for _ in range(4)]
+            redis.config_set("maxmemory", 1)
         try:
             task_ids += [accepted(client, encoded(photo(), "jpeg")) for _ in range(2)]
             wait_until(lambda: "OutOfMemoryError" in "".join(map(stack.log, QUEUES)), "a worker to meet it")
