@@ -12,15 +12,20 @@ from pathlib import Path
 
 from tests.programs import ROOT, starting
 
-STARTS = re.compile(r"\bPopen\(|\bcreate_subprocess_(?:exec|shell)\(|\bos\.(?:fork|forkpty|spawn|posix_spawn)\w*\(")
+STARTS = re.compile(
+    r"\bPopen\(|\bcreate_subprocess_(?:exec|shell)\(|\bos\.(?:fork|forkpty|spawn|posix_spawn)\w*\(|\bget_context\(.fork"
+)
 RUN = """
 import sys
+from pathlib import Path
 import pytest
-from tests.programs import start, undoing
+from tests.programs import fork, start, undoing
 
 def test_that_is_killed():
     program = start("sh", "-c", "echo $$; sleep 600 & echo $!; exec sleep 600", stdout=sys.__stdout__)
     frozen = start("sh", "-c", "echo $$; kill -STOP $$", stdout=sys.__stdout__)
+    here = Path(__file__).parent
+    print(fork("sleeper", cwd=here, env={{}}, output=here).process.pid, file=sys.__stdout__, flush=True)
     with undoing("touch", {undone!r}):
         program.wait()
 """
@@ -45,11 +50,12 @@ def _runs(pid: int) -> bool:
 def test_what_a_killed_test_run_started_ends(tmp_path: Path) -> None:
     file, undone = tmp_path / "test_killed.py", tmp_path / "undone"
     file.write_text(RUN.format(undone=str(undone)))
+    (tmp_path / "sleeper.py").write_text("import time\ndef main(): time.sleep(600)\n")
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-c", os.devnull, str(file)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     with starting(*command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
-        pids = [int(line) for line in (run.stdout.readline() for _ in range(3))]
+        pids = [int(line) for line in (run.stdout.readline() for _ in range(4))]
         assert all(map(_runs, pids))
         run.kill()
 
