@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from kombu import Connection
@@ -23,6 +24,9 @@ from tests.programs import PATIENCE_SECONDS, ROOT, forget, running, start
 
 UNPACKED = ROOT / ".cache" / "rabbitmq-server"
 USER = "darkroom"
+CLOSE = 'rabbit_networking:close_all_connections("maintenance").'
+CUT = """[prim_inet:shutdown(Socket, read_write) || Reader <- rabbit_networking:connections(),
+  {links, Links} <- [process_info(Reader, links)], Socket <- Links, is_port(Socket)]."""
 VM = (  # how Debian's script starts it, without the script: it wants a user of its own, and Erlang under /usr
     *("-noinput", "-s", "rabbit", "boot", "-boot", "start_sasl", "+W", "w", "+sbwt", "none", "+B", "i"),
     *("-kernel", "inet_dist_use_interface", "{127,0,0,1}", "-kernel", "prevent_overlapping_partitions", "false"),
@@ -50,6 +54,7 @@ class Rabbit:
     password: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    erl_call: str
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def start(self) -> None:
@@ -92,6 +97,14 @@ class Rabbit:
         finally:
             self._process.send_signal(signal.SIGCONT)
 
+    def close_connections(self) -> None:
+        """Close every client's connection, saying so."""
+        self._evaluate(CLOSE)
+
+    def cut_connections(self) -> None:
+        """Close every client's connection without a word, as when the server is killed."""
+        self._evaluate(CUT)
+
     def connect(self) -> Connection:
         """Return a connection, for a `with` statement."""
         return Connection(self.url)
@@ -102,9 +115,21 @@ class Rabbit:
             channel: Any = connection.default_channel
             return int(channel.queue_declare(queue, passive=True).message_count)
 
+    def _evaluate(self, expressions: str) -> None:
+        """Have the server evaluate Erlang, and return once it has."""
+        cookie = (self.folder / ".erlang.cookie").read_text(encoding="ascii")
+        command = [self.erl_call, "-sname", self.environment["RABBITMQ_NODENAME"], "-c", cookie, "-e"]
+        environment = {**os.environ, **self.environment}
+        answer = subprocess.run(
+            command, input=f"{expressions}\n", env=environment, capture_output=True, text=True, timeout=30, check=True
+        ).stdout
+        assert answer.startswith("{ok,"), answer
+
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, f"RabbitMQ ended, and says why in {self.folder / 'rabbitmq.log'}"
+        if not _listens(urlsplit(self.url).port or 0):
+            return False  # at a fraction of what it costs to try
         try:
             with self.connect() as connection:
                 connection.ensure_connection(max_retries=0)
@@ -129,6 +154,7 @@ def rabbit(folder: Path, *, certificates: Path | None = None) -> Iterator[Rabbit
         password,
         (str(programs / "erlexec"), *VM),
         environment,
+        str(programs / "erl_call"),
     )
     names = (str(programs / "epmd"), "-address", "127.0.0.1", "-port", str(ports["names"]))
     with ExitStack() as life:
