@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -25,7 +26,10 @@ JOBS = {scraped["job_name"]: scraped for scraped in CONFIGURATION["scrape_config
 
 
 def promtool(*arguments: str | Path) -> None:
-    done = subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False)
+    rarer_collections = {**os.environ, "GOGC": "400"}
+    done = subprocess.run(
+        [program("promtool"), *arguments], env=rarer_collections, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
