@@ -6,6 +6,7 @@ Everywhere else the tests use fakes and real servers. These say, in a second, th
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from types import SimpleNamespace
 from unittest.mock import AsyncMock, MagicMock, create_autospec, patch
 
@@ -35,10 +36,24 @@ def _quiet() -> Iterator[None]:
         yield
 
 
+def mock_of(kind: type) -> MagicMock:
+    """Return the mock of an instance of this class, which has forgotten what tests before told it."""
+    mock = _make_mock(kind)
+    mock.reset_mock(return_value=True, side_effect=True)
+    return mock
+
+
+@cache
+def _make_mock(kind: type) -> MagicMock:
+    """Make it once: to read all those signatures takes as long as ten tests do."""
+    mock: MagicMock = create_autospec(kind, instance=True)
+    return mock
+
+
 @pytest.fixture
 def jobs() -> MagicMock:
     """The job documents: an AsyncMock for each method, of the method's own signature."""
-    mock: MagicMock = create_autospec(Jobs, instance=True)
+    mock = mock_of(Jobs)
     mock.twin.return_value = None
     return mock
 
@@ -52,7 +67,7 @@ def written() -> AsyncMock:
 @pytest.fixture
 def blobs(written: AsyncMock) -> MagicMock:
     """The blob store."""
-    mock: MagicMock = create_autospec(Blobs, instance=True)
+    mock = mock_of(Blobs)
     mock.writer.return_value.__aenter__.return_value = written
     mock.is_local = False
     return mock
@@ -61,14 +76,13 @@ def blobs(written: AsyncMock) -> MagicMock:
 @pytest.fixture
 def stores(jobs: MagicMock, blobs: MagicMock) -> SimpleNamespace:
     """What the gateway keeps things in."""
-    keys = create_autospec(IdempotencyKeys, instance=True)
-    return SimpleNamespace(jobs=jobs, blobs=blobs, keys=keys, ping=AsyncMock())
+    return SimpleNamespace(jobs=jobs, blobs=blobs, keys=mock_of(IdempotencyKeys), ping=AsyncMock())
 
 
 @pytest.fixture
 def queues() -> MagicMock:
     """The broker, for reading: nothing waits."""
-    mock: MagicMock = create_autospec(Queues, instance=True)
+    mock = mock_of(Queues)
     mock.longest.return_value = 0
     return mock
 
