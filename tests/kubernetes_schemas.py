@@ -12,6 +12,7 @@ import subprocess
 import sys
 from functools import cache
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -117,11 +118,16 @@ def _definitions(release: str) -> jsonschema_rs.Registry:
 
 
 def _read(release: str, file: str) -> dict[str, Any]:
-    with ZipFile(_wheel()) as wheel:
-        schema: dict[str, Any] = json.loads(
-            wheel.read(f"kubernetes_validate/kubernetes-json-schema/v{release}.0-local-strict/{file}")
-        )
+    schema: dict[str, Any] = json.loads(
+        _opened_wheel().read(f"kubernetes_validate/kubernetes-json-schema/v{release}.0-local-strict/{file}")
+    )
     return schema
+
+
+@cache
+def _opened_wheel() -> ZipFile:
+    """Return the wheel, opened once for all: its list of files is long. The file is closed: it is read into memory."""
+    return ZipFile(BytesIO(_wheel().read_bytes()))
 
 
 @cache
