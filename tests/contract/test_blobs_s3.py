@@ -33,7 +33,7 @@ def silent(monkeypatch: pytest.MonkeyPatch, bucket_url: str) -> Iterator[Blobs]:
     """A store that takes connections and then says nothing."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
-        monkeypatch.setenv("AWS_READ_TIMEOUT", "300ms")
+        monkeypatch.setenv("AWS_READ_TIMEOUT", "50ms")
         yield Blobs.open(bucket_url)
 
 
