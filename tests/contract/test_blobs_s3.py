@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -28,34 +30,53 @@ def blobs(bucket_url: str) -> Blobs:
     return Blobs.open(bucket_url)
 
 
-@pytest.fixture
-def silent(monkeypatch: pytest.MonkeyPatch, bucket_url: str) -> Iterator[Blobs]:
-    """A store that takes connections and then says nothing."""
-    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
-        monkeypatch.setenv("AWS_READ_TIMEOUT", "50ms")
-        yield Blobs.open(bucket_url)
+async def write(blobs: Blobs, size: int, *, break_off: bool = False) -> None:
+    async with blobs.writer("job/original") as file:
+        for _ in range(0, size, 65_536):
+            await file.write(b"x" * 65_536)
+        if break_off:
+            raise ConnectionResetError
 
 
-@pytest.fixture
-def refusing(monkeypatch: pytest.MonkeyPatch, bucket_url: str) -> Blobs:
-    """A store that nobody runs."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
-    return Blobs.open(bucket_url)
+USES: dict[str, Callable[[Blobs], object]] = {
+    "check": lambda blobs: blobs.check(),
+    "read": lambda blobs: blobs.get("job/original"),
+    "write": lambda blobs: blobs.put("job/small.1", bytes(1)),
+    "write once": lambda blobs: blobs.put("job/small.1", bytes(1), once=True),
+    "write in parts": lambda blobs: blobs.put("job/small.1", bytes(SINGLE_PUT + 1)),
+    "write in parts once": lambda blobs: blobs.put("job/small.1", bytes(SINGLE_PUT + 1), once=True),
+    "upload": lambda blobs: asyncio.run(write(blobs, 1)),
+    "upload in parts": lambda blobs: asyncio.run(write(blobs, 4 * REMOTE_CHUNK)),
+    "removal": lambda blobs: blobs.remove("job", ["original"]),
+    "removal of a folder": lambda blobs: blobs.remove_folder("job"),
+    "listing": lambda blobs: blobs.folders(),
+    "stream": lambda blobs: asyncio.run(blobs.stream("job/small.1", start=0, stop=1)),
+    "link": lambda blobs: asyncio.run(blobs.link("job/small.1", method="GET", seconds=60)),
+}
+FAILING = ("silent", "refusing", "denied")
 
 
-@pytest.fixture
-def denied(monkeypatch: pytest.MonkeyPatch, bucket_url: str) -> Blobs:
-    """A store whose keys are not ours."""
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
-    return Blobs.open(bucket_url)
+def open_failing(kind: str, objects: ObjectStore, server: socket.socket) -> Blobs:
+    """Return a store that takes connections and then says nothing, one that nobody runs, or one with other keys."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in objects.environment.items():
+            patch.setenv(name, value)
+        if kind == "denied":
+            patch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+        else:
+            patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+            patch.setenv("AWS_READ_TIMEOUT", "50ms")
+        if kind == "refusing":
+            server.close()
+        return Blobs.open(f"s3://contract/{uuid4()}")
 
 
-@pytest.fixture(params=["silent", "refusing", "denied"])
-def failing(request: pytest.FixtureRequest) -> Blobs:
-    blobs: Blobs = request.getfixturevalue(request.param)
-    return blobs
+@pytest.fixture(scope="module", params=FAILING)
+def failures(request: pytest.FixtureRequest, objects: ObjectStore) -> dict[str, BaseException | None]:
+    """What each use of a failing store ends with; all at once, since each is tried again for a second."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1000) as server, ThreadPoolExecutor(len(USES)) as pool:
+        blobs = open_failing(request.param, objects, server)
+        return {name: running.exception() for name, running in [(n, pool.submit(u, blobs)) for n, u in USES.items()]}
 
 
 @pytest.fixture
@@ -63,14 +84,6 @@ async def outsider() -> AsyncIterator[httpx.AsyncClient]:
     """Somebody without keys."""
     async with httpx.AsyncClient(trust_env=False) as client:
         yield client
-
-
-async def write(blobs: Blobs, size: int, *, break_off: bool = False) -> None:
-    async with blobs.writer("job/original") as file:
-        for _ in range(0, size, 65_536):
-            await file.write(b"x" * 65_536)
-        if break_off:
-            raise ConnectionResetError
 
 
 async def test_an_upload_under_way_is_held_by_the_store_in_parts(blobs: Blobs, objects: ObjectStore) -> None:
@@ -188,48 +201,12 @@ def test_a_missing_bucket_fails_the_check(bucket_url: str) -> None:
         Blobs.open(bucket_url.replace("contract", "nobody-made-this")).check()
 
 
-def test_a_store_that_is_away_fails_the_check(failing: Blobs) -> None:
-    with pytest.raises(TRANSIENT):
-        failing.check()
+@pytest.mark.parametrize("use", USES)
+def test_what_a_failing_store_answers_is_worth_another_try(failures: dict[str, BaseException | None], use: str) -> None:
+    failure = failures[use]
 
-
-def test_what_reads_fail_with_is_worth_another_try(failing: Blobs) -> None:
-    with pytest.raises(TRANSIENT) as failure:
-        failing.get("job/original")
-
-    assert not isinstance(failure.value, FileNotFoundError)
-
-
-@pytest.mark.parametrize("size", [1, SINGLE_PUT + 1], ids=["at once", "in parts"])
-@pytest.mark.parametrize("once", [False, True])
-def test_what_writes_fail_with_is_worth_another_try(failing: Blobs, size: int, *, once: bool) -> None:
-    with pytest.raises(TRANSIENT):
-        failing.put("job/small.1", bytes(size), once=once)
-
-
-@pytest.mark.parametrize("size", [1, 4 * REMOTE_CHUNK], ids=["little", "much"])
-async def test_what_uploads_fail_with_is_worth_another_try(failing: Blobs, size: int) -> None:
-    with pytest.raises(TRANSIENT):
-        await write(failing, size)
-
-
-def test_what_removals_fail_with_is_worth_another_try(failing: Blobs) -> None:
-    with pytest.raises(TRANSIENT):
-        failing.remove("job", ["original"])
-    with pytest.raises(TRANSIENT):
-        failing.remove_folder("job")
-
-
-def test_what_listings_fail_with_is_worth_another_try(failing: Blobs) -> None:
-    with pytest.raises(TRANSIENT):
-        failing.folders()
-
-
-async def test_what_streams_and_links_fail_with_is_worth_another_try(failing: Blobs) -> None:
-    with pytest.raises(TRANSIENT):
-        await failing.stream("job/small.1", start=0, stop=1)
-    with pytest.raises(TRANSIENT):
-        await failing.link("job/small.1", method="GET", seconds=60)
+    assert isinstance(failure, TRANSIENT)
+    assert not isinstance(failure, FileNotFoundError)
 
 
 def test_the_environment_says_how_long_to_wait(monkeypatch: pytest.MonkeyPatch, bucket_url: str) -> None:
