@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from hashlib import sha256
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -20,6 +21,7 @@ from gateway.backpressure import Backlog
 from gateway.feed import Feed
 from pipeline.settings import AccessSettings, Settings
 from stages.limits import Limits
+from storage.blobs import Blobs
 from storage.documents import Job
 from storage.idempotency import IdempotencyKey
 from storage.ledger import Ledger
@@ -61,16 +63,22 @@ def bucket_url(objects: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"s3://contract/{uuid4()}"
 
 
-@pytest.fixture
-async def stores(mongo_url: str) -> AsyncIterator[Stores]:
-    """The gateway's side, with no job and no key in it."""
+@pytest.fixture(scope="session")
+async def opened_stores(mongo_url: str) -> AsyncIterator[Stores]:
+    """The gateway's side, connected once: its indexes are made, or found, each time."""
     async with open_stores(mongo_url=mongo_url, blob_url="memory:///", timeout_ms=5000) as stores:
-        await Job.get_motor_collection().delete_many({})
-        await IdempotencyKey.get_motor_collection().delete_many({})
         yield stores
 
 
 @pytest.fixture
+async def stores(opened_stores: Stores) -> Stores:
+    """The gateway's side, with no job, no key and no blob in it."""
+    await Job.get_motor_collection().delete_many({})
+    await IdempotencyKey.get_motor_collection().delete_many({})
+    return replace(opened_stores, blobs=Blobs.open("memory:///"))
+
+
+@pytest.fixture(scope="session")
 def ledger(mongo_url: str) -> Iterator[Ledger]:
     """The worker's side of the same jobs."""
     with open_worker_stores(
