@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 SECONDS = 1.0  # given to one question
+TRUSTS_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # to read whom this machine trusts takes 40 ms each time
 
 
 def redis(url: str) -> bool:
@@ -39,24 +41,22 @@ def mongo(url: str) -> bool:
 
 def gateway(url: str) -> bool:
     """Whether the gateway says that it and what it depends on are ready."""
-    try:
-        return httpx.get(f"{url}/readyz", timeout=5, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
+    return _is_success(f"{url}/readyz")
 
 
 def flower(url: str) -> bool:
     """Whether Flower answers."""
-    try:
-        return httpx.get(f"{url}/healthcheck", timeout=5, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
+    return _is_success(f"{url}/healthcheck")
 
 
 def frontend(url: str) -> bool:
     """Whether the page is served."""
+    return _is_success(url)
+
+
+def _is_success(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=5, trust_env=False).is_success
+        return httpx.get(url, timeout=5, trust_env=False, verify=TRUSTS_NOBODY).is_success
     except httpx.TransportError:
         return False
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from deploy.stack import Stack
+from tests.direct import DIRECT
 
 IMPATIENT = {
     "DARKROOM_LOG_FORMAT": "json",
@@ -80,7 +81,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def client(stack: Stack) -> Iterator[httpx.Client]:
     """An HTTP client of the running gateway."""
-    with httpx.Client(base_url=stack.url, timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=stack.url, timeout=30, **DIRECT) as client:
         yield client
 
 

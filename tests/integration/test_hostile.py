@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from deploy.stack import Stack
+from tests.direct import DIRECT
 from tests.images import encoded, photo
 from tests.integration import hostile, wire
 from tests.integration.journey import accepted, ended, operated, upload, wait_until
@@ -52,7 +53,7 @@ def visitor(stack: Stack, before: dict[str, Any], accepted_ids: set[str]) -> Ite
         if response.status_code == 202:
             accepted_ids.add(response.json()["task_id"])
 
-    with httpx.Client(base_url=stack.url, timeout=30, trust_env=False, event_hooks={"response": [look_at]}) as client:
+    with httpx.Client(base_url=stack.url, timeout=30, **DIRECT, event_hooks={"response": [look_at]}) as client:
         yield client
 
 

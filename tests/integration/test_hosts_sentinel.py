@@ -11,6 +11,7 @@ import pytest
 from deploy.stack import Stack
 from pipeline.hints import ENDS
 from tests.conftest import IMPATIENT
+from tests.direct import DIRECT
 from tests.images import photo_file
 from tests.integration.journey import accepted, all_ended, wait_until
 from tests.integration.progress import finalizations, wait_for_the_resizes
@@ -38,7 +39,7 @@ def following(tmp_path_factory: pytest.TempPathFactory, watched: Watched) -> Ite
 
 @pytest.fixture(scope="module")
 def http(following: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=following.url, timeout=30, trust_env=False) as http:
+    with httpx.Client(base_url=following.url, timeout=30, **DIRECT) as http:
         yield http
 
 
@@ -76,7 +77,7 @@ def test_jobs_outlive_the_master_of_their_messages(following: Stack, watched: Wa
 
 def test_everybody_has_moved_to_the_next_master(following: Stack, watched: Watched, http: httpx.Client) -> None:
     limited = http.post("/upload")
-    shown = httpx.get(f"{following.flower_url}/broker", timeout=10, trust_env=False)
+    shown = httpx.get(f"{following.flower_url}/broker", timeout=10, **DIRECT)
 
     with watched.server(watched.master_port()) as master:
         wait_until(lambda: dict(master.pubsub_numsub(ENDS))[ENDS] == 1, "the gateway to listen for hints")

@@ -22,6 +22,7 @@ from gateway.rate_limit import limiter
 from pipeline.broker.redis_urls import RedisUrl
 from pipeline.hints import ENDS
 from tests.conftest import IMPATIENT
+from tests.direct import DIRECT
 from tests.images import photo_file
 from tests.integration.journey import accepted, all_ended, wait_until
 from tests.integration.progress import wait_for_the_resizes
@@ -48,7 +49,7 @@ def distant(tmp_path_factory: pytest.TempPathFactory, server: Secured) -> Iterat
 
 
 def test_all_processes_do_their_work_and_are_refused_nothing(distant: Stack, server: Secured) -> None:
-    with httpx.Client(base_url=distant.url, timeout=30, trust_env=False) as http, server.overseer() as overseer:
+    with httpx.Client(base_url=distant.url, timeout=30, **DIRECT) as http, server.overseer() as overseer:
         task_ids = [accepted(http, large_photo()) for _ in range(JOBS)]
         wait_for_the_resizes(http, task_ids)
         distant.signal("worker", signal.SIGKILL)
@@ -56,7 +57,7 @@ def test_all_processes_do_their_work_and_are_refused_nothing(distant: Stack, ser
         jobs = all_ended(http, task_ids, seconds=90)
         wait_until(lambda: overseer.hlen("unacked") == 0, "what the dead worker held to be delivered again")
         limited = http.post("/upload")
-        shown = httpx.get(f"{distant.flower_url}/broker", timeout=10, trust_env=False)
+        shown = httpx.get(f"{distant.flower_url}/broker", timeout=10, **DIRECT)
         distant.stop_process("worker")
 
         assert {job["status"] for job in jobs} == {"done"}

@@ -15,6 +15,7 @@ import pytest
 
 from deploy.processes import QUEUES, ROOT
 from deploy.stack import Stack
+from tests.direct import DIRECT
 from tests.images import encoded, photo
 from tests.integration.conftest import AsOwner
 from tests.integration.journey import accepted, all_ended, ended, status, upload, wait_until
@@ -173,7 +174,7 @@ def talkative(strict_stack: Stack, as_owner: AsOwner) -> Stack:
     assert client.post("/grayscale", files={"file": file}, headers=secret).status_code == 422
     client.get("/jobs", params={"cursor": REFUSES})
     for wrong in ({"Authorization": f"Bearer {REFUSES}"}, {"X-API-Key": REFUSES}, {"Authorization": REFUSES}):
-        refused = httpx.get(f"{strict_stack.url}/jobs", headers=wrong, trust_env=False)
+        refused = httpx.get(f"{strict_stack.url}/jobs", headers=wrong, **DIRECT)
         assert refused.status_code == 401
     ended(client, task_id)
     last = client.get("/jobs").headers["x-request-id"]

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.processes import QUEUES, ROOT
 from deploy.stack import Stack
+from tests.direct import DIRECT
 from tests.images import encoded, photo
 from tests.integration.journey import accepted, ended, operated, wait_until
 
@@ -23,7 +24,7 @@ Samples = dict[tuple[str, Labels], float]
 
 def scrape(stack: Stack, process: str) -> Samples:
     """Return what a process shows: by name without the prefix, and labels."""
-    text = httpx.get(stack.metrics_urls[process], timeout=10, trust_env=False).raise_for_status().text
+    text = httpx.get(stack.metrics_urls[process], timeout=10, **DIRECT).raise_for_status().text
     return {
         (sample.name.removeprefix("darkroom_"), tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)

@@ -22,6 +22,7 @@ from uuid_utils.compat import uuid7
 from deploy.ports import free_port
 from deploy.stack import Stack
 from tests.conftest import IMPATIENT
+from tests.direct import DIRECT
 from tests.images import encoded, photo, photo_file
 from tests.integration import wire
 from tests.integration.journey import accepted, all_ended, ended, picture, upload, wait_until
@@ -72,7 +73,7 @@ def remote(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
 
 @pytest.fixture(scope="module")
 def http(remote: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=remote.url, timeout=60, trust_env=False) as client:
+    with httpx.Client(base_url=remote.url, timeout=60, **DIRECT) as client:
         yield client
 
 
@@ -84,7 +85,7 @@ def another_gateway(stack: Stack, folder: Path, **environment: str) -> Iterator[
     command = [sys.executable, "-m", "uvicorn", "gateway.app:production", "--factory", "--port", str(port)]
     with (
         running(*command, log=folder / "gateway.log", **(stack.environment | stores | environment)),
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, **DIRECT) as client,
     ):
         wait_until(lambda: _answers(client), "another gateway")
         yield client
@@ -145,7 +146,7 @@ def test_what_a_gateway_tells_of_itself_needs_no_local_folder(http: httpx.Client
 
 def test_a_redirect_leads_to_the_bytes(http: httpx.Client, redirecting: httpx.Client, done: str) -> None:
     sent_on = redirecting.get(f"/result/{done}/small")
-    there = httpx.get(sent_on.headers["location"], trust_env=False)
+    there = httpx.get(sent_on.headers["location"], **DIRECT)
 
     assert (sent_on.status_code, sent_on.headers["cache-control"], sent_on.content) == (307, "no-store", b"")
     assert there.content == http.get(f"/result/{done}/small").content

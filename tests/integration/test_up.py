@@ -19,6 +19,7 @@ from deploy.home import ROOT
 from deploy.ports import free_port
 from deploy.stack import Stack
 from deploy.waiting import Observer, State
+from tests.direct import DIRECT
 from tests.images import encoded, photo
 from tests.integration.journey import accepted, ended, wait_until
 from tests.programs import starting
@@ -96,7 +97,7 @@ def test_addresses_are_right_and_a_port_that_is_not_the_usual_one_is_explained(u
     assert "port 8000 is in use by another program; DARKROOM_UI_PORT chooses another" in rows["Page"]
     assert "port 5555 is in use by another program; DARKROOM_FLOWER_PORT chooses another" in rows["Tasks"]
     for url in (page, f"{page}/api/readyz", f"{up.url}/docs", f"{up.url}/readyz", f"{flower}/healthcheck"):
-        assert httpx.get(url, trust_env=False).status_code == 200
+        assert httpx.get(url, **DIRECT).status_code == 200
 
 
 def test_a_second_one_over_the_same_folder_says_so(up: Up) -> None:
@@ -119,7 +120,7 @@ def test_a_second_one_over_another_folder_says_which_port_to_change(up: Up, tmp_
 
 
 def test_a_backup_finds_what_runs(up: Up, tmp_path: Path) -> None:
-    with httpx.Client(base_url=up.url, trust_env=False) as client:
+    with httpx.Client(base_url=up.url, **DIRECT) as client:
         ended(client, accepted(client, encoded(photo(), "jpeg")))
 
     saved = up.also("deploy.backup", "save", str(tmp_path / "backup"))
