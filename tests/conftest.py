@@ -39,7 +39,7 @@ def pytest_configure() -> None:
 
 SHARED = ("stack", "site", "strict_stack", "servers", "objects")
 """Fixtures of a session that start servers."""
-LONGEST_FIRST = ("stack", "site", "tests/chaos", "tests/integration", *SHARED, "tests/contract", "tests/fuzz")
+LONGEST_FIRST = ("stack", "site", "objects", "tests/chaos", "tests/integration", *SHARED, "tests/contract", "tests/fuzz")
 
 
 @pytest.hookimpl(tryfirst=True)
