@@ -39,7 +39,8 @@ def pytest_configure() -> None:
 
 SHARED = ("stack", "site", "strict_stack", "servers", "objects")
 """Fixtures of a session that start servers."""
-LONGEST_FIRST = ("stack", "site", "objects", "tests/chaos", "tests/integration", *SHARED, "tests/contract", "tests/fuzz")
+FILES = "tests/chaos", "tests/integration", "tests/contract", "tests/fuzz"
+LONGEST_FIRST = ("stack", "site", "objects", *FILES[:2], *SHARED, *FILES[2:])
 
 
 @pytest.hookimpl(tryfirst=True)

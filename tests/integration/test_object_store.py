@@ -30,12 +30,12 @@ from tests.object_store import ObjectStore, object_store
 from tests.programs import running
 
 URL = "s3://darkroom/some/prefix"
-some_photo = partial(photo_file, 2000, 1500)
+some_photo, little_photo = partial(photo_file, 2000, 1500), partial(photo_file, 600, 400)
 PATIENCE = {  # what a busy machine's store takes; four requests of that length fit into a run
-    "AWS_READ_TIMEOUT": "2s",
-    "DARKROOM_WORK__SOFT_TIME_LIMIT": "12",
-    "DARKROOM_WORK__TIME_LIMIT": "14",
-    "DARKROOM_BROKER__VISIBILITY_TIMEOUT": "16",
+    "AWS_READ_TIMEOUT": "3s",
+    "DARKROOM_WORK__SOFT_TIME_LIMIT": "16",
+    "DARKROOM_WORK__TIME_LIMIT": "18",
+    "DARKROOM_BROKER__VISIBILITY_TIMEOUT": "20",
 }
 PARTS_BYTES = 20 * 1024 * 1024
 """Three parts of 5 MiB, what comes in and goes out meanwhile, and less than the whole file."""
@@ -239,11 +239,11 @@ def test_what_was_accepted_outlasts_an_outage_and_nothing_else_is_accepted(
     http: httpx.Client, remote: Stack, objects: ObjectStore, done: str
 ) -> None:
     remote.stop_process("worker")
-    task_ids = [accepted(http, some_photo()) for _ in range(4)]
+    task_ids = [accepted(http, little_photo()) for _ in range(4)]
     objects.stop()
     try:
         remote.start_process("worker")
-        refused, readiness = upload(http, some_photo()), http.get("/readyz")
+        refused, readiness = upload(http, little_photo()), http.get("/readyz")
         result = http.get(f"/result/{done}")
         wait_until(lambda: '"blobs"} 0.0' in http.get("/metrics").text, "the gauge to tell")
         wait_until(lambda: _put_off(remote) >= set(task_ids), "their runs to be put off")
@@ -253,7 +253,7 @@ def test_what_was_accepted_outlasts_an_outage_and_nothing_else_is_accepted(
     assert [_unavailable(answer) for answer in (refused, result)] == [True, True]
     assert (readiness.status_code, readiness.json()["checks"]["blobs"]["ok"]) == (503, False)
     assert {job["status"] for job in all_ended(http, task_ids)} == {"done"}
-    assert ended(http, accepted(http, some_photo()))["status"] == "done"
+    assert ended(http, accepted(http, little_photo()))["status"] == "done"
 
 
 def test_a_store_that_hangs_costs_an_answer_and_no_job(
@@ -261,10 +261,10 @@ def test_a_store_that_hangs_costs_an_answer_and_no_job(
 ) -> None:
     impatient = {"AWS_READ_TIMEOUT": "1s", "DARKROOM_RESULTS__REDIRECT": "true"}
     remote.stop_process("worker")
-    task_id = accepted(http, some_photo())
+    task_id = accepted(http, little_photo())
     with another_gateway(remote, tmp_path, **impatient) as gateway, objects.frozen():
         remote.start_process("worker")
-        answers = [upload(gateway, some_photo()), gateway.get(f"/result/{done}"), http.get(f"/result/{done}")]
+        answers = [upload(gateway, little_photo()), gateway.get(f"/result/{done}"), http.get(f"/result/{done}")]
         readiness = gateway.get("/readyz")
         wait_until(lambda: task_id in _put_off(remote), "a run to be put off")
 
