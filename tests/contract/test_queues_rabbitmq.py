@@ -30,7 +30,7 @@ from tests.redis_servers import certificates
 
 SECONDS = 30
 POLL_SECONDS = 0.02
-SOON = BrokerSettings(publish_timeout=1, connect_timeout=1)
+SOON = BrokerSettings(publish_timeout=5, connect_timeout=5)
 
 
 @pytest.fixture(scope="module")

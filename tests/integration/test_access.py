@@ -184,7 +184,7 @@ def test_full_queues_are_told_before_the_body_is_read(strict_stack: Stack, as_ow
         for number in range(2):  # the worker may hold some, or the gateway have seen enough
             answer = upload(busy, encoded(photo(40 + number, 20)))
             task_ids += [answer.json()["task_id"]] if answer.status_code == 202 else []
-        wait_until(lambda: waiting.post("/upload").status_code == 503, "the queue to be found full", 5)
+        wait_until(lambda: waiting.post("/upload").status_code == 503, "the queue to be found full")
         with wire.connection(strict_stack.url) as unread:
             key = {"Authorization": "Bearer key of lee"}
             unread.sendall(wire.head(strict_stack.url, "/resize", Content_Length=1_000_000, **key))
@@ -197,4 +197,4 @@ def test_full_queues_are_told_before_the_body_is_read(strict_stack: Stack, as_ow
     assert int(response.headers["retry-after"]) >= 1
     assert reading.status_code == 200
     assert {job["status"] for job in jobs} == {"done"}
-    wait_until(lambda: operate(busy, "grayscale", PHOTO).status_code == 202, "new work to be taken again", 5)
+    wait_until(lambda: operate(busy, "grayscale", PHOTO).status_code == 202, "new work to be taken again")

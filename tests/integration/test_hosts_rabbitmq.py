@@ -25,7 +25,7 @@ from tests.programs import ROOT
 from tests.rabbit import Rabbit, rabbit
 
 JOBS = 5
-BURST = 12
+BURST = 30
 large_photo = partial(photo_file, 3000, 2000)
 
 

@@ -61,7 +61,7 @@ def _begin(stack: Stack, slow: socket.socket, key: str) -> None:
     mongo: pymongo.MongoClient[dict[str, Any]]
     with pymongo.MongoClient(stack.mongo_url) as mongo:
         keys: Collection[dict[str, Any]] = mongo.get_default_database()["idempotency_keys"]
-        wait_until(lambda: keys.find_one({"_id": f":{key}"}) is not None, "the key to be held", 10)
+        wait_until(lambda: keys.find_one({"_id": f":{key}"}) is not None, "the key to be held")
 
 
 def _digest(body: bytes) -> str:
@@ -143,7 +143,7 @@ def test_a_key_whose_first_request_broke_off_is_free_again(client: httpx.Client,
     with wire.connection(stack.url) as broken:
         _begin(stack, broken, key)
 
-    wait_until(lambda: _post(client, Idempotency_Key=key).status_code == 202, "the key to be free", 5)
+    wait_until(lambda: _post(client, Idempotency_Key=key).status_code == 202, "the key to be free")
 
 
 def test_ten_requests_at_once_with_one_key_have_one_job(client: httpx.Client) -> None:
@@ -363,7 +363,7 @@ def test_a_job_that_waits_can_be_cancelled_and_its_messages_do_no_harm(
         cancelled = status(client, task_id)
 
     other = ended(client, accepted(client, PHOTO))
-    wait_until(lambda: task_id in _ignored(stack, "normalize"), "the message to be met and left", 10)
+    wait_until(lambda: task_id in _ignored(stack, "normalize"), "the message to be met and left")
     assert (response.status_code, cancelled["status"]) == (204, "cancelled")
     assert status(client, task_id)["stages"]["normalize"]["state"] == "pending"
     assert other["status"] == "done"
@@ -379,7 +379,7 @@ def test_a_job_that_runs_can_be_cancelled_and_what_it_makes_is_thrown_away(
 
     client.delete(f"/jobs/{task_id}").raise_for_status()
 
-    wait_until(lambda: task_id in _fenced(stack), "the run to find that it was in vain", 20)
+    wait_until(lambda: task_id in _fenced(stack), "the run to find that it was in vain")
     assert status(client, task_id)["status"] == "cancelled"
     assert status(client, task_id)["renditions"] == {}
     assert client.get(f"/result/{task_id}").json()["code"] == "job_failed"
@@ -454,7 +454,7 @@ def test_a_result_past_its_time_is_410_and_its_job_is_still_told_of(
 ) -> None:
     ended(keeper, short_lived)
 
-    wait_until(lambda: keeper.get(f"/result/{short_lived}").status_code == 410, "the result to expire", 20)
+    wait_until(lambda: keeper.get(f"/result/{short_lived}").status_code == 410, "the result to expire")
 
     assert keeper.get(f"/result/{short_lived}/small").json()["code"] == "expired"
     job = status(keeper, short_lived)

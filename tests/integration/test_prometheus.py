@@ -80,7 +80,7 @@ def test_every_panel_shows_something(prometheus: Prometheus) -> None:
         return not dark
 
     try:
-        wait_until(all_shown, "every panel to show something", 20)
+        wait_until(all_shown, "every panel to show something")
     except AssertionError:
         pytest.fail(f"nothing is shown by {sorted(dark)}")
 

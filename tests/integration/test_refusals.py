@@ -54,7 +54,7 @@ def test_truncated_jpeg_is_a_failed_job_with_nothing_left(client: httpx.Client, 
     assert job["failure"]["stage"] == "normalize"
     assert job["stages"]["normalize"]["state"] == "failed"
     assert job["renditions"] == {}
-    wait_until(lambda: job["task_id"] not in _folders(blob_folder), "the blobs to go", 10)
+    wait_until(lambda: job["task_id"] not in _folders(blob_folder), "the blobs to go")
 
 
 def test_result_of_a_failed_job_is_409_and_says_why(client: httpx.Client) -> None:
