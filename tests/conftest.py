@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from _pytest.runner import runtestprotocol
 
 from deploy.stack import Stack
 from tests.direct import DIRECT
@@ -39,24 +40,36 @@ def pytest_configure() -> None:
 
 SHARED = ("stack", "site", "strict_stack", "servers", "objects")
 """Fixtures of a session that start servers."""
-FILES = "tests/chaos", "tests/integration", "tests/contract", "tests/fuzz"
-LONGEST_FIRST = ("stack", "site", "objects", *FILES[:2], *SHARED, *FILES[2:])
+RABBITMQ = "tests/contract/test_queues_rabbitmq"
+LONGEST_FIRST = ("stack", "site", "tests/chaos", RABBITMQ, "objects", "tests/integration", *SHARED, "tests/contract")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give tests that share servers to one process (`--dist loadgroup`): these start once. Long groups go first."""
 
-    def group(item: pytest.Item) -> str:
-        names = getattr(item, "fixturenames", ())
-        return next((name for name in SHARED if name in names), item.nodeid.partition("::")[0])
-
     def rank(item: pytest.Item) -> int:
-        return next((n for n, name in enumerate(LONGEST_FIRST) if group(item).startswith(name)), len(LONGEST_FIRST))
+        return next((n for n, name in enumerate(LONGEST_FIRST) if _group(item).startswith(name)), len(LONGEST_FIRST))
 
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
     items.sort(key=rank)
+
+
+def _group(item: pytest.Item) -> str:
+    names = getattr(item, "fixturenames", ())
+    return next((name for name in SHARED if name in names), item.nodeid.partition("::")[0])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """End the servers of a group with it: a stack that idles until the last test costs a twentieth of a core."""
+    if nextitem is None or _group(item) not in SHARED or _group(item) == _group(nextitem):
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    runtestprotocol(item, nextitem=None)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

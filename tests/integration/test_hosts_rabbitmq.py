@@ -26,7 +26,7 @@ from tests.rabbit import Rabbit, rabbit
 
 JOBS = 5
 BURST = 30
-large_photo = partial(photo_file, 3000, 2000)
+large_photo = partial(photo_file, 2000, 1500)
 
 
 @pytest.fixture(scope="module")

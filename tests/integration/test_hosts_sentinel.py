@@ -19,7 +19,7 @@ from tests.redis_servers import RIGHTS
 from tests.sentinels import Watched, sentinels
 
 JOBS = 6
-large_photo = partial(photo_file, 3000, 2000)
+large_photo = partial(photo_file, 2000, 1500)
 
 
 @pytest.fixture(scope="module")

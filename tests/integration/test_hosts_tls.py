@@ -29,7 +29,7 @@ from tests.integration.progress import wait_for_the_resizes
 from tests.redis_servers import RIGHTS, Secured, secured
 
 JOBS = 5
-large_photo = partial(photo_file, 3000, 2000)
+large_photo = partial(photo_file, 2000, 1500)
 LIMIT = "500/minute"
 
 
