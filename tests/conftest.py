@@ -49,7 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give tests that share servers to one process (`--dist loadgroup`): these start once. Long groups go first."""
 
     def rank(item: pytest.Item) -> int:
-        return next((n for n, name in enumerate(LONGEST_FIRST) if _group(item).startswith(name)), len(LONGEST_FIRST))
+        group = _group(item)
+        return next((n for n, name in enumerate(LONGEST_FIRST) if group.startswith(name)), len(LONGEST_FIRST))
 
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
