@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,8 @@ from _pytest.runner import runtestprotocol
 
 from deploy.stack import Stack
 from tests.direct import DIRECT
+from tests.rabbit import Rabbit, rabbit
+from tests.redis_servers import certificates
 
 IMPATIENT = {
     "DARKROOM_LOG_FORMAT": "json",
@@ -38,10 +41,20 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
-SHARED = ("stack", "site", "strict_stack", "servers", "objects")
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage among tests: they pile up and stay, and looking through them took a third of this."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+SHARED = ("stack", "site", "strict_stack", "rabbitmq", "servers", "objects")
 """Fixtures of a session that start servers."""
-RABBITMQ = "tests/contract/test_queues_rabbitmq"
-LONGEST_FIRST = ("stack", "site", "tests/chaos", RABBITMQ, "objects", "tests/integration", *SHARED, "tests/contract")
+LONGEST_FIRST = ("stack", "site", "tests/chaos", "rabbitmq", "objects", "tests/integration", *SHARED, "tests/contract")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -84,6 +97,19 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A Redis and a Mongo of their own, without a gateway or workers."""
     with Stack(tmp_path_factory.mktemp("servers"), gateway=False, workers=False) as stack:
         yield stack
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an authority, beside which are a certificate and a key for 127.0.0.1."""
+    return certificates(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory, authority: Path) -> Iterator[Rabbit]:
+    """A RabbitMQ, which speaks TLS as well."""
+    with rabbit(tmp_path_factory.mktemp("rabbit"), certificates=authority.parent) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -25,24 +25,11 @@ from pipeline.settings import BrokerSettings, Settings
 from storage.clock import now_ms
 from tests.fakes import NOWHERE, FakeBroker, new_job, publish_to
 from tests.integration.journey import wait_until
-from tests.rabbit import Rabbit, rabbit
-from tests.redis_servers import certificates
+from tests.rabbit import Rabbit
 
 SECONDS = 30
 POLL_SECONDS = 0.02
 SOON = BrokerSettings(publish_timeout=5, connect_timeout=5)
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of an authority, beside which are a certificate and a key for 127.0.0.1."""
-    return certificates(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, authority: Path) -> Iterator[Rabbit]:
-    with rabbit(tmp_path_factory.mktemp("rabbit"), certificates=authority.parent) as server:
-        yield server
 
 
 def settings_of(url: str) -> Settings:
@@ -50,16 +37,13 @@ def settings_of(url: str) -> Settings:
 
 
 @pytest.fixture
-def settings(server: Rabbit) -> Iterator[Settings]:
-    """Settings that name it, and the app a publisher to it, whose queues are empty."""
-    settings = settings_of(server.url)
+def settings(rabbitmq: Rabbit) -> Iterator[Settings]:
+    """Settings that name it, and the app a publisher to it, whose queues are empty, also after the test."""
+    settings = settings_of(rabbitmq.url)
     publish_to(settings)
-    with server.connect() as connection:
-        channel: Any = connection.default_channel
-        for lane in LANES:
-            channel.queue_declare(lane, durable=True, auto_delete=False)
-            channel.queue_purge(lane)
+    empty(rabbitmq)
     yield settings
+    empty(rabbitmq)
     publish_to(FakeBroker.settings)
 
 
@@ -71,6 +55,15 @@ async def queues(settings: Settings) -> AsyncIterator[Queues]:
 
 def send(queue: str) -> None:
     app.send_task("validate", ["job"], queue=queue, retry=False)
+
+
+def empty(server: Rabbit) -> None:
+    """Make every queue, and empty it."""
+    with server.connect() as connection:
+        channel: Any = connection.default_channel
+        for lane in LANES:
+            channel.queue_declare(lane, durable=True, auto_delete=False)
+            channel.queue_purge(lane)
 
 
 def take(server: Rabbit, queue: str) -> None:
@@ -86,8 +79,8 @@ def lose_queues(server: Rabbit) -> None:
             channel.queue_delete(lane)
 
 
-async def test_queues_that_nobody_has_made_yet_are_empty(queues: Queues, server: Rabbit) -> None:
-    lose_queues(server)
+async def test_queues_that_nobody_has_made_yet_are_empty(queues: Queues, rabbitmq: Rabbit) -> None:
+    lose_queues(rabbitmq)
 
     waiting = await queues.waiting()
 
@@ -114,7 +107,7 @@ async def test_what_was_there_before_the_first_look_may_be_of_any_age(queues: Qu
     assert await queues.oldest_ms("validate") == 0
 
 
-async def test_a_queue_that_is_never_empty_moves_on_as_it_shrinks(queues: Queues, server: Rabbit) -> None:
+async def test_a_queue_that_is_never_empty_moves_on_as_it_shrinks(queues: Queues, rabbitmq: Rabbit) -> None:
     start = now_ms()
     send("validate")
 
@@ -122,7 +115,7 @@ async def test_a_queue_that_is_never_empty_moves_on_as_it_shrinks(queues: Queues
         while await queues.oldest_ms("validate") == 0:
             send("validate")
             await _seen(queues, 2)
-            take(server, "validate")
+            take(rabbitmq, "validate")
             await _seen(queues, 1)
 
     assert start <= (await queues.oldest_ms("validate") or 0) <= now_ms()
@@ -146,11 +139,11 @@ async def test_nothing_is_sent_on_while_chords_cannot_be_counted(queues: Queues)
         await queues.ping()
 
 
-async def test_a_server_that_was_away_is_found_again(queues: Queues, server: Rabbit) -> None:
+async def test_a_server_that_was_away_is_found_again(queues: Queues, rabbitmq: Rabbit) -> None:
     send("validate")
     assert await queues.longest() == 1
 
-    with server.away(signal.SIGKILL):
+    with rabbitmq.away(signal.SIGKILL):
         with pytest.raises(OperationalError):
             send("validate")
         await _failed_look(queues)
@@ -163,14 +156,14 @@ async def test_a_server_that_was_away_is_found_again(queues: Queues, server: Rab
 
 @pytest.mark.parametrize("hang_up", [Rabbit.close_connections, Rabbit.cut_connections], ids=["closed", "cut"])
 async def test_a_connection_that_the_server_has_closed_is_replaced_before_it_is_used(
-    settings: Settings, server: Rabbit, hang_up: Callable[[Rabbit], None]
+    settings: Settings, rabbitmq: Rabbit, hang_up: Callable[[Rabbit], None]
 ) -> None:
     send("validate")
 
-    hang_up(server)
+    hang_up(rabbitmq)
     send("validate")
 
-    assert server.waiting("validate") == 2
+    assert rabbitmq.waiting("validate") == 2
     assert settings.broker_url
 
 
@@ -187,31 +180,31 @@ async def _looked(queues: Queues) -> int | None:
     return None
 
 
-async def test_a_message_that_nobody_confirms_is_not_sent(queues: Queues, server: Rabbit) -> None:
+async def test_a_message_that_nobody_confirms_is_not_sent(queues: Queues, rabbitmq: Rabbit) -> None:
     send("validate")
-    with server.frozen():
+    with rabbitmq.frozen():
         with pytest.raises(OperationalError, match="did not confirm"):
             send("validate")
         await _failed_look(queues)
     send("resize")
 
-    wait_until(lambda: server.waiting("resize") == 1, "the next message")
+    wait_until(lambda: rabbitmq.waiting("resize") == 1, "the next message")
 
 
-async def test_a_message_whose_queue_was_lost_is_not_sent_and_the_next_one_is(queues: Queues, server: Rabbit) -> None:
+async def test_a_message_whose_queue_was_lost_is_not_sent_and_the_next_one_is(queues: Queues, rabbitmq: Rabbit) -> None:
     send("validate")
-    lose_queues(server)
+    lose_queues(rabbitmq)
 
     with pytest.raises(OperationalError, match="NO_ROUTE"):
         send("validate")
     send("validate")
 
-    assert server.waiting("validate") == 1
+    assert rabbitmq.waiting("validate") == 1
     assert await queues.longest() == 1
 
 
-async def test_one_who_is_refused_is_told_so_and_the_job_is_left_to_the_sweeper(server: Rabbit) -> None:
-    settings = settings_of(server.url.replace(server.password, "hunter2"))
+async def test_one_who_is_refused_is_told_so_and_the_job_is_left_to_the_sweeper(rabbitmq: Rabbit) -> None:
+    settings = settings_of(rabbitmq.url.replace(rabbitmq.password, "hunter2"))
     publish_to(settings)
     try:
         async with open_queues(settings) as queues:
@@ -224,24 +217,24 @@ async def test_one_who_is_refused_is_told_so_and_the_job_is_left_to_the_sweeper(
     assert "hunter2" not in str(told.value)
 
 
-def test_over_tls_an_authority_that_is_known_vouches_for_it(server: Rabbit, authority: Path) -> None:
-    assert _connects(f"{server.tls_url}?ssl_ca_certs={authority}")
+def test_over_tls_an_authority_that_is_known_vouches_for_it(rabbitmq: Rabbit, authority: Path) -> None:
+    assert _connects(f"{rabbitmq.tls_url}?ssl_ca_certs={authority}")
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(server: Rabbit) -> None:
+def test_a_certificate_that_nobody_vouches_for_is_refused(rabbitmq: Rabbit) -> None:
     with pytest.raises((ssl.SSLCertVerificationError, OperationalError), match="CERTIFICATE_VERIFY_FAILED"):
-        _connects(server.tls_url)
+        _connects(rabbitmq.tls_url)
 
 
-def test_a_certificate_for_another_name_is_refused(server: Rabbit, authority: Path) -> None:
-    url = server.tls_url.replace("127.0.0.1", "localhost")
+def test_a_certificate_for_another_name_is_refused(rabbitmq: Rabbit, authority: Path) -> None:
+    url = rabbitmq.tls_url.replace("127.0.0.1", "localhost")
 
     with pytest.raises((ssl.SSLCertVerificationError, OperationalError), match="CERTIFICATE_VERIFY_FAILED"):
         _connects(f"{url}?ssl_ca_certs={authority}")
 
 
-def test_no_certificate_is_checked_where_the_address_says_so(server: Rabbit) -> None:
-    assert _connects(f"{server.tls_url}?ssl_cert_reqs=none")
+def test_no_certificate_is_checked_where_the_address_says_so(rabbitmq: Rabbit) -> None:
+    assert _connects(f"{rabbitmq.tls_url}?ssl_cert_reqs=none")
 
 
 def _connects(url: str) -> bool:

@@ -22,7 +22,7 @@ from tests.images import photo_file
 from tests.integration.journey import accepted, all_ended, wait_until
 from tests.integration.progress import finalizations, wait_for_the_resizes
 from tests.programs import ROOT
-from tests.rabbit import Rabbit, rabbit
+from tests.rabbit import Rabbit
 
 JOBS = 5
 BURST = 30
@@ -30,16 +30,10 @@ large_photo = partial(photo_file, 2000, 1500)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
-    with rabbit(tmp_path_factory.mktemp("rabbit")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def hopping(tmp_path_factory: pytest.TempPathFactory, server: Rabbit) -> Iterator[Stack]:
+def hopping(tmp_path_factory: pytest.TempPathFactory, rabbitmq: Rabbit) -> Iterator[Stack]:
     """A stack whose messages go over it."""
     environment = IMPATIENT | {
-        "DARKROOM_BROKER_URL": server.url,
+        "DARKROOM_BROKER_URL": rabbitmq.url,
         "DARKROOM_BROKER__HEALTH_CHECK_INTERVAL": "2",
         "DARKROOM_LANES__BURST": f"{BURST // 2}/minute",
     }
@@ -65,12 +59,12 @@ def _gauge(http: httpx.Client, name: str, queue: str) -> float:
 
 
 def test_messages_wait_in_rabbitmq_alone_and_are_taken_from_both_lanes_by_turns(
-    hopping: Stack, server: Rabbit, http: httpx.Client
+    hopping: Stack, rabbitmq: Rabbit, http: httpx.Client
 ) -> None:
     hopping.stop_process("worker")
     try:
         task_ids = [accepted(http, photo_file()) for _ in range(BURST)]  # a burst: what is over it is bulk
-        wait_until(lambda: server.waiting("validate") + server.waiting("validate.bulk") == BURST, "all messages")
+        wait_until(lambda: rabbitmq.waiting("validate") + rabbitmq.waiting("validate.bulk") == BURST, "all messages")
         wait_until(lambda: _gauge(http, "queue_length", "validate") == BURST, "the gateway to see them")
         with Redis.from_url(hopping.redis_url, decode_responses=True) as redis:
             assert not {*LANES, "unacked"} & set(redis.keys("*"))
@@ -84,26 +78,26 @@ def test_messages_wait_in_rabbitmq_alone_and_are_taken_from_both_lanes_by_turns(
     assert 1 <= [job["lane"] for job in jobs[: BURST // 2]].count("bulk") < BURST // 2
 
 
-def test_jobs_outlive_a_broker_that_is_killed_at_work(hopping: Stack, server: Rabbit, http: httpx.Client) -> None:
+def test_jobs_outlive_a_broker_that_is_killed_at_work(hopping: Stack, rabbitmq: Rabbit, http: httpx.Client) -> None:
     task_ids = [accepted(http, large_photo()) for _ in range(JOBS)]
     wait_for_the_resizes(http, task_ids)
 
-    with server.away(signal.SIGKILL):
+    with rabbitmq.away(signal.SIGKILL):
         task_ids += [accepted(http, photo_file()) for _ in range(2)]
         wait_until(lambda: http.get("/readyz").json()["status"] == "degraded", "the broker to be missed")
 
     assert {job["status"] for job in all_ended(http, task_ids, seconds=90)} == {"done"}
     assert finalizations(hopping.mongo_url, task_ids) == {1}
-    assert server.password not in hopping.log("gateway") + hopping.log("worker") + hopping.log("flower")
+    assert rabbitmq.password not in hopping.log("gateway") + hopping.log("worker") + hopping.log("flower")
 
 
 def test_jobs_outlive_a_broker_that_is_stopped_and_started_at_work(
-    hopping: Stack, server: Rabbit, http: httpx.Client
+    hopping: Stack, rabbitmq: Rabbit, http: httpx.Client
 ) -> None:
     task_ids = [accepted(http, large_photo()) for _ in range(JOBS)]
     wait_for_the_resizes(http, task_ids)
 
-    with server.away():
+    with rabbitmq.away():
         pass
 
     assert {job["status"] for job in all_ended(http, task_ids, seconds=90)} == {"done"}
@@ -111,8 +105,8 @@ def test_jobs_outlive_a_broker_that_is_stopped_and_started_at_work(
     assert set(http.get("/readyz").json()["checks"]) == {"mongo", "blobs", "redis", "rabbitmq"}
 
 
-def test_an_upload_is_accepted_while_the_broker_hangs(hopping: Stack, server: Rabbit, http: httpx.Client) -> None:
-    with server.frozen():
+def test_an_upload_is_accepted_while_the_broker_hangs(hopping: Stack, rabbitmq: Rabbit, http: httpx.Client) -> None:
+    with rabbitmq.frozen():
         task_ids = [accepted(http, photo_file()) for _ in range(2)]
         wait_until(lambda: _untold(hopping) >= set(task_ids), "both to be tried")
 
@@ -142,11 +136,11 @@ def test_flower_shows_queues_and_workers(hopping: Stack) -> None:
     assert "management API" not in hopping.log("flower")
 
 
-def test_a_wrong_password_is_told_without_it(hopping: Stack, server: Rabbit) -> None:
+def test_a_wrong_password_is_told_without_it(hopping: Stack, rabbitmq: Rabbit) -> None:
     environment = os.environ | {
         "DARKROOM_REDIS_URL": hopping.redis_url,
         "DARKROOM_MONGO_URL": hopping.mongo_url,
-        "DARKROOM_BROKER_URL": server.url.replace(server.password, "hunter2"),
+        "DARKROOM_BROKER_URL": rabbitmq.url.replace(rabbitmq.password, "hunter2"),
     }
     command = (
         sys.executable,
