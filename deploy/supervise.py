@@ -67,11 +67,13 @@ def preload(modules: Iterable[str]) -> None:
     os.environ["SPT_NOENV"] = "1"  # a title takes the place of the arguments alone: the environment stays readable
     setproctitle.getproctitle()  # it has to find them before the environment is changed
     sys.path.insert(0, ROOT)
+    gc.disable()  # modules stay: nothing among them is garbage
     for module in modules:
         with suppress(Exception):  # the process that cannot do without it says so, in its own log
             importlib.import_module(module)
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def run_module(argv: Sequence[str], env: Mapping[str, str]) -> None:

@@ -69,6 +69,7 @@ def cells() -> Image.Image:
     return image.resize((3 * CELL, 2 * CELL), Image.Resampling.NEAREST)
 
 
+@cache
 def stored(orientation: int) -> Image.Image:
     """Lay `cells()` out as a camera stores it under an EXIF orientation, pixel by pixel from the standard's words."""
     shown = cells()

@@ -14,7 +14,7 @@ FAULTS = ("child_killed", "duplicates", "redis_emptied", "zombie_finalize", "gat
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found and limited through /proc and prlimit")
 @pytest.mark.timeout(600)
 def test_every_accepted_upload_ends_once_whatever_is_killed() -> None:
-    plan = Plan(seed=5, seconds=300, faults=FAULTS, once=True, gap=(0.3, 1.0), rate=4)
+    plan = Plan(seed=5, seconds=300, faults=FAULTS, once=True, gap=(0.3, 1.0), rate=2.5)
 
     outcome = run(plan, print)
 
