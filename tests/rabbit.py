@@ -24,6 +24,7 @@ from tests.programs import PATIENCE_SECONDS, ROOT, forget, running, start
 
 UNPACKED = ROOT / ".cache" / "rabbitmq-server"
 USER = "darkroom"
+START_SECONDS = 180  # of which it takes six of CPU
 CLOSE = 'rabbit_networking:close_all_connections("maintenance").'
 CUT = """[prim_inet:shutdown(Socket, read_write) || Reader <- rabbit_networking:connections(),
   {links, Links} <- [process_info(Reader, links)], Socket <- Links, is_port(Socket)]."""
@@ -59,9 +60,10 @@ class Rabbit:
 
     def start(self) -> None:
         """Start it, and return once it lets clients in."""
-        with (self.folder / "rabbitmq.log").open("ab") as log:
+        log_path = self.folder / "rabbitmq.log"
+        with log_path.open("ab") as log:
             self._process = start(*self.command, cwd=self.folder, environment=self.environment, stdout=log, stderr=log)
-        wait_until(self._answers, f"RabbitMQ, which says why in {self.folder / 'rabbitmq.log'}")
+        wait_until(self._answers, f"RabbitMQ, which says why in {log_path}", START_SECONDS)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End it, in its good order or by another signal, and return once it is gone."""

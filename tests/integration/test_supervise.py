@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -65,4 +66,6 @@ def _comparable(said: str) -> list[object]:
     first, *others = said.splitlines()
     name, arguments, environment, *rest = json.loads(first)
     environment = {key: value for key, value in environment.items() if not NOT_THE_SUBJECTS.match(key)}
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # as under nohup, which ends at supervisord: it hears of it
+        rest[0].pop("SIGHUP")
     return [name, arguments, environment, *rest, sorted(line for line in others if not line.startswith(TRACEBACK))]
