@@ -12,7 +12,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from deploy.stack import Stack
-from tests.direct import DIRECT
+from tests.direct import DIRECT_CLIENT
 from tests.rabbit import Rabbit, rabbit
 from tests.redis_servers import certificates
 
@@ -122,7 +122,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def client(stack: Stack) -> Iterator[httpx.Client]:
     """An HTTP client of the running gateway."""
-    with httpx.Client(base_url=stack.url, timeout=30, **DIRECT) as client:
+    with httpx.Client(base_url=stack.url, timeout=30, **DIRECT_CLIENT) as client:
         yield client
 
 

@@ -15,7 +15,7 @@ from playwright.async_api import Browser, BrowserContext, async_playwright, expe
 from deploy.stack import Stack
 from tests.browser.steps import KEY, Visitor, new_context
 from tests.conftest import IMPATIENT
-from tests.direct import DIRECT
+from tests.direct import DIRECT_CLIENT
 
 FLAGS = [
     "--headless",
@@ -87,5 +87,5 @@ async def visitor(site: Stack, context: BrowserContext) -> AsyncIterator[Visitor
 @pytest.fixture(scope="session")
 def api(site: Stack) -> Iterator[httpx.Client]:
     """An HTTP client of the gateway behind the page."""
-    with httpx.Client(base_url=site.url, timeout=30, **DIRECT) as client:
+    with httpx.Client(base_url=site.url, timeout=30, **DIRECT_CLIENT) as client:
         yield client

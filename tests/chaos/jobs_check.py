@@ -15,7 +15,7 @@ from tests.chaos.load import Upload
 from tests.chaos.samples import POISON, Sample
 from tests.chaos.schedule import Strike
 from tests.chaos.violations import Violation, Wrong
-from tests.direct import DIRECT
+from tests.direct import DIRECT_CLIENT
 
 READERS = 4
 ANSWERS = {"202", "503", "429", "409", "none"}
@@ -33,7 +33,7 @@ def check_jobs(
         sample = by_name.get(job.original.name or "")
         if sample is not None:
             found += [Violation(wrong, sentence, job.id) for wrong, sentence in _check(job, sample, outages)]
-    with ThreadPoolExecutor(READERS) as threads, httpx.Client(timeout=30, **DIRECT) as client:
+    with ThreadPoolExecutor(READERS) as threads, httpx.Client(timeout=30, **DIRECT_CLIENT) as client:
         done = [job for job in jobs if job.state is JobState.DONE]
         for wrong in threads.map(lambda job: list(_served(client, list(urls.values()), job)), done):
             found += wrong

@@ -14,7 +14,7 @@ from typing import Self
 import httpx
 
 from tests.chaos.samples import Sample
-from tests.direct import DIRECT
+from tests.direct import DIRECT_CLIENT
 
 CLIENTS = 3
 MAX_UPLOADS = 10_000
@@ -84,7 +84,7 @@ class Load:
         return Counter(answer for upload in list(self.uploads) for answer in upload.answers)
 
     def _work(self, random: Random) -> None:
-        with httpx.Client(timeout=TIMEOUT, **DIRECT) as client:
+        with httpx.Client(timeout=TIMEOUT, **DIRECT_CLIENT) as client:
             while not self._over.wait(self._pause * random.uniform(0.5, 1.5)):
                 if len(self.uploads) < MAX_UPLOADS and not self._is_held():
                     self._deliver(client, self._next())

@@ -16,7 +16,7 @@ from obstore.exceptions import AlreadyExistsError
 from storage.blobs import REMOTE_CHUNK, SINGLE_PUT, Blobs
 from storage.errors import TRANSIENT
 from storage.object_store import PATIENCE, connect
-from tests.direct import DIRECT
+from tests.direct import DIRECT_CLIENT
 from tests.object_store import ObjectStore
 
 ATTRIBUTES = {
@@ -83,7 +83,7 @@ def failures(request: pytest.FixtureRequest, objects: ObjectStore) -> dict[str, 
 @pytest.fixture
 async def outsider() -> AsyncIterator[httpx.AsyncClient]:
     """Somebody without keys."""
-    async with httpx.AsyncClient(**DIRECT) as client:
+    async with httpx.AsyncClient(**DIRECT_CLIENT) as client:
         yield client
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from deploy.stack import Stack
 from tests.conftest import IMPATIENT
-from tests.direct import DIRECT
+from tests.direct import DIRECT_CLIENT
 from tests.integration.collector import Collector, collecting
 
 OWNERS = ("ann", "bob", "eve", "ida", "kim", "lee", "max", "ned", "pia", "tom")
@@ -57,7 +57,7 @@ def as_owner(strict_stack: Stack) -> Iterator[AsOwner]:
 
         def client_of(owner: str) -> httpx.Client:
             headers = {"Authorization": f"Bearer key of {owner}"}
-            client = httpx.Client(base_url=strict_stack.url, timeout=30, **DIRECT, headers=headers)
+            client = httpx.Client(base_url=strict_stack.url, timeout=30, **DIRECT_CLIENT, headers=headers)
             return clients.enter_context(client)
 
         yield client_of
@@ -66,5 +66,5 @@ def as_owner(strict_stack: Stack) -> Iterator[AsOwner]:
 @pytest.fixture(scope="session")
 def stranger(strict_stack: Stack) -> Iterator[httpx.Client]:
     """An HTTP client of the strict stack without a key."""
-    with httpx.Client(base_url=strict_stack.url, timeout=30, **DIRECT) as client:
+    with httpx.Client(base_url=strict_stack.url, timeout=30, **DIRECT_CLIENT) as client:
         yield client

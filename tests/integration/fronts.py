@@ -17,7 +17,7 @@ import pytest
 from deploy.ports import free_port
 from gateway.app import FORM_OVERHEAD_BYTES
 from pipeline.settings import Settings
-from tests.direct import DIRECT
+from tests.direct import DIRECT, DIRECT_CLIENT
 from tests.integration.journey import wait_until
 from tests.programs import ROOT, running
 
@@ -98,7 +98,7 @@ def _running_front(port: int, *command: str, log: Path, **environment: str) -> I
     url = f"http://127.0.0.1:{port}"
     with ExitStack() as life:
         life.enter_context(running(*command, log=log, **environment))
-        api = life.enter_context(httpx.Client(base_url=f"{url}/api", timeout=30, **DIRECT))
+        api = life.enter_context(httpx.Client(base_url=f"{url}/api", timeout=30, **DIRECT_CLIENT))
         wait_until(lambda: answers(api), f"the front, which says {log.read_text()}")
         yield Front(url, api)
 

@@ -14,7 +14,7 @@ import httpx
 
 from deploy.ports import free_port
 from deploy.stack import Stack
-from tests.direct import DIRECT
+from tests.direct import DIRECT_CLIENT
 from tests.integration.journey import wait_until
 from tests.programs import running
 from tests.prometheus import DEPLOYED, program, read
@@ -28,7 +28,7 @@ class Prometheus:
     """A client of Prometheus' HTTP API; a context manager."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=10, **DIRECT)
+        self._http = httpx.Client(base_url=url, timeout=10, **DIRECT_CLIENT)
 
     def __enter__(self) -> Self:
         return self

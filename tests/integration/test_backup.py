@@ -11,7 +11,7 @@ from deploy.backup import NotEmpty, restore, save
 from deploy.stack import Stack
 from pipeline.settings import Settings
 from tests.conftest import IMPATIENT
-from tests.direct import DIRECT
+from tests.direct import DIRECT_CLIENT
 from tests.images import encoded, photo
 from tests.integration.journey import accepted, ended
 
@@ -36,7 +36,7 @@ def test_a_backup_restored_elsewhere_serves_what_was_done_and_finishes_what_was_
         restore(_settings(other), tmp_path / "backup")
         other.start_process("worker", wait=False)
         other.start_process("gateway")
-        with httpx.Client(base_url=other.url, **DIRECT) as restored:
+        with httpx.Client(base_url=other.url, **DIRECT_CLIENT) as restored:
             small = restored.get(f"/result/{done['task_id']}/small")
             finished = ended(restored, waiting)
 

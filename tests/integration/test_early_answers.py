@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from deploy.stack import Stack
-from tests.direct import DIRECT
+from tests.direct import DIRECT, DIRECT_CLIENT
 from tests.integration import wire
 from tests.integration.conftest import POSTS_A_MINUTE
 from tests.integration.fronts import BODY_BYTES, local_before, nginx_before
@@ -112,7 +112,7 @@ def test_a_client_that_asks_first_and_may_send_is_told_to_go_on(local: str) -> N
 
 
 def test_twenty_of_twenty_refusals_say_when_to_come_back(url: str) -> None:
-    with httpx.Client(base_url=url, headers=NEDS, timeout=30, **DIRECT) as ned:
+    with httpx.Client(base_url=url, headers=NEDS, timeout=30, **DIRECT_CLIENT) as ned:
         for _ in range(POSTS_A_MINUTE):
             if ned.post("/jobs/nope/retry").status_code == 429:
                 break

@@ -16,7 +16,7 @@ from deploy.processes import QUEUES
 from deploy.readiness import flower as flower_answers
 from deploy.stack import Stack
 from tests.conftest import IMPATIENT
-from tests.direct import DIRECT
+from tests.direct import DIRECT, DIRECT_CLIENT
 from tests.images import encoded, photo
 from tests.integration.journey import accepted, ended, operated, wait_until
 from tests.programs import starting
@@ -46,14 +46,14 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def gateway(watched: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=watched.url, timeout=30, **DIRECT) as client:
+    with httpx.Client(base_url=watched.url, timeout=30, **DIRECT_CLIENT) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def flower(watched: Stack) -> Iterator[httpx.Client]:
     """A client with the credentials."""
-    with httpx.Client(base_url=watched.flower_url, timeout=30, **DIRECT, auth=(USER, PASSWORD)) as client:
+    with httpx.Client(base_url=watched.flower_url, timeout=30, **DIRECT_CLIENT, auth=(USER, PASSWORD)) as client:
         yield client
 
 

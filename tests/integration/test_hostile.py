@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from deploy.stack import Stack
-from tests.direct import DIRECT
+from tests.direct import DIRECT_CLIENT
 from tests.images import encoded, photo
 from tests.integration import hostile, wire
 from tests.integration.journey import accepted, ended, operated, upload, wait_until
@@ -60,7 +60,7 @@ def visitor(stack: Stack, before: dict[str, Any], accepted_ids: set[str]) -> Ite
         if response.status_code == 202:
             accepted_ids.add(response.json()["task_id"])
 
-    with httpx.Client(base_url=stack.url, timeout=30, **DIRECT, event_hooks={"response": [look_at]}) as client:
+    with httpx.Client(base_url=stack.url, timeout=30, **DIRECT_CLIENT, event_hooks={"response": [look_at]}) as client:
         yield client
 
 
@@ -157,7 +157,7 @@ def test_a_file_of_its_signature_alone_is_refused(visitor: httpx.Client) -> None
 
 @pytest.mark.parametrize(("post", "content"), hostile.HEAVIEST.values(), ids=hostile.HEAVIEST)
 def test_the_heaviest_images_allowed_are_done(unhurried: Stack, post: str, content: Any) -> None:
-    with httpx.Client(base_url=unhurried.url, timeout=30, **DIRECT) as client:
+    with httpx.Client(base_url=unhurried.url, timeout=30, **DIRECT_CLIENT) as client:
         task_id = operated(client, post, content(), format="jpeg")
 
         assert ended(client, task_id)["status"] == "done"

@@ -19,7 +19,7 @@ from deploy import processes, readiness
 from deploy.ports import free_port
 from deploy.stack import Stack
 from tests.conftest import IMPATIENT
-from tests.direct import DIRECT
+from tests.direct import DIRECT_CLIENT
 from tests.hosts import Host, network, rebound
 from tests.images import photo_file
 from tests.integration.journey import accepted, all_ended, status, wait_until
@@ -69,7 +69,7 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
         }
         for host in net.hosts:
             _worker(life, host, folder / f"{host.name}.log", IMPATIENT | stores)
-        http = life.enter_context(httpx.Client(base_url=here.url, timeout=30, **DIRECT))
+        http = life.enter_context(httpx.Client(base_url=here.url, timeout=30, **DIRECT_CLIENT))
         mongo: pymongo.MongoClient[dict[str, Any]] = life.enter_context(pymongo.MongoClient(mongo_url))
         yield Region(http, mongo.get_default_database()["jobs"], mongo_url, *net.hosts)
 

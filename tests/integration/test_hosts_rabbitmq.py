@@ -17,7 +17,7 @@ from redis import Redis
 from deploy.stack import Stack
 from pipeline.broker.queues import LANES
 from tests.conftest import IMPATIENT
-from tests.direct import DIRECT
+from tests.direct import DIRECT_CLIENT
 from tests.images import photo_file
 from tests.integration.journey import accepted, all_ended, wait_until
 from tests.integration.progress import finalizations, wait_for_the_resizes
@@ -43,7 +43,7 @@ def hopping(tmp_path_factory: pytest.TempPathFactory, rabbitmq: Rabbit) -> Itera
 
 @pytest.fixture(scope="module")
 def http(hopping: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=hopping.url, timeout=30, **DIRECT) as http:
+    with httpx.Client(base_url=hopping.url, timeout=30, **DIRECT_CLIENT) as http:
         yield http
 
 
@@ -128,7 +128,7 @@ def test_what_a_killed_worker_held_is_delivered_again(hopping: Stack, http: http
 
 
 def test_flower_shows_queues_and_workers(hopping: Stack) -> None:
-    with httpx.Client(base_url=hopping.flower_url, timeout=10, **DIRECT) as flower:
+    with httpx.Client(base_url=hopping.flower_url, timeout=10, **DIRECT_CLIENT) as flower:
         wait_until(lambda: "worker@" in flower.get("/workers").text, "a worker to be shown")
         shown = flower.get("/broker").text
 

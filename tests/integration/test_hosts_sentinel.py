@@ -11,7 +11,7 @@ import pytest
 from deploy.stack import Stack
 from pipeline.hints import ENDS
 from tests.conftest import IMPATIENT
-from tests.direct import DIRECT
+from tests.direct import DIRECT, DIRECT_CLIENT
 from tests.images import photo_file
 from tests.integration.journey import accepted, all_ended, wait_until
 from tests.integration.progress import finalizations, wait_for_the_resizes
@@ -39,7 +39,7 @@ def following(tmp_path_factory: pytest.TempPathFactory, watched: Watched) -> Ite
 
 @pytest.fixture(scope="module")
 def http(following: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=following.url, timeout=30, **DIRECT) as http:
+    with httpx.Client(base_url=following.url, timeout=30, **DIRECT_CLIENT) as http:
         yield http
 
 

@@ -22,7 +22,7 @@ from gateway.rate_limit import limiter
 from pipeline.broker.redis_urls import RedisUrl
 from pipeline.hints import ENDS
 from tests.conftest import IMPATIENT
-from tests.direct import DIRECT
+from tests.direct import DIRECT, DIRECT_CLIENT
 from tests.images import photo_file
 from tests.integration.journey import accepted, all_ended, wait_until
 from tests.integration.progress import wait_for_the_resizes
@@ -49,7 +49,7 @@ def distant(tmp_path_factory: pytest.TempPathFactory, server: Secured) -> Iterat
 
 
 def test_all_processes_do_their_work_and_are_refused_nothing(distant: Stack, server: Secured) -> None:
-    with httpx.Client(base_url=distant.url, timeout=30, **DIRECT) as http, server.overseer() as overseer:
+    with httpx.Client(base_url=distant.url, timeout=30, **DIRECT_CLIENT) as http, server.overseer() as overseer:
         task_ids = [accepted(http, large_photo()) for _ in range(JOBS)]
         wait_for_the_resizes(http, task_ids)
         distant.signal("worker", signal.SIGKILL)

@@ -373,7 +373,7 @@ def test_a_job_that_waits_can_be_cancelled_and_its_messages_do_no_harm(
 def test_a_job_that_runs_can_be_cancelled_and_what_it_makes_is_thrown_away(
     client: httpx.Client, stack: Stack, blob_folder: Path
 ) -> None:
-    slow = encoded(photo(1600, 1200), "jpeg")
+    slow = encoded(photo(1000, 750), "jpeg")
     task_id = operated(client, "grayscale", slow, format="avif", quality=90)
     wait_until(lambda: status(client, task_id)["stages"]["transform"]["state"] == "running", "transform to run")
 

@@ -23,7 +23,7 @@ from deploy import processes
 from deploy.ports import free_port
 from deploy.stack import Stack
 from tests.conftest import IMPATIENT
-from tests.direct import DIRECT
+from tests.direct import DIRECT, DIRECT_CLIENT
 from tests.images import encoded, photo, photo_file
 from tests.integration import wire
 from tests.integration.journey import accepted, all_ended, ended, picture, upload, wait_until
@@ -75,7 +75,7 @@ def remote(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
 
 @pytest.fixture(scope="module")
 def http(remote: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=remote.url, timeout=60, **DIRECT) as client:
+    with httpx.Client(base_url=remote.url, timeout=60, **DIRECT_CLIENT) as client:
         yield client
 
 
@@ -86,7 +86,7 @@ def another_gateway(stack: Stack, folder: Path, **environment: str) -> Iterator[
     command = [sys.executable, "-m", "uvicorn", "gateway.app:production", "--factory", "--port", str(port)]
     with (
         running(*command, log=folder / f"gateway-{port}.log", **(_stores_of(stack) | environment)),
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, **DIRECT) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, **DIRECT_CLIENT) as client,
     ):
         wait_until(lambda: _answers(client), "another gateway")
         yield client

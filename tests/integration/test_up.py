@@ -19,7 +19,7 @@ from deploy.home import ROOT
 from deploy.ports import free_port
 from deploy.stack import Stack
 from deploy.waiting import Observer, State
-from tests.direct import DIRECT
+from tests.direct import DIRECT, DIRECT_CLIENT
 from tests.images import encoded, photo
 from tests.integration.journey import accepted, ended, wait_until
 from tests.programs import starting
@@ -120,7 +120,7 @@ def test_a_second_one_over_another_folder_says_which_port_to_change(up: Up, tmp_
 
 
 def test_a_backup_finds_what_runs(up: Up, tmp_path: Path) -> None:
-    with httpx.Client(base_url=up.url, **DIRECT) as client:
+    with httpx.Client(base_url=up.url, **DIRECT_CLIENT) as client:
         ended(client, accepted(client, encoded(photo(), "jpeg")))
 
     saved = up.also("deploy.backup", "save", str(tmp_path / "backup"))

@@ -15,7 +15,7 @@ from deploy.stack import Stack
 from tests.bench.bench import Bench, Figures
 from tests.bench.load import drive
 from tests.bench.systems import POOLS, UNLIMITED, Darkroom
-from tests.direct import DIRECT
+from tests.direct import DIRECT_CLIENT
 
 JOBS, ROUNDS = 100, 8
 SCRAPE_SECONDS = 15.0  # as deploy/prometheus/prometheus.yml asks
@@ -64,7 +64,7 @@ def _scraped(stack: Stack) -> Iterator[None]:
     over = threading.Event()
 
     def scrape() -> None:
-        with httpx.Client(**DIRECT) as client:
+        with httpx.Client(**DIRECT_CLIENT) as client:
             while True:
                 for url in stack.metrics_urls.values():
                     client.get(url).raise_for_status()
