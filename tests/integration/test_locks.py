@@ -22,6 +22,7 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = sorted([*ROOT.glob("deploy/requirements*.lock"), *ROOT.glob(".github/*.lock")])
 INSTALLERS = ("run", "deploy/install.py", "deploy/Dockerfile", "deploy/test.Dockerfile", ".github/workflows/ci.yml")
+FETCH_SECONDS = 180
 OLDEST_PIP = {  # with a Python of its time: that of Debian 12, and those that came with later ones
     (3, 11): "23.0 --hash=sha256:b5f88adff801f5ef052bcdef3daa31b55eb67b0fccd6d0106c206fa248e0463c",
     (3, 12): "23.2.1 --hash=sha256:7ccf472345f20d35bdc9d1841ff5f313260c2c33fe417f48c30ac46cccabf5be",
@@ -96,21 +97,11 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
 def old_pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the oldest pip that this Python is found with, kept from one run to the next."""
     folder = ROOT / ".cache" / f"pip-{OLDEST_PIP.split()[0]}"
-    if not folder.exists():
+    if not (folder / "pip").exists():
         requirement = tmp_path_factory.mktemp("pip") / "pip.lock"
         requirement.write_text(f"pip=={OLDEST_PIP}\n", encoding="utf-8")
-        command = [
-            "uv",
-            "pip",
-            "install",
-            "--quiet",
-            "--require-hashes",
-            "--target",
-            str(folder),
-            "-r",
-            str(requirement),
-        ]
-        subprocess.run([sys.executable, "-m", *command], check=True, timeout=60)
+        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--require-hashes"]
+        subprocess.run([*command, "--target", str(folder), "-r", str(requirement)], check=True, timeout=FETCH_SECONDS)
     return folder
 
 
