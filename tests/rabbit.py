@@ -147,6 +147,7 @@ def rabbit(folder: Path, *, certificates: Path | None = None) -> Iterator[Rabbit
     root, ports = tree(), {name: free_port() for name in ("client", "tls", "cluster", "names")}
     password = secrets.token_urlsafe(16)
     _configure(folder, ports, password, certificates)
+    _link_applications(_plugins(root), folder / "lib")
     erlang = root / "usr/lib/erlang"
     programs = next(erlang.glob("erts-*/bin"))
     environment = _environment(folder, root, programs, ports)
@@ -184,8 +185,13 @@ def _configure(folder: Path, ports: Mapping[str, int], password: str, certificat
     (folder / "rabbitmq.conf").write_text("".join(f"{name} = {value}\n" for name, value in lines.items()))
 
 
-def _needed(plugins: Path, folder: Path) -> Path:
-    """Link what the server itself needs into a folder: Erlang looks for a module in one application after another.
+def _plugins(root: Path) -> Path:
+    """Return the folder of every application that comes with the server."""
+    return next(root.glob("usr/lib/rabbitmq/lib/*/plugins"))
+
+
+def _link_applications(plugins: Path, folder: Path) -> None:
+    """Link those that the server itself needs into a folder: Erlang looks for a module in one after another.
 
     There are seventy, so fifty thousand files were looked for in vain, each with two turns of a thread: a quarter of
     the CPU that a start took, and minutes where eighteen processes wanted two cores.
@@ -201,28 +207,27 @@ def _needed(plugins: Path, folder: Path) -> Path:
         (folder / found.name).symlink_to(found.resolve())
         about = (found / "ebin" / f"{name}.app").read_text(encoding="utf-8")
         names += re.findall(r"\w+", re.findall(r"\{applications,\s*\[([^]]*)]", about)[0])
-    return folder
 
 
 def _environment(folder: Path, root: Path, programs: Path, ports: Mapping[str, int]) -> dict[str, str]:
-    plugins = next(root.glob("usr/lib/rabbitmq/lib/*/plugins"))
+    applications = str(folder / "lib")
     return {
         "ROOTDIR": str(root / "usr/lib/erlang"),
         "BINDIR": str(programs),
         "EMU": "beam",
         "PROGNAME": "erl",
         "HOME": str(folder),  # where Erlang keeps the cookie of its cluster
-        "ERL_LIBS": str(_needed(plugins, folder / "lib")),
+        "ERL_LIBS": applications,
         "ERL_EPMD_ADDRESS": "127.0.0.1",
         "ERL_EPMD_PORT": str(ports["names"]),
-        "RABBITMQ_HOME": str(plugins.parent),
+        "RABBITMQ_HOME": str(_plugins(root).parent),
         "RABBITMQ_NODENAME": "darkroom@localhost",
         "RABBITMQ_DIST_PORT": str(ports["cluster"]),
         "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq"),
         "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
         "RABBITMQ_LOG_BASE": str(folder),
         "RABBITMQ_LOGS": "-",
-        "RABBITMQ_PLUGINS_DIR": str(folder / "lib"),
+        "RABBITMQ_PLUGINS_DIR": applications,
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
         "RABBITMQ_CONF_ENV_FILE": os.devnull,
     }
