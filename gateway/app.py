@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 from limits import parse as parse_rate_limit
 
-from gateway import capabilities, docs, events, health, jobs, metrics, operations, problem_handlers, problems, results
+from gateway import metrics, problem_handlers, problems
 from gateway.auth import ApiKeys
 from gateway.backpressure import Backlog
 from gateway.body_drain import BodyDrain
@@ -22,6 +22,7 @@ from gateway.life import calling_on_stop, running
 from gateway.observer import Observer
 from gateway.rate_limit import RateLimit, limiter
 from gateway.request_id import RequestId
+from gateway.routes import capabilities, docs, events, health, jobs, operations, results
 from gateway.schemas import ProblemDocument
 from pipeline import traces
 from pipeline.broker.access import open_queues

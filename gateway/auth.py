@@ -9,7 +9,8 @@ from hmac import compare_digest
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import docs, problems
+from gateway import problems
+from gateway.routes import docs
 
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"}) | docs.PATHS
 

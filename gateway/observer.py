@@ -9,7 +9,7 @@ from time import monotonic, time
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from gateway.health import checks
+from gateway.routes.health import checks
 from pipeline.broker.queues import Queues
 from pipeline.broker.transport import AWAY
 from pipeline.metrics import NAMESPACE

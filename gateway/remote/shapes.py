@@ -1,7 +1,7 @@
 """What the gateway's answers are read into: leniently, for a newer gateway may say more than is known here.
 
-The same shapes as in gateway/schemas.py and gateway/capabilities.py, which need the server's libraries; a test keeps
-them alike. Fields that are not known here are kept, and written out again by `model_dump`.
+The same models as in gateway/schemas.py and gateway/routes/capabilities.py, which need the server's libraries; a test
+keeps them alike. Fields that are not known here are kept, and written out again by `model_dump`.
 """
 
 from __future__ import annotations

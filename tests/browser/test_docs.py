@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Locator, Page, Request, expect
 
 from deploy.stack import Stack
-from gateway.docs import FOLDER
+from gateway.routes.docs import FOLDER
 from tests.browser.npm import packed
 from tests.browser.steps import KEY, Visitor, jpeg
 

@@ -12,13 +12,14 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from gateway import capabilities, schemas
+from gateway import schemas
 from gateway.client import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult
 from gateway.remote import shapes
 from gateway.remote.filenames import filename_of
 from gateway.remote.job_errors import ensure_result
 from gateway.remote.problem import Problem
 from gateway.remote.receivers import BytesDiffer, Saved, Whole, promised, verified
+from gateway.routes import capabilities
 from storage import documents
 
 PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [

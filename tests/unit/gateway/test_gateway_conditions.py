@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.conditions import matches
+from gateway.conditional_requests import matches
 
 STRONG, WEAK = '"abc"', 'W/"abc"'
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from gateway.docs import FILES
+from gateway.routes.docs import FILES
 from stages.limits import Limits
 
 POSTS = ["/upload", "/crop", "/grayscale", "/resize"]

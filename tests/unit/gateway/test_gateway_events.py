@@ -10,8 +10,8 @@ import httpx
 import pytest
 from fastapi.sse import KEEPALIVE_COMMENT
 
-from gateway import events
 from gateway.feed import Feed
+from gateway.routes import events
 from storage.documents import Job, JobState
 from tests.fakes import FakeJobs, FakeQueues, new_job
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter, BackgroundTasks, Header, Query, Response, status
 
-from gateway.conditions import matches
+from gateway.conditional_requests import matches
 from gateway.dependencies import FeedDep, JobsDep, MetricsDep, OwnerDep, SettingsDep, StoresDep
 from gateway.feed import Feed
 from gateway.problems import POLL_SECONDS, InvalidCursor, NotRetryable

@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import Headers
 
 from gateway.byte_ranges import parse_range
-from gateway.conditions import matches
+from gateway.conditional_requests import matches
 from gateway.dependencies import BlobsDep, JobsDep, OwnerDep, SettingsDep
 from gateway.problems import POLL_SECONDS, Expired, NoResult, NotReady, RenditionNotFound
 from gateway.schemas import has_renditions
