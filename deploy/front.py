@@ -19,8 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deploy.duplex import DuplexTransport
 from gateway.app import FORM_OVERHEAD_BYTES
-from gateway.body_drain import BodyDrain
-from gateway.body_limit import BodyLimit
+from gateway.middleware.body_drain import BodyDrain
+from gateway.middleware.body_limit import BodyLimit
 from gateway.problems import BodyTooLarge
 from pipeline.settings import Settings
 

@@ -18,8 +18,8 @@ from gateway.forms import CropForm, OperationForm, Output, parse
 from gateway.intake import FIELD, receive
 from gateway.lanes import Lanes
 from gateway.metrics import GatewayMetrics, Submission
+from gateway.middleware.rate_limit import caller_of
 from gateway.problems import POLL_SECONDS, FileMissing, InvalidHeader, KeyInUse, KeyReused, SourceGone, TooManyFiles
-from gateway.rate_limit import caller_of
 from gateway.schemas import Accepted, Links
 from pipeline import traces
 from pipeline.dispatch import send

@@ -12,16 +12,16 @@ from fastapi.security import HTTPBearer
 from limits import parse as parse_rate_limit
 
 from gateway import metrics, problem_handlers, problems
-from gateway.auth import ApiKeys
 from gateway.backpressure import Backlog
-from gateway.body_drain import BodyDrain
-from gateway.body_limit import BodyLimit
 from gateway.feed import Feed
 from gateway.lanes import Lanes
 from gateway.life import calling_on_stop, running
+from gateway.middleware.access_log import AccessLog
+from gateway.middleware.auth import ApiKeys
+from gateway.middleware.body_drain import BodyDrain
+from gateway.middleware.body_limit import BodyLimit
+from gateway.middleware.rate_limit import RateLimit, limiter
 from gateway.observer import Observer
-from gateway.rate_limit import RateLimit, limiter
-from gateway.request_id import RequestId
 from gateway.routes import capabilities, docs, events, health, jobs, operations, results
 from gateway.schemas import ProblemDocument
 from pipeline import traces
@@ -107,7 +107,7 @@ def _guard(app: FastAPI, settings: Settings) -> None:
         limit = parse_rate_limit(settings.access.rate_limit)
         app.add_middleware(RateLimit, limit=limit, limiter=limiter(settings.redis_url))
     app.add_middleware(ApiKeys, keys=settings.api_keys)
-    app.add_middleware(RequestId, metrics=app.state.metrics)
+    app.add_middleware(AccessLog, metrics=app.state.metrics)
     app.add_middleware(BodyDrain)
 
 

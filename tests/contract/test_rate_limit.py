@@ -11,7 +11,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from redis import Redis
 
-from gateway.rate_limit import limiter
+from gateway.middleware.rate_limit import limiter
 from pipeline.settings import Settings
 
 LIMIT = parse("2/hour")

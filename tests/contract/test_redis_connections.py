@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from deploy.stack import Stack
-from gateway.rate_limit import limiter
+from gateway.middleware.rate_limit import limiter
 from pipeline.broker.redis_connections import ToldWhenClosed
 from pipeline.broker.redis_urls import RedisUrl
 

@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError
 
 from deploy.stack import Stack
-from gateway.rate_limit import limiter
+from gateway.middleware.rate_limit import limiter
 from pipeline.broker.redis_urls import RedisUrl
 from pipeline.hints import ENDS
 from tests.conftest import IMPATIENT

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.auth import OPEN_PATHS, ApiKeys
+from gateway.middleware.auth import OPEN_PATHS, ApiKeys
 
 ADA, ZOE = "ada's key", "zoe's key"
 NOTHING: dict[str, str] = {}

@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.body_drain import BodyDrain
+from gateway.middleware.body_drain import BodyDrain
 
 ANNOUNCED = [(b"content-length", b"100")]
 

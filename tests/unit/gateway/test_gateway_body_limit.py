@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.body_limit import BodyLimit
+from gateway.middleware.body_limit import BodyLimit
 from gateway.problems import BodyTooLarge
 
 LIMIT = 100

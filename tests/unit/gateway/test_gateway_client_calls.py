@@ -15,9 +15,9 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from gateway.auth import ApiKeys
 from gateway.client import AsyncClient, Client, Problem
 from gateway.forms import CropForm, GrayscaleForm, PreviewForm, ResizeForm
+from gateway.middleware.auth import ApiKeys
 from gateway.remote import calls
 from gateway.remote.connection import options
 from gateway.remote.flows import Following, Pages

@@ -13,7 +13,7 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from starlette.types import Message, Receive, Scope, Send
 from structlog.typing import EventDict
 
-from gateway.rate_limit import RateLimit, limiter
+from gateway.middleware.rate_limit import RateLimit, limiter
 from tests.fakes import NOWHERE
 
 LIMIT = parse("2/hour")

@@ -9,7 +9,7 @@ import pytest
 from kombu import Connection
 from kombu.transport.redis import SentinelChannel, SentinelTransport
 
-from gateway.rate_limit import limiter
+from gateway.middleware.rate_limit import limiter
 from pipeline.backend import PipelineBackend, SentinelPipelineBackend
 from pipeline.broker import transport
 from pipeline.broker.redis_urls import RedisUrl

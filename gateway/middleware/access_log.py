@@ -27,7 +27,7 @@ _TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16}
 log = structlog.get_logger("gateway")
 
 
-class RequestId:
+class AccessLog:
     """ASGI middleware, the outermost. The id is in the request's state too, for the job that it may become.
 
     What it binds stays bound when it is through: an error that nobody answered is logged behind it, by the server.
@@ -42,7 +42,7 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = id_of(Headers(scope=scope)) or traces.trace_id() or uuid4().hex
+        request_id = request_id_of(Headers(scope=scope)) or traces.trace_id() or uuid4().hex
         clear_contextvars()
         bind_contextvars(request_id=request_id)
         traces.note(request_id=request_id)
@@ -124,7 +124,7 @@ class _Exchange:
         return {name: value[:LONGEST] for name, value in {"task_id": job, "code": code}.items() if value}
 
 
-def id_of(headers: Headers) -> str | None:
+def request_id_of(headers: Headers) -> str | None:
     """Return the id that a request brought: its own, or that of its trace (W3C Trace Context); None to make one."""
     given = headers.get(HEADER, "")
     if _SAFE.fullmatch(given):

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from structlog.contextvars import get_contextvars
 from structlog.typing import EventDict
 
-from gateway.request_id import id_of
+from gateway.middleware.access_log import request_id_of
 from pipeline.canvas import root_id
 from storage.blobs import Blobs
 from storage.documents import Job, JobState, StageRecord, StageState
@@ -63,28 +63,28 @@ def _lines(logs: list[EventDict], event: str = "request.served") -> list[EventDi
 
 @pytest.mark.parametrize("given", SAFE)
 def test_a_safe_id_is_taken(given: str) -> None:
-    assert id_of(Headers({"x-request-id": given})) == given
+    assert request_id_of(Headers({"x-request-id": given})) == given
 
 
 @pytest.mark.parametrize("given", UNSAFE)
 def test_an_unsafe_id_is_not_taken(given: str) -> None:
-    assert id_of(Headers(raw=[(b"x-request-id", given.encode("latin-1"))])) is None
+    assert request_id_of(Headers(raw=[(b"x-request-id", given.encode("latin-1"))])) is None
 
 
 @pytest.mark.parametrize(
     "given", [TRACEPARENT, f"01-{TRACE}-00f067aa0ba902b7-00-more", f"cc-{TRACE}-00f067aa0ba902b7-01"]
 )
 def test_without_an_id_a_request_has_that_of_its_trace(given: str) -> None:
-    assert id_of(Headers({"traceparent": given})) == TRACE
+    assert request_id_of(Headers({"traceparent": given})) == TRACE
 
 
 @pytest.mark.parametrize("given", INVALID_TRACEPARENTS)
 def test_a_traceparent_that_is_none_names_nothing(given: str) -> None:
-    assert id_of(Headers({"traceparent": given})) is None
+    assert request_id_of(Headers({"traceparent": given})) is None
 
 
 def test_an_id_goes_before_a_trace() -> None:
-    assert id_of(Headers({"x-request-id": "mine", "traceparent": TRACEPARENT})) == "mine"
+    assert request_id_of(Headers({"x-request-id": "mine", "traceparent": TRACEPARENT})) == "mine"
 
 
 async def test_the_answer_tells_the_id_that_was_given(http: httpx.AsyncClient) -> None:
@@ -97,7 +97,7 @@ async def test_each_request_without_an_id_gets_one_of_its_own(http: httpx.AsyncC
     ids = {(await http.get("/capabilities")).headers["x-request-id"] for _ in range(3)}
 
     assert len(ids) == 3
-    assert all(id_of(Headers({"x-request-id": each})) for each in ids)
+    assert all(request_id_of(Headers({"x-request-id": each})) for each in ids)
 
 
 async def test_an_unsafe_id_is_replaced(http: httpx.AsyncClient) -> None:
