@@ -119,9 +119,9 @@ def create_app(gateway: str, links: Mapping[str, str]) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[Mapping[str, httpx.AsyncClient]]:
-        async with AsyncExitStack() as life:
+        async with AsyncExitStack() as resources:
             client = httpx.AsyncClient(base_url=gateway, timeout=TIMEOUT, transport=DuplexTransport(), trust_env=False)
-            yield {"client": await life.enter_async_context(client)}
+            yield {"client": await resources.enter_async_context(client)}
 
     async def settings(_: Request) -> Response:
         return JSONResponse(dict(links))

@@ -15,7 +15,7 @@ from gateway import metrics, problem_handlers, problems
 from gateway.backpressure import Backlog
 from gateway.feed import Feed
 from gateway.lanes import Lanes
-from gateway.life import calling_on_stop, running
+from gateway.lifespan import calling_on_stop, running
 from gateway.middleware.access_log import AccessLog
 from gateway.middleware.auth import ApiKeys
 from gateway.middleware.body_drain import BodyDrain
@@ -49,24 +49,24 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         configure(settings, publisher=True)
-        async with AsyncExitStack() as life:
-            life.push_async_callback(asyncio.to_thread, traces.stop)
+        async with AsyncExitStack() as resources:
+            resources.push_async_callback(asyncio.to_thread, traces.stop)
             app.state.settings = settings
             app.state.backlog = Backlog()
-            app.state.stores = stores or await life.enter_async_context(
+            app.state.stores = stores or await resources.enter_async_context(
                 open_stores(
                     mongo_url=settings.mongo_url,
                     blob_url=settings.blob_url,
                     timeout_ms=int(settings.mongo_timeout * 1000),
                 )
             )
-            app.state.queues = queues or await life.enter_async_context(open_queues(settings))
+            app.state.queues = queues or await resources.enter_async_context(open_queues(settings))
             sweeper = Sweeper(app.state.stores, app.state.queues, settings, counted.sweeper)
             observer = Observer(counted.registry, app.state.stores, app.state.queues, settings)
             feed = app.state.feed = Feed(app.state.stores.jobs, app.state.queues)
-            life.enter_context(calling_on_stop(feed.close))
+            resources.enter_context(calling_on_stop(feed.close))
             for loop in (sweeper.run(), observer.run(), feed.run()):
-                await life.enter_async_context(running(loop))
+                await resources.enter_async_context(running(loop))
             yield
 
     app = FastAPI(

@@ -20,12 +20,12 @@ class Child:
     are away retries its work, as any other does, and is whole once they are back.
     """
 
-    def __init__(self, settings: Settings, metrics: StageMetrics, life: ExitStack) -> None:
+    def __init__(self, settings: Settings, metrics: StageMetrics, resources: ExitStack) -> None:
         self.settings = settings
         self.metrics = metrics
         self.hints = Hints(settings.redis_url)
-        life.callback(self.hints.close)
-        self._life = life
+        resources.callback(self.hints.close)
+        self._resources = resources
         self._stores: WorkerStores | None = None
 
     @property
@@ -41,7 +41,7 @@ class Child:
     def _opened(self) -> WorkerStores:
         if self._stores is None:
             settings = self.settings
-            self._stores = self._life.enter_context(
+            self._stores = self._resources.enter_context(
                 open_worker_stores(
                     mongo_url=settings.mongo_url,
                     blob_url=settings.blob_url,
@@ -66,8 +66,8 @@ def current() -> Child:
 @contextmanager
 def child_life(settings: Settings, metrics: StageMetrics) -> Iterator[Child]:
     """Be a worker's child until the block ends: `current` returns what it holds."""
-    with ExitStack() as life:
-        child = Child(settings, metrics, life)
+    with ExitStack() as resources:
+        child = Child(settings, metrics, resources)
         _current.append(child)
         try:
             yield child

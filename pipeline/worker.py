@@ -31,7 +31,7 @@ settings = Settings()
 app = configure(settings)
 app.Task.Request = Delivery  # type: ignore[assignment]  # its types know the name of a class only
 app.steps["worker"].add(Watchdog)
-_life = ExitStack()
+_resources = ExitStack()
 _exporters: list[Exporter] = []
 
 
@@ -82,12 +82,12 @@ def _open(**_: object) -> None:
     metrics = child_metrics()
     for queue in _queues():
         metrics.expect(stages_of(queue, settings.renditions))
-    _life.enter_context(child_life(settings, metrics))
+    _resources.enter_context(child_life(settings, metrics))
 
 
 @worker_process_shutdown.connect
 def _close(**_: object) -> None:
-    _life.close()
+    _resources.close()
     traces.stop()
 
 

@@ -161,10 +161,10 @@ def rabbit(folder: Path, *, certificates: Path | None = None) -> Iterator[Rabbit
         str(programs / "erl_call"),
     )
     names = (str(programs / "epmd"), "-address", "127.0.0.1", "-port", str(ports["names"]))
-    with ExitStack() as life:
-        life.enter_context(running(*names, log=folder / "epmd.log"))  # or it would start one, and leave it behind
+    with ExitStack() as resources:
+        resources.enter_context(running(*names, log=folder / "epmd.log"))  # or it would start one, and leave it behind
         wait_until(lambda: _listens(ports["names"]), "Erlang's names")
-        life.callback(server.stop)
+        resources.callback(server.stop)
         server.start()
         yield server
 

@@ -74,11 +74,12 @@ class Watched:
 def sentinels(folder: Path, rights: str) -> Iterator[Watched]:
     """Run them until the block ends, each server with a user `darkroom` that has these rights."""
     passwords = passwords_of_users()
-    with ExitStack() as life:
-        first = _server(life, folder / "first", rights, passwords)
-        _server(life, folder / "second", rights, passwords, replicaof=f"127.0.0.1 {first}")
+    with ExitStack() as resources:
+        first = _server(resources, folder / "first", rights, passwords)
+        _server(resources, folder / "second", rights, passwords, replicaof=f"127.0.0.1 {first}")
         ports = [
-            _sentinel(life, folder / f"sentinel-{number}", first, passwords["overseer"]) for number in range(SENTINELS)
+            _sentinel(resources, folder / f"sentinel-{number}", first, passwords["overseer"])
+            for number in range(SENTINELS)
         ]
         nodes = ",".join(f"127.0.0.1:{port}" for port in ports)
         url = f"sentinel://darkroom:{passwords['darkroom']}@{nodes}/0?master_name={MASTER}"
@@ -86,7 +87,7 @@ def sentinels(folder: Path, rights: str) -> Iterator[Watched]:
         yield Watched(url, ports, passwords["overseer"])
 
 
-def _server(life: ExitStack, folder: Path, rights: str, passwords: dict[str, str], **more: str) -> int:
+def _server(resources: ExitStack, folder: Path, rights: str, passwords: dict[str, str], **more: str) -> int:
     folder.mkdir()
     write_users(folder, rights, passwords)
     port = free_port()
@@ -102,11 +103,11 @@ def _server(life: ExitStack, folder: Path, rights: str, passwords: dict[str, str
         "primaryauth": passwords["overseer"],
         "repl-diskless-sync-delay": "0",
     } | more
-    life.enter_context(running(*words(SERVER, options), log=folder / "log"))
+    resources.enter_context(running(*words(SERVER, options), log=folder / "log"))
     return port
 
 
-def _sentinel(life: ExitStack, folder: Path, master: int, password: str) -> int:
+def _sentinel(resources: ExitStack, folder: Path, master: int, password: str) -> int:
     folder.mkdir()
     port = free_port()
     settings = {
@@ -119,7 +120,7 @@ def _sentinel(life: ExitStack, folder: Path, master: int, password: str) -> int:
     lines = ["bind 127.0.0.1", f"port {port}", f"dir {folder}"]
     lines += [f"sentinel {name} {value}" for name, value in settings.items()]
     (folder / "sentinel.conf").write_text("\n".join([*lines, ""]))
-    life.enter_context(running(SERVER, str(folder / "sentinel.conf"), "--sentinel", log=folder / "log"))
+    resources.enter_context(running(SERVER, str(folder / "sentinel.conf"), "--sentinel", log=folder / "log"))
     return port
 
 

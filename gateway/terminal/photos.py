@@ -72,16 +72,16 @@ class Photo:
 class Shelf:
     """Makes photos of what was found, with the journals that they belong to: of the output folder, or of their own."""
 
-    def __init__(self, life: ExitStack, out: Path | None, warn: Callable[[str], None]) -> None:
-        """Journals are closed with `life`; `warn` is told of those that cannot be written."""
-        self._life = life
+    def __init__(self, resources: ExitStack, out: Path | None, warn: Callable[[str], None]) -> None:
+        """Journals are closed with `resources`; `warn` is told of those that cannot be written."""
+        self._resources = resources
         self._out = out
         self._warn = warn
         self._nowhere = Journal(None)
         self._journals: dict[Path, Journal] = {}
         if out:
             out.mkdir(parents=True, exist_ok=True)
-            self._journals[out] = life.enter_context(Journal(out))
+            self._journals[out] = resources.enter_context(Journal(out))
         self._names = Names(self._journals[out].stems if out else {})
 
     def of_files(self, found: Sequence[Found]) -> list[Photo]:
@@ -131,7 +131,7 @@ class Shelf:
     def _journal_in(self, folder: Path) -> Journal:
         if folder not in self._journals:
             try:
-                self._journals[folder] = self._life.enter_context(Journal(folder))
+                self._journals[folder] = self._resources.enter_context(Journal(folder))
             except OSError as error:  # a card, a share: what was sent cannot be noted down there
                 self._warn(f"Nothing can be noted down in {folder} ({error.strerror}): another run begins anew.")
                 self._journals[folder] = self._nowhere

@@ -47,9 +47,9 @@ def send(session: Session, order: Order) -> Exit:
     _check(order)
     with session.client() as darkroom:
         found = darkroom.capabilities()
-    with ExitStack() as life:
+    with ExitStack() as resources:
         try:
-            photos = _photos(session, order, found, life)
+            photos = _photos(session, order, found, resources)
         except Busy as error:
             raise Unusable(str(error)) from error
         if not photos:
@@ -66,8 +66,10 @@ def _check(order: Order) -> None:
     ensure_there(order.files)
 
 
-def _photos(session: Session, order: Order, capabilities: Capabilities, life: ExitStack) -> list[Photo]:
-    shelf = Shelf(life, order.out.absolute() if order.out else None, warn=lambda text: session.note(text, "yellow"))
+def _photos(session: Session, order: Order, capabilities: Capabilities, resources: ExitStack) -> list[Photo]:
+    shelf = Shelf(
+        resources, order.out.absolute() if order.out else None, warn=lambda text: session.note(text, "yellow")
+    )
     if order.source:
         return [shelf.of_job(order.source)]
     named = [path for path in order.files if path != STDIN]

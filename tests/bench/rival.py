@@ -82,15 +82,15 @@ def peer(program: Path, name: str, folder: Path) -> Iterator[Peer]:
     environment = os.environ | {"REDIS_PORT": str(redis_port), "HTTP_PORT": str(port), "DATA_DIR": str(folder)}
     keeps_nothing = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     redis = [str(get_binary_path()), "--port", str(redis_port), *keeps_nothing]
-    with ExitStack() as life:
-        pids = {"redis": life.enter_context(_running(redis, folder, environment))}
+    with ExitStack() as resources:
+        pids = {"redis": resources.enter_context(_running(redis, folder, environment))}
         _await(lambda: Redis(port=redis_port).ping())
-        pids["server"] = life.enter_context(_running(["node", "server.mjs"], program, environment))
+        pids["server"] = resources.enter_context(_running(["node", "server.mjs"], program, environment))
         tuned = environment | TUNINGS[name]
-        pids["worker"] = life.enter_context(_running(["node", "worker.mjs", STAGES], program, tuned))
+        pids["worker"] = resources.enter_context(_running(["node", "worker.mjs", STAGES], program, tuned))
         _await(lambda: httpx.get(f"http://127.0.0.1:{port}/healthz", **DIRECT).raise_for_status())
         running = Peer(name, port, pids, redis_port)
-        life.callback(running.close)
+        resources.callback(running.close)
         yield running
 
 

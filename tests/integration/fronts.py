@@ -96,9 +96,9 @@ def local_before(gateway: str, folder: Path) -> Iterator[Front]:
 @contextmanager
 def _running_front(port: int, *command: str, log: Path, **environment: str) -> Iterator[Front]:
     url = f"http://127.0.0.1:{port}"
-    with ExitStack() as life:
-        life.enter_context(running(*command, log=log, **environment))
-        api = life.enter_context(httpx.Client(base_url=f"{url}/api", timeout=30, **DIRECT_CLIENT))
+    with ExitStack() as resources:
+        resources.enter_context(running(*command, log=log, **environment))
+        api = resources.enter_context(httpx.Client(base_url=f"{url}/api", timeout=30, **DIRECT_CLIENT))
         wait_until(lambda: answers(api), f"the front, which says {log.read_text()}")
         yield Front(url, api)
 

@@ -72,10 +72,10 @@ def scraping(stack: Stack, folder: Path) -> Iterator[Prometheus]:
         "DARKROOM_FLOWER_PASSWORD": PASSWORD,
         "DARKROOM_FLOWER_FOLDER": str(folder / "flower"),
     }
-    with ExitStack() as life:
-        life.enter_context(running(sys.executable, "-m", "pipeline.flower", log=folder / "flower.log", **flower))
-        life.enter_context(running(*command, log=folder / "prometheus.log"))
-        prometheus = life.enter_context(Prometheus(f"http://127.0.0.1:{port}"))
+    with ExitStack() as resources:
+        resources.enter_context(running(sys.executable, "-m", "pipeline.flower", log=folder / "flower.log", **flower))
+        resources.enter_context(running(*command, log=folder / "prometheus.log"))
+        prometheus = resources.enter_context(Prometheus(f"http://127.0.0.1:{port}"))
         wait_until(prometheus.is_ready, "Prometheus to answer")
         yield prometheus
 

@@ -53,8 +53,8 @@ async def test_sixty_photos_arrive_at_a_server_that_closes_two_of_three_connecti
             file.truncate(PHOTO_BYTES)
     patience = Patience(seconds=60, base=0.005, cap=0.02)
 
-    with abrupt(refusal, "close", "take") as server, ExitStack() as life:  # type: ignore[arg-type]
-        photos = Shelf(life, None, warn=pytest.fail).of_files(
+    with abrupt(refusal, "close", "take") as server, ExitStack() as resources:  # type: ignore[arg-type]
+        photos = Shelf(resources, None, warn=pytest.fail).of_files(
             find([tmp_path], {"jpeg": "image/jpeg"}, recursive=True, out=None)
         )
         wishes = Wishes(wait=False, save=False, retry_failed=False)

@@ -57,49 +57,49 @@ class Region:
 @pytest.fixture(scope="module")
 def region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     folder = tmp_path_factory.mktemp("region")
-    with ExitStack() as life:
-        net = life.enter_context(network("one", "two"))
-        redis_url, mongo_url = (start(life, net.address, folder) for start in (_redis, _mongo))
+    with ExitStack() as resources:
+        net = resources.enter_context(network("one", "two"))
+        redis_url, mongo_url = (start(resources, net.address, folder) for start in (_redis, _mongo))
         here = Stack(folder / "here", environment=IMPATIENT, redis_url=redis_url, mongo_url=mongo_url, workers=False)
-        life.enter_context(here)
+        resources.enter_context(here)
         stores = {
             "DARKROOM_REDIS_URL": redis_url,
             "DARKROOM_MONGO_URL": mongo_url,
             "DARKROOM_BLOB_URL": here.blob_folder.as_uri(),
         }
         for host in net.hosts:
-            _worker(life, host, folder / f"{host.name}.log", IMPATIENT | stores)
-        http = life.enter_context(httpx.Client(base_url=here.url, timeout=30, **DIRECT_CLIENT))
-        mongo: pymongo.MongoClient[dict[str, Any]] = life.enter_context(pymongo.MongoClient(mongo_url))
+            _worker(resources, host, folder / f"{host.name}.log", IMPATIENT | stores)
+        http = resources.enter_context(httpx.Client(base_url=here.url, timeout=30, **DIRECT_CLIENT))
+        mongo: pymongo.MongoClient[dict[str, Any]] = resources.enter_context(pymongo.MongoClient(mongo_url))
         yield Region(http, mongo.get_default_database()["jobs"], mongo_url, *net.hosts)
 
 
-def _redis(life: ExitStack, address: str, folder: Path) -> str:
+def _redis(resources: ExitStack, address: str, folder: Path) -> str:
     port, password = free_port(), secrets.token_hex(8)
     (folder / "redis").mkdir()
     command = rebound(processes.redis(folder / "redis", port=port).command, address)
-    life.enter_context(running(*command, "--requirepass", password, log=folder / "redis.log"))
+    resources.enter_context(running(*command, "--requirepass", password, log=folder / "redis.log"))
     url = f"redis://:{password}@{address}:{port}/0"
     wait_until(lambda: readiness.redis(url), "Redis")
     return url
 
 
-def _mongo(life: ExitStack, address: str, folder: Path) -> str:
+def _mongo(resources: ExitStack, address: str, folder: Path) -> str:
     port = free_port()
     (folder / "mongo").mkdir()
     command = rebound(processes.mongo(folder / "mongo", port=port).command, address)
-    life.enter_context(running(*command, log=folder / "mongo.log"))
+    resources.enter_context(running(*command, log=folder / "mongo.log"))
     url = f"mongodb://{address}:{port}/darkroom"
     wait_until(lambda: readiness.mongo(url), "Mongo")
     return url
 
 
-def _worker(life: ExitStack, host: Host, log: Path, environment: dict[str, str]) -> None:
+def _worker(resources: ExitStack, host: Host, log: Path, environment: dict[str, str]) -> None:
     """Run one worker of every queue on a host; it is ready when the first job that needs it is."""
     program = processes.worker("all", queues=processes.QUEUES, concurrency=2, autostart=True)
     command = [f"all@{host.name}" if word.endswith("@%h") else word for word in program.command]
-    life.enter_context(running(*host.command(*command), log=log, **environment, **program.environment))
-    life.callback(host.reconnect)  # before it is stopped, or it could not say good-bye
+    resources.enter_context(running(*host.command(*command), log=log, **environment, **program.environment))
+    resources.callback(host.reconnect)  # before it is stopped, or it could not say good-bye
 
 
 def _cut_off_at_work(region: Region, host: Host) -> list[str]:

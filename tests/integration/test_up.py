@@ -56,11 +56,11 @@ class Up:
         return done.returncode, done.stdout + done.stderr
 
 
-def _occupy(life: ExitStack, *ports: int) -> None:
+def _occupy(resources: ExitStack, *ports: int) -> None:
     """See to it that somebody listens there: we, unless somebody does already."""
     for port in ports:
         with suppress(OSError):
-            life.enter_context(socket.create_server(("127.0.0.1", port)))
+            resources.enter_context(socket.create_server(("127.0.0.1", port)))
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +68,10 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """A running `up`, in a folder with an unusual name, while the usual ports of the page and of Flower are in use."""
     folder = tmp_path_factory.mktemp("up")
     here = {"DARKROOM_HOME": str(folder / "ein Ordner, für 100 %"), "DARKROOM_PORT": str(free_port())}
-    with ExitStack() as life, (folder / "log").open("wb") as log:
-        taken = life.enter_context(ExitStack())
+    with ExitStack() as resources, (folder / "log").open("wb") as log:
+        taken = resources.enter_context(ExitStack())
         _occupy(taken, 8000, 5555)
-        process = life.enter_context(
+        process = resources.enter_context(
             starting(sys.executable, "-m", "deploy.local", "up", cwd=ROOT, stdout=log, stderr=log, environment=here)
         )
         up = Up(process, folder / "log", here)

@@ -33,9 +33,9 @@ def run(bench: Bench) -> Figures:
     """Drive both in turn, each first as often as the other, and compare within a pair."""
     photos, jobs = bench.corpus.photos("12mp"), bench.jobs(JOBS)
     pairs = []
-    with ExitStack() as life:
-        counted = life.enter_context(_running(bench, Stack))
-        bare = life.enter_context(_running(bench, Uncounted))
+    with ExitStack() as resources:
+        counted = resources.enter_context(_running(bench, Stack))
+        bare = resources.enter_context(_running(bench, Uncounted))
         for number in range(bench.options.rounds or ROUNDS):
             samples = {}
             for system in (counted, bare) if number % 2 else (bare, counted):

@@ -20,9 +20,9 @@ IDLE_SECONDS = 5.0
 
 def run(bench: Bench) -> Figures:
     """Drive one system after the other, round after round; all are up, one works."""
-    with ExitStack() as life:
-        systems: list[System] = [life.enter_context(darkroom(bench.folder("darkroom")))]
-        systems += _peers(bench, life)
+    with ExitStack() as resources:
+        systems: list[System] = [resources.enter_context(darkroom(bench.folder("darkroom")))]
+        systems += _peers(bench, resources)
         idle = _idle(bench, systems)
         photos = bench.corpus.photos("12mp")
         rounds = []
@@ -40,7 +40,7 @@ def run(bench: Bench) -> Figures:
     }
 
 
-def _peers(bench: Bench, life: ExitStack) -> list[System]:
+def _peers(bench: Bench, resources: ExitStack) -> list[System]:
     program = bench.options.peer
     if program is None or rival.missing(program):
         bench.say(f"No peer: {rival.missing(program)}.")
@@ -52,7 +52,7 @@ def _peers(bench: Bench, life: ExitStack) -> list[System]:
         return []
     for name, tuning in rival.TUNINGS.items():
         bench.say(f"{name}: {tuning or 'its defaults'}")
-    return [life.enter_context(rival.peer(ready, name, bench.folder("peer") / "files")) for name in rival.TUNINGS]
+    return [resources.enter_context(rival.peer(ready, name, bench.folder("peer") / "files")) for name in rival.TUNINGS]
 
 
 def _idle(bench: Bench, systems: Sequence[System]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from structlog.typing import EventDict
 from gateway.app import create_app
 from gateway.backpressure import Backlog
 from gateway.feed import Feed
-from gateway.life import running
+from gateway.lifespan import running
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from tests.fakes import NOWHERE, FakeJobs, FakeQueues, FakeStores

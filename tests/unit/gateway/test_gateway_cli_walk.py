@@ -116,8 +116,8 @@ def small(outcome: Outcome) -> Path:
 
 
 async def run(gateway: Gateway, album: Path, wishes: Wishes = SAVED, ask: Ask = ASK) -> list[Outcome]:
-    with ExitStack() as life:
-        shelf = Shelf(life, album.parent / "out", warn=pytest.fail)
+    with ExitStack() as resources:
+        shelf = Shelf(resources, album.parent / "out", warn=pytest.fail)
         photos = shelf.of_files(find([album], ACCEPTS, recursive=True, out=None))
         batch = Batch(photos, ask, wishes, bars=unseen, tell=lambda _: None)
         transport = httpx.MockTransport(gateway)
@@ -291,8 +291,8 @@ async def test_a_photo_that_is_too_large_is_not_sent(gateway: Gateway, album: Pa
 async def test_a_photo_that_has_gone_costs_itself_only(gateway: Gateway, album: Path) -> None:
     (album / "b.jpg").write_bytes(b"another")
 
-    with ExitStack() as life:
-        photos = Shelf(life, None, warn=pytest.fail).of_files(find([album], ACCEPTS, recursive=True, out=None))
+    with ExitStack() as resources:
+        photos = Shelf(resources, None, warn=pytest.fail).of_files(find([album], ACCEPTS, recursive=True, out=None))
         (album / "a.jpg").unlink()
         batch = Batch(photos, ASK, replace(SAVED, save=False), bars=unseen, tell=lambda _: None)
         async with AsyncClient(ASK.url, transport=httpx.MockTransport(gateway)) as client:
@@ -328,8 +328,8 @@ async def test_a_photo_that_had_no_luck_is_sent_again_while_others_are_taken(gat
             raise httpx.ReadError("reset")
         return gateway(request)
 
-    with ExitStack() as life:
-        photos = Shelf(life, None, warn=pytest.fail).of_files(find([album], ACCEPTS, recursive=True, out=None))
+    with ExitStack() as resources:
+        photos = Shelf(resources, None, warn=pytest.fail).of_files(find([album], ACCEPTS, recursive=True, out=None))
         batch = Batch(photos, ASK, replace(SAVED, save=False), bars=unseen, tell=lambda _: other_is_done.set())
         transport = httpx.MockTransport(answer)
         async with AsyncClient(ASK.url, patience=Patience(seconds=0), transport=transport) as client:

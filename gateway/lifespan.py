@@ -1,4 +1,4 @@
-"""The gateway's life beside its requests: loops that run as long as it does, and the signal that ends it."""
+"""Beside the requests: loops that run as long as the gateway does, and the signal that ends it."""
 
 from __future__ import annotations
 
