@@ -12,9 +12,7 @@ from fastapi.security import HTTPBearer
 from limits import parse as parse_rate_limit
 
 from gateway import metrics, problem_handlers, problems
-from gateway.backpressure import Backlog
 from gateway.feed import Feed
-from gateway.lanes import Lanes
 from gateway.lifespan import calling_on_stop, running
 from gateway.middleware.access_log import AccessLog
 from gateway.middleware.auth import ApiKeys
@@ -24,6 +22,8 @@ from gateway.middleware.rate_limit import RateLimit, limiter
 from gateway.observer import Observer
 from gateway.routes import capabilities, docs, events, health, jobs, operations, results
 from gateway.schemas import ProblemDocument
+from gateway.submission.backpressure import Backlog
+from gateway.submission.lanes import Lanes
 from pipeline import traces
 from pipeline.broker.access import open_queues
 from pipeline.broker.queues import Queues

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from gateway.feed import Feed
-from gateway.lanes import Lanes
 from gateway.metrics import GatewayMetrics
+from gateway.submission.lanes import Lanes
 from pipeline.broker.queues import Queues
 from pipeline.settings import Settings
 from storage.blobs import Blobs

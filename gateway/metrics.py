@@ -57,13 +57,13 @@ class GatewayMetrics:
                 self._submitted.labels(kind, result)
 
     @contextmanager
-    def submission(self, kind: Kind) -> Iterator[Submission]:
+    def count_submission(self, kind: Kind) -> Iterator[SubmissionCount]:
         """Count one request for a job; the block sets `result` unless it is refused, that is, raises."""
-        submission = Submission()
+        count = SubmissionCount()
         try:
-            yield submission
+            yield count
         finally:
-            self._submitted.labels(kind, submission.result).inc()
+            self._submitted.labels(kind, count.result).inc()
 
     def answered(self, method: str, route: str, *, status: int, seconds: float, problem: str | None) -> None:
         """Count one request: by its route's template, and by the code of the problem that it was answered with."""
@@ -83,7 +83,7 @@ class GatewayMetrics:
         return Histogram(name, text, labels, namespace=NAMESPACE, registry=self.registry, buckets=buckets)
 
 
-class Submission:
+class SubmissionCount:
     """What came of a request for a job: one of SUBMISSIONS."""
 
     result = "refused"

@@ -6,11 +6,11 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, status
 
-from gateway.acceptance import AcceptanceDep
-from gateway.backpressure import shed_load
-from gateway.form_schemas import request_body
-from gateway.forms import CropForm, GrayscaleForm, Output, PreviewForm, ResizeForm
 from gateway.schemas import Accepted
+from gateway.submission.backpressure import shed_load
+from gateway.submission.form_schemas import request_body
+from gateway.submission.forms import CropForm, GrayscaleForm, Output, PreviewForm, ResizeForm
+from gateway.submission.submission import SubmissionDep
 from stages.limits import Limits
 from storage.documents import Kind
 
@@ -33,24 +33,24 @@ def describe_forms(document: dict[str, Any], limits: Limits) -> None:
 
 
 @router.post("/upload", status_code=ACCEPTED)
-async def upload(acceptance: AcceptanceDep) -> Accepted:
+async def upload(submission: SubmissionDep) -> Accepted:
     """Accept one photo and answer at once; its previews are made behind the answer."""
-    return await acceptance.accept(Kind.PREVIEWS, PreviewForm)
+    return await submission.accept(Kind.PREVIEWS, PreviewForm)
 
 
 @router.post("/crop", status_code=ACCEPTED)
-async def crop(acceptance: AcceptanceDep) -> Accepted:
+async def crop(submission: SubmissionDep) -> Accepted:
     """Cut a box out of the upright image: by its pixels, or the largest centred one of an aspect."""
-    return await acceptance.accept(Kind.CROP, CropForm)
+    return await submission.accept(Kind.CROP, CropForm)
 
 
 @router.post("/grayscale", status_code=ACCEPTED)
-async def grayscale(acceptance: AcceptanceDep) -> Accepted:
+async def grayscale(submission: SubmissionDep) -> Accepted:
     """Turn the image grey, at its full size."""
-    return await acceptance.accept(Kind.GRAYSCALE, GrayscaleForm)
+    return await submission.accept(Kind.GRAYSCALE, GrayscaleForm)
 
 
 @router.post("/resize", status_code=ACCEPTED)
-async def resize(acceptance: AcceptanceDep) -> Accepted:
+async def resize(submission: SubmissionDep) -> Accepted:
     """Bring the image to a box."""
-    return await acceptance.accept(Kind.RESIZE, ResizeForm)
+    return await submission.accept(Kind.RESIZE, ResizeForm)

@@ -17,8 +17,8 @@ from structlog.typing import EventDict
 
 from deploy.stack import Stack
 from gateway.app import create_app
-from gateway.backpressure import Backlog
 from gateway.feed import Feed
+from gateway.submission.backpressure import Backlog
 from pipeline.settings import AccessSettings, Settings
 from stages.limits import Limits
 from storage.blobs import Blobs

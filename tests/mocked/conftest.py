@@ -17,8 +17,8 @@ from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from gateway.app import create_app
-from gateway.backpressure import Backlog
 from gateway.feed import Feed
+from gateway.submission.backpressure import Backlog
 from pipeline.broker.queues import Queues
 from pipeline.settings import Settings
 from storage.blobs import Blobs

@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from gateway.app import create_app
-from gateway.backpressure import Backlog
 from gateway.feed import Feed
 from gateway.lifespan import running
+from gateway.submission.backpressure import Backlog
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from tests.fakes import NOWHERE, FakeJobs, FakeQueues, FakeStores

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from structlog.typing import EventDict
 
-from gateway.backpressure import LOOK_SECONDS, Backlog
+from gateway.submission.backpressure import LOOK_SECONDS, Backlog
 from pipeline.settings import AccessSettings, Settings
 from tests.fakes import FORM_TYPE, FakeQueues
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from gateway.forms import Format
+from gateway.submission.forms import Format
 from pipeline.settings import RetentionSettings, Settings
 from stages.errors import STAGE_ERRORS
 from stages.formats import MEDIA_TYPES

@@ -16,13 +16,13 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from gateway.client import AsyncClient, Client, Problem
-from gateway.forms import CropForm, GrayscaleForm, PreviewForm, ResizeForm
 from gateway.middleware.auth import ApiKeys
 from gateway.remote import calls
 from gateway.remote.connection import options
 from gateway.remote.flows import Following, Pages
 from gateway.remote.pictures import File
 from gateway.remote.shapes import JobPage, JobStatus, JobSummary
+from gateway.submission.forms import CropForm, GrayscaleForm, PreviewForm, ResizeForm
 
 FORMS: dict[Callable[..., Any], type[BaseModel]] = {
     calls.upload: PreviewForm,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway.forms import CropForm, GrayscaleForm, Output, PreviewForm, ResizeForm, parse
 from gateway.problems import NotAcceptedForm
+from gateway.submission.forms import CropForm, GrayscaleForm, Output, PreviewForm, ResizeForm, parse
 from stages.limits import Limits
 
 LIMITS = Limits(side=5000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.lanes import Lanes
+from gateway.submission.lanes import Lanes
 from pipeline.settings import LanesSettings
 from storage.documents import Lane
 

@@ -8,8 +8,8 @@ from hashlib import sha256
 
 import pytest
 
-from gateway.multipart import MAX_PARTS, Part, events
 from gateway.problems import DigestMismatch, InvalidHeader, NotMultipart, TooManyParts
+from gateway.submission.multipart import MAX_PARTS, Part, events
 from tests.fakes import BOUNDARY, FORM_TYPE, FakeRequest, form, part
 
 CONTENT = b"\r\n--\r\n\x00binary\xff\r\n----edg\r\n--edge--\r\n-"  # all but the boundary

@@ -9,7 +9,7 @@ from celery import Task
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from gateway.forms import CropForm, GrayscaleForm, Output, ResizeForm
+from gateway.submission.forms import CropForm, GrayscaleForm, Output, ResizeForm
 from pipeline import tasks
 from pipeline.celery import ROUTES, app
 from pipeline.tasks import INFRASTRUCTURE, OPERATIONS

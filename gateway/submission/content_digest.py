@@ -11,7 +11,7 @@ from gateway.problems import DigestMismatch, InvalidHeader
 _MEMBER = re.compile(r"([a-z0-9*_.-]+)=:([A-Za-z0-9+/]*={0,2}):", re.ASCII)
 
 
-class BodyDigest:
+class ContentDigest:
     """Hashes a body as it passes, if its header gave a SHA-256; other algorithms are left alone, as the RFC allows.
 
     With `part`, the name of a form's field, the header and the bytes are those of this part alone.

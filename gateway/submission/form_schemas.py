@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from gateway.forms import SIDES
-from gateway.intake import FIELD
+from gateway.submission.forms import SIDES
+from gateway.submission.upload_stream import FIELD
 from stages.limits import Limits
 
 NULL = {"type": "null"}

@@ -1,4 +1,4 @@
-"""Acceptance: an image is stored, its job noted down, the answer goes out, the canvas follows."""
+"""One submission: store the image, insert its job, answer, then publish its canvas."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from fastapi import BackgroundTasks, Depends, Request, Response
 from uuid_utils.compat import uuid7
 
 from gateway.dependencies import LanesDep, MetricsDep, OwnerDep, SettingsDep, StoresDep
-from gateway.forms import CropForm, OperationForm, Output, parse
-from gateway.intake import FIELD, receive
-from gateway.lanes import Lanes
-from gateway.metrics import GatewayMetrics, Submission
+from gateway.metrics import GatewayMetrics, SubmissionCount
 from gateway.middleware.rate_limit import caller_of
 from gateway.problems import POLL_SECONDS, FileMissing, InvalidHeader, KeyInUse, KeyReused, SourceGone, TooManyFiles
 from gateway.schemas import Accepted, Links
+from gateway.submission.forms import CropForm, OperationForm, Output, parse
+from gateway.submission.lanes import Lanes
+from gateway.submission.upload_stream import FIELD, receive
 from pipeline import traces
 from pipeline.dispatch import send
 from pipeline.settings import Settings
@@ -38,7 +38,7 @@ OUTPUT_FIELDS = frozenset(Output.model_fields) | {"source_task_id"}
 log = structlog.get_logger("gateway")
 
 
-async def _acceptance(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
+async def _submission(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     request: Request,
     response: Response,
     background: BackgroundTasks,
@@ -47,11 +47,11 @@ async def _acceptance(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     owner: OwnerDep,
     metrics: MetricsDep,
     lanes: LanesDep,
-) -> Acceptance:
-    return Acceptance(request, response, background, settings, stores, owner, metrics, lanes)
+) -> Submission:
+    return Submission(request, response, background, settings, stores, owner, metrics, lanes)
 
 
-class Acceptance:
+class Submission:
     """One POST on its way to a job."""
 
     def __init__(  # noqa: PLR0913, PLR0917  # what a request has
@@ -78,17 +78,17 @@ class Acceptance:
 
     async def accept(self, kind: Kind, form_type: type[Output]) -> Accepted:
         """Take the form in and answer with its job; for a used Idempotency-Key, with the job of that time."""
-        with self._metrics.submission(kind) as submission:
-            return await self._accept(kind, form_type, submission)
+        with self._metrics.count_submission(kind) as count:
+            return await self._accept(kind, form_type, count)
 
-    async def _accept(self, kind: Kind, form_type: type[Output], submission: Submission) -> Accepted:
+    async def _accept(self, kind: Kind, form_type: type[Output], count: SubmissionCount) -> Accepted:
         async with self._held_key() as (key, earlier):
             async with self._cleared_on_failure():
                 original, form = await self._receive(form_type)
                 job = self._new_job(kind, original, form)
                 if earlier is not None:
                     answer = await self._replay(earlier, job)
-                    submission.result = "replayed"
+                    count.result = "replayed"
                     return answer
                 job = await self._from_twin(job)
                 job.lane = await self._lanes.choose(caller_of(self._request.scope), size=original.bytes)
@@ -97,7 +97,7 @@ class Acceptance:
             self._noted = True
             self._name(job)
             await self._stores.jobs.accept(job)  # may have happened even if it fails: blobs stay
-        submission.result = "accepted" if job.active else "deduplicated"
+        count.result = "accepted" if job.active else "deduplicated"
         log.info("job.accepted", task_id=job.id, kind=kind, bytes=original.bytes)
         if key is not None:
             keep_ms = int(self._settings.retention.idempotency_keys * 1000)
@@ -228,7 +228,7 @@ class Acceptance:
         return Accepted(task_id=job.id, status=job.state, links=links, deduplicated_from=job.deduplicated_from)
 
 
-AcceptanceDep = Annotated[Acceptance, Depends(_acceptance)]
+SubmissionDep = Annotated[Submission, Depends(_submission)]
 
 
 def _operation(form: Output, renditions: dict[str, int]) -> Operation:

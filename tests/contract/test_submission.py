@@ -1,4 +1,4 @@
-"""Acceptance over real stores: the job that each route makes, and the original of an earlier one."""
+"""Submission over real stores: the job that each route makes, and the original of an earlier one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intake: one image out of a multipart body into the blob store, counted, hashed and sniffed on its way."""
+"""The upload stream: one image of a multipart body goes to the blob store, counted, hashed and sniffed on its way."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hashlib import sha256
 
 from fastapi import Request
 
-from gateway.body_digest import is_digest_of
-from gateway.multipart import MAX_FIELD_BYTES, Event, Part, events
 from gateway.problems import BodyTooLarge, DigestMismatch, FileMissing, NotAcceptedForm, TooManyFiles
 from gateway.sizes import format_size
+from gateway.submission.content_digest import is_digest_of
+from gateway.submission.multipart import MAX_FIELD_BYTES, Event, Part, events
 from stages.errors import EmptyFile, UnsupportedFormat
 from stages.formats import ACCEPTED, HEAD_BYTES, MEDIA_TYPES, Sniffed, sniff
 from stages.limits import Limits, check_dimensions

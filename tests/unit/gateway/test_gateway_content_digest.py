@@ -8,8 +8,8 @@ from hashlib import md5, sha256, sha512
 
 import pytest
 
-from gateway.body_digest import BodyDigest
 from gateway.problems import DigestMismatch, InvalidHeader
+from gateway.submission.content_digest import ContentDigest
 
 BODY = b'{"hello": "world"}\n'
 # RFC 9530, appendix B.1 and D, of the body above
@@ -20,7 +20,7 @@ OTHER = f"sha-256=:{b64encode(sha256(b'other').digest()).decode()}:"
 
 
 def check(header: str | None, *chunks: bytes) -> None:
-    digest = BodyDigest(header)
+    digest = ContentDigest(header)
     for chunk in chunks:
         digest.update(chunk)
     digest.verify()
@@ -93,11 +93,11 @@ def test_a_digest_of_another_length_does_not_match(value: str) -> None:
 )
 def test_a_header_that_cannot_be_read_is_refused(header: str) -> None:
     with pytest.raises(InvalidHeader):
-        BodyDigest(header)
+        ContentDigest(header)
 
 
 def test_what_is_not_checked_is_not_hashed() -> None:
-    digest = BodyDigest(SHA512)
+    digest = ContentDigest(SHA512)
 
     with suppress(DigestMismatch):
         digest.update(BODY)

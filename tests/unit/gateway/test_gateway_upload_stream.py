@@ -1,4 +1,4 @@
-"""Intake: what of a form reaches the blob store, and what is refused on its way."""
+"""The upload stream: what of a form reaches the blob store, and what is refused on its way."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from hashlib import sha256
 
 import pytest
 
-from gateway.intake import receive
-from gateway.multipart import MAX_FIELD_BYTES
 from gateway.problems import (
     BodyTooLarge,
     DigestMismatch,
@@ -19,6 +17,8 @@ from gateway.problems import (
     NotMultipart,
     TooManyFiles,
 )
+from gateway.submission.multipart import MAX_FIELD_BYTES
+from gateway.submission.upload_stream import receive
 from stages.errors import EmptyFile, ImageTooLarge, UnsupportedFormat
 from stages.limits import Limits
 from storage.blobs import Blobs

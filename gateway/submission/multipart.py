@@ -10,8 +10,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from gateway.body_digest import BodyDigest
 from gateway.problems import NotMultipart, TooManyParts
+from gateway.submission.content_digest import ContentDigest
 
 MAX_PARTS = 32
 MAX_FIELD_BYTES = 8 * 1024
@@ -113,12 +113,12 @@ async def events(request: Request) -> AsyncGenerator[Event, None]:
     except FormParserError as error:
         msg = f"The multipart boundary is not one: {error}."
         raise NotMultipart(msg) from error
-    check = part_check = BodyDigest(request.headers.get("content-digest"))
+    check = part_check = ContentDigest(request.headers.get("content-digest"))
     async for chunk in request.stream():
         check.update(chunk)
         for event in collector.feed(chunk):
             if isinstance(event, Part):
-                part_check = BodyDigest(event.content_digest, part=event.name)
+                part_check = ContentDigest(event.content_digest, part=event.name)
             elif event is None:
                 part_check.verify()
             else:
