@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from gateway.client import Client
-from gateway.remote.shapes import Capabilities, JobStatus
+from gateway.client.models import Capabilities, JobStatus
 from gateway.terminal.exits import Exit
 from gateway.terminal.session import Session, Unusable, command
 from gateway.terminal.timeline import job_view, jobs_table, plain_table, styled

@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from gateway.remote.patience import Failure
-from gateway.remote.shapes import JobStatus
+from gateway.client.models import JobStatus
+from gateway.client.retry import Failure
 from gateway.terminal.photos import Photo
 from gateway.terminal.session import reason
 from gateway.terminal.words import plain, size, span

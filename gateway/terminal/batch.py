@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 import httpx
 
 from gateway.client import AsyncClient
-from gateway.remote.patience import BETWEEN, BUSY
-from gateway.remote.problem import Problem
+from gateway.client.problem import Problem
+from gateway.client.retry import BETWEEN, BUSY
 from gateway.terminal.exits import Exit, exit_of
 from gateway.terminal.photos import Ask, Photo
 from gateway.terminal.plan import Wishes

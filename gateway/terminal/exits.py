@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from gateway.remote.patience import BUSY, KEY_IN_USE
-from gateway.remote.problem import UNREADABLE, Problem
+from gateway.client.problem import UNREADABLE, Problem
+from gateway.client.retry import BUSY, KEY_IN_USE
 
 SERVER_ERROR = 500
 

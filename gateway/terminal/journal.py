@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from gateway.remote.receivers import digest_of
+from gateway.client.receivers import digest_of
 
 NAME = ".darkroom-uploads.jsonl"
 State = Literal["sending", "accepted", "done", "failed", "refused"]

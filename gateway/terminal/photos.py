@@ -11,9 +11,9 @@ from hashlib import sha256
 from pathlib import Path, PurePath
 from typing import Any
 
-from gateway.remote import calls
-from gateway.remote.calls import Call
-from gateway.remote.shapes import Accepted
+from gateway.client import calls
+from gateway.client.calls import Call
+from gateway.client.models import Accepted
 from gateway.terminal.finding import Found
 from gateway.terminal.journal import Entry, Journal
 from gateway.terminal.naming import Names, places

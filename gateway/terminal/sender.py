@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from gateway.remote.shapes import Capabilities
+from gateway.client.models import Capabilities
 from gateway.terminal.bars import Bars
 from gateway.terminal.batch import Batch
 from gateway.terminal.exits import Exit

@@ -19,9 +19,9 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from gateway.client import AsyncClient, Client
-from gateway.remote.connection import DEFAULT_URL, address
-from gateway.remote.patience import Failure, Patience
-from gateway.remote.problem import Problem
+from gateway.client.connection import DEFAULT_URL, address
+from gateway.client.problem import Problem
+from gateway.client.retry import Failure, Patience
 from gateway.terminal.exits import SERVER_ERROR, Exit, exit_of
 from gateway.terminal.words import span
 

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.remote.shapes import Failure, JobStatus, JobSummary, StageStatus
+from gateway.client.models import Failure, JobStatus, JobSummary, StageStatus
 from gateway.terminal.words import between, counted, moment, pixels, plain, size, span
 
 STYLES = {

@@ -10,8 +10,8 @@ from typing import Protocol
 from uuid import uuid4
 
 from gateway.client import AsyncClient
-from gateway.remote.problem import Problem
-from gateway.remote.shapes import JobStatus
+from gateway.client.models import JobStatus
+from gateway.client.problem import Problem
 from gateway.terminal.exits import Exit, exit_of
 from gateway.terminal.journal import Entry
 from gateway.terminal.naming import label, named_after, suffix

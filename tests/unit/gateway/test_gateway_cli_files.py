@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from gateway.remote.shapes import JobStatus
+from gateway.client.models import JobStatus
 from gateway.terminal.finding import ensure_there, find
 from gateway.terminal.journal import Entry, Journal
 from gateway.terminal.naming import Names, label, named_after, places, suffix

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console, RenderableType
 
-from gateway.remote.problem import Problem
-from gateway.remote.shapes import Failure, JobStatus, StageStatus
+from gateway.client.models import Failure, JobStatus, StageStatus
+from gateway.client.problem import Problem
 from gateway.terminal.exits import Exit, exit_of
 from gateway.terminal.report import Outcome, Verdict, summary
 from gateway.terminal.report import exit_of as exit_of_batch

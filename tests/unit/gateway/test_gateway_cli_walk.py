@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from gateway.client import AsyncClient, Patience
-from gateway.remote.shapes import JobStatus
+from gateway.client.models import JobStatus
 from gateway.terminal.batch import Batch
 from gateway.terminal.finding import find
 from gateway.terminal.journal import Entry, entries

@@ -13,28 +13,27 @@ import pytest
 from pydantic import BaseModel
 
 from gateway import schemas
-from gateway.client import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult
-from gateway.remote import shapes
-from gateway.remote.filenames import filename_of
-from gateway.remote.job_errors import ensure_result
-from gateway.remote.problem import Problem
-from gateway.remote.receivers import BytesDiffer, Saved, Whole, promised, verified
+from gateway.client import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult, models
+from gateway.client.filenames import filename_of
+from gateway.client.job_errors import ensure_result
+from gateway.client.problem import Problem
+from gateway.client.receivers import BytesDiffer, Saved, Whole, promised, verified
 from gateway.routes import capabilities
 from storage import documents
 
 PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
-    (schemas.Links, shapes.Links),
-    (schemas.Accepted, shapes.Accepted),
-    (schemas.StageStatus, shapes.StageStatus),
-    (schemas.RenditionStatus, shapes.RenditionStatus),
-    (schemas.OriginalStatus, shapes.OriginalStatus),
-    (schemas.JobStatus, shapes.JobStatus),
-    (schemas.JobSummary, shapes.JobSummary),
-    (schemas.JobPage, shapes.JobPage),
-    (schemas.Check, shapes.Check),
-    (schemas.Readiness, shapes.Readiness),
-    (documents.Failure, shapes.Failure),
-    (capabilities.Capabilities, shapes.Capabilities),
+    (schemas.Links, models.Links),
+    (schemas.Accepted, models.Accepted),
+    (schemas.StageStatus, models.StageStatus),
+    (schemas.RenditionStatus, models.RenditionStatus),
+    (schemas.OriginalStatus, models.OriginalStatus),
+    (schemas.JobStatus, models.JobStatus),
+    (schemas.JobSummary, models.JobSummary),
+    (schemas.JobPage, models.JobPage),
+    (schemas.Check, models.Check),
+    (schemas.Readiness, models.Readiness),
+    (documents.Failure, models.Failure),
+    (capabilities.Capabilities, models.Capabilities),
 ]
 CONTENT = b"an image"
 DIGEST = sha256(CONTENT).hexdigest()
@@ -46,8 +45,8 @@ def answer(status: int = 200, content: bytes = b"", **headers: str) -> httpx.Res
     return httpx.Response(status, content=content, headers=named, request=httpx.Request("GET", "http://darkroom/x"))
 
 
-def read(found: httpx.Response) -> shapes.JobStatus:
-    with Whole(found, lambda _, content: shapes.JobStatus.model_validate_json(content)) as receiver:
+def read(found: httpx.Response) -> models.JobStatus:
+    with Whole(found, lambda _, content: models.JobStatus.model_validate_json(content)) as receiver:
         receiver.take(found.content)
         return receiver.result()
 
@@ -59,7 +58,7 @@ def test_the_client_knows_the_fields_that_the_gateway_writes(ours: type[BaseMode
 
 @pytest.mark.parametrize("state", documents.JobState)
 def test_the_client_knows_which_states_are_ends(state: documents.JobState) -> None:
-    job = shapes.JobStatus(task_id="an-id", kind="previews", status=state)
+    job = models.JobStatus(task_id="an-id", kind="previews", status=state)
 
     assert job.ended == (state not in documents.ACTIVE)
 
@@ -73,7 +72,7 @@ def test_a_newer_gateway_may_say_more() -> None:
         "stages": {"cut": {"state": "odd"}},
     }
 
-    job = shapes.JobStatus.model_validate(said)
+    job = models.JobStatus.model_validate(said)
 
     assert (job.kind, job.status, job.stages["cut"].state) == ("collage", "queued", "odd")
     assert not job.ended
@@ -81,15 +80,15 @@ def test_a_newer_gateway_may_say_more() -> None:
 
 
 def test_a_state_from_the_future_is_an_end_if_it_has_one() -> None:
-    job = shapes.JobStatus.model_validate(
+    job = models.JobStatus.model_validate(
         {"task_id": "an-id", "kind": "crop", "status": "archived", "finished_at": "2030-01-01T00:00:00Z"}
     )
 
     assert job.ended
 
 
-def job(status: str, **facts: Any) -> shapes.JobStatus:
-    return shapes.JobStatus.model_validate({"task_id": "an-id", "kind": "crop", "status": status} | facts)
+def job(status: str, **facts: Any) -> models.JobStatus:
+    return models.JobStatus.model_validate({"task_id": "an-id", "kind": "crop", "status": status} | facts)
 
 
 MADE = {"output": {"format": "jpeg", "width": 1, "height": 1, "bytes": 1, "sha256": DIGEST}}
@@ -114,7 +113,7 @@ def test_a_job_that_is_done_has_a_result() -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_each_end_without_a_result_has_its_error(
-    ended: shapes.JobStatus, error: type[JobWithoutResult], code: str
+    ended: models.JobStatus, error: type[JobWithoutResult], code: str
 ) -> None:
     with pytest.raises(JobWithoutResult, match=code) as caught:
         ensure_result(ended)

@@ -15,13 +15,12 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from gateway.client import AsyncClient, Client, Problem
+from gateway.client import AsyncClient, Client, Problem, calls
+from gateway.client.connection import options
+from gateway.client.files import File
+from gateway.client.models import JobPage, JobStatus, JobSummary
+from gateway.client.pagination import Following, Pages
 from gateway.middleware.auth import ApiKeys
-from gateway.remote import calls
-from gateway.remote.connection import options
-from gateway.remote.flows import Following, Pages
-from gateway.remote.pictures import File
-from gateway.remote.shapes import JobPage, JobStatus, JobSummary
 from gateway.submission.forms import CropForm, GrayscaleForm, PreviewForm, ResizeForm
 
 FORMS: dict[Callable[..., Any], type[BaseModel]] = {

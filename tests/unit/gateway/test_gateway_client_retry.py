@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from gateway.remote.patience import Attempts, Failure, Patience
-from gateway.remote.problem import Problem, retry_after
+from gateway.client.problem import Problem, retry_after
+from gateway.client.retry import Attempts, Failure, Patience
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 

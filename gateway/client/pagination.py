@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 
-from gateway.remote.calls import Call, changed_status, job_page
-from gateway.remote.shapes import JobPage, JobStatus, JobSummary
+from gateway.client.calls import Call, changed_status, job_page
+from gateway.client.models import JobPage, JobStatus, JobSummary
 
 T_co = TypeVar("T_co", covariant=True)
 PAGE = 100

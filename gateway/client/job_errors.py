@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.remote.shapes import JobStatus
+from gateway.client.models import JobStatus
 
 
 class JobWithoutResult(Exception):

@@ -16,11 +16,11 @@ from uuid import uuid4
 
 import httpx
 
-from gateway.remote.filenames import filename_of
-from gateway.remote.pictures import File, Picture, Progress
-from gateway.remote.problem import OK_RANGE
-from gateway.remote.receivers import Read, Receiver, Saved, Whole, verified
-from gateway.remote.shapes import Accepted, Answer, Capabilities, JobPage, JobStatus, Readiness
+from gateway.client.filenames import filename_of
+from gateway.client.files import File, Picture, Progress
+from gateway.client.models import Accepted, Answer, Capabilities, JobPage, JobStatus, Readiness
+from gateway.client.problem import OK_RANGE
+from gateway.client.receivers import Read, Receiver, Saved, Whole, verified
 
 T = TypeVar("T")
 AnswerT = TypeVar("AnswerT", bound=Answer)

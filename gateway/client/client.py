@@ -4,8 +4,8 @@
         job = darkroom.wait_until_ended(darkroom.upload("photo.jpg").task_id)
         small = darkroom.result(job.task_id, "small")
 
-Both have the same methods, whose parameters and meanings are those of the functions of the same names in
-gateway/remote/calls.py and flows.py. An answer that is not a success raises `Problem`; transport errors are httpx's.
+Both have the same methods. Their parameters and meanings are those of the functions of the same names in calls.py and
+pagination.py. An answer that is not a success raises `Problem`; transport errors are httpx's.
 Both kinds are tried again where that is sound, as `Patience` says, and no repeated POST makes a second job. A job that
 ended without a result raises `JobWithoutResult`: `JobFailed`, `JobDead`, `JobCancelled` or `JobExpired`.
 """
@@ -20,35 +20,16 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from gateway.remote import calls, flows
-from gateway.remote.calls import Call
-from gateway.remote.connection import options
-from gateway.remote.early_answers import read_early_answers
-from gateway.remote.flows import Flow
-from gateway.remote.job_errors import (
-    JobCancelled,
-    JobDead,
-    JobExpired,
-    JobFailed,
-    JobWithoutResult,
-    ensure_result,
-)
-from gateway.remote.methods import described
-from gateway.remote.patience import Attempts, Patience
-from gateway.remote.problem import Problem
-from gateway.remote.shapes import JobStatus
-
-__all__ = [
-    "AsyncClient",
-    "Client",
-    "JobCancelled",
-    "JobDead",
-    "JobExpired",
-    "JobFailed",
-    "JobWithoutResult",
-    "Patience",
-    "Problem",
-]
+from gateway.client import calls, pagination
+from gateway.client.calls import Call
+from gateway.client.connection import options
+from gateway.client.early_answers import read_early_answers
+from gateway.client.job_errors import ensure_result
+from gateway.client.methods import described
+from gateway.client.models import JobStatus
+from gateway.client.pagination import Flow
+from gateway.client.problem import Problem
+from gateway.client.retry import Attempts, Patience
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -97,8 +78,8 @@ class Client:
     delete = _asks(calls.delete)
     capabilities = _asks(calls.capabilities)
     health = _asks(calls.health)
-    jobs = _iterates(flows.jobs)
-    follow = _iterates(flows.follow)
+    jobs = _iterates(pagination.jobs)
+    follow = _iterates(pagination.follow)
 
     def __init__(
         self,
@@ -174,8 +155,8 @@ class AsyncClient:
     delete = _asks_async(calls.delete)
     capabilities = _asks_async(calls.capabilities)
     health = _asks_async(calls.health)
-    jobs = _iterates_async(flows.jobs)
-    follow = _iterates_async(flows.follow)
+    jobs = _iterates_async(pagination.jobs)
+    follow = _iterates_async(pagination.follow)
 
     def __init__(
         self,

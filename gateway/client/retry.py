@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from gateway.remote.problem import Problem
+from gateway.client.problem import Problem
 
 RATE_LIMITED = 429
 BUSY = frozenset({RATE_LIMITED, 503})
