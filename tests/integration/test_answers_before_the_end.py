@@ -8,14 +8,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway.cli.batch import Batch
+from gateway.cli.finding import find
+from gateway.cli.photos import Ask, Shelf
+from gateway.cli.plan import Wishes
+from gateway.cli.report import Verdict
 from gateway.client import AsyncClient, Client, Patience, Problem
-from gateway.terminal.batch import Batch
-from gateway.terminal.finding import find
-from gateway.terminal.photos import Ask, Shelf
-from gateway.terminal.plan import Wishes
-from gateway.terminal.report import Verdict
 from tests.integration.abrupt import abrupt
-from tests.unit.gateway.test_gateway_cli_walk import unseen
+from tests.unit.gateway.test_gateway_cli_photo_upload import unseen
 
 PHOTO_BYTES = 1_400_000
 ONCE = Patience(seconds=0)

@@ -19,7 +19,7 @@ import pytest
 from deploy.ports import free_port
 from deploy.processes import ROOT
 from deploy.stack import Stack
-from gateway.terminal.journal import NAME
+from gateway.cli.journal import NAME
 from tests.images import decoded, encoded, photo
 from tests.integration.front import Deed, front
 from tests.integration.journey import accepted, ended, operate, wait_until
@@ -60,7 +60,7 @@ class Darkroom:
 
     def fork(self, *arguments: object) -> Fork:
         words, output = map(str, arguments), Path(mkdtemp(prefix="output-", dir=self.folder.parent))
-        return fork("gateway.cli", *words, cwd=self.folder, env=environment(self.url), output=output)
+        return fork("gateway.cli.app", *words, cwd=self.folder, env=environment(self.url), output=output)
 
     def start(self, *arguments: object) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "gateway.cli", *map(str, arguments)]
@@ -339,7 +339,7 @@ def test_what_cannot_be_done_has_its_exit_status_and_says_why(
 
 
 def test_the_command_imports_nothing_of_the_server() -> None:
-    script = "import sys, gateway.cli; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    script = "import sys, gateway.cli.app; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
 
     heavy = {"fastapi", "starlette", "celery", "kombu", "redis", "pymongo", "motor", "beanie", "obstore", "PIL"}

@@ -35,8 +35,8 @@ ELSEWHERE = {  # what is no setting, and read by whom
     "DARKROOM_HEALTH": "deploy/compose/health.py",
     "DARKROOM_GATEWAY": "deploy/nginx/start.sh",
     "DARKROOM_BODY_BYTES": "deploy/nginx/start.sh",
-    "DARKROOM_URL": "gateway/terminal/session.py",
-    "DARKROOM_API_KEY": "gateway/terminal/session.py",
+    "DARKROOM_URL": "gateway/cli/session.py",
+    "DARKROOM_API_KEY": "gateway/cli/session.py",
 }
 TASKS = set(re.findall(r"^  ([a-z-]+)\)", Path("run").read_text(encoding="utf-8"), re.MULTILINE))
 SHOWN = [line.split("|")[1:-1] for line in README.splitlines() if line.startswith("| ")]

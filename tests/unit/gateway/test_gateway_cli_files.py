@@ -6,11 +6,11 @@ from pathlib import Path, PurePath
 
 import pytest
 
+from gateway.cli.finding import ensure_there, find
+from gateway.cli.journal import Entry, Journal
+from gateway.cli.naming import Names, label, named_after, places, suffix
+from gateway.cli.session import Unusable
 from gateway.client.models import JobStatus
-from gateway.terminal.finding import ensure_there, find
-from gateway.terminal.journal import Entry, Journal
-from gateway.terminal.naming import Names, label, named_after, places, suffix
-from gateway.terminal.session import Unusable
 from pipeline import presentation
 from stages.formats import MEDIA_TYPES, OUTPUTS
 from storage.documents import OUTPUT, Kind

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.terminal.journal import NAME, Busy, Entry, Journal, State
-from gateway.terminal.plan import Step, Wishes, first_step
+from gateway.cli.journal import NAME, Busy, Entry, Journal, State
+from gateway.cli.plan import Step, Wishes, first_step
 
 ENTRY = Entry(file="beach.jpg", size=5, mtime_ns=7, ask="previews", state="sending", key="a-key")
 SENT = Wishes(wait=False, save=False, retry_failed=False)

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console, RenderableType
 
+from gateway.cli.exit_codes import Exit, exit_of
+from gateway.cli.humanize import counted, size, span
+from gateway.cli.report import Outcome, Verdict, summary
+from gateway.cli.report import exit_of as exit_of_batch
+from gateway.cli.timeline import job_view
 from gateway.client.models import Failure, JobStatus, StageStatus
 from gateway.client.problem import Problem
-from gateway.terminal.exits import Exit, exit_of
-from gateway.terminal.report import Outcome, Verdict, summary
-from gateway.terminal.report import exit_of as exit_of_batch
-from gateway.terminal.timeline import job_view
-from gateway.terminal.words import counted, size, span
 
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 

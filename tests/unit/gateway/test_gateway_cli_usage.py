@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner, Result
 
-from gateway.cli import COMMANDS, app, run
-from gateway.terminal.exits import Exit
+from gateway.cli.app import COMMANDS, app, run
+from gateway.cli.exit_codes import Exit
 
 NOWHERE = "http://127.0.0.1:9"
 NAMES = [command.__name__ for commands in COMMANDS.values() for command in commands]

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.terminal.exits import Exit
-from gateway.terminal.sender import Order, send
-from gateway.terminal.session import Session, Unusable, command, declare, parameters_of
+from gateway.cli.exit_codes import Exit
+from gateway.cli.session import Session, Unusable, command, declare, parameters_of
+from gateway.cli.upload_run import Order, send
 
 SAVING = "Waiting and saving"
 MANY = "Many photos"

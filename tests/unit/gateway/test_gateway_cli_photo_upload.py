@@ -13,14 +13,14 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.cli.batch import Batch
+from gateway.cli.finding import find
+from gateway.cli.journal import Entry, entries
+from gateway.cli.photos import Ask, Photo, Shelf
+from gateway.cli.plan import Wishes
+from gateway.cli.report import Outcome, Verdict
 from gateway.client import AsyncClient, Patience
 from gateway.client.models import JobStatus
-from gateway.terminal.batch import Batch
-from gateway.terminal.finding import find
-from gateway.terminal.journal import Entry, entries
-from gateway.terminal.photos import Ask, Photo, Shelf
-from gateway.terminal.plan import Wishes
-from gateway.terminal.report import Outcome, Verdict
 
 ACCEPTS = {"jpeg": "image/jpeg"}
 SAVED = Wishes(wait=False, save=True, retry_failed=False)

@@ -10,8 +10,8 @@ from typing import Any
 
 from rich.text import Text
 
-from gateway.terminal.exits import Exit
-from gateway.terminal.words import counted, plain, span
+from gateway.cli.exit_codes import Exit
+from gateway.cli.humanize import counted, plain, span
 
 
 class Verdict(StrEnum):

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.terminal.journal import NAME, entries
-from gateway.terminal.session import Unusable
+from gateway.cli.journal import NAME, entries
+from gateway.cli.session import Unusable
 
 STDIN = Path("-")
 SPELLINGS = {

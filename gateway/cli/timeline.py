@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from gateway.cli.humanize import between, counted, moment, pixels, plain, size, span
 from gateway.client.models import Failure, JobStatus, JobSummary, StageStatus
-from gateway.terminal.words import between, counted, moment, pixels, plain, size, span
 
 STYLES = {
     "accepted": "cyan",

@@ -8,16 +8,16 @@ from contextlib import AbstractContextManager
 
 import httpx
 
+from gateway.cli.exit_codes import Exit, exit_of
+from gateway.cli.humanize import size
+from gateway.cli.photo_upload import Bar, CannotSave, Walk
+from gateway.cli.photos import Ask, Photo
+from gateway.cli.plan import Wishes
+from gateway.cli.report import Outcome, Verdict
+from gateway.cli.session import reason
 from gateway.client import AsyncClient
 from gateway.client.problem import Problem
 from gateway.client.retry import BETWEEN, BUSY
-from gateway.terminal.exits import Exit, exit_of
-from gateway.terminal.photos import Ask, Photo
-from gateway.terminal.plan import Wishes
-from gateway.terminal.report import Outcome, Verdict
-from gateway.terminal.session import reason
-from gateway.terminal.walk import Bar, CannotSave, Walk
-from gateway.terminal.words import size
 
 Bars = Callable[[Photo], AbstractContextManager[Bar]]
 Tell = Callable[[Outcome], None]

@@ -11,17 +11,17 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from gateway.cli.bars import Bars
+from gateway.cli.batch import Batch
+from gateway.cli.exit_codes import Exit
+from gateway.cli.finding import STDIN, ensure_there, find
+from gateway.cli.humanize import counted
+from gateway.cli.journal import Busy
+from gateway.cli.photos import Ask, Photo, Shelf
+from gateway.cli.plan import Wishes
+from gateway.cli.report import Outcome, exit_of, summary
+from gateway.cli.session import Session, Unusable
 from gateway.client.models import Capabilities
-from gateway.terminal.bars import Bars
-from gateway.terminal.batch import Batch
-from gateway.terminal.exits import Exit
-from gateway.terminal.finding import STDIN, ensure_there, find
-from gateway.terminal.journal import Busy
-from gateway.terminal.photos import Ask, Photo, Shelf
-from gateway.terminal.plan import Wishes
-from gateway.terminal.report import Outcome, exit_of, summary
-from gateway.terminal.session import Session, Unusable
-from gateway.terminal.words import counted
 
 NAME_COLUMNS = 40
 

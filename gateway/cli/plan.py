@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from gateway.terminal.journal import Entry
+from gateway.cli.journal import Entry
 
 
 class Step(Enum):

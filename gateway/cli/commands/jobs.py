@@ -12,12 +12,12 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from gateway.cli.exit_codes import Exit
+from gateway.cli.humanize import counted, size, span
+from gateway.cli.session import Session, Unusable, command
+from gateway.cli.timeline import job_view, jobs_table, plain_table, styled
 from gateway.client import Client
 from gateway.client.models import Capabilities, JobStatus
-from gateway.terminal.exits import Exit
-from gateway.terminal.session import Session, Unusable, command
-from gateway.terminal.timeline import job_view, jobs_table, plain_table, styled
-from gateway.terminal.words import counted, size, span
 
 TaskId = Annotated[str, typer.Argument(help="The job's id.", metavar="TASK_ID", show_default=False)]
 STATUSES = ("accepted", "processing", "done", "failed", "dead", "cancelled")

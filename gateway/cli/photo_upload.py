@@ -9,15 +9,15 @@ from time import monotonic
 from typing import Protocol
 from uuid import uuid4
 
+from gateway.cli.exit_codes import Exit, exit_of
+from gateway.cli.journal import Entry
+from gateway.cli.naming import label, named_after, suffix
+from gateway.cli.photos import Ask, Photo
+from gateway.cli.plan import Step, Wishes, first_step
+from gateway.cli.report import Outcome, Verdict
 from gateway.client import AsyncClient
 from gateway.client.models import JobStatus
 from gateway.client.problem import Problem
-from gateway.terminal.exits import Exit, exit_of
-from gateway.terminal.journal import Entry
-from gateway.terminal.naming import label, named_after, suffix
-from gateway.terminal.photos import Ask, Photo
-from gateway.terminal.plan import Step, Wishes, first_step
-from gateway.terminal.report import Outcome, Verdict
 
 STALE = frozenset({"job_not_found", "idempotency_key_reused", "expired"})
 """What was noted down is no longer so at the gateway: the photo is sent anew."""

@@ -14,11 +14,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from gateway.cli.humanize import plain, size, span
+from gateway.cli.photos import Photo
+from gateway.cli.session import reason
 from gateway.client.models import JobStatus
 from gateway.client.retry import Failure
-from gateway.terminal.photos import Photo
-from gateway.terminal.session import reason
-from gateway.terminal.words import plain, size, span
 
 SENT, MADE = 0.4, 0.9
 """How far along a photo is once it is sent, and once its renditions are made."""

@@ -9,16 +9,16 @@ from io import TextIOWrapper
 
 import typer
 
-from gateway.terminal import asking, sending
-from gateway.terminal.exits import EXITS_HELP, Exit
-from gateway.terminal.usage import UsageError, usage_line
+from gateway.cli.commands import jobs, upload
+from gateway.cli.exit_codes import EXITS_HELP, Exit
+from gateway.cli.usage import UsageError, usage_line
 
 PROGRAM = "darkroom"
 SENDING, JOBS, GATEWAY = "Photos", "Jobs", "The gateway"
 COMMANDS = {
-    SENDING: (sending.upload, sending.crop, sending.grayscale, sending.resize),
-    JOBS: (asking.status, asking.jobs, asking.result, asking.retry, asking.delete),
-    GATEWAY: (asking.capabilities, asking.health),
+    SENDING: (upload.upload, upload.crop, upload.grayscale, upload.resize),
+    JOBS: (jobs.status, jobs.jobs, jobs.result, jobs.retry, jobs.delete),
+    GATEWAY: (jobs.capabilities, jobs.health),
 }
 
 app = typer.Typer(
@@ -52,7 +52,3 @@ def run(arguments: Sequence[str]) -> int:
         sys.stderr.write(usage_line(error, PROGRAM) + "\n")
         return Exit.USAGE
     return int(status or Exit.WELL) if arguments else Exit.USAGE
-
-
-if __name__ == "__main__":
-    main()

@@ -18,12 +18,12 @@ from pydantic import BaseModel
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from gateway.cli.exit_codes import SERVER_ERROR, Exit, exit_of
+from gateway.cli.humanize import span
 from gateway.client import AsyncClient, Client
 from gateway.client.connection import DEFAULT_URL, address
 from gateway.client.problem import Problem
 from gateway.client.retry import Failure, Patience
-from gateway.terminal.exits import SERVER_ERROR, Exit, exit_of
-from gateway.terminal.words import span
 
 P = ParamSpec("P")
 CONNECTION = "Connection and output"

@@ -11,12 +11,12 @@ from hashlib import sha256
 from pathlib import Path, PurePath
 from typing import Any
 
+from gateway.cli.finding import Found
+from gateway.cli.journal import Entry, Journal
+from gateway.cli.naming import Names, places
 from gateway.client import calls
 from gateway.client.calls import Call
 from gateway.client.models import Accepted
-from gateway.terminal.finding import Found
-from gateway.terminal.journal import Entry, Journal
-from gateway.terminal.naming import Names, places
 
 
 @dataclass(frozen=True, kw_only=True)
