@@ -9,8 +9,8 @@ from io import TextIOWrapper
 
 import typer
 
-from gateway.cli.commands import jobs, upload
-from gateway.cli.exit_codes import EXITS_HELP, Exit
+from gateway.cli.commands import gateway, jobs, upload
+from gateway.cli.exit_codes import EXIT_CODES_HELP, ExitCode
 from gateway.cli.usage import UsageError, usage_line
 
 PROGRAM = "darkroom"
@@ -18,13 +18,13 @@ SENDING, JOBS, GATEWAY = "Photos", "Jobs", "The gateway"
 COMMANDS = {
     SENDING: (upload.upload, upload.crop, upload.grayscale, upload.resize),
     JOBS: (jobs.status, jobs.jobs, jobs.result, jobs.retry, jobs.delete),
-    GATEWAY: (jobs.capabilities, jobs.health),
+    GATEWAY: (gateway.capabilities, gateway.health),
 }
 
 app = typer.Typer(
     name=PROGRAM,
     help="Have previews made of photos by a Darkroom, and look after its jobs.",
-    epilog=EXITS_HELP,
+    epilog=EXIT_CODES_HELP,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 for panel, functions in COMMANDS.items():
     for function in functions:
-        app.command(rich_help_panel=panel, epilog=EXITS_HELP)(function)
+        app.command(rich_help_panel=panel, epilog=EXIT_CODES_HELP)(function)
 
 
 def main() -> None:
@@ -50,5 +50,5 @@ def run(arguments: Sequence[str]) -> int:
         status = app(list(arguments) or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     except UsageError as error:
         sys.stderr.write(usage_line(error, PROGRAM) + "\n")
-        return Exit.USAGE
-    return int(status or Exit.WELL) if arguments else Exit.USAGE
+        return ExitCode.USAGE
+    return int(status or ExitCode.OK) if arguments else ExitCode.USAGE

@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager
 
 import httpx
 
-from gateway.cli.exit_codes import Exit, exit_of
+from gateway.cli.exit_codes import ExitCode, exit_code_of
 from gateway.cli.humanize import size
-from gateway.cli.photo_upload import Bar, CannotSave, Walk
+from gateway.cli.photo_upload import Bar, CannotSave, PhotoUpload
 from gateway.cli.photos import Ask, Photo
-from gateway.cli.plan import Wishes
-from gateway.cli.report import Outcome, Verdict
+from gateway.cli.plan import UploadOptions
+from gateway.cli.report import Outcome, Result
 from gateway.cli.session import reason
 from gateway.client import AsyncClient
 from gateway.client.problem import Problem
@@ -21,18 +21,18 @@ from gateway.client.retry import BETWEEN, BUSY
 
 Bars = Callable[[Photo], AbstractContextManager[Bar]]
 Tell = Callable[[Outcome], None]
-TAKEN = frozenset({Verdict.DONE, Verdict.ACCEPTED, Verdict.FAILED})
+TAKEN = frozenset({Result.DONE, Result.ACCEPTED, Result.FAILED})
 """The gateway made a job of the photo."""
 
 
 class Batch:
     """The walks of many photos. `outcomes` holds those that have ended, also of a batch that is interrupted."""
 
-    def __init__(self, photos: Sequence[Photo], ask: Ask, wishes: Wishes, *, bars: Bars, tell: Tell) -> None:
+    def __init__(self, photos: Sequence[Photo], ask: Ask, options: UploadOptions, *, bars: Bars, tell: Tell) -> None:
         """Take what is to be done, and where progress and outcomes are shown."""
         self._photos = photos
         self._ask = ask
-        self._wishes = wishes
+        self._options = options
         self._bars = bars
         self._tell = tell
         self._is_hopeless = False
@@ -62,7 +62,7 @@ class Batch:
                 return
 
     async def _walked(self, client: AsyncClient, photo: Photo) -> Outcome:
-        """Walk a photo, and once more whenever the gateway took another meanwhile: it is there."""
+        """PhotoUpload a photo, and once more whenever the gateway took another meanwhile: it is there."""
         while True:
             ended = len(self.outcomes)
             outcome, is_gateway_away = await self._attempt(client, photo)
@@ -74,21 +74,21 @@ class Batch:
 
     @staticmethod
     def _has_taken_any(outcomes: Sequence[Outcome]) -> bool:
-        return any(outcome.verdict in TAKEN and not outcome.skipped for outcome in outcomes)
+        return any(outcome.result in TAKEN and not outcome.skipped for outcome in outcomes)
 
     async def _attempt(self, client: AsyncClient, photo: Photo) -> tuple[Outcome, bool]:
         """Return what became of a photo, and whether that is because the gateway is away or busy."""
         try:
             with self._bars(photo) as bar:
-                return await Walk(client, photo, self._ask, self._wishes, bar).go(), False
+                return await PhotoUpload(client, photo, self._ask, self._options, bar).run(), False
         except Problem as problem:
-            verdict = Verdict.REFUSED if exit_of(problem) is Exit.REFUSED else Verdict.UNAVAILABLE
-            outcome = Outcome(file=photo.shown, verdict=verdict, code=problem.code, message=problem.detail)
+            result = Result.REFUSED if exit_code_of(problem) is ExitCode.REFUSED else Result.UNAVAILABLE
+            outcome = Outcome(file=photo.shown, result=result, code=problem.code, message=problem.detail)
             return outcome, problem.status in BUSY | BETWEEN
         except httpx.LocalProtocolError:
             return _unusable(photo, "It changed while it was being sent."), False
         except httpx.TransportError as error:
-            return Outcome(file=photo.shown, verdict=Verdict.UNAVAILABLE, message=reason(error)), True
+            return Outcome(file=photo.shown, result=Result.UNAVAILABLE, message=reason(error)), True
         except CannotSave as error:
             self._is_hopeless = True
             return _unusable(photo, str(error)), False
@@ -97,10 +97,10 @@ class Batch:
 
 
 def _unusable(photo: Photo, message: str) -> Outcome:
-    return Outcome(file=photo.shown, verdict=Verdict.UNUSABLE, message=message)
+    return Outcome(file=photo.shown, result=Result.UNUSABLE, message=message)
 
 
 def _too_large(photo: Photo, upload_bytes: int) -> Outcome:
     """Refuse a photo as the gateway would, without sending it all the way there."""
     message = f"The file has {size(photo.size)}; {size(upload_bytes)} are allowed."
-    return Outcome(file=photo.shown, verdict=Verdict.REFUSED, code="upload_too_large", message=message)
+    return Outcome(file=photo.shown, result=Result.REFUSED, code="upload_too_large", message=message)

@@ -1,4 +1,4 @@
-"""Exit statuses: what a script may know of how a command ended."""
+"""ExitCode statuses: what a script may know of how a command ended."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gateway.client.retry import BUSY, KEY_IN_USE
 SERVER_ERROR = 500
 
 
-class Exit(IntEnum):
+class ExitCode(IntEnum):
     """How a command ended."""
 
-    WELL = 0
+    OK = 0
     JOB_FAILED = 1
     USAGE = 2
     UNAVAILABLE = 3
@@ -21,15 +21,15 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-EXITS_HELP = (
-    "Exit status: 0 all good; 1 a job failed, died or was cancelled; 2 usage, or a file that cannot be read or "
+EXIT_CODES_HELP = (
+    "ExitCode status: 0 all good; 1 a job failed, died or was cancelled; 2 usage, or a file that cannot be read or "
     "written; 3 the gateway cannot be reached, is unavailable or busy; 4 the gateway refused; 130 interrupted."
 )
 
 
-def exit_of(problem: Problem) -> Exit:
+def exit_code_of(problem: Problem) -> ExitCode:
     """Return the status of a command that met a problem."""
     if problem.code == "job_failed":
-        return Exit.JOB_FAILED
+        return ExitCode.JOB_FAILED
     is_theirs = problem.status in BUSY or problem.status >= SERVER_ERROR or problem.code in {UNREADABLE, KEY_IN_USE}
-    return Exit.UNAVAILABLE if is_theirs else Exit.REFUSED
+    return ExitCode.UNAVAILABLE if is_theirs else ExitCode.REFUSED

@@ -1,4 +1,4 @@
-"""The way of one photo: sent, followed to the end of its job, its results saved; every step noted in the journal."""
+"""One photo: uploaded, its job followed to its end, its results saved; the journal records every step."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from time import monotonic
 from typing import Protocol
 from uuid import uuid4
 
-from gateway.cli.exit_codes import Exit, exit_of
+from gateway.cli.exit_codes import ExitCode, exit_code_of
 from gateway.cli.journal import Entry
 from gateway.cli.naming import label, named_after, suffix
 from gateway.cli.photos import Ask, Photo
-from gateway.cli.plan import Step, Wishes, first_step
-from gateway.cli.report import Outcome, Verdict
+from gateway.cli.plan import Step, UploadOptions, first_step
+from gateway.cli.report import Outcome, Result
 from gateway.client import AsyncClient
 from gateway.client.models import JobStatus
 from gateway.client.problem import Problem
@@ -42,43 +42,46 @@ class Bar(Protocol):
         """Show that its results are being fetched."""
 
 
-class Walk:
-    """One photo on its way."""
+class PhotoUpload:
+    """The upload of one photo."""
 
-    def __init__(self, client: AsyncClient, photo: Photo, ask: Ask, wishes: Wishes, bar: Bar) -> None:
+    def __init__(self, client: AsyncClient, photo: Photo, ask: Ask, options: UploadOptions, bar: Bar) -> None:
         self._client = client
         self._photo = photo
         self._ask = ask
-        self._wishes = wishes
+        self._options = options
         self._bar = bar
         self._began = monotonic()
         self._known = photo.known(ask)
         self._entry: Entry = self._known or photo.entry(ask, str(uuid4()))
 
-    async def go(self) -> Outcome:
-        """Go it. Raises `Problem` and httpx's errors where neither the photo nor its job is to blame."""
+    async def run(self) -> Outcome:
+        """Upload the photo, follow its job, save the results.
+
+        Raises `Problem` and httpx's errors where neither the photo nor its job is to blame.
+        """
         known = self._known
-        step = first_step(known, self._wishes, is_saved=known is not None and self._photo.journal.is_saved(known))
+        step = first_step(known, self._options, is_saved=known is not None and self._photo.journal.is_saved(known))
         if known is None:
-            return await self._go(Step.SEND)
+            return await self._run_from(Step.SEND)
         if step is Step.SEND and known.state != "sending":  # the old key would bring the old job back
             self._entry = self._photo.entry(self._ask, str(uuid4()))
         try:
-            return await self._go(step)
+            return await self._run_from(step)
         except Problem as problem:
             if problem.code not in STALE:
                 raise
             self._entry = self._photo.entry(self._ask, str(uuid4()))
-            return await self._go(Step.SEND)
+            return await self._run_from(Step.SEND)
 
-    async def _go(self, step: Step) -> Outcome:
+    async def _run_from(self, step: Step) -> Outcome:
         if step is Step.SKIP:
             return self._outcome(skipped=True)
         if step is Step.SEND and (refusal := await self._send()):
             return refusal
-        if step is Step.REVIVE:
-            await self._revive()
-        if not self._wishes.follow:
+        if step is Step.RETRY:
+            await self._retry_dead_job()
+        if not self._options.follow:
             return self._outcome()
         return await self._conclude(await self._followed())
 
@@ -90,14 +93,14 @@ class Walk:
         except Problem as problem:
             if problem.code in STALE and self._known is not None:
                 raise
-            if exit_of(problem) is not Exit.REFUSED or problem.status in PASSING:
+            if exit_code_of(problem) is not ExitCode.REFUSED or problem.status in PASSING:
                 raise
             self._note(state="refused", code=problem.code, message=problem.detail)
             return replace(self._outcome(), errors=problem.errors)
         self._note(state="accepted", task_id=accepted.task_id)
         return None
 
-    async def _revive(self) -> None:
+    async def _retry_dead_job(self) -> None:
         """Have the dead job tried again. One that is no longer dead is followed; one that cannot be is sent anew."""
         try:
             await self._client.retry(self._entry.task_id or "")
@@ -122,7 +125,7 @@ class Walk:
             code, message = (failure.code, failure.message) if failure else (job.status, f"The job is {job.status}.")
             self._note(state="failed", status=job.status, code=code, message=message)
             return replace(self._outcome(), errors=failure.errors if failure else ())
-        saved = await self._saved(job) if self._wishes.save else {}
+        saved = await self._saved(job) if self._options.save else {}
         self._note(state="done", status=job.status, saved=saved, code=None, message=None)
         return self._outcome()
 
@@ -160,7 +163,7 @@ class Walk:
         entry, folder = self._entry, self._photo.journal.folder or Path()
         return Outcome(
             file=self._photo.shown,
-            verdict=Verdict(entry.state),
+            result=Result(entry.state),
             skipped=skipped,
             task_id=entry.task_id,
             status=entry.status or (entry.state if entry.state == "accepted" else None),

@@ -69,7 +69,7 @@ class Photo:
         return Entry(file=self.file, size=self.size, mtime_ns=self.mtime_ns, ask=ask.mark, state="sending", key=key)
 
 
-class Shelf:
+class PhotoSet:
     """Makes photos of what was found, with the journals that they belong to: of the output folder, or of their own."""
 
     def __init__(self, resources: ExitStack, out: Path | None, warn: Callable[[str], None]) -> None:

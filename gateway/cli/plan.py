@@ -14,13 +14,13 @@ class Step(Enum):
     SEND = auto()
     FOLLOW = auto()
     """Its job is there: wait for its end, and save what is to be saved."""
-    REVIVE = auto()
+    RETRY = auto()
     """Its job is dead: have it tried again, then follow it."""
     SKIP = auto()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class UploadOptions:
     """What the caller wants beyond the sending: to wait for the end, to save the results, to try failures again."""
 
     wait: bool
@@ -33,14 +33,14 @@ class Wishes:
         return self.wait or self.save
 
 
-def first_step(entry: Entry | None, wishes: Wishes, *, is_saved: bool) -> Step:
+def first_step(entry: Entry | None, options: UploadOptions, *, is_saved: bool) -> Step:
     """Return where to begin with a photo of which the journal knows this, and whether what was saved is still there."""
     if entry is None or entry.state == "sending":
         return Step.SEND
     if entry.state == "accepted":
-        return Step.FOLLOW if wishes.follow else Step.SKIP
+        return Step.FOLLOW if options.follow else Step.SKIP
     if entry.state == "done":
-        return Step.FOLLOW if wishes.save and not is_saved else Step.SKIP
-    if not wishes.retry_failed:
+        return Step.FOLLOW if options.save and not is_saved else Step.SKIP
+    if not options.retry_failed:
         return Step.SKIP
-    return Step.REVIVE if entry.status == "dead" else Step.SEND
+    return Step.RETRY if entry.status == "dead" else Step.SEND

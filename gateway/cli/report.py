@@ -10,12 +10,12 @@ from typing import Any
 
 from rich.text import Text
 
-from gateway.cli.exit_codes import Exit
+from gateway.cli.exit_codes import ExitCode
 from gateway.cli.humanize import counted, plain, span
 
 
-class Verdict(StrEnum):
-    """How it went with one photo."""
+class Result(StrEnum):
+    """How the upload of one photo ended."""
 
     DONE = "done"
     ACCEPTED = "accepted"
@@ -26,14 +26,14 @@ class Verdict(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-EXITS = {
-    Verdict.UNAVAILABLE: Exit.UNAVAILABLE,
-    Verdict.FAILED: Exit.JOB_FAILED,
-    Verdict.REFUSED: Exit.REFUSED,
-    Verdict.UNUSABLE: Exit.USAGE,
+EXIT_CODE_BY_RESULT = {
+    Result.UNAVAILABLE: ExitCode.UNAVAILABLE,
+    Result.FAILED: ExitCode.JOB_FAILED,
+    Result.REFUSED: ExitCode.REFUSED,
+    Result.UNUSABLE: ExitCode.USAGE,
 }
 """The first of them that some photo has decides; what is worth another run comes first."""
-MARKS = {Verdict.DONE: ("✓", "green"), Verdict.ACCEPTED: ("→", "cyan")}
+MARKS = {Result.DONE: ("✓", "green"), Result.ACCEPTED: ("→", "cyan")}
 BAD = ("✗", "bold red")
 
 
@@ -42,7 +42,7 @@ class Outcome:
     """What became of one photo; `skipped` if that was so before this run."""
 
     file: str
-    verdict: Verdict
+    result: Result
     skipped: bool = False
     task_id: str | None = None
     status: str | None = None
@@ -56,7 +56,7 @@ class Outcome:
         """Return what a program reads."""
         return {
             "file": self.file,
-            "outcome": str(self.verdict),
+            "outcome": str(self.result),
             "skipped": self.skipped,
             "task_id": self.task_id,
             "status": self.status,
@@ -68,15 +68,15 @@ class Outcome:
 
     def line(self, width: int = 0) -> Text | None:
         """Return what a person reads, the name in so many columns; nothing of what was good before."""
-        mark, style = MARKS.get(self.verdict, BAD)
+        mark, style = MARKS.get(self.result, BAD)
         text = Text.assemble((mark, style), f" {plain(self.file):<{width}}")
-        if self.verdict in MARKS:
+        if self.result in MARKS:
             if self.skipped:
                 return None
             text.append(f"  {self.task_id}", "dim")
-            return text.append(f"  {self._made()}" if self.verdict is Verdict.DONE else "")
+            return text.append(f"  {self._made()}" if self.result is Result.DONE else "")
         earlier = " (in an earlier run)" if self.skipped else ""
-        text.append(f"  {self.code or self.verdict}", "red").append(f"{earlier}  {self.message or ''}".rstrip())
+        text.append(f"  {self.code or self.result}", "red").append(f"{earlier}  {self.message or ''}".rstrip())
         for error in self.errors:
             if (message := str(error.get("message", ""))) != self.message:
                 text.append(f"\n    {error.get('pointer', '')} {message}".rstrip())
@@ -87,21 +87,21 @@ class Outcome:
         return f"{counted(len(self.saved), 'file')} in {took}" if self.saved else took
 
 
-def exit_of(outcomes: Iterable[Outcome], *, complete: bool) -> Exit:
+def exit_code_of(outcomes: Iterable[Outcome], *, complete: bool) -> ExitCode:
     """Return the exit status of a batch; one that was broken off is not complete."""
-    verdicts = {outcome.verdict for outcome in outcomes}
+    results = {outcome.result for outcome in outcomes}
     if not complete:
-        verdicts.add(Verdict.UNAVAILABLE)
-    return next((exit_ for verdict, exit_ in EXITS.items() if verdict in verdicts), Exit.WELL)
+        results.add(Result.UNAVAILABLE)
+    return next((exit_code for result, exit_code in EXIT_CODE_BY_RESULT.items() if result in results), ExitCode.OK)
 
 
 def summary(outcomes: Sequence[Outcome], *, photos: int, ms: float) -> Text:
     """Return the sum of a batch in a line."""
-    fresh = Counter(outcome.verdict for outcome in outcomes if not outcome.skipped)
+    fresh = Counter(outcome.result for outcome in outcomes if not outcome.skipped)
     text = Text(f"{counted(photos, 'photo')}: ", "bold")
-    parts = [(f"{fresh[verdict]:,} {verdict}", MARKS.get(verdict, BAD)[1]) for verdict in Verdict if fresh[verdict]]
-    for verdict, word in (((Verdict.DONE, Verdict.ACCEPTED), "before"), (tuple(EXITS), "failed before")):
-        if before := sum(outcome.skipped and outcome.verdict in verdict for outcome in outcomes):
+    parts = [(f"{fresh[result]:,} {result}", MARKS.get(result, BAD)[1]) for result in Result if fresh[result]]
+    for results, word in (((Result.DONE, Result.ACCEPTED), "before"), (tuple(EXIT_CODE_BY_RESULT), "failed before")):
+        if before := sum(outcome.skipped and outcome.result in results for outcome in outcomes):
             parts.append((f"{before:,} {word}", "dim" if word == "before" else "red"))
     if left := photos - len(outcomes):
         parts.append((f"{left:,} left", "yellow"))

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from gateway.cli.exit_codes import SERVER_ERROR, Exit, exit_of
+from gateway.cli.exit_codes import SERVER_ERROR, ExitCode, exit_code_of
 from gateway.cli.humanize import span
 from gateway.client import AsyncClient, Client
 from gateway.client.connection import DEFAULT_URL, address
@@ -105,7 +105,7 @@ def reason(failure: Failure) -> str:
     return f"No answer from the gateway: {str(failure) or type(failure).__name__}."
 
 
-def command(run: Callable[Concatenate[Session, P], Exit | None]) -> Callable[..., None]:
+def command(run: Callable[Concatenate[Session, P], ExitCode | None]) -> Callable[..., None]:
     """Make a typer command of a function of a session: it gets the options of all commands, its errors their exits."""
 
     @functools.wraps(run)
@@ -163,23 +163,23 @@ def _shared(
     """Declare the options of every command."""
 
 
-def _run(session: Session, run: Callable[[], Exit | None]) -> Exit:
+def _run(session: Session, run: Callable[[], ExitCode | None]) -> ExitCode:
     try:
-        return run() or Exit.WELL
+        return run() or ExitCode.OK
     except KeyboardInterrupt:
         session.note("Interrupted.")
-        return Exit.INTERRUPTED
+        return ExitCode.INTERRUPTED
     except Problem as problem:
         session.complain(problem.code, str(problem), problem)
-        return exit_of(problem)
+        return exit_code_of(problem)
     except httpx.TransportError as error:
         session.complain("unreachable", f"{reason(error)} Is it at {session.url}?")
-        return Exit.UNAVAILABLE
+        return ExitCode.UNAVAILABLE
     except BrokenPipeError:
         raise
     except (Unusable, OSError) as error:
         session.complain("unusable", _sentence(error))
-        return Exit.USAGE
+        return ExitCode.USAGE
 
 
 def _sentence(error: Exception) -> str:

@@ -13,13 +13,13 @@ from typing import Any
 
 from gateway.cli.bars import Bars
 from gateway.cli.batch import Batch
-from gateway.cli.exit_codes import Exit
+from gateway.cli.exit_codes import ExitCode
 from gateway.cli.finding import STDIN, ensure_there, find
 from gateway.cli.humanize import counted
 from gateway.cli.journal import Busy
-from gateway.cli.photos import Ask, Photo, Shelf
-from gateway.cli.plan import Wishes
-from gateway.cli.report import Outcome, exit_of, summary
+from gateway.cli.photos import Ask, Photo, PhotoSet
+from gateway.cli.plan import UploadOptions
+from gateway.cli.report import Outcome, exit_code_of, summary
 from gateway.cli.session import Session, Unusable
 from gateway.client.models import Capabilities
 
@@ -42,7 +42,7 @@ class Order:
     retry_failed: bool
 
 
-def send(session: Session, order: Order) -> Exit:
+def send(session: Session, order: Order) -> ExitCode:
     """Send the order's photos, and return how all went."""
     _check(order)
     with session.client() as darkroom:
@@ -54,7 +54,7 @@ def send(session: Session, order: Order) -> Exit:
             raise Unusable(str(error)) from error
         if not photos:
             session.note("There is no photo there.")
-            return Exit.WELL
+            return ExitCode.OK
         return _go_through(session, order, photos, found.limits.get("upload_bytes"))
 
 
@@ -67,25 +67,25 @@ def _check(order: Order) -> None:
 
 
 def _photos(session: Session, order: Order, capabilities: Capabilities, resources: ExitStack) -> list[Photo]:
-    shelf = Shelf(
+    photo_set = PhotoSet(
         resources, order.out.absolute() if order.out else None, warn=lambda text: session.note(text, "yellow")
     )
     if order.source:
-        return [shelf.of_job(order.source)]
+        return [photo_set.of_job(order.source)]
     named = [path for path in order.files if path != STDIN]
-    photos = shelf.of_files(find(named, capabilities.accepts, recursive=order.recursive, out=order.out))
+    photos = photo_set.of_files(find(named, capabilities.accepts, recursive=order.recursive, out=order.out))
     if STDIN in order.files:
         limit = capabilities.limits.get("upload_bytes")
         content = sys.stdin.buffer.read(-1 if limit is None else limit + 1)  # more would be refused anyway
-        photos.append(shelf.of_bytes(content, order.name or "stdin"))
+        photos.append(photo_set.of_bytes(content, order.name or "stdin"))
     return photos
 
 
-def _go_through(session: Session, order: Order, photos: list[Photo], upload_bytes: int | None) -> Exit:
-    wishes = Wishes(wait=order.wait, save=order.out is not None, retry_failed=order.retry_failed)
+def _go_through(session: Session, order: Order, photos: list[Photo], upload_bytes: int | None) -> ExitCode:
+    options = UploadOptions(wait=order.wait, save=order.out is not None, retry_failed=order.retry_failed)
     ask = Ask(name=order.ask, fields=order.fields, url=session.url)
     began, width = monotonic(), min(NAME_COLUMNS, max(len(photo.shown) for photo in photos))
-    with Bars(session.notes, len(photos), following=wishes.follow) as bars:
+    with Bars(session.notes, len(photos), following=options.follow) as bars:
 
         def tell(outcome: Outcome) -> None:
             bars.count()
@@ -97,7 +97,7 @@ def _go_through(session: Session, order: Order, photos: list[Photo], upload_byte
                 await batch.run(client, concurrency=order.concurrency, upload_bytes=upload_bytes)
             ticker.cancel()
 
-        batch = Batch(photos, ask, wishes, bars=bars.bar, tell=tell)
+        batch = Batch(photos, ask, options, bars=bars.bar, tell=tell)
         try:
             asyncio.run(run())
         finally:
@@ -107,7 +107,7 @@ def _go_through(session: Session, order: Order, photos: list[Photo], upload_byte
                 session.notes.print(summary(batch.outcomes, photos=len(photos), ms=took), soft_wrap=True)
             if not batch.complete:
                 session.note(_advice(photos, left=len(photos) - len(batch.outcomes)), "yellow")
-    return exit_of(batch.outcomes, complete=batch.complete)
+    return exit_code_of(batch.outcomes, complete=batch.complete)
 
 
 def _advice(photos: Sequence[Photo], *, left: int) -> str:

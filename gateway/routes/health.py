@@ -33,8 +33,8 @@ async def readyz(response: Response, settings: SettingsDep, stores: StoresDep, q
     if not ready:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    verdict = "unavailable" if not ready else "ready" if all(check.ok for check in found.values()) else "degraded"
-    return Readiness(status=verdict, checks=found)
+    overall = "unavailable" if not ready else "ready" if all(check.ok for check in found.values()) else "degraded"
+    return Readiness(status=overall, checks=found)
 
 
 async def checks(settings: Settings, stores: Stores, queues: Queues) -> dict[str, Check]:

@@ -10,9 +10,9 @@ import pytest
 
 from gateway.cli.batch import Batch
 from gateway.cli.finding import find
-from gateway.cli.photos import Ask, Shelf
-from gateway.cli.plan import Wishes
-from gateway.cli.report import Verdict
+from gateway.cli.photos import Ask, PhotoSet
+from gateway.cli.plan import UploadOptions
+from gateway.cli.report import Result
 from gateway.client import AsyncClient, Client, Patience, Problem
 from tests.integration.abrupt import abrupt
 from tests.unit.gateway.test_gateway_cli_photo_upload import unseen
@@ -54,16 +54,16 @@ async def test_sixty_photos_arrive_at_a_server_that_closes_two_of_three_connecti
     patience = Patience(seconds=60, base=0.005, cap=0.02)
 
     with abrupt(refusal, "close", "take") as server, ExitStack() as resources:  # type: ignore[arg-type]
-        photos = Shelf(resources, None, warn=pytest.fail).of_files(
+        photos = PhotoSet(resources, None, warn=pytest.fail).of_files(
             find([tmp_path], {"jpeg": "image/jpeg"}, recursive=True, out=None)
         )
-        wishes = Wishes(wait=False, save=False, retry_failed=False)
+        options = UploadOptions(wait=False, save=False, retry_failed=False)
         ask = Ask(name="upload", fields={}, url=server.url)
-        batch = Batch(photos, ask, wishes, bars=unseen, tell=lambda _: None)
+        batch = Batch(photos, ask, options, bars=unseen, tell=lambda _: None)
         async with AsyncClient(server.url, patience=patience) as darkroom:
             await batch.run(darkroom, concurrency=4, upload_bytes=None)
 
-    assert [outcome.verdict for outcome in batch.outcomes] == [Verdict.ACCEPTED] * PHOTOS
+    assert [outcome.result for outcome in batch.outcomes] == [Result.ACCEPTED] * PHOTOS
     assert len(server.taken) == server.taken.total() == PHOTOS
 
 

@@ -1,4 +1,4 @@
-"""The commands that ask about jobs and about the gateway, or tell it what to do with a job."""
+"""The commands about jobs: status, list, result, retry, delete."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from gateway.cli.exit_codes import Exit
-from gateway.cli.humanize import counted, size, span
+from gateway.cli.exit_codes import ExitCode
+from gateway.cli.humanize import size, span
 from gateway.cli.session import Session, Unusable, command
-from gateway.cli.timeline import job_view, jobs_table, plain_table, styled
+from gateway.cli.timeline import job_view, jobs_table, styled
 from gateway.client import Client
-from gateway.client.models import Capabilities, JobStatus
+from gateway.client.models import JobStatus
 
 TaskId = Annotated[str, typer.Argument(help="The job's id.", metavar="TASK_ID", show_default=False)]
 STATUSES = ("accepted", "processing", "done", "failed", "dead", "cancelled")
@@ -33,19 +32,19 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Stay, and show each change, until it has ended.")
     ] = False,
-) -> Exit:
+) -> ExitCode:
     """Show a job, stage by stage: how long each waited and ran, how often it was tried, and by whom."""
     with session.client() as darkroom:
         if watch:
-            return verdict(_watched(session, darkroom, task_id))
+            return exit_code_of_job(_watched(session, darkroom, task_id))
         job = darkroom.status(task_id)
         session.tell(job, job_view(job))
-        return verdict(job)
+        return exit_code_of_job(job)
 
 
-def verdict(job: JobStatus) -> Exit:
+def exit_code_of_job(job: JobStatus) -> ExitCode:
     """Return how a command ends that was about this job."""
-    return Exit.JOB_FAILED if job.ended and job.status != "done" else Exit.WELL
+    return ExitCode.JOB_FAILED if job.ended and job.status != "done" else ExitCode.OK
 
 
 def _watched(session: Session, darkroom: Client, task_id: str) -> JobStatus:
@@ -160,53 +159,3 @@ def result(
 def _main(job: JobStatus) -> str | None:
     """Return the rendition that stands for the job; None where that is for the gateway to say."""
     return max(job.renditions, key=lambda name: job.renditions[name].width, default=None)
-
-
-@command
-def capabilities(session: Session) -> None:
-    """Show the limits and formats that the gateway works with."""
-    with session.client() as darkroom:
-        found = darkroom.capabilities()
-        session.tell(found, _capabilities(found))
-
-
-def _capabilities(found: Capabilities) -> Group:
-    facts = plain_table("what", "how")
-    facts.show_header = False
-    rows = {
-        "takes": ", ".join(found.accepts),
-        "gives": ", ".join(found.formats),
-        "quality": ", ".join(f"{name} {value}" for name, value in found.default_quality.items()),
-        "previews": ", ".join(f"{name} {edge} px" for name, edge in found.renditions.items()),
-        "operations": ", ".join(found.operations),
-        "limits": "\n".join(
-            f"{name.replace('_', ' ')}: {size(value) if name.endswith('bytes') else f'{value:,}'}"
-            for name, value in found.limits.items()
-        ),
-        "results kept": span(found.result_seconds * 1000),
-        "keys kept": span(found.idempotency_seconds * 1000),
-    }
-    for what, how in rows.items():
-        facts.add_row(Text(what, "dim"), Text(how))
-    refusals = plain_table("a job may fail with", "because")
-    for code, message in found.refusals.items():
-        refusals.add_row(code, Text(message))
-    return Group(facts, Text(""), refusals)
-
-
-@command
-def health(session: Session) -> Exit:
-    """Show whether uploads are taken, and how each dependency does. Exits with 3 when they are not."""
-    with session.client(patience=0) as darkroom:
-        found = darkroom.health()
-    table = plain_table("dependency", "state", ">answered in", "error")
-    for name, check in found.checks.items():
-        state = Text("ok", "green") if check.ok else Text("away", "bold red")
-        table.add_row(name, state, span(check.ms), check.error or "")
-    style = {"ready": "green", "degraded": "yellow"}.get(found.status, "bold red")
-    failures = counted(sum(not check.ok for check in found.checks.values()), "dependency", "dependencies")
-    heading = Text.assemble((session.url, "bold"), "  ", (found.status, style))
-    session.tell(found, Group(heading, Text(""), table))
-    if not found.takes_uploads:
-        session.note(f"{failures} away: uploads are not taken now.", "red")
-    return Exit.WELL if found.takes_uploads else Exit.UNAVAILABLE

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.exit_codes import Exit
+from gateway.cli.exit_codes import ExitCode
 from gateway.cli.session import Session, Unusable, command, declare, parameters_of
 from gateway.cli.upload_run import Order, send
 
@@ -93,7 +93,7 @@ def sends(ask: str, sources: Callable[..., None]) -> Callable[[Callable[..., Fie
         own = parameters_of(fields_of)
         names = {parameter.name for parameter in own}
 
-        def run(session: Session, /, **options: Any) -> Exit:
+        def run(session: Session, /, **options: Any) -> ExitCode:
             fields = fields_of(**{name: options.pop(name) for name in names})
             fields |= {name: options.pop(name) for name in ("format", "quality", "background")}
             asked = {name: value for name, value in fields.items() if value not in (None, False)}

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.journal import NAME, Busy, Entry, Journal, State
-from gateway.cli.plan import Step, Wishes, first_step
+from gateway.cli.plan import Step, UploadOptions, first_step
 
 ENTRY = Entry(file="beach.jpg", size=5, mtime_ns=7, ask="previews", state="sending", key="a-key")
-SENT = Wishes(wait=False, save=False, retry_failed=False)
+SENT = UploadOptions(wait=False, save=False, retry_failed=False)
 AWAITED = replace(SENT, wait=True)
 SAVED = replace(SENT, save=True)
 
@@ -134,7 +134,7 @@ def test_a_file_is_foreign_unless_it_was_made_for_the_photo_and_the_ask(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("state", "wishes", "step"),
+    ("state", "options", "step"),
     [
         ("sending", SENT, Step.SEND),
         ("accepted", SENT, Step.SKIP),
@@ -148,8 +148,8 @@ def test_a_file_is_foreign_unless_it_was_made_for_the_photo_and_the_ask(tmp_path
         ("refused", replace(SENT, retry_failed=True), Step.SEND),
     ],
 )
-def test_a_run_goes_on_where_the_one_before_ended(state: State, wishes: Wishes, step: Step) -> None:
-    assert first_step(replace(ENTRY, state=state), wishes, is_saved=False) is step
+def test_a_run_goes_on_where_the_one_before_ended(state: State, options: UploadOptions, step: Step) -> None:
+    assert first_step(replace(ENTRY, state=state), options, is_saved=False) is step
 
 
 def test_a_photo_that_nothing_is_known_of_is_sent() -> None:
@@ -163,5 +163,5 @@ def test_what_is_done_and_saved_is_skipped() -> None:
 def test_a_dead_job_is_revived_and_not_sent_again() -> None:
     dead = replace(ENTRY, state="failed", status="dead")
 
-    assert first_step(dead, replace(SAVED, retry_failed=True), is_saved=False) is Step.REVIVE
+    assert first_step(dead, replace(SAVED, retry_failed=True), is_saved=False) is Step.RETRY
     assert first_step(dead, SAVED, is_saved=False) is Step.SKIP

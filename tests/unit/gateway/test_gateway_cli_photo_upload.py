@@ -16,14 +16,14 @@ import pytest
 from gateway.cli.batch import Batch
 from gateway.cli.finding import find
 from gateway.cli.journal import Entry, entries
-from gateway.cli.photos import Ask, Photo, Shelf
-from gateway.cli.plan import Wishes
-from gateway.cli.report import Outcome, Verdict
+from gateway.cli.photos import Ask, Photo, PhotoSet
+from gateway.cli.plan import UploadOptions
+from gateway.cli.report import Outcome, Result
 from gateway.client import AsyncClient, Patience
 from gateway.client.models import JobStatus
 
 ACCEPTS = {"jpeg": "image/jpeg"}
-SAVED = Wishes(wait=False, save=True, retry_failed=False)
+SAVED = UploadOptions(wait=False, save=True, retry_failed=False)
 AGAIN = replace(SAVED, retry_failed=True)
 IMAGE = b"a small image"
 ASK = Ask(name="upload", fields={}, url="http://darkroom")
@@ -115,11 +115,11 @@ def small(outcome: Outcome) -> Path:
     return Path(outcome.saved["small"])
 
 
-async def run(gateway: Gateway, album: Path, wishes: Wishes = SAVED, ask: Ask = ASK) -> list[Outcome]:
+async def run(gateway: Gateway, album: Path, options: UploadOptions = SAVED, ask: Ask = ASK) -> list[Outcome]:
     with ExitStack() as resources:
-        shelf = Shelf(resources, album.parent / "out", warn=pytest.fail)
-        photos = shelf.of_files(find([album], ACCEPTS, recursive=True, out=None))
-        batch = Batch(photos, ask, wishes, bars=unseen, tell=lambda _: None)
+        photo_set = PhotoSet(resources, album.parent / "out", warn=pytest.fail)
+        photos = photo_set.of_files(find([album], ACCEPTS, recursive=True, out=None))
+        batch = Batch(photos, ask, options, bars=unseen, tell=lambda _: None)
         transport = httpx.MockTransport(gateway)
         async with AsyncClient(ASK.url, patience=Patience(seconds=0), transport=transport) as client:
             await batch.run(client, concurrency=1, upload_bytes=100)
@@ -129,7 +129,7 @@ async def run(gateway: Gateway, album: Path, wishes: Wishes = SAVED, ask: Ask = 
 async def test_a_photo_is_sent_followed_and_saved(gateway: Gateway, album: Path) -> None:
     (outcome,) = await run(gateway, album)
 
-    assert (outcome.verdict, outcome.skipped) == (Verdict.DONE, False)
+    assert (outcome.result, outcome.skipped) == (Result.DONE, False)
     assert small(outcome).read_bytes() == IMAGE
     assert (noted(album).state, noted(album).stem) == ("done", "a")
 
@@ -178,7 +178,7 @@ async def test_a_job_that_the_gateway_has_forgotten_is_sent_anew(gateway: Gatewa
 
     (after,) = await run(gateway, album)
 
-    assert after.verdict is Verdict.DONE
+    assert after.result is Result.DONE
     assert len(set(gateway.keys)) == 2
 
 
@@ -189,7 +189,7 @@ async def test_results_that_are_no_longer_kept_are_asked_for_anew_but_once(gatew
 
     (after,) = await run(gateway, album)
 
-    assert (after.verdict, after.code) == (Verdict.REFUSED, "expired")
+    assert (after.result, after.code) == (Result.REFUSED, "expired")
     assert len(set(gateway.keys)) == 2
 
 
@@ -200,7 +200,7 @@ async def test_a_run_that_was_cut_off_sends_under_the_same_key(gateway: Gateway,
 
     (outcome,) = await run(gateway, album)
 
-    assert outcome.verdict is Verdict.DONE
+    assert outcome.result is Result.DONE
     assert len(gateway.keys) == 2
     assert len(set(gateway.keys)) == 1
 
@@ -213,7 +213,7 @@ async def test_a_key_that_now_means_something_else_is_replaced(gateway: Gateway,
     (outcome,) = await run(gateway, album)
 
     assert len(set(gateway.keys)) == 2
-    assert (outcome.verdict, outcome.code) == (Verdict.REFUSED, "idempotency_key_reused")
+    assert (outcome.result, outcome.code) == (Result.REFUSED, "idempotency_key_reused")
 
 
 async def test_a_refusal_is_for_good_until_it_is_to_be_tried_again(gateway: Gateway, album: Path) -> None:
@@ -223,7 +223,7 @@ async def test_a_refusal_is_for_good_until_it_is_to_be_tried_again(gateway: Gate
     gateway.refusal = None
     third = await run(gateway, album, AGAIN)
 
-    assert [outcome.verdict for outcome in first + second + third] == [Verdict.REFUSED, Verdict.REFUSED, Verdict.DONE]
+    assert [outcome.result for outcome in first + second + third] == [Result.REFUSED, Result.REFUSED, Result.DONE]
     assert [outcome.skipped for outcome in first + second + third] == [False, True, False]
     assert len(set(gateway.keys)) == 2
 
@@ -233,7 +233,7 @@ async def test_a_refusal_that_is_not_the_photos_is_not_noted(gateway: Gateway, a
 
     (outcome,) = await run(gateway, album)
 
-    assert (outcome.verdict, outcome.code) == (Verdict.REFUSED, "unauthorized")
+    assert (outcome.result, outcome.code) == (Result.REFUSED, "unauthorized")
     assert noted(album).state == "sending"
 
 
@@ -243,8 +243,8 @@ async def test_a_dead_job_is_revived_and_its_photo_not_sent_again(gateway: Gatew
 
     (revived,) = await run(gateway, album, AGAIN)
 
-    assert (dead.verdict, dead.status, dead.code) == (Verdict.FAILED, "dead", "attempts_exhausted")
-    assert (revived.verdict, revived.task_id, revived.code) == (Verdict.DONE, dead.task_id, None)
+    assert (dead.result, dead.status, dead.code) == (Result.FAILED, "dead", "attempts_exhausted")
+    assert (revived.result, revived.task_id, revived.code) == (Result.DONE, dead.task_id, None)
     assert len(gateway.keys) == 1
 
 
@@ -255,7 +255,7 @@ async def test_a_dead_job_that_cannot_be_revived_is_sent_anew(gateway: Gateway, 
 
     (outcome,) = await run(gateway, album, AGAIN)
 
-    assert outcome.verdict is Verdict.DONE
+    assert outcome.result is Result.DONE
     assert len(set(gateway.keys)) == 2
 
 
@@ -265,7 +265,7 @@ async def test_a_busy_gateway_ends_the_batch_and_leaves_the_rest_for_the_next(ga
 
     outcomes = await run(gateway, album)
 
-    assert [outcome.verdict for outcome in outcomes] == [Verdict.UNAVAILABLE]
+    assert [outcome.result for outcome in outcomes] == [Result.UNAVAILABLE]
 
 
 async def test_an_error_of_the_gateway_costs_one_photo_only(gateway: Gateway, album: Path) -> None:
@@ -274,7 +274,7 @@ async def test_an_error_of_the_gateway_costs_one_photo_only(gateway: Gateway, al
 
     outcomes = await run(gateway, album)
 
-    assert [outcome.verdict for outcome in outcomes] == [Verdict.UNAVAILABLE] * 2
+    assert [outcome.result for outcome in outcomes] == [Result.UNAVAILABLE] * 2
     assert noted(album).state == "sending"
 
 
@@ -283,7 +283,7 @@ async def test_a_photo_that_is_too_large_is_not_sent(gateway: Gateway, album: Pa
 
     (outcome,) = await run(gateway, album)
 
-    assert (outcome.verdict, outcome.code) == (Verdict.REFUSED, "upload_too_large")
+    assert (outcome.result, outcome.code) == (Result.REFUSED, "upload_too_large")
     assert outcome.message == "The file has 101 B; 100 B are allowed."
     assert gateway.keys == []
 
@@ -292,13 +292,13 @@ async def test_a_photo_that_has_gone_costs_itself_only(gateway: Gateway, album: 
     (album / "b.jpg").write_bytes(b"another")
 
     with ExitStack() as resources:
-        photos = Shelf(resources, None, warn=pytest.fail).of_files(find([album], ACCEPTS, recursive=True, out=None))
+        photos = PhotoSet(resources, None, warn=pytest.fail).of_files(find([album], ACCEPTS, recursive=True, out=None))
         (album / "a.jpg").unlink()
         batch = Batch(photos, ASK, replace(SAVED, save=False), bars=unseen, tell=lambda _: None)
         async with AsyncClient(ASK.url, transport=httpx.MockTransport(gateway)) as client:
             await batch.run(client, concurrency=1, upload_bytes=None)
 
-    assert [outcome.verdict for outcome in batch.outcomes] == [Verdict.UNUSABLE, Verdict.ACCEPTED]
+    assert [outcome.result for outcome in batch.outcomes] == [Result.UNUSABLE, Result.ACCEPTED]
 
 
 async def test_a_result_that_cannot_be_written_ends_the_batch(gateway: Gateway, album: Path) -> None:
@@ -311,7 +311,7 @@ async def test_a_result_that_cannot_be_written_ends_the_batch(gateway: Gateway, 
 
     outcomes = await run(gateway, album)
 
-    assert [outcome.verdict for outcome in outcomes] == [Verdict.UNUSABLE]
+    assert [outcome.result for outcome in outcomes] == [Result.UNUSABLE]
     assert "deep" in str(outcomes[0].message)
 
 
@@ -329,11 +329,11 @@ async def test_a_photo_that_had_no_luck_is_sent_again_while_others_are_taken(gat
         return gateway(request)
 
     with ExitStack() as resources:
-        photos = Shelf(resources, None, warn=pytest.fail).of_files(find([album], ACCEPTS, recursive=True, out=None))
+        photos = PhotoSet(resources, None, warn=pytest.fail).of_files(find([album], ACCEPTS, recursive=True, out=None))
         batch = Batch(photos, ASK, replace(SAVED, save=False), bars=unseen, tell=lambda _: other_is_done.set())
         transport = httpx.MockTransport(answer)
         async with AsyncClient(ASK.url, patience=Patience(seconds=0), transport=transport) as client:
             await batch.run(client, concurrency=2, upload_bytes=None)
 
-    assert [outcome.verdict for outcome in batch.outcomes] == [Verdict.ACCEPTED] * 2
+    assert [outcome.result for outcome in batch.outcomes] == [Result.ACCEPTED] * 2
     assert sorted(gateway.keys) == sorted({*gateway.keys, *unlucky})

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console, RenderableType
 
-from gateway.cli.exit_codes import Exit, exit_of
+from gateway.cli.exit_codes import ExitCode, exit_code_of
 from gateway.cli.humanize import counted, size, span
-from gateway.cli.report import Outcome, Verdict, summary
-from gateway.cli.report import exit_of as exit_of_batch
+from gateway.cli.report import Outcome, Result, summary
+from gateway.cli.report import exit_code_of as exit_code_of_batch
 from gateway.cli.timeline import job_view
 from gateway.client.models import Failure, JobStatus, StageStatus
 from gateway.client.problem import Problem
@@ -122,70 +122,70 @@ def test_a_name_that_somebody_gave_has_no_power_over_the_terminal() -> None:
     name = "\x1b[2Jbeach\r\n.jpg"
     found = job(original={"name": name})
 
-    seen = [*shown(job_view(found)), str(Outcome(file=name, verdict=Verdict.DONE).line())]
+    seen = [*shown(job_view(found)), str(Outcome(file=name, result=Result.DONE).line())]
 
     assert not any("\x1b" in line or "\r" in line for line in seen)
     assert sum("�[2Jbeach��.jpg" in line for line in seen) == 2
 
 
-def outcome(verdict: Verdict, *, skipped: bool = False) -> Outcome:
-    return Outcome(file="a.jpg", verdict=verdict, skipped=skipped, task_id="an-id")
+def outcome(result: Result, *, skipped: bool = False) -> Outcome:
+    return Outcome(file="a.jpg", result=result, skipped=skipped, task_id="an-id")
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "status"),
+    ("results", "status"),
     [
-        ([], Exit.WELL),
-        ([Verdict.DONE, Verdict.ACCEPTED], Exit.WELL),
-        ([Verdict.DONE, Verdict.FAILED], Exit.JOB_FAILED),
-        ([Verdict.REFUSED, Verdict.DONE], Exit.REFUSED),
-        ([Verdict.UNUSABLE], Exit.USAGE),
-        ([Verdict.REFUSED, Verdict.FAILED], Exit.JOB_FAILED),
-        ([Verdict.REFUSED, Verdict.UNAVAILABLE, Verdict.FAILED], Exit.UNAVAILABLE),
+        ([], ExitCode.OK),
+        ([Result.DONE, Result.ACCEPTED], ExitCode.OK),
+        ([Result.DONE, Result.FAILED], ExitCode.JOB_FAILED),
+        ([Result.REFUSED, Result.DONE], ExitCode.REFUSED),
+        ([Result.UNUSABLE], ExitCode.USAGE),
+        ([Result.REFUSED, Result.FAILED], ExitCode.JOB_FAILED),
+        ([Result.REFUSED, Result.UNAVAILABLE, Result.FAILED], ExitCode.UNAVAILABLE),
     ],
 )
-def test_the_exit_status_of_a_batch_is_that_of_the_worst_in_it(verdicts: list[Verdict], status: Exit) -> None:
-    assert exit_of_batch([outcome(verdict) for verdict in verdicts], complete=True) is status
+def test_the_exit_status_of_a_batch_is_that_of_the_worst_in_it(results: list[Result], status: ExitCode) -> None:
+    assert exit_code_of_batch([outcome(result) for result in results], complete=True) is status
 
 
 def test_a_batch_that_is_broken_off_is_worth_another_run() -> None:
-    assert exit_of_batch([outcome(Verdict.DONE)], complete=False) is Exit.UNAVAILABLE
+    assert exit_code_of_batch([outcome(Result.DONE)], complete=False) is ExitCode.UNAVAILABLE
 
 
 def test_what_failed_before_fails_again_in_the_exit_status() -> None:
-    assert exit_of_batch([outcome(Verdict.FAILED, skipped=True)], complete=True) is Exit.JOB_FAILED
+    assert exit_code_of_batch([outcome(Result.FAILED, skipped=True)], complete=True) is ExitCode.JOB_FAILED
 
 
 @pytest.mark.parametrize(
     ("problem", "status"),
     [
-        (Problem(404, "job_not_found", ""), Exit.REFUSED),
-        (Problem(401, "unauthorized", ""), Exit.REFUSED),
-        (Problem(409, "job_failed", ""), Exit.JOB_FAILED),
-        (Problem(409, "idempotency_key_in_use", ""), Exit.UNAVAILABLE),
-        (Problem(429, "rate_limited", ""), Exit.UNAVAILABLE),
-        (Problem(500, "internal_error", ""), Exit.UNAVAILABLE),
-        (Problem(503, "overloaded", ""), Exit.UNAVAILABLE),
-        (Problem(200, "unreadable_answer", ""), Exit.UNAVAILABLE),
+        (Problem(404, "job_not_found", ""), ExitCode.REFUSED),
+        (Problem(401, "unauthorized", ""), ExitCode.REFUSED),
+        (Problem(409, "job_failed", ""), ExitCode.JOB_FAILED),
+        (Problem(409, "idempotency_key_in_use", ""), ExitCode.UNAVAILABLE),
+        (Problem(429, "rate_limited", ""), ExitCode.UNAVAILABLE),
+        (Problem(500, "internal_error", ""), ExitCode.UNAVAILABLE),
+        (Problem(503, "overloaded", ""), ExitCode.UNAVAILABLE),
+        (Problem(200, "unreadable_answer", ""), ExitCode.UNAVAILABLE),
     ],
 )
-def test_a_problem_has_its_exit_status(problem: Problem, status: Exit) -> None:
-    assert exit_of(problem) is status
+def test_a_problem_has_its_exit_status(problem: Problem, status: ExitCode) -> None:
+    assert exit_code_of(problem) is status
 
 
 def test_what_was_good_before_is_not_told_again_and_what_was_not_is() -> None:
-    failed = Outcome(file="b.jpg", verdict=Verdict.FAILED, skipped=True, code="image_corrupt", message="Damaged.")
+    failed = Outcome(file="b.jpg", result=Result.FAILED, skipped=True, code="image_corrupt", message="Damaged.")
 
-    assert outcome(Verdict.DONE, skipped=True).line() is None
+    assert outcome(Result.DONE, skipped=True).line() is None
     assert str(failed.line()) == "✗ b.jpg  image_corrupt (in an earlier run)  Damaged."
 
 
 def test_the_sum_of_a_batch_tells_what_is_new_what_was_and_what_is_left() -> None:
     outcomes = [
-        *[outcome(Verdict.DONE)] * 2,
-        outcome(Verdict.REFUSED),
-        *[outcome(Verdict.DONE, skipped=True)] * 3,
-        outcome(Verdict.FAILED, skipped=True),
+        *[outcome(Result.DONE)] * 2,
+        outcome(Result.REFUSED),
+        *[outcome(Result.DONE, skipped=True)] * 3,
+        outcome(Result.FAILED, skipped=True),
     ]
 
     assert str(summary(outcomes, photos=9, ms=1500)) == (

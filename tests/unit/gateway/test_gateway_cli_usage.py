@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.cli.app import COMMANDS, app, run
-from gateway.cli.exit_codes import Exit
+from gateway.cli.exit_codes import ExitCode
 
 NOWHERE = "http://127.0.0.1:9"
 NAMES = [command.__name__ for commands in COMMANDS.values() for command in commands]
@@ -41,7 +41,7 @@ def test_a_mistake_is_a_line_in_the_users_words(
     status = run(arguments)
 
     out, err = capsys.readouterr()
-    assert (status, out) == (Exit.USAGE, "")
+    assert (status, out) == (ExitCode.USAGE, "")
     assert says in err
     assert err.startswith("darkroom")
     assert err.count("\n") == 1
@@ -68,20 +68,20 @@ def test_what_cannot_be_meant_is_refused_in_a_line(
     status = run([*arguments, "--url", NOWHERE])
 
     out, err = capsys.readouterr()
-    assert (status, out) == (Exit.USAGE, "")
+    assert (status, out) == (ExitCode.USAGE, "")
     assert says in err
     assert err.count("\n") == 1
 
 
 def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([]) == Exit.USAGE
+    assert run([]) == ExitCode.USAGE
     assert "upload" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_help_acts_on_nothing_whatever_else_is_given(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([name, __file__, "--url", NOWHERE, "--patience", "0", "--help"]) == Exit.WELL
-    assert run([name, "-h"]) == Exit.WELL
+    assert run([name, __file__, "--url", NOWHERE, "--patience", "0", "--help"]) == ExitCode.OK
+    assert run([name, "-h"]) == ExitCode.OK
     assert capsys.readouterr().err == ""
 
 
@@ -90,7 +90,7 @@ def test_every_command_tells_its_options_and_the_exit_statuses(name: str) -> Non
     told = invoke(name, "--help").stdout
 
     assert all(option in told for option in ("--url", "--api-key", "--patience", "--json", "DARKROOM_URL"))
-    assert all(f"{int(status)} " in told.partition("Exit status:")[2] for status in Exit)
+    assert all(f"{int(status)} " in told.partition("ExitCode status:")[2] for status in ExitCode)
 
 
 @pytest.mark.parametrize("name", ["upload", "crop", "grayscale", "resize"])
