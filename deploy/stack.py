@@ -25,6 +25,7 @@ from deploy.folders import describe_failure
 from deploy.ports import free_port, is_free
 from deploy.readiness import children_of
 from deploy.waiting import READY_SECONDS, Observer, Wait, wait_for_all
+from pipeline.routing import QUEUES
 
 PATIENCE = "4"  # seconds: a worker that stops while it is at work waits this long, then hands its work back
 
@@ -57,7 +58,7 @@ class Stack:
         """
         self.folder = Path(folder).resolve()
         self.blob_folder = self.folder / "blobs"
-        each = {processes.SHARED_WORKER: shared_pool} if shared_pool else dict.fromkeys(processes.QUEUES, 1)
+        each = {processes.SHARED_WORKER: shared_pool} if shared_pool else dict.fromkeys(QUEUES, 1)
         self.pools = each | dict(pools or {})
         self.environment = dict(environment or {})
         self.redis_port, self.mongo_port = redis_port or free_port(), mongo_port or free_port()
@@ -105,7 +106,7 @@ class Stack:
         ]
 
     def _queues(self, worker: str) -> list[str]:
-        others = [queue for queue in processes.QUEUES if queue not in self.pools]
+        others = [queue for queue in QUEUES if queue not in self.pools]
         return others if worker == processes.SHARED_WORKER else [worker]
 
     def _frontend(self) -> processes.Process:

@@ -25,10 +25,10 @@ from gateway.schemas import ProblemDocument
 from gateway.submission.backpressure import Backlog
 from gateway.submission.lanes import Lanes
 from pipeline import traces
-from pipeline.broker.access import open_queues
-from pipeline.broker.queues import Queues
 from pipeline.celery import configure
 from pipeline.logs import configure_logs
+from pipeline.queues.access import open_queues
+from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
 from pipeline.sweeper import Sweeper
 from pipeline.version import VERSION

@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from gateway.feed import Feed
 from gateway.metrics import GatewayMetrics
 from gateway.submission.lanes import Lanes
-from pipeline.broker.queues import Queues
+from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.jobs import Jobs

@@ -10,9 +10,9 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.routes.health import checks
-from pipeline.broker.queues import Queues
 from pipeline.broker.transport import AWAY
 from pipeline.metrics import NAMESPACE
+from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
 from storage.documents import ACTIVE
 from storage.errors import TRANSIENT

@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from pipeline import presentation
+from pipeline.routing import FINALIZE, VALIDATE
+from pipeline.stage_order import stage_by_rendition
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, Kind, Lane, Operation, StageRecord, StageState
 
@@ -116,7 +118,7 @@ class JobStatus(BaseModel):
     def of(cls, job: Job) -> JobStatus:
         """Return what a person may see of a job."""
         done = sum(record.state is StageState.DONE for record in job.stages.values())
-        facts = job.stages["validate"].result or {}
+        facts = job.stages[VALIDATE].result or {}
         until_ms = job.finished_ms or now_ms()
         return cls(
             task_id=job.id,
@@ -139,7 +141,7 @@ class JobStatus(BaseModel):
             failure=job.failure,
             stages={name: StageStatus.of(record, until_ms=until_ms) for name, record in job.stages.items()},
             renditions=_renditions(job),
-            summary=job.stages["finalize"].result,
+            summary=job.stages[FINALIZE].result,
             links=Links.of(job.id),
         )
 
@@ -208,7 +210,7 @@ class ProblemDocument(BaseModel):
 def _renditions(job: Job) -> dict[str, RenditionStatus]:
     if not has_renditions(job):
         return {}
-    made = {name: job.stages[stage] for name, stage in job.makers.items()}
+    made = {name: job.stages[stage] for name, stage in stage_by_rendition(job).items()}
     return {
         name: _rendition(job, name, record.result)
         for name, record in made.items()

@@ -12,19 +12,10 @@ from pipeline import context
 from pipeline.broker import transport
 from pipeline.broker.rabbit_urls import RabbitUrl
 from pipeline.broker.redis_urls import RedisUrl
-from pipeline.lanes import lane_of, lanes_of
+from pipeline.routing import LANE_QUEUES, ROUTES, VALIDATE, lane_queue
 from pipeline.settings import Settings
 from storage.clock import now_ms
 
-QUEUES = ("validate", "normalize", "resize", "transform", "finalize")
-ROUTES = {
-    "validate": {"queue": "validate"},
-    "normalize": {"queue": "normalize"},
-    "resize": {"queue": "resize"},
-    "transform": {"queue": "transform"},
-    "finalize": {"queue": "finalize"},
-    "on_failed": {"queue": "finalize"},
-}
 QUEUED_HEADER = "queued_ms"
 
 transport.adapt()
@@ -35,8 +26,8 @@ def configure(settings: Settings, *, publisher: bool = False) -> Celery:
     """Apply the settings to the app; a `publisher` only sends, and would rather fail than wait."""
     app.conf.update(
         imports=("pipeline.tasks",),
-        task_queues=[Queue(lane, routing_key=lane) for name in QUEUES for lane in lanes_of(name)],
-        task_default_queue="validate",
+        task_queues=[Queue(name, routing_key=name) for name in LANE_QUEUES],
+        task_default_queue=VALIDATE,
         task_routes=[_by_lane, ROUTES],
         task_serializer="json",
         result_serializer="json",
@@ -58,7 +49,7 @@ def _result_backend(url: RedisUrl) -> str:
 def _by_lane(name: str, *_: object, **__: object) -> dict[str, str] | None:
     """Route a message by the lane of its job too; None leaves it to ROUTES."""
     lane = context.lane()
-    return {"queue": lane_of(ROUTES[name]["queue"], lane)} if lane and name in ROUTES else None
+    return {"queue": lane_queue(ROUTES[name]["queue"], lane)} if lane and name in ROUTES else None
 
 
 def _delivery(settings: Settings) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from celery import Task
 from celery.signals import before_task_publish, task_postrun, task_prerun
 from structlog.contextvars import bind_contextvars, bound_contextvars, clear_contextvars, get_contextvars
 
+from pipeline.routing import ERRBACK, RESIZE
 from storage.documents import JobRecord
 
 SENT_ALONG = ("request_id", "job_trace", "lane")
@@ -90,6 +91,6 @@ def _known(headers: Mapping[str, Any]) -> Mapping[str, str]:
 def _ids(headers: Mapping[str, Any], name: str, args: Sequence[Any]) -> dict[str, str]:
     """Return what a message tells of its job: the root of a canvas is the job, or the job and a generation."""
     job_id, _, _ = (headers.get("root_id") or "").partition(".")
-    stage = {"resize": args[-1], "on_failed": None}.get(name, name)  # a resize is one of several
+    stage = {RESIZE: args[-1], ERRBACK: None}.get(name, name)  # a resize is one of several
     ids = {"task_id": job_id, "request_id": headers.get("request_id"), "stage": stage}
     return {key: value for key, value in ids.items() if value}

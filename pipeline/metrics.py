@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
-from pipeline.steps import queue_of
+from pipeline.routing import FINALIZE
+from pipeline.stage_order import queue_of_stage
 from pipeline.version import VERSION
 from storage.clock import now_ms
 from storage.documents import JobRecord, JobState, Kind
@@ -95,8 +96,8 @@ class StageMetrics:
                 self._retries.labels(stage, reason)
             self._redeliveries.labels(stage)
             self._seconds.labels(stage)
-            self._waits.labels(queue_of(stage))
-            self.jobs.expect(JobState.DONE if stage == "finalize" else JobState.FAILED, JobState.DEAD)
+            self._waits.labels(queue_of_stage(stage))
+            self.jobs.expect(JobState.DONE if stage == FINALIZE else JobState.FAILED, JobState.DEAD)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -112,7 +113,7 @@ class StageMetrics:
         record = job.stages[stage]
         if record.attempts - record.retries == 1 and record.queued_ms and record.started_ms:
             wait_ms = record.started_ms - record.queued_ms
-            self._waits.labels(queue_of(stage)).observe(max(0, wait_ms) / 1000)
+            self._waits.labels(queue_of_stage(stage)).observe(max(0, wait_ms) / 1000)
 
     def redelivered(self, stage: str) -> None:
         """Count a message that was delivered before."""

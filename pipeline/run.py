@@ -12,7 +12,8 @@ import structlog
 
 from pipeline import presentation, traces
 from pipeline.child import Child
-from pipeline.steps import after, before, steps_of
+from pipeline.routing import NORMALIZE
+from pipeline.stage_order import next_stages, prerequisites, stage_by_rendition, stage_order_of
 from stages.errors import StageError
 from stages.finalize import RenditionFacts
 from stages.normalize import Master
@@ -39,7 +40,7 @@ class Run:
         self.settings = child.settings
         self._child = child
         self._claim = claim
-        self._steps = steps_of(claim.job)
+        self._steps = stage_order_of(claim.job)
         self._metrics = child.metrics
         self._written: list[str] = []
 
@@ -84,7 +85,7 @@ class Run:
     @property
     def premature(self) -> bool:
         """Whether a stage that must come first is not done: the message is not one of a canvas in order."""
-        needed = before(self._steps, self.stage)
+        needed = prerequisites(self._steps, self.stage)
         return any(self.job.stages[name].state is not StageState.DONE for name in needed)
 
     @property
@@ -103,7 +104,7 @@ class Run:
 
     def master(self, rendition: str) -> Master:
         """Return the normalised intermediate at the size of a rendition."""
-        stored = self.result("normalize")
+        stored = self.result(NORMALIZE)
         level = stored.get("levels", {}).get(rendition, stored)  # before 0.2 there was one size, and no levels
         start, mode = level.get("offset", 0), stored["mode"]
         stop = start + level["width"] * level["height"] * len(mode)
@@ -116,7 +117,7 @@ class Run:
 
     def renditions(self) -> dict[str, RenditionFacts]:
         """Return what the resizes recorded, by rendition."""
-        return {name: _facts(self.result(stage)) for name, stage in self.job.makers.items()}
+        return {name: _facts(self.result(stage)) for name, stage in stage_by_rendition(self.job).items()}
 
     def store_master(self, masters: Mapping[str, Master]) -> dict[str, Any]:
         """Write the master, its sizes behind each other from the largest; return its record, with where each begins."""
@@ -147,14 +148,16 @@ class Run:
 
     def prune(self) -> None:
         """Remove what is neither the original nor a rendition: the master, and the remains of lost runs."""
-        kept = {self.job.original.blob} | {self.result(stage)["blob"] for stage in self.job.makers.values()}
+        kept = {self.job.original.blob} | {
+            self.result(stage)["blob"] for stage in stage_by_rendition(self.job).values()
+        }
         folder = job_folder(self.job.id)
         names = self._child.blobs.names(folder)
         self._child.blobs.remove(folder, [name for name in names if blob_key(self.job.id, name) not in kept])
 
     def complete(self, result: Mapping[str, Any]) -> bool:
         """Record the result, and with the last stage the job; False, and nothing left, when fenced out."""
-        ledger, following = self._child.ledger, after(self._steps, self.stage)
+        ledger, following = self._child.ledger, next_stages(self._steps, self.stage)
         held = (
             ledger.complete(self._claim, result, following=following)
             if following
@@ -165,7 +168,7 @@ class Run:
             self._child.blobs.remove(job_folder(self.job.id), self._written)
             return False
         self.came_to("done", ended=not following)
-        if self.stage in self.job.makers.values():
+        if self.stage in stage_by_rendition(self.job).values():
             self._metrics.made(_rendition_of(self.job, self.stage), result["format"], result["bytes"])
         if not following:
             self._metrics.jobs.ended(self.job, JobState.DONE)
@@ -213,7 +216,7 @@ class Run:
 
 
 def _rendition_of(job: JobRecord, stage: str) -> str:
-    return next(name for name, maker in job.makers.items() if maker == stage)
+    return next(name for name, maker in stage_by_rendition(job).items() if maker == stage)
 
 
 def _facts(record: Mapping[str, Any]) -> RenditionFacts:

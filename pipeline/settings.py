@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline.broker.rabbit_urls import RabbitUrl
 from pipeline.broker.redis_urls import RedisUrl
+from pipeline.routing import QUEUES, RESIZE
 from stages.limits import Limits
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -211,7 +212,7 @@ class Settings(BaseSettings):
     @field_validator("renditions")
     @classmethod
     def _renditions_are_no_stages(cls, renditions: dict[str, int]) -> dict[str, int]:
-        if taken := set(renditions) & {"validate", "normalize", "transform", "finalize"}:
+        if taken := set(renditions) & set(QUEUES) - {RESIZE}:
             raise ValueError(f"a rendition cannot have the name of a stage: {', '.join(sorted(taken))}")
         return renditions
 

@@ -10,14 +10,14 @@ from uuid import UUID
 import structlog
 from prometheus_client import CollectorRegistry
 
-from pipeline.broker.queues import Queues
 from pipeline.broker.transport import AWAY
 from pipeline.context import lines_of
 from pipeline.dispatch import dispatch
-from pipeline.lanes import lane_of
 from pipeline.metrics import SweeperMetrics
+from pipeline.queues.queues import Queues
+from pipeline.routing import lane_queue
 from pipeline.settings import Settings
-from pipeline.steps import before, queue_of, steps_of
+from pipeline.stage_order import prerequisites, queue_of_stage, stage_order_of
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, StageState, job_folder
 from storage.errors import TRANSIENT
@@ -131,11 +131,11 @@ class Sweeper:
 
     async def _is_queued(self, job: Job) -> bool:
         """Whether a message of the job may still wait: some queue on its way has not moved past when it was sent."""
-        order = steps_of(job)
+        order = stage_order_of(job)
         waiting = [name for name, record in job.stages.items() if record.state is not StageState.DONE]
-        passed = {name for stage in waiting for name in before(order, stage)}
+        passed = {name for stage in waiting for name in prerequisites(order, stage)}
         sent_ms = max([job.dispatched_ms, *(job.stages[name].queued_ms or 0 for name in waiting)])
-        for queue in sorted({lane_of(queue_of(name), job.lane) for name in passed.union(waiting)}):
+        for queue in sorted({lane_queue(queue_of_stage(name), job.lane) for name in passed.union(waiting)}):
             oldest_ms = await self._queues.oldest_ms(queue)
             if oldest_ms is not None and oldest_ms <= sent_ms + self._patience_ms:
                 return True

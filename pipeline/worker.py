@@ -17,14 +17,14 @@ from celery.signals import (
 )
 
 from pipeline import traces
-from pipeline.celery import QUEUES, configure
+from pipeline.celery import configure
 from pipeline.child import child_life
 from pipeline.delivery import Delivery
 from pipeline.exporter import Exporter, child_metrics
-from pipeline.lanes import take_from_all
 from pipeline.logs import configure_logs, is_for_people
+from pipeline.routing import QUEUES, consume_all_lanes
 from pipeline.settings import Settings
-from pipeline.steps import stages_of
+from pipeline.stage_order import stages_of_queue
 from pipeline.watchdog import Watchdog
 
 settings = Settings()
@@ -43,7 +43,7 @@ def _begin(instance: Any, **_: object) -> None:
 
 @celeryd_after_setup.connect
 def _take_from_all_lanes(**_: object) -> None:
-    take_from_all(app.amqp.queues)
+    consume_all_lanes(app.amqp.queues)
 
 
 @celeryd_after_setup.connect
@@ -81,7 +81,7 @@ def _open(**_: object) -> None:
     traces.start("-".join(["darkroom-worker", *_queues()]))
     metrics = child_metrics()
     for queue in _queues():
-        metrics.expect(stages_of(queue, settings.renditions))
+        metrics.expect(stages_of_queue(queue, settings.renditions))
     _resources.enter_context(child_life(settings, metrics))
 
 

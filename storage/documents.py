@@ -148,13 +148,6 @@ class JobRecord(BaseModel):
         """When its upload began (epoch ms): ids are UUIDv7, which begin with their time (RFC 9562, section 5.7)."""
         return UUID(self.id).int >> 80
 
-    @property
-    def makers(self) -> dict[str, str]:
-        """The stage that makes each rendition."""
-        if self.kind is Kind.PREVIEWS:
-            return {name: name for name in self.operation.renditions}
-        return {OUTPUT: "transform"}
-
     def lease_is_live(self, now: int) -> bool:
         """Whether some stage is being worked on at `now` (epoch ms)."""
         return any(s.state is StageState.RUNNING and s.lease_ms > now for s in self.stages.values())

@@ -18,12 +18,12 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from starlette.requests import Request
 from starlette.types import Message
 
-from pipeline.broker.queues import Queues, Waiting
-from pipeline.celery import QUEUES, app, configure
+from pipeline.celery import app, configure
 from pipeline.hints import LISTENING
-from pipeline.lanes import lanes_of
+from pipeline.queues.queues import Queues, Waiting
+from pipeline.routing import QUEUES, lane_queues
 from pipeline.settings import Settings
-from pipeline.steps import steps
+from pipeline.stage_order import stage_order
 from storage.clock import now_ms
 from storage.documents import (
     Failure,
@@ -64,7 +64,7 @@ def new_job(
     task_id = fields.pop("id", None) or job_id()
     if renditions is None:
         renditions = RENDITIONS if kind is Kind.PREVIEWS else {}
-    blank = {name: StageRecord() for step in steps(kind, renditions) for name in step}
+    blank = {name: StageRecord() for step in stage_order(kind, renditions) for name in step}
     values = {
         "kind": kind,
         "next_dispatch_ms": now_ms(),
@@ -398,7 +398,7 @@ class FakeBroker:
         """Take and return what was published since the last time."""
         messages = []
         with app.connection_for_read() as connection:
-            for name in (lane for queue in QUEUES for lane in lanes_of(queue)):
+            for name in (lane for queue in QUEUES for lane in lane_queues(queue)):
                 queue = connection.SimpleQueue(name)
                 try:
                     while True:

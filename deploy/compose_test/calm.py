@@ -13,7 +13,7 @@ from PIL import Image
 from deploy.compose_test.load import Load, until
 from deploy.compose_test.project import PORTS, Broken, Project
 from deploy.sample import draw_sample
-from pipeline.celery import QUEUES
+from pipeline.routing import QUEUES
 
 SIZES = {"small": (120, 160), "medium": (480, 640), "large": (1200, 1600)}  # of the upright sample, 3 by 4
 SAMPLE = "sample.jpg"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from deploy.processes import QUEUES
 from deploy.top.scrape import Scrape, Span, quantiles, rate
 from deploy.top.shapes import Dependency, Failed, Figures, Queue, Reading, Stage
+from pipeline.routing import QUEUES, RESIZE
 
-PLACES = {"validate": 0, "normalize": 1, "transform": 3, "finalize": 4}  # of stages; renditions are made in between
-RENDITION = 2
+PLACES = {name: place for place, name in enumerate(QUEUES)}
+RENDITION = PLACES[RESIZE]
 ENDS = ("done", "failed", "dead", "cancelled")
 
 

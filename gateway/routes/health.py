@@ -12,7 +12,7 @@ from fastapi import APIRouter, Response, status
 from gateway.dependencies import QueuesDep, SettingsDep, StoresDep
 from gateway.problems import RETRY_AFTER_SECONDS
 from gateway.schemas import Check, Readiness
-from pipeline.broker.queues import Queues
+from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
 from storage.stores import Stores
 

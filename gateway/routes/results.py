@@ -18,6 +18,7 @@ from gateway.problems import POLL_SECONDS, Expired, NoResult, NotReady, Renditio
 from gateway.schemas import has_renditions
 from pipeline import presentation
 from pipeline.settings import ResultsSettings
+from pipeline.stage_order import stage_by_rendition
 from storage.blobs import Blobs
 from storage.documents import Job, JobState, StageState
 
@@ -53,7 +54,7 @@ BYTES: dict[int | str, dict[str, Any]] = {
 async def result(task_id: str, request: Request, jobs: JobsDep, source: SourceDep, owner: OwnerDep) -> Response:
     """Serve the job's main result: the output of an operation, or the largest preview."""
     job = await jobs.get(task_id, owner=owner)
-    main = max(job.makers, key=lambda name: job.operation.renditions.get(name, 0))
+    main = max(stage_by_rendition(job), key=lambda name: job.operation.renditions.get(name, 0))
     return await _serve(job, main, request, source)
 
 
@@ -98,15 +99,15 @@ async def _redirected(blob: str, request: Request, source: Source) -> Response:
 
 def _made(job: Job, name: str) -> dict[str, Any]:
     """Return the record of a rendition, or say why there is none."""
-    if name not in job.makers:
-        known = ", ".join(job.makers)
+    if name not in stage_by_rendition(job):
+        known = ", ".join(stage_by_rendition(job))
         raise RenditionNotFound(f"The job has no rendition {name!r}; it has {known}.")
     if job.state in (JobState.FAILED, JobState.DEAD, JobState.CANCELLED):
         failure = job.failure.model_dump() if job.failure else None
         raise NoResult(f"The job has no result: it is {job.state}.", failure=failure)
     if not has_renditions(job) and not job.active:
         raise Expired("This result is no longer kept.")
-    record = job.stages[job.makers[name]]
+    record = job.stages[stage_by_rendition(job)[name]]
     if record.state is not StageState.DONE or record.result is None:
         raise NotReady("This result is not there yet.", headers={"Retry-After": str(POLL_SECONDS)})
     return record.result

@@ -8,8 +8,8 @@ from fastapi import Request
 
 from gateway.dependencies import QueuesDep, SettingsDep
 from gateway.problems import RETRY_AFTER_SECONDS, Overloaded
-from pipeline.broker.queues import Queues
 from pipeline.broker.transport import AWAY
+from pipeline.queues.queues import Queues
 
 LOOK_SECONDS = 0.5
 

@@ -23,8 +23,9 @@ from gateway.submission.lanes import Lanes
 from gateway.submission.upload_stream import FIELD, receive
 from pipeline import traces
 from pipeline.dispatch import send
+from pipeline.routing import VALIDATE
 from pipeline.settings import Settings
-from pipeline.steps import steps
+from pipeline.stage_order import stage_by_rendition, stage_order
 from storage.clock import now_ms
 from storage.documents import Job, Kind, Operation, Original, StageRecord, blob_key, job_folder
 from storage.errors import TRANSIENT
@@ -175,8 +176,8 @@ class Submission:
     def _new_job(self, kind: Kind, original: Original, form: Output) -> Job:
         now, settings = now_ms(), self._settings
         operation = _operation(form, settings.renditions if kind is Kind.PREVIEWS else {})
-        stages = {name: StageRecord() for step in steps(kind, operation.renditions) for name in step}
-        stages["validate"].queued_ms = now
+        stages = {name: StageRecord() for step in stage_order(kind, operation.renditions) for name in step}
+        stages[VALIDATE].queued_ms = now
         return Job(
             id=self._task_id,
             kind=kind,
@@ -204,7 +205,7 @@ class Submission:
             return job
         stages = dict(twin.stages)
         try:
-            for stage in twin.makers.values():
+            for stage in stage_by_rendition(twin).values():
                 result = dict(twin.stages[stage].result or {})
                 blob = blob_key(job.id, result["blob"].rpartition("/")[2])
                 await asyncio.to_thread(self._stores.blobs.copy, result["blob"], blob)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
+from pipeline.stage_order import stage_by_rendition
 from storage.documents import JobRecord, JobState, StageState
 from tests.chaos.clock import MAX_ATTEMPTS, MAX_GENERATION
 from tests.chaos.load import Upload
@@ -109,9 +110,9 @@ def _check_budget(job: JobRecord, outages: int) -> Iterator[tuple[Wrong, str]]:
 def _served(client: httpx.Client, urls: Sequence[str], job: JobRecord) -> Iterator[Violation]:
     """Fetch all that a done job made, from one gateway and the other in turn."""
     status = client.get(f"{urls[0]}/task-status/{job.id}").json()
-    if (status["status"], set(status["renditions"])) != ("done", set(job.makers)):
+    if (status["status"], set(status["renditions"])) != ("done", set(stage_by_rendition(job))):
         yield Violation(Wrong.SPOILED, f"HTTP shows it {status['status']} with {list(status['renditions'])}", job.id)
-    for turn, (name, stage) in enumerate(job.makers.items()):
+    for turn, (name, stage) in enumerate(stage_by_rendition(job).items()):
         made = job.stages[stage].result or {}
         answer = client.get(f"{urls[turn % len(urls)]}/result/{job.id}/{name}")
         if answer.status_code != httpx.codes.OK:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from redis import Redis
 
+from pipeline.stage_order import stage_by_rendition
 from storage.clock import now_ms
 from storage.documents import JobRecord, JobState
 from tests.chaos.stack import POOLS
@@ -60,5 +61,5 @@ def _unwanted(job: JobRecord, files: set[str]) -> Iterator[str]:
 
 
 def _wanted(job: JobRecord) -> set[str]:
-    results = [job.stages[stage].result or {} for stage in job.makers.values()]
+    results = [job.stages[stage].result or {} for stage in stage_by_rendition(job).values()]
     return {Path(key).name for key in (job.original.blob, *(result.get("blob", "") for result in results))}

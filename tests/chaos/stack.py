@@ -11,9 +11,10 @@ from pathlib import Path
 from deploy import processes, readiness
 from deploy.ports import free_port
 from deploy.stack import Stack
+from pipeline.routing import QUEUES
 
 SECOND = "gateway2"
-POOLS = processes.QUEUES
+POOLS = QUEUES
 
 
 class ChaosStack(Stack):

@@ -12,9 +12,9 @@ from redis import Redis
 
 from deploy.stack import Stack
 from pipeline import hints
-from pipeline.broker.access import open_queues
-from pipeline.broker.queues import Queues
 from pipeline.hints import CHANGES, ENDS, LISTENING, Hints
+from pipeline.queues.access import open_queues
+from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
 from tests.fakes import NOWHERE
 from tests.integration.journey import wait_until

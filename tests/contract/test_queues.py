@@ -10,9 +10,10 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from pipeline.broker.access import open_queues
-from pipeline.broker.queues import Queues
-from pipeline.celery import QUEUES, app
+from pipeline.celery import app
+from pipeline.queues.access import open_queues
+from pipeline.queues.queues import Queues
+from pipeline.routing import QUEUES
 from pipeline.settings import Settings
 from storage.clock import now_ms
 from tests.fakes import NOWHERE, FakeQueues

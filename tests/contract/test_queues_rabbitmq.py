@@ -16,11 +16,12 @@ from amqp.exceptions import AccessRefused
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from pipeline.broker.access import open_queues
-from pipeline.broker.queues import LANES, Queues
 from pipeline.broker.transport import AWAY
-from pipeline.celery import QUEUES, app
+from pipeline.celery import app
 from pipeline.dispatch import dispatch
+from pipeline.queues.access import open_queues
+from pipeline.queues.queues import Queues
+from pipeline.routing import LANE_QUEUES, QUEUES
 from pipeline.settings import BrokerSettings, Settings
 from storage.clock import now_ms
 from tests.fakes import NOWHERE, FakeBroker, new_job, publish_to
@@ -61,7 +62,7 @@ def empty(server: Rabbit) -> None:
     """Make every queue, and empty it."""
     with server.connect() as connection:
         channel: Any = connection.default_channel
-        for lane in LANES:
+        for lane in LANE_QUEUES:
             channel.queue_declare(lane, durable=True, auto_delete=False)
             channel.queue_purge(lane)
 
@@ -75,7 +76,7 @@ def take(server: Rabbit, queue: str) -> None:
 def lose_queues(server: Rabbit) -> None:
     with server.connect() as connection:
         channel: Any = connection.default_channel
-        for lane in LANES:
+        for lane in LANE_QUEUES:
             channel.queue_delete(lane)
 
 

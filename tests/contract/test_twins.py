@@ -9,6 +9,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from pipeline.stage_order import stage_by_rendition
 from storage.documents import Job, JobState, Kind, Operation, StageRecord, StageState
 from storage.stores import Stores
 from tests.contract.asking import ADA, CAT, JPEG, accepted, post
@@ -33,7 +34,7 @@ async def finished(stores: Stores, kind: Kind = Kind.PREVIEWS, **fields: Any) ->
     """Accept a job on the cat's bytes that is done and has its renditions."""
     blank = new_job(kind, **fields)
     done = dict.fromkeys(blank.stages, StageRecord(state=StageState.DONE, attempts=1, result={"frames": 1}))
-    made = {stage: output(blank.id, name, stage) for name, stage in blank.makers.items()}
+    made = {stage: output(blank.id, name, stage) for name, stage in stage_by_rendition(blank).items()}
     values: dict[str, Any] = {
         "id": blank.id,
         "state": JobState.DONE,

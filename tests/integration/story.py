@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from deploy.processes import QUEUES
 from deploy.stack import Stack
+from pipeline.routing import QUEUES
 
 Line = dict[str, Any]
 WRITERS = ("gateway", *QUEUES)

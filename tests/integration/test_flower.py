@@ -12,9 +12,9 @@ import pytest
 from flower.urls import handlers as flower_routes  # type: ignore[import-untyped]
 
 from deploy.ports import free_port
-from deploy.processes import QUEUES
 from deploy.readiness import flower as flower_answers
 from deploy.stack import Stack
+from pipeline.routing import QUEUES
 from tests.conftest import IMPATIENT
 from tests.direct import DIRECT, DIRECT_CLIENT
 from tests.images import encoded, photo

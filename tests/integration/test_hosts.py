@@ -18,6 +18,7 @@ from pymongo.collection import Collection
 from deploy import processes, readiness
 from deploy.ports import free_port
 from deploy.stack import Stack
+from pipeline.routing import QUEUES
 from tests.conftest import IMPATIENT
 from tests.direct import DIRECT_CLIENT
 from tests.hosts import Host, network, rebound
@@ -96,7 +97,7 @@ def _mongo(resources: ExitStack, address: str, folder: Path) -> str:
 
 def _worker(resources: ExitStack, host: Host, log: Path, environment: dict[str, str]) -> None:
     """Run one worker of every queue on a host; it is ready when the first job that needs it is."""
-    program = processes.worker("all", queues=processes.QUEUES, concurrency=2, autostart=True)
+    program = processes.worker("all", queues=QUEUES, concurrency=2, autostart=True)
     command = [f"all@{host.name}" if word.endswith("@%h") else word for word in program.command]
     resources.enter_context(running(*host.command(*command), log=log, **environment, **program.environment))
     resources.callback(host.reconnect)  # before it is stopped, or it could not say good-bye

@@ -15,7 +15,7 @@ import pytest
 from redis import Redis
 
 from deploy.stack import Stack
-from pipeline.broker.queues import LANES
+from pipeline.routing import LANE_QUEUES
 from tests.conftest import IMPATIENT
 from tests.direct import DIRECT_CLIENT
 from tests.images import photo_file
@@ -67,7 +67,7 @@ def test_messages_wait_in_rabbitmq_alone_and_are_taken_from_both_lanes_by_turns(
         wait_until(lambda: rabbitmq.waiting("validate") + rabbitmq.waiting("validate.bulk") == BURST, "all messages")
         wait_until(lambda: _gauge(http, "queue_length", "validate") == BURST, "the gateway to see them")
         with Redis.from_url(hopping.redis_url, decode_responses=True) as redis:
-            assert not {*LANES, "unacked"} & set(redis.keys("*"))
+            assert not {*LANE_QUEUES, "unacked"} & set(redis.keys("*"))
         assert _gauge(http, "queue_oldest_age_seconds", "validate") > 0
         assert "unacked" not in http.get("/metrics").text
     finally:
@@ -132,7 +132,7 @@ def test_flower_shows_queues_and_workers(hopping: Stack) -> None:
         wait_until(lambda: "worker@" in flower.get("/workers").text, "a worker to be shown")
         shown = flower.get("/broker").text
 
-    assert all(f'<tr id="{lane}">' in shown for lane in LANES)
+    assert all(f'<tr id="{lane}">' in shown for lane in LANE_QUEUES)
     assert "management API" not in hopping.log("flower")
 
 

@@ -13,8 +13,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from deploy.processes import QUEUES, ROOT
+from deploy.processes import ROOT
 from deploy.stack import Stack
+from pipeline.routing import QUEUES
 from tests.direct import DIRECT
 from tests.images import encoded, photo
 from tests.integration.conftest import AsOwner

@@ -12,8 +12,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.processes import QUEUES, ROOT
+from deploy.processes import ROOT
 from deploy.stack import Stack
+from pipeline.routing import QUEUES
 from tests.direct import DIRECT
 from tests.images import encoded, photo
 from tests.integration.journey import accepted, ended, operated, wait_until

@@ -22,6 +22,7 @@ from uuid_utils.compat import uuid7
 from deploy import processes
 from deploy.ports import free_port
 from deploy.stack import Stack
+from pipeline.routing import QUEUES
 from tests.conftest import IMPATIENT
 from tests.direct import DIRECT, DIRECT_CLIENT
 from tests.images import encoded, photo, photo_file
@@ -325,7 +326,7 @@ def _answers(client: httpx.Client) -> bool:
 
 def _another_worker(stack: Stack, log: Path, **environment: str) -> AbstractContextManager[None]:
     """Run a second worker on the stores of a stack."""
-    program = processes.worker("another", queues=processes.QUEUES, concurrency=1, autostart=True)
+    program = processes.worker("another", queues=QUEUES, concurrency=1, autostart=True)
     return running(*program.command, log=log, **(_stores_of(stack) | dict(program.environment) | environment))
 
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from redis import Redis
 
-from deploy.processes import QUEUES
 from deploy.stack import Stack
+from pipeline.routing import QUEUES
 from tests.images import encoded, photo
 from tests.integration.journey import accepted, ended, frozen, status, upload, wait_until
 

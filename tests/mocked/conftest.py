@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from gateway.app import create_app
 from gateway.feed import Feed
 from gateway.submission.backpressure import Backlog
-from pipeline.broker.queues import Queues
+from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.documents import Job

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.celery import QUEUES
+from pipeline.routing import QUEUES
 from tests.fast_yaml import load
 from tests.prometheus import ROOT
 

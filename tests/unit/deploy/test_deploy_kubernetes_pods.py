@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.celery import QUEUES
+from pipeline.routing import QUEUES
 from pipeline.settings import Settings, WorkSettings
 from tests.kustomize import Manifest, render
 from tests.prometheus import ROOT, read

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.celery import QUEUES
+from pipeline.routing import QUEUES
 from tests.prometheus import DEPLOYED, ROOT, groupings, program, read, rules, selectors
 
 ALERTS = {rule["alert"]: rule for rule in rules() if "alert" in rule}

@@ -10,7 +10,8 @@ import pytest
 from kombu import Message
 
 from pipeline.canvas import root_id, submit
-from pipeline.celery import QUEUED_HEADER, QUEUES, ROUTES, app
+from pipeline.celery import QUEUED_HEADER, app
+from pipeline.routing import QUEUES, ROUTES
 from storage.clock import now_ms
 from storage.documents import JobRecord, Kind, Operation
 from tests.fakes import FakeBroker, new_job

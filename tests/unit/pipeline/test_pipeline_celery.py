@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.celery import QUEUES, ROUTES, app, configure
+from pipeline.celery import app, configure
+from pipeline.routing import QUEUES, ROUTES
 from pipeline.settings import BrokerSettings, Settings, WorkSettings
 from tests.fakes import FakeBroker
 

@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from pipeline.celery import QUEUES
 from pipeline.metrics import OUTCOMES, REASONS, StageMetrics, reason_of
+from pipeline.routing import QUEUES
 from pipeline.run import EVENTS
-from pipeline.steps import stages_of
+from pipeline.stage_order import stages_of_queue
 from storage.clock import now_ms
 from storage.documents import JobState
 from tests.fakes import job_id, new_job
@@ -35,7 +35,7 @@ def read(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
 
 
 def test_what_a_worker_serves_has_its_series_from_the_start(registry: CollectorRegistry, metrics: StageMetrics) -> None:
-    metrics.expect(stages_of("resize", RENDITIONS))
+    metrics.expect(stages_of_queue("resize", RENDITIONS))
 
     for stage in RENDITIONS:
         assert {read(registry, "stage_runs_total", stage=stage, outcome=outcome) for outcome in OUTCOMES} == {0}
@@ -44,13 +44,13 @@ def test_what_a_worker_serves_has_its_series_from_the_start(registry: CollectorR
 
 
 def test_every_stage_waits_in_one_queue() -> None:
-    served = [stage for queue in QUEUES for stage in stages_of(queue, RENDITIONS)]
+    served = [stage for queue in QUEUES for stage in stages_of_queue(queue, RENDITIONS)]
 
     assert sorted(served) == ["finalize", "large", "normalize", "small", "transform", "validate"]
 
 
 def test_only_finalize_ends_a_job_well(registry: CollectorRegistry, metrics: StageMetrics) -> None:
-    metrics.expect(stages_of("normalize", RENDITIONS))
+    metrics.expect(stages_of_queue("normalize", RENDITIONS))
 
     ends = {state: read(registry, "job_end_to_end_seconds_count", kind="crop", result=state) for state in JobState}
     assert ends == dict.fromkeys(JobState) | {JobState.FAILED: 0, JobState.DEAD: 0}

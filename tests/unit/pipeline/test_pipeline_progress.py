@@ -7,7 +7,7 @@ from collections import deque
 
 import pytest
 
-from pipeline.broker.progress import MARKS, Progress
+from pipeline.queues.progress import MARKS, Progress
 
 
 def passed(*lengths: int) -> int:

@@ -11,7 +11,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gateway.submission.forms import CropForm, GrayscaleForm, Output, ResizeForm
 from pipeline import tasks
-from pipeline.celery import ROUTES, app
+from pipeline.celery import app
+from pipeline.routing import ROUTES
 from pipeline.tasks import INFRASTRUCTURE, OPERATIONS
 from stages.errors import STAGE_ERRORS, StageError
 from storage.documents import Kind

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from pipeline.stage_order import stage_by_rendition
 from storage.documents import (
     ACTIVE,
     OUTPUT,
@@ -80,19 +81,19 @@ def test_no_two_indexes_have_the_same_name() -> None:
 
 
 def test_each_preview_is_made_by_the_stage_of_its_name() -> None:
-    assert new_job(renditions={"tiny": 16, "huge": 4000}).makers == {"tiny": "tiny", "huge": "huge"}
+    assert stage_by_rendition(new_job(renditions={"tiny": 16, "huge": 4000})) == {"tiny": "tiny", "huge": "huge"}
 
 
 @pytest.mark.parametrize("kind", [Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE])
 def test_the_output_of_an_operation_is_made_by_its_transform(kind: Kind) -> None:
-    assert new_job(kind).makers == {OUTPUT: "transform"}
+    assert stage_by_rendition(new_job(kind)) == {OUTPUT: "transform"}
 
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_what_makes_a_rendition_is_a_stage_of_the_job(kind: Kind) -> None:
     job = new_job(kind)
 
-    assert set(job.makers.values()) <= set(job.stages)
+    assert set(stage_by_rendition(job).values()) <= set(job.stages)
 
 
 def test_a_kind_that_is_not_known_is_refused() -> None:

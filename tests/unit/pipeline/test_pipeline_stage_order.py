@@ -9,14 +9,14 @@ import pytest
 from celery.canvas import Signature
 
 from pipeline.canvas import canvas_of, operation, previews
-from pipeline.celery import ROUTES
-from pipeline.steps import Steps, after, before, queue_of, steps, steps_of
+from pipeline.routing import ROUTES
+from pipeline.stage_order import StageOrder, next_stages, prerequisites, queue_of_stage, stage_order, stage_order_of
 from storage.documents import Kind
 from tests.fakes import new_job
 
 NAMES = ("small", "medium", "large")
 OPERATIONS = [Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE]
-STAGES = [name for step in steps(Kind.PREVIEWS, NAMES) for name in step]
+STAGES = [name for step in stage_order(Kind.PREVIEWS, NAMES) for name in step]
 
 
 def test_steps_are_those_of_the_canvas_in_its_order() -> None:
@@ -24,7 +24,7 @@ def test_steps_are_those_of_the_canvas_in_its_order() -> None:
 
     walked = tuple(tuple(_stage(task) for task in step) for step in _walk(canvas))
 
-    assert walked == steps(Kind.PREVIEWS, NAMES)
+    assert walked == stage_order(Kind.PREVIEWS, NAMES)
 
 
 def test_steps_of_a_single_rendition_are_those_of_the_canvas() -> None:
@@ -32,14 +32,14 @@ def test_steps_of_a_single_rendition_are_those_of_the_canvas() -> None:
 
     walked = tuple(tuple(_stage(task) for task in step) for step in _walk(canvas))
 
-    assert walked == steps(Kind.PREVIEWS, ["only"])
+    assert walked == stage_order(Kind.PREVIEWS, ["only"])
 
 
 @pytest.mark.parametrize("kind", OPERATIONS)
 def test_steps_of_an_operation_are_those_of_its_canvas(kind: Kind) -> None:
     walked = tuple(tuple(_stage(task) for task in step) for step in _walk(operation("job", "root")))
 
-    assert walked == steps(kind)
+    assert walked == stage_order(kind)
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -48,19 +48,19 @@ def test_steps_of_a_job_are_those_of_the_canvas_that_it_is_sent_with(kind: Kind)
 
     walked = tuple(tuple(_stage(task) for task in step) for step in _walk(canvas_of(job)))
 
-    assert walked == steps_of(job)
+    assert walked == stage_order_of(job)
 
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_steps_of_a_job_hold_each_of_its_stages_once(kind: Kind) -> None:
     job = new_job(kind)
 
-    assert [name for step in steps_of(job) for name in step] == list(job.stages)
+    assert [name for step in stage_order_of(job) for name in step] == list(job.stages)
 
 
 @pytest.mark.parametrize("kind", OPERATIONS)
 def test_an_operation_has_no_step_of_a_rendition(kind: Kind) -> None:
-    assert steps(kind, NAMES) == steps(kind)
+    assert stage_order(kind, NAMES) == stage_order(kind)
 
 
 @pytest.mark.parametrize(
@@ -75,22 +75,22 @@ def test_an_operation_has_no_step_of_a_rendition(kind: Kind) -> None:
 def test_the_stages_of_an_operation_come_one_by_one(
     kind: Kind, stage: str, needed: tuple[str, ...], following: tuple[str, ...]
 ) -> None:
-    order = steps(kind)
+    order = stage_order(kind)
 
-    assert (before(order, stage), after(order, stage)) == (needed, following)
+    assert (prerequisites(order, stage), next_stages(order, stage)) == (needed, following)
 
 
 @pytest.mark.parametrize(("kind", "stage"), [(Kind.CROP, "normalize"), (Kind.CROP, "small"), (Kind.PREVIEWS, "huge")])
-@pytest.mark.parametrize("question", [before, after])
+@pytest.mark.parametrize("question", [prerequisites, next_stages])
 def test_a_stage_of_another_kind_has_no_place(
-    question: Callable[[Steps, str], tuple[str, ...]], kind: Kind, stage: str
+    question: Callable[[StageOrder, str], tuple[str, ...]], kind: Kind, stage: str
 ) -> None:
     with pytest.raises(ValueError, match=stage):
-        question(steps(kind, NAMES), stage)
+        question(stage_order(kind, NAMES), stage)
 
 
 def test_a_transform_waits_in_a_queue_of_its_own() -> None:
-    assert queue_of("transform") == ROUTES["transform"]["queue"] == "transform"
+    assert queue_of_stage("transform") == ROUTES["transform"]["queue"] == "transform"
 
 
 def test_every_stage_waits_in_the_queue_that_its_task_is_routed_to() -> None:
@@ -98,7 +98,7 @@ def test_every_stage_waits_in_the_queue_that_its_task_is_routed_to() -> None:
 
     routed = {_stage(task): ROUTES[str(task.task)]["queue"] for step in _walk(canvas) for task in step}
 
-    assert {stage: queue_of(stage) for stage in STAGES} == routed
+    assert {stage: queue_of_stage(stage) for stage in STAGES} == routed
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_every_stage_waits_in_the_queue_that_its_task_is_routed_to() -> None:
     ],
 )
 def test_a_stage_comes_after_all_of_the_steps_before_it(stage: str, needed: tuple[str, ...]) -> None:
-    assert before(steps(Kind.PREVIEWS, NAMES), stage) == needed
+    assert prerequisites(stage_order(Kind.PREVIEWS, NAMES), stage) == needed
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_stage_comes_after_all_of_the_steps_before_it(stage: str, needed: tupl
     ],
 )
 def test_a_stage_is_followed_by_the_next_step_alone(stage: str, following: tuple[str, ...]) -> None:
-    assert after(steps(Kind.PREVIEWS, NAMES), stage) == following
+    assert next_stages(stage_order(Kind.PREVIEWS, NAMES), stage) == following
 
 
 def _walk(canvas: Any) -> Iterator[list[Signature[None]]]:

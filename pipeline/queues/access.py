@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from pipeline.broker.queues import Queues
-from pipeline.broker.rabbit_queues import RabbitQueues
-from pipeline.broker.redis_queues import RedisQueues
 from pipeline.broker.redis_urls import RedisUrl
 from pipeline.celery import app
+from pipeline.queues.queues import Queues
+from pipeline.queues.rabbit_queues import RabbitQueues
+from pipeline.queues.redis_queues import RedisQueues
 from pipeline.settings import Settings
 
 

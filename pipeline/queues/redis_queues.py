@@ -6,8 +6,9 @@ import json
 from collections.abc import Awaitable, Sequence
 from typing import cast
 
-from pipeline.broker.queues import LANES, Queues, Waiting, by_queue
-from pipeline.celery import QUEUED_HEADER, QUEUES
+from pipeline.celery import QUEUED_HEADER
+from pipeline.queues.queues import Queues, Waiting, by_queue
+from pipeline.routing import LANE_QUEUES, QUEUES
 
 UNACKED, UNACKED_INDEX = "unacked", "unacked_index"  # kombu's own: messages held by workers, and since when
 
@@ -22,7 +23,7 @@ class RedisQueues(Queues):
     async def longest(self) -> int:
         """Return how many messages wait in the fullest queue, in both its lanes."""
         async with self._redis.pipeline(transaction=False) as pipeline:
-            for queue in LANES:
+            for queue in LANE_QUEUES:
                 pipeline.llen(queue)
             lengths: list[int] = await pipeline.execute()
         return max(map(sum, by_queue(lengths)))
@@ -34,7 +35,7 @@ class RedisQueues(Queues):
     async def waiting(self) -> Waiting:
         """Return all that waits, in one round trip."""
         async with self._redis.pipeline(transaction=False) as pipeline:
-            for queue in LANES:
+            for queue in LANE_QUEUES:
                 pipeline.llen(queue)
                 pipeline.lindex(queue, -1)
             pipeline.hlen(UNACKED)

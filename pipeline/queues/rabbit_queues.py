@@ -11,9 +11,9 @@ from typing import Any
 from celery import Celery
 from redis.asyncio import Redis
 
-from pipeline.broker.progress import Progress
-from pipeline.broker.queues import LANES, Queues, Waiting, by_queue
-from pipeline.celery import QUEUES
+from pipeline.queues.progress import Progress
+from pipeline.queues.queues import Queues, Waiting, by_queue
+from pipeline.routing import LANE_QUEUES, QUEUES
 from storage.clock import now_ms
 
 LOOK_SECONDS = 0.5  # what one look found is good for this long
@@ -33,7 +33,7 @@ class RabbitQueues(Queues):
         self._app, self._patience = app, patience
         self._connection: Any = app.connection_for_read()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rabbitmq")
-        self._progress = {lane: Progress() for lane in LANES}
+        self._progress = {lane: Progress() for lane in LANE_QUEUES}
         self._born_ms = now_ms()
         self._looking: asyncio.Future[dict[str, int]] | None = None
         self._due = 0.0
@@ -58,7 +58,9 @@ class RabbitQueues(Queues):
     async def waiting(self) -> Waiting:
         """Return all that waits; what was there before the first look counts from then on."""
         found = await self._look()
-        since = {lane: max(self._progress[lane].passed_ms, self._born_ms) if found[lane] else None for lane in LANES}
+        since = {
+            lane: max(self._progress[lane].passed_ms, self._born_ms) if found[lane] else None for lane in LANE_QUEUES
+        }
         oldest = ([ms for ms in each if ms is not None] for each in by_queue(list(since.values())))
         return Waiting(
             lengths=_lengths(found),
@@ -81,7 +83,7 @@ class RabbitQueues(Queues):
         start_ms, found = now_ms(), dict[str, int]()
         try:
             channel = self._connection.default_channel
-            for lane in LANES:  # declared as they are, so that one that is not there yet is no error
+            for lane in LANE_QUEUES:  # declared as they are, so that one that is not there yet is no error
                 declared: Any = self._app.amqp.queues[lane](channel)
                 found[lane] = declared.queue_declare().message_count
         except BaseException:
@@ -94,4 +96,4 @@ class RabbitQueues(Queues):
 
 def _lengths(found: Mapping[str, int]) -> dict[str, int]:
     """Put the lanes of each queue together."""
-    return dict(zip(QUEUES, map(sum, by_queue([found[lane] for lane in LANES])), strict=True))
+    return dict(zip(QUEUES, map(sum, by_queue([found[lane] for lane in LANE_QUEUES])), strict=True))

@@ -10,10 +10,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from pipeline import hints
-from pipeline.celery import QUEUES
-from pipeline.lanes import lanes_of
-
-LANES = tuple(lane for queue in QUEUES for lane in lanes_of(queue))
+from pipeline.routing import LANE_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +63,6 @@ class Queues(ABC):
 
 
 def by_queue(found: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Put together what was found in the lanes of each queue, in the order of `LANES`."""
-    width = len(LANES) // len(QUEUES)
+    """Put together what was found in the lanes of each queue, in the order of `LANE_QUEUES`."""
+    width = len(LANE_SUFFIXES)
     return (found[start : start + width] for start in range(0, len(found), width))

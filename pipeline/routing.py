@@ -1,0 +1,40 @@
+"""Routing: the stages, the queue of each, and the lanes of a queue. A leaf: it imports nothing of the project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+VALIDATE = "validate"
+NORMALIZE = "normalize"
+RESIZE = "resize"
+TRANSFORM = "transform"
+FINALIZE = "finalize"
+QUEUES = (VALIDATE, NORMALIZE, RESIZE, TRANSFORM, FINALIZE)
+"""Each task has a queue of its name. A stage has the name of its task, except a resize: it has its rendition's."""
+ERRBACK = "on_failed"
+ROUTES = {task: {"queue": task} for task in QUEUES} | {ERRBACK: {"queue": FINALIZE}}
+"""The queue of each task, as Celery's `task_routes` wants it."""
+LANE_SUFFIXES = {"express": "", "bulk": ".bulk"}
+"""What a lane adds to the name of a queue. A worker takes from the lanes by turns, so neither can starve the other."""
+
+
+def lane_queue(queue: str, lane: str) -> str:
+    """Return the name of a queue in a lane."""
+    return queue + LANE_SUFFIXES[lane]
+
+
+def lane_queues(queue: str) -> tuple[str, ...]:
+    """Return the names of a queue in all lanes."""
+    return tuple(queue + suffix for suffix in LANE_SUFFIXES.values())
+
+
+LANE_QUEUES = tuple(name for queue in QUEUES for name in lane_queues(queue))
+"""All queues in all lanes."""
+
+
+def consume_all_lanes(queues: Any) -> None:
+    """Let a worker that consumes a queue consume it in all lanes; `queues` are Celery's `app.amqp.queues`."""
+    for queue in list(queues.consume_from):
+        for name in lane_queues(queue):
+            if name in queues:
+                queues.select_add(name)

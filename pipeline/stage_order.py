@@ -1,0 +1,59 @@
+"""The order of a job's stages, for those who record them: what a stage comes after, what follows it, what it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeline.routing import FINALIZE, NORMALIZE, RESIZE, ROUTES, TRANSFORM, VALIDATE
+from storage.documents import OUTPUT, JobRecord, Kind
+
+StageOrder = tuple[tuple[str, ...], ...]
+"""The stages of a job; those that run side by side are in one tuple."""
+
+
+def stage_order(kind: Kind, renditions: Iterable[str] = ()) -> StageOrder:
+    """Return the stages of a kind of job, in the order of its canvas."""
+    if kind is Kind.PREVIEWS:
+        return (VALIDATE,), (NORMALIZE,), tuple(renditions), (FINALIZE,)
+    return (VALIDATE,), (TRANSFORM,), (FINALIZE,)
+
+
+def stage_order_of(job: JobRecord) -> StageOrder:
+    """Return the stages of this job."""
+    return stage_order(job.kind, job.operation.renditions)
+
+
+def stage_by_rendition(job: JobRecord) -> dict[str, str]:
+    """Return the stage that makes each rendition of the job."""
+    if job.kind is Kind.PREVIEWS:
+        return {name: name for name in job.operation.renditions}
+    return {OUTPUT: TRANSFORM}
+
+
+def prerequisites(order: StageOrder, stage: str) -> tuple[str, ...]:
+    """Return the stages that must be done before this one may run."""
+    return tuple(name for names in order[: _index(order, stage)] for name in names)
+
+
+def next_stages(order: StageOrder, stage: str) -> tuple[str, ...]:
+    """Return the stages that become due when this one is done."""
+    following = order[_index(order, stage) + 1 :]
+    return following[0] if following else ()
+
+
+def queue_of_stage(stage: str) -> str:
+    """Return the queue that a stage waits in; a rendition waits among the resizes."""
+    return ROUTES.get(stage, ROUTES[RESIZE])["queue"]
+
+
+def stages_of_queue(queue: str, renditions: Iterable[str]) -> tuple[str, ...]:
+    """Return the stages that wait in a queue."""
+    stages = dict.fromkeys(name for kind in Kind for names in stage_order(kind, renditions) for name in names)
+    return tuple(stage for stage in stages if queue_of_stage(stage) == queue)
+
+
+def _index(order: StageOrder, stage: str) -> int:
+    index = next((i for i, names in enumerate(order) if stage in names), None)
+    if index is None:
+        raise ValueError(f"{stage!r} is not a stage of this kind of job")
+    return index
