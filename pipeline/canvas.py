@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
-from celery import chain, group
+from celery import Task, chain, group
 from celery.canvas import Signature
 
 from pipeline import tasks
+from pipeline.routing import ROUTES, lane_queue
 from storage.documents import JobRecord, Kind
 
 
-def previews(job_id: str, renditions: Sequence[str], root: str) -> Signature[None]:
+def previews(job: JobRecord) -> Signature[None]:
     """Return the canvas of an upload; a group followed by a task is a chord."""
     return chain(
-        tasks.validate.si(job_id).set(task_id=root),
-        tasks.normalize.si(job_id),
-        group(tasks.resize.si(job_id, name) for name in renditions),
-        tasks.finalize.si(job_id),
+        _queued(job, tasks.validate).set(task_id=root_id(job)),
+        _queued(job, tasks.normalize),
+        group(_queued(job, tasks.resize, name) for name in job.operation.renditions),
+        _queued(job, tasks.finalize),
     )
 
 
-def operation(job_id: str, root: str) -> Signature[None]:
+def operation(job: JobRecord) -> Signature[None]:
     """Return the canvas of a crop, a grayscale or a resize."""
     return chain(
-        tasks.validate.si(job_id).set(task_id=root),
-        tasks.transform.si(job_id),
-        tasks.finalize.si(job_id),
+        _queued(job, tasks.validate).set(task_id=root_id(job)),
+        _queued(job, tasks.transform),
+        _queued(job, tasks.finalize),
     )
 
 
 def canvas_of(job: JobRecord) -> Signature[None]:
     """Return the canvas of a job, with its errback on the whole of it."""
-    root = root_id(job)
-    whole = (
-        previews(job.id, list(job.operation.renditions), root) if job.kind is Kind.PREVIEWS else operation(job.id, root)
-    )
-    whole.link_error(tasks.on_failed.s(job.id))
+    whole = previews(job) if job.kind is Kind.PREVIEWS else operation(job)
+    whole.link_error(tasks.on_failed.s(job.id).set(queue=_queue(job, tasks.on_failed)))
     return whole
 
 
@@ -51,3 +49,12 @@ def submit(job: JobRecord) -> None:
     Blocks for as long as the broker's socket timeout, so an event loop calls it in a thread.
     """
     canvas_of(job).apply_async(retry=False)
+
+
+def _queued(job: JobRecord, task: Task[Any, Any], *arguments: str) -> Signature[None]:
+    """Return a task of the job, which ignores the result before it, in the queue of its stage in the job's lane."""
+    return task.si(job.id, *arguments).set(queue=_queue(job, task))
+
+
+def _queue(job: JobRecord, task: Task[Any, Any]) -> str:
+    return lane_queue(ROUTES[task.name]["queue"], job.lane)

@@ -8,11 +8,10 @@ from celery import Celery
 from celery.signals import before_task_publish
 from kombu import Queue
 
-from pipeline import context
 from pipeline.broker import transport
 from pipeline.broker.rabbit_urls import RabbitUrl
 from pipeline.broker.redis_urls import RedisUrl
-from pipeline.routing import LANE_QUEUES, ROUTES, VALIDATE, lane_queue
+from pipeline.routing import LANE_QUEUES, ROUTES, VALIDATE
 from pipeline.settings import Settings
 from storage.clock import now_ms
 
@@ -28,7 +27,7 @@ def configure(settings: Settings, *, publisher: bool = False) -> Celery:
         imports=("pipeline.tasks",),
         task_queues=[Queue(name, routing_key=name) for name in LANE_QUEUES],
         task_default_queue=VALIDATE,
-        task_routes=[_by_lane, ROUTES],
+        task_routes=ROUTES,
         task_serializer="json",
         result_serializer="json",
         accept_content=["json"],
@@ -44,12 +43,6 @@ def configure(settings: Settings, *, publisher: bool = False) -> Celery:
 def _result_backend(url: RedisUrl) -> str:
     name = "SentinelPipelineBackend" if url.is_sentinel else "PipelineBackend"
     return f"pipeline.backend:{name}+{url.for_kombu()}"
-
-
-def _by_lane(name: str, *_: object, **__: object) -> dict[str, str] | None:
-    """Route a message by the lane of its job too; None leaves it to ROUTES."""
-    lane = context.lane()
-    return {"queue": lane_queue(ROUTES[name]["queue"], lane)} if lane and name in ROUTES else None
 
 
 def _delivery(settings: Settings) -> dict[str, Any]:

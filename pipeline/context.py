@@ -15,7 +15,7 @@ from structlog.contextvars import bind_contextvars, bound_contextvars, clear_con
 from pipeline.routing import ERRBACK, RESIZE
 from storage.documents import JobRecord
 
-SENT_ALONG = ("request_id", "job_trace", "lane")
+SENT_ALONG = ("request_id", "job_trace")
 """Headers of a job's messages, handed on to the messages that are sent because of them."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -32,8 +32,8 @@ def lines_of(job: JobRecord) -> Iterator[None]:
 
 @contextmanager
 def messages_of(job: JobRecord) -> Iterator[None]:
-    """Send the ids that the job came with, and its lane, along with its messages, whoever has them sent."""
-    with _sending_along({"request_id": job.request_id, "job_trace": job.traceparent, "lane": job.lane.value}):
+    """Send the ids that the job came with along with its messages, whoever has them sent."""
+    with _sending_along({"request_id": job.request_id, "job_trace": job.traceparent}):
         yield
 
 
@@ -56,11 +56,6 @@ def _sending_along(ids: Mapping[str, Any]) -> Iterator[None]:
 def job_trace() -> str | None:
     """Return the traceparent of the request that the job of the current task came with."""
     return _sent_along.get().get("job_trace")
-
-
-def lane() -> str | None:
-    """Return the lane of the job whose messages are being sent."""
-    return _sent_along.get().get("lane")
 
 
 @before_task_publish.connect

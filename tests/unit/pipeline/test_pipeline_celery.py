@@ -125,7 +125,7 @@ def test_a_publisher_shares_the_visibility_timeout(publisher: Any) -> None:
     assert publisher.broker_transport_options["visibility_timeout"] == 29
 
 
-def test_there_is_a_queue_and_its_twin_for_each_kind_of_work(worker: Any) -> None:
+def test_there_is_a_queue_in_each_lane_for_each_kind_of_work(worker: Any) -> None:
     assert {queue.name for queue in worker.task_queues} == {*QUEUES, *(f"{name}.bulk" for name in QUEUES)}
 
 
@@ -134,10 +134,7 @@ def test_a_queue_is_bound_under_its_own_name(worker: Any) -> None:
 
 
 def test_a_message_of_no_job_takes_the_queue_of_its_task(worker: Any) -> None:
-    by_lane, by_task = worker.task_routes
-
-    assert by_lane("resize") is None
-    assert by_task == ROUTES
+    assert worker.task_routes == ROUTES
 
 
 def test_the_tasks_are_imported_by_every_worker(worker: Any) -> None:

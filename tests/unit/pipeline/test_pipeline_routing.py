@@ -2,46 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from celery.app.amqp import Queues
+from celery.app.task import Context
 from kombu import Queue
 
-from pipeline import context
-from pipeline.celery import app, configure
-from pipeline.routing import QUEUES, ROUTES, consume_all_lanes, lane_queue, lane_queues
-from pipeline.settings import Settings
-from storage.documents import Lane
-from tests.fakes import new_job
+from pipeline import tasks
+from pipeline.canvas import canvas_of, submit
+from pipeline.routing import ERRBACK, FINALIZE, QUEUES, ROUTES, VALIDATE, consume_all_lanes, lane_queue, lane_queues
+from storage.documents import Kind, Lane
+from tests.fakes import FakeBroker, new_job
 
 
 @pytest.mark.parametrize(
     ("lane", "queue"), [(Lane.EXPRESS, "resize"), (Lane.BULK, "resize.bulk"), ("bulk", "resize.bulk")]
 )
-def test_a_lane_is_the_queue_or_its_twin(lane: str, queue: str) -> None:
+def test_a_lane_has_a_queue_of_its_own(lane: str, queue: str) -> None:
     assert lane_queue("resize", lane) == queue
 
 
-@pytest.mark.parametrize("task", ROUTES)
+@pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("lane", Lane)
-def test_all_messages_of_a_job_take_its_lane(task: str, lane: Lane) -> None:
-    configure(Settings())
-    job = new_job().model_copy(update={"lane": lane})
+def test_all_messages_of_a_job_take_its_lane(kind: Kind, lane: Lane) -> None:
+    signatures = list(_walk(canvas_of(new_job(kind, lane=lane))))
 
-    with context.messages_of(job):
-        route = app.amqp.router.route({}, task)
-
-    assert route["queue"].name == lane_queue(ROUTES[task]["queue"], lane)
+    expected = {name: lane_queue(route["queue"], lane) for name, route in ROUTES.items()}
+    assert {each["task"] for each in signatures} >= {VALIDATE, FINALIZE, ERRBACK}
+    assert [each["options"].get("queue") for each in signatures] == [expected[each["task"]] for each in signatures]
 
 
-def test_what_is_sent_because_of_a_bulk_message_is_bulk_too() -> None:
-    with context.message({"lane": "bulk", "root_id": "job"}, "validate", ["job"]):
-        assert context.lane() == "bulk"
+def test_a_message_is_published_in_the_lane_of_its_job(broker: FakeBroker) -> None:
+    submit(new_job(lane=Lane.BULK))
+
+    assert [message.delivery_info["routing_key"] for message in broker.published()] == ["validate.bulk"]
 
 
-def test_a_worker_of_a_queue_takes_from_its_twin_too() -> None:
+def test_a_retried_message_stays_in_its_lane(broker: FakeBroker) -> None:
+    delivered = {"exchange": "", "routing_key": "resize.bulk"}
+    request = Context(id="one", args=["job", "small"], kwargs={}, delivery_info=delivered)
+
+    tasks.resize.signature_from_request(request).apply_async()
+
+    assert [message.delivery_info["routing_key"] for message in broker.published()] == ["resize.bulk"]
+
+
+def test_a_worker_of_a_queue_consumes_it_in_all_lanes() -> None:
     queues = Queues([Queue(lane) for name in QUEUES for lane in lane_queues(name)])
     queues.select(["resize", "finalize"])
 
     consume_all_lanes(queues)
 
     assert set(queues.consume_from) == {"resize", "resize.bulk", "finalize", "finalize.bulk"}
+
+
+def _walk(part: Any) -> Iterator[dict[str, Any]]:
+    """Yield the signatures of single tasks in a canvas, wherever they are in it."""
+    if isinstance(part, dict):
+        if not part.get("subtask_type") and part.get("task"):
+            yield part
+        for each in part.values():
+            yield from _walk(each)
+    elif isinstance(part, list | tuple):
+        for each in part:
+            yield from _walk(each)

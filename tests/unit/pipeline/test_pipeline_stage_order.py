@@ -20,7 +20,7 @@ STAGES = [name for step in stage_order(Kind.PREVIEWS, NAMES) for name in step]
 
 
 def test_steps_are_those_of_the_canvas_in_its_order() -> None:
-    canvas = previews("job", NAMES, "job")
+    canvas = previews(new_job(renditions=dict.fromkeys(NAMES, 100)))
 
     walked = tuple(tuple(_stage(task) for task in step) for step in _walk(canvas))
 
@@ -28,7 +28,7 @@ def test_steps_are_those_of_the_canvas_in_its_order() -> None:
 
 
 def test_steps_of_a_single_rendition_are_those_of_the_canvas() -> None:
-    canvas = previews("job", ["only"], "job")
+    canvas = previews(new_job(renditions={"only": 100}))
 
     walked = tuple(tuple(_stage(task) for task in step) for step in _walk(canvas))
 
@@ -37,7 +37,7 @@ def test_steps_of_a_single_rendition_are_those_of_the_canvas() -> None:
 
 @pytest.mark.parametrize("kind", OPERATIONS)
 def test_steps_of_an_operation_are_those_of_its_canvas(kind: Kind) -> None:
-    walked = tuple(tuple(_stage(task) for task in step) for step in _walk(operation("job", "root")))
+    walked = tuple(tuple(_stage(task) for task in step) for step in _walk(operation(new_job(kind))))
 
     assert walked == stage_order(kind)
 
@@ -94,7 +94,7 @@ def test_a_transform_waits_in_a_queue_of_its_own() -> None:
 
 
 def test_every_stage_waits_in_the_queue_that_its_task_is_routed_to() -> None:
-    canvas = previews("job", NAMES, "job")
+    canvas = previews(new_job(renditions=dict.fromkeys(NAMES, 100)))
 
     routed = {_stage(task): ROUTES[str(task.task)]["queue"] for step in _walk(canvas) for task in step}
 
