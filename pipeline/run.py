@@ -26,7 +26,7 @@ EVENTS = {
     "refused": ("stage.refused", logging.INFO),
     "fenced": ("stage.fenced", logging.WARNING),
     "premature": ("stage.premature", logging.WARNING),
-    "buried": ("job.buried", logging.ERROR),
+    "dead": ("job.dead", logging.ERROR),
 }
 """What may come of a claimed stage, and how it is logged; the outcomes are those of the metrics."""
 
@@ -186,12 +186,12 @@ class Run:
         self._child.blobs.remove_folder(job_folder(self.job.id))
         self._child.ledger.blobs_removed(self.job.id)
 
-    def bury(self, code: str, message: str) -> None:
+    def mark_dead(self, code: str, message: str) -> None:
         """Give the job up; its blobs stay, so that it can be retried once the reason is mended."""
-        if not self._child.ledger.bury(self._claim, Failure(stage=self.stage, code=code, message=message)):
+        if not self._child.ledger.mark_dead(self._claim, Failure(stage=self.stage, code=code, message=message)):
             self.came_to("fenced")
             return
-        self.came_to("buried", ended=True, code=code)
+        self.came_to("dead", ended=True, code=code)
         self._metrics.jobs.ended(self.job, JobState.DEAD)
 
     def release(self, reason: str, *, blameless: bool) -> None:

@@ -113,9 +113,9 @@ class Sweeper:
                 code="dispatches_exhausted",
                 message="The job was sent to the workers too many times.",
             )
-            if await self._jobs.bury(job, failure):
+            if await self._jobs.mark_dead(job, failure):
                 self._metrics.jobs.ended(job, JobState.DEAD)
-                log.error("job.buried", task_id=job.id, generation=job.generation)
+                log.error("job.dead", task_id=job.id, generation=job.generation)
         else:
             await self._dispatch_again(job)
 

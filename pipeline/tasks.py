@@ -73,7 +73,7 @@ def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Work) -> None
 def _admit(run: Run) -> None:
     """Raise `Ignore` when the claimed stage is not to be worked on."""
     if run.overdrawn:
-        run.bury(
+        run.mark_dead(
             "attempts_exhausted",
             "Processing this image stopped its worker too many times.",
         )
@@ -117,7 +117,7 @@ def _try_again(task: Task[Any, Any], run: Run | None, error: Exception, stage: s
     )
     if run is not None:
         if not blameless and run.exhausted:
-            run.bury("internal_error", "Processing this image failed again and again.")
+            run.mark_dead("internal_error", "Processing this image failed again and again.")
             raise Ignore
         with suppress(*INFRASTRUCTURE):  # the lease stays, and this same message may take it over
             run.release(f"{type(error).__name__}: {error}", blameless=blameless)

@@ -118,7 +118,7 @@ class Jobs:
             {"generation": job.generation - 1, "next_dispatch_ms": next_dispatch_ms},
         )
 
-    async def bury(self, job: Job, failure: Failure) -> bool:
+    async def mark_dead(self, job: Job, failure: Failure) -> bool:
         """Give up a job whose dispatches are spent."""
         now = now_ms()
         return await self._change(

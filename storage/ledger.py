@@ -94,7 +94,7 @@ class Ledger:
         """Fail the stage and the job for good: the image is to blame."""
         return self._end(claim, failure, JobState.FAILED)
 
-    def bury(self, claim: Claim, failure: Failure) -> bool:
+    def mark_dead(self, claim: Claim, failure: Failure) -> bool:
         """Give the job up: its attempts are spent and nobody knows whether the image is to blame."""
         return self._end(claim, failure, JobState.DEAD)
 

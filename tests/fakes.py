@@ -220,7 +220,7 @@ class FakeJobs(Jobs):
     async def unsent(self, job: Job, *, next_dispatch_ms: int) -> None:
         self._replace(job, generation=job.generation - 1, next_dispatch_ms=next_dispatch_ms)
 
-    async def bury(self, job: Job, failure: Failure) -> bool:
+    async def mark_dead(self, job: Job, failure: Failure) -> bool:
         return self._replace(job, state=JobState.DEAD, finished_ms=now_ms(), failure=failure)
 
     async def hasten(self, job_id: str) -> None:

@@ -131,12 +131,12 @@ def _given_up() -> Section:
         "What was given up or refused",
         [
             graph(
-                "Jobs that died, buried stages",
-                "Dead jobs there are; and stages a second that were tried too often.",
+                "Dead jobs, and stages that they died in",
+                "How many jobs are dead. How many stages a second were given up after their last attempt.",
                 Query('state:darkroom_jobs:max{state="dead"}', "dead"),
                 Query(
-                    rate("darkroom_stage_runs_total", f'{STAGE},outcome="buried"', by="stage"),
-                    "{{stage}} buried a second",
+                    rate("darkroom_stage_runs_total", f'{STAGE},outcome="dead"', by="stage"),
+                    "{{stage}} dead a second",
                 ),
                 unit=units.Short,
                 width=8,

@@ -18,7 +18,7 @@ SWEEP_OLD = 30.0  # seconds since the sweeper ran; it does every two
 ROOM_LOW, ROOM_GONE = 0.2, 0.05  # of the blob store
 STATES = ("accepted", "processing", "done", "failed", "dead", "cancelled")
 COLOURS = {"in": GOOD, "processing": GOOD, "done": GOOD, "failed": LOOK, "refused": LOOK, "dead": BAD}
-OUTCOMES = {"done": GOOD, "refused": LOOK, "retried": LOOK, "fenced": LOOK, "buried": BAD}  # the others change nothing
+OUTCOMES = {"done": GOOD, "refused": LOOK, "retried": LOOK, "fenced": LOOK, "dead": BAD}  # the others change nothing
 DOT = "\N{BLACK CIRCLE}"
 INDENT = 10  # of a failure's reason below its line
 

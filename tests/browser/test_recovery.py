@@ -28,7 +28,7 @@ async def half_way(page: Page) -> Locator:
     return shown
 
 
-def bury(site: Stack, api: httpx.Client, task_id: str) -> dict[str, Any]:
+def mark_dead(site: Stack, api: httpx.Client, task_id: str) -> dict[str, Any]:
     """Give a job up as the sweeper does one that was sent too often, and return it."""
     client: pymongo.MongoClient[dict[str, Any]]
     with pymongo.MongoClient(site.mongo_url) as client:
@@ -159,7 +159,7 @@ async def test_a_dead_job_goes_on_from_the_stage_it_died_in(visitor: Visitor, si
     with frozen(site, "resize"):
         shown = await half_way(page)
         task_id = await task_id_of(shown)
-        before = bury(site, api, task_id)
+        before = mark_dead(site, api, task_id)
         await reaches(shown, "dead")
     await expect(shown.locator(".failure")).to_contain_text("The picture is not to blame")
     await expect(shown.locator(".pill")).to_have_text("dead")

@@ -232,7 +232,7 @@ async def test_a_dispatch_is_given_back_by_the_one_who_has_it_alone(jobs: Jobs) 
 async def test_a_buried_job_is_dead(jobs: Jobs) -> None:
     job = await accepted(jobs)
 
-    await jobs.bury(job, FAILURE)
+    await jobs.mark_dead(job, FAILURE)
 
     assert (await jobs.get(job.id)).state is JobState.DEAD
 
@@ -240,7 +240,7 @@ async def test_a_buried_job_is_dead(jobs: Jobs) -> None:
 async def test_a_buried_job_says_why(jobs: Jobs) -> None:
     job = await accepted(jobs)
 
-    await jobs.bury(job, FAILURE)
+    await jobs.mark_dead(job, FAILURE)
 
     assert (await jobs.get(job.id)).failure == FAILURE
 
@@ -249,7 +249,7 @@ async def test_a_buried_job_says_when_it_ended(jobs: Jobs) -> None:
     start = now_ms()
     job = await accepted(jobs)
 
-    await jobs.bury(job, FAILURE)
+    await jobs.mark_dead(job, FAILURE)
 
     assert start <= ((await jobs.get(job.id)).finished_ms or 0) <= now_ms()
 
@@ -258,7 +258,7 @@ async def test_a_job_that_moved_meanwhile_is_not_buried(jobs: Jobs) -> None:
     seen = await accepted(jobs)
     await jobs.postpone(seen, until_ms=seen.next_dispatch_ms + 1)
 
-    await jobs.bury(seen, FAILURE)
+    await jobs.mark_dead(seen, FAILURE)
 
     assert (await jobs.get(seen.id)).active
 
@@ -267,7 +267,7 @@ async def test_a_job_that_moved_meanwhile_is_not_buried(jobs: Jobs) -> None:
 async def test_a_job_that_ended_is_not_buried(jobs: Jobs, state: JobState) -> None:
     ended = await accepted(jobs, state=state)
 
-    assert not await jobs.bury(ended, FAILURE)
+    assert not await jobs.mark_dead(ended, FAILURE)
 
 
 async def test_a_hastened_job_is_due(jobs: Jobs) -> None:
@@ -415,7 +415,7 @@ async def test_every_change_that_can_be_seen_makes_a_later_version(jobs: Jobs) -
     seen.append((await jobs.get(job.id)).version)
     taken = await jobs.redispatch(await jobs.get(job.id), next_dispatch_ms=now_ms())
     seen.append((await jobs.get(job.id)).version)
-    await jobs.bury(await jobs.get(job.id), FAILURE)
+    await jobs.mark_dead(await jobs.get(job.id), FAILURE)
     seen.append((await jobs.get(job.id)).version)
     revived = await jobs.revive(await jobs.get(job.id), next_dispatch_ms=now_ms())
     seen.append((await jobs.get(job.id)).version)

@@ -383,7 +383,7 @@ async def test_many_that_would_revive_a_job_cost_one_generation(jobs: Jobs) -> N
 async def test_a_job_that_died_again_meanwhile_is_not_revived_by_who_saw_it_before(jobs: Jobs) -> None:
     seen = await dead(jobs)
     again = await revived(jobs, seen)
-    await jobs.bury(again, FAILURE)
+    await jobs.mark_dead(again, FAILURE)
 
     assert await jobs.revive(seen, next_dispatch_ms=now_ms()) is None
 

@@ -293,7 +293,7 @@ async def test_a_stage_is_completed_once(jobs: Jobs, ledger: Ledger) -> None:
     assert not ledger.complete(mine, {})
 
 
-@pytest.mark.parametrize("ending", ["release", "refuse", "bury", "finish"])
+@pytest.mark.parametrize("ending", ["release", "refuse", "mark_dead", "finish"])
 async def test_a_run_that_was_taken_over_cannot_end_the_stage_otherwise(
     jobs: Jobs, ledger: Ledger, ending: str
 ) -> None:
@@ -372,12 +372,12 @@ async def test_a_refused_job_has_failed(jobs: Jobs, ledger: Ledger) -> None:
 async def test_a_buried_job_is_dead(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs)
 
-    ledger.bury(claimed(ledger, job_id), FAILURE)
+    ledger.mark_dead(claimed(ledger, job_id), FAILURE)
 
     assert found(ledger, job_id).state is JobState.DEAD
 
 
-@pytest.mark.parametrize("ending", ["refuse", "bury"])
+@pytest.mark.parametrize("ending", ["refuse", "mark_dead"])
 async def test_a_job_given_up_says_why(jobs: Jobs, ledger: Ledger, ending: str) -> None:
     job_id = await accepted(jobs)
 
@@ -386,7 +386,7 @@ async def test_a_job_given_up_says_why(jobs: Jobs, ledger: Ledger, ending: str) 
     assert found(ledger, job_id).failure == FAILURE
 
 
-@pytest.mark.parametrize("ending", ["refuse", "bury"])
+@pytest.mark.parametrize("ending", ["refuse", "mark_dead"])
 async def test_a_job_given_up_says_when(jobs: Jobs, ledger: Ledger, ending: str) -> None:
     job_id = await accepted(jobs)
     start = now_ms()
@@ -396,7 +396,7 @@ async def test_a_job_given_up_says_when(jobs: Jobs, ledger: Ledger, ending: str)
     assert start <= (found(ledger, job_id).finished_ms or 0) <= now_ms()
 
 
-@pytest.mark.parametrize("ending", ["refuse", "bury"])
+@pytest.mark.parametrize("ending", ["refuse", "mark_dead"])
 async def test_the_stage_that_gave_a_job_up_has_failed(jobs: Jobs, ledger: Ledger, ending: str) -> None:
     job_id = await accepted(jobs)
 
@@ -459,8 +459,8 @@ async def test_finishing_a_job_is_counted_with_it(jobs: Jobs, ledger: Ledger) ->
     assert found(ledger, job_id).finalizations == 1
 
 
-@pytest.mark.parametrize("ending", ["complete", "release", "refuse", "bury", "finish"])
-@pytest.mark.parametrize("first", ["refuse", "bury", "finish"])
+@pytest.mark.parametrize("ending", ["complete", "release", "refuse", "mark_dead", "finish"])
+@pytest.mark.parametrize("first", ["refuse", "mark_dead", "finish"])
 async def test_nothing_moves_after_an_end(jobs: Jobs, ledger: Ledger, first: str, ending: str) -> None:
     job_id = await accepted(jobs, stages=ALL_BUT_LAST)
     mine = claimed(ledger, job_id, "finalize")
@@ -534,8 +534,8 @@ def _end(ledger: Ledger, mine: Claim, ending: str) -> None:
             ledger.release(mine, "changed", blameless=False)
         case "refuse":
             ledger.refuse(mine, FAILURE)
-        case "bury":
-            ledger.bury(mine, FAILURE)
+        case "mark_dead":
+            ledger.mark_dead(mine, FAILURE)
         case _:
             raise ValueError(ending)
 

@@ -31,7 +31,7 @@ QUEUE = Queue(
     memory=3 * 2**30,
     lost=5,
 )
-STAGE = Stage(name="normalize", runs=87.6, p50=0.123, p95=4.5, outcomes={"done": 81_234, "retried": 11, "buried": 6})
+STAGE = Stage(name="normalize", runs=87.6, p50=0.123, p95=4.5, outcomes={"done": 81_234, "retried": 11, "dead": 6})
 BUSY = Figures(
     version="0.1.0",
     seconds=10,
@@ -105,7 +105,7 @@ def test_nothing_is_cut_at_any_width(width: int) -> None:
     assert "…" not in shown
     for figure in ("23,456", "1,234,567", "98.7", "12,345", "12m 34s", "456 ms", "789 ms", "2/3", "7/8", "3.0 GiB"):
         assert figure in shown
-    for words_said in ("81,234 done", "11 retried", "6 buried", "redis is down", "room 9.0 GiB of 250 GiB", "5xx 3"):
+    for words_said in ("81,234 done", "11 retried", "6 dead", "redis is down", "room 9.0 GiB of 250 GiB", "5xx 3"):
         assert words_said in shown
     assert FAILED.task_id in shown
     assert FAILED.message in _squeezed(shown)
@@ -145,7 +145,7 @@ def test_a_process_that_is_down_stands_at_the_top() -> None:
         (RED, "2/3"),
         (RED, "56"),  # dead jobs
         (RED, "12,345"),  # messages, the first of which waits for minutes
-        (RED, "6 buried"),
+        (RED, "6 dead"),
         (RED, "47.0 s ago"),
         (RED, "9.0 GiB"),
         (YELLOW, "8,901"),  # failed jobs
