@@ -31,15 +31,15 @@ def free_port(preferred: int = 0) -> int:
 
 
 def _reserve(port: int) -> bool:
-    """Keep the number for this process's life, before a server listens and while it restarts.
+    """Reserve the port for as long as this process runs: before a server listens on it and while that restarts.
 
-    By its UDP twin, which nobody uses: the system sees to it that no two processes have it, and that it ends with them.
+    The reservation is the UDP port of the same number, which nobody uses. The system gives it to one process only.
     """
-    twin = socket.socket(type=socket.SOCK_DGRAM)
+    reservation = socket.socket(type=socket.SOCK_DGRAM)
     try:
-        twin.bind(("127.0.0.1", port))
+        reservation.bind(("127.0.0.1", port))
     except OSError:
-        twin.close()
+        reservation.close()
         return False
-    twin.detach()  # open for as long as the process runs
+    reservation.detach()  # open for as long as the process runs
     return True

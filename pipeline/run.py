@@ -25,7 +25,7 @@ EVENTS = {
     "done": ("stage.done", logging.INFO),
     "refused": ("stage.refused", logging.INFO),
     "fenced": ("stage.fenced", logging.WARNING),
-    "premature": ("stage.premature", logging.WARNING),
+    "out_of_order": ("stage.out_of_order", logging.WARNING),
     "dead": ("job.dead", logging.ERROR),
 }
 """What may come of a claimed stage, and how it is logged; the outcomes are those of the metrics."""
@@ -83,7 +83,7 @@ class Run:
         traces.note(attempt=self.attempt, queue_wait_ms=wait_ms, **came_with)
 
     @property
-    def premature(self) -> bool:
+    def is_out_of_order(self) -> bool:
         """Whether a stage that must come first is not done: the message is not one of a canvas in order."""
         needed = prerequisites(self._steps, self.stage)
         return any(self.job.stages[name].state is not StageState.DONE for name in needed)
@@ -94,7 +94,7 @@ class Run:
         return self._claim.failed_attempts >= self.settings.work.max_attempts
 
     @property
-    def overdrawn(self) -> bool:
+    def attempts_exceeded(self) -> bool:
         """Whether the budget was spent before this attempt: earlier ones took their worker down with them."""
         return self._claim.failed_attempts > self.settings.work.max_attempts
 

@@ -108,7 +108,7 @@ class AccessSettings(_Part):
 
     rate_limit: str = Field("", description="POSTs by key or address, such as `60/minute`; empty: no limit.")
     max_queue: Count = Field(10_000, description="Messages in one queue from which on new work is answered 503.")
-    deduplicate: bool = Field(default=False, description="Answer a repeated upload with copies of its twin's results.")
+    deduplicate: bool = Field(default=False, description="Answer a repeated upload with copies of the earlier results.")
 
     @field_validator("rate_limit")
     @classmethod

@@ -72,15 +72,15 @@ def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Work) -> None
 
 def _admit(run: Run) -> None:
     """Raise `Ignore` when the claimed stage is not to be worked on."""
-    if run.overdrawn:
+    if run.attempts_exceeded:
         run.mark_dead(
             "attempts_exhausted",
             "Processing this image stopped its worker too many times.",
         )
         raise Ignore
-    if run.premature:
+    if run.is_out_of_order:
         run.release("came before the stages that it needs", blameless=True)
-        run.came_to("premature")
+        run.came_to("out_of_order")
         raise Ignore
 
 

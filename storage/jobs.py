@@ -46,7 +46,7 @@ class Jobs:
             query["_id"] = {"$lt": before_id}
         return await Job.find(query).sort("-_id").limit(limit).to_list()
 
-    async def twin(self, job: Job) -> Job | None:
+    async def find_duplicate(self, job: Job) -> Job | None:
         """Return a finished job of the same owner that did the same to the same bytes and still has its blobs."""
         query = {"original.sha256": job.original.sha256, "state": JobState.DONE.value, "kind": job.kind.value}
         other: Job

@@ -147,14 +147,14 @@ class FakeJobs(Jobs):
         )
         return sorted(found, key=lambda job: job.id, reverse=True)[:limit]
 
-    async def twin(self, job: Job) -> Job | None:
+    async def find_duplicate(self, job: Job) -> Job | None:
         def same(other: Job) -> list[object]:
             return [other.original.sha256, other.kind, other.owner, other.operation]
 
-        twins = self._where(
+        duplicates = self._where(
             lambda other: other.state is JobState.DONE and other.blobs_removed_ms is None and same(other) == same(job)
         )
-        return max(twins, key=lambda other: other.id, default=None)
+        return max(duplicates, key=lambda other: other.id, default=None)
 
     async def cancel(self, job: Job) -> bool:
         found = self._documents.get(job.id)

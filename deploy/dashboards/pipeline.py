@@ -87,7 +87,7 @@ def _stages() -> Section:
             graph(
                 "Runs that were not simply done",
                 "Refused: a bad image. Retried: a store was away, or time ran out. Skipped: done before."
-                " Ignored, premature: nothing to do. Fenced: another run took over. Dead: tried too often.",
+                " Ignored, out of order: nothing to do. Fenced: another run took over. Dead: tried too often.",
                 Query(rate("darkroom_stage_runs_total", f'{STAGE},outcome!="done"', by="outcome"), "{{outcome}}"),
                 unit=units.OpsPerSecond,
                 width=8,

@@ -126,7 +126,7 @@ def _safe() -> Section:
 
 
 def _given_up() -> Section:
-    oddities = f'{STAGE},outcome=~"fenced|ignored|premature|skipped"'
+    oddities = f'{STAGE},outcome=~"fenced|ignored|out_of_order|skipped"'
     return Section(
         "What was given up or refused",
         [
@@ -150,7 +150,7 @@ def _given_up() -> Section:
             ),
             graph(
                 "Runs that changed nothing",
-                "A second. Skipped: done before. Ignored, premature: out of turn. Fenced: a later run took over.",
+                "A second. Skipped: done before. Ignored, out of order: out of turn. Fenced: a later run took over.",
                 Query(rate("darkroom_stage_runs_total", oddities, by="outcome"), "{{outcome}}"),
                 unit=units.OpsPerSecond,
                 width=8,

@@ -91,7 +91,7 @@ class Submission:
                     answer = await self._replay(earlier, job)
                     count.result = "replayed"
                     return answer
-                job = await self._from_twin(job)
+                job = await self._copy_from_duplicate(job)
                 job.lane = await self._lanes.choose(caller_of(self._request.scope), size=original.bytes)
             if key is not None:
                 await self._still_held(key)
@@ -199,21 +199,21 @@ class Submission:
         self._response.headers["Idempotency-Replayed"] = "true"
         return self._answer(await self._stores.jobs.get(earlier.task_id, owner=self._owner))
 
-    async def _from_twin(self, job: Job) -> Job:
-        """Return the job, finished with copies of its twin's renditions where there is one and it is wanted."""
-        if not self._settings.access.deduplicate or (twin := await self._stores.jobs.twin(job)) is None:
+    async def _copy_from_duplicate(self, job: Job) -> Job:
+        """Return the job, finished with copies of its duplicate's renditions where there is one and it is wanted."""
+        if not self._settings.access.deduplicate or (duplicate := await self._stores.jobs.find_duplicate(job)) is None:
             return job
-        stages = dict(twin.stages)
+        stages = dict(duplicate.stages)
         try:
-            for stage in stage_by_rendition(twin).values():
-                result = dict(twin.stages[stage].result or {})
+            for stage in stage_by_rendition(duplicate).values():
+                result = dict(duplicate.stages[stage].result or {})
                 blob = blob_key(job.id, result["blob"].rpartition("/")[2])
                 await asyncio.to_thread(self._stores.blobs.copy, result["blob"], blob)
-                stages[stage] = twin.stages[stage].model_copy(update={"result": result | {"blob": blob}})
+                stages[stage] = duplicate.stages[stage].model_copy(update={"result": result | {"blob": blob}})
         except FileNotFoundError:  # it expired under our hands
             return job
-        done = {"state": twin.state, "finished_ms": now_ms(), "finalizations": 1, "stages": stages}
-        return job.model_copy(update={**done, "deduplicated_from": twin.id})
+        done = {"state": duplicate.state, "finished_ms": now_ms(), "finalizations": 1, "stages": stages}
+        return job.model_copy(update={**done, "deduplicated_from": duplicate.id})
 
     @staticmethod
     def _name(job: Job) -> None:

@@ -113,7 +113,7 @@ def gateway(stores: Stores, settings: Settings, redis: Redis) -> FastAPI:  # noq
 
 @pytest.fixture
 async def owned(stores: Stores, settings: Settings, redis: Redis) -> AsyncIterator[httpx.AsyncClient]:  # noqa: ARG001
-    """A gateway where Ada and Zoe have keys, and where twins are looked for."""
+    """A gateway where Ada and Zoe have keys, and where duplicates are looked for."""
     keys = {owner: sha256(key.encode()).hexdigest() for owner, key in (("ada", ADA), ("zoe", ZOE))}
     changes = {"api_keys": keys, "access": AccessSettings(deduplicate=True)}
     async with client_of(app_over(stores, settings.model_copy(update=changes))) as client:

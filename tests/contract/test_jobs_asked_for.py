@@ -1,4 +1,4 @@
-"""What clients ask of job documents: lists, twins, an end, another try. The real ones, and their fake."""
+"""What clients ask of job documents: lists, duplicates, an end, another try. The real ones, and their fake."""
 
 from __future__ import annotations
 
@@ -152,32 +152,32 @@ async def test_a_page_where_no_job_is_wanted_is_empty(jobs: Jobs) -> None:
 
 
 async def test_a_twin_is_a_finished_job_of_the_same_owner_that_did_the_same(jobs: Jobs) -> None:
-    twin = await accepted(jobs, state=JobState.DONE, owner="ada")
+    duplicate = await accepted(jobs, state=JobState.DONE, owner="ada")
 
-    found = await jobs.twin(new_job(owner="ada"))
+    found = await jobs.find_duplicate(new_job(owner="ada"))
 
     assert found is not None
-    assert found.id == twin.id
+    assert found.id == duplicate.id
 
 
 async def test_a_job_of_nobody_has_a_twin_of_nobody(jobs: Jobs) -> None:
-    twin = await accepted(jobs, state=JobState.DONE)
+    duplicate = await accepted(jobs, state=JobState.DONE)
 
-    found = await jobs.twin(new_job())
+    found = await jobs.find_duplicate(new_job())
 
     assert found is not None
-    assert found.id == twin.id
+    assert found.id == duplicate.id
 
 
 @pytest.mark.parametrize("kind", [Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE])
 async def test_an_operation_has_a_twin_of_the_same_parameters(jobs: Jobs, kind: Kind) -> None:
     operation = Operation(parameters={"width": 10, "aspect": [16, 9]}, format="png")
-    twin = await accepted(jobs, kind, state=JobState.DONE, operation=operation)
+    duplicate = await accepted(jobs, kind, state=JobState.DONE, operation=operation)
 
-    found = await jobs.twin(new_job(kind, operation=operation.model_copy(deep=True)))
+    found = await jobs.find_duplicate(new_job(kind, operation=operation.model_copy(deep=True)))
 
     assert found is not None
-    assert found.id == twin.id
+    assert found.id == duplicate.id
 
 
 @pytest.mark.parametrize(
@@ -207,14 +207,14 @@ async def test_a_job_that_did_otherwise_or_kept_nothing_is_no_twin(
 ) -> None:
     await accepted(jobs, **({"state": JobState.DONE} | theirs))
 
-    assert await jobs.twin(new_job(**mine)) is None
+    assert await jobs.find_duplicate(new_job(**mine)) is None
 
 
 async def test_of_several_twins_the_youngest_that_kept_its_blobs_is_found(jobs: Jobs) -> None:
     for ms, removed_ms in ((1000, None), (3000, 1), (2000, None)):
         await accepted(jobs, id=job_id(at_ms=ms), state=JobState.DONE, blobs_removed_ms=removed_ms)
 
-    found = await jobs.twin(new_job())
+    found = await jobs.find_duplicate(new_job())
 
     assert found is not None
     assert found.id < job_id(at_ms=2001)

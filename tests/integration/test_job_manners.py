@@ -404,7 +404,7 @@ def test_only_a_dead_job_is_tried_again(client: httpx.Client, done: dict[str, An
 
 
 def test_the_twin_of_a_finished_job_is_answered_with_its_results(keeper: httpx.Client, short_lived: str) -> None:
-    twin = ended(keeper, short_lived)
+    duplicate = ended(keeper, short_lived)
 
     response = upload(keeper, encoded(photo(40, 30)))
 
@@ -413,7 +413,7 @@ def test_the_twin_of_a_finished_job_is_answered_with_its_results(keeper: httpx.C
     job = status(keeper, body["task_id"])
     assert job["deduplicated_from"] == short_lived
     assert {made["sha256"] for made in job["renditions"].values()} == {
-        made["sha256"] for made in twin["renditions"].values()
+        made["sha256"] for made in duplicate["renditions"].values()
     }
     assert picture(keeper, body["task_id"]).size == (40, 30)
 

@@ -54,7 +54,7 @@ def _make_mock(kind: type) -> MagicMock:
 def jobs() -> MagicMock:
     """The job documents: an AsyncMock for each method, of the method's own signature."""
     mock = mock_of(Jobs)
-    mock.twin.return_value = None
+    mock.find_duplicate.return_value = None
     return mock
 
 

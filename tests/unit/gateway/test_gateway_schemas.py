@@ -111,9 +111,9 @@ def test_a_status_says_what_was_asked(kind: Kind) -> None:
 
 
 def test_a_status_says_where_its_image_and_its_results_came_from() -> None:
-    status = JobStatus.of(new_job(Kind.CROP, source_task_id="source", deduplicated_from="twin"))
+    status = JobStatus.of(new_job(Kind.CROP, source_task_id="source", deduplicated_from="duplicate"))
 
-    assert (status.source_task_id, status.deduplicated_from) == ("source", "twin")
+    assert (status.source_task_id, status.deduplicated_from) == ("source", "duplicate")
 
 
 @pytest.mark.parametrize("field", ["owner", "fingerprint", "finalizations", "next_dispatch_ms"])

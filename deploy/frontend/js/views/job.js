@@ -170,12 +170,12 @@ function fileButton(job, name) {
 function links(job) {
   const link = (href, words) => href && h("li", {}, h("a", { href, target: "_blank", rel: "noopener" }, icon("open"), words));
   const source = job.source_task_id && h("li", {}, h("a", { href: `#/jobs/${job.source_task_id}` }, t("job.source")));
-  const twin = job.deduplicated_from && h("li", {}, h("a", { href: `#/jobs/${job.deduplicated_from}` }, t("job.twin")));
+  const duplicate = job.deduplicated_from && h("li", {}, h("a", { href: `#/jobs/${job.deduplicated_from}` }, t("job.duplicate")));
   return h(
     "ul",
     { class: "links" },
     source,
-    twin,
+    duplicate,
     link(elsewhere("flower", job.task_id), t("job.flower")),
     link(elsewhere("grafana", job.task_id), t("job.grafana")),
     link(API + job.links.status, t("job.json")),

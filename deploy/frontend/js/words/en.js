@@ -128,7 +128,7 @@ export default {
   "job.size": "Size",
   "job.saved": "Saved",
   "job.source": "The job whose original this was made of",
-  "job.twin": "The job whose results were copied",
+  "job.duplicate": "The job whose results were copied",
   "job.flower": "Its tasks in Flower",
   "job.grafana": "The pipeline in Grafana",
   "job.json": "As JSON",

@@ -145,7 +145,7 @@ export default {
   "job.size": "Размер",
   "job.saved": "Экономия",
   "job.source": "Задание, из чьего исходника это сделано",
-  "job.twin": "Задание, чьи результаты скопированы",
+  "job.duplicate": "Задание, чьи результаты скопированы",
   "job.flower": "Его задачи во Flower",
   "job.grafana": "Конвейер в Grafana",
   "job.json": "В виде JSON",

@@ -51,29 +51,29 @@ async def finished(stores: Stores, kind: Kind = Kind.PREVIEWS, **fields: Any) ->
 
 
 async def test_a_job_with_a_twin_is_done_at_once(owned: httpx.AsyncClient, stores: Stores) -> None:
-    twin = await finished(stores)
+    duplicate = await finished(stores)
 
     answer = await post(owned, CAT, api_key=ADA)
 
     assert (answer.status_code, answer.json()["status"]) == (202, "done")
-    assert answer.json()["deduplicated_from"] == twin.id
+    assert answer.json()["deduplicated_from"] == duplicate.id
 
 
 async def test_a_job_with_a_twin_is_recorded_as_done(owned: httpx.AsyncClient, stores: Stores) -> None:
-    twin = await finished(stores)
+    duplicate = await finished(stores)
 
     job = await accepted(stores, await post(owned, CAT, api_key=ADA))
 
     assert {record.state for record in job.stages.values()} == {StageState.DONE}
-    assert (job.state, job.finalizations, job.deduplicated_from) == (JobState.DONE, 1, twin.id)
+    assert (job.state, job.finalizations, job.deduplicated_from) == (JobState.DONE, 1, duplicate.id)
     assert job.finished_ms is not None
 
 
 async def test_a_job_with_a_twin_has_copies_of_its_renditions(owned: httpx.AsyncClient, stores: Stores) -> None:
-    twin = await finished(stores)
+    duplicate = await finished(stores)
     job = await accepted(stores, await post(owned, CAT, api_key=ADA))
 
-    stores.blobs.remove_folder(twin.id)
+    stores.blobs.remove_folder(duplicate.id)
 
     assert {name: stores.blobs.get((job.stages[name].result or {})["blob"]) for name in RENDITIONS} == {
         name: f"{name}.1".encode() for name in RENDITIONS
@@ -98,12 +98,12 @@ async def test_a_job_with_a_twin_is_not_published(owned: httpx.AsyncClient, stor
 
 
 async def test_an_operation_has_a_twin_too(owned: httpx.AsyncClient, stores: Stores) -> None:
-    twin = await finished(stores, Kind.RESIZE, operation=Operation(parameters=resize_by(width=30)))
+    duplicate = await finished(stores, Kind.RESIZE, operation=Operation(parameters=resize_by(width=30)))
 
     answer = await post(owned, CAT, part("width", b"30"), path="/resize", api_key=ADA)
 
     job = await accepted(stores, answer)
-    assert job.deduplicated_from == twin.id
+    assert job.deduplicated_from == duplicate.id
     assert stores.blobs.get((job.stages["transform"].result or {})["blob"]) == b"output.1"
 
 
@@ -134,8 +134,8 @@ async def test_a_job_without_a_twin_is_worked_on(
 async def test_a_job_whose_twin_expires_meanwhile_is_worked_on(
     owned: httpx.AsyncClient, stores: Stores, redis: Redis, missing: str
 ) -> None:
-    twin = await finished(stores)
-    stores.blobs.remove(twin.id, [f"{missing}.1"])
+    duplicate = await finished(stores)
+    stores.blobs.remove(duplicate.id, [f"{missing}.1"])
 
     job = await accepted(stores, await post(owned, CAT, api_key=ADA))
 
