@@ -20,7 +20,7 @@ async def send(jobs: Jobs, job: Job) -> None:
     """Publish a job behind its answer; when the broker does not take it, have the sweeper do so as soon as it can."""
     if not await dispatch(job):
         with suppress(*TRANSIENT):  # the sweeper finds it by itself, a little later
-            await jobs.hasten(job.id)
+            await jobs.schedule_dispatch(job.id)
 
 
 async def dispatch(job: JobRecord) -> bool:

@@ -127,7 +127,7 @@ class Sweeper:
         if await dispatch(taken):
             self._metrics.redispatched(job)
         else:
-            await self._jobs.unsent(taken, next_dispatch_ms=now_ms() + self._patience_ms)
+            await self._jobs.undo_redispatch(taken, next_dispatch_ms=now_ms() + self._patience_ms)
 
     async def _is_queued(self, job: Job) -> bool:
         """Whether a message of the job may still wait: some queue on its way has not moved past when it was sent."""

@@ -111,7 +111,7 @@ class Jobs:
         taken = job.model_copy(update=changes | {"version": job.version + 1})
         return taken if await self._change(job, changes) else None
 
-    async def unsent(self, job: Job, *, next_dispatch_ms: int) -> None:
+    async def undo_redispatch(self, job: Job, *, next_dispatch_ms: int) -> None:
         """Give a dispatch back that the broker did not take, so that an outage costs the job nothing."""
         await self._change(
             job,
@@ -130,7 +130,7 @@ class Jobs:
             },
         )
 
-    async def hasten(self, job_id: str) -> None:
+    async def schedule_dispatch(self, job_id: str) -> None:
         """Have the sweeper look at an active job at its next round."""
         await Job.find_one({"_id": job_id, "state": _ACTIVE}).update({"$set": {"next_dispatch_ms": now_ms()}})
 

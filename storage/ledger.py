@@ -115,7 +115,7 @@ class Ledger:
             update["$inc"] = {f"{at}.retries": 1}
         return self._update(claim, update)
 
-    def hasten(self, job_id: str, *, delay_ms: int) -> None:
+    def schedule_dispatch(self, job_id: str, *, delay_ms: int) -> None:
         """Have the sweeper look at an active job once `delay_ms` have passed."""
         due = now_ms() + delay_ms
         self._jobs.update_one({"_id": job_id, "state": _ACTIVE}, {"$set": {"next_dispatch_ms": due}})

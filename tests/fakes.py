@@ -217,13 +217,13 @@ class FakeJobs(Jobs):
         taken = job.model_copy(update=changes | {"version": job.version + 1})
         return taken if self._replace(job, **changes) else None
 
-    async def unsent(self, job: Job, *, next_dispatch_ms: int) -> None:
+    async def undo_redispatch(self, job: Job, *, next_dispatch_ms: int) -> None:
         self._replace(job, generation=job.generation - 1, next_dispatch_ms=next_dispatch_ms)
 
     async def mark_dead(self, job: Job, failure: Failure) -> bool:
         return self._replace(job, state=JobState.DEAD, finished_ms=now_ms(), failure=failure)
 
-    async def hasten(self, job_id: str) -> None:
+    async def schedule_dispatch(self, job_id: str) -> None:
         job = self._documents.get(job_id)
         if job and job.active:
             job.next_dispatch_ms = now_ms()

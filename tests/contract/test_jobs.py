@@ -204,7 +204,7 @@ async def test_a_dispatch_given_back_costs_no_generation(jobs: Jobs) -> None:
     taken = await jobs.redispatch(job, next_dispatch_ms=now_ms() + HOUR)
     assert taken is not None
 
-    await jobs.unsent(taken, next_dispatch_ms=now_ms() + 5)
+    await jobs.undo_redispatch(taken, next_dispatch_ms=now_ms() + 5)
 
     assert (await jobs.get(job.id)).generation == 1
 
@@ -213,7 +213,7 @@ async def test_a_dispatch_given_back_is_due_when_it_says(jobs: Jobs) -> None:
     taken = await jobs.redispatch(await accepted(jobs), next_dispatch_ms=now_ms() + HOUR)
     assert taken is not None
 
-    await jobs.unsent(taken, next_dispatch_ms=42)
+    await jobs.undo_redispatch(taken, next_dispatch_ms=42)
 
     assert (await jobs.get(taken.id)).next_dispatch_ms == 42
 
@@ -224,7 +224,7 @@ async def test_a_dispatch_is_given_back_by_the_one_who_has_it_alone(jobs: Jobs) 
     assert first is not None
     await jobs.redispatch(first, next_dispatch_ms=now_ms() + HOUR)
 
-    await jobs.unsent(first, next_dispatch_ms=now_ms())
+    await jobs.undo_redispatch(first, next_dispatch_ms=now_ms())
 
     assert (await jobs.get(job.id)).generation == 2
 
@@ -273,7 +273,7 @@ async def test_a_job_that_ended_is_not_buried(jobs: Jobs, state: JobState) -> No
 async def test_a_hastened_job_is_due(jobs: Jobs) -> None:
     job = await accepted(jobs, next_dispatch_ms=now_ms() + HOUR)
 
-    await jobs.hasten(job.id)
+    await jobs.schedule_dispatch(job.id)
 
     assert ids(await jobs.due(limit=10)) == [job.id]
 
@@ -282,13 +282,13 @@ async def test_a_hastened_job_is_due(jobs: Jobs) -> None:
 async def test_a_job_that_ended_is_not_hastened(jobs: Jobs, state: JobState) -> None:
     job = await accepted(jobs, state=state, next_dispatch_ms=HOUR)
 
-    await jobs.hasten(job.id)
+    await jobs.schedule_dispatch(job.id)
 
     assert (await jobs.get(job.id)).next_dispatch_ms == HOUR
 
 
 async def test_an_unknown_job_is_hastened_without_an_error(jobs: Jobs) -> None:
-    await jobs.hasten("nobody")
+    await jobs.schedule_dispatch("nobody")
 
     assert await jobs.due(limit=10) == []
 

@@ -493,7 +493,7 @@ async def test_a_hastened_job_is_due_after_its_delay(jobs: Jobs, ledger: Ledger)
     job_id = await accepted(jobs, next_dispatch_ms=now_ms() + 10 * LEASE_MS)
     start = now_ms()
 
-    ledger.hasten(job_id, delay_ms=500)
+    ledger.schedule_dispatch(job_id, delay_ms=500)
 
     assert start + 500 <= found(ledger, job_id).next_dispatch_ms <= now_ms() + 500
 
@@ -502,7 +502,7 @@ async def test_a_hastened_job_is_due_after_its_delay(jobs: Jobs, ledger: Ledger)
 async def test_a_job_that_ended_is_not_hastened(jobs: Jobs, ledger: Ledger, state: JobState) -> None:
     job_id = await accepted(jobs, state=state, next_dispatch_ms=42)
 
-    ledger.hasten(job_id, delay_ms=0)
+    ledger.schedule_dispatch(job_id, delay_ms=0)
 
     assert found(ledger, job_id).next_dispatch_ms == 42
 
@@ -552,7 +552,7 @@ async def test_every_step_of_a_stage_is_a_later_version_of_its_job(jobs: Jobs, l
     ledger.complete(run, {})
     seen.append(found(ledger, job_id).version)
     ledger.complete(run, {})  # a second time: nothing changes
-    ledger.hasten(job_id, delay_ms=0)  # nor does this, to those who watch
+    ledger.schedule_dispatch(job_id, delay_ms=0)  # nor does this, to those who watch
     seen.append(found(ledger, job_id).version)
 
     assert seen == [0, 1, 2, 4, 4]

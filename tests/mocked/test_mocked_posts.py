@@ -145,7 +145,7 @@ async def test_without_a_broker_a_job_is_accepted_and_left_to_the_sweeper(
     answer = await post(http, "/upload")
 
     assert answer.status_code == 202
-    jobs.hasten.assert_awaited_once_with(answer.json()["task_id"])
+    jobs.schedule_dispatch.assert_awaited_once_with(answer.json()["task_id"])
 
 
 async def test_without_a_database_nothing_is_accepted_or_sent(
