@@ -107,7 +107,7 @@ class Sweeper:
         now, sweeper = now_ms(), self._settings.sweeper
         if job.lease_is_live(now) or await self._is_queued(job):
             await self._jobs.postpone(job, until_ms=now + int(sweeper.patience * 1000))
-        elif job.generation - job.first_generation >= sweeper.max_generation:
+        elif job.redispatches >= sweeper.max_generation:
             failure = Failure(
                 stage=None,
                 code="dispatches_exhausted",
@@ -120,7 +120,7 @@ class Sweeper:
             await self._dispatch_again(job)
 
     async def _dispatch_again(self, job: Job) -> None:
-        again = now_ms() + self._settings.sweeper.backoff_ms(job.generation - job.first_generation + 1)
+        again = now_ms() + self._settings.sweeper.backoff_ms(job.redispatches + 1)
         taken = await self._jobs.redispatch(job, next_dispatch_ms=again)
         if taken is None:
             return

@@ -220,7 +220,7 @@ def on_failed(self: Task[Any, Any], failed_id: str, job_id: str) -> None:
         job = child.ledger.get(job_id)
         if job is not None and job.active:
             log.warning("job.stalled", task_id=job_id, failed=failed_id)
-            dispatches = job.generation - job.first_generation
+            dispatches = job.redispatches
             child.ledger.schedule_dispatch(job_id, delay_ms=child.settings.sweeper.backoff_ms(dispatches))
     except INFRASTRUCTURE as error:
         raise self.retry(exc=error, countdown=child.settings.work.retry_cap) from error

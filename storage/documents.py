@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from beanie import Document
@@ -100,8 +100,8 @@ class StageRecord(BaseModel):
     result: dict[str, Any] | None = None
     error: str | None = None
 
-    def renewed(self, now: int) -> StageRecord:
-        """Return the stage as it waits to be tried again: its token keeps counting, its budget is whole."""
+    def reset_for_retry(self, now: int) -> StageRecord:
+        """Return the stage as it waits for a retry: its fencing token keeps counting, no attempt counts any more."""
         return StageRecord(attempts=self.attempts, retries=self.attempts, queued_ms=now, error=self.error)
 
 
@@ -147,6 +147,35 @@ class JobRecord(BaseModel):
     def born_ms(self) -> int:
         """When its upload began (epoch ms): ids are UUIDv7, which begin with their time (RFC 9562, section 5.7)."""
         return UUID(self.id).int >> 80
+
+    @property
+    def redispatches(self) -> int:
+        """How often the job was dispatched again, since it was submitted or since its last retry."""
+        return self.generation - self.first_generation
+
+    def reset_for_retry(self, now: int, *, next_dispatch_ms: int) -> Self:
+        """Return the job as it starts again, at its first stage that is not done: all attempts and dispatches are left.
+
+        `now` and `next_dispatch_ms` are epoch ms. What is done stays done.
+        """
+        stages = {
+            name: stage.model_copy() if stage.state is StageState.DONE else stage.reset_for_retry(now)
+            for name, stage in self.stages.items()
+        }
+        return self.model_copy(
+            update={
+                "state": JobState.PROCESSING,
+                "version": self.version + 1,
+                "generation": self.generation + 1,
+                "first_generation": self.generation + 1,
+                "dispatched_ms": now,
+                "next_dispatch_ms": next_dispatch_ms,
+                "updated_ms": now,
+                "finished_ms": None,
+                "failure": None,
+                "stages": stages,
+            }
+        )
 
     def lease_is_live(self, now: int) -> bool:
         """Whether some stage is being worked on at `now` (epoch ms)."""

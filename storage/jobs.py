@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from storage.clock import now_ms
-from storage.documents import ACTIVE, Failure, Job, JobState, Kind, StageState
+from storage.documents import ACTIVE, Failure, Job, JobState, Kind
 from storage.errors import JobNotFound
 
 _ONE_UP = {"version": 1}
@@ -67,30 +67,14 @@ class Jobs:
         """Delete the document of an ended job; messages that still name it find nothing to do."""
         await Job.find({"_id": job_id, "state": {"$nin": [state.value for state in ACTIVE]}}).delete()
 
-    async def revive(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
-        """Set an ended job going again at its first stage that is not done, with a fresh budget; what is done stays."""
-        now = now_ms()
-        stages = {
-            name: record if record.state is StageState.DONE else record.renewed(now)
-            for name, record in job.stages.items()
-        }
-        changes = {
-            "state": JobState.PROCESSING,
-            "version": job.version + 1,
-            "generation": job.generation + 1,
-            "first_generation": job.generation + 1,
-            "dispatched_ms": now,
-            "next_dispatch_ms": next_dispatch_ms,
-            "updated_ms": now,
-            "finished_ms": None,
-            "failure": None,
-            "stages": stages,
-        }
-        revived = job.model_copy(update=changes)
-        stored = revived.model_dump(mode="json", include=set(changes) - {"version"})
+    async def retry(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
+        """Reset an ended job for a retry, and return it so; None when it has changed meanwhile, or keeps no blobs."""
+        retried = job.reset_for_retry(now_ms(), next_dispatch_ms=next_dispatch_ms)
+        before, after = (each.model_dump(mode="json", exclude={"version"}) for each in (job, retried))
+        changes = {name: value for name, value in after.items() if value != before[name]}
         seen = {"_id": job.id, "state": job.state.value, "generation": job.generation, "blobs_removed_ms": None}
-        result = await Job.get_motor_collection().update_one(seen, {"$set": stored, "$inc": _ONE_UP})
-        return revived if result.modified_count else None
+        result = await Job.get_motor_collection().update_one(seen, {"$set": changes, "$inc": _ONE_UP})
+        return retried if result.modified_count else None
 
     async def due(self, *, limit: int) -> list[Job]:
         """Return active jobs whose time to be dispatched has passed, the longest waiting first."""

@@ -34,7 +34,6 @@ from storage.documents import (
     Operation,
     Original,
     StageRecord,
-    StageState,
     blob_key,
 )
 from storage.errors import JobNotFound
@@ -174,31 +173,15 @@ class FakeJobs(Jobs):
         if job_id in self._documents and not self._documents[job_id].active:
             del self._documents[job_id]
 
-    async def revive(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
+    async def retry(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
         found = self._documents.get(job.id)
         if found is None or found.blobs_removed_ms is not None:
             return None
         if (found.state, found.generation) != (job.state, job.generation):
             return None
-        now = now_ms()
-        again = {name: stage.renewed(now) for name, stage in job.stages.items() if stage.state is not StageState.DONE}
-        revived = job.model_copy(
-            deep=True,
-            update={
-                "state": JobState.PROCESSING,
-                "version": job.version + 1,
-                "generation": job.generation + 1,
-                "first_generation": job.generation + 1,
-                "dispatched_ms": now,
-                "next_dispatch_ms": next_dispatch_ms,
-                "updated_ms": now,
-                "finished_ms": None,
-                "failure": None,
-                "stages": job.stages | again,
-            },
-        )
-        self._documents[job.id] = revived.model_copy(deep=True)
-        return revived
+        retried = job.reset_for_retry(now_ms(), next_dispatch_ms=next_dispatch_ms)
+        self._documents[job.id] = retried.model_copy(deep=True)
+        return retried
 
     async def due(self, *, limit: int) -> list[Job]:
         now = now_ms()

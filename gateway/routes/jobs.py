@@ -85,14 +85,14 @@ async def retry(  # FastAPI injects by parameter
     """Try a dead job again from the stage it died in; stages that are done stay done."""
     job = await jobs.get(task_id, owner=owner)
     next_dispatch_ms = now_ms() + int(settings.sweeper.accept_patience * 1000)
-    revived = await jobs.revive(job, next_dispatch_ms=next_dispatch_ms) if job.state is JobState.DEAD else None
-    if revived is None:
+    retried = await jobs.retry(job, next_dispatch_ms=next_dispatch_ms) if job.state is JobState.DEAD else None
+    if retried is None:
         raise NotRetryable(f"A job that is {job.state} cannot be tried again: only one that is dead, with its blobs.")
-    log.info("job.revived", task_id=task_id, came_with=job.request_id, generation=revived.generation)
-    background.add_task(send, jobs, revived)
+    log.info("job.retried", task_id=task_id, came_with=job.request_id, generation=retried.generation)
+    background.add_task(send, jobs, retried)
     links = Links.of(task_id)
     response.headers["Location"] = links.status
-    return Accepted(task_id=task_id, status=revived.state, links=links)
+    return Accepted(task_id=task_id, status=retried.state, links=links)
 
 
 @router.delete("/jobs/{task_id}", status_code=status.HTTP_204_NO_CONTENT)

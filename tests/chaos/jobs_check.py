@@ -103,7 +103,7 @@ def _check_budget(job: JobRecord, outages: int) -> Iterator[tuple[Wrong, str]]:
     for name, record in job.stages.items():
         if record.attempts - record.retries > allowed:
             yield Wrong.OVERSPENT, f"{name}: {record.attempts} attempts, {record.retries} of them retries"
-    if job.generation - job.first_generation > MAX_GENERATION:
+    if job.redispatches > MAX_GENERATION:
         yield Wrong.OVERSPENT, f"dispatched again {job.generation} times"
 
 

@@ -417,7 +417,7 @@ async def test_every_change_that_can_be_seen_makes_a_later_version(jobs: Jobs) -
     seen.append((await jobs.get(job.id)).version)
     await jobs.mark_dead(await jobs.get(job.id), FAILURE)
     seen.append((await jobs.get(job.id)).version)
-    revived = await jobs.revive(await jobs.get(job.id), next_dispatch_ms=now_ms())
+    retried = await jobs.retry(await jobs.get(job.id), next_dispatch_ms=now_ms())
     seen.append((await jobs.get(job.id)).version)
     await jobs.cancel(await jobs.get(job.id))
     seen.append((await jobs.get(job.id)).version)
@@ -425,7 +425,7 @@ async def test_every_change_that_can_be_seen_makes_a_later_version(jobs: Jobs) -
     seen.append((await jobs.get(job.id)).version)
 
     assert seen == [0, 1, 2, 3, 4, 5, 6]
-    assert (taken and taken.version, revived and revived.version) == (2, 4)
+    assert (taken and taken.version, retried and retried.version) == (2, 4)
 
 
 async def test_many_jobs_are_found_at_once_and_those_that_are_not_there_are_left_out(jobs: Jobs) -> None:

@@ -57,8 +57,8 @@ async def page(
     return [job.id for job in found]
 
 
-async def revived(jobs: Jobs, job: Job) -> Job:
-    found = await jobs.revive(job, next_dispatch_ms=now_ms() + HOUR)
+async def retried(jobs: Jobs, job: Job) -> Job:
+    found = await jobs.retry(job, next_dispatch_ms=now_ms() + HOUR)
     assert found is not None
     return found
 
@@ -293,40 +293,40 @@ async def test_removing_an_unknown_job_is_no_error(jobs: Jobs) -> None:
 
 
 async def test_a_revived_job_is_under_way(jobs: Jobs) -> None:
-    job = await revived(jobs, await dead(jobs))
+    job = await retried(jobs, await dead(jobs))
 
     assert (await jobs.get(job.id)).state is JobState.PROCESSING
 
 
 async def test_a_revived_job_has_not_ended(jobs: Jobs) -> None:
-    job = await revived(jobs, await dead(jobs))
+    job = await retried(jobs, await dead(jobs))
 
     found = await jobs.get(job.id)
     assert (found.finished_ms, found.failure) == (None, None)
 
 
 async def test_a_revived_job_is_recorded_as_it_comes_back(jobs: Jobs) -> None:
-    job = await revived(jobs, await dead(jobs, owner="ada"))
+    job = await retried(jobs, await dead(jobs, owner="ada"))
 
     found = await jobs.get(job.id)
     assert found.model_dump(exclude={"created_at"}) == job.model_dump(exclude={"created_at"})
 
 
 async def test_a_revived_job_is_of_the_next_generation(jobs: Jobs) -> None:
-    job = await revived(jobs, await dead(jobs, generation=2))
+    job = await retried(jobs, await dead(jobs, generation=2))
 
     assert (await jobs.get(job.id)).generation == 3
 
 
 async def test_a_revived_job_keeps_what_is_done(jobs: Jobs) -> None:
-    job = await revived(jobs, await dead(jobs))
+    job = await retried(jobs, await dead(jobs))
 
     assert (await jobs.get(job.id)).stages["validate"] == DONE
 
 
 async def test_a_revived_job_waits_in_the_stage_that_it_died_in(jobs: Jobs) -> None:
     start = now_ms()
-    job = await revived(jobs, await dead(jobs))
+    job = await retried(jobs, await dead(jobs))
 
     stage = (await jobs.get(job.id)).stages["normalize"]
     assert (stage.state, stage.started_ms, stage.finished_ms) == (StageState.PENDING, None, None)
@@ -334,14 +334,14 @@ async def test_a_revived_job_waits_in_the_stage_that_it_died_in(jobs: Jobs) -> N
 
 
 async def test_a_revived_job_has_a_whole_budget(jobs: Jobs) -> None:
-    job = await revived(jobs, await dead(jobs))
+    job = await retried(jobs, await dead(jobs))
 
     stage = (await jobs.get(job.id)).stages["normalize"]
     assert stage.attempts - stage.retries == 0
 
 
 async def test_the_token_of_a_revived_stage_goes_on(jobs: Jobs) -> None:
-    job = await revived(jobs, await dead(jobs))
+    job = await retried(jobs, await dead(jobs))
 
     assert (await jobs.get(job.id)).stages["normalize"].attempts == SPENT.attempts
 
@@ -350,14 +350,14 @@ async def test_a_revived_job_is_left_to_the_workers_at_first(jobs: Jobs) -> None
     job = await dead(jobs)
     until_ms = now_ms() + HOUR
 
-    await jobs.revive(job, next_dispatch_ms=until_ms)
+    await jobs.retry(job, next_dispatch_ms=until_ms)
 
     assert (await jobs.get(job.id)).next_dispatch_ms == until_ms
 
 
 async def test_a_revived_job_notes_when_it_was_sent(jobs: Jobs) -> None:
     start = now_ms()
-    job = await revived(jobs, await dead(jobs, dispatched_ms=1, updated_ms=1))
+    job = await retried(jobs, await dead(jobs, dispatched_ms=1, updated_ms=1))
 
     found = await jobs.get(job.id)
     assert found.dispatched_ms == found.updated_ms
@@ -367,7 +367,7 @@ async def test_a_revived_job_notes_when_it_was_sent(jobs: Jobs) -> None:
 async def test_of_many_that_would_revive_a_job_one_does(jobs: Jobs) -> None:
     seen = await dead(jobs)
 
-    found = await asyncio.gather(*(jobs.revive(seen, next_dispatch_ms=now_ms() + i) for i in range(8)))
+    found = await asyncio.gather(*(jobs.retry(seen, next_dispatch_ms=now_ms() + i) for i in range(8)))
 
     assert len([job for job in found if job is not None]) == 1
 
@@ -375,24 +375,24 @@ async def test_of_many_that_would_revive_a_job_one_does(jobs: Jobs) -> None:
 async def test_many_that_would_revive_a_job_cost_one_generation(jobs: Jobs) -> None:
     seen = await dead(jobs)
 
-    await asyncio.gather(*(jobs.revive(seen, next_dispatch_ms=now_ms() + i) for i in range(8)))
+    await asyncio.gather(*(jobs.retry(seen, next_dispatch_ms=now_ms() + i) for i in range(8)))
 
     assert (await jobs.get(seen.id)).generation == seen.generation + 1
 
 
 async def test_a_job_that_died_again_meanwhile_is_not_revived_by_who_saw_it_before(jobs: Jobs) -> None:
     seen = await dead(jobs)
-    again = await revived(jobs, seen)
+    again = await retried(jobs, seen)
     await jobs.mark_dead(again, FAILURE)
 
-    assert await jobs.revive(seen, next_dispatch_ms=now_ms()) is None
+    assert await jobs.retry(seen, next_dispatch_ms=now_ms()) is None
 
 
 async def test_a_job_whose_blobs_are_gone_is_not_revived(jobs: Jobs) -> None:
     seen = await dead(jobs)
     await jobs.blobs_removed(seen.id)
 
-    assert await jobs.revive(seen, next_dispatch_ms=now_ms()) is None
+    assert await jobs.retry(seen, next_dispatch_ms=now_ms()) is None
     assert (await jobs.get(seen.id)).state is JobState.DEAD
 
 
@@ -400,4 +400,4 @@ async def test_a_job_that_was_removed_meanwhile_is_not_revived(jobs: Jobs) -> No
     seen = await dead(jobs)
     await jobs.remove(seen.id)
 
-    assert await jobs.revive(seen, next_dispatch_ms=now_ms()) is None
+    assert await jobs.retry(seen, next_dispatch_ms=now_ms()) is None

@@ -1,4 +1,4 @@
-"""The way of a photo through a gateway that forgets, refuses, revives or is away, and what the journal says then."""
+"""The upload of a photo to a gateway that forgets, refuses, retries or is away, and what the journal says then."""
 
 from __future__ import annotations
 
@@ -241,10 +241,10 @@ async def test_a_dead_job_is_revived_and_its_photo_not_sent_again(gateway: Gatew
     gateway.ends_as = "dead"
     (dead,) = await run(gateway, album)
 
-    (revived,) = await run(gateway, album, AGAIN)
+    (retried,) = await run(gateway, album, AGAIN)
 
     assert (dead.result, dead.status, dead.code) == (Result.FAILED, "dead", "attempts_exhausted")
-    assert (revived.result, revived.task_id, revived.code) == (Result.DONE, dead.task_id, None)
+    assert (retried.result, retried.task_id, retried.code) == (Result.DONE, dead.task_id, None)
     assert len(gateway.keys) == 1
 
 

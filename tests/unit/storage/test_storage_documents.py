@@ -118,25 +118,25 @@ SPENT = StageRecord(
 )
 
 
-def test_a_renewed_stage_waits_as_if_for_the_first_time() -> None:
+def test_a_reset_stage_waits_as_if_for_the_first_time() -> None:
     blank = StageRecord(queued_ms=NOW)
 
     kept = {"attempts", "retries", "error"}
-    assert SPENT.renewed(NOW).model_dump(exclude=kept) == blank.model_dump(exclude=kept)
+    assert SPENT.reset_for_retry(NOW).model_dump(exclude=kept) == blank.model_dump(exclude=kept)
 
 
-def test_the_token_of_a_renewed_stage_goes_on() -> None:
-    assert SPENT.renewed(NOW).attempts == SPENT.attempts
+def test_the_token_of_a_reset_stage_goes_on() -> None:
+    assert SPENT.reset_for_retry(NOW).attempts == SPENT.attempts
 
 
-def test_no_attempt_of_a_renewed_stage_counts_as_failed() -> None:
-    renewed = SPENT.renewed(NOW)
+def test_no_attempt_of_a_reset_stage_counts_as_failed() -> None:
+    reset = SPENT.reset_for_retry(NOW)
 
-    assert renewed.attempts - renewed.retries == 0
+    assert reset.attempts - reset.retries == 0
 
 
-def test_a_renewed_stage_says_what_went_wrong_before() -> None:
-    assert SPENT.renewed(NOW).error == "it crashed"
+def test_a_reset_stage_says_what_went_wrong_before() -> None:
+    assert SPENT.reset_for_retry(NOW).error == "it crashed"
 
 
 def test_an_active_state_is_one_that_can_still_move() -> None:

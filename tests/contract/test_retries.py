@@ -1,4 +1,4 @@
-"""What is tried again has what it needs for it: a revived job its dispatches, a repeated request its job."""
+"""What is tried again has what it needs for it: a retried job its dispatches, a repeated request its job."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def test_a_job_that_died_of_too_many_dispatches_has_new_ones_when_it_is_re
 ) -> None:
     job = new_job(state=JobState.DEAD, generation=settings.sweeper.max_generation, finished_ms=1)
     await stores.jobs.accept(job)
-    await stores.jobs.revive(await stores.jobs.get(job.id), next_dispatch_ms=0)
+    await stores.jobs.retry(await stores.jobs.get(job.id), next_dispatch_ms=0)
 
     await Sweeper(stores, FakeQueues(), settings).dispatch_due()
 
