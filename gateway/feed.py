@@ -11,20 +11,20 @@ import structlog
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
-from pipeline.hints import LISTENING
+from pipeline.notifications import LISTENING
 from storage.documents import Job
 from storage.jobs import Jobs
 
-GATHER_SECONDS = 0.02  # hints that come together are one query
-ROUND_SECONDS = 2.0  # between looks at everything that is watched: hints get lost
+GATHER_SECONDS = 0.02  # notifications that come together are one query
+ROUND_SECONDS = 2.0  # between polls of everything that is watched: notifications get lost
 AWAY_SECONDS = 1.0  # before Redis is subscribed to again
 BATCH = 500
 
 log = structlog.get_logger("gateway")
 
 
-class Hinted(Protocol):
-    """Where hints come from."""
+class NotificationSource(Protocol):
+    """Where notifications come from."""
 
     def changed_jobs(self) -> AsyncGenerator[str, None]:
         """Yield LISTENING, and then the jobs that have changed and go on."""
@@ -43,8 +43,13 @@ class Topic:
         self.job = job
         self.over = False
         self.watchers = 0
-        self.curious = 0  # those of them who want every change, not only the last
+        self.change_watchers = 0  # those of them who want every change, not only the last
         self._news = asyncio.Event()
+
+    @property
+    def wants_every_change(self) -> bool:
+        """Whether somebody watches for more than the end."""
+        return self.change_watchers > 0
 
     def publish(self, job: Job) -> None:
         """Wake those who wait with what is new."""
@@ -72,15 +77,15 @@ class Topic:
 class Feed:
     """All topics of one gateway. One subscription to Redis and a few queries serve any number of watchers."""
 
-    def __init__(self, jobs: Jobs, hints: Hinted, *, round_seconds: float = ROUND_SECONDS) -> None:
+    def __init__(self, jobs: Jobs, notifications: NotificationSource, *, round_seconds: float = ROUND_SECONDS) -> None:
         self._jobs = jobs
-        self._hints = hints
+        self._notifications = notifications
         self._round_seconds = round_seconds
         self._topics: dict[str, Topic] = {}
-        self._hinted: set[str] = set()
-        self._any_hint = asyncio.Event()
-        self._curious = 0
-        self._anyone_curious = asyncio.Event()
+        self._notified_ids: set[str] = set()
+        self._has_notifications = asyncio.Event()
+        self._change_watchers = 0
+        self._is_any_change_wanted = asyncio.Event()
         self._closed = False
 
     @property
@@ -96,14 +101,14 @@ class Feed:
             topic.publish(job)
         topic.over |= self._closed
         topic.watchers += 1
-        topic.curious += not until_end
-        self._count_curious(not until_end)
+        topic.change_watchers += not until_end
+        self._count_change_watchers(not until_end)
         try:
             yield topic
         finally:
             topic.watchers -= 1
-            topic.curious -= not until_end
-            self._count_curious(-(not until_end))
+            topic.change_watchers -= not until_end
+            self._count_change_watchers(-(not until_end))
             if not topic.watchers:
                 self._topics.pop(job.id, None)
 
@@ -116,65 +121,65 @@ class Feed:
     async def run(self) -> None:
         """Keep all topics fresh until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._hear_ends())
-            tasks.create_task(self._hear_changes())
-            tasks.create_task(self._answer_hints())
-            tasks.create_task(self._look_round())
+            tasks.create_task(self._receive_ends())
+            tasks.create_task(self._receive_changes())
+            tasks.create_task(self._refresh_notified())
+            tasks.create_task(self._poll_versions())
 
-    async def _hear_ends(self) -> None:
+    async def _receive_ends(self) -> None:
         while True:
             with suppress(RedisError, OSError):
-                async for job_id in self._hints.ended_jobs():
+                async for job_id in self._notifications.ended_jobs():
                     if job_id in self._topics:
-                        self._take_hint(job_id)
+                        self._note_change(job_id)
             await asyncio.sleep(AWAY_SECONDS)
 
-    async def _hear_changes(self) -> None:
+    async def _receive_changes(self) -> None:
         """Hear of each change while somebody wants to: of a job there are a dozen, and every gateway hears them all."""
         while True:
-            await self._anyone_curious.wait()
+            await self._is_any_change_wanted.wait()
             try:
-                await self._hear_changes_for_now()
+                await self._receive_changes_while_wanted()
             except (RedisError, OSError):
                 await asyncio.sleep(AWAY_SECONDS)
 
-    async def _hear_changes_for_now(self) -> None:
-        async with aclosing(self._hints.changed_jobs()) as changed_jobs:
+    async def _receive_changes_while_wanted(self) -> None:
+        async with aclosing(self._notifications.changed_jobs()) as changed_jobs:
             async for job_id in changed_jobs:
-                if not self._curious:
+                if not self._change_watchers:
                     return
                 for topic in self._topics.values() if job_id == LISTENING else [self._topics.get(job_id)]:
-                    if topic and topic.curious:
-                        self._take_hint(topic.job.id)
+                    if topic and topic.wants_every_change:
+                        self._note_change(topic.job.id)
 
-    def _take_hint(self, job_id: str) -> None:
-        self._hinted.add(job_id)
-        self._any_hint.set()
+    def _note_change(self, job_id: str) -> None:
+        self._notified_ids.add(job_id)
+        self._has_notifications.set()
 
-    def _count_curious(self, more: int) -> None:
-        self._curious += more
-        if self._curious:
-            self._anyone_curious.set()
+    def _count_change_watchers(self, more: int) -> None:
+        self._change_watchers += more
+        if self._change_watchers:
+            self._is_any_change_wanted.set()
         else:
-            self._anyone_curious.clear()
+            self._is_any_change_wanted.clear()
 
-    async def _answer_hints(self) -> None:
+    async def _refresh_notified(self) -> None:
         while True:
-            await self._any_hint.wait()
+            await self._has_notifications.wait()
             await asyncio.sleep(GATHER_SECONDS)
-            self._any_hint.clear()
-            hinted, self._hinted = self._hinted, set()
-            await self._refresh(hinted)
+            self._has_notifications.clear()
+            job_ids, self._notified_ids = self._notified_ids, set()
+            await self._refresh(job_ids)
 
-    async def _look_round(self) -> None:
+    async def _poll_versions(self) -> None:
         while True:
             await asyncio.sleep(self._round_seconds)
             with suppress(PyMongoError):
                 for batch in _batches(self._topics):
                     versions = await self._jobs.versions(batch)
-                    await self._refresh({job_id for job_id in batch if self._is_news(job_id, versions.get(job_id))})
+                    await self._refresh({job_id for job_id in batch if self._is_newer(job_id, versions.get(job_id))})
 
-    def _is_news(self, job_id: str, version: int | None) -> bool:
+    def _is_newer(self, job_id: str, version: int | None) -> bool:
         topic = self._topics.get(job_id)
         return topic is not None and topic.job.version != version
 
@@ -184,9 +189,9 @@ class Feed:
             for batch in _batches(job_ids):
                 found = {job.id: job for job in await self._jobs.many(batch)}
                 for job_id in batch:
-                    self._tell(job_id, found.get(job_id))
+                    self._publish(job_id, found.get(job_id))
 
-    def _tell(self, job_id: str, job: Job | None) -> None:
+    def _publish(self, job_id: str, job: Job | None) -> None:
         topic = self._topics.get(job_id)
         if topic is None:
             return

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from pipeline import presentation
+from pipeline import rendition_headers
 from pipeline.routing import FINALIZE, VALIDATE
 from pipeline.stage_order import stage_by_rendition
 from storage.clock import now_ms
@@ -219,7 +219,7 @@ def _renditions(job: Job) -> dict[str, RenditionStatus]:
 
 
 def _rendition(job: Job, name: str, made: dict[str, Any]) -> RenditionStatus:
-    filename = presentation.filename(job, name, format=made["format"])
+    filename = rendition_headers.filename(job, name, format=made["format"])
     return RenditionStatus(url=f"/result/{job.id}/{name}", filename=filename, **made)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from pipeline.hints import Hints
 from pipeline.metrics import StageMetrics
+from pipeline.notifications import Notifications
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.ledger import Ledger
@@ -23,8 +23,8 @@ class Child:
     def __init__(self, settings: Settings, metrics: StageMetrics, resources: ExitStack) -> None:
         self.settings = settings
         self.metrics = metrics
-        self.hints = Hints(settings.redis_url)
-        resources.callback(self.hints.close)
+        self.notifications = Notifications(settings.redis_url)
+        resources.callback(self.notifications.close)
         self._resources = resources
         self._stores: WorkerStores | None = None
 

@@ -46,13 +46,13 @@ class JobEnds:
             registry=registry,
         )
 
-    def expect(self, *results: JobState) -> None:
+    def create_series(self, *results: JobState) -> None:
         """Have the series of these ends from the start: one that appears with its first event hides it from `rate`."""
         for kind in Kind:
             for result in results:
                 self._seconds.labels(kind, result)
 
-    def ended(self, job: JobRecord, result: JobState) -> None:
+    def observe_end(self, job: JobRecord, result: JobState) -> None:
         """Count a job that has just ended."""
         self._seconds.labels(job.kind, result).observe(max(0, now_ms() - job.born_ms) / 1000)
 
@@ -87,7 +87,7 @@ class StageMetrics:
         )
         self.jobs = JobEnds(registry)
 
-    def expect(self, stages: Iterable[str]) -> None:
+    def create_series(self, stages: Iterable[str]) -> None:
         """Have the series of these stages from the start, with zeros."""
         for stage in stages:
             for outcome in OUTCOMES:
@@ -97,10 +97,10 @@ class StageMetrics:
             self._redeliveries.labels(stage)
             self._seconds.labels(stage)
             self._waits.labels(queue_of_stage(stage))
-            self.jobs.expect(JobState.DONE if stage == FINALIZE else JobState.FAILED, JobState.DEAD)
+            self.jobs.create_series(JobState.DONE if stage == FINALIZE else JobState.FAILED, JobState.DEAD)
 
     @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
+    def time_run(self, stage: str) -> Iterator[None]:
         """Measure a run, however it ends."""
         start = monotonic()
         try:
@@ -108,26 +108,26 @@ class StageMetrics:
         finally:
             self._seconds.labels(stage).observe(monotonic() - start)
 
-    def claimed(self, job: JobRecord, stage: str) -> None:
+    def observe_queue_wait(self, job: JobRecord, stage: str) -> None:
         """Count the wait of a stage that has just been claimed for the first time since it was due."""
         record = job.stages[stage]
         if record.attempts - record.retries == 1 and record.queued_ms and record.started_ms:
             wait_ms = record.started_ms - record.queued_ms
             self._waits.labels(queue_of_stage(stage)).observe(max(0, wait_ms) / 1000)
 
-    def redelivered(self, stage: str) -> None:
+    def count_redelivery(self, stage: str) -> None:
         """Count a message that was delivered before."""
         self._redeliveries.labels(stage).inc()
 
-    def came_of(self, stage: str, outcome: str) -> None:
+    def count_outcome(self, stage: str, outcome: str) -> None:
         """Count what came of one message; `outcome` is one of OUTCOMES."""
         self._runs.labels(stage, outcome).inc()
 
-    def retried(self, stage: str, error: Exception) -> None:
+    def count_retry(self, stage: str, error: Exception) -> None:
         """Count a run to be tried again."""
         self._retries.labels(stage, reason_of(error)).inc()
 
-    def made(self, rendition: str, image_format: str, size: int) -> None:
+    def count_rendition(self, rendition: str, image_format: str, size: int) -> None:
         """Count a rendition of `size` bytes."""
         self._renditions.labels(rendition, image_format).inc()
         self._rendition_bytes.labels(rendition, image_format).inc(size)
@@ -168,13 +168,13 @@ class SweeperMetrics:
             registry=registry,
         )
         self.jobs = JobEnds(registry)
-        self.jobs.expect(JobState.DEAD, JobState.CANCELLED)
+        self.jobs.create_series(JobState.DEAD, JobState.CANCELLED)
 
-    def ran(self) -> None:
+    def record_round(self) -> None:
         """Note a round that got through."""
         self._last_run.set_to_current_time()
 
-    def redispatched(self, job: JobRecord) -> None:
+    def count_redispatch(self, job: JobRecord) -> None:
         """Count a job sent on again."""
         taken_up = any(record.attempts for record in job.stages.values())
         self._redispatched.labels("stalled" if taken_up else "unclaimed").inc()

@@ -56,7 +56,7 @@ class Sweeper:
         """Do one round: jobs every time, tidying now and then. What fails is logged and left to the next round."""
         with _logged("dispatch_due"):
             await self.dispatch_due()
-            self._metrics.ran()
+            self._metrics.record_round()
         if now_ms() < self._tidy_due_ms:
             return
         self._tidy_due_ms = now_ms() + int(self._settings.sweeper.tidy_interval * 1000)
@@ -114,7 +114,7 @@ class Sweeper:
                 message="The job was sent to the workers too many times.",
             )
             if await self._jobs.mark_dead(job, failure):
-                self._metrics.jobs.ended(job, JobState.DEAD)
+                self._metrics.jobs.observe_end(job, JobState.DEAD)
                 log.error("job.dead", task_id=job.id, generation=job.generation)
         else:
             await self._dispatch_again(job)
@@ -125,7 +125,7 @@ class Sweeper:
         if taken is None:
             return
         if await dispatch(taken):
-            self._metrics.redispatched(job)
+            self._metrics.count_redispatch(job)
         else:
             await self._jobs.undo_redispatch(taken, next_dispatch_ms=now_ms() + self._patience_ms)
 

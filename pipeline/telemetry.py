@@ -67,7 +67,7 @@ class Telemetry:
     def _leave_job(self, **_: object) -> None:
         self._job.close()
 
-    def note(self, attributes: Mapping[str, str | int | None]) -> None:
+    def annotate(self, attributes: Mapping[str, str | int | None]) -> None:
         """Set attributes of the current span, as `darkroom.*`."""
         known = {f"darkroom.{name}": value for name, value in attributes.items() if value is not None}
         trace.get_current_span().set_attributes(known)

@@ -58,10 +58,10 @@ def follow(app: FastAPI) -> None:
         telemetry.follow(app)
 
 
-def note(**attributes: str | int | None) -> None:
+def annotate(**attributes: str | int | None) -> None:
     """Describe what is being done, in the span that stands for it."""
     for telemetry in _live:
-        telemetry.note(attributes)
+        telemetry.annotate(attributes)
 
 
 def traceparent() -> str | None:

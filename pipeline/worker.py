@@ -81,7 +81,7 @@ def _open(**_: object) -> None:
     traces.start("-".join(["darkroom-worker", *_queues()]))
     metrics = child_metrics()
     for queue in _queues():
-        metrics.expect(stages_of_queue(queue, settings.renditions))
+        metrics.create_series(stages_of_queue(queue, settings.renditions))
     _resources.enter_context(child_life(settings, metrics))
 
 

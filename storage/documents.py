@@ -85,13 +85,19 @@ class Operation(BaseModel):
     animated: bool = False
 
 
+MESSAGE_ID = "task_id"
+"""The stored name of `StageRecord.message_id`."""
+
+
 class StageRecord(BaseModel):
     """One stage of one job: `attempts` is its fencing token, `retries` those the infrastructure is to blame for."""
+
+    model_config = ConfigDict(populate_by_name=True)
 
     state: StageState = StageState.PENDING
     attempts: int = 0
     retries: int = 0
-    task_id: str | None = None
+    message_id: str | None = Field(default=None, alias=MESSAGE_ID)
     worker: str | None = None
     lease_ms: int = 0
     queued_ms: int | None = None

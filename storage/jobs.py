@@ -70,7 +70,7 @@ class Jobs:
     async def retry(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
         """Reset an ended job for a retry, and return it so; None when it has changed meanwhile, or keeps no blobs."""
         retried = job.reset_for_retry(now_ms(), next_dispatch_ms=next_dispatch_ms)
-        before, after = (each.model_dump(mode="json", exclude={"version"}) for each in (job, retried))
+        before, after = (each.model_dump(mode="json", by_alias=True, exclude={"version"}) for each in (job, retried))
         changes = {name: value for name, value in after.items() if value != before[name]}
         seen = {"_id": job.id, "state": job.state.value, "generation": job.generation, "blobs_removed_ms": None}
         result = await Job.get_motor_collection().update_one(seen, {"$set": changes, "$inc": _ONE_UP})

@@ -10,7 +10,7 @@ from pymongo import ReturnDocument
 from pymongo.collection import Collection
 
 from storage.clock import now_ms
-from storage.documents import ACTIVE, Failure, JobRecord, JobState, StageState
+from storage.documents import ACTIVE, MESSAGE_ID, Failure, JobRecord, JobState, StageState
 
 Document = dict[str, Any]
 _ACTIVE = {"$in": [state.value for state in ACTIVE]}
@@ -42,22 +42,22 @@ class Ledger:
         found = self._jobs.find_one({"_id": job_id})
         return JobRecord.model_validate(found) if found else None
 
-    def claim(self, job_id: str, stage: str, *, task_id: str, worker: str, lease_ms: int) -> Claim | None:
+    def claim(self, job_id: str, stage: str, *, message_id: str, worker: str, lease_ms: int) -> Claim | None:
         """Take the stage for `lease_ms` milliseconds, or return None.
 
         Taken when the job is active and the stage is pending, or running with an expired lease, or running under this
-        same `task_id`: its message came again, so that run is dead.
+        same `message_id`: its message came again, so that run is dead.
         """
         now = now_ms()
         at = f"stages.{stage}"
         free = {f"{at}.state": _UNFINISHED, f"{at}.lease_ms": {"$lte": now}}
-        redelivered = {f"{at}.state": StageState.RUNNING.value, f"{at}.task_id": task_id}
+        redelivered = {f"{at}.state": StageState.RUNNING.value, f"{at}.{MESSAGE_ID}": message_id}
         changes = {
             "state": JobState.PROCESSING.value,
             "updated_ms": now,
             "next_dispatch_ms": now + lease_ms + self._patience_ms,
             f"{at}.state": StageState.RUNNING.value,
-            f"{at}.task_id": task_id,
+            f"{at}.{MESSAGE_ID}": message_id,
             f"{at}.worker": worker,
             f"{at}.lease_ms": now + lease_ms,
             f"{at}.started_ms": now,
@@ -98,8 +98,8 @@ class Ledger:
         """Give the job up: its attempts are spent and nobody knows whether the image is to blame."""
         return self._end(claim, failure, JobState.DEAD)
 
-    def release(self, claim: Claim, error: str, *, blameless: bool) -> bool:
-        """Give the stage back so that it runs again; `blameless` keeps this attempt off the budget."""
+    def release(self, claim: Claim, error: str, *, counts_as_attempt: bool) -> bool:
+        """Give the stage back so that it runs again; `counts_as_attempt`: this run has used up an attempt."""
         at, now = f"stages.{claim.stage}", now_ms()
         update: Document = {
             "$set": {
@@ -111,7 +111,7 @@ class Ledger:
                 "updated_ms": now,
             }
         }
-        if blameless:
+        if not counts_as_attempt:
             update["$inc"] = {f"{at}.retries": 1}
         return self._update(claim, update)
 

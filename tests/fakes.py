@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from pipeline.celery import app, configure
-from pipeline.hints import LISTENING
+from pipeline.notifications import LISTENING
 from pipeline.queues.queues import Queues, Waiting
 from pipeline.routing import QUEUES, lane_queues
 from pipeline.settings import Settings

@@ -45,7 +45,7 @@ class AccessLog:
         request_id = request_id_of(Headers(scope=scope)) or traces.trace_id() or uuid4().hex
         clear_contextvars()
         bind_contextvars(request_id=request_id)
-        traces.note(request_id=request_id)
+        traces.annotate(request_id=request_id)
         scope.setdefault("state", {})["request_id"] = request_id
         exchange = _Exchange(scope, receive, send, request_id, self._metrics)
         try:

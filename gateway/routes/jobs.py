@@ -102,7 +102,7 @@ async def delete(task_id: str, stores: StoresDep, owner: OwnerDep, metrics: Metr
     cancelled = job.active and await stores.jobs.cancel(job)
     await asyncio.to_thread(stores.blobs.remove_folder, job_folder(task_id))
     if cancelled:
-        metrics.sweeper.jobs.ended(job, JobState.CANCELLED)
+        metrics.sweeper.jobs.observe_end(job, JobState.CANCELLED)
         await stores.jobs.blobs_removed(task_id)
     else:
         await stores.jobs.remove(task_id)

@@ -16,7 +16,7 @@ from gateway.conditional_requests import matches
 from gateway.dependencies import BlobsDep, JobsDep, OwnerDep, SettingsDep
 from gateway.problems import POLL_SECONDS, Expired, NoResult, NotReady, RenditionNotFound
 from gateway.schemas import has_renditions
-from pipeline import presentation
+from pipeline import rendition_headers
 from pipeline.settings import ResultsSettings
 from pipeline.stage_order import stage_by_rendition
 from storage.blobs import Blobs
@@ -119,7 +119,7 @@ def _headers(job: Job, name: str, made: dict[str, Any]) -> dict[str, str]:
         "ETag": f'"{made["sha256"]}"',
         "Repr-Digest": f"sha-256=:{digest}:",
         "Accept-Ranges": "bytes",
-        **presentation.headers(job, name, format=made["format"]),
+        **rendition_headers.headers(job, name, format=made["format"]),
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "X-Content-Type-Options": "nosniff",
     }

@@ -219,7 +219,7 @@ class Submission:
     def _name(job: Job) -> None:
         """Name the job in every line about this request, and in its trace."""
         structlog.contextvars.bind_contextvars(task_id=job.id)
-        traces.note(task_id=job.id)
+        traces.annotate(task_id=job.id)
 
     def _answer(self, job: Job) -> Accepted:
         self._name(job)

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from pipeline import hints
+from pipeline import notifications
 from pipeline.routing import LANE_SUFFIXES
 
 
@@ -43,11 +43,11 @@ class Queues(ABC):
 
     def changed_jobs(self) -> AsyncGenerator[str, None]:
         """Yield LISTENING, then the jobs told to have changed and to go on; RedisError once the connection is lost."""
-        return hints.heard(self._redis, hints.CHANGES)
+        return notifications.subscribe(self._redis, notifications.CHANGES)
 
     def ended_jobs(self) -> AsyncGenerator[str, None]:
         """Yield LISTENING, and the jobs that workers tell have ended; RedisError once the connection is lost."""
-        return hints.heard(self._redis, hints.ENDS)
+        return notifications.subscribe(self._redis, notifications.ENDS)
 
     @abstractmethod
     async def longest(self) -> int:

@@ -36,16 +36,16 @@ async def accepted(jobs: Jobs, **fields: Any) -> str:
 
 def running(**fields: Any) -> StageRecord:
     """Return a stage that another message's run holds under a live lease."""
-    held = {"state": StageState.RUNNING, "attempts": 1, "task_id": "theirs", "lease_ms": now_ms() + LEASE_MS}
+    held = {"state": StageState.RUNNING, "attempts": 1, "message_id": "theirs", "lease_ms": now_ms() + LEASE_MS}
     return StageRecord(**(held | fields))
 
 
-def claim(ledger: Ledger, job_id: str, stage: str = "validate", *, task_id: str = "mine") -> Claim | None:
-    return ledger.claim(job_id, stage, task_id=task_id, worker="here", lease_ms=LEASE_MS)
+def claim(ledger: Ledger, job_id: str, stage: str = "validate", *, message_id: str = "mine") -> Claim | None:
+    return ledger.claim(job_id, stage, message_id=message_id, worker="here", lease_ms=LEASE_MS)
 
 
-def claimed(ledger: Ledger, job_id: str, stage: str = "validate", *, task_id: str = "mine") -> Claim:
-    found = claim(ledger, job_id, stage, task_id=task_id)
+def claimed(ledger: Ledger, job_id: str, stage: str = "validate", *, message_id: str = "mine") -> Claim:
+    found = claim(ledger, job_id, stage, message_id=message_id)
     assert found is not None
     return found
 
@@ -87,16 +87,16 @@ async def test_a_stage_whose_lease_ran_out_is_claimed(jobs: Jobs, ledger: Ledger
 
 
 async def test_a_stage_under_the_lease_of_the_same_message_is_claimed(jobs: Jobs, ledger: Ledger) -> None:
-    job_id = await accepted(jobs, stages={"validate": running(task_id="mine")})
+    job_id = await accepted(jobs, stages={"validate": running(message_id="mine")})
 
-    assert claim(ledger, job_id, task_id="mine") is not None
+    assert claim(ledger, job_id, message_id="mine") is not None
 
 
 @pytest.mark.parametrize("state", [StageState.DONE, StageState.FAILED])
 async def test_a_stage_that_ended_is_not_claimed(jobs: Jobs, ledger: Ledger, state: StageState) -> None:
-    job_id = await accepted(jobs, stages={"validate": StageRecord(state=state, task_id="mine")})
+    job_id = await accepted(jobs, stages={"validate": StageRecord(state=state, message_id="mine")})
 
-    assert claim(ledger, job_id, task_id="mine") is None
+    assert claim(ledger, job_id, message_id="mine") is None
 
 
 @pytest.mark.parametrize("state", ENDED)
@@ -122,7 +122,7 @@ async def test_of_many_that_would_claim_a_stage_one_does(jobs: Jobs, ledger: Led
 
     def race(number: int) -> Claim | None:
         together.wait()
-        return claim(ledger, job_id, task_id=f"run {number}")
+        return claim(ledger, job_id, message_id=f"run {number}")
 
     with ThreadPoolExecutor(8) as pool:
         claims = list(pool.map(race, range(8)))
@@ -136,7 +136,7 @@ async def test_of_many_that_would_take_over_a_dead_run_one_does(jobs: Jobs, ledg
 
     def race(number: int) -> Claim | None:
         together.wait()
-        return claim(ledger, job_id, task_id=f"run {number}")
+        return claim(ledger, job_id, message_id=f"run {number}")
 
     with ThreadPoolExecutor(8) as pool:
         claims = list(pool.map(race, range(8)))
@@ -158,7 +158,7 @@ async def test_a_claim_says_who_runs_the_stage(jobs: Jobs, ledger: Ledger) -> No
     claimed(ledger, job_id)
 
     record = found(ledger, job_id).stages["validate"]
-    assert (record.state, record.task_id, record.worker) == (StageState.RUNNING, "mine", "here")
+    assert (record.state, record.message_id, record.worker) == (StageState.RUNNING, "mine", "here")
 
 
 async def test_a_claim_holds_the_stage_for_its_lease(jobs: Jobs, ledger: Ledger) -> None:
@@ -310,22 +310,22 @@ async def test_a_run_that_was_taken_over_cannot_end_the_stage_otherwise(
 async def test_a_released_stage_is_pending(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs)
 
-    ledger.release(claimed(ledger, job_id), "OSError: disk full", blameless=True)
+    ledger.release(claimed(ledger, job_id), "OSError: disk full", counts_as_attempt=False)
 
     assert found(ledger, job_id).stages["validate"].state is StageState.PENDING
 
 
 async def test_a_released_stage_is_claimed_by_any_message(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs)
-    ledger.release(claimed(ledger, job_id, task_id="one"), "OSError: disk full", blameless=True)
+    ledger.release(claimed(ledger, job_id, message_id="one"), "OSError: disk full", counts_as_attempt=False)
 
-    assert claim(ledger, job_id, task_id="another") is not None
+    assert claim(ledger, job_id, message_id="another") is not None
 
 
 async def test_a_released_stage_says_why(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs)
 
-    ledger.release(claimed(ledger, job_id), "OSError: disk full", blameless=True)
+    ledger.release(claimed(ledger, job_id), "OSError: disk full", counts_as_attempt=False)
 
     assert found(ledger, job_id).stages["validate"].error == "OSError: disk full"
 
@@ -334,21 +334,21 @@ async def test_a_released_stage_waits_again(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs, stages={"validate": StageRecord(queued_ms=1)})
     start = now_ms()
 
-    ledger.release(claimed(ledger, job_id), "OSError: disk full", blameless=True)
+    ledger.release(claimed(ledger, job_id), "OSError: disk full", counts_as_attempt=False)
 
     assert start <= (found(ledger, job_id).stages["validate"].queued_ms or 0) <= now_ms()
 
 
-@pytest.mark.parametrize(("blameless", "failed"), [(True, 1), (False, 2)])
+@pytest.mark.parametrize(("counts_as_attempt", "failed"), [(False, 1), (True, 2)])
 async def test_an_attempt_counts_as_failed_unless_nobody_is_to_blame(
     jobs: Jobs,
     ledger: Ledger,
-    blameless: bool,
+    counts_as_attempt: bool,
     failed: int,
 ) -> None:
     job_id = await accepted(jobs)
 
-    ledger.release(claimed(ledger, job_id), "why", blameless=blameless)
+    ledger.release(claimed(ledger, job_id), "why", counts_as_attempt=counts_as_attempt)
 
     assert claimed(ledger, job_id).failed_attempts == failed
 
@@ -356,7 +356,7 @@ async def test_an_attempt_counts_as_failed_unless_nobody_is_to_blame(
 async def test_a_fencing_token_grows_whoever_is_to_blame(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs)
 
-    ledger.release(claimed(ledger, job_id), "why", blameless=True)
+    ledger.release(claimed(ledger, job_id), "why", counts_as_attempt=False)
 
     assert claimed(ledger, job_id).attempt == 2
 
@@ -531,7 +531,7 @@ def _end(ledger: Ledger, mine: Claim, ending: str) -> None:
         case "finish":
             ledger.finish(mine, {"changed": True})
         case "release":
-            ledger.release(mine, "changed", blameless=False)
+            ledger.release(mine, "changed", counts_as_attempt=True)
         case "refuse":
             ledger.refuse(mine, FAILURE)
         case "mark_dead":
@@ -546,7 +546,7 @@ async def test_every_step_of_a_stage_is_a_later_version_of_its_job(jobs: Jobs, l
 
     run = claimed(ledger, job_id)
     seen.append(found(ledger, job_id).version)
-    ledger.release(run, "the disk was full", blameless=True)
+    ledger.release(run, "the disk was full", counts_as_attempt=False)
     seen.append(found(ledger, job_id).version)
     run = claimed(ledger, job_id)
     ledger.complete(run, {})

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from deploy.stack import Stack
-from pipeline.hints import ENDS
+from pipeline.notifications import ENDS
 from tests.conftest import IMPATIENT
 from tests.direct import DIRECT, DIRECT_CLIENT
 from tests.images import photo_file

@@ -20,7 +20,7 @@ from redis.exceptions import NoPermissionError
 from deploy.stack import Stack
 from gateway.middleware.rate_limit import limiter
 from pipeline.broker.redis_urls import RedisUrl
-from pipeline.hints import ENDS
+from pipeline.notifications import ENDS
 from tests.conftest import IMPATIENT
 from tests.direct import DIRECT, DIRECT_CLIENT
 from tests.images import photo_file

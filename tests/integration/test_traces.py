@@ -271,7 +271,7 @@ from pipeline import traces
 traces.start("brief")
 tracer = traces._live[0]._provider.get_tracer("test")
 with tracer.start_as_current_span("last"):
-    traces.note(stage="small", attempt=None)
+    traces.annotate(stage="small", attempt=None)
 traces.stop()
 traces.stop()
 print("ended")

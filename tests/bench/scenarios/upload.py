@@ -11,7 +11,7 @@ from statistics import median
 
 from redis import Redis
 
-from pipeline.hints import ENDS
+from pipeline.notifications import ENDS
 from tests.bench import usage
 from tests.bench.bench import Bench, Figures
 from tests.bench.load import Visitor

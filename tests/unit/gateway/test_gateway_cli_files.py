@@ -11,7 +11,7 @@ from gateway.cli.journal import Entry, Journal
 from gateway.cli.naming import Names, label, named_after, places, suffix
 from gateway.cli.session import Unusable
 from gateway.client.models import JobStatus
-from pipeline import presentation
+from pipeline import rendition_headers
 from stages.formats import MEDIA_TYPES, OUTPUTS
 from storage.documents import OUTPUT, Kind
 from tests.fakes import new_job
@@ -144,7 +144,7 @@ def test_a_result_is_called_as_the_gateway_calls_it(kind: Kind, format_: str) ->
 
     for rendition in ("small", "large") if kind is Kind.PREVIEWS else (OUTPUT,):
         ending = f"-{label(rendition, kind)}{suffix(format_)}"
-        assert f"photo{ending}" == presentation.filename(record, rendition, format=format_)
+        assert f"photo{ending}" == rendition_headers.filename(record, rendition, format=format_)
 
 
 def test_the_results_of_an_earlier_job_are_called_after_its_upload() -> None:

@@ -126,9 +126,9 @@ async def test_the_sweeper_tells_jobs_nobody_took_up_from_those_that_stood_still
     unclaimed, stalled = new_job(), new_job()
     stalled.stages["validate"].attempts, stalled.stages["validate"].state = 1, StageState.RUNNING
 
-    metrics.sweeper.redispatched(unclaimed)
-    metrics.sweeper.redispatched(stalled)
-    metrics.sweeper.redispatched(stalled)
+    metrics.sweeper.count_redispatch(unclaimed)
+    metrics.sweeper.count_redispatch(stalled)
+    metrics.sweeper.count_redispatch(stalled)
 
     told = {
         reason: metrics.registry.get_sample_value("darkroom_sweeper_redispatched_total", {"reason": reason})

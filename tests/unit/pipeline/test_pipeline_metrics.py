@@ -11,8 +11,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from pipeline.metrics import OUTCOMES, REASONS, StageMetrics, reason_of
 from pipeline.routing import QUEUES
-from pipeline.run import EVENTS
 from pipeline.stage_order import stages_of_queue
+from pipeline.stage_run import EVENTS
 from storage.clock import now_ms
 from storage.documents import JobState
 from tests.fakes import job_id, new_job
@@ -35,7 +35,7 @@ def read(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
 
 
 def test_what_a_worker_serves_has_its_series_from_the_start(registry: CollectorRegistry, metrics: StageMetrics) -> None:
-    metrics.expect(stages_of_queue("resize", RENDITIONS))
+    metrics.create_series(stages_of_queue("resize", RENDITIONS))
 
     for stage in RENDITIONS:
         assert {read(registry, "stage_runs_total", stage=stage, outcome=outcome) for outcome in OUTCOMES} == {0}
@@ -50,7 +50,7 @@ def test_every_stage_waits_in_one_queue() -> None:
 
 
 def test_only_finalize_ends_a_job_well(registry: CollectorRegistry, metrics: StageMetrics) -> None:
-    metrics.expect(stages_of_queue("normalize", RENDITIONS))
+    metrics.create_series(stages_of_queue("normalize", RENDITIONS))
 
     ends = {state: read(registry, "job_end_to_end_seconds_count", kind="crop", result=state) for state in JobState}
     assert ends == dict.fromkeys(JobState) | {JobState.FAILED: 0, JobState.DEAD: 0}
@@ -61,7 +61,7 @@ def test_a_wait_is_from_when_a_stage_was_due_to_its_claim(registry: CollectorReg
     record = job.stages["validate"]
     record.attempts, record.queued_ms, record.started_ms = 1, 10_000, 12_500
 
-    metrics.claimed(job, "validate")
+    metrics.observe_queue_wait(job, "validate")
 
     assert read(registry, "stage_queue_wait_seconds_sum", queue="validate") == 2.5
 
@@ -73,21 +73,21 @@ def test_the_wait_of_a_run_that_follows_a_lost_one_is_not_taken_for_a_wait(
     record = job.stages["validate"]
     record.attempts, record.queued_ms, record.started_ms = 2, 10_000, 80_000
 
-    metrics.claimed(job, "validate")
+    metrics.observe_queue_wait(job, "validate")
 
     assert read(registry, "stage_queue_wait_seconds_count", queue="validate") in {None, 0}
 
 
 def test_a_run_is_timed_however_it_ends(registry: CollectorRegistry, metrics: StageMetrics) -> None:
-    with pytest.raises(ZeroDivisionError), metrics.timed("small"):
+    with pytest.raises(ZeroDivisionError), metrics.time_run("small"):
         _ = 1 / 0
 
     assert read(registry, "stage_duration_seconds_count", stage="small") == 1
 
 
 def test_a_rendition_is_counted_with_its_bytes(registry: CollectorRegistry, metrics: StageMetrics) -> None:
-    metrics.made("small", "jpeg", 700)
-    metrics.made("small", "jpeg", 300)
+    metrics.count_rendition("small", "jpeg", 700)
+    metrics.count_rendition("small", "jpeg", 300)
 
     assert read(registry, "renditions_total", rendition="small", format="jpeg") == 2
     assert read(registry, "rendition_bytes_total", rendition="small", format="jpeg") == 1000
@@ -96,7 +96,7 @@ def test_a_rendition_is_counted_with_its_bytes(registry: CollectorRegistry, metr
 def test_a_job_took_from_its_uploads_beginning_to_its_end(registry: CollectorRegistry, metrics: StageMetrics) -> None:
     job = new_job(id=job_id(at_ms=now_ms() - 40_000))
 
-    metrics.jobs.ended(job, JobState.DONE)
+    metrics.jobs.observe_end(job, JobState.DONE)
 
     assert 40 <= (read(registry, "job_end_to_end_seconds_sum", kind=job.kind, result="done") or 0) < 60
 
@@ -117,5 +117,5 @@ def test_a_retry_is_counted_by_whose_fault_it_was(error: Exception, reason: str)
     assert reason_of(error) == reason
 
 
-def test_what_may_come_of_a_run_is_counted_under_a_name_that_is_known() -> None:
-    assert set(EVENTS) <= set(OUTCOMES)
+def test_every_outcome_has_an_event_and_a_series() -> None:
+    assert set(EVENTS) == set(OUTCOMES)

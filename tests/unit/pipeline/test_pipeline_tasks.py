@@ -13,7 +13,8 @@ from gateway.submission.forms import CropForm, GrayscaleForm, Output, ResizeForm
 from pipeline import tasks
 from pipeline.celery import app
 from pipeline.routing import ROUTES
-from pipeline.tasks import INFRASTRUCTURE, OPERATIONS
+from pipeline.stage_run import INFRASTRUCTURE
+from pipeline.tasks import OPERATIONS
 from stages.errors import STAGE_ERRORS, StageError
 from storage.documents import Kind
 

@@ -103,11 +103,18 @@ def test_a_kind_that_is_not_known_is_refused() -> None:
         JobRecord.model_validate(written)
 
 
+def test_a_message_id_is_stored_under_the_name_that_it_has_always_had() -> None:
+    stored = StageRecord(message_id="one").model_dump(by_alias=True)
+
+    assert stored["task_id"] == "one"
+    assert StageRecord.model_validate(stored).message_id == "one"
+
+
 SPENT = StageRecord(
     state=StageState.FAILED,
     attempts=5,
     retries=1,
-    task_id="theirs",
+    message_id="theirs",
     worker="there",
     lease_ms=NOW + 1,
     queued_ms=1,

@@ -1,4 +1,4 @@
-"""Hints that a job has changed, from a worker to a gateway, over a real Redis."""
+"""Notifications that a job has changed, from a worker to a gateway, over a real Redis."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from redis import Redis
 
 from deploy.stack import Stack
-from pipeline import hints
-from pipeline.hints import CHANGES, ENDS, LISTENING, Hints
+from pipeline import notifications
+from pipeline.notifications import CHANGES, ENDS, LISTENING, Notifications
 from pipeline.queues.access import open_queues
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
@@ -29,12 +29,12 @@ async def queues(settings: Settings) -> AsyncIterator[Queues]:
 
 
 async def test_an_end_is_heard_by_those_who_hear_ends(queues: Queues, settings: Settings) -> None:
-    worker = Hints(settings.redis_url)
+    worker = Notifications(settings.redis_url)
 
     async with asyncio.timeout(SECONDS), aclosing(queues.ended_jobs()) as ended:
         first = await anext(ended)
-        worker.changed("one")
-        worker.changed("other", ended=True)
+        worker.publish_change("one")
+        worker.publish_change("other", has_ended=True)
         heard = await anext(ended)
 
     assert (first, heard) == (LISTENING, "other")
@@ -42,13 +42,13 @@ async def test_an_end_is_heard_by_those_who_hear_ends(queues: Queues, settings: 
 
 
 async def test_changes_are_heard_in_their_order_and_no_end_among_them(queues: Queues, settings: Settings) -> None:
-    worker = Hints(settings.redis_url)
+    worker = Notifications(settings.redis_url)
 
     async with asyncio.timeout(SECONDS), aclosing(queues.changed_jobs()) as changed:
         first = await anext(changed)
         for job_id in ("one", "two"):
-            worker.changed(job_id)
-            worker.changed(job_id, ended=True)
+            worker.publish_change(job_id)
+            worker.publish_change(job_id, has_ended=True)
         heard = [await anext(changed), await anext(changed)]
 
     assert (first, heard) == (LISTENING, ["one", "two"])
@@ -67,21 +67,21 @@ async def test_who_hears_no_more_is_not_told(redis: Redis, queues: Queues) -> No
 
 
 def test_a_hint_to_a_broker_that_is_away_is_no_error() -> None:
-    worker = Hints(NOWHERE)
+    worker = Notifications(NOWHERE)
 
-    worker.changed("job")
-    worker.changed("job")
+    worker.publish_change("job")
+    worker.publish_change("job")
 
     worker.close()
 
 
 def test_a_hint_to_a_broker_that_hangs_holds_nobody_up(servers: Stack, settings: Settings) -> None:
-    worker = Hints(settings.redis_url)
-    worker.changed("first")
+    worker = Notifications(settings.redis_url)
+    worker.publish_change("first")
     servers.signal("redis", signal.SIGSTOP)
     try:
         for _ in range(1000):  # a thousand answers would take minutes to wait for
-            worker.changed("job")
+            worker.publish_change("job")
     finally:
         servers.signal("redis", signal.SIGCONT)
 
@@ -91,16 +91,16 @@ def test_a_hint_to_a_broker_that_hangs_holds_nobody_up(servers: Stack, settings:
 def test_a_worker_whose_connection_was_closed_is_heard_again(
     redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hints, "PAUSE_SECONDS", 0)
-    worker = Hints(settings.redis_url)
-    worker.changed("before")
+    monkeypatch.setattr(notifications, "PAUSE_SECONDS", 0)
+    worker = Notifications(settings.redis_url)
+    worker.publish_change("before")
     with redis.pubsub(ignore_subscribe_messages=True) as gateway:  # type: ignore[no-untyped-call]
         gateway.subscribe(ENDS)
         gateway.get_message(timeout=SECONDS)
         redis.client_kill_filter(_type="normal", skipme=True)
 
         def is_heard() -> bool:
-            worker.changed("after", ended=True)
+            worker.publish_change("after", has_ended=True)
             return bool(gateway.get_message(timeout=0.1))
 
         wait_until(is_heard, "a hint")
@@ -110,14 +110,14 @@ def test_a_worker_whose_connection_was_closed_is_heard_again(
 def test_after_a_hint_that_failed_there_are_none_for_a_while(
     redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = Hints(settings.redis_url)
+    worker = Notifications(settings.redis_url)
     with redis.pubsub(ignore_subscribe_messages=True) as gateway:  # type: ignore[no-untyped-call]
         gateway.subscribe(CHANGES)
         gateway.get_message(timeout=SECONDS)
-        worker._silent_until = float("inf")
-        worker.changed("unheard")
-        monkeypatch.setattr(hints, "monotonic", lambda: float("inf"))
-        worker.changed("heard")
+        worker._paused_until = float("inf")
+        worker.publish_change("unheard")
+        monkeypatch.setattr(notifications, "monotonic", lambda: float("inf"))
+        worker.publish_change("heard")
         message = next(filter(None, iter(lambda: gateway.get_message(timeout=SECONDS), b"")))
 
     assert message["data"] == b"heard"

@@ -1,4 +1,4 @@
-"""Hints that a job has changed, over Redis' publish and subscribe: they may get lost, the job document is the truth."""
+"""Notifications that a job changed, over Redis' publish and subscribe. Any may get lost: the document is the truth."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from redis.retry import Retry
 from pipeline.broker.redis_urls import RedisUrl
 
 CHANGES, ENDS = "darkroom.changes", "darkroom.ends"
-"""Channels: of changes that leave a job under way, which a gateway hears only while it streams, and of ends."""
+"""Channels: the changes of jobs that go on, which a gateway subscribes to only while it streams, and the ends."""
 LISTENING = ""
-"""What comes before the first hint: whatever changed before it may have gone unheard."""
-PUBLISH_SECONDS = 0.3  # what a hint may cost a stage while Redis hangs
+"""Comes before the first notification: those of earlier changes may have been missed."""
+PUBLISH_SECONDS = 0.3  # what a notification may cost a stage while Redis hangs
 LISTEN_SECONDS = 10.0
-PAUSE_SECONDS = 5.0  # before the next try then
+PAUSE_SECONDS = 5.0  # after an error, before the next notification
 UNANSWERED_MS = 5000  # after which the kernel gives up a connection whose other end takes nothing
 KEEPALIVE = {socket.TCP_USER_TIMEOUT: UNANSWERED_MS} if hasattr(socket, "TCP_USER_TIMEOUT") else {}
 
 
-class Hints:
-    """The worker's side: tell whoever watches, and wait for no answer. What fails is not told."""
+class Notifications:
+    """The worker's side: publish, wait for no answer. Errors are ignored: the job document is authoritative."""
 
     def __init__(self, redis_url: str) -> None:
         self._redis = RedisUrl(redis_url).open(
@@ -37,25 +37,25 @@ class Hints:
             retry=Retry(NoBackoff(), 0),
         )
         self._connection: Any = None
-        self._silent_until = 0.0
+        self._paused_until = 0.0
 
-    def changed(self, job_id: str, *, ended: bool = False) -> None:
-        """Tell that the job's document has changed, and whether it will not change again."""
-        if monotonic() < self._silent_until:
+    def publish_change(self, job_id: str, *, has_ended: bool = False) -> None:
+        """Publish that the job's document has changed; `has_ended`: for the last time."""
+        if monotonic() < self._paused_until:
             return
         try:
-            self._connected().send_command("PUBLISH", ENDS if ended else CHANGES, job_id, check_health=False)
+            self._open_connection().send_command("PUBLISH", ENDS if has_ended else CHANGES, job_id, check_health=False)
         except (RedisError, OSError):
-            self._silent_until = monotonic() + PAUSE_SECONDS
-            self._hang_up()
+            self._paused_until = monotonic() + PAUSE_SECONDS
+            self._disconnect()
 
     def close(self) -> None:
-        """Hang up."""
-        self._hang_up()
+        """Close the connection."""
+        self._disconnect()
         self._redis.close()
 
-    def _connected(self) -> Any:
-        """Return a connection on which Redis does not answer: half of what a hint would cost goes into its answer."""
+    def _open_connection(self) -> Any:
+        """Return a connection on which Redis does not answer: its answer would be half of what a notification costs."""
         if self._connection is None:
             pool: Any = self._redis.connection_pool
             connection = pool.get_connection()
@@ -63,15 +63,15 @@ class Hints:
             self._connection = connection
         return self._connection
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.disconnect()
             self._redis.connection_pool.release(connection)
 
 
-async def heard(redis: AsyncRedis, channel: str) -> AsyncGenerator[str, None]:
-    """Yield LISTENING, and then the jobs that are told of in a channel; RedisError once the connection is lost."""
+async def subscribe(redis: AsyncRedis, channel: str) -> AsyncGenerator[str, None]:
+    """Yield LISTENING, then the id of each job published in the channel. RedisError once the connection is lost."""
     async with redis.pubsub() as subscription:
         await subscription.subscribe(channel)
         while True:

@@ -1,0 +1,107 @@
+"""The blobs that a stage run reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from hashlib import sha256
+from typing import Any
+
+from pipeline import rendition_headers
+from pipeline.routing import NORMALIZE
+from pipeline.stage_order import stage_by_rendition
+from stages.finalize import RenditionFacts
+from stages.normalize import Master
+from stages.resize import Rendition
+from storage.blobs import Blobs
+from storage.documents import JobRecord, blob_key, job_folder
+
+
+class StageBlobs:
+    """What one attempt reads of its job and writes for it.
+
+    Blobs that it writes have the attempt in their names, so no run ever overwrites another's.
+    """
+
+    def __init__(self, blobs: Blobs, job: JobRecord, *, attempt: int) -> None:
+        self._blobs = blobs
+        self._job = job
+        self._attempt = attempt
+        self._written: list[str] = []
+
+    def read_original(self) -> bytes:
+        """Return the bytes as uploaded."""
+        return self._blobs.get(self._job.original.blob)
+
+    def read_master(self, rendition: str) -> Master:
+        """Return the master at the size of a rendition."""
+        stored = self._job.stages[NORMALIZE].result or {}
+        level = stored.get("levels", {}).get(rendition, stored)  # before 0.2 there was one size, and no levels
+        start, mode = level.get("offset", 0), stored["mode"]
+        stop = start + level["width"] * level["height"] * len(mode)
+        pixels = self._blobs.get(stored["blob"], start=start, stop=stop)
+        return Master(mode, level["width"], level["height"], pixels)
+
+    def write_master(self, masters: Mapping[str, Master]) -> dict[str, Any]:
+        """Write the master at all sizes into one blob, the largest first; return its record, with where each begins."""
+        levels: dict[str, dict[str, int]] = {}
+        parts: list[bytes] = []
+        for name, each in sorted(masters.items(), key=lambda item: len(item[1].pixels), reverse=True):
+            if not parts or parts[-1] is not each.pixels:  # two renditions of a small original can be of one size
+                start = sum(map(len, parts))
+                parts.append(each.pixels)
+            levels[name] = {"width": each.width, "height": each.height, "offset": start}
+        largest = next(iter(levels.values()))
+        blob = self._write("master", b"".join(parts))
+        size = {"width": largest["width"], "height": largest["height"]}
+        return {"blob": blob, "mode": each.mode, **size, "levels": levels}
+
+    def write_rendition(self, name: str, rendition: Rendition) -> dict[str, Any]:
+        """Write a rendition, with the headers that a store serves it with; return its record."""
+        headers = rendition_headers.headers(self._job, name, format=rendition.format)
+        return {
+            "blob": self._write(name, rendition.content, headers | {"Content-Type": rendition.media_type}),
+            "format": rendition.format,
+            "media_type": rendition.media_type,
+            "width": rendition.width,
+            "height": rendition.height,
+            "bytes": len(rendition.content),
+            "sha256": sha256(rendition.content).hexdigest(),
+        }
+
+    def rendition_facts(self) -> dict[str, RenditionFacts]:
+        """Return what the stages before recorded of each rendition."""
+        names = [field.name for field in fields(RenditionFacts)]
+        return {
+            rendition: RenditionFacts(**{name: record[name] for name in names})
+            for rendition, record in self._rendition_records().items()
+        }
+
+    def remove_intermediates(self) -> None:
+        """Remove what is neither the original nor a rendition: the master, and what lost runs have written."""
+        kept = {self._job.original.blob} | {record["blob"] for record in self._rendition_records().values()}
+        names = self._blobs.names(self._folder)
+        self._blobs.remove(self._folder, [name for name in names if blob_key(self._job.id, name) not in kept])
+
+    def remove_written(self) -> None:
+        """Remove what this run has written."""
+        self._blobs.remove(self._folder, self._written)
+
+    def remove_all(self) -> None:
+        """Remove all blobs of the job."""
+        self._blobs.remove_folder(self._folder)
+
+    @property
+    def _folder(self) -> str:
+        return job_folder(self._job.id)
+
+    def _rendition_records(self) -> dict[str, dict[str, Any]]:
+        stages = stage_by_rendition(self._job).items()
+        return {name: self._job.stages[stage].result or {} for name, stage in stages}
+
+    def _write(self, name: str, content: bytes, attributes: Mapping[str, str] | None = None) -> str:
+        written = f"{name}.{self._attempt}"
+        key = blob_key(self._job.id, written)
+        self._written.append(written)
+        self._blobs.put(key, content, once=True, attributes=attributes)
+        return key

@@ -1,0 +1,240 @@
+"""The life cycle of a stage: claim it, do its work, record its outcome."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any, NoReturn
+
+import structlog
+from celery import Task
+from celery.exceptions import Ignore
+from celery.utils.time import get_exponential_backoff_interval
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from pipeline import traces
+from pipeline.child import Child, current
+from pipeline.stage_blobs import StageBlobs
+from pipeline.stage_order import next_stages, prerequisites, stage_by_rendition, stage_order_of
+from pipeline.time_limit import time_limited
+from stages.errors import StageError
+from storage.documents import Failure, JobRecord, JobState, StageState
+from storage.errors import TRANSIENT
+from storage.ledger import Claim
+
+INFRASTRUCTURE = (*TRANSIENT, RedisConnectionError, RedisTimeoutError)
+"""Errors of a store or a broker. A run that ends with one does not count as an attempt."""
+EVENTS = {
+    "done": ("stage.done", logging.INFO),
+    "skipped": ("stage.skipped", logging.INFO),
+    "ignored": ("stage.ignored", logging.INFO),
+    "refused": ("stage.refused", logging.INFO),
+    "retried": ("stage.retried", logging.WARNING),
+    "fenced": ("stage.fenced", logging.WARNING),
+    "out_of_order": ("stage.out_of_order", logging.WARNING),
+    "dead": ("job.dead", logging.ERROR),
+}
+"""The log event and its level, by the outcome of a message."""
+
+log = structlog.get_logger("pipeline")
+
+
+class StageRun:
+    """One attempt of one stage of one job, from its claim to its outcome."""
+
+    def __init__(self, child: Child, claim: Claim) -> None:
+        self.settings = child.settings
+        self.blobs = StageBlobs(child.blobs, claim.job, attempt=claim.attempt)
+        self._child = child
+        self._claim = claim
+        self._order = stage_order_of(claim.job)
+
+    @classmethod
+    def claim(cls, child: Child, job_id: str, stage: str, *, message_id: str, worker: str) -> StageRun | None:
+        """Claim a stage; None when another run has it, or nothing is left to do in it."""
+        lease_ms = int(child.settings.work.time_limit * 1000)
+        claim = child.ledger.claim(job_id, stage, message_id=message_id, worker=worker, lease_ms=lease_ms)
+        if claim is None:
+            return None
+        child.notifications.publish_change(job_id)
+        return cls(child, claim)
+
+    @property
+    def job(self) -> JobRecord:
+        """The job as it was when this run claimed its stage."""
+        return self._claim.job
+
+    @property
+    def stage(self) -> str:
+        """The claimed stage."""
+        return self._claim.stage
+
+    @property
+    def is_out_of_order(self) -> bool:
+        """Whether a stage that must come first is not done: the message is not one of a canvas in order."""
+        needed = prerequisites(self._order, self.stage)
+        return any(self.job.stages[name].state is not StageState.DONE for name in needed)
+
+    @property
+    def is_last_attempt(self) -> bool:
+        """Whether no attempt is left after this one."""
+        return self._claim.failed_attempts >= self.settings.work.max_attempts
+
+    @property
+    def attempts_exceeded(self) -> bool:
+        """Whether no attempt was left before this one: earlier ones took their worker down with them."""
+        return self._claim.failed_attempts > self.settings.work.max_attempts
+
+    def bind_log_context(self) -> None:
+        """Add this run to every log line of its task, and to its span."""
+        record = self.job.stages[self.stage]
+        wait_ms = max(0, record.started_ms - record.queued_ms) if record.started_ms and record.queued_ms else None
+        request = {"request_id": self.job.request_id} if self.job.request_id else {}
+        structlog.contextvars.bind_contextvars(attempt=self._claim.attempt, **request)
+        traces.annotate(attempt=self._claim.attempt, queue_wait_ms=wait_ms, **request)
+
+    def complete(self, result: Mapping[str, Any]) -> bool:
+        """Record the result, and with the last stage the end of the job. False, and nothing left, when fenced out."""
+        ledger, following = self._child.ledger, next_stages(self._order, self.stage)
+        is_recorded = (
+            ledger.complete(self._claim, result, following=following)
+            if following
+            else ledger.finish(self._claim, result)
+        )
+        if not is_recorded:
+            self.record_outcome("fenced")
+            self.blobs.remove_written()
+            return False
+        self.record_outcome("done", has_ended=not following)
+        for name, stage in stage_by_rendition(self.job).items():
+            if stage == self.stage:
+                self._child.metrics.count_rendition(name, result["format"], result["bytes"])
+        if not following:
+            self._child.metrics.jobs.observe_end(self.job, JobState.DONE)
+        return True
+
+    def refuse(self, refusal: StageError) -> None:
+        """Fail the job for good, and remove its blobs."""
+        errors = [asdict(rule) for rule in refusal.errors]
+        failure = Failure(stage=self.stage, code=refusal.code, message=refusal.message, errors=errors)
+        if not self._child.ledger.refuse(self._claim, failure):
+            self.record_outcome("fenced")
+            return
+        self.record_outcome("refused", has_ended=True, code=refusal.code)
+        self._child.metrics.jobs.observe_end(self.job, JobState.FAILED)
+        self.blobs.remove_all()
+        self._child.ledger.blobs_removed(self.job.id)
+
+    def mark_dead(self, code: str, message: str, **details: object) -> None:
+        """Give the job up, and log `details`. Its blobs stay: a person can retry it once the reason is mended."""
+        if not self._child.ledger.mark_dead(self._claim, Failure(stage=self.stage, code=code, message=message)):
+            self.record_outcome("fenced")
+            return
+        self.record_outcome("dead", has_ended=True, code=code, **details)
+        self._child.metrics.jobs.observe_end(self.job, JobState.DEAD)
+
+    def release(self, reason: str, *, counts_as_attempt: bool) -> None:
+        """Give the stage back for another run."""
+        self._child.ledger.release(self._claim, reason[:500], counts_as_attempt=counts_as_attempt)
+        self._child.notifications.publish_change(self.job.id)
+
+    def record_outcome(self, outcome: str, *, has_ended: bool = False, **details: object) -> None:
+        """Publish the change of the job, and log, trace and count the outcome of this run, one of EVENTS."""
+        self._child.notifications.publish_change(self.job.id, has_ended=has_ended)
+        record_outcome(self._child, self.stage, outcome, attempt=self._claim.attempt, **details)
+
+
+def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Callable[[StageRun], Mapping[str, Any]]) -> None:
+    """Claim the stage, run `work`, record its outcome: the one place that does.
+
+    Returns when the canvas may go on: the stage is done, now or before. Raises `Ignore` when another run has the stage,
+    `StageError` when the image is refused, and Celery's `Retry` when another run is to try again.
+    """
+    child = current()
+    if (task.request.delivery_info or {}).get("redelivered"):
+        child.metrics.count_redelivery(stage)
+    traces.annotate(task_id=job_id, stage=stage)
+    with structlog.contextvars.bound_contextvars(task_id=job_id, stage=stage):
+        run, message_id, worker = None, str(task.request.id), str(task.request.hostname)
+        try:
+            with time_limited():
+                run = StageRun.claim(child, job_id, stage, message_id=message_id, worker=worker)
+                if run is None:
+                    _skip_or_ignore(child, job_id, stage)
+                    return
+                run.bind_log_context()
+                child.metrics.observe_queue_wait(run.job, stage)
+                _admit(run)
+                with child.metrics.time_run(stage):
+                    _perform(run, work)
+        except INFRASTRUCTURE as error:
+            _retry(task, run, error, stage, counts_as_attempt=False)
+        except (Ignore, StageError):
+            raise
+        except Exception as error:  # noqa: BLE001  # a bug or the time limit
+            _retry(task, run, error, stage, counts_as_attempt=True)
+
+
+def record_outcome(child: Child, stage: str, outcome: str, **details: object) -> None:
+    """Log, trace and count the outcome of one message: one of EVENTS."""
+    event, level = EVENTS[outcome]
+    log.log(level, event, **details)
+    traces.annotate(outcome=outcome)
+    child.metrics.count_outcome(stage, outcome)
+
+
+def _skip_or_ignore(child: Child, job_id: str, stage: str) -> None:
+    """Return when the stage is done already; raise `Ignore` when another run has it or the job has ended."""
+    job = child.ledger.get(job_id)
+    record = job.stages.get(stage) if job else None
+    if record is None or record.state is not StageState.DONE:
+        record_outcome(child, stage, "ignored", state=record.state if record else None)
+        raise Ignore
+    record_outcome(child, stage, "skipped")
+
+
+def _admit(run: StageRun) -> None:
+    """Raise `Ignore` when the claimed stage must not be worked on."""
+    if run.attempts_exceeded:
+        run.mark_dead("attempts_exhausted", "Processing this image stopped its worker too many times.")
+        raise Ignore
+    if run.is_out_of_order:
+        run.release("came before the stages that it needs", counts_as_attempt=False)
+        run.record_outcome("out_of_order")
+        raise Ignore
+
+
+def _perform(run: StageRun, work: Callable[[StageRun], Mapping[str, Any]]) -> None:
+    try:
+        result = work(run)
+    except StageError as refusal:
+        run.refuse(refusal)
+        raise
+    if not run.complete(result):
+        raise Ignore
+
+
+def _retry(
+    task: Task[Any, Any], run: StageRun | None, error: Exception, stage: str, *, counts_as_attempt: bool
+) -> NoReturn:
+    """Give the stage back and have its message delivered again later; after the last attempt, mark the job dead."""
+    child = current()
+    details = {"error": repr(error), "exc_info": error if counts_as_attempt else None}
+    if run is not None and counts_as_attempt and run.is_last_attempt:
+        run.mark_dead("internal_error", "Processing this image failed again and again.", **details)
+        raise Ignore
+    record_outcome(child, stage, "retried", counts_as_attempt=counts_as_attempt, **details)
+    child.metrics.count_retry(stage, error)
+    if run is not None:
+        with suppress(*INFRASTRUCTURE):  # the lease stays, and this same message may take it over
+            run.release(f"{type(error).__name__}: {error}", counts_as_attempt=counts_as_attempt)
+    work = child.settings.work
+    delay = get_exponential_backoff_interval(1, task.request.retries, int(work.retry_cap), full_jitter=True)
+    raise task.retry(
+        exc=error,
+        countdown=delay + work.retry_base,
+        max_retries=None if counts_as_attempt else work.max_retries,
+    )
