@@ -53,6 +53,8 @@ def fit(  # noqa: PLR0913  the operation's own parameters
 
 
 def _plan(size: tuple[int, int], width: int | None, height: int | None, fit: Fit, *, enlarge: bool) -> _Plan:
+    if not enlarge and not (width and height):  # the side left out follows from what the other becomes
+        width, height = (side and min(side, whole) for side, whole in zip((width, height), size, strict=True))
     across = width or max(1, round(size[0] * (height or 1) / size[1]))
     down = height or max(1, round(size[1] * (width or 1) / size[0]))
     larger = max(across / size[0], down / size[1])

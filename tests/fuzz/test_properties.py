@@ -186,6 +186,7 @@ def test_cover_and_fill_are_the_box_or_the_largest_of_its_shape_in_the_picture(
 @_ALWAYS_THE_SAME
 @given(picture=pictures(), side=EDGES, name=st.sampled_from(["width", "height"]), how=st.sampled_from(FITS))
 @example(picture=Picture("png", "RGB", (300, 10), 1), side=100, name="width", how="inside")  # 3 rows are a tenth less
+@example(picture=Picture("png", "RGB", (1, 6), 1), side=16, name="height", how="cover")  # a column would become 3
 def test_a_side_left_out_follows_from_the_other(picture: Picture, side: int, name: str, how: Fit) -> None:
     size = fitted_to(picture, **{name: side}, fit=how)
 
