@@ -12,11 +12,11 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from deploy.stack import Stack
-from tests.direct import DIRECT_CLIENT
-from tests.rabbit import Rabbit, rabbit
-from tests.redis_servers import certificates
+from tests.http_options import HTTP_CLIENT_OPTIONS
+from tests.rabbitmq_server import RabbitMQServer, run_rabbitmq
+from tests.redis_servers import create_certificates
 
-IMPATIENT = {
+SHORT_TIMEOUTS = {
     "DARKROOM_LOG_FORMAT": "json",
     "DARKROOM_WORK__SOFT_TIME_LIMIT": "8",
     "DARKROOM_WORK__TIME_LIMIT": "10",
@@ -52,9 +52,18 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
-SHARED = ("stack", "site", "strict_stack", "rabbitmq", "servers", "objects")
+SERVER_FIXTURES = ("stack", "frontend_stack", "strict_stack", "rabbitmq", "redis_and_mongo", "s3_server")
 """Fixtures of a session that start servers."""
-LONGEST_FIRST = ("stack", "site", "tests/chaos", "rabbitmq", "objects", "tests/integration", *SHARED, "tests/contract")
+LONGEST_FIRST = (
+    "stack",
+    "frontend_stack",
+    "tests/chaos",
+    "rabbitmq",
+    "s3_server",
+    "tests/integration",
+    *SERVER_FIXTURES,
+    "tests/contract",
+)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -72,13 +81,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _group(item: pytest.Item) -> str:
     names = getattr(item, "fixturenames", ())
-    return next((name for name in SHARED if name in names), item.nodeid.partition("::")[0])
+    return next((name for name in SERVER_FIXTURES if name in names), item.nodeid.partition("::")[0])
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """End the servers of a group with it: a stack that idles until the last test costs a twentieth of a core."""
-    if nextitem is None or _group(item) not in SHARED or _group(item) == _group(nextitem):
+    if nextitem is None or _group(item) not in SERVER_FIXTURES or _group(item) == _group(nextitem):
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     runtestprotocol(item, nextitem=None)
@@ -93,36 +102,36 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def redis_and_mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A Redis and a Mongo of their own, without a gateway or workers."""
     with Stack(tmp_path_factory.mktemp("servers"), gateway=False, workers=False) as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ca_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of an authority, beside which are a certificate and a key for 127.0.0.1."""
-    return certificates(tmp_path_factory.mktemp("authority"))
+    return create_certificates(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="session")
-def rabbitmq(tmp_path_factory: pytest.TempPathFactory, authority: Path) -> Iterator[Rabbit]:
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory, ca_file: Path) -> Iterator[RabbitMQServer]:
     """A RabbitMQ, which speaks TLS as well."""
-    with rabbit(tmp_path_factory.mktemp("rabbit"), certificates=authority.parent) as server:
+    with run_rabbitmq(tmp_path_factory.mktemp("rabbit"), certificates=ca_file.parent) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Everything, running."""
-    with Stack(tmp_path_factory.mktemp("stack"), environment=IMPATIENT) as stack:
+    with Stack(tmp_path_factory.mktemp("stack"), environment=SHORT_TIMEOUTS) as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
 def client(stack: Stack) -> Iterator[httpx.Client]:
     """An HTTP client of the running gateway."""
-    with httpx.Client(base_url=stack.url, timeout=30, **DIRECT_CLIENT) as client:
+    with httpx.Client(base_url=stack.url, timeout=30, **HTTP_CLIENT_OPTIONS) as client:
         yield client
 
 

@@ -42,11 +42,11 @@ from storage.jobs import Jobs
 from storage.stores import Stores
 
 RENDITIONS = {"small": 160, "medium": 640, "large": 1600}
-NOWHERE = "redis://127.0.0.1:1/0"  # a port that nothing listens on
+UNREACHABLE_URL = "redis://127.0.0.1:1/0"  # a port that nothing listens on
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
-def job_id(*, at_ms: int | None = None) -> str:
+def new_job_id(*, at_ms: int | None = None) -> str:
     """Return an id as the gateway gives them, a UUIDv7, of now or of another time (epoch ms)."""
     random = uuid4().int & ((1 << 62) - 1)
     return str(UUID(int=(now_ms() if at_ms is None else at_ms) << 80 | 0x7 << 76 | 0b10 << 62 | random))
@@ -60,7 +60,7 @@ def new_job(
     **fields: Any,
 ) -> Job:
     """Return a valid job, due now and bound to no database; `stages` and `fields` replace what it would have."""
-    task_id = fields.pop("id", None) or job_id()
+    task_id = fields.pop("id", None) or new_job_id()
     if renditions is None:
         renditions = RENDITIONS if kind is Kind.PREVIEWS else {}
     blank = {name: StageRecord() for step in stage_order(kind, renditions) for name in step}
@@ -93,7 +93,7 @@ def form(*parts: bytes) -> bytes:
 
 
 class FakeRequest(Request):
-    """A request whose body comes in given chunks; `taken` counts those that were asked for."""
+    """A request whose body comes in given chunks; `chunks_read` counts those that were asked for."""
 
     def __init__(
         self, chunks: Iterable[bytes], content_type: str | None = FORM_TYPE, *, digest: str | None = None
@@ -101,12 +101,12 @@ class FakeRequest(Request):
         given = {b"content-type": content_type, b"content-digest": digest}
         headers = [(name, value.encode()) for name, value in given.items() if value is not None]
         super().__init__({"type": "http", "method": "POST", "headers": headers}, self._next)
-        self.taken = 0
+        self.chunks_read = 0
         self._chunks = iter(chunks)
 
     async def _next(self) -> Message:
         chunk = next(self._chunks, None)
-        self.taken += chunk is not None
+        self.chunks_read += chunk is not None
         return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
 
 
@@ -257,13 +257,13 @@ class FakeJobs(Jobs):
 
 
 class FakeQueues(Queues):
-    """Queues that hold nothing but when each message was sent; `down` is a broker that is away."""
+    """Queues that hold nothing but when each message was sent; `is_down` is a broker that is away."""
 
     def __init__(self) -> None:
         self.sent_ms: dict[str, list[int]] = {}
         self.changes = asyncio.Queue[str]()
         self.ends = asyncio.Queue[str]()
-        self.down = False
+        self.is_down = False
 
     async def changed_jobs(self) -> AsyncGenerator[str, None]:
         yield LISTENING
@@ -280,7 +280,7 @@ class FakeQueues(Queues):
         self.sent_ms.setdefault(queue, []).append(sent_ms)
 
     async def ping(self) -> None:
-        if self.down:
+        if self.is_down:
             raise RedisConnectionError("the broker is away")
 
     async def longest(self) -> int:
@@ -371,13 +371,13 @@ class FakeStores(Stores):
 class FakeBroker:
     """The app's broker, kombu's own in memory: what is published can be read back, and no socket is opened."""
 
-    settings = Settings(redis_url="memory://", result_url=NOWHERE)
+    settings = Settings(redis_url="memory://", result_url=UNREACHABLE_URL)
 
     def __init__(self) -> None:
-        publish_to(self.settings)
-        self.published()
+        use_broker(self.settings)
+        self.take_messages()
 
-    def published(self) -> list[Published]:
+    def take_messages(self) -> list[Published]:
         """Take and return what was published since the last time."""
         messages = []
         with app.connection_for_read() as connection:
@@ -392,7 +392,7 @@ class FakeBroker:
         return messages
 
 
-def publish_to(settings: Settings) -> None:
+def use_broker(settings: Settings) -> None:
     """Point the process's one Celery app at a broker, as a publisher, and have it forget the one before."""
     configure(settings, publisher=True)
     inside = cast("Any", app)

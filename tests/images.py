@@ -19,14 +19,14 @@ _ROWS = {1: "top", 2: "top", 3: "bottom", 4: "bottom", 5: "left", 6: "right", 7:
 _COLUMNS = {1: "left", 2: "right", 3: "right", 4: "left", 5: "top", 6: "top", 7: "bottom", 8: "bottom"}
 
 
-def encoded(image: Image.Image, format: str = "png", **options: object) -> bytes:  # noqa: A002
+def encode_image(image: Image.Image, format: str = "png", **options: object) -> bytes:  # noqa: A002
     """Encode with Pillow, lossless or nearly, metadata as given in the options."""
     content = io.BytesIO()
     image.save(content, format=format.upper(), **{**_CAREFUL.get(format, {}), **options})
     return content.getvalue()
 
 
-def decoded(content: bytes) -> Image.Image:
+def decode_image(content: bytes) -> Image.Image:
     """Open and load with Pillow alone."""
     image = Image.open(io.BytesIO(content))
     image.load()
@@ -47,7 +47,7 @@ def photo(width: int = 96, height: int = 64) -> Image.Image:
 @cache
 def photo_file(width: int = 96, height: int = 64) -> bytes:
     """Encode the same as a JPEG; a large one takes a second, so it is made where it is used."""
-    return encoded(photo(width, height), "jpeg")
+    return encode_image(photo(width, height), "jpeg")
 
 
 @cache
@@ -60,7 +60,7 @@ def cutout(width: int = 96, height: int = 64, colour: tuple[int, int, int] = (25
 
 
 @cache
-def cells() -> Image.Image:
+def draw_colour_grid() -> Image.Image:
     """Draw the three by two coloured cells of GRID, so that each orientation shows."""
     image = Image.new("RGB", (3, 2))
     for y, row in enumerate(GRID):
@@ -70,9 +70,9 @@ def cells() -> Image.Image:
 
 
 @cache
-def stored(orientation: int) -> Image.Image:
-    """Lay `cells()` out as a camera stores it under an EXIF orientation, pixel by pixel from the standard's words."""
-    shown = cells()
+def draw_stored_grid(orientation: int) -> Image.Image:
+    """Lay `draw_colour_grid()` out as a camera stores it under an EXIF orientation, pixel by pixel, as EXIF says."""
+    shown = draw_colour_grid()
     size = shown.size if _ROWS[orientation] in ("top", "bottom") else shown.size[::-1]
     image = Image.new("RGB", size)
     for row in range(image.height):
@@ -102,9 +102,9 @@ def xmp(orientation: int) -> bytes:
     ) % orientation
 
 
-def oriented(format: str, orientation: int) -> bytes:  # noqa: A002
-    """Encode `cells()` stored under an EXIF orientation, with GPS."""
-    return encoded(stored(orientation), format, exif=exif(orientation))
+def encode_oriented_grid(format: str, orientation: int) -> bytes:  # noqa: A002
+    """Encode `draw_colour_grid()` stored under an EXIF orientation, with GPS."""
+    return encode_image(draw_stored_grid(orientation), format, exif=exif(orientation))
 
 
 def chunk(kind: bytes, content: bytes = b"") -> bytes:
@@ -128,7 +128,7 @@ def png(  # noqa: PLR0913  a PNG has this many parts
     return b"\x89PNG\r\n\x1a\n" + header + before + pixels + after + chunk(b"IEND")
 
 
-def words(*values: int) -> bytes:
+def pack_samples(*values: int) -> bytes:
     """Pack 16-bit samples as PNG stores them."""
     return struct.pack(f">{len(values)}H", *values)
 
@@ -141,7 +141,7 @@ def animation(format: str, frames: int = 3, size: tuple[int, int] = (48, 32), **
         picture.putpixel((number % size[0], number // size[0]), (255, 255, 255))
     durations = [50 + 10 * number for number in range(frames)]
     fixed: dict[str, object] = {"save_all": True, "append_images": pictures[1:], "duration": durations, "loop": 2}
-    return encoded(pictures[0], format, **{**fixed, **options})
+    return encode_image(pictures[0], format, **{**fixed, **options})
 
 
 D50 = (0.9642, 1.0, 0.8249)

@@ -23,7 +23,7 @@ import pytest
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "pypi"
 PACKAGE, WHEEL = "kubernetes-validate==1.37.0", "kubernetes_validate-1.37.0-py3-none-any.whl"
 SHA256 = "85136d018a27b50ec7fc049d902bfa5193f5976807e6c0f408e3ab6fe078cad9"
-BASE, SHARED = "schemas:///", "_definitions.json"
+BASE, DEFINITIONS_FILE = "schemas:///", "_definitions.json"
 
 TEXT, NUMBER, FLAG = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}
 SECONDS = {"type": "string", "pattern": r"^\d+s$"}
@@ -114,7 +114,7 @@ def _of_kubernetes(release: str, version: str, kind: str) -> Any:
 
 @cache
 def _definitions(release: str) -> jsonschema_rs.Registry:
-    return jsonschema_rs.Registry([(BASE + SHARED, _read(release, SHARED))])
+    return jsonschema_rs.Registry([(BASE + DEFINITIONS_FILE, _read(release, DEFINITIONS_FILE))])
 
 
 def _read(release: str, file: str) -> dict[str, Any]:

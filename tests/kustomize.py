@@ -15,8 +15,8 @@ from tests.fast_yaml import load, load_all
 
 Manifest = dict[str, Any]
 
-KNOWN = {"apiVersion", "kind", "namespace", "resources", "nameSuffix", "labels", "images", "patches"}
-NAMESPACELESS = {"Namespace"}
+SUPPORTED_FIELDS = {"apiVersion", "kind", "namespace", "resources", "nameSuffix", "labels", "images", "patches"}
+CLUSTER_SCOPED_KINDS = {"Namespace"}
 SELECTORS = {  # where kustomize puts labels with `includeSelectors`, of the kinds that are labelled so here
     "Deployment": ("spec/selector/matchLabels", "spec/template/metadata/labels"),
     "PodDisruptionBudget": ("spec/selector/matchLabels",),
@@ -25,19 +25,21 @@ SELECTORS = {  # where kustomize puts labels with `includeSelectors`, of the kin
 
 def render(folder: Path) -> list[Manifest]:
     """Return what `kubectl kustomize FOLDER` prints, in no particular order."""
-    said = load((folder / "kustomization.yaml").read_text(encoding="utf-8"))
-    assert set(said) <= KNOWN, f"{folder} uses more of kustomize than is rendered here: {set(said) - KNOWN}"
-    manifests = [manifest for name in said["resources"] for manifest in _resource(folder / name)]
-    for change in said.get("patches", []):
+    kustomization = load((folder / "kustomization.yaml").read_text(encoding="utf-8"))
+    assert set(kustomization) <= SUPPORTED_FIELDS, (
+        f"{folder} uses more of kustomize than is rendered here: {set(kustomization) - SUPPORTED_FIELDS}"
+    )
+    manifests = [manifest for name in kustomization["resources"] for manifest in _resource(folder / name)]
+    for change in kustomization.get("patches", []):
         _patch(manifests, change)
     for manifest in manifests:
-        if "namespace" in said and manifest["kind"] not in NAMESPACELESS:
-            manifest["metadata"]["namespace"] = said["namespace"]
-        if "nameSuffix" in said:
-            manifest["metadata"]["name"] += said["nameSuffix"]
-        for label in said.get("labels", []):
+        if "namespace" in kustomization and manifest["kind"] not in CLUSTER_SCOPED_KINDS:
+            manifest["metadata"]["namespace"] = kustomization["namespace"]
+        if "nameSuffix" in kustomization:
+            manifest["metadata"]["name"] += kustomization["nameSuffix"]
+        for label in kustomization.get("labels", []):
             _label(manifest, label)
-        for image in said.get("images", []):
+        for image in kustomization.get("images", []):
             _set_image(manifest, image)
     return manifests
 
@@ -55,10 +57,10 @@ def _patch(manifests: list[Manifest], change: dict[str, Any]) -> None:
     assert found, f"a patch changes nothing: there is no {kind} {name.pattern}"
     for manifest in found:
         for step in load(change["patch"]):
-            _step(manifest, **step)
+            _apply_patch_operation(manifest, **step)
 
 
-def _step(manifest: Manifest, *, op: str, path: str, value: Any) -> None:
+def _apply_patch_operation(manifest: Manifest, *, op: str, path: str, value: Any) -> None:
     """Do one step of a JSON patch (RFC 6902): `add` or `replace`."""
     *parents, last = path.strip("/").replace("~1", "/").split("/")
     place: Any = manifest

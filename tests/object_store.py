@@ -21,10 +21,10 @@ import pytest
 from obstore.store import S3Store
 
 from deploy.ports import free_port
-from tests.direct import DIRECT
-from tests.programs import forget, start
+from tests.http_options import HTTP_OPTIONS
+from tests.programs import report_end, start_program
 
-PATIENCE_SECONDS = 60
+START_SECONDS = 60
 PARTS = ("master", "volume", "filer", "s3")
 
 
@@ -36,7 +36,7 @@ class ObjectStore:
         self._process: subprocess.Popen[bytes] | None = None
         self._key, self._secret = secrets.token_hex(8), secrets.token_hex(16)
         self._ports = {part: free_port() for part in PARTS}
-        self._own_ports = {part: free_port() for part in PARTS}
+        self._grpc_ports = {part: free_port() for part in PARTS}
         self.url = f"http://127.0.0.1:{self._ports['s3']}"
         self._filer = f"http://127.0.0.1:{self._ports['filer']}"
 
@@ -61,9 +61,9 @@ class ObjectStore:
         }
         (self._folder / "identities.json").write_text(json.dumps({"identities": [identity]}))
         with (self._folder / "log").open("ab") as log:
-            self._process = start(*self._command(), cwd=self._folder, stdout=log, stderr=log)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not self._answers():
+            self._process = start_program(*self._command(), cwd=self._folder, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._is_ready():
             assert self._process.poll() is None, (self._folder / "log").read_text()[-2000:]
             assert time.monotonic() < deadline, "the object store did not start"
             time.sleep(0.1)
@@ -73,17 +73,17 @@ class ObjectStore:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            forget(self._process)
+            report_end(self._process)
             self._process = None
 
     def tidy(self) -> None:
         """Remove the sockets that it leaves behind, which it puts nowhere else."""
-        for port in self._own_ports.values():
+        for port in self._grpc_ports.values():
             for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108
                 left.unlink()
 
     @contextmanager
-    def frozen(self) -> Iterator[None]:
+    def freeze(self) -> Iterator[None]:
         """Let it answer nobody until the block ends; connections are taken."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
@@ -92,7 +92,7 @@ class ObjectStore:
         finally:
             self._process.send_signal(signal.SIGCONT)
 
-    def bucket(self, name: str) -> S3Store:
+    def create_bucket(self, name: str) -> S3Store:
         """Make a bucket and return it whole, to look at what others put there."""
         store = S3Store(
             name,
@@ -104,13 +104,13 @@ class ObjectStore:
             },
             client_options={"allow_http": True},
         )
-        httpx.put(obstore.sign(store, "PUT", "", timedelta(minutes=1)), **DIRECT).raise_for_status()
+        httpx.put(obstore.sign(store, "PUT", "", timedelta(minutes=1)), **HTTP_OPTIONS).raise_for_status()
         return store
 
-    def parts(self, bucket: str) -> list[str]:
+    def list_multipart_uploads(self, bucket: str) -> list[str]:
         """Return the multipart uploads of a bucket that were neither completed nor aborted."""
         answer = httpx.get(
-            f"{self._filer}/buckets/{bucket}/.uploads/", headers={"Accept": "application/json"}, **DIRECT
+            f"{self._filer}/buckets/{bucket}/.uploads/", headers={"Accept": "application/json"}, **HTTP_OPTIONS
         )
         if answer.status_code == httpx.codes.NOT_FOUND:
             return []
@@ -118,7 +118,7 @@ class ObjectStore:
 
     def _command(self) -> list[str]:
         options = {f"{part}.port": str(port) for part, port in self._ports.items()}
-        options |= {f"{part}.port.grpc": str(port) for part, port in self._own_ports.items()}
+        options |= {f"{part}.port.grpc": str(port) for part, port in self._grpc_ports.items()}
         options |= {
             "ip": "127.0.0.1",
             "ip.bind": "127.0.0.1",
@@ -138,15 +138,18 @@ class ObjectStore:
         }
         return [self._program, "-logtostderr=true", "server", *(f"-{name}={value}" for name, value in options.items())]
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         with suppress(httpx.TransportError):
-            ready = httpx.get(f"{self.url}/healthz", **DIRECT).is_success
-            return ready and "Free" in httpx.get(f"http://127.0.0.1:{self._ports['master']}/dir/status", **DIRECT).text
+            ready = httpx.get(f"{self.url}/healthz", **HTTP_OPTIONS).is_success
+            return (
+                ready
+                and "Free" in httpx.get(f"http://127.0.0.1:{self._ports['master']}/dir/status", **HTTP_OPTIONS).text
+            )
         return False
 
 
 @contextmanager
-def object_store(folder: Path) -> Iterator[ObjectStore]:
+def run_object_store(folder: Path) -> Iterator[ObjectStore]:
     """Run an object store until the block ends. Without its program the test is skipped, in CI it fails."""
     program = shutil.which("weed", path=f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}")
     if program is None:

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE_SECONDS = 10
+STOP_SECONDS = 10
 
 
-def start(*command: str, environment: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[Any]:
+def start_program(*command: str, environment: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[Any]:
     """Start a program that is killed with all its children once this process is gone.
 
     It leads a process group of its own, so that an interrupt at the terminal reaches the tests alone, which end it.
@@ -32,11 +32,11 @@ def start(*command: str, environment: Mapping[str, str] | None = None, **options
     """
     defaults: dict[str, Any] = {"stdin": subprocess.DEVNULL, "env": {**os.environ, **(environment or {})}}
     process: subprocess.Popen[Any] = subprocess.Popen(command, process_group=0, **defaults | options)
-    _tell("group", process.pid)
+    _notify_reaper("group", process.pid)
     return process
 
 
-def end(process: subprocess.Popen[Any], *, seconds: float = PATIENCE_SECONDS) -> None:
+def stop_program(process: subprocess.Popen[Any], *, seconds: float = STOP_SECONDS) -> None:
     """Ask a program to end, and see it gone."""
     process.terminate()
     try:
@@ -44,43 +44,43 @@ def end(process: subprocess.Popen[Any], *, seconds: float = PATIENCE_SECONDS) ->
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    forget(process)
+    report_end(process)
 
 
-def forget(process: subprocess.Popen[Any]) -> None:
+def report_end(process: subprocess.Popen[Any]) -> None:
     """Note that a program has ended, with all its children."""
-    _tell("group-ended", process.pid)
+    _notify_reaper("group-ended", process.pid)
 
 
 @contextmanager
-def starting(*command: str, **options: Any) -> Iterator[subprocess.Popen[Any]]:
-    """Start a program as `start` does, and see it gone after the block."""
-    with start(*command, **options) as process:
+def run_program(*command: str, **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """Start a program as `start_program` does, and see it gone after the block."""
+    with start_program(*command, **options) as process:
         try:
             yield process
         finally:
-            end(process)
+            stop_program(process)
 
 
 @contextmanager
-def running(*command: str, log: Path, **environment: str) -> Iterator[None]:
+def run_logged_program(*command: str, log: Path, **environment: str) -> Iterator[None]:
     """Run a program until the block ends, and see it gone after; what it says goes to `log`."""
     with (
         log.open("wb") as output,
-        starting(*command, cwd=ROOT, stdout=output, stderr=output, environment=environment),
+        run_program(*command, cwd=ROOT, stdout=output, stderr=output, environment=environment),
     ):
         yield
 
 
 @contextmanager
-def undoing(*command: str) -> Iterator[None]:
+def run_afterwards(*command: str) -> Iterator[None]:
     """Run a command after the block, or once this process is gone: for what was made and is no program."""
-    _tell("undo", list(command))
+    _notify_reaper("undo", list(command))
     try:
         yield
     finally:
         subprocess.run(command, check=True, capture_output=True)
-        _tell("undone", list(command))
+        _notify_reaper("undone", list(command))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ class Fork:
             self.process.kill()
             self.process.join()
         assert self.process.pid
-        _tell("group-ended", self.process.pid)
+        _notify_reaper("group-ended", self.process.pid)
         if status is None:
             raise subprocess.TimeoutExpired(self.process.name, seconds)
         return status
@@ -111,7 +111,7 @@ class Fork:
 def fork(module: str, *arguments: str, cwd: Path, env: Mapping[str, str], output: Path) -> Fork:
     """Run `module.main()` with these arguments and this environment; `output` is a folder for what it says.
 
-    It is killed with all its children once this process is gone, and leads a group, like what `start` starts.
+    It is killed with all its children once this process is gone, and leads a group, like what `start_program` starts.
     """
     context = _fork_server(module)
     out, err = output / "stdout", output / "stderr"
@@ -121,7 +121,7 @@ def fork(module: str, *arguments: str, cwd: Path, env: Mapping[str, str], output
     process.start()
     gate.close()
     assert process.pid
-    _tell("group", process.pid)
+    _notify_reaper("group", process.pid)
     with gate_end:
         gate_end.send_bytes(b"known")
     return Fork(process=process, out=out, err=err)
@@ -132,7 +132,7 @@ def _run_main(  # noqa: PLR0913  # a program's surroundings
 ) -> None:
     """Become the program, in the fork."""
     os.setpgid(0, 0)
-    gate.recv_bytes()  # from here on the guardian ends it; EOFError where nobody has told the guardian
+    gate.recv_bytes()  # from here on the reaper ends it; EOFError where nobody has told the reaper
     gate.close()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(cwd)
@@ -155,27 +155,27 @@ def _fork_server(module: str) -> ForkServerContext:
     return context
 
 
-def _tell(what: str, about: object) -> None:
-    """Tell our guardian."""
-    stdin = _guardian().stdin
+def _notify_reaper(what: str, about: object) -> None:
+    """Tell our reaper."""
+    stdin = _start_reaper().stdin
     assert stdin is not None
     stdin.write(json.dumps([what, about]).encode() + b"\n")
 
 
 @cache
-def _guardian() -> subprocess.Popen[bytes]:
-    """Start the one guardian of this process."""
-    guardian = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(ROOT / "tests" / "guardian.py")],
+def _start_reaper() -> subprocess.Popen[bytes]:
+    """Start the one reaper of this process."""
+    reaper = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(ROOT / "tests" / "reaper.py")],
         stdin=subprocess.PIPE,
         bufsize=0,
         start_new_session=True,
     )
 
     def see_out() -> None:
-        assert guardian.stdin is not None
-        guardian.stdin.close()
-        guardian.wait()
+        assert reaper.stdin is not None
+        reaper.stdin.close()
+        reaper.wait()
 
     atexit.register(see_out)
-    return guardian
+    return reaper

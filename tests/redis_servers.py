@@ -17,14 +17,14 @@ from redis import Redis
 
 from deploy import readiness
 from deploy.ports import free_port
-from tests.integration.journey import wait_until
-from tests.programs import ROOT, running
+from tests.integration.api_helpers import wait_until
+from tests.programs import ROOT, run_logged_program
 
 UNPACKED = ROOT / ".cache" / "redis-tools" / "usr"
-NAMES = ("redis-server", "redis-check-rdb")  # the same program, which looks at its name
+SERVER_PROGRAMS = ("redis-server", "redis-check-rdb")  # the same program, which looks at its name
 
 
-RIGHTS = (
+ACL_RULES = (
     "~validate* ~normalize* ~resize* ~transform* ~finalize* ~unacked* ~_kombu.* "  # messages
     "~*.celery.pidbox* ~celeryev.* ~celery-task* ~LIMITS:* "  # Flower's questions, chords, rate limits
     "resetchannels &darkroom.changes &darkroom.ends &/0.celery.pidbox &/0.celeryev/* "
@@ -35,7 +35,7 @@ RIGHTS = (
 """What Darkroom does on a Redis, as its ACL says it; 0 is the database in its address."""
 
 
-EXTENSIONS = """
+OPENSSL_CONFIG = """
 [req]
 distinguished_name = nobody
 [nobody]
@@ -54,22 +54,22 @@ authorityKeyIdentifier = keyid
 
 
 @dataclass(frozen=True)
-class Secured:
+class TlsRedis:
     """A server that speaks TLS only, to two users: `darkroom` with the rights given, and one who may look at all."""
 
     url: str
-    overseer_url: str
+    admin_url: str
     ca_file: Path
 
-    def overseer(self) -> Redis:
+    def open_admin_client(self) -> Redis:
         """Return a client that may do anything, for a `with` statement."""
-        return Redis.from_url(self.overseer_url, decode_responses=True)
+        return Redis.from_url(self.admin_url, decode_responses=True)
 
 
-def program() -> Path:
+def find_server() -> Path:
     """Return the path of a Redis that was built with TLS; without it the test is skipped, in CI it fails."""
     for folders in (None, str(UNPACKED / "bin")):
-        for name in NAMES:
+        for name in SERVER_PROGRAMS:
             if found := shutil.which(name, path=folders):
                 return Path(found)
     reason = f"redis-server is neither on PATH nor in {UNPACKED}: .ci/run shows how it gets there"
@@ -77,11 +77,11 @@ def program() -> Path:
     raise AssertionError(reason)
 
 
-def certificates(folder: Path) -> Path:
+def create_certificates(folder: Path) -> Path:
     """Make an authority, and a certificate and key for 127.0.0.1; return the authority's file. Needs openssl."""
     if shutil.which("openssl") is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("openssl is not installed")
-    (folder / "openssl.cnf").write_text(EXTENSIONS)
+    (folder / "openssl.cnf").write_text(OPENSSL_CONFIG)
     make = ("req", "-x509", "-config", "openssl.cnf", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
     authority = ("-extensions", "authority", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority")
     server = ("-extensions", "server", "-keyout", "server.key", "-out", "server.pem", "-subj", "/CN=server")
@@ -95,13 +95,13 @@ def _openssl(folder: Path, *words: str) -> None:
 
 
 @contextmanager
-def secured(folder: Path, rights: str) -> Iterator[Secured]:
+def run_tls_redis(folder: Path, acl_rules: str) -> Iterator[TlsRedis]:
     """Run a Redis over TLS whose user `darkroom` has these rights, until the block ends."""
-    server = folder / NAMES[0]
-    server.symlink_to(program())
-    ca_file, port = certificates(folder), free_port()
-    passwords = passwords_of_users()
-    write_users(folder, rights, passwords)
+    server = folder / SERVER_PROGRAMS[0]
+    server.symlink_to(find_server())
+    ca_file, port = create_certificates(folder), free_port()
+    passwords = create_passwords()
+    write_acl_file(folder, acl_rules, passwords)
     urls = {
         name: f"rediss://{name}:{password}@127.0.0.1:{port}/0?ssl_ca_certs={ca_file}"
         for name, password in passwords.items()
@@ -120,19 +120,19 @@ def secured(folder: Path, rights: str) -> Iterator[Secured]:
         "appendonly": "yes",
         "maxmemory-policy": "noeviction",
     }
-    with running(*words(server, options), log=folder / "redis.log", **_libraries()):
-        wait_until(lambda: readiness.redis(urls["overseer"]), "Redis over TLS")
-        yield Secured(urls["darkroom"], urls["overseer"], ca_file)
+    with run_logged_program(*build_command(server, options), log=folder / "redis.log", **_libraries()):
+        wait_until(lambda: readiness.redis(urls["admin"]), "Redis over TLS")
+        yield TlsRedis(urls["darkroom"], urls["admin"], ca_file)
 
 
-def passwords_of_users() -> dict[str, str]:
-    """Make a password for `darkroom`, and one for `overseer`, who may do anything."""
-    return {name: secrets.token_urlsafe(16) for name in ("darkroom", "overseer")}
+def create_passwords() -> dict[str, str]:
+    """Make a password for `darkroom`, and one for `admin`, who may do anything."""
+    return {name: secrets.token_urlsafe(16) for name in ("darkroom", "admin")}
 
 
-def write_users(folder: Path, rights: str, passwords: Mapping[str, str]) -> None:
+def write_acl_file(folder: Path, acl_rules: str, passwords: Mapping[str, str]) -> None:
     """Write a server's `users.acl`: those two, the first with these rights."""
-    granted = {"darkroom": rights, "overseer": "~* &* +@all"}
+    granted = {"darkroom": acl_rules, "admin": "~* &* +@all"}
     lines = [f"user {name} on #{_digest(passwords[name])} {each}" for name, each in granted.items()]
     (folder / "users.acl").write_text("\n".join(["user default off", *lines, ""]))
 
@@ -141,7 +141,7 @@ def _digest(password: str) -> str:
     return sha256(password.encode()).hexdigest()
 
 
-def words(server: Path | str, options: Mapping[str, str]) -> list[str]:
+def build_command(server: Path | str, options: Mapping[str, str]) -> list[str]:
     """Return a server's command line."""
     return [str(server), *(word for name, value in options.items() for word in (f"--{name}", value))]
 

@@ -64,7 +64,7 @@ class Bench:
         for number, heading in enumerate(headings):
             table.add_column(heading, justify="right" if number else "left", overflow="fold")
         for row in rows:
-            table.add_row(*map(figure, row))
+            table.add_row(*map(format_figure, row))
         self.console.print(table)
 
     def show_samples(self, title: str, samples: Sequence[tuple[str, Sample]]) -> None:
@@ -88,7 +88,7 @@ class Bench:
             self.show(f"{title}: stages, medians", ["", "waits ms", "runs ms"], stages)
 
 
-def figure(value: object) -> str:
+def format_figure(value: object) -> str:
     """Write a number with three digits that count, and anything else as it is."""
     if not isinstance(value, float):
         return "-" if value is None else f"{value:,}" if isinstance(value, int) else str(value)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageOps
 
-from tests.images import encoded, exif, rgb_profile
+from tests.images import encode_image, exif, rgb_profile
 
 TWELVE, TWO, TWENTY_FOUR = (4000, 3000), (1632, 1224), (6000, 4000)
-GROWTH = {1: (1152, 864), 2: TWO, 5: (2592, 1944), 12: TWELVE, 24: TWENTY_FOUR, 50: (8160, 6120)}
+SIZE_BY_MEGAPIXELS = {1: (1152, 864), 2: TWO, 5: (2592, 1944), 12: TWELVE, 24: TWENTY_FOUR, 50: (8160, 6120)}
 """Megapixels, and the size that has them."""
 JPEGS = {"12mp": (20, TWELVE), "2mp": (10, TWO), "24mp": (2, TWENTY_FOUR)}
 JPEG_QUALITY = 90
@@ -37,12 +37,12 @@ class Corpus:
             case "png":
                 return [self._with_alpha(index) for index in range(2)]
             case "webp":
-                return [encoded(self._picture(index, (2048, 1536)), "webp", quality=85) for index in range(2)]
+                return [encode_image(self._picture(index, (2048, 1536)), "webp", quality=85) for index in range(2)]
             case "tiny":
-                return [encoded(drawn(0, TINY), "jpeg")]
+                return [encode_image(draw_photo(0, TINY), "jpeg")]
             case "mix":
                 return self._mix()
-        count, size = JPEGS[name] if name in JPEGS else (1, GROWTH[int(name)])
+        count, size = JPEGS[name] if name in JPEGS else (1, SIZE_BY_MEGAPIXELS[int(name)])
         return [self._jpeg(index, size) for index in range(count)]
 
     def _mix(self) -> list[bytes]:
@@ -57,7 +57,7 @@ class Corpus:
         more = {"icc_profile": rgb_profile("adobe")} if index % 5 == 2 else {}
         orientation = 6 if index % 4 == 1 else 1
         picture = self._picture(index, size)
-        return encoded(picture, "jpeg", quality=JPEG_QUALITY, subsampling="4:2:0", exif=exif(orientation), **more)
+        return encode_image(picture, "jpeg", quality=JPEG_QUALITY, subsampling="4:2:0", exif=exif(orientation), **more)
 
     def _with_alpha(self, index: int) -> bytes:
         size = (1600, 1200)
@@ -65,20 +65,20 @@ class Corpus:
         picture.putalpha(
             ImageOps.invert(Image.radial_gradient("L")).resize(size).point(lambda level: min(255, 2 * level))
         )
-        return encoded(picture, "png")
+        return encode_image(picture, "png")
 
     def _picture(self, index: int, size: tuple[int, int]) -> Image.Image:
         if not self._given:
-            return drawn(index, size)
+            return draw_photo(index, size)
         with Image.open(self._given[index % len(self._given)]) as picture:
             return ImageOps.fit(ImageOps.exif_transpose(picture).convert("RGB"), size)
 
 
-def drawn(index: int, size: tuple[int, int]) -> Image.Image:
+def draw_photo(index: int, size: tuple[int, int]) -> Image.Image:
     """Draw patches of colour, edges between them, and the grain of a sensor: what makes a JPEG of a photo large."""
-    dice = random.Random(index)  # noqa: S311  # the same picture every time
-    patches = Image.frombytes("RGB", (24, 18), dice.randbytes(24 * 18 * 3)).resize(size, Image.Resampling.BICUBIC)
-    edges = Image.frombytes("L", (160, 120), dice.randbytes(160 * 120)).resize(size, Image.Resampling.BILINEAR)
+    rng = random.Random(index)  # noqa: S311  # the same picture every time
+    patches = Image.frombytes("RGB", (24, 18), rng.randbytes(24 * 18 * 3)).resize(size, Image.Resampling.BICUBIC)
+    edges = Image.frombytes("L", (160, 120), rng.randbytes(160 * 120)).resize(size, Image.Resampling.BILINEAR)
     scene = Image.blend(patches, Image.merge("RGB", [edges.point(lambda level: 255 * (level > 140))] * 3), 0.15)
     grain = Image.effect_noise((512, 512), GRAIN)
     tiled = Image.new("L", size)

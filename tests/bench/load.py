@@ -11,28 +11,28 @@ from contextlib import closing
 from http.client import HTTPConnection
 from typing import Any
 
-from tests.bench.sample import Ended, Sample
+from tests.bench.sample import EndedJob, Sample
 from tests.bench.systems import System
 
 BOUNDARY = "darkroom-bench-7f3a"
 POLL_SECONDS, POLLS = 0.04, 100  # a second, of all visitors: half of what the peer's own driver asks, lest it be load
-PATIENCE_SECONDS = 300.0
+TIMEOUT_SECONDS = 300.0
 ENDED = {"done", "failed", "dead", "cancelled"}
 
 
-class Visitor:
+class BenchClient:
     """One connection that sends photos and waits for what becomes of them."""
 
     def __init__(self, system: System, *, visitors: int = 1, address: str = "127.0.0.1") -> None:
         self._system = system
         self._pause = max(POLL_SECONDS, visitors / POLLS)
         source = (address, 0)
-        self._connection = HTTPConnection(system.host, system.port, PATIENCE_SECONDS, source_address=source)
+        self._connection = HTTPConnection(system.host, system.port, TIMEOUT_SECONDS, source_address=source)
 
-    def job(self, photo: bytes) -> Ended:
+    def job(self, photo: bytes) -> EndedJob:
         """Upload a photo and wait for the end of its job."""
         sent = time.time()
-        return Ended(sent, self.ended(self.send(photo)))
+        return EndedJob(sent, self.wait_until_done(self.send(photo)))
 
     def send(self, photo: bytes) -> str:
         """Upload a photo; the id of its job. Raises RuntimeError for any answer but 2xx."""
@@ -46,14 +46,14 @@ class Visitor:
         found: dict[str, Any] = self.ask("GET", f"{self._system.status_path}{job}")
         return found
 
-    def ended(self, job: str) -> dict[str, Any]:
+    def wait_until_done(self, job: str) -> dict[str, Any]:
         """Ask for a job until it is done: a system that can wait is asked to, another is asked again and again."""
-        query = "?wait=30" if self._system.waits else ""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        query = "?wait=30" if self._system.supports_long_poll else ""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while (answer := self.ask("GET", f"{self._system.status_path}{job}{query}"))["status"] not in ENDED:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"job {job} has not ended: {answer}")
-            if not self._system.waits:
+            if not self._system.supports_long_poll:
                 time.sleep(self._pause)
         if answer["status"] != "done":
             raise RuntimeError(f"job {job}: {answer}")
@@ -74,23 +74,23 @@ class Visitor:
         self._connection.close()
 
 
-def drive(system: System, photos: Sequence[bytes], *, jobs: int, in_flight: int, warm: int = 8) -> Sample:
+def run_load(system: System, photos: Sequence[bytes], *, jobs: int, in_flight: int, warm: int = 8) -> Sample:
     """Send `jobs` photos, so many in flight, after some that warm the system up; every one has to be done."""
     if warm:
-        _all(system, photos, warm, min(warm, in_flight))
+        _run_jobs(system, photos, warm, min(warm, in_flight))
     before, own, start = system.usage(), time.process_time(), time.perf_counter()
-    ended = _all(system, photos, jobs, in_flight)
+    ended = _run_jobs(system, photos, jobs, in_flight)
     seconds, driver = time.perf_counter() - start, time.process_time() - own
     return Sample(system.name, seconds, ended, system.usage().since(before), driver * 1000 / jobs)
 
 
-def _all(system: System, photos: Sequence[bytes], jobs: int, in_flight: int) -> list[Ended]:
-    numbers, ended, errors = itertools.count(), list[Ended](), list[BaseException]()
+def _run_jobs(system: System, photos: Sequence[bytes], jobs: int, in_flight: int) -> list[EndedJob]:
+    numbers, ended, errors = itertools.count(), list[EndedJob](), list[BaseException]()
     visitors = min(in_flight, jobs)
 
     def visit() -> None:
         try:
-            with closing(Visitor(system, visitors=visitors)) as visitor:
+            with closing(BenchClient(system, visitors=visitors)) as visitor:
                 while (number := next(numbers)) < jobs and not errors:
                     ended.append(visitor.job(photos[number % len(photos)]))
         except BaseException as error:  # noqa: BLE001  # raised by the thread that waits for all

@@ -51,33 +51,33 @@ def mean_wait(stage: Stage, processes: int, rate: float) -> float:
     Tasks of one job come at once and wait for each other: with one process (k - 1) / 2 run times more, exactly
     (M[k]/M/1); with several less than that share, so that it is then an upper bound.
     """
-    load = offered(stage, rate)
+    load = offered_load(stage, rate)
     if load >= processes:
         return float("inf")
     alone = erlang_c(processes, load) * stage.seconds / (processes - load)
     return alone + (stage.tasks - 1) / 2 * stage.seconds / (processes - load)
 
 
-def offered(stage: Stage, rate: float) -> float:
+def offered_load(stage: Stage, rate: float) -> float:
     """Return how many processes are busy on average at so many jobs a second (Little's law)."""
     return rate * stage.tasks * stage.seconds
 
 
-def by_square_root(load: float, beta: float = BETA) -> int:
+def square_root_staffing(load: float, beta: float = BETA) -> int:
     """Return the pool for a load by square root staffing (Halfin and Whitt, 1981): spare processes grow as its root."""
     return max(1, ceil(load + beta * sqrt(load)))
 
 
-def pool(stage: Stage, rate: float, *, patience: float = 1.0) -> Pool:
+def size_pool(stage: Stage, rate: float, *, patience: float = 1.0) -> Pool:
     """Return the smallest pool that is BUSIEST at most, its mean wait under `patience` runs of all a job's tasks."""
-    load = offered(stage, rate)
+    load = offered_load(stage, rate)
     processes = max(1, ceil(load / BUSIEST))
     while mean_wait(stage, processes, rate) > patience * stage.tasks * stage.seconds:
         processes += 1
     return Pool(stage=stage, load=load, processes=processes, wait=mean_wait(stage, processes, rate))
 
 
-def nodes(cpu_seconds: float, rate: float, *, cores: int, utilisation: float = UTILISATION) -> int:
+def count_nodes(cpu_seconds: float, rate: float, *, cores: int, utilisation: float = UTILISATION) -> int:
     """Return how many nodes of so many cores the work of a rate needs, a job costing so many seconds of CPU."""
     return max(1, ceil(rate * cpu_seconds / (cores * utilisation)))
 
@@ -87,7 +87,7 @@ def capacity(cpu_seconds: float, *, cores: float = 1, utilisation: float = UTILI
     return cores * utilisation / cpu_seconds
 
 
-def stages(cpu_ms: Mapping[str, float], tasks: Mapping[str, int]) -> list[Stage]:
+def stages_from_cpu_ms(cpu_ms: Mapping[str, float], tasks: Mapping[str, int]) -> list[Stage]:
     """Return the stages of a run from the CPU time that each pool used for a job."""
     return [
         Stage(name=name, seconds=cpu_ms[name] / 1000 / count, tasks=count)

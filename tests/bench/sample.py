@@ -14,7 +14,7 @@ MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedJob:
     """One job: when its first byte was sent (epoch seconds), and its status once it had ended."""
 
     sent: float
@@ -43,7 +43,7 @@ class Sample:
 
     system: str
     seconds: float
-    ended: Sequence[Ended]
+    ended: Sequence[EndedJob]
     used: Usage
     driver_cpu_ms: float
 

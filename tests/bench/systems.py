@@ -25,7 +25,7 @@ class System(Protocol):
     host: str
     port: int
     status_path: str
-    waits: bool
+    supports_long_poll: bool
 
     def usage(self) -> Usage:
         """Read its counters."""
@@ -34,7 +34,7 @@ class System(Protocol):
 class Darkroom:
     """A running stack."""
 
-    name, host, status_path, waits = "darkroom", "127.0.0.1", "/task-status/", True
+    name, host, status_path, supports_long_poll = "darkroom", "127.0.0.1", "/task-status/", True
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -48,8 +48,8 @@ class Darkroom:
 
     def usage(self) -> Usage:
         """Read what its processes, its Redis and its Mongo have done."""
-        by_name = usage.commands(self._redis)
-        operations = usage.operations(self._mongo)
+        by_name = usage.count_commands(self._redis)
+        operations = usage.count_operations(self._mongo)
         return Usage(*usage.of_processes(self.pids()), sum(by_name.values()), operations, by_name)
 
     def close(self) -> None:
@@ -65,7 +65,7 @@ class Darkroom:
 
 
 @contextmanager
-def darkroom(folder: Path, *, pools: Mapping[str, int] | None = None, **options: Any) -> Iterator[Darkroom]:
+def run_darkroom(folder: Path, *, pools: Mapping[str, int] | None = None, **options: Any) -> Iterator[Darkroom]:
     """Run Darkroom with nothing switched off: journal, fsync, append-only file, metrics."""
     with (
         Stack(folder, pools=pools or POOLS, environment=UNLIMITED, **options) as stack,

@@ -44,7 +44,7 @@ def _difference(later: int | None, earlier: int | None) -> int | None:
 
 def of_processes(pids: Mapping[str, int]) -> tuple[dict[str, float], dict[str, int]]:
     """Return the processor time and the memory of each process with its children, the time also of those that ended."""
-    return {name: cpu_ms(pid) for name, pid in pids.items()}, {name: resident(pid) for name, pid in pids.items()}
+    return {name: cpu_ms(pid) for name, pid in pids.items()}, {name: resident_bytes(pid) for name, pid in pids.items()}
 
 
 def cpu_ms(pid: int) -> float:
@@ -56,15 +56,15 @@ def cpu_ms(pid: int) -> float:
     return 0.0
 
 
-def resident(pid: int) -> int:
+def resident_bytes(pid: int) -> int:
     """Return the bytes in memory of a process and its children, shared pages counted for each."""
     with suppress(OSError, IndexError):
         pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-        return pages * PAGE_BYTES + sum(resident(child) for child in children_of(pid))
+        return pages * PAGE_BYTES + sum(resident_bytes(child) for child in children_of(pid))
     return 0
 
 
-def proportional(pid: int) -> int:
+def proportional_bytes(pid: int) -> int:
     """Return the bytes of one process, a shared page divided among its sharers; 0 where the kernel does not tell."""
     with suppress(OSError, IndexError):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
@@ -72,12 +72,12 @@ def proportional(pid: int) -> int:
     return 0
 
 
-def operations(mongo: Any) -> int | None:
+def count_operations(mongo: Any) -> int | None:
     """Return how many operations a Mongo has done; None for one that does not tell, as the embedded one."""
     counters = mongo.admin.command("serverStatus").get("opcounters")
     return sum(count for count in counters.values() if isinstance(count, int)) if counters else None
 
 
-def commands(redis: Any) -> dict[str, int]:
+def count_commands(redis: Any) -> dict[str, int]:
     """Return how often each command of a Redis was called."""
     return {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in redis.info("commandstats").items()}

@@ -13,9 +13,9 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, async_playwright, expect
 
 from deploy.stack import Stack
-from tests.browser.steps import KEY, Visitor, new_context
-from tests.conftest import IMPATIENT
-from tests.direct import DIRECT_CLIENT
+from tests.browser.page_helpers import KEY, Visitor, new_context
+from tests.conftest import SHORT_TIMEOUTS
+from tests.http_options import HTTP_CLIENT_OPTIONS
 
 FLAGS = [
     "--headless",
@@ -27,27 +27,27 @@ FLAGS = [
     "--disable-sync",
     "--process-per-site",  # a page opens in the process of another, where there is one
 ]
-PATIENCE_MS = 30_000
+TIMEOUT_MS = 30_000
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def frontend_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Everything, running, with the page in front."""
     folder, pools = tmp_path_factory.mktemp("site"), {"resize": 1}
-    with Stack(folder, shared_pool=1, pools=pools, environment=IMPATIENT, frontend=True) as stack:
+    with Stack(folder, shared_pool=1, pools=pools, environment=SHORT_TIMEOUTS, frontend=True) as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
-def guarded(site: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def keyed_frontend_url(frontend_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the page in front of a second gateway of the same stack, one that asks for a key."""
     keys = {"DARKROOM_API_KEYS": json.dumps({"ann": sha256(KEY.encode()).hexdigest()})}
     with Stack(
-        tmp_path_factory.mktemp("guarded"),
-        redis_url=site.redis_url,
-        mongo_url=site.mongo_url,
+        tmp_path_factory.mktemp("keyed_frontend_url"),
+        redis_url=frontend_stack.redis_url,
+        mongo_url=frontend_stack.mongo_url,
         workers=False,
-        environment={**IMPATIENT, **keys, "DARKROOM_BLOB_URL": site.blob_folder.as_uri()},
+        environment={**SHORT_TIMEOUTS, **keys, "DARKROOM_BLOB_URL": frontend_stack.blob_folder.as_uri()},
         frontend=True,
     ) as gateway:
         yield gateway.frontend_url
@@ -60,7 +60,7 @@ async def browser() -> AsyncIterator[Browser]:
     if chromium is None:
         reason = "chromium is not on PATH: .ci/run shows how it gets there"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    expect.set_options(timeout=PATIENCE_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
@@ -68,24 +68,24 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-async def context(site: Stack, browser: Browser) -> BrowserContext:
+async def context(frontend_stack: Stack, browser: Browser) -> BrowserContext:
     """A window that the visitors use one after another; a page stays open, and so the process of the others."""
     context = await new_context(browser)
-    await (await context.new_page()).goto(f"{site.frontend_url}/icon.svg")
+    await (await context.new_page()).goto(f"{frontend_stack.frontend_url}/icon.svg")
     return context
 
 
 @pytest.fixture
-async def visitor(site: Stack, context: BrowserContext) -> AsyncIterator[Visitor]:
+async def visitor(frontend_stack: Stack, context: BrowserContext) -> AsyncIterator[Visitor]:
     """Somebody who looks at the page; no script of it may have failed in the end, none been blocked."""
-    visitor = Visitor(context, site.frontend_url)
+    visitor = Visitor(context, frontend_stack.frontend_url)
     yield visitor
     await visitor.leave()
-    assert visitor.complaints == []
+    assert visitor.page_errors == []
 
 
 @pytest.fixture(scope="session")
-def api(site: Stack) -> Iterator[httpx.Client]:
+def api(frontend_stack: Stack) -> Iterator[httpx.Client]:
     """An HTTP client of the gateway behind the page."""
-    with httpx.Client(base_url=site.url, timeout=30, **DIRECT_CLIENT) as client:
+    with httpx.Client(base_url=frontend_stack.url, timeout=30, **HTTP_CLIENT_OPTIONS) as client:
         yield client

@@ -22,7 +22,7 @@ SHA512 = {  # `npm view NAME@VERSION dist.integrity`
 }
 
 
-def packed(package: str, path: str) -> str:
+def read_package_file(package: str, path: str) -> str:
     """Return the text of one file of a package; without npm the test is skipped, in CI it fails."""
     archive = CACHE / f"{package}.tgz"
     if not archive.exists():

@@ -11,8 +11,8 @@ from playwright.async_api import Locator, Page, Request, expect
 
 from deploy.stack import Stack
 from gateway.routes.docs import FOLDER
-from tests.browser.npm import packed
-from tests.browser.steps import KEY, Visitor, jpeg
+from tests.browser.npm import read_package_file
+from tests.browser.page_helpers import KEY, Visitor, jpeg
 
 POSTS = ["/upload", "/crop", "/grayscale", "/resize"]
 MADE_UP = re.compile(r"(quality|source_task_id|left|top|height)=\w")
@@ -50,20 +50,20 @@ async def sent(page: Page, path: str) -> Locator:
     return found.locator(".live-responses-table .response-col_status").last
 
 
-async def test_every_post_is_accepted_as_swagger_ui_sends_it(visitor: Visitor, site: Stack) -> None:
-    page, asked = await opened(visitor, site.url)
+async def test_every_post_is_accepted_as_swagger_ui_sends_it(visitor: Visitor, frontend_stack: Stack) -> None:
+    page, asked = await opened(visitor, frontend_stack.url)
 
     for path in POSTS:
         await expect(await sent(page, path)).to_have_text(re.compile(r"^202\b"))
         await expect(operation(page, path).locator(".curl-command")).not_to_contain_text(MADE_UP)
         await operation(page, path).locator(".opblock-summary-control").click()  # each costs more for those still open
 
-    assert {f"{site.url}{path}" for path in POSTS} <= set(asked)
-    assert [url for url in asked if not url.startswith((site.url, "data:", "blob:"))] == []
+    assert {f"{frontend_stack.url}{path}" for path in POSTS} <= set(asked)
+    assert [url for url in asked if not url.startswith((frontend_stack.url, "data:", "blob:"))] == []
 
 
-async def test_the_docs_behind_a_front_work_with_a_key(visitor: Visitor, guarded: str) -> None:
-    page, _ = await opened(visitor, f"{guarded}/api")
+async def test_the_docs_behind_a_front_work_with_a_key(visitor: Visitor, keyed_frontend_url: str) -> None:
+    page, _ = await opened(visitor, f"{keyed_frontend_url}/api")
     refused = await sent(page, "/upload")
     await expect(refused).to_have_text(re.compile(r"^401\b"))
 
@@ -80,7 +80,7 @@ async def test_the_docs_behind_a_front_work_with_a_key(visitor: Visitor, guarded
 
 @pytest.mark.parametrize("name", ["swagger-ui-bundle.js", "swagger-ui.css", "LICENSE"])
 def test_what_is_served_is_what_was_published(name: str) -> None:
-    assert _hash((FOLDER / "dist" / name).read_bytes()) == _hash(packed(PACKAGE, name).encode())
+    assert _hash((FOLDER / "dist" / name).read_bytes()) == _hash(read_package_file(PACKAGE, name).encode())
 
 
 def test_the_version_is_written_down() -> None:

@@ -7,7 +7,17 @@ from io import BytesIO
 from PIL import Image
 from playwright.async_api import FilePayload, Locator, Page, expect
 
-from tests.browser.steps import KEY, Visitor, card, choose, done, jpeg, pixels, reaches, task_id_of
+from tests.browser.page_helpers import (
+    KEY,
+    Visitor,
+    choose_photos,
+    expect_status,
+    find_card,
+    jpeg,
+    wait_for_job_id,
+    wait_for_size,
+    wait_until_done,
+)
 
 LARGE_BYTES = 1_400_000  # more than sockets and proxies keep while nobody reads
 
@@ -36,26 +46,28 @@ async def revoke(page: Page) -> None:
     await page.evaluate("import('/js/memory.js').then(memory => memory.keepKey('a revoked key'))")
 
 
-async def test_a_key_is_asked_for_at_once_and_used_for_everything(visitor: Visitor, guarded: str) -> None:
-    visitor.url = guarded
+async def test_a_key_is_asked_for_at_once_and_used_for_everything(visitor: Visitor, keyed_frontend_url: str) -> None:
+    visitor.url = keyed_frontend_url
     page = await visitor.open()
     await give(page, "not the key")
     await expect(dialog(page)).to_contain_text("The key was not accepted")
 
     await give(page, KEY)
     await expect(page.locator(".limits")).to_contain_text("megapixels")
-    await choose(page, large())
+    await choose_photos(page, large())
 
-    shown = await done(page, "large.png")
-    assert await pixels(shown.locator(".frame img")) == (640, 640)
-    await page.goto(f"{guarded}/#/jobs/{await task_id_of(shown)}")
-    assert await pixels(page.locator(".viewer-picture img")) == (1300, 1300)
+    shown = await wait_until_done(page, "large.png")
+    assert await wait_for_size(shown.locator(".frame img")) == (640, 640)
+    await page.goto(f"{keyed_frontend_url}/#/jobs/{await wait_for_job_id(shown)}")
+    assert await wait_for_size(page.locator(".viewer-picture img")) == (1300, 1300)
     kept = await page.evaluate("JSON.stringify([document.cookie, { ...localStorage }])")
     assert KEY not in kept
 
 
-async def test_a_job_of_somebody_who_gave_no_key_yet_is_shown_once_it_is_given(visitor: Visitor, guarded: str) -> None:
-    visitor.url = guarded
+async def test_a_job_of_somebody_who_gave_no_key_yet_is_shown_once_it_is_given(
+    visitor: Visitor, keyed_frontend_url: str
+) -> None:
+    visitor.url = keyed_frontend_url
     page = await visitor.open("/jobs")
 
     await give(page, KEY)
@@ -63,27 +75,29 @@ async def test_a_job_of_somebody_who_gave_no_key_yet_is_shown_once_it_is_given(v
     await expect(page.locator(".sheet, .nothing")).to_be_visible()
 
 
-async def test_what_gave_up_without_a_key_goes_on_once_one_is_given(visitor: Visitor, guarded: str) -> None:
-    visitor.url = guarded
+async def test_what_gave_up_without_a_key_goes_on_once_one_is_given(visitor: Visitor, keyed_frontend_url: str) -> None:
+    visitor.url = keyed_frontend_url
     page = await visitor.open()
     await expect(dialog(page)).to_be_visible()
     await page.keyboard.press("Escape")
-    await choose(page, large())
+    await choose_photos(page, large())
     await expect(dialog(page)).to_be_visible()
     await dialog(page).get_by_role("button", name="Cancel").click()
-    shown = card(page, "large.png")
-    await reaches(shown, "unsent")
+    shown = find_card(page, "large.png")
+    await expect_status(shown, "unsent")
     await expect(shown.locator(".failure")).to_contain_text("unauthorized")
 
     await shown.get_by_role("button", name="Enter an API key").click()
     await give(page, KEY)
 
-    await done(page, "large.png")
+    await wait_until_done(page, "large.png")
     await expect(page.locator(".limits")).to_contain_text("megapixels")
 
 
-async def test_a_revoked_key_is_asked_for_anew_by_whatever_is_refused_first(visitor: Visitor, guarded: str) -> None:
-    visitor.url = guarded
+async def test_a_revoked_key_is_asked_for_anew_by_whatever_is_refused_first(
+    visitor: Visitor, keyed_frontend_url: str
+) -> None:
+    visitor.url = keyed_frontend_url
     page = await visitor.open()
     await give(page, KEY)
     await expect(page.locator(".limits")).to_contain_text("megapixels")
@@ -94,26 +108,26 @@ async def test_a_revoked_key_is_asked_for_anew_by_whatever_is_refused_first(visi
         await expect(dialog(page)).to_have_count(0)
 
     await revoke(page)
-    await choose(page, jpeg())  # an upload
+    await choose_photos(page, jpeg())  # an upload
     await renew()
-    task_id = await task_id_of(await done(page))
+    task_id = await wait_for_job_id(await wait_until_done(page))
 
-    await page.goto(f"{guarded}/#/jobs/{task_id}")
+    await page.goto(f"{keyed_frontend_url}/#/jobs/{task_id}")
     await expect(page.locator(".viewer-picture img")).to_be_visible()
     await revoke(page)
     await (await page.context.new_cdp_session(page)).send("Network.clearBrowserCache")
     await page.get_by_label("small", exact=True).check(force=True)  # a picture
     await renew()
-    assert await pixels(page.locator(".viewer-picture img")) == (160, 120)
+    assert await wait_for_size(page.locator(".viewer-picture img")) == (160, 120)
 
     await revoke(page)
     await page.get_by_role("link", name="Jobs", exact=True).click()  # the list
     await renew()
     await expect(page.locator(f"a[href='#/jobs/{task_id}']")).to_be_visible()
 
-    await page.goto(f"{guarded}/#/")
+    await page.goto(f"{keyed_frontend_url}/#/")
     await page.get_by_role("button", name="Clear the list").click()
     await revoke(page)
-    await page.goto(f"{guarded}/#/jobs/{task_id}")  # an event stream
+    await page.goto(f"{keyed_frontend_url}/#/jobs/{task_id}")  # an event stream
     await renew()
-    assert await pixels(page.locator(".viewer-picture img")) == (320, 240)
+    assert await wait_for_size(page.locator(".viewer-picture img")) == (320, 240)

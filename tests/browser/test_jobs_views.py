@@ -7,9 +7,9 @@ import re
 import httpx
 from playwright.async_api import expect
 
-from tests.browser.steps import Visitor, choose, done, jpeg, pixels, task_id_of
-from tests.images import encoded, photo
-from tests.integration.journey import accepted, all_ended, ended, operated
+from tests.browser.page_helpers import Visitor, choose_photos, jpeg, wait_for_job_id, wait_for_size, wait_until_done
+from tests.images import encode_image, photo
+from tests.integration.api_helpers import submit_operation, submit_photo, wait_for_all, wait_for_end
 
 
 def is_unknown(api: httpx.Client, task_id: str) -> bool:
@@ -18,9 +18,9 @@ def is_unknown(api: httpx.Client, task_id: str) -> bool:
 
 
 async def test_the_list_is_filtered_by_status_and_kind(visitor: Visitor, api: httpx.Client) -> None:
-    content = encoded(photo(), "jpeg")
-    wanted, other = operated(api, "resize", content, width=20), accepted(api, content)
-    all_ended(api, [wanted, other])
+    content = encode_image(photo(), "jpeg")
+    wanted, other = submit_operation(api, "resize", content, width=20), submit_photo(api, content)
+    wait_for_all(api, [wanted, other])
     page = await visitor.open("/jobs")
     await expect(page.locator(f"a[href='#/jobs/{other}']")).to_be_visible()
 
@@ -33,9 +33,9 @@ async def test_the_list_is_filtered_by_status_and_kind(visitor: Visitor, api: ht
 
 
 async def test_the_list_goes_on_to_older_jobs_and_back(visitor: Visitor, api: httpx.Client) -> None:
-    content = encoded(photo(16, 16), "jpeg")
-    oldest = operated(api, "grayscale", content)
-    all_ended(api, [oldest, *(operated(api, "grayscale", content) for _ in range(24))])
+    content = encode_image(photo(16, 16), "jpeg")
+    oldest = submit_operation(api, "grayscale", content)
+    wait_for_all(api, [oldest, *(submit_operation(api, "grayscale", content) for _ in range(24))])
     page = await visitor.open("/jobs?kind=grayscale")
     await expect(page.locator(".sheet-frame")).to_have_count(24)
     await expect(page.locator(f"a[href='#/jobs/{oldest}']")).to_have_count(0)
@@ -48,18 +48,18 @@ async def test_the_list_goes_on_to_older_jobs_and_back(visitor: Visitor, api: ht
 
 
 async def test_a_job_has_a_page_with_every_stage_and_rendition(visitor: Visitor, api: httpx.Client) -> None:
-    task_id = accepted(api, encoded(photo(800, 600), "jpeg"), "kept.jpg")
-    job = ended(api, task_id)
+    task_id = submit_photo(api, encode_image(photo(800, 600), "jpeg"), "kept.jpg")
+    job = wait_for_end(api, task_id)
 
     page = await visitor.open(f"/jobs/{task_id}")
 
     await expect(page.get_by_role("heading", name="kept.jpg")).to_be_visible()
-    assert await pixels(page.locator(".viewer-picture img")) == (800, 600)
+    assert await wait_for_size(page.locator(".viewer-picture img")) == (800, 600)
     await expect(page.locator(".stages tbody tr[data-state=done]")).to_have_count(len(job["stages"]))
     await expect(page.locator(".stages")).to_contain_text(job["stages"]["normalize"]["worker"])
     await page.get_by_label("small", exact=True).check(force=True)
     await expect(page.locator(".viewer-picture img")).to_have_attribute("alt", "kept.jpg, small")
-    assert await pixels(page.locator(".viewer-picture img")) == (160, 120)
+    assert await wait_for_size(page.locator(".viewer-picture img")) == (160, 120)
     await expect(page.get_by_role("link", name="Grafana")).to_have_count(0)
     async with page.expect_download() as download:
         await page.get_by_role("button", name="kept-small.jpg").click()
@@ -68,8 +68,8 @@ async def test_a_job_has_a_page_with_every_stage_and_rendition(visitor: Visitor,
 
 async def test_before_and_after_are_compared_by_a_slider(visitor: Visitor) -> None:
     page = await visitor.open()
-    await choose(page, jpeg("photo.jpg", 800, 600))
-    await (await done(page)).get_by_role("link", name="photo.jpg").click()
+    await choose_photos(page, jpeg("photo.jpg", 800, 600))
+    await (await wait_until_done(page)).get_by_role("link", name="photo.jpg").click()
     await page.get_by_label("Before and after").check(force=True)
     slider = page.get_by_role("slider")
 
@@ -77,12 +77,12 @@ async def test_before_and_after_are_compared_by_a_slider(visitor: Visitor) -> No
     await page.keyboard.press("Home")
 
     await expect(page.locator(".compare .before")).to_have_css("clip-path", "inset(0px 100% 0px 0px)")
-    assert await pixels(page.locator(".compare .after")) == (800, 600)
+    assert await wait_for_size(page.locator(".compare .after")) == (800, 600)
 
 
 async def test_the_request_is_copied_as_curl(visitor: Visitor, api: httpx.Client) -> None:
-    task_id = operated(api, "crop", encoded(photo(), "png"), aspect="1:1", format="webp")
-    ended(api, task_id)
+    task_id = submit_operation(api, "crop", encode_image(photo(), "png"), aspect="1:1", format="webp")
+    wait_for_end(api, task_id)
     page = await visitor.open(f"/jobs/{task_id}", permissions=["clipboard-read", "clipboard-write"])
 
     await page.get_by_role("button", name="Copy as curl").click()
@@ -94,8 +94,8 @@ async def test_the_request_is_copied_as_curl(visitor: Visitor, api: httpx.Client
 
 async def test_a_job_is_removed_after_a_second_word(visitor: Visitor, api: httpx.Client) -> None:
     page = await visitor.open()
-    await choose(page, jpeg())
-    task_id = await task_id_of(await done(page))
+    await choose_photos(page, jpeg())
+    task_id = await wait_for_job_id(await wait_until_done(page))
     await page.goto(f"{visitor.url}/#/jobs/{task_id}")
 
     await page.get_by_role("button", name="Remove the job").click()

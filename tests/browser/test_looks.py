@@ -10,10 +10,19 @@ import httpx
 import pytest
 from playwright.async_api import FilePayload, Locator, Page, ViewportSize, expect
 
-from tests.browser.npm import packed
-from tests.browser.steps import Visitor, card, choose, done, jpeg, pixels, reaches, truncated
-from tests.images import cutout, decoded, encoded, photo
-from tests.integration.journey import accepted, ended
+from tests.browser.npm import read_package_file
+from tests.browser.page_helpers import (
+    Visitor,
+    choose_photos,
+    expect_status,
+    find_card,
+    jpeg,
+    truncated_jpeg,
+    wait_for_size,
+    wait_until_done,
+)
+from tests.images import cutout, decode_image, encode_image, photo
+from tests.integration.api_helpers import submit_photo, wait_for_end
 
 AXE = "axe-core-4.14.1"
 PHONE = ViewportSize(width=360, height=740)
@@ -24,21 +33,21 @@ DARK, LIGHT = "rgb(17, 16, 14)", "rgb(245, 241, 234)"
 
 async def with_photos(page: Page) -> None:
     """Have one photo done and one failed."""
-    await choose(page, jpeg(), truncated())
-    await reaches(card(page, "cut.jpg"), "failed")
-    await done(page)
+    await choose_photos(page, jpeg(), truncated_jpeg())
+    await expect_status(find_card(page, "cut.jpg"), "failed")
+    await wait_until_done(page)
 
 
 async def cropping(page: Page) -> None:
     """Open the dialog of a crop."""
-    await card(page, "photo.jpg").get_by_role("button", name="Crop").click()
+    await find_card(page, "photo.jpg").get_by_role("button", name="Crop").click()
     await expect(page.locator(".crop-box")).to_be_visible()
 
 
 async def done_job(page: Page) -> None:
     """Close the dialog, and go to the page of the job that is done."""
     await page.keyboard.press("Escape")
-    await card(page, "photo.jpg").get_by_role("link", name="photo.jpg").click()
+    await find_card(page, "photo.jpg").get_by_role("link", name="photo.jpg").click()
     await expect(page.locator(".viewer-picture img")).to_be_visible()
 
 
@@ -57,7 +66,7 @@ async def jobs(page: Page) -> None:
 async def failed_job(page: Page) -> None:
     """Go to the page of the job that failed."""
     await page.get_by_role("link", name="Upload", exact=True).click()
-    await card(page, "cut.jpg").get_by_role("link", name="cut.jpg").click()
+    await find_card(page, "cut.jpg").get_by_role("link", name="cut.jpg").click()
     await expect(page.locator(".side .failure")).to_be_visible()
 
 
@@ -77,7 +86,7 @@ VIEWS = [with_photos, cropping, done_job, comparing, jobs, failed_job, resizing]
 
 async def test_axe_finds_nothing_in_either_theme_and_a_phone_needs_no_sideways_scroll(visitor: Visitor) -> None:
     page = await visitor.open()
-    await page.evaluate(f"() => {{ {packed(AXE, 'axe.min.js')}; globalThis.axe = axe; }}")
+    await page.evaluate(f"() => {{ {read_package_file(AXE, 'axe.min.js')}; globalThis.axe = axe; }}")
     desk = page.viewport_size
     assert desk is not None
 
@@ -104,8 +113,8 @@ async def violations(page: Page) -> list[str]:
 @pytest.mark.parametrize("locale", ["en-US", "ru-RU"])
 async def test_what_a_button_of_a_card_does_can_be_read_on_a_phone(visitor: Visitor, locale: str) -> None:
     page = await visitor.open(locale=locale, viewport=PHONE)
-    await choose(page, jpeg())
-    words = (await done(page)).locator(".actions button span")
+    await choose_photos(page, jpeg())
+    words = (await wait_until_done(page)).locator(".actions button span")
 
     await expect(words).to_have_count(6)
     shown = await words.evaluate_all(
@@ -120,16 +129,16 @@ async def test_what_a_button_of_a_card_does_can_be_read_on_a_phone(visitor: Visi
 
 async def test_transparent_pictures_lie_on_a_light_ground(visitor: Visitor) -> None:
     page = await visitor.open(color_scheme="dark")
-    content = encoded(cutout(800, 600), "png")
-    await choose(page, FilePayload(name="cutout.png", mimeType="image/png", buffer=content))
-    shown = await done(page, "cutout.png")
+    content = encode_image(cutout(800, 600), "png")
+    await choose_photos(page, FilePayload(name="cutout.png", mimeType="image/png", buffer=content))
+    shown = await wait_until_done(page, "cutout.png")
     await expect(shown.locator(".frame")).to_have_class(re.compile("developed"))
     grounds = {"card": await ground(shown.locator(".frame img"))}
 
     await shown.get_by_role("link", name="cutout.png").click()
     grounds["viewer"] = await ground(page.locator(".viewer-picture > img"))
     await page.get_by_label("Before and after").check(force=True)
-    await pixels(page.locator(".compare .after"))
+    await wait_for_size(page.locator(".compare .after"))
     grounds["compare"] = await ground(page.locator(".compare"))
     await page.get_by_role("link", name="Jobs", exact=True).click()
     grounds["list"] = await ground(page.locator(".sheet-frame").filter(has_text="cutout.png").first.locator("img"))
@@ -141,8 +150,8 @@ async def ground(shown: Locator) -> set[tuple[int, ...]]:
     """Return the colours of the upper left corner of a picture, where a cutout is transparent."""
     await expect(shown).to_be_visible()
     if await shown.evaluate("element => element.tagName") == "IMG":
-        await pixels(shown)
-    corner = decoded(await shown.screenshot()).convert("RGB").crop((2, 2, 34, 34)).tobytes()
+        await wait_for_size(shown)
+    corner = decode_image(await shown.screenshot()).convert("RGB").crop((2, 2, 34, 34)).tobytes()
     colours = Counter(zip(corner[::3], corner[1::3], corner[2::3], strict=True))
     return {colour for colour, count in colours.items() if count > EDGE_PIXELS}
 
@@ -167,11 +176,11 @@ async def test_the_theme_is_the_systems_until_another_is_chosen_and_that_is_reme
 async def test_a_russian_browser_reads_russian_down_to_plurals_and_failures(visitor: Visitor) -> None:
     page = await visitor.open(locale="ru-RU")
 
-    await choose(page, jpeg("раз.jpg"), jpeg("два.jpg"), truncated("три.jpg"))
+    await choose_photos(page, jpeg("раз.jpg"), jpeg("два.jpg"), truncated_jpeg("три.jpg"))
 
-    await expect(card(page, "три.jpg").locator(".failure")).to_contain_text("Изображение обрывается")
-    await done(page, "раз.jpg")
-    await done(page, "два.jpg")
+    await expect(find_card(page, "три.jpg").locator(".failure")).to_contain_text("Изображение обрывается")
+    await wait_until_done(page, "раз.jpg")
+    await wait_until_done(page, "два.jpg")
     await expect(page.locator(".album-progress")).to_have_text("готово 2 из 3 фотографий")
     await expect(page.locator(".limits")).to_contain_text("25 МиБ")
     await expect(page.locator("html")).to_have_attribute("lang", "ru")
@@ -216,16 +225,16 @@ async def test_progress_is_said_to_screen_readers(visitor: Visitor) -> None:
     page = await visitor.open()
     said = page.get_by_role("status").filter(has_text=".")
 
-    await choose(page, jpeg())
-    await done(page)
+    await choose_photos(page, jpeg())
+    await wait_until_done(page)
 
     await expect(said).to_contain_text("photo.jpg: done.")
 
 
 async def test_what_an_upload_is_called_cannot_become_markup(visitor: Visitor, api: httpx.Client) -> None:
     name = "<img src=x onerror=alert(1)>.jpg"
-    task_id = accepted(api, encoded(photo(), "jpeg"), name)
-    ended(api, task_id)
+    task_id = submit_photo(api, encode_image(photo(), "jpeg"), name)
+    wait_for_end(api, task_id)
 
     page = await visitor.open(f"/jobs/{task_id}")
 

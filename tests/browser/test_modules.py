@@ -17,8 +17,8 @@ from playwright.async_api import BrowserContext, Page
 from deploy.stack import Stack
 from gateway import problems
 from stages.errors import STAGE_ERRORS
-from tests.browser.steps import Visitor
-from tests.images import encoded, photo
+from tests.browser.page_helpers import Visitor
+from tests.images import encode_image, photo
 
 STREAM = (
     "retry: 2000\r\n\r\n: heartbeat\r\n\r\nevent: job\nid: 7\ndata: {\ndata:  }\n\n"
@@ -37,9 +37,9 @@ Compute = Callable[..., Awaitable[Any]]
 
 
 @pytest.fixture(scope="module")
-async def page(site: Stack, context: BrowserContext) -> AsyncIterator[Page]:
+async def page(frontend_stack: Stack, context: BrowserContext) -> AsyncIterator[Page]:
     """A page to compute on."""
-    visitor = Visitor(context, site.frontend_url)
+    visitor = Visitor(context, frontend_stack.frontend_url)
     yield await visitor.open()
     await visitor.leave()
 
@@ -85,7 +85,7 @@ async def test_an_archive_is_one_for_others_too(compute: Compute) -> None:
 
 
 async def test_checksums_are_those_of_zlib(compute: Compute) -> None:
-    content = encoded(photo(40, 30), "jpeg")
+    content = encode_image(photo(40, 30), "jpeg")
 
     assert await compute("zip", "return m.crc32(Uint8Array.from(given));", list(content)) == zlib.crc32(content)
 
@@ -119,7 +119,7 @@ async def test_a_pulled_box_stays_inside_keeps_its_aspect_and_its_far_side(compu
     ("format", "size"), [("png", [640, 480]), ("jpeg", [640, 480]), ("gif", [640, 480]), ("bmp", [640, 480])]
 )
 async def test_a_picture_is_measured_by_its_first_bytes(compute: Compute, format: str, size: list[int]) -> None:  # noqa: A002
-    head = encoded(photo(640, 480), format)[:2000]
+    head = encode_image(photo(640, 480), format)[:2000]
     body = "return m.measured(new DataView(Uint8Array.from(given).buffer));"
 
     assert await compute("inspect", body, list(head)) == size

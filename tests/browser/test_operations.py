@@ -6,18 +6,26 @@ import httpx
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from tests.browser.steps import Visitor, card, choose, done, jpeg, reaches, task_id_of
-from tests.images import encoded, photo
-from tests.integration.journey import accepted, ended, picture
+from tests.browser.page_helpers import (
+    Visitor,
+    choose_photos,
+    expect_status,
+    find_card,
+    jpeg,
+    wait_for_job_id,
+    wait_until_done,
+)
+from tests.images import encode_image, photo
+from tests.integration.api_helpers import submit_photo, wait_for_end, wait_for_image
 
-PHOTO = encoded(photo(800, 600), "jpeg")
+PHOTO = encode_image(photo(800, 600), "jpeg")
 SIDES = ("Left", "Top", "Width", "Height")
 
 
 async def crop_dialog(page: Page) -> Locator:
     """Have a photo of 800 x 600 done, and ask to crop it."""
-    await choose(page, jpeg("photo.jpg", 800, 600))
-    await (await done(page)).get_by_role("button", name="Crop").click()
+    await choose_photos(page, jpeg("photo.jpg", 800, 600))
+    await (await wait_until_done(page)).get_by_role("button", name="Crop").click()
     dialog = page.get_by_role("dialog")
     await expect(dialog.locator(".crop-box")).to_be_visible()
     return dialog
@@ -44,8 +52,8 @@ async def submitted(page: Page, dialog: Locator, words: str) -> str:
     await dialog.get_by_role("button", name=words, exact=True).click()
     newest = page.locator(".card").first
     await expect(newest.locator(".sum")).to_contain_text(words.lower())
-    await reaches(newest, "done")
-    return await task_id_of(newest)
+    await expect_status(newest, "done")
+    return await wait_for_job_id(newest)
 
 
 async def test_a_crop_is_pulled_by_the_pointer(visitor: Visitor, api: httpx.Client) -> None:
@@ -62,9 +70,9 @@ async def test_a_crop_is_pulled_by_the_pointer(visitor: Visitor, api: httpx.Clie
     assert pulled[2] < width - 100
     assert pulled[3] < height - 40
     task_id = await submitted(page, dialog, "Crop")
-    job = ended(api, task_id)
+    job = wait_for_end(api, task_id)
     assert [job["operation"]["parameters"][side.lower()] for side in SIDES] == pulled
-    assert picture(api, task_id).size == (pulled[2], pulled[3])
+    assert wait_for_image(api, task_id).size == (pulled[2], pulled[3])
 
 
 async def test_a_crop_is_moved_and_pulled_by_keys(visitor: Visitor) -> None:
@@ -114,7 +122,7 @@ async def test_a_crop_keeps_the_aspect_that_is_chosen(visitor: Visitor) -> None:
 async def test_enter_in_a_dialog_sends_it(
     visitor: Visitor, api: httpx.Client, operation: str, filled: dict[str, str], parameters: dict[str, int]
 ) -> None:
-    page = await visitor.open(f"/jobs/{ended(api, accepted(api, PHOTO))['task_id']}")
+    page = await visitor.open(f"/jobs/{wait_for_end(api, submit_photo(api, PHOTO))['task_id']}")
     await page.get_by_role("button", name=operation).click()
     dialog = page.get_by_role("dialog")
     await expect(dialog).to_be_visible()
@@ -125,12 +133,12 @@ async def test_enter_in_a_dialog_sends_it(
 
     newest = page.locator(".card").first
     await expect(newest.locator(".sum")).to_contain_text(operation.lower())
-    job = ended(api, await task_id_of(newest))
+    job = wait_for_end(api, await wait_for_job_id(newest))
     assert job["operation"]["parameters"].items() >= parameters.items()
 
 
 async def test_a_dialog_that_lacks_a_side_stays_and_says_so(visitor: Visitor, api: httpx.Client) -> None:
-    page = await visitor.open(f"/jobs/{ended(api, accepted(api, PHOTO))['task_id']}")
+    page = await visitor.open(f"/jobs/{wait_for_end(api, submit_photo(api, PHOTO))['task_id']}")
     await page.get_by_role("button", name="Resize").evaluate("button => (button.click(), button.click())")
     dialog = page.get_by_role("dialog")
     await expect(dialog).to_have_count(1)
@@ -147,10 +155,10 @@ async def test_new_photos_are_cut_to_an_aspect_without_being_asked_about(visitor
     await page.get_by_label("Crop", exact=True).check(force=True)
     await page.get_by_label("Aspect").select_option("1:1")
 
-    await choose(page, jpeg("photo.jpg", 300, 200))
+    await choose_photos(page, jpeg("photo.jpg", 300, 200))
 
-    shown = await done(page)
-    assert picture(api, await task_id_of(shown)).size == (200, 200)
+    shown = await wait_until_done(page)
+    assert wait_for_image(api, await wait_for_job_id(shown)).size == (200, 200)
     await expect(shown.locator(".chip")).to_contain_text("crop")
     async with page.expect_download() as download:
         await shown.get_by_role("button", name="Download").click()
@@ -166,16 +174,16 @@ async def test_a_new_photo_is_brought_to_a_box_and_a_format(visitor: Visitor, ap
     await page.get_by_text("Format and quality").click()
     await page.locator("select[name=format]").select_option("webp")
 
-    await choose(page, jpeg("photo.jpg", 300, 200))
+    await choose_photos(page, jpeg("photo.jpg", 300, 200))
 
-    made = picture(api, await task_id_of(await done(page)))
+    made = wait_for_image(api, await wait_for_job_id(await wait_until_done(page)))
     assert (made.size, made.format) == ((120, 120), "WEBP")
 
 
 async def test_an_earlier_job_is_made_grey_from_its_page(visitor: Visitor, api: httpx.Client) -> None:
     page = await visitor.open()
-    await choose(page, jpeg())
-    source = await task_id_of(await done(page))
+    await choose_photos(page, jpeg())
+    source = await wait_for_job_id(await wait_until_done(page))
     await page.goto(f"{visitor.url}/#/jobs/{source}")
 
     await page.get_by_role("button", name="Grayscale").click()
@@ -183,8 +191,8 @@ async def test_an_earlier_job_is_made_grey_from_its_page(visitor: Visitor, api: 
 
     newest = page.locator(".card").first
     await expect(newest.locator(".sum")).to_contain_text("grayscale")
-    await reaches(newest, "done")
-    job = ended(api, await task_id_of(newest))
+    await expect_status(newest, "done")
+    job = wait_for_end(api, await wait_for_job_id(newest))
     assert (job["kind"], job["source_task_id"]) == ("grayscale", source)
 
 
@@ -192,7 +200,7 @@ async def test_a_form_that_lacks_a_side_sends_nothing_and_says_so(visitor: Visit
     page = await visitor.open()
     await page.get_by_label("Resize", exact=True).check(force=True)
 
-    await choose(page, jpeg())
+    await choose_photos(page, jpeg())
 
     await expect(page.locator("#toast")).to_have_text("Fill in a width, a height, or both first.")
-    await expect(card(page, "photo.jpg")).to_have_count(0)
+    await expect(find_card(page, "photo.jpg")).to_have_count(0)

@@ -12,8 +12,16 @@ from playwright.async_api import Locator, Page, Route, expect
 
 from deploy.stack import Stack
 from storage.clock import now_ms
-from tests.browser.steps import Visitor, card, choose, done, jpeg, reaches, task_id_of
-from tests.integration.journey import frozen, status
+from tests.browser.page_helpers import (
+    Visitor,
+    choose_photos,
+    expect_status,
+    find_card,
+    jpeg,
+    wait_for_job_id,
+    wait_until_done,
+)
+from tests.integration.api_helpers import freeze_process, get_status
 
 NAME = "photo.jpg"
 NOTICED_MS = 8000  # 5 s, and what a loaded machine adds
@@ -22,19 +30,19 @@ FAILURE = {"stage": "small", "code": "dispatches_exhausted", "message": "The job
 
 async def half_way(page: Page) -> Locator:
     """Choose a photo while no resize can begin, and return its card once it waits for them."""
-    await choose(page, jpeg(NAME))
-    shown = card(page, NAME)
+    await choose_photos(page, jpeg(NAME))
+    shown = find_card(page, NAME)
     await expect(shown.locator(".timeline li[data-state=done]")).to_have_count(2)
     return shown
 
 
-def mark_dead(site: Stack, api: httpx.Client, task_id: str) -> dict[str, Any]:
+def mark_dead(frontend_stack: Stack, api: httpx.Client, task_id: str) -> dict[str, Any]:
     """Give a job up as the sweeper does one that was sent too often, and return it."""
     client: pymongo.MongoClient[dict[str, Any]]
-    with pymongo.MongoClient(site.mongo_url) as client:
+    with pymongo.MongoClient(frontend_stack.mongo_url) as client:
         end = {"state": "dead", "finished_ms": now_ms(), "updated_ms": now_ms(), "failure": FAILURE}
         client.get_default_database().jobs.update_one({"_id": task_id}, {"$set": end, "$inc": {"version": 1}})
-    return status(api, task_id)
+    return get_status(api, task_id)
 
 
 def cancel(api: httpx.Client, task_id: str) -> None:
@@ -42,82 +50,84 @@ def cancel(api: httpx.Client, task_id: str) -> None:
     api.delete(f"/jobs/{task_id}").raise_for_status()
 
 
-async def test_a_reload_in_the_middle_of_a_job_goes_on_with_it(visitor: Visitor, site: Stack) -> None:
+async def test_a_reload_in_the_middle_of_a_job_goes_on_with_it(visitor: Visitor, frontend_stack: Stack) -> None:
     page = await visitor.open()
 
-    with frozen(site, "resize"):
-        task_id = await task_id_of(await half_way(page))
+    with freeze_process(frontend_stack, "resize"):
+        task_id = await wait_for_job_id(await half_way(page))
         await page.reload()
-        shown = card(page, NAME)
+        shown = find_card(page, NAME)
         await expect(shown.locator(".timeline li[data-state=done]")).to_have_count(2)
-        assert await task_id_of(shown) == task_id
+        assert await wait_for_job_id(shown) == task_id
 
-    await done(page, NAME)
+    await wait_until_done(page, NAME)
 
 
 async def test_a_gateway_that_goes_and_comes_back_in_the_middle_of_a_job_is_survived(
-    visitor: Visitor, site: Stack
+    visitor: Visitor, frontend_stack: Stack
 ) -> None:
     page = await visitor.open()
     lamp = page.locator(".health-word")
     await expect(lamp).to_have_text("ready")
 
-    with frozen(site, "resize"):
+    with freeze_process(frontend_stack, "resize"):
         await half_way(page)
-        await asyncio.to_thread(site.stop_process, "gateway")
+        await asyncio.to_thread(frontend_stack.stop_process, "gateway")
         try:
-            await choose(page, jpeg("second.jpg"))
-            await reaches(card(page, "second.jpg"), "waiting")
-            await expect(card(page, "second.jpg").locator(".pill")).to_have_text("unreachable")
-            await expect(card(page, "second.jpg").locator(".frame-note")).to_have_text("waits for the server")
+            await choose_photos(page, jpeg("second.jpg"))
+            await expect_status(find_card(page, "second.jpg"), "waiting")
+            await expect(find_card(page, "second.jpg").locator(".pill")).to_have_text("unreachable")
+            await expect(find_card(page, "second.jpg").locator(".frame-note")).to_have_text("waits for the server")
             await expect(lamp).to_have_text("unreachable")
         finally:
-            await asyncio.to_thread(site.start_process, "gateway")
+            await asyncio.to_thread(frontend_stack.start_process, "gateway")
 
-    await done(page, NAME)
-    await done(page, "second.jpg")
+    await wait_until_done(page, NAME)
+    await wait_until_done(page, "second.jpg")
     await expect(lamp).to_have_text("ready")
 
 
-async def test_the_page_goes_on_by_itself_after_its_own_server_was_away(visitor: Visitor, site: Stack) -> None:
+async def test_the_page_goes_on_by_itself_after_its_own_server_was_away(
+    visitor: Visitor, frontend_stack: Stack
+) -> None:
     page = await visitor.open()
     await expect(page.locator(".health-word")).to_have_text("ready")
 
-    await asyncio.to_thread(site.stop_process, "frontend")
+    await asyncio.to_thread(frontend_stack.stop_process, "frontend")
     try:
-        await choose(page, jpeg(NAME))
-        await reaches(card(page, NAME), "waiting")
+        await choose_photos(page, jpeg(NAME))
+        await expect_status(find_card(page, NAME), "waiting")
         await page.locator("#language").click()
-        await expect(card(page, NAME).locator(".pill")).to_have_text("нет связи")
+        await expect(find_card(page, NAME).locator(".pill")).to_have_text("нет связи")
         await page.locator("#language").click()
         await page.get_by_role("link", name="Jobs", exact=True).click()
         await expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
         await expect(page.locator(".results .failure")).to_contain_text("The server cannot be reached.")
     finally:
-        await asyncio.to_thread(site.start_process, "frontend")
+        await asyncio.to_thread(frontend_stack.start_process, "frontend")
 
     await expect(page.locator(".sheet-frame").first).to_be_visible()
     await page.get_by_role("link", name="Upload", exact=True).click()
-    await done(page, NAME)
+    await wait_until_done(page, NAME)
 
 
 async def test_a_frozen_gateway_is_noticed_within_seconds_and_gets_the_photo_when_it_thaws(
-    visitor: Visitor, site: Stack
+    visitor: Visitor, frontend_stack: Stack
 ) -> None:
     page = await visitor.open()
     lamp = page.locator(".health-word")
     await expect(lamp).to_have_text("ready")
 
-    with frozen(site, "gateway"):
+    with freeze_process(frontend_stack, "gateway"):
         await expect(lamp).to_have_text("unreachable", timeout=NOTICED_MS)
-        await choose(page, jpeg(NAME))
-        await reaches(card(page, NAME), "waiting")
+        await choose_photos(page, jpeg(NAME))
+        await expect_status(find_card(page, NAME), "waiting")
         await page.get_by_role("link", name="Jobs", exact=True).click()
         await expect(page.locator(".results .failure")).to_contain_text("The server cannot be reached.")
 
     await expect(page.locator(".sheet-frame, .nothing").first).to_be_visible()
     await page.get_by_role("link", name="Upload", exact=True).click()
-    await done(page, NAME)
+    await wait_until_done(page, NAME)
 
 
 async def test_a_server_that_is_busy_for_long_is_no_refusal(visitor: Visitor) -> None:
@@ -133,14 +143,14 @@ async def test_a_server_that_is_busy_for_long_is_no_refusal(visitor: Visitor) ->
             await route.fulfill(status=429, headers={"Retry-After": "0"})
 
     await page.route("**/api/upload", be_busy)
-    await choose(page, jpeg(NAME))
+    await choose_photos(page, jpeg(NAME))
 
-    await done(page, NAME)
+    await wait_until_done(page, NAME)
 
 
 @pytest.mark.parametrize("answer", [{"status": 502}, {"status": 200, "content_type": "text/html", "body": "<p>login"}])
 async def test_where_a_proxy_lets_no_stream_through_polls_tell(
-    visitor: Visitor, site: Stack, answer: dict[str, Any]
+    visitor: Visitor, frontend_stack: Stack, answer: dict[str, Any]
 ) -> None:
     page = await visitor.open()
 
@@ -148,34 +158,38 @@ async def test_where_a_proxy_lets_no_stream_through_polls_tell(
         await route.fulfill(**answer)
 
     await page.route("**/events", refuse)
-    with frozen(site, "resize"):
+    with freeze_process(frontend_stack, "resize"):
         await half_way(page)
 
-    await done(page, NAME)
+    await wait_until_done(page, NAME)
 
 
-async def test_a_dead_job_goes_on_from_the_stage_it_died_in(visitor: Visitor, site: Stack, api: httpx.Client) -> None:
+async def test_a_dead_job_goes_on_from_the_stage_it_died_in(
+    visitor: Visitor, frontend_stack: Stack, api: httpx.Client
+) -> None:
     page = await visitor.open()
-    with frozen(site, "resize"):
+    with freeze_process(frontend_stack, "resize"):
         shown = await half_way(page)
-        task_id = await task_id_of(shown)
-        before = mark_dead(site, api, task_id)
-        await reaches(shown, "dead")
+        task_id = await wait_for_job_id(shown)
+        before = mark_dead(frontend_stack, api, task_id)
+        await expect_status(shown, "dead")
     await expect(shown.locator(".failure")).to_contain_text("The picture is not to blame")
     await expect(shown.locator(".pill")).to_have_text("dead")
 
     await shown.get_by_role("button", name="Go on from the failed stage").click()
 
-    await done(page, NAME)
-    after = status(api, task_id)
+    await wait_until_done(page, NAME)
+    after = get_status(api, task_id)
     assert after["stages"]["normalize"] == before["stages"]["normalize"]
     assert after["generation"] > before["generation"]
 
 
-async def test_a_job_cancelled_elsewhere_is_shown_so(visitor: Visitor, site: Stack, api: httpx.Client) -> None:
+async def test_a_job_cancelled_elsewhere_is_shown_so(
+    visitor: Visitor, frontend_stack: Stack, api: httpx.Client
+) -> None:
     page = await visitor.open()
 
-    with frozen(site, "resize"):
+    with freeze_process(frontend_stack, "resize"):
         shown = await half_way(page)
-        cancel(api, await task_id_of(shown))
-        await reaches(shown, "cancelled")
+        cancel(api, await wait_for_job_id(shown))
+        await expect_status(shown, "cancelled")

@@ -8,8 +8,17 @@ import zipfile
 
 from playwright.async_api import FilePayload, Page, Request, Route, expect
 
-from tests.browser.steps import Visitor, card, choose, done, jpeg, pixels, reaches, truncated
-from tests.images import decoded
+from tests.browser.page_helpers import (
+    Visitor,
+    choose_photos,
+    expect_status,
+    find_card,
+    jpeg,
+    truncated_jpeg,
+    wait_for_size,
+    wait_until_done,
+)
+from tests.images import decode_image
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 SIZES = [f"{width} {TIMES} {height}" for width, height in ((160, 120), (640, 480), (800, 600))]
@@ -27,11 +36,11 @@ def posts(page: Page) -> list[Request]:
 async def test_five_photos_at_once_show_their_previews(visitor: Visitor) -> None:
     page = await visitor.open()
 
-    await choose(page, *[jpeg(name, 800, 600) for name in FIVE])
+    await choose_photos(page, *[jpeg(name, 800, 600) for name in FIVE])
 
     for name in FIVE:
-        shown = await done(page, name)
-        assert await pixels(shown.locator(".frame img")) == (640, 480)
+        shown = await wait_until_done(page, name)
+        assert await wait_for_size(shown.locator(".frame img")) == (640, 480)
         await expect(shown.locator(".chip")).to_contain_text(SIZES)
         await expect(shown.locator(".timeline li[data-state=done]")).to_have_count(6)
     await expect(page.locator(".album-progress")).to_have_text("5 of 5 photos done")
@@ -50,16 +59,16 @@ async def test_photos_can_be_dropped_anywhere(visitor: Visitor) -> None:
 
     await page.locator("header").dispatch_event("drop", {"dataTransfer": dropped})
 
-    await done(page, "dropped.jpg")
+    await wait_until_done(page, "dropped.jpg")
 
 
 async def test_a_damaged_photo_says_why_and_offers_no_retry(visitor: Visitor) -> None:
     page = await visitor.open()
 
-    await choose(page, truncated())
+    await choose_photos(page, truncated_jpeg())
 
-    shown = card(page, "cut.jpg")
-    await reaches(shown, "failed")
+    shown = find_card(page, "cut.jpg")
+    await expect_status(shown, "failed")
     await expect(shown.locator(".failure")).to_contain_text("The image ends before all of its pixels. image_truncated")
     await expect(shown.locator(".failure")).to_contain_text("trying again would not help")
     await expect(shown.get_by_role("button", name="Go on")).to_have_count(0)
@@ -69,9 +78,9 @@ async def test_what_is_no_picture_is_refused_before_it_is_sent(visitor: Visitor)
     page = await visitor.open()
     sent = posts(page)
 
-    await choose(page, FilePayload(name="notes.txt", mimeType="text/plain", buffer=b"no pixels"))
+    await choose_photos(page, FilePayload(name="notes.txt", mimeType="text/plain", buffer=b"no pixels"))
 
-    await expect(card(page, "notes.txt").locator(".failure")).to_have_text("notes.txt is not a picture.")
+    await expect(find_card(page, "notes.txt").locator(".failure")).to_have_text("notes.txt is not a picture.")
     assert sent == []
 
 
@@ -80,19 +89,19 @@ async def test_a_picture_over_the_limits_is_refused_before_it_is_sent(visitor: V
     sent = posts(page)
     huge = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBBI", 13, b"IHDR", 20_000, 10_000, 8, 2, 0, 0, 0, 0)
 
-    await choose(page, FilePayload(name="huge.png", mimeType="image/png", buffer=huge))
+    await choose_photos(page, FilePayload(name="huge.png", mimeType="image/png", buffer=huge))
 
     sentence = f"The picture measures 20,000 {TIMES} 10,000, 200 megapixels; at most 50 are taken."
-    await expect(card(page, "huge.png").locator(".failure")).to_have_text(sentence)
+    await expect(find_card(page, "huge.png").locator(".failure")).to_have_text(sentence)
     assert sent == []
 
 
 async def test_what_only_the_gateway_can_tell_is_said_in_its_words(visitor: Visitor) -> None:
     page = await visitor.open()
 
-    await choose(page, FilePayload(name="liar.jpg", mimeType="image/jpeg", buffer=b"these are no pixels" * 9))
+    await choose_photos(page, FilePayload(name="liar.jpg", mimeType="image/jpeg", buffer=b"these are no pixels" * 9))
 
-    await expect(card(page, "liar.jpg").locator(".failure")).to_contain_text("unsupported_format")
+    await expect(find_card(page, "liar.jpg").locator(".failure")).to_contain_text("unsupported_format")
 
 
 async def test_a_busy_server_is_asked_again_when_it_says_with_the_same_key(visitor: Visitor) -> None:
@@ -108,17 +117,17 @@ async def test_a_busy_server_is_asked_again_when_it_says_with_the_same_key(visit
             await route.fulfill(status=503, headers=headers, body=BUSY)
 
     await page.route("**/api/upload", busy_once)
-    await choose(page, jpeg())
+    await choose_photos(page, jpeg())
 
-    await expect(card(page, "photo.jpg").locator(".frame-note")).to_have_text("busy: again in 1 second")
-    await done(page)
+    await expect(find_card(page, "photo.jpg").locator(".frame-note")).to_have_text("busy: again in 1 second")
+    await wait_until_done(page)
     assert keys[0] is not None
     assert keys == [keys[0], keys[0]]
 
 
 async def test_all_previews_are_downloaded_in_one_archive(visitor: Visitor) -> None:
     page = await visitor.open()
-    await choose(page, jpeg("one.jpg"), jpeg("twin.jpg", 200, 100), jpeg("twin.jpg", 100, 200))
+    await choose_photos(page, jpeg("one.jpg"), jpeg("twin.jpg", 200, 100), jpeg("twin.jpg", 100, 200))
     await expect(page.locator(".card[data-status=done]")).to_have_count(3)
 
     async with page.expect_download() as download:
@@ -130,4 +139,4 @@ async def test_all_previews_are_downloaded_in_one_archive(visitor: Visitor) -> N
         names = archive.namelist()
         assert len(set(names)) == 9
         assert {"one-small.jpg", "one-large.jpg", "twin-small.jpg", "twin-small (2).jpg"} <= set(names)
-        assert decoded(archive.read("one-large.jpg")).size == (320, 240)
+        assert decode_image(archive.read("one-large.jpg")).size == (320, 240)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from deploy.interrupts import interrupted_once
 from tests.chaos.campaign import Plan, run
-from tests.chaos.catalogue import FAULTS
+from tests.chaos.faults import FAULTS
 from tests.chaos.report import report
 
 WIDTH = 120  # columns where there is no terminal to ask
@@ -31,12 +31,12 @@ def main(arguments: list[str]) -> int:
 
     with interrupted_once():
         try:
-            outcome = run(plan, tell)
+            result = run(plan, tell)
         except KeyboardInterrupt:
             console.print("Interrupted; everything is stopped and removed.")
             return INTERRUPTED
-    report(outcome, console)
-    return int(bool(outcome.violations))
+    report(result, console)
+    return int(bool(result.violations))
 
 
 def _plan(arguments: list[str]) -> Plan:

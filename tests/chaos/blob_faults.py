@@ -12,55 +12,55 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from tests.chaos.scene import Blow, Scene
+from tests.chaos.scene import FaultEffect, Scene
 from tests.chaos.stack import ChaosStack
-from tests.programs import starting
+from tests.programs import run_program
 
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # renameat2(2)
-ROOM = 4096  # bytes of a file that still can be written
+MAX_FILE_BYTES = 4096  # bytes of a file that still can be written
 SLOW_SYNC = "1s"  # strace's notation
 
 
-def blobs_away(scene: Scene) -> Iterator[Blow]:
+def blobs_away(scene: Scene) -> Iterator[FaultEffect]:
     """Put a plain file in the blob folder's place for some seconds, and have a worker's child replaced meanwhile.
 
     Every read and every write fails, and the new child cannot open its store.
     """
-    seconds, aside = scene.seconds(5, 8), scene.stack.folder / "blobs-aside"
+    seconds, aside = scene.pick_seconds(5, 8), scene.stack.folder / "blobs-aside"
     aside.touch()
-    pool = scene.pool()
+    pool = scene.pick_pool()
     _exchange(scene.stack.blob_folder, aside)
     try:
         scene.stack.send(scene.stack.children(pool)[:1], signal.SIGKILL)
-        yield Blow(f"{seconds:.1f} s, {pool} meanwhile")
+        yield FaultEffect(f"{seconds:.1f} s, {pool} meanwhile")
         time.sleep(seconds)
     finally:
         _exchange(scene.stack.blob_folder, aside)
         aside.unlink()
 
 
-def blobs_full(scene: Scene) -> Iterator[Blow]:
+def blobs_full(scene: Scene) -> Iterator[FaultEffect]:
     """Let nobody write more than the first KiB of a file for some seconds: writes begin and fail, as on a full disk."""
-    seconds = scene.seconds(2, 5)
-    _limit_files(scene.stack, ROOM)
+    seconds = scene.pick_seconds(2, 5)
+    _limit_files(scene.stack, MAX_FILE_BYTES)
     try:
-        yield Blow(f"{seconds:.1f} s")
+        yield FaultEffect(f"{seconds:.1f} s")
         time.sleep(seconds)
     finally:
         _limit_files(scene.stack, None)
 
 
-def blobs_slow(scene: Scene) -> Iterator[Blow]:
+def blobs_slow(scene: Scene) -> Iterator[FaultEffect]:
     """Have each sync to disk take a second longer for some seconds, in gateways and workers; strace does it."""
     strace = shutil.which("strace")
     if strace is None:
         return
-    seconds = scene.seconds(5, 8)
+    seconds = scene.pick_seconds(5, 8)
     pids = [pid for name in _writers(scene.stack) for pid in (scene.stack.pid(name), *scene.stack.children(name))]
     attach = [word for pid in pids for word in ("-p", str(pid))]
     slow = ["-e", "trace=fsync", "-e", f"inject=fsync:delay_enter={SLOW_SYNC}"]
-    with starting(strace, "-f", "-qq", "-o", os.devnull, *slow, *attach):  # when it ends, it lets go of all of them
-        yield Blow(f"{seconds:.1f} s")
+    with run_program(strace, "-f", "-qq", "-o", os.devnull, *slow, *attach):  # when it ends, it lets go of all of them
+        yield FaultEffect(f"{seconds:.1f} s")
         time.sleep(seconds)
 
 
@@ -80,7 +80,7 @@ def _limit_files(stack: ChaosStack, size: int | None) -> None:
 
 
 def _writers(stack: ChaosStack) -> list[str]:
-    return [name for name in stack.usual if stack.processes[name].group == "darkroom"]
+    return [name for name in stack.autostart_processes if stack.processes[name].group == "darkroom"]
 
 
 def _limit(pid: int, size: int | None) -> None:

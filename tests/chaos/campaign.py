@@ -17,19 +17,19 @@ from pymongo.errors import PyMongoError
 from deploy.control import StackError
 from storage.documents import JobRecord
 from tests.chaos import measures
-from tests.chaos.catalogue import possible, shuffled
-from tests.chaos.clock import CLOCK, ENDED_SECONDS, POISON_P95_SECONDS, TIDY_SECONDS
 from tests.chaos.evidence import keep
 from tests.chaos.executioner import Executioner
+from tests.chaos.faults import select_possible, shuffle_rounds
 from tests.chaos.jobs_check import check_jobs
-from tests.chaos.leftovers import left_over
+from tests.chaos.leftovers import find_leftovers
 from tests.chaos.load import Load, Upload
 from tests.chaos.samples import Sample, poison, samples
 from tests.chaos.scene import Scene
-from tests.chaos.schedule import Strike, strike_all
+from tests.chaos.schedule import Injection, inject_faults
 from tests.chaos.stack import ChaosStack
-from tests.chaos.violations import Violation, Wrong
-from tests.chaos.witness import Witness, patiently, wait_for
+from tests.chaos.timing import ENDED_SECONDS, POISON_P95_SECONDS, SHORT_TIMEOUTS, TIDY_SECONDS
+from tests.chaos.violations import Violation, ViolationKind
+from tests.chaos.witness import Witness, retry_mongo, wait_for
 
 MOST_ACTIVE = 40  # jobs under way, from which on the load waits: a slow machine is to be tried, not buried
 POISON_EVERY, POISON_FIRST = 60, 6
@@ -44,17 +44,17 @@ class Plan:
     seconds: float
     faults: Sequence[str]
     once: bool = False
-    gap: tuple[float, float] = (3.0, 10.0)
+    gap_seconds: tuple[float, float] = (3.0, 10.0)
     rate: float = 3.0
     keep: bool = False
 
 
 @dataclass(kw_only=True)
-class Outcome:
-    """What came of it; `kept` is where the evidence is, if there had to be any, or it was wanted."""
+class CampaignResult:
+    """What came of it; `evidence_folder` is where the evidence is, if there had to be any, or it was wanted."""
 
     plan: Plan
-    strikes: list[Strike] = field(default_factory=list)
+    injections: list[Injection] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     jobs: list[JobRecord] = field(default_factory=list)
@@ -63,67 +63,73 @@ class Outcome:
     tidy_seconds: float = 0.0
     seconds: float = 0.0
     violations: list[Violation] = field(default_factory=list)
-    kept: Path | None = None
+    evidence_folder: Path | None = None
 
 
-def run(plan: Plan, tell: Callable[[str], None]) -> Outcome:
+def run(plan: Plan, tell: Callable[[str], None]) -> CampaignResult:
     """Run a campaign from start to stop, in a folder of its own."""
-    began, outcome = time.monotonic(), Outcome(plan=plan)
+    began, result = time.monotonic(), CampaignResult(plan=plan)
     poison(), samples()  # drawn before the clock runs
     with tempfile.TemporaryDirectory(prefix="darkroom-chaos-") as folder:
-        stack = ChaosStack(Path(folder) / "stack", environment=CLOCK)
+        stack = ChaosStack(Path(folder) / "stack", environment=SHORT_TIMEOUTS)
         tell("starting the stack")
         with stack, closing(Witness(stack.mongo_url)) as witness:
             try:
-                _storm(outcome, Scene(stack, witness, Random(plan.seed)), tell)  # noqa: S311  not a secret
+                _run_load_and_faults(result, Scene(stack, witness, Random(plan.seed)), tell)  # noqa: S311  not a secret
             except StackError as error:
-                outcome.violations.append(Violation(Wrong.STUCK, str(error)))
-            outcome.jobs = patiently(witness.jobs)
+                result.violations.append(Violation(ViolationKind.STUCK, str(error)))
+            result.jobs = retry_mongo(witness.jobs)
             tell("checking every job")
-            outcome.violations += check_jobs(outcome.jobs, outcome.uploads, outcome.strikes, stack.urls)
-            outcome.violations += left_over(outcome.jobs, stack.blob_folder, stack.redis_url)
-            outcome.violations += _delays(outcome)
-        outcome.violations += _leaked(stack)
-        outcome.seconds = time.monotonic() - began
-        if outcome.violations or plan.keep:
-            outcome.kept = keep(outcome.violations, outcome.strikes, outcome.uploads, outcome.jobs, stack)
-    return outcome
+            result.violations += check_jobs(result.jobs, result.uploads, result.injections, stack.urls)
+            result.violations += find_leftovers(result.jobs, stack.blob_folder, stack.redis_url)
+            result.violations += _delays(result)
+        result.violations += _leaked(stack)
+        result.seconds = time.monotonic() - began
+        if result.violations or plan.keep:
+            result.evidence_folder = keep(result.violations, result.injections, result.uploads, result.jobs, stack)
+    return result
 
 
-def _storm(outcome: Outcome, scene: Scene, tell: Callable[[str], None]) -> None:
+def _run_load_and_faults(result: CampaignResult, scene: Scene, tell: Callable[[str], None]) -> None:
     """Load and faults, and then the wait for quiet."""
-    plan, stack, witness = outcome.plan, scene.stack, scene.witness
+    plan, stack, witness = result.plan, scene.stack, scene.witness
     deadline = time.monotonic() + plan.seconds
 
-    def is_held() -> bool:
+    def is_paused() -> bool:
         try:
             return len(witness.active_ids()) >= MOST_ACTIVE
         except PyMongoError:
             return False
 
-    def told(strike: Strike) -> None:
-        tell(f"{strike.fault} {strike.detail}".rstrip())
-        outcome.strikes.append(strike)
+    def record_injection(injection: Injection) -> None:
+        tell(f"{injection.fault} {injection.detail}".rstrip())
+        result.injections.append(injection)
 
     with Executioner(stack, witness) as executioner:
         tell("loading")
-        with Load(stack.urls, _chooser(plan.seed), rate=plan.rate, seed=plan.seed, is_held=is_held) as load:
-            outcome.uploads = load.uploads
-            strike_all(scene, _faults(plan, scene), gap=plan.gap, deadline=deadline, told=told)
+        with Load(stack.urls, _chooser(plan.seed), rate=plan.rate, seed=plan.seed, is_paused=is_paused) as load:
+            result.uploads = load.uploads
+            inject_faults(
+                scene,
+                _faults(plan, scene),
+                gap_seconds=plan.gap_seconds,
+                deadline=deadline,
+                on_injected=record_injection,
+            )
             if not plan.once:
                 time.sleep(max(0.0, deadline - time.monotonic()))
-        outcome.answers = load.answers()
+        result.answers = load.answers()
         tell("no more load: waiting for every job to end")
-        outcome.ended_seconds = _timed(lambda: not witness.active_ids(), ENDED_SECONDS)
-    outcome.kills = len(executioner.kills)
-    outcome.tidy_seconds = _timed(
-        lambda: not left_over(witness.jobs(), stack.blob_folder, stack.redis_url), TIDY_SECONDS
+        result.ended_seconds = _timed(lambda: not witness.active_ids(), ENDED_SECONDS)
+    result.kills = len(executioner.kills)
+    result.tidy_seconds = _timed(
+        lambda: not find_leftovers(witness.jobs(), stack.blob_folder, stack.redis_url), TIDY_SECONDS
     )
 
 
 def _faults(plan: Plan, scene: Scene) -> Iterable[str]:
-    names = possible(scene.stack, plan.faults)
-    return names if plan.once else shuffled(names, scene.random)
+    names = select_possible(scene.stack, plan.faults)
+    return names if plan.once else shuffle_rounds(names, scene.random)
 
 
 def _chooser(seed: int) -> Callable[[int], Sample]:
@@ -139,20 +145,20 @@ def _chooser(seed: int) -> Callable[[int], Sample]:
     return choose
 
 
-def _timed(is_so: Callable[[], bool], seconds: float) -> float:
+def _timed(condition: Callable[[], bool], seconds: float) -> float:
     began = time.monotonic()
-    wait_for(is_so, seconds, look=0.3)
+    wait_for(condition, seconds, look=0.3)
     return time.monotonic() - began
 
 
-def _delays(outcome: Outcome) -> Iterable[Violation]:
-    delay = measures.p95(measures.waits(measures.beside_poison(outcome.jobs, outcome.strikes)))
+def _delays(result: CampaignResult) -> Iterable[Violation]:
+    delay = measures.p95(measures.job_durations(measures.jobs_beside_poison(result.jobs, result.injections)))
     if delay is not None and delay > POISON_P95_SECONDS:
-        yield Violation(Wrong.DELAYED, f"p95 beside poison is {delay:.1f} s, over {POISON_P95_SECONDS:.0f} s")
+        yield Violation(ViolationKind.DELAYED, f"p95 beside poison is {delay:.1f} s, over {POISON_P95_SECONDS:.0f} s")
 
 
 def _leaked(stack: ChaosStack) -> list[Violation]:
-    wait_for(lambda: not stack.survivors(), GRACE_SECONDS)
-    left = stack.survivors()
+    wait_for(lambda: not stack.list_remaining_processes(), GRACE_SECONDS)
+    left = stack.list_remaining_processes()
     stack.send([int(line.split()[0]) for line in left], signal.SIGKILL)
-    return [Violation(Wrong.LEFT_OVER, f"the process {line}") for line in left]
+    return [Violation(ViolationKind.LEFT_OVER, f"the process {line}") for line in left]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from storage.documents import JobRecord
 from tests.chaos.load import Upload
-from tests.chaos.schedule import Strike
+from tests.chaos.schedule import Injection
 from tests.chaos.stack import ChaosStack
 from tests.chaos.violations import Violation
 
@@ -19,7 +19,7 @@ LOG_BYTES = 2_000_000
 
 def keep(
     violations: Sequence[Violation],
-    strikes: Iterable[Strike],
+    injections: Iterable[Injection],
     uploads: Iterable[Upload],
     jobs: Iterable[JobRecord],
     stack: ChaosStack,
@@ -28,7 +28,7 @@ def keep(
     folder = Path(tempfile.mkdtemp(prefix="darkroom-chaos-evidence-"))
     broken = {violation.job_id for violation in violations}
     (folder / "violations.txt").write_text("".join(f"{violation}\n" for violation in violations))
-    _write(folder / "faults.json", [asdict(strike) for strike in strikes])
+    _write(folder / "faults.json", [asdict(injection) for injection in injections])
     _write(folder / "uploads.json", [_described(upload) for upload in uploads])
     documents = [job.model_dump(mode="json", by_alias=True) for job in jobs]
     _write(folder / "jobs.json", documents)

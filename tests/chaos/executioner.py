@@ -12,14 +12,14 @@ from xmlrpc.client import Error
 from pymongo.errors import PyMongoError
 
 from deploy.control import StackError
-from tests.chaos.clock import MAX_ATTEMPTS
 from tests.chaos.samples import POISON
 from tests.chaos.stack import ChaosStack
+from tests.chaos.timing import MAX_ATTEMPTS
 from tests.chaos.witness import Witness
 
 STAGE = "normalize"  # its workers have one child each: whoever runs, it is the one
 LOOK_SECONDS = 0.02
-AWAY = (PyMongoError, OSError, HTTPException, Error, StackError)
+OUTAGE_ERRORS = (PyMongoError, OSError, HTTPException, Error, StackError)
 
 
 class Executioner:
@@ -44,7 +44,7 @@ class Executioner:
 
     def _watch(self) -> None:
         while not self._over.wait(LOOK_SECONDS):
-            with suppress(*AWAY):
+            with suppress(*OUTAGE_ERRORS):
                 self._look()
 
     def _look(self) -> None:

@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.stack import Stack
-from tests.direct import DIRECT_CLIENT
-from tests.images import encoded, photo
-from tests.integration.journey import ENDED
+from tests.http_options import HTTP_CLIENT_OPTIONS
+from tests.images import encode_image, photo
+from tests.integration.api_helpers import ENDED
 
 QUEUE_BOUND = 200
 SETTLE_SECONDS = 300
@@ -34,7 +34,7 @@ class Flood:
     def __init__(self, url: str, seconds: float) -> None:
         self._url = url
         self._deadline = time.monotonic() + seconds
-        self._content = encoded(photo(1200, 900), "jpeg")
+        self._content = encode_image(photo(1200, 900), "jpeg")
         self.answers: Counter[int] = Counter()
         self.silent_refusals = 0
         self.accepted: list[str] = []
@@ -50,7 +50,7 @@ class Flood:
             thread.join()
 
     def _upload(self) -> None:
-        with httpx.Client(base_url=self._url, timeout=60, **DIRECT_CLIENT) as client:
+        with httpx.Client(base_url=self._url, timeout=60, **HTTP_CLIENT_OPTIONS) as client:
             while time.monotonic() < self._deadline:
                 answer = client.post("/upload", files={"file": ("flood.jpg", self._content)})
                 self.answers[answer.status_code] += 1
@@ -62,7 +62,7 @@ class Flood:
                     self.silent_refusals += 1
 
     def _ask(self) -> None:
-        with httpx.Client(base_url=self._url, timeout=60, **DIRECT_CLIENT) as client:
+        with httpx.Client(base_url=self._url, timeout=60, **HTTP_CLIENT_OPTIONS) as client:
             while time.monotonic() < self._deadline:
                 if self.accepted:
                     start = time.perf_counter()
@@ -115,7 +115,7 @@ def _rss(pid: int) -> int:
 
 def _unfinished(url: str, task_ids: list[str]) -> list[str]:
     deadline, left = time.monotonic() + SETTLE_SECONDS, list(task_ids)
-    with httpx.Client(base_url=url, timeout=60, **DIRECT_CLIENT) as client:
+    with httpx.Client(base_url=url, timeout=60, **HTTP_CLIENT_OPTIONS) as client:
         while left and time.monotonic() < deadline:
             left = [task_id for task_id in left if client.get(f"/task-status/{task_id}").json()["status"] not in ENDED]
             time.sleep(0.5)

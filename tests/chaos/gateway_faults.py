@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.chaos.scene import Blow, Scene
+from tests.chaos.scene import FaultEffect, Scene
 from tests.chaos.stack import POOLS
 from tests.chaos.witness import wait_for
 
@@ -19,9 +19,9 @@ HALF_A_FORM = (
 ) + bytes(1_500_000)
 
 
-def gateway_killed(scene: Scene) -> Iterator[Blow]:
+def gateway_killed(scene: Scene) -> Iterator[FaultEffect]:
     """SIGKILL a gateway: at any moment, in the middle of an upload, or right after it noted down a job."""
-    name = scene.gateway()
+    name = scene.pick_gateway()
     moment = scene.random.choice(("any moment", "mid-upload", "after an insert"))
     if moment == "mid-upload":
         host, _, port = scene.stack.urls[name].removeprefix("http://").partition(":")
@@ -34,23 +34,23 @@ def gateway_killed(scene: Scene) -> Iterator[Blow]:
             newest = scene.witness.newest()
             wait_for(lambda: scene.witness.newest() != newest, 3, look=0.002)
         scene.stack.signal(name, signal.SIGKILL)
-    yield Blow(f"{name}, {moment}")
+    yield FaultEffect(f"{name}, {moment}")
 
 
-def gateway_frozen(scene: Scene) -> Iterator[Blow]:
+def gateway_frozen(scene: Scene) -> Iterator[FaultEffect]:
     """SIGSTOP a gateway, its sweeper included, for a few seconds."""
-    name, seconds = scene.gateway(), scene.seconds(2, 6)
+    name, seconds = scene.pick_gateway(), scene.pick_seconds(2, 6)
     scene.stack.signal(name, signal.SIGSTOP)
     try:
-        yield Blow(f"{name}, {seconds:.1f} s")
+        yield FaultEffect(f"{name}, {seconds:.1f} s")
         time.sleep(seconds)
     finally:
         scene.stack.signal(name, signal.SIGCONT)
 
 
-def deploy(scene: Scene) -> Iterator[Blow]:
+def deploy(scene: Scene) -> Iterator[FaultEffect]:
     """Replace everything in good order: one gateway, the other, then all the workers at once."""
-    yield Blow()
+    yield FaultEffect()
     for name in scene.stack.urls:
         scene.stack.restart_process(name)
     with ThreadPoolExecutor(len(POOLS)) as threads:

@@ -11,12 +11,12 @@ import httpx
 
 from pipeline.stage_order import stage_by_rendition
 from storage.documents import JobRecord, JobState, StageState
-from tests.chaos.clock import MAX_ATTEMPTS, MAX_GENERATION
 from tests.chaos.load import Upload
 from tests.chaos.samples import POISON, Sample
-from tests.chaos.schedule import Strike
-from tests.chaos.violations import Violation, Wrong
-from tests.direct import DIRECT_CLIENT
+from tests.chaos.schedule import Injection
+from tests.chaos.timing import MAX_ATTEMPTS, MAX_GENERATION
+from tests.chaos.violations import Violation, ViolationKind
+from tests.http_options import HTTP_CLIENT_OPTIONS
 
 READERS = 4
 ANSWERS = {"202", "503", "429", "409", "none"}
@@ -24,19 +24,19 @@ GAVE_UP = {"attempts_exhausted", "dispatches_exhausted"}
 
 
 def check_jobs(
-    jobs: Sequence[JobRecord], uploads: Sequence[Upload], strikes: Sequence[Strike], urls: Mapping[str, str]
+    jobs: Sequence[JobRecord], uploads: Sequence[Upload], injections: Sequence[Injection], urls: Mapping[str, str]
 ) -> list[Violation]:
     """Check the jobs, those too whose 202 was lost on its way, against what was uploaded."""
-    outages = sum(strike.fault.startswith("mongo_") for strike in strikes)
+    outages = sum(injection.fault.startswith("mongo_") for injection in injections)
     by_name = {upload.name: upload.sample for upload in uploads}
-    found = [*_lost(jobs, uploads), *_asked_twice(jobs), *_odd_answers(uploads)]
+    found = [*_lost(jobs, uploads), *_check_duplicates(jobs), *_odd_answers(uploads)]
     for job in jobs:
         sample = by_name.get(job.original.name or "")
         if sample is not None:
             found += [Violation(wrong, sentence, job.id) for wrong, sentence in _check(job, sample, outages)]
-    with ThreadPoolExecutor(READERS) as threads, httpx.Client(timeout=30, **DIRECT_CLIENT) as client:
+    with ThreadPoolExecutor(READERS) as threads, httpx.Client(timeout=30, **HTTP_CLIENT_OPTIONS) as client:
         done = [job for job in jobs if job.state is JobState.DONE]
-        for wrong in threads.map(lambda job: list(_served(client, list(urls.values()), job)), done):
+        for wrong in threads.map(lambda job: list(_check_results(client, list(urls.values()), job)), done):
             found += wrong
     return found
 
@@ -45,77 +45,79 @@ def _lost(jobs: Sequence[JobRecord], uploads: Sequence[Upload]) -> Iterator[Viol
     known = {job.id for job in jobs}
     for upload in uploads:
         if upload.task_id is not None and upload.task_id not in known:
-            yield Violation(Wrong.LOST, f"{upload.name} was answered 202 and has no job", upload.task_id)
+            yield Violation(ViolationKind.LOST, f"{upload.name} was answered 202 and has no job", upload.task_id)
 
 
-def _asked_twice(jobs: Sequence[JobRecord]) -> Iterator[Violation]:
+def _check_duplicates(jobs: Sequence[JobRecord]) -> Iterator[Violation]:
     for name, times in Counter(job.original.name for job in jobs).items():
         if times > 1:
-            yield Violation(Wrong.DOUBLED, f"{name} has {times} jobs, for one Idempotency-Key")
+            yield Violation(ViolationKind.DUPLICATE_EFFECT, f"{name} has {times} jobs, for one Idempotency-Key")
 
 
 def _odd_answers(uploads: Sequence[Upload]) -> Iterator[Violation]:
     for upload in uploads:
         if odd := set(upload.answers) - ANSWERS:
-            yield Violation(Wrong.REFUSED, f"{upload.name} was answered {', '.join(sorted(odd))}")
+            yield Violation(ViolationKind.REFUSED, f"{upload.name} was answered {', '.join(sorted(odd))}")
 
 
-def _check(job: JobRecord, sample: Sample, outages: int) -> Iterator[tuple[Wrong, str]]:
+def _check(job: JobRecord, sample: Sample, outages: int) -> Iterator[tuple[ViolationKind, str]]:
     yield from _check_end(job, sample)
     yield from _check_effects(job)
     yield from _check_budget(job, outages)
     if job.original.sha256 != hashlib.sha256(sample.content).hexdigest():
-        yield Wrong.SPOILED, f"its original is not what was sent as {sample.name}"
+        yield ViolationKind.WRONG_RESULT, f"its original is not what was sent as {sample.name}"
 
 
-def _check_end(job: JobRecord, sample: Sample) -> Iterator[tuple[Wrong, str]]:
+def _check_end(job: JobRecord, sample: Sample) -> Iterator[tuple[ViolationKind, str]]:
     code = job.failure.code if job.failure else None
     if job.active:
-        yield Wrong.STUCK, f"still {job.state}"
+        yield ViolationKind.STUCK, f"still {job.state}"
     elif sample.name.startswith(POISON) and job.state is JobState.DONE:
         return  # its executioner was late: another fault held him up
-    elif job.state != sample.ends:
-        yield Wrong.SPOILED, f"{sample.name} ended {job.state} ({code}), not {sample.ends}"
-    elif sample.ends == JobState.DEAD and code not in GAVE_UP:
-        yield Wrong.SPOILED, f"dead for the reason {code}"
-    elif sample.ends == JobState.FAILED and code != sample.code:
-        yield Wrong.SPOILED, f"failed with {code}, not with {sample.code}"
+    elif job.state != sample.expected_state:
+        yield ViolationKind.WRONG_RESULT, f"{sample.name} ended {job.state} ({code}), not {sample.expected_state}"
+    elif sample.expected_state == JobState.DEAD and code not in GAVE_UP:
+        yield ViolationKind.WRONG_RESULT, f"dead for the reason {code}"
+    elif sample.expected_state == JobState.FAILED and code != sample.code:
+        yield ViolationKind.WRONG_RESULT, f"failed with {code}, not with {sample.code}"
 
 
-def _check_effects(job: JobRecord) -> Iterator[tuple[Wrong, str]]:
+def _check_effects(job: JobRecord) -> Iterator[tuple[ViolationKind, str]]:
     states = {name: record.state for name, record in job.stages.items()}
     done = job.state is JobState.DONE
     if job.finalizations != int(done):
-        yield Wrong.DOUBLED, f"{job.state} and finalized {job.finalizations} times"
+        yield ViolationKind.DUPLICATE_EFFECT, f"{job.state} and finalized {job.finalizations} times"
     if done and (job.failure or set(states.values()) != {StageState.DONE}):
-        yield Wrong.DOUBLED, f"done, and yet {job.failure or states}"
+        yield ViolationKind.DUPLICATE_EFFECT, f"done, and yet {job.failure or states}"
     if not done and states["finalize"] is StageState.DONE:
-        yield Wrong.DOUBLED, f"{job.state}, and yet finalized"
+        yield ViolationKind.DUPLICATE_EFFECT, f"{job.state}, and yet finalized"
     if not job.active and (job.finished_ms is None or (not done and job.failure is None)):
-        yield Wrong.SPOILED, f"{job.state} without a time or a reason"
+        yield ViolationKind.WRONG_RESULT, f"{job.state} without a time or a reason"
 
 
-def _check_budget(job: JobRecord, outages: int) -> Iterator[tuple[Wrong, str]]:
+def _check_budget(job: JobRecord, outages: int) -> Iterator[tuple[ViolationKind, str]]:
     burials = (
         1 + outages if job.state is JobState.DEAD else 0
     )  # runs that found the budget spent; one may not get through
     allowed = MAX_ATTEMPTS + burials
     for name, record in job.stages.items():
         if record.attempts - record.retries > allowed:
-            yield Wrong.OVERSPENT, f"{name}: {record.attempts} attempts, {record.retries} of them retries"
+            yield ViolationKind.BUDGET_EXCEEDED, f"{name}: {record.attempts} attempts, {record.retries} of them retries"
     if job.redispatches > MAX_GENERATION:
-        yield Wrong.OVERSPENT, f"dispatched again {job.generation} times"
+        yield ViolationKind.BUDGET_EXCEEDED, f"dispatched again {job.generation} times"
 
 
-def _served(client: httpx.Client, urls: Sequence[str], job: JobRecord) -> Iterator[Violation]:
+def _check_results(client: httpx.Client, urls: Sequence[str], job: JobRecord) -> Iterator[Violation]:
     """Fetch all that a done job made, from one gateway and the other in turn."""
     status = client.get(f"{urls[0]}/task-status/{job.id}").json()
     if (status["status"], set(status["renditions"])) != ("done", set(stage_by_rendition(job))):
-        yield Violation(Wrong.SPOILED, f"HTTP shows it {status['status']} with {list(status['renditions'])}", job.id)
+        yield Violation(
+            ViolationKind.WRONG_RESULT, f"HTTP shows it {status['status']} with {list(status['renditions'])}", job.id
+        )
     for turn, (name, stage) in enumerate(stage_by_rendition(job).items()):
         made = job.stages[stage].result or {}
         answer = client.get(f"{urls[turn % len(urls)]}/result/{job.id}/{name}")
         if answer.status_code != httpx.codes.OK:
-            yield Violation(Wrong.SPOILED, f"{name} is answered {answer.status_code}", job.id)
+            yield Violation(ViolationKind.WRONG_RESULT, f"{name} is answered {answer.status_code}", job.id)
         elif hashlib.sha256(answer.content).hexdigest() != made.get("sha256"):
-            yield Violation(Wrong.SPOILED, f"the bytes of {name} are not those of its record", job.id)
+            yield Violation(ViolationKind.WRONG_RESULT, f"the bytes of {name} are not those of its record", job.id)

@@ -11,15 +11,15 @@ from pipeline.stage_order import stage_by_rendition
 from storage.clock import now_ms
 from storage.documents import JobRecord, JobState
 from tests.chaos.stack import POOLS
-from tests.chaos.violations import Violation, Wrong
+from tests.chaos.violations import Violation, ViolationKind
 
-PARTIAL = "#"  # in the names of obstore's unfinished writes
+PARTIAL_WRITE_MARK = "#"  # in the names of obstore's unfinished writes
 
 
-def left_over(jobs: Sequence[JobRecord], blob_folder: Path, redis_url: str) -> list[Violation]:
+def find_leftovers(jobs: Sequence[JobRecord], blob_folder: Path, redis_url: str) -> list[Violation]:
     """Return what should not be there: messages, leases, blobs."""
     sentences = [*_messages(redis_url), *_leases(jobs), *_blobs(jobs, blob_folder)]
-    return [Violation(Wrong.LEFT_OVER, sentence) for sentence in sentences]
+    return [Violation(ViolationKind.LEFT_OVER, sentence) for sentence in sentences]
 
 
 def _messages(redis_url: str) -> Iterator[str]:
@@ -45,21 +45,21 @@ def _blobs(jobs: Sequence[JobRecord], blob_folder: Path) -> Iterator[str]:
         if job is None:
             yield f"the folder {name} of no job: {sorted(files)}"
         else:
-            yield from _unwanted(job, files)
+            yield from _unexpected_blobs(job, files)
     for job in jobs:
-        if job.state is JobState.DONE and (missing := _wanted(job) - present.get(job.id, set())):
+        if job.state is JobState.DONE and (missing := _expected_blobs(job) - present.get(job.id, set())):
             yield f"no {sorted(missing)} in the folder of {job.id}"
 
 
-def _unwanted(job: JobRecord, files: set[str]) -> Iterator[str]:
+def _unexpected_blobs(job: JobRecord, files: set[str]) -> Iterator[str]:
     if job.state is JobState.FAILED:
         yield f"a folder of {job.id}, which has failed: {sorted(files)}"
-    elif partial := {name for name in files if PARTIAL in name}:
+    elif partial := {name for name in files if PARTIAL_WRITE_MARK in name}:
         yield f"unfinished writes in the folder of {job.id}, which is {job.state}: {sorted(partial)}"
-    elif job.state is JobState.DONE and (unwanted := files - _wanted(job)):
+    elif job.state is JobState.DONE and (unwanted := files - _expected_blobs(job)):
         yield f"{sorted(unwanted)} in the folder of {job.id}, which is done"
 
 
-def _wanted(job: JobRecord) -> set[str]:
+def _expected_blobs(job: JobRecord) -> set[str]:
     results = [job.stages[stage].result or {} for stage in stage_by_rendition(job).values()]
     return {Path(key).name for key in (job.original.blob, *(result.get("blob", "") for result in results))}

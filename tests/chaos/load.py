@@ -14,12 +14,12 @@ from typing import Self
 import httpx
 
 from tests.chaos.samples import Sample
-from tests.direct import DIRECT_CLIENT
+from tests.http_options import HTTP_CLIENT_OPTIONS
 
 CLIENTS = 3
 MAX_UPLOADS = 10_000
 TRIES = 12
-LATER = {409, 429, 503}  # 409: the earlier try with this Idempotency-Key is still held
+RETRY_STATUSES = {409, 429, 503}  # 409: the earlier try with this Idempotency-Key is still held
 TIMEOUT = httpx.Timeout(15, connect=3)
 
 
@@ -40,7 +40,7 @@ class Upload:
 
 
 class Load:
-    """Uploads at `rate` a second in threads of its own, for as long as the context lasts and `is_held` allows."""
+    """Uploads at `rate` a second in threads of its own, for as long as the context lasts and `is_paused` allows."""
 
     def __init__(
         self,
@@ -49,13 +49,13 @@ class Load:
         *,
         rate: float,
         seed: int,
-        is_held: Callable[[], bool],
+        is_paused: Callable[[], bool],
     ) -> None:
         self._urls = list(urls.values())
         self._choose = choose
         self._pause = CLIENTS / rate
         self._key = f"chaos-{seed}-{time.time_ns()}"
-        self._is_held = is_held
+        self._is_held = is_paused
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._serials = count()
@@ -84,7 +84,7 @@ class Load:
         return Counter(answer for upload in list(self.uploads) for answer in upload.answers)
 
     def _work(self, random: Random) -> None:
-        with httpx.Client(timeout=TIMEOUT, **DIRECT_CLIENT) as client:
+        with httpx.Client(timeout=TIMEOUT, **HTTP_CLIENT_OPTIONS) as client:
             while not self._over.wait(self._pause * random.uniform(0.5, 1.5)):
                 if len(self.uploads) < MAX_UPLOADS and not self._is_held():
                     self._deliver(client, self._next())
@@ -120,6 +120,6 @@ class Load:
         upload.answers.append(str(answer.status_code))
         if answer.status_code == httpx.codes.ACCEPTED:
             upload.task_id = answer.json()["task_id"]
-        elif answer.status_code in LATER:
+        elif answer.status_code in RETRY_STATUSES:
             return float(answer.headers.get("Retry-After", 1))
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from storage.documents import JobRecord, JobState
 from tests.chaos.samples import POISON
-from tests.chaos.schedule import Strike
+from tests.chaos.schedule import Injection
 from tests.chaos.witness import percentile
 
 FEWEST = 20  # jobs that a percentile is taken of
@@ -19,22 +19,22 @@ class Recovery:
     """Seconds from a strike until a later run of a stage that it struck was recorded, and until all under way ended."""
 
     progress: float | None
-    caught_up: float | None
+    all_ended_seconds: float | None
 
 
-def recovery(strike: Strike, jobs: Iterable[JobRecord]) -> Recovery:
+def recovery(injection: Injection, jobs: Iterable[JobRecord]) -> Recovery:
     """Work out how the service came back from one strike."""
-    at, steps, ends, stuck = strike.struck_ms, [], [strike.struck_ms], False
+    at, steps, ends, stuck = injection.injected_ms, [], [injection.injected_ms], False
     for job in jobs:
         stuck |= job.active and job.born_ms < at
-        records = [record for name, record in job.stages.items() if not strike.stages or name in strike.stages]
+        records = [record for name, record in job.stages.items() if not injection.stages or name in injection.stages]
         steps += [r.finished_ms for r in records if r.finished_ms and r.started_ms and r.started_ms >= at]
         if job.finished_ms and job.born_ms < at <= job.finished_ms:
             ends.append(job.finished_ms)
     return Recovery((min(steps) - at) / 1000 if steps else None, None if stuck else (max(ends) - at) / 1000)
 
 
-def waits(jobs: Iterable[JobRecord]) -> list[float]:
+def job_durations(jobs: Iterable[JobRecord]) -> list[float]:
     """Return the seconds from upload to end of the jobs that are done."""
     return [(job.finished_ms - job.born_ms) / 1000 for job in jobs if job.state is JobState.DONE and job.finished_ms]
 
@@ -44,12 +44,14 @@ def p95(seconds: Sequence[float]) -> float | None:
     return percentile(seconds, 0.95) if len(seconds) >= FEWEST else None
 
 
-def beside_poison(jobs: Sequence[JobRecord], strikes: Sequence[Strike]) -> list[JobRecord]:
+def jobs_beside_poison(jobs: Sequence[JobRecord], injections: Sequence[Injection]) -> list[JobRecord]:
     """Return the jobs that were under way together with poison and that no fault touched."""
     poison = [_span(job) for job in jobs if is_poison(job)]
-    faults = [(s.struck_ms, s.struck_ms + int((recovery(s, jobs).caught_up or 0) * 1000)) for s in strikes]
-    faults += [(strike.struck_ms, strike.mended_ms + SETTLE_MS) for strike in strikes]
-    return [job for job in jobs if not is_poison(job) and _meets(job, poison) and not _meets(job, faults)]
+    faults = [
+        (s.injected_ms, s.injected_ms + int((recovery(s, jobs).all_ended_seconds or 0) * 1000)) for s in injections
+    ]
+    faults += [(injection.injected_ms, injection.recovered_ms + SETTLE_MS) for injection in injections]
+    return [job for job in jobs if not is_poison(job) and _overlaps(job, poison) and not _overlaps(job, faults)]
 
 
 def is_poison(job: JobRecord) -> bool:
@@ -61,6 +63,6 @@ def _span(job: JobRecord) -> tuple[int, int]:
     return job.born_ms, job.finished_ms or job.updated_ms
 
 
-def _meets(job: JobRecord, spans: Iterable[tuple[int, int]]) -> bool:
+def _overlaps(job: JobRecord, spans: Iterable[tuple[int, int]]) -> bool:
     start, stop = _span(job)
     return any(start <= end and begin <= stop for begin, end in spans)

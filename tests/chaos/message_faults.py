@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from celery import Celery
 from redis import Redis
 
-from tests.chaos.clock import MAX_ATTEMPTS
-from tests.chaos.scene import Blow, Scene
+from tests.chaos.scene import FaultEffect, Scene
 from tests.chaos.stack import POOLS
+from tests.chaos.timing import MAX_ATTEMPTS
 
 GATHER_SECONDS = 2.0
 MOST = 30
 OVER_BUDGET = MAX_ATTEMPTS + 2  # times a job: none of them may count
 
 
-def duplicates(scene: Scene) -> Iterator[Blow]:
+def duplicates(scene: Scene) -> Iterator[FaultEffect]:
     """Push copies of messages that wait or are being worked on, some at once, some when their stage is long done."""
     deadline = time.monotonic() + GATHER_SECONDS
     gathered: dict[str, tuple[str, str]] = {}
@@ -31,10 +31,10 @@ def duplicates(scene: Scene) -> Iterator[Blow]:
             time.sleep(0.01)
         for queue, message in gathered.values():
             redis.lpush(queue, message)
-    yield Blow(f"{len(gathered)} messages")
+    yield FaultEffect(f"{len(gathered)} messages")
 
 
-def chord_early(scene: Scene) -> Iterator[Blow]:
+def chord_early(scene: Scene) -> Iterator[FaultEffect]:
     """Send finalize for jobs as soon as they are seen, before their stages are done, as if a chord had miscounted."""
     deadline = time.monotonic() + GATHER_SECONDS
     seen = set(scene.witness.active_ids())
@@ -45,15 +45,15 @@ def chord_early(scene: Scene) -> Iterator[Blow]:
                 for _ in range(OVER_BUDGET):
                     app.send_task("finalize", args=[job_id], queue="finalize", ignore_result=True)
             time.sleep(0.005)
-    yield Blow(f"{len(seen)} jobs")
+    yield FaultEffect(f"{len(seen)} jobs")
 
 
-def message_lost(scene: Scene) -> Iterator[Blow]:
+def message_lost(scene: Scene) -> Iterator[FaultEffect]:
     """Take a message from a queue as a worker does that dies before it has it."""
     with Redis.from_url(scene.stack.redis_url, decode_responses=True) as redis:
         taken = redis.brpop(list(scene.random.sample(POOLS, len(POOLS))), timeout=5)
     if taken:
-        yield Blow(str(taken[0]))
+        yield FaultEffect(str(taken[0]))
 
 
 def _messages(redis: Redis) -> Iterator[tuple[str, str, str]]:

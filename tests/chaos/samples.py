@@ -8,7 +8,7 @@ from functools import cache
 
 from PIL import Image
 
-from tests.images import cutout, encoded, photo
+from tests.images import cutout, encode_image, photo
 
 POISON = "poison"
 """How the file name of a poison job begins: the stage that it names next kills its worker every time."""
@@ -22,7 +22,7 @@ class Sample:
     content: bytes = field(repr=False)
     path: str = "/upload"
     fields: Mapping[str, str] = field(default_factory=dict)
-    ends: str = "done"
+    expected_state: str = "done"
     code: str | None = None
     weight: int = 1
 
@@ -43,17 +43,17 @@ def samples() -> tuple[Sample, ...]:
         Sample(name="1-megapixel.jpg", content=middling, weight=4),
         Sample(name="2-megapixels.jpg", content=_jpeg(1600, 1250), weight=3),
         Sample(name="12-megapixels.jpg", content=large, weight=2),
-        Sample(name="cutout.png", content=encoded(cutout(640, 480)), weight=1),
+        Sample(name="cutout.png", content=encode_image(cutout(640, 480)), weight=1),
         Sample(name="crop.jpg", content=_jpeg(1000, 700), path="/crop", fields={"aspect": "1:1"}, weight=2),
         Sample(name="grey.jpg", content=_jpeg(900, 650), path="/grayscale", weight=2),
         Sample(name="resize.jpg", content=large, path="/resize", fields={"width": "800"}, weight=2),
-        Sample(name="truncated.jpg", content=truncated, ends="failed", code="image_truncated", weight=1),
+        Sample(name="truncated.jpg", content=truncated, expected_state="failed", code="image_truncated", weight=1),
         Sample(
             name="truncated-crop.jpg",
             content=truncated,
             path="/crop",
             fields={"aspect": "1:1"},
-            ends="failed",
+            expected_state="failed",
             code="image_truncated",
         ),
         Sample(
@@ -61,7 +61,7 @@ def samples() -> tuple[Sample, ...]:
             content=_jpeg(500, 400),
             path="/crop",
             fields={"left": "900", "top": "0", "width": "10", "height": "10"},
-            ends="failed",
+            expected_state="failed",
             code="invalid_operation",
         ),
     )
@@ -71,9 +71,9 @@ def samples() -> tuple[Sample, ...]:
 def poison() -> Sample:
     """Draw an image that takes long enough to normalize for its worker to be killed over it, each time."""
     grey = Image.linear_gradient("L").resize((7200, 5000))
-    content = encoded(Image.merge("RGBA", [grey] * 4), "png", compress_level=1)
-    return Sample(name=f"{POISON}-normalize.png", content=content, ends="dead", code="attempts_exhausted")
+    content = encode_image(Image.merge("RGBA", [grey] * 4), "png", compress_level=1)
+    return Sample(name=f"{POISON}-normalize.png", content=content, expected_state="dead", code="attempts_exhausted")
 
 
 def _jpeg(width: int, height: int) -> bytes:
-    return encoded(photo(width, height), "jpeg", quality=85)
+    return encode_image(photo(width, height), "jpeg", quality=85)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.chaos.stack import POOLS, ChaosStack
-from tests.chaos.witness import Catch, Witness
+from tests.chaos.witness import SuspendedRun, Witness
 
 CATCH_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Blow:
+class FaultEffect:
     """What a fault struck; `stages` are those whose next run shows that it is got over, none: any."""
 
     detail: str = ""
@@ -28,25 +28,25 @@ class Scene:
     witness: Witness
     random: Random
 
-    def pool(self) -> str:
+    def pick_pool(self) -> str:
         """Pick one of the worker pools."""
         return self.random.choice(POOLS)
 
-    def gateway(self) -> str:
+    def pick_gateway(self) -> str:
         """Pick one of the gateways."""
         return self.random.choice(list(self.stack.urls))
 
-    def catch(self) -> Catch | None:
+    def suspend_run(self) -> SuspendedRun | None:
         """Catch one pool in the middle of a stage, or else whichever can be caught."""
         pools = self.random.sample(POOLS, len(POOLS))
-        return self.witness.catch(self.stack, pools[:1], CATCH_SECONDS) or self.witness.catch(
+        return self.witness.suspend_run(self.stack, pools[:1], CATCH_SECONDS) or self.witness.suspend_run(
             self.stack, pools, CATCH_SECONDS
         )
 
-    def seconds(self, least: float, most: float) -> float:
+    def pick_seconds(self, least: float, most: float) -> float:
         """Pick a time."""
         return self.random.uniform(least, most)
 
 
-Fault = Callable[[Scene], Iterator[Blow]]
-"""Strikes, yields what it struck, mends what does not mend by itself; just ends when it finds nothing to strike."""
+Fault = Callable[[Scene], Iterator[FaultEffect]]
+"""Strikes, yields what it struck, mends what does not mend by itself; just ends when it finds nothing to injection."""

@@ -7,50 +7,52 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from storage.clock import now_ms
-from tests.chaos.catalogue import FAULTS
-from tests.chaos.clock import READY_SECONDS
+from tests.chaos.faults import FAULTS
 from tests.chaos.scene import Scene
+from tests.chaos.timing import READY_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strike:
-    """One fault as it happened; times in epoch ms. `mended_ms` is when all processes did their work again."""
+class Injection:
+    """One fault as it happened; times in epoch ms. `recovered_ms` is when all processes did their work again."""
 
     fault: str
     detail: str
     stages: tuple[str, ...]
-    struck_ms: int
-    mended_ms: int
+    injected_ms: int
+    recovered_ms: int
 
 
-def strike_all(
+def inject_faults(
     scene: Scene,
     names: Iterable[str],
     *,
-    gap: tuple[float, float],
+    gap_seconds: tuple[float, float],
     deadline: float,
-    told: Callable[[Strike], None],
-) -> list[Strike]:
+    on_injected: Callable[[Injection], None],
+) -> list[Injection]:
     """Strike one fault after another until they or the time (monotonic) end; what struck nothing is not counted."""
-    strikes = []
+    injections = []
     for name in names:
-        time.sleep(scene.seconds(*gap))
+        time.sleep(scene.pick_seconds(*gap_seconds))
         if time.monotonic() > deadline:
             break
-        strike = _strike(scene, name)
-        if strike is not None:
-            strikes.append(strike)
-            told(strike)
-    return strikes
+        injection = _inject_fault(scene, name)
+        if injection is not None:
+            injections.append(injection)
+            on_injected(injection)
+    return injections
 
 
-def _strike(scene: Scene, name: str) -> Strike | None:
+def _inject_fault(scene: Scene, name: str) -> Injection | None:
     course = FAULTS[name](scene)
-    blow = next(course, None)
-    struck_ms = now_ms()
+    effect = next(course, None)
+    injected_ms = now_ms()
     for _ in course:
         pass
-    if blow is None:
+    if effect is None:
         return None
     scene.stack.wait_all_ready(READY_SECONDS)
-    return Strike(fault=name, detail=blow.detail, stages=blow.stages, struck_ms=struck_ms, mended_ms=now_ms())
+    return Injection(
+        fault=name, detail=effect.detail, stages=effect.stages, injected_ms=injected_ms, recovered_ms=now_ms()
+    )

@@ -13,7 +13,7 @@ from deploy.ports import free_port
 from deploy.stack import Stack
 from pipeline.routing import QUEUES
 
-SECOND = "gateway2"
+SECOND_GATEWAY = "gateway2"
 POOLS = QUEUES
 
 
@@ -23,30 +23,30 @@ class ChaosStack(Stack):
     def __init__(self, folder: Path, *, environment: Mapping[str, str]) -> None:
         self._second_port = free_port()
         super().__init__(folder, pools={"resize": 2}, environment=environment)
-        self.urls = {"gateway": self.url, SECOND: f"http://127.0.0.1:{self._second_port}"}
+        self.urls = {"gateway": self.url, SECOND_GATEWAY: f"http://127.0.0.1:{self._second_port}"}
 
     def _processes(self, *, gateway: bool, workers: bool) -> list[processes.Process]:
-        second = replace(processes.gateway(port=self._second_port, autostart=gateway), name=SECOND)
+        second = replace(processes.gateway(port=self._second_port, autostart=gateway), name=SECOND_GATEWAY)
         spares = [_spare(queue) for queue in POOLS]
         return [*super()._processes(gateway=gateway, workers=workers), second, *spares]
 
     def _probe(self, name: str) -> Callable[[], bool]:
-        if name == SECOND:
-            return lambda: readiness.gateway(self.urls[SECOND])
+        if name == SECOND_GATEWAY:
+            return lambda: readiness.gateway(self.urls[SECOND_GATEWAY])
         return super()._probe(name)
 
     @property
-    def usual(self) -> list[str]:
+    def autostart_processes(self) -> list[str]:
         """The processes that are to run whenever no fault is on."""
         return [name for name, process in self.processes.items() if process.autostart]
 
     def wait_all_ready(self, seconds: float) -> None:
         """Return once every process does its work; StackError if one takes too long."""
-        for name in self.usual:
+        for name in self.autostart_processes:
             self.wait_ready(name, seconds)
 
     @contextmanager
-    def spare(self, pool: str) -> Iterator[None]:
+    def run_spare_worker(self, pool: str) -> Iterator[None]:
         """Run a second worker of a pool, as there is where workers run on several machines."""
         self.start_process(f"spare-{pool}")
         try:
@@ -57,11 +57,11 @@ class ChaosStack(Stack):
     def send(self, pids: Iterable[int], number: int) -> None:
         """Signal processes by id: those that live and are this stack's."""
         for pid in pids:
-            if self.owns(pid):
+            if self.owns_process(pid):
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)
 
-    def owns(self, pid: int) -> bool:
+    def owns_process(self, pid: int) -> bool:
         """Whether a living process was started by this stack, also when its parent is gone."""
         try:
             environment = Path(f"/proc/{pid}/environ").read_bytes()
@@ -69,10 +69,10 @@ class ChaosStack(Stack):
             return False
         return f"DARKROOM_BLOB_URL={self.blob_folder.as_uri()}".encode() in environment.split(b"\0")
 
-    def survivors(self) -> list[str]:
+    def list_remaining_processes(self) -> list[str]:
         """Return what still runs of it."""
         pids = (int(folder.name) for folder in Path("/proc").glob("[0-9]*"))
-        return [f"{pid} {_command(pid)}" for pid in pids if self.owns(pid)]
+        return [f"{pid} {_command(pid)}" for pid in pids if self.owns_process(pid)]
 
 
 def _spare(queue: str) -> processes.Process:

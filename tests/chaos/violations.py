@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Wrong(StrEnum):
+class ViolationKind(StrEnum):
     """How the promise was broken."""
 
     LOST = "lost"  # a 202 without a job
     STUCK = "stuck"  # a job that does not end
-    DOUBLED = "doubled"  # an effect that happened twice
-    SPOILED = "spoiled"  # the wrong end, or the wrong bytes
-    OVERSPENT = "overspent"  # more runs or dispatches than the budget
+    DUPLICATE_EFFECT = "doubled"  # an effect that happened twice
+    WRONG_RESULT = "spoiled"  # the wrong end, or the wrong bytes
+    BUDGET_EXCEEDED = "overspent"  # more runs or dispatches than the budget
     REFUSED = "refused"  # an answer that a well-formed request should not get
     DELAYED = "delayed"  # others waited too long for poison
     LEFT_OVER = "left over"  # blobs, messages, leases, processes
@@ -23,9 +23,9 @@ class Wrong(StrEnum):
 class Violation:
     """One broken invariant."""
 
-    wrong: Wrong
+    kind: ViolationKind
     sentence: str
     job_id: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.wrong}: {self.sentence}" + (f" ({self.job_id})" if self.job_id else "")
+        return f"{self.kind}: {self.sentence}" + (f" ({self.job_id})" if self.job_id else "")

@@ -23,14 +23,14 @@ STAGES = {
     "finalize": ("finalize",),
 }
 """The stages that each pool works on."""
-SETTLE = 0.05  # seconds in which a write that was under way when its writer was stopped gets done
-PATIENCE = 30.0
+SETTLE_SECONDS = 0.05  # seconds in which a write that was under way when its writer was stopped gets done
+RETRY_SECONDS = 30.0
 
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Catch:
+class SuspendedRun:
     """A stage in the middle of a run, its pool's children stopped."""
 
     pool: str
@@ -80,7 +80,7 @@ class Witness:
             for found in self._jobs.find({"state": "processing", f"stages.{stage}.state": "running"})
         ]
 
-    def catch(self, stack: ChaosStack, pools: Sequence[str], seconds: float) -> Catch | None:
+    def suspend_run(self, stack: ChaosStack, pools: Sequence[str], seconds: float) -> SuspendedRun | None:
         """Stop the children of one of the pools in the middle of a stage; None when none could be caught in time."""
         deadline, due = time.monotonic() + seconds, 0.0
         while time.monotonic() < deadline:
@@ -88,37 +88,41 @@ class Witness:
                 due, children = time.monotonic() + 1, {pool: tuple(stack.children(pool)) for pool in pools}
             for pool in pools:
                 for job, stage in self.running(STAGES[pool])[:1]:
-                    if catch := self._stopped(stack, pool, children[pool], job, stage):
-                        return catch
+                    if suspended_run := self._stopped(stack, pool, children[pool], job, stage):
+                        return suspended_run
             time.sleep(0.001)
         return None
 
-    def _stopped(self, stack: ChaosStack, pool: str, pids: tuple[int, ...], job: JobRecord, stage: str) -> Catch | None:
-        catch = Catch(pool=pool, job_id=job.id, stage=stage, attempt=job.stages[stage].attempts, pids=pids)
+    def _stopped(
+        self, stack: ChaosStack, pool: str, pids: tuple[int, ...], job: JobRecord, stage: str
+    ) -> SuspendedRun | None:
+        suspended_run = SuspendedRun(
+            pool=pool, job_id=job.id, stage=stage, attempt=job.stages[stage].attempts, pids=pids
+        )
         stack.send(pids, signal.SIGSTOP)
-        time.sleep(SETTLE)
-        if self._is_held(catch):
-            return catch
+        time.sleep(SETTLE_SECONDS)
+        if self._is_held(suspended_run):
+            return suspended_run
         stack.send(pids, signal.SIGCONT)
         return None
 
-    def is_superseded(self, catch: Catch) -> bool:
+    def is_superseded(self, suspended_run: SuspendedRun) -> bool:
         """Whether another run has taken over what was caught."""
-        job = self.get(catch.job_id)
-        return job is None or not job.active or job.stages[catch.stage].attempts > catch.attempt
+        job = self.get(suspended_run.job_id)
+        return job is None or not job.active or job.stages[suspended_run.stage].attempts > suspended_run.attempt
 
     def has_ended(self, job_id: str) -> bool:
         """Whether the job has ended."""
         job = self.get(job_id)
         return job is None or not job.active
 
-    def _is_held(self, catch: Catch) -> bool:
-        job = self.get(catch.job_id)
-        record = job.stages[catch.stage] if job else None
-        return record is not None and (record.state, record.attempts) == (StageState.RUNNING, catch.attempt)
+    def _is_held(self, suspended_run: SuspendedRun) -> bool:
+        job = self.get(suspended_run.job_id)
+        record = job.stages[suspended_run.stage] if job else None
+        return record is not None and (record.state, record.attempts) == (StageState.RUNNING, suspended_run.attempt)
 
 
-def patiently(question: Callable[[], Answer], seconds: float = PATIENCE) -> Answer:
+def retry_mongo(question: Callable[[], Answer], seconds: float = RETRY_SECONDS) -> Answer:
     """Ask until the server answers; PyMongoError when it does not in time."""
     deadline = time.monotonic() + seconds
     while True:
@@ -130,12 +134,12 @@ def patiently(question: Callable[[], Answer], seconds: float = PATIENCE) -> Answ
             time.sleep(0.2)
 
 
-def wait_for(is_so: Callable[[], bool], seconds: float, *, look: float = 0.1) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float, *, look: float = 0.1) -> bool:
     """Wait until it is so, through outages too, looking every so many seconds; whether it came to be in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            if is_so():
+            if condition():
                 return True
         except (PyMongoError, RedisError, OSError):
             pass

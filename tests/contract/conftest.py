@@ -26,9 +26,9 @@ from storage.documents import Job
 from storage.idempotency import IdempotencyKey
 from storage.ledger import Ledger
 from storage.stores import Stores, open_stores, open_worker_stores
-from tests.contract.asking import ADA, ZOE
-from tests.fakes import FakeBroker, FakeQueues, publish_to
-from tests.object_store import ObjectStore, object_store
+from tests.contract.http_helpers import ADA_KEY, ZOE_KEY
+from tests.fakes import FakeBroker, FakeQueues, use_broker
+from tests.object_store import ObjectStore, run_object_store
 
 PATIENCE_MS = 60_000
 UPLOAD_BYTES = 200_000
@@ -42,23 +42,23 @@ def logs() -> Iterator[list[EventDict]]:
 
 
 @pytest.fixture(scope="session")
-def mongo_url(servers: Stack) -> str:
+def mongo_url(redis_and_mongo: Stack) -> str:
     """A database that only these tests use."""
-    return urlsplit(servers.mongo_url)._replace(path="/darkroom-contract").geturl()
+    return urlsplit(redis_and_mongo.mongo_url)._replace(path="/darkroom-contract").geturl()
 
 
 @pytest.fixture(scope="session")
-def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     """An object store with one bucket, `contract`."""
-    with object_store(tmp_path_factory.mktemp("objects")) as store:
-        store.bucket("contract")
+    with run_object_store(tmp_path_factory.mktemp("s3_server")) as store:
+        store.create_bucket("contract")
         yield store
 
 
 @pytest.fixture
-def bucket_url(objects: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> str:
+def bucket_url(s3_server: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> str:
     """A place of the test's own in that bucket, and in the environment what it takes to get there."""
-    for name, value in objects.environment.items():
+    for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     return f"s3://contract/{uuid4()}"
 
@@ -88,9 +88,9 @@ def ledger(mongo_url: str) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def settings(servers: Stack, mongo_url: str) -> Settings:
+def settings(redis_and_mongo: Stack, mongo_url: str) -> Settings:
     """Settings that name the real servers, and databases in them that only these tests use."""
-    redis_url = urlsplit(servers.redis_url)._replace(path="/14").geturl()
+    redis_url = urlsplit(redis_and_mongo.redis_url)._replace(path="/14").geturl()
     limits = Limits(upload_bytes=UPLOAD_BYTES)
     return Settings(redis_url=redis_url, mongo_url=mongo_url, blob_url="memory:///", limits=limits)
 
@@ -98,35 +98,35 @@ def settings(servers: Stack, mongo_url: str) -> Settings:
 @pytest.fixture
 def redis(settings: Settings) -> Iterator[Redis]:
     """The broker, empty, and where the app publishes to."""
-    publish_to(settings)
+    use_broker(settings)
     with Redis.from_url(settings.redis_url) as redis, Redis.from_url(settings.result_backend_url) as results:
         redis.flushdb()
         results.flushdb()
         yield redis
-    publish_to(FakeBroker.settings)
+    use_broker(FakeBroker.settings)
 
 
 @pytest.fixture
 def gateway(stores: Stores, settings: Settings, redis: Redis) -> FastAPI:  # noqa: ARG001
-    return app_over(stores, settings)
+    return create_gateway(stores, settings)
 
 
 @pytest.fixture
-async def owned(stores: Stores, settings: Settings, redis: Redis) -> AsyncIterator[httpx.AsyncClient]:  # noqa: ARG001
+async def keyed_client(stores: Stores, settings: Settings, redis: Redis) -> AsyncIterator[httpx.AsyncClient]:  # noqa: ARG001
     """A gateway where Ada and Zoe have keys, and where duplicates are looked for."""
-    keys = {owner: sha256(key.encode()).hexdigest() for owner, key in (("ada", ADA), ("zoe", ZOE))}
+    keys = {owner: sha256(key.encode()).hexdigest() for owner, key in (("ada", ADA_KEY), ("zoe", ZOE_KEY))}
     changes = {"api_keys": keys, "access": AccessSettings(deduplicate=True)}
-    async with client_of(app_over(stores, settings.model_copy(update=changes))) as client:
+    async with create_client(create_gateway(stores, settings.model_copy(update=changes))) as client:
         yield client
 
 
 @pytest.fixture
 async def http(gateway: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(gateway) as client:
+    async with create_client(gateway) as client:
         yield client
 
 
-def app_over(stores: Stores, settings: Settings) -> FastAPI:
+def create_gateway(stores: Stores, settings: Settings) -> FastAPI:
     """Return a gateway over these stores, without a sweeper."""
     app = create_app(settings)
     app.state.settings, app.state.stores = settings, stores
@@ -135,7 +135,7 @@ def app_over(stores: Stores, settings: Settings) -> FastAPI:
     return app
 
 
-def client_of(app: FastAPI) -> httpx.AsyncClient:
+def create_client(app: FastAPI) -> httpx.AsyncClient:
     """Return a client of a gateway, for a `with` statement."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://darkroom")

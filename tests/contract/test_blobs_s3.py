@@ -16,8 +16,8 @@ from obstore.exceptions import AlreadyExistsError
 from storage.blobs import REMOTE_CHUNK, SINGLE_PUT, Blobs
 from storage.errors import TRANSIENT
 from storage.object_store import PATIENCE, connect
-from tests.direct import DIRECT_CLIENT
-from tests.integration.journey import wait_until
+from tests.http_options import HTTP_CLIENT_OPTIONS
+from tests.integration.api_helpers import wait_until
 from tests.object_store import ObjectStore
 
 ATTRIBUTES = {
@@ -58,10 +58,10 @@ USES: dict[str, Callable[[Blobs], object]] = {
 FAILING = ("silent", "refusing", "denied")
 
 
-def open_failing(kind: str, objects: ObjectStore, server: socket.socket) -> Blobs:
+def open_failing(kind: str, s3_server: ObjectStore, server: socket.socket) -> Blobs:
     """Return a store that takes connections and then says nothing, one that nobody runs, or one with other keys."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in objects.environment.items():
+        for name, value in s3_server.environment.items():
             patch.setenv(name, value)
         if kind == "denied":
             patch.setenv("AWS_SECRET_ACCESS_KEY", "another")
@@ -74,40 +74,40 @@ def open_failing(kind: str, objects: ObjectStore, server: socket.socket) -> Blob
 
 
 @pytest.fixture(scope="module", params=FAILING)
-def failures(request: pytest.FixtureRequest, objects: ObjectStore) -> dict[str, BaseException | None]:
+def failures(request: pytest.FixtureRequest, s3_server: ObjectStore) -> dict[str, BaseException | None]:
     """What each use of a failing store ends with; all at once, since each is tried again for a second."""
     with socket.create_server(("127.0.0.1", 0), backlog=1000) as server, ThreadPoolExecutor(len(USES)) as pool:
-        blobs = open_failing(request.param, objects, server)
+        blobs = open_failing(request.param, s3_server, server)
         return {name: running.exception() for name, running in [(n, pool.submit(u, blobs)) for n, u in USES.items()]}
 
 
 @pytest.fixture
 async def outsider() -> AsyncIterator[httpx.AsyncClient]:
     """Somebody without keys."""
-    async with httpx.AsyncClient(**DIRECT_CLIENT) as client:
+    async with httpx.AsyncClient(**HTTP_CLIENT_OPTIONS) as client:
         yield client
 
 
-async def no_parts(objects: ObjectStore) -> None:
+async def no_parts(s3_server: ObjectStore) -> None:
     """Wait until the store holds no parts: SeaweedFS removes them behind its answer."""
-    await asyncio.to_thread(wait_until, lambda: objects.parts("contract") == [], "the parts to go")
+    await asyncio.to_thread(wait_until, lambda: s3_server.list_multipart_uploads("contract") == [], "the parts to go")
 
 
-async def test_an_upload_under_way_is_held_by_the_store_in_parts(blobs: Blobs, objects: ObjectStore) -> None:
+async def test_an_upload_under_way_is_held_by_the_store_in_parts(blobs: Blobs, s3_server: ObjectStore) -> None:
     async with blobs.writer("job/original") as file:
         await file.write(b"x" * 3 * REMOTE_CHUNK)
 
-        assert objects.parts("contract") != []
+        assert s3_server.list_multipart_uploads("contract") != []
 
 
-async def test_a_broken_upload_leaves_no_parts(blobs: Blobs, objects: ObjectStore) -> None:
+async def test_a_broken_upload_leaves_no_parts(blobs: Blobs, s3_server: ObjectStore) -> None:
     with suppress(ConnectionResetError):
         await write(blobs, 3 * REMOTE_CHUNK, break_off=True)
 
-    await no_parts(objects)
+    await no_parts(s3_server)
 
 
-async def test_a_cancelled_upload_leaves_neither_parts_nor_a_blob(blobs: Blobs, objects: ObjectStore) -> None:
+async def test_a_cancelled_upload_leaves_neither_parts_nor_a_blob(blobs: Blobs, s3_server: ObjectStore) -> None:
     begun = asyncio.Event()
 
     async def upload() -> None:
@@ -122,14 +122,14 @@ async def test_a_cancelled_upload_leaves_neither_parts_nor_a_blob(blobs: Blobs, 
     with suppress(asyncio.CancelledError):
         await task
 
-    await no_parts(objects)
+    await no_parts(s3_server)
     assert blobs.names("job") == []
 
 
-async def test_a_finished_upload_leaves_no_parts(blobs: Blobs, objects: ObjectStore) -> None:
+async def test_a_finished_upload_leaves_no_parts(blobs: Blobs, s3_server: ObjectStore) -> None:
     await write(blobs, 3 * REMOTE_CHUNK)
 
-    await no_parts(objects)
+    await no_parts(s3_server)
     assert blobs.names("job") == ["original"]
 
 

@@ -12,7 +12,7 @@ from redis import Redis
 from pipeline.stage_order import stage_by_rendition
 from storage.documents import Job, JobState, Kind, Operation, StageRecord, StageState
 from storage.stores import Stores
-from tests.contract.asking import ADA, CAT, JPEG, accepted, post
+from tests.contract.http_helpers import ADA_KEY, CAT_PART, JPEG, get_accepted_job, post
 from tests.fakes import RENDITIONS, new_job, part
 
 
@@ -50,28 +50,28 @@ async def finished(stores: Stores, kind: Kind = Kind.PREVIEWS, **fields: Any) ->
     return job
 
 
-async def test_a_job_with_a_twin_is_done_at_once(owned: httpx.AsyncClient, stores: Stores) -> None:
+async def test_a_job_with_a_twin_is_done_at_once(keyed_client: httpx.AsyncClient, stores: Stores) -> None:
     duplicate = await finished(stores)
 
-    answer = await post(owned, CAT, api_key=ADA)
+    answer = await post(keyed_client, CAT_PART, api_key=ADA_KEY)
 
     assert (answer.status_code, answer.json()["status"]) == (202, "done")
     assert answer.json()["deduplicated_from"] == duplicate.id
 
 
-async def test_a_job_with_a_twin_is_recorded_as_done(owned: httpx.AsyncClient, stores: Stores) -> None:
+async def test_a_job_with_a_twin_is_recorded_as_done(keyed_client: httpx.AsyncClient, stores: Stores) -> None:
     duplicate = await finished(stores)
 
-    job = await accepted(stores, await post(owned, CAT, api_key=ADA))
+    job = await get_accepted_job(stores, await post(keyed_client, CAT_PART, api_key=ADA_KEY))
 
     assert {record.state for record in job.stages.values()} == {StageState.DONE}
     assert (job.state, job.finalizations, job.deduplicated_from) == (JobState.DONE, 1, duplicate.id)
     assert job.finished_ms is not None
 
 
-async def test_a_job_with_a_twin_has_copies_of_its_renditions(owned: httpx.AsyncClient, stores: Stores) -> None:
+async def test_a_job_with_a_twin_has_copies_of_its_renditions(keyed_client: httpx.AsyncClient, stores: Stores) -> None:
     duplicate = await finished(stores)
-    job = await accepted(stores, await post(owned, CAT, api_key=ADA))
+    job = await get_accepted_job(stores, await post(keyed_client, CAT_PART, api_key=ADA_KEY))
 
     stores.blobs.remove_folder(duplicate.id)
 
@@ -80,29 +80,33 @@ async def test_a_job_with_a_twin_has_copies_of_its_renditions(owned: httpx.Async
     }
 
 
-async def test_a_job_with_a_twin_keeps_its_blobs_in_its_own_folder(owned: httpx.AsyncClient, stores: Stores) -> None:
+async def test_a_job_with_a_twin_keeps_its_blobs_in_its_own_folder(
+    keyed_client: httpx.AsyncClient, stores: Stores
+) -> None:
     await finished(stores)
 
-    job = await accepted(stores, await post(owned, CAT, api_key=ADA))
+    job = await get_accepted_job(stores, await post(keyed_client, CAT_PART, api_key=ADA_KEY))
 
     assert sorted(stores.blobs.names(job.id)) == ["large.1", "medium.1", "original", "small.1"]
     assert [(job.stages[name].result or {})["blob"] for name in RENDITIONS] == [f"{job.id}/{n}.1" for n in RENDITIONS]
 
 
-async def test_a_job_with_a_twin_is_not_published(owned: httpx.AsyncClient, stores: Stores, redis: Redis) -> None:
+async def test_a_job_with_a_twin_is_not_published(
+    keyed_client: httpx.AsyncClient, stores: Stores, redis: Redis
+) -> None:
     await finished(stores)
 
-    await post(owned, CAT, api_key=ADA)
+    await post(keyed_client, CAT_PART, api_key=ADA_KEY)
 
     assert redis.llen("validate") == 0
 
 
-async def test_an_operation_has_a_twin_too(owned: httpx.AsyncClient, stores: Stores) -> None:
+async def test_an_operation_has_a_twin_too(keyed_client: httpx.AsyncClient, stores: Stores) -> None:
     duplicate = await finished(stores, Kind.RESIZE, operation=Operation(parameters=resize_by(width=30)))
 
-    answer = await post(owned, CAT, part("width", b"30"), path="/resize", api_key=ADA)
+    answer = await post(keyed_client, CAT_PART, part("width", b"30"), path="/resize", api_key=ADA_KEY)
 
-    job = await accepted(stores, answer)
+    job = await get_accepted_job(stores, answer)
     assert job.deduplicated_from == duplicate.id
     assert stores.blobs.get((job.stages["transform"].result or {})["blob"]) == b"output.1"
 
@@ -120,24 +124,26 @@ async def test_an_operation_has_a_twin_too(owned: httpx.AsyncClient, stores: Sto
     ids=["another owner", "nobody", "another width", "another operation", "not done", "expired"],
 )
 async def test_a_job_without_a_twin_is_worked_on(
-    owned: httpx.AsyncClient, stores: Stores, redis: Redis, fields: dict[str, Any]
+    keyed_client: httpx.AsyncClient, stores: Stores, redis: Redis, fields: dict[str, Any]
 ) -> None:
     defaults: dict[str, Any] = {"kind": Kind.RESIZE, "operation": Operation(parameters=resize_by(width=30))}
     await finished(stores, **(defaults | fields))
 
-    job = await accepted(stores, await post(owned, CAT, part("width", b"30"), path="/resize", api_key=ADA))
+    job = await get_accepted_job(
+        stores, await post(keyed_client, CAT_PART, part("width", b"30"), path="/resize", api_key=ADA_KEY)
+    )
 
     assert (job.state, job.deduplicated_from, redis.llen("validate")) == (JobState.ACCEPTED, None, 1)
 
 
 @pytest.mark.parametrize("missing", list(RENDITIONS))
 async def test_a_job_whose_twin_expires_meanwhile_is_worked_on(
-    owned: httpx.AsyncClient, stores: Stores, redis: Redis, missing: str
+    keyed_client: httpx.AsyncClient, stores: Stores, redis: Redis, missing: str
 ) -> None:
     duplicate = await finished(stores)
     stores.blobs.remove(duplicate.id, [f"{missing}.1"])
 
-    job = await accepted(stores, await post(owned, CAT, api_key=ADA))
+    job = await get_accepted_job(stores, await post(keyed_client, CAT_PART, api_key=ADA_KEY))
 
     assert (job.state, job.deduplicated_from, redis.llen("validate")) == (JobState.ACCEPTED, None, 1)
     assert {record.state for record in job.stages.values()} == {StageState.PENDING}
@@ -146,7 +152,7 @@ async def test_a_job_whose_twin_expires_meanwhile_is_worked_on(
 async def test_twins_are_not_looked_for_unless_they_are_wanted(http: httpx.AsyncClient, stores: Stores) -> None:
     await finished(stores, owner=None)
 
-    job = await accepted(stores, await post(http, CAT))
+    job = await get_accepted_job(stores, await post(http, CAT_PART))
 
     assert (job.state, job.deduplicated_from) == (JobState.ACCEPTED, None)
 

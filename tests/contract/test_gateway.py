@@ -15,8 +15,8 @@ from pipeline.settings import Settings
 from storage.clock import now_ms
 from storage.documents import Job, JobState
 from storage.stores import Stores
-from tests.contract.conftest import UPLOAD_BYTES, app_over, client_of
-from tests.fakes import FORM_TYPE, NOWHERE, FakeJobs, FakeStores, form, part, publish_to
+from tests.contract.conftest import UPLOAD_BYTES, create_client, create_gateway
+from tests.fakes import FORM_TYPE, UNREACHABLE_URL, FakeJobs, FakeStores, form, part, use_broker
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 100
 FORM = form(part("file", JPEG, filename="cat.jpg"))
@@ -113,7 +113,7 @@ async def test_a_job_that_was_published_is_left_to_the_workers_at_first(
 
 
 async def test_an_upload_without_a_broker_is_accepted(http: httpx.AsyncClient, settings: Settings) -> None:
-    publish_to(settings.model_copy(update={"redis_url": NOWHERE}))
+    use_broker(settings.model_copy(update={"redis_url": UNREACHABLE_URL}))
 
     assert (await upload(http)).status_code == 202
 
@@ -121,7 +121,7 @@ async def test_an_upload_without_a_broker_is_accepted(http: httpx.AsyncClient, s
 async def test_a_job_that_the_broker_did_not_take_is_due(
     http: httpx.AsyncClient, stores: Stores, settings: Settings
 ) -> None:
-    publish_to(settings.model_copy(update={"redis_url": NOWHERE}))
+    use_broker(settings.model_copy(update={"redis_url": UNREACHABLE_URL}))
 
     job = await accepted(http, stores)
 
@@ -129,7 +129,7 @@ async def test_a_job_that_the_broker_did_not_take_is_due(
 
 
 async def test_an_upload_without_a_database_is_refused(stores: Stores, settings: Settings, redis: Redis) -> None:  # noqa: ARG001
-    async with client_of(app_over(FakeStores(BrokenJobs(), stores.blobs), settings)) as http:
+    async with create_client(create_gateway(FakeStores(BrokenJobs(), stores.blobs), settings)) as http:
         answer = await upload(http)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")

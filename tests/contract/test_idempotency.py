@@ -15,8 +15,8 @@ from storage.documents import Job
 from storage.idempotency import KeyState
 from storage.jobs import Jobs
 from storage.stores import Stores
-from tests.contract.asking import ADA, CAT, JPEG, ZOE, accepted, jobs_made, post
-from tests.contract.conftest import app_over, client_of
+from tests.contract.conftest import create_client, create_gateway
+from tests.contract.http_helpers import ADA_KEY, CAT_PART, JPEG, ZOE_KEY, get_accepted_job, list_job_ids, post
 from tests.fakes import FORM_TYPE, FakeJobs, FakeStores, form, part
 
 OTHER = JPEG[:-1]
@@ -39,62 +39,62 @@ class UncertainJobs(Jobs):
 
 
 async def test_a_request_without_a_key_is_a_job_each_time(http: httpx.AsyncClient) -> None:
-    answers = [await post(http, CAT) for _ in range(2)]
+    answers = [await post(http, CAT_PART) for _ in range(2)]
 
-    assert sorted(await jobs_made()) == sorted(answer.json()["task_id"] for answer in answers)
+    assert sorted(await list_job_ids()) == sorted(answer.json()["task_id"] for answer in answers)
 
 
 async def test_a_request_sent_again_under_its_key_has_the_first_answer(http: httpx.AsyncClient) -> None:
-    first, second = [await post(http, CAT, key="key") for _ in range(2)]
+    first, second = [await post(http, CAT_PART, key="key") for _ in range(2)]
 
     assert (second.status_code, second.json()) == (202, first.json())
 
 
 async def test_the_first_answer_when_it_is_given_again_says_so(http: httpx.AsyncClient) -> None:
-    first, second = [await post(http, CAT, key="key") for _ in range(2)]
+    first, second = [await post(http, CAT_PART, key="key") for _ in range(2)]
 
     assert (first.headers.get("idempotency-replayed"), second.headers["idempotency-replayed"]) == (None, "true")
 
 
 async def test_the_first_answer_when_it_is_given_again_says_where_to_look(http: httpx.AsyncClient) -> None:
-    first, second = [await post(http, CAT, key="key") for _ in range(2)]
+    first, second = [await post(http, CAT_PART, key="key") for _ in range(2)]
 
     assert second.headers["location"] == first.headers["location"]
 
 
 async def test_a_request_sent_again_makes_no_job(http: httpx.AsyncClient) -> None:
-    first, _ = [await post(http, CAT, key="key") for _ in range(2)]
+    first, _ = [await post(http, CAT_PART, key="key") for _ in range(2)]
 
-    assert await jobs_made() == [first.json()["task_id"]]
+    assert await list_job_ids() == [first.json()["task_id"]]
 
 
 async def test_a_request_sent_again_stores_nothing(http: httpx.AsyncClient, stores: Stores) -> None:
-    first, _ = [await post(http, CAT, key="key") for _ in range(2)]
+    first, _ = [await post(http, CAT_PART, key="key") for _ in range(2)]
 
     assert stores.blobs.folders() == [first.json()["task_id"]]
 
 
 async def test_a_request_sent_again_is_not_published(http: httpx.AsyncClient, redis: Redis) -> None:
     for _ in range(2):
-        await post(http, CAT, key="key")
+        await post(http, CAT_PART, key="key")
 
     assert redis.llen("validate") == 1
 
 
 async def test_a_request_sent_again_tells_what_became_of_its_job(http: httpx.AsyncClient, stores: Stores) -> None:
-    job = await accepted(stores, await post(http, CAT, key="key"))
+    job = await get_accepted_job(stores, await post(http, CAT_PART, key="key"))
     await stores.jobs.cancel(job)
 
-    assert (await post(http, CAT, key="key")).json()["status"] == "cancelled"
+    assert (await post(http, CAT_PART, key="key")).json()["status"] == "cancelled"
 
 
 async def test_a_key_is_good_for_as_long_as_it_may_be(http: httpx.AsyncClient) -> None:
-    assert (await post(http, CAT, key="k" * 255)).status_code == 202
+    assert (await post(http, CAT_PART, key="k" * 255)).status_code == 202
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256])
 async def test_a_key_of_another_length_is_refused(http: httpx.AsyncClient, key: str) -> None:
-    answer = await post(http, CAT, key=key)
+    answer = await post(http, CAT_PART, key=key)
 
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_header")
 
@@ -104,9 +104,9 @@ OTHERWISE = pytest.mark.parametrize(
     [
         ("/upload", [part("file", OTHER, filename="cat.jpg")]),
         ("/upload", [part("file", JPEG, filename="dog.jpg")]),
-        ("/upload", [CAT, part("format", b"png")]),
-        ("/upload", [CAT, part("animated", b"true")]),
-        ("/grayscale", [CAT]),
+        ("/upload", [CAT_PART, part("format", b"png")]),
+        ("/upload", [CAT_PART, part("animated", b"true")]),
+        ("/grayscale", [CAT_PART]),
     ],
     ids=["another file", "another name", "another format", "animated", "another route"],
 )
@@ -114,7 +114,7 @@ OTHERWISE = pytest.mark.parametrize(
 
 @OTHERWISE
 async def test_a_key_is_not_good_for_another_request(http: httpx.AsyncClient, path: str, parts: list[bytes]) -> None:
-    await post(http, CAT, key="key")
+    await post(http, CAT_PART, key="key")
 
     answer = await post(http, *parts, path=path, key="key")
 
@@ -125,26 +125,26 @@ async def test_a_key_is_not_good_for_another_request(http: httpx.AsyncClient, pa
 async def test_another_request_under_a_key_leaves_nothing(
     http: httpx.AsyncClient, stores: Stores, path: str, parts: list[bytes]
 ) -> None:
-    first = await post(http, CAT, key="key")
+    first = await post(http, CAT_PART, key="key")
 
     await post(http, *parts, path=path, key="key")
 
-    assert (await jobs_made(), stores.blobs.folders()) == ([first.json()["task_id"]], [first.json()["task_id"]])
+    assert (await list_job_ids(), stores.blobs.folders()) == ([first.json()["task_id"]], [first.json()["task_id"]])
 
 
 async def test_another_request_under_a_key_leaves_the_key_to_the_first(http: httpx.AsyncClient) -> None:
-    first = await post(http, CAT, key="key")
-    await post(http, CAT, part("format", b"png"), key="key")
+    first = await post(http, CAT_PART, key="key")
+    await post(http, CAT_PART, part("format", b"png"), key="key")
 
-    again = await post(http, CAT, key="key")
+    again = await post(http, CAT_PART, key="key")
 
     assert again.json()["task_id"] == first.json()["task_id"]
 
 
 async def test_a_default_that_is_named_makes_no_other_request(http: httpx.AsyncClient) -> None:
-    first = await post(http, CAT, key="key")
+    first = await post(http, CAT_PART, key="key")
 
-    again = await post(http, CAT, part("format", b"auto"), part("quality", b""), key="key")
+    again = await post(http, CAT_PART, part("format", b"auto"), part("quality", b""), key="key")
 
     assert again.json()["task_id"] == first.json()["task_id"]
 
@@ -152,7 +152,7 @@ async def test_a_default_that_is_named_makes_no_other_request(http: httpx.AsyncC
 async def test_a_key_whose_request_is_being_received_is_in_use(http: httpx.AsyncClient, stores: Stores) -> None:
     await stores.keys.hold(":key", task_id="first", lease_ms=MINUTE)
 
-    answer = await post(http, CAT, key="key")
+    answer = await post(http, CAT_PART, key="key")
 
     assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_key_in_use")
     assert answer.headers["retry-after"] == "1"
@@ -161,7 +161,7 @@ async def test_a_key_whose_request_is_being_received_is_in_use(http: httpx.Async
 async def test_a_key_in_use_stays_with_who_has_it(http: httpx.AsyncClient, stores: Stores) -> None:
     await stores.keys.hold(":key", task_id="first", lease_ms=MINUTE)
 
-    await post(http, CAT, key="key")
+    await post(http, CAT_PART, key="key")
 
     found = await stores.keys.hold(":key", task_id="third", lease_ms=MINUTE)
     assert found is not None
@@ -169,15 +169,15 @@ async def test_a_key_in_use_stays_with_who_has_it(http: httpx.AsyncClient, store
 
 
 async def test_requests_at_once_under_one_key_are_one_job(http: httpx.AsyncClient, stores: Stores) -> None:
-    answers = await asyncio.gather(*(post(http, CAT, key="key") for _ in range(6)))
+    answers = await asyncio.gather(*(post(http, CAT_PART, key="key") for _ in range(6)))
 
     assert {answer.status_code for answer in answers} <= {202, 409}
-    assert stores.blobs.folders() == await jobs_made() != []
-    assert len(await jobs_made()) == 1
+    assert stores.blobs.folders() == await list_job_ids() != []
+    assert len(await list_job_ids()) == 1
 
 
-async def test_a_key_is_its_owners(owned: httpx.AsyncClient) -> None:
-    hers, theirs = [await post(owned, CAT, key="key", api_key=api_key) for api_key in (ADA, ZOE)]
+async def test_a_key_is_its_owners(keyed_client: httpx.AsyncClient) -> None:
+    hers, theirs = [await post(keyed_client, CAT_PART, key="key", api_key=api_key) for api_key in (ADA_KEY, ZOE_KEY)]
 
     assert (hers.status_code, theirs.status_code) == (202, 202)
     assert hers.json()["task_id"] != theirs.json()["task_id"]
@@ -187,8 +187,8 @@ async def test_a_key_is_its_owners(owned: httpx.AsyncClient) -> None:
     ("parts", "status"),
     [
         ([part("file", b"hello", filename="cat.jpg")], 415),
-        ([CAT, part("quality", b"101")], 422),
-        ([CAT, CAT], 422),
+        ([CAT_PART, part("quality", b"101")], 422),
+        ([CAT_PART, CAT_PART], 422),
         ([], 422),
     ],
     ids=["no image", "a broken rule", "two files", "no file"],
@@ -196,7 +196,7 @@ async def test_a_key_is_its_owners(owned: httpx.AsyncClient) -> None:
 async def test_a_refused_request_frees_its_key(http: httpx.AsyncClient, parts: list[bytes], status: int) -> None:
     refused = await post(http, *parts, key="key")
 
-    mended = await post(http, CAT, key="key")
+    mended = await post(http, CAT_PART, key="key")
 
     assert (refused.status_code, mended.status_code) == (status, 202)
 
@@ -205,7 +205,7 @@ async def test_a_request_that_breaks_off_frees_its_key(
     http: httpx.AsyncClient, stores: Stores, settings: Settings
 ) -> None:
     messages: list[Message] = [
-        {"type": "http.request", "body": form(CAT)[:10_000], "more_body": True},
+        {"type": "http.request", "body": form(CAT_PART)[:10_000], "more_body": True},
         {"type": "http.disconnect"},
     ]
     headers = [(b"content-type", FORM_TYPE.encode()), (b"idempotency-key", b"key")]
@@ -217,25 +217,25 @@ async def test_a_request_that_breaks_off_frees_its_key(
     async def send(message: Message) -> None:
         pass
 
-    await app_over(stores, settings)(scope, receive, send)
+    await create_gateway(stores, settings)(scope, receive, send)
 
-    assert (await post(http, CAT, key="key")).status_code == 202
+    assert (await post(http, CAT_PART, key="key")).status_code == 202
 
 
 async def test_a_job_that_may_have_been_accepted_keeps_its_key(
     stores: Stores, settings: Settings, http: httpx.AsyncClient
 ) -> None:
-    async with client_of(app_over(FakeStores(LostJobs(), stores.blobs, stores.keys), settings)) as broken:
-        answer = await post(broken, CAT, key="key")
+    async with create_client(create_gateway(FakeStores(LostJobs(), stores.blobs, stores.keys), settings)) as broken:
+        answer = await post(broken, CAT_PART, key="key")
 
-    again = await post(http, CAT, key="key")
+    again = await post(http, CAT_PART, key="key")
 
     assert (answer.status_code, again.status_code) == (503, 409)
 
 
 async def test_a_job_that_may_have_been_accepted_keeps_its_blob(stores: Stores, settings: Settings) -> None:
-    async with client_of(app_over(FakeStores(LostJobs(), stores.blobs, stores.keys), settings)) as broken:
-        await post(broken, CAT, key="key")
+    async with create_client(create_gateway(FakeStores(LostJobs(), stores.blobs, stores.keys), settings)) as broken:
+        await post(broken, CAT_PART, key="key")
 
     [folder] = stores.blobs.folders()
     assert stores.blobs.get(f"{folder}/original") == JPEG
@@ -244,10 +244,12 @@ async def test_a_job_that_may_have_been_accepted_keeps_its_blob(stores: Stores, 
 async def test_a_job_that_was_accepted_without_an_answer_is_answered_under_its_key(
     stores: Stores, settings: Settings, http: httpx.AsyncClient
 ) -> None:
-    async with client_of(app_over(FakeStores(UncertainJobs(), stores.blobs, stores.keys), settings)) as broken:
-        await post(broken, CAT, key="key")
-    [made] = await jobs_made()
+    async with create_client(
+        create_gateway(FakeStores(UncertainJobs(), stores.blobs, stores.keys), settings)
+    ) as broken:
+        await post(broken, CAT_PART, key="key")
+    [made] = await list_job_ids()
 
-    again = await post(http, CAT, key="key")
+    again = await post(http, CAT_PART, key="key")
 
     assert (again.json()["task_id"], again.headers["idempotency-replayed"]) == (made, "true")

@@ -13,7 +13,7 @@ from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState
 from storage.errors import JobNotFound
 from storage.jobs import Jobs
-from tests.fakes import FakeJobs, job_id, new_job
+from tests.fakes import FakeJobs, new_job, new_job_id
 
 HOUR = 3_600_000
 ENDED = [JobState.DONE, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]
@@ -390,9 +390,9 @@ async def test_jobs_are_counted_by_state_and_every_state_has_a_number(jobs: Jobs
 
 async def test_the_oldest_job_of_a_state_is_the_one_that_came_first(jobs: Jobs) -> None:
     now = now_ms()
-    await accepted(jobs, id=job_id(at_ms=now - HOUR), state=JobState.DONE)
-    young = await accepted(jobs, id=job_id(at_ms=now), state=JobState.PROCESSING)
-    old = await accepted(jobs, id=job_id(at_ms=now - 1000), state=JobState.PROCESSING)
+    await accepted(jobs, id=new_job_id(at_ms=now - HOUR), state=JobState.DONE)
+    young = await accepted(jobs, id=new_job_id(at_ms=now), state=JobState.PROCESSING)
+    old = await accepted(jobs, id=new_job_id(at_ms=now - 1000), state=JobState.PROCESSING)
 
     found = await jobs.oldest(JobState.PROCESSING)
 
@@ -433,7 +433,7 @@ async def test_many_jobs_are_found_at_once_and_those_that_are_not_there_are_left
     await accepted(jobs)
     await jobs.cancel(other)
 
-    wanted = [one.id, other.id, job_id()]
+    wanted = [one.id, other.id, new_job_id()]
 
     assert ids(await jobs.many(wanted)) == sorted([one.id, other.id])
     assert await jobs.versions(wanted) == {one.id: 0, other.id: 1}

@@ -11,7 +11,7 @@ from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, Kind, Operation, StageRecord, StageState
 from storage.errors import JobNotFound
 from storage.jobs import Jobs
-from tests.fakes import FakeJobs, job_id, new_job
+from tests.fakes import FakeJobs, new_job, new_job_id
 
 HOUR = 3_600_000
 ACTIVE = [JobState.ACCEPTED, JobState.PROCESSING]
@@ -84,28 +84,28 @@ async def test_where_nobody_owns_anything_every_job_is_found(jobs: Jobs) -> None
 
 
 async def test_a_page_begins_with_the_youngest_job(jobs: Jobs) -> None:
-    young, old, middle = [(await accepted(jobs, id=job_id(at_ms=ms))).id for ms in (3000, 1000, 2000)]
+    young, old, middle = [(await accepted(jobs, id=new_job_id(at_ms=ms))).id for ms in (3000, 1000, 2000)]
 
     assert await page(jobs) == [young, middle, old]
 
 
 async def test_a_page_is_no_longer_than_asked_for(jobs: Jobs) -> None:
-    made = [(await accepted(jobs, id=job_id(at_ms=ms))).id for ms in (1000, 2000, 3000)]
+    made = [(await accepted(jobs, id=new_job_id(at_ms=ms))).id for ms in (1000, 2000, 3000)]
 
     assert await page(jobs, limit=2) == [made[2], made[1]]
 
 
 async def test_a_page_goes_on_below_the_last_job_of_the_one_before(jobs: Jobs) -> None:
-    made = [(await accepted(jobs, id=job_id(at_ms=ms))).id for ms in (1000, 2000, 3000)]
+    made = [(await accepted(jobs, id=new_job_id(at_ms=ms))).id for ms in (1000, 2000, 3000)]
 
     assert await page(jobs, before_id=made[2]) == [made[1], made[0]]
 
 
 async def test_pages_hold_every_job_once_though_jobs_come_in_between(jobs: Jobs) -> None:
-    made = [(await accepted(jobs, id=job_id(at_ms=ms))).id for ms in range(1000, 6000, 1000)]
+    made = [(await accepted(jobs, id=new_job_id(at_ms=ms))).id for ms in range(1000, 6000, 1000)]
 
     seen = await page(jobs, limit=2)
-    await accepted(jobs, id=job_id(at_ms=9000))
+    await accepted(jobs, id=new_job_id(at_ms=9000))
     while following := await page(jobs, before_id=seen[-1], limit=2):
         seen += following
 
@@ -212,13 +212,13 @@ async def test_a_job_that_did_otherwise_or_kept_nothing_is_no_twin(
 
 async def test_of_several_twins_the_youngest_that_kept_its_blobs_is_found(jobs: Jobs) -> None:
     for ms, removed_ms in ((1000, None), (3000, 1), (2000, None)):
-        await accepted(jobs, id=job_id(at_ms=ms), state=JobState.DONE, blobs_removed_ms=removed_ms)
+        await accepted(jobs, id=new_job_id(at_ms=ms), state=JobState.DONE, blobs_removed_ms=removed_ms)
 
     found = await jobs.find_duplicate(new_job())
 
     assert found is not None
-    assert found.id < job_id(at_ms=2001)
-    assert found.id > job_id(at_ms=1999)
+    assert found.id < new_job_id(at_ms=2001)
+    assert found.id > new_job_id(at_ms=1999)
 
 
 @pytest.mark.parametrize("state", ACTIVE)

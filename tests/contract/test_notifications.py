@@ -16,8 +16,8 @@ from pipeline.notifications import CHANGES, ENDS, LISTENING, Notifications
 from pipeline.queues.access import open_queues
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
-from tests.fakes import NOWHERE
-from tests.integration.journey import wait_until
+from tests.fakes import UNREACHABLE_URL
+from tests.integration.api_helpers import wait_until
 
 SECONDS = 10.0
 
@@ -67,7 +67,7 @@ async def test_who_hears_no_more_is_not_told(redis: Redis, queues: Queues) -> No
 
 
 def test_a_hint_to_a_broker_that_is_away_is_no_error() -> None:
-    worker = Notifications(NOWHERE)
+    worker = Notifications(UNREACHABLE_URL)
 
     worker.publish_change("job")
     worker.publish_change("job")
@@ -75,15 +75,15 @@ def test_a_hint_to_a_broker_that_is_away_is_no_error() -> None:
     worker.close()
 
 
-def test_a_hint_to_a_broker_that_hangs_holds_nobody_up(servers: Stack, settings: Settings) -> None:
+def test_a_hint_to_a_broker_that_hangs_holds_nobody_up(redis_and_mongo: Stack, settings: Settings) -> None:
     worker = Notifications(settings.redis_url)
     worker.publish_change("first")
-    servers.signal("redis", signal.SIGSTOP)
+    redis_and_mongo.signal("redis", signal.SIGSTOP)
     try:
         for _ in range(1000):  # a thousand answers would take minutes to wait for
             worker.publish_change("job")
     finally:
-        servers.signal("redis", signal.SIGCONT)
+        redis_and_mongo.signal("redis", signal.SIGCONT)
 
     worker.close()
 

@@ -16,7 +16,7 @@ from pipeline.queues.queues import Queues
 from pipeline.routing import QUEUES
 from pipeline.settings import Settings
 from storage.clock import now_ms
-from tests.fakes import NOWHERE, FakeQueues
+from tests.fakes import UNREACHABLE_URL, FakeQueues
 
 
 @dataclass
@@ -47,10 +47,10 @@ async def away(request: pytest.FixtureRequest) -> AsyncIterator[Queues]:
     """Queues of a broker that does not answer."""
     if request.param == "fake":
         queues = FakeQueues()
-        queues.down = True
+        queues.is_down = True
         yield queues
         return
-    async with open_queues(Settings(redis_url=NOWHERE)) as real:
+    async with open_queues(Settings(redis_url=UNREACHABLE_URL)) as real:
         yield real
 
 

@@ -24,9 +24,9 @@ from pipeline.queues.queues import Queues
 from pipeline.routing import LANE_QUEUES, QUEUES
 from pipeline.settings import BrokerSettings, Settings
 from storage.clock import now_ms
-from tests.fakes import NOWHERE, FakeBroker, new_job, publish_to
-from tests.integration.journey import wait_until
-from tests.rabbit import Rabbit
+from tests.fakes import UNREACHABLE_URL, FakeBroker, new_job, use_broker
+from tests.integration.api_helpers import wait_until
+from tests.rabbitmq_server import RabbitMQServer
 
 SECONDS = 30
 POLL_SECONDS = 0.02
@@ -34,18 +34,18 @@ SOON = BrokerSettings(publish_timeout=5, connect_timeout=5)
 
 
 def settings_of(url: str) -> Settings:
-    return Settings(broker_url=url, redis_url=NOWHERE, result_url=NOWHERE, broker=SOON)
+    return Settings(broker_url=url, redis_url=UNREACHABLE_URL, result_url=UNREACHABLE_URL, broker=SOON)
 
 
 @pytest.fixture
-def settings(rabbitmq: Rabbit) -> Iterator[Settings]:
+def settings(rabbitmq: RabbitMQServer) -> Iterator[Settings]:
     """Settings that name it, and the app a publisher to it, whose queues are empty, also after the test."""
     settings = settings_of(rabbitmq.url)
-    publish_to(settings)
+    use_broker(settings)
     empty(rabbitmq)
     yield settings
     empty(rabbitmq)
-    publish_to(FakeBroker.settings)
+    use_broker(FakeBroker.settings)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def send(queue: str) -> None:
     app.send_task("validate", ["job"], queue=queue, retry=False)
 
 
-def empty(server: Rabbit) -> None:
+def empty(server: RabbitMQServer) -> None:
     """Make every queue, and empty it."""
     with server.connect() as connection:
         channel: Any = connection.default_channel
@@ -67,20 +67,20 @@ def empty(server: Rabbit) -> None:
             channel.queue_purge(lane)
 
 
-def take(server: Rabbit, queue: str) -> None:
+def take(server: RabbitMQServer, queue: str) -> None:
     """Take a message from a queue, as a worker that has done its work."""
     with server.connect() as connection, connection.SimpleQueue(queue) as waiting:
         waiting.get(timeout=10).ack()
 
 
-def lose_queues(server: Rabbit) -> None:
+def lose_queues(server: RabbitMQServer) -> None:
     with server.connect() as connection:
         channel: Any = connection.default_channel
         for lane in LANE_QUEUES:
             channel.queue_delete(lane)
 
 
-async def test_queues_that_nobody_has_made_yet_are_empty(queues: Queues, rabbitmq: Rabbit) -> None:
+async def test_queues_that_nobody_has_made_yet_are_empty(queues: Queues, rabbitmq: RabbitMQServer) -> None:
     lose_queues(rabbitmq)
 
     waiting = await queues.waiting()
@@ -108,7 +108,7 @@ async def test_what_was_there_before_the_first_look_may_be_of_any_age(queues: Qu
     assert await queues.oldest_ms("validate") == 0
 
 
-async def test_a_queue_that_is_never_empty_moves_on_as_it_shrinks(queues: Queues, rabbitmq: Rabbit) -> None:
+async def test_a_queue_that_is_never_empty_moves_on_as_it_shrinks(queues: Queues, rabbitmq: RabbitMQServer) -> None:
     start = now_ms()
     send("validate")
 
@@ -140,11 +140,11 @@ async def test_nothing_is_sent_on_while_chords_cannot_be_counted(queues: Queues)
         await queues.ping()
 
 
-async def test_a_server_that_was_away_is_found_again(queues: Queues, rabbitmq: Rabbit) -> None:
+async def test_a_server_that_was_away_is_found_again(queues: Queues, rabbitmq: RabbitMQServer) -> None:
     send("validate")
     assert await queues.longest() == 1
 
-    with rabbitmq.away(signal.SIGKILL):
+    with rabbitmq.outage(signal.SIGKILL):
         with pytest.raises(OperationalError):
             send("validate")
         await _failed_look(queues)
@@ -155,16 +155,18 @@ async def test_a_server_that_was_away_is_found_again(queues: Queues, rabbitmq: R
             await asyncio.sleep(POLL_SECONDS)
 
 
-@pytest.mark.parametrize("hang_up", [Rabbit.close_connections, Rabbit.cut_connections], ids=["closed", "cut"])
+@pytest.mark.parametrize(
+    "hang_up", [RabbitMQServer.close_connections, RabbitMQServer.cut_connections], ids=["closed", "cut"]
+)
 async def test_a_connection_that_the_server_has_closed_is_replaced_before_it_is_used(
-    settings: Settings, rabbitmq: Rabbit, hang_up: Callable[[Rabbit], None]
+    settings: Settings, rabbitmq: RabbitMQServer, hang_up: Callable[[RabbitMQServer], None]
 ) -> None:
     send("validate")
 
     hang_up(rabbitmq)
     send("validate")
 
-    assert rabbitmq.waiting("validate") == 2
+    assert rabbitmq.count_messages("validate") == 2
     assert settings.broker_url
 
 
@@ -181,18 +183,20 @@ async def _looked(queues: Queues) -> int | None:
     return None
 
 
-async def test_a_message_that_nobody_confirms_is_not_sent(queues: Queues, rabbitmq: Rabbit) -> None:
+async def test_a_message_that_nobody_confirms_is_not_sent(queues: Queues, rabbitmq: RabbitMQServer) -> None:
     send("validate")
-    with rabbitmq.frozen():
+    with rabbitmq.freeze():
         with pytest.raises(OperationalError, match="did not confirm"):
             send("validate")
         await _failed_look(queues)
     send("resize")
 
-    wait_until(lambda: rabbitmq.waiting("resize") == 1, "the next message")
+    wait_until(lambda: rabbitmq.count_messages("resize") == 1, "the next message")
 
 
-async def test_a_message_whose_queue_was_lost_is_not_sent_and_the_next_one_is(queues: Queues, rabbitmq: Rabbit) -> None:
+async def test_a_message_whose_queue_was_lost_is_not_sent_and_the_next_one_is(
+    queues: Queues, rabbitmq: RabbitMQServer
+) -> None:
     send("validate")
     lose_queues(rabbitmq)
 
@@ -200,50 +204,50 @@ async def test_a_message_whose_queue_was_lost_is_not_sent_and_the_next_one_is(qu
         send("validate")
     send("validate")
 
-    assert rabbitmq.waiting("validate") == 1
+    assert rabbitmq.count_messages("validate") == 1
     assert await queues.longest() == 1
 
 
-async def test_one_who_is_refused_is_told_so_and_the_job_is_left_to_the_sweeper(rabbitmq: Rabbit) -> None:
+async def test_one_who_is_refused_is_told_so_and_the_job_is_left_to_the_sweeper(rabbitmq: RabbitMQServer) -> None:
     settings = settings_of(rabbitmq.url.replace(rabbitmq.password, "hunter2"))
-    publish_to(settings)
+    use_broker(settings)
     try:
         async with open_queues(settings) as queues:
             with pytest.raises(AccessRefused) as told:
                 await queues.longest()
         assert not await dispatch(new_job())
     finally:
-        publish_to(FakeBroker.settings)
+        use_broker(FakeBroker.settings)
 
     assert "hunter2" not in str(told.value)
 
 
-def test_over_tls_an_authority_that_is_known_vouches_for_it(rabbitmq: Rabbit, authority: Path) -> None:
-    assert _connects(f"{rabbitmq.tls_url}?ssl_ca_certs={authority}")
+def test_over_tls_an_authority_that_is_known_vouches_for_it(rabbitmq: RabbitMQServer, ca_file: Path) -> None:
+    assert _connects(f"{rabbitmq.tls_url}?ssl_ca_certs={ca_file}")
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(rabbitmq: Rabbit) -> None:
+def test_a_certificate_that_nobody_vouches_for_is_refused(rabbitmq: RabbitMQServer) -> None:
     with pytest.raises((ssl.SSLCertVerificationError, OperationalError), match="CERTIFICATE_VERIFY_FAILED"):
         _connects(rabbitmq.tls_url)
 
 
-def test_a_certificate_for_another_name_is_refused(rabbitmq: Rabbit, authority: Path) -> None:
+def test_a_certificate_for_another_name_is_refused(rabbitmq: RabbitMQServer, ca_file: Path) -> None:
     url = rabbitmq.tls_url.replace("127.0.0.1", "localhost")
 
     with pytest.raises((ssl.SSLCertVerificationError, OperationalError), match="CERTIFICATE_VERIFY_FAILED"):
-        _connects(f"{url}?ssl_ca_certs={authority}")
+        _connects(f"{url}?ssl_ca_certs={ca_file}")
 
 
-def test_no_certificate_is_checked_where_the_address_says_so(rabbitmq: Rabbit) -> None:
+def test_no_certificate_is_checked_where_the_address_says_so(rabbitmq: RabbitMQServer) -> None:
     assert _connects(f"{rabbitmq.tls_url}?ssl_cert_reqs=none")
 
 
 def _connects(url: str) -> bool:
     assert urlsplit(url).scheme == "amqps"
-    publish_to(settings_of(url))
+    use_broker(settings_of(url))
     try:
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=0)
             return bool(connection.connected)
     finally:
-        publish_to(FakeBroker.settings)
+        use_broker(FakeBroker.settings)

@@ -17,9 +17,9 @@ from pipeline.broker.redis_connections import ToldWhenClosed
 from pipeline.broker.redis_urls import RedisUrl
 
 
-def test_a_write_to_a_closed_connection_is_a_lost_connection(servers: Stack) -> None:
+def test_a_write_to_a_closed_connection_is_a_lost_connection(redis_and_mongo: Stack) -> None:
     async def write() -> None:
-        redis = RedisUrl(servers.redis_url).open_async(retry=Retry(NoBackoff(), 0))
+        redis = RedisUrl(redis_and_mongo.redis_url).open_async(retry=Retry(NoBackoff(), 0))
         pool: Any = redis.connection_pool
         connection = await pool.get_connection()
         connection._writer.transport.abort()
@@ -31,7 +31,7 @@ def test_a_write_to_a_closed_connection_is_a_lost_connection(servers: Stack) -> 
     uvloop.run(write())
 
 
-def test_what_counts_requests_opens_such_connections_too(servers: Stack) -> None:
-    storage: Any = limiter(servers.redis_url).storage
+def test_what_counts_requests_opens_such_connections_too(redis_and_mongo: Stack) -> None:
+    storage: Any = limiter(redis_and_mongo.redis_url).storage
 
     assert issubclass(storage.bridge.storage.connection_pool.connection_class, ToldWhenClosed)

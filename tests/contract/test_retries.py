@@ -11,8 +11,8 @@ from pipeline.sweeper import Sweeper
 from storage.documents import JobState
 from storage.idempotency import IdempotencyKey
 from storage.stores import Stores
-from tests.contract.asking import CAT, post
-from tests.contract.conftest import app_over, client_of
+from tests.contract.conftest import create_client, create_gateway
+from tests.contract.http_helpers import CAT_PART, post
 from tests.contract.test_idempotency import UncertainJobs
 from tests.fakes import FakeQueues, FakeStores, new_job, part
 
@@ -34,13 +34,13 @@ async def test_a_key_whose_job_was_accepted_is_not_forgotten_before_it_was_told(
     stores: Stores, http: httpx.AsyncClient, settings: Settings
 ) -> None:
     uncertain = FakeStores(UncertainJobs(), stores.blobs, stores.keys)
-    async with client_of(app_over(uncertain, settings)) as broken:
-        await post(broken, CAT, key="k")
+    async with create_client(create_gateway(uncertain, settings)) as broken:
+        await post(broken, CAT_PART, key="k")
     await IdempotencyKey.get_motor_collection().update_many({}, {"$set": {"expires_ms": 1}})
 
     await stores.keys.forget()
 
-    assert (await post(http, CAT, key="k")).headers["idempotency-replayed"] == "true"
+    assert (await post(http, CAT_PART, key="k")).headers["idempotency-replayed"] == "true"
 
 
 async def test_a_key_that_another_request_has_taken_is_not_held_for_longer(stores: Stores, redis: Redis) -> None:  # noqa: ARG001
@@ -55,7 +55,7 @@ async def test_a_key_that_another_request_has_taken_is_not_held_for_longer(store
 async def test_a_number_cannot_get_past_its_bound_in_disguise(
     http: httpx.AsyncClient, stores: Stores, value: str
 ) -> None:
-    answer = await post(http, CAT, part("width", value.encode()), path="/resize")
+    answer = await post(http, CAT_PART, part("width", value.encode()), path="/resize")
 
     assert answer.status_code == 422
     assert stores.blobs.folders() == []

@@ -11,23 +11,23 @@ import pytest
 
 from storage.documents import Lane, Operation
 from storage.stores import Stores
-from tests.contract.asking import ADA, CAT, JPEG, ZOE, accepted, jobs_made, post
+from tests.contract.http_helpers import ADA_KEY, CAT_PART, JPEG, ZOE_KEY, get_accepted_job, list_job_ids, post
 from tests.fakes import RENDITIONS, form, part
 
 
 async def test_a_body_that_is_what_its_digest_says_is_accepted(http: httpx.AsyncClient) -> None:
-    digest = b64encode(sha256(form(CAT)).digest()).decode()
+    digest = b64encode(sha256(form(CAT_PART)).digest()).decode()
 
-    assert (await post(http, CAT, Content_Digest=f"sha-256=:{digest}:")).status_code == 202
+    assert (await post(http, CAT_PART, Content_Digest=f"sha-256=:{digest}:")).status_code == 202
 
 
 async def test_a_body_that_is_not_what_its_digest_says_leaves_nothing(http: httpx.AsyncClient, stores: Stores) -> None:
     digest = b64encode(sha256(b"another body").digest()).decode()
 
-    answer = await post(http, CAT, Content_Digest=f"sha-256=:{digest}:")
+    answer = await post(http, CAT_PART, Content_Digest=f"sha-256=:{digest}:")
 
     assert (answer.status_code, answer.json()["code"]) == (400, "digest_mismatch")
-    assert (await jobs_made(), stores.blobs.folders()) == ([], [])
+    assert (await list_job_ids(), stores.blobs.folders()) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ async def test_a_body_that_is_not_what_its_digest_says_leaves_nothing(http: http
 async def test_each_route_makes_a_job_of_its_kind(
     http: httpx.AsyncClient, stores: Stores, path: str, fields: list[bytes], stages: list[str]
 ) -> None:
-    job = await accepted(stores, await post(http, CAT, *fields, path=path))
+    job = await get_accepted_job(stores, await post(http, CAT_PART, *fields, path=path))
 
     assert (job.kind, list(job.stages)) == ("previews" if path == "/upload" else path[1:], stages)
 
@@ -82,25 +82,25 @@ async def test_a_job_knows_what_was_asked(
 ) -> None:
     given = [part(name, value.encode()) for name, value in fields.items()]
 
-    job = await accepted(stores, await post(http, CAT, *given, path=path))
+    job = await get_accepted_job(stores, await post(http, CAT_PART, *given, path=path))
 
     assert job.operation == operation
 
 
 async def test_a_burst_goes_to_the_bulk_lane(http: httpx.AsyncClient, stores: Stores) -> None:
-    jobs = [await accepted(stores, await post(http, CAT)) for _ in range(31)]
+    jobs = [await get_accepted_job(stores, await post(http, CAT_PART)) for _ in range(31)]
 
     assert [job.lane for job in jobs] == [Lane.EXPRESS] * 30 + [Lane.BULK]
 
 
-async def test_a_job_is_its_owners(owned: httpx.AsyncClient, stores: Stores) -> None:
-    job = await accepted(stores, await post(owned, CAT, api_key=ADA))
+async def test_a_job_is_its_owners(keyed_client: httpx.AsyncClient, stores: Stores) -> None:
+    job = await get_accepted_job(stores, await post(keyed_client, CAT_PART, api_key=ADA_KEY))
 
     assert job.owner == "ada"
 
 
 async def test_where_no_keys_are_set_a_job_is_nobodys(http: httpx.AsyncClient, stores: Stores) -> None:
-    job = await accepted(stores, await post(http, CAT))
+    job = await get_accepted_job(stores, await post(http, CAT_PART))
 
     assert job.owner is None
 
@@ -113,25 +113,25 @@ async def from_source(http: httpx.AsyncClient, source_id: str, *parts: bytes, **
 async def test_an_operation_on_an_earlier_job_has_a_copy_of_its_original(
     http: httpx.AsyncClient, stores: Stores
 ) -> None:
-    source = await accepted(stores, await post(http, CAT))
+    source = await get_accepted_job(stores, await post(http, CAT_PART))
 
-    job = await accepted(stores, await from_source(http, source.id))
+    job = await get_accepted_job(stores, await from_source(http, source.id))
 
     assert job.original == source.original.model_copy(update={"blob": f"{job.id}/original"})
     assert stores.blobs.get(job.original.blob) == JPEG
 
 
 async def test_an_operation_knows_the_job_that_it_works_on(http: httpx.AsyncClient, stores: Stores) -> None:
-    source = await accepted(stores, await post(http, CAT))
+    source = await get_accepted_job(stores, await post(http, CAT_PART))
 
-    job = await accepted(stores, await from_source(http, source.id))
+    job = await get_accepted_job(stores, await from_source(http, source.id))
 
     assert job.source_task_id == source.id
 
 
 async def test_an_operation_does_not_need_the_earlier_job_any_more(http: httpx.AsyncClient, stores: Stores) -> None:
-    source = await accepted(stores, await post(http, CAT))
-    job = await accepted(stores, await from_source(http, source.id))
+    source = await get_accepted_job(stores, await post(http, CAT_PART))
+    job = await get_accepted_job(stores, await from_source(http, source.id))
 
     stores.blobs.remove_folder(source.id)
 
@@ -139,9 +139,9 @@ async def test_an_operation_does_not_need_the_earlier_job_any_more(http: httpx.A
 
 
 async def test_an_operation_on_an_earlier_operation_is_on_its_original(http: httpx.AsyncClient, stores: Stores) -> None:
-    first = await accepted(stores, await post(http, CAT, path="/grayscale"))
+    first = await get_accepted_job(stores, await post(http, CAT_PART, path="/grayscale"))
 
-    second = await accepted(stores, await from_source(http, first.id))
+    second = await get_accepted_job(stores, await from_source(http, first.id))
 
     assert stores.blobs.get(second.original.blob) == JPEG
 
@@ -150,13 +150,13 @@ async def test_an_operation_on_an_earlier_operation_is_on_its_original(http: htt
     ("path", "parts", "status", "code"),
     [
         ("/grayscale", [part("source_task_id", b"nobody")], 404, "job_not_found"),
-        ("/grayscale", [CAT, part("source_task_id", b"nobody")], 422, "too_many_files"),
-        ("/grayscale", [part("source_task_id", b"nobody"), CAT], 422, "too_many_files"),
+        ("/grayscale", [CAT_PART, part("source_task_id", b"nobody")], 422, "too_many_files"),
+        ("/grayscale", [part("source_task_id", b"nobody"), CAT_PART], 422, "too_many_files"),
         ("/grayscale", [], 422, "file_missing"),
         ("/grayscale", [part("source_task_id", b"")], 422, "file_missing"),
         ("/upload", [part("source_task_id", b"nobody")], 422, "invalid_form"),
-        ("/crop", [CAT], 422, "invalid_form"),
-        ("/resize", [CAT, part("width", b"0")], 422, "invalid_form"),
+        ("/crop", [CAT_PART], 422, "invalid_form"),
+        ("/resize", [CAT_PART, part("width", b"0")], 422, "invalid_form"),
     ],
     ids=["unknown", "file and source", "source and file", "neither", "no id", "upload", "no box", "no width"],
 )
@@ -179,23 +179,23 @@ class TestARefusedOperation:
     ) -> None:
         await post(http, *parts, path=path)
 
-        assert (await jobs_made(), stores.blobs.folders()) == ([], [])
+        assert (await list_job_ids(), stores.blobs.folders()) == ([], [])
 
 
-async def test_a_job_of_another_owner_is_no_source(owned: httpx.AsyncClient, stores: Stores) -> None:
-    source = await accepted(stores, await post(owned, CAT, api_key=ADA))
+async def test_a_job_of_another_owner_is_no_source(keyed_client: httpx.AsyncClient, stores: Stores) -> None:
+    source = await get_accepted_job(stores, await post(keyed_client, CAT_PART, api_key=ADA_KEY))
 
-    answer = await from_source(owned, source.id, api_key=ZOE)
+    answer = await from_source(keyed_client, source.id, api_key=ZOE_KEY)
 
     assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
     assert stores.blobs.folders() == [source.id]
 
 
 async def test_a_job_whose_original_is_gone_is_no_source(http: httpx.AsyncClient, stores: Stores) -> None:
-    source = await accepted(stores, await post(http, CAT))
+    source = await get_accepted_job(stores, await post(http, CAT_PART))
     stores.blobs.remove_folder(source.id)
 
     answer = await from_source(http, source.id)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "source_gone")
-    assert (await jobs_made(), stores.blobs.folders()) == ([source.id], [])
+    assert (await list_job_ids(), stores.blobs.folders()) == ([source.id], [])

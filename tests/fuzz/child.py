@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from tests.fuzz.specimens import specimens
+from tests.fuzz.seed_files import draw_seed_files
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _STAGES = "/stages/"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ChildResult:
     """How an input ended where the process lived: a refusal's code, or an exception and where it was raised."""
 
     code: str
@@ -30,11 +30,11 @@ class Outcome:
 
 
 Trial = Callable[[bytes, Callable[[str], None]], str]
-"""Takes an input and a way to tell which stage it enters; returns a refusal's code or nothing, as `exercise` does."""
+"""Takes an input and a way to tell which stage it enters; returns a refusal's code or nothing, as `run_stages` does."""
 
 
 def serve(connection: Connection, log: str, trial: Trial, formats: tuple[str, ...]) -> None:
-    """Answer each input that arrives with the names of the stages it enters, then with its Outcome.
+    """Answer each input that arrives with the names of the stages it enters, then with its ChildResult.
 
     The first answer is this process's resident bytes once everything is imported and every decoder was used.
     """
@@ -42,7 +42,7 @@ def serve(connection: Connection, log: str, trial: Trial, formats: tuple[str, ..
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), sys.stderr.fileno())
     faulthandler.enable()
     for name in formats:
-        trial(specimens(name)[0], lambda _stage: None)
+        trial(draw_seed_files(name)[0], lambda _stage: None)
     _forget_peak()
     connection.send(peak_bytes())
     while True:
@@ -51,7 +51,7 @@ def serve(connection: Connection, log: str, trial: Trial, formats: tuple[str, ..
         except EOFError:  # the parent has ended
             return
         _forget_peak()
-        connection.send(_outcome(original, trial, connection))
+        connection.send(_run_trial(original, trial, connection))
 
 
 def peak_bytes() -> int:
@@ -66,10 +66,10 @@ def _forget_peak() -> None:
         _CLEAR.write_text("5")  # proc(5): resets VmHWM
 
 
-def _outcome(original: bytes, trial: Trial, connection: Connection) -> Outcome:
+def _run_trial(original: bytes, trial: Trial, connection: Connection) -> ChildResult:
     try:
-        return Outcome(trial(original, connection.send), "", "", peak_bytes())
+        return ChildResult(trial(original, connection.send), "", "", peak_bytes())
     except BaseException as error:  # noqa: BLE001  a panic of the Rust extension is no Exception
         ours = [frame for frame in traceback.extract_tb(error.__traceback__) if _STAGES in frame.filename]
         what = f"{type(error).__name__} at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else str(error)
-        return Outcome("", what, traceback.format_exc(), peak_bytes())
+        return ChildResult("", what, traceback.format_exc(), peak_bytes())

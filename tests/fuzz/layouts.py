@@ -44,7 +44,7 @@ def layout(content: bytes, format: str) -> Layout:  # noqa: A002
     return found
 
 
-def mended(content: bytes, format: str) -> bytes:  # noqa: A002
+def fix_checksums(content: bytes, format: str) -> bytes:  # noqa: A002
     """Put right the checksums and the overall length that a mutation broke, where the format has them."""
     result = bytearray(content)
     if format == "png":
@@ -55,7 +55,7 @@ def mended(content: bytes, format: str) -> bytes:  # noqa: A002
     return bytes(result)
 
 
-def enlarged(content: bytes, format: str, at: int, by: int) -> bytes:  # noqa: A002
+def grow_boxes(content: bytes, format: str, at: int, by: int) -> bytes:  # noqa: A002
     """Let the boxes around `at` grow by as many bytes as were put there, and the offsets of pixels behind it."""
     result = bytearray(content)
     if format not in ("avif", "heic"):

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from stages.formats import HEIC
-from tests.fuzz.specimens import heic
-from tests.images import chunk, cutout, encoded, exif, photo, png
+from tests.fuzz.seed_files import heic
+from tests.images import chunk, cutout, encode_image, exif, photo, png
 
 SIDE = 300
-_HOLDS = {  # the layouts each format can hold
+_LAYOUTS_BY_FORMAT = {  # the layouts each format can hold
     "png": ("1", "L", "LA", "P", "P+tRNS", "RGB", "RGB+tRNS", "RGBA", "I;16", "RGB;16", "LA;16", "RGBA;16"),
     "jpeg": ("L", "RGB", "CMYK"),
     "gif": ("1", "L", "P", "P+tRNS"),
@@ -23,9 +23,9 @@ _HOLDS = {  # the layouts each format can hold
     **({"heic": ("L", "RGB", "RGBA")} if HEIC else {}),
 }
 LOSSLESS = frozenset({"png", "webp", "tiff"})  # and EXIF says how they are turned
-_UNTURNED = frozenset({"gif", "bmp"})  # no EXIF in them
+_FORMATS_WITHOUT_EXIF = frozenset({"gif", "bmp"})  # no EXIF in them
 _DEEP = {"RGB;16": (2, 3), "LA;16": (4, 2), "RGBA;16": (6, 4)}  # a PNG's colour type, and its channels
-_CLEAR = frozenset({"LA", "P+tRNS", "RGB+tRNS", "RGBA", "LA;16", "RGBA;16"})
+_LAYOUTS_WITH_ALPHA = frozenset({"LA", "P+tRNS", "RGB+tRNS", "RGBA", "LA;16", "RGBA;16"})
 SIDEWAYS = frozenset({5, 6, 7, 8})
 STORED = {  # how a picture is laid out under an orientation: Exif 2.32, 4.6.4 A
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -48,9 +48,9 @@ class Picture:
     orientation: int
 
     @property
-    def may_be_clear(self) -> bool:
+    def may_be_transparent(self) -> bool:
         """Whether some pixel may be transparent."""
-        return self.layout in _CLEAR
+        return self.layout in _LAYOUTS_WITH_ALPHA
 
     def image(self) -> Image.Image:
         """Draw it as it is seen, in a mode that its format can be written from."""
@@ -67,7 +67,7 @@ class Picture:
         """Encode it as a camera would, lying as its EXIF says."""
         if self.layout in _DEEP:
             return self._deep()
-        options: dict[str, object] = {} if self.format in _UNTURNED else {"exif": exif(self.orientation)}
+        options: dict[str, object] = {} if self.format in _FORMATS_WITHOUT_EXIF else {"exif": exif(self.orientation)}
         if self.layout.endswith("+tRNS"):
             options["transparency"] = photo(*self.size).getpixel((0, 0)) if self.layout.startswith("RGB") else 3
         turn, image = STORED.get(self.orientation), self.image()
@@ -75,7 +75,7 @@ class Picture:
             image = image.transpose(turn)
         if self.format == "heic":
             return heic(image, **options)
-        return encoded(image, self.format, **options, **({"speed": 10} if self.format == "avif" else {}))
+        return encode_image(image, self.format, **options, **({"speed": 10} if self.format == "avif" else {}))
 
     def _deep(self) -> bytes:
         """Build sixteen bits a channel, which Pillow does not write: random, so that alpha takes all values too."""
@@ -96,9 +96,11 @@ def _shapes() -> st.SearchStrategy[tuple[int, int]]:
 
 
 @st.composite
-def pictures(draw: st.DrawFn, formats: frozenset[str] = frozenset(_HOLDS), *, deep: bool = True) -> Picture:
+def pictures(draw: st.DrawFn, formats: frozenset[str] = frozenset(_LAYOUTS_BY_FORMAT), *, deep: bool = True) -> Picture:
     """Draw a picture in one of the formats; a deep one is built by rows, and so looks other when it is turned."""
-    held = [(name, layout) for name in sorted(formats) for layout in _HOLDS[name] if deep or layout not in _DEEP]
+    held = [
+        (name, layout) for name in sorted(formats) for layout in _LAYOUTS_BY_FORMAT[name] if deep or layout not in _DEEP
+    ]
     format_, layout = draw(st.sampled_from(held))
-    orientation = 1 if format_ in _UNTURNED else draw(st.integers(1, 8))
+    orientation = 1 if format_ in _FORMATS_WITHOUT_EXIF else draw(st.integers(1, 8))
     return Picture(format_, layout, draw(_shapes()), orientation)

@@ -15,13 +15,13 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Literal, Self
 
-from tests.fuzz.child import Outcome, Trial, serve
-from tests.fuzz.exercise import exercise
+from tests.fuzz.child import ChildResult, Trial, serve
+from tests.fuzz.stage_runner import run_stages
 
 Kind = Literal["done", "refused", "crash", "hang", "exception", "memory"]
 FAULTS: tuple[Kind, ...] = ("crash", "hang", "exception", "memory")
 _CONTEXT = multiprocessing.get_context("spawn")  # no threads or memory of the parent's
-_TICK, _START, _LAST_WORDS = 0.02, 60, 2  # seconds
+_TICK_SECONDS, _START_SECONDS, _EXIT_SECONDS = 0.02, 60, 2  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caps:
+class InputLimits:
     """What one input may take: seconds for all stages together, and resident bytes above the idle process's."""
 
     seconds: float = 30
@@ -42,7 +42,7 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class InputResult:
     """What became of an input, and in which stage; `detail` tells kinds of refusals and faults apart."""
 
     input: Input
@@ -58,10 +58,10 @@ class Pool:
     """As many children as there are processors, each replaced when it dies."""
 
     def __init__(
-        self, formats: tuple[str, ...], caps: Caps, *, trial: Trial = exercise, children: int | None = None
+        self, formats: tuple[str, ...], limits: InputLimits, *, trial: Trial = run_stages, children: int | None = None
     ) -> None:
         """Let each child warm up on the formats before what it takes is measured."""
-        self._caps, self._serves = caps, (trial, formats)
+        self._limits, self._serves = limits, (trial, formats)
         self._count = children or os.cpu_count() or 1
         self._folder = tempfile.TemporaryDirectory(prefix="darkroom-fuzz-")
         self._children: list[_Child] = []
@@ -77,8 +77,8 @@ class Pool:
             child.end()
         self._folder.cleanup()
 
-    def verdicts(self, inputs: Iterator[Input]) -> Iterator[Verdict]:
-        """Try the inputs, yielding each one's verdict as it falls; takes no more from `inputs` than it has children."""
+    def results(self, inputs: Iterator[Input]) -> Iterator[InputResult]:
+        """Try the inputs, yielding each one's result as it falls; takes no more from `inputs` than it has children."""
         idle, busy = list(self._children), dict[Connection, _Child]()
         while True:
             for content in islice(inputs, len(idle)):
@@ -87,13 +87,13 @@ class Pool:
                 busy[child.connection] = child
             if not busy:
                 return
-            wait(list(busy), _TICK)
+            wait(list(busy), _TICK_SECONDS)
             for connection, child in list(busy.items()):
-                if (verdict := child.verdict(self._caps)) is None:
+                if (result := child.result(self._limits)) is None:
                     continue
                 del busy[connection]
                 idle.append(child if child.process.is_alive() else self._replaced(child))
-                yield verdict
+                yield result
 
     def _child(self, number: int) -> _Child:
         return _Child(Path(self._folder.name) / f"{number}.log", *self._serves)
@@ -116,34 +116,34 @@ class _Child:
         self._input: Input
 
     def await_ready(self) -> None:
-        if not self.connection.poll(_START):
-            message = f"a child did not start within {_START} s: {self._log.read_text(errors='replace')}"
+        if not self.connection.poll(_START_SECONDS):
+            message = f"a child did not start within {_START_SECONDS} s: {self._log.read_text(errors='replace')}"
             raise RuntimeError(message)
         try:
             self._idle = self.connection.recv()
         except EOFError as error:
-            message = f"a child did not survive its start: {self._last_words()}"
+            message = f"a child did not survive its start: {self._read_log_end()}"
             raise RuntimeError(message) from error
 
     def take(self, given: Input) -> None:
         self._input, self._stage, self._since = given, "", time.monotonic()
-        with suppress(BrokenPipeError):  # it died between two inputs: the verdict says so
+        with suppress(BrokenPipeError):  # it died between two inputs: the result says so
             self.connection.send_bytes(given.content)
 
-    def verdict(self, caps: Caps) -> Verdict | None:
+    def result(self, limits: InputLimits) -> InputResult | None:
         """Return what has become of the input by now, ending the process if it is over a cap, or None."""
         try:
             while self.connection.poll():
-                heard = self.connection.recv()
-                if isinstance(heard, Outcome):
-                    return self._answered(heard, caps)
-                self._stage = str(heard)
+                message = self.connection.recv()
+                if isinstance(message, ChildResult):
+                    return self._handle_child_result(message, limits)
+                self._stage = str(message)
         except (EOFError, ConnectionResetError):
-            return self._died()
-        if time.monotonic() - self._since > caps.seconds:
-            return self._stopped("hang", f"over {caps.seconds:g} s in {self._stage}", 0)
-        if (resident := _resident(self.process.pid) - self._idle) > caps.resident:
-            return self._stopped("memory", f"over {caps.resident >> 20} MiB in {self._stage}", resident)
+            return self._record_crash()
+        if time.monotonic() - self._since > limits.seconds:
+            return self._abort("hang", f"over {limits.seconds:g} s in {self._stage}", 0)
+        if (resident := _resident(self.process.pid) - self._idle) > limits.resident:
+            return self._abort("memory", f"over {limits.resident >> 20} MiB in {self._stage}", resident)
         return None
 
     def end(self) -> None:
@@ -151,35 +151,35 @@ class _Child:
         self.process.kill()
         self.process.join()
 
-    def _answered(self, outcome: Outcome, caps: Caps) -> Verdict:
+    def _handle_child_result(self, outcome: ChildResult, limits: InputLimits) -> InputResult:
         resident = outcome.peak - self._idle
         if outcome.exception:
-            return self._verdict("exception", outcome.exception, outcome.trace, resident)
-        if resident > caps.resident:
-            return self._verdict("memory", f"over {caps.resident >> 20} MiB", "", resident)
-        return self._verdict("refused" if outcome.code else "done", outcome.code, "", resident)
+            return self._make_result("exception", outcome.exception, outcome.trace, resident)
+        if resident > limits.resident:
+            return self._make_result("memory", f"over {limits.resident >> 20} MiB", "", resident)
+        return self._make_result("refused" if outcome.code else "done", outcome.code, "", resident)
 
-    def _died(self) -> Verdict:
-        self.process.join(_LAST_WORDS)
+    def _record_crash(self) -> InputResult:
+        self.process.join(_EXIT_SECONDS)
         self.process.kill()  # if only its end of the pipe is gone
         self.process.join()
         status = self.process.exitcode
         name = signal.Signals(-status).name if status is not None and status < 0 else f"exit {status}"
-        return self._verdict("crash", f"{name} in {self._stage}", self._last_words(), 0)
+        return self._make_result("crash", f"{name} in {self._stage}", self._read_log_end(), 0)
 
-    def _stopped(self, kind: Kind, detail: str, resident: int) -> Verdict:
+    def _abort(self, kind: Kind, detail: str, resident: int) -> InputResult:
         with suppress(ProcessLookupError):
             os.kill(self.process.pid or 0, signal.SIGABRT)  # faulthandler writes down where it was
-        self.process.join(_LAST_WORDS)
+        self.process.join(_EXIT_SECONDS)
         self.process.kill()
         self.process.join()
-        return self._verdict(kind, detail, self._last_words(), resident)
+        return self._make_result(kind, detail, self._read_log_end(), resident)
 
-    def _verdict(self, kind: Kind, detail: str, trace: str, resident: int) -> Verdict:
+    def _make_result(self, kind: Kind, detail: str, trace: str, resident: int) -> InputResult:
         seconds = time.monotonic() - self._since
-        return Verdict(self._input, kind, detail, self._stage, trace, seconds, max(0, resident))
+        return InputResult(self._input, kind, detail, self._stage, trace, seconds, max(0, resident))
 
-    def _last_words(self) -> str:
+    def _read_log_end(self) -> str:
         return self._log.read_text(errors="replace")[-4000:]
 
 

@@ -12,8 +12,8 @@ from itertools import islice
 import pytest
 
 from stages.formats import ACCEPTED
-from tests.fuzz.mutate import mutants
-from tests.fuzz.pool import FAULTS, Caps, Input, Pool
+from tests.fuzz.fuzzer import generate_mutants
+from tests.fuzz.pool import FAULTS, Input, InputLimits, Pool
 
 INPUTS, SEED = 400, 0
 
@@ -36,19 +36,21 @@ def test_the_watch_finds_every_fault_and_lays_it_to_its_input() -> None:
     asked = ["done", "crash", "exception", "hang", "memory", "done", "crash", "done"]
     inputs = (Input(str(number), kind, kind.encode()) for number, kind in enumerate(asked))
 
-    with Pool((), Caps(seconds=2, resident=100 << 20), trial=harm, children=2) as pool:
-        verdicts = list(pool.verdicts(inputs))
+    with Pool((), InputLimits(seconds=2, resident=100 << 20), trial=harm, children=2) as pool:
+        results = list(pool.results(inputs))
 
-    found = {verdict.input.name: (verdict.kind, verdict.input.format, verdict.stage) for verdict in verdicts}
+    found = {result.input.name: (result.kind, result.input.format, result.stage) for result in results}
     assert found == {str(number): (kind, kind, "harm") for number, kind in enumerate(asked)}
-    assert {verdict.detail for verdict in verdicts if verdict.kind == "crash"} == {"SIGSEGV in harm"}
-    assert all("harm" in verdict.trace for verdict in verdicts if verdict.kind in ("crash", "exception", "hang"))
+    assert {result.detail for result in results if result.kind == "crash"} == {"SIGSEGV in harm"}
+    assert all("harm" in result.trace for result in results if result.kind in ("crash", "exception", "hang"))
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_a_seed_always_gives_the_same_mutants(name: str) -> None:
-    alone = [given.content for given in islice(mutants(7, (name,)), 20)]
-    among = [given.content for given in islice(mutants(7, ACCEPTED), 20 * len(ACCEPTED)) if given.format == name]
+    alone = [given.content for given in islice(generate_mutants(7, (name,)), 20)]
+    among = [
+        given.content for given in islice(generate_mutants(7, ACCEPTED), 20 * len(ACCEPTED)) if given.format == name
+    ]
 
     assert alone == among
     assert len(set(alone)) > 10
@@ -56,12 +58,10 @@ def test_a_seed_always_gives_the_same_mutants(name: str) -> None:
 
 @pytest.mark.timeout(60)
 def test_mutated_files_are_taken_or_refused_and_nothing_else() -> None:
-    with Pool(ACCEPTED, Caps()) as pool:
-        verdicts = list(pool.verdicts(islice(mutants(SEED, ACCEPTED), INPUTS)))
+    with Pool(ACCEPTED, InputLimits()) as pool:
+        results = list(pool.results(islice(generate_mutants(SEED, ACCEPTED), INPUTS)))
 
-    faults = [
-        f"{verdict.input.name}: {verdict.detail}\n{verdict.trace}" for verdict in verdicts if verdict.kind in FAULTS
-    ]
+    faults = [f"{result.input.name}: {result.detail}\n{result.trace}" for result in results if result.kind in FAULTS]
     assert not faults, "\n".join(faults)
-    assert Counter(verdict.kind for verdict in verdicts).keys() == {"done", "refused"}
-    assert len(verdicts) == INPUTS
+    assert Counter(result.kind for result in results).keys() == {"done", "refused"}
+    assert len(results) == INPUTS

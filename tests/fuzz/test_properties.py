@@ -18,7 +18,7 @@ from stages.normalize import normalize
 from stages.resize import resize
 from stages.validate import validate
 from tests.fuzz.pictures import LOSSLESS, Picture, pictures
-from tests.images import decoded, encoded
+from tests.images import decode_image, encode_image
 
 LIMITS = Limits()
 WHOLE = 16_384  # an edge that no picture here reaches
@@ -52,7 +52,7 @@ def test_a_master_is_upright_bounded_and_exactly_its_pixels(picture: Picture, ed
     assert max(master.width, master.height) == min(edge, max(picture.size))
     assert is_of_shape((master.width, master.height), picture.size)
     assert min(master.width, master.height) >= 1
-    assert master.mode == "RGB" or (master.mode == "RGBA" and picture.may_be_clear)
+    assert master.mode == "RGB" or (master.mode == "RGBA" and picture.may_be_transparent)
     assert len(master.pixels) == master.width * master.height * len(master.mode)
 
 
@@ -74,7 +74,7 @@ def test_a_rendition_is_bounded_bare_and_what_it_says(picture: Picture, edge: in
 
     rendition = resize(master, edge=edge, format=format_, quality=quality)
 
-    found = decoded(rendition.content)
+    found = decode_image(rendition.content)
     assert found.size == (rendition.width, rendition.height)
     assert max(found.size) == min(edge, max(picture.size))
     assert is_of_shape(found.size, picture.size)
@@ -89,7 +89,7 @@ def test_a_rendition_is_bounded_bare_and_what_it_says(picture: Picture, edge: in
 def test_normalizing_a_master_again_changes_nothing(picture: Picture, edge: int) -> None:
     master = normalize(picture.original(), edge=edge, limits=LIMITS)
 
-    again = normalize(encoded(master.image()), edge=edge, limits=LIMITS)
+    again = normalize(encode_image(master.image()), edge=edge, limits=LIMITS)
 
     assert again == master
 
@@ -115,7 +115,7 @@ def test_a_crop_is_the_box_cut_from_the_whole_picture(picture: Picture, numbers:
 
     rendition = crop(original, left=left, top=top, width=right - left, height=bottom - top, format="png", limits=LIMITS)
 
-    assert farthest(decoded(rendition.content), whole(original).crop((left, top, right, bottom))) <= 1
+    assert farthest(decode_image(rendition.content), whole(original).crop((left, top, right, bottom))) <= 1
 
 
 @_ALWAYS_THE_SAME
@@ -135,7 +135,7 @@ def test_a_crop_to_an_aspect_is_the_largest_box_of_it(picture: Picture, aspect: 
 def test_a_grey_picture_has_three_equal_channels_and_its_size(picture: Picture, format_: str) -> None:
     rendition = grayscale(picture.original(), format=format_, limits=LIMITS)
 
-    found = decoded(rendition.content)
+    found = decode_image(rendition.content)
     assert found.size == picture.size
     red, green, blue = found.convert("RGBA").split()[:3]
     assert red.tobytes() == green.tobytes() == blue.tobytes()

@@ -31,7 +31,7 @@ class Span:
     attributes: dict[str, Value]
     links: list[str]
 
-    def told(self, name: str) -> Value:
+    def darkroom_attribute(self, name: str) -> Value:
         """Return what the pipeline itself said of this span."""
         return self.attributes.get(f"darkroom.{name}")
 
@@ -47,7 +47,7 @@ class Collector:
         """Return the spans of one trace that have arrived so far, by their ids."""
         return {span.id: span for span in list(self.spans) if span.trace_id == trace_id}
 
-    def take(self, body: bytes) -> None:
+    def add_request(self, body: bytes) -> None:
         """Keep the spans of one request."""
         for group in ExportTraceServiceRequest.FromString(body).resource_spans:
             service = str(_values(group.resource.attributes)["service.name"])
@@ -55,13 +55,13 @@ class Collector:
 
 
 @contextmanager
-def collecting() -> Iterator[Collector]:
+def run_collector() -> Iterator[Collector]:
     """Run a collector until the block ends."""
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:  # the name that http.server asks for
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            collector.take(gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body)
+            collector.add_request(gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body)
             self.send_response(200 if self.path == "/v1/traces" else 404)
             self.send_header("Content-Length", "0")
             self.end_headers()

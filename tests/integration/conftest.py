@@ -11,15 +11,15 @@ import httpx
 import pytest
 
 from deploy.stack import Stack
-from tests.conftest import IMPATIENT
-from tests.direct import DIRECT_CLIENT
-from tests.integration.collector import Collector, collecting
+from tests.conftest import SHORT_TIMEOUTS
+from tests.http_options import HTTP_CLIENT_OPTIONS
+from tests.integration.collector import Collector, run_collector
 
 OWNERS = ("ann", "bob", "eve", "ida", "kim", "lee", "max", "ned", "pia", "tom")
 HASHES = {owner: sha256(f"key of {owner}".encode()).hexdigest() for owner in OWNERS}
 POSTS_A_MINUTE = 30
 MAX_QUEUE = 6
-STRICT = IMPATIENT | {
+STRICT = SHORT_TIMEOUTS | {
     "DARKROOM_API_KEYS": json.dumps(HASHES),
     "DARKROOM_ACCESS__RATE_LIMIT": f"{POSTS_A_MINUTE}/minute",
     "DARKROOM_ACCESS__MAX_QUEUE": str(MAX_QUEUE),
@@ -38,7 +38,7 @@ AsOwner = Callable[[str], httpx.Client]
 @pytest.fixture(scope="session")
 def collector() -> Iterator[Collector]:
     """Where the strict stack sends its traces."""
-    with collecting() as collector:
+    with run_collector() as collector:
         yield collector
 
 
@@ -55,16 +55,16 @@ def as_owner(strict_stack: Stack) -> Iterator[AsOwner]:
     """HTTP clients of the strict stack, by the owner whose key they send."""
     with ExitStack() as clients:
 
-        def client_of(owner: str) -> httpx.Client:
+        def create_client(owner: str) -> httpx.Client:
             headers = {"Authorization": f"Bearer key of {owner}"}
-            client = httpx.Client(base_url=strict_stack.url, timeout=30, **DIRECT_CLIENT, headers=headers)
+            client = httpx.Client(base_url=strict_stack.url, timeout=30, **HTTP_CLIENT_OPTIONS, headers=headers)
             return clients.enter_context(client)
 
-        yield client_of
+        yield create_client
 
 
 @pytest.fixture(scope="session")
-def stranger(strict_stack: Stack) -> Iterator[httpx.Client]:
+def keyless_client(strict_stack: Stack) -> Iterator[httpx.Client]:
     """An HTTP client of the strict stack without a key."""
-    with httpx.Client(base_url=strict_stack.url, timeout=30, **DIRECT_CLIENT) as client:
+    with httpx.Client(base_url=strict_stack.url, timeout=30, **HTTP_CLIENT_OPTIONS) as client:
         yield client

@@ -9,7 +9,7 @@ import httpx
 import pymongo
 from pymongo.collection import Collection
 
-from tests.integration.journey import status, wait_until
+from tests.integration.api_helpers import get_status, wait_until
 
 
 def wait_for_the_resizes(http: httpx.Client, task_ids: Iterable[str]) -> None:
@@ -19,7 +19,7 @@ def wait_for_the_resizes(http: httpx.Client, task_ids: Iterable[str]) -> None:
 
 
 def _is_normalized(http: httpx.Client, task_id: str) -> bool:
-    found: bool = status(http, task_id)["stages"]["normalize"]["state"] == "done"
+    found: bool = get_status(http, task_id)["stages"]["normalize"]["state"] == "done"
     return found
 
 

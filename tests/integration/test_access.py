@@ -11,14 +11,22 @@ import httpx
 import pytest
 
 from deploy.stack import Stack
-from tests.images import encoded, photo
-from tests.integration import wire
+from tests.images import encode_image, photo
+from tests.integration import raw_http
+from tests.integration.api_helpers import (
+    freeze_process,
+    post_operation,
+    submit_photo,
+    upload,
+    wait_for_all,
+    wait_for_end,
+    wait_until,
+)
 from tests.integration.conftest import MAX_QUEUE, POSTS_A_MINUTE, AsOwner
-from tests.integration.journey import accepted, all_ended, ended, frozen, operate, upload, wait_until
 
 OPEN_PATHS = {"/livez", "/readyz", "/docs", "/openapi.json"}
 TASK_ID = "019392f0-7c1e-7d4a-b4d8-0f5e2c9a1b77"
-PHOTO = encoded(photo(), "jpeg")
+PHOTO = encode_image(photo(), "jpeg")
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +49,8 @@ def routes(ann: httpx.Client) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def anns(ann: httpx.Client) -> Iterator[dict[str, Any]]:
-    task_id = accepted(ann, PHOTO, "secret of ann.jpg")
-    yield ended(ann, task_id)
+    task_id = submit_photo(ann, PHOTO, "secret of ann.jpg")
+    yield wait_for_end(ann, task_id)
     ann.delete(f"/jobs/{task_id}")
 
 
@@ -62,9 +70,9 @@ def _asked(client: httpx.Client, routes: list[tuple[str, str]], **headers: str) 
     ],
 )
 def test_nothing_but_health_is_answered_without_a_key(
-    stranger: httpx.Client, routes: list[tuple[str, str]], headers: dict[str, str]
+    keyless_client: httpx.Client, routes: list[tuple[str, str]], headers: dict[str, str]
 ) -> None:
-    responses = _asked(stranger, routes, **headers)
+    responses = _asked(keyless_client, routes, **headers)
 
     refused = {name: answer for name, answer in responses.items() if name.split()[1] not in OPEN_PATHS}
     assert len(refused) > 10
@@ -74,19 +82,19 @@ def test_nothing_but_health_is_answered_without_a_key(
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_health_is_told_to_everybody(stranger: httpx.Client) -> None:
-    assert [stranger.get(path).status_code for path in sorted(OPEN_PATHS)] == [200] * len(OPEN_PATHS)
+def test_health_is_told_to_everybody(keyless_client: httpx.Client) -> None:
+    assert [keyless_client.get(path).status_code for path in sorted(OPEN_PATHS)] == [200] * len(OPEN_PATHS)
 
 
-def test_a_key_may_come_in_either_header(stranger: httpx.Client) -> None:
+def test_a_key_may_come_in_either_header(keyless_client: httpx.Client) -> None:
     for headers in ({"Authorization": "bearer key of ann"}, {"X-API-Key": "key of ann"}):
-        assert stranger.get("/jobs", headers=headers).status_code == 200
+        assert keyless_client.get("/jobs", headers=headers).status_code == 200
 
 
 def test_an_upload_without_a_key_is_refused_before_its_body_is_read(strict_stack: Stack) -> None:
-    with wire.connection(strict_stack.url) as unanswered:
-        unanswered.sendall(wire.head(strict_stack.url, "/upload", Content_Length=1_000_000))
-        response, _ = wire.answer(unanswered)
+    with raw_http.open_socket(strict_stack.url) as unanswered:
+        unanswered.sendall(raw_http.build_head(strict_stack.url, "/upload", Content_Length=1_000_000))
+        response, _ = raw_http.read_response(unanswered)
 
     assert response.status == 401
 
@@ -111,14 +119,14 @@ def test_a_job_is_its_owners_alone(ann: httpx.Client, bob: httpx.Client, anns: d
 
 
 def test_a_tag_known_by_hearsay_opens_nothing(ann: httpx.Client, bob: httpx.Client) -> None:
-    url = ended(ann, accepted(ann, encoded(photo(31, 21))))["links"]["result"]
+    url = wait_for_end(ann, submit_photo(ann, encode_image(photo(31, 21))))["links"]["result"]
     etag = ann.get(url).headers["etag"]
 
     assert bob.get(url, headers={"If-None-Match": etag}).status_code == 404
 
 
 def test_a_list_shows_ones_own_jobs_only(ann: httpx.Client, bob: httpx.Client, anns: dict[str, Any]) -> None:
-    bobs = accepted(bob, encoded(photo(30, 20)), "bob.png")
+    bobs = submit_photo(bob, encode_image(photo(30, 20)), "bob.png")
 
     seen = {job["task_id"] for job in bob.get("/jobs", params={"limit": 100}).json()["jobs"]}
     hers = {job["task_id"] for job in ann.get("/jobs", params={"limit": 100}).json()["jobs"]}
@@ -126,29 +134,29 @@ def test_a_list_shows_ones_own_jobs_only(ann: httpx.Client, bob: httpx.Client, a
     assert bobs in seen
     assert anns["task_id"] in hers
     assert not seen & hers
-    assert ended(bob, bobs)["status"] == "done"
+    assert wait_for_end(bob, bobs)["status"] == "done"
 
 
 def test_the_same_photo_of_two_owners_makes_two_jobs(ann: httpx.Client, bob: httpx.Client) -> None:
-    first = ended(ann, accepted(ann, encoded(photo(32, 22))))["task_id"]
+    first = wait_for_end(ann, submit_photo(ann, encode_image(photo(32, 22))))["task_id"]
 
-    again, other = (upload(client, encoded(photo(32, 22))).json() for client in (ann, bob))
+    again, other = (upload(client, encode_image(photo(32, 22))).json() for client in (ann, bob))
 
     assert again["deduplicated_from"] == first
     assert other["deduplicated_from"] is None
-    assert ended(bob, other["task_id"])["status"] == "done"
+    assert wait_for_end(bob, other["task_id"])["status"] == "done"
 
 
 def test_the_same_idempotency_key_of_two_owners_makes_two_jobs(ann: httpx.Client, bob: httpx.Client) -> None:
-    body = wire.form(wire.part("file", encoded(photo(20, 20)), b"a.png"))
-    headers = {"Content-Type": wire.FORM_TYPE, "Idempotency-Key": "shared by chance"}
+    body = raw_http.form(raw_http.part("file", encode_image(photo(20, 20)), b"a.png"))
+    headers = {"Content-Type": raw_http.FORM_TYPE, "Idempotency-Key": "shared by chance"}
 
     one, other = (client.post("/upload", content=body, headers=headers) for client in (ann, bob))
 
     assert (one.status_code, other.status_code) == (202, 202)
     assert one.json()["task_id"] != other.json()["task_id"]
-    all_ended(ann, [one.json()["task_id"]])
-    all_ended(bob, [other.json()["task_id"]])
+    wait_for_all(ann, [one.json()["task_id"]])
+    wait_for_all(bob, [other.json()["task_id"]])
 
 
 def test_who_posts_too_often_is_told_when_to_come_back(as_owner: AsOwner) -> None:
@@ -179,22 +187,22 @@ def test_every_post_tells_what_is_left(as_owner: AsOwner) -> None:
 
 def test_full_queues_are_told_before_the_body_is_read(strict_stack: Stack, as_owner: AsOwner) -> None:
     busy, waiting = as_owner("max"), as_owner("lee")
-    with frozen(strict_stack, "validate"):
-        task_ids = [accepted(busy, encoded(photo(20 + number, 20))) for number in range(MAX_QUEUE)]
+    with freeze_process(strict_stack, "validate"):
+        task_ids = [submit_photo(busy, encode_image(photo(20 + number, 20))) for number in range(MAX_QUEUE)]
         for number in range(2):  # the worker may hold some, or the gateway have seen enough
-            answer = upload(busy, encoded(photo(40 + number, 20)))
+            answer = upload(busy, encode_image(photo(40 + number, 20)))
             task_ids += [answer.json()["task_id"]] if answer.status_code == 202 else []
         wait_until(lambda: waiting.post("/upload").status_code == 503, "the queue to be found full")
-        with wire.connection(strict_stack.url) as unread:
+        with raw_http.open_socket(strict_stack.url) as unread:
             key = {"Authorization": "Bearer key of lee"}
-            unread.sendall(wire.head(strict_stack.url, "/resize", Content_Length=1_000_000, **key))
-            response, body = wire.answer(unread)
+            unread.sendall(raw_http.build_head(strict_stack.url, "/resize", Content_Length=1_000_000, **key))
+            response, body = raw_http.read_response(unread)
         reading = waiting.get("/jobs")
-    jobs = all_ended(busy, task_ids)
+    jobs = wait_for_all(busy, task_ids)
 
     assert (response.status, json.loads(body)["code"]) == (503, "overloaded")
     assert response.headers["content-type"] == "application/problem+json"
     assert int(response.headers["retry-after"]) >= 1
     assert reading.status_code == 200
     assert {job["status"] for job in jobs} == {"done"}
-    wait_until(lambda: operate(busy, "grayscale", PHOTO).status_code == 202, "new work to be taken again")
+    wait_until(lambda: post_operation(busy, "grayscale", PHOTO).status_code == 202, "new work to be taken again")

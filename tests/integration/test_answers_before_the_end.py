@@ -14,7 +14,7 @@ from gateway.cli.photos import Ask, PhotoSet
 from gateway.cli.plan import UploadOptions
 from gateway.cli.report import Result
 from gateway.client import AsyncClient, Client, Patience, Problem
-from tests.integration.abrupt import abrupt
+from tests.integration.early_response_server import run_early_response_server
 from tests.unit.gateway.test_gateway_cli_photo_upload import unseen
 
 PHOTO_BYTES = 1_400_000
@@ -23,7 +23,10 @@ PHOTOS = 60
 
 
 def test_a_refusal_is_read_though_the_connection_is_closed() -> None:
-    with abrupt("refuse and close", retry_after=7) as server, Client(server.url, patience=ONCE) as darkroom:
+    with (
+        run_early_response_server("refuse and close", retry_after=7) as server,
+        Client(server.url, patience=ONCE) as darkroom,
+    ):
         for _ in range(20):
             with pytest.raises(Problem) as caught:
                 darkroom.upload(bytes(PHOTO_BYTES))
@@ -33,7 +36,7 @@ def test_a_refusal_is_read_though_the_connection_is_closed() -> None:
 
 async def test_a_refusal_ends_the_sending_at_once() -> None:
     sent: list[int] = []
-    with abrupt("refuse and read no more", retry_after=7) as server:
+    with run_early_response_server("refuse and read no more", retry_after=7) as server:
         async with AsyncClient(server.url, patience=ONCE) as darkroom:
             for _ in range(20):
                 with pytest.raises(Problem) as caught:
@@ -53,7 +56,7 @@ async def test_sixty_photos_arrive_at_a_server_that_closes_two_of_three_connecti
             file.truncate(PHOTO_BYTES)
     patience = Patience(seconds=60, base=0.005, cap=0.02)
 
-    with abrupt(refusal, "close", "take") as server, ExitStack() as resources:  # type: ignore[arg-type]
+    with run_early_response_server(refusal, "close", "take") as server, ExitStack() as resources:  # type: ignore[arg-type]
         photos = PhotoSet(resources, None, warn=pytest.fail).of_files(
             find([tmp_path], {"jpeg": "image/jpeg"}, recursive=True, out=None)
         )
@@ -64,11 +67,11 @@ async def test_sixty_photos_arrive_at_a_server_that_closes_two_of_three_connecti
             await batch.run(darkroom, concurrency=4, upload_bytes=None)
 
     assert [outcome.result for outcome in batch.outcomes] == [Result.ACCEPTED] * PHOTOS
-    assert len(server.taken) == server.taken.total() == PHOTOS
+    assert len(server.accepted_keys) == server.accepted_keys.total() == PHOTOS
 
 
 async def test_a_connection_that_ends_without_an_answer_is_a_transport_error() -> None:
-    with abrupt("close") as server:
+    with run_early_response_server("close") as server:
         async with AsyncClient(server.url, patience=ONCE) as darkroom:
             with pytest.raises(httpx.TransportError):
                 await darkroom.upload(bytes(PHOTO_BYTES))

@@ -10,10 +10,10 @@ import pytest
 from deploy.backup import NotEmpty, restore, save
 from deploy.stack import Stack
 from pipeline.settings import Settings
-from tests.conftest import IMPATIENT
-from tests.direct import DIRECT_CLIENT
-from tests.images import encoded, photo
-from tests.integration.journey import accepted, ended
+from tests.conftest import SHORT_TIMEOUTS
+from tests.http_options import HTTP_CLIENT_OPTIONS
+from tests.images import encode_image, photo
+from tests.integration.api_helpers import submit_photo, wait_for_end
 
 
 def _settings(stack: Stack) -> Settings:
@@ -23,29 +23,29 @@ def _settings(stack: Stack) -> Settings:
 def test_a_backup_restored_elsewhere_serves_what_was_done_and_finishes_what_was_not(
     client: httpx.Client, stack: Stack, tmp_path: Path
 ) -> None:
-    done = ended(client, accepted(client, encoded(photo(900, 600), "jpeg")))
+    done = wait_for_end(client, submit_photo(client, encode_image(photo(900, 600), "jpeg")))
     stack.stop_process("normalize")
     try:
-        waiting = accepted(client, encoded(photo(901, 600), "jpeg"))
+        waiting = submit_photo(client, encode_image(photo(901, 600), "jpeg"))
         save(_settings(stack), tmp_path / "backup")
     finally:
         stack.start_process("normalize")
 
     elsewhere = tmp_path / "elsewhere"
-    with Stack(elsewhere, shared_pool=1, environment=IMPATIENT, gateway=False, workers=False) as other:
+    with Stack(elsewhere, shared_pool=1, environment=SHORT_TIMEOUTS, gateway=False, workers=False) as other:
         restore(_settings(other), tmp_path / "backup")
         other.start_process("worker", wait=False)
         other.start_process("gateway")
-        with httpx.Client(base_url=other.url, **DIRECT_CLIENT) as restored:
+        with httpx.Client(base_url=other.url, **HTTP_CLIENT_OPTIONS) as restored:
             small = restored.get(f"/result/{done['task_id']}/small")
-            finished = ended(restored, waiting)
+            finished = wait_for_end(restored, waiting)
 
     assert small.headers["etag"] == f'"{done["renditions"]["small"]["sha256"]}"'
     assert finished["status"] == "done"
 
 
 def test_a_backup_is_not_restored_over_something_else(client: httpx.Client, stack: Stack, tmp_path: Path) -> None:
-    ended(client, accepted(client, encoded(photo(), "jpeg")))
+    wait_for_end(client, submit_photo(client, encode_image(photo(), "jpeg")))
     save(_settings(stack), tmp_path / "backup")
 
     with pytest.raises(NotEmpty):

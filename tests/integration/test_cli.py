@@ -20,10 +20,10 @@ from deploy.ports import free_port
 from deploy.processes import ROOT
 from deploy.stack import Stack
 from gateway.cli.journal import NAME
-from tests.images import decoded, encoded, photo
-from tests.integration.front import Deed, front
-from tests.integration.journey import accepted, ended, operate, wait_until
-from tests.programs import Fork, forget, fork, start
+from tests.images import decode_image, encode_image, photo
+from tests.integration.api_helpers import post_operation, submit_photo, wait_for_end, wait_until
+from tests.integration.faulty_proxy import ProxyFault, run_faulty_proxy
+from tests.programs import Fork, fork, report_end, start_program
 
 SECONDS = 90
 PHOTOS = 8
@@ -65,7 +65,7 @@ class Darkroom:
     def start(self, *arguments: object) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "gateway.cli", *map(str, arguments)]
         pipe = subprocess.PIPE
-        return start(*command, cwd=self.folder, env=environment(self.url), stdin=pipe, stdout=pipe, stderr=pipe)
+        return start_program(*command, cwd=self.folder, env=environment(self.url), stdin=pipe, stdout=pipe, stderr=pipe)
 
 
 def collected(run: Fork) -> Ended:
@@ -90,7 +90,7 @@ def album(tmp_path: Path) -> Path:
 def fill(folder: Path, mark: str, numbers: range) -> None:
     for number in numbers:
         place = folder / "trip" if number % 3 == 0 else folder
-        (place / f"{mark}-{number:02}.jpg").write_bytes(encoded(photo(200 + number, 150), "jpeg"))
+        (place / f"{mark}-{number:02}.jpg").write_bytes(encode_image(photo(200 + number, 150), "jpeg"))
 
 
 def originals(album: Path) -> list[Path]:
@@ -122,7 +122,7 @@ def test_a_folder_is_uploaded_and_saved_and_a_second_run_skips_what_is_done(
     mark = originals(album)[0].name[:8]
     fill(album, mark, range(PHOTOS, 12))
     bad = album / f"{mark}-bad.jpg"
-    bad.write_bytes(encoded(photo(800, 600), "jpeg")[:9000])
+    bad.write_bytes(encode_image(photo(800, 600), "jpeg")[:9000])
     (album / "notes.txt").write_text("no photo")
     (album / "trip" / ".hidden").write_bytes(originals(album)[1].read_bytes())
 
@@ -136,7 +136,7 @@ def test_a_folder_is_uploaded_and_saved_and_a_second_run_skips_what_is_done(
     assert outcomes[bad.name]["code"] == "image_truncated"
     assert {document["outcome"] for name, document in outcomes.items() if name != bad.name} == {"done"}
     smalls = [document["saved"]["small"] for document in first.documents if document["saved"]]
-    assert {decoded(Path(path).read_bytes()).width for path in smalls} == {160}
+    assert {decode_image(Path(path).read_bytes()).width for path in smalls} == {160}
     assert len(list((darkroom.folder / "previews" / "trip").glob("*-small.jpg"))) == 4
     assert all(document["skipped"] for document in again.documents)
     assert [document["file"] for document in anew.documents if not document["skipped"]] == [f"album/{bad.name}"]
@@ -148,16 +148,16 @@ def test_an_interrupted_run_goes_on_and_makes_no_second_job(
     album: Path, client: httpx.Client, stack: Stack, number: int
 ) -> None:
     journal = album.parent / "previews" / NAME
-    deeds: list[Deed] = [*["forward"] * 5, *["lose the answer"] * 3, *["busy"] * 1000]  # type: ignore[list-item]
-    with front(stack.url, "/upload", *deeds) as server:
+    faults: list[ProxyFault] = [*["forward"] * 5, *["lose the answer"] * 3, *["busy"] * 1000]  # type: ignore[list-item]
+    with run_faulty_proxy(stack.url, "/upload", *faults) as server:
         darkroom = Darkroom(album.parent, server.url)
         run = darkroom.start("upload", "album", "-o", "previews", "-c", 3, "--patience", 60)
         wait_until(lambda: states(journal).count("done") == 5 and len(server.keys) > 8, "the run to be stuck")
         run.send_signal(number)
         _, said = run.communicate(timeout=SECONDS)
-        forget(run)
+        report_end(run)
         made_unknown_to_it = len(jobs_of(client, album)) - 5
-        server.deeds.clear()
+        server.faults.clear()
 
         again = darkroom("upload", "album", "-o", "previews", "--json")
 
@@ -189,7 +189,7 @@ def test_a_gateway_that_is_restarted_in_the_middle_costs_nothing(
 
 
 def test_busy_answers_and_lost_ones_make_no_second_job(album: Path, client: httpx.Client, stack: Stack) -> None:
-    with front(stack.url, "/upload", "lose the answer", "busy", "lose the answer", "busy") as server:
+    with run_faulty_proxy(stack.url, "/upload", "lose the answer", "busy", "lose the answer", "busy") as server:
         run = Darkroom(album.parent, server.url)("upload", "album")
 
     assert run.status == 0
@@ -202,10 +202,10 @@ def test_busy_answers_and_lost_ones_make_no_second_job(album: Path, client: http
 def test_a_run_without_a_gateway_ends_and_the_next_one_has_it_all_to_do(
     album: Path, client: httpx.Client, stack: Stack
 ) -> None:
-    busy: list[Deed] = ["busy"] * 50
-    with front(stack.url, "/upload", *busy) as server:
+    busy: list[ProxyFault] = ["busy"] * 50
+    with run_faulty_proxy(stack.url, "/upload", *busy) as server:
         broken_off = Darkroom(album.parent, server.url)("upload", "album", "--patience", "0.5")
-        server.deeds.clear()
+        server.faults.clear()
         again = Darkroom(album.parent, server.url)("upload", "album", "--json")
 
     assert broken_off.status == 3
@@ -219,7 +219,7 @@ def test_photos_of_one_stem_do_not_overwrite_each_other_or_what_is_there(darkroo
     for name in ("a/x.jpg", "b/x.jpg", "b/x.png"):
         path = darkroom.folder / name
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(encoded(photo(20 + len(name), 20), path.suffix[1:].replace("jpg", "jpeg")))
+        path.write_bytes(encode_image(photo(20 + len(name), 20), path.suffix[1:].replace("jpg", "jpeg")))
     theirs = darkroom.folder / "out" / "a" / "x-grayscale.jpg"
     theirs.parent.mkdir(parents=True)
     theirs.write_bytes(b"somebody's")
@@ -237,8 +237,8 @@ def test_photos_of_one_stem_do_not_overwrite_each_other_or_what_is_there(darkroo
 
 def test_stdin_an_earlier_job_and_stdout_go_together(darkroom: Darkroom) -> None:
     with darkroom.start("upload", "-", "--name", "beach.jpg", "--wait", "--json") as sent:
-        document = json.loads(sent.communicate(encoded(photo(), "jpeg"), timeout=SECONDS)[0])
-    forget(sent)
+        document = json.loads(sent.communicate(encode_image(photo(), "jpeg"), timeout=SECONDS)[0])
+    report_end(sent)
     cropped = darkroom("crop", "--source", document["task_id"], "--aspect", "1:1", "--out", "out", "--json")
     image = darkroom.fork("result", cropped.documents[0]["task_id"], "-o", "-")
     assert image.wait(SECONDS) == 0
@@ -248,9 +248,9 @@ def test_stdin_an_earlier_job_and_stdout_go_together(darkroom: Darkroom) -> None
     beside = darkroom("result", cropped.documents[0]["task_id"], "--json")
 
     assert (document["file"], document["outcome"]) == ("beach.jpg", "done")
-    assert decoded(image.out.read_bytes()).size == (64, 64)
+    assert decode_image(image.out.read_bytes()).size == (64, 64)
     assert named.status == once_more.status == 0
-    assert decoded((darkroom.folder / "beach-small.jpg").read_bytes()).width == 96
+    assert decode_image((darkroom.folder / "beach-small.jpg").read_bytes()).width == 96
     assert beside.documents[0]["file"] == "beach-crop (2).jpg"
     assert sorted(path.name for path in darkroom.folder.iterdir()) == [
         "beach-crop (2).jpg",
@@ -264,11 +264,11 @@ def test_stdin_an_earlier_job_and_stdout_go_together(darkroom: Darkroom) -> None
 def test_a_job_is_shown_stage_by_stage_and_its_failure_is_an_exit_status(
     darkroom: Darkroom, client: httpx.Client
 ) -> None:
-    done = accepted(client, encoded(photo(), "jpeg"), "beach.jpg")
-    failed = accepted(client, encoded(photo(800, 600), "jpeg")[:9000])
+    done = submit_photo(client, encode_image(photo(), "jpeg"), "beach.jpg")
+    failed = submit_photo(client, encode_image(photo(800, 600), "jpeg")[:9000])
 
     watched = darkroom("status", done, "--watch", "--json")
-    ended(client, failed)
+    wait_for_end(client, failed)
     runs = [darkroom.fork("status", task_id) for task_id in (done, failed)]
     shown, shown_failed = map(collected, runs)
 
@@ -282,8 +282,8 @@ def test_a_job_is_shown_stage_by_stage_and_its_failure_is_an_exit_status(
 
 
 def test_every_answer_can_be_had_as_json(darkroom: Darkroom, client: httpx.Client) -> None:
-    task_id = accepted(client, encoded(photo(), "jpeg"))
-    ended(client, task_id)
+    task_id = submit_photo(client, encode_image(photo(), "jpeg"))
+    wait_for_end(client, task_id)
 
     runs = {
         name: darkroom.fork(*arguments, "--json")
@@ -309,7 +309,7 @@ def test_every_answer_can_be_had_as_json(darkroom: Darkroom, client: httpx.Clien
 
 def test_a_list_that_is_cut_says_so_to_whoever_pipes_it(darkroom: Darkroom, client: httpx.Client) -> None:
     for _ in range(21):
-        operate(client, "grayscale", encoded(photo(), "jpeg")).raise_for_status()
+        post_operation(client, "grayscale", encode_image(photo(), "jpeg")).raise_for_status()
 
     first, every = map(collected, [darkroom.fork("jobs", "--json", *more) for more in ((), ("--all",))])
 
@@ -352,7 +352,7 @@ def test_it_runs_from_any_folder_of_a_checkouts_user(tmp_path: Path, stack: Stac
     folder = tmp_path / "my photos"
     (folder / "gateway").mkdir(parents=True)
     (folder / "gateway" / "__init__.py").write_text("raise SystemExit('not this one')")
-    (folder / "a photo.jpg").write_bytes(encoded(photo(), "jpeg"))
+    (folder / "a photo.jpg").write_bytes(encode_image(photo(), "jpeg"))
 
     run = subprocess.run(
         [ROOT / "run", "cli", "upload", "a photo.jpg", "--out", "out"],

@@ -22,9 +22,9 @@ from deploy.ports import free_port
 from deploy.processes import ROOT
 from deploy.stack import Stack
 from gateway.client import AsyncClient, Client, JobCancelled, JobFailed, Patience, Problem
-from tests.images import decoded, encoded, photo
-from tests.integration.front import front
-from tests.integration.journey import frozen
+from tests.images import decode_image, encode_image, photo
+from tests.integration.api_helpers import freeze_process
+from tests.integration.faulty_proxy import run_faulty_proxy
 
 QUICK = Patience(seconds=20, base=0.05, cap=0.5)
 Connect = Callable[..., Client]
@@ -75,7 +75,7 @@ def darkroom(connect: Connect) -> Client:
 
 
 def a_photo(width: int = 96) -> bytes:
-    return encoded(photo(width, 64), "jpeg")
+    return encode_image(photo(width, 64), "jpeg")
 
 
 def jobs_called(darkroom: Client, name: str) -> list[str]:
@@ -93,7 +93,7 @@ def test_an_upload_is_followed_to_its_end_and_fetched(darkroom: Client, tmp_path
     assert (job.status, job.progress, job.original.name) == ("done", 1.0, "beach.jpg")
     assert all(not state.ended for state in states[:-1])
     assert sha256(content).hexdigest() == job.renditions["small"].sha256
-    assert decoded(content).format == "WEBP"
+    assert decode_image(content).format == "WEBP"
     assert sha256(path.read_bytes()).hexdigest() == job.renditions["large"].sha256
     assert named == tmp_path / job.renditions["small"].filename == tmp_path / "beach-small.webp"
     assert named.read_bytes() == content
@@ -123,7 +123,7 @@ def test_operations_take_a_file_or_an_earlier_job(darkroom: Client) -> None:
 
     assert [job.kind for job in ended] == ["crop", "grayscale", "resize"]
     assert [job.renditions["output"].width for job in ended] == [64, 96, 10]
-    assert decoded(darkroom.result(box.task_id)).size == (10, 20)
+    assert decode_image(darkroom.result(box.task_id)).size == (10, 20)
 
 
 def test_a_refusal_says_all_that_the_gateway_says(darkroom: Client) -> None:
@@ -146,7 +146,7 @@ def test_waiting_for_a_job_that_fails_raises_why(darkroom: Client) -> None:
 
 
 def test_waiting_for_a_job_that_somebody_cancels_raises_that(darkroom: Client, stack: Stack) -> None:
-    with frozen(stack, "validate"):
+    with freeze_process(stack, "validate"):
         task_id = darkroom.upload(a_photo()).task_id
         darkroom.delete(task_id)
 
@@ -187,7 +187,7 @@ def test_the_example_of_the_readme_runs(
 
 
 def test_waiting_ends_when_its_time_is_over(darkroom: Client, stack: Stack) -> None:
-    with frozen(stack, "validate"):
+    with freeze_process(stack, "validate"):
         accepted = darkroom.upload(a_photo())
 
         with pytest.raises(TimeoutError, match="still"):
@@ -236,7 +236,7 @@ def test_limits_and_health_are_told(darkroom: Client) -> None:
 def test_a_busy_gateway_is_asked_again_under_one_key(connect: Connect, stack: Stack) -> None:
     notices: list[float] = []
     patience = Patience(seconds=20, notice=lambda _, pause: notices.append(pause))
-    with front(stack.url, "/upload", "busy", "busy") as server:
+    with run_faulty_proxy(stack.url, "/upload", "busy", "busy") as server:
         accepted = connect(server.url, patience).upload(a_photo())
 
     assert accepted.task_id
@@ -248,7 +248,7 @@ def test_a_busy_gateway_is_asked_again_under_one_key(connect: Connect, stack: St
 
 def test_an_upload_whose_answer_was_lost_makes_one_job(connect: Connect, stack: Stack) -> None:
     name = f"{uuid4()}.jpg"
-    with front(stack.url, "/upload", "lose the answer", "lose the answer") as server:
+    with run_faulty_proxy(stack.url, "/upload", "lose the answer", "lose the answer") as server:
         accepted = connect(server.url).upload(a_photo(), name=name)
 
     assert len(server.keys) == 3
@@ -257,16 +257,16 @@ def test_an_upload_whose_answer_was_lost_makes_one_job(connect: Connect, stack: 
 
 def test_a_removal_whose_answer_was_lost_is_not_repeated(connect: Connect, stack: Stack) -> None:
     task_id = connect().upload(a_photo()).task_id
-    with front(stack.url, "/jobs/", "lose the answer") as server, pytest.raises(httpx.TransportError):
+    with run_faulty_proxy(stack.url, "/jobs/", "lose the answer") as server, pytest.raises(httpx.TransportError):
         connect(server.url).delete(task_id)
 
     assert len(server.keys) == 1
 
 
-@pytest.mark.parametrize("deed", ["change a byte", "cut the answer"])
-def test_a_result_that_came_wrong_is_fetched_again(connect: Connect, stack: Stack, tmp_path: Path, deed: Any) -> None:
+@pytest.mark.parametrize("fault", ["change a byte", "cut the answer"])
+def test_a_result_that_came_wrong_is_fetched_again(connect: Connect, stack: Stack, tmp_path: Path, fault: Any) -> None:
     job = connect().wait_until_ended(connect().upload(a_photo()).task_id, timeout=60)
-    with front(stack.url, "/result/", deed, "forward", deed) as server:
+    with run_faulty_proxy(stack.url, "/result/", fault, "forward", fault) as server:
         content = connect(server.url).result(job.task_id, "small")
         path = connect(server.url).save_result(job.task_id, tmp_path / "small.jpg", "small")
 

@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from deploy.stack import Stack
 from pipeline.broker.transport import adapt
-from tests.integration.journey import wait_until
+from tests.integration.api_helpers import wait_until
 
 VISIBILITY_SECONDS = 2
 OPTIONS = {"socket_timeout": 0.3, "visibility_timeout": VISIBILITY_SECONDS, "unacked_restore_throttle": 1}
@@ -50,14 +50,14 @@ class Worker:
 
 
 @pytest.fixture
-def worker(servers: Stack, request: pytest.FixtureRequest) -> Iterator[Worker]:
+def worker(redis_and_mongo: Stack, request: pytest.FixtureRequest) -> Iterator[Worker]:
     adapt()
-    with Connection(servers.redis_url, transport_options=OPTIONS) as connection:
+    with Connection(redis_and_mongo.redis_url, transport_options=OPTIONS) as connection:
         yield Worker(connection, request.node.name)
 
 
 @contextmanager
-def frozen(stack: Stack) -> Iterator[None]:
+def freeze_process(stack: Stack) -> Iterator[None]:
     """Let Redis answer nobody until the block ends."""
     stack.signal("redis", signal.SIGSTOP)
     try:
@@ -68,23 +68,23 @@ def frozen(stack: Stack) -> Iterator[None]:
 
 @pytest.mark.parametrize("answer", ["ack", "reject", "requeue"])
 def test_a_worker_takes_the_next_message_after_an_answer_that_redis_did_not_take(
-    servers: Stack, worker: Worker, answer: str
+    redis_and_mongo: Stack, worker: Worker, answer: str
 ) -> None:
     worker.send("first")
     with worker.consuming():
         first = worker.next()
-        with frozen(servers), pytest.raises(RedisTimeoutError):
+        with freeze_process(redis_and_mongo), pytest.raises(RedisTimeoutError):
             getattr(first, answer)()
         worker.send("second")
 
         assert worker.next().payload == "second"
 
 
-def test_a_message_that_could_not_be_handed_back_comes_again(servers: Stack, worker: Worker) -> None:
+def test_a_message_that_could_not_be_handed_back_comes_again(redis_and_mongo: Stack, worker: Worker) -> None:
     worker.send("first")
     with worker.consuming():
         first = worker.next()
-        with frozen(servers), pytest.raises(RedisTimeoutError):
+        with freeze_process(redis_and_mongo), pytest.raises(RedisTimeoutError):
             first.requeue()
         again = worker.next()
 

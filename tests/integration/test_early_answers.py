@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from deploy.stack import Stack
-from tests.direct import DIRECT, DIRECT_CLIENT
-from tests.integration import wire
+from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
+from tests.integration import raw_http
 from tests.integration.conftest import POSTS_A_MINUTE
-from tests.integration.fronts import BODY_BYTES, local_before, nginx_before
+from tests.integration.front_servers import BODY_BYTES, run_local_front, run_nginx
 
 SIZES = [pytest.param(1_400_000, id="1.4 MB"), pytest.param(20_000_000, id="20 MB")]
 PIECE = b"\0" * 65536
@@ -27,13 +27,13 @@ def direct(strict_stack: Stack) -> str:
 
 @pytest.fixture(scope="module")
 def local(strict_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with local_before(strict_stack.url, tmp_path_factory.mktemp("front")) as front:
+    with run_local_front(strict_stack.url, tmp_path_factory.mktemp("front")) as front:
         yield f"{front.url}/api"
 
 
 @pytest.fixture(scope="module")
 def nginx(strict_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with nginx_before(strict_stack.url, tmp_path_factory.mktemp("nginx")) as front:
+    with run_nginx(strict_stack.url, tmp_path_factory.mktemp("nginx")) as front:
         yield f"{front.url}/api"
 
 
@@ -46,16 +46,16 @@ def url(request: pytest.FixtureRequest) -> str:
 
 def body_of(size: int) -> Iterator[bytes]:
     """Write the start of a form's file in pieces."""
-    yield wire.part("file", b"\xff\xd8\xff\xe0", b"a.jpg")[:-2]
+    yield raw_http.part("file", b"\xff\xd8\xff\xe0", b"a.jpg")[:-2]
     for _ in range(size // len(PIECE)):
         yield PIECE
 
 
 def post(url: str, size: int, *, is_chunked: bool, **headers: str) -> httpx.Response:
     """Upload over a connection of its own, with a client that reads once it has written everything."""
-    headers["Content-Type"] = wire.FORM_TYPE
+    headers["Content-Type"] = raw_http.FORM_TYPE
     content = body_of(size) if is_chunked else b"".join(body_of(size))
-    return httpx.post(f"{url}/upload", content=content, headers=headers, timeout=30, **DIRECT)
+    return httpx.post(f"{url}/upload", content=content, headers=headers, timeout=30, **HTTP_OPTIONS)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -69,19 +69,21 @@ def test_a_client_that_writes_everything_first_sees_its_refusal(url: str, size: 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_socket_that_is_read_last_holds_the_refusal(url: str, size: int) -> None:
     content = b"".join(body_of(size))
-    with wire.connection(url) as socket:
-        socket.sendall(wire.head(url, f"{httpx.URL(url).path.rstrip('/')}/upload", Content_Length=len(content)))
+    with raw_http.open_socket(url) as socket:
+        socket.sendall(
+            raw_http.build_head(url, f"{httpx.URL(url).path.rstrip('/')}/upload", Content_Length=len(content))
+        )
         socket.sendall(content)
-        response, body = wire.answer(socket)
+        response, body = raw_http.read_response(socket)
 
     assert (response.status, json.loads(body)["code"]) == (401, "unauthorized")
 
 
 def test_a_refusal_comes_while_the_body_is_still_to_be_sent(url: str) -> None:
-    with wire.connection(url) as socket:
-        socket.sendall(wire.head(url, f"{httpx.URL(url).path.rstrip('/')}/upload", Content_Length=20_000_000))
+    with raw_http.open_socket(url) as socket:
+        socket.sendall(raw_http.build_head(url, f"{httpx.URL(url).path.rstrip('/')}/upload", Content_Length=20_000_000))
         socket.sendall(PIECE)
-        response, body = wire.answer(socket)
+        response, body = raw_http.read_response(socket)
         socket.sendall(PIECE)
 
     assert (response.status, json.loads(body)["code"]) == (401, "unauthorized")
@@ -90,33 +92,33 @@ def test_a_refusal_comes_while_the_body_is_still_to_be_sent(url: str) -> None:
 @pytest.mark.parametrize("way", ["direct", "local"])  # nginx asks for every body
 def test_a_client_that_asks_first_is_not_told_to_go_on(request: pytest.FixtureRequest, way: str) -> None:
     url = request.getfixturevalue(way)
-    with wire.connection(url) as socket:
+    with raw_http.open_socket(url) as socket:
         path = f"{httpx.URL(url).path.rstrip('/')}/upload"
-        socket.sendall(wire.head(url, path, Content_Length=1_400_000, Expect="100-continue"))
+        socket.sendall(raw_http.build_head(url, path, Content_Length=1_400_000, Expect="100-continue"))
         first = socket.recv(12)
 
     assert first == b"HTTP/1.1 401"
 
 
 def test_a_client_that_asks_first_and_may_send_is_told_to_go_on(local: str) -> None:
-    content = wire.form(wire.part("file", b"no image", b"a.jpg"))
-    with wire.connection(local) as socket:
+    content = raw_http.form(raw_http.part("file", b"no image", b"a.jpg"))
+    with raw_http.open_socket(local) as socket:
         head = {"Content_Length": len(content), "Expect": "100-continue", "Authorization": "Bearer key of kim"}
-        socket.sendall(wire.head(local, "/api/upload", **head))
+        socket.sendall(raw_http.build_head(local, "/api/upload", **head))
         first = socket.recv(64)
         socket.sendall(content)
-        response, body = wire.answer(socket)
+        response, body = raw_http.read_response(socket)
 
     assert first == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert (response.status, json.loads(body)["code"]) == (415, "unsupported_format")
 
 
 def test_twenty_of_twenty_refusals_say_when_to_come_back(url: str) -> None:
-    with httpx.Client(base_url=url, headers=NEDS, timeout=30, **DIRECT_CLIENT) as ned:
+    with httpx.Client(base_url=url, headers=NEDS, timeout=30, **HTTP_CLIENT_OPTIONS) as ned:
         for _ in range(POSTS_A_MINUTE):
             if ned.post("/jobs/nope/retry").status_code == 429:
                 break
-        headers = {"Content-Type": wire.FORM_TYPE}
+        headers = {"Content-Type": raw_http.FORM_TYPE}
         refusals = [ned.post("/upload", content=b"".join(body_of(1_400_000)), headers=headers) for _ in range(20)]
 
     assert [answer.status_code for answer in refusals] == [429] * 20
@@ -132,19 +134,19 @@ def test_a_body_over_the_limit_is_refused_with_a_problem(url: str, *, is_chunked
 
 
 def test_a_route_that_stops_reading_answers_too(url: str) -> None:
-    content = wire.part("photo", b"".join(body_of(20_000_000)), b"a.jpg")
-    headers = {"Content-Type": wire.FORM_TYPE, "Authorization": "Bearer key of kim"}
+    content = raw_http.part("photo", b"".join(body_of(20_000_000)), b"a.jpg")
+    headers = {"Content-Type": raw_http.FORM_TYPE, "Authorization": "Bearer key of kim"}
 
-    answer = httpx.post(f"{url}/upload", content=content, headers=headers, timeout=30, **DIRECT)
+    answer = httpx.post(f"{url}/upload", content=content, headers=headers, timeout=30, **HTTP_OPTIONS)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_form")
 
 
 def test_an_upload_that_is_broken_off_leaves_nothing(local: str, strict_stack: Stack) -> None:
     before = _folders(strict_stack.blob_folder)
-    with wire.connection(local) as socket:
+    with raw_http.open_socket(local) as socket:
         head = {"Content_Length": 20_000_000, "Authorization": "Bearer key of kim"}
-        socket.sendall(wire.head(local, "/api/upload", **head))
+        socket.sendall(raw_http.build_head(local, "/api/upload", **head))
         socket.sendall(next(body_of(0)) + PIECE)
 
     answer = post(local, 1_000, is_chunked=False)

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 
 from deploy.stack import Stack
-from tests.images import encoded, photo
-from tests.integration.journey import accepted, ended, operated, wait_until
+from tests.images import encode_image, photo
+from tests.integration.api_helpers import submit_operation, submit_photo, wait_for_end, wait_until
 
 STAGES = {"validate", "normalize", "small", "medium", "large", "finalize"}
 
@@ -32,7 +32,7 @@ def follow(client: httpx.Client, task_id: str, last: str | None = None) -> Itera
 
 
 def test_a_stream_shows_the_stages_go_by_and_ends_with_the_job(client: httpx.Client) -> None:
-    seen = list(follow(client, accepted(client, encoded(photo(2400, 1600), "jpeg"))))
+    seen = list(follow(client, submit_photo(client, encode_image(photo(2400, 1600), "jpeg"))))
 
     versions = [int(event_id) for event_id, _ in seen]
     assert versions == sorted(set(versions))
@@ -45,7 +45,7 @@ def test_a_stream_shows_the_stages_go_by_and_ends_with_the_job(client: httpx.Cli
 def test_a_stream_taken_up_again_goes_on_after_the_last_event(client: httpx.Client, stack: Stack) -> None:
     stack.stop_process("finalize")
     try:
-        task_id = accepted(client, encoded(photo(), "jpeg"))
+        task_id = submit_photo(client, encode_image(photo(), "jpeg"))
         first = next(follow(client, task_id))
         wait_until(lambda: client.get(f"/task-status/{task_id}").json()["progress"] > 0.5, "most stages to be done")
     finally:
@@ -61,13 +61,13 @@ def test_a_stream_taken_up_again_goes_on_after_the_last_event(client: httpx.Clie
 
 
 def test_a_refused_image_ends_its_stream_with_the_reason(client: httpx.Client) -> None:
-    *_, (_, job) = follow(client, accepted(client, encoded(photo(900, 600), "jpeg")[:20_000]))
+    *_, (_, job) = follow(client, submit_photo(client, encode_image(photo(900, 600), "jpeg")[:20_000]))
 
     assert (job["status"], job["failure"]["code"]) == ("failed", "image_truncated")
 
 
 def test_an_operation_is_followed_too(client: httpx.Client) -> None:
-    *_, (_, job) = follow(client, operated(client, "grayscale", encoded(photo(), "jpeg")))
+    *_, (_, job) = follow(client, submit_operation(client, "grayscale", encode_image(photo(), "jpeg")))
 
     assert set(job["stages"]) == {"validate", "transform", "finalize"}
 
@@ -75,7 +75,7 @@ def test_an_operation_is_followed_too(client: httpx.Client) -> None:
 def test_a_gateway_that_stops_lets_its_streams_go(client: httpx.Client, stack: Stack) -> None:
     stack.stop_process("normalize")
     try:
-        task_id = accepted(client, encoded(photo(), "jpeg"))
+        task_id = submit_photo(client, encode_image(photo(), "jpeg"))
         events: list[str] = []
 
         def read() -> None:
@@ -93,11 +93,11 @@ def test_a_gateway_that_stops_lets_its_streams_go(client: httpx.Client, stack: S
         stack.start_process("normalize")
 
     assert events[-1] == "ended"
-    assert ended(client, task_id)["status"] == "done"
+    assert wait_for_end(client, task_id)["status"] == "done"
 
 
 def test_a_long_poll_comes_back_with_the_end(client: httpx.Client) -> None:
-    task_id = accepted(client, encoded(photo(), "jpeg"))
+    task_id = submit_photo(client, encode_image(photo(), "jpeg"))
 
     job = client.get(f"/task-status/{task_id}", params={"wait": 25}).json()
 

@@ -15,15 +15,15 @@ from deploy.ports import free_port
 from deploy.readiness import flower as flower_answers
 from deploy.stack import Stack
 from pipeline.routing import QUEUES
-from tests.conftest import IMPATIENT
-from tests.direct import DIRECT, DIRECT_CLIENT
-from tests.images import encoded, photo
-from tests.integration.journey import accepted, ended, operated, wait_until
-from tests.programs import starting
+from tests.conftest import SHORT_TIMEOUTS
+from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
+from tests.images import encode_image, photo
+from tests.integration.api_helpers import submit_operation, submit_photo, wait_for_end, wait_until
+from tests.programs import run_program
 
 USER, PASSWORD = "ann", "a password: with, signs"  # of this stack
 MAX_TASKS = 12
-WATCHED = IMPATIENT | {
+WATCHED = SHORT_TIMEOUTS | {
     "DARKROOM_FLOWER_USER": USER,
     "DARKROOM_FLOWER_PASSWORD": PASSWORD,
     "DARKROOM_FLOWER_MAX_TASKS": str(MAX_TASKS),
@@ -46,22 +46,22 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def gateway(watched: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=watched.url, timeout=30, **DIRECT_CLIENT) as client:
+    with httpx.Client(base_url=watched.url, timeout=30, **HTTP_CLIENT_OPTIONS) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def flower(watched: Stack) -> Iterator[httpx.Client]:
     """A client with the credentials."""
-    with httpx.Client(base_url=watched.flower_url, timeout=30, **DIRECT_CLIENT, auth=(USER, PASSWORD)) as client:
+    with httpx.Client(base_url=watched.flower_url, timeout=30, **HTTP_CLIENT_OPTIONS, auth=(USER, PASSWORD)) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def task_id(gateway: httpx.Client, flower: httpx.Client) -> str:
     """A job that is done, and that Flower has seen the end of."""
-    task_id = accepted(gateway, encoded(photo(400, 300), "jpeg"))
-    assert ended(gateway, task_id)["status"] == "done"
+    task_id = submit_photo(gateway, encode_image(photo(400, 300), "jpeg"))
+    assert wait_for_end(gateway, task_id)["status"] == "done"
     wait_until(lambda: "finalize" in _succeeded(flower), "Flower to see the job's last task")
     return task_id
 
@@ -110,7 +110,7 @@ def test_nothing_is_shown_without_the_credentials(watched: Stack, task_id: str, 
     url = watched.flower_url + path.format(name=task_id)
 
     for wrong in (None, (USER, "guess"), ("bob", PASSWORD), (USER, "pässword")):
-        answer = httpx.get(url, auth=wrong, **DIRECT)
+        answer = httpx.get(url, auth=wrong, **HTTP_OPTIONS)
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"].startswith("Basic")
         assert task_id not in answer.text
@@ -163,11 +163,14 @@ def test_what_it_saw_outlives_a_restart(watched: Stack, flower: httpx.Client, ta
 
 
 def test_it_remembers_the_latest_tasks_only(gateway: httpx.Client, flower: httpx.Client, task_id: str) -> None:
-    greys = [operated(gateway, "grayscale", encoded(photo(60, 40 + n), "png")) for n in range(MAX_TASKS // 3 + 1)]
+    greys = [
+        submit_operation(gateway, "grayscale", encode_image(photo(60, 40 + n), "png"))
+        for n in range(MAX_TASKS // 3 + 1)
+    ]
     for grey in greys:
-        ended(gateway, grey)
-    last = operated(
-        gateway, "grayscale", encoded(photo(), "png")
+        wait_for_end(gateway, grey)
+    last = submit_operation(
+        gateway, "grayscale", encode_image(photo(), "png")
     )  # alone: in a crowd, later stages of others come after
 
     wait_until(lambda: last in _tasks(flower), "Flower to see the last job")
@@ -186,28 +189,28 @@ def open_flower(watched: Stack, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "DARKROOM_FLOWER_URL_PREFIX": "/tools/flower",
     }
     url = f"http://127.0.0.1:{port}/tools/flower"
-    with starting(sys.executable, "-m", "pipeline.flower", environment=environment) as process:
+    with run_program(sys.executable, "-m", "pipeline.flower", environment=environment) as process:
         wait_until(lambda: flower_answers(url), "the second Flower")
         yield url
     assert process.returncode == 0
 
 
 def test_below_a_prefix_every_page_finds_its_parts(open_flower: str) -> None:
-    page = httpx.get(f"{open_flower}/workers", **DIRECT).raise_for_status()
+    page = httpx.get(f"{open_flower}/workers", **HTTP_OPTIONS).raise_for_status()
 
     parts = re.findall(r'(?:href|src)="(/[^"]*\.(?:css|js)[^"]*)"', page.text)
     assert parts
     for part in parts:
-        assert httpx.get(httpx.URL(open_flower).join(part), **DIRECT).status_code == 200
+        assert httpx.get(httpx.URL(open_flower).join(part), **HTTP_OPTIONS).status_code == 200
 
 
 @pytest.mark.parametrize("path", CHANGING)
 def test_without_credentials_too_nothing_can_be_changed(open_flower: str, path: str) -> None:
-    assert httpx.post(open_flower + path.format(name="validate"), **DIRECT).status_code == 405
+    assert httpx.post(open_flower + path.format(name="validate"), **HTTP_OPTIONS).status_code == 405
 
 
 def test_without_credentials_the_api_is_closed_to_other_pages(open_flower: str) -> None:
-    answer = httpx.get(f"{open_flower}/api/tasks", headers={"Origin": "http://elsewhere.example"}, **DIRECT)
+    answer = httpx.get(f"{open_flower}/api/tasks", headers={"Origin": "http://elsewhere.example"}, **HTTP_OPTIONS)
 
     assert answer.status_code == 401
     assert "access-control-allow-origin" not in answer.headers

@@ -15,16 +15,16 @@ import httpx
 import pytest
 
 from deploy.stack import Stack
-from tests.direct import DIRECT_CLIENT
-from tests.images import encoded, photo
-from tests.integration import hostile, wire
-from tests.integration.journey import accepted, ended, operated, upload, wait_until
+from tests.http_options import HTTP_CLIENT_OPTIONS
+from tests.images import encode_image, photo
+from tests.integration import hostile_files, raw_http
+from tests.integration.api_helpers import submit_operation, submit_photo, upload, wait_for_end, wait_until
 
 GIB = 1024**3
 STEPS = re.compile(r"original|(small|medium|large|output|master)\.\d+")
 DISPOSITION = r"""inline; (?:filename="[^"\\/]+"; )?filename\*=UTF-8''([A-Za-z0-9._~%-]+)"""  # RFC 6266 and RFC 8187
-PHOTO = encoded(photo(20, 20), "jpeg")
-FORM = wire.form(wire.part("file", encoded(photo(200, 200)), b"photo.png"))
+PHOTO = encode_image(photo(20, 20), "jpeg")
+FORM = raw_http.form(raw_http.part("file", encode_image(photo(200, 200)), b"photo.png"))
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +60,15 @@ def visitor(stack: Stack, before: dict[str, Any], accepted_ids: set[str]) -> Ite
         if response.status_code == 202:
             accepted_ids.add(response.json()["task_id"])
 
-    with httpx.Client(base_url=stack.url, timeout=30, **DIRECT_CLIENT, event_hooks={"response": [look_at]}) as client:
+    with httpx.Client(
+        base_url=stack.url, timeout=30, **HTTP_CLIENT_OPTIONS, event_hooks={"response": [look_at]}
+    ) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def done_id(visitor: httpx.Client) -> str:
-    return str(ended(visitor, accepted(visitor, PHOTO))["task_id"])
+    return str(wait_for_end(visitor, submit_photo(visitor, PHOTO))["task_id"])
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +82,11 @@ def _folders(blob_folder: Path) -> set[str]:
 
 
 def _post(client: httpx.Client, *parts: bytes) -> httpx.Response:
-    return client.post("/upload", content=wire.form(*parts), headers={"Content-Type": wire.FORM_TYPE})
+    return client.post("/upload", content=raw_http.form(*parts), headers={"Content-Type": raw_http.FORM_TYPE})
 
 
 def _named(client: httpx.Client, name: bytes) -> httpx.Response:
-    return _post(client, wire.part("file", PHOTO, name))
+    return _post(client, raw_http.part("file", PHOTO, name))
 
 
 def _verdict(client: httpx.Client, content: bytes) -> tuple[str, str]:
@@ -92,21 +94,21 @@ def _verdict(client: httpx.Client, content: bytes) -> tuple[str, str]:
     response = upload(client, content)
     if response.status_code != 202:
         return "upload", response.json()["code"]
-    job = ended(client, response.json()["task_id"])
+    job = wait_for_end(client, response.json()["task_id"])
     assert job["status"] == "failed", job["failure"]
     return job["failure"]["stage"], job["failure"]["code"]
 
 
-@pytest.mark.parametrize("content", hostile.FOREIGN.values(), ids=hostile.FOREIGN)
+@pytest.mark.parametrize("content", hostile_files.UNSUPPORTED_FILES.values(), ids=hostile_files.UNSUPPORTED_FILES)
 def test_what_is_no_image_is_refused_at_once_whatever_its_name(visitor: httpx.Client, content: bytes) -> None:
     response = upload(visitor, content, "holiday.jpg")
 
     assert (response.status_code, response.json()["code"]) == (415, "unsupported_format")
 
 
-@pytest.mark.parametrize("content", hostile.POLYGLOTS.values(), ids=hostile.POLYGLOTS)
+@pytest.mark.parametrize("content", hostile_files.POLYGLOTS.values(), ids=hostile_files.POLYGLOTS)
 def test_of_what_hides_in_an_image_nothing_comes_out(visitor: httpx.Client, content: bytes) -> None:
-    job = ended(visitor, accepted(visitor, content))
+    job = wait_for_end(visitor, submit_photo(visitor, content))
 
     assert job["status"] == "done"
     for made in job["renditions"].values():
@@ -116,7 +118,7 @@ def test_of_what_hides_in_an_image_nothing_comes_out(visitor: httpx.Client, cont
         assert response.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("content", hostile.BOMBS.values(), ids=hostile.BOMBS)
+@pytest.mark.parametrize("content", hostile_files.BOMBS.values(), ids=hostile_files.BOMBS)
 def test_a_bomb_is_refused_with_a_documented_code(visitor: httpx.Client, refusals: set[str], content: bytes) -> None:
     start = time.monotonic()
 
@@ -126,25 +128,25 @@ def test_a_bomb_is_refused_with_a_documented_code(visitor: httpx.Client, refusal
     assert time.monotonic() - start < 10
 
 
-@pytest.mark.parametrize("name", hostile.FORMATS)
+@pytest.mark.parametrize("name", hostile_files.FORMATS)
 def test_a_file_cut_short_is_refused_as_truncated(visitor: httpx.Client, name: str) -> None:
     if name not in visitor.get("/capabilities").json()["accepts"]:
         pytest.skip(f"{name} is not accepted here")
-    content = hostile.whole(name)
+    content = hostile_files.encode_valid(name)
 
     assert _verdict(visitor, content[: len(content) * 2 // 3])[1] == "image_truncated"
 
 
-@pytest.mark.parametrize("name", hostile.FORMATS)
+@pytest.mark.parametrize("name", hostile_files.FORMATS)
 def test_a_damaged_file_is_refused_as_corrupt(visitor: httpx.Client, name: str) -> None:
     if name not in visitor.get("/capabilities").json()["accepts"]:
         pytest.skip(f"{name} is not accepted here")
 
-    assert _verdict(visitor, hostile.damaged(name))[1] == "image_corrupt"
+    assert _verdict(visitor, hostile_files.encode_damaged(name))[1] == "image_corrupt"
 
 
 def test_a_png_with_a_wrong_checksum_is_refused_as_corrupt(visitor: httpx.Client) -> None:
-    content = bytearray(encoded(photo()))
+    content = bytearray(encode_image(photo()))
     content[content.index(b"IDAT") + 600] ^= 1
 
     assert _verdict(visitor, bytes(content)) == ("validate", "image_corrupt")
@@ -155,22 +157,22 @@ def test_a_file_of_its_signature_alone_is_refused(visitor: httpx.Client) -> None
         assert _verdict(visitor, head)[1] in {"image_truncated", "image_corrupt"}
 
 
-@pytest.mark.parametrize(("post", "content"), hostile.HEAVIEST.values(), ids=hostile.HEAVIEST)
+@pytest.mark.parametrize(("post", "content"), hostile_files.HEAVIEST.values(), ids=hostile_files.HEAVIEST)
 def test_the_heaviest_images_allowed_are_done(unhurried: Stack, post: str, content: Any) -> None:
-    with httpx.Client(base_url=unhurried.url, timeout=30, **DIRECT_CLIENT) as client:
-        task_id = operated(client, post, content(), format="jpeg")
+    with httpx.Client(base_url=unhurried.url, timeout=30, **HTTP_CLIENT_OPTIONS) as client:
+        task_id = submit_operation(client, post, content(), format="jpeg")
 
-        assert ended(client, task_id)["status"] == "done"
+        assert wait_for_end(client, task_id)["status"] == "done"
 
 
 def test_ten_thousand_fields_are_too_many(visitor: httpx.Client) -> None:
-    response = _post(visitor, *[wire.part(f"field{number}", b"1") for number in range(10_000)])
+    response = _post(visitor, *[raw_http.part(f"field{number}", b"1") for number in range(10_000)])
 
     assert (response.status_code, response.json()["code"]) == (422, "too_many_parts")
 
 
 def test_a_field_of_a_megabyte_is_refused(visitor: httpx.Client) -> None:
-    response = _post(visitor, wire.part("format", b"x" * 1024 * 1024))
+    response = _post(visitor, raw_http.part("format", b"x" * 1024 * 1024))
 
     assert (response.status_code, response.json()["code"]) == (422, "invalid_form")
 
@@ -180,18 +182,20 @@ def test_a_field_of_a_megabyte_is_refused(visitor: httpx.Client) -> None:
     ("parts", "code"),
     [
         pytest.param([], "file_missing", id="no file"),
-        pytest.param([wire.part("file", PHOTO, b"a.jpg")] * 2, "too_many_files", id="two files"),
-        pytest.param([wire.part("file", b"", b"a.jpg")], "empty_file", id="an empty file"),
-        pytest.param([wire.part("picture", PHOTO, b"a.jpg")], "invalid_form", id="a file in another field"),
+        pytest.param([raw_http.part("file", PHOTO, b"a.jpg")] * 2, "too_many_files", id="two files"),
+        pytest.param([raw_http.part("file", b"", b"a.jpg")], "empty_file", id="an empty file"),
+        pytest.param([raw_http.part("picture", PHOTO, b"a.jpg")], "invalid_form", id="a file in another field"),
     ],
 )
 def test_a_form_without_just_one_file_is_refused(
     visitor: httpx.Client, path: str, parts: list[bytes], code: str
 ) -> None:
-    aspect = [wire.part("aspect", b"1:1")] if path == "/crop" else []
-    width = [wire.part("width", b"9")] if path == "/resize" else []
+    aspect = [raw_http.part("aspect", b"1:1")] if path == "/crop" else []
+    width = [raw_http.part("width", b"9")] if path == "/resize" else []
 
-    response = visitor.post(path, content=wire.form(*aspect, *width, *parts), headers={"Content-Type": wire.FORM_TYPE})
+    response = visitor.post(
+        path, content=raw_http.form(*aspect, *width, *parts), headers={"Content-Type": raw_http.FORM_TYPE}
+    )
 
     assert (response.status_code, response.json()["code"]) == (422, code)
 
@@ -203,13 +207,13 @@ def test_a_form_without_just_one_file_is_refused(
         pytest.param(b"\r\n" * 50_000, id="blank lines"),
         pytest.param(PHOTO, id="a photo that is no form"),
         pytest.param(FORM[:-20], id="no last boundary"),
-        pytest.param(b"--%s\r\nnonsense\r\n\r\n" % wire.BOUNDARY, id="a header without a colon"),
-        pytest.param(b"--%s\r\n%s\r\n" % (wire.BOUNDARY, b"X: y\r\n" * 5000), id="endless headers"),
-        pytest.param(wire.form(wire.part("file", PHOTO, b"x" * 10_000)), id="a name of 10 kB"),
+        pytest.param(b"--%s\r\nnonsense\r\n\r\n" % raw_http.BOUNDARY, id="a header without a colon"),
+        pytest.param(b"--%s\r\n%s\r\n" % (raw_http.BOUNDARY, b"X: y\r\n" * 5000), id="endless headers"),
+        pytest.param(raw_http.form(raw_http.part("file", PHOTO, b"x" * 10_000)), id="a name of 10 kB"),
     ],
 )
 def test_a_body_that_cannot_be_read_is_a_malformed_form(visitor: httpx.Client, body: bytes) -> None:
-    response = visitor.post("/upload", content=body, headers={"Content-Type": wire.FORM_TYPE})
+    response = visitor.post("/upload", content=body, headers={"Content-Type": raw_http.FORM_TYPE})
 
     assert (response.status_code, response.json()["code"]) == (400, "malformed_form")
 
@@ -249,7 +253,7 @@ def test_a_body_of_another_type_is_a_malformed_form(visitor: httpx.Client, conte
     ],
 )
 def test_a_files_name_is_a_label_and_no_path(visitor: httpx.Client, stack: Stack, name: bytes) -> None:
-    job = ended(visitor, _named(visitor, name).json()["task_id"])
+    job = wait_for_end(visitor, _named(visitor, name).json()["task_id"])
 
     disposition = visitor.get(f"/result/{job['task_id']}/small").headers["content-disposition"]
     shown = re.fullmatch(DISPOSITION, disposition)
@@ -262,7 +266,7 @@ def test_a_files_name_is_a_label_and_no_path(visitor: httpx.Client, stack: Stack
 
 
 def test_a_name_in_any_script_comes_back(visitor: httpx.Client) -> None:
-    job = ended(visitor, _named(visitor, "fête-☃-猫.jpg".encode()).json()["task_id"])
+    job = wait_for_end(visitor, _named(visitor, "fête-☃-猫.jpg".encode()).json()["task_id"])
 
     disposition = visitor.get(f"/result/{job['task_id']}/small").headers["content-disposition"]
 
@@ -271,7 +275,7 @@ def test_a_name_in_any_script_comes_back(visitor: httpx.Client) -> None:
 
 
 def test_blobs_are_kept_under_our_own_names_only(visitor: httpx.Client, stack: Stack) -> None:
-    ended(visitor, accepted(visitor, PHOTO))
+    wait_for_end(visitor, submit_photo(visitor, PHOTO))
 
     for folder in stack.blob_folder.iterdir():
         assert str(UUID(folder.name)) == folder.name
@@ -307,8 +311,8 @@ def test_nothing_but_renditions_is_served(visitor: httpx.Client, done_id: str, n
 
 def test_a_body_that_ends_before_it_said_leaves_nothing(visitor: httpx.Client, stack: Stack) -> None:
     before = _folders(stack.blob_folder)
-    with wire.connection(stack.url) as broken:
-        broken.sendall(wire.head(stack.url, "/upload", Content_Length=len(FORM) + 5000) + FORM)
+    with raw_http.open_socket(stack.url) as broken:
+        broken.sendall(raw_http.build_head(stack.url, "/upload", Content_Length=len(FORM) + 5000) + FORM)
         broken.shutdown(socket.SHUT_WR)
         while broken.recv(4096):
             pass
@@ -319,9 +323,9 @@ def test_a_body_that_ends_before_it_said_leaves_nothing(visitor: httpx.Client, s
 
 def test_a_body_that_goes_on_after_it_said_is_refused(visitor: httpx.Client, stack: Stack) -> None:
     before = _folders(stack.blob_folder)
-    with wire.connection(stack.url) as chatty:
-        chatty.sendall(wire.head(stack.url, "/upload", Content_Length=len(FORM) // 2) + FORM)
-        response, body = wire.answer(chatty)
+    with raw_http.open_socket(stack.url) as chatty:
+        chatty.sendall(raw_http.build_head(stack.url, "/upload", Content_Length=len(FORM) // 2) + FORM)
+        response, body = raw_http.read_response(chatty)
 
     assert response.status == 400
     assert b"Traceback" not in body
@@ -331,10 +335,12 @@ def test_a_body_that_goes_on_after_it_said_is_refused(visitor: httpx.Client, sta
 
 def test_a_body_that_stalls_holds_up_nobody_and_leaves_nothing(visitor: httpx.Client, stack: Stack) -> None:
     before = _folders(stack.blob_folder)
-    with wire.connection(stack.url) as first, wire.connection(stack.url) as second:
+    with raw_http.open_socket(stack.url) as first, raw_http.open_socket(stack.url) as second:
         for stalled in (first, second):
-            stalled.sendall(wire.head(stack.url, "/upload", Content_Length=len(FORM)) + FORM[: len(FORM) // 2])
-        served = ended(visitor, accepted(visitor, PHOTO))
+            stalled.sendall(
+                raw_http.build_head(stack.url, "/upload", Content_Length=len(FORM)) + FORM[: len(FORM) // 2]
+            )
+        served = wait_for_end(visitor, submit_photo(visitor, PHOTO))
 
     assert served["status"] == "done"
     wait_until(lambda: _folders(stack.blob_folder) <= before | {served["task_id"]}, "the blobs to go")
@@ -351,9 +357,9 @@ def test_a_body_that_stalls_holds_up_nobody_and_leaves_nothing(visitor: httpx.Cl
     ],
 )
 def test_a_request_that_is_not_http_is_refused(visitor: httpx.Client, stack: Stack, headers: dict[str, object]) -> None:
-    with wire.connection(stack.url) as odd:
-        odd.sendall(wire.head(stack.url, "/upload", **headers) + b"zz\r\n" + FORM)
-        response, body = wire.answer(odd)
+    with raw_http.open_socket(stack.url) as odd:
+        odd.sendall(raw_http.build_head(stack.url, "/upload", **headers) + b"zz\r\n" + FORM)
+        response, body = raw_http.read_response(odd)
 
     assert 400 <= response.status < 500
     assert b"Traceback" not in body
@@ -364,14 +370,14 @@ def test_after_all_this_the_blobs_are_what_they_were(
     visitor: httpx.Client, stack: Stack, before: dict[str, Any], accepted_ids: set[str]
 ) -> None:
     for task_id in accepted_ids:
-        ended(visitor, task_id)
+        wait_for_end(visitor, task_id)
         visitor.delete(f"/jobs/{task_id}").raise_for_status()
 
     wait_until(lambda: _folders(stack.blob_folder) <= before["folders"], "the blobs to go")
 
 
 def test_after_all_this_the_same_processes_run(visitor: httpx.Client, stack: Stack, before: dict[str, Any]) -> None:
-    ended(visitor, accepted(visitor, PHOTO))
+    wait_for_end(visitor, submit_photo(visitor, PHOTO))
 
     assert {name: stack.pid(name) for name in stack.processes} == before["pids"]
     assert not [name for name, start in before["logged"].items() if "WorkerLostError" in stack.log(name)[start:]]
@@ -379,7 +385,7 @@ def test_after_all_this_the_same_processes_run(visitor: httpx.Client, stack: Sta
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 def test_after_all_this_no_process_has_taken_a_gibibyte(visitor: httpx.Client, stack: Stack, unhurried: Stack) -> None:
-    ended(visitor, accepted(visitor, PHOTO))
+    wait_for_end(visitor, submit_photo(visitor, PHOTO))
 
     peaks = {
         (name, pid): _peak_bytes(pid)

@@ -16,13 +16,13 @@ from redis import Redis
 
 from deploy.stack import Stack
 from pipeline.routing import LANE_QUEUES
-from tests.conftest import IMPATIENT
-from tests.direct import DIRECT_CLIENT
+from tests.conftest import SHORT_TIMEOUTS
+from tests.http_options import HTTP_CLIENT_OPTIONS
 from tests.images import photo_file
-from tests.integration.journey import accepted, all_ended, wait_until
+from tests.integration.api_helpers import submit_photo, wait_for_all, wait_until
 from tests.integration.progress import finalizations, wait_for_the_resizes
 from tests.programs import ROOT
-from tests.rabbit import Rabbit
+from tests.rabbitmq_server import RabbitMQServer
 
 JOBS = 5
 BURST = 30
@@ -30,9 +30,9 @@ large_photo = partial(photo_file, 2000, 1500)
 
 
 @pytest.fixture(scope="module")
-def hopping(tmp_path_factory: pytest.TempPathFactory, rabbitmq: Rabbit) -> Iterator[Stack]:
+def hopping(tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQServer) -> Iterator[Stack]:
     """A stack whose messages go over it."""
-    environment = IMPATIENT | {
+    environment = SHORT_TIMEOUTS | {
         "DARKROOM_BROKER_URL": rabbitmq.url,
         "DARKROOM_BROKER__HEALTH_CHECK_INTERVAL": "2",
         "DARKROOM_LANES__BURST": f"{BURST // 2}/minute",
@@ -43,7 +43,7 @@ def hopping(tmp_path_factory: pytest.TempPathFactory, rabbitmq: Rabbit) -> Itera
 
 @pytest.fixture(scope="module")
 def http(hopping: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=hopping.url, timeout=30, **DIRECT_CLIENT) as http:
+    with httpx.Client(base_url=hopping.url, timeout=30, **HTTP_CLIENT_OPTIONS) as http:
         yield http
 
 
@@ -59,12 +59,15 @@ def _gauge(http: httpx.Client, name: str, queue: str) -> float:
 
 
 def test_messages_wait_in_rabbitmq_alone_and_are_taken_from_both_lanes_by_turns(
-    hopping: Stack, rabbitmq: Rabbit, http: httpx.Client
+    hopping: Stack, rabbitmq: RabbitMQServer, http: httpx.Client
 ) -> None:
     hopping.stop_process("worker")
     try:
-        task_ids = [accepted(http, photo_file()) for _ in range(BURST)]  # a burst: what is over it is bulk
-        wait_until(lambda: rabbitmq.waiting("validate") + rabbitmq.waiting("validate.bulk") == BURST, "all messages")
+        task_ids = [submit_photo(http, photo_file()) for _ in range(BURST)]  # a burst: what is over it is bulk
+        wait_until(
+            lambda: rabbitmq.count_messages("validate") + rabbitmq.count_messages("validate.bulk") == BURST,
+            "all messages",
+        )
         wait_until(lambda: _gauge(http, "queue_length", "validate") == BURST, "the gateway to see them")
         with Redis.from_url(hopping.redis_url, decode_responses=True) as redis:
             assert not {*LANE_QUEUES, "unacked"} & set(redis.keys("*"))
@@ -73,49 +76,53 @@ def test_messages_wait_in_rabbitmq_alone_and_are_taken_from_both_lanes_by_turns(
     finally:
         hopping.start_process("worker")
 
-    jobs = sorted(all_ended(http, task_ids), key=lambda job: job["stages"]["validate"]["started_at"])
+    jobs = sorted(wait_for_all(http, task_ids), key=lambda job: job["stages"]["validate"]["started_at"])
     assert {(job["status"], job["generation"]) for job in jobs} == {("done", 0)}
     assert 1 <= [job["lane"] for job in jobs[: BURST // 2]].count("bulk") < BURST // 2
 
 
-def test_jobs_outlive_a_broker_that_is_killed_at_work(hopping: Stack, rabbitmq: Rabbit, http: httpx.Client) -> None:
-    task_ids = [accepted(http, large_photo()) for _ in range(JOBS)]
+def test_jobs_outlive_a_broker_that_is_killed_at_work(
+    hopping: Stack, rabbitmq: RabbitMQServer, http: httpx.Client
+) -> None:
+    task_ids = [submit_photo(http, large_photo()) for _ in range(JOBS)]
     wait_for_the_resizes(http, task_ids)
 
-    with rabbitmq.away(signal.SIGKILL):
-        task_ids += [accepted(http, photo_file()) for _ in range(2)]
+    with rabbitmq.outage(signal.SIGKILL):
+        task_ids += [submit_photo(http, photo_file()) for _ in range(2)]
         wait_until(lambda: http.get("/readyz").json()["status"] == "degraded", "the broker to be missed")
 
-    assert {job["status"] for job in all_ended(http, task_ids, seconds=90)} == {"done"}
+    assert {job["status"] for job in wait_for_all(http, task_ids, seconds=90)} == {"done"}
     assert finalizations(hopping.mongo_url, task_ids) == {1}
     assert rabbitmq.password not in hopping.log("gateway") + hopping.log("worker") + hopping.log("flower")
 
 
 def test_jobs_outlive_a_broker_that_is_stopped_and_started_at_work(
-    hopping: Stack, rabbitmq: Rabbit, http: httpx.Client
+    hopping: Stack, rabbitmq: RabbitMQServer, http: httpx.Client
 ) -> None:
-    task_ids = [accepted(http, large_photo()) for _ in range(JOBS)]
+    task_ids = [submit_photo(http, large_photo()) for _ in range(JOBS)]
     wait_for_the_resizes(http, task_ids)
 
-    with rabbitmq.away():
+    with rabbitmq.outage():
         pass
 
-    assert {job["status"] for job in all_ended(http, task_ids, seconds=90)} == {"done"}
+    assert {job["status"] for job in wait_for_all(http, task_ids, seconds=90)} == {"done"}
     assert finalizations(hopping.mongo_url, task_ids) == {1}
     assert set(http.get("/readyz").json()["checks"]) == {"mongo", "blobs", "redis", "rabbitmq"}
 
 
-def test_an_upload_is_accepted_while_the_broker_hangs(hopping: Stack, rabbitmq: Rabbit, http: httpx.Client) -> None:
-    with rabbitmq.frozen():
-        task_ids = [accepted(http, photo_file()) for _ in range(2)]
+def test_an_upload_is_accepted_while_the_broker_hangs(
+    hopping: Stack, rabbitmq: RabbitMQServer, http: httpx.Client
+) -> None:
+    with rabbitmq.freeze():
+        task_ids = [submit_photo(http, photo_file()) for _ in range(2)]
         wait_until(lambda: _untold(hopping) >= set(task_ids), "both to be tried")
 
-    assert {job["status"] for job in all_ended(http, task_ids)} == {"done"}
+    assert {job["status"] for job in wait_for_all(http, task_ids)} == {"done"}
     assert finalizations(hopping.mongo_url, task_ids) == {1}
 
 
 def test_what_a_killed_worker_held_is_delivered_again(hopping: Stack, http: httpx.Client) -> None:
-    task_ids = [accepted(http, large_photo()) for _ in range(JOBS)]
+    task_ids = [submit_photo(http, large_photo()) for _ in range(JOBS)]
     wait_for_the_resizes(http, task_ids)
 
     children = hopping.children("worker")
@@ -123,12 +130,12 @@ def test_what_a_killed_worker_held_is_delivered_again(hopping: Stack, http: http
     for child in children:
         os.kill(child, signal.SIGKILL)
 
-    assert {job["status"] for job in all_ended(http, task_ids, seconds=90)} == {"done"}
+    assert {job["status"] for job in wait_for_all(http, task_ids, seconds=90)} == {"done"}
     assert finalizations(hopping.mongo_url, task_ids) == {1}
 
 
 def test_flower_shows_queues_and_workers(hopping: Stack) -> None:
-    with httpx.Client(base_url=hopping.flower_url, timeout=10, **DIRECT_CLIENT) as flower:
+    with httpx.Client(base_url=hopping.flower_url, timeout=10, **HTTP_CLIENT_OPTIONS) as flower:
         wait_until(lambda: "worker@" in flower.get("/workers").text, "a worker to be shown")
         shown = flower.get("/broker").text
 
@@ -136,7 +143,7 @@ def test_flower_shows_queues_and_workers(hopping: Stack) -> None:
     assert "management API" not in hopping.log("flower")
 
 
-def test_a_wrong_password_is_told_without_it(hopping: Stack, rabbitmq: Rabbit) -> None:
+def test_a_wrong_password_is_told_without_it(hopping: Stack, rabbitmq: RabbitMQServer) -> None:
     environment = os.environ | {
         "DARKROOM_REDIS_URL": hopping.redis_url,
         "DARKROOM_MONGO_URL": hopping.mongo_url,

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from deploy import install
-from tests.programs import ROOT, start
+from tests.programs import ROOT, start_program
 
 PATIENCE_SECONDS = 90
 ABSENT = f"absent-package==1.0 --hash=sha256:{'0' * 64}\n"
@@ -61,7 +61,7 @@ def run(checkout: Path, *arguments: str) -> subprocess.Popen[str]:
         "PYTHON": getattr(sys, "_base_executable", sys.executable),
     }
     pipe = subprocess.PIPE
-    return start(str(checkout / "run"), *arguments, env=environment, stdout=pipe, stderr=pipe, text=True)
+    return start_program(str(checkout / "run"), *arguments, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
 @pytest.mark.skipif(find_spec("ensurepip") is None, reason="this Python, as that of the image, makes no environments")

@@ -20,23 +20,33 @@ import pytest
 from pymongo.collection import Collection
 
 from deploy.stack import Stack
-from tests.images import encoded, photo
-from tests.integration import wire
+from tests.images import encode_image, photo
+from tests.integration import raw_http
+from tests.integration.api_helpers import (
+    freeze_process,
+    get_status,
+    submit_operation,
+    submit_photo,
+    upload,
+    wait_for_all,
+    wait_for_end,
+    wait_for_image,
+    wait_until,
+)
 from tests.integration.conftest import AsOwner
-from tests.integration.journey import accepted, all_ended, ended, frozen, operated, picture, status, upload, wait_until
 
-PHOTO = encoded(photo(), "jpeg")
-FORM = wire.form(wire.part("file", PHOTO, b"photo.jpg"))
+PHOTO = encode_image(photo(), "jpeg")
+FORM = raw_http.form(raw_http.part("file", PHOTO, b"photo.jpg"))
 
 
 @pytest.fixture(scope="module")
 def done(client: httpx.Client) -> dict[str, Any]:
-    return ended(client, accepted(client, PHOTO))
+    return wait_for_end(client, submit_photo(client, PHOTO))
 
 
 @pytest.fixture(scope="module")
 def failed(client: httpx.Client) -> dict[str, Any]:
-    return ended(client, accepted(client, PHOTO[: len(PHOTO) // 2]))
+    return wait_for_end(client, submit_photo(client, PHOTO[: len(PHOTO) // 2]))
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +57,17 @@ def keeper(as_owner: AsOwner) -> httpx.Client:
 
 @pytest.fixture(scope="module")
 def short_lived(keeper: httpx.Client) -> str:
-    return accepted(keeper, encoded(photo(40, 30)))
+    return submit_photo(keeper, encode_image(photo(40, 30)))
 
 
 def _post(client: httpx.Client, body: bytes = FORM, **headers: str) -> httpx.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return client.post("/upload", content=body, headers={"Content-Type": wire.FORM_TYPE} | named)
+    return client.post("/upload", content=body, headers={"Content-Type": raw_http.FORM_TYPE} | named)
 
 
 def _begin(stack: Stack, slow: socket.socket, key: str) -> None:
     """Send the beginning of a request, and return once it holds its key."""
-    slow.sendall(wire.head(stack.url, "/upload", Content_Length=len(FORM), Idempotency_Key=key) + FORM[:200])
+    slow.sendall(raw_http.build_head(stack.url, "/upload", Content_Length=len(FORM), Idempotency_Key=key) + FORM[:200])
     mongo: pymongo.MongoClient[dict[str, Any]]
     with pymongo.MongoClient(stack.mongo_url) as mongo:
         keys: Collection[dict[str, Any]] = mongo.get_default_database()["idempotency_keys"]
@@ -97,8 +107,12 @@ def test_a_repeated_request_leaves_nothing_of_its_own(client: httpx.Client, blob
 @pytest.mark.parametrize(
     "other",
     [
-        pytest.param(wire.form(wire.part("file", encoded(photo(40, 40)), b"photo.jpg")), id="another photo"),
-        pytest.param(wire.form(wire.part("file", PHOTO, b"photo.jpg"), wire.part("quality", b"9")), id="other fields"),
+        pytest.param(
+            raw_http.form(raw_http.part("file", encode_image(photo(40, 40)), b"photo.jpg")), id="another photo"
+        ),
+        pytest.param(
+            raw_http.form(raw_http.part("file", PHOTO, b"photo.jpg"), raw_http.part("quality", b"9")), id="other fields"
+        ),
     ],
 )
 def test_another_request_with_the_same_key_is_refused(client: httpx.Client, blob_folder: Path, other: bytes) -> None:
@@ -114,7 +128,7 @@ def test_another_request_with_the_same_key_is_refused(client: httpx.Client, blob
 
 def test_a_request_that_was_refused_leaves_its_key_free(client: httpx.Client) -> None:
     key = uuid4().hex
-    refused = _post(client, wire.form(wire.part("file", b"no photo at all", b"a.jpg")), Idempotency_Key=key)
+    refused = _post(client, raw_http.form(raw_http.part("file", b"no photo at all", b"a.jpg")), Idempotency_Key=key)
 
     mended = _post(client, Idempotency_Key=key)
 
@@ -125,11 +139,11 @@ def test_a_request_that_was_refused_leaves_its_key_free(client: httpx.Client) ->
 def test_a_key_is_held_while_its_first_request_is_still_coming_in(client: httpx.Client, stack: Stack) -> None:
     key = uuid4().hex
 
-    with wire.connection(stack.url) as slow:
+    with raw_http.open_socket(stack.url) as slow:
         _begin(stack, slow, key)
         meanwhile = _post(client, Idempotency_Key=key)
         slow.sendall(FORM[200:])
-        first, body = wire.answer(slow)
+        first, body = raw_http.read_response(slow)
     afterwards = _post(client, Idempotency_Key=key)
 
     assert meanwhile.json()["code"] == "idempotency_key_in_use"
@@ -140,7 +154,7 @@ def test_a_key_is_held_while_its_first_request_is_still_coming_in(client: httpx.
 
 def test_a_key_whose_first_request_broke_off_is_free_again(client: httpx.Client, stack: Stack) -> None:
     key = uuid4().hex
-    with wire.connection(stack.url) as broken:
+    with raw_http.open_socket(stack.url) as broken:
         _begin(stack, broken, key)
 
     wait_until(lambda: _post(client, Idempotency_Key=key).status_code == 202, "the key to be free")
@@ -148,7 +162,7 @@ def test_a_key_whose_first_request_broke_off_is_free_again(client: httpx.Client,
 
 def test_ten_requests_at_once_with_one_key_have_one_job(client: httpx.Client) -> None:
     key, name = uuid4().hex, f"{uuid4().hex}.jpg"
-    body = wire.form(wire.part("file", PHOTO, name.encode()))
+    body = raw_http.form(raw_http.part("file", PHOTO, name.encode()))
 
     with ThreadPoolExecutor(10) as threads:
         responses = list(threads.map(lambda _: _post(client, body, Idempotency_Key=key), range(10)))
@@ -194,7 +208,7 @@ def test_a_body_that_does_not_match_its_digest_is_refused(
 
 
 def test_every_rendition_carries_its_digest(client: httpx.Client, done: dict[str, Any]) -> None:
-    grey = ended(client, operated(client, "grayscale", PHOTO))
+    grey = wait_for_end(client, submit_operation(client, "grayscale", PHOTO))
 
     for made in (*done["renditions"].values(), *grey["renditions"].values()):
         response = client.get(made["url"])
@@ -203,7 +217,7 @@ def test_every_rendition_carries_its_digest(client: httpx.Client, done: dict[str
 
 
 def test_a_wait_ends_with_the_job(client: httpx.Client) -> None:
-    task_id, start = accepted(client, PHOTO), time.monotonic()
+    task_id, start = submit_photo(client, PHOTO), time.monotonic()
 
     job = client.get(f"/task-status/{task_id}", params={"wait": 20}).json()
 
@@ -212,8 +226,8 @@ def test_a_wait_ends_with_the_job(client: httpx.Client) -> None:
 
 
 def test_a_wait_that_is_over_tells_the_current_state(client: httpx.Client, stack: Stack) -> None:
-    with frozen(stack, "validate"):
-        task_id, start = accepted(client, PHOTO), time.monotonic()
+    with freeze_process(stack, "validate"):
+        task_id, start = submit_photo(client, PHOTO), time.monotonic()
         job = client.get(f"/task-status/{task_id}", params={"wait": 0.4}).json()
         took = time.monotonic() - start
 
@@ -223,9 +237,11 @@ def test_a_wait_that_is_over_tells_the_current_state(client: httpx.Client, stack
 
 def test_a_wait_for_news_ends_with_the_first_change(client: httpx.Client, stack: Stack) -> None:
     with ThreadPoolExecutor(1) as threads:
-        with frozen(stack, "normalize"):
-            task_id = accepted(client, PHOTO)
-            wait_until(lambda: status(client, task_id)["stages"]["validate"]["state"] == "done", "validate to be done")
+        with freeze_process(stack, "normalize"):
+            task_id = submit_photo(client, PHOTO)
+            wait_until(
+                lambda: get_status(client, task_id)["stages"]["validate"]["state"] == "done", "validate to be done"
+            )
             known = client.get(f"/task-status/{task_id}").headers["etag"]
             start = time.monotonic()
             asked = {"params": {"wait": 20}, "headers": {"If-None-Match": known}}
@@ -238,8 +254,8 @@ def test_a_wait_for_news_ends_with_the_first_change(client: httpx.Client, stack:
 
 
 def test_a_wait_without_news_is_304(client: httpx.Client, stack: Stack) -> None:
-    with frozen(stack, "validate"):
-        task_id = accepted(client, PHOTO)
+    with freeze_process(stack, "validate"):
+        task_id = submit_photo(client, PHOTO)
         known = client.get(f"/task-status/{task_id}").headers["etag"]
         start = time.monotonic()
         response = client.get(f"/task-status/{task_id}", params={"wait": 0.4}, headers={"If-None-Match": known})
@@ -278,7 +294,7 @@ def test_the_tag_of_a_status_is_weak(client: httpx.Client, done: dict[str, Any])
 def test_a_list_shows_one_status_and_one_kind(
     client: httpx.Client, done: dict[str, Any], failed: dict[str, Any]
 ) -> None:
-    cut = ended(client, operated(client, "crop", PHOTO, aspect="1:1"))
+    cut = wait_for_end(client, submit_operation(client, "crop", PHOTO, aspect="1:1"))
 
     for wanted, job in (
         ({"status": "done"}, done),
@@ -301,8 +317,8 @@ def _pages(client: httpx.Client, **wanted: str) -> Iterator[list[str]]:
 
 
 def test_a_walk_from_page_to_page_meets_every_job_once_and_the_youngest_first(client: httpx.Client) -> None:
-    task_ids = [operated(client, "grayscale", PHOTO) for _ in range(7)]
-    all_ended(client, task_ids)
+    task_ids = [submit_operation(client, "grayscale", PHOTO) for _ in range(7)]
+    wait_for_all(client, task_ids)
 
     pages = list(_pages(client, kind="grayscale", limit="3"))
 
@@ -314,15 +330,15 @@ def test_a_walk_from_page_to_page_meets_every_job_once_and_the_youngest_first(cl
 
 
 def test_a_walk_is_not_disturbed_by_jobs_that_come_in_meanwhile(client: httpx.Client) -> None:
-    task_ids = [operated(client, "grayscale", PHOTO) for _ in range(4)]
+    task_ids = [submit_operation(client, "grayscale", PHOTO) for _ in range(4)]
 
     pages = _pages(client, kind="grayscale", limit="2")
     first = next(pages)
-    accepted_meanwhile = operated(client, "grayscale", PHOTO)
+    accepted_meanwhile = submit_operation(client, "grayscale", PHOTO)
     second = next(pages)
 
     assert first + second == task_ids[::-1]
-    assert ended(client, accepted_meanwhile)["status"] == "done"
+    assert wait_for_end(client, accepted_meanwhile)["status"] == "done"
 
 
 @pytest.mark.parametrize("cursor", ["junk", "!", "e30", "AAAA" * 9, "ä"])
@@ -342,7 +358,7 @@ def test_a_list_of_what_there_is_not_is_refused(client: httpx.Client, wanted: di
 def test_a_job_that_is_done_can_be_removed_with_all_that_is_known_of_it(
     client: httpx.Client, blob_folder: Path
 ) -> None:
-    task_id = ended(client, accepted(client, PHOTO))["task_id"]
+    task_id = wait_for_end(client, submit_photo(client, PHOTO))["task_id"]
 
     response = client.delete(f"/jobs/{task_id}")
 
@@ -356,16 +372,16 @@ def test_a_job_that_is_done_can_be_removed_with_all_that_is_known_of_it(
 def test_a_job_that_waits_can_be_cancelled_and_its_messages_do_no_harm(
     client: httpx.Client, stack: Stack, blob_folder: Path
 ) -> None:
-    with frozen(stack, "normalize"):
-        task_id = accepted(client, PHOTO)
-        wait_until(lambda: status(client, task_id)["stages"]["validate"]["state"] == "done", "validate to be done")
+    with freeze_process(stack, "normalize"):
+        task_id = submit_photo(client, PHOTO)
+        wait_until(lambda: get_status(client, task_id)["stages"]["validate"]["state"] == "done", "validate to be done")
         response = client.delete(f"/jobs/{task_id}")
-        cancelled = status(client, task_id)
+        cancelled = get_status(client, task_id)
 
-    other = ended(client, accepted(client, PHOTO))
+    other = wait_for_end(client, submit_photo(client, PHOTO))
     wait_until(lambda: task_id in _ignored(stack, "normalize"), "the message to be met and left")
     assert (response.status_code, cancelled["status"]) == (204, "cancelled")
-    assert status(client, task_id)["stages"]["normalize"]["state"] == "pending"
+    assert get_status(client, task_id)["stages"]["normalize"]["state"] == "pending"
     assert other["status"] == "done"
     assert task_id not in _folders(blob_folder)
 
@@ -373,22 +389,22 @@ def test_a_job_that_waits_can_be_cancelled_and_its_messages_do_no_harm(
 def test_a_job_that_runs_can_be_cancelled_and_what_it_makes_is_thrown_away(
     client: httpx.Client, stack: Stack, blob_folder: Path
 ) -> None:
-    slow = encoded(photo(1000, 750), "jpeg")
-    task_id = operated(client, "grayscale", slow, format="avif", quality=90)
-    wait_until(lambda: status(client, task_id)["stages"]["transform"]["state"] == "running", "transform to run")
+    slow = encode_image(photo(1000, 750), "jpeg")
+    task_id = submit_operation(client, "grayscale", slow, format="avif", quality=90)
+    wait_until(lambda: get_status(client, task_id)["stages"]["transform"]["state"] == "running", "transform to run")
 
     client.delete(f"/jobs/{task_id}").raise_for_status()
 
     wait_until(lambda: task_id in _fenced(stack), "the run to find that it was in vain")
-    assert status(client, task_id)["status"] == "cancelled"
-    assert status(client, task_id)["renditions"] == {}
+    assert get_status(client, task_id)["status"] == "cancelled"
+    assert get_status(client, task_id)["renditions"] == {}
     assert client.get(f"/result/{task_id}").json()["code"] == "job_failed"
     assert not list((blob_folder / task_id).glob("*"))
 
 
 def test_a_job_that_was_cancelled_can_be_removed(client: httpx.Client, stack: Stack) -> None:
-    with frozen(stack, "validate"):
-        task_id = accepted(client, PHOTO)
+    with freeze_process(stack, "validate"):
+        task_id = submit_photo(client, PHOTO)
         client.delete(f"/jobs/{task_id}").raise_for_status()
         client.delete(f"/jobs/{task_id}").raise_for_status()
 
@@ -404,35 +420,35 @@ def test_only_a_dead_job_is_tried_again(client: httpx.Client, done: dict[str, An
 
 
 def test_the_twin_of_a_finished_job_is_answered_with_its_results(keeper: httpx.Client, short_lived: str) -> None:
-    duplicate = ended(keeper, short_lived)
+    duplicate = wait_for_end(keeper, short_lived)
 
-    response = upload(keeper, encoded(photo(40, 30)))
+    response = upload(keeper, encode_image(photo(40, 30)))
 
     body = response.json()
     assert (response.status_code, body["status"], body["deduplicated_from"]) == (202, "done", short_lived)
-    job = status(keeper, body["task_id"])
+    job = get_status(keeper, body["task_id"])
     assert job["deduplicated_from"] == short_lived
     assert {made["sha256"] for made in job["renditions"].values()} == {
         made["sha256"] for made in duplicate["renditions"].values()
     }
-    assert picture(keeper, body["task_id"]).size == (40, 30)
+    assert wait_for_image(keeper, body["task_id"]).size == (40, 30)
 
 
 def test_a_job_that_asks_for_something_else_has_no_twin(keeper: httpx.Client, short_lived: str) -> None:
-    ended(keeper, short_lived)
+    wait_for_end(keeper, short_lived)
 
-    response = keeper.post("/upload", files={"file": ("a.png", encoded(photo(40, 30)))}, data={"quality": "50"})
+    response = keeper.post("/upload", files={"file": ("a.png", encode_image(photo(40, 30)))}, data={"quality": "50"})
 
     assert response.json()["deduplicated_from"] is None
 
 
 def test_a_dead_job_goes_on_from_where_it_died(keeper: httpx.Client, strict_stack: Stack) -> None:
-    with frozen(strict_stack, "normalize"):
-        task_id = accepted(keeper, encoded(photo(44, 33)))
-        wait_until(lambda: status(keeper, task_id)["stages"]["validate"]["state"] == "done", "validate to be done")
+    with freeze_process(strict_stack, "normalize"):
+        task_id = submit_photo(keeper, encode_image(photo(44, 33)))
+        wait_until(lambda: get_status(keeper, task_id)["stages"]["validate"]["state"] == "done", "validate to be done")
         original = strict_stack.blob_folder / task_id / "original"
         hidden = original.rename(strict_stack.folder / task_id)
-    dead = ended(keeper, task_id)
+    dead = wait_for_end(keeper, task_id)
     result = keeper.get(f"/result/{task_id}")
     hidden.rename(original)
 
@@ -442,22 +458,22 @@ def test_a_dead_job_goes_on_from_where_it_died(keeper: httpx.Client, strict_stac
     assert (result.status_code, result.json()["code"]) == (409, "job_failed")
     assert response.status_code == 202
     assert response.headers["location"] == f"/task-status/{task_id}"
-    job = ended(keeper, task_id)
+    job = wait_for_end(keeper, task_id)
     assert (job["status"], job["failure"]) == ("done", None)
     assert job["stages"]["validate"] == dead["stages"]["validate"]
     assert job["stages"]["normalize"]["attempts"] == dead["stages"]["normalize"]["attempts"] + 1
-    assert picture(keeper, task_id).size == (44, 33)
+    assert wait_for_image(keeper, task_id).size == (44, 33)
 
 
 def test_a_result_past_its_time_is_410_and_its_job_is_still_told_of(
     keeper: httpx.Client, strict_stack: Stack, short_lived: str
 ) -> None:
-    ended(keeper, short_lived)
+    wait_for_end(keeper, short_lived)
 
     wait_until(lambda: keeper.get(f"/result/{short_lived}").status_code == 410, "the result to expire")
 
     assert keeper.get(f"/result/{short_lived}/small").json()["code"] == "expired"
-    job = status(keeper, short_lived)
+    job = get_status(keeper, short_lived)
     assert (job["status"], job["renditions"]) == ("done", {})
     assert short_lived not in _folders(strict_stack.blob_folder)
     source = keeper.post("/grayscale", files={"source_task_id": (None, short_lived)})

@@ -12,15 +12,15 @@ import pytest
 from pymongo.collection import Collection
 
 from deploy.stack import Stack
-from tests.images import encoded, photo
-from tests.integration.journey import accepted, all_ended, wait_until
+from tests.images import encode_image, photo
+from tests.integration.api_helpers import submit_photo, wait_for_all, wait_until
 
 JOBS = 20
 
 
 @pytest.fixture(scope="module")
 def big_photo() -> bytes:
-    return encoded(photo(3000, 2000), "jpeg")
+    return encode_image(photo(3000, 2000), "jpeg")
 
 
 def _finalizations(stack: Stack, task_ids: list[str]) -> set[int]:
@@ -46,7 +46,7 @@ def _wait_for_a_running_resize(stack: Stack, task_ids: list[str]) -> None:
 
 
 def test_jobs_survive_a_killed_child_and_a_killed_worker(client: httpx.Client, stack: Stack, big_photo: bytes) -> None:
-    task_ids = [accepted(client, big_photo) for _ in range(JOBS)]
+    task_ids = [submit_photo(client, big_photo) for _ in range(JOBS)]
 
     _wait_for_a_running_resize(stack, task_ids)
     os.kill(stack.children("resize")[0], signal.SIGKILL)
@@ -56,18 +56,18 @@ def test_jobs_survive_a_killed_child_and_a_killed_worker(client: httpx.Client, s
     for child in children:  # a killed parent's children end by themselves; not waited for here
         _kill_quietly(child)
 
-    jobs = all_ended(client, task_ids, seconds=90)
+    jobs = wait_for_all(client, task_ids, seconds=90)
     assert [job["status"] for job in jobs] == ["done"] * JOBS
     assert _finalizations(stack, task_ids) == {1}
 
 
 def test_jobs_survive_a_killed_gateway(client: httpx.Client, stack: Stack, big_photo: bytes) -> None:
-    task_ids = [accepted(client, big_photo) for _ in range(3)]
+    task_ids = [submit_photo(client, big_photo) for _ in range(3)]
 
     stack.signal("gateway", signal.SIGKILL)
     stack.wait_ready("gateway")
 
-    jobs = all_ended(client, task_ids)
+    jobs = wait_for_all(client, task_ids)
     assert {job["status"] for job in jobs} == {"done"}
     assert _finalizations(stack, task_ids) == {1}
 

@@ -16,16 +16,16 @@ import pytest
 from deploy.processes import ROOT
 from deploy.stack import Stack
 from pipeline.routing import QUEUES
-from tests.direct import DIRECT
-from tests.images import encoded, photo
+from tests.http_options import HTTP_OPTIONS
+from tests.images import encode_image, photo
+from tests.integration.api_helpers import get_status, submit_photo, upload, wait_for_all, wait_for_end, wait_until
 from tests.integration.conftest import AsOwner
-from tests.integration.journey import accepted, all_ended, ended, status, upload, wait_until
-from tests.integration.story import WRITERS, Line, events, story
-from tests.programs import starting
+from tests.integration.log_lines import LOGGED_PROCESSES, Line, find_log_lines, select_events
+from tests.programs import run_program
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 ORDER = [{"validate"}, {"normalize"}, {"small", "medium", "large"}, {"finalize"}]
-PHOTO = encoded(photo(), "jpeg")
+PHOTO = encode_image(photo(), "jpeg")
 NOBODY = "127.0.0.1:1"  # a port that nothing listens on
 REFUSES = "never-told-to-anyone"
 
@@ -43,7 +43,7 @@ def request_id() -> str:
 def answer(client: httpx.Client, request_id: str) -> httpx.Response:
     """The answer to an upload with an id, whose job has ended since."""
     answer = client.post("/upload", files={"file": ("p.jpg", PHOTO)}, headers={"X-Request-ID": request_id})
-    assert ended(client, answer.json()["task_id"])["status"] == "done"
+    assert wait_for_end(client, answer.json()["task_id"])["status"] == "done"
     return answer
 
 
@@ -51,8 +51,10 @@ def answer(client: httpx.Client, request_id: str) -> httpx.Response:
 def lines(stack: Stack, answer: httpx.Response) -> list[Line]:
     """Every line that names the job."""
     task_id = answer.json()["task_id"]
-    wait_until(lambda: len(events(story(stack, task_id), "stage.done")) == 6, "the last line of the story")
-    return story(stack, task_id)
+    wait_until(
+        lambda: len(select_events(find_log_lines(stack, task_id), "stage.done")) == 6, "the last line of the story"
+    )
+    return find_log_lines(stack, task_id)
 
 
 def test_an_answer_tells_the_id_of_its_request(answer: httpx.Response, request_id: str) -> None:
@@ -60,7 +62,7 @@ def test_an_answer_tells_the_id_of_its_request(answer: httpx.Response, request_i
 
 
 def test_the_stages_of_a_job_are_told_in_order_each_with_its_attempt(lines: list[Line]) -> None:
-    stages = events(lines, "stage.done")
+    stages = select_events(lines, "stage.done")
 
     names = [line["stage"] for line in stages]
     assert [set(names[:1]), set(names[1:2]), set(names[2:5]), set(names[5:])] == ORDER
@@ -82,7 +84,7 @@ def test_every_line_about_a_job_names_it_and_a_request(lines: list[Line]) -> Non
 def test_what_a_request_caused_is_one_grep_too(
     stack: Stack, answer: httpx.Response, request_id: str, lines: list[Line]
 ) -> None:
-    caused = story(stack, request_id)
+    caused = find_log_lines(stack, request_id)
 
     assert {line["task_id"] for line in caused} == {answer.json()["task_id"]}
     assert caused == [line for line in lines if line["request_id"] == request_id]
@@ -90,7 +92,7 @@ def test_what_a_request_caused_is_one_grep_too(
 
 
 def test_one_line_tells_how_an_upload_was_served(lines: list[Line], request_id: str) -> None:
-    [line] = [line for line in events(lines, "request.served") if line["request_id"] == request_id]
+    [line] = [line for line in select_events(lines, "request.served") if line["request_id"] == request_id]
 
     assert (line["method"], line["route"], line["status"]) == ("POST", "/upload", 202)
     assert line["bytes_in"] > len(PHOTO)
@@ -117,8 +119,8 @@ def test_a_request_that_fails_tells_its_id(client: httpx.Client, stack: Stack) -
 
     problem = answer.json()
     assert answer.headers["x-request-id"] == problem["request_id"]
-    wait_until(lambda: bool(story(stack, problem["request_id"])), "the line about the request")
-    [line] = story(stack, problem["request_id"])
+    wait_until(lambda: bool(find_log_lines(stack, problem["request_id"])), "the line about the request")
+    [line] = find_log_lines(stack, problem["request_id"])
     assert (line["event"], line["status"], line["code"]) == ("request.served", answer.status_code, problem["code"])
 
 
@@ -127,34 +129,34 @@ def test_probes_that_find_all_well_are_not_logged(client: httpx.Client, stack: S
     for path in ("/livez", "/readyz", "/metrics", "/capabilities"):
         client.get(path, headers={"X-Request-ID": request_id})
 
-    wait_until(lambda: "/capabilities" in str(story(stack, request_id)), "the line about the last of them")
-    assert [line["route"] for line in story(stack, request_id)] == ["/capabilities"]
+    wait_until(lambda: "/capabilities" in str(find_log_lines(stack, request_id)), "the line about the last of them")
+    assert [line["route"] for line in find_log_lines(stack, request_id)] == ["/capabilities"]
 
 
 def test_a_lost_child_is_told_under_its_job(client: httpx.Client, stack: Stack) -> None:
-    big = encoded(photo(3000, 2000), "jpeg")
-    task_ids = [accepted(client, big) for _ in range(8)]
+    big = encode_image(photo(3000, 2000), "jpeg")
+    task_ids = [submit_photo(client, big) for _ in range(8)]
     lost: list[Line] = []
 
     def one_is_lost() -> bool:
-        if any(status(client, task_id)["stages"]["normalize"]["state"] == "running" for task_id in task_ids):
+        if any(get_status(client, task_id)["stages"]["normalize"]["state"] == "running" for task_id in task_ids):
             for child in stack.children("normalize"):
                 with suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
-        lost[:] = [line for line in story(stack, "WorkerLostError") if line.get("task_id") in task_ids]
+        lost[:] = [line for line in find_log_lines(stack, "WorkerLostError") if line.get("task_id") in task_ids]
         return bool(lost)
 
     wait_until(one_is_lost, "a child to be lost at work")
 
-    assert {job["status"] for job in all_ended(client, task_ids)} == {"done"}
+    assert {job["status"] for job in wait_for_all(client, task_ids)} == {"done"}
     assert (lost[0]["process"], lost[0]["stage"], lost[0]["level"]) == ("normalize", "normalize", "error")
-    accepting = events(story(stack, lost[0]["task_id"]), "job.accepted")
+    accepting = select_events(find_log_lines(stack, lost[0]["task_id"]), "job.accepted")
     assert lost[0]["request_id"] == accepting[0]["request_id"]
 
 
 def test_every_line_is_json(stack: Stack, lines: list[Line]) -> None:
     assert lines
-    logged = "\n".join(stack.log(name) for name in WRITERS).splitlines()
+    logged = "\n".join(stack.log(name) for name in LOGGED_PROCESSES).splitlines()
 
     said_by_celery_itself = ("worker: ", "Restoring ")  # as it stops, past all logging
     said_by_libtiff = ("ZIPDecode: ", "LZWDecode: ", "TIFF", "_TIFF", "JPEG", "Fax")  # of damaged images, to stderr
@@ -175,9 +177,9 @@ def talkative(strict_stack: Stack, as_owner: AsOwner) -> Stack:
     assert client.post("/grayscale", files={"file": file}, headers=secret).status_code == 422
     client.get("/jobs", params={"cursor": REFUSES})
     for wrong in ({"Authorization": f"Bearer {REFUSES}"}, {"X-API-Key": REFUSES}, {"Authorization": REFUSES}):
-        refused = httpx.get(f"{strict_stack.url}/jobs", headers=wrong, **DIRECT)
+        refused = httpx.get(f"{strict_stack.url}/jobs", headers=wrong, **HTTP_OPTIONS)
         assert refused.status_code == 401
-    ended(client, task_id)
+    wait_for_end(client, task_id)
     last = client.get("/jobs").headers["x-request-id"]
     wait_until(lambda: last in strict_stack.log("gateway"), "the last line")
     return strict_stack
@@ -185,7 +187,7 @@ def talkative(strict_stack: Stack, as_owner: AsOwner) -> Stack:
 
 @pytest.mark.parametrize("secret", [REFUSES, "key of ida", "Bearer"])
 def test_no_key_header_or_file_name_is_ever_logged(talkative: Stack, secret: str) -> None:
-    logged = {name: talkative.log(name) for name in WRITERS}
+    logged = {name: talkative.log(name) for name in LOGGED_PROCESSES}
 
     assert "request.served" in logged["gateway"]
     assert [name for name, text in logged.items() if secret in text] == []
@@ -193,7 +195,7 @@ def test_no_key_header_or_file_name_is_ever_logged(talkative: Stack, secret: str
 
 def _said_until(complaint: str, *command: str, **environment: str) -> str:
     """Run a process until it has complained, and return all that it said."""
-    with starting(
+    with run_program(
         sys.executable,
         "-m",
         *command,

@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from deploy.processes import ROOT
 from deploy.stack import Stack
 from pipeline.routing import QUEUES
-from tests.direct import DIRECT
-from tests.images import encoded, photo
-from tests.integration.journey import accepted, ended, operated, wait_until
+from tests.http_options import HTTP_OPTIONS
+from tests.images import encode_image, photo
+from tests.integration.api_helpers import submit_operation, submit_photo, wait_for_end, wait_until
 
 Labels = tuple[tuple[str, str], ...]
 Samples = dict[tuple[str, Labels], float]
@@ -25,7 +25,7 @@ Samples = dict[tuple[str, Labels], float]
 
 def scrape(stack: Stack, process: str) -> Samples:
     """Return what a process shows: by name without the prefix, and labels."""
-    text = httpx.get(stack.metrics_urls[process], timeout=10, **DIRECT).raise_for_status().text
+    text = httpx.get(stack.metrics_urls[process], timeout=10, **HTTP_OPTIONS).raise_for_status().text
     return {
         (sample.name.removeprefix("darkroom_"), tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -49,7 +49,7 @@ def test_a_job_is_counted_at_every_stage_it_passes(client: httpx.Client, stack: 
     waited = read(stack, "resize", "stage_queue_wait_seconds_count", queue="resize")
     done = read(stack, "finalize", "job_end_to_end_seconds_count", kind="previews", result="done")
 
-    ended(client, accepted(client, encoded(photo(), "jpeg")))
+    wait_for_end(client, submit_photo(client, encode_image(photo(), "jpeg")))
 
     for queue, stage in stages.items():
         assert read(stack, queue, "stage_runs_total", stage=stage, outcome="done") == before[queue] + 1, queue
@@ -61,7 +61,7 @@ def test_a_refused_image_is_counted_where_it_was_refused(client: httpx.Client, s
     refused = read(stack, "normalize", "stage_runs_total", stage="normalize", outcome="refused")
     failed = read(stack, "normalize", "job_end_to_end_seconds_count", kind="previews", result="failed")
 
-    ended(client, accepted(client, encoded(photo(900, 600), "jpeg")[:20_000]))
+    wait_for_end(client, submit_photo(client, encode_image(photo(900, 600), "jpeg")[:20_000]))
 
     assert read(stack, "normalize", "stage_runs_total", stage="normalize", outcome="refused") == refused + 1
     assert read(stack, "normalize", "job_end_to_end_seconds_count", kind="previews", result="failed") == failed + 1
@@ -73,14 +73,14 @@ def test_counters_outlive_the_child_that_counted_and_its_death_is_counted(
 ) -> None:
     if outage:  # a worker that connects again sets its pool up anew
         stack.restart_process("redis")
-    ended(client, operated(client, "grayscale", encoded(photo(), "jpeg")))
+    wait_for_end(client, submit_operation(client, "grayscale", encode_image(photo(), "jpeg")))
     made = read(stack, "transform", "renditions_total", rendition="output", format="jpeg")
     lost = read(stack, "transform", "worker_child_lost_total", queue="transform")
     (child,) = stack.children("transform")
 
     os.kill(child, signal.SIGKILL)
     wait_until(lambda: stack.children("transform") not in ([], [child]), "another child")
-    ended(client, operated(client, "grayscale", encoded(photo(), "jpeg")))
+    wait_for_end(client, submit_operation(client, "grayscale", encode_image(photo(), "jpeg")))
 
     assert read(stack, "transform", "renditions_total", rendition="output", format="jpeg") == made + 1
     assert read(stack, "transform", "worker_child_lost_total", queue="transform") == lost + 1
@@ -88,15 +88,15 @@ def test_counters_outlive_the_child_that_counted_and_its_death_is_counted(
 
 
 def test_more_jobs_make_no_more_series(client: httpx.Client, stack: Stack) -> None:
-    contents = [encoded(photo(), "jpeg"), encoded(photo(), "jpeg")[:3000]]
+    contents = [encode_image(photo(), "jpeg"), encode_image(photo(), "jpeg")[:3000]]
     for content in contents:
-        ended(client, accepted(client, content))
+        wait_for_end(client, submit_photo(client, content))
     wait_until(lambda: has_looked(stack), "the gateway to look around")
     before = {process: set(scrape(stack, process)) for process in stack.metrics_urls}
 
     for _ in range(5):
         for content in contents:
-            ended(client, accepted(client, content))
+            wait_for_end(client, submit_photo(client, content))
 
     more = {process: set(scrape(stack, process)) - before[process] for process in before}
     assert not {process: series for process, series in more.items() if series}

@@ -9,23 +9,30 @@ import pytest
 
 from deploy.front import page_headers
 from deploy.stack import Stack
-from tests.images import encoded, photo
-from tests.integration.fronts import BODY_BYTES, CHECKED_IN, Front, answers, local_before, nginx_before
-from tests.integration.journey import accepted, ended, frozen, upload, wait_until
-from tests.integration.wire import answer, connection
+from tests.images import encode_image, photo
+from tests.integration.api_helpers import freeze_process, submit_photo, upload, wait_for_end, wait_until
+from tests.integration.front_servers import (
+    BODY_BYTES,
+    NGINX_CONFIG_FOLDER,
+    Front,
+    is_gateway_ready,
+    run_local_front,
+    run_nginx,
+)
+from tests.integration.raw_http import open_socket, read_response
 
 
 @pytest.fixture(scope="module")
 def nginx(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """The nginx that is deployed."""
-    with nginx_before(stack.url, tmp_path_factory.mktemp("nginx")) as front:
+    with run_nginx(stack.url, tmp_path_factory.mktemp("nginx")) as front:
         yield front
 
 
 @pytest.fixture(scope="module")
 def local(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """The front of `./run up`."""
-    with local_before(stack.url, tmp_path_factory.mktemp("front")) as front:
+    with run_local_front(stack.url, tmp_path_factory.mktemp("front")) as front:
         yield front
 
 
@@ -69,9 +76,9 @@ def test_an_unchanged_file_is_not_sent_again(front: Front) -> None:
     ["/../front.py", "/%2e%2e/front.py", "/js/..%2f..%2ffront.py", "/..%5cfront.py", "//etc/passwd", "/.env", "/js/"],
 )
 def test_nothing_outside_the_page_is_served(front: Front, path: str) -> None:
-    with connection(front.url) as wire:
+    with open_socket(front.url) as wire:
         wire.sendall(f"GET {path} HTTP/1.1\r\nHost: front\r\nConnection: close\r\n\r\n".encode())
-        response, _ = answer(wire)
+        response, _ = read_response(wire)
 
     assert response.status in {400, 403, 404}
 
@@ -85,14 +92,14 @@ def test_the_gateways_metrics_are_not_for_everybody(front: Front, path: str) -> 
 
 
 def test_an_upload_of_five_megabytes_goes_through(front: Front) -> None:
-    content = encoded(photo(1500, 1200), "bmp")
+    content = encode_image(photo(1500, 1200), "bmp")
     assert len(content) > 5_000_000
 
     answer = upload(front.api, content, "photo.bmp")
 
     assert answer.status_code == 202
     assert answer.headers["location"] == f"/api/task-status/{answer.json()['task_id']}"
-    assert ended(front.api, answer.json()["task_id"])["original"]["bytes"] == len(content)
+    assert wait_for_end(front.api, answer.json()["task_id"])["original"]["bytes"] == len(content)
 
 
 def test_an_upload_over_the_limit_is_a_problem(front: Front) -> None:
@@ -104,8 +111,8 @@ def test_an_upload_over_the_limit_is_a_problem(front: Front) -> None:
 
 
 def test_a_result_keeps_its_own_headers_and_is_found_unchanged(front: Front) -> None:
-    task_id = accepted(front.api, encoded(photo(), "jpeg"))
-    ended(front.api, task_id)
+    task_id = submit_photo(front.api, encode_image(photo(), "jpeg"))
+    wait_for_end(front.api, task_id)
 
     first = front.api.get(f"/result/{task_id}/small")
     again = front.api.get(f"/result/{task_id}/small", headers={"If-None-Match": first.headers["etag"]})
@@ -119,8 +126,8 @@ def test_a_result_keeps_its_own_headers_and_is_found_unchanged(front: Front) -> 
 
 
 def test_events_arrive_while_the_job_stands_still(front: Front, stack: Stack) -> None:
-    with frozen(stack, "resize"):
-        task_id = accepted(front.api, encoded(photo(), "jpeg"))
+    with freeze_process(stack, "resize"):
+        task_id = submit_photo(front.api, encode_image(photo(), "jpeg"))
         with front.api.stream("GET", f"/task-status/{task_id}/events") as stream:
             lines = stream.iter_lines()
             jobs = (json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: "))
@@ -147,16 +154,18 @@ def test_a_gateway_that_is_away_is_a_problem_to_be_asked_again(front: Front, sta
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
     assert answer.json()["code"] == "unavailable"
-    wait_until(lambda: answers(front.api), "the gateway to be found again")
+    wait_until(lambda: is_gateway_ready(front.api), "the gateway to be found again")
 
 
 def test_the_image_allows_what_the_gateway_does() -> None:
-    assert f"DARKROOM_BODY_BYTES={BODY_BYTES}" in (CHECKED_IN / "Dockerfile").read_text(encoding="utf-8").split()
+    assert (
+        f"DARKROOM_BODY_BYTES={BODY_BYTES}" in (NGINX_CONFIG_FOLDER / "Dockerfile").read_text(encoding="utf-8").split()
+    )
 
 
 def test_text_is_compressed_and_pictures_are_not(nginx: Front) -> None:
-    task_id = accepted(nginx.api, encoded(photo(), "jpeg"))
-    ended(nginx.api, task_id)
+    task_id = submit_photo(nginx.api, encode_image(photo(), "jpeg"))
+    wait_for_end(nginx.api, task_id)
 
     assert nginx.get("/style.css").headers["content-encoding"] == "gzip"
     assert nginx.api.get(f"/task-status/{task_id}").headers["content-encoding"] == "gzip"
@@ -164,8 +173,8 @@ def test_text_is_compressed_and_pictures_are_not(nginx: Front) -> None:
 
 
 def test_a_result_is_kept_for_those_without_a_key_until_its_job_is_removed(nginx: Front) -> None:
-    task_id = accepted(nginx.api, encoded(photo(90, 90), "jpeg"))
-    ended(nginx.api, task_id)
+    task_id = submit_photo(nginx.api, encode_image(photo(90, 90), "jpeg"))
+    wait_for_end(nginx.api, task_id)
     path = f"/result/{task_id}/small"
 
     def cached(**headers: str) -> str | None:

@@ -23,13 +23,13 @@ from deploy import processes
 from deploy.ports import free_port
 from deploy.stack import Stack
 from pipeline.routing import QUEUES
-from tests.conftest import IMPATIENT
-from tests.direct import DIRECT, DIRECT_CLIENT
-from tests.images import encoded, photo, photo_file
-from tests.integration import wire
-from tests.integration.journey import accepted, all_ended, ended, picture, upload, wait_until
-from tests.object_store import ObjectStore, object_store
-from tests.programs import running
+from tests.conftest import SHORT_TIMEOUTS
+from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
+from tests.images import encode_image, photo, photo_file
+from tests.integration import raw_http
+from tests.integration.api_helpers import submit_photo, upload, wait_for_all, wait_for_end, wait_for_image, wait_until
+from tests.object_store import ObjectStore, run_object_store
+from tests.programs import run_logged_program
 
 URL = "s3://darkroom/some/prefix"
 some_photo, little_photo = partial(photo_file, 2000, 1500), partial(photo_file, 600, 400)
@@ -47,24 +47,24 @@ PARTS_BYTES = 20 * 1024 * 1024
 @cache
 def large_photo() -> bytes:
     """Draw one just under the limit of 25 MiB."""
-    return encoded(photo(2940, 2940), "bmp")
+    return encode_image(photo(2940, 2940), "bmp")
 
 
 @pytest.fixture(scope="module")
-def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    with object_store(tmp_path_factory.mktemp("objects")) as store:
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    with run_object_store(tmp_path_factory.mktemp("s3_server")) as store:
         yield store
 
 
 @pytest.fixture(scope="module")
-def bucket(objects: ObjectStore) -> S3Store:
+def bucket(s3_server: ObjectStore) -> S3Store:
     """The bucket, for looking into it without the application."""
-    return objects.bucket("darkroom")
+    return s3_server.create_bucket("darkroom")
 
 
 @pytest.fixture(scope="module")
-def environment(objects: ObjectStore, bucket: S3Store) -> dict[str, str]:  # noqa: ARG001  # it must be there
-    return IMPATIENT | objects.environment | {"DARKROOM_BLOB_URL": URL} | PATIENCE
+def environment(s3_server: ObjectStore, bucket: S3Store) -> dict[str, str]:  # noqa: ARG001  # it must be there
+    return SHORT_TIMEOUTS | s3_server.environment | {"DARKROOM_BLOB_URL": URL} | PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def remote(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
 
 @pytest.fixture(scope="module")
 def http(remote: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=remote.url, timeout=60, **DIRECT_CLIENT) as client:
+    with httpx.Client(base_url=remote.url, timeout=60, **HTTP_CLIENT_OPTIONS) as client:
         yield client
 
 
@@ -86,8 +86,8 @@ def another_gateway(stack: Stack, folder: Path, **environment: str) -> Iterator[
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "gateway.app:production", "--factory", "--port", str(port)]
     with (
-        running(*command, log=folder / f"gateway-{port}.log", **(_stores_of(stack) | environment)),
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, **DIRECT_CLIENT) as client,
+        run_logged_program(*command, log=folder / f"gateway-{port}.log", **(_stores_of(stack) | environment)),
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, **HTTP_CLIENT_OPTIONS) as client,
     ):
         wait_until(lambda: _answers(client), "another gateway")
         yield client
@@ -103,8 +103,8 @@ def redirecting(remote: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.fixture(scope="module")
 def done(http: httpx.Client) -> str:
     """A job with all its previews."""
-    task_id = accepted(http, some_photo(), "fóto.jpg")
-    assert ended(http, task_id)["status"] == "done"
+    task_id = submit_photo(http, some_photo(), "fóto.jpg")
+    assert wait_for_end(http, task_id)["status"] == "done"
     return task_id
 
 
@@ -120,7 +120,7 @@ def folders(bucket: S3Store) -> set[str]:
 
 
 def test_a_photo_becomes_previews_in_the_store(http: httpx.Client, bucket: S3Store, done: str) -> None:
-    sizes = {name: picture(http, done, name).size for name in ("small", "medium", "large")}
+    sizes = {name: wait_for_image(http, done, name).size for name in ("small", "medium", "large")}
 
     assert sizes == {"small": (160, 120), "medium": (640, 480), "large": (1600, 1200)}
     assert names(bucket, done) == ["large.1", "medium.1", "original", "small.1"]
@@ -148,7 +148,7 @@ def test_what_a_gateway_tells_of_itself_needs_no_local_folder(http: httpx.Client
 
 def test_a_redirect_leads_to_the_bytes(http: httpx.Client, redirecting: httpx.Client, done: str) -> None:
     sent_on = redirecting.get(f"/result/{done}/small")
-    there = httpx.get(sent_on.headers["location"], **DIRECT)
+    there = httpx.get(sent_on.headers["location"], **HTTP_OPTIONS)
 
     assert (sent_on.status_code, sent_on.headers["cache-control"], sent_on.content) == (307, "no-store", b"")
     assert there.content == http.get(f"/result/{done}/small").content
@@ -181,16 +181,16 @@ def test_redirects_change_no_other_answer(http: httpx.Client, redirecting: httpx
 def test_a_result_that_is_gone_from_the_store_is_gone(
     http: httpx.Client, redirecting: httpx.Client, bucket: S3Store
 ) -> None:
-    task_id = accepted(http, some_photo())
-    ended(http, task_id)
+    task_id = submit_photo(http, some_photo())
+    wait_for_end(http, task_id)
     obstore.delete(bucket, f"some/prefix/{task_id}/large.1")
 
     assert {client.get(f"/result/{task_id}").status_code for client in (http, redirecting)} == {410}
 
 
 def test_a_deleted_job_leaves_no_objects(http: httpx.Client, bucket: S3Store) -> None:
-    task_id = accepted(http, some_photo())
-    ended(http, task_id)
+    task_id = submit_photo(http, some_photo())
+    wait_for_end(http, task_id)
 
     http.delete(f"/jobs/{task_id}").raise_for_status()
 
@@ -198,9 +198,9 @@ def test_a_deleted_job_leaves_no_objects(http: httpx.Client, bucket: S3Store) ->
 
 
 def test_a_refused_image_leaves_no_objects(http: httpx.Client, bucket: S3Store) -> None:
-    task_id = accepted(http, some_photo()[: len(some_photo()) // 2])
+    task_id = submit_photo(http, some_photo()[: len(some_photo()) // 2])
 
-    assert ended(http, task_id)["status"] == "failed"
+    assert wait_for_end(http, task_id)["status"] == "failed"
     wait_until(lambda: names(bucket, task_id) == [], "its objects to go")
 
 
@@ -216,33 +216,33 @@ def test_objects_without_a_job_are_swept(bucket: S3Store) -> None:
 
 
 def test_a_client_that_goes_away_leaves_nothing_in_the_store(
-    remote: Stack, objects: ObjectStore, bucket: S3Store
+    remote: Stack, s3_server: ObjectStore, bucket: S3Store
 ) -> None:
     before = folders(bucket)
     with _half_an_upload(remote):
-        wait_until(lambda: objects.parts("darkroom") != [], "its first part to be stored")
+        wait_until(lambda: s3_server.list_multipart_uploads("darkroom") != [], "its first part to be stored")
 
-    wait_until(lambda: objects.parts("darkroom") == [], "the parts to go")
+    wait_until(lambda: s3_server.list_multipart_uploads("darkroom") == [], "the parts to go")
     assert folders(bucket) <= before
 
 
 def test_a_large_upload_is_held_in_a_few_parts_only(http: httpx.Client, remote: Stack) -> None:
-    ended(http, accepted(http, large_photo(), "first.bmp"))  # whatever is needed once
+    wait_for_end(http, submit_photo(http, large_photo(), "first.bmp"))  # whatever is needed once
     gateway = Path(f"/proc/{remote.pid('gateway')}")
     (gateway / "clear_refs").write_text("5")  # proc(5): the peak is what is held now
     before = _peak(gateway)
 
-    accepted(http, large_photo(), "second.bmp")
+    submit_photo(http, large_photo(), "second.bmp")
 
     assert _peak(gateway) - before < PARTS_BYTES
 
 
 def test_what_was_accepted_outlasts_an_outage_and_nothing_else_is_accepted(
-    http: httpx.Client, remote: Stack, objects: ObjectStore, done: str
+    http: httpx.Client, remote: Stack, s3_server: ObjectStore, done: str
 ) -> None:
     remote.stop_process("worker")
-    task_ids = [accepted(http, little_photo()) for _ in range(4)]
-    objects.stop()
+    task_ids = [submit_photo(http, little_photo()) for _ in range(4)]
+    s3_server.stop()
     try:
         remote.start_process("worker")
         refused, readiness = upload(http, little_photo()), http.get("/readyz")
@@ -250,24 +250,24 @@ def test_what_was_accepted_outlasts_an_outage_and_nothing_else_is_accepted(
         wait_until(lambda: '"blobs"} 0.0' in http.get("/metrics").text, "the gauge to tell")
         wait_until(lambda: _put_off(remote.log("worker")) >= set(task_ids), "their runs to be put off")
     finally:
-        objects.start()
+        s3_server.start()
 
     assert [_unavailable(answer) for answer in (refused, result)] == [True, True]
     assert (readiness.status_code, readiness.json()["checks"]["blobs"]["ok"]) == (503, False)
-    assert {job["status"] for job in all_ended(http, task_ids)} == {"done"}
-    assert ended(http, accepted(http, little_photo()))["status"] == "done"
+    assert {job["status"] for job in wait_for_all(http, task_ids)} == {"done"}
+    assert wait_for_end(http, submit_photo(http, little_photo()))["status"] == "done"
 
 
 def test_a_store_that_hangs_costs_an_answer_and_no_job(
-    http: httpx.Client, remote: Stack, objects: ObjectStore, done: str, tmp_path: Path
+    http: httpx.Client, remote: Stack, s3_server: ObjectStore, done: str, tmp_path: Path
 ) -> None:
     remote.stop_process("worker")
     try:
-        task_id = accepted(http, little_photo())
+        task_id = submit_photo(http, little_photo())
         with (
             another_gateway(remote, tmp_path, **IMPATIENCE) as gateway,
             another_gateway(remote, tmp_path, DARKROOM_RESULTS__REDIRECT="true", **IMPATIENCE) as redirecting,
-            objects.frozen(),
+            s3_server.freeze(),
             _another_worker(remote, tmp_path / "worker.log", **IMPATIENCE),
         ):
             answers = [
@@ -281,13 +281,13 @@ def test_a_store_that_hangs_costs_an_answer_and_no_job(
 
     assert [_unavailable(answer) for answer in answers] == [True, True, True]
     assert readiness.json()["checks"]["blobs"]["ok"] is False
-    assert ended(http, task_id)["status"] == "done"
+    assert wait_for_end(http, task_id)["status"] == "done"
 
 
-def test_a_gateway_killed_in_an_upload_leaves_no_object(remote: Stack, objects: ObjectStore, bucket: S3Store) -> None:
+def test_a_gateway_killed_in_an_upload_leaves_no_object(remote: Stack, s3_server: ObjectStore, bucket: S3Store) -> None:
     before = folders(bucket)
     with _half_an_upload(remote):
-        wait_until(lambda: objects.parts("darkroom") != [], "its first part to be stored")
+        wait_until(lambda: s3_server.list_multipart_uploads("darkroom") != [], "its first part to be stored")
         remote.signal("gateway", signal.SIGKILL)
     remote.wait_ready("gateway")
 
@@ -295,8 +295,8 @@ def test_a_gateway_killed_in_an_upload_leaves_no_object(remote: Stack, objects: 
 
 
 def test_what_expires_leaves_the_store(http: httpx.Client, remote: Stack, bucket: S3Store, tmp_path: Path) -> None:
-    task_id = accepted(http, some_photo())
-    ended(http, task_id)
+    task_id = submit_photo(http, some_photo())
+    wait_for_end(http, task_id)
 
     with another_gateway(remote, tmp_path, DARKROOM_RETENTION__RESULTS="0.1") as forgetful:
         wait_until(lambda: names(bucket, task_id) == [], "its objects to go")
@@ -306,9 +306,11 @@ def test_what_expires_leaves_the_store(http: httpx.Client, remote: Stack, bucket
 @contextmanager
 def _half_an_upload(stack: Stack) -> Iterator[None]:
     """Send most of a large file, and break off when the block ends."""
-    whole = wire.form(wire.part("file", large_photo(), b"large.bmp"))
-    with wire.connection(stack.url) as connection:
-        connection.sendall(wire.head(stack.url, "/upload", Content_Length=len(whole)) + whole[: len(whole) * 3 // 4])
+    whole = raw_http.form(raw_http.part("file", large_photo(), b"large.bmp"))
+    with raw_http.open_socket(stack.url) as connection:
+        connection.sendall(
+            raw_http.build_head(stack.url, "/upload", Content_Length=len(whole)) + whole[: len(whole) * 3 // 4]
+        )
         yield
 
 
@@ -327,7 +329,9 @@ def _answers(client: httpx.Client) -> bool:
 def _another_worker(stack: Stack, log: Path, **environment: str) -> AbstractContextManager[None]:
     """Run a second worker on the stores of a stack."""
     program = processes.worker("another", queues=QUEUES, concurrency=1, autostart=True)
-    return running(*program.command, log=log, **(_stores_of(stack) | dict(program.environment) | environment))
+    return run_logged_program(
+        *program.command, log=log, **(_stores_of(stack) | dict(program.environment) | environment)
+    )
 
 
 def _stores_of(stack: Stack) -> dict[str, str]:

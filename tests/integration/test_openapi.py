@@ -21,8 +21,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from deploy.stack import Stack
-from tests.images import encoded, photo
-from tests.integration.journey import accepted, ended
+from tests.images import encode_image, photo
+from tests.integration.api_helpers import submit_photo, wait_for_end
 
 EXAMPLES = 15
 PROMISES: list[Any] = [
@@ -32,7 +32,7 @@ PROMISES: list[Any] = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-PHOTO = encoded(photo(20, 20))
+PHOTO = encode_image(photo(20, 20))
 PROBLEM = "application/problem+json"
 FIELDS = {
     "/upload": {"file", "format", "quality", "background", "animated"},
@@ -81,7 +81,7 @@ def test_every_form_lists_its_fields(operations: dict[str, dict[str, Any]], path
 @pytest.fixture(scope="module")
 def task_id(client: httpx.Client) -> str:
     """A job that there is, to be asked for."""
-    return str(ended(client, accepted(client, PHOTO))["task_id"])
+    return str(wait_for_end(client, submit_photo(client, PHOTO))["task_id"])
 
 
 @pytest.fixture(scope="module")

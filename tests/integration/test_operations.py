@@ -9,8 +9,17 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.images import cutout, decoded, encoded, exif, photo
-from tests.integration.journey import accepted, all_ended, difference, ended, operate, operated, picture, status
+from tests.images import cutout, decode_image, encode_image, exif, photo
+from tests.integration.api_helpers import (
+    difference,
+    get_status,
+    post_operation,
+    submit_operation,
+    submit_photo,
+    wait_for_all,
+    wait_for_end,
+    wait_for_image,
+)
 
 SIZE = (96, 64)
 BOX = {"left": 20, "top": 30, "width": 100, "height": 150}
@@ -23,27 +32,27 @@ FITS_ENLARGED = {"contain": (200, 200), "inside": (200, 133), "cover": (200, 200
 
 @pytest.fixture(scope="module")
 def plain() -> bytes:
-    return encoded(photo(*SIZE))
+    return encode_image(photo(*SIZE))
 
 
 @pytest.fixture(scope="module")
 def holed() -> bytes:
-    return encoded(cutout(*SIZE))
+    return encode_image(cutout(*SIZE))
 
 
 @pytest.fixture(scope="module")
 def source(client: httpx.Client, plain: bytes) -> dict[str, Any]:
-    return ended(client, accepted(client, plain))
+    return wait_for_end(client, submit_photo(client, plain))
 
 
 @pytest.fixture(scope="module")
 def resized(client: httpx.Client, plain: bytes) -> dict[str, Any]:
-    return ended(client, operated(client, "resize", plain, width=48))
+    return wait_for_end(client, submit_operation(client, "resize", plain, width=48))
 
 
 @pytest.fixture(scope="module")
 def broken(client: httpx.Client, plain: bytes) -> dict[str, Any]:
-    return ended(client, accepted(client, plain[: len(plain) // 2]))
+    return wait_for_end(client, submit_photo(client, plain[: len(plain) // 2]))
 
 
 def _errors(response: httpx.Response) -> dict[str, dict[str, Any]]:
@@ -54,9 +63,9 @@ def _errors(response: httpx.Response) -> dict[str, dict[str, Any]]:
 
 def test_a_crop_cuts_its_box_out_of_the_photo_as_displayed(client: httpx.Client) -> None:
     shot = photo(300, 200)
-    original = encoded(shot, "jpeg", exif=exif(6))
+    original = encode_image(shot, "jpeg", exif=exif(6))
 
-    cut = picture(client, operated(client, "crop", original, format="png", **BOX))
+    cut = wait_for_image(client, submit_operation(client, "crop", original, format="png", **BOX))
 
     shown = shot.transpose(Image.Transpose.ROTATE_270)
     assert difference(cut, shown.crop((20, 30, 120, 180))) < 4
@@ -68,7 +77,7 @@ def test_a_crop_cuts_its_box_out_of_the_photo_as_displayed(client: httpx.Client)
 def test_a_crop_by_aspect_cuts_the_largest_centred_box(
     client: httpx.Client, plain: bytes, aspect: str, box: tuple[int, int, int, int]
 ) -> None:
-    cut = picture(client, operated(client, "crop", plain, aspect=aspect, format="png"))
+    cut = wait_for_image(client, submit_operation(client, "crop", plain, aspect=aspect, format="png"))
 
     assert difference(cut, photo(*SIZE).crop(box)) == 0
 
@@ -86,7 +95,7 @@ def test_a_crop_outside_the_image_fails_and_names_every_broken_rule(
 ) -> None:
     fields = dict(zip(("left", "top", "width", "height"), box, strict=True))
 
-    job = ended(client, operated(client, "crop", plain, **fields))
+    job = wait_for_end(client, submit_operation(client, "crop", plain, **fields))
 
     assert (job["status"], job["failure"]["stage"]) == ("failed", "transform")
     assert job["failure"]["code"] == "invalid_operation"
@@ -114,7 +123,7 @@ def test_a_crop_outside_the_image_fails_and_names_every_broken_rule(
 def test_a_form_is_refused_with_every_rule_it_breaks(
     client: httpx.Client, plain: bytes, operation: str, fields: dict[str, object], broken: set[str]
 ) -> None:
-    errors = _errors(operate(client, operation, plain, **fields))
+    errors = _errors(post_operation(client, operation, plain, **fields))
 
     assert set(errors) == broken
     assert all(error["rule"] and error["message"] and "actual" in error for error in errors.values())
@@ -128,7 +137,7 @@ def test_a_form_is_refused_with_every_rule_it_breaks(
 def test_a_side_out_of_bounds_is_refused_with_its_limit(
     client: httpx.Client, plain: bytes, value: int, limit: int
 ) -> None:
-    errors = _errors(operate(client, "resize", plain, height=value))
+    errors = _errors(post_operation(client, "resize", plain, height=value))
 
     assert errors["/height"]["limit"] == limit
     assert str(value).startswith(str(errors["/height"]["actual"]))
@@ -150,21 +159,21 @@ def test_fields_that_do_not_go_together_are_refused(
 ) -> None:
     before = set(blob_folder.iterdir())
 
-    errors = _errors(operate(client, operation, plain, **fields))
+    errors = _errors(post_operation(client, operation, plain, **fields))
 
     assert all(error["message"] for error in errors.values())
     assert set(blob_folder.iterdir()) <= before
 
 
 def test_grayscale_tells_the_picture_by_its_luminance(client: httpx.Client, plain: bytes) -> None:
-    grey = picture(client, operated(client, "grayscale", plain, format="png"))
+    grey = wait_for_image(client, submit_operation(client, "grayscale", plain, format="png"))
 
     assert grey.mode == "L"
     assert difference(grey, photo(*SIZE).convert("L")) < 1
 
 
 def test_grayscale_keeps_alpha(client: httpx.Client, holed: bytes) -> None:
-    grey = picture(client, operated(client, "grayscale", holed))
+    grey = wait_for_image(client, submit_operation(client, "grayscale", holed))
 
     assert (grey.format, grey.mode) == ("WEBP", "RGBA")
     assert difference(grey.getchannel("A"), cutout(*SIZE).getchannel("A")) < 1
@@ -175,7 +184,7 @@ def test_grayscale_keeps_alpha(client: httpx.Client, holed: bytes) -> None:
 def test_a_resize_by_one_side_keeps_the_shape(
     client: httpx.Client, plain: bytes, side: dict[str, object], size: tuple[int, int]
 ) -> None:
-    small = picture(client, operated(client, "resize", plain, format="png", **side))
+    small = wait_for_image(client, submit_operation(client, "resize", plain, format="png", **side))
 
     assert difference(small, photo(*SIZE).resize(size, Image.Resampling.LANCZOS)) < 2
 
@@ -186,7 +195,7 @@ def test_a_resize_by_one_side_keeps_the_shape(
 def test_a_resize_brings_a_larger_image_to_its_box(
     client: httpx.Client, plain: bytes, fit: str, size: tuple[int, int]
 ) -> None:
-    small = picture(client, operated(client, "resize", plain, width=40, height=40, fit=fit))
+    small = wait_for_image(client, submit_operation(client, "resize", plain, width=40, height=40, fit=fit))
 
     assert small.size == size
 
@@ -195,14 +204,18 @@ def test_a_resize_brings_a_larger_image_to_its_box(
 def test_a_resize_never_enlarges_unless_told(
     client: httpx.Client, plain: bytes, fit: str, size: tuple[int, int]
 ) -> None:
-    same = picture(client, operated(client, "resize", plain, width=200, height=200, fit=fit, format="png"))
+    same = wait_for_image(
+        client, submit_operation(client, "resize", plain, width=200, height=200, fit=fit, format="png")
+    )
 
     assert same.size == size
 
 
 @pytest.mark.parametrize(("fit", "size"), FITS_ENLARGED.items())
 def test_a_resize_enlarges_when_told(client: httpx.Client, plain: bytes, fit: str, size: tuple[int, int]) -> None:
-    larger = picture(client, operated(client, "resize", plain, width=200, height=200, fit=fit, enlarge="true"))
+    larger = wait_for_image(
+        client, submit_operation(client, "resize", plain, width=200, height=200, fit=fit, enlarge="true")
+    )
 
     assert larger.size == size
 
@@ -210,8 +223,8 @@ def test_a_resize_enlarges_when_told(client: httpx.Client, plain: bytes, fit: st
 def test_cover_cuts_off_evenly_and_fill_stretches(client: httpx.Client, plain: bytes) -> None:
     fields: dict[str, object] = {"width": 32, "height": 32, "format": "png"}
 
-    task_ids = [operated(client, "resize", plain, fit=fit, **fields) for fit in ("cover", "fill")]
-    covered, filled = (picture(client, task_id) for task_id in task_ids)
+    task_ids = [submit_operation(client, "resize", plain, fit=fit, **fields) for fit in ("cover", "fill")]
+    covered, filled = (wait_for_image(client, task_id) for task_id in task_ids)
 
     square = photo(*SIZE).crop((16, 0, 80, 64))
     assert difference(covered, square.resize((32, 32), Image.Resampling.LANCZOS)) < 3
@@ -219,25 +232,25 @@ def test_cover_cuts_off_evenly_and_fill_stretches(client: httpx.Client, plain: b
 
 
 def test_contain_fills_its_box_up_with_the_background(client: httpx.Client, plain: bytes) -> None:
-    task_id = operated(client, "resize", plain, width=96, height=96, background="#0000ff", format="png")
+    task_id = submit_operation(client, "resize", plain, width=96, height=96, background="#0000ff", format="png")
 
-    boxed = picture(client, task_id)
+    boxed = wait_for_image(client, task_id)
 
     assert boxed.getpixel((2, 2)) == boxed.getpixel((93, 93)) == (0, 0, 255)
     assert difference(boxed.crop((0, 16, 96, 80)), photo(*SIZE)) == 0
 
 
 def test_contain_leaves_the_rest_of_the_box_open_where_there_is_alpha(client: httpx.Client, holed: bytes) -> None:
-    boxed = picture(client, operated(client, "resize", holed, width=96, height=96, background="#0000ff"))
+    boxed = wait_for_image(client, submit_operation(client, "resize", holed, width=96, height=96, background="#0000ff"))
 
     assert (boxed.format, boxed.size) == ("WEBP", (96, 96))
     assert boxed.convert("RGBA").getpixel((2, 2))[3] == 0  # type: ignore[index]
 
 
 def test_a_result_over_the_side_limit_fails(client: httpx.Client) -> None:
-    tower = encoded(photo(64, 96))
+    tower = encode_image(photo(64, 96))
 
-    job = ended(client, operated(client, "resize", tower, width=16_000, enlarge="true"))
+    job = wait_for_end(client, submit_operation(client, "resize", tower, width=16_000, enlarge="true"))
 
     assert (job["status"], job["failure"]["code"]) == ("failed", "invalid_operation")
     found = {error["pointer"]: (error["limit"], error["actual"]) for error in job["failure"]["errors"]}
@@ -249,19 +262,21 @@ def test_a_result_over_the_side_limit_fails(client: httpx.Client) -> None:
 def test_every_post_makes_every_format(client: httpx.Client, plain: bytes, post: str, format_: str) -> None:
     fields = {"format": format_} | POSTS[post]
 
-    job = ended(client, operated(client, post, plain, **fields))
+    job = wait_for_end(client, submit_operation(client, post, plain, **fields))
 
     response = client.get(job["links"]["result"])
-    assert decoded(response.content).format == FORMATS[format_]
+    assert decode_image(response.content).format == FORMATS[format_]
     assert response.headers["content-type"] == f"image/{format_}"
     assert {made["media_type"] for made in job["renditions"].values()} == {f"image/{format_}"}
 
 
 @pytest.mark.parametrize("format_", ["jpeg", "webp", "avif"])
 def test_a_lower_quality_takes_fewer_bytes(client: httpx.Client, plain: bytes, format_: str) -> None:
-    task_ids = [operated(client, "grayscale", plain, format=format_, quality=quality) for quality in (5, 50, 95)]
+    task_ids = [
+        submit_operation(client, "grayscale", plain, format=format_, quality=quality) for quality in (5, 50, 95)
+    ]
 
-    sizes = [job["summary"]["bytes"] for job in all_ended(client, task_ids)]
+    sizes = [job["summary"]["bytes"] for job in wait_for_all(client, task_ids)]
 
     assert sizes == sorted(set(sizes))
 
@@ -270,9 +285,9 @@ def test_a_lower_quality_takes_fewer_bytes(client: httpx.Client, plain: bytes, f
 def test_auto_is_jpeg_for_an_opaque_image_and_webp_for_alpha(
     client: httpx.Client, plain: bytes, holed: bytes, post: str
 ) -> None:
-    task_ids = [operated(client, post, content, **POSTS[post]) for content in (plain, holed)]
+    task_ids = [submit_operation(client, post, content, **POSTS[post]) for content in (plain, holed)]
 
-    opaque, open_ = (picture(client, task_id) for task_id in task_ids)
+    opaque, open_ = (wait_for_image(client, task_id) for task_id in task_ids)
 
     assert (opaque.format, open_.format) == ("JPEG", "WEBP")
     assert open_.convert("RGBA").getchannel("A").getextrema() == (0, 255)
@@ -284,7 +299,7 @@ def test_alpha_is_laid_on_the_background_where_the_format_has_none(
 ) -> None:
     fields = {"format": "jpeg", "background": "#00c800"} | POSTS[post]
 
-    flat = picture(client, operated(client, post, holed, **fields)).convert("RGB")
+    flat = wait_for_image(client, submit_operation(client, post, holed, **fields)).convert("RGB")
 
     ground = (117, 117, 117) if post == "grayscale" else (0, 200, 0)
     assert flat.getpixel((1, 1)) == pytest.approx(ground, abs=6)
@@ -295,26 +310,26 @@ def test_an_operation_works_on_the_original_of_an_earlier_job(
     client: httpx.Client, source: dict[str, Any], plain: bytes, operation: str
 ) -> None:
     fields = {"format": "png"} | OPERATIONS[operation]
-    direct = picture(client, operated(client, operation, plain, **fields))
+    direct = wait_for_image(client, submit_operation(client, operation, plain, **fields))
 
     response = client.post(f"/{operation}", files={"source_task_id": (None, source["task_id"])}, data=fields)
 
     task_id = response.json()["task_id"]
     assert response.status_code == 202
-    assert difference(picture(client, task_id), direct) == 0
-    assert status(client, task_id)["source_task_id"] == source["task_id"]
+    assert difference(wait_for_image(client, task_id), direct) == 0
+    assert get_status(client, task_id)["source_task_id"] == source["task_id"]
 
 
 def test_an_operation_outlives_its_source(client: httpx.Client, plain: bytes) -> None:
-    source_id = ended(client, accepted(client, plain))["task_id"]
+    source_id = wait_for_end(client, submit_photo(client, plain))["task_id"]
     form = {"source_task_id": (None, source_id), "width": (None, "48")}
     first = client.post("/resize", files=form).json()["task_id"]
 
     client.delete(f"/jobs/{source_id}").raise_for_status()
 
-    assert picture(client, first).size == (48, 32)
+    assert wait_for_image(client, first).size == (48, 32)
     second = client.post("/resize", files={"source_task_id": (None, first), "width": (None, "24")}).json()["task_id"]
-    assert picture(client, second).size == (24, 16)
+    assert wait_for_image(client, second).size == (24, 16)
     assert client.post("/resize", files=form).json()["code"] == "job_not_found"
 
 
@@ -337,7 +352,7 @@ def test_a_file_and_a_source_are_one_too_many(
     before = set(blob_folder.iterdir())
     fields = {"source_task_id": source["task_id"]} | OPERATIONS[operation]
 
-    response = operate(client, operation, plain, **fields)
+    response = post_operation(client, operation, plain, **fields)
 
     assert (response.status_code, response.json()["code"]) == (422, "too_many_files")
     assert set(blob_folder.iterdir()) <= before
@@ -395,7 +410,7 @@ def test_an_operation_has_no_previews(client: httpx.Client, resized: dict[str, A
 
 
 def test_the_output_of_a_failed_operation_is_409_and_says_why(client: httpx.Client, plain: bytes) -> None:
-    job = ended(client, operated(client, "crop", plain, left=90, top=0, width=90, height=9))
+    job = wait_for_end(client, submit_operation(client, "crop", plain, left=90, top=0, width=90, height=9))
 
     response = client.get(f"/result/{job['task_id']}/output")
 

@@ -12,8 +12,8 @@ from redis import Redis
 
 from deploy.stack import Stack
 from pipeline.routing import QUEUES
-from tests.images import encoded, photo
-from tests.integration.journey import accepted, ended, frozen, status, upload, wait_until
+from tests.images import encode_image, photo
+from tests.integration.api_helpers import freeze_process, get_status, submit_photo, upload, wait_for_end, wait_until
 
 
 @pytest.fixture
@@ -31,38 +31,38 @@ def test_upload_is_accepted_without_redis_and_completes_when_it_is_back(
     stack.stop_process("redis")
     down.append("redis")
 
-    task_id = accepted(client, encoded(photo(), "jpeg"))
+    task_id = submit_photo(client, encode_image(photo(), "jpeg"))
     readiness = client.get("/readyz")
     stack.start_process(down.pop())
 
     assert readiness.status_code == 200
     assert readiness.json()["status"] == "degraded"
-    assert ended(client, task_id)["status"] == "done"
+    assert wait_for_end(client, task_id)["status"] == "done"
 
 
 def test_upload_is_accepted_while_redis_is_frozen(client: httpx.Client, stack: Stack) -> None:
     stack.signal("redis", signal.SIGSTOP)
     try:
-        task_id = accepted(client, encoded(photo(), "jpeg"))
+        task_id = submit_photo(client, encode_image(photo(), "jpeg"))
     finally:
         stack.signal("redis", signal.SIGCONT)
 
-    assert ended(client, task_id)["status"] == "done"
+    assert wait_for_end(client, task_id)["status"] == "done"
 
 
 def test_a_full_redis_ends_no_worker_and_loses_nothing(client: httpx.Client, stack: Stack) -> None:
     workers = {queue: stack.pid(queue) for queue in QUEUES}
     with Redis.from_url(stack.redis_url) as redis:
-        with frozen(stack, "validate"):
-            task_ids = [accepted(client, encoded(photo(), "jpeg")) for _ in range(4)]
+        with freeze_process(stack, "validate"):
+            task_ids = [submit_photo(client, encode_image(photo(), "jpeg")) for _ in range(4)]
             redis.config_set("maxmemory", 1)
         try:
-            task_ids += [accepted(client, encoded(photo(), "jpeg")) for _ in range(2)]
+            task_ids += [submit_photo(client, encode_image(photo(), "jpeg")) for _ in range(2)]
             wait_until(lambda: "OutOfMemoryError" in "".join(map(stack.log, QUEUES)), "a worker to meet it")
         finally:
             redis.config_set("maxmemory", 0)
 
-    assert {ended(client, task_id)["status"] for task_id in task_ids} == {"done"}
+    assert {wait_for_end(client, task_id)["status"] for task_id in task_ids} == {"done"}
     assert {queue: stack.pid(queue) for queue in QUEUES} == workers
 
 
@@ -71,16 +71,16 @@ def test_a_stage_that_cannot_read_its_blob_is_retried_and_then_sent_on_again(
 ) -> None:
     stack.stop_process("normalize")
     down.append("normalize")
-    task_id = accepted(client, encoded(photo(), "jpeg"))
+    task_id = submit_photo(client, encode_image(photo(), "jpeg"))
     wait_until(lambda: _state(client, task_id, "validate") == "done", "validate to be done")
     original = blob_folder / task_id / "original"
     original.rename(blob_folder / "elsewhere")
     stack.start_process(down.pop())
 
-    wait_until(lambda: status(client, task_id)["generation"] >= 1, "the errback to have the sweeper send it on")
+    wait_until(lambda: get_status(client, task_id)["generation"] >= 1, "the errback to have the sweeper send it on")
     (blob_folder / "elsewhere").rename(original)
 
-    job = ended(client, task_id)
+    job = wait_for_end(client, task_id)
     assert job["status"] == "done"
     assert job["stages"]["normalize"]["attempts"] > 1
     assert "job.stalled" in _lines(stack, "finalize", task_id)
@@ -91,7 +91,7 @@ def test_a_worker_born_while_the_blobs_are_away_works_once_they_are_back(
 ) -> None:
     stack.stop_process("validate")
     down.append("validate")
-    task_id = accepted(client, encoded(photo(), "jpeg"))
+    task_id = submit_photo(client, encode_image(photo(), "jpeg"))
     aside = blob_folder.rename(blob_folder.with_name("blobs-aside"))
     blob_folder.touch()  # a file: nothing can be opened or made in its place
     try:
@@ -101,7 +101,7 @@ def test_a_worker_born_while_the_blobs_are_away_works_once_they_are_back(
         blob_folder.unlink()
         aside.rename(blob_folder)
 
-    assert ended(client, task_id)["status"] == "done"
+    assert wait_for_end(client, task_id)["status"] == "done"
 
 
 def test_upload_without_mongo_is_503_and_leaves_no_orphan(
@@ -111,7 +111,7 @@ def test_upload_without_mongo_is_503_and_leaves_no_orphan(
     stack.stop_process("mongo")
     down.append("mongo")
 
-    response = upload(client, encoded(photo(), "jpeg"))
+    response = upload(client, encode_image(photo(), "jpeg"))
     readiness = client.get("/readyz")
     stack.start_process(down.pop())
 
@@ -127,11 +127,11 @@ def test_jobs_wait_for_their_workers_and_are_not_sent_twice(
     for name in ("validate", "normalize", "resize", "finalize"):
         stack.stop_process(name)
         down.append(name)
-    task_ids = [accepted(client, encoded(photo(), "jpeg")) for _ in range(5)]
+    task_ids = [submit_photo(client, encode_image(photo(), "jpeg")) for _ in range(5)]
     while down:
         stack.start_process(down.pop(), wait=False)
 
-    jobs = [ended(client, task_id) for task_id in task_ids]
+    jobs = [wait_for_end(client, task_id) for task_id in task_ids]
 
     assert {job["status"] for job in jobs} == {"done"}
     assert {job["generation"] for job in jobs} == {0}
@@ -140,26 +140,26 @@ def test_jobs_wait_for_their_workers_and_are_not_sent_twice(
 def test_jobs_survive_an_emptied_redis(client: httpx.Client, stack: Stack, down: list[str]) -> None:
     stack.stop_process("normalize")
     down.append("normalize")
-    task_id = accepted(client, encoded(photo(), "jpeg"))
+    task_id = submit_photo(client, encode_image(photo(), "jpeg"))
     wait_until(lambda: _state(client, task_id, "validate") == "done", "validate to be done")
 
     _flush(stack)
     stack.start_process(down.pop())
 
-    job = ended(client, task_id)
+    job = wait_for_end(client, task_id)
     assert job["status"] == "done"
     assert job["generation"] >= 1
     assert job["stages"]["validate"]["attempts"] == 1
 
 
 def test_a_warm_restart_of_everything_loses_nothing(client: httpx.Client, stack: Stack) -> None:
-    task_ids = [accepted(client, encoded(photo(2400, 1600), "jpeg")) for _ in range(6)]
+    task_ids = [submit_photo(client, encode_image(photo(2400, 1600), "jpeg")) for _ in range(6)]
 
     for name in ("validate", "normalize", "resize", "finalize", "gateway"):
         stack.restart_process(name, wait=False)
     stack.wait_ready("gateway")
 
-    assert {ended(client, task_id)["status"] for task_id in task_ids} == {"done"}
+    assert {wait_for_end(client, task_id)["status"] for task_id in task_ids} == {"done"}
 
 
 def _state(client: httpx.Client, task_id: str, stage: str) -> str:

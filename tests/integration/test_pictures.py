@@ -14,21 +14,21 @@ from tests.images import (
     CELL,
     GRID,
     animation,
-    cells,
     cmyk_profile,
     cutout,
-    decoded,
-    encoded,
+    decode_image,
+    draw_colour_grid,
+    encode_image,
+    encode_oriented_grid,
     exif,
     grey_profile,
-    oriented,
+    pack_samples,
     photo,
     png,
     rgb_profile,
-    words,
     xmp,
 )
-from tests.integration.journey import accepted, ended, operated, picture
+from tests.integration.api_helpers import submit_operation, submit_photo, wait_for_end, wait_for_image
 
 ORANGE = (200, 120, 60)
 LOOP = 2
@@ -46,7 +46,7 @@ def _palette_with_a_hole() -> bytes:
     image = Image.new("P", (2, 1))
     image.putpalette([250, 0, 0, 0, 0, 250])
     image.putpixel((1, 0), 1)
-    return encoded(image, transparency=1)
+    return encode_image(image, transparency=1)
 
 
 def _iptc(text: bytes) -> bytes:
@@ -63,18 +63,18 @@ def _talkative(name: str) -> bytes:
     told: dict[str, Any] = {"exif": exif(1), "icc_profile": rgb_profile("p3")}
     packet = xmp(1).replace(b"<rdf:RDF", b"<!-- Tattletale " + PLACE + b" --><rdf:RDF", 1)
     if name == "jpeg":
-        content = encoded(photo(200, 150), name, comment=b"Tattletale", xmp=packet, **told)
+        content = encode_image(photo(200, 150), name, comment=b"Tattletale", xmp=packet, **told)
         return content[:2] + _iptc(b"Tattletale " + PLACE) + content[2:]
     if name == "png":
         notes = PngImagePlugin.PngInfo()
         notes.add_text("Comment", "Tattletale", zip=False)
         notes.add_itxt("XML:com.adobe.xmp", packet.decode())
-        return encoded(photo(200, 150), name, pnginfo=notes, **told)
+        return encode_image(photo(200, 150), name, pnginfo=notes, **told)
     if name == "tiff":
-        return encoded(
+        return encode_image(
             photo(200, 150), name, tiffinfo={270: "Tattletale", 700: packet}, icc_profile=told["icc_profile"]
         )
-    return encoded(photo(200, 150), name, xmp=packet, **told)
+    return encode_image(photo(200, 150), name, xmp=packet, **told)
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,11 @@ def _talkative(name: str) -> bytes:
     [*(("jpeg", number) for number in range(1, 9)), ("png", 6), ("webp", 8), ("tiff", 5), ("avif", 7)],
 )
 def test_a_photo_is_shown_upright(client: httpx.Client, name: str, orientation: int) -> None:
-    shown = picture(client, operated(client, "upload", oriented(name, orientation), format="png"))
+    shown = wait_for_image(
+        client, submit_operation(client, "upload", encode_oriented_grid(name, orientation), format="png")
+    )
 
-    assert shown.size == cells().size
+    assert shown.size == draw_colour_grid().size
     for y, row in enumerate(GRID):
         for x, colour in enumerate(row):
             found = shown.getpixel((x * CELL + CELL // 2, y * CELL + CELL // 2))
@@ -95,8 +97,9 @@ def test_a_photo_is_shown_upright(client: httpx.Client, name: str, orientation: 
 def test_a_wide_profile_is_applied_and_dropped(client: httpx.Client, name: str) -> None:
     profile = rgb_profile("p3")
 
-    shown = picture(
-        client, operated(client, "upload", encoded(_flat("RGB", ORANGE), name, icc_profile=profile), format="png")
+    shown = wait_for_image(
+        client,
+        submit_operation(client, "upload", encode_image(_flat("RGB", ORANGE), name, icc_profile=profile), format="png"),
     )
 
     srgb, source = ImageCms.createProfile("sRGB"), ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -108,10 +111,10 @@ def test_a_wide_profile_is_applied_and_dropped(client: httpx.Client, name: str) 
 
 
 def test_an_operation_applies_a_profile_too(client: httpx.Client) -> None:
-    original = encoded(_flat("RGB", ORANGE), icc_profile=rgb_profile("adobe"))
+    original = encode_image(_flat("RGB", ORANGE), icc_profile=rgb_profile("adobe"))
 
-    previews = picture(client, operated(client, "upload", original, format="png"))
-    cut = picture(client, operated(client, "crop", original, aspect="1:1", format="png"))
+    previews = wait_for_image(client, submit_operation(client, "upload", original, format="png"))
+    cut = wait_for_image(client, submit_operation(client, "crop", original, aspect="1:1", format="png"))
 
     assert cut.getpixel((8, 8)) == pytest.approx(previews.getpixel((8, 8)), abs=1)
     assert cut.getpixel((8, 8)) != pytest.approx(ORANGE, abs=6)
@@ -119,17 +122,19 @@ def test_an_operation_applies_a_profile_too(client: httpx.Client) -> None:
 
 
 def test_a_grey_profile_is_applied(client: httpx.Client) -> None:
-    original = encoded(_flat("L", 100), icc_profile=grey_profile(1.0))
+    original = encode_image(_flat("L", 100), icc_profile=grey_profile(1.0))
 
-    shown = picture(client, operated(client, "upload", original, format="png"))
+    shown = wait_for_image(client, submit_operation(client, "upload", original, format="png"))
 
     assert shown.getpixel((8, 8)) == pytest.approx((168, 168, 168), abs=3)  # 100/255 of the light
 
 
 def test_the_inks_of_a_press_with_a_profile_are_converted_by_it(client: httpx.Client) -> None:
-    original = encoded(_flat("CMYK", (255, 0, 0, 0)), "jpeg", icc_profile=cmyk_profile())
+    original = encode_image(_flat("CMYK", (255, 0, 0, 0)), "jpeg", icc_profile=cmyk_profile())
 
-    red, green, blue = picture(client, operated(client, "upload", original, format="png")).getpixel((8, 8))  # type: ignore[misc]
+    red, green, blue = wait_for_image(client, submit_operation(client, "upload", original, format="png")).getpixel(
+        (8, 8)
+    )  # type: ignore[misc]
 
     assert max(red, green, blue) - min(red, green, blue) <= 4  # by subtraction it would be cyan
     assert 150 < red < 210
@@ -138,17 +143,19 @@ def test_the_inks_of_a_press_with_a_profile_are_converted_by_it(client: httpx.Cl
 @pytest.mark.parametrize(
     ("original", "colour"),
     [
-        pytest.param(encoded(_flat("CMYK", (0, 255, 255, 0)), "jpeg"), (255, 0, 0), id="CMYK JPEG"),
-        pytest.param(encoded(_flat("CMYK", (0, 255, 255, 0)), "tiff"), (255, 0, 0), id="CMYK TIFF"),
-        pytest.param(encoded(_flat("LA", (90, 40))), (90, 90, 90, 40), id="grey and alpha"),
-        pytest.param(encoded(_flat("RGBA", (10, 200, 30, 128))), (10, 200, 30, 128), id="colour and alpha"),
-        pytest.param(encoded(_flat("1", 0)), (0, 0, 0), id="one bit"),
-        pytest.param(encoded(_flat("L", 77), "bmp"), (77, 77, 77), id="grey BMP"),
+        pytest.param(encode_image(_flat("CMYK", (0, 255, 255, 0)), "jpeg"), (255, 0, 0), id="CMYK JPEG"),
+        pytest.param(encode_image(_flat("CMYK", (0, 255, 255, 0)), "tiff"), (255, 0, 0), id="CMYK TIFF"),
+        pytest.param(encode_image(_flat("LA", (90, 40))), (90, 90, 90, 40), id="grey and alpha"),
+        pytest.param(encode_image(_flat("RGBA", (10, 200, 30, 128))), (10, 200, 30, 128), id="colour and alpha"),
+        pytest.param(encode_image(_flat("1", 0)), (0, 0, 0), id="one bit"),
+        pytest.param(encode_image(_flat("L", 77), "bmp"), (77, 77, 77), id="grey BMP"),
         pytest.param(
-            png(9, 9, depth=16, colour=2, rows=[words(52_428, 32_768, 1000) * 9] * 9), (204, 128, 4), id="16-bit PNG"
+            png(9, 9, depth=16, colour=2, rows=[pack_samples(52_428, 32_768, 1000) * 9] * 9),
+            (204, 128, 4),
+            id="16-bit PNG",
         ),
         pytest.param(
-            png(9, 9, depth=16, colour=6, rows=[words(52_428, 32_768, 1000, 32_768) * 9] * 9),
+            png(9, 9, depth=16, colour=6, rows=[pack_samples(52_428, 32_768, 1000, 32_768) * 9] * 9),
             (204, 128, 4, 128),
             id="16-bit PNG with alpha",
         ),
@@ -157,7 +164,7 @@ def test_the_inks_of_a_press_with_a_profile_are_converted_by_it(client: httpx.Cl
 def test_every_layout_of_pixels_keeps_its_colour(
     client: httpx.Client, original: bytes, colour: tuple[int, ...]
 ) -> None:
-    shown = picture(client, operated(client, "upload", original, format="png"))
+    shown = wait_for_image(client, submit_operation(client, "upload", original, format="png"))
 
     assert shown.mode == ("RGBA" if len(colour) == 4 else "RGB")
     assert shown.getpixel((4, 4)) == pytest.approx(colour, abs=6)
@@ -166,17 +173,17 @@ def test_every_layout_of_pixels_keeps_its_colour(
 @pytest.mark.parametrize(
     "original",
     [
-        pytest.param(png(5, 1, depth=16, colour=0, rows=[words(*WORDS)]), id="PNG"),
+        pytest.param(png(5, 1, depth=16, colour=0, rows=[pack_samples(*WORDS)]), id="PNG"),
         pytest.param(
-            encoded(Image.frombytes("I;16", (5, 1), struct.pack("<5H", *WORDS)), "tiff"), id="little-endian TIFF"
+            encode_image(Image.frombytes("I;16", (5, 1), struct.pack("<5H", *WORDS)), "tiff"), id="little-endian TIFF"
         ),
         pytest.param(
-            encoded(Image.frombytes("I;16B", (5, 1), struct.pack(">5H", *WORDS)), "tiff"), id="big-endian TIFF"
+            encode_image(Image.frombytes("I;16B", (5, 1), struct.pack(">5H", *WORDS)), "tiff"), id="big-endian TIFF"
         ),
     ],
 )
 def test_sixteen_bits_of_grey_are_scaled_and_not_clipped_to_white(client: httpx.Client, original: bytes) -> None:
-    shown = picture(client, operated(client, "upload", original, format="png"))
+    shown = wait_for_image(client, submit_operation(client, "upload", original, format="png"))
 
     assert [shown.getpixel((x, 0))[0] for x in range(5)] == pytest.approx(GREYS, abs=1)  # type: ignore[index]
 
@@ -185,22 +192,22 @@ def test_one_bit_is_black_and_white(client: httpx.Client) -> None:
     dot = Image.new("1", (9, 1))
     dot.putpixel((4, 0), 1)
 
-    shown = picture(client, operated(client, "upload", encoded(dot, "tiff"), format="png"))
+    shown = wait_for_image(client, submit_operation(client, "upload", encode_image(dot, "tiff"), format="png"))
 
     assert [shown.getpixel((x, 0))[0] for x in range(9)] == [0, 0, 0, 0, 255, 0, 0, 0, 0]  # type: ignore[index]
 
 
 def test_a_transparent_palette_colour_becomes_alpha(client: httpx.Client) -> None:
-    shown = picture(client, operated(client, "upload", _palette_with_a_hole(), format="png"))
+    shown = wait_for_image(client, submit_operation(client, "upload", _palette_with_a_hole(), format="png"))
 
     assert shown.getpixel((0, 0)) == (250, 0, 0, 255)
     assert shown.getpixel((1, 0))[3] == 0  # type: ignore[index]
 
 
 def test_alpha_is_made_small_without_dark_fringes(client: httpx.Client) -> None:
-    task_id = operated(client, "upload", encoded(cutout(600, 400)), format="png")
+    task_id = submit_operation(client, "upload", encode_image(cutout(600, 400)), format="png")
 
-    small = picture(client, task_id, "small")
+    small = wait_for_image(client, task_id, "small")
 
     edges = [pixel for pixel in small.get_flattened_data() if isinstance(pixel, tuple) and 16 < pixel[3] < 255]
     assert edges
@@ -209,7 +216,7 @@ def test_alpha_is_made_small_without_dark_fringes(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("name", ["gif", "webp", "png", "avif"])
 def test_an_animation_is_a_still_by_default(client: httpx.Client, name: str) -> None:
-    shown = picture(client, accepted(client, animation(name)))
+    shown = wait_for_image(client, submit_photo(client, animation(name)))
 
     assert (shown.format, getattr(shown, "n_frames", 1)) == ("JPEG", 1)
     assert shown.getpixel((20, 20)) == pytest.approx((230, 20, 20), abs=12)
@@ -220,7 +227,9 @@ def test_an_animation_is_a_still_by_default(client: httpx.Client, name: str) -> 
 def test_an_animation_keeps_its_frames_times_and_plays_when_asked(client: httpx.Client, name: str, output: str) -> None:
     original = animation(name, 4, (320, 200))
 
-    small = picture(client, operated(client, "upload", original, animated="true", format=output), "small")
+    small = wait_for_image(
+        client, submit_operation(client, "upload", original, animated="true", format=output), "small"
+    )
 
     shown = []
     for number in range(4):
@@ -236,13 +245,13 @@ def test_an_animation_keeps_its_frames_times_and_plays_when_asked(client: httpx.
 
 
 def test_an_animation_asked_for_in_no_format_is_webp(client: httpx.Client) -> None:
-    moving = picture(client, operated(client, "upload", animation("gif"), animated="true"))
+    moving = wait_for_image(client, submit_operation(client, "upload", animation("gif"), animated="true"))
 
     assert (moving.format, moving.n_frames) == ("WEBP", 3)  # type: ignore[attr-defined]
 
 
 def test_a_still_asked_for_as_an_animation_is_a_still(client: httpx.Client) -> None:
-    shown = picture(client, operated(client, "upload", encoded(photo()), animated="true"))
+    shown = wait_for_image(client, submit_operation(client, "upload", encode_image(photo()), animated="true"))
 
     assert getattr(shown, "n_frames", 1) == 1
 
@@ -252,7 +261,7 @@ def test_a_still_asked_for_as_an_animation_is_a_still(client: httpx.Client) -> N
 def test_an_animation_over_the_frame_limit_is_refused(client: httpx.Client, name: str, animated: str) -> None:
     endless = animation(name, 201, (16, 16), duration=40)
 
-    job = ended(client, operated(client, "upload", endless, animated=animated))
+    job = wait_for_end(client, submit_operation(client, "upload", endless, animated=animated))
 
     assert (job["status"], job["failure"]["code"]) == ("failed", "too_many_frames")
     assert job["failure"]["errors"][0]["limit"] == 200
@@ -272,10 +281,10 @@ def test_an_animation_over_the_frame_limit_is_refused(client: httpx.Client, name
 def test_every_shape_has_its_previews(
     client: httpx.Client, size: tuple[int, int], small: tuple[int, int], medium: tuple[int, int]
 ) -> None:
-    task_id = accepted(client, encoded(photo(*size)))
+    task_id = submit_photo(client, encode_image(photo(*size)))
 
-    assert picture(client, task_id, "small").size == small
-    assert picture(client, task_id, "medium").size == medium
+    assert wait_for_image(client, task_id, "small").size == small
+    assert wait_for_image(client, task_id, "medium").size == medium
 
 
 @pytest.mark.parametrize(
@@ -289,7 +298,7 @@ def test_every_shape_has_its_previews(
 )
 def test_no_rendition_tells_who_took_it_where(client: httpx.Client, name: str, format_: str) -> None:
     original = _talkative(name)
-    job = ended(client, operated(client, "upload", original, format=format_))
+    job = wait_for_end(client, submit_operation(client, "upload", original, format=format_))
 
     contents = [client.get(made["url"]).raise_for_status().content for made in job["renditions"].values()]
 
@@ -297,7 +306,7 @@ def test_no_rendition_tells_who_took_it_where(client: httpx.Client, name: str, f
     assert len(contents) == 3
     for content in contents:
         assert not [trace for trace in TRACES if trace in content]
-        image = decoded(content)
+        image = decode_image(content)
         assert not image.getexif()
         assert not {"exif", "icc_profile", "xmp", "comment", "Comment", "photoshop"} & set(image.info)
 
@@ -306,7 +315,7 @@ def test_no_rendition_tells_who_took_it_where(client: httpx.Client, name: str, f
     ("operation", "fields"), [("crop", {"aspect": "1:1"}), ("grayscale", {}), ("resize", {"width": 50})]
 )
 def test_no_output_tells_who_took_it_where(client: httpx.Client, operation: str, fields: dict[str, object]) -> None:
-    job = ended(client, operated(client, operation, _talkative("jpeg"), **fields))
+    job = wait_for_end(client, submit_operation(client, operation, _talkative("jpeg"), **fields))
 
     content = client.get(job["renditions"]["output"]["url"]).raise_for_status().content
 

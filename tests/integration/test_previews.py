@@ -10,20 +10,20 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.images import decoded, encoded, exif, photo
-from tests.integration.journey import accepted, ended, upload, wait_until
+from tests.images import decode_image, encode_image, exif, photo
+from tests.integration.api_helpers import submit_photo, upload, wait_for_end, wait_until
 
 STAGES = ["validate", "normalize", "small", "medium", "large", "finalize"]
 
 
 @pytest.fixture(scope="module")
 def phone_photo() -> bytes:
-    return encoded(photo(2000, 1500), "jpeg", exif=exif(6))
+    return encode_image(photo(2000, 1500), "jpeg", exif=exif(6))
 
 
 @pytest.fixture(scope="module")
 def job(client: httpx.Client, phone_photo: bytes) -> dict[str, Any]:
-    return ended(client, accepted(client, phone_photo, "holiday.jpg"))
+    return wait_for_end(client, submit_photo(client, phone_photo, "holiday.jpg"))
 
 
 def test_upload_answers_202_with_where_to_look(client: httpx.Client, phone_photo: bytes) -> None:
@@ -64,7 +64,7 @@ def test_previews_are_upright_bounded_and_without_metadata(
 ) -> None:
     content = client.get(f"/result/{job['task_id']}/{rendition}").raise_for_status().content
 
-    image = decoded(content)
+    image = decode_image(content)
     assert image.size == (edge * 3 // 4, edge)
     assert image.mode == "RGB"
     assert not image.getexif()
@@ -145,7 +145,7 @@ def test_only_the_original_and_the_renditions_are_kept(blob_folder: Path, job: d
 
 
 def test_a_small_photo_is_never_enlarged(client: httpx.Client) -> None:
-    job = ended(client, accepted(client, encoded(photo(300, 200), "jpeg")))
+    job = wait_for_end(client, submit_photo(client, encode_image(photo(300, 200), "jpeg")))
 
     sizes = {name: (made["width"], made["height"]) for name, made in job["renditions"].items()}
     assert sizes == {"small": (160, 107), "medium": (300, 200), "large": (300, 200)}
@@ -170,7 +170,7 @@ def test_unknown_rendition_is_404_and_names_those_there_are(client: httpx.Client
 def test_result_of_a_running_job_is_409_with_retry_after(client: httpx.Client, stack: Any) -> None:
     stack.stop_process("validate")
     try:
-        task_id = accepted(client, encoded(photo(), "jpeg"))
+        task_id = submit_photo(client, encode_image(photo(), "jpeg"))
         response = client.get(f"/result/{task_id}")
     finally:
         stack.start_process("validate")
@@ -178,7 +178,7 @@ def test_result_of_a_running_job_is_409_with_retry_after(client: httpx.Client, s
     assert response.status_code == 409
     assert response.json()["code"] == "not_ready"
     assert int(response.headers["retry-after"]) >= 1
-    assert ended(client, task_id)["status"] == "done"
+    assert wait_for_end(client, task_id)["status"] == "done"
 
 
 def test_docs_and_openapi_are_served(client: httpx.Client) -> None:

@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from deploy.stack import Stack
-from tests.images import encoded, photo
-from tests.integration.journey import accepted, all_ended, operated, upload, wait_until
-from tests.integration.scraping import Prometheus, scraping
-from tests.prometheus import boards, panels, rules, selectors
+from tests.images import encode_image, photo
+from tests.integration.api_helpers import submit_operation, submit_photo, upload, wait_for_all, wait_until
+from tests.integration.prometheus_server import Prometheus, run_prometheus
+from tests.prometheus_config import load_dashboards, panels, rules, selectors
 
 EMPTY_WHILE_ALL_IS_WELL = {
     "safety: Refused for load",
@@ -32,11 +32,11 @@ class Asked(NamedTuple):
 
 QUERIES = [
     Asked(f"{stem}: {panel['title']}", target["expr"], target["legendFormat"])
-    for stem, board in boards().items()
+    for stem, board in load_dashboards().items()
     for panel in panels(board)
     for target in panel["targets"]
 ]
-MARKS = {annotation["expr"] for board in boards().values() for annotation in board["annotations"]["list"]}
+MARKS = {annotation["expr"] for board in load_dashboards().values() for annotation in board["annotations"]["list"]}
 
 
 def health(prometheus: Prometheus) -> dict[str, str]:
@@ -51,19 +51,19 @@ def every_target_is_up(prometheus: Prometheus) -> bool:
 
 def work(client: httpx.Client) -> None:
     """Have a photo done, one refused by a worker, one at the door, an operation, and a request for nothing."""
-    picture = encoded(photo(320, 240), "JPEG")
-    jobs = [accepted(client, picture), accepted(client, picture[: len(picture) // 2])]
-    jobs.append(operated(client, "grayscale", picture))
+    picture = encode_image(photo(320, 240), "JPEG")
+    jobs = [submit_photo(client, picture), submit_photo(client, picture[: len(picture) // 2])]
+    jobs.append(submit_operation(client, "grayscale", picture))
     assert upload(client, b"no image").is_client_error
     assert client.get("/nowhere").status_code == 404
-    ended = all_ended(client, jobs)
+    ended = wait_for_all(client, jobs)
     assert [job["status"] for job in ended] == ["done", "failed", "done"]
 
 
 @pytest.fixture(scope="module")
 def prometheus(stack: Stack, client: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Prometheus, having watched a stack at work."""
-    with scraping(stack, tmp_path_factory.mktemp("prometheus")) as prometheus:
+    with run_prometheus(stack, tmp_path_factory.mktemp("prometheus")) as prometheus:
         wait_until(lambda: every_target_is_up(prometheus), "every target to be up")  # and its counters seen at 0
         work(client)
         late = "count(darkroom_renditions_total) and count(darkroom_http_problems_total)"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deploy.stack import Stack
-from tests.images import encoded, photo
+from tests.images import encode_image, photo
 
 README = Path("README.md").read_text(encoding="utf-8")
 API = README.partition("## The API")[2].partition("| route |")[0]
@@ -24,7 +24,7 @@ SHELLS = {"bash": ["bash", "-e", "-u", "-s"], "zsh": ["zsh", "-f", "-i", "-s"]}
 def test_the_commands_of_the_api_work_as_pasted(stack: Stack, tmp_path: Path, shell: str) -> None:
     if missing := [program for program in (shell, "curl", "jq") if shutil.which(program) is None]:
         pytest.skip(f"not installed here: {', '.join(missing)}")
-    (tmp_path / "photo.jpg").write_bytes(encoded(photo(), "jpeg"))
+    (tmp_path / "photo.jpg").write_bytes(encode_image(photo(), "jpeg"))
 
     run = subprocess.run(
         SHELLS[shell],

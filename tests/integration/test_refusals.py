@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.images import encoded, photo
-from tests.integration.journey import accepted, ended, upload, wait_until
+from tests.images import encode_image, photo
+from tests.integration.api_helpers import submit_photo, upload, wait_for_end, wait_until
 
 
 def _png_header(width: int, height: int) -> bytes:
@@ -45,9 +45,9 @@ def test_upload_is_refused_where_it_can_be_known(
 
 
 def test_truncated_jpeg_is_a_failed_job_with_nothing_left(client: httpx.Client, blob_folder: Path) -> None:
-    whole = encoded(photo(1200, 900), "jpeg")
+    whole = encode_image(photo(1200, 900), "jpeg")
 
-    job = ended(client, accepted(client, whole[: len(whole) // 2]))
+    job = wait_for_end(client, submit_photo(client, whole[: len(whole) // 2]))
 
     assert job["status"] == "failed"
     assert job["failure"]["code"] == "image_truncated"
@@ -58,8 +58,8 @@ def test_truncated_jpeg_is_a_failed_job_with_nothing_left(client: httpx.Client, 
 
 
 def test_result_of_a_failed_job_is_409_and_says_why(client: httpx.Client) -> None:
-    whole = encoded(photo(1200, 900), "jpeg")
-    job = ended(client, accepted(client, whole[: len(whole) // 2]))
+    whole = encode_image(photo(1200, 900), "jpeg")
+    job = wait_for_end(client, submit_photo(client, whole[: len(whole) // 2]))
 
     response = client.get(f"/result/{job['task_id']}/small")
 
@@ -69,9 +69,9 @@ def test_result_of_a_failed_job_is_409_and_says_why(client: httpx.Client) -> Non
 
 
 def test_a_bad_image_is_not_retried(client: httpx.Client) -> None:
-    whole = encoded(photo(1200, 900), "jpeg")
+    whole = encode_image(photo(1200, 900), "jpeg")
 
-    job = ended(client, accepted(client, whole[: len(whole) // 2]))
+    job = wait_for_end(client, submit_photo(client, whole[: len(whole) // 2]))
 
     assert job["stages"]["normalize"]["attempts"] == 1
     assert job["generation"] == 0
@@ -101,8 +101,8 @@ def test_a_chunked_body_over_the_limit_stops_being_read(client: httpx.Client, bl
     ("files", "status", "code"),
     [
         pytest.param([], 422, "file_missing", id="no file"),
-        pytest.param([("file", ("a.jpg", encoded(photo(), "jpeg")))] * 2, 422, "too_many_files", id="two files"),
-        pytest.param([("image", ("a.jpg", encoded(photo(), "jpeg")))], 422, "invalid_form", id="another field"),
+        pytest.param([("file", ("a.jpg", encode_image(photo(), "jpeg")))] * 2, 422, "too_many_files", id="two files"),
+        pytest.param([("image", ("a.jpg", encode_image(photo(), "jpeg")))], 422, "invalid_form", id="another field"),
     ],
 )
 def test_a_form_that_is_not_as_it_should_be_is_refused(

@@ -15,7 +15,7 @@ import pytest
 from deploy import processes
 from deploy.control import Supervisord
 from deploy.processes import ROOT, Process
-from tests.integration.journey import wait_until
+from tests.integration.api_helpers import wait_until
 
 ENDS = {
     "return": "exit status 0",
@@ -58,7 +58,7 @@ def test_a_forked_module_finds_and_leaves_what_a_python_of_its_own_would(logs: P
 
 
 def _command(end: str) -> tuple[str, ...]:
-    return sys.executable, "-m", "tests.integration.subject", end
+    return sys.executable, "-m", "tests.integration.supervised_program", end
 
 
 def _comparable(said: str) -> list[object]:

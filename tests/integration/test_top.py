@@ -16,8 +16,8 @@ import pytest
 from deploy import addresses
 from deploy.ports import free_port
 from deploy.stack import Stack
-from tests.images import encoded, photo
-from tests.integration.journey import accepted, ended
+from tests.images import encode_image, photo
+from tests.integration.api_helpers import submit_photo, wait_for_end
 
 INTERVAL = "5"
 NUMBER = r"[\d.,]+"
@@ -35,11 +35,11 @@ def _top(stack: Stack, *options: str, status: int = 0, **environment: str) -> st
 @contextmanager
 def _load(client: httpx.Client) -> Iterator[None]:
     """Send photos, one after the other, until the block ends."""
-    content, over = encoded(photo(400, 300), "jpeg"), threading.Event()
+    content, over = encode_image(photo(400, 300), "jpeg"), threading.Event()
 
     def send() -> None:
         while not over.wait(0.2):
-            ended(client, accepted(client, content))
+            wait_for_end(client, submit_photo(client, content))
 
     sender = threading.Thread(target=send)
     sender.start()
@@ -57,9 +57,11 @@ def _row(view: str, name: str) -> str:
 @pytest.fixture(scope="module")
 def view(stack: Stack, client: httpx.Client) -> str:
     """What `./run top --once` prints under load, after a job that failed."""
-    truncated = encoded(photo(400, 300), "jpeg")[:-4000]
-    assert ended(client, accepted(client, truncated))["status"] == "failed"
-    assert ended(client, accepted(client, encoded(photo(400, 300), "jpeg")))["status"] == "done"  # all are there
+    truncated = encode_image(photo(400, 300), "jpeg")[:-4000]
+    assert wait_for_end(client, submit_photo(client, truncated))["status"] == "failed"
+    assert (
+        wait_for_end(client, submit_photo(client, encode_image(photo(400, 300), "jpeg")))["status"] == "done"
+    )  # all are there
     with _load(client):
         return _top(stack, "--interval", INTERVAL)
 

@@ -14,15 +14,15 @@ import pytest
 from deploy.processes import ROOT
 from deploy.stack import Stack
 from pipeline import traces
-from tests.images import encoded, photo
-from tests.integration.collector import Collector, Span, collecting
+from tests.images import encode_image, photo
+from tests.integration.api_helpers import wait_for_end, wait_until
+from tests.integration.collector import Collector, Span, run_collector
 from tests.integration.conftest import AsOwner
-from tests.integration.journey import ended, wait_until
-from tests.integration.story import events, story
+from tests.integration.log_lines import find_log_lines, select_events
 
 STAGES = ("validate", "normalize", "small", "medium", "large", "finalize")
 NOBODY = "http://127.0.0.1:1"  # a port that nothing listens on
-PHOTO = encoded(photo(), "jpeg")
+PHOTO = encode_image(photo(), "jpeg")
 
 Trace = dict[str, Span]
 
@@ -42,7 +42,7 @@ def _uploaded(client: httpx.Client, unlike: str, **headers: str) -> tuple[str, s
 
 def _runs(trace: Trace) -> list[Span]:
     """Return the runs of stages, in the order of their begin."""
-    runs = [span for span in trace.values() if span.kind == "CONSUMER" and span.told("stage")]
+    runs = [span for span in trace.values() if span.kind == "CONSUMER" and span.darkroom_attribute("stage")]
     return sorted(runs, key=lambda span: span.start_ns)
 
 
@@ -55,14 +55,14 @@ def _root(trace: Trace) -> Span:
 def task_and_trace(client: httpx.Client, collector: Collector) -> tuple[str, str]:
     """A job that is done and told of, and the id of its trace."""
     task_id, trace_id = _uploaded(client, "one")
-    assert ended(client, task_id)["status"] == "done"
+    assert wait_for_end(client, task_id)["status"] == "done"
     wait_until(lambda: _is_whole(collector.trace(trace_id)), "every span")
     return task_id, trace_id
 
 
 def _is_whole(trace: Trace) -> bool:
     """Whether every stage has been told of, and every span's parent."""
-    stages = {run.told("stage") for run in _runs(trace)}
+    stages = {run.darkroom_attribute("stage") for run in _runs(trace)}
     return stages == set(STAGES) and all(span.parent_id in trace for span in trace.values() if span.parent_id)
 
 
@@ -75,14 +75,14 @@ def test_a_trace_begins_with_the_upload(trace: Trace, task_and_trace: tuple[str,
     root = _root(trace)
 
     assert (root.service, root.name, root.kind) == ("darkroom-gateway", "POST /upload", "SERVER")
-    assert (root.told("task_id"), root.told("request_id")) == task_and_trace
+    assert (root.darkroom_attribute("task_id"), root.darkroom_attribute("request_id")) == task_and_trace
 
 
 def test_every_stage_is_a_child_of_the_upload(trace: Trace) -> None:
     runs, root = _runs(trace), _root(trace)
 
     assert {run.parent_id for run in runs} == {root.id}
-    assert sorted(str(run.told("stage")) for run in runs) == sorted(STAGES)
+    assert sorted(str(run.darkroom_attribute("stage")) for run in runs) == sorted(STAGES)
     assert {run.service for run in runs} == {
         f"darkroom-worker-{queue}" for queue in ("validate", "normalize", "resize", "finalize")
     }
@@ -92,15 +92,15 @@ def test_every_stage_tells_how_long_it_waited_and_what_came_of_it(
     trace: Trace, task_and_trace: tuple[str, str]
 ) -> None:
     for run in _runs(trace):
-        waited = run.told("queue_wait_ms")
+        waited = run.darkroom_attribute("queue_wait_ms")
         assert isinstance(waited, int)
         assert waited >= 0
-        assert (run.told("task_id"), run.told("request_id")) == task_and_trace
-        assert (run.told("attempt"), run.told("outcome")) == (1, "done")
+        assert (run.darkroom_attribute("task_id"), run.darkroom_attribute("request_id")) == task_and_trace
+        assert (run.darkroom_attribute("attempt"), run.darkroom_attribute("outcome")) == (1, "done")
 
 
 def test_every_stage_is_linked_to_the_message_that_brought_it(trace: Trace) -> None:
-    by_stage = {str(run.told("stage")): run for run in _runs(trace)}
+    by_stage = {str(run.darkroom_attribute("stage")): run for run in _runs(trace)}
     senders = {stage: trace[trace[run.links[0]].parent_id] for stage, run in by_stage.items()}
 
     assert {trace[run.links[0]].kind for run in by_stage.values()} == {"PRODUCER"}
@@ -141,7 +141,7 @@ def test_a_request_goes_on_with_the_trace_of_its_caller(client: httpx.Client, co
     caller = "4bf92f3577b34da6a3ce929d0e0e4736"
 
     task_id, request_id = _uploaded(client, "two", traceparent=f"00-{caller}-00f067aa0ba902b7-01")
-    ended(client, task_id)
+    wait_for_end(client, task_id)
 
     assert request_id == caller
     wait_until(lambda: len(_runs(collector.trace(caller))) == len(STAGES), "the spans of every stage")
@@ -153,10 +153,13 @@ def sent_by_the_sweeper(client: httpx.Client, strict_stack: Stack) -> tuple[str,
     strict_stack.stop_process("redis")
     try:
         task_id, trace_id = _uploaded(client, "three")
-        wait_until(lambda: bool(events(story(strict_stack, task_id), "job.undispatched")), "the message to be refused")
+        wait_until(
+            lambda: bool(select_events(find_log_lines(strict_stack, task_id), "job.undispatched")),
+            "the message to be refused",
+        )
     finally:
         strict_stack.start_process("redis")
-    assert ended(client, task_id)["status"] == "done"
+    assert wait_for_end(client, task_id)["status"] == "done"
     return task_id, trace_id
 
 
@@ -180,11 +183,13 @@ def test_a_job_that_the_sweeper_sends_keeps_its_request_in_the_logs(
 ) -> None:
     task_id, request_id = sent_by_the_sweeper
 
-    lines = events(story(strict_stack, task_id), "job.accepted", "job.undispatched", "job.dispatched", "stage.done")
+    lines = select_events(
+        find_log_lines(strict_stack, task_id), "job.accepted", "job.undispatched", "job.dispatched", "stage.done"
+    )
 
     assert {line["request_id"] for line in lines} == {request_id}
-    assert max(line["generation"] for line in events(lines, "job.dispatched")) > 0
-    assert len(events(lines, "stage.done")) == len(STAGES)
+    assert max(line["generation"] for line in select_events(lines, "job.dispatched")) > 0
+    assert len(select_events(lines, "stage.done")) == len(STAGES)
 
 
 def _run(code: str, **environment: str) -> str:
@@ -280,7 +285,7 @@ print("ended")
 
 @pytest.fixture
 def own_collector() -> Iterator[Collector]:
-    with collecting() as collector:
+    with run_collector() as collector:
         yield collector
 
 

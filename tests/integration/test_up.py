@@ -19,10 +19,10 @@ from deploy.home import ROOT
 from deploy.ports import free_port
 from deploy.stack import Stack
 from deploy.waiting import Observer, State
-from tests.direct import DIRECT, DIRECT_CLIENT
-from tests.images import encoded, photo
-from tests.integration.journey import accepted, ended, wait_until
-from tests.programs import starting
+from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
+from tests.images import encode_image, photo
+from tests.integration.api_helpers import submit_photo, wait_for_end, wait_until
+from tests.programs import run_program
 
 SECONDS = 120
 
@@ -72,7 +72,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         taken = resources.enter_context(ExitStack())
         _occupy(taken, 8000, 5555)
         process = resources.enter_context(
-            starting(sys.executable, "-m", "deploy.local", "up", cwd=ROOT, stdout=log, stderr=log, environment=here)
+            run_program(sys.executable, "-m", "deploy.local", "up", cwd=ROOT, stdout=log, stderr=log, environment=here)
         )
         up = Up(process, folder / "log", here)
         wait_until(lambda: "Ctrl-C stops it" in up.said or process.poll() is not None, "up to be ready", SECONDS)
@@ -97,7 +97,7 @@ def test_addresses_are_right_and_a_port_that_is_not_the_usual_one_is_explained(u
     assert "port 8000 is in use by another program; DARKROOM_UI_PORT chooses another" in rows["Page"]
     assert "port 5555 is in use by another program; DARKROOM_FLOWER_PORT chooses another" in rows["Tasks"]
     for url in (page, f"{page}/api/readyz", f"{up.url}/docs", f"{up.url}/readyz", f"{flower}/healthcheck"):
-        assert httpx.get(url, **DIRECT).status_code == 200
+        assert httpx.get(url, **HTTP_OPTIONS).status_code == 200
 
 
 def test_a_second_one_over_the_same_folder_says_so(up: Up) -> None:
@@ -120,8 +120,8 @@ def test_a_second_one_over_another_folder_says_which_port_to_change(up: Up, tmp_
 
 
 def test_a_backup_finds_what_runs(up: Up, tmp_path: Path) -> None:
-    with httpx.Client(base_url=up.url, **DIRECT_CLIENT) as client:
-        ended(client, accepted(client, encoded(photo(), "jpeg")))
+    with httpx.Client(base_url=up.url, **HTTP_CLIENT_OPTIONS) as client:
+        wait_for_end(client, submit_photo(client, encode_image(photo(), "jpeg")))
 
     saved = up.also("deploy.backup", "save", str(tmp_path / "backup"))
     refused = up.also("deploy.backup", "restore", str(tmp_path / "backup"))

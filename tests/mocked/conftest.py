@@ -59,16 +59,16 @@ def jobs() -> MagicMock:
 
 
 @pytest.fixture
-def written() -> AsyncMock:
+def blob_writer() -> AsyncMock:
     """The file that a blob is written to."""
     return AsyncMock()
 
 
 @pytest.fixture
-def blobs(written: AsyncMock) -> MagicMock:
+def blobs(blob_writer: AsyncMock) -> MagicMock:
     """The blob store."""
     mock = mock_of(Blobs)
-    mock.writer.return_value.__aenter__.return_value = written
+    mock.writer.return_value.__aenter__.return_value = blob_writer
     mock.is_local = False
     return mock
 
@@ -88,7 +88,7 @@ def queues() -> MagicMock:
 
 
 @pytest.fixture(autouse=True)
-def published() -> Iterator[MagicMock]:
+def apply_async() -> Iterator[MagicMock]:
     """Celery's publishing of a canvas: called with it, going nowhere. Anything else that would publish is an error."""
     unexpected = AssertionError("a task was published by itself")
     with (

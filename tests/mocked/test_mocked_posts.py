@@ -13,9 +13,9 @@ from pymongo.errors import AutoReconnect
 
 from storage.documents import JobState, Kind
 from tests.fakes import new_job
-from tests.images import encoded, photo
+from tests.images import encode_image, photo
 
-PHOTO = encoded(photo(), "jpeg")
+PHOTO = encode_image(photo(), "jpeg")
 RENDITIONS = ["small", "medium", "large"]
 PREVIEWS = ["validate", "normalize", *["resize"] * 3, "finalize"]
 OPERATION = ["validate", "transform", "finalize"]
@@ -40,9 +40,9 @@ def tasks_of(canvas: Any) -> list[Signature[Any]]:
     return [task for each in inside for task in tasks_of(each)] if inside else [canvas]
 
 
-def sent(published: MagicMock) -> Any:
-    published.assert_called_once()
-    return published.call_args.args[0]
+def sent(apply_async: MagicMock) -> Any:
+    apply_async.assert_called_once()
+    return apply_async.call_args.args[0]
 
 
 @every_post
@@ -63,67 +63,69 @@ async def test_a_job_is_noted_down_as_what_was_asked_for(http: httpx.AsyncClient
 
 
 @every_post
-async def test_the_canvas_has_the_stages_of_its_kind(http: httpx.AsyncClient, path: str, published: MagicMock) -> None:
+async def test_the_canvas_has_the_stages_of_its_kind(
+    http: httpx.AsyncClient, path: str, apply_async: MagicMock
+) -> None:
     await post(http, path)
 
-    assert [task.task for task in tasks_of(sent(published))] == POSTS[path][2]
+    assert [task.task for task in tasks_of(sent(apply_async))] == POSTS[path][2]
 
 
 @every_post
 async def test_the_first_task_has_the_id_that_was_answered(
-    http: httpx.AsyncClient, path: str, published: MagicMock
+    http: httpx.AsyncClient, path: str, apply_async: MagicMock
 ) -> None:
     task_id = (await post(http, path)).json()["task_id"]
 
-    tasks = tasks_of(sent(published))
+    tasks = tasks_of(sent(apply_async))
     assert tasks[0].options["task_id"] == task_id
     assert {task.args[0] for task in tasks} == {task_id}
 
 
-async def test_an_upload_asks_for_each_rendition_once(http: httpx.AsyncClient, published: MagicMock) -> None:
+async def test_an_upload_asks_for_each_rendition_once(http: httpx.AsyncClient, apply_async: MagicMock) -> None:
     await post(http, "/upload")
 
-    tasks = tasks_of(sent(published))
+    tasks = tasks_of(sent(apply_async))
     assert [task.args[1] for task in tasks if task.task == "resize"] == RENDITIONS
 
 
 @every_post
-async def test_messages_carry_no_pixels(http: httpx.AsyncClient, path: str, published: MagicMock) -> None:
+async def test_messages_carry_no_pixels(http: httpx.AsyncClient, path: str, apply_async: MagicMock) -> None:
     await post(http, path)
 
-    assert len(repr(sent(published))) < 1000
+    assert len(repr(sent(apply_async))) < 1000
 
 
 @every_post
 async def test_a_failure_anywhere_in_the_canvas_is_told_to_the_job(
-    http: httpx.AsyncClient, path: str, published: MagicMock
+    http: httpx.AsyncClient, path: str, apply_async: MagicMock
 ) -> None:
     task_id = (await post(http, path)).json()["task_id"]
 
-    errbacks = sent(published).options["link_error"]
+    errbacks = sent(apply_async).options["link_error"]
     assert [(errback.task, tuple(errback.args)) for errback in errbacks] == [("on_failed", (task_id,))]
 
 
 @every_post
 async def test_publishing_does_not_wait_for_a_broker_that_is_away(
-    http: httpx.AsyncClient, path: str, published: MagicMock
+    http: httpx.AsyncClient, path: str, apply_async: MagicMock
 ) -> None:
     await post(http, path)
 
-    assert published.call_args.kwargs == {"retry": False}
+    assert apply_async.call_args.kwargs == {"retry": False}
 
 
 async def test_the_bytes_are_stored_before_the_job_is(
-    http: httpx.AsyncClient, written: AsyncMock, blobs: MagicMock, jobs: MagicMock, published: MagicMock
+    http: httpx.AsyncClient, blob_writer: AsyncMock, blobs: MagicMock, jobs: MagicMock, apply_async: MagicMock
 ) -> None:
     order = MagicMock()
     order.attach_mock(blobs.sync, "sync")
     order.attach_mock(jobs.accept, "accept")
-    order.attach_mock(published, "publish")
+    order.attach_mock(apply_async, "publish")
 
     await post(http, "/upload")
 
-    assert b"".join(call.args[0] for call in written.write.await_args_list) == PHOTO
+    assert b"".join(call.args[0] for call in blob_writer.write.await_args_list) == PHOTO
     assert [cast("Any", call)[0] for call in order.mock_calls] == ["sync", "accept", "publish"]
 
 
@@ -138,9 +140,9 @@ async def test_a_job_of_an_earlier_image_copies_it(http: httpx.AsyncClient, jobs
 
 
 async def test_without_a_broker_a_job_is_accepted_and_left_to_the_sweeper(
-    http: httpx.AsyncClient, jobs: MagicMock, published: MagicMock
+    http: httpx.AsyncClient, jobs: MagicMock, apply_async: MagicMock
 ) -> None:
-    published.side_effect = OperationalError("Error 111 connecting to redis-7.internal:6379")
+    apply_async.side_effect = OperationalError("Error 111 connecting to redis-7.internal:6379")
 
     answer = await post(http, "/upload")
 
@@ -149,7 +151,7 @@ async def test_without_a_broker_a_job_is_accepted_and_left_to_the_sweeper(
 
 
 async def test_without_a_database_nothing_is_accepted_or_sent(
-    http: httpx.AsyncClient, jobs: MagicMock, published: MagicMock
+    http: httpx.AsyncClient, jobs: MagicMock, apply_async: MagicMock
 ) -> None:
     jobs.accept.side_effect = AutoReconnect("mongo-3.internal:27017: connection refused")
 
@@ -157,11 +159,11 @@ async def test_without_a_database_nothing_is_accepted_or_sent(
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert "retry-after" in answer.headers
-    published.assert_not_called()
+    apply_async.assert_not_called()
 
 
 async def test_with_full_queues_nothing_is_accepted(
-    http: httpx.AsyncClient, queues: MagicMock, jobs: MagicMock, published: MagicMock
+    http: httpx.AsyncClient, queues: MagicMock, jobs: MagicMock, apply_async: MagicMock
 ) -> None:
     queues.longest.return_value = 10_000
 
@@ -169,7 +171,7 @@ async def test_with_full_queues_nothing_is_accepted(
 
     assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
     jobs.accept.assert_not_awaited()
-    published.assert_not_called()
+    apply_async.assert_not_called()
 
 
 @pytest.mark.parametrize(

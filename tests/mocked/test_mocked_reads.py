@@ -127,10 +127,10 @@ async def test_a_bug_tells_nothing_of_what_is_inside(http: httpx.AsyncClient, jo
     assert not {"internal", "RuntimeError", "Traceback"} & set(answer.text.replace(":", " ").replace('"', " ").split())
 
 
-async def test_reading_publishes_nothing(http: httpx.AsyncClient, jobs: MagicMock, published: MagicMock) -> None:
+async def test_reading_publishes_nothing(http: httpx.AsyncClient, jobs: MagicMock, apply_async: MagicMock) -> None:
     jobs.get.return_value = finished(JobState.PROCESSING)
 
     for path in READS:
         await http.get(path)
 
-    published.assert_not_called()
+    apply_async.assert_not_called()

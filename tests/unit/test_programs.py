@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.programs import ROOT, starting
+from tests.programs import ROOT, run_program
 
 STARTS = re.compile(
     r"\bPopen\(|\bcreate_subprocess_(?:exec|shell)\(|\bos\.(?:fork|forkpty|spawn|posix_spawn)\w*\(|\bget_context\(.fork"
@@ -19,14 +19,14 @@ RUN = """
 import sys
 from pathlib import Path
 import pytest
-from tests.programs import fork, start, undoing
+from tests.programs import fork, start_program, run_afterwards
 
 def test_that_is_killed():
-    program = start("sh", "-c", "echo $$; sleep 600 & echo $!; exec sleep 600", stdout=sys.__stdout__)
-    frozen = start("sh", "-c", "echo $$; kill -STOP $$", stdout=sys.__stdout__)
+    program = start_program("sh", "-c", "echo $$; sleep 600 & echo $!; exec sleep 600", stdout=sys.__stdout__)
+    frozen = start_program("sh", "-c", "echo $$; kill -STOP $$", stdout=sys.__stdout__)
     here = Path(__file__).parent
     print(fork("sleeper", cwd=here, env={{}}, output=here).process.pid, file=sys.__stdout__, flush=True)
-    with undoing("touch", {undone!r}):
+    with run_afterwards("touch", {undone!r}):
         program.wait()
 """
 
@@ -53,7 +53,7 @@ def test_what_a_killed_test_run_started_ends(tmp_path: Path) -> None:
     (tmp_path / "sleeper.py").write_text("import time\ndef main(): time.sleep(600)\n")
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-c", os.devnull, str(file)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    with starting(*command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as run:
+    with run_program(*command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         pids = [int(line) for line in (run.stdout.readline() for _ in range(4))]
         assert all(map(_runs, pids))

@@ -11,9 +11,9 @@ from statistics import median
 from typing import Any
 
 from tests.bench.bench import Bench, Figures
-from tests.bench.load import Visitor
+from tests.bench.load import BenchClient
 from tests.bench.sample import p95
-from tests.bench.systems import Darkroom, darkroom
+from tests.bench.systems import Darkroom, run_darkroom
 
 DEPTHS, DEEP = (10, 100, 1000), 10_000
 ASKED, FIRST = 50, 100
@@ -24,14 +24,14 @@ def run(bench: Bench) -> Figures:
     photo = bench.corpus.photos("tiny")[0]
     found: Figures = {}
     for depth in (*DEPTHS, DEEP) if bench.options.deep else DEPTHS:
-        with darkroom(bench.folder("backlog"), workers=False) as system, closing(Visitor(system)) as visitor:
+        with run_darkroom(bench.folder("backlog"), workers=False) as system, closing(BenchClient(system)) as visitor:
             found[str(depth)] = _behind(system, visitor, photo, depth)
     headings = ["jobs queued", "POST p50 ms", "p95", "GET p50 ms", "p95", f"jobs/s, first {FIRST}", "all"]
     bench.show("backlog", headings, [(name, *each.values()) for name, each in found.items()])
     return found
 
 
-def _behind(system: Darkroom, visitor: Visitor, photo: bytes, depth: int) -> dict[str, float | None]:
+def _behind(system: Darkroom, visitor: BenchClient, photo: bytes, depth: int) -> dict[str, float | None]:
     timed = [_timed(visitor.send, photo) for _ in range(depth)]
     jobs = [job for _, job in timed]
     posts = [ms for ms, _ in timed[depth // 2 :][-ASKED:]]  # at that depth, and of a gateway that is warm
@@ -44,8 +44,8 @@ def _behind(system: Darkroom, visitor: Visitor, photo: bytes, depth: int) -> dic
         "post_p95_ms": p95(posts),
         "get_p50_ms": median(gets),
         "get_p95_ms": p95(gets),
-        "first_per_s": _rate([visitor.ended(job) for job in jobs[:FIRST]]),
-        "all_per_s": _rate([visitor.ended(job) for job in jobs]) if depth < DEEP else None,
+        "first_per_s": _rate([visitor.wait_until_done(job) for job in jobs[:FIRST]]),
+        "all_per_s": _rate([visitor.wait_until_done(job) for job in jobs]) if depth < DEEP else None,
     }
     return {name: value and round(value, 2) for name, value in told.items()}
 

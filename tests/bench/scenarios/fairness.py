@@ -10,9 +10,9 @@ from contextlib import closing
 from statistics import median
 
 from tests.bench.bench import Bench, Figures
-from tests.bench.load import Visitor
-from tests.bench.sample import Ended, p95
-from tests.bench.systems import Darkroom, darkroom
+from tests.bench.load import BenchClient
+from tests.bench.sample import EndedJob, p95
+from tests.bench.systems import Darkroom, run_darkroom
 
 SMALL, EVERY_SECONDS = 20, 0.5
 SENDERS = 8
@@ -23,8 +23,8 @@ def run(bench: Bench) -> Figures:
     """Send a photo of 2 megapixels every half second in all three, come what may."""
     photos, large = bench.corpus.photos("2mp"), bench.corpus.photos("50")[0]
     count = bench.jobs(SMALL)
-    found: dict[str, list[Ended]] = {}
-    with darkroom(bench.folder("fairness")) as system:
+    found: dict[str, list[EndedJob]] = {}
+    with run_darkroom(bench.folder("fairness")) as system:
         _at_a_pace(system, photos[0], 4)
         found["alone"] = _at_a_pace(system, photos[0], count)
         found["beside 50 MP"] = _beside(system, large, lambda: _at_a_pace(system, photos[0], count))
@@ -39,7 +39,7 @@ def run(bench: Bench) -> Figures:
     return {name: {"p50_ms": p50, "p95_ms": most, "longest_ms": longest} for name, p50, most, longest in rows}
 
 
-def _at_a_pace(system: Darkroom, photo: bytes, count: int) -> list[Ended]:
+def _at_a_pace(system: Darkroom, photo: bytes, count: int) -> list[EndedJob]:
     """Send on time, whether or not the ones before have ended: a visitor does not wait for others."""
     with ThreadPoolExecutor(count) as pool:
         began, jobs = time.monotonic(), []
@@ -49,18 +49,18 @@ def _at_a_pace(system: Darkroom, photo: bytes, count: int) -> list[Ended]:
         return [job.result() for job in jobs]
 
 
-def _one(system: Darkroom, photo: bytes) -> Ended:
-    with closing(Visitor(system)) as visitor:
+def _one(system: Darkroom, photo: bytes) -> EndedJob:
+    with closing(BenchClient(system)) as visitor:
         return visitor.job(photo)
 
 
-def _beside(system: Darkroom, large: bytes, work: Callable[[], list[Ended]]) -> list[Ended]:
+def _beside(system: Darkroom, large: bytes, work: Callable[[], list[EndedJob]]) -> list[EndedJob]:
     """Do the work while one large photo after another is being worked on."""
     over, errors = threading.Event(), list[Exception]()
 
     def send() -> None:
         try:
-            with closing(Visitor(system, address=OTHERS)) as visitor:
+            with closing(BenchClient(system, address=OTHERS)) as visitor:
                 while not over.is_set():
                     visitor.job(large)
         except Exception as error:  # noqa: BLE001  # raised by the thread that waits
@@ -83,5 +83,5 @@ def _burst(system: Darkroom, photo: bytes, count: int) -> None:
 
 
 def _sent(system: Darkroom, photo: bytes) -> None:
-    with closing(Visitor(system, address=OTHERS)) as visitor:
+    with closing(BenchClient(system, address=OTHERS)) as visitor:
         visitor.send(photo)

@@ -11,9 +11,9 @@ from PIL import Image
 from stages.formats import encode
 from stages.scale import fitted
 from tests.bench.bench import Bench, Figures
-from tests.bench.load import drive
+from tests.bench.load import run_load
 from tests.bench.scenarios.quality import EDGES
-from tests.bench.systems import darkroom
+from tests.bench.systems import run_darkroom
 
 JOBS, ROUNDS = 60, 3
 
@@ -22,8 +22,8 @@ def run(bench: Bench) -> Figures:
     """Measure the floor, drive the same photos through Darkroom, and compare."""
     photos = bench.corpus.photos("12mp")
     decode, encodes = min((_floor(photos) for _ in range(ROUNDS)), key=sum)  # what disturbs only ever adds
-    with darkroom(bench.folder("floor")) as system:
-        sample = drive(system, photos, jobs=bench.jobs(JOBS), in_flight=bench.options.in_flight)
+    with run_darkroom(bench.folder("floor")) as system:
+        sample = run_load(system, photos, jobs=bench.jobs(JOBS), in_flight=bench.options.in_flight)
     share = (decode + encodes) / sample.cpu_ms
     rows = [
         ("decode at scale", decode, decode / sample.cpu_ms * 100),

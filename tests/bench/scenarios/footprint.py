@@ -12,8 +12,8 @@ import pymongo
 from redis import Redis
 
 from tests.bench.bench import Bench, Figures
-from tests.bench.load import Visitor
-from tests.bench.systems import Darkroom, darkroom
+from tests.bench.load import BenchClient
+from tests.bench.systems import Darkroom, run_darkroom
 
 JOBS = 20
 
@@ -21,14 +21,14 @@ JOBS = 20
 def run(bench: Bench) -> Figures:
     """Queue some jobs without a worker, then let them be done."""
     photos, count = bench.corpus.photos("12mp"), bench.jobs(JOBS)
-    with darkroom(bench.folder("footprint"), workers=False) as system, closing(Visitor(system)) as visitor:
+    with run_darkroom(bench.folder("footprint"), workers=False) as system, closing(BenchClient(system)) as visitor:
         before = _redis_bytes(system)
         jobs = [visitor.send(photos[number % len(photos)]) for number in range(count)]
         queued = (_redis_bytes(system) - before) / count
         originals = _bytes_under(system.stack.blob_folder) / count
         for queue in system.stack.pools:
             system.stack.start_process(queue, wait=False)
-        answers = [visitor.ended(job) for job in jobs]
+        answers = [visitor.wait_until_done(job) for job in jobs]
         kept = _bytes_under(system.stack.blob_folder) / count
         document = sum(_document_bytes(system, jobs)) / count
     renditions = sum(sum(each["bytes"] for each in answer["renditions"].values()) for answer in answers) / count

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.bench.bench import Bench, Figures
-from tests.bench.corpus import GROWTH
-from tests.bench.load import drive
-from tests.bench.systems import darkroom
+from tests.bench.corpus import SIZE_BY_MEGAPIXELS
+from tests.bench.load import run_load
+from tests.bench.systems import run_darkroom
 
 JOBS, WARM = 10, 2
 
@@ -14,10 +14,10 @@ def run(bench: Bench) -> Figures:
     """Send each size some times."""
     found: Figures = {}
     rows = []
-    with darkroom(bench.folder("growth")) as system:
-        for megapixels in GROWTH:
+    with run_darkroom(bench.folder("growth")) as system:
+        for megapixels in SIZE_BY_MEGAPIXELS:
             photos = bench.corpus.photos(str(megapixels))
-            sample = drive(system, photos, jobs=bench.jobs(JOBS), in_flight=1, warm=WARM)
+            sample = run_load(system, photos, jobs=bench.jobs(JOBS), in_flight=1, warm=WARM)
             each = found[str(megapixels)] = sample.figures() | {"upload_kib": len(photos[0]) // 1024}
             runs = [each["stages"][stage]["run_ms"] for stage in ("validate", "normalize", "large")]
             rows.append((f"{megapixels} MP", len(photos[0]) // 1024, sample.p50_ms, sample.cpu_ms, *runs))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from statistics import median
 
 from tests.bench.bench import Bench, Figures
-from tests.bench.load import drive
+from tests.bench.load import run_load
 from tests.bench.sample import p95
-from tests.bench.systems import darkroom
+from tests.bench.systems import run_darkroom
 
 JOBS = 30
 
@@ -16,9 +16,9 @@ def run(bench: Bench) -> Figures:
     """Send photos of 12 and of 2 megapixels one by one, and note the first preview and the end."""
     found: Figures = {}
     rows = []
-    with darkroom(bench.folder("idle")) as system:
+    with run_darkroom(bench.folder("idle")) as system:
         for name in ("12mp", "2mp"):
-            sample = drive(system, bench.corpus.photos(name), jobs=bench.jobs(JOBS), in_flight=1)
+            sample = run_load(system, bench.corpus.photos(name), jobs=bench.jobs(JOBS), in_flight=1)
             first = [each.first_preview_ms for each in sample.ended]
             found[name] = sample.figures() | {"first_preview_p50_ms": median(first), "first_preview_p95_ms": p95(first)}
             rows.append((name, sample.p50_ms, sample.p95_ms, median(first), p95(first), sample.cpu_ms))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from tests.bench import usage
 from tests.bench.bench import Bench, Figures
-from tests.bench.load import drive
+from tests.bench.load import run_load
 from tests.bench.sample import MIB
-from tests.bench.systems import Darkroom, darkroom
+from tests.bench.systems import Darkroom, run_darkroom
 
 JOBS = 80
 
 
 def run(bench: Bench) -> Figures:
     """Measure, drive, and measure again."""
-    with darkroom(bench.folder("memory")) as system:
+    with run_darkroom(bench.folder("memory")) as system:
         before = _memory(system)
         for name, share in (("12mp", 2), ("24mp", 4)):
             jobs = max(1, bench.jobs(JOBS) // share)
-            drive(system, bench.corpus.photos(name), jobs=jobs, in_flight=bench.options.in_flight)
+            run_load(system, bench.corpus.photos(name), jobs=jobs, in_flight=bench.options.in_flight)
         after = _memory(system)
     headings = ["", "processes", "RSS MiB idle", "after load", "PSS MiB idle", "after load"]
     rows: list[tuple[str, int, float, float, float, float]] = [
@@ -38,6 +38,6 @@ def _memory(system: Darkroom) -> dict[str, tuple[int, float, float]]:
     found = {}
     for name, pid in system.pids().items():
         pids = [pid, *system.stack.children(name)]
-        proportional = sum(map(usage.proportional, pids))
-        found[name] = (len(pids), round(usage.resident(pid) / MIB, 1), round(proportional / MIB, 1))
+        proportional = sum(map(usage.proportional_bytes, pids))
+        found[name] = (len(pids), round(usage.resident_bytes(pid) / MIB, 1), round(proportional / MIB, 1))
     return found

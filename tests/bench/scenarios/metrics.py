@@ -13,15 +13,15 @@ import httpx
 from deploy.processes import Process
 from deploy.stack import Stack
 from tests.bench.bench import Bench, Figures
-from tests.bench.load import drive
+from tests.bench.load import run_load
 from tests.bench.systems import POOLS, UNLIMITED, Darkroom
-from tests.direct import DIRECT_CLIENT
+from tests.http_options import HTTP_CLIENT_OPTIONS
 
 JOBS, ROUNDS = 100, 8
 SCRAPE_SECONDS = 15.0  # as deploy/prometheus/prometheus.yml asks
 
 
-class Uncounted(Stack):
+class StackWithoutMetrics(Stack):
     """A stack whose workers have no exporter, so that their children count for nobody."""
 
     def _processes(self, **wanted: Any) -> list[Process]:
@@ -35,12 +35,12 @@ def run(bench: Bench) -> Figures:
     pairs = []
     with ExitStack() as resources:
         counted = resources.enter_context(_running(bench, Stack))
-        bare = resources.enter_context(_running(bench, Uncounted))
+        bare = resources.enter_context(_running(bench, StackWithoutMetrics))
         for number in range(bench.options.rounds or ROUNDS):
             samples = {}
             for system in (counted, bare) if number % 2 else (bare, counted):
                 with _scraped(system.stack) if system is counted else ExitStack():
-                    samples[system] = drive(system, photos, jobs=jobs, in_flight=bench.options.in_flight)
+                    samples[system] = run_load(system, photos, jobs=jobs, in_flight=bench.options.in_flight)
             pairs.append((samples[counted], samples[bare]))
     rates = [watched.rate / unwatched.rate for watched, unwatched in pairs]
     costs = [watched.cpu_ms / unwatched.cpu_ms for watched, unwatched in pairs]
@@ -64,7 +64,7 @@ def _scraped(stack: Stack) -> Iterator[None]:
     over = threading.Event()
 
     def scrape() -> None:
-        with httpx.Client(**DIRECT_CLIENT) as client:
+        with httpx.Client(**HTTP_CLIENT_OPTIONS) as client:
             while True:
                 for url in stack.metrics_urls.values():
                     client.get(url).raise_for_status()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.bench.bench import Bench, Figures
-from tests.bench.load import drive
-from tests.bench.systems import darkroom
+from tests.bench.load import run_load
+from tests.bench.systems import run_darkroom
 
 JOBS = 200
 
@@ -12,8 +12,8 @@ JOBS = 200
 def run(bench: Bench) -> Figures:
     """Drive the mix."""
     photos = bench.corpus.photos("mix")
-    with darkroom(bench.folder("mix")) as system:
-        sample = drive(system, photos, jobs=bench.jobs(JOBS), in_flight=bench.options.in_flight)
+    with run_darkroom(bench.folder("mix")) as system:
+        sample = run_load(system, photos, jobs=bench.jobs(JOBS), in_flight=bench.options.in_flight)
     bench.show_samples("mix", [("mix", sample)])
     bench.show_costs("mix", sample)
     return sample.figures()

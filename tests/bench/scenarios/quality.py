@@ -17,15 +17,15 @@ from tests.bench.similarity import psnr, ssim
 
 EDGES = (160, 640, 1600)
 SETS = {"12mp": 6, "24mp": 1, "2mp": 3, "webp": 1}  # how many of each; photos with alpha are left out
-Likeness = tuple[float, float, float, float]
+Similarity = tuple[float, float, float, float]
 
 
 def run(bench: Bench) -> Figures:
     """Compare the stages' own pixels, and then both after JPEG at the same quality."""
-    compared: dict[int, list[Likeness]] = {edge: [] for edge in EDGES}
+    compared: dict[int, list[Similarity]] = {edge: [] for edge in EDGES}
     for name, count in SETS.items():
         for photo in bench.corpus.photos(name)[:count]:
-            for edge, likeness in likenesses(photo).items():
+            for edge, likeness in compare_previews(photo).items():
                 compared[edge].append(likeness)
     columns = ("ssim", "psnr_db", "ssim_encoded", "psnr_db_encoded")
     found: Figures = {}
@@ -51,14 +51,14 @@ def run(bench: Bench) -> Figures:
     return found
 
 
-def likenesses(photo: bytes, edges: Iterable[int] = EDGES) -> dict[int, Likeness]:
+def compare_previews(photo: bytes, edges: Iterable[int] = EDGES) -> dict[int, Similarity]:
     """Return for each edge SSIM and PSNR of the pixels, and both again once encoded."""
     masters = pyramid(photo, edges=edges, limits=Limits())
     best = _upright(photo)
     return {edge: _likeness(master, edge, best) for edge, master in masters.items()}
 
 
-def _likeness(master: Master, edge: int, best: Image.Image) -> Likeness:
+def _likeness(master: Master, edge: int, best: Image.Image) -> Similarity:
     made, wanted = master.image(), best.resize((master.width, master.height), Image.Resampling.LANCZOS)
     sent = _decoded(resize(master, edge=edge, format="jpeg").content)
     could = _decoded(encode(wanted, "jpeg"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.bench.bench import Bench, Figures
-from tests.bench.load import drive
-from tests.bench.systems import darkroom
+from tests.bench.load import run_load
+from tests.bench.systems import run_darkroom
 
 JOBS = 300
 SHOWN = 12
@@ -12,9 +12,9 @@ SHOWN = 12
 
 def run(bench: Bench) -> Figures:
     """Drive tiny photos."""
-    with darkroom(bench.folder("queue")) as system:
+    with run_darkroom(bench.folder("queue")) as system:
         photos = bench.corpus.photos("tiny")
-        sample = drive(system, photos, jobs=bench.jobs(JOBS), in_flight=bench.options.in_flight)
+        sample = run_load(system, photos, jobs=bench.jobs(JOBS), in_flight=bench.options.in_flight)
         workers = {name: sample.cpu_by_process[name] for name in system.stack.pools}
     bench.show_samples("queue", [("tiny", sample)])
     bench.show_costs("queue", sample)

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from statistics import median
 
-from tests.bench import rival
+from tests.bench import peer
 from tests.bench.bench import Bench, Figures
-from tests.bench.load import drive
+from tests.bench.load import run_load
 from tests.bench.sample import Sample
-from tests.bench.systems import System, darkroom
+from tests.bench.systems import System, run_darkroom
 
 JOBS, ROUNDS, ALONE = 120, 3, 1
 IDLE_SECONDS = 5.0
@@ -21,14 +21,14 @@ IDLE_SECONDS = 5.0
 def run(bench: Bench) -> Figures:
     """Drive one system after the other, round after round; all are up, one works."""
     with ExitStack() as resources:
-        systems: list[System] = [resources.enter_context(darkroom(bench.folder("darkroom")))]
+        systems: list[System] = [resources.enter_context(run_darkroom(bench.folder("darkroom")))]
         systems += _peers(bench, resources)
         idle = _idle(bench, systems)
         photos = bench.corpus.photos("12mp")
         rounds = []
         for number in range(bench.options.rounds or (ROUNDS if len(systems) > 1 else ALONE)):
             jobs, in_flight = bench.jobs(JOBS), bench.options.in_flight
-            samples = [drive(system, photos, jobs=jobs, in_flight=in_flight) for system in systems]
+            samples = [run_load(system, photos, jobs=jobs, in_flight=in_flight) for system in systems]
             bench.show_samples(f"round {number + 1}", [(each.system, each) for each in samples])
             rounds.append(samples)
     for sample in rounds[-1]:
@@ -42,17 +42,19 @@ def run(bench: Bench) -> Figures:
 
 def _peers(bench: Bench, resources: ExitStack) -> list[System]:
     program = bench.options.peer
-    if program is None or rival.missing(program):
-        bench.say(f"No peer: {rival.missing(program)}.")
+    if program is None or peer.explain_missing(program):
+        bench.say(f"No peer: {peer.explain_missing(program)}.")
         return []
     try:
-        ready = rival.installed(program, bench.folder("npm"))
+        ready = peer.install_peer(program, bench.folder("npm"))
     except subprocess.CalledProcessError as error:
         bench.say(f"No peer: {error}.")
         return []
-    for name, tuning in rival.TUNINGS.items():
+    for name, tuning in peer.TUNINGS.items():
         bench.say(f"{name}: {tuning or 'its defaults'}")
-    return [resources.enter_context(rival.peer(ready, name, bench.folder("peer") / "files")) for name in rival.TUNINGS]
+    return [
+        resources.enter_context(peer.run_peer(ready, name, bench.folder("peer") / "files")) for name in peer.TUNINGS
+    ]
 
 
 def _idle(bench: Bench, systems: Sequence[System]) -> dict[str, float]:

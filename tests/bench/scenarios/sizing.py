@@ -6,10 +6,19 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.bench import document
+from tests.bench import scaling_tables
 from tests.bench.bench import Bench, Figures
-from tests.bench.document import Table
-from tests.bench.queueing import Stage, by_square_root, capacity, mean_wait, nodes, offered, pool, stages
+from tests.bench.queueing import (
+    Stage,
+    capacity,
+    count_nodes,
+    mean_wait,
+    offered_load,
+    size_pool,
+    square_root_staffing,
+    stages_from_cpu_ms,
+)
+from tests.bench.scaling_tables import Table
 from tests.bench.simulation import Simulation
 from tests.bench.systems import POOLS
 
@@ -29,7 +38,7 @@ def run(bench: Bench) -> Figures:
     node = capacity(total, cores=cores)
     rate = bench.options.rate or node
     bench.say(f"A job costs {total * 1000:.0f} ms of CPU ({source}); {cores} cores at 70 % serve {node:.1f} a second.")
-    found = stages(cpu_ms, TASKS)
+    found = stages_from_cpu_ms(cpu_ms, TASKS)
     tables = {
         "pools": _pools(found, rate),
         "growth": _growth(found, cpu_ms, rate, cores),
@@ -39,8 +48,8 @@ def run(bench: Bench) -> Figures:
     for name, table in tables.items():
         bench.show(titles.get(name, name), *table)
     if bench.options.write:
-        document.write(document.PATH, tables | {"measured": document.measured(figures)})
-        bench.say(f"{document.PATH} has new tables.")
+        scaling_tables.write(scaling_tables.PATH, tables | {"measured": scaling_tables.measurement_table(figures)})
+        bench.say(f"{scaling_tables.PATH} has new tables.")
     return {"rate": rate, "node_jobs_per_s": node, "cpu_ms": total * 1000}
 
 
@@ -54,7 +63,7 @@ def _figures(path: Path) -> Figures:
 def _sample(figures: Figures) -> tuple[str, Figures]:
     """Return the costs of one job, and whence: of Darkroom in a race, or of the mix, or one at a time."""
     if "race" in figures:
-        return "race", document.race(figures)
+        return "race", scaling_tables.race_medians(figures)
     if "mix" in figures:
         return "mix", figures["mix"]
     if "idle" in figures:
@@ -64,7 +73,7 @@ def _sample(figures: Figures) -> tuple[str, Figures]:
 
 def _pools(found: Sequence[Stage], rate: float) -> Table:
     headings = ["", "tasks/job", "ms/task", "load", "processes", "busy %", "mean wait ms", "by square root"]
-    needed = [pool(stage, rate) for stage in found]
+    needed = [size_pool(stage, rate) for stage in found]
     return headings, [
         (
             each.stage.name,
@@ -74,7 +83,7 @@ def _pools(found: Sequence[Stage], rate: float) -> Table:
             each.processes,
             each.utilisation * 100,
             each.wait * 1000,
-            by_square_root(each.load),
+            square_root_staffing(each.load),
         )
         for each in needed
     ]
@@ -82,28 +91,28 @@ def _pools(found: Sequence[Stage], rate: float) -> Table:
 
 def _growth(found: Sequence[Stage], cpu_ms: Mapping[str, float], rate: float, cores: int) -> Table:
     """Tell for multiples of a rate what is needed of everything."""
-    workers = sum(offered(stage, 1) for stage in found)
+    workers = sum(offered_load(stage, 1) for stage in found)
     headings = ["times", "jobs/s", f"worker nodes of {cores} cores", *(f"{stage.name} processes" for stage in found)]
     headings += [f"{name}: cores" for name in SERVERS if name in cpu_ms]
     rows = []
     for factor in FACTORS:
         jobs = rate * factor
-        pools = [pool(stage, jobs).processes for stage in found]
+        pools = [size_pool(stage, jobs).processes for stage in found]
         servers = [jobs * cpu_ms[name] / 1000 for name in SERVERS if name in cpu_ms]
-        rows.append((f"{factor:,}", jobs, nodes(workers, jobs, cores=cores), *pools, *servers))
+        rows.append((f"{factor:,}", jobs, count_nodes(workers, jobs, cores=cores), *pools, *servers))
     return headings, rows
 
 
 def _checked(found: Sequence[Stage], jobs: int) -> Table:
     """Compare formula and simulation with the pools of one node, its busiest pool at each level."""
     processes = {stage.name: POOLS.get(stage.name, 1) for stage in found}
-    busiest = max(offered(stage, 1) / processes[stage.name] for stage in found)
+    busiest = max(offered_load(stage, 1) / processes[stage.name] for stage in found)
     rows: list[tuple[object, ...]] = []
     for level in LEVELS:
         rate = level / busiest
         simulated = Simulation(found, processes).run(rate, jobs)
         for stage in found:
-            count, busy = processes[stage.name], offered(stage, rate) / processes[stage.name]
+            count, busy = processes[stage.name], offered_load(stage, rate) / processes[stage.name]
             waits = mean_wait(stage, count, rate) * 1000, simulated[stage.name] * 1000
             rows.append((f"{level:.0%}: {stage.name}", count, rate, busy * 100, *waits))
     return ["busiest pool at", "processes", "jobs/s", "busy %", "formula", "simulated"], rows

@@ -14,9 +14,9 @@ from redis import Redis
 from pipeline.notifications import ENDS
 from tests.bench import usage
 from tests.bench.bench import Bench, Figures
-from tests.bench.load import Visitor
+from tests.bench.load import BenchClient
 from tests.bench.sample import p95
-from tests.bench.systems import Darkroom, darkroom
+from tests.bench.systems import Darkroom, run_darkroom
 
 SIZES = {"10 KB": 10_000, "100 KB": 100_000, "1 MB": 1_000_000, "5 MB": 5_000_000, "24 MB": 24_000_000}
 REQUESTS, LARGE, FEWER, WARM = 300, 5_000_000, 40, 20
@@ -29,13 +29,13 @@ def run(bench: Bench) -> Figures:
     """Post bodies of each size, then ask for statuses and for a sign of life."""
     photo = bench.corpus.photos("tiny")[0]
     found: Figures = {}
-    with darkroom(bench.folder("upload"), workers=False) as system:
+    with run_darkroom(bench.folder("upload"), workers=False) as system:
         _measured(system, WARM, lambda visitor: visitor.send(photo))
         for name, size in SIZES.items():
             body = photo + bytes(size - len(photo))  # what follows the picture's end is nobody's business
             requests = bench.jobs(REQUESTS if size < LARGE else FEWER)
             found[f"POST /upload, {name}"] = _measured(system, requests, lambda visitor: visitor.send(body))  # noqa: B023  # run at once
-        with closing(Visitor(system)) as visitor:
+        with closing(BenchClient(system)) as visitor:
             job = visitor.send(photo)
         asked = bench.jobs(REQUESTS) * GETS
         found["GET /task-status"] = _measured(system, asked, lambda visitor: visitor.status(job))
@@ -54,10 +54,10 @@ def _hint_cpu_ms(system: Darkroom) -> float:
     with closing(Redis.from_url(system.stack.redis_url)) as redis:
         for _ in range(HINTS):
             redis.publish(ENDS, "nobody-watches-this")
-    return (_at_rest(pid) - before) / HINTS
+    return (_wait_until_idle(pid) - before) / HINTS
 
 
-def _at_rest(pid: int) -> float:
+def _wait_until_idle(pid: int) -> float:
     """Return the processor time of a process once it has worked off what it was told."""
     deadline, seen = time.monotonic() + 10, -1.0
     while (now := usage.cpu_ms(pid)) > seen and time.monotonic() < deadline:
@@ -66,12 +66,12 @@ def _at_rest(pid: int) -> float:
     return now
 
 
-def _measured(system: Darkroom, requests: int, question: Callable[[Visitor], object]) -> dict[str, float]:
+def _measured(system: Darkroom, requests: int, question: Callable[[BenchClient], object]) -> dict[str, float]:
     numbers, spans, errors = itertools.count(), list[float](), list[Exception]()
 
     def visit() -> None:
         try:
-            with closing(Visitor(system)) as visitor:
+            with closing(BenchClient(system)) as visitor:
                 while next(numbers) < requests and not errors:
                     start = time.perf_counter()
                     question(visitor)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.bench.bench import Bench, Figures
-from tests.bench.load import drive
-from tests.bench.systems import darkroom
+from tests.bench.load import run_load
+from tests.bench.systems import run_darkroom
 
 JOBS = 80
 SIZES = (1, 2)
@@ -15,8 +15,8 @@ def run(bench: Bench) -> Figures:
     samples = []
     photos = bench.corpus.photos("12mp")
     for size in SIZES:
-        with darkroom(bench.folder("workers"), pools={"normalize": size, "resize": size}) as system:
-            sample = drive(system, photos, jobs=bench.jobs(JOBS), in_flight=bench.options.in_flight)
+        with run_darkroom(bench.folder("workers"), pools={"normalize": size, "resize": size}) as system:
+            sample = run_load(system, photos, jobs=bench.jobs(JOBS), in_flight=bench.options.in_flight)
         samples.append((f"normalize:{size}, resize:{size}", sample))
     bench.show_samples("workers", samples)
     gain = samples[-1][1].rate / samples[0][1].rate

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import rival
+from tests.bench import peer
 from tests.bench.__main__ import SCENARIOS, main
 
 CPU_MS = {"validate": 8.0, "normalize": 60.0, "resize": 30.0, "finalize": 6.0, "gateway": 20.0, "redis": 4.0}
@@ -49,10 +49,10 @@ def test_sizing_tells_pools_and_nodes_and_leaves_the_figures_alone(
 
 
 def test_a_peer_that_is_not_there_is_skipped_with_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert rival.missing(None) == "no --peer was named"
-    assert rival.missing(tmp_path) == f"there is no package.json in {tmp_path}"
+    assert peer.explain_missing(None) == "no --peer was named"
+    assert peer.explain_missing(tmp_path) == f"there is no package.json in {tmp_path}"
 
     (tmp_path / "package.json").write_text("{}")
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert rival.missing(tmp_path) == "node and npm not found"
+    assert peer.explain_missing(tmp_path) == "node and npm not found"

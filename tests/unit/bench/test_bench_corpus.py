@@ -6,25 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.corpus import GROWTH, TINY, Corpus, drawn
-from tests.images import cells, decoded, encoded
+from tests.bench.corpus import SIZE_BY_MEGAPIXELS, TINY, Corpus, draw_photo
+from tests.images import decode_image, draw_colour_grid, encode_image
 
 
 def test_a_drawn_photo_is_the_same_every_time_but_for_its_grain() -> None:
-    one, again, other = (drawn(index, (256, 192)).reduce(32).tobytes() for index in (1, 1, 2))
+    one, again, other = (draw_photo(index, (256, 192)).reduce(32).tobytes() for index in (1, 1, 2))
 
     assert max(abs(x - y) for x, y in zip(one, again, strict=True)) < 8
     assert max(abs(x - y) for x, y in zip(one, other, strict=True)) > 32
 
 
 def test_given_photos_are_brought_to_the_size_of_a_set(tmp_path: Path) -> None:
-    (tmp_path / "holiday.png").write_bytes(encoded(cells()))
+    (tmp_path / "holiday.png").write_bytes(encode_image(draw_colour_grid()))
     (tmp_path / "notes.txt").write_text("no photo")
 
     (photo,) = Corpus(tmp_path).photos("1")
 
-    assert decoded(photo).size == GROWTH[1]
-    assert decoded(photo).format == "JPEG"
+    assert decode_image(photo).size == SIZE_BY_MEGAPIXELS[1]
+    assert decode_image(photo).format == "JPEG"
 
 
 def test_a_folder_without_photos_is_an_error(tmp_path: Path) -> None:
@@ -33,4 +33,4 @@ def test_a_folder_without_photos_is_an_error(tmp_path: Path) -> None:
 
 
 def test_tiny_photos_are_tiny() -> None:
-    assert decoded(Corpus().photos("tiny")[0]).size == TINY
+    assert decode_image(Corpus().photos("tiny")[0]).size == TINY

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.document import PATH, markdown, measured, write
+from tests.bench.scaling_tables import PATH, markdown, measurement_table, write
 
 TABLE = (["", "ms"], [("gateway", 12.34), ("redis", None)])
 
@@ -39,7 +39,7 @@ def test_what_was_not_measured_is_a_dash() -> None:
     cpu_ms = {"validate": 8.0, "normalize": 60.0, "resize": 30.0, "transform": 1.0, "finalize": 6.0}
     race = {"at": "2026-11-22T10:00:00+00:00", "load_average": [[0.5], [2.25]]}
 
-    _, rows = measured({"race": race | {"rounds": [[{"cpu_ms_by_process": cpu_ms, "cpu_ms": 130.0}]]}})
+    _, rows = measurement_table({"race": race | {"rounds": [[{"cpu_ms_by_process": cpu_ms, "cpu_ms": 130.0}]]}})
 
     by_symbol = {row[0]: row for row in rows if row[0]}
     assert by_symbol["`w`"] == ("`w`", "CPU of the workers, ms", 105.0, "`race`", "2026-11-22; 0.5, 2.2")

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bench.queueing import Stage, by_square_root, capacity, erlang_c, mean_wait, nodes, offered, pool, stages
+from tests.bench.queueing import (
+    Stage,
+    capacity,
+    count_nodes,
+    erlang_c,
+    mean_wait,
+    offered_load,
+    size_pool,
+    square_root_staffing,
+    stages_from_cpu_ms,
+)
 from tests.bench.simulation import Simulation
 
 JOBS = 20_000
@@ -34,7 +44,7 @@ def test_tasks_that_come_together_wait_for_each_other() -> None:
 def test_the_pool_is_the_smallest_that_keeps_waits_short() -> None:
     stage = Stage(name="normalize", seconds=0.1)
 
-    found = pool(stage, rate=20)
+    found = size_pool(stage, rate=20)
 
     assert found.load == pytest.approx(2.0)
     assert found.processes == 3
@@ -42,32 +52,34 @@ def test_the_pool_is_the_smallest_that_keeps_waits_short() -> None:
 
 
 def test_a_large_pool_keeps_something_for_a_burst() -> None:
-    assert pool(Stage(name="normalize", seconds=0.1), rate=10_000).utilisation == pytest.approx(0.85, abs=0.001)
+    assert size_pool(Stage(name="normalize", seconds=0.1), rate=10_000).utilisation == pytest.approx(0.85, abs=0.001)
 
 
 def test_a_stage_that_is_never_busy_still_has_a_process() -> None:
-    assert pool(Stage(name="finalize", seconds=0.001), rate=0.01).processes == 1
-    assert by_square_root(0.0) == 1
+    assert size_pool(Stage(name="finalize", seconds=0.001), rate=0.01).processes == 1
+    assert square_root_staffing(0.0) == 1
 
 
 def test_spare_processes_grow_as_the_root_of_the_load() -> None:
-    assert by_square_root(4.0) == 6
-    assert by_square_root(10_000.0) == 10_100
+    assert square_root_staffing(4.0) == 6
+    assert square_root_staffing(10_000.0) == 10_100
 
 
 def test_nodes_and_capacity_agree() -> None:
     rate = capacity(0.1, cores=2)
 
     assert rate == pytest.approx(14.0)
-    assert nodes(0.1, rate * 0.99, cores=2) == 1
-    assert nodes(0.1, rate * 10.5, cores=2) == 11
+    assert count_nodes(0.1, rate * 0.99, cores=2) == 1
+    assert count_nodes(0.1, rate * 10.5, cores=2) == 11
 
 
 def test_stages_are_told_from_what_pools_used_for_a_job() -> None:
-    found = stages({"normalize": 60.0, "resize": 30.0, "redis": 5.0}, {"validate": 1, "normalize": 1, "resize": 3})
+    found = stages_from_cpu_ms(
+        {"normalize": 60.0, "resize": 30.0, "redis": 5.0}, {"validate": 1, "normalize": 1, "resize": 3}
+    )
 
     assert found == [Stage(name="normalize", seconds=0.06), Stage(name="resize", seconds=0.01, tasks=3)]
-    assert sum(offered(stage, 10) for stage in found) == pytest.approx(0.9)
+    assert sum(offered_load(stage, 10) for stage in found) == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize(("utilisation", "tolerance"), [(0.5, 0.1), (0.7, 0.1), (0.9, 0.25)])  # queues drift when full

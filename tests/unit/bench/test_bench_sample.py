@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.bench.bench import figure
-from tests.bench.sample import Ended, Sample, p95, stage_times
+from tests.bench.bench import format_figure
+from tests.bench.sample import EndedJob, Sample, p95, stage_times
 from tests.bench.usage import Usage
 
 SENT = 1_700_000_000.0
@@ -22,19 +22,19 @@ def _job(seconds: str, **stages: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_job_lasts_from_its_first_byte_to_its_end() -> None:
-    assert Ended(SENT, _job("20.250")).ms == pytest.approx(250)
-    assert Ended(SENT, {"done_ms": SENT * 1000 + 80}).ms == pytest.approx(80)
+    assert EndedJob(SENT, _job("20.250")).ms == pytest.approx(250)
+    assert EndedJob(SENT, {"done_ms": SENT * 1000 + 80}).ms == pytest.approx(80)
 
 
 def test_the_first_preview_is_there_before_the_end() -> None:
     job = _job("21.000", small=_stage(1, 2, "2023-11-14T22:13:20.500+00:00"))
 
-    assert Ended(SENT, job).first_preview_ms == pytest.approx(500)
+    assert EndedJob(SENT, job).first_preview_ms == pytest.approx(500)
 
 
 def test_costs_are_told_for_one_job() -> None:
     used = Usage({"gateway": 30.0, "redis": 10.0}, {"gateway": 1024 * 1024}, 40, None, {"BRPOP": 8, "get": 0})
-    sample = Sample("darkroom", 4.0, [Ended(SENT, _job("20.100")), Ended(SENT, _job("20.300"))], used, 1.0)
+    sample = Sample("darkroom", 4.0, [EndedJob(SENT, _job("20.100")), EndedJob(SENT, _job("20.300"))], used, 1.0)
 
     found = sample.figures()
 
@@ -66,4 +66,4 @@ def test_ninety_five_of_a_hundred_stay_under_p95() -> None:
     ("value", "shown"), [(1.234, "1.23"), (12.34, "12.3"), (1234.5, "1,234"), (1234, "1,234"), (7, "7")]
 )
 def test_figures_have_three_digits_that_count(value: float, shown: str) -> None:
-    assert figure(value) == shown
+    assert format_figure(value) == shown

@@ -7,10 +7,10 @@ from math import inf
 import pytest
 from PIL import Image, ImageFilter
 
-from tests.bench.corpus import drawn
-from tests.bench.scenarios.quality import likenesses
+from tests.bench.corpus import draw_photo
+from tests.bench.scenarios.quality import compare_previews
 from tests.bench.similarity import psnr, ssim
-from tests.images import encoded, exif, photo, rgb_profile
+from tests.images import encode_image, exif, photo, rgb_profile
 
 
 def test_a_picture_is_like_itself() -> None:
@@ -40,11 +40,11 @@ def test_pictures_of_other_sizes_are_not_compared() -> None:
 
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_every_preview_is_nearly_the_best_that_can_be_made(orientation: int) -> None:
-    picture = drawn(3, (1000, 750))  # a quarter of a phone's, and so are the previews: what is done is the same
+    picture = draw_photo(3, (1000, 750))  # a quarter of a phone's, and so are the previews: what is done is the same
     wide = rgb_profile("adobe")
-    original = encoded(picture, "jpeg", quality=90, exif=exif(orientation), icc_profile=wide)
+    original = encode_image(picture, "jpeg", quality=90, exif=exif(orientation), icc_profile=wide)
 
-    found = likenesses(original, edges=(40, 160, 400))
+    found = compare_previews(original, edges=(40, 160, 400))
 
     assert sorted(found) == [40, 160, 400]
     assert min(pixels for pixels, *_ in found.values()) >= 0.98

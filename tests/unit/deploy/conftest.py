@@ -16,24 +16,24 @@ from pipeline.metrics import StageMetrics
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from tests.fakes import FakeJobs, FakeQueues, FakeStores
-from tests.prometheus import WRITTEN_BY_PROMETHEUS, rules
+from tests.prometheus_config import PROMETHEUS_METRICS, rules
 
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
-BY_PROMETHEUS = {"job", "instance", "pool"}
+SCRAPE_LABELS = {"job", "instance", "pool"}
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+def exported_labels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """The labels of every metric of the gateway and of the workers, and of the records made of them."""
     stores = FakeStores(FakeJobs(), Blobs.open(tmp_path_factory.mktemp("blobs").as_uri()))
     gateway, worker = GatewayMetrics().registry, CollectorRegistry()
     Observer(gateway, stores, FakeQueues(), Settings())
     StageMetrics(worker)
     worker.register(PoolCollector(["resize"]))
-    found = {name: set(labels) for name, labels in WRITTEN_BY_PROMETHEUS.items()}
+    found = {name: set(labels) for name, labels in PROMETHEUS_METRICS.items()}
     for registry in (gateway, worker):
         found |= dict(_series(registry))
-    found["darkroom_worker_child_lost_total"] = {"queue", *BY_PROMETHEUS}
+    found["darkroom_worker_child_lost_total"] = {"queue", *SCRAPE_LABELS}
     return found | {rule["record"]: _labels_of_record(rule["record"]) for rule in rules() if "record" in rule}
 
 
@@ -41,7 +41,7 @@ def _series(registry: CollectorRegistry) -> Iterator[tuple[str, set[str]]]:
     for collector in registry._collector_to_names:
         for name, kind, labels in _described(collector):
             for suffix in SUFFIXES[kind]:
-                yield name + suffix, labels | BY_PROMETHEUS | ({"le"} if suffix == "_bucket" else set())
+                yield name + suffix, labels | SCRAPE_LABELS | ({"le"} if suffix == "_bucket" else set())
 
 
 def _described(collector: Collector) -> Iterator[tuple[str, str, set[str]]]:

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.routing import QUEUES
 from tests.fast_yaml import load
-from tests.prometheus import ROOT
+from tests.prometheus_config import ROOT
 
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 SERVICES: dict[str, dict[str, Any]] = load(TEXT)["services"]

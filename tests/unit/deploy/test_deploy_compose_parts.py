@@ -18,7 +18,7 @@ import pytest
 from deploy.compose import archive, credentials, health, reload
 from deploy.compose_test import project
 from pipeline.settings import Settings
-from tests.programs import starting
+from tests.programs import run_program
 
 METRICS = b'# TYPE x gauge\ndarkroom_worker_pool_processes{queue="resize"} %d.0\nx 1\n'
 
@@ -133,7 +133,7 @@ def test_what_reloads_starts_its_command_anew_when_a_file_changes_and_ends_with_
     (code / "a.py").write_text("")
     child = f"import time; open({str(started)!r}, 'a').write('x'); time.sleep(600)"
     command = [sys.executable, "-m", "deploy.compose.reload", str(code), "--", sys.executable, "-c", child]
-    with starting(*command) as process:
+    with run_program(*command) as process:
         try:
             _until(lambda: started.exists() and started.read_text() == "x")
             os.utime(code / "a.py", ns=(1, 1))

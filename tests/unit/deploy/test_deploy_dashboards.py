@@ -9,9 +9,19 @@ from typing import Any
 import pytest
 
 from deploy.dashboards.catalogue import rendered
-from tests.prometheus import DASHBOARDS, ROOT, WRITTEN_BY_PROMETHEUS, boards, groupings, panels, read, rules, selectors
+from tests.prometheus_config import (
+    DASHBOARDS,
+    PROMETHEUS_METRICS,
+    ROOT,
+    groupings,
+    load_dashboards,
+    load_yaml,
+    panels,
+    rules,
+    selectors,
+)
 
-BOARDS = boards()
+BOARDS = load_dashboards()
 PANELS = [
     pytest.param(panel, id=f"{stem}: {panel['title']}") for stem, board in BOARDS.items() for panel in panels(board)
 ]
@@ -68,13 +78,15 @@ def test_every_panel_says_what_it_shows_and_in_what_unit(panel: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("panel", PANELS)
-def test_every_query_asks_for_metrics_that_are_exported(panel: dict[str, Any], exported: dict[str, set[str]]) -> None:
+def test_every_query_asks_for_metrics_that_are_exported(
+    panel: dict[str, Any], exported_labels: dict[str, set[str]]
+) -> None:
     for target in panel["targets"]:
         named = selectors(target["expr"])
 
         for metric, labels in named.items():
-            assert labels <= exported[metric]
-        assert groupings(target["expr"]) <= set().union(*(exported[metric] for metric in named))
+            assert labels <= exported_labels[metric]
+        assert groupings(target["expr"]) <= set().union(*(exported_labels[metric] for metric in named))
 
 
 @pytest.mark.parametrize("panel", PANELS)
@@ -117,7 +129,7 @@ def test_deploys_are_marked_at_the_time_that_processes_tell(stem: str) -> None:
 
 
 def test_dashboards_and_links_name_the_source_that_is_provisioned() -> None:
-    (source,) = read(PROVISIONED / "datasources" / "prometheus.yml")["datasources"]
+    (source,) = load_yaml(PROVISIONED / "datasources" / "prometheus.yml")["datasources"]
     sources = [panel["datasource"] for board in BOARDS.values() for panel in panels(board)]
     sources += [
         target["datasource"] for board in BOARDS.values() for panel in panels(board) for target in panel["targets"]
@@ -126,12 +138,12 @@ def test_dashboards_and_links_name_the_source_that_is_provisioned() -> None:
     assert {(each["type"], each["uid"]) for each in sources} == {(source["type"], source["uid"])}
 
 
-def test_no_metric_is_exported_that_nobody_looks_at(exported: dict[str, set[str]]) -> None:
+def test_no_metric_is_exported_that_nobody_looks_at(exported_labels: dict[str, set[str]]) -> None:
     asked = [rule["expr"] for rule in rules()] + [
         target["expr"] for board in BOARDS.values() for panel in panels(board) for target in panel["targets"]
     ]
     seen = {metric for expression in asked for metric in selectors(expression)} | {STARTS, "darkroom_build_info"}
     of_histograms = {name.rsplit("_", 1)[0] for name in seen if name.endswith(("_bucket", "_sum", "_count"))}
 
-    unseen = {name for name in exported if name not in seen and name.rsplit("_", 1)[0] not in of_histograms}
-    assert unseen - NOT_SHOWN - WRITTEN_BY_PROMETHEUS.keys() == set()
+    unseen = {name for name in exported_labels if name not in seen and name.rsplit("_", 1)[0] not in of_histograms}
+    assert unseen - NOT_SHOWN - PROMETHEUS_METRICS.keys() == set()

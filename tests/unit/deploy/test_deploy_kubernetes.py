@@ -16,7 +16,7 @@ from deploy.kubernetes.rules import WRITTEN, manifest
 from tests.fast_yaml import load_all
 from tests.kubernetes_schemas import check
 from tests.kustomize import Manifest, render
-from tests.prometheus import DEPLOYED, ROOT, program, read, rules, selectors
+from tests.prometheus_config import PROMETHEUS_FOLDER, ROOT, find_program, load_yaml, rules, selectors
 
 HERE = ROOT / "deploy" / "kubernetes"
 FOLDERS = sorted(file.parent for file in HERE.rglob("kustomization.yaml"))
@@ -114,7 +114,7 @@ def secrets_in(value: Any) -> Iterator[str]:
 
 def test_prometheus_rules_are_those_of_every_other_deployment() -> None:
     assert WRITTEN.read_text(encoding="utf-8") == manifest(), "run .venv/bin/python -m deploy.kubernetes.rules"
-    assert read(WRITTEN)["spec"] == read(DEPLOYED / "rules.yml")
+    assert load_yaml(WRITTEN)["spec"] == load_yaml(PROMETHEUS_FOLDER / "rules.yml")
 
 
 def test_targets_have_the_labels_that_the_rules_ask_for() -> None:
@@ -148,7 +148,7 @@ def test_prometheus_understands_what_pools_grow_by(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump({"groups": [{"name": "scaling", "rules": records}]}), encoding="utf-8")
 
     done = subprocess.run(
-        [program("promtool"), "check", "rules", file], capture_output=True, text=True, check=False, timeout=60
+        [find_program("promtool"), "check", "rules", file], capture_output=True, text=True, check=False, timeout=60
     )
 
     assert done.returncode == 0, done.stdout + done.stderr

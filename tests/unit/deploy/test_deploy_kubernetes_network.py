@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.kustomize import Manifest, render
-from tests.prometheus import ROOT
+from tests.prometheus_config import ROOT
 
 HERE = ROOT / "deploy" / "kubernetes" / "overlays"
 OVERLAYS = {name: render(HERE / name) for name in ("small", "production")}

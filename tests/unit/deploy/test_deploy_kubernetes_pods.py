@@ -10,7 +10,7 @@ import pytest
 from pipeline.routing import QUEUES
 from pipeline.settings import Settings, WorkSettings
 from tests.kustomize import Manifest, render
-from tests.prometheus import ROOT, read
+from tests.prometheus_config import ROOT, load_yaml
 
 HERE = ROOT / "deploy" / "kubernetes"
 OVERLAYS = {name: render(HERE / "overlays" / name) for name in ("small", "production")}
@@ -20,7 +20,7 @@ WORKERS = {
     for each in OVERLAYS["production"]
     if each["kind"] == "Deployment" and each["metadata"]["labels"]["app.kubernetes.io/component"] == "worker"
 }
-COMPOSE = read(ROOT / "docker-compose.yml")["services"]
+COMPOSE = load_yaml(ROOT / "docker-compose.yml")["services"]
 BYTES = {"Mi": 1 << 20, "Gi": 1 << 30}
 IDS = [f"{each['metadata']['name']}-{number}" for number, each in enumerate(PODS)]
 

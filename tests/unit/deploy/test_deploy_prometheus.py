@@ -11,30 +11,30 @@ from typing import Any
 import pytest
 
 from pipeline.routing import QUEUES
-from tests.prometheus import DEPLOYED, ROOT, groupings, program, read, rules, selectors
+from tests.prometheus_config import PROMETHEUS_FOLDER, ROOT, find_program, groupings, load_yaml, rules, selectors
 
 ALERTS = {rule["alert"]: rule for rule in rules() if "alert" in rule}
 RECORDS = {rule["record"]: rule for rule in rules() if "record" in rule}
-TEST_FILES = sorted(DEPLOYED.glob("*_test.yml"))
-CASES = [case for file in TEST_FILES for case in read(file)["tests"]]
+TEST_FILES = sorted(PROMETHEUS_FOLDER.glob("*_test.yml"))
+CASES = [case for file in TEST_FILES for case in load_yaml(file)["tests"]]
 RUNBOOK = (
     (ROOT / "deploy" / "RUNBOOK.md").read_text(encoding="utf-8").partition("\n## Alerts\n")[2].partition("\n## ")[0]
 )
 SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^### |\Z)", RUNBOOK, re.MULTILINE | re.DOTALL))
-CONFIGURATION = read(DEPLOYED / "prometheus.yml")
+CONFIGURATION = load_yaml(PROMETHEUS_FOLDER / "prometheus.yml")
 JOBS = {scraped["job_name"]: scraped for scraped in CONFIGURATION["scrape_configs"]}
 
 
 def promtool(*arguments: str | Path) -> None:
     rarer_collections = {**os.environ, "GOGC": "400"}
     done = subprocess.run(
-        [program("promtool"), *arguments], env=rarer_collections, capture_output=True, text=True, check=False
+        [find_program("promtool"), *arguments], env=rarer_collections, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_prometheus_accepts_its_configuration() -> None:
-    promtool("check", "config", DEPLOYED / "prometheus.yml")
+    promtool("check", "config", PROMETHEUS_FOLDER / "prometheus.yml")
 
 
 @pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: file.stem)
@@ -85,10 +85,12 @@ def test_the_runbook_explains_no_alert_that_there_is_not() -> None:
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.get("alert") or rule["record"])
-def test_every_rule_asks_for_metrics_that_are_exported(rule: dict[str, Any], exported: dict[str, set[str]]) -> None:
+def test_every_rule_asks_for_metrics_that_are_exported(
+    rule: dict[str, Any], exported_labels: dict[str, set[str]]
+) -> None:
     named = selectors(rule["expr"])
 
     for metric, labels in named.items():
-        assert labels <= exported[metric]
+        assert labels <= exported_labels[metric]
     made_here = set(re.findall(r'label_replace\(.*?"(\w+)"', rule["expr"]))
-    assert groupings(rule["expr"]) <= made_here.union(*(exported[metric] for metric in named))
+    assert groupings(rule["expr"]) <= made_here.union(*(exported_labels[metric] for metric in named))

@@ -212,11 +212,11 @@ def test_the_latest_failures_of_both_kinds_come_first() -> None:
     ]
 
 
-def test_every_metric_that_is_asked_for_is_exported(exported: dict[str, set[str]]) -> None:
+def test_every_metric_that_is_asked_for_is_exported(exported_labels: dict[str, set[str]]) -> None:
     source = Path(module.__file__).read_text(encoding="utf-8")
     asked = set(re.findall(r"\bdarkroom_[a-z_]+[a-z]\b", source))
     asked |= {f"darkroom_worker_{name}" for name in re.findall(r'told\("(\w+)"\)', source)}
-    histograms = {name.removesuffix("_bucket") for name in exported}
+    histograms = {name.removesuffix("_bucket") for name in exported_labels}
 
     assert len(asked) > 20
-    assert asked <= exported.keys() | histograms
+    assert asked <= exported_labels.keys() | histograms

@@ -13,7 +13,7 @@ import pytest
 TASKS = {
     "up": ("deploy.local", "up"),
     "demo": ("deploy.demo",),
-    "fuzz": ("tests.fuzz.mutate",),
+    "fuzz": ("tests.fuzz.fuzzer",),
     "chaos": ("tests.chaos",),
     "flood": ("tests.chaos.flood",),
     "bench": ("tests.bench",),

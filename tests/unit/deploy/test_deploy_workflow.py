@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from tests.prometheus import ROOT, read
+from tests.prometheus_config import ROOT, load_yaml
 
 GITHUB = ROOT / ".github"
 FILE = GITHUB / "workflows" / "ci.yml"
 TEXT = FILE.read_text(encoding="utf-8")
-WORKFLOW: dict[Any, Any] = read(FILE)
+WORKFLOW: dict[Any, Any] = load_yaml(FILE)
 TRIGGERS = WORKFLOW[True]  # YAML takes `on` for a yes
 JOBS: dict[str, dict[str, Any]] = WORKFLOW["jobs"]
 STEPS = [(name, step) for name, job in JOBS.items() for step in job["steps"]]
-DEPENDABOT = read(GITHUB / "dependabot.yml")["updates"]
-COMPOSE = read(ROOT / "docker-compose.yml")["services"]
+DEPENDABOT = load_yaml(GITHUB / "dependabot.yml")["updates"]
+COMPOSE = load_yaml(ROOT / "docker-compose.yml")["services"]
 PINNED = re.compile(r"uses: [\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
 

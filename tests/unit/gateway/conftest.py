@@ -16,10 +16,10 @@ from gateway.lifespan import running
 from gateway.submission.backpressure import Backlog
 from pipeline.settings import Settings
 from storage.blobs import Blobs
-from tests.fakes import NOWHERE, FakeJobs, FakeQueues, FakeStores
+from tests.fakes import UNREACHABLE_URL, FakeJobs, FakeQueues, FakeStores
 
 ROUND_SECONDS = 0.01
-SETTINGS = Settings(redis_url="memory://", result_url=NOWHERE, blob_url="memory:///")
+SETTINGS = Settings(redis_url="memory://", result_url=UNREACHABLE_URL, blob_url="memory:///")
 
 
 @pytest.fixture(autouse=True)

@@ -159,7 +159,7 @@ async def test_a_job_tried_again_keeps_the_id_of_its_first_request(
     await http.post(f"/jobs/{job.id}/retry", headers={"X-Request-ID": "second"})
 
     retried = await jobs.get(job.id)
-    [line], [message] = _lines(logs, "job.retried"), broker.published()
+    [line], [message] = _lines(logs, "job.retried"), broker.take_messages()
     assert (retried.request_id, line["came_with"]) == ("first", "first")
     assert (message.headers["id"], message.headers["request_id"]) == (root_id(retried), "first")
 

@@ -18,11 +18,11 @@ from pipeline.celery import app as celery
 from pipeline.settings import AccessSettings, BrokerSettings, Settings, SweeperSettings
 from stages.limits import Limits
 from storage.documents import Job
-from tests.fakes import NOWHERE, SHA256, FakeBroker, FakeJobs, FakeQueues, FakeStores, publish_to
+from tests.fakes import SHA256, UNREACHABLE_URL, FakeBroker, FakeJobs, FakeQueues, FakeStores, use_broker
 
 SETTINGS = Settings(
     redis_url="memory://",
-    result_url=NOWHERE,
+    result_url=UNREACHABLE_URL,
     limits=Limits(upload_bytes=1000),
     broker=BrokerSettings(publish_timeout=0.7),
     sweeper=SweeperSettings(interval=0.001),
@@ -65,7 +65,7 @@ async def test_a_gateway_publishes_without_waiting_long(own_app: FastAPI) -> Non
     async with own_app.router.lifespan_context(own_app):
         timeout = celery.conf.broker_transport_options["socket_timeout"]
 
-    publish_to(FakeBroker.settings)
+    use_broker(FakeBroker.settings)
     assert timeout == 0.7
 
 

@@ -12,9 +12,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gateway.middleware.auth import OPEN_PATHS, ApiKeys
 
-ADA, ZOE = "ada's key", "zoe's key"
+ADA_KEY, ZOE_KEY = "ada's key", "zoe's key"
 NOTHING: dict[str, str] = {}
-KEYS = {"ada": sha256(ADA.encode()).hexdigest(), "zoe": sha256(ZOE.encode()).hexdigest()}
+KEYS = {"ada": sha256(ADA_KEY.encode()).hexdigest(), "zoe": sha256(ZOE_KEY.encode()).hexdigest()}
 
 
 class Inside:
@@ -66,7 +66,7 @@ def inside() -> Inside:
     return Inside()
 
 
-@pytest.mark.parametrize(("key", "owner"), [(ADA, "ada"), (ZOE, "zoe")])
+@pytest.mark.parametrize(("key", "owner"), [(ADA_KEY, "ada"), (ZOE_KEY, "zoe")])
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 async def test_a_bearer_of_a_key_comes_in_as_its_owner(inside: Inside, scheme: str, key: str, owner: str) -> None:
     await inside.asked({"authorization": f"{scheme} {key}"})
@@ -74,7 +74,7 @@ async def test_a_bearer_of_a_key_comes_in_as_its_owner(inside: Inside, scheme: s
     assert inside.owners == [owner]
 
 
-@pytest.mark.parametrize(("key", "owner"), [(ADA, "ada"), (ZOE, "zoe")])
+@pytest.mark.parametrize(("key", "owner"), [(ADA_KEY, "ada"), (ZOE_KEY, "zoe")])
 async def test_a_key_in_a_header_of_its_own_will_do(inside: Inside, key: str, owner: str) -> None:
     await inside.asked({"x-api-key": key})
 
@@ -82,7 +82,7 @@ async def test_a_key_in_a_header_of_its_own_will_do(inside: Inside, key: str, ow
 
 
 async def test_a_key_comes_in_beside_another_scheme(inside: Inside) -> None:
-    await inside.asked({"authorization": "Basic cHJveHk6c2VjcmV0", "x-api-key": ADA})
+    await inside.asked({"authorization": "Basic cHJveHk6c2VjcmV0", "x-api-key": ADA_KEY})
 
     assert inside.owners == ["ada"]
 
@@ -95,11 +95,11 @@ NOT_ENOUGH = pytest.mark.parametrize(
         {"authorization": "Bearer"},
         {"authorization": "Bearer "},
         {"authorization": "Bearer wrong"},
-        {"authorization": f"Bearer {ADA}x"},
-        {"authorization": f"Bearer {ADA[:-1]}"},
-        {"authorization": f"Basic {ADA}"},
-        {"authorization": ADA},
-        {"authorization": "Bearer wrong", "x-api-key": ADA},
+        {"authorization": f"Bearer {ADA_KEY}x"},
+        {"authorization": f"Bearer {ADA_KEY[:-1]}"},
+        {"authorization": f"Basic {ADA_KEY}"},
+        {"authorization": ADA_KEY},
+        {"authorization": "Bearer wrong", "x-api-key": ADA_KEY},
         {"authorization": f"Bearer {KEYS['ada']}"},
         {"x-api-key": ""},
         {"x-api-key": "wrong"},
@@ -174,7 +174,7 @@ async def test_every_method_needs_a_key(inside: Inside, method: str) -> None:
     assert (inside.owners, inside.status) == ([], 401)
 
 
-@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer whatever"}, {"x-api-key": ADA}], ids=str)
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer whatever"}, {"x-api-key": ADA_KEY}], ids=str)
 async def test_where_no_keys_are_set_everybody_comes_in_as_nobody(inside: Inside, headers: dict[str, str]) -> None:
     await inside.asked(headers, keys={})
 
@@ -182,17 +182,17 @@ async def test_where_no_keys_are_set_everybody_comes_in_as_nobody(inside: Inside
 
 
 async def test_a_key_that_was_set_as_itself_and_not_as_its_hash_opens_nothing(inside: Inside) -> None:
-    await inside.asked({"authorization": f"Bearer {ADA}"}, keys={"ada": ADA})
+    await inside.asked({"authorization": f"Bearer {ADA_KEY}"}, keys={"ada": ADA_KEY})
 
     assert inside.owners == []
 
 
 def test_a_key_is_kept_as_its_hash_alone() -> None:
-    assert ADA not in repr(vars(ApiKeys(Inside(), keys=KEYS)))
+    assert ADA_KEY not in repr(vars(ApiKeys(Inside(), keys=KEYS)))
 
 
 async def test_each_request_is_asked_on_its_own(inside: Inside) -> None:
-    await inside.asked({"x-api-key": ADA})
+    await inside.asked({"x-api-key": ADA_KEY})
     await inside.asked()
 
     assert inside.owners == ["ada"]

@@ -100,7 +100,7 @@ async def test_below_the_bound_the_body_is_read(http: httpx.AsyncClient, queues:
 
 async def test_without_a_broker_the_body_is_read(http: httpx.AsyncClient, queues: CountedQueues) -> None:
     body = Body()
-    queues.down = True
+    queues.is_down = True
 
     answer = await post(http, body)
 
@@ -153,7 +153,7 @@ async def test_what_was_seen_last_holds_for_a_while(queues: CountedQueues) -> No
 
 async def test_a_broker_that_went_away_is_not_asked_for_every_request(queues: CountedQueues) -> None:
     backlog = Backlog()
-    queues.down = True
+    queues.is_down = True
 
     seen = [await backlog.longest(queues) for _ in range(5)]
 
@@ -164,6 +164,6 @@ async def test_a_length_seen_before_the_broker_went_away_is_forgotten(queues: Co
     backlog = Backlog()
     fill(queues, MAX_QUEUE)
     await backlog.longest(queues)
-    queues.down, backlog._due = True, monotonic()
+    queues.is_down, backlog._due = True, monotonic()
 
     assert await backlog.longest(queues) == 0

@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 from gateway.cli.app import COMMANDS, app, run
 from gateway.cli.exit_codes import ExitCode
 
-NOWHERE = "http://127.0.0.1:9"
+UNREACHABLE_URL = "http://127.0.0.1:9"
 NAMES = [command.__name__ for commands in COMMANDS.values() for command in commands]
 
 
@@ -65,7 +65,7 @@ def test_a_mistake_is_a_line_in_the_users_words(
 def test_what_cannot_be_meant_is_refused_in_a_line(
     arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status = run([*arguments, "--url", NOWHERE])
+    status = run([*arguments, "--url", UNREACHABLE_URL])
 
     out, err = capsys.readouterr()
     assert (status, out) == (ExitCode.USAGE, "")
@@ -80,7 +80,7 @@ def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("name", NAMES)
 def test_help_acts_on_nothing_whatever_else_is_given(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([name, __file__, "--url", NOWHERE, "--patience", "0", "--help"]) == ExitCode.OK
+    assert run([name, __file__, "--url", UNREACHABLE_URL, "--patience", "0", "--help"]) == ExitCode.OK
     assert run([name, "-h"]) == ExitCode.OK
     assert capsys.readouterr().err == ""
 

@@ -39,7 +39,7 @@ async def test_each_dependency_is_checked(http: httpx.AsyncClient) -> None:
 
 
 async def test_a_gateway_without_a_broker_takes_uploads_still(http: httpx.AsyncClient, queues: FakeQueues) -> None:
-    queues.down = True
+    queues.is_down = True
 
     answer = await http.get("/readyz")
 
@@ -75,6 +75,6 @@ async def test_a_check_tells_the_kind_of_error_alone(http: httpx.AsyncClient) ->
 
 @mongo_is_away
 async def test_a_gateway_lives_whatever_is_down(http: httpx.AsyncClient, queues: FakeQueues) -> None:
-    queues.down = True
+    queues.is_down = True
 
     assert (await http.get("/livez")).status_code == 200

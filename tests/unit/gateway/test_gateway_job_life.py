@@ -12,7 +12,7 @@ from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import Job, JobState, StageRecord, StageState
 from storage.errors import JobNotFound
-from tests.fakes import NOWHERE, FakeBroker, FakeJobs, new_job, publish_to
+from tests.fakes import UNREACHABLE_URL, FakeBroker, FakeJobs, new_job, use_broker
 
 ACTIVE = [JobState.ACCEPTED, JobState.PROCESSING]
 ENDED = [JobState.DONE, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]
@@ -27,9 +27,9 @@ def broker() -> FakeBroker:
 
 @pytest.fixture
 def no_broker() -> Iterator[None]:
-    publish_to(FakeBroker.settings.model_copy(update={"redis_url": NOWHERE}))
+    use_broker(FakeBroker.settings.model_copy(update={"redis_url": UNREACHABLE_URL}))
     yield
-    publish_to(FakeBroker.settings)
+    use_broker(FakeBroker.settings)
 
 
 async def accepted(jobs: FakeJobs, blobs: Blobs, **fields: Any) -> Job:
@@ -63,7 +63,7 @@ async def test_a_job_tried_again_is_published_under_its_next_generation(
 ) -> None:
     await http.post(f"/jobs/{dead.id}/retry")
 
-    assert [message.headers["id"] for message in broker.published()] == [f"{dead.id}.1"]
+    assert [message.headers["id"] for message in broker.take_messages()] == [f"{dead.id}.1"]
 
 
 async def test_a_job_tried_again_keeps_what_is_done(http: httpx.AsyncClient, jobs: FakeJobs, dead: Job) -> None:
@@ -107,14 +107,14 @@ async def test_a_dead_job_without_its_blobs_cannot_be_tried_again(
 
     answer = await http.post(f"/jobs/{dead.id}/retry")
 
-    assert (answer.status_code, answer.json()["code"], broker.published()) == (409, "not_retryable", [])
+    assert (answer.status_code, answer.json()["code"], broker.take_messages()) == (409, "not_retryable", [])
 
 
 async def test_a_job_is_tried_again_once(http: httpx.AsyncClient, dead: Job, broker: FakeBroker) -> None:
     answers = [await http.post(f"/jobs/{dead.id}/retry") for _ in range(2)]
 
     assert [answer.status_code for answer in answers] == [202, 409]
-    assert len(broker.published()) == 1
+    assert len(broker.take_messages()) == 1
 
 
 @pytest.mark.parametrize("state", ACTIVE)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from storage.documents import Failure, Job, JobState, Kind
-from tests.fakes import FakeJobs, job_id, new_job
+from tests.fakes import FakeJobs, new_job, new_job_id
 
 
 async def accepted(jobs: FakeJobs, kind: Kind = Kind.PREVIEWS, **fields: Any) -> Job:
@@ -20,7 +20,7 @@ async def accepted(jobs: FakeJobs, kind: Kind = Kind.PREVIEWS, **fields: Any) ->
 
 async def some(jobs: FakeJobs, number: int) -> list[str]:
     """Accept so many jobs, a second between them, and return their ids from the youngest."""
-    return [(await accepted(jobs, id=job_id(at_ms=second * 1000))).id for second in range(number)][::-1]
+    return [(await accepted(jobs, id=new_job_id(at_ms=second * 1000))).id for second in range(number)][::-1]
 
 
 def ids(answer: httpx.Response) -> list[str]:
@@ -84,7 +84,7 @@ async def test_the_last_page_has_no_cursor(http: httpx.AsyncClient, jobs: FakeJo
 
 
 async def test_a_cursor_goes_with_a_filter(http: httpx.AsyncClient, jobs: FakeJobs) -> None:
-    made = [await accepted(jobs, kind, id=job_id(at_ms=i * 1000)) for i, kind in enumerate([*Kind, *Kind])]
+    made = [await accepted(jobs, kind, id=new_job_id(at_ms=i * 1000)) for i, kind in enumerate([*Kind, *Kind])]
     crops = [job.id for job in made if job.kind is Kind.CROP][::-1]
 
     first = await http.get("/jobs", params={"kind": "crop", "limit": 1})
@@ -96,7 +96,7 @@ async def test_a_cursor_goes_with_a_filter(http: httpx.AsyncClient, jobs: FakeJo
 JOB_ID = "01a20370-8c00-7071-809b-98e45687a6a1"
 
 
-def encoded(text: str) -> str:
+def encode_image(text: str) -> str:
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
@@ -110,12 +110,12 @@ def encoded(text: str) -> str:
         "%00",
         "Käse",
         "..",
-        encoded("nobody"),
-        encoded("1"),
-        encoded('{"$gt": ""}'),
+        encode_image("nobody"),
+        encode_image("1"),
+        encode_image('{"$gt": ""}'),
         urlsafe_b64encode(b"\xff\xfe" * 16).decode(),
         JOB_ID,
-        encoded(JOB_ID)[:-4],
+        encode_image(JOB_ID)[:-4],
     ],
 )
 async def test_a_cursor_that_is_not_ours_is_refused(http: httpx.AsyncClient, cursor: str) -> None:

@@ -142,7 +142,7 @@ async def test_a_broken_form_is_read_no_further() -> None:
     with pytest.raises(NotMultipart):
         [event async for event in events(request)]
 
-    assert request.taken == 1
+    assert request.chunks_read == 1
 
 
 async def test_a_form_of_as_many_parts_as_allowed_is_read() -> None:
@@ -160,7 +160,7 @@ async def test_a_form_of_too_many_parts_is_read_no_further() -> None:
     with pytest.raises(TooManyParts):
         [event async for event in events(request)]
 
-    assert request.taken == MAX_PARTS + 1
+    assert request.chunks_read == MAX_PARTS + 1
 
 
 async def test_a_form_that_is_what_its_digest_says_is_read() -> None:
@@ -183,7 +183,7 @@ async def test_a_form_whose_digest_cannot_be_read_is_not_read() -> None:
     with pytest.raises(InvalidHeader):
         [event async for event in events(request)]
 
-    assert request.taken == 0
+    assert request.chunks_read == 0
 
 
 async def test_a_header_without_end_is_refused() -> None:

@@ -14,7 +14,7 @@ from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import JobState
-from tests.fakes import FakeJobs, FakeQueues, FakeStores, job_id, new_job
+from tests.fakes import FakeJobs, FakeQueues, FakeStores, new_job, new_job_id
 
 
 class BrokenJobs(FakeJobs):
@@ -55,7 +55,7 @@ async def test_jobs_are_told_by_state(observer: Observer, jobs: FakeJobs, regist
 async def test_the_oldest_job_under_way_has_its_age(
     observer: Observer, jobs: FakeJobs, registry: CollectorRegistry
 ) -> None:
-    await jobs.accept(new_job(id=job_id(at_ms=now_ms() - 90_000), state=JobState.PROCESSING))
+    await jobs.accept(new_job(id=new_job_id(at_ms=now_ms() - 90_000), state=JobState.PROCESSING))
 
     await observer.look()
 
@@ -91,7 +91,7 @@ async def test_an_age_falls_back_to_zero_with_the_last_message(
 async def test_a_broker_that_is_away_is_down_and_the_rest_is_still_seen(
     observer: Observer, queues: FakeQueues, jobs: FakeJobs, registry: CollectorRegistry
 ) -> None:
-    queues.down = True
+    queues.is_down = True
     await jobs.accept(new_job())
 
     await observer.look()

@@ -12,9 +12,9 @@ from gateway.app import create_app
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.documents import Job, JobState, Kind, StageRecord, StageState
-from tests.fakes import NOWHERE, FakeJobs, new_job
+from tests.fakes import UNREACHABLE_URL, FakeJobs, new_job
 
-ADA, ZOE = {"Authorization": "Bearer ada's key"}, {"X-API-Key": "zoe's key"}
+ADA_KEY, ZOE_KEY = {"Authorization": "Bearer ada's key"}, {"X-API-Key": "zoe's key"}
 KEYS = {owner: sha256(f"{owner}'s key".encode()).hexdigest() for owner in ("ada", "zoe")}
 OUTPUT = {
     "blob": "hers/output.1",
@@ -43,7 +43,7 @@ EVERY_WAY = pytest.mark.parametrize(
 @pytest.fixture(scope="session")
 def app() -> FastAPI:
     """A gateway with keys."""
-    return create_app(Settings(redis_url="memory://", result_url=NOWHERE, blob_url="memory:///", api_keys=KEYS))
+    return create_app(Settings(redis_url="memory://", result_url=UNREACHABLE_URL, blob_url="memory:///", api_keys=KEYS))
 
 
 @pytest.fixture(autouse=True)
@@ -58,14 +58,14 @@ async def hers(jobs: FakeJobs, blobs: Blobs) -> Job:
 
 @EVERY_WAY
 async def test_an_owner_finds_their_job(http: httpx.AsyncClient, method: str, path: str) -> None:
-    answer = await http.request(method, path, headers=ADA)
+    answer = await http.request(method, path, headers=ADA_KEY)
 
     assert answer.status_code in {200, 204, 409}  # 409: it is not dead
 
 
 @EVERY_WAY
 async def test_another_does_not(http: httpx.AsyncClient, method: str, path: str) -> None:
-    answer = await http.request(method, path, headers=ZOE)
+    answer = await http.request(method, path, headers=ZOE_KEY)
 
     assert answer.status_code == 404
 
@@ -74,7 +74,7 @@ async def test_another_does_not(http: httpx.AsyncClient, method: str, path: str)
 async def test_a_job_of_another_is_as_unknown_as_one_that_never_was(
     http: httpx.AsyncClient, method: str, path: str
 ) -> None:
-    headers = ZOE | {"X-Request-ID": "the-same"}
+    headers = ZOE_KEY | {"X-Request-ID": "the-same"}
 
     theirs = await http.request(method, path, headers=headers)
     nobodys = await http.request(method, path.replace("hers", "nobody"), headers=headers)
@@ -93,12 +93,12 @@ async def test_without_a_key_there_is_no_asking(http: httpx.AsyncClient, method:
 async def test_another_leaves_a_job_as_it_is(
     http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs, hers: Job, method: str, path: str
 ) -> None:
-    await http.request(method, path, headers=ZOE)
+    await http.request(method, path, headers=ZOE_KEY)
 
     assert (await jobs.get("hers"), blobs.names("hers")) == (hers, ["output.1"])
 
 
-@pytest.mark.parametrize(("headers", "found"), [(ADA, ["hers"]), (ZOE, [])], ids=["ada", "zoe"])
+@pytest.mark.parametrize(("headers", "found"), [(ADA_KEY, ["hers"]), (ZOE_KEY, [])], ids=["ada", "zoe"])
 async def test_a_list_is_of_the_owners_jobs(http: httpx.AsyncClient, headers: dict[str, str], found: list[str]) -> None:
     answer = await http.get("/jobs", headers=headers)
 

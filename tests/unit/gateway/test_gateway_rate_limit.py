@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from structlog.typing import EventDict
 
 from gateway.middleware.rate_limit import RateLimit, limiter
-from tests.fakes import NOWHERE
+from tests.fakes import UNREACHABLE_URL
 
 LIMIT = parse("2/hour")
 HOUR = 3600
@@ -72,7 +72,7 @@ def inside() -> Inside:
 @pytest.fixture
 def uncounted() -> Inside:
     """Behind a limit whose store does not answer."""
-    return Inside(limiter(NOWHERE))
+    return Inside(limiter(UNREACHABLE_URL))
 
 
 async def test_as_many_requests_as_allowed_are_taken(inside: Inside) -> None:

@@ -129,7 +129,7 @@ async def test_a_larger_field_is_read_no_further(blobs: Blobs) -> None:
     with pytest.raises(NotAcceptedForm):
         await receive(request, blobs, key=KEY, limits=LIMITS)
 
-    assert request.taken <= MAX_FIELD_BYTES // 1000 + 2
+    assert request.chunks_read <= MAX_FIELD_BYTES // 1000 + 2
 
 
 async def test_a_form_without_a_file_has_no_original(blobs: Blobs) -> None:
@@ -245,7 +245,7 @@ async def test_a_file_that_is_no_image_is_read_no_further(blobs: Blobs) -> None:
     with pytest.raises(UnsupportedFormat):
         await receive(request, blobs, key=KEY, limits=LIMITS)
 
-    assert request.taken == 1
+    assert request.chunks_read == 1
 
 
 async def test_a_file_that_is_no_image_is_not_stored(blobs: Blobs) -> None:
@@ -283,7 +283,7 @@ async def test_a_larger_file_is_read_no_further(blobs: Blobs) -> None:
     with pytest.raises(BodyTooLarge):
         await receive(request, blobs, key=KEY, limits=LIMITS)
 
-    assert request.taken <= LIMITS.upload_bytes // 1000 + 2
+    assert request.chunks_read <= LIMITS.upload_bytes // 1000 + 2
 
 
 async def test_a_larger_file_is_not_stored(blobs: Blobs) -> None:

@@ -11,7 +11,7 @@ from structlog.typing import EventDict
 from pipeline.settings import RetentionSettings, Settings, SweeperSettings
 from pipeline.sweeper import Sweeper
 from storage.blobs import Blobs
-from tests.fakes import NOWHERE, FakeBroker, FakeJobs, FakeQueues, FakeStores, publish_to
+from tests.fakes import UNREACHABLE_URL, FakeBroker, FakeJobs, FakeQueues, FakeStores, use_broker
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def broker() -> FakeBroker:
 @pytest.fixture
 def no_broker() -> Iterator[None]:
     """Publish to a port where nothing listens."""
-    publish_to(FakeBroker.settings.model_copy(update={"redis_url": NOWHERE}))
+    use_broker(FakeBroker.settings.model_copy(update={"redis_url": UNREACHABLE_URL}))
     yield
-    publish_to(FakeBroker.settings)
+    use_broker(FakeBroker.settings)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def job() -> JobRecord:
 @pytest.fixture
 def message(job: JobRecord, broker: FakeBroker) -> Message:
     submit(job)
-    [message] = broker.published()
+    [message] = broker.take_messages()
     return message
 
 
@@ -46,7 +46,7 @@ def test_a_job_is_published_under_the_root_of_its_generation(broker: FakeBroker)
 
     submit(job)
 
-    [message] = broker.published()
+    [message] = broker.take_messages()
     assert message.headers["id"] == f"{job.id}.3"
 
 
@@ -59,7 +59,7 @@ def test_the_message_says_when_it_was_sent(job: JobRecord, broker: FakeBroker) -
 
     submit(job)
 
-    [message] = broker.published()
+    [message] = broker.take_messages()
     assert start <= int(message.headers[QUEUED_HEADER]) <= now_ms()
 
 
@@ -74,7 +74,7 @@ def test_a_job_of_one_rendition_holds_every_stage(broker: FakeBroker) -> None:
 
     submit(job)
 
-    [message] = broker.published()
+    [message] = broker.take_messages()
     assert sorted([message.headers["task"], *_stages(_rest(message))]) == sorted(job.stages)
 
 
@@ -115,7 +115,7 @@ def operation(request: pytest.FixtureRequest) -> JobRecord:
 def sent(operation: JobRecord, broker: FakeBroker) -> Message:
     """The message of an operation."""
     submit(operation)
-    [message] = broker.published()
+    [message] = broker.take_messages()
     return message
 
 
@@ -148,7 +148,7 @@ def test_what_is_asked_of_an_operation_is_not_in_its_message(broker: FakeBroker)
 
     submit(new_job(Kind.RESIZE, operation=asked))
 
-    [message] = broker.published()
+    [message] = broker.take_messages()
     text = json.dumps([message.headers, message.payload])
     assert [word for word in ("987654", "#abcdef") if word in text] == []
 

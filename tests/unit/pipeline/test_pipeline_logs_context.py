@@ -60,14 +60,14 @@ async def test_the_messages_of_a_job_carry_what_it_came_with_whoever_has_them_se
     with bound_contextvars(request_id="another"):
         await dispatch(new_job(request_id="its-own", traceparent=TRACE))
 
-    [message] = broker.published()
+    [message] = broker.take_messages()
     assert (message.headers["request_id"], message.headers["job_trace"]) == ("its-own", TRACE)
 
 
 async def test_the_messages_of_a_job_without_a_request_carry_nothing_more(broker: FakeBroker) -> None:
     await dispatch(new_job())
 
-    [message] = broker.published()
+    [message] = broker.take_messages()
     assert not {"request_id", "job_trace"} & message.headers.keys()
 
 
@@ -100,14 +100,14 @@ def test_what_a_task_sends_carries_what_its_own_message_did(broker: FakeBroker) 
     tasks.normalize.si("one").apply_async()
     _end(tasks.validate)
 
-    [message] = broker.published()
+    [message] = broker.take_messages()
     assert (message.headers["request_id"], message.headers["job_trace"]) == ("its-own", TRACE)
 
 
 async def test_a_workers_parent_names_the_job_of_a_child_that_takes_too_long(broker: FakeBroker) -> None:
     job = new_job(request_id="its-own")
     await dispatch(job)
-    [message] = broker.published()
+    [message] = broker.take_messages()
     bound: list[Mapping[str, Any]] = []
     logger, listener = logging.getLogger("celery.worker.request"), _Listener(bound)
 

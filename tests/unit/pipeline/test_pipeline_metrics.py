@@ -15,7 +15,7 @@ from pipeline.stage_order import stages_of_queue
 from pipeline.stage_run import EVENTS
 from storage.clock import now_ms
 from storage.documents import JobState
-from tests.fakes import job_id, new_job
+from tests.fakes import new_job, new_job_id
 
 RENDITIONS = {"small": 160, "large": 1600}
 
@@ -94,7 +94,7 @@ def test_a_rendition_is_counted_with_its_bytes(registry: CollectorRegistry, metr
 
 
 def test_a_job_took_from_its_uploads_beginning_to_its_end(registry: CollectorRegistry, metrics: StageMetrics) -> None:
-    job = new_job(id=job_id(at_ms=now_ms() - 40_000))
+    job = new_job(id=new_job_id(at_ms=now_ms() - 40_000))
 
     metrics.jobs.observe_end(job, JobState.DONE)
 

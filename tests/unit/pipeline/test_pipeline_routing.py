@@ -37,7 +37,7 @@ def test_all_messages_of_a_job_take_its_lane(kind: Kind, lane: Lane) -> None:
 def test_a_message_is_published_in_the_lane_of_its_job(broker: FakeBroker) -> None:
     submit(new_job(lane=Lane.BULK))
 
-    assert [message.delivery_info["routing_key"] for message in broker.published()] == ["validate.bulk"]
+    assert [message.delivery_info["routing_key"] for message in broker.take_messages()] == ["validate.bulk"]
 
 
 def test_a_retried_message_stays_in_its_lane(broker: FakeBroker) -> None:
@@ -46,7 +46,7 @@ def test_a_retried_message_stays_in_its_lane(broker: FakeBroker) -> None:
 
     tasks.resize.signature_from_request(request).apply_async()
 
-    assert [message.delivery_info["routing_key"] for message in broker.published()] == ["resize.bulk"]
+    assert [message.delivery_info["routing_key"] for message in broker.take_messages()] == ["resize.bulk"]
 
 
 def test_a_worker_of_a_queue_consumes_it_in_all_lanes() -> None:

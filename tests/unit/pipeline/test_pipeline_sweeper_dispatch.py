@@ -35,7 +35,7 @@ async def test_a_stalled_job_is_published_again(sweeper: Sweeper, jobs: FakeJobs
 
     await sweeper.dispatch_due()
 
-    assert [message.headers["id"] for message in broker.published()] == [f"{job.id}.1"]
+    assert [message.headers["id"] for message in broker.take_messages()] == [f"{job.id}.1"]
 
 
 async def test_a_dispatch_is_counted(sweeper: Sweeper, jobs: FakeJobs, broker: FakeBroker) -> None:  # noqa: ARG001
@@ -69,7 +69,7 @@ async def test_a_job_that_cannot_be_looked_at_holds_up_no_other(
 
     await sweeper.dispatch_due()
 
-    assert [message.headers["id"] for message in broker.published()] == [f"{job.id}.1"]
+    assert [message.headers["id"] for message in broker.take_messages()] == [f"{job.id}.1"]
 
 
 async def test_a_job_that_is_not_due_is_left_alone(sweeper: Sweeper, jobs: FakeJobs, broker: FakeBroker) -> None:
@@ -77,7 +77,7 @@ async def test_a_job_that_is_not_due_is_left_alone(sweeper: Sweeper, jobs: FakeJ
 
     await sweeper.dispatch_due()
 
-    assert broker.published() == []
+    assert broker.take_messages() == []
 
 
 @pytest.mark.parametrize("state", [JobState.DONE, JobState.FAILED, JobState.DEAD, JobState.CANCELLED])
@@ -88,7 +88,7 @@ async def test_a_job_that_ended_is_left_alone(
 
     await sweeper.dispatch_due()
 
-    assert broker.published() == []
+    assert broker.take_messages() == []
 
 
 async def test_a_round_sends_no_more_than_a_batch(
@@ -99,7 +99,7 @@ async def test_a_round_sends_no_more_than_a_batch(
 
     await sweeper.dispatch_due()
 
-    assert len(broker.published()) == settings.sweeper.batch
+    assert len(broker.take_messages()) == settings.sweeper.batch
 
 
 async def test_a_job_under_a_live_lease_is_not_published(sweeper: Sweeper, jobs: FakeJobs, broker: FakeBroker) -> None:
@@ -107,7 +107,7 @@ async def test_a_job_under_a_live_lease_is_not_published(sweeper: Sweeper, jobs:
 
     await sweeper.dispatch_due()
 
-    assert broker.published() == []
+    assert broker.take_messages() == []
 
 
 async def test_a_job_under_a_live_lease_is_looked_at_again_later(sweeper: Sweeper, jobs: FakeJobs) -> None:
@@ -123,7 +123,7 @@ async def test_a_job_whose_lease_ran_out_is_published(sweeper: Sweeper, jobs: Fa
 
     await sweeper.dispatch_due()
 
-    assert [message.headers["id"] for message in broker.published()] == [f"{job.id}.1"]
+    assert [message.headers["id"] for message in broker.take_messages()] == [f"{job.id}.1"]
 
 
 async def test_a_job_behind_older_messages_is_not_published(
@@ -134,7 +134,7 @@ async def test_a_job_behind_older_messages_is_not_published(
 
     await sweeper.dispatch_due()
 
-    assert broker.published() == []
+    assert broker.take_messages() == []
 
 
 async def test_a_job_behind_older_messages_is_looked_at_again_later(
@@ -156,7 +156,7 @@ async def test_a_job_that_its_queue_moved_past_is_published(
 
     await sweeper.dispatch_due()
 
-    assert len(broker.published()) == 1
+    assert len(broker.take_messages()) == 1
 
 
 async def test_a_job_with_a_stage_in_a_long_queue_is_not_published(
@@ -168,7 +168,7 @@ async def test_a_job_with_a_stage_in_a_long_queue_is_not_published(
 
     await sweeper.dispatch_due()
 
-    assert broker.published() == []
+    assert broker.take_messages() == []
 
 
 async def test_a_job_sent_again_waits_for_the_queues_of_stages_that_are_done(
@@ -179,7 +179,7 @@ async def test_a_job_sent_again_waits_for_the_queues_of_stages_that_are_done(
 
     await sweeper.dispatch_due()
 
-    assert broker.published() == []
+    assert broker.take_messages() == []
 
 
 async def test_a_queue_that_the_job_does_not_wait_in_holds_nothing_back(
@@ -190,7 +190,7 @@ async def test_a_queue_that_the_job_does_not_wait_in_holds_nothing_back(
 
     await sweeper.dispatch_due()
 
-    assert len(broker.published()) == 1
+    assert len(broker.take_messages()) == 1
 
 
 @pytest.mark.parametrize("kind", [Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE])
@@ -201,7 +201,7 @@ async def test_a_stalled_operation_is_published_again(
 
     await sweeper.dispatch_due()
 
-    assert [message.headers["id"] for message in broker.published()] == [f"{job.id}.1"]
+    assert [message.headers["id"] for message in broker.take_messages()] == [f"{job.id}.1"]
 
 
 async def test_an_operation_behind_older_messages_is_not_published(
@@ -212,7 +212,7 @@ async def test_an_operation_behind_older_messages_is_not_published(
 
     await sweeper.dispatch_due()
 
-    assert broker.published() == []
+    assert broker.take_messages() == []
 
 
 @pytest.mark.parametrize("queue", ["normalize", "resize"])
@@ -224,7 +224,7 @@ async def test_an_operation_does_not_wait_for_queues_that_are_not_on_its_way(
 
     await sweeper.dispatch_due()
 
-    assert len(broker.published()) == 1
+    assert len(broker.take_messages()) == 1
 
 
 async def test_a_job_whose_dispatches_are_spent_is_dead(sweeper: Sweeper, jobs: FakeJobs) -> None:
@@ -250,7 +250,7 @@ async def test_a_dead_job_is_not_published(sweeper: Sweeper, jobs: FakeJobs, bro
 
     await sweeper.dispatch_due()
 
-    assert broker.published() == []
+    assert broker.take_messages() == []
 
 
 async def test_a_job_whose_dispatches_are_spent_is_not_dead_while_it_is_worked_on(
@@ -289,7 +289,7 @@ async def test_a_round_without_a_broker_leaves_every_job_as_it_was(
         await accepted(jobs),
         await accepted(jobs, generation=2),
     ]
-    queues.down = True
+    queues.is_down = True
 
     with suppress(RedisConnectionError):
         await sweeper.dispatch_due()

@@ -15,7 +15,7 @@ from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import Job, JobState, blob_key
 from storage.errors import JobNotFound
-from tests.fakes import FakeBroker, FakeJobs, FakeQueues, FakeStores, job_id, new_job
+from tests.fakes import FakeBroker, FakeJobs, FakeQueues, FakeStores, new_job, new_job_id
 
 SECOND = 1000
 
@@ -35,7 +35,7 @@ async def ended(jobs: FakeJobs, blobs: Blobs, state: JobState, *, seconds_ago: f
 
 
 async def test_an_old_folder_without_a_job_is_removed(sweeper: Sweeper, blobs: Blobs) -> None:
-    folder = job_id(at_ms=now_ms() - 901 * SECOND)
+    folder = new_job_id(at_ms=now_ms() - 901 * SECOND)
     blobs.put(blob_key(folder, "original"), b"cut off")
 
     await sweeper.remove_orphans()
@@ -44,7 +44,7 @@ async def test_an_old_folder_without_a_job_is_removed(sweeper: Sweeper, blobs: B
 
 
 async def test_a_young_folder_without_a_job_is_kept(sweeper: Sweeper, blobs: Blobs) -> None:
-    folder = job_id(at_ms=now_ms() - 899 * SECOND)
+    folder = new_job_id(at_ms=now_ms() - 899 * SECOND)
     blobs.put(blob_key(folder, "original"), b"being uploaded")
 
     await sweeper.remove_orphans()
@@ -53,7 +53,7 @@ async def test_a_young_folder_without_a_job_is_kept(sweeper: Sweeper, blobs: Blo
 
 
 async def test_an_old_folder_with_a_job_is_kept(sweeper: Sweeper, jobs: FakeJobs, blobs: Blobs) -> None:
-    job = await accepted(jobs, id=job_id(at_ms=now_ms() - 901 * SECOND))
+    job = await accepted(jobs, id=new_job_id(at_ms=now_ms() - 901 * SECOND))
     blobs.put(job.original.blob, b"accepted")
 
     await sweeper.remove_orphans()
@@ -74,7 +74,7 @@ async def test_a_folder_that_is_not_named_by_us_is_kept(sweeper: Sweeper, blobs:
 
 async def test_more_orphans_than_a_batch_are_all_removed(sweeper: Sweeper, blobs: Blobs, settings: Settings) -> None:
     for _ in range(settings.sweeper.batch + 1):
-        blobs.put(blob_key(job_id(at_ms=0), "original"), b"cut off")
+        blobs.put(blob_key(new_job_id(at_ms=0), "original"), b"cut off")
 
     await sweeper.remove_orphans()
 
@@ -82,7 +82,7 @@ async def test_more_orphans_than_a_batch_are_all_removed(sweeper: Sweeper, blobs
 
 
 async def test_what_is_not_needed_is_removed_in_the_first_round(sweeper: Sweeper, blobs: Blobs) -> None:
-    blobs.put(blob_key(job_id(at_ms=0), "original"), b"cut off")
+    blobs.put(blob_key(new_job_id(at_ms=0), "original"), b"cut off")
 
     await sweeper.sweep()
 
@@ -91,7 +91,7 @@ async def test_what_is_not_needed_is_removed_in_the_first_round(sweeper: Sweeper
 
 async def test_what_is_not_needed_is_not_looked_for_every_round(sweeper: Sweeper, blobs: Blobs) -> None:
     await sweeper.sweep()
-    blobs.put(blob_key(job_id(at_ms=0), "original"), b"cut off")
+    blobs.put(blob_key(new_job_id(at_ms=0), "original"), b"cut off")
 
     await sweeper.sweep()
 
@@ -220,7 +220,7 @@ async def test_blobs_that_cannot_be_removed_hold_no_job_back(
     with suppress(PermissionError):
         await sweeper.sweep()
 
-    assert len(broker.published()) == 1
+    assert len(broker.take_messages()) == 1
 
 
 async def test_a_round_that_fails_is_followed_by_the_next(blobs: Blobs, queues: FakeQueues, settings: Settings) -> None:

@@ -22,7 +22,7 @@ from pipeline.metrics import StageMetrics
 from pipeline.settings import Settings
 from pipeline.time_limit import time_limited
 from stages.errors import StageError
-from tests.fakes import NOWHERE, FakeBroker, job_id
+from tests.fakes import UNREACHABLE_URL, FakeBroker, new_job_id
 
 ONE_WRITE_BYTES = 16384  # a longer report is written in two pieces, and one of more than four times as much waits
 
@@ -64,9 +64,9 @@ def test_the_next_run_is_ended_by_its_own_limit_only() -> None:
 
 def reported(task: Task[..., None]) -> ExceptionInfo:
     """Run a task as a child does, without what it needs; return what its parent is told of its end."""
-    request = {"id": "1", "args": [], "kwargs": {}, "root_id": job_id(), "retries": 0, "ignore_result": True}
+    request = {"id": "1", "args": [], "kwargs": {}, "root_id": new_job_id(), "retries": 0, "ignore_result": True}
     trace = build_tracer(task.name, task, app=app)
-    report: ExceptionInfo = trace("1", [job_id()], {}, request)[0]
+    report: ExceptionInfo = trace("1", [new_job_id()], {}, request)[0]
     return report
 
 
@@ -84,13 +84,13 @@ def interrupted_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("interrupted_ends")
 def test_a_retry_is_sent_and_reported_in_one_piece(broker: FakeBroker) -> None:
-    settings = Settings(redis_url=NOWHERE, mongo_url="mongodb://127.0.0.1:1/darkroom", mongo_timeout=0.1)
+    settings = Settings(redis_url=UNREACHABLE_URL, mongo_url="mongodb://127.0.0.1:1/darkroom", mongo_timeout=0.1)
     with child_life(settings, StageMetrics(CollectorRegistry())):
         report = reported(tasks.normalize)
 
     assert Retry.__name__ in str(report)
     assert ServerSelectionTimeoutError.__name__ in str(report)
-    assert len(broker.published()) == 1
+    assert len(broker.take_messages()) == 1
     assert len(pickle.dumps(report)) < ONE_WRITE_BYTES
 
 

@@ -9,14 +9,14 @@ from stages.animate import animate
 from stages.errors import StageError, TooManyFrames
 from stages.limits import Limits
 from stages.normalize import normalize
-from tests.images import animation, chunk, cutout, decoded, encoded, exif, photo, png, stored
+from tests.images import animation, chunk, cutout, decode_image, draw_stored_grid, encode_image, exif, photo, png
 
 LIMITS = Limits()
 COLOURS = ((230, 20, 20), (20, 200, 20), (20, 20, 230))
 
 
 def frames_of(content: bytes) -> list[tuple[tuple[int, ...], int]]:
-    image, found = decoded(content), []
+    image, found = decode_image(content), []
     for number in range(getattr(image, "n_frames", 1)):
         image.seek(number)
         image.load()
@@ -51,8 +51,8 @@ def test_animate_keeps_frames_and_durations(name: str, output: str) -> None:
 def test_animate_keeps_the_number_of_plays(name: str, loop: int | None, plays: int) -> None:
     original = animation(name, loop=loop)
 
-    assert decoded(animate(original, edge=24, limits=LIMITS).content).info["loop"] == plays
-    repeats = decoded(animate(original, edge=24, limits=LIMITS, format="gif").content).info.get("loop")
+    assert decode_image(animate(original, edge=24, limits=LIMITS).content).info["loop"] == plays
+    repeats = decode_image(animate(original, edge=24, limits=LIMITS, format="gif").content).info.get("loop")
     assert repeats == {0: 0, 1: None}.get(plays, plays - 1)
 
 
@@ -60,9 +60,9 @@ def test_animate_keeps_the_number_of_plays(name: str, loop: int | None, plays: i
 def test_animate_keeps_holes_open(output: str) -> None:
     moved = Image.new("RGBA", (96, 64))
     moved.paste(cutout().resize((48, 32)), (48, 32))
-    original = encoded(cutout().copy(), "webp", save_all=True, append_images=[moved], duration=[40, 50], loop=0)
+    original = encode_image(cutout().copy(), "webp", save_all=True, append_images=[moved], duration=[40, 50], loop=0)
 
-    image = decoded(animate(original, edge=96, limits=LIMITS, format=output).content)  # type: ignore[arg-type]
+    image = decode_image(animate(original, edge=96, limits=LIMITS, format=output).content)  # type: ignore[arg-type]
     image.seek(1)
 
     shown = image.convert("RGBA")
@@ -72,14 +72,14 @@ def test_animate_keeps_holes_open(output: str) -> None:
 
 def test_animate_leaves_out_the_still_an_apng_has_for_others() -> None:
     pictures = [Image.new("RGB", (48, 32), colour) for colour in COLOURS]
-    original = encoded(photo(48, 32).copy(), "png", save_all=True, append_images=pictures, default_image=True)
+    original = encode_image(photo(48, 32).copy(), "png", save_all=True, append_images=pictures, default_image=True)
 
     assert len(frames_of(animate(original, edge=48, limits=LIMITS).content)) == 3
 
 
 def test_animate_turns_frames_upright_and_drops_their_metadata() -> None:
-    first, second = stored(6), stored(6).rotate(180)
-    original = encoded(first, "webp", save_all=True, append_images=[second], duration=40, exif=exif(6))
+    first, second = draw_stored_grid(6), draw_stored_grid(6).rotate(180)
+    original = encode_image(first, "webp", save_all=True, append_images=[second], duration=40, exif=exif(6))
 
     rendition = animate(original, edge=1600, limits=LIMITS)
 
@@ -90,7 +90,7 @@ def test_animate_turns_frames_upright_and_drops_their_metadata() -> None:
 
 @pytest.mark.parametrize("name", ["jpeg", "tiff", "png"])
 def test_animate_takes_a_still(name: str) -> None:
-    rendition = animate(encoded(stored(6), name, exif=exif(6)), edge=24, limits=LIMITS)
+    rendition = animate(encode_image(draw_stored_grid(6), name, exif=exif(6)), edge=24, limits=LIMITS)
 
     assert (rendition.width, rendition.height) == (24, 16)
 
@@ -110,7 +110,7 @@ def test_animate_refuses_a_broken_later_frame() -> None:
 def test_a_first_frame_smaller_than_the_screen_is_composed() -> None:
     small = Image.new("P", (4, 4), 0)
     small.putpalette([200, 0, 0])
-    content = bytearray(encoded(small, "gif"))
+    content = bytearray(encode_image(small, "gif"))
     content[6:10] = (8).to_bytes(2, "little") * 2
 
     master = normalize(bytes(content), edge=1600, limits=LIMITS)

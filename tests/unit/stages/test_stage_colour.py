@@ -7,13 +7,13 @@ from PIL import Image, ImageCms
 
 from stages.limits import Limits
 from stages.normalize import normalize
-from tests.images import D50, PRIMARIES, cmyk_profile, cutout, encoded, grey_profile, photo, rgb_profile
+from tests.images import D50, PRIMARIES, cmyk_profile, cutout, encode_image, grey_profile, photo, rgb_profile
 
 ORANGE = (200, 120, 60)
 
 
 def first_pixel(picture: Image.Image, name: str = "png", **options: object) -> tuple[int, ...]:
-    pixel = normalize(encoded(picture, name, **options), edge=1600, limits=Limits()).image().getpixel((1, 1))
+    pixel = normalize(encode_image(picture, name, **options), edge=1600, limits=Limits()).image().getpixel((1, 1))
     assert isinstance(pixel, tuple)
     return pixel
 
@@ -104,7 +104,7 @@ def test_cmyk_with_a_profile_is_converted_by_it(name: str) -> None:
 
 
 def test_an_adobe_jpeg_stores_its_inks_upside_down() -> None:
-    original = encoded(plain("CMYK", (0, 0, 0, 0)), "jpeg")
+    original = encode_image(plain("CMYK", (0, 0, 0, 0)), "jpeg")
 
     assert b"Adobe" in original
     found = normalize(original, edge=16, limits=Limits()).image().getpixel((8, 8))
@@ -125,7 +125,7 @@ def test_a_profile_that_is_broken_or_for_other_channels_is_ignored(profile: byte
 def test_an_srgb_profile_changes_nothing() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
-    master = normalize(encoded(photo(), "png", icc_profile=profile), edge=1600, limits=Limits())
+    master = normalize(encode_image(photo(), "png", icc_profile=profile), edge=1600, limits=Limits())
 
     assert master.pixels == photo().tobytes()
 
@@ -138,7 +138,7 @@ def test_lab_is_converted() -> None:
 
 
 def test_an_image_with_alpha_and_profile_keeps_its_shape() -> None:
-    master = normalize(encoded(cutout(), "webp", icc_profile=rgb_profile("adobe")), edge=1600, limits=Limits())
+    master = normalize(encode_image(cutout(), "webp", icc_profile=rgb_profile("adobe")), edge=1600, limits=Limits())
 
     assert master.mode == "RGBA"
     assert master.image().getchannel("A").tobytes() == cutout().getchannel("A").tobytes()

@@ -9,31 +9,42 @@ import pytest
 from stages.crop import crop
 from stages.errors import ImageTruncated, InvalidOperation
 from stages.limits import Limits
-from tests.images import CELL, GRID, cells, cutout, decoded, encoded, exif, oriented, photo, rgb_profile
+from tests.images import (
+    CELL,
+    GRID,
+    cutout,
+    decode_image,
+    draw_colour_grid,
+    encode_image,
+    encode_oriented_grid,
+    exif,
+    photo,
+    rgb_profile,
+)
 
 LIMITS = Limits()
-CELLS = encoded(cells())
+CELLS = encode_image(draw_colour_grid())
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("name", ["jpeg", "png", "tiff"])
 def test_crop_cuts_the_picture_as_it_is_seen(name: str, orientation: int) -> None:
-    original = oriented(name, orientation)
+    original = encode_oriented_grid(name, orientation)
 
     rendition = crop(original, left=CELL, top=CELL, width=CELL, height=CELL, limits=LIMITS, format="png")
 
     assert (rendition.width, rendition.height) == (CELL, CELL)
-    assert decoded(rendition.content).getpixel((CELL // 2, CELL // 2)) == pytest.approx(GRID[1][1], abs=6)
+    assert decode_image(rendition.content).getpixel((CELL // 2, CELL // 2)) == pytest.approx(GRID[1][1], abs=6)
 
 
 def test_crop_keeps_the_pixels_as_they_are() -> None:
-    rendition = crop(encoded(photo()), left=10, top=20, width=30, height=40, limits=LIMITS, format="png")
+    rendition = crop(encode_image(photo()), left=10, top=20, width=30, height=40, limits=LIMITS, format="png")
 
-    assert decoded(rendition.content).tobytes() == photo().crop((10, 20, 40, 60)).tobytes()
+    assert decode_image(rendition.content).tobytes() == photo().crop((10, 20, 40, 60)).tobytes()
 
 
 def test_crop_works_on_the_full_size_of_a_jpeg() -> None:
-    original = encoded(photo(1200, 900), "jpeg")
+    original = encode_image(photo(1200, 900), "jpeg")
 
     assert crop(original, left=0, top=0, width=1200, height=900, limits=LIMITS).width == 1200
     assert crop(original, left=1199, top=899, width=1, height=1, limits=LIMITS).height == 1
@@ -55,7 +66,7 @@ def test_crop_by_aspect_takes_the_largest_centred_box(aspect: tuple[int, int], e
     assert (rendition.width, rendition.height) == expected
     left, top = (3 * CELL - expected[0]) // 2, (2 * CELL - expected[1]) // 2
     box = (left, top, left + expected[0], top + expected[1])
-    assert decoded(rendition.content).tobytes() == cells().crop(box).tobytes()
+    assert decode_image(rendition.content).tobytes() == draw_colour_grid().crop(box).tobytes()
 
 
 @pytest.mark.parametrize(
@@ -94,17 +105,17 @@ def test_crop_needs_a_box() -> None:
 
 def test_crop_refuses_a_broken_image_by_its_own_code() -> None:
     with pytest.raises(ImageTruncated):
-        crop(encoded(photo(), "jpeg")[:-300], aspect=(1, 1), limits=LIMITS)
+        crop(encode_image(photo(), "jpeg")[:-300], aspect=(1, 1), limits=LIMITS)
 
 
 def test_crop_lays_alpha_on_the_background_of_a_jpeg() -> None:
-    rendition = crop(encoded(cutout()), aspect=(1, 1), limits=LIMITS, format="jpeg", background="#0000ff")
+    rendition = crop(encode_image(cutout()), aspect=(1, 1), limits=LIMITS, format="jpeg", background="#0000ff")
 
-    assert decoded(rendition.content).getpixel((0, 0)) == pytest.approx((0, 0, 255), abs=20)
+    assert decode_image(rendition.content).getpixel((0, 0)) == pytest.approx((0, 0, 255), abs=20)
 
 
 def test_crop_tells_nothing_but_the_picture() -> None:
-    original = encoded(photo(), "jpeg", exif=exif(1), icc_profile=rgb_profile("p3"), comment=b"hush")
+    original = encode_image(photo(), "jpeg", exif=exif(1), icc_profile=rgb_profile("p3"), comment=b"hush")
 
     content = crop(original, aspect=(1, 1), limits=LIMITS).content
 
@@ -112,7 +123,7 @@ def test_crop_tells_nothing_but_the_picture() -> None:
 
 
 def test_a_webp_too_long_for_its_format_is_refused_and_auto_avoids_it() -> None:
-    strip = encoded(cutout(16_384, 8))
+    strip = encode_image(cutout(16_384, 8))
 
     with pytest.raises(InvalidOperation):
         crop(strip, left=0, top=0, width=16_384, height=8, limits=LIMITS, format="webp")

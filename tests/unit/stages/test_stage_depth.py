@@ -9,7 +9,7 @@ from PIL import Image
 
 from stages.limits import Limits
 from stages.normalize import Master, normalize
-from tests.images import chunk, encoded, png, words
+from tests.images import chunk, encode_image, pack_samples, png
 
 LEVELS = (0, 1000, 20_000, 32_768, 65_535)
 SCALED = [round(level / 257) for level in LEVELS]
@@ -25,13 +25,13 @@ def pixels(original: bytes) -> list[tuple[int, ...]]:
 
 
 def test_a_16_bit_grey_png_is_scaled() -> None:
-    original = png(5, 1, depth=16, colour=0, rows=[words(*LEVELS)])
+    original = png(5, 1, depth=16, colour=0, rows=[pack_samples(*LEVELS)])
 
     assert pixels(original) == [(level,) * 3 for level in SCALED]
 
 
 def test_a_16_bit_rgb_png_is_scaled() -> None:
-    original = png(1, 1, depth=16, colour=2, rows=[words(65_535, 32_768, 1000)])
+    original = png(1, 1, depth=16, colour=2, rows=[pack_samples(65_535, 32_768, 1000)])
 
     assert pixels(original)[0] == pytest.approx((255, 128, 4), abs=1)
 
@@ -41,7 +41,7 @@ def test_a_16_bit_rgb_png_is_scaled() -> None:
     [(6, (65_535, 32_768, 1000, 32_768), (255, 128, 4, 128)), (4, (32_768, 32_768), (128, 128, 128, 128))],
 )
 def test_a_16_bit_png_with_alpha_is_scaled(colour: int, sample: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    original = png(1, 1, depth=16, colour=colour, rows=[words(*sample)])
+    original = png(1, 1, depth=16, colour=colour, rows=[pack_samples(*sample)])
 
     assert pixels(original)[0] == pytest.approx(expected, abs=1)
 
@@ -51,13 +51,13 @@ def test_a_16_bit_grey_tiff_is_scaled(order: str) -> None:
     mode = "I;16" if order == "<" else "I;16B"
     picture = Image.frombytes(mode, (5, 1), struct.pack(f"{order}5H", *LEVELS))
 
-    assert pixels(encoded(picture, "tiff")) == [(level,) * 3 for level in SCALED]
+    assert pixels(encode_image(picture, "tiff")) == [(level,) * 3 for level in SCALED]
 
 
 def test_a_16_bit_tiff_of_which_nought_is_white_is_turned_over() -> None:
     picture = Image.frombytes("I;16", (5, 1), struct.pack("<5H", *LEVELS))
 
-    assert pixels(encoded(picture, "tiff", tiffinfo={262: 0})) == [(255 - level,) * 3 for level in SCALED]
+    assert pixels(encode_image(picture, "tiff", tiffinfo={262: 0})) == [(255 - level,) * 3 for level in SCALED]
 
 
 @pytest.mark.parametrize(
@@ -76,19 +76,19 @@ def test_a_16_bit_tiff_of_which_nought_is_white_is_turned_over() -> None:
 def test_a_float_tiff_is_scaled(values: tuple[float, ...], expected: tuple[int, ...]) -> None:
     picture = Image.frombytes("F", (3, 1), struct.pack("<3f", *values))
 
-    assert [pixel[0] for pixel in pixels(encoded(picture, "tiff"))] == pytest.approx(expected, abs=1)
+    assert [pixel[0] for pixel in pixels(encode_image(picture, "tiff"))] == pytest.approx(expected, abs=1)
 
 
 def test_a_float_tiff_of_nothing_but_nan_is_still_an_image() -> None:
     picture = Image.frombytes("F", (2, 1), struct.pack("<2f", *[float("nan")] * 2))
 
-    assert len(pixels(encoded(picture, "tiff"))) == 2
+    assert len(pixels(encode_image(picture, "tiff"))) == 2
 
 
 def test_a_32_bit_tiff_is_scaled() -> None:
     picture = Image.frombytes("I", (3, 1), struct.pack("<3i", 0, 2**30, 2**31 - 1))
 
-    assert [pixel[0] for pixel in pixels(encoded(picture, "tiff"))] == pytest.approx((0, 128, 255), abs=1)
+    assert [pixel[0] for pixel in pixels(encode_image(picture, "tiff"))] == pytest.approx((0, 128, 255), abs=1)
 
 
 @pytest.mark.parametrize("name", ["png", "tiff", "bmp"])
@@ -96,23 +96,29 @@ def test_one_bit_is_black_and_white(name: str) -> None:
     picture = Image.new("1", (9, 1))
     picture.putpixel((4, 0), 1)
 
-    assert [pixel[0] for pixel in pixels(encoded(picture, name))] == [0, 0, 0, 0, 255, 0, 0, 0, 0]
+    assert [pixel[0] for pixel in pixels(encode_image(picture, name))] == [0, 0, 0, 0, 255, 0, 0, 0, 0]
 
 
 def test_grey_with_alpha_keeps_both() -> None:
-    assert pixels(encoded(Image.new("LA", (1, 1), (90, 40)), "png")) == [(90, 90, 90, 40)]
+    assert pixels(encode_image(Image.new("LA", (1, 1), (90, 40)), "png")) == [(90, 90, 90, 40)]
 
 
 @pytest.mark.parametrize(
     ("depth", "colour", "row", "key", "opaque"),
     [
-        (1, 0, b"\x40", words(1), [255, 0]),
-        (2, 0, b"\x10", words(1), [255, 0]),
-        (4, 0, b"\x03", words(3), [255, 0]),
-        (8, 0, b"\x00\x37", words(0x37), [255, 0]),
-        (16, 0, words(300, 301), words(301), [255, 0]),
-        (8, 2, b"\x01\x02\x03\x04\x05\x06", words(4, 5, 6), [255, 0]),
-        (16, 2, words(0x0101, 0x0202, 0x0303, 0x1404, 0x1505, 0x1606), words(0x1404, 0x1505, 0x1606), [255, 0]),
+        (1, 0, b"\x40", pack_samples(1), [255, 0]),
+        (2, 0, b"\x10", pack_samples(1), [255, 0]),
+        (4, 0, b"\x03", pack_samples(3), [255, 0]),
+        (8, 0, b"\x00\x37", pack_samples(0x37), [255, 0]),
+        (16, 0, pack_samples(300, 301), pack_samples(301), [255, 0]),
+        (8, 2, b"\x01\x02\x03\x04\x05\x06", pack_samples(4, 5, 6), [255, 0]),
+        (
+            16,
+            2,
+            pack_samples(0x0101, 0x0202, 0x0303, 0x1404, 0x1505, 0x1606),
+            pack_samples(0x1404, 0x1505, 0x1606),
+            [255, 0],
+        ),
         (8, 3, b"\x00\x01", b"\xff\x00", [255, 0]),
         (8, 3, b"\x00\x01", b"\x80\x40", [128, 64]),
     ],
@@ -133,8 +139,8 @@ def test_a_transparent_gif_keeps_its_holes() -> None:
     picture.putpalette([250, 0, 0, 0, 0, 250])
     picture.putpixel((1, 0), 1)
 
-    assert pixels(encoded(picture, "gif", transparency=1))[:3:2] == [(250, 0, 0, 255), (250, 0, 0, 255)]
-    assert pixels(encoded(picture, "gif", transparency=1))[1][3] == 0
+    assert pixels(encode_image(picture, "gif", transparency=1))[:3:2] == [(250, 0, 0, 255), (250, 0, 0, 255)]
+    assert pixels(encode_image(picture, "gif", transparency=1))[1][3] == 0
 
 
 def test_a_palette_becomes_colours() -> None:
@@ -143,4 +149,4 @@ def test_a_palette_becomes_colours() -> None:
     picture.putpixel((1, 0), 1)
 
     for name in ("png", "gif", "bmp", "tiff"):
-        assert pixels(encoded(picture, name)) == [(1, 2, 3), (4, 5, 6)]
+        assert pixels(encode_image(picture, name)) == [(1, 2, 3), (4, 5, 6)]

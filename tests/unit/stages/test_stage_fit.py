@@ -9,15 +9,15 @@ import pytest
 from stages.errors import InvalidOperation
 from stages.fit import fit
 from stages.limits import Limits
-from tests.images import CELL, GRID, cutout, decoded, encoded, oriented, photo
+from tests.images import CELL, GRID, cutout, decode_image, encode_image, encode_oriented_grid, photo
 
 LIMITS = Limits()
-WIDE = encoded(photo(120, 60))
+WIDE = encode_image(photo(120, 60))
 
 
 def size_of(original: bytes, **asked: Any) -> tuple[int, int]:
     rendition = fit(original, limits=LIMITS, format="png", **asked)
-    assert decoded(rendition.content).size == (rendition.width, rendition.height)
+    assert decode_image(rendition.content).size == (rendition.width, rendition.height)
     return rendition.width, rendition.height
 
 
@@ -53,14 +53,14 @@ def test_each_fit_gives_its_size(asked: dict[str, Any], expected: tuple[int, int
 @pytest.mark.parametrize("way", ["inside", "contain", "cover", "fill"])
 @pytest.mark.parametrize("enlarge", [False, True])
 def test_no_result_is_without_pixels(size: tuple[int, int], way: str, enlarge: bool) -> None:
-    original = encoded(photo(*size))
+    original = encode_image(photo(*size))
 
     assert min(size_of(original, fit=way, width=10, height=10, enlarge=enlarge)) >= 1
     assert min(size_of(original, fit=way, width=10, enlarge=enlarge)) >= 1 if size[1] < 2000 else True
 
 
 def test_contain_lays_bars_of_the_background_evenly() -> None:
-    found = decoded(fit(WIDE, width=60, height=60, background="#00ff00", limits=LIMITS, format="png").content)
+    found = decode_image(fit(WIDE, width=60, height=60, background="#00ff00", limits=LIMITS, format="png").content)
 
     assert found.mode == "RGB"
     for y, is_bar in ((0, True), (14, True), (15, False), (44, False), (45, True), (59, True)):
@@ -68,10 +68,10 @@ def test_contain_lays_bars_of_the_background_evenly() -> None:
 
 
 def test_contain_keeps_alpha_and_lays_clear_bars_where_the_format_can() -> None:
-    original = encoded(cutout())
+    original = encode_image(cutout())
 
-    clear = decoded(fit(original, width=60, height=60, background="#00ff00", limits=LIMITS).content)
-    flat = decoded(fit(original, width=60, height=60, background="#00ff00", limits=LIMITS, format="jpeg").content)
+    clear = decode_image(fit(original, width=60, height=60, background="#00ff00", limits=LIMITS).content)
+    flat = decode_image(fit(original, width=60, height=60, background="#00ff00", limits=LIMITS, format="jpeg").content)
 
     assert clear.mode == "RGBA"
     assert clear.getpixel((0, 0))[3] == 0  # type: ignore[index]
@@ -81,9 +81,9 @@ def test_contain_keeps_alpha_and_lays_clear_bars_where_the_format_can() -> None:
 @pytest.mark.parametrize("enlarge", [False, True])
 def test_cover_cuts_off_evenly(enlarge: bool) -> None:
     side = 3 * CELL if enlarge else CELL
-    original = oriented("png", 6)
+    original = encode_oriented_grid("png", 6)
 
-    found = decoded(
+    found = decode_image(
         fit(original, width=side, height=2 * side, fit="cover", enlarge=enlarge, limits=LIMITS, format="png").content
     )
 
@@ -94,8 +94,10 @@ def test_cover_cuts_off_evenly(enlarge: bool) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_fill_stretches_the_picture_as_it_is_seen(orientation: int) -> None:
-    found = decoded(
-        fit(oriented("jpeg", orientation), width=24, height=32, fit="fill", limits=LIMITS, format="png").content
+    found = decode_image(
+        fit(
+            encode_oriented_grid("jpeg", orientation), width=24, height=32, fit="fill", limits=LIMITS, format="png"
+        ).content
     )
 
     assert found.size == (24, 32)
@@ -129,6 +131,6 @@ def test_fit_names_every_broken_rule(asked: dict[str, Any], broken: dict[str, tu
 
 
 def test_a_strip_made_to_cover_a_square_stays_within_bounds() -> None:
-    strip = encoded(photo(16_384, 1))
+    strip = encode_image(photo(16_384, 1))
 
     assert size_of(strip, fit="cover", width=600, height=600, enlarge=True) == (600, 600)

@@ -9,14 +9,14 @@ from stages.errors import ImageCorrupt, ImageTooLarge, InvalidOperation
 from stages.formats import ACCEPTED, HEAD_BYTES, MEDIA_TYPES, choose_format, encode, sniff
 from stages.limits import Limits, check_dimensions, check_frames
 from stages.rendition import render
-from tests.images import cutout, decoded, encoded, exif, photo, rgb_profile, xmp
+from tests.images import cutout, decode_image, encode_image, exif, photo, rgb_profile, xmp
 
 WITH_SIZE = ("png", "gif", "bmp", "webp")
 
 
 @pytest.mark.parametrize("name", [name for name in ACCEPTED if name != "heic"])
 def test_sniff_names_every_accepted_format(name: str) -> None:
-    found = sniff(encoded(photo(70, 30), name)[:HEAD_BYTES])
+    found = sniff(encode_image(photo(70, 30), name)[:HEAD_BYTES])
 
     assert found is not None
     assert found.format == name
@@ -34,7 +34,7 @@ def test_sniff_names_every_accepted_format(name: str) -> None:
     ids=["VP8", "VP8L", "VP8X alpha", "VP8X exif"],
 )
 def test_sniff_reads_the_size_of_every_kind_of_webp(picture: Image.Image, options: dict[str, object]) -> None:
-    found = sniff(encoded(picture, "webp", **options)[:HEAD_BYTES])
+    found = sniff(encode_image(picture, "webp", **options)[:HEAD_BYTES])
 
     assert found is not None
     assert (found.width, found.height) == (70, 30)
@@ -69,7 +69,7 @@ def test_sniff_takes_nothing_else(head: bytes) -> None:
 
 @pytest.mark.parametrize("name", [name for name in ACCEPTED if name != "heic"])
 def test_sniff_survives_every_cut(name: str) -> None:
-    content = encoded(photo(), name)
+    content = encode_image(photo(), name)
 
     assert all(sniff(content[:length]) is None or True for length in range(HEAD_BYTES))
 
@@ -93,7 +93,7 @@ def test_encode_drops_all_metadata(name: str) -> None:
 
     content = encode(picture, name)
 
-    assert not {"exif", "icc_profile", "xmp", "comment", "dpi"} & set(decoded(content).info)
+    assert not {"exif", "icc_profile", "xmp", "comment", "dpi"} & set(decode_image(content).info)
     assert not any(word in content for word in (b"Exif", b"ICC", b"adobe", b"hush", b"Tattletale"))
     assert picture.info  # the caller's image is left alone
 
@@ -102,7 +102,7 @@ def test_jpeg_is_subsampled_and_obeys_the_quality() -> None:
     low, usual, high = (encode(photo(), "jpeg", quality) for quality in (20, None, 95))
 
     assert len(low) < len(usual) < len(high)
-    assert decoded(usual).layer[0][1:3] == (2, 2)  # type: ignore[attr-defined]
+    assert decode_image(usual).layer[0][1:3] == (2, 2)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from PIL import Image
 from stages.errors import InvalidOperation
 from stages.grayscale import grayscale
 from stages.limits import Limits
-from tests.images import CELL, cutout, decoded, encoded, exif, oriented, photo
+from tests.images import CELL, cutout, decode_image, encode_image, encode_oriented_grid, exif, photo
 
 LIMITS = Limits()
 
@@ -17,17 +17,17 @@ LIMITS = Limits()
     ("colour", "grey"), [((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29), ((90, 90, 90), 90)]
 )
 def test_grey_is_weighted_by_luminance(colour: tuple[int, int, int], grey: int) -> None:
-    rendition = grayscale(encoded(Image.new("RGB", (8, 8), colour)), limits=LIMITS)
+    rendition = grayscale(encode_image(Image.new("RGB", (8, 8), colour)), limits=LIMITS)
 
-    found = decoded(rendition.content)
+    found = decode_image(rendition.content)
     assert (rendition.format, found.mode) == ("jpeg", "L")
     assert found.getpixel((4, 4)) == pytest.approx(grey, abs=1)
 
 
 def test_alpha_is_kept() -> None:
-    rendition = grayscale(encoded(cutout()), limits=LIMITS)
+    rendition = grayscale(encode_image(cutout()), limits=LIMITS)
 
-    found = decoded(rendition.content)
+    found = decode_image(rendition.content)
     assert rendition.format == "webp"
     assert found.getpixel((0, 0))[3] == 0  # type: ignore[index]
     red, green, blue, alpha = found.getpixel((48, 32))  # type: ignore[misc]
@@ -36,7 +36,7 @@ def test_alpha_is_kept() -> None:
 
 
 def test_the_background_is_grey_too() -> None:
-    found = decoded(grayscale(encoded(cutout()), limits=LIMITS, format="jpeg", background="#ff0000").content)
+    found = decode_image(grayscale(encode_image(cutout()), limits=LIMITS, format="jpeg", background="#ff0000").content)
 
     assert found.mode == "L"
     assert found.getpixel((0, 0)) == pytest.approx(76, abs=3)
@@ -45,11 +45,11 @@ def test_the_background_is_grey_too() -> None:
 @pytest.mark.parametrize("name", ["png", "webp", "avif", "jpeg"])
 def test_every_output_format_holds_grey(name: str) -> None:
     for picture in (photo(), cutout()):
-        assert decoded(grayscale(encoded(picture), limits=LIMITS, format=name).content).size == picture.size
+        assert decode_image(grayscale(encode_image(picture), limits=LIMITS, format=name).content).size == picture.size
 
 
 def test_grayscale_turns_the_picture_upright_and_drops_its_metadata() -> None:
-    rendition = grayscale(oriented("jpeg", 6), limits=LIMITS)
+    rendition = grayscale(encode_oriented_grid("jpeg", 6), limits=LIMITS)
 
     assert (rendition.width, rendition.height) == (3 * CELL, 2 * CELL)
     assert b"Exif" in exif(6)
@@ -58,4 +58,4 @@ def test_grayscale_turns_the_picture_upright_and_drops_its_metadata() -> None:
 
 def test_an_impossible_output_is_refused() -> None:
     with pytest.raises(InvalidOperation):
-        grayscale(encoded(photo()), limits=LIMITS, format="tiff")
+        grayscale(encode_image(photo()), limits=LIMITS, format="tiff")

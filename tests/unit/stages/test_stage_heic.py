@@ -11,7 +11,7 @@ from stages.formats import ACCEPTED, HEAD_BYTES, sniff
 from stages.limits import Limits
 from stages.normalize import normalize
 from stages.validate import validate
-from tests.images import CELL, GRID, exif, photo, stored
+from tests.images import CELL, GRID, draw_stored_grid, exif, photo
 
 pillow_heif = pytest.importorskip("pillow_heif")
 LIMITS = Limits()
@@ -19,7 +19,7 @@ LIMITS = Limits()
 
 def heic(orientation: int = 1) -> bytes:
     content = io.BytesIO()
-    pillow_heif.from_pillow(stored(orientation)).save(content, quality=90, exif=exif(orientation))
+    pillow_heif.from_pillow(draw_stored_grid(orientation)).save(content, quality=90, exif=exif(orientation))
     return content.getvalue()
 
 

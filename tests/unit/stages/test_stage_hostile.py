@@ -18,7 +18,7 @@ from stages.formats import ACCEPTED
 from stages.limits import Limits
 from stages.normalize import normalize
 from stages.validate import validate
-from tests.images import animation, chunk, cutout, decoded, encoded, oriented, photo, png
+from tests.images import animation, chunk, cutout, decode_image, encode_image, encode_oriented_grid, photo, png
 
 LIMITS = Limits()
 KB = 1024
@@ -79,7 +79,7 @@ TILED_TIFF: dict[int, tuple[int, ...]] = {
 
 def jpeg(width: int, height: int, *, scans: int = 1, padding: int = 0, segments: int = 0) -> bytes:
     """Take a real JPEG and lie about its size, its scans or its segments."""
-    content = bytearray(encoded(photo(16, 16), "jpeg", progressive=scans > 1))
+    content = bytearray(encode_image(photo(16, 16), "jpeg", progressive=scans > 1))
     frame = content.index(b"\xff\xc2" if scans > 1 else b"\xff\xc0")
     content[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
     first_scan = content.index(b"\xff\xda")
@@ -143,8 +143,8 @@ BOMBS = {
     "jpeg of 101 scans": (jpeg(16, 16, scans=101), "image_too_large"),
     "jpeg of 70,000 segments": (jpeg(16, 16, segments=70_000), "image_too_large"),
     "jpeg of nothing but padding": (jpeg(16, 16, padding=70_000), "image_too_large"),
-    "avif of 256 megapixels": (resized(encoded(photo(), "avif"), b"ispe", (16_000, 16_000)), "image_too_large"),
-    "avif of 4 gigapixels": (resized(encoded(photo(), "avif"), b"ispe", (65_535, 65_535)), "image_too_large"),
+    "avif of 256 megapixels": (resized(encode_image(photo(), "avif"), b"ispe", (16_000, 16_000)), "image_too_large"),
+    "avif of 4 gigapixels": (resized(encode_image(photo(), "avif"), b"ispe", (65_535, 65_535)), "image_too_large"),
 }
 FOREIGN = {
     "ico": b"\0\0\1\0\1\0\x10\x10\0\0\1\0\x20\0" + bytes(64),
@@ -158,8 +158,8 @@ FOREIGN = {
     "text": b"BMX is a sport, and this is not a bitmap at all, whatever its name says",
     "jpeg 2000": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(64),
     "a single byte": b"\xff",
-    "tga": encoded(photo(), "tga"),
-    "ppm": encoded(photo(), "ppm"),
+    "tga": encode_image(photo(), "tga"),
+    "ppm": encode_image(photo(), "ppm"),
 }
 
 
@@ -177,18 +177,18 @@ def code_of(original: bytes) -> tuple[str, str]:
 
 
 @cache
-def specimens() -> dict[str, bytes]:
+def draw_seed_files() -> dict[str, bytes]:
     """Every format accepted, in each of the ways of writing it that differ inside."""
-    plain = {name: encoded(photo(), name) for name in ACCEPTED if name != "heic"}
+    plain = {name: encode_image(photo(), name) for name in ACCEPTED if name != "heic"}
     return plain | {
-        "progressive jpeg": encoded(photo(), "jpeg", progressive=True),
-        "cmyk jpeg": encoded(photo().convert("CMYK"), "jpeg"),
-        "jpeg with exif": oriented("jpeg", 6),
-        "deflated tiff": encoded(photo(), "tiff", compression="tiff_adobe_deflate"),
-        "jpeg in tiff": encoded(photo(), "tiff", compression="jpeg"),
-        "lossy webp": encoded(photo(), "webp", lossless=False),
-        "webp with alpha": encoded(cutout(), "webp", lossless=False),
-        "16-bit png": encoded(Image.new("I;16", (40, 40), 999), "png"),
+        "progressive jpeg": encode_image(photo(), "jpeg", progressive=True),
+        "cmyk jpeg": encode_image(photo().convert("CMYK"), "jpeg"),
+        "jpeg with exif": encode_oriented_grid("jpeg", 6),
+        "deflated tiff": encode_image(photo(), "tiff", compression="tiff_adobe_deflate"),
+        "jpeg in tiff": encode_image(photo(), "tiff", compression="jpeg"),
+        "lossy webp": encode_image(photo(), "webp", lossless=False),
+        "webp with alpha": encode_image(cutout(), "webp", lossless=False),
+        "16-bit png": encode_image(Image.new("I;16", (40, 40), 999), "png"),
         **{f"animated {name}": animation(name) for name in ("gif", "webp", "png", "avif")},
     }
 
@@ -213,9 +213,9 @@ def test_an_empty_file_is_refused() -> None:
     assert code_of(b"") == ("empty_file",) * 2
 
 
-@pytest.mark.parametrize("name", specimens())
+@pytest.mark.parametrize("name", draw_seed_files())
 def test_a_truncated_file_is_refused_as_truncated(name: str) -> None:
-    original = specimens()[name]
+    original = draw_seed_files()[name]
 
     for length in range(64, len(original) - 11, len(original) // 40):
         codes = code_of(original[:length])
@@ -224,19 +224,19 @@ def test_a_truncated_file_is_refused_as_truncated(name: str) -> None:
             assert codes[0] in ("", "image_truncated"), length
 
 
-@pytest.mark.parametrize("name", specimens())
+@pytest.mark.parametrize("name", draw_seed_files())
 def test_a_damaged_file_is_refused_with_a_code_or_decoded(name: str) -> None:
-    original, dice = specimens()[name], random.Random(name)  # noqa: S311  damage that can be repeated
+    original, rng = draw_seed_files()[name], random.Random(name)  # noqa: S311  damage that can be repeated
 
     for _ in range(60):
         damaged = bytearray(original)
-        for _ in range(dice.choice((1, 2, 8, 30))):
-            damaged[dice.randrange(len(damaged))] = dice.randrange(256)
+        for _ in range(rng.choice((1, 2, 8, 30))):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
         code_of(bytes(damaged))
 
 
 def test_a_png_with_a_wrong_checksum_is_refused_as_corrupt() -> None:
-    original = bytearray(encoded(photo()))
+    original = bytearray(encode_image(photo()))
     original[original.index(b"IDAT") + 600] ^= 1
 
     assert code_of(bytes(original)) == ("image_corrupt",) * 2
@@ -250,21 +250,21 @@ def test_a_png_whose_compressed_pixels_break_off_is_refused() -> None:
 
 
 def test_a_jpeg_of_twelve_bits_is_refused_as_unsupported() -> None:
-    original = bytearray(encoded(photo(), "jpeg"))
+    original = bytearray(encode_image(photo(), "jpeg"))
     original[original.index(b"\xff\xc0") + 4] = 12
 
     assert code_of(bytes(original)) == ("unsupported_format",) * 2
 
 
 def test_the_index_of_a_phones_other_pictures_is_not_read() -> None:
-    original = encoded(photo(), "jpeg")
+    original = encode_image(photo(), "jpeg")
     index = b"\xff\xe2\0\x18MPF\0MM\0*\0\0\0\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
 
     assert code_of(original[:2] + index + original[2:]) == ("", "")
 
 
 def test_markers_that_stand_alone_are_passed_over() -> None:
-    original = encoded(photo(), "jpeg")
+    original = encode_image(photo(), "jpeg")
 
     assert code_of(original[:2] + b"\xff\xd3" + original[2:])[0] == ""
 
@@ -275,7 +275,7 @@ def test_a_picture_that_outgrows_memory_or_limits_while_decoding_is_too_large() 
     with pytest.raises(ImageTooLarge), guarded(LIMITS):
         raise MemoryError
     with pytest.raises(ImageTooLarge), guarded(Limits(pixels=6143)):
-        decoded(encoded(photo(96, 64)))
+        decode_image(encode_image(photo(96, 64)))
 
     assert before == Image.MAX_IMAGE_PIXELS
 
@@ -291,7 +291,7 @@ def test_other_exceptions_pass_through() -> None:
 @pytest.mark.parametrize("tail", [b"", b"trailing rubbish", bytes(4000)])
 def test_what_follows_an_image_is_ignored(tail: bytes) -> None:
     for name in ("jpeg", "png", "gif", "bmp", "tiff"):
-        assert code_of(encoded(photo(), name) + tail) == ("", "")
+        assert code_of(encode_image(photo(), name) + tail) == ("", "")
 
 
 def test_the_plain_files_these_bombs_are_made_from_are_taken() -> None:
@@ -313,7 +313,7 @@ def test_a_bitmap_in_runs_is_taken() -> None:
 
 
 def test_boxes_may_be_long_or_end_with_the_file() -> None:
-    original = encoded(photo(), "avif")
+    original = encode_image(photo(), "avif")
     at = original.index(b"mdat") - 4
 
     assert code_of(original[:at] + bytes(4) + original[at + 4 :])[0] == ""

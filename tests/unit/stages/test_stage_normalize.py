@@ -8,13 +8,13 @@ from PIL import Image, ImageChops, ImageStat
 from stages.errors import ImageTruncated
 from stages.limits import Limits
 from stages.normalize import Master, normalize
-from tests.images import CELL, GRID, cutout, encoded, oriented, photo
+from tests.images import CELL, GRID, cutout, encode_image, encode_oriented_grid, photo
 
 LIMITS = Limits()
 
 
 def master_of(picture: Image.Image, name: str = "png", *, edge: int = 1600, **options: object) -> Master:
-    return normalize(encoded(picture, name, **options), edge=edge, limits=LIMITS)
+    return normalize(encode_image(picture, name, **options), edge=edge, limits=LIMITS)
 
 
 def difference(one: Image.Image, other: Image.Image) -> float:
@@ -35,7 +35,7 @@ def test_normalize_keeps_the_picture(name: str, tolerance: float) -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("name", ["jpeg", "png", "webp", "tiff", "avif"])
 def test_normalize_applies_the_orientation_once(name: str, orientation: int) -> None:
-    master = normalize(oriented(name, orientation), edge=1600, limits=LIMITS)
+    master = normalize(encode_oriented_grid(name, orientation), edge=1600, limits=LIMITS)
 
     assert (master.width, master.height) == (3 * CELL, 2 * CELL)
     for y, row in enumerate(GRID):
@@ -46,7 +46,7 @@ def test_normalize_applies_the_orientation_once(name: str, orientation: int) -> 
 
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_normalize_bounds_the_longest_side_as_displayed(orientation: int) -> None:
-    master = normalize(oriented("jpeg", orientation), edge=24, limits=LIMITS)
+    master = normalize(encode_oriented_grid("jpeg", orientation), edge=24, limits=LIMITS)
 
     assert (master.width, master.height) == (24, 16)
 
@@ -92,11 +92,11 @@ def test_alpha_is_scaled_without_dark_fringes() -> None:
 
 
 def test_the_same_original_gives_the_same_master() -> None:
-    original = encoded(photo(), "jpeg")
+    original = encode_image(photo(), "jpeg")
 
     assert normalize(original, edge=50, limits=LIMITS) == normalize(original, edge=50, limits=LIMITS)
 
 
 def test_a_truncated_original_is_refused() -> None:
     with pytest.raises(ImageTruncated):
-        normalize(encoded(photo(), "jpeg")[:-200], edge=1600, limits=LIMITS)
+        normalize(encode_image(photo(), "jpeg")[:-200], edge=1600, limits=LIMITS)

@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageStat
 from stages import scale
 from stages.normalize import Master
 from stages.resize import resize
-from tests.images import cutout, decoded, photo
+from tests.images import cutout, decode_image, photo
 
 
 @pytest.fixture(params=["simd", "pillow"], autouse=True)
@@ -46,14 +46,14 @@ def test_resize_bounds_the_longest_side_and_never_enlarges(
     rendition = resize(master(photo(*size)), edge=edge)
 
     assert (rendition.width, rendition.height) == expected
-    assert decoded(rendition.content).size == expected
+    assert decode_image(rendition.content).size == expected
 
 
 def test_resize_scales_like_a_cubic() -> None:
     rendition = resize(master(photo(400, 300)), edge=100, format="png")
 
     expected = photo(400, 300).resize((100, 75), Image.Resampling.BICUBIC)
-    assert max(ImageStat.Stat(ImageChops.difference(decoded(rendition.content), expected)).mean) < 0.5
+    assert max(ImageStat.Stat(ImageChops.difference(decode_image(rendition.content), expected)).mean) < 0.5
 
 
 @pytest.mark.parametrize("name", ["jpeg", "png", "webp", "avif"])
@@ -61,17 +61,17 @@ def test_resize_encodes_as_asked(name: str) -> None:
     rendition = resize(master(photo()), edge=40, format=name)
 
     assert (rendition.format, rendition.media_type) == (name, f"image/{name}")
-    assert decoded(rendition.content).format == name.upper()
+    assert decode_image(rendition.content).format == name.upper()
 
 
 def test_auto_is_jpeg_for_opaque_and_webp_with_alpha() -> None:
     assert resize(master(photo()), edge=40).format == "jpeg"
     assert resize(master(cutout()), edge=40).format == "webp"
-    assert decoded(resize(master(cutout()), edge=40).content).mode == "RGBA"
+    assert decode_image(resize(master(cutout()), edge=40).content).mode == "RGBA"
 
 
 def test_alpha_is_laid_on_white_where_the_format_has_none() -> None:
-    flat = decoded(resize(master(cutout()), edge=96, format="jpeg").content)
+    flat = decode_image(resize(master(cutout()), edge=96, format="jpeg").content)
 
     assert flat.mode == "RGB"
     assert flat.getpixel((0, 0)) == pytest.approx((255, 255, 255), abs=4)
@@ -79,7 +79,7 @@ def test_alpha_is_laid_on_white_where_the_format_has_none() -> None:
 
 
 def test_alpha_is_scaled_without_dark_fringes() -> None:
-    small = decoded(resize(master(cutout(96, 64, (250, 20, 20))), edge=30, format="png").content)
+    small = decode_image(resize(master(cutout(96, 64, (250, 20, 20))), edge=30, format="png").content)
 
     edges = [pixel for pixel in small.get_flattened_data() if isinstance(pixel, tuple) and 16 < pixel[3] < 255]
     assert edges

@@ -8,7 +8,20 @@ from stages.errors import ImageTooLarge, TooManyFrames
 from stages.limits import Limits
 from stages.normalize import normalize
 from stages.validate import Facts, validate
-from tests.images import CELL, GRID, animation, chunk, encoded, exif, oriented, photo, png, stored, words, xmp
+from tests.images import (
+    CELL,
+    GRID,
+    animation,
+    chunk,
+    draw_stored_grid,
+    encode_image,
+    encode_oriented_grid,
+    exif,
+    pack_samples,
+    photo,
+    png,
+    xmp,
+)
 
 SHOWN = (3 * CELL, 2 * CELL)
 
@@ -18,7 +31,7 @@ SHOWN = (3 * CELL, 2 * CELL)
     [("jpeg", "RGB"), ("png", "RGB"), ("webp", "RGB"), ("tiff", "RGB"), ("bmp", "RGB"), ("avif", "RGB"), ("gif", "P")],
 )
 def test_validate_states_the_facts_of_every_format(name: str, mode: str) -> None:
-    facts = validate(encoded(photo(70, 30), name), limits=Limits())
+    facts = validate(encode_image(photo(70, 30), name), limits=Limits())
 
     assert facts == Facts(format=name, width=70, height=30, mode=mode, frames=1, orientation=1)
 
@@ -26,7 +39,7 @@ def test_validate_states_the_facts_of_every_format(name: str, mode: str) -> None
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("name", ["jpeg", "png", "webp", "tiff", "avif"])
 def test_validate_measures_the_picture_as_it_is_seen(name: str, orientation: int) -> None:
-    facts = validate(oriented(name, orientation), limits=Limits())
+    facts = validate(encode_oriented_grid(name, orientation), limits=Limits())
 
     assert (facts.width, facts.height, facts.orientation) == (*SHOWN, orientation)
 
@@ -43,7 +56,7 @@ def test_validate_falls_back_on_the_orientation_in_xmp(name: str) -> None:
         info.add_itxt("XML:com.adobe.xmp", xmp(6).decode())
         options = {"pnginfo": info}
 
-    original = encoded(stored(6), name, **options)
+    original = encode_image(draw_stored_grid(6), name, **options)
 
     facts = validate(original, limits=Limits())
 
@@ -65,7 +78,7 @@ def test_validate_finds_the_exif_of_a_png_behind_its_pixels() -> None:
 
 @pytest.mark.parametrize("block", [b"Exif\0\0", b"Exif\0\0rubbish", b"Exif\0\0II*\0\xff\xff\xff\xff", exif(9), exif(0)])
 def test_a_broken_exif_block_means_upright(block: bytes) -> None:
-    assert validate(encoded(photo(), "jpeg", exif=block), limits=Limits()).orientation == 1
+    assert validate(encode_image(photo(), "jpeg", exif=block), limits=Limits()).orientation == 1
 
 
 def test_exif_that_cannot_be_read_means_upright() -> None:
@@ -80,7 +93,7 @@ def test_validate_counts_frames(name: str) -> None:
 
 
 def test_the_pages_of_a_tiff_are_not_frames() -> None:
-    original = encoded(photo(), "tiff", save_all=True, append_images=[photo().copy()])
+    original = encode_image(photo(), "tiff", save_all=True, append_images=[photo().copy()])
 
     assert validate(original, limits=Limits(frames=1)).frames == 1
 
@@ -98,7 +111,7 @@ def test_an_animation_over_the_limits_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["jpeg", "png", "webp", "tiff", "bmp", "avif", "gif"])
 def test_a_still_over_the_limits_is_refused(name: str) -> None:
-    original = encoded(photo(40, 20), name)
+    original = encode_image(photo(40, 20), name)
 
     validate(original, limits=Limits(pixels=800, side=40))
     with pytest.raises(ImageTooLarge):
@@ -108,6 +121,6 @@ def test_a_still_over_the_limits_is_refused(name: str) -> None:
 
 
 def test_validate_reads_no_pixel() -> None:
-    undecodable = png(4, 4, depth=16, colour=0, rows=[words(1)])  # a quarter of a row
+    undecodable = png(4, 4, depth=16, colour=0, rows=[pack_samples(1)])  # a quarter of a row
 
     assert validate(undecodable, limits=Limits()).mode == "I;16"

@@ -17,11 +17,11 @@ import pytest
 from deploy.ports import free_port
 from gateway.app import FORM_OVERHEAD_BYTES
 from pipeline.settings import Settings
-from tests.direct import DIRECT, DIRECT_CLIENT
-from tests.integration.journey import wait_until
-from tests.programs import ROOT, running
+from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
+from tests.integration.api_helpers import wait_until
+from tests.programs import ROOT, run_logged_program
 
-CHECKED_IN = ROOT / "deploy" / "nginx"
+NGINX_CONFIG_FOLDER = ROOT / "deploy" / "nginx"
 UNPACKED = ROOT / ".cache" / "nginx" / "usr" / "sbin"
 BODY_BYTES = Settings().limits.upload_bytes + FORM_OVERHEAD_BYTES
 
@@ -35,7 +35,7 @@ class Front:
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask for a file of the page."""
-        return httpx.get(f"{self.url}{path}", headers=headers, **DIRECT)
+        return httpx.get(f"{self.url}{path}", headers=headers, **HTTP_OPTIONS)
 
 
 def _program() -> str:
@@ -51,9 +51,9 @@ def _configuration(folder: Path, *, gateway: str, port: int) -> Path:
     """Lay the configuration out as its image does, in a folder of the test's own."""
     (folder / "conf.d").mkdir(parents=True)
     for name in ("nginx.conf", "gateway.conf", "page-headers.conf"):
-        text = (CHECKED_IN / name).read_text(encoding="utf-8").replace("/tmp/nginx", str(folder))  # noqa: S108
+        text = (NGINX_CONFIG_FOLDER / name).read_text(encoding="utf-8").replace("/tmp/nginx", str(folder))  # noqa: S108
         (folder / name).write_text(text.replace("/dev/stdout", str(folder / "access.log")), encoding="utf-8")
-    site = (CHECKED_IN / "templates" / "darkroom.conf.template").read_text(encoding="utf-8")
+    site = (NGINX_CONFIG_FOLDER / "templates" / "darkroom.conf.template").read_text(encoding="utf-8")
     filled_in = {
         "${DARKROOM_GATEWAY}": gateway,
         "${DARKROOM_BODY_BYTES}": str(BODY_BYTES),
@@ -71,7 +71,7 @@ def _configuration(folder: Path, *, gateway: str, port: int) -> Path:
 
 
 @contextmanager
-def nginx_before(gateway: str, folder: Path) -> Iterator[Front]:
+def run_nginx(gateway: str, folder: Path) -> Iterator[Front]:
     """Run the nginx that is deployed before a gateway."""
     port = free_port()
     config = _configuration(folder / "etc", gateway=gateway.removeprefix("http://"), port=port)
@@ -85,7 +85,7 @@ def nginx_before(gateway: str, folder: Path) -> Iterator[Front]:
 
 
 @contextmanager
-def local_before(gateway: str, folder: Path) -> Iterator[Front]:
+def run_local_front(gateway: str, folder: Path) -> Iterator[Front]:
     """Run the front of `./run up` before a gateway."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "deploy.front:production", "--factory", "--port", str(port)]
@@ -97,13 +97,13 @@ def local_before(gateway: str, folder: Path) -> Iterator[Front]:
 def _running_front(port: int, *command: str, log: Path, **environment: str) -> Iterator[Front]:
     url = f"http://127.0.0.1:{port}"
     with ExitStack() as resources:
-        resources.enter_context(running(*command, log=log, **environment))
-        api = resources.enter_context(httpx.Client(base_url=f"{url}/api", timeout=30, **DIRECT_CLIENT))
-        wait_until(lambda: answers(api), f"the front, which says {log.read_text()}")
+        resources.enter_context(run_logged_program(*command, log=log, **environment))
+        api = resources.enter_context(httpx.Client(base_url=f"{url}/api", timeout=30, **HTTP_CLIENT_OPTIONS))
+        wait_until(lambda: is_gateway_ready(api), f"the front, which says {log.read_text()}")
         yield Front(url, api)
 
 
-def answers(api: httpx.Client) -> bool:
+def is_gateway_ready(api: httpx.Client) -> bool:
     """Whether a gateway is ready behind a front."""
     try:
         return api.get("/readyz").is_success

@@ -8,7 +8,7 @@ LEASE_SECONDS = 5.0
 VISIBILITY_SECONDS = 7.0
 ORPHAN_SECONDS = 12.0  # longer than a request can hang on a frozen store, or its blob would go before its document came
 
-CLOCK = {
+SHORT_TIMEOUTS = {
     "DARKROOM_WORK__SOFT_TIME_LIMIT": "4",
     "DARKROOM_WORK__TIME_LIMIT": str(LEASE_SECONDS),
     "DARKROOM_WORK__RETRY_BASE": "0.2",

@@ -12,7 +12,7 @@ import httpx
 from PIL import Image, ImageChops, ImageStat
 
 from deploy.stack import Stack
-from tests.images import decoded
+from tests.images import decode_image
 
 ENDED = ("done", "failed", "dead", "cancelled")
 SECONDS = 60.0
@@ -25,7 +25,7 @@ def upload(client: httpx.Client, content: bytes, name: str = "photo.jpg") -> htt
     return client.post("/upload", files={"file": (name, content)})
 
 
-def accepted(client: httpx.Client, content: bytes, name: str = "photo.jpg") -> str:
+def submit_photo(client: httpx.Client, content: bytes, name: str = "photo.jpg") -> str:
     """Post one file that must be accepted, and return its task id."""
     response = upload(client, content, name)
     assert response.status_code == 202, response.text
@@ -33,24 +33,24 @@ def accepted(client: httpx.Client, content: bytes, name: str = "photo.jpg") -> s
     return task_id
 
 
-def operate(client: httpx.Client, operation: str, content: bytes, **fields: object) -> httpx.Response:
+def post_operation(client: httpx.Client, operation: str, content: bytes, **fields: object) -> httpx.Response:
     """Post one file with the fields of a form; an operation, or `upload`."""
     return client.post(f"/{operation}", files={"file": ("photo.png", content)}, data=fields)
 
 
-def operated(client: httpx.Client, operation: str, content: bytes, **fields: object) -> str:
+def submit_operation(client: httpx.Client, operation: str, content: bytes, **fields: object) -> str:
     """Post one file with the fields of a form that must be accepted, and return its task id."""
-    response = operate(client, operation, content, **fields)
+    response = post_operation(client, operation, content, **fields)
     assert response.status_code == 202, response.text
     task_id: str = response.json()["task_id"]
     return task_id
 
 
-def picture(client: httpx.Client, task_id: str, rendition: str = "") -> Image.Image:
+def wait_for_image(client: httpx.Client, task_id: str, rendition: str = "") -> Image.Image:
     """Wait until the job is done, and return its main result, or one rendition, decoded."""
-    job = ended(client, task_id)
+    job = wait_for_end(client, task_id)
     assert job["status"] == "done", job["failure"]
-    return decoded(client.get(f"/result/{task_id}/{rendition}".rstrip("/")).raise_for_status().content)
+    return decode_image(client.get(f"/result/{task_id}/{rendition}".rstrip("/")).raise_for_status().content)
 
 
 def difference(one: Image.Image, other: Image.Image) -> float:
@@ -60,7 +60,7 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 
 
 @contextmanager
-def frozen(stack: Stack, name: str) -> Iterator[None]:
+def freeze_process(stack: Stack, name: str) -> Iterator[None]:
     """Keep a process from doing anything until the block ends; a worker's child goes on with what it has."""
     stack.signal(name, signal.SIGSTOP)
     try:
@@ -69,35 +69,35 @@ def frozen(stack: Stack, name: str) -> Iterator[None]:
         stack.signal(name, signal.SIGCONT)
 
 
-def status(client: httpx.Client, task_id: str, *, wait: float = 0) -> dict[str, Any]:
+def get_status(client: httpx.Client, task_id: str, *, wait: float = 0) -> dict[str, Any]:
     """Return the job: as it is, or once it has ended or that many seconds have passed."""
     parameters = {"wait": wait} if wait else {}
     found: dict[str, Any] = client.get(f"/task-status/{task_id}", params=parameters).raise_for_status().json()
     return found
 
 
-def ended(client: httpx.Client, task_id: str, seconds: float = SECONDS) -> dict[str, Any]:
+def wait_for_end(client: httpx.Client, task_id: str, seconds: float = SECONDS) -> dict[str, Any]:
     """Wait until the job has ended, and return it."""
     job: dict[str, Any] = {}
 
     def has_ended() -> bool:
-        job.update(status(client, task_id, wait=LONG_POLL_SECONDS))
+        job.update(get_status(client, task_id, wait=LONG_POLL_SECONDS))
         return job["status"] in ENDED
 
     wait_until(has_ended, f"job {task_id} to end", seconds)
     return job
 
 
-def all_ended(client: httpx.Client, task_ids: Iterable[str], seconds: float = SECONDS) -> list[dict[str, Any]]:
+def wait_for_all(client: httpx.Client, task_ids: Iterable[str], seconds: float = SECONDS) -> list[dict[str, Any]]:
     """Wait until every job has ended, on one deadline."""
     deadline = time.monotonic() + seconds
-    return [ended(client, task_id, deadline - time.monotonic()) for task_id in task_ids]
+    return [wait_for_end(client, task_id, deadline - time.monotonic()) for task_id in task_ids]
 
 
-def wait_until(is_so: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
     """Return once it is so; an AssertionError after the deadline."""
     deadline, pause = time.monotonic() + seconds, PAUSES[0]
-    while not is_so():
+    while not condition():
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
         time.sleep(pause)
         pause = min(pause * 1.2, PAUSES[1])

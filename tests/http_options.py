@@ -8,7 +8,7 @@ import httpx
 
 from deploy.readiness import TRUSTS_NOBODY
 
-DIRECT: dict[str, Any] = {"trust_env": False, "verify": TRUSTS_NOBODY}
+HTTP_OPTIONS: dict[str, Any] = {"trust_env": False, "verify": TRUSTS_NOBODY}
 """Options of httpx' functions."""
-DIRECT_CLIENT: dict[str, Any] = {**DIRECT, "limits": httpx.Limits(keepalive_expiry=2)}
+HTTP_CLIENT_OPTIONS: dict[str, Any] = {**HTTP_OPTIONS, "limits": httpx.Limits(keepalive_expiry=2)}
 """Options of its clients. A gateway closes connections that were idle for 5 s: by then they must not be used again."""

@@ -29,7 +29,7 @@ def form(*parts: bytes) -> bytes:
     return b"".join(parts) + b"--" + BOUNDARY + b"--\r\n"
 
 
-def head(url: str, path: str, **headers: object) -> bytes:
+def build_head(url: str, path: str, **headers: object) -> bytes:
     """Write the head of a POST; underscores in the names of headers are hyphens."""
     lines = [f"POST {path} HTTP/1.1", f"Host: {urlsplit(url).netloc}", f"Content-Type: {FORM_TYPE}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
@@ -37,14 +37,14 @@ def head(url: str, path: str, **headers: object) -> bytes:
 
 
 @contextmanager
-def connection(url: str) -> Iterator[socket.socket]:
+def open_socket(url: str) -> Iterator[socket.socket]:
     """Open a socket to a server, closed when the block ends."""
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=SECONDS) as wire:
         yield wire
 
 
-def answer(wire: socket.socket) -> tuple[HTTPResponse, bytes]:
+def read_response(wire: socket.socket) -> tuple[HTTPResponse, bytes]:
     """Read one answer: its head, and its body."""
     with closing(HTTPResponse(wire)) as response:
         response.begin()

@@ -9,8 +9,8 @@ from storage.stores import Stores
 from tests.fakes import FORM_TYPE, form, part
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 100
-CAT = part("file", JPEG, filename="cat.jpg")
-ADA, ZOE = "ada's key", "zoe's key"
+CAT_PART = part("file", JPEG, filename="cat.jpg")
+ADA_KEY, ZOE_KEY = "ada's key", "zoe's key"
 
 
 async def post(
@@ -26,10 +26,10 @@ async def post(
     return await http.post(path, content=form(*parts), headers=sent)
 
 
-async def accepted(stores: Stores, answer: httpx.Response) -> Job:
+async def get_accepted_job(stores: Stores, answer: httpx.Response) -> Job:
     assert answer.status_code == 202, answer.text
     return await stores.jobs.get(answer.json()["task_id"])
 
 
-async def jobs_made() -> list[str]:
+async def list_job_ids() -> list[str]:
     return [job.id for job in await Job.find_all().to_list()]

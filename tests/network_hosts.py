@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.programs import undoing
+from tests.programs import run_afterwards
 
 NETWORK = "198.18"  # kept for tests of networks (RFC 2544, RFC 6890)
 
@@ -24,7 +24,7 @@ class Host:
 
     name: str
     address: str
-    plug: str  # the switch's end of its cable
+    bridge_interface: str  # the switch's end of its cable
 
     def command(self, *words: str) -> tuple[str, ...]:
         """Return a command that runs these words on the host."""
@@ -32,11 +32,11 @@ class Host:
 
     def cut_off(self) -> None:
         """Pull the cable: nothing gets through, and nobody is told."""
-        _ip("link", "set", self.plug, "down")
+        _ip("link", "set", self.bridge_interface, "down")
 
     def reconnect(self) -> None:
         """Plug it in again."""
-        _ip("link", "set", self.plug, "up")
+        _ip("link", "set", self.bridge_interface, "up")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Network:
 
 
 @contextmanager
-def network(*names: str) -> Iterator[Network]:
+def create_network(*names: str) -> Iterator[Network]:
     """Make hosts until the block ends. Where this user or this system makes none, the test is skipped."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("network namespaces need Linux and root")
@@ -71,8 +71,8 @@ def network(*names: str) -> Iterator[Network]:
 def _host(made: ExitStack, host: Host, switch: str) -> Host:
     """Make a host: its namespace, and its cable to the switch, which ends with it."""
     _or_skip(made, ("netns", "add", host.name), ("netns", "delete", host.name))
-    _ip("link", "add", host.plug, "type", "veth", "peer", "name", "eth0", "netns", host.name)
-    _ip("link", "set", host.plug, "master", switch, "up")
+    _ip("link", "add", host.bridge_interface, "type", "veth", "peer", "name", "eth0", "netns", host.name)
+    _ip("link", "set", host.bridge_interface, "master", switch, "up")
     _ip("-n", host.name, "address", "add", f"{host.address}/24", "dev", "eth0")
     for device in ("lo", "eth0"):
         _ip("-n", host.name, "link", "set", device, "up")
@@ -92,13 +92,13 @@ def _or_skip(made: ExitStack, add: tuple[str, ...], remove: tuple[str, ...]) -> 
         _ip(*add)
     except subprocess.CalledProcessError as refusal:
         pytest.skip(f"no network of its own: {refusal.stderr.strip()}")
-    made.enter_context(undoing("ip", *remove))
+    made.enter_context(run_afterwards("ip", *remove))
 
 
 def _ip(*words: str) -> str:
     return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
 
 
-def rebound(command: tuple[str, ...], address: str) -> tuple[str, ...]:
+def bind_to(command: tuple[str, ...], address: str) -> tuple[str, ...]:
     """Return a server's command so that it listens on an address of the network, and on nothing else."""
     return tuple(address if word == "127.0.0.1" else word for word in command)

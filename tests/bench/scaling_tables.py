@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
-from tests.bench.bench import Figures, figure
+from tests.bench.bench import Figures, format_figure
 
 PATH = Path("deploy/SCALING.md")
 Table = tuple[Sequence[str], Sequence[Sequence[object]]]
@@ -27,22 +27,22 @@ def write(path: Path, tables: dict[str, Table]) -> None:
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Write a table as Markdown."""
-    lines = [headings, ["---"] * len(headings), *([figure(cell) for cell in row] for row in rows)]
+    lines = [headings, ["---"] * len(headings), *([format_figure(cell) for cell in row] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def race(found: Figures) -> Figures:
+def race_medians(found: Figures) -> Figures:
     """Return what Darkroom did and used in a race: of each figure the median of all rounds."""
     own = [samples[0] for samples in found["race"]["rounds"]]
-    told = [name for name in ("cpu_ms", "jobs_per_s", "redis_commands") if name in own[0]]
+    recorded_names = [name for name in ("cpu_ms", "jobs_per_s", "redis_commands") if name in own[0]]
     by_process = [each["cpu_ms_by_process"] for each in own]
     return {
-        **{name: median(each[name] for each in own) for name in told},
+        **{name: median(each[name] for each in own) for name in recorded_names},
         "cpu_ms_by_process": {name: median(each[name] for each in by_process) for name in by_process[0]},
     }
 
 
-def measured(found: Figures) -> Table:
+def measurement_table(found: Figures) -> Table:
     """List the figures that the formulas are fed with; `-` for what the run did not measure."""
     rows: list[tuple[str, str, Callable[[Figures], object], str]] = [
         ("`w`", "CPU of the workers, ms", _workers, "race"),
@@ -50,9 +50,9 @@ def measured(found: Figures) -> Table:
         ("`g`", "CPU of the gateway: upload, a long poll, hints, ms", _cpu_of("gateway"), "race"),
         ("`r`", "CPU of Redis, ms", _cpu_of("redis"), "race"),
         ("`m`", "CPU of the embedded Mongo, ms", _cpu_of("mongo"), "race"),
-        ("`c`", "all of these, ms", lambda of: race(of)["cpu_ms"], "race"),
-        ("", "jobs a second of the whole stack, 16 in flight", lambda of: race(of)["jobs_per_s"], "race"),
-        ("", "commands of Redis", lambda of: race(of)["redis_commands"], "race"),
+        ("`c`", "all of these, ms", lambda of: race_medians(of)["cpu_ms"], "race"),
+        ("", "jobs a second of the whole stack, 16 in flight", lambda of: race_medians(of)["jobs_per_s"], "race"),
+        ("", "commands of Redis", lambda of: race_medians(of)["redis_commands"], "race"),
         ("", "writes of Mongo: the insert, a claim and a completion of each of six stages", lambda _: 13, "the code"),
         ("", "what no pipeline can go under: a decode and three encodes, ms of CPU", _floor, "floor"),
         ("", "CPU without pixels: queue, documents, blobs, ms", lambda of: of["queue"]["cpu_ms"], "queue"),
@@ -71,12 +71,13 @@ def measured(found: Figures) -> Table:
         ("", "jobs a second of 10, 100, 1000 tiny ones that were queued", _drained, "backlog"),
     ]
     shown = [
-        (symbol, what, _told(take, found), f"`{source}`", _when(found, source)) for symbol, what, take, source in rows
+        (symbol, what, _get_or_none(take, found), f"`{source}`", _when(found, source))
+        for symbol, what, take, source in rows
     ]
     return ("symbol", "of one job", "figure", "from", "at; load average before, after"), shown
 
 
-def _told(take: Callable[[Figures], object], found: Figures) -> object:
+def _get_or_none(take: Callable[[Figures], object], found: Figures) -> object:
     try:
         return take(found)
     except KeyError:
@@ -92,7 +93,7 @@ def _when(found: Figures, source: str) -> str:
 
 
 def _cpu_of(name: str) -> Callable[[Figures], float]:
-    return lambda found: float(race(found)["cpu_ms_by_process"][name])
+    return lambda found: float(race_medians(found)["cpu_ms_by_process"][name])
 
 
 def _workers(found: Figures) -> float:
@@ -100,7 +101,7 @@ def _workers(found: Figures) -> float:
 
 
 def _by_stage(found: Figures) -> str:
-    return ", ".join(figure(_cpu_of(name)(found)) for name in WORKERS if name != "transform")
+    return ", ".join(format_figure(_cpu_of(name)(found)) for name in WORKERS if name != "transform")
 
 
 def _floor(found: Figures) -> float:
@@ -117,7 +118,7 @@ def _bytes(name: str) -> Callable[[Figures], str]:
 
 def _normalize(found: Figures) -> str:
     return ", ".join(
-        figure(float(found["growth"][size]["stages"]["normalize"]["run_ms"])) for size in ("2", "12", "50")
+        format_figure(float(found["growth"][size]["stages"]["normalize"]["run_ms"])) for size in ("2", "12", "50")
     )
 
 
@@ -126,8 +127,8 @@ def _memory(found: Figures) -> float:
 
 
 def _p95s(found: Figures) -> str:
-    return "; ".join(figure(each["p95_ms"]) for each in found["fairness"].values() if isinstance(each, dict))
+    return "; ".join(format_figure(each["p95_ms"]) for each in found["fairness"].values() if isinstance(each, dict))
 
 
 def _drained(found: Figures) -> str:
-    return ", ".join(figure(float(found["backlog"][depth]["all_per_s"])) for depth in ("10", "100", "1000"))
+    return ", ".join(format_figure(float(found["backlog"][depth]["all_per_s"])) for depth in ("10", "100", "1000"))

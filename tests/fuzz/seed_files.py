@@ -10,7 +10,19 @@ from functools import cache
 
 from PIL import Image, ImageCms
 
-from tests.images import animation, chunk, cutout, encoded, exif, grey_profile, photo, png, rgb_profile, words, xmp
+from tests.images import (
+    animation,
+    chunk,
+    cutout,
+    encode_image,
+    exif,
+    grey_profile,
+    pack_samples,
+    photo,
+    png,
+    rgb_profile,
+    xmp,
+)
 
 SIZE = (40, 30)  # small, so that a mutation seldom hits nothing but pixels
 P3 = rgb_profile("p3")
@@ -18,7 +30,7 @@ _DEFLATE = 8  # TIFF 6.0, supplement 2
 
 
 @cache
-def specimens(format: str) -> tuple[bytes, ...]:  # noqa: A002
+def draw_seed_files(format: str) -> tuple[bytes, ...]:  # noqa: A002
     """Return the specimens of one accepted format."""
     return tuple(_DRAWN[format]())
 
@@ -52,66 +64,77 @@ def _cut() -> Image.Image:
 
 def _jpeg() -> Iterator[bytes]:
     for image in (_small(), _grey(), _small().convert("CMYK")):
-        yield encoded(image, "jpeg", quality=60)
-        yield encoded(image, "jpeg", progressive=True)
-    yield encoded(_small(), "jpeg", subsampling="4:4:4", optimize=True, restart_marker_blocks=2)
-    yield encoded(_small(), "jpeg", exif=exif(6), icc_profile=P3, xmp=xmp(3), comment="Tattletale")
+        yield encode_image(image, "jpeg", quality=60)
+        yield encode_image(image, "jpeg", progressive=True)
+    yield encode_image(_small(), "jpeg", subsampling="4:4:4", optimize=True, restart_marker_blocks=2)
+    yield encode_image(_small(), "jpeg", exif=exif(6), icc_profile=P3, xmp=xmp(3), comment="Tattletale")
 
 
 def _png() -> Iterator[bytes]:
     for image in (_small(), _grey(), _palette(), _cut(), _cut().convert("LA"), _grey().convert("1")):
-        yield encoded(image)
-    yield encoded(_palette(), transparency=bytes(range(16)))
-    yield encoded(_small(), transparency=(1, 2, 3), exif=exif(8), icc_profile=P3)
-    yield encoded(Image.linear_gradient("L").resize(SIZE).convert("I;16"), icc_profile=grey_profile(1.8))
+        yield encode_image(image)
+    yield encode_image(_palette(), transparency=bytes(range(16)))
+    yield encode_image(_small(), transparency=(1, 2, 3), exif=exif(8), icc_profile=P3)
+    yield encode_image(Image.linear_gradient("L").resize(SIZE).convert("I;16"), icc_profile=grey_profile(1.8))
     for colour, channels in ((2, 3), (4, 2), (6, 4)):
-        rows = [words(*range(row, row + 8 * channels)) for row in range(6)]
+        rows = [pack_samples(*range(row, row + 8 * channels)) for row in range(6)]
         yield png(8, 6, depth=16, colour=colour, rows=rows)
     yield animation("png", size=SIZE)
-    yield encoded(_small().copy(), save_all=True, append_images=[_cut(), _small()], default_image=True, disposal=2)
-    yield encoded(_cut().copy(), save_all=True, append_images=[_small(), _cut()], blend=1, disposal=1)
+    yield encode_image(_small().copy(), save_all=True, append_images=[_cut(), _small()], default_image=True, disposal=2)
+    yield encode_image(_cut().copy(), save_all=True, append_images=[_small(), _cut()], blend=1, disposal=1)
     yield png(
-        4, 2, depth=2, colour=0, rows=[b"\x1b", b"\xe4"], before=chunk(b"tRNS", words(1)) + chunk(b"tEXt", b"a\0b")
+        4,
+        2,
+        depth=2,
+        colour=0,
+        rows=[b"\x1b", b"\xe4"],
+        before=chunk(b"tRNS", pack_samples(1)) + chunk(b"tEXt", b"a\0b"),
     )
 
 
 def _gif() -> Iterator[bytes]:
-    yield encoded(_palette(), "gif")
-    yield encoded(_palette(), "gif", interlace=0, comment="Tattletale")
-    yield encoded(_palette(), "gif", transparency=3)
+    yield encode_image(_palette(), "gif")
+    yield encode_image(_palette(), "gif", interlace=0, comment="Tattletale")
+    yield encode_image(_palette(), "gif", transparency=3)
     yield animation("gif", size=SIZE)
     for disposal in (1, 2, 3):
         frames = [_cut().rotate(30 * turn) for turn in range(1, 4)]
-        yield encoded(_cut().copy(), "gif", save_all=True, append_images=frames, disposal=disposal, duration=40, loop=0)
-    part = encoded(Image.new("P", (4, 4), 1), "gif")
+        yield encode_image(
+            _cut().copy(), "gif", save_all=True, append_images=frames, disposal=disposal, duration=40, loop=0
+        )
+    part = encode_image(Image.new("P", (4, 4), 1), "gif")
     yield part[:6] + struct.pack("<HH", 20, 10) + part[10:]
 
 
 def _webp() -> Iterator[bytes]:
     for image in (_small(), _cut()):
-        yield encoded(image, "webp")
-        yield encoded(image, "webp", lossless=False, quality=60)
-    yield encoded(_small(), "webp", exif=exif(5), icc_profile=P3, xmp=xmp(2))
+        yield encode_image(image, "webp")
+        yield encode_image(image, "webp", lossless=False, quality=60)
+    yield encode_image(_small(), "webp", exif=exif(5), icc_profile=P3, xmp=xmp(2))
     yield animation("webp", size=SIZE)
     frames = [_cut().rotate(40), _small()]
-    yield encoded(_cut().copy(), "webp", save_all=True, append_images=frames, lossless=False, exif=exif(6), duration=20)
+    yield encode_image(
+        _cut().copy(), "webp", save_all=True, append_images=frames, lossless=False, exif=exif(6), duration=20
+    )
 
 
 def _tiff() -> Iterator[bytes]:
     for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "lzma", "zstd"):
-        yield encoded(_small(), "tiff", compression=compression)
+        yield encode_image(_small(), "tiff", compression=compression)
     for compression in ("group3", "group4", "tiff_ccitt"):
-        yield encoded(_grey().convert("1"), "tiff", compression=compression)
+        yield encode_image(_grey().convert("1"), "tiff", compression=compression)
     lab = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
-    yield encoded(lab.apply(_small()), "tiff")
+    yield encode_image(lab.apply(_small()), "tiff")
     for mode in ("L", "CMYK", "YCbCr", "F", "I", "LA", "RGBA"):
-        yield encoded(_small().convert(mode), "tiff")
-    yield encoded(_palette(), "tiff")
-    yield encoded(_grey().convert("I;16"), "tiff", tiffinfo={262: 0})
-    yield encoded(_grey().convert("I;16B"), "tiff")
-    yield encoded(_small(), "tiff", compression="tiff_lzw", tiffinfo={317: 2, 278: 7}, exif=exif(6), icc_profile=P3)
-    yield encoded(_small(), "tiff", big_tiff=True)
-    yield encoded(_small().copy(), "tiff", save_all=True, append_images=[_grey(), _cut()])
+        yield encode_image(_small().convert(mode), "tiff")
+    yield encode_image(_palette(), "tiff")
+    yield encode_image(_grey().convert("I;16"), "tiff", tiffinfo={262: 0})
+    yield encode_image(_grey().convert("I;16B"), "tiff")
+    yield encode_image(
+        _small(), "tiff", compression="tiff_lzw", tiffinfo={317: 2, 278: 7}, exif=exif(6), icc_profile=P3
+    )
+    yield encode_image(_small(), "tiff", big_tiff=True)
+    yield encode_image(_small().copy(), "tiff", save_all=True, append_images=[_grey(), _cut()])
     yield from (_tiled(compression) for compression in (1, _DEFLATE))
 
 
@@ -135,7 +158,7 @@ def _tiled(compression: int) -> bytes:
 
 def _bmp() -> Iterator[bytes]:
     for image in (_small(), _grey(), _palette(), _grey().convert("1"), _cut()):
-        yield encoded(image, "bmp")
+        yield encode_image(image, "bmp")
     yield b"BM" + struct.pack("<IHHIIHHHH", 0, 0, 0, 26, 12, 4, 2, 1, 24) + bytes(24)
     palette, fields = bytes(range(256)) * 4, struct.pack("<III", 0xF800, 0x7E0, 0x1F)
     yield _bitmap(8, 1, palette, b"\4\1\0\0\0\4\1\2\3\4\0\2\1\1\4\7\0\1")
@@ -152,10 +175,10 @@ def _bitmap(bits: int, compression: int, tables: bytes, pixels: bytes) -> bytes:
 
 def _avif() -> Iterator[bytes]:
     for image in (_small(), _grey(), _cut()):
-        yield encoded(image, "avif", speed=10, quality=50)
-    yield encoded(_small(), "avif", speed=10, exif=exif(6), icc_profile=P3, subsampling="4:4:4", xmp=xmp(3))
+        yield encode_image(image, "avif", speed=10, quality=50)
+    yield encode_image(_small(), "avif", speed=10, exif=exif(6), icc_profile=P3, subsampling="4:4:4", xmp=xmp(3))
     yield animation("avif", size=SIZE, speed=10)
-    yield encoded(_cut().copy(), "avif", save_all=True, append_images=[_cut().rotate(40)], speed=10, duration=30)
+    yield encode_image(_cut().copy(), "avif", save_all=True, append_images=[_cut().rotate(40)], speed=10, duration=30)
 
 
 def _heic() -> Iterator[bytes]:

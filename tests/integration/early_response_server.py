@@ -11,17 +11,17 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Literal
 
-Manner = Literal["refuse and close", "refuse and read no more", "close", "take"]
-REFUSES: tuple[Manner, ...] = ("refuse and close", "refuse and read no more")
+Behaviour = Literal["refuse and close", "refuse and read no more", "close", "take"]
+REFUSES: tuple[Behaviour, ...] = ("refuse and close", "refuse and read no more")
 RECEIVE_BYTES = 64 * 1024
 SECONDS = 30
 
 
-class Abrupt:
-    """Meets uploads in these manners, one after another and from the first again."""
+class EarlyResponseServer:
+    """Meets uploads in these behaviours, one after another and from the first again."""
 
-    def __init__(self, *manners: Manner, retry_after: int) -> None:
-        self._manners = manners
+    def __init__(self, *behaviours: Behaviour, retry_after: int) -> None:
+        self._behaviours = behaviours
         self._retry_after = retry_after
         self._numbers = count()
         self._is_closed = threading.Event()
@@ -29,7 +29,7 @@ class Abrupt:
         # Less than a photo, so that whoever sends one is still at it when the answer comes.
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.taken: Counter[str] = Counter()
+        self.accepted_keys: Counter[str] = Counter()
         """How often each Idempotency-Key was answered with 202."""
 
     def serve(self) -> None:
@@ -38,7 +38,7 @@ class Abrupt:
             while True:
                 connection, _ = self._listener.accept()
                 connection.settimeout(SECONDS)
-                threading.Thread(target=self._meet, args=(connection,), daemon=True).start()
+                threading.Thread(target=self._handle, args=(connection,), daemon=True).start()
 
     def close(self) -> None:
         """Take no more."""
@@ -46,19 +46,19 @@ class Abrupt:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
-    def _meet(self, connection: socket.socket) -> None:
+    def _handle(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
             head, _, body = self._read_head(connection).partition(b"\r\n\r\n")
             headers = dict(line.lower().split(": ", 1) for line in head.decode().split("\r\n")[1:])
             if head.startswith(b"GET"):
                 return self._answer(connection, 200, {})
-            manner = self._manners[next(self._numbers) % len(self._manners)]
-            if manner in REFUSES:
+            behaviour = self._behaviours[next(self._numbers) % len(self._behaviours)]
+            if behaviour in REFUSES:
                 self._answer(connection, 429, {"code": "rate_limited", "detail": "Too many."})
-            if manner == "refuse and read no more":
+            if behaviour == "refuse and read no more":
                 self._is_closed.wait(SECONDS)
-            if manner == "take":
-                self._take(connection, headers, len(body))
+            if behaviour == "take":
+                self._accept_upload(connection, headers, len(body))
         return None
 
     @staticmethod
@@ -68,12 +68,12 @@ class Abrupt:
             head += connection.recv(4096) or b"\r\n\r\n"
         return head
 
-    def _take(self, connection: socket.socket, headers: dict[str, str], received: int) -> None:
+    def _accept_upload(self, connection: socket.socket, headers: dict[str, str], received: int) -> None:
         left = int(headers["content-length"]) - received
         while left > 0 and (piece := connection.recv(RECEIVE_BYTES)):
             left -= len(piece)
         key = headers["idempotency-key"]
-        self.taken[key] += 1
+        self.accepted_keys[key] += 1
         self._answer(connection, 202, {"task_id": f"job of {key}", "status": "accepted"})
 
     def _answer(self, connection: socket.socket, status: int, document: dict[str, str]) -> None:
@@ -83,9 +83,9 @@ class Abrupt:
 
 
 @contextmanager
-def abrupt(*manners: Manner, retry_after: int = 0) -> Iterator[Abrupt]:
-    """Serve uploads in these manners."""
-    server = Abrupt(*manners, retry_after=retry_after)
+def run_early_response_server(*behaviours: Behaviour, retry_after: int = 0) -> Iterator[EarlyResponseServer]:
+    """Serve uploads in these behaviours."""
+    server = EarlyResponseServer(*behaviours, retry_after=retry_after)
     thread = threading.Thread(target=server.serve)
     thread.start()
     try:

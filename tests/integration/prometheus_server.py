@@ -14,10 +14,10 @@ import httpx
 
 from deploy.ports import free_port
 from deploy.stack import Stack
-from tests.direct import DIRECT_CLIENT
-from tests.integration.journey import wait_until
-from tests.programs import running
-from tests.prometheus import DEPLOYED, program, read
+from tests.http_options import HTTP_CLIENT_OPTIONS
+from tests.integration.api_helpers import wait_until
+from tests.programs import run_logged_program
+from tests.prometheus_config import PROMETHEUS_FOLDER, find_program, load_yaml
 
 USER, PASSWORD = "darkroom", "of the test"
 CLOCK = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
@@ -28,7 +28,7 @@ class Prometheus:
     """A client of Prometheus' HTTP API; a context manager."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=10, **DIRECT_CLIENT)
+        self._http = httpx.Client(base_url=url, timeout=10, **HTTP_CLIENT_OPTIONS)
 
     def __enter__(self) -> Self:
         return self
@@ -58,11 +58,11 @@ class Prometheus:
 
 
 @contextmanager
-def scraping(stack: Stack, folder: Path) -> Iterator[Prometheus]:
+def run_prometheus(stack: Stack, folder: Path) -> Iterator[Prometheus]:
     """Run Prometheus, and a Flower behind its password, beside the block; no process of theirs is left after it."""
     port, flower_port = free_port(), free_port()
     config = _configuration(stack, folder, own=f"127.0.0.1:{port}", flower=f"127.0.0.1:{flower_port}")
-    command = [program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}"]
+    command = [find_program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}"]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
     flower = {
         "DARKROOM_REDIS_URL": stack.redis_url,
@@ -73,16 +73,18 @@ def scraping(stack: Stack, folder: Path) -> Iterator[Prometheus]:
         "DARKROOM_FLOWER_FOLDER": str(folder / "flower"),
     }
     with ExitStack() as resources:
-        resources.enter_context(running(sys.executable, "-m", "pipeline.flower", log=folder / "flower.log", **flower))
-        resources.enter_context(running(*command, log=folder / "prometheus.log"))
+        resources.enter_context(
+            run_logged_program(sys.executable, "-m", "pipeline.flower", log=folder / "flower.log", **flower)
+        )
+        resources.enter_context(run_logged_program(*command, log=folder / "prometheus.log"))
         prometheus = resources.enter_context(Prometheus(f"http://127.0.0.1:{port}"))
         wait_until(prometheus.is_ready, "Prometheus to answer")
         yield prometheus
 
 
 def _configuration(stack: Stack, folder: Path, *, own: str, flower: str) -> Path:
-    config = read(DEPLOYED / "prometheus.yml")
-    config["global"], config["rule_files"] = CLOCK, [str(DEPLOYED / "rules.yml")]
+    config = load_yaml(PROMETHEUS_FOLDER / "prometheus.yml")
+    config["global"], config["rule_files"] = CLOCK, [str(PROMETHEUS_FOLDER / "rules.yml")]
     addresses = {name: httpx.URL(url).netloc.decode() for name, url in stack.metrics_urls.items()}
     for job in config["scrape_configs"]:
         for found in job.pop("dns_sd_configs", []):  # answered as the name server would have
