@@ -36,7 +36,7 @@ class Job:
     seconds: float = 0.0
 
     @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether nothing more will happen to it."""
         return bool(self.refusal) or self.status.get("status") in ENDED
 
@@ -85,10 +85,10 @@ def _polls(client: httpx.Client, jobs: Sequence[Job]) -> Iterator[None]:
     before, since = "", time.monotonic()
     while True:
         for job in jobs:
-            if not job.ended:
+            if not job.has_ended:
                 _refresh(client, job)
         yield
-        if all(job.ended for job in jobs):
+        if all(job.has_ended for job in jobs):
             return
         now = repr([[stage["state"] for stage in job.stages.values()] for job in jobs])
         if now != before:

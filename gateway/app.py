@@ -13,17 +13,17 @@ from limits import parse as parse_rate_limit
 
 from gateway import metrics, problem_handlers, problems
 from gateway.feed import Feed
-from gateway.lifespan import calling_on_stop, running
+from gateway.gauge_updater import GaugeUpdater
+from gateway.lifespan import call_on_stop_signal, run_in_background
 from gateway.middleware.access_log import AccessLog
 from gateway.middleware.auth import ApiKeys
 from gateway.middleware.body_drain import BodyDrain
 from gateway.middleware.body_limit import BodyLimit
-from gateway.middleware.rate_limit import RateLimit, limiter
-from gateway.observer import Observer
+from gateway.middleware.rate_limit import RateLimit, create_limiter
 from gateway.routes import capabilities, docs, events, health, jobs, operations, results
 from gateway.schemas import ProblemDocument
 from gateway.submission.backpressure import Backlog
-from gateway.submission.lanes import Lanes
+from gateway.submission.lanes import LaneChooser
 from pipeline import traces
 from pipeline.celery import configure
 from pipeline.logs import configure_logs
@@ -44,7 +44,7 @@ PROBLEM: dict[str, Any] = {
 
 def create_app(settings: Settings, stores: Stores | None = None, queues: Queues | None = None) -> FastAPI:
     """Build the gateway. Stores and queues that are passed in are used and not closed; others follow the lifespan."""
-    counted = metrics.GatewayMetrics()
+    gateway_metrics = metrics.GatewayMetrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -61,12 +61,12 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
                 )
             )
             app.state.queues = queues or await resources.enter_async_context(open_queues(settings))
-            sweeper = Sweeper(app.state.stores, app.state.queues, settings, counted.sweeper)
-            observer = Observer(counted.registry, app.state.stores, app.state.queues, settings)
+            sweeper = Sweeper(app.state.stores, app.state.queues, settings, gateway_metrics.sweeper)
+            observer = GaugeUpdater(gateway_metrics.registry, app.state.stores, app.state.queues, settings)
             feed = app.state.feed = Feed(app.state.stores.jobs, app.state.queues)
-            resources.enter_context(calling_on_stop(feed.close))
+            resources.enter_context(call_on_stop_signal(feed.close))
             for loop in (sweeper.run(), observer.run(), feed.run()):
-                await resources.enter_async_context(running(loop))
+                await resources.enter_async_context(run_in_background(loop))
             yield
 
     app = FastAPI(
@@ -77,18 +77,18 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
         responses={"4XX": PROBLEM, "5XX": PROBLEM},
         openapi_url=None,  # served by our own routes, with the forms
     )
-    app.state.metrics, app.state.lanes = counted, Lanes(settings.lanes)
-    _guard(app, settings)
+    app.state.metrics, app.state.lanes = gateway_metrics, LaneChooser(settings.lanes)
+    _add_middleware(app, settings)
     problem_handlers.install(app)
     for router in (docs.router, health.router, metrics.router):
         app.include_router(router)
     for router in (operations.router, jobs.router, events.router, results.router, capabilities.router):
         app.include_router(router, dependencies=[Depends(BEARER)])
-    _describe(app, settings)
+    _extend_openapi(app, settings)
     return app
 
 
-def _describe(app: FastAPI, settings: Settings) -> None:
+def _extend_openapi(app: FastAPI, settings: Settings) -> None:
     """Add the forms to what FastAPI knows of the API."""
     describe = app.openapi
 
@@ -100,12 +100,12 @@ def _describe(app: FastAPI, settings: Settings) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
 
 
-def _guard(app: FastAPI, settings: Settings) -> None:
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """Put the guards before the routes; the one added last is asked first."""
     app.add_middleware(BodyLimit, limit=settings.limits.upload_bytes + FORM_OVERHEAD_BYTES)
     if settings.access.rate_limit:
         limit = parse_rate_limit(settings.access.rate_limit)
-        app.add_middleware(RateLimit, limit=limit, limiter=limiter(settings.redis_url))
+        app.add_middleware(RateLimit, limit=limit, limiter=create_limiter(settings.redis_url))
     app.add_middleware(ApiKeys, keys=settings.api_keys)
     app.add_middleware(AccessLog, metrics=app.state.metrics)
     app.add_middleware(BodyDrain)

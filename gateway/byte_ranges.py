@@ -6,7 +6,7 @@ import re
 
 from gateway.problems import RangeNotSatisfiable
 
-_ONE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+_SINGLE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
 def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
@@ -14,7 +14,7 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
 
     Several ranges at once, another unit and bad syntax are ignored, as the RFC allows. Raises `RangeNotSatisfiable`.
     """
-    match = _ONE.fullmatch((header or "").strip())
+    match = _SINGLE_RANGE.fullmatch((header or "").strip())
     if match is None or match.group(1, 2) == ("", ""):
         return None
     first, last = match.groups()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def matches(header: str | None, etag: str) -> bool:
+def matches_etag(header: str | None, etag: str) -> bool:
     """Whether If-None-Match names this tag, compared weakly (section 13.1.2)."""
     asked = [tag.strip().removeprefix("W/") for tag in (header or "").split(",")]
     return etag.removeprefix("W/") in asked or "*" in asked

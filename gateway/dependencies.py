@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 
 from gateway.feed import Feed
 from gateway.metrics import GatewayMetrics
-from gateway.submission.lanes import Lanes
+from gateway.submission.lanes import LaneChooser
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
 from storage.blobs import Blobs
@@ -38,7 +38,7 @@ SettingsDep = Annotated[Settings, _from_state("settings")]
 StoresDep = Annotated[Stores, _from_state("stores")]
 FeedDep = Annotated[Feed, _from_state("feed")]
 MetricsDep = Annotated[GatewayMetrics, _from_state("metrics")]
-LanesDep = Annotated[Lanes, _from_state("lanes")]
+LaneChooserDep = Annotated[LaneChooser, _from_state("lanes")]
 QueuesDep = Annotated[Queues, _from_state("queues")]
 OwnerDep = Annotated[str | None, Depends(_owner)]
 """The API key's owner; None where no keys are set."""

@@ -15,10 +15,10 @@ from pipeline.notifications import LISTENING
 from storage.documents import Job
 from storage.jobs import Jobs
 
-GATHER_SECONDS = 0.02  # notifications that come together are one query
-ROUND_SECONDS = 2.0  # between polls of everything that is watched: notifications get lost
-AWAY_SECONDS = 1.0  # before Redis is subscribed to again
-BATCH = 500
+DEBOUNCE_SECONDS = 0.02  # notifications that come together are one query
+POLL_INTERVAL_SECONDS = 2.0  # between polls of everything that is watched: notifications get lost
+RESUBSCRIBE_SECONDS = 1.0  # before Redis is subscribed to again
+BATCH_SIZE = 500
 
 log = structlog.get_logger("gateway")
 
@@ -36,12 +36,12 @@ class NotificationSource(Protocol):
 class Topic:
     """One watched job: the newest that is known of it, and those who wait for something newer.
 
-    `over` is set when nothing will come any more: the job is gone, or the gateway stops.
+    `is_closed` is set when nothing will come any more: the job is gone, or the gateway stops.
     """
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.over = False
+        self.is_closed = False
         self.watchers = 0
         self.change_watchers = 0  # those of them who want every change, not only the last
         self._news = asyncio.Event()
@@ -58,14 +58,14 @@ class Topic:
 
     def close(self) -> None:
         """Wake those who wait: there is nothing to wait for."""
-        self.over = True
+        self.is_closed = True
         self._wake()
 
-    async def newer_than(self, version: int | None, seconds: float) -> Job | None:
+    async def wait_for_newer(self, version: int | None, seconds: float) -> Job | None:
         """Return the job once its version is another one, or None when the time, or the topic, is over."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self.job.version == version and not self.over:
+                while self.job.version == version and not self.is_closed:
                     await self._news.wait()
         return self.job if self.job.version != version else None
 
@@ -77,10 +77,12 @@ class Topic:
 class Feed:
     """All topics of one gateway. One subscription to Redis and a few queries serve any number of watchers."""
 
-    def __init__(self, jobs: Jobs, notifications: NotificationSource, *, round_seconds: float = ROUND_SECONDS) -> None:
+    def __init__(
+        self, jobs: Jobs, notifications: NotificationSource, *, poll_interval_seconds: float = POLL_INTERVAL_SECONDS
+    ) -> None:
         self._jobs = jobs
         self._notifications = notifications
-        self._round_seconds = round_seconds
+        self._poll_interval_seconds = poll_interval_seconds
         self._topics: dict[str, Topic] = {}
         self._notified_ids: set[str] = set()
         self._has_notifications = asyncio.Event()
@@ -89,26 +91,26 @@ class Feed:
         self._closed = False
 
     @property
-    def watched(self) -> int:
+    def watched_count(self) -> int:
         """How many jobs are watched."""
         return len(self._topics)
 
     @contextmanager
-    def watch(self, job: Job, *, until_end: bool = False) -> Iterator[Topic]:
-        """Watch a job, from what was just read of it on; `until_end` asks for no news, or late ones, before its end."""
+    def watch(self, job: Job, *, end_only: bool = False) -> Iterator[Topic]:
+        """Watch a job, from what was just read of it on; `end_only` asks for no news, or late ones, before its end."""
         topic = self._topics.setdefault(job.id, Topic(job))
         if topic.job.version < job.version:
             topic.publish(job)
-        topic.over |= self._closed
+        topic.is_closed |= self._closed
         topic.watchers += 1
-        topic.change_watchers += not until_end
-        self._count_change_watchers(not until_end)
+        topic.change_watchers += not end_only
+        self._count_change_watchers(not end_only)
         try:
             yield topic
         finally:
             topic.watchers -= 1
-            topic.change_watchers -= not until_end
-            self._count_change_watchers(-(not until_end))
+            topic.change_watchers -= not end_only
+            self._count_change_watchers(-(not end_only))
             if not topic.watchers:
                 self._topics.pop(job.id, None)
 
@@ -132,7 +134,7 @@ class Feed:
                 async for job_id in self._notifications.ended_jobs():
                     if job_id in self._topics:
                         self._note_change(job_id)
-            await asyncio.sleep(AWAY_SECONDS)
+            await asyncio.sleep(RESUBSCRIBE_SECONDS)
 
     async def _receive_changes(self) -> None:
         """Hear of each change while somebody wants to: of a job there are a dozen, and every gateway hears them all."""
@@ -141,7 +143,7 @@ class Feed:
             try:
                 await self._receive_changes_while_wanted()
             except (RedisError, OSError):
-                await asyncio.sleep(AWAY_SECONDS)
+                await asyncio.sleep(RESUBSCRIBE_SECONDS)
 
     async def _receive_changes_while_wanted(self) -> None:
         async with aclosing(self._notifications.changed_jobs()) as changed_jobs:
@@ -166,16 +168,16 @@ class Feed:
     async def _refresh_notified(self) -> None:
         while True:
             await self._has_notifications.wait()
-            await asyncio.sleep(GATHER_SECONDS)
+            await asyncio.sleep(DEBOUNCE_SECONDS)
             self._has_notifications.clear()
             job_ids, self._notified_ids = self._notified_ids, set()
             await self._refresh(job_ids)
 
     async def _poll_versions(self) -> None:
         while True:
-            await asyncio.sleep(self._round_seconds)
+            await asyncio.sleep(self._poll_interval_seconds)
             with suppress(PyMongoError):
-                for batch in _batches(self._topics):
+                for batch in _split_into_batches(self._topics):
                     versions = await self._jobs.versions(batch)
                     await self._refresh({job_id for job_id in batch if self._is_newer(job_id, versions.get(job_id))})
 
@@ -186,7 +188,7 @@ class Feed:
     async def _refresh(self, job_ids: Iterable[str]) -> None:
         """Read these jobs and tell their watchers; what cannot be read now is read in the next round."""
         with suppress(PyMongoError):
-            for batch in _batches(job_ids):
+            for batch in _split_into_batches(job_ids):
                 found = {job.id: job for job in await self._jobs.many(batch)}
                 for job_id in batch:
                     self._publish(job_id, found.get(job_id))
@@ -201,7 +203,7 @@ class Feed:
             topic.publish(job)
 
 
-def _batches(job_ids: Iterable[str]) -> Iterator[list[str]]:
+def _split_into_batches(job_ids: Iterable[str]) -> Iterator[list[str]]:
     ids = list(job_ids)
-    for start in range(0, len(ids), BATCH):
-        yield ids[start : start + BATCH]
+    for start in range(0, len(ids), BATCH_SIZE):
+        yield ids[start : start + BATCH_SIZE]

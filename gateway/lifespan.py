@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from types import FrameType
 
-STOPS = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @asynccontextmanager
-async def running(loop: Coroutine[None, None, None]) -> AsyncIterator[None]:
+async def run_in_background(loop: Coroutine[None, None, None]) -> AsyncIterator[None]:
     """Run a loop beside the requests until the block ends."""
     task = asyncio.create_task(loop)
     try:
@@ -25,7 +25,7 @@ async def running(loop: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 
 @contextmanager
-def calling_on_stop(callback: Callable[[], None]) -> Iterator[None]:
+def call_on_stop_signal(callback: Callable[[], None]) -> Iterator[None]:
     """Call back as soon as the process is told to stop.
 
     The lifespan ends too late for that: the server first waits for every answer to be complete, endless ones too.
@@ -34,19 +34,19 @@ def calling_on_stop(callback: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    loop, former = asyncio.get_running_loop(), {number: signal.getsignal(number) for number in STOPS}
+    loop, previous_handlers = asyncio.get_running_loop(), {number: signal.getsignal(number) for number in STOP_SIGNALS}
 
     def stop(number: int, frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(callback)
-        handler = former[signal.Signals(number)]
+        handler = previous_handlers[signal.Signals(number)]
         if callable(handler):
             handler(number, frame)
 
-    for number, handler in former.items():
+    for number, handler in previous_handlers.items():
         if callable(handler):  # somebody, such as uvicorn, looks after it
             signal.signal(number, stop)
     try:
         yield
     finally:
-        for number, handler in former.items():
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)

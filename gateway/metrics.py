@@ -51,10 +51,12 @@ class GatewayMetrics:
         self.in_progress = self._gauge("http_requests_in_progress", "Requests being answered.")
         self._problems = self._counter("http_problems", "Answers that were problems.", "code")
         self.upload_bytes = self._histogram("upload_bytes", "Size of the files taken in.", UPLOAD_BYTES)
-        self._submitted = self._counter("jobs_submitted", "Requests for a job, by what came of them.", "kind", "result")
+        self._submissions = self._counter(
+            "jobs_submitted", "Requests for a job, by what came of them.", "kind", "result"
+        )
         for kind in Kind:
             for result in SUBMISSIONS:
-                self._submitted.labels(kind, result)
+                self._submissions.labels(kind, result)
 
     @contextmanager
     def count_submission(self, kind: Kind) -> Iterator[SubmissionCount]:
@@ -63,9 +65,9 @@ class GatewayMetrics:
         try:
             yield count
         finally:
-            self._submitted.labels(kind, count.result).inc()
+            self._submissions.labels(kind, count.result).inc()
 
-    def answered(self, method: str, route: str, *, status: int, seconds: float, problem: str | None) -> None:
+    def count_request(self, method: str, route: str, *, status: int, seconds: float, problem: str | None) -> None:
         """Count one request: by its route's template, and by the code of the problem that it was answered with."""
         method = method if method in METHODS else "OTHER"
         self._requests.labels(method, route, str(status)).inc()

@@ -15,13 +15,13 @@ from pymongo.errors import PyMongoError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from gateway.problems import RETRY_AFTER_SECONDS, Problem, answer
+from gateway.problems import RETRY_AFTER_SECONDS, Problem, build_response
 from stages.errors import EmptyFile, ImageTooLarge, StageError, UnsupportedFormat
 from storage.errors import JobNotFound
 
 log = structlog.get_logger("gateway")
 
-REFUSALS: dict[type[StageError], HTTPStatus] = {
+STATUS_BY_STAGE_ERROR: dict[type[StageError], HTTPStatus] = {
     EmptyFile: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnsupportedFormat: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     ImageTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -31,31 +31,31 @@ REFUSALS: dict[type[StageError], HTTPStatus] = {
 
 def install(app: FastAPI) -> None:
     """Answer every exception that a route may raise."""
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(StageError, _refused)
-    app.add_exception_handler(JobNotFound, _unknown)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(Problem, _handle_problem)
+    app.add_exception_handler(StageError, _handle_stage_error)
+    app.add_exception_handler(JobNotFound, _handle_job_not_found)
+    app.add_exception_handler(RequestValidationError, _handle_validation_error)
+    app.add_exception_handler(HTTPException, _handle_http_exception)
     for error in (PyMongoError, BlobStoreError, OSError):
-        app.add_exception_handler(error, _unavailable)
-    app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(Exception, _broken)
+        app.add_exception_handler(error, _handle_store_error)
+    app.add_exception_handler(ClientDisconnect, _handle_disconnect)
+    app.add_exception_handler(Exception, _handle_unexpected_error)
 
 
-async def _problem(_: Request, error: Any) -> JSONResponse:
-    return answer(error.status, error.code, error.detail, headers=error.headers, **error.extra)
+async def _handle_problem(_: Request, error: Any) -> JSONResponse:
+    return build_response(error.status, error.code, error.detail, headers=error.headers, **error.extra)
 
 
-async def _refused(_: Request, error: Any) -> JSONResponse:
-    status = next(REFUSALS[kind] for kind in type(error).__mro__ if kind in REFUSALS)
-    return answer(status, error.code, error.message, errors=[asdict(rule) for rule in error.errors])
+async def _handle_stage_error(_: Request, error: Any) -> JSONResponse:
+    status = next(STATUS_BY_STAGE_ERROR[kind] for kind in type(error).__mro__ if kind in STATUS_BY_STAGE_ERROR)
+    return build_response(status, error.code, error.message, errors=[asdict(rule) for rule in error.errors])
 
 
-async def _unknown(_: Request, error: Any) -> JSONResponse:
-    return answer(HTTPStatus.NOT_FOUND, "job_not_found", f"No job has the id {error.job_id!r}.")
+async def _handle_job_not_found(_: Request, error: Any) -> JSONResponse:
+    return build_response(HTTPStatus.NOT_FOUND, "job_not_found", f"No job has the id {error.job_id!r}.")
 
 
-async def _invalid(_: Request, error: Any) -> JSONResponse:
+async def _handle_validation_error(_: Request, error: Any) -> JSONResponse:
     errors = [
         {
             "pointer": "/" + "/".join(str(part) for part in item["loc"]),
@@ -64,7 +64,7 @@ async def _invalid(_: Request, error: Any) -> JSONResponse:
         }
         for item in error.errors()
     ]
-    return answer(
+    return build_response(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "invalid_request",
         "The request breaks some rules.",
@@ -72,27 +72,27 @@ async def _invalid(_: Request, error: Any) -> JSONResponse:
     )
 
 
-async def _framework(_: Request, error: Any) -> JSONResponse:
+async def _handle_http_exception(_: Request, error: Any) -> JSONResponse:
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "_").replace("-", "_")
-    return answer(error.status_code, code, str(error.detail), headers=error.headers)
+    return build_response(error.status_code, code, str(error.detail), headers=error.headers)
 
 
-async def _unavailable(request: Request, error: Exception) -> JSONResponse:
+async def _handle_store_error(request: Request, error: Exception) -> JSONResponse:
     log.warning("dependency.failed", path=request.url.path, error=repr(error))
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     detail = "A store that this needs does not answer. Nothing was accepted; try again."
-    return answer(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, headers=headers)
+    return build_response(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, headers=headers)
 
 
-async def _gone(request: Request, _: Exception) -> JSONResponse:
+async def _handle_disconnect(request: Request, _: Exception) -> JSONResponse:
     log.info("client.gone", path=request.url.path)
-    return answer(HTTPStatus.BAD_REQUEST, "client_gone", "The connection closed before the body was complete.")
+    return build_response(HTTPStatus.BAD_REQUEST, "client_gone", "The connection closed before the body was complete.")
 
 
-async def _broken(request: Request, error: Exception) -> JSONResponse:
+async def _handle_unexpected_error(request: Request, error: Exception) -> JSONResponse:
     log.error("request.broken", path=request.url.path, exc_info=error)
-    return answer(
+    return build_response(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal_error",
         "Something is wrong on our side.",

@@ -28,26 +28,26 @@ class Problem(Exception):
         self.extra = extra
 
 
-class NotMultipart(Problem):
+class MalformedForm(Problem):
     """The body is not multipart/form-data, or is broken."""
 
     code = "malformed_form"
 
 
-class NotAcceptedForm(Problem):
+class InvalidForm(Problem):
     """The form is well-formed but not what this route takes."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "invalid_form"
 
 
-class FileMissing(NotAcceptedForm):
+class FileMissing(InvalidForm):
     """The form has no file."""
 
     code = "file_missing"
 
 
-class TooManyParts(NotAcceptedForm):
+class TooManyParts(InvalidForm):
     """The form has more parts than any route takes."""
 
     code = "too_many_parts"
@@ -106,7 +106,7 @@ class Overloaded(Problem):
     code = "overloaded"
 
 
-class TooManyFiles(NotAcceptedForm):
+class TooManyFiles(InvalidForm):
     """The form has more than one file."""
 
     code = "too_many_files"
@@ -167,7 +167,7 @@ class ProblemResponse(JSONResponse):
         await super().__call__(scope, receive, send)
 
 
-def answer(
+def build_response(
     status: int,
     code: str,
     detail: str,
@@ -187,7 +187,7 @@ def answer(
     }
     if errors:
         body["errors"] = list(errors)
-    told = dict(headers or {})
+    response_headers = dict(headers or {})
     if request_id := get_contextvars().get("request_id"):  # what to grep the logs for
-        body["request_id"] = told["X-Request-ID"] = request_id
-    return ProblemResponse(body, status_code=status, headers=told, media_type=MEDIA_TYPE)
+        body["request_id"] = response_headers["X-Request-ID"] = request_id
+    return ProblemResponse(body, status_code=status, headers=response_headers, media_type=MEDIA_TYPE)

@@ -54,11 +54,11 @@ class StageStatus(BaseModel):
         return cls(
             state=record.state,
             attempts=record.attempts,
-            queued_at=_moment(record.queued_ms),
-            started_at=_moment(record.started_ms),
-            finished_at=_moment(record.finished_ms),
-            queue_wait_ms=_span(record.queued_ms, record.started_ms or until_ms),
-            run_ms=_span(record.started_ms, record.finished_ms or until_ms),
+            queued_at=_to_datetime(record.queued_ms),
+            started_at=_to_datetime(record.started_ms),
+            finished_at=_to_datetime(record.finished_ms),
+            queue_wait_ms=_duration_ms(record.queued_ms, record.started_ms or until_ms),
+            run_ms=_duration_ms(record.started_ms, record.finished_ms or until_ms),
             worker=record.worker,
             error=record.error,
         )
@@ -128,8 +128,8 @@ class JobStatus(BaseModel):
             lane=job.lane,
             generation=job.generation,
             created_at=job.created_at,
-            updated_at=_moment(job.updated_ms),
-            finished_at=_moment(job.finished_ms),
+            updated_at=_to_datetime(job.updated_ms),
+            finished_at=_to_datetime(job.finished_ms),
             original=OriginalStatus(
                 **job.original.model_dump(exclude={"blob"}),
                 width=facts.get("width"),
@@ -166,7 +166,7 @@ class JobSummary(BaseModel):
             kind=job.kind,
             status=job.state,
             created_at=job.created_at,
-            finished_at=_moment(job.finished_ms),
+            finished_at=_to_datetime(job.finished_ms),
             name=job.original.name,
             failure=job.failure,
             links=Links.of(job.id),
@@ -228,10 +228,10 @@ def has_renditions(job: Job) -> bool:
     return job.state in (JobState.PROCESSING, JobState.DONE) and job.blobs_removed_ms is None
 
 
-def _moment(ms: int | None) -> datetime | None:
+def _to_datetime(ms: int | None) -> datetime | None:
     return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def _span(start_ms: int | None, stop_ms: int) -> int | None:
+def _duration_ms(start_ms: int | None, stop_ms: int) -> int | None:
     """Return the time between two moments, if it has begun."""
     return None if start_ms is None else max(0, stop_ms - start_ms)

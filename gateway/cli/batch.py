@@ -8,38 +8,46 @@ from contextlib import AbstractContextManager
 
 import httpx
 
-from gateway.cli.exit_codes import ExitCode, exit_code_of
-from gateway.cli.humanize import size
-from gateway.cli.photo_upload import Bar, CannotSave, PhotoUpload
-from gateway.cli.photos import Ask, Photo
+from gateway.cli.exit_codes import ExitCode, exit_code_of_problem
+from gateway.cli.humanize import format_bytes
+from gateway.cli.photo_upload import Bar, PhotoUpload, SaveError
+from gateway.cli.photos import Photo, UploadRequest
 from gateway.cli.plan import UploadOptions
-from gateway.cli.report import Outcome, Result
-from gateway.cli.session import reason
+from gateway.cli.report import PhotoOutcome, Result
+from gateway.cli.session import describe_error
 from gateway.client import AsyncClient
 from gateway.client.problem import Problem
-from gateway.client.retry import BETWEEN, BUSY
+from gateway.client.retry import BUSY_STATUSES, PROXY_ERROR_STATUSES
 
-Bars = Callable[[Photo], AbstractContextManager[Bar]]
-Tell = Callable[[Outcome], None]
-TAKEN = frozenset({Result.DONE, Result.ACCEPTED, Result.FAILED})
+BarFactory = Callable[[Photo], AbstractContextManager[Bar]]
+OutcomeCallback = Callable[[PhotoOutcome], None]
+ACCEPTED_RESULTS = frozenset({Result.DONE, Result.ACCEPTED, Result.FAILED})
 """The gateway made a job of the photo."""
 
 
 class Batch:
-    """The walks of many photos. `outcomes` holds those that have ended, also of a batch that is interrupted."""
+    """The uploads of many photos. `outcomes` holds those that have ended, also of a batch that is interrupted."""
 
-    def __init__(self, photos: Sequence[Photo], ask: Ask, options: UploadOptions, *, bars: Bars, tell: Tell) -> None:
+    def __init__(
+        self,
+        photos: Sequence[Photo],
+        ask: UploadRequest,
+        options: UploadOptions,
+        *,
+        bars: BarFactory,
+        on_outcome: OutcomeCallback,
+    ) -> None:
         """Take what is to be done, and where progress and outcomes are shown."""
         self._photos = photos
         self._ask = ask
         self._options = options
         self._bars = bars
-        self._tell = tell
-        self._is_hopeless = False
-        self.outcomes: list[Outcome] = []
+        self._on_outcome = on_outcome
+        self._is_aborted = False
+        self.outcomes: list[PhotoOutcome] = []
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether every photo has had its turn."""
         return len(self.outcomes) == len(self._photos)
 
@@ -48,59 +56,59 @@ class Batch:
         waiting = iter(self._photos)
         async with asyncio.TaskGroup() as group:
             for _ in range(min(concurrency, len(self._photos))):
-                group.create_task(self._work(client, waiting, upload_bytes))
+                group.create_task(self._upload_photos(client, waiting, upload_bytes))
 
-    async def _work(self, client: AsyncClient, waiting: Iterator[Photo], upload_bytes: int | None) -> None:
+    async def _upload_photos(self, client: AsyncClient, waiting: Iterator[Photo], upload_bytes: int | None) -> None:
         for photo in waiting:
             if upload_bytes is not None and photo.size > upload_bytes:
-                outcome = _too_large(photo, upload_bytes)
+                outcome = _too_large_outcome(photo, upload_bytes)
             else:
-                outcome = await self._walked(client, photo)
+                outcome = await self._upload_with_retries(client, photo)
             self.outcomes.append(outcome)
-            self._tell(outcome)
-            if self._is_hopeless:
+            self._on_outcome(outcome)
+            if self._is_aborted:
                 return
 
-    async def _walked(self, client: AsyncClient, photo: Photo) -> Outcome:
-        """PhotoUpload a photo, and once more whenever the gateway took another meanwhile: it is there."""
+    async def _upload_with_retries(self, client: AsyncClient, photo: Photo) -> PhotoOutcome:
+        """Upload a photo, and again whenever the gateway accepted another one meanwhile: it is there."""
         while True:
             ended = len(self.outcomes)
-            outcome, is_gateway_away = await self._attempt(client, photo)
+            outcome, is_gateway_away = await self._upload_once(client, photo)
             if not is_gateway_away:
                 return outcome
-            if self._is_hopeless or not self._has_taken_any(self.outcomes[ended:]):
-                self._is_hopeless = True
+            if self._is_aborted or not self._has_accepted_any(self.outcomes[ended:]):
+                self._is_aborted = True
                 return outcome
 
     @staticmethod
-    def _has_taken_any(outcomes: Sequence[Outcome]) -> bool:
-        return any(outcome.result in TAKEN and not outcome.skipped for outcome in outcomes)
+    def _has_accepted_any(outcomes: Sequence[PhotoOutcome]) -> bool:
+        return any(outcome.result in ACCEPTED_RESULTS and not outcome.skipped for outcome in outcomes)
 
-    async def _attempt(self, client: AsyncClient, photo: Photo) -> tuple[Outcome, bool]:
+    async def _upload_once(self, client: AsyncClient, photo: Photo) -> tuple[PhotoOutcome, bool]:
         """Return what became of a photo, and whether that is because the gateway is away or busy."""
         try:
             with self._bars(photo) as bar:
                 return await PhotoUpload(client, photo, self._ask, self._options, bar).run(), False
         except Problem as problem:
-            result = Result.REFUSED if exit_code_of(problem) is ExitCode.REFUSED else Result.UNAVAILABLE
-            outcome = Outcome(file=photo.shown, result=result, code=problem.code, message=problem.detail)
-            return outcome, problem.status in BUSY | BETWEEN
+            result = Result.REFUSED if exit_code_of_problem(problem) is ExitCode.REFUSED else Result.UNAVAILABLE
+            outcome = PhotoOutcome(file=photo.display_name, result=result, code=problem.code, message=problem.detail)
+            return outcome, problem.status in BUSY_STATUSES | PROXY_ERROR_STATUSES
         except httpx.LocalProtocolError:
-            return _unusable(photo, "It changed while it was being sent."), False
+            return _unusable_outcome(photo, "It changed while it was being sent."), False
         except httpx.TransportError as error:
-            return Outcome(file=photo.shown, result=Result.UNAVAILABLE, message=reason(error)), True
-        except CannotSave as error:
-            self._is_hopeless = True
-            return _unusable(photo, str(error)), False
+            return PhotoOutcome(file=photo.display_name, result=Result.UNAVAILABLE, message=describe_error(error)), True
+        except SaveError as error:
+            self._is_aborted = True
+            return _unusable_outcome(photo, str(error)), False
         except OSError as error:
-            return _unusable(photo, f"{error.strerror or error}."), False
+            return _unusable_outcome(photo, f"{error.strerror or error}."), False
 
 
-def _unusable(photo: Photo, message: str) -> Outcome:
-    return Outcome(file=photo.shown, result=Result.UNUSABLE, message=message)
+def _unusable_outcome(photo: Photo, message: str) -> PhotoOutcome:
+    return PhotoOutcome(file=photo.display_name, result=Result.UNUSABLE, message=message)
 
 
-def _too_large(photo: Photo, upload_bytes: int) -> Outcome:
+def _too_large_outcome(photo: Photo, upload_bytes: int) -> PhotoOutcome:
     """Refuse a photo as the gateway would, without sending it all the way there."""
-    message = f"The file has {size(photo.size)}; {size(upload_bytes)} are allowed."
-    return Outcome(file=photo.shown, result=Result.REFUSED, code="upload_too_large", message=message)
+    message = f"The file has {format_bytes(photo.size)}; {format_bytes(upload_bytes)} are allowed."
+    return PhotoOutcome(file=photo.display_name, result=Result.REFUSED, code="upload_too_large", message=message)

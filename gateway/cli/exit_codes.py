@@ -1,11 +1,11 @@
-"""ExitCode statuses: what a script may know of how a command ended."""
+"""Exit codes: how a command ended, for scripts."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
 from gateway.client.problem import UNREADABLE, Problem
-from gateway.client.retry import BUSY, KEY_IN_USE
+from gateway.client.retry import BUSY_STATUSES, KEY_IN_USE
 
 SERVER_ERROR = 500
 
@@ -22,14 +22,16 @@ class ExitCode(IntEnum):
 
 
 EXIT_CODES_HELP = (
-    "ExitCode status: 0 all good; 1 a job failed, died or was cancelled; 2 usage, or a file that cannot be read or "
+    "Exit codes: 0 success; 1 a job failed, died or was cancelled; 2 usage, or a file that cannot be read or "
     "written; 3 the gateway cannot be reached, is unavailable or busy; 4 the gateway refused; 130 interrupted."
 )
 
 
-def exit_code_of(problem: Problem) -> ExitCode:
+def exit_code_of_problem(problem: Problem) -> ExitCode:
     """Return the status of a command that met a problem."""
     if problem.code == "job_failed":
         return ExitCode.JOB_FAILED
-    is_theirs = problem.status in BUSY or problem.status >= SERVER_ERROR or problem.code in {UNREADABLE, KEY_IN_USE}
-    return ExitCode.UNAVAILABLE if is_theirs else ExitCode.REFUSED
+    is_gateway_error = (
+        problem.status in BUSY_STATUSES or problem.status >= SERVER_ERROR or problem.code in {UNREADABLE, KEY_IN_USE}
+    )
+    return ExitCode.UNAVAILABLE if is_gateway_error else ExitCode.REFUSED

@@ -9,7 +9,7 @@ KIBI = 1024
 TEN_SECONDS = 10 * SECOND
 
 
-def span(ms: float | None) -> str:
+def format_duration(ms: float | None) -> str:
     """Write a duration: 45 ms, 1.23 s, 45.6 s, 2 m 05 s, 3 h 20 m, 2 d 4 h."""
     if ms is None:
         return ""
@@ -24,7 +24,7 @@ def span(ms: float | None) -> str:
     return f"{ms // DAY:.0f} d {ms % DAY // HOUR:.0f} h"
 
 
-def moment(then: datetime | None) -> str:
+def format_time(then: datetime | None) -> str:
     """Write a time as the clock here shows it, with the day where that is not today."""
     if then is None:
         return ""
@@ -33,12 +33,12 @@ def moment(then: datetime | None) -> str:
     return here.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M")
 
 
-def between(start: datetime | None, stop: datetime | None) -> float | None:
+def elapsed_ms(start: datetime | None, stop: datetime | None) -> float | None:
     """Return the milliseconds from one time to another, or until now."""
     return None if start is None else ((stop or datetime.now(UTC)) - start).total_seconds() * SECOND
 
 
-def size(count: int) -> str:
+def format_bytes(count: int) -> str:
     """Write a number of bytes in binary units, as limits are set in: 512 B, 25 MiB, 2.1 MiB."""
     amount, unit = float(count), "B"
     for larger in ("KiB", "MiB", "GiB", "TiB"):
@@ -48,16 +48,16 @@ def size(count: int) -> str:
     return f"{amount:.1f}".removesuffix(".0") + f" {unit}"
 
 
-def pixels(width: int | None, height: int | None) -> str:
+def format_dimensions(width: int | None, height: int | None) -> str:
     """Write a size in pixels, where it is known."""
     return f"{width} × {height}" if width and height else ""  # noqa: RUF001  # the sign is meant
 
 
-def plain(text: str) -> str:
+def replace_unprintable(text: str) -> str:
     """Return a name that somebody gave without what a terminal would obey."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
-def counted(count: int, what: str, plural: str = "") -> str:
+def pluralize(count: int, what: str, plural: str = "") -> str:
     """Write a number of things: 1 photo, 2 photos."""
     return f"{count:,} {what if count == 1 else plural or what + 's'}"

@@ -18,16 +18,16 @@ from typing import Any, Literal, Self
 
 from gateway.client.receivers import digest_of
 
-NAME = ".darkroom-uploads.jsonl"
+JOURNAL_NAME = ".darkroom-uploads.jsonl"
 State = Literal["sending", "accepted", "done", "failed", "refused"]
 
 
-class Busy(Exception):
+class JournalLocked(Exception):
     """Another process is at work with the journal."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class JournalEntry:
     """What is known of one photo (`file`, as it was then) and what was asked for it (`ask`, a hash)."""
 
     file: str
@@ -49,58 +49,58 @@ class Journal:
     """The journal of one folder, held by one process at a time; without a folder, one that nothing is kept of."""
 
     def __init__(self, folder: Path | None) -> None:
-        """Open or begin it. Raises `Busy`, and OSError where nothing can be written."""
+        """Open or begin it. Raises `JournalLocked`, and OSError where nothing can be written."""
         self.folder = folder
-        self.stems: dict[str, str] = {}
+        self.owner_by_stem: dict[str, str] = {}
         """Whose each stem is."""
-        self._owners: dict[str, tuple[str, str]] = {}
+        self._owner_by_file: dict[str, tuple[str, str]] = {}
         """The photo and the ask that each saved file was last made for."""
-        self._entries: dict[tuple[str, str], Entry] = {}
-        self._descriptor = None if folder is None else _held(folder / NAME)
-        for entry in entries(folder) if folder else ():
-            self._note(entry)
+        self._entries: dict[tuple[str, str], JournalEntry] = {}
+        self._descriptor = None if folder is None else _open_locked(folder / JOURNAL_NAME)
+        for entry in read_entries(folder) if folder else ():
+            self._index_entry(entry)
 
-    def find(self, file: str, ask: str, *, size: int, mtime_ns: int) -> Entry | None:
+    def find(self, file: str, ask: str, *, size: int, mtime_ns: int) -> JournalEntry | None:
         """Return what is known of a photo, unless it has changed since."""
         entry = self._entries.get((file, ask))
         return entry if entry and (entry.size, entry.mtime_ns) == (size, mtime_ns) else None
 
-    def is_saved(self, entry: Entry) -> bool:
+    def is_saved(self, entry: JournalEntry) -> bool:
         """Whether all that was saved for an entry is there, and was not overwritten for another by an older command."""
         owner = (entry.file, entry.ask)
         return bool(entry.saved) and all(
-            self._owners.get(name) == owner and self._path(name).is_file() for name in entry.saved.values()
+            self._owner_by_file.get(name) == owner and self._path(name).is_file() for name in entry.saved.values()
         )
 
-    def is_foreign(self, name: str, file: str, ask: str, *, sha256: str) -> bool:
+    def belongs_to_another(self, name: str, file: str, ask: str, *, sha256: str) -> bool:
         """Whether there is a file of this name that was not made for that photo and what is asked for it.
 
         What another ask made of the same photo is no other file if its bytes are the same.
         """
-        made_for, path = self._owners.get(name), self._path(name)
+        made_for, path = self._owner_by_file.get(name), self._path(name)
         if made_for == (file, ask) or not path.exists():
             return False
         is_of_same_photo = made_for is not None and made_for[0] == file
         return not (is_of_same_photo and path.is_file() and digest_of(path) == sha256)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: JournalEntry) -> None:
         """Write one line, in one piece."""
-        self._note(entry)
+        self._index_entry(entry)
         if self._descriptor is None:
             return
         line = {name: value for name, value in asdict(entry).items() if value not in (None, {})}
         line["at"] = round(time.time(), 3)
-        os.write(self._descriptor, _after_a_torn_line(self._descriptor) + json.dumps(line).encode() + b"\n")
+        os.write(self._descriptor, _newline_after_torn_line(self._descriptor) + json.dumps(line).encode() + b"\n")
 
     def _path(self, name: str) -> Path:
         return (self.folder or Path()) / name
 
-    def _note(self, entry: Entry) -> None:
+    def _index_entry(self, entry: JournalEntry) -> None:
         self._entries[entry.file, entry.ask] = entry
         if entry.stem is not None:
-            self.stems[entry.stem] = entry.file
+            self.owner_by_stem[entry.stem] = entry.file
         for name in entry.saved.values():
-            self._owners[name] = (entry.file, entry.ask)
+            self._owner_by_file[name] = (entry.file, entry.ask)
 
     def close(self) -> None:
         """Let go of it."""
@@ -114,33 +114,33 @@ class Journal:
         self.close()
 
 
-def _held(path: Path) -> int:
+def _open_locked(path: Path) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
-        raise Busy(f"Another darkroom is at work with {path}.") from error
+        raise JournalLocked(f"Another darkroom is at work with {path}.") from error
     return descriptor
 
 
-def _after_a_torn_line(descriptor: int) -> bytes:
+def _newline_after_torn_line(descriptor: int) -> bytes:
     """Return a line's end where the journal does not end with one: its writer was killed, or its disk was full."""
     size = os.fstat(descriptor).st_size
     return b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
 
 
-def entries(folder: Path) -> Iterator[Entry]:
+def read_entries(folder: Path) -> Iterator[JournalEntry]:
     """Read the entries of a folder's journal, if it has one. Lines that are none, such as a torn one, are left out."""
     try:
-        lines = (folder / NAME).read_bytes().splitlines()
+        lines = (folder / JOURNAL_NAME).read_bytes().splitlines()
     except FileNotFoundError:
         return
-    known = {each.name for each in fields(Entry)}
+    known = {each.name for each in fields(JournalEntry)}
     for line in lines:
         try:
             found: Any = json.loads(line)
             if isinstance(found, Mapping):
-                yield Entry(**{name: value for name, value in found.items() if name in known})
+                yield JournalEntry(**{name: value for name, value in found.items() if name in known})
         except (ValueError, TypeError):
             continue

@@ -1,4 +1,4 @@
-"""One photo: uploaded, its job followed to its end, its results saved; the journal records every step."""
+"""One photo: uploaded, its job followed to its end, its results saved; the journal records every action."""
 
 from __future__ import annotations
 
@@ -9,95 +9,95 @@ from time import monotonic
 from typing import Protocol
 from uuid import uuid4
 
-from gateway.cli.exit_codes import ExitCode, exit_code_of
-from gateway.cli.journal import Entry
-from gateway.cli.naming import label, named_after, suffix
-from gateway.cli.photos import Ask, Photo
-from gateway.cli.plan import Step, UploadOptions, first_step
-from gateway.cli.report import Outcome, Result
+from gateway.cli.exit_codes import ExitCode, exit_code_of_problem
+from gateway.cli.journal import JournalEntry
+from gateway.cli.output_names import file_suffix, rendition_label, upload_name_of
+from gateway.cli.photos import Photo, UploadRequest
+from gateway.cli.plan import Action, UploadOptions, first_action
+from gateway.cli.report import PhotoOutcome, Result
 from gateway.client import AsyncClient
 from gateway.client.models import JobStatus
 from gateway.client.problem import Problem
 
-STALE = frozenset({"job_not_found", "idempotency_key_reused", "expired"})
+STALE_CODES = frozenset({"job_not_found", "idempotency_key_reused", "expired"})
 """What was noted down is no longer so at the gateway: the photo is sent anew."""
-PASSING = frozenset({401, 403, 408})
+PHOTO_INDEPENDENT_STATUSES = frozenset({401, 403, 408})
 """Refusals that are not the photo's."""
 
 
-class CannotSave(Exception):
+class SaveError(Exception):
     """A result cannot be written: the next one would not be either."""
 
 
 class Bar(Protocol):
     """Shows how far a photo is."""
 
-    def sent(self, count: int, total: int) -> None:
+    def show_sent(self, count: int, total: int) -> None:
         """Show how many of its bytes are on their way."""
 
-    def reached(self, job: JobStatus) -> None:
+    def show_job(self, job: JobStatus) -> None:
         """Show how far its job is."""
 
-    def saving(self) -> None:
+    def show_saving(self) -> None:
         """Show that its results are being fetched."""
 
 
 class PhotoUpload:
     """The upload of one photo."""
 
-    def __init__(self, client: AsyncClient, photo: Photo, ask: Ask, options: UploadOptions, bar: Bar) -> None:
+    def __init__(self, client: AsyncClient, photo: Photo, ask: UploadRequest, options: UploadOptions, bar: Bar) -> None:
         self._client = client
         self._photo = photo
         self._ask = ask
         self._options = options
         self._bar = bar
         self._began = monotonic()
-        self._known = photo.known(ask)
-        self._entry: Entry = self._known or photo.entry(ask, str(uuid4()))
+        self._known_entry = photo.find_entry(ask)
+        self._entry: JournalEntry = self._known_entry or photo.create_entry(ask, str(uuid4()))
 
-    async def run(self) -> Outcome:
+    async def run(self) -> PhotoOutcome:
         """Upload the photo, follow its job, save the results.
 
         Raises `Problem` and httpx's errors where neither the photo nor its job is to blame.
         """
-        known = self._known
-        step = first_step(known, self._options, is_saved=known is not None and self._photo.journal.is_saved(known))
+        known = self._known_entry
+        action = first_action(known, self._options, is_saved=known is not None and self._photo.journal.is_saved(known))
         if known is None:
-            return await self._run_from(Step.SEND)
-        if step is Step.SEND and known.state != "sending":  # the old key would bring the old job back
-            self._entry = self._photo.entry(self._ask, str(uuid4()))
+            return await self._run_from(Action.SEND)
+        if action is Action.SEND and known.state != "sending":  # the old key would bring the old job back
+            self._entry = self._photo.create_entry(self._ask, str(uuid4()))
         try:
-            return await self._run_from(step)
+            return await self._run_from(action)
         except Problem as problem:
-            if problem.code not in STALE:
+            if problem.code not in STALE_CODES:
                 raise
-            self._entry = self._photo.entry(self._ask, str(uuid4()))
-            return await self._run_from(Step.SEND)
+            self._entry = self._photo.create_entry(self._ask, str(uuid4()))
+            return await self._run_from(Action.SEND)
 
-    async def _run_from(self, step: Step) -> Outcome:
-        if step is Step.SKIP:
-            return self._outcome(skipped=True)
-        if step is Step.SEND and (refusal := await self._send()):
+    async def _run_from(self, action: Action) -> PhotoOutcome:
+        if action is Action.SKIP:
+            return self._build_outcome(skipped=True)
+        if action is Action.SEND and (refusal := await self._send()):
             return refusal
-        if step is Step.RETRY:
+        if action is Action.RETRY:
             await self._retry_dead_job()
-        if not self._options.follow:
-            return self._outcome()
-        return await self._conclude(await self._followed())
+        if not self._options.follows_jobs:
+            return self._build_outcome()
+        return await self._finish(await self._follow_job())
 
-    async def _send(self) -> Outcome | None:
+    async def _send(self) -> PhotoOutcome | None:
         """Have the photo accepted; an outcome if it is refused."""
-        self._note(state="sending")
+        self._record(state="sending")
         try:
-            accepted = await self._client.ask(self._ask.call(self._photo, self._entry.key, self._bar.sent))
+            accepted = await self._client.send_call(self._ask.call(self._photo, self._entry.key, self._bar.show_sent))
         except Problem as problem:
-            if problem.code in STALE and self._known is not None:
+            if problem.code in STALE_CODES and self._known_entry is not None:
                 raise
-            if exit_code_of(problem) is not ExitCode.REFUSED or problem.status in PASSING:
+            if exit_code_of_problem(problem) is not ExitCode.REFUSED or problem.status in PHOTO_INDEPENDENT_STATUSES:
                 raise
-            self._note(state="refused", code=problem.code, message=problem.detail)
-            return replace(self._outcome(), errors=problem.errors)
-        self._note(state="accepted", task_id=accepted.task_id)
+            self._record(state="refused", code=problem.code, message=problem.detail)
+            return replace(self._build_outcome(), errors=problem.errors)
+        self._record(state="accepted", task_id=accepted.task_id)
         return None
 
     async def _retry_dead_job(self) -> None:
@@ -109,60 +109,63 @@ class PhotoUpload:
                 raise
             if (await self._client.status(self._entry.task_id or "")).status == "dead":
                 raise Problem(problem.status, "expired", problem.detail) from problem
-        self._note(state="accepted", code=None, message=None, status=None)
+        self._record(state="accepted", code=None, message=None, status=None)
 
-    async def _followed(self) -> JobStatus:
+    async def _follow_job(self) -> JobStatus:
         job: JobStatus | None = None
         async for job in self._client.follow(self._entry.task_id or ""):
-            self._bar.reached(job)
+            self._bar.show_job(job)
         if job is None:
             raise RuntimeError("a job has at least one state")
         return job
 
-    async def _conclude(self, job: JobStatus) -> Outcome:
+    async def _finish(self, job: JobStatus) -> PhotoOutcome:
         if job.status != "done":
             failure = job.failure
             code, message = (failure.code, failure.message) if failure else (job.status, f"The job is {job.status}.")
-            self._note(state="failed", status=job.status, code=code, message=message)
-            return replace(self._outcome(), errors=failure.errors if failure else ())
-        saved = await self._saved(job) if self._options.save else {}
-        self._note(state="done", status=job.status, saved=saved, code=None, message=None)
-        return self._outcome()
+            self._record(state="failed", status=job.status, code=code, message=message)
+            return replace(self._build_outcome(), errors=failure.errors if failure else ())
+        saved = await self._save_renditions(job) if self._options.save else {}
+        self._record(state="done", status=job.status, saved=saved, code=None, message=None)
+        return self._build_outcome()
 
-    async def _saved(self, job: JobStatus) -> dict[str, str]:
+    async def _save_renditions(self, job: JobStatus) -> dict[str, str]:
         """Save every rendition; the names of the files, from the output folder."""
         if not job.renditions:
             raise Problem(410, "expired", "The job's results are no longer kept.")
-        self._bar.saving()
+        self._bar.show_saving()
         photo, folder = self._photo, self._photo.journal.folder or Path()
-        endings = {name: f"-{label(name, job.kind)}{suffix(made.format)}" for name, made in job.renditions.items()}
-        place = photo.place if photo.content is not None else named_after(job)
-        stem = photo.names.claim(photo.file, place, is_taken=lambda stem: self._meets_others(stem, endings, job))
-        self._note(state="accepted", stem=stem)  # its names are its own before there is a file
+        endings = {
+            name: f"-{rendition_label(name, job.kind)}{file_suffix(made.format)}"
+            for name, made in job.renditions.items()
+        }
+        output_path = photo.output_path if photo.content is not None else upload_name_of(job)
+        stem = photo.names.claim(photo.file, output_path, is_taken=lambda stem: self._is_stem_taken(stem, endings, job))
+        self._record(state="accepted", stem=stem)  # its names are its own before there is a file
         for name, ending in endings.items():
             path = folder / f"{stem}{ending}"
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 await self._client.save_result(job.task_id, path, name)
             except OSError as error:
-                raise CannotSave(f"{path}: {error.strerror or error}.") from error
+                raise SaveError(f"{path}: {error.strerror or error}.") from error
         return {name: f"{stem}{ending}" for name, ending in endings.items()}
 
-    def _meets_others(self, stem: str, endings: Mapping[str, str], job: JobStatus) -> bool:
-        journal, file, ask = self._photo.journal, self._photo.file, self._ask.mark
+    def _is_stem_taken(self, stem: str, endings: Mapping[str, str], job: JobStatus) -> bool:
+        journal, file, ask = self._photo.journal, self._photo.file, self._ask.fingerprint
         return any(
-            journal.is_foreign(f"{stem}{ending}", file, ask, sha256=job.renditions[name].sha256)
+            journal.belongs_to_another(f"{stem}{ending}", file, ask, sha256=job.renditions[name].sha256)
             for name, ending in endings.items()
         )
 
-    def _note(self, **changes: object) -> None:
+    def _record(self, **changes: object) -> None:
         self._entry = replace(self._entry, **changes)  # type: ignore[arg-type]  # by name
         self._photo.journal.add(self._entry)
 
-    def _outcome(self, *, skipped: bool = False) -> Outcome:
+    def _build_outcome(self, *, skipped: bool = False) -> PhotoOutcome:
         entry, folder = self._entry, self._photo.journal.folder or Path()
-        return Outcome(
-            file=self._photo.shown,
+        return PhotoOutcome(
+            file=self._photo.display_name,
             result=Result(entry.state),
             skipped=skipped,
             task_id=entry.task_id,

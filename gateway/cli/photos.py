@@ -11,16 +11,16 @@ from hashlib import sha256
 from pathlib import Path, PurePath
 from typing import Any
 
-from gateway.cli.finding import Found
-from gateway.cli.journal import Entry, Journal
-from gateway.cli.naming import Names, places
+from gateway.cli.journal import Journal, JournalEntry
+from gateway.cli.output_names import OutputNames, output_paths
+from gateway.cli.photo_search import FoundPhoto
 from gateway.client import calls
 from gateway.client.calls import Call
 from gateway.client.models import Accepted
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ask:
+class UploadRequest:
     """What is asked for every photo of a batch: one of the POST routes, by the name of its call, and its fields."""
 
     name: str
@@ -28,7 +28,7 @@ class Ask:
     url: str
 
     @property
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """Return a short hash of all that makes two asks the same."""
         asked = json.dumps([self.url, self.name, self.fields], sort_keys=True)
         return sha256(asked.encode()).hexdigest()[:16]
@@ -47,7 +47,7 @@ class Ask:
 class Photo:
     """One photo: a file, the bytes of stdin, or without content the original of an earlier job."""
 
-    shown: str
+    display_name: str
     name: str
     content: Path | bytes | None
     source_task_id: str | None = None
@@ -56,17 +56,19 @@ class Photo:
     file: str
     """What the journal calls it."""
     journal: Journal
-    names: Names
-    place: PurePath
+    names: OutputNames
+    output_path: PurePath
     """Where its results would go in the output folder, as a path without the endings that they get."""
 
-    def known(self, ask: Ask) -> Entry | None:
+    def find_entry(self, ask: UploadRequest) -> JournalEntry | None:
         """Return what the journal knows of it."""
-        return self.journal.find(self.file, ask.mark, size=self.size, mtime_ns=self.mtime_ns)
+        return self.journal.find(self.file, ask.fingerprint, size=self.size, mtime_ns=self.mtime_ns)
 
-    def entry(self, ask: Ask, key: str) -> Entry:
+    def create_entry(self, ask: UploadRequest, key: str) -> JournalEntry:
         """Return a new entry for the journal."""
-        return Entry(file=self.file, size=self.size, mtime_ns=self.mtime_ns, ask=ask.mark, state="sending", key=key)
+        return JournalEntry(
+            file=self.file, size=self.size, mtime_ns=self.mtime_ns, ask=ask.fingerprint, state="sending", key=key
+        )
 
 
 class PhotoSet:
@@ -77,62 +79,70 @@ class PhotoSet:
         self._resources = resources
         self._out = out
         self._warn = warn
-        self._nowhere = Journal(None)
+        self._null_journal = Journal(None)
         self._journals: dict[Path, Journal] = {}
         if out:
             out.mkdir(parents=True, exist_ok=True)
             self._journals[out] = resources.enter_context(Journal(out))
-        self._names = Names(self._journals[out].stems if out else {})
+        self._names = OutputNames(self._journals[out].owner_by_stem if out else {})
 
-    def of_files(self, found: Sequence[Found]) -> list[Photo]:
+    def photos_from_files(self, found: Sequence[FoundPhoto]) -> list[Photo]:
         """Take photos from files."""
         return [
-            self._of_file(each, place)
-            for each, place in zip(found, places([(each.path, each.root) for each in found]), strict=True)
+            self._photo_from_file(each, output_path)
+            for each, output_path in zip(found, output_paths([(each.path, each.root) for each in found]), strict=True)
         ]
 
-    def of_bytes(self, content: bytes, name: str) -> Photo:
+    def photo_from_bytes(self, content: bytes, name: str) -> Photo:
         """Take a photo that came by itself."""
         file = f"-:{sha256(content).hexdigest()}"
-        return self._placed(
-            shown=name, name=name, content=content, size=len(content), file=file, place=PurePath(name), journal=None
+        return self._create_photo(
+            display_name=name,
+            name=name,
+            content=content,
+            size=len(content),
+            file=file,
+            output_path=PurePath(name),
+            journal=None,
         )
 
-    def of_job(self, task_id: str) -> Photo:
+    def photo_from_job(self, task_id: str) -> Photo:
         """Take the original of an earlier job."""
-        return self._placed(
-            shown=task_id, name=task_id, content=None, source_task_id=task_id, size=0,
-            file=f"job:{task_id}", place=PurePath(task_id), journal=None,
+        return self._create_photo(
+            display_name=task_id, name=task_id, content=None, source_task_id=task_id, size=0,
+            file=f"job:{task_id}", output_path=PurePath(task_id), journal=None,
         )  # fmt: skip
 
-    def _of_file(self, found: Found, place: PurePath) -> Photo:
+    def _photo_from_file(self, found: FoundPhoto, output_path: PurePath) -> Photo:
         facts = found.path.stat()
         home = self._out or found.root
         inside = home is not None and found.path.is_relative_to(home)
-        return self._placed(
-            shown=os.fsencode(found.shown).decode("utf-8", "replace"),
+        return self._create_photo(
+            display_name=os.fsencode(found.display_name).decode("utf-8", "replace"),
             name=found.path.name,
             content=found.path,
             size=facts.st_size,
             mtime_ns=facts.st_mtime_ns,
             file=str(found.path.relative_to(home) if home and inside else found.path),
-            place=place,
-            journal=None if self._out or not found.root else self._journal_in(found.root),
+            output_path=output_path,
+            journal=None if self._out or not found.root else self._open_journal(found.root),
         )
 
-    def _placed(self, *, journal: Journal | None, file: str, place: PurePath, **facts: Any) -> Photo:
+    def _create_photo(self, *, journal: Journal | None, file: str, output_path: PurePath, **facts: Any) -> Photo:
         """Give a photo its journal and, in the order they come, its name in the output folder."""
         if self._out:
             journal = self._journals[self._out]
             if facts["content"] is not None:  # an earlier job's results are named once it is known what it was
-                self._names.claim(file, place)
-        return Photo(journal=journal or self._nowhere, names=self._names, file=file, place=place, **facts)
+                self._names.claim(file, output_path)
+        return Photo(
+            journal=journal or self._null_journal, names=self._names, file=file, output_path=output_path, **facts
+        )
 
-    def _journal_in(self, folder: Path) -> Journal:
+    def _open_journal(self, folder: Path) -> Journal:
         if folder not in self._journals:
             try:
                 self._journals[folder] = self._resources.enter_context(Journal(folder))
             except OSError as error:  # a card, a share: what was sent cannot be noted down there
                 self._warn(f"Nothing can be noted down in {folder} ({error.strerror}): another run begins anew.")
-                self._journals[folder] = self._nowhere
+                self._journals[folder] = self._null_journal
         return self._journals[folder]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from gateway.cli.journal import Entry
+from gateway.cli.journal import JournalEntry
 
 
-class Step(Enum):
+class Action(Enum):
     """What to do first."""
 
     SEND = auto()
@@ -28,19 +28,19 @@ class UploadOptions:
     retry_failed: bool
 
     @property
-    def follow(self) -> bool:
+    def follows_jobs(self) -> bool:
         """Whether jobs are followed to their ends."""
         return self.wait or self.save
 
 
-def first_step(entry: Entry | None, options: UploadOptions, *, is_saved: bool) -> Step:
+def first_action(entry: JournalEntry | None, options: UploadOptions, *, is_saved: bool) -> Action:
     """Return where to begin with a photo of which the journal knows this, and whether what was saved is still there."""
     if entry is None or entry.state == "sending":
-        return Step.SEND
+        return Action.SEND
     if entry.state == "accepted":
-        return Step.FOLLOW if options.follow else Step.SKIP
+        return Action.FOLLOW if options.follows_jobs else Action.SKIP
     if entry.state == "done":
-        return Step.FOLLOW if options.save and not is_saved else Step.SKIP
+        return Action.FOLLOW if options.save and not is_saved else Action.SKIP
     if not options.retry_failed:
-        return Step.SKIP
-    return Step.RETRY if entry.status == "dead" else Step.SEND
+        return Action.SKIP
+    return Action.RETRY if entry.status == "dead" else Action.SEND

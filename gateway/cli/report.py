@@ -11,7 +11,7 @@ from typing import Any
 from rich.text import Text
 
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.humanize import counted, plain, span
+from gateway.cli.humanize import format_duration, pluralize, replace_unprintable
 
 
 class Result(StrEnum):
@@ -33,12 +33,12 @@ EXIT_CODE_BY_RESULT = {
     Result.UNUSABLE: ExitCode.USAGE,
 }
 """The first of them that some photo has decides; what is worth another run comes first."""
-MARKS = {Result.DONE: ("✓", "green"), Result.ACCEPTED: ("→", "cyan")}
-BAD = ("✗", "bold red")
+SUCCESS_MARKS = {Result.DONE: ("✓", "green"), Result.ACCEPTED: ("→", "cyan")}
+FAILURE_MARK = ("✗", "bold red")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class PhotoOutcome:
     """What became of one photo; `skipped` if that was so before this run."""
 
     file: str
@@ -52,7 +52,7 @@ class Outcome:
     errors: Sequence[Mapping[str, Any]] = ()
     ms: float | None = None
 
-    def document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """Return what a program reads."""
         return {
             "file": self.file,
@@ -66,15 +66,15 @@ class Outcome:
             "errors": list(self.errors),
         }
 
-    def line(self, width: int = 0) -> Text | None:
+    def format_line(self, width: int = 0) -> Text | None:
         """Return what a person reads, the name in so many columns; nothing of what was good before."""
-        mark, style = MARKS.get(self.result, BAD)
-        text = Text.assemble((mark, style), f" {plain(self.file):<{width}}")
-        if self.result in MARKS:
+        mark, style = SUCCESS_MARKS.get(self.result, FAILURE_MARK)
+        text = Text.assemble((mark, style), f" {replace_unprintable(self.file):<{width}}")
+        if self.result in SUCCESS_MARKS:
             if self.skipped:
                 return None
             text.append(f"  {self.task_id}", "dim")
-            return text.append(f"  {self._made()}" if self.result is Result.DONE else "")
+            return text.append(f"  {self._describe_saved()}" if self.result is Result.DONE else "")
         earlier = " (in an earlier run)" if self.skipped else ""
         text.append(f"  {self.code or self.result}", "red").append(f"{earlier}  {self.message or ''}".rstrip())
         for error in self.errors:
@@ -82,24 +82,28 @@ class Outcome:
                 text.append(f"\n    {error.get('pointer', '')} {message}".rstrip())
         return text
 
-    def _made(self) -> str:
-        took = span(self.ms)
-        return f"{counted(len(self.saved), 'file')} in {took}" if self.saved else took
+    def _describe_saved(self) -> str:
+        took = format_duration(self.ms)
+        return f"{pluralize(len(self.saved), 'file')} in {took}" if self.saved else took
 
 
-def exit_code_of(outcomes: Iterable[Outcome], *, complete: bool) -> ExitCode:
+def exit_code_of_batch(outcomes: Iterable[PhotoOutcome], *, is_complete: bool) -> ExitCode:
     """Return the exit status of a batch; one that was broken off is not complete."""
     results = {outcome.result for outcome in outcomes}
-    if not complete:
+    if not is_complete:
         results.add(Result.UNAVAILABLE)
     return next((exit_code for result, exit_code in EXIT_CODE_BY_RESULT.items() if result in results), ExitCode.OK)
 
 
-def summary(outcomes: Sequence[Outcome], *, photos: int, ms: float) -> Text:
+def format_summary(outcomes: Sequence[PhotoOutcome], *, photos: int, ms: float) -> Text:
     """Return the sum of a batch in a line."""
     fresh = Counter(outcome.result for outcome in outcomes if not outcome.skipped)
-    text = Text(f"{counted(photos, 'photo')}: ", "bold")
-    parts = [(f"{fresh[result]:,} {result}", MARKS.get(result, BAD)[1]) for result in Result if fresh[result]]
+    text = Text(f"{pluralize(photos, 'photo')}: ", "bold")
+    parts = [
+        (f"{fresh[result]:,} {result}", SUCCESS_MARKS.get(result, FAILURE_MARK)[1])
+        for result in Result
+        if fresh[result]
+    ]
     for results, word in (((Result.DONE, Result.ACCEPTED), "before"), (tuple(EXIT_CODE_BY_RESULT), "failed before")):
         if before := sum(outcome.skipped and outcome.result in results for outcome in outcomes):
             parts.append((f"{before:,} {word}", "dim" if word == "before" else "red"))
@@ -107,4 +111,4 @@ def summary(outcomes: Sequence[Outcome], *, photos: int, ms: float) -> Text:
         parts.append((f"{left:,} left", "yellow"))
     for index, (part, style) in enumerate(parts):
         text.append(", " if index else "").append(part, style)
-    return text.append(f" · {span(ms)}", "dim")
+    return text.append(f" · {format_duration(ms)}", "dim")

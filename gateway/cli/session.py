@@ -18,28 +18,28 @@ from pydantic import BaseModel
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from gateway.cli.exit_codes import SERVER_ERROR, ExitCode, exit_code_of
-from gateway.cli.humanize import span
+from gateway.cli.exit_codes import SERVER_ERROR, ExitCode, exit_code_of_problem
+from gateway.cli.humanize import format_duration
 from gateway.client import AsyncClient, Client
-from gateway.client.connection import DEFAULT_URL, address
+from gateway.client.connection import DEFAULT_URL, normalize_url
 from gateway.client.problem import Problem
-from gateway.client.retry import Failure, Patience
+from gateway.client.retry import CallError, RetryPolicy
 
 P = ParamSpec("P")
 CONNECTION = "Connection and output"
 RATE_LIMIT_SECONDS = 600.0
 """How long a photo waits for its turn under a rate limit."""
-PAGE = 160  # columns where there is no terminal to ask
+DEFAULT_COLUMNS = 160  # columns where there is no terminal to ask
 
 
-class Unusable(Exception):
+class CommandError(Exception):
     """What was asked for on the command line cannot be done."""
 
 
 def _console(*, stderr: bool) -> Console:
     console = Console(stderr=stderr, highlight=False, soft_wrap=False)
     if not console.is_terminal and "COLUMNS" not in console._environ:  # noqa: SLF001  # or rich takes 80
-        console.width = PAGE
+        console.width = DEFAULT_COLUMNS
     return console
 
 
@@ -49,23 +49,23 @@ class Session:
 
     url: str
     api_key: str | None
-    patience: float
+    retry_seconds: float
     json: bool
     out: Console = field(default_factory=lambda: _console(stderr=False))
     notes: Console = field(default_factory=lambda: _console(stderr=True))
 
-    def client(self, patience: float | None = None) -> Client:
+    def client(self, retry_seconds: float | None = None) -> Client:
         """Connect, for one question after another."""
-        seconds = self.patience if patience is None else patience
-        return Client(self.url, api_key=self.api_key, patience=Patience(seconds=seconds, notice=self.notice))
+        seconds = self.retry_seconds if retry_seconds is None else retry_seconds
+        return Client(self.url, api_key=self.api_key, retry_policy=RetryPolicy(seconds=seconds, on_retry=self.on_retry))
 
-    def async_client(self, notice: Callable[[Failure, float], None]) -> AsyncClient:
+    def async_client(self, on_retry: Callable[[CallError, float], None]) -> AsyncClient:
         """Connect, for many at a time: more than a rate limit lets through at once."""
-        limit = max(RATE_LIMIT_SECONDS, self.patience) if self.patience else 0
-        patience = Patience(seconds=self.patience, rate_limit_seconds=limit, notice=notice)
-        return AsyncClient(self.url, api_key=self.api_key, patience=patience)
+        limit = max(RATE_LIMIT_SECONDS, self.retry_seconds) if self.retry_seconds else 0
+        retry_policy = RetryPolicy(seconds=self.retry_seconds, rate_limit_seconds=limit, on_retry=on_retry)
+        return AsyncClient(self.url, api_key=self.api_key, retry_policy=retry_policy)
 
-    def tell(
+    def print_result(
         self, document: BaseModel | Mapping[str, Any], shown: RenderableType | None, *, above_bars: bool = False
     ) -> None:
         """Say the document, on a line, or show it, whichever the caller reads; `above_bars` that are on `notes`."""
@@ -77,28 +77,28 @@ class Session:
             one_terminal = sys.stdout.isatty() and sys.stderr.isatty()
             (self.notes if above_bars and one_terminal else self.out).print(shown, soft_wrap=isinstance(shown, Text))
 
-    def note(self, text: str, style: str = "") -> None:
+    def print_note(self, text: str, style: str = "") -> None:
         """Say something besides."""
         self.notes.print(Text(text, style), soft_wrap=True)
 
-    def notice(self, failure: Failure, pause: float) -> None:
+    def on_retry(self, failure: CallError, pause: float) -> None:
         """Say that there will be another attempt."""
-        self.note(f"{reason(failure)} Trying again in {span(pause * 1000)}.", "yellow")
+        self.print_note(f"{describe_error(failure)} Trying again in {format_duration(pause * 1000)}.", "yellow")
 
-    def complain(self, code: str, detail: str, problem: Problem | None = None) -> None:
+    def print_error(self, code: str, detail: str, problem: Problem | None = None) -> None:
         """Say what went wrong: to a program as the gateway's problem documents do."""
         if self.json:
             document = problem.document if problem else {"code": code, "detail": detail}
             sys.stderr.write(json.dumps(document) + "\n")
             return
-        self.note(detail, "red")
+        self.print_note(detail, "red")
         for error in problem.errors if problem else ():
-            self.note(f"  {error.get('pointer', '')} {error.get('message', '')}".rstrip(), "red")
+            self.print_note(f"  {error.get('pointer', '')} {error.get('message', '')}".rstrip(), "red")
         if problem and problem.status >= SERVER_ERROR and (request_id := problem.document.get("request_id")):
-            self.note(f"  The gateway's logs know it as {request_id}.", "dim")
+            self.print_note(f"  The gateway's logs know it as {request_id}.", "dim")
 
 
-def reason(failure: Failure) -> str:
+def describe_error(failure: CallError) -> str:
     """Return a sentence on what went wrong."""
     if isinstance(failure, Problem):
         return str(failure)
@@ -113,14 +113,14 @@ def command(run: Callable[Concatenate[Session, P], ExitCode | None]) -> Callable
         *args: Any, url: str | None, api_key: str | None, patience: float, json_output: bool, **kwargs: Any
     ) -> None:
         try:
-            where = address(url)
+            where = normalize_url(url)
         except httpx.InvalidURL as error:
             raise typer.BadParameter(str(error), param_hint="--url") from error
-        session = Session(url=where, api_key=api_key or None, patience=patience, json=json_output)
+        session = Session(url=where, api_key=api_key or None, retry_seconds=patience, json=json_output)
         raise typer.Exit(_run(session, functools.partial(run, session, *args, **kwargs)))
 
     wrapped.__doc__ = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(run.__doc__ or ""))  # help has its own lines
-    declare(wrapped, [*parameters_of(run)[1:], *parameters_of(_shared)])
+    set_parameters(wrapped, [*parameters_of(run)[1:], *parameters_of(_common_options)])
     return wrapped
 
 
@@ -129,13 +129,13 @@ def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
     return list(inspect.signature(function, eval_str=True).parameters.values())
 
 
-def declare(function: Callable[..., Any], parameters: Sequence[inspect.Parameter]) -> None:
+def set_parameters(function: Callable[..., Any], parameters: Sequence[inspect.Parameter]) -> None:
     """Have typer, which reads signatures, see these parameters."""
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
 
 
-def _shared(
+def _common_options(
     *,
     url: Annotated[
         str | None,
@@ -167,18 +167,18 @@ def _run(session: Session, run: Callable[[], ExitCode | None]) -> ExitCode:
     try:
         return run() or ExitCode.OK
     except KeyboardInterrupt:
-        session.note("Interrupted.")
+        session.print_note("Interrupted.")
         return ExitCode.INTERRUPTED
     except Problem as problem:
-        session.complain(problem.code, str(problem), problem)
-        return exit_code_of(problem)
+        session.print_error(problem.code, str(problem), problem)
+        return exit_code_of_problem(problem)
     except httpx.TransportError as error:
-        session.complain("unreachable", f"{reason(error)} Is it at {session.url}?")
+        session.print_error("unreachable", f"{describe_error(error)} Is it at {session.url}?")
         return ExitCode.UNAVAILABLE
     except BrokenPipeError:
         raise
-    except (Unusable, OSError) as error:
-        session.complain("unusable", _sentence(error))
+    except (CommandError, OSError) as error:
+        session.print_error("unusable", _sentence(error))
         return ExitCode.USAGE
 
 

@@ -9,7 +9,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.humanize import between, counted, moment, pixels, plain, size, span
+from gateway.cli.humanize import (
+    elapsed_ms,
+    format_bytes,
+    format_dimensions,
+    format_duration,
+    format_time,
+    pluralize,
+    replace_unprintable,
+)
 from gateway.client.models import Failure, JobStatus, JobSummary, StageStatus
 
 STYLES = {
@@ -27,7 +35,7 @@ COLUMNS = 32  # of the time line
 DIGITS = 16  # of a SHA-256: enough to tell two apart
 
 
-def styled(word: str) -> Text:
+def style_state(word: str) -> Text:
     """Write a state in its colour."""
     return Text(word, STYLES.get(word, ""))
 
@@ -35,7 +43,7 @@ def styled(word: str) -> Text:
 def job_view(job: JobStatus) -> RenderableType:
     """Show a whole job."""
     parts: list[RenderableType] = [_heading(job), Text(""), _stages(job)]
-    parts += [Text(f"{name}: {error}", "yellow") for name, error in _errors(job).items()]
+    parts += [Text(f"{name}: {error}", "yellow") for name, error in _find_stage_errors(job).items()]
     if job.failure:
         parts += [Text(""), failure_text(job.failure)]
     if job.renditions:
@@ -56,11 +64,13 @@ def jobs_table(jobs: list[JobSummary]) -> Table:
     """Show a list of jobs."""
     table = plain_table("task id", "kind", "status", "created", ">took", "name")
     for job in jobs:
-        took = between(job.created_at, job.finished_at) if job.finished_at else None
-        name = Text(plain(job.name or ""))
+        took = elapsed_ms(job.created_at, job.finished_at) if job.finished_at else None
+        name = Text(replace_unprintable(job.name or ""))
         if job.failure:
             name.append(f"  {job.failure.code}", "red")
-        table.add_row(job.task_id, job.kind, styled(job.status), moment(job.created_at), span(took), name)
+        table.add_row(
+            job.task_id, job.kind, style_state(job.status), format_time(job.created_at), format_duration(took), name
+        )
     return table
 
 
@@ -80,15 +90,15 @@ def plain_table(*headings: str) -> Table:
 
 
 def _heading(job: JobStatus) -> Text:
-    took = between(job.created_at, job.finished_at)
-    heading = Text.assemble((job.task_id, "bold"), "  ", styled(job.status), f"  {job.kind}")
+    took = elapsed_ms(job.created_at, job.finished_at)
+    heading = Text.assemble((job.task_id, "bold"), "  ", style_state(job.status), f"  {job.kind}")
     facts = [
-        plain(job.original.name or "an image"),
-        pixels(job.original.width, job.original.height),
-        size(job.original.bytes),
-        f"created {moment(job.created_at)}" if job.created_at else "",
-        f"{'took' if job.ended else 'for'} {span(took)}" if took is not None else "",
-        f"sent again {counted(job.generation, 'time')}" if job.generation else "",
+        replace_unprintable(job.original.name or "an image"),
+        format_dimensions(job.original.width, job.original.height),
+        format_bytes(job.original.bytes),
+        f"created {format_time(job.created_at)}" if job.created_at else "",
+        f"{'took' if job.has_ended else 'for'} {format_duration(took)}" if took is not None else "",
+        f"sent again {pluralize(job.generation, 'time')}" if job.generation else "",
     ]
     return heading.append("\n" + " · ".join(fact for fact in facts if fact))
 
@@ -99,21 +109,21 @@ def _stages(job: JobStatus) -> Table:
     for name, stage in job.stages.items():
         table.add_row(
             name,
-            styled(stage.state),
+            style_state(stage.state),
             str(stage.attempts or ""),
-            span(stage.queue_wait_ms if stage.queued_at else None),
-            span(stage.run_ms),
+            format_duration(stage.queue_wait_ms if stage.queued_at else None),
+            format_duration(stage.run_ms),
             _bar(stage, start, stop),
             Text(stage.worker or "", "dim"),
         )
     return table
 
 
-def _errors(job: JobStatus) -> dict[str, str]:
+def _find_stage_errors(job: JobStatus) -> dict[str, str]:
     """Return what stages have against going on, beyond what the whole job failed of."""
-    told = job.failure.message if job.failure else None
+    job_message = job.failure.message if job.failure else None
     found = {name: stage.error for name, stage in job.stages.items() if stage.state != "done"}
-    return {name: error for name, error in found.items() if error and error != told}
+    return {name: error for name, error in found.items() if error and error != job_message}
 
 
 def _bounds(job: JobStatus) -> tuple[datetime, datetime]:
@@ -121,7 +131,7 @@ def _bounds(job: JobStatus) -> tuple[datetime, datetime]:
     known = [m for s in job.stages.values() for m in (s.queued_at, s.started_at, s.finished_at) if m is not None]
     now = datetime.now(UTC)
     start = min([moment for moment in (job.created_at, *known) if moment], default=now)
-    stop = max(known, default=now) if job.ended else max([*known, now])
+    stop = max(known, default=now) if job.has_ended else max([*known, now])
     return start, stop
 
 
@@ -148,9 +158,9 @@ def _renditions(job: JobStatus) -> Table:
     for name, made in job.renditions.items():
         table.add_row(
             name,
-            pixels(made.width, made.height),
+            format_dimensions(made.width, made.height),
             made.format,
-            size(made.bytes),
+            format_bytes(made.bytes),
             Text(f"{made.sha256[:DIGITS]}…", "dim"),
         )
     return table

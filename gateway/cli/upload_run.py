@@ -11,26 +11,26 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from gateway.cli.bars import Bars
 from gateway.cli.batch import Batch
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.finding import STDIN, ensure_there, find
-from gateway.cli.humanize import counted
-from gateway.cli.journal import Busy
-from gateway.cli.photos import Ask, Photo, PhotoSet
+from gateway.cli.humanize import pluralize
+from gateway.cli.journal import JournalLocked
+from gateway.cli.photo_search import STDIN, ensure_files_exist, find_photos
+from gateway.cli.photos import Photo, PhotoSet, UploadRequest
 from gateway.cli.plan import UploadOptions
-from gateway.cli.report import Outcome, exit_code_of, summary
-from gateway.cli.session import Session, Unusable
+from gateway.cli.progress_bars import ProgressBars
+from gateway.cli.report import PhotoOutcome, exit_code_of_batch, format_summary
+from gateway.cli.session import CommandError, Session
 from gateway.client.models import Capabilities
 
 NAME_COLUMNS = 40
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class UploadArguments:
     """What a command line that sends photos says."""
 
-    ask: str
+    operation: str
     fields: Mapping[str, Any]
     files: tuple[Path, ...]
     source: str | None = None
@@ -42,74 +42,80 @@ class Order:
     retry_failed: bool
 
 
-def send(session: Session, order: Order) -> ExitCode:
+def upload_photos(session: Session, arguments: UploadArguments) -> ExitCode:
     """Send the order's photos, and return how all went."""
-    _check(order)
+    _check_arguments(arguments)
     with session.client() as darkroom:
         found = darkroom.capabilities()
     with ExitStack() as resources:
         try:
-            photos = _photos(session, order, found, resources)
-        except Busy as error:
-            raise Unusable(str(error)) from error
+            photos = _collect_photos(session, arguments, found, resources)
+        except JournalLocked as error:
+            raise CommandError(str(error)) from error
         if not photos:
-            session.note("There is no photo there.")
+            session.print_note("There is no photo there.")
             return ExitCode.OK
-        return _go_through(session, order, photos, found.limits.get("upload_bytes"))
+        return _run_batch(session, arguments, photos, found.limits.get("upload_bytes"))
 
 
-def _check(order: Order) -> None:
-    if bool(order.files) == bool(order.source):
-        raise Unusable("Name photos, or an earlier job with --source.")
-    if order.name and STDIN not in order.files:
-        raise Unusable("--name is for stdin: files have their names.")
-    ensure_there(order.files)
+def _check_arguments(arguments: UploadArguments) -> None:
+    if bool(arguments.files) == bool(arguments.source):
+        raise CommandError("Name photos, or an earlier job with --source.")
+    if arguments.name and STDIN not in arguments.files:
+        raise CommandError("--name is for stdin: files have their names.")
+    ensure_files_exist(arguments.files)
 
 
-def _photos(session: Session, order: Order, capabilities: Capabilities, resources: ExitStack) -> list[Photo]:
+def _collect_photos(
+    session: Session, arguments: UploadArguments, capabilities: Capabilities, resources: ExitStack
+) -> list[Photo]:
     photo_set = PhotoSet(
-        resources, order.out.absolute() if order.out else None, warn=lambda text: session.note(text, "yellow")
+        resources,
+        arguments.out.absolute() if arguments.out else None,
+        warn=lambda text: session.print_note(text, "yellow"),
     )
-    if order.source:
-        return [photo_set.of_job(order.source)]
-    named = [path for path in order.files if path != STDIN]
-    photos = photo_set.of_files(find(named, capabilities.accepts, recursive=order.recursive, out=order.out))
-    if STDIN in order.files:
+    if arguments.source:
+        return [photo_set.photo_from_job(arguments.source)]
+    named = [path for path in arguments.files if path != STDIN]
+    photos = photo_set.photos_from_files(
+        find_photos(named, capabilities.accepts, recursive=arguments.recursive, out=arguments.out)
+    )
+    if STDIN in arguments.files:
         limit = capabilities.limits.get("upload_bytes")
         content = sys.stdin.buffer.read(-1 if limit is None else limit + 1)  # more would be refused anyway
-        photos.append(photo_set.of_bytes(content, order.name or "stdin"))
+        photos.append(photo_set.photo_from_bytes(content, arguments.name or "stdin"))
     return photos
 
 
-def _go_through(session: Session, order: Order, photos: list[Photo], upload_bytes: int | None) -> ExitCode:
-    options = UploadOptions(wait=order.wait, save=order.out is not None, retry_failed=order.retry_failed)
-    ask = Ask(name=order.ask, fields=order.fields, url=session.url)
-    began, width = monotonic(), min(NAME_COLUMNS, max(len(photo.shown) for photo in photos))
-    with Bars(session.notes, len(photos), following=options.follow) as bars:
+def _run_batch(session: Session, arguments: UploadArguments, photos: list[Photo], upload_bytes: int | None) -> ExitCode:
+    options = UploadOptions(wait=arguments.wait, save=arguments.out is not None, retry_failed=arguments.retry_failed)
+    ask = UploadRequest(name=arguments.operation, fields=arguments.fields, url=session.url)
+    began, width = monotonic(), min(NAME_COLUMNS, max(len(photo.display_name) for photo in photos))
+    with ProgressBars(session.notes, len(photos), follows_jobs=options.follows_jobs) as bars:
 
-        def tell(outcome: Outcome) -> None:
+        def print_outcome(outcome: PhotoOutcome) -> None:
             bars.count()
-            session.tell(outcome.document(), outcome.line(width), above_bars=True)
+            session.print_result(outcome.to_document(), outcome.format_line(width), above_bars=True)
 
         async def run() -> None:
-            ticker = asyncio.create_task(bars.tick())
-            async with session.async_client(bars.notice) as client:
-                await batch.run(client, concurrency=order.concurrency, upload_bytes=upload_bytes)
+            ticker = asyncio.create_task(bars.refresh_forever())
+            async with session.async_client(bars.on_retry) as client:
+                await batch.run(client, concurrency=arguments.concurrency, upload_bytes=upload_bytes)
             ticker.cancel()
 
-        batch = Batch(photos, ask, options, bars=bars.bar, tell=tell)
+        batch = Batch(photos, ask, options, bars=bars.bar, on_outcome=print_outcome)
         try:
             asyncio.run(run())
         finally:
-            is_told = len(photos) == len(batch.outcomes) == 1 and batch.outcomes[0].line()
-            if not is_told and not session.json:
+            is_reported = len(photos) == len(batch.outcomes) == 1 and batch.outcomes[0].format_line()
+            if not is_reported and not session.json:
                 took = (monotonic() - began) * 1000
-                session.notes.print(summary(batch.outcomes, photos=len(photos), ms=took), soft_wrap=True)
-            if not batch.complete:
-                session.note(_advice(photos, left=len(photos) - len(batch.outcomes)), "yellow")
-    return exit_code_of(batch.outcomes, complete=batch.complete)
+                session.notes.print(format_summary(batch.outcomes, photos=len(photos), ms=took), soft_wrap=True)
+            if not batch.is_complete:
+                session.print_note(_describe_remaining(photos, left=len(photos) - len(batch.outcomes)), "yellow")
+    return exit_code_of_batch(batch.outcomes, is_complete=batch.is_complete)
 
 
-def _advice(photos: Sequence[Photo], *, left: int) -> str:
-    is_noted = all(photo.journal.folder for photo in photos)
-    return f"{counted(left, 'photo')} left. " + ("The same command again goes on from here." if is_noted else "")
+def _describe_remaining(photos: Sequence[Photo], *, left: int) -> str:
+    is_journaled = all(photo.journal.folder for photo in photos)
+    return f"{pluralize(left, 'photo')} left. " + ("The same command again goes on from here." if is_journaled else "")

@@ -9,7 +9,7 @@ import typer
 
 UsageError: Any = typer.BadParameter.__mro__[1]
 """What typer raises for each of them, and does not export."""
-PHRASES = {
+REWORDED_MESSAGES = {
     r"Input should be greater than or equal to (\S+)": r"must be \1 or more",
     r"Input should be less than or equal to (\S+)": r"must be \1 or less",
     r"Input should be a valid integer.*": r"must be a whole number",
@@ -32,7 +32,7 @@ def _sentence(error: Any) -> str:
 def _sentence_of_value(error: Any) -> str | None:
     """Say what an option must be, where typer says what pydantic says of it."""
     option = next(iter(getattr(getattr(error, "param", None), "opts", ())), None)
-    for phrase, words in PHRASES.items():
+    for phrase, words in REWORDED_MESSAGES.items():
         if option and re.fullmatch(phrase, error.message):
             return f"{option} {re.sub(phrase, words, error.message)}"
     return None

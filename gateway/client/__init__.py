@@ -3,7 +3,7 @@
 from gateway.client.client import AsyncClient, Client
 from gateway.client.job_errors import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult
 from gateway.client.problem import Problem
-from gateway.client.retry import Patience
+from gateway.client.retry import RetryPolicy
 
 __all__ = [
     "AsyncClient",
@@ -13,6 +13,6 @@ __all__ = [
     "JobExpired",
     "JobFailed",
     "JobWithoutResult",
-    "Patience",
     "Problem",
+    "RetryPolicy",
 ]

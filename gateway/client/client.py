@@ -1,13 +1,13 @@
-"""The other end of the same contract: a Client for threads and an AsyncClient for an event loop.
+"""The client of a gateway: `Client` for threads and `AsyncClient` for an event loop.
 
     with Client() as darkroom:
         job = darkroom.wait_until_ended(darkroom.upload("photo.jpg").task_id)
         small = darkroom.result(job.task_id, "small")
 
 Both have the same methods. Their parameters and meanings are those of the functions of the same names in calls.py and
-pagination.py. An answer that is not a success raises `Problem`; transport errors are httpx's.
-Both kinds are tried again where that is sound, as `Patience` says, and no repeated POST makes a second job. A job that
-ended without a result raises `JobWithoutResult`: `JobFailed`, `JobDead`, `JobCancelled` or `JobExpired`.
+pagination.py. An answer that is not a success raises `Problem`; transport errors are httpx's. Both kinds of errors are
+retried where that is safe, as `RetryPolicy` says, and no repeated POST makes a second job. A job that ended without a
+result raises `JobWithoutResult`: `JobFailed`, `JobDead`, `JobCancelled` or `JobExpired`.
 """
 
 from __future__ import annotations
@@ -22,64 +22,66 @@ import httpx
 
 from gateway.client import calls, pagination
 from gateway.client.calls import Call
-from gateway.client.connection import options
+from gateway.client.connection import client_options
 from gateway.client.early_answers import read_early_answers
 from gateway.client.job_errors import ensure_result
-from gateway.client.methods import described
 from gateway.client.models import JobStatus
-from gateway.client.pagination import Flow
+from gateway.client.pagination import CallSequence
 from gateway.client.problem import Problem
-from gateway.client.retry import Attempts, Patience
+from gateway.client.retry import RetryPolicy, RetryState
+from gateway.client.signatures import copy_signature
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _asks(build: Callable[P, Call[T]]) -> Callable[Concatenate[Client, P], T]:
-    def ask(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self.ask(build(*args, **kwargs))
+def _build_method(build: Callable[P, Call[T]]) -> Callable[Concatenate[Client, P], T]:
+    def send_call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.send_call(build(*args, **kwargs))
 
-    return described(ask, build)
+    return copy_signature(send_call, build)
 
 
-def _iterates(build: Callable[P, Flow[T]]) -> Callable[Concatenate[Client, P], Iterator[T]]:
+def _build_iterator(build: Callable[P, CallSequence[T]]) -> Callable[Concatenate[Client, P], Iterator[T]]:
     def iterate(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-        return self.each(build(*args, **kwargs))
+        return self.iterate_sequence(build(*args, **kwargs))
 
-    return described(iterate, build)
-
-
-def _asks_async(build: Callable[P, Call[T]]) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
-    async def ask(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self.ask(build(*args, **kwargs))
-
-    return described(ask, build)
+    return copy_signature(iterate, build)
 
 
-def _iterates_async(build: Callable[P, Flow[T]]) -> Callable[Concatenate[AsyncClient, P], AsyncIterator[T]]:
+def _build_async_method(build: Callable[P, Call[T]]) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
+    async def send_call(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.send_call(build(*args, **kwargs))
+
+    return copy_signature(send_call, build)
+
+
+def _build_async_iterator(
+    build: Callable[P, CallSequence[T]],
+) -> Callable[Concatenate[AsyncClient, P], AsyncIterator[T]]:
     def iterate(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
-        return self.each(build(*args, **kwargs))
+        return self.iterate_sequence(build(*args, **kwargs))
 
-    return described(iterate, build)
+    return copy_signature(iterate, build)
 
 
 class Client:
     """A connection to one gateway. Its methods block; threads may share it."""
 
-    upload = _asks(calls.upload)
-    crop = _asks(calls.crop)
-    grayscale = _asks(calls.grayscale)
-    resize = _asks(calls.resize)
-    status = _asks(calls.status)
-    job_page = _asks(calls.job_page)
-    result = _asks(calls.result)
-    save_result = _asks(calls.save_result)
-    retry = _asks(calls.retry)
-    delete = _asks(calls.delete)
-    capabilities = _asks(calls.capabilities)
-    health = _asks(calls.health)
-    jobs = _iterates(pagination.jobs)
-    follow = _iterates(pagination.follow)
+    upload = _build_method(calls.upload)
+    crop = _build_method(calls.crop)
+    grayscale = _build_method(calls.grayscale)
+    resize = _build_method(calls.resize)
+    status = _build_method(calls.status)
+    job_page = _build_method(calls.job_page)
+    result = _build_method(calls.result)
+    save_result = _build_method(calls.save_result)
+    retry = _build_method(calls.retry)
+    delete = _build_method(calls.delete)
+    capabilities = _build_method(calls.capabilities)
+    health = _build_method(calls.health)
+    jobs = _build_iterator(pagination.jobs)
+    follow = _build_iterator(pagination.follow)
 
     def __init__(
         self,
@@ -87,13 +89,13 @@ class Client:
         *,
         api_key: str | None = None,
         timeout: float = 30.0,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         """Take what is not given from DARKROOM_URL and DARKROOM_API_KEY. `timeout` is of each step on the wire."""
-        self._patience = patience or Patience()
+        self._retry_policy = retry_policy or RetryPolicy()
         self._timeout = timeout
-        self._http = httpx.Client(**options(url, api_key), transport=transport)
+        self._http = httpx.Client(**client_options(url, api_key), transport=transport)
 
     def wait_until_ended(self, task_id: str, *, timeout: float | None = None) -> JobStatus:
         """Return the job once it is done. Raises `JobWithoutResult` if it ended otherwise, or TimeoutError."""
@@ -103,30 +105,30 @@ class Client:
         """Return the job once it has ended, however it ended. TimeoutError after `timeout` seconds."""
         return list(self.follow(task_id, timeout=timeout))[-1]
 
-    def ask(self, call: Call[T]) -> T:
+    def send_call(self, call: Call[T]) -> T:
         """Make a call, again and again while that is sound."""
-        attempts = Attempts(self._patience, repeatable=call.repeatable)
+        attempts = RetryState(self._retry_policy, is_idempotent=call.is_idempotent)
         while True:
             try:
-                return self._attempt(call)
+                return self._send_once(call)
             except (Problem, httpx.TransportError) as failure:
-                pause = attempts.pause_after(failure, now=time.monotonic())
+                pause = attempts.next_delay_seconds(failure, now=time.monotonic())
                 if pause is None:
                     raise
             time.sleep(pause)
 
-    def each(self, flow: Flow[T]) -> Iterator[T]:
+    def iterate_sequence(self, flow: CallSequence[T]) -> Iterator[T]:
         """Go through a flow."""
         while (call := flow.next_call()) is not None:
-            yield from flow.take(self.ask(call))
+            yield from flow.process_answer(self.send_call(call))
 
-    def _attempt(self, call: Call[T]) -> T:
-        with call.opened() as request:
-            timeout = httpx.Timeout(self._timeout, read=self._timeout + call.waits)
+    def _send_once(self, call: Call[T]) -> T:
+        with call.open_request() as request:
+            timeout = httpx.Timeout(self._timeout, read=self._timeout + call.server_wait_seconds)
             answer = self._http.send(self._http.build_request(**request, timeout=timeout), stream=True)
             with closing(answer), call.receive(answer) as receiver:
                 for piece in answer.iter_bytes():
-                    receiver.take(piece)
+                    receiver.write(piece)
                 return receiver.result()
 
     def close(self) -> None:
@@ -143,20 +145,20 @@ class Client:
 class AsyncClient:
     """A connection to one gateway, for one event loop. Files are read and written in short steps on the loop."""
 
-    upload = _asks_async(calls.upload)
-    crop = _asks_async(calls.crop)
-    grayscale = _asks_async(calls.grayscale)
-    resize = _asks_async(calls.resize)
-    status = _asks_async(calls.status)
-    job_page = _asks_async(calls.job_page)
-    result = _asks_async(calls.result)
-    save_result = _asks_async(calls.save_result)
-    retry = _asks_async(calls.retry)
-    delete = _asks_async(calls.delete)
-    capabilities = _asks_async(calls.capabilities)
-    health = _asks_async(calls.health)
-    jobs = _iterates_async(pagination.jobs)
-    follow = _iterates_async(pagination.follow)
+    upload = _build_async_method(calls.upload)
+    crop = _build_async_method(calls.crop)
+    grayscale = _build_async_method(calls.grayscale)
+    resize = _build_async_method(calls.resize)
+    status = _build_async_method(calls.status)
+    job_page = _build_async_method(calls.job_page)
+    result = _build_async_method(calls.result)
+    save_result = _build_async_method(calls.save_result)
+    retry = _build_async_method(calls.retry)
+    delete = _build_async_method(calls.delete)
+    capabilities = _build_async_method(calls.capabilities)
+    health = _build_async_method(calls.health)
+    jobs = _build_async_iterator(pagination.jobs)
+    follow = _build_async_iterator(pagination.follow)
 
     def __init__(
         self,
@@ -164,13 +166,13 @@ class AsyncClient:
         *,
         api_key: str | None = None,
         timeout: float = 30.0,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Take what is not given from DARKROOM_URL and DARKROOM_API_KEY. `timeout` is of each step on the wire."""
-        self._patience = patience or Patience()
+        self._retry_policy = retry_policy or RetryPolicy()
         self._timeout = timeout
-        self._http = httpx.AsyncClient(**options(url, api_key), transport=transport)
+        self._http = httpx.AsyncClient(**client_options(url, api_key), transport=transport)
         read_early_answers(self._http)
 
     async def wait_until_ended(self, task_id: str, *, timeout: float | None = None) -> JobStatus:  # noqa: ASYNC109
@@ -181,32 +183,32 @@ class AsyncClient:
         """Return the job once it has ended, however it ended. TimeoutError after `timeout` seconds."""
         return [job async for job in self.follow(task_id, timeout=timeout)][-1]
 
-    async def ask(self, call: Call[T]) -> T:
+    async def send_call(self, call: Call[T]) -> T:
         """Make a call, again and again while that is sound."""
-        attempts = Attempts(self._patience, repeatable=call.repeatable)
+        attempts = RetryState(self._retry_policy, is_idempotent=call.is_idempotent)
         while True:
             try:
-                return await self._attempt(call)
+                return await self._send_once(call)
             except (Problem, httpx.TransportError) as failure:
-                pause = attempts.pause_after(failure, now=time.monotonic())
+                pause = attempts.next_delay_seconds(failure, now=time.monotonic())
                 if pause is None:
                     raise
             await asyncio.sleep(pause)
 
-    async def each(self, flow: Flow[T]) -> AsyncIterator[T]:
+    async def iterate_sequence(self, flow: CallSequence[T]) -> AsyncIterator[T]:
         """Go through a flow."""
         while (call := flow.next_call()) is not None:
-            for found in flow.take(await self.ask(call)):
+            for found in flow.process_answer(await self.send_call(call)):
                 yield found
 
-    async def _attempt(self, call: Call[T]) -> T:
-        with call.opened() as request:
-            timeout = httpx.Timeout(self._timeout, read=self._timeout + call.waits)
+    async def _send_once(self, call: Call[T]) -> T:
+        with call.open_request() as request:
+            timeout = httpx.Timeout(self._timeout, read=self._timeout + call.server_wait_seconds)
             answer = await self._http.send(self._http.build_request(**request, timeout=timeout), stream=True)
             async with aclosing(answer):
                 with call.receive(answer) as receiver:
                     async for piece in answer.aiter_bytes():
-                        receiver.take(piece)
+                        receiver.write(piece)
                     return receiver.result()
 
     async def close(self) -> None:

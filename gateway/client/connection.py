@@ -8,20 +8,20 @@ from typing import Any
 import httpx
 
 DEFAULT_URL = "http://127.0.0.1:8001"
-NEAR = ("127.", "localhost", "::1")
+LOOPBACK_PREFIXES = ("127.", "localhost", "::1")
 
 
-def options(url: str | None, api_key: str | None) -> dict[str, Any]:
+def client_options(url: str | None, api_key: str | None) -> dict[str, Any]:
     """Return what either of httpx's clients is made with; what is None comes from DARKROOM_URL and DARKROOM_API_KEY."""
-    url = address(url)
+    url = normalize_url(url)
     key = api_key or os.environ.get("DARKROOM_API_KEY")
     headers = {"User-Agent": "darkroom-client"} | ({"Authorization": f"Bearer {key}"} if key else {})
-    is_near = httpx.URL(url).host.startswith(NEAR)  # no proxy knows the way to this very machine
+    is_loopback = httpx.URL(url).host.startswith(LOOPBACK_PREFIXES)  # no proxy knows the way to this very machine
     # To where an object store has a result; httpx takes the key along to no other host.
-    return {"base_url": url, "headers": headers, "trust_env": not is_near, "follow_redirects": True}
+    return {"base_url": url, "headers": headers, "trust_env": not is_loopback, "follow_redirects": True}
 
 
-def address(url: str | None) -> str:
+def normalize_url(url: str | None) -> str:
     """Return the gateway's address, spelled in one way. httpx.InvalidURL if it is none."""
     given = url or os.environ.get("DARKROOM_URL") or DEFAULT_URL
     parsed = httpx.URL(given if "://" in given else f"http://{given}")

@@ -15,7 +15,7 @@ from typing import Any
 import httpcore
 import httpx
 
-AHEAD_BYTES = 64 * 1024
+READ_AHEAD_BYTES = 64 * 1024
 """As many as httpcore reads at a time."""
 _REFUSAL = re.compile(rb"HTTP/1\.[01] [45]")
 
@@ -65,7 +65,7 @@ class _Stream(httpcore.AsyncNetworkStream):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         if self._reading is None:
-            self._reading = asyncio.create_task(self._stream.read(AHEAD_BYTES))
+            self._reading = asyncio.create_task(self._stream.read(READ_AHEAD_BYTES))
             self._reading.add_done_callback(_ignore_outcome)
         writing = asyncio.create_task(self._stream.write(buffer, timeout))
         try:

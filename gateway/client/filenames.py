@@ -28,7 +28,7 @@ def safe_filename(name: str) -> str:
     return printable.replace("\\", "/").rpartition("/")[2].lstrip(". ")
 
 
-def numbered(path: Path) -> Iterator[Path]:
+def number_paths(path: Path) -> Iterator[Path]:
     """Return a path and its alternatives: photo.jpg, photo (2).jpg, photo (3).jpg."""
     return chain([path], (path.with_name(f"{path.stem} ({number}){path.suffix}") for number in count(2)))
 

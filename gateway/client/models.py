@@ -83,7 +83,7 @@ class OriginalStatus(Answer):
     height: int | None = None
 
 
-class Outcome(Answer):
+class JobBase(Answer):
     """What a job and its summary say alike."""
 
     task_id: str
@@ -95,12 +95,12 @@ class Outcome(Answer):
     links: Links = Links()
 
     @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether nothing more will happen to it, also where its status is a word from the future."""
         return self.status in ENDED or self.finished_at is not None
 
 
-class JobStatus(Outcome):
+class JobStatus(JobBase):
     """The whole job, stage by stage."""
 
     progress: float = 0.0
@@ -116,7 +116,7 @@ class JobStatus(Outcome):
     summary: dict[str, Any] | None = None
 
 
-class JobSummary(Outcome):
+class JobSummary(JobBase):
     """One job in a list."""
 
     name: str | None = None
@@ -158,6 +158,6 @@ class Readiness(Answer):
     checks: dict[str, Check] = Field(default_factory=dict)
 
     @property
-    def takes_uploads(self) -> bool:
+    def accepts_uploads(self) -> bool:
         """Whether an upload would be accepted now."""
         return self.status in {"ready", "degraded"}

@@ -6,26 +6,26 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 
-from gateway.client.calls import Call, changed_status, job_page
+from gateway.client.calls import Call, job_page, status_if_changed
 from gateway.client.models import JobPage, JobStatus, JobSummary
 
 T_co = TypeVar("T_co", covariant=True)
-PAGE = 100
-LOOK_SECONDS = 20.0
+PAGE_SIZE = 100
+LONG_POLL_SECONDS = 20.0
 """Of one long poll: proxies between close connections that are silent for a minute."""
 
 
-class Flow(Protocol[T_co]):
+class CallSequence(Protocol[T_co]):
     """A conversation with the gateway: ask what `next_call` says, `take` the answer, until there is no next call."""
 
     def next_call(self) -> Call[Any] | None:
         """Return what to ask now; None at the end."""
 
-    def take(self, answer: Any) -> Iterable[T_co]:
+    def process_answer(self, answer: Any) -> Iterable[T_co]:
         """Take its answer, and return what came of it."""
 
 
-class Pages:
+class JobPager:
     """The list of jobs, page by page."""
 
     def __init__(self, status: str | None, kind: str | None, limit: int | None) -> None:
@@ -38,10 +38,10 @@ class Pages:
         """Return what asks for the next page that is needed."""
         if self._is_over:
             return None
-        size = PAGE if self._left is None else min(PAGE, self._left)
+        size = PAGE_SIZE if self._left is None else min(PAGE_SIZE, self._left)
         return job_page(**self._filter, cursor=self._cursor, limit=size)
 
-    def take(self, answer: JobPage) -> list[JobSummary]:
+    def process_answer(self, answer: JobPage) -> list[JobSummary]:
         """Return the page's jobs."""
         self._cursor = answer.next
         jobs = answer.jobs[: self._left]
@@ -50,7 +50,7 @@ class Pages:
         return jobs
 
 
-class Following:
+class JobPoller:
     """One job, watched with long polls until it has ended."""
 
     def __init__(self, task_id: str, *, timeout: float | None = None, clock: Callable[[], float] = monotonic) -> None:
@@ -64,15 +64,15 @@ class Following:
     def next_call(self) -> Call[tuple[JobStatus | None, str | None]] | None:
         """Return what asks for the next change. TimeoutError once the time is over."""
         if self._job is None:  # how it stands now, without a wait
-            return changed_status(self._task_id, etag=None, wait=0)
-        if self._job.ended:
+            return status_if_changed(self._task_id, etag=None, wait=0)
+        if self._job.has_ended:
             return None
-        left = LOOK_SECONDS if self._deadline is None else self._deadline - self._clock()
+        left = LONG_POLL_SECONDS if self._deadline is None else self._deadline - self._clock()
         if left <= 0:
             raise TimeoutError(f"The job {self._task_id} is still {self._job.status} after {self._timeout:g} s.")
-        return changed_status(self._task_id, etag=self._etag, wait=round(min(LOOK_SECONDS, left), 3))
+        return status_if_changed(self._task_id, etag=self._etag, wait=round(min(LONG_POLL_SECONDS, left), 3))
 
-    def take(self, answer: tuple[JobStatus | None, str | None]) -> list[JobStatus]:
+    def process_answer(self, answer: tuple[JobStatus | None, str | None]) -> list[JobStatus]:
         """Return the job if it has changed."""
         job, self._etag = answer
         if job is None:
@@ -81,14 +81,14 @@ class Following:
         return [job]
 
 
-def jobs(*, status: str | None = None, kind: str | None = None, limit: int | None = None) -> Flow[JobSummary]:
+def jobs(*, status: str | None = None, kind: str | None = None, limit: int | None = None) -> CallSequence[JobSummary]:
     """Iterate over the jobs, from the youngest, `limit` at most, page by page as they are needed."""
-    return Pages(status, kind, limit)
+    return JobPager(status, kind, limit)
 
 
-def follow(task_id: str, *, timeout: float | None = None) -> Flow[JobStatus]:
+def follow(task_id: str, *, timeout: float | None = None) -> CallSequence[JobStatus]:
     """Iterate over the job's states: how it stands, then each change, up to its end.
 
     TimeoutError if that takes more than `timeout` seconds.
     """
-    return Following(task_id, timeout=timeout)
+    return JobPoller(task_id, timeout=timeout)

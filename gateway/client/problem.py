@@ -59,7 +59,7 @@ class Problem(Exception):
         )
 
     @classmethod
-    def unreadable(cls, answer: httpx.Response, reason: object) -> Problem:
+    def from_unreadable(cls, answer: httpx.Response, reason: object) -> Problem:
         """Return the problem of a success that is not one of Darkroom's: there may be another server at the address."""
         detail = f"{answer.url} did not answer as Darkroom does: {reason}"
         return cls(answer.status_code, UNREADABLE, detail)

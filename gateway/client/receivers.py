@@ -15,17 +15,17 @@ from typing import Generic, Protocol, Self, TypeVar
 import httpx
 from pydantic import ValidationError
 
-from gateway.client.filenames import numbered
+from gateway.client.filenames import number_paths
 from gateway.client.problem import OK_RANGE, Problem
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-Read = Callable[[httpx.Response, bytes], T]
+BodyParser = Callable[[httpx.Response, bytes], T]
 _REPR_DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 _STRONG_ETAG = re.compile(r'"([0-9a-f]{64})"')
 
 
-class BytesDiffer(httpx.RemoteProtocolError):
+class ContentMismatch(httpx.RemoteProtocolError):
     """The bytes that came are not those that the answer's digest was made of: worth another attempt."""
 
 
@@ -38,20 +38,22 @@ class Receiver(Protocol[T_co]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def take(self, piece: bytes) -> None:
+    def write(self, piece: bytes) -> None:
         """Take the next piece."""
 
     def result(self) -> T_co:
-        """Return what the whole body means. Raises `Problem`, or `BytesDiffer` where its digest says other bytes."""
+        """Return the parsed body. Raises `Problem`, or `ContentMismatch` when the digest is that of other bytes."""
 
 
-class Whole(Generic[T]):
+class MemoryReceiver(Generic[T]):
     """Keeps the body in memory, to be read at its end."""
 
-    def __init__(self, answer: httpx.Response, read: Read[T], *, welcome: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self, answer: httpx.Response, read: BodyParser[T], *, accepted_statuses: frozenset[int] = frozenset()
+    ) -> None:
         self._answer = answer
         self._read = read
-        self._welcome = welcome
+        self._accepted_statuses = accepted_statuses
         self._content = bytearray()
 
     def __enter__(self) -> Self:
@@ -60,22 +62,22 @@ class Whole(Generic[T]):
     def __exit__(self, *_: object) -> None:
         return
 
-    def take(self, piece: bytes) -> None:
+    def write(self, piece: bytes) -> None:
         """Take the next piece."""
         self._content += piece
 
     def result(self) -> T:
         """Read the body; a status that is neither a success nor welcome is a `Problem`."""
         content = bytes(self._content)
-        if self._answer.status_code not in OK_RANGE and self._answer.status_code not in self._welcome:
+        if self._answer.status_code not in OK_RANGE and self._answer.status_code not in self._accepted_statuses:
             raise Problem.of(self._answer, content)
         try:
             return self._read(self._answer, content)
         except ValidationError as error:
-            raise Problem.unreadable(self._answer, error.errors()[0]["msg"]) from error
+            raise Problem.from_unreadable(self._answer, error.errors()[0]["msg"]) from error
 
 
-class Saved:
+class FileReceiver:
     """Writes the body to a file, which appears under its name only when it is whole and right."""
 
     def __init__(self, answer: httpx.Response, path: Path, *, overwrite: bool = True) -> None:
@@ -93,19 +95,19 @@ class Saved:
         self._file.close()
         self._part.unlink(missing_ok=True)
 
-    def take(self, piece: bytes) -> None:
+    def write(self, piece: bytes) -> None:
         """Write the next piece."""
         self._digest.update(piece)
         self._file.write(piece)
 
     def result(self) -> Path:
         """Put the file in its place, or beside what is there."""
-        check(self._answer, self._digest.hexdigest())
+        check_digest(self._answer, self._digest.hexdigest())
         self._file.close()
         if self._overwrite:
             self._part.replace(self._path)
             return self._path
-        for path in numbered(self._path):
+        for path in number_paths(self._path):
             if path.is_file() and digest_of(path) == self._digest.hexdigest():  # it was saved before
                 return path
             with suppress(FileExistsError):
@@ -121,20 +123,22 @@ def digest_of(path: Path) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-def verified(answer: httpx.Response, content: bytes) -> bytes:
+def verify_content(answer: httpx.Response, content: bytes) -> bytes:
     """Return the content if it is what the answer's digest was made of."""
-    check(answer, sha256(content).hexdigest())
+    check_digest(answer, sha256(content).hexdigest())
     return content
 
 
-def check(answer: httpx.Response, digest: str) -> None:
+def check_digest(answer: httpx.Response, digest: str) -> None:
     """Compare with the answer's Repr-Digest (RFC 9530), or its strong ETag where that is a SHA-256, or neither."""
-    expected = promised(answer.headers)
+    expected = expected_digest_of(answer.headers)
     if expected not in (None, digest):
-        raise BytesDiffer(f"The bytes have the SHA-256 {digest}, not {expected} as promised.", request=answer.request)
+        raise ContentMismatch(
+            f"The bytes have the SHA-256 {digest}, not {expected} as promised.", request=answer.request
+        )
 
 
-def promised(headers: httpx.Headers) -> str | None:
+def expected_digest_of(headers: httpx.Headers) -> str | None:
     """Return the SHA-256 (hex) that an answer promises for its bytes."""
     if match := _REPR_DIGEST.search(headers.get("repr-digest", "")):
         return b64decode(match[1]).hex()

@@ -15,11 +15,11 @@ from gateway.metrics import UNMATCHED, GatewayMetrics, route_of
 from pipeline import traces
 
 HEADER = "X-Request-ID"
-UNTOLD = frozenset({"/livez", "/readyz", "/metrics", "/task-status/{task_id}"})
+UNLOGGED_ROUTES = frozenset({"/livez", "/readyz", "/metrics", "/task-status/{task_id}"})
 """Routes whose success is no news: asked again and again, they would drown a job's story. They are counted."""
-BAD_REQUEST, SERVER_ERROR, BROKEN = 400, 500, "internal_error"
+BAD_REQUEST, SERVER_ERROR, INTERNAL_ERROR_CODE = 400, 500, "internal_error"
 CLIENT_GONE = 499  # nginx's own: nobody waited for the answer
-LONGEST = 200
+MAX_LOGGED_CHARACTERS = 200
 
 _SAFE = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
 _TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
@@ -52,10 +52,10 @@ class AccessLog:
             await self._app(scope, exchange.receive, exchange.send)
         except Exception:  # its answer is made further out
             exchange.status = exchange.status or SERVER_ERROR
-            scope["state"]["problem"] = BROKEN
+            scope["state"]["problem"] = INTERNAL_ERROR_CODE
             raise
         finally:
-            exchange.over()
+            exchange.finish()
 
 
 class _Exchange:
@@ -86,31 +86,31 @@ class _Exchange:
             MutableHeaders(scope=message)[HEADER] = self._request_id
         await self._send(message)
         if message["type"] == "http.response.body" and not message.get("more_body"):
-            self.over()
+            self.finish()
 
-    def over(self) -> None:
+    def finish(self) -> None:
         """Count and log how the request was served, once. No status: the client did not wait."""
         if self._is_over:
             return
         self._is_over = True
         self._metrics.in_progress.dec()
         route, seconds = route_of(self._scope), perf_counter() - self._start
-        self._metrics.answered(
+        self._metrics.count_request(
             self._scope["method"],
             route,
             status=self.status or CLIENT_GONE,
             seconds=seconds,
             problem=self._scope["state"].get("problem"),
         )
-        is_told = route not in UNTOLD or self.status is None or self.status >= BAD_REQUEST
-        if is_told:
+        is_logged = route not in UNLOGGED_ROUTES or self.status is None or self.status >= BAD_REQUEST
+        if is_logged:
             self._log(route, seconds)
 
     def _log(self, route: str, seconds: float) -> None:
         log.info(
             "request.served",
             method=self._scope["method"],
-            **({"path": self._scope["path"][:LONGEST]} if route == UNMATCHED else {"route": route}),
+            **({"path": self._scope["path"][:MAX_LOGGED_CHARACTERS]} if route == UNMATCHED else {"route": route}),
             **self._ids(),
             status=self.status,
             ms=round(seconds * 1000, 1),
@@ -121,7 +121,7 @@ class _Exchange:
         """Return the job that was asked for, and the code of the problem that was answered."""
         job = self._scope.get("path_params", {}).get("task_id")
         code = self._scope["state"].get("problem")
-        return {name: value[:LONGEST] for name, value in {"task_id": job, "code": code}.items() if value}
+        return {name: value[:MAX_LOGGED_CHARACTERS] for name, value in {"task_id": job, "code": code}.items() if value}
 
 
 def request_id_of(headers: Headers) -> str | None:

@@ -30,7 +30,7 @@ class ApiKeys:
             return
         owner = self._owner(Headers(scope=scope))
         if self._keys and owner is None and scope["path"] not in OPEN_PATHS:
-            answer = problems.answer(
+            answer = problems.build_response(
                 401,
                 "unauthorized",
                 "Send an API key: Authorization: Bearer KEY.",

@@ -20,16 +20,16 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if self._announced(scope) > self._limit:
-            answer = problems.answer(413, problems.BodyTooLarge.code, self._sentence)
+        if self._declared_bytes(scope) > self._limit:
+            answer = problems.build_response(413, problems.BodyTooLarge.code, self._sentence)
             await answer(scope, receive, send)
             return
-        await self._app(scope, self._counted(receive), send)
+        await self._app(scope, self._wrap_receive(receive), send)
 
-    def _counted(self, receive: Receive) -> Receive:
+    def _wrap_receive(self, receive: Receive) -> Receive:
         seen = 0
 
-        async def counted() -> Message:
+        async def count_and_receive() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
@@ -37,13 +37,13 @@ class BodyLimit:
                 raise problems.BodyTooLarge(self._sentence)
             return message
 
-        return counted
+        return count_and_receive
 
     @property
     def _sentence(self) -> str:
         return f"The body is larger than {format_size(self._limit)}."
 
     @staticmethod
-    def _announced(scope: Scope) -> int:
+    def _declared_bytes(scope: Scope) -> int:
         value = dict(scope["headers"]).get(b"content-length", b"0")
         return int(value) if value.isdigit() else 0

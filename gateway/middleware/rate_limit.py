@@ -43,20 +43,20 @@ class RateLimit:
             return
         caller = caller_of(scope)
         try:
-            within = await self._limiter.hit(self._limit, caller)
+            is_within_limit = await self._limiter.hit(self._limit, caller)
             left = await self._limiter.get_window_stats(self._limit, caller)
         except StorageError as error:
             log.warning("rate_limit.uncounted", error=repr(error))
             await self._app(scope, receive, send)
             return
         headers = self._headers(left)
-        if within:
+        if is_within_limit:
             await self._app(scope, receive, _with_headers(send, headers))
             return
         seconds = str(max(1, math.ceil(left.reset_time - time.time())))
         sentence = f"Over the limit of {self._limit.amount} requests in {self._limit.get_expiry()} seconds."
         headers |= {"Retry-After": seconds}
-        await problems.answer(429, "rate_limited", sentence, headers=headers)(scope, receive, send)
+        await problems.build_response(429, "rate_limited", sentence, headers=headers)(scope, receive, send)
 
     def _headers(self, left: WindowStats) -> dict[str, str]:
         seconds = max(0, math.ceil(left.reset_time - time.time()))
@@ -66,14 +66,14 @@ class RateLimit:
         }
 
 
-def limiter(redis_url: str) -> SlidingWindowCounterRateLimiter:
+def create_limiter(redis_url: str) -> SlidingWindowCounterRateLimiter:
     """Return a limiter that counts in Redis; it connects when first asked."""
     url = RedisUrl(redis_url)
-    patience: dict[str, Any] = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
+    timeouts: dict[str, Any] = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
     address = f"async+{url.for_redis_py()}"
     if url.is_sentinel:  # the library would send the server's password to the sentinels too, and read from replicas
-        address, patience = "async+redis://", {"connection_pool": url.open_async(**patience).connection_pool}
-    storage = storage_from_string(address, implementation="redispy", wrap_exceptions=True, **patience)
+        address, timeouts = "async+redis://", {"connection_pool": url.open_async(**timeouts).connection_pool}
+    storage = storage_from_string(address, implementation="redispy", wrap_exceptions=True, **timeouts)
     if isinstance(storage, RedisStorage):
         told_when_closed(cast("Any", storage.bridge).storage)
     return SlidingWindowCounterRateLimiter(cast("Storage", storage))

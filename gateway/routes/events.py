@@ -46,14 +46,14 @@ async def task_events(
     seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else None
     if not job.active and seen == job.version:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
-    return StreamingResponse(_events(feed, job, seen), media_type=MEDIA_TYPE, headers=HEADERS)
+    return StreamingResponse(_stream_events(feed, job, seen), media_type=MEDIA_TYPE, headers=HEADERS)
 
 
-async def _events(feed: Feed, job: Job, seen: int | None) -> AsyncIterator[bytes]:
+async def _stream_events(feed: Feed, job: Job, seen: int | None) -> AsyncIterator[bytes]:
     yield format_sse_event(retry=RETRY_MS)
     with feed.watch(job) as topic:
-        while not topic.over:
-            news = await topic.newer_than(seen, HEARTBEAT_SECONDS)
+        while not topic.is_closed:
+            news = await topic.wait_for_newer(seen, HEARTBEAT_SECONDS)
             if news is None:
                 yield KEEPALIVE_COMMENT
                 continue

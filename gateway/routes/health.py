@@ -28,7 +28,7 @@ async def livez() -> dict[str, str]:
 @router.get("/readyz", responses={503: {"model": Readiness}})
 async def readyz(response: Response, settings: SettingsDep, stores: StoresDep, queues: QueuesDep) -> Readiness:
     """Ask each dependency. Mongo and the blobs are needed to accept; without a broker, jobs are accepted and wait."""
-    found = await checks(settings, stores, queues)
+    found = await check_dependencies(settings, stores, queues)
     ready = found["mongo"].ok and found["blobs"].ok
     if not ready:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
@@ -37,25 +37,25 @@ async def readyz(response: Response, settings: SettingsDep, stores: StoresDep, q
     return Readiness(status=overall, checks=found)
 
 
-async def checks(settings: Settings, stores: Stores, queues: Queues) -> dict[str, Check]:
+async def check_dependencies(settings: Settings, stores: Stores, queues: Queues) -> dict[str, Check]:
     """Ask Mongo, the blobs and the broker, at the same time; none of them takes longer than its timeout."""
     servers = queues.servers()
     found = await asyncio.gather(
-        _check(stores.ping, settings.mongo_timeout),
-        _check(partial(asyncio.to_thread, stores.blobs.check), settings.mongo_timeout),
-        *(_check(ping, settings.broker.publish_timeout) for ping in servers.values()),
+        _run_check(stores.ping, settings.mongo_timeout),
+        _run_check(partial(asyncio.to_thread, stores.blobs.check), settings.mongo_timeout),
+        *(_run_check(ping, settings.broker.publish_timeout) for ping in servers.values()),
     )
     return dict(zip(("mongo", "blobs", *servers), found, strict=True))
 
 
-async def _check(question: Callable[[], Awaitable[object]], timeout: float) -> Check:  # noqa: ASYNC109  # a setting, not a cancel scope
+async def _run_check(ping: Callable[[], Awaitable[object]], timeout: float) -> Check:  # noqa: ASYNC109  # a setting, not a cancel scope
     start = perf_counter()
     try:
-        await asyncio.wait_for(question(), timeout)
+        await asyncio.wait_for(ping(), timeout)
     except Exception as error:  # noqa: BLE001  # whatever a driver raises, it is not ready
-        return Check(ok=False, ms=_since(start), error=type(error).__name__)
-    return Check(ok=True, ms=_since(start))
+        return Check(ok=False, ms=_elapsed_ms(start), error=type(error).__name__)
+    return Check(ok=True, ms=_elapsed_ms(start))
 
 
-def _since(start: float) -> float:
+def _elapsed_ms(start: float) -> float:
     return round((perf_counter() - start) * 1000, 1)

@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter, BackgroundTasks, Header, Query, Response, status
 
-from gateway.conditional_requests import matches
+from gateway.conditional_requests import matches_etag
 from gateway.dependencies import FeedDep, JobsDep, MetricsDep, OwnerDep, SettingsDep, StoresDep
 from gateway.feed import Feed
 from gateway.problems import POLL_SECONDS, InvalidCursor, NotRetryable
@@ -46,11 +46,11 @@ async def task_status(
     """
     job = await jobs.get(task_id, owner=owner)
     if wait:
-        job = await _changed(job, feed, wait, if_none_match)
+        job = await _wait_for_change(job, feed, wait, if_none_match)
     headers = {"ETag": _etag(job), "Cache-Control": "no-cache"}
     if job.active:
         headers["Retry-After"] = str(POLL_SECONDS)
-    if matches(if_none_match, headers["ETag"]):
+    if matches_etag(if_none_match, headers["ETag"]):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     return Response(JobStatus.of(job).model_dump_json(), media_type="application/json", headers=headers)
 
@@ -65,11 +65,11 @@ async def list_jobs(  # FastAPI injects by parameter
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> JobPage:
     """List jobs, the youngest first."""
-    before_id = _from_cursor(cursor) if cursor else None
+    before_id = _decode_cursor(cursor) if cursor else None
     found = await jobs.page(owner=owner, state=status, kind=kind, before_id=before_id, limit=limit + 1)
     page = found[:limit]
     return JobPage(
-        jobs=[JobSummary.of(job) for job in page], next=_to_cursor(page[-1].id) if len(found) > limit else None
+        jobs=[JobSummary.of(job) for job in page], next=_encode_cursor(page[-1].id) if len(found) > limit else None
     )
 
 
@@ -109,12 +109,12 @@ async def delete(task_id: str, stores: StoresDep, owner: OwnerDep, metrics: Metr
     log.info("job.cancelled" if cancelled else "job.removed", task_id=task_id, came_with=job.request_id)
 
 
-async def _changed(job: Job, feed: Feed, wait: float, known: str | None) -> Job:
+async def _wait_for_change(job: Job, feed: Feed, wait: float, known: str | None) -> Job:
     """Return the job once it differs from what is known of it, or has ended, or the time is over."""
     deadline = monotonic() + wait
-    with feed.watch(job, until_end=known is None) as topic:
-        while job.active and (known is None or matches(known, _etag(job))):
-            news = await topic.newer_than(job.version, deadline - monotonic())
+    with feed.watch(job, end_only=known is None) as topic:
+        while job.active and (known is None or matches_etag(known, _etag(job))):
+            news = await topic.wait_for_newer(job.version, deadline - monotonic())
             if news is None:
                 break
             job = news
@@ -125,11 +125,11 @@ def _etag(job: Job) -> str:
     return f'W/"{job.version}"'
 
 
-def _to_cursor(job_id: str) -> str:
+def _encode_cursor(job_id: str) -> str:
     return urlsafe_b64encode(job_id.encode()).decode().rstrip("=")
 
 
-def _from_cursor(cursor: str) -> str:
+def _decode_cursor(cursor: str) -> str:
     try:
         return str(UUID(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()))
     except ValueError as error:

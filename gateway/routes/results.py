@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import Headers
 
 from gateway.byte_ranges import parse_range
-from gateway.conditional_requests import matches
+from gateway.conditional_requests import matches_etag
 from gateway.dependencies import BlobsDep, JobsDep, OwnerDep, SettingsDep
 from gateway.problems import POLL_SECONDS, Expired, NoResult, NotReady, RenditionNotFound
 from gateway.schemas import has_renditions
@@ -24,20 +24,20 @@ from storage.documents import Job, JobState, StageState
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ResultSource:
     """Where the bytes are, and how they are to reach the client."""
 
     blobs: Blobs
-    ways: ResultsSettings
+    settings: ResultsSettings
 
 
-async def _source(blobs: BlobsDep, settings: SettingsDep) -> Source:
-    return Source(blobs, settings.results)
+async def _source(blobs: BlobsDep, settings: SettingsDep) -> ResultSource:
+    return ResultSource(blobs, settings.results)
 
 
-SourceDep = Annotated[Source, Depends(_source)]
+SourceDep = Annotated[ResultSource, Depends(_source)]
 router = APIRouter(tags=["results"])
-BYTES: dict[int | str, dict[str, Any]] = {
+RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/*": {}}},
     206: {"content": {"image/*": {}}},
     304: {"description": "Not modified"},
@@ -50,7 +50,7 @@ BYTES: dict[int | str, dict[str, Any]] = {
 
 
 @router.head("/result/{task_id}", include_in_schema=False)
-@router.get("/result/{task_id}", response_class=Response, responses=BYTES)
+@router.get("/result/{task_id}", response_class=Response, responses=RESPONSES)
 async def result(task_id: str, request: Request, jobs: JobsDep, source: SourceDep, owner: OwnerDep) -> Response:
     """Serve the job's main result: the output of an operation, or the largest preview."""
     job = await jobs.get(task_id, owner=owner)
@@ -59,7 +59,7 @@ async def result(task_id: str, request: Request, jobs: JobsDep, source: SourceDe
 
 
 @router.head("/result/{task_id}/{rendition}", include_in_schema=False)
-@router.get("/result/{task_id}/{rendition}", response_class=Response, responses=BYTES)
+@router.get("/result/{task_id}/{rendition}", response_class=Response, responses=RESPONSES)
 async def named_result(  # FastAPI injects by parameter
     task_id: str, rendition: str, request: Request, jobs: JobsDep, source: SourceDep, owner: OwnerDep
 ) -> Response:
@@ -67,20 +67,20 @@ async def named_result(  # FastAPI injects by parameter
     return await _serve(await jobs.get(task_id, owner=owner), rendition, request, source)
 
 
-async def _serve(job: Job, name: str, request: Request, source: Source) -> Response:
-    made = _made(job, name)
+async def _serve(job: Job, name: str, request: Request, source: ResultSource) -> Response:
+    made = _find_rendition(job, name)
     headers = _headers(job, name, made)
-    if matches(request.headers.get("if-none-match"), headers["ETag"]):
+    if matches_etag(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    span = parse_range(_range_asked(request.headers, headers["ETag"]), made["bytes"])
+    span = parse_range(_requested_range(request.headers, headers["ETag"]), made["bytes"])
     start, stop = span or (0, made["bytes"])
     headers["Content-Length"] = str(stop - start)
     if span:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{made['bytes']}"
     status = HTTPStatus.PARTIAL_CONTENT if span else HTTPStatus.OK
     try:
-        if source.ways.redirect:
-            return await _redirected(made["blob"], request, source)
+        if source.settings.redirect:
+            return await _redirect_to_store(made["blob"], request, source)
         content = await source.blobs.stream(made["blob"], start=start, stop=stop)
     except FileNotFoundError as error:
         raise Expired("This result is no longer kept.") from error
@@ -89,15 +89,15 @@ async def _serve(job: Job, name: str, request: Request, source: Source) -> Respo
     return StreamingResponse(content, status_code=status, headers=headers, media_type=made["media_type"])
 
 
-async def _redirected(blob: str, request: Request, source: Source) -> Response:
+async def _redirect_to_store(blob: str, request: Request, source: ResultSource) -> Response:
     """Send a client to the store: with its method, which the link is signed for, and its headers, such as Range."""
     method: Literal["GET", "HEAD"] = "HEAD" if request.method == "HEAD" else "GET"
-    link = await source.blobs.link(blob, method=method, seconds=source.ways.redirect_seconds)
+    link = await source.blobs.link(blob, method=method, seconds=source.settings.redirect_seconds)
     headers = {"Location": link, "Cache-Control": "no-store"}  # it lets in whoever holds it, and not for long
     return Response(status_code=HTTPStatus.TEMPORARY_REDIRECT, headers=headers)
 
 
-def _made(job: Job, name: str) -> dict[str, Any]:
+def _find_rendition(job: Job, name: str) -> dict[str, Any]:
     """Return the record of a rendition, or say why there is none."""
     if name not in stage_by_rendition(job):
         known = ", ".join(stage_by_rendition(job))
@@ -125,7 +125,7 @@ def _headers(job: Job, name: str, made: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _range_asked(headers: Headers, etag: str) -> str | None:
+def _requested_range(headers: Headers, etag: str) -> str | None:
     """Return the Range header, unless If-Range names other bytes than these."""
     condition = headers.get("if-range")
     return headers.get("range") if condition in (None, etag) else None

@@ -11,7 +11,7 @@ from gateway.problems import RETRY_AFTER_SECONDS, Overloaded
 from pipeline.broker.transport import AWAY
 from pipeline.queues.queues import Queues
 
-LOOK_SECONDS = 0.5
+REFRESH_SECONDS = 0.5
 
 
 class Backlog:
@@ -24,7 +24,7 @@ class Backlog:
     async def longest(self, queues: Queues) -> int:
         """Return it; without the broker nothing can be known, and accepted jobs wait in their documents."""
         if monotonic() >= self._due:
-            self._due = monotonic() + LOOK_SECONDS
+            self._due = monotonic() + REFRESH_SECONDS
             try:
                 self._longest = await queues.longest()
             except AWAY:

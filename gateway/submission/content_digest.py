@@ -19,7 +19,7 @@ class ContentDigest:
 
     def __init__(self, header: str | None, *, part: str | None = None) -> None:
         self._part = part
-        self._expected = _expected(header, part)
+        self._expected = _parse_digest(header, part)
         self._digest = sha256()
 
     def update(self, chunk: bytes) -> None:
@@ -41,10 +41,10 @@ class ContentDigest:
 
 def is_digest_of(header: str | None, digest: str) -> bool:
     """Whether a Content-Digest gives this SHA-256 (hex)."""
-    return _expected(header, None) == bytes.fromhex(digest)
+    return _parse_digest(header, None) == bytes.fromhex(digest)
 
 
-def _expected(header: str | None, part: str | None) -> bytes | None:
+def _parse_digest(header: str | None, part: str | None) -> bytes | None:
     if header is None:
         return None
     whose = "Content-Digest" if part is None else f"The Content-Digest of the part {part!r}"

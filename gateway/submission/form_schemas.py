@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gateway.submission.forms import SIDES
-from gateway.submission.upload_stream import FIELD
+from gateway.submission.upload_stream import FILE_FIELD
 from stages.limits import Limits
 
 NULL = {"type": "null"}
@@ -31,10 +31,10 @@ def request_body(form: type[BaseModel], limits: Limits) -> dict[str, Any]:
     for name in fields.keys() & set(SIDES):
         fields[name]["maximum"] = limits.side
     image = {"type": "string", "contentMediaType": "application/octet-stream", "description": "The image."}
-    schema["properties"] = {FIELD: image} | fields
+    schema["properties"] = {FILE_FIELD: image} | fields
     if "source_task_id" not in fields:
-        schema["required"] = [FIELD]
-    encoding = {FIELD: {"headers": {"Content-Digest": PART_DIGEST}}}
+        schema["required"] = [FILE_FIELD]
+    encoding = {FILE_FIELD: {"headers": {"Content-Digest": PART_DIGEST}}}
     content = {"multipart/form-data": {"schema": schema, "encoding": encoding}}
     return {"description": DESCRIPTION, "required": True, "content": content}
 

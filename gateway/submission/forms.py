@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from gateway.problems import NotAcceptedForm
+from gateway.problems import InvalidForm
 from stages.limits import Limits
 
 Format = Literal["auto", "jpeg", "png", "webp", "avif"]
 
 
-def _plain(value: str) -> str:
+def _check_whole_number(value: str) -> str:
     if re.search(r"[^-+\d\s]", value, re.ASCII):
         raise ValueError("must be a whole number")
     return value
@@ -21,9 +21,9 @@ def _plain(value: str) -> str:
 
 # A number as people write it: pydantic also takes 1_000 and 1.0, which would get past the bounds. They stand before the
 # validator, or JSON Schema does not know them.
-Quality = Annotated[int, Field(ge=1, le=100), BeforeValidator(_plain)]
-Side = Annotated[int, Field(ge=1), BeforeValidator(_plain)]
-Offset = Annotated[int, Field(ge=0), BeforeValidator(_plain)]
+Quality = Annotated[int, Field(ge=1, le=100), BeforeValidator(_check_whole_number)]
+Side = Annotated[int, Field(ge=1), BeforeValidator(_check_whole_number)]
+Offset = Annotated[int, Field(ge=0), BeforeValidator(_check_whole_number)]
 SIDES = ("left", "top", "width", "height")
 """Fields that the limit of a side bounds too."""
 COLOUR = "^#[0-9a-fA-F]{6}$"
@@ -46,11 +46,11 @@ Colour = Annotated[str, AfterValidator(_colour), Field(json_schema_extra={"patte
 Aspect = Annotated[str, AfterValidator(_aspect), Field(json_schema_extra={"pattern": ASPECT}, examples=["16:9"])]
 
 
-OF_WIDGETS = frozenset({"name", "type", "relativePath"})
+IGNORED_FIELDS = frozenset({"name", "type", "relativePath"})
 """What upload widgets such as Uppy add to a file unasked; any other unknown field is refused: it may be a slip."""
 
 
-class Output(BaseModel):
+class OutputForm(BaseModel):
     """How a result is encoded."""
 
     model_config = ConfigDict(extra="forbid")
@@ -60,7 +60,7 @@ class Output(BaseModel):
     background: Colour = Field("#ffffff", description="What alpha is laid on where the format has none.")
 
 
-class PreviewForm(Output):
+class PreviewForm(OutputForm):
     """An upload."""
 
     format: Literal["auto", "jpeg", "png", "webp", "avif", "gif"] = Field(  # type: ignore[assignment]  # one more
@@ -69,7 +69,7 @@ class PreviewForm(Output):
     animated: bool = Field(default=False, description="Keep the frames of an animation, in WebP or GIF.")
 
     @model_validator(mode="after")
-    def _frames_need_a_format_that_has_them(self) -> PreviewForm:
+    def _check_animated_format(self) -> PreviewForm:
         if self.animated and self.format not in ("auto", "webp", "gif"):
             raise ValueError("animated previews are WebP or GIF")
         if self.format == "gif" and not self.animated:
@@ -77,7 +77,7 @@ class PreviewForm(Output):
         return self
 
 
-class OperationForm(Output):
+class OperationForm(OutputForm):
     """One operation on a file, or on the original of an earlier job."""
 
     source_task_id: str | None = Field(None, description="The job whose original is worked on, in place of `file`.")
@@ -93,7 +93,7 @@ class CropForm(OperationForm):
     aspect: Aspect | None = None
 
     @model_validator(mode="after")
-    def _a_box_or_an_aspect(self) -> CropForm:
+    def _check_box_or_aspect(self) -> CropForm:
         box = [self.left, self.top, self.width, self.height]
         if self.aspect is None and None in box:
             raise ValueError("a crop needs left, top, width and height, or an aspect")
@@ -115,7 +115,7 @@ class ResizeForm(OperationForm):
     enlarge: bool = False
 
     @model_validator(mode="after")
-    def _a_side_at_least(self) -> ResizeForm:
+    def _check_has_side(self) -> ResizeForm:
         if self.width is None and self.height is None:
             raise ValueError("a resize needs a width, a height or both")
         return self
@@ -134,25 +134,25 @@ MAX_DIGITS = 18
 FormT = TypeVar("FormT", bound=BaseModel)
 
 
-def parse(kind: type[FormT], fields: dict[str, str], limits: Limits) -> FormT:
-    """Read a form's fields, or raise `NotAcceptedForm` with every broken rule: pointer, rule, limit and actual."""
+def parse_form(kind: type[FormT], fields: dict[str, str], limits: Limits) -> FormT:
+    """Read a form's fields, or raise `InvalidForm` with every broken rule: pointer, rule, limit and actual."""
     errors: list[dict[str, Any]] = []
     form: FormT | None = None
     try:
-        form = kind.model_validate({name: value for name, value in fields.items() if _is_asked(name, value)})
+        form = kind.model_validate({name: value for name, value in fields.items() if _is_relevant(name, value)})
     except ValidationError as error:
-        errors = [_broken(item) for item in error.errors()]
-    errors += _over_sides(kind, fields, limits)
+        errors = [_describe_error(item) for item in error.errors()]
+    errors += _find_oversized_sides(kind, fields, limits)
     if form is None or errors:
-        raise NotAcceptedForm("The form breaks some rules.", errors=errors)
+        raise InvalidForm("The form breaks some rules.", errors=errors)
     return form
 
 
-def _is_asked(name: str, value: str) -> bool:
-    return value != "" and name not in OF_WIDGETS
+def _is_relevant(name: str, value: str) -> bool:
+    return value != "" and name not in IGNORED_FIELDS
 
 
-def _broken(item: Any) -> dict[str, Any]:
+def _describe_error(item: Any) -> dict[str, Any]:
     context = item.get("ctx", {})
     found = {
         "pointer": "".join(f"/{part}" for part in item["loc"]),
@@ -164,7 +164,7 @@ def _broken(item: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _over_sides(kind: type[BaseModel], fields: dict[str, str], limits: Limits) -> list[dict[str, Any]]:
+def _find_oversized_sides(kind: type[BaseModel], fields: dict[str, str], limits: Limits) -> list[dict[str, Any]]:
     names = [name for name in SIDES if name in kind.model_fields and name in fields]
     return [
         {

@@ -10,15 +10,15 @@ from pipeline.settings import LanesSettings
 from storage.documents import Lane
 
 
-class Lanes:
+class LaneChooser:
     """Counts what each caller sends, in this gateway's memory: an estimate is enough to be fair."""
 
     def __init__(self, settings: LanesSettings) -> None:
         self._burst = parse_rate_limit(settings.burst)
         self._heavy_bytes = settings.heavy_bytes
-        self._sent = MovingWindowRateLimiter(MemoryStorage())
+        self._burst_limiter = MovingWindowRateLimiter(MemoryStorage())
 
     async def choose(self, caller: str, *, size: int) -> Lane:
         """Return the lane for a file of `size` bytes that a caller sends, and count it."""
-        within = await self._sent.hit(self._burst, caller)
-        return Lane.EXPRESS if within and size < self._heavy_bytes else Lane.BULK
+        is_within_burst = await self._burst_limiter.hit(self._burst, caller)
+        return Lane.EXPRESS if is_within_burst and size < self._heavy_bytes else Lane.BULK

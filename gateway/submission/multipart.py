@@ -10,7 +10,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from gateway.problems import NotMultipart, TooManyParts
+from gateway.problems import MalformedForm, TooManyParts
 from gateway.submission.content_digest import ContentDigest
 
 MAX_PARTS = 32
@@ -54,7 +54,7 @@ class _Collector:
 
     def __init__(self, boundary: bytes) -> None:
         self.events: list[Event] = []
-        self.ended = False
+        self.has_ended = False
         self._parts = 0
         self._part = Part()
         self._name = bytearray()
@@ -80,7 +80,7 @@ class _Collector:
             self.parser.write(chunk)
         except FormParserError as error:
             msg = f"The multipart body is broken: {error}."
-            raise NotMultipart(msg) from error
+            raise MalformedForm(msg) from error
         return self.events
 
     def _begin(self) -> None:
@@ -96,23 +96,23 @@ class _Collector:
         self._value.clear()
 
     def _end(self) -> None:
-        self.ended = True
+        self.has_ended = True
 
 
-async def events(request: Request) -> AsyncGenerator[Event, None]:
-    """Yield the events of the request's form. Raises `NotMultipart` for any other body and for one cut short.
+async def parse_multipart(request: Request) -> AsyncGenerator[Event, None]:
+    """Yield the events of the request's form. Raises `MalformedForm` for any other body and for one cut short.
 
     Raises `DigestMismatch` when the body, or a part, is not what its Content-Digest says: before that part's end.
     """
     media_type, options = parse_options_header(request.headers.get("content-type"))
     if media_type != b"multipart/form-data" or not options.get(b"boundary"):
         msg = "Send the image as multipart/form-data, in a field named file."
-        raise NotMultipart(msg)
+        raise MalformedForm(msg)
     try:
         collector = _Collector(options[b"boundary"])
     except FormParserError as error:
         msg = f"The multipart boundary is not one: {error}."
-        raise NotMultipart(msg) from error
+        raise MalformedForm(msg) from error
     check = part_check = ContentDigest(request.headers.get("content-digest"))
     async for chunk in request.stream():
         check.update(chunk)
@@ -124,7 +124,7 @@ async def events(request: Request) -> AsyncGenerator[Event, None]:
             else:
                 part_check.update(event)
             yield event
-    if not collector.ended:
+    if not collector.has_ended:
         msg = "The multipart body ends before its last boundary."
-        raise NotMultipart(msg)
+        raise MalformedForm(msg)
     check.verify()

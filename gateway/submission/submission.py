@@ -13,14 +13,14 @@ import structlog
 from fastapi import BackgroundTasks, Depends, Request, Response
 from uuid_utils.compat import uuid7
 
-from gateway.dependencies import LanesDep, MetricsDep, OwnerDep, SettingsDep, StoresDep
+from gateway.dependencies import LaneChooserDep, MetricsDep, OwnerDep, SettingsDep, StoresDep
 from gateway.metrics import GatewayMetrics, SubmissionCount
 from gateway.middleware.rate_limit import caller_of
 from gateway.problems import POLL_SECONDS, FileMissing, InvalidHeader, KeyInUse, KeyReused, SourceGone, TooManyFiles
 from gateway.schemas import Accepted, Links
-from gateway.submission.forms import CropForm, OperationForm, Output, parse
-from gateway.submission.lanes import Lanes
-from gateway.submission.upload_stream import FIELD, receive
+from gateway.submission.forms import CropForm, OperationForm, OutputForm, parse_form
+from gateway.submission.lanes import LaneChooser
+from gateway.submission.upload_stream import FILE_FIELD, store_upload
 from pipeline import traces
 from pipeline.dispatch import send
 from pipeline.routing import VALIDATE
@@ -34,12 +34,12 @@ from storage.stores import Stores
 
 KEY_LEASE_MS = 120_000
 MAX_KEY_LENGTH = 255
-OUTPUT_FIELDS = frozenset(Output.model_fields) | {"source_task_id"}
+OUTPUT_FIELDS = frozenset(OutputForm.model_fields) | {"source_task_id"}
 
 log = structlog.get_logger("gateway")
 
 
-async def _submission(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
+async def _create_submission(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     request: Request,
     response: Response,
     background: BackgroundTasks,
@@ -47,7 +47,7 @@ async def _submission(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     stores: StoresDep,
     owner: OwnerDep,
     metrics: MetricsDep,
-    lanes: LanesDep,
+    lanes: LaneChooserDep,
 ) -> Submission:
     return Submission(request, response, background, settings, stores, owner, metrics, lanes)
 
@@ -64,7 +64,7 @@ class Submission:
         stores: Stores,
         owner: str | None,
         metrics: GatewayMetrics,
-        lanes: Lanes,
+        lanes: LaneChooser,
     ) -> None:
         self._request = request
         self._response = response
@@ -75,17 +75,17 @@ class Submission:
         self._metrics = metrics
         self._lanes = lanes
         self._task_id = str(uuid7())
-        self._noted = False
+        self._has_started_insert = False
 
-    async def accept(self, kind: Kind, form_type: type[Output]) -> Accepted:
+    async def create_job(self, kind: Kind, form_type: type[OutputForm]) -> Accepted:
         """Take the form in and answer with its job; for a used Idempotency-Key, with the job of that time."""
         with self._metrics.count_submission(kind) as count:
-            return await self._accept(kind, form_type, count)
+            return await self._create_job(kind, form_type, count)
 
-    async def _accept(self, kind: Kind, form_type: type[Output], count: SubmissionCount) -> Accepted:
-        async with self._held_key() as (key, earlier):
-            async with self._cleared_on_failure():
-                original, form = await self._receive(form_type)
+    async def _create_job(self, kind: Kind, form_type: type[OutputForm], count: SubmissionCount) -> Accepted:
+        async with self._hold_idempotency_key() as (key, earlier):
+            async with self._remove_blobs_on_failure():
+                original, form = await self._receive_form(form_type)
                 job = self._new_job(kind, original, form)
                 if earlier is not None:
                     answer = await self._replay(earlier, job)
@@ -94,9 +94,9 @@ class Submission:
                 job = await self._copy_from_duplicate(job)
                 job.lane = await self._lanes.choose(caller_of(self._request.scope), size=original.bytes)
             if key is not None:
-                await self._still_held(key)
-            self._noted = True
-            self._name(job)
+                await self._extend_idempotency_key(key)
+            self._has_started_insert = True
+            self._bind_job_id(job)
             await self._stores.jobs.accept(job)  # may have happened even if it fails: blobs stay
         count.result = "accepted" if job.active else "deduplicated"
         log.info("job.accepted", task_id=job.id, kind=kind, bytes=original.bytes)
@@ -106,10 +106,10 @@ class Submission:
                 await self._stores.keys.answer(key, task_id=job.id, fingerprint=job.fingerprint or "", keep_ms=keep_ms)
         if job.active:
             self._background.add_task(send, self._stores.jobs, job)
-        return self._answer(job)
+        return self._build_answer(job)
 
     @asynccontextmanager
-    async def _held_key(self) -> AsyncIterator[tuple[str | None, IdempotencyKey | None]]:
+    async def _hold_idempotency_key(self) -> AsyncIterator[tuple[str | None, IdempotencyKey | None]]:
         """Hold the request's Idempotency-Key while it is received; free again when it is refused."""
         header = self._request.headers.get("idempotency-key")
         if header is None:
@@ -124,47 +124,47 @@ class Submission:
         try:
             yield key, earlier
         except BaseException:
-            if not self._noted:
+            if not self._has_started_insert:
                 with suppress(*TRANSIENT):  # then its lease ends it
                     await asyncio.shield(self._stores.keys.free(key, task_id=self._task_id))
             raise
 
-    async def _still_held(self, key: str) -> None:
+    async def _extend_idempotency_key(self, key: str) -> None:
         """Refuse a request that took longer than its key was held for, once another has the key."""
         if not await self._stores.keys.extend(key, task_id=self._task_id, lease_ms=KEY_LEASE_MS):
-            await self._clear()
+            await self._remove_blobs()
             raise KeyInUse("Another request has taken this Idempotency-Key meanwhile.", headers={"Retry-After": "1"})
 
     @asynccontextmanager
-    async def _cleared_on_failure(self) -> AsyncIterator[None]:
+    async def _remove_blobs_on_failure(self) -> AsyncIterator[None]:
         """Remove what was stored for a request that is refused, broken off or cancelled: no job will own it."""
         try:
             yield
         except BaseException:
             with suppress(*TRANSIENT):  # then the sweeper removes it
-                await asyncio.shield(self._clear())
+                await asyncio.shield(self._remove_blobs())
             raise
 
-    async def _clear(self) -> None:
+    async def _remove_blobs(self) -> None:
         await asyncio.to_thread(self._stores.blobs.remove_folder, job_folder(self._task_id))
 
-    async def _receive(self, form_type: type[Output]) -> tuple[Original, Output]:
+    async def _receive_form(self, form_type: type[OutputForm]) -> tuple[Original, OutputForm]:
         blobs, key, limits = self._stores.blobs, blob_key(self._task_id, "original"), self._settings.limits
-        original, fields = await receive(self._request, blobs, key=key, limits=limits)
+        original, fields = await store_upload(self._request, blobs, key=key, limits=limits)
         if original is not None:
             self._metrics.upload_bytes.observe(original.bytes)
-        form = parse(form_type, fields, limits)
+        form = parse_form(form_type, fields, limits)
         source_id = form.source_task_id if isinstance(form, OperationForm) else None
         if original is not None and source_id is not None:
-            raise TooManyFiles(f"Send either a file in the field {FIELD} or a source_task_id, not both.")
+            raise TooManyFiles(f"Send either a file in the field {FILE_FIELD} or a source_task_id, not both.")
         if original is None:
-            original = await self._copied(source_id)
+            original = await self._copy_original(source_id)
         return original, form
 
-    async def _copied(self, source_id: str | None) -> Original:
+    async def _copy_original(self, source_id: str | None) -> Original:
         """Copy the original of an earlier job: what becomes of that job must not touch this one."""
         if source_id is None:
-            raise FileMissing(f"Send the image as a file in the field {FIELD}.")
+            raise FileMissing(f"Send the image as a file in the field {FILE_FIELD}.")
         source = await self._stores.jobs.get(source_id, owner=self._owner)
         key = blob_key(self._task_id, "original")
         try:
@@ -173,7 +173,7 @@ class Submission:
             raise SourceGone(f"The job {source_id} keeps no original any more.") from error
         return source.original.model_copy(update={"blob": key})
 
-    def _new_job(self, kind: Kind, original: Original, form: Output) -> Job:
+    def _new_job(self, kind: Kind, original: Original, form: OutputForm) -> Job:
         now, settings = now_ms(), self._settings
         operation = _operation(form, settings.renditions if kind is Kind.PREVIEWS else {})
         stages = {name: StageRecord() for step in stage_order(kind, operation.renditions) for name in step}
@@ -193,11 +193,11 @@ class Submission:
         )
 
     async def _replay(self, earlier: IdempotencyKey, job: Job) -> Accepted:
-        await self._clear()
+        await self._remove_blobs()
         if earlier.fingerprint != job.fingerprint:
             raise KeyReused("This Idempotency-Key was used for another request.")
         self._response.headers["Idempotency-Replayed"] = "true"
-        return self._answer(await self._stores.jobs.get(earlier.task_id, owner=self._owner))
+        return self._build_answer(await self._stores.jobs.get(earlier.task_id, owner=self._owner))
 
     async def _copy_from_duplicate(self, job: Job) -> Job:
         """Return the job, finished with copies of its duplicate's renditions where there is one and it is wanted."""
@@ -216,29 +216,29 @@ class Submission:
         return job.model_copy(update={**done, "deduplicated_from": duplicate.id})
 
     @staticmethod
-    def _name(job: Job) -> None:
+    def _bind_job_id(job: Job) -> None:
         """Name the job in every line about this request, and in its trace."""
         structlog.contextvars.bind_contextvars(task_id=job.id)
         traces.annotate(task_id=job.id)
 
-    def _answer(self, job: Job) -> Accepted:
-        self._name(job)
+    def _build_answer(self, job: Job) -> Accepted:
+        self._bind_job_id(job)
         links = Links.of(job.id)
         self._response.headers["Location"] = links.status
         self._response.headers["Retry-After"] = str(POLL_SECONDS)
         return Accepted(task_id=job.id, status=job.state, links=links, deduplicated_from=job.deduplicated_from)
 
 
-SubmissionDep = Annotated[Submission, Depends(_submission)]
+SubmissionDep = Annotated[Submission, Depends(_create_submission)]
 
 
-def _operation(form: Output, renditions: dict[str, int]) -> Operation:
+def _operation(form: OutputForm, renditions: dict[str, int]) -> Operation:
     values = form.model_dump(exclude_none=True)
     parameters = {name: value for name, value in values.items() if name not in OUTPUT_FIELDS}
     animated = parameters.pop("animated", False)
     if isinstance(form, CropForm) and form.aspect is not None:
         parameters["aspect"] = [int(part) for part in form.aspect.split(":")]
-    output = {name: values[name] for name in Output.model_fields if name in values}
+    output = {name: values[name] for name in OutputForm.model_fields if name in values}
     return Operation(renditions=renditions, parameters=parameters, animated=animated, **output)
 
 

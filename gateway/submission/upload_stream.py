@@ -10,20 +10,20 @@ from hashlib import sha256
 
 from fastapi import Request
 
-from gateway.problems import BodyTooLarge, DigestMismatch, FileMissing, NotAcceptedForm, TooManyFiles
+from gateway.problems import BodyTooLarge, DigestMismatch, FileMissing, InvalidForm, TooManyFiles
 from gateway.sizes import format_size
 from gateway.submission.content_digest import is_digest_of
-from gateway.submission.multipart import MAX_FIELD_BYTES, Event, Part, events
+from gateway.submission.multipart import MAX_FIELD_BYTES, Event, Part, parse_multipart
 from stages.errors import EmptyFile, UnsupportedFormat
 from stages.formats import ACCEPTED, HEAD_BYTES, MEDIA_TYPES, Sniffed, sniff
 from stages.limits import Limits, check_dimensions
 from storage.blobs import Blobs
 from storage.documents import Original
 
-FIELD = "file"
+FILE_FIELD = "file"
 DIGEST_OF_FILE = (
     "The request's Content-Digest is that of the file, but it covers the whole multipart body (RFC 9530). Send the "
-    f"file's in the header of its part, {FIELD}: Content-Digest: sha-256=:BASE64:."
+    f"file's in the header of its part, {FILE_FIELD}: Content-Digest: sha-256=:BASE64:."
 )
 
 
@@ -35,7 +35,7 @@ class Form:
     fields: dict[str, str] = field(default_factory=dict)
 
 
-async def receive(
+async def store_upload(
     request: Request, blobs: Blobs, *, key: str, limits: Limits
 ) -> tuple[Original | None, dict[str, str]]:
     """Store the form's one file, if it has one, under `key` and return it with the form's other fields.
@@ -45,7 +45,7 @@ async def receive(
     """
     form = Form()
     try:
-        await _receive(request, form, blobs, key, limits)
+        await _read_parts(request, form, blobs, key, limits)
     except DigestMismatch as error:
         if form.original and is_digest_of(request.headers.get("content-digest"), form.original.sha256):
             raise DigestMismatch(DIGEST_OF_FILE) from error
@@ -55,33 +55,33 @@ async def receive(
     return form.original, form.fields
 
 
-async def _receive(request: Request, form: Form, blobs: Blobs, key: str, limits: Limits) -> None:
-    async with aclosing(events(request)) as stream:
+async def _read_parts(request: Request, form: Form, blobs: Blobs, key: str, limits: Limits) -> None:
+    async with aclosing(parse_multipart(request)) as stream:
         async for event in stream:
             if not isinstance(event, Part):
                 continue
-            if event.filename is None and event.name == FIELD:
-                raise FileMissing(f"The field {FIELD} needs a file name to be a file.")
+            if event.filename is None and event.name == FILE_FIELD:
+                raise FileMissing(f"The field {FILE_FIELD} needs a file name to be a file.")
             if event.filename is None:
-                _take(form.fields, event.name, await _text(stream))
-            elif event.name != FIELD:
-                raise NotAcceptedForm(f"The image belongs in the field {FIELD}, not in {event.name!r}.")
+                _add_field(form.fields, event.name, await _read_text(stream))
+            elif event.name != FILE_FIELD:
+                raise InvalidForm(f"The image belongs in the field {FILE_FIELD}, not in {event.name!r}.")
             elif form.original is not None:
                 raise TooManyFiles("Send one file a request.")
             else:
                 form.original = await _store(stream, event, blobs, key, limits)
 
 
-def _take(fields: dict[str, str], name: str, value: str) -> None:
+def _add_field(fields: dict[str, str], name: str, value: str) -> None:
     if name in fields:
-        raise NotAcceptedForm(f"The field {name!r} is there twice.")
+        raise InvalidForm(f"The field {name!r} is there twice.")
     fields[name] = value
 
 
 async def _store(stream: AsyncIterator[Event], part: Part, blobs: Blobs, key: str, limits: Limits) -> Original:
     digest, size = sha256(), 0
-    content = _content(stream)
-    head = await _head(content)
+    content = _iterate_content(stream)
+    head = await _read_head(content)
     sniffed = _recognize(head, limits)
     async with blobs.writer(key) as blob:
         chunk: bytes | None = head
@@ -101,7 +101,7 @@ async def _store(stream: AsyncIterator[Event], part: Part, blobs: Blobs, key: st
     )
 
 
-async def _content(stream: AsyncIterator[Event]) -> AsyncIterator[bytes]:
+async def _iterate_content(stream: AsyncIterator[Event]) -> AsyncIterator[bytes]:
     """Yield the content of the part that has just begun."""
     async for event in stream:
         if not isinstance(event, bytes):
@@ -109,7 +109,7 @@ async def _content(stream: AsyncIterator[Event]) -> AsyncIterator[bytes]:
         yield event
 
 
-async def _head(content: AsyncIterator[bytes]) -> bytes:
+async def _read_head(content: AsyncIterator[bytes]) -> bytes:
     """Return at least as many bytes as tell a format, or all that there are."""
     head = b""
     async for chunk in content:
@@ -130,10 +130,10 @@ def _recognize(head: bytes, limits: Limits) -> Sniffed:
     return sniffed
 
 
-async def _text(stream: AsyncIterator[Event]) -> str:
+async def _read_text(stream: AsyncIterator[Event]) -> str:
     value = b""
-    async for chunk in _content(stream):
+    async for chunk in _iterate_content(stream):
         value += chunk
         if len(value) > MAX_FIELD_BYTES:
-            raise NotAcceptedForm(f"A field of the form is larger than {format_size(MAX_FIELD_BYTES)}.")
+            raise InvalidForm(f"A field of the form is larger than {format_size(MAX_FIELD_BYTES)}.")
     return value.decode("utf-8", "replace")

@@ -201,7 +201,7 @@ def names(words: str | dict[str, str]) -> set[str]:
 
 
 async def test_every_code_of_the_api_has_a_russian_sentence(compute: Compute) -> None:
-    kinds = problems.Problem.__subclasses__() + problems.NotAcceptedForm.__subclasses__()
+    kinds = problems.Problem.__subclasses__() + problems.InvalidForm.__subclasses__()
     codes = {kind.code for kind in kinds} | set(STAGE_ERRORS) | DEAD | ELSEWHERE
 
     russian = await compute("words/ru-problems", "return Object.keys(m.codes);")

@@ -11,7 +11,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from redis import Redis
 
-from gateway.middleware.rate_limit import limiter
+from gateway.middleware.rate_limit import create_limiter
 from pipeline.settings import Settings
 
 LIMIT = parse("2/hour")
@@ -26,7 +26,7 @@ async def real(settings: Settings, redis: Redis) -> AsyncIterator[Counters]:  # 
     made: list[Any] = []
 
     def counter() -> SlidingWindowCounterRateLimiter:
-        made.append(limiter(settings.redis_url))
+        made.append(create_limiter(settings.redis_url))
         found: SlidingWindowCounterRateLimiter = made[-1]
         return found
 

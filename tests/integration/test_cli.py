@@ -19,7 +19,7 @@ import pytest
 from deploy.ports import free_port
 from deploy.processes import ROOT
 from deploy.stack import Stack
-from gateway.cli.journal import NAME
+from gateway.cli.journal import JOURNAL_NAME
 from tests.images import decode_image, encode_image, photo
 from tests.integration.api_helpers import post_operation, submit_photo, wait_for_end, wait_until
 from tests.integration.faulty_proxy import ProxyFault, run_faulty_proxy
@@ -147,7 +147,7 @@ def test_a_folder_is_uploaded_and_saved_and_a_second_run_skips_what_is_done(
 def test_an_interrupted_run_goes_on_and_makes_no_second_job(
     album: Path, client: httpx.Client, stack: Stack, number: int
 ) -> None:
-    journal = album.parent / "previews" / NAME
+    journal = album.parent / "previews" / JOURNAL_NAME
     faults: list[ProxyFault] = [*["forward"] * 5, *["lose the answer"] * 3, *["busy"] * 1000]  # type: ignore[list-item]
     with run_faulty_proxy(stack.url, "/upload", *faults) as server:
         darkroom = Darkroom(album.parent, server.url)
@@ -174,7 +174,7 @@ def test_an_interrupted_run_goes_on_and_makes_no_second_job(
 def test_a_gateway_that_is_restarted_in_the_middle_costs_nothing(
     darkroom: Darkroom, album: Path, client: httpx.Client, stack: Stack
 ) -> None:
-    journal = darkroom.folder / "previews" / NAME
+    journal = darkroom.folder / "previews" / JOURNAL_NAME
     run = darkroom.fork("upload", "album", "-o", "previews", "--json", "-c", 1, "--patience", 60)
     wait_until(lambda: "done" in states(journal), "a photo to be done")
     stack.stop_process("gateway")

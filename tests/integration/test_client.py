@@ -21,12 +21,12 @@ import pytest
 from deploy.ports import free_port
 from deploy.processes import ROOT
 from deploy.stack import Stack
-from gateway.client import AsyncClient, Client, JobCancelled, JobFailed, Patience, Problem
+from gateway.client import AsyncClient, Client, JobCancelled, JobFailed, Problem, RetryPolicy
 from tests.images import decode_image, encode_image, photo
 from tests.integration.api_helpers import freeze_process
 from tests.integration.faulty_proxy import run_faulty_proxy
 
-QUICK = Patience(seconds=20, base=0.05, cap=0.5)
+QUICK = RetryPolicy(seconds=20, base=0.05, cap=0.5)
 Connect = Callable[..., Client]
 
 
@@ -56,10 +56,10 @@ def connect(request: pytest.FixtureRequest, stack: Stack) -> Iterator[Connect]:
     loop = asyncio.new_event_loop()
     clients: list[Any] = []
 
-    def connected(url: str = stack.url, patience: Patience = QUICK, **options: Any) -> Any:
-        made: Any = Client(url, patience=patience, **options)
+    def connected(url: str = stack.url, retry_policy: RetryPolicy = QUICK, **options: Any) -> Any:
+        made: Any = Client(url, retry_policy=retry_policy, **options)
         if request.param == "AsyncClient":
-            made = Driven(loop, AsyncClient(url, patience=patience, **options))
+            made = Driven(loop, AsyncClient(url, retry_policy=retry_policy, **options))
         clients.append(made)
         return made
 
@@ -91,7 +91,7 @@ def test_an_upload_is_followed_to_its_end_and_fetched(darkroom: Client, tmp_path
     named = darkroom.save_result(job.task_id, tmp_path, "small")
 
     assert (job.status, job.progress, job.original.name) == ("done", 1.0, "beach.jpg")
-    assert all(not state.ended for state in states[:-1])
+    assert all(not state.has_ended for state in states[:-1])
     assert sha256(content).hexdigest() == job.renditions["small"].sha256
     assert decode_image(content).format == "WEBP"
     assert sha256(path.read_bytes()).hexdigest() == job.renditions["large"].sha256
@@ -229,15 +229,15 @@ def test_only_a_dead_job_is_tried_again(darkroom: Client) -> None:
 
 def test_limits_and_health_are_told(darkroom: Client) -> None:
     assert darkroom.capabilities().limits["upload_bytes"] == 25 * 1024 * 1024
-    assert darkroom.health().takes_uploads
+    assert darkroom.health().accepts_uploads
     assert set(darkroom.health().checks) == {"mongo", "blobs", "redis"}
 
 
 def test_a_busy_gateway_is_asked_again_under_one_key(connect: Connect, stack: Stack) -> None:
     notices: list[float] = []
-    patience = Patience(seconds=20, notice=lambda _, pause: notices.append(pause))
+    retry_policy = RetryPolicy(seconds=20, on_retry=lambda _, pause: notices.append(pause))
     with run_faulty_proxy(stack.url, "/upload", "busy", "busy") as server:
-        accepted = connect(server.url, patience).upload(a_photo())
+        accepted = connect(server.url, retry_policy).upload(a_photo())
 
     assert accepted.task_id
     assert len(server.keys) == 3
@@ -276,7 +276,7 @@ def test_a_result_that_came_wrong_is_fetched_again(connect: Connect, stack: Stac
 
 
 def test_nobody_there_is_a_transport_error_once_patience_ends(connect: Connect) -> None:
-    patience = Patience(seconds=0.3, base=0.05)
+    retry_policy = RetryPolicy(seconds=0.3, base=0.05)
 
     with pytest.raises(httpx.ConnectError):
-        connect(f"http://127.0.0.1:{free_port()}", patience).capabilities()
+        connect(f"http://127.0.0.1:{free_port()}", retry_policy).capabilities()

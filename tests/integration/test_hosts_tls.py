@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError
 
 from deploy.stack import Stack
-from gateway.middleware.rate_limit import limiter
+from gateway.middleware.rate_limit import create_limiter
 from pipeline.broker.redis_urls import RedisUrl
 from pipeline.notifications import ENDS
 from tests.conftest import SHORT_TIMEOUTS
@@ -97,7 +97,7 @@ async def test_the_gateway_refuses_it_too(server: TlsRedis) -> None:
 
 
 async def test_the_rate_limit_refuses_it_too(server: TlsRedis) -> None:
-    counter = limiter(_stranger(server))
+    counter = create_limiter(_stranger(server))
 
     with pytest.raises(StorageError):
         await counter.hit(parse("2/hour"), "ada")

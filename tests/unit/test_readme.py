@@ -15,7 +15,7 @@ from stages.errors import STAGE_ERRORS
 from stages.formats import MEDIA_TYPES, OUTPUTS
 
 README = Path("README.md").read_text(encoding="utf-8")
-CODES = {kind.code for kind in problems.Problem.__subclasses__() + problems.NotAcceptedForm.__subclasses__()}
+CODES = {kind.code for kind in problems.Problem.__subclasses__() + problems.InvalidForm.__subclasses__()}
 PAGES = [Path("README.md"), Path("deploy/kubernetes/README.md"), *sorted(Path("deploy").glob("*.md"))]
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 ROW = re.compile(r"^\| `(DARKROOM_\w+)` \| (.*?) \|", re.MULTILINE)

@@ -6,7 +6,7 @@ from rich.console import Group
 from rich.text import Text
 
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.humanize import counted, size, span
+from gateway.cli.humanize import format_bytes, format_duration, pluralize
 from gateway.cli.session import Session, command
 from gateway.cli.timeline import plain_table
 from gateway.client.models import Capabilities
@@ -17,7 +17,7 @@ def capabilities(session: Session) -> None:
     """Show the limits and formats that the gateway works with."""
     with session.client() as darkroom:
         found = darkroom.capabilities()
-        session.tell(found, _capabilities(found))
+        session.print_result(found, _capabilities(found))
 
 
 def _capabilities(found: Capabilities) -> Group:
@@ -30,11 +30,11 @@ def _capabilities(found: Capabilities) -> Group:
         "previews": ", ".join(f"{name} {edge} px" for name, edge in found.renditions.items()),
         "operations": ", ".join(found.operations),
         "limits": "\n".join(
-            f"{name.replace('_', ' ')}: {size(value) if name.endswith('bytes') else f'{value:,}'}"
+            f"{name.replace('_', ' ')}: {format_bytes(value) if name.endswith('bytes') else f'{value:,}'}"
             for name, value in found.limits.items()
         ),
-        "results kept": span(found.result_seconds * 1000),
-        "keys kept": span(found.idempotency_seconds * 1000),
+        "results kept": format_duration(found.result_seconds * 1000),
+        "keys kept": format_duration(found.idempotency_seconds * 1000),
     }
     for what, how in rows.items():
         facts.add_row(Text(what, "dim"), Text(how))
@@ -47,16 +47,16 @@ def _capabilities(found: Capabilities) -> Group:
 @command
 def health(session: Session) -> ExitCode:
     """Show whether uploads are taken, and how each dependency does. Exits with 3 when they are not."""
-    with session.client(patience=0) as darkroom:
+    with session.client(retry_seconds=0) as darkroom:
         found = darkroom.health()
     table = plain_table("dependency", "state", ">answered in", "error")
     for name, check in found.checks.items():
         state = Text("ok", "green") if check.ok else Text("away", "bold red")
-        table.add_row(name, state, span(check.ms), check.error or "")
+        table.add_row(name, state, format_duration(check.ms), check.error or "")
     style = {"ready": "green", "degraded": "yellow"}.get(found.status, "bold red")
-    failures = counted(sum(not check.ok for check in found.checks.values()), "dependency", "dependencies")
+    failures = pluralize(sum(not check.ok for check in found.checks.values()), "dependency", "dependencies")
     heading = Text.assemble((session.url, "bold"), "  ", (found.status, style))
-    session.tell(found, Group(heading, Text(""), table))
-    if not found.takes_uploads:
-        session.note(f"{failures} away: uploads are not taken now.", "red")
-    return ExitCode.OK if found.takes_uploads else ExitCode.UNAVAILABLE
+    session.print_result(found, Group(heading, Text(""), table))
+    if not found.accepts_uploads:
+        session.print_note(f"{failures} away: uploads are not taken now.", "red")
+    return ExitCode.OK if found.accepts_uploads else ExitCode.UNAVAILABLE

@@ -12,15 +12,15 @@ from rich.live import Live
 from rich.text import Text
 
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.humanize import size, span
-from gateway.cli.session import Session, Unusable, command
-from gateway.cli.timeline import job_view, jobs_table, styled
+from gateway.cli.humanize import format_bytes, format_duration
+from gateway.cli.session import CommandError, Session, command
+from gateway.cli.timeline import job_view, jobs_table, style_state
 from gateway.client import Client
 from gateway.client.models import JobStatus
 
 TaskId = Annotated[str, typer.Argument(help="The job's id.", metavar="TASK_ID", show_default=False)]
 STATUSES = ("accepted", "processing", "done", "failed", "dead", "cancelled")
-LISTED = 20
+DEFAULT_LIMIT = 20
 KINDS = ("previews", "crop", "grayscale", "resize")
 
 
@@ -36,18 +36,18 @@ def status(
     """Show a job, stage by stage: how long each waited and ran, how often it was tried, and by whom."""
     with session.client() as darkroom:
         if watch:
-            return exit_code_of_job(_watched(session, darkroom, task_id))
+            return exit_code_of_job(_watch_job(session, darkroom, task_id))
         job = darkroom.status(task_id)
-        session.tell(job, job_view(job))
+        session.print_result(job, job_view(job))
         return exit_code_of_job(job)
 
 
 def exit_code_of_job(job: JobStatus) -> ExitCode:
     """Return how a command ends that was about this job."""
-    return ExitCode.JOB_FAILED if job.ended and job.status != "done" else ExitCode.OK
+    return ExitCode.JOB_FAILED if job.has_ended and job.status != "done" else ExitCode.OK
 
 
-def _watched(session: Session, darkroom: Client, task_id: str) -> JobStatus:
+def _watch_job(session: Session, darkroom: Client, task_id: str) -> JobStatus:
     states = darkroom.follow(task_id)
     job = next(states)
     if not session.json and sys.stdout.isatty():
@@ -55,25 +55,25 @@ def _watched(session: Session, darkroom: Client, task_id: str) -> JobStatus:
             for job in states:
                 live.update(job_view(job))
         return job
-    _tell_change(session, None, job)
+    _print_change(session, None, job)
     for changed in states:
-        _tell_change(session, job, changed)
+        _print_change(session, job, changed)
         job = changed
     if not session.json:
         session.out.print(job_view(job))
     return job
 
 
-def _tell_change(session: Session, before: JobStatus | None, job: JobStatus) -> None:
+def _print_change(session: Session, before: JobStatus | None, job: JobStatus) -> None:
     """Say the job's new state, or show what is new in it, a line for a stage."""
     if session.json:
-        session.tell(job, None)
+        session.print_result(job, None)
         return
     for name, stage in job.stages.items():
         if stage.state != "pending" and (before is None or before.stages[name].state != stage.state):
-            ran = f"   ran {span(stage.run_ms)}" if stage.finished_at else ""
-            waited = f"waited {span(stage.queue_wait_ms)}"
-            session.out.print(Text.assemble(f"{name:<10} ", styled(f"{stage.state:<8}"), f" {waited}{ran}"))
+            ran = f"   ran {format_duration(stage.run_ms)}" if stage.finished_at else ""
+            waited = f"waited {format_duration(stage.queue_wait_ms)}"
+            session.out.print(Text.assemble(f"{name:<10} ", style_state(f"{stage.state:<8}"), f" {waited}{ran}"))
 
 
 @command
@@ -87,25 +87,27 @@ def jobs(
         str | None, typer.Option(help=f"Only: {', '.join(KINDS)}.", autocompletion=lambda: list(KINDS))
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", "-n", min=1, help=f"How many at most; {LISTED} by default.")
+        int | None, typer.Option("--limit", "-n", min=1, help=f"How many at most; {DEFAULT_LIMIT} by default.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", "-a", help="List every job.")] = False,
 ) -> None:
     """List jobs, the youngest first. With --json, a line for each."""
     if every and limit:
-        raise Unusable("Either --all or --limit.")
+        raise CommandError("Either --all or --limit.")
     with session.client() as darkroom:
-        found = darkroom.jobs(status=status, kind=kind, limit=None if every else limit or LISTED + 1)
-        shown = found if every or limit else islice(found, LISTED)
+        found = darkroom.jobs(status=status, kind=kind, limit=None if every else limit or DEFAULT_LIMIT + 1)
+        shown = found if every or limit else islice(found, DEFAULT_LIMIT)
         if session.json:
             for job in shown:
-                session.tell(job, None)
+                session.print_result(job, None)
         else:
             rows = list(shown)
             nothing = "No such job." if status or kind else "No job yet."
             session.out.print(jobs_table(rows) if rows else Text(nothing))
         if next(found, None):
-            session.note(f"These are the youngest {LISTED}; there are more. --all lists every job, --limit N so many.")
+            session.print_note(
+                f"These are the youngest {DEFAULT_LIMIT}; there are more. --all lists every job, --limit N so many."
+            )
 
 
 @command
@@ -113,7 +115,7 @@ def retry(session: Session, task_id: TaskId) -> None:
     """Try a dead job again, from the stage it died in."""
     with session.client() as darkroom:
         accepted = darkroom.retry(task_id)
-        session.tell(accepted, Text.assemble((task_id, "bold"), "  ", styled(accepted.status), ", again"))
+        session.print_result(accepted, Text.assemble((task_id, "bold"), "  ", style_state(accepted.status), ", again"))
 
 
 @command
@@ -121,7 +123,7 @@ def delete(session: Session, task_id: TaskId) -> None:
     """Cancel a job that runs, or remove one that has ended. Its images go in both cases."""
     with session.client() as darkroom:
         darkroom.delete(task_id)
-        session.tell({"task_id": task_id, "deleted": True}, Text.assemble((task_id, "bold"), "  deleted"))
+        session.print_result({"task_id": task_id, "deleted": True}, Text.assemble((task_id, "bold"), "  deleted"))
 
 
 @command
@@ -143,19 +145,19 @@ def result(
     """
     to_stdout = output == Path("-")
     if to_stdout and session.json:
-        raise Unusable("Either the image or JSON goes to stdout.")
+        raise CommandError("Either the image or JSON goes to stdout.")
     with session.client() as darkroom:
         job = darkroom.follow_to_end(task_id) if wait else darkroom.status(task_id)
-        name = rendition or _main(job)
+        name = rendition or _largest_rendition(job)
         if to_stdout:
             sys.stdout.buffer.write(darkroom.result(task_id, name))
             sys.stdout.buffer.flush()
             return
         path = darkroom.save_result(task_id, output, name)
         facts = {"task_id": task_id, "rendition": name, "file": str(path), "bytes": path.stat().st_size}
-        session.tell(facts, Text.assemble((str(path), "bold"), f"  {size(path.stat().st_size)}"))
+        session.print_result(facts, Text.assemble((str(path), "bold"), f"  {format_bytes(path.stat().st_size)}"))
 
 
-def _main(job: JobStatus) -> str | None:
+def _largest_rendition(job: JobStatus) -> str | None:
     """Return the rendition that stands for the job; None where that is for the gateway to say."""
     return max(job.renditions, key=lambda name: job.renditions[name].width, default=None)

@@ -10,21 +10,23 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.session import Session, Unusable, command, declare, parameters_of
-from gateway.cli.upload_run import Order, send
+from gateway.cli.session import CommandError, Session, command, parameters_of, set_parameters
+from gateway.cli.upload_run import UploadArguments, upload_photos
 
-SAVING = "Waiting and saving"
-MANY = "Many photos"
-IMAGE = "Result"
+SAVING_PANEL = "Waiting and saving"
+BATCH_PANEL = "Many photos"
+RESULT_PANEL = "Result"
 FITS = ("contain", "cover", "fill", "inside")
 FORMATS = ("auto", "jpeg", "png", "webp", "avif", "gif")
 Fields = dict[str, Any]
 
-Pixels = Annotated[int | None, typer.Option(min=0, help="In pixels of the upright image.", rich_help_panel=IMAGE)]
-Side = Annotated[int | None, typer.Option(min=1, help="In pixels.", rich_help_panel=IMAGE)]
+Pixels = Annotated[
+    int | None, typer.Option(min=0, help="In pixels of the upright image.", rich_help_panel=RESULT_PANEL)
+]
+Side = Annotated[int | None, typer.Option(min=1, help="In pixels.", rich_help_panel=RESULT_PANEL)]
 
 
-def _of_files(
+def _file_arguments(
     files: Annotated[
         list[Path],
         typer.Argument(help="Photos, folders of photos, or - for stdin.", metavar="FILES|DIR", show_default=False),
@@ -33,7 +35,7 @@ def _of_files(
     """Declare what must be sent."""
 
 
-def _of_files_or_a_job(
+def _file_or_job_arguments(
     files: Annotated[
         list[Path] | None,
         typer.Argument(help="Photos, folders of photos, or - for stdin.", metavar="FILES|DIR", show_default=False),
@@ -44,10 +46,10 @@ def _of_files_or_a_job(
     """Declare what may be sent."""
 
 
-def _sending(  # noqa: PLR0913  # options
+def _upload_options(  # noqa: PLR0913  # options
     *,
     wait: Annotated[
-        bool, typer.Option("--wait", "-w", help="Wait until the jobs have ended.", rich_help_panel=SAVING)
+        bool, typer.Option("--wait", "-w", help="Wait until the jobs have ended.", rich_help_panel=SAVING_PANEL)
     ] = False,
     out: Annotated[
         Path | None,
@@ -56,7 +58,7 @@ def _sending(  # noqa: PLR0913  # options
             "-o",
             file_okay=False,
             help="Wait, and save the results in this folder, as NAME-small.jpg and so on.",
-            rich_help_panel=SAVING,
+            rich_help_panel=SAVING_PANEL,
         ),
     ] = None,
     format: Annotated[  # noqa: A002  # the field's name
@@ -66,27 +68,35 @@ def _sending(  # noqa: PLR0913  # options
             "-f",
             help="See `darkroom capabilities`.",
             autocompletion=lambda: list(FORMATS),
-            rich_help_panel=IMAGE,
+            rich_help_panel=RESULT_PANEL,
         ),
     ] = None,
-    quality: Annotated[int | None, typer.Option("--quality", "-q", min=1, max=100, rich_help_panel=IMAGE)] = None,
+    quality: Annotated[
+        int | None, typer.Option("--quality", "-q", min=1, max=100, rich_help_panel=RESULT_PANEL)
+    ] = None,
     background: Annotated[
-        str | None, typer.Option(help="What alpha is laid on, as #rrggbb.", rich_help_panel=IMAGE)
+        str | None, typer.Option(help="What alpha is laid on, as #rrggbb.", rich_help_panel=RESULT_PANEL)
     ] = None,
     name: Annotated[str | None, typer.Option(help="What stdin is called.")] = None,
     concurrency: Annotated[
-        int, typer.Option("--concurrency", "-c", min=1, max=64, help="Photos at a time.", rich_help_panel=MANY)
+        int, typer.Option("--concurrency", "-c", min=1, max=64, help="Photos at a time.", rich_help_panel=BATCH_PANEL)
     ] = 4,
-    recursive: Annotated[bool, typer.Option(help="Look into folders within folders.", rich_help_panel=MANY)] = True,
+    recursive: Annotated[
+        bool, typer.Option(help="Look into folders within folders.", rich_help_panel=BATCH_PANEL)
+    ] = True,
     retry_failed: Annotated[
         bool,
-        typer.Option("--retry-failed", help="Try what failed for good in an earlier run, too.", rich_help_panel=MANY),
+        typer.Option(
+            "--retry-failed", help="Try what failed for good in an earlier run, too.", rich_help_panel=BATCH_PANEL
+        ),
     ] = False,
 ) -> None:
     """Declare the options of every command that sends photos."""
 
 
-def sends(ask: str, sources: Callable[..., None]) -> Callable[[Callable[..., Fields]], Callable[..., None]]:
+def upload_command(
+    operation: str, sources: Callable[..., None]
+) -> Callable[[Callable[..., Fields]], Callable[..., None]]:
     """Make a command that sends photos of a function from its own options to the form's fields."""
 
     def decorate(fields_of: Callable[..., Fields]) -> Callable[..., None]:
@@ -98,20 +108,22 @@ def sends(ask: str, sources: Callable[..., None]) -> Callable[[Callable[..., Fie
             fields |= {name: options.pop(name) for name in ("format", "quality", "background")}
             asked = {name: value for name, value in fields.items() if value not in (None, False)}
             files = tuple(options.pop("files") or ())
-            return send(session, Order(ask=ask, fields=asked, files=files, **options))
+            return upload_photos(session, UploadArguments(operation=operation, fields=asked, files=files, **options))
 
         session = inspect.Parameter("session", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Session)
         run.__name__, run.__doc__ = fields_of.__name__, fields_of.__doc__
-        declare(run, [session, *parameters_of(sources), *own, *parameters_of(_sending)])
+        set_parameters(run, [session, *parameters_of(sources), *own, *parameters_of(_upload_options)])
         return command(run)
 
     return decorate
 
 
-@sends("upload", _of_files)
+@upload_command("upload", _file_arguments)
 def upload(
     *,
-    animated: Annotated[bool, typer.Option("--animated", help="Keep all frames.", rich_help_panel=IMAGE)] = False,
+    animated: Annotated[
+        bool, typer.Option("--animated", help="Keep all frames.", rich_help_panel=RESULT_PANEL)
+    ] = False,
 ) -> Fields:
     """Upload photos, to have previews made of them.
 
@@ -122,11 +134,11 @@ def upload(
     return {"animated": animated}
 
 
-@sends("crop", _of_files_or_a_job)
+@upload_command("crop", _file_or_job_arguments)
 def crop(
     *,
     aspect: Annotated[
-        str | None, typer.Option(help="The largest centred box of a ratio, as 16:9.", rich_help_panel=IMAGE)
+        str | None, typer.Option(help="The largest centred box of a ratio, as 16:9.", rich_help_panel=RESULT_PANEL)
     ] = None,
     left: Pixels = None,
     top: Pixels = None,
@@ -135,28 +147,30 @@ def crop(
 ) -> Fields:
     """Cut a box out of photos: --aspect, or --left, --top, --width and --height."""
     if all(value is None for value in (aspect, left, top, width, height)):
-        raise Unusable("Name the box: --aspect, or --left, --top, --width and --height.")
+        raise CommandError("Name the box: --aspect, or --left, --top, --width and --height.")
     return {"aspect": aspect, "left": left, "top": top, "width": width, "height": height}
 
 
-@sends("grayscale", _of_files_or_a_job)
+@upload_command("grayscale", _file_or_job_arguments)
 def grayscale() -> Fields:
     """Turn photos grey, at their full size."""
     return {}
 
 
-@sends("resize", _of_files_or_a_job)
+@upload_command("resize", _file_or_job_arguments)
 def resize(
     *,
     width: Side = None,
     height: Side = None,
     fit: Annotated[
         str | None,
-        typer.Option(help=f"One of {', '.join(FITS)}.", autocompletion=lambda: list(FITS), rich_help_panel=IMAGE),
+        typer.Option(
+            help=f"One of {', '.join(FITS)}.", autocompletion=lambda: list(FITS), rich_help_panel=RESULT_PANEL
+        ),
     ] = None,
-    enlarge: Annotated[bool, typer.Option("--enlarge", help="Small photos too.", rich_help_panel=IMAGE)] = False,
+    enlarge: Annotated[bool, typer.Option("--enlarge", help="Small photos too.", rich_help_panel=RESULT_PANEL)] = False,
 ) -> Fields:
     """Bring photos to a box: --width, --height or both."""
     if width is None and height is None:
-        raise Unusable("Name the box: --width, --height or both.")
+        raise CommandError("Name the box: --width, --height or both.")
     return {"width": width, "height": height, "fit": fit, "enlarge": enlarge}

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
+from gateway.gauge_updater import GaugeUpdater
 from gateway.metrics import GatewayMetrics
-from gateway.observer import Observer
 from pipeline.exporter import PoolCollector
 from pipeline.metrics import StageMetrics
 from pipeline.settings import Settings
@@ -27,7 +27,7 @@ def exported_labels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[s
     """The labels of every metric of the gateway and of the workers, and of the records made of them."""
     stores = FakeStores(FakeJobs(), Blobs.open(tmp_path_factory.mktemp("blobs").as_uri()))
     gateway, worker = GatewayMetrics().registry, CollectorRegistry()
-    Observer(gateway, stores, FakeQueues(), Settings())
+    GaugeUpdater(gateway, stores, FakeQueues(), Settings())
     StageMetrics(worker)
     worker.register(PoolCollector(["resize"]))
     found = {name: set(labels) for name, labels in PROMETHEUS_METRICS.items()}

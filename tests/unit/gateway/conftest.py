@@ -12,13 +12,13 @@ from structlog.typing import EventDict
 
 from gateway.app import create_app
 from gateway.feed import Feed
-from gateway.lifespan import running
+from gateway.lifespan import run_in_background
 from gateway.submission.backpressure import Backlog
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from tests.fakes import UNREACHABLE_URL, FakeJobs, FakeQueues, FakeStores
 
-ROUND_SECONDS = 0.01
+POLL_INTERVAL_SECONDS = 0.01
 SETTINGS = Settings(redis_url="memory://", result_url=UNREACHABLE_URL, blob_url="memory:///")
 
 
@@ -67,10 +67,13 @@ async def http(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the gateway, whose lifespan does not run: no sweeper takes part."""
     app.state.settings, app.state.stores, app.state.queues = settings, stores, queues
-    app.state.backlog, app.state.feed = Backlog(), Feed(stores.jobs, queues, round_seconds=ROUND_SECONDS)
+    app.state.backlog, app.state.feed = (
+        Backlog(),
+        Feed(stores.jobs, queues, poll_interval_seconds=POLL_INTERVAL_SECONDS),
+    )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
-        running(app.state.feed.run()),
+        run_in_background(app.state.feed.run()),
         httpx.AsyncClient(transport=transport, base_url="http://darkroom") as client,
     ):
         yield client

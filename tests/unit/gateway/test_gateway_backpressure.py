@@ -9,7 +9,7 @@ import httpx
 import pytest
 from structlog.typing import EventDict
 
-from gateway.submission.backpressure import LOOK_SECONDS, Backlog
+from gateway.submission.backpressure import REFRESH_SECONDS, Backlog
 from pipeline.settings import AccessSettings, Settings
 from tests.fakes import FORM_TYPE, FakeQueues
 
@@ -121,7 +121,7 @@ async def test_the_queues_are_not_looked_at_for_every_request(http: httpx.AsyncC
     for _ in range(5):
         await post(http, Body())
 
-    assert queues.looks <= 1 + (monotonic() - start) / LOOK_SECONDS
+    assert queues.looks <= 1 + (monotonic() - start) / REFRESH_SECONDS
 
 
 async def test_the_queues_are_looked_at_again_after_a_while(queues: CountedQueues) -> None:

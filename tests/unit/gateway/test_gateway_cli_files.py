@@ -6,10 +6,10 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from gateway.cli.finding import ensure_there, find
-from gateway.cli.journal import Entry, Journal
-from gateway.cli.naming import Names, label, named_after, places, suffix
-from gateway.cli.session import Unusable
+from gateway.cli.journal import Journal, JournalEntry
+from gateway.cli.output_names import OutputNames, file_suffix, output_paths, rendition_label, upload_name_of
+from gateway.cli.photo_search import ensure_files_exist, find_photos
+from gateway.cli.session import CommandError
 from gateway.client.models import JobStatus
 from pipeline import rendition_headers
 from stages.formats import MEDIA_TYPES, OUTPUTS
@@ -28,7 +28,7 @@ def tree(folder: Path, *names: str) -> Path:
 
 
 def found(*arguments: Path, recursive: bool = True, out: Path | None = None) -> list[str]:
-    return [photo.path.name for photo in find(arguments, ACCEPTS, recursive=recursive, out=out)]
+    return [photo.path.name for photo in find_photos(arguments, ACCEPTS, recursive=recursive, out=out)]
 
 
 def test_a_folder_stands_for_the_images_in_it(tmp_path: Path) -> None:
@@ -69,36 +69,39 @@ def test_the_output_folder_is_not_looked_into(tmp_path: Path) -> None:
 
 def test_what_was_saved_next_to_the_photos_is_no_photo(tmp_path: Path) -> None:
     tree(tmp_path, "a.jpg", "a-small.jpg", "out/deep/b-small.jpg", "out/c.jpg")
-    entry = Entry(file="a.jpg", size=0, mtime_ns=0, ask="", state="done", key="")
+    entry = JournalEntry(file="a.jpg", size=0, mtime_ns=0, ask="", state="done", key="")
     for folder, saved in ((tmp_path, "a-small.jpg"), (tmp_path / "out", "deep/b-small.jpg")):
         with Journal(folder) as journal:
-            journal.add(Entry(**(vars(entry) | {"saved": {"small": saved}})))
+            journal.add(JournalEntry(**(vars(entry) | {"saved": {"small": saved}})))
 
     assert found(tmp_path) == ["a.jpg", "c.jpg"]
 
 
 @pytest.mark.parametrize("name", MEDIA_TYPES)
 def test_every_format_that_the_gateway_takes_has_an_ending(tmp_path: Path, name: str) -> None:
-    tree(tmp_path, f"a{suffix(name)}")
+    tree(tmp_path, f"a{file_suffix(name)}")
 
-    assert len(find([tmp_path], {name: MEDIA_TYPES[name]}, recursive=True, out=None)) == 1
+    assert len(find_photos([tmp_path], {name: MEDIA_TYPES[name]}, recursive=True, out=None)) == 1
 
 
 def test_arguments_that_name_nothing_are_all_told(tmp_path: Path) -> None:
-    with pytest.raises(Unusable, match=r"no one\.jpg, no two\.jpg"):
-        ensure_there([Path("one.jpg"), tmp_path, Path("two.jpg"), Path("-")])
+    with pytest.raises(CommandError, match=r"no one\.jpg, no two\.jpg"):
+        ensure_files_exist([Path("one.jpg"), tmp_path, Path("two.jpg"), Path("-")])
 
 
 def test_photos_of_one_folder_keep_their_places_in_it() -> None:
     root = Path("/photos")
 
-    assert places([(root / "a.jpg", root), (root / "deep/a.jpg", root)]) == [PurePath("a.jpg"), PurePath("deep/a.jpg")]
+    assert output_paths([(root / "a.jpg", root), (root / "deep/a.jpg", root)]) == [
+        PurePath("a.jpg"),
+        PurePath("deep/a.jpg"),
+    ]
 
 
 def test_photos_of_several_folders_keep_their_folders_names() -> None:
     spring, summer = Path("/p/spring"), Path("/p/summer")
 
-    placed = places([(spring / "a.jpg", spring), (summer / "a.jpg", summer), (Path("/x/b.jpg"), None)])
+    placed = output_paths([(spring / "a.jpg", spring), (summer / "a.jpg", summer), (Path("/x/b.jpg"), None)])
 
     assert placed == [PurePath("spring/a.jpg"), PurePath("summer/a.jpg"), PurePath("b.jpg")]
 
@@ -107,12 +110,12 @@ def test_photos_that_are_named_keep_bare_names_unless_those_are_alike() -> None:
     apart = [(Path("/p/spring/a.jpg"), None), (Path("/p/summer/b.jpg"), None)]
     alike = [(Path("/p/spring/a.jpg"), None), (Path("/p/summer/A.png"), None)]
 
-    assert places(apart) == [PurePath("a.jpg"), PurePath("b.jpg")]
-    assert places(alike) == [PurePath("spring/a.jpg"), PurePath("summer/A.png")]
+    assert output_paths(apart) == [PurePath("a.jpg"), PurePath("b.jpg")]
+    assert output_paths(alike) == [PurePath("spring/a.jpg"), PurePath("summer/A.png")]
 
 
 def test_photos_of_one_stem_get_names_of_their_own() -> None:
-    names = Names({})
+    names = OutputNames({})
 
     stems = [names.claim(owner, PurePath(owner)) for owner in ("d/a.jpg", "d/a.png", "d/A.PNG", "d/a.gif")]
 
@@ -120,14 +123,14 @@ def test_photos_of_one_stem_get_names_of_their_own() -> None:
 
 
 def test_a_photo_keeps_the_name_it_had() -> None:
-    names = Names({"d/a.png": "d/a.png"})
+    names = OutputNames({"d/a.png": "d/a.png"})
 
     assert names.claim("d/a.png", PurePath("d/a.png")) == "d/a.png"
     assert names.claim("d/a.jpg", PurePath("d/a.jpg")) == "d/a"
 
 
 def test_a_name_under_which_there_are_others_files_is_not_used() -> None:
-    names = Names({})
+    names = OutputNames({})
     names.claim("a.jpg", PurePath("a.jpg"))
 
     stem = names.claim("a.jpg", PurePath("a.jpg"), is_taken=lambda stem: stem in {"a", "a.jpg"})
@@ -143,7 +146,7 @@ def test_a_result_is_called_as_the_gateway_calls_it(kind: Kind, format_: str) ->
     record = blank.model_copy(update={"original": blank.original.model_copy(update={"name": "holiday/photo.jpeg"})})
 
     for rendition in ("small", "large") if kind is Kind.PREVIEWS else (OUTPUT,):
-        ending = f"-{label(rendition, kind)}{suffix(format_)}"
+        ending = f"-{rendition_label(rendition, kind)}{file_suffix(format_)}"
         assert f"photo{ending}" == rendition_headers.filename(record, rendition, format=format_)
 
 
@@ -151,5 +154,5 @@ def test_the_results_of_an_earlier_job_are_called_after_its_upload() -> None:
     earlier = {"task_id": "an-id", "kind": "crop", "status": "done"}
     named = earlier | {"original": {"name": "../a/photo.jpg"}}
 
-    assert named_after(JobStatus.model_validate(named)) == PurePath("photo.jpg")
-    assert named_after(JobStatus.model_validate(earlier)) == PurePath("image")
+    assert upload_name_of(JobStatus.model_validate(named)) == PurePath("photo.jpg")
+    assert upload_name_of(JobStatus.model_validate(earlier)) == PurePath("image")

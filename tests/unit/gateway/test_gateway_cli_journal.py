@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.journal import NAME, Busy, Entry, Journal, State
-from gateway.cli.plan import Step, UploadOptions, first_step
+from gateway.cli.journal import JOURNAL_NAME, Journal, JournalEntry, JournalLocked, State
+from gateway.cli.plan import Action, UploadOptions, first_action
 
-ENTRY = Entry(file="beach.jpg", size=5, mtime_ns=7, ask="previews", state="sending", key="a-key")
+ENTRY = JournalEntry(file="beach.jpg", size=5, mtime_ns=7, ask="previews", state="sending", key="a-key")
 SENT = UploadOptions(wait=False, save=False, retry_failed=False)
 AWAITED = replace(SENT, wait=True)
 SAVED = replace(SENT, save=True)
 
 
-def known(folder: Path) -> Entry | None:
+def known(folder: Path) -> JournalEntry | None:
     with Journal(folder) as journal:
         return journal.find("beach.jpg", "previews", size=5, mtime_ns=7)
 
@@ -38,7 +38,7 @@ def test_every_line_is_an_object_of_its_own(tmp_path: Path) -> None:
         journal.add(replace(ENTRY, file="two\nlines.jpg"))
         journal.add(replace(ENTRY, file="caf\udce9.jpg"))
 
-    files = [json.loads(line)["file"] for line in (tmp_path / NAME).read_text().splitlines()]
+    files = [json.loads(line)["file"] for line in (tmp_path / JOURNAL_NAME).read_text().splitlines()]
 
     assert files == ["two\nlines.jpg", "caf\udce9.jpg"]
 
@@ -62,7 +62,7 @@ def test_a_photo_of_which_something_else_is_asked_is_not_known(tmp_path: Path) -
 def test_a_torn_line_costs_no_other(tmp_path: Path, torn: bytes) -> None:
     with Journal(tmp_path) as journal:
         journal.add(ENTRY)
-    with (tmp_path / NAME).open("ab") as file:
+    with (tmp_path / JOURNAL_NAME).open("ab") as file:
         file.write(torn)
 
     with Journal(tmp_path) as journal:
@@ -74,14 +74,14 @@ def test_a_torn_line_costs_no_other(tmp_path: Path, torn: bytes) -> None:
 def test_a_line_of_a_newer_version_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.add(ENTRY)
-    line = json.loads((tmp_path / NAME).read_text())
-    (tmp_path / NAME).write_text(json.dumps(line | {"mood": "fine"}) + "\n")
+    line = json.loads((tmp_path / JOURNAL_NAME).read_text())
+    (tmp_path / JOURNAL_NAME).write_text(json.dumps(line | {"mood": "fine"}) + "\n")
 
     assert known(tmp_path) == ENTRY
 
 
 def test_two_at_once_do_not_share_a_journal(tmp_path: Path) -> None:
-    with Journal(tmp_path), pytest.raises(Busy, match=NAME):
+    with Journal(tmp_path), pytest.raises(JournalLocked, match=JOURNAL_NAME):
         Journal(tmp_path)
 
 
@@ -125,43 +125,43 @@ def test_a_file_is_foreign_unless_it_was_made_for_the_photo_and_the_ask(tmp_path
     with Journal(tmp_path) as journal:
         journal.add(replace(ENTRY, saved={"small": "beach-small.jpg"}))
 
-        assert not journal.is_foreign("beach-small.jpg", "beach.jpg", ENTRY.ask, sha256=other)
-        assert journal.is_foreign("beach-small.jpg", "beach.jpg", "another ask", sha256=other)
-        assert not journal.is_foreign("beach-small.jpg", "beach.jpg", "another ask", sha256=same)
-        assert journal.is_foreign("beach-small.jpg", "another.jpg", ENTRY.ask, sha256=same)
-        assert journal.is_foreign("somebody's.jpg", "beach.jpg", ENTRY.ask, sha256=other)
-        assert not journal.is_foreign("nothing.jpg", "beach.jpg", ENTRY.ask, sha256=other)
+        assert not journal.belongs_to_another("beach-small.jpg", "beach.jpg", ENTRY.ask, sha256=other)
+        assert journal.belongs_to_another("beach-small.jpg", "beach.jpg", "another ask", sha256=other)
+        assert not journal.belongs_to_another("beach-small.jpg", "beach.jpg", "another ask", sha256=same)
+        assert journal.belongs_to_another("beach-small.jpg", "another.jpg", ENTRY.ask, sha256=same)
+        assert journal.belongs_to_another("somebody's.jpg", "beach.jpg", ENTRY.ask, sha256=other)
+        assert not journal.belongs_to_another("nothing.jpg", "beach.jpg", ENTRY.ask, sha256=other)
 
 
 @pytest.mark.parametrize(
-    ("state", "options", "step"),
+    ("state", "options", "action"),
     [
-        ("sending", SENT, Step.SEND),
-        ("accepted", SENT, Step.SKIP),
-        ("accepted", AWAITED, Step.FOLLOW),
-        ("accepted", SAVED, Step.FOLLOW),
-        ("done", AWAITED, Step.SKIP),
-        ("done", SAVED, Step.FOLLOW),
-        ("failed", SAVED, Step.SKIP),
-        ("refused", SAVED, Step.SKIP),
-        ("failed", replace(SAVED, retry_failed=True), Step.SEND),
-        ("refused", replace(SENT, retry_failed=True), Step.SEND),
+        ("sending", SENT, Action.SEND),
+        ("accepted", SENT, Action.SKIP),
+        ("accepted", AWAITED, Action.FOLLOW),
+        ("accepted", SAVED, Action.FOLLOW),
+        ("done", AWAITED, Action.SKIP),
+        ("done", SAVED, Action.FOLLOW),
+        ("failed", SAVED, Action.SKIP),
+        ("refused", SAVED, Action.SKIP),
+        ("failed", replace(SAVED, retry_failed=True), Action.SEND),
+        ("refused", replace(SENT, retry_failed=True), Action.SEND),
     ],
 )
-def test_a_run_goes_on_where_the_one_before_ended(state: State, options: UploadOptions, step: Step) -> None:
-    assert first_step(replace(ENTRY, state=state), options, is_saved=False) is step
+def test_a_run_goes_on_where_the_one_before_ended(state: State, options: UploadOptions, action: Action) -> None:
+    assert first_action(replace(ENTRY, state=state), options, is_saved=False) is action
 
 
 def test_a_photo_that_nothing_is_known_of_is_sent() -> None:
-    assert first_step(None, SENT, is_saved=False) is Step.SEND
+    assert first_action(None, SENT, is_saved=False) is Action.SEND
 
 
 def test_what_is_done_and_saved_is_skipped() -> None:
-    assert first_step(replace(ENTRY, state="done"), SAVED, is_saved=True) is Step.SKIP
+    assert first_action(replace(ENTRY, state="done"), SAVED, is_saved=True) is Action.SKIP
 
 
 def test_a_dead_job_is_revived_and_not_sent_again() -> None:
     dead = replace(ENTRY, state="failed", status="dead")
 
-    assert first_step(dead, replace(SAVED, retry_failed=True), is_saved=False) is Step.RETRY
-    assert first_step(dead, SAVED, is_saved=False) is Step.SKIP
+    assert first_action(dead, replace(SAVED, retry_failed=True), is_saved=False) is Action.RETRY
+    assert first_action(dead, SAVED, is_saved=False) is Action.SKIP

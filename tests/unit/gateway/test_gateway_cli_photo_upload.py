@@ -14,19 +14,19 @@ import httpx
 import pytest
 
 from gateway.cli.batch import Batch
-from gateway.cli.finding import find
-from gateway.cli.journal import Entry, entries
-from gateway.cli.photos import Ask, Photo, PhotoSet
+from gateway.cli.journal import JournalEntry, read_entries
+from gateway.cli.photo_search import find_photos
+from gateway.cli.photos import Photo, PhotoSet, UploadRequest
 from gateway.cli.plan import UploadOptions
-from gateway.cli.report import Outcome, Result
-from gateway.client import AsyncClient, Patience
+from gateway.cli.report import PhotoOutcome, Result
+from gateway.client import AsyncClient, RetryPolicy
 from gateway.client.models import JobStatus
 
 ACCEPTS = {"jpeg": "image/jpeg"}
 SAVED = UploadOptions(wait=False, save=True, retry_failed=False)
 AGAIN = replace(SAVED, retry_failed=True)
 IMAGE = b"a small image"
-ASK = Ask(name="upload", fields={}, url="http://darkroom")
+ASK = UploadRequest(name="upload", fields={}, url="http://darkroom")
 
 
 class Gateway:
@@ -78,11 +78,11 @@ class Gateway:
 class Unseen:
     """A bar that shows nothing."""
 
-    def sent(self, count: int, total: int) -> None: ...
+    def show_sent(self, count: int, total: int) -> None: ...
 
-    def reached(self, job: JobStatus) -> None: ...
+    def show_job(self, job: JobStatus) -> None: ...
 
-    def saving(self) -> None: ...
+    def show_saving(self) -> None: ...
 
 
 @contextmanager
@@ -107,21 +107,23 @@ def album(tmp_path: Path) -> Path:
     return folder
 
 
-def noted(album: Path) -> Entry:
-    return list(entries(album.parent / "out"))[-1]
+def noted(album: Path) -> JournalEntry:
+    return list(read_entries(album.parent / "out"))[-1]
 
 
-def small(outcome: Outcome) -> Path:
+def small(outcome: PhotoOutcome) -> Path:
     return Path(outcome.saved["small"])
 
 
-async def run(gateway: Gateway, album: Path, options: UploadOptions = SAVED, ask: Ask = ASK) -> list[Outcome]:
+async def run(
+    gateway: Gateway, album: Path, options: UploadOptions = SAVED, ask: UploadRequest = ASK
+) -> list[PhotoOutcome]:
     with ExitStack() as resources:
         photo_set = PhotoSet(resources, album.parent / "out", warn=pytest.fail)
-        photos = photo_set.of_files(find([album], ACCEPTS, recursive=True, out=None))
-        batch = Batch(photos, ask, options, bars=unseen, tell=lambda _: None)
+        photos = photo_set.photos_from_files(find_photos([album], ACCEPTS, recursive=True, out=None))
+        batch = Batch(photos, ask, options, bars=unseen, on_outcome=lambda _: None)
         transport = httpx.MockTransport(gateway)
-        async with AsyncClient(ASK.url, patience=Patience(seconds=0), transport=transport) as client:
+        async with AsyncClient(ASK.url, retry_policy=RetryPolicy(seconds=0), transport=transport) as client:
             await batch.run(client, concurrency=1, upload_bytes=100)
         return batch.outcomes
 
@@ -292,9 +294,11 @@ async def test_a_photo_that_has_gone_costs_itself_only(gateway: Gateway, album: 
     (album / "b.jpg").write_bytes(b"another")
 
     with ExitStack() as resources:
-        photos = PhotoSet(resources, None, warn=pytest.fail).of_files(find([album], ACCEPTS, recursive=True, out=None))
+        photos = PhotoSet(resources, None, warn=pytest.fail).photos_from_files(
+            find_photos([album], ACCEPTS, recursive=True, out=None)
+        )
         (album / "a.jpg").unlink()
-        batch = Batch(photos, ASK, replace(SAVED, save=False), bars=unseen, tell=lambda _: None)
+        batch = Batch(photos, ASK, replace(SAVED, save=False), bars=unseen, on_outcome=lambda _: None)
         async with AsyncClient(ASK.url, transport=httpx.MockTransport(gateway)) as client:
             await batch.run(client, concurrency=1, upload_bytes=None)
 
@@ -329,10 +333,12 @@ async def test_a_photo_that_had_no_luck_is_sent_again_while_others_are_taken(gat
         return gateway(request)
 
     with ExitStack() as resources:
-        photos = PhotoSet(resources, None, warn=pytest.fail).of_files(find([album], ACCEPTS, recursive=True, out=None))
-        batch = Batch(photos, ASK, replace(SAVED, save=False), bars=unseen, tell=lambda _: other_is_done.set())
+        photos = PhotoSet(resources, None, warn=pytest.fail).photos_from_files(
+            find_photos([album], ACCEPTS, recursive=True, out=None)
+        )
+        batch = Batch(photos, ASK, replace(SAVED, save=False), bars=unseen, on_outcome=lambda _: other_is_done.set())
         transport = httpx.MockTransport(answer)
-        async with AsyncClient(ASK.url, patience=Patience(seconds=0), transport=transport) as client:
+        async with AsyncClient(ASK.url, retry_policy=RetryPolicy(seconds=0), transport=transport) as client:
             await batch.run(client, concurrency=2, upload_bytes=None)
 
     assert [outcome.result for outcome in batch.outcomes] == [Result.ACCEPTED] * 2

@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console, RenderableType
 
-from gateway.cli.exit_codes import ExitCode, exit_code_of
-from gateway.cli.humanize import counted, size, span
-from gateway.cli.report import Outcome, Result, summary
-from gateway.cli.report import exit_code_of as exit_code_of_batch
+from gateway.cli.exit_codes import ExitCode, exit_code_of_problem
+from gateway.cli.humanize import format_bytes, format_duration, pluralize
+from gateway.cli.report import PhotoOutcome, Result, exit_code_of_batch, format_summary
 from gateway.cli.timeline import job_view
 from gateway.client.models import Failure, JobStatus, StageStatus
 from gateway.client.problem import Problem
@@ -38,7 +37,7 @@ def shown(what: RenderableType, width: int = 100) -> list[str]:
     ],
 )
 def test_bytes_are_written_in_the_units_that_limits_are_set_in(count: int, written: str) -> None:
-    assert size(count) == written
+    assert format_bytes(count) == written
 
 
 def after(seconds: float) -> datetime:
@@ -75,11 +74,11 @@ def time_line(found: JobStatus, name: str) -> str:
     ],
 )
 def test_spans_are_told_in_the_unit_that_fits(ms: float | None, words: str) -> None:
-    assert span(ms) == words
+    assert format_duration(ms) == words
 
 
 def test_things_are_counted_in_words() -> None:
-    assert (counted(1, "photo"), counted(1200, "photo")) == ("1 photo", "1,200 photos")
+    assert (pluralize(1, "photo"), pluralize(1200, "photo")) == ("1 photo", "1,200 photos")
 
 
 def test_a_time_line_shows_when_a_stage_waited_and_when_it_ran() -> None:
@@ -122,14 +121,14 @@ def test_a_name_that_somebody_gave_has_no_power_over_the_terminal() -> None:
     name = "\x1b[2Jbeach\r\n.jpg"
     found = job(original={"name": name})
 
-    seen = [*shown(job_view(found)), str(Outcome(file=name, result=Result.DONE).line())]
+    seen = [*shown(job_view(found)), str(PhotoOutcome(file=name, result=Result.DONE).format_line())]
 
     assert not any("\x1b" in line or "\r" in line for line in seen)
     assert sum("�[2Jbeach��.jpg" in line for line in seen) == 2
 
 
-def outcome(result: Result, *, skipped: bool = False) -> Outcome:
-    return Outcome(file="a.jpg", result=result, skipped=skipped, task_id="an-id")
+def outcome(result: Result, *, skipped: bool = False) -> PhotoOutcome:
+    return PhotoOutcome(file="a.jpg", result=result, skipped=skipped, task_id="an-id")
 
 
 @pytest.mark.parametrize(
@@ -145,15 +144,15 @@ def outcome(result: Result, *, skipped: bool = False) -> Outcome:
     ],
 )
 def test_the_exit_status_of_a_batch_is_that_of_the_worst_in_it(results: list[Result], status: ExitCode) -> None:
-    assert exit_code_of_batch([outcome(result) for result in results], complete=True) is status
+    assert exit_code_of_batch([outcome(result) for result in results], is_complete=True) is status
 
 
 def test_a_batch_that_is_broken_off_is_worth_another_run() -> None:
-    assert exit_code_of_batch([outcome(Result.DONE)], complete=False) is ExitCode.UNAVAILABLE
+    assert exit_code_of_batch([outcome(Result.DONE)], is_complete=False) is ExitCode.UNAVAILABLE
 
 
 def test_what_failed_before_fails_again_in_the_exit_status() -> None:
-    assert exit_code_of_batch([outcome(Result.FAILED, skipped=True)], complete=True) is ExitCode.JOB_FAILED
+    assert exit_code_of_batch([outcome(Result.FAILED, skipped=True)], is_complete=True) is ExitCode.JOB_FAILED
 
 
 @pytest.mark.parametrize(
@@ -170,14 +169,14 @@ def test_what_failed_before_fails_again_in_the_exit_status() -> None:
     ],
 )
 def test_a_problem_has_its_exit_status(problem: Problem, status: ExitCode) -> None:
-    assert exit_code_of(problem) is status
+    assert exit_code_of_problem(problem) is status
 
 
 def test_what_was_good_before_is_not_told_again_and_what_was_not_is() -> None:
-    failed = Outcome(file="b.jpg", result=Result.FAILED, skipped=True, code="image_corrupt", message="Damaged.")
+    failed = PhotoOutcome(file="b.jpg", result=Result.FAILED, skipped=True, code="image_corrupt", message="Damaged.")
 
-    assert outcome(Result.DONE, skipped=True).line() is None
-    assert str(failed.line()) == "✗ b.jpg  image_corrupt (in an earlier run)  Damaged."
+    assert outcome(Result.DONE, skipped=True).format_line() is None
+    assert str(failed.format_line()) == "✗ b.jpg  image_corrupt (in an earlier run)  Damaged."
 
 
 def test_the_sum_of_a_batch_tells_what_is_new_what_was_and_what_is_left() -> None:
@@ -188,6 +187,6 @@ def test_the_sum_of_a_batch_tells_what_is_new_what_was_and_what_is_left() -> Non
         outcome(Result.FAILED, skipped=True),
     ]
 
-    assert str(summary(outcomes, photos=9, ms=1500)) == (
+    assert str(format_summary(outcomes, photos=9, ms=1500)) == (
         "9 photos: 2 done, 1 refused, 3 before, 1 failed before, 2 left · 1.50 s"
     )

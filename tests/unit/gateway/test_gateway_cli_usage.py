@@ -90,7 +90,7 @@ def test_every_command_tells_its_options_and_the_exit_statuses(name: str) -> Non
     told = invoke(name, "--help").stdout
 
     assert all(option in told for option in ("--url", "--api-key", "--patience", "--json", "DARKROOM_URL"))
-    assert all(f"{int(status)} " in told.partition("ExitCode status:")[2] for status in ExitCode)
+    assert all(f"{int(status)} " in told.partition("Exit codes:")[2] for status in ExitCode)
 
 
 @pytest.mark.parametrize("name", ["upload", "crop", "grayscale", "resize"])

@@ -17,7 +17,7 @@ from gateway.client import JobCancelled, JobDead, JobExpired, JobFailed, JobWith
 from gateway.client.filenames import filename_of
 from gateway.client.job_errors import ensure_result
 from gateway.client.problem import Problem
-from gateway.client.receivers import BytesDiffer, Saved, Whole, promised, verified
+from gateway.client.receivers import ContentMismatch, FileReceiver, MemoryReceiver, expected_digest_of, verify_content
 from gateway.routes import capabilities
 from storage import documents
 
@@ -46,8 +46,8 @@ def answer(status: int = 200, content: bytes = b"", **headers: str) -> httpx.Res
 
 
 def read(found: httpx.Response) -> models.JobStatus:
-    with Whole(found, lambda _, content: models.JobStatus.model_validate_json(content)) as receiver:
-        receiver.take(found.content)
+    with MemoryReceiver(found, lambda _, content: models.JobStatus.model_validate_json(content)) as receiver:
+        receiver.write(found.content)
         return receiver.result()
 
 
@@ -60,7 +60,7 @@ def test_the_client_knows_the_fields_that_the_gateway_writes(ours: type[BaseMode
 def test_the_client_knows_which_states_are_ends(state: documents.JobState) -> None:
     job = models.JobStatus(task_id="an-id", kind="previews", status=state)
 
-    assert job.ended == (state not in documents.ACTIVE)
+    assert job.has_ended == (state not in documents.ACTIVE)
 
 
 def test_a_newer_gateway_may_say_more() -> None:
@@ -75,7 +75,7 @@ def test_a_newer_gateway_may_say_more() -> None:
     job = models.JobStatus.model_validate(said)
 
     assert (job.kind, job.status, job.stages["cut"].state) == ("collage", "queued", "odd")
-    assert not job.ended
+    assert not job.has_ended
     assert job.model_dump()["mood"] == "fine"
 
 
@@ -84,7 +84,7 @@ def test_a_state_from_the_future_is_an_end_if_it_has_one() -> None:
         {"task_id": "an-id", "kind": "crop", "status": "archived", "finished_at": "2030-01-01T00:00:00Z"}
     )
 
-    assert job.ended
+    assert job.has_ended
 
 
 def job(status: str, **facts: Any) -> models.JobStatus:
@@ -160,24 +160,24 @@ def test_a_success_of_some_other_server_is_a_problem(content: bytes) -> None:
     [{"repr_digest": REPR_DIGEST}, {"etag": f'"{DIGEST}"'}, {"repr_digest": f"sha-512=:AAAA:, {REPR_DIGEST}"}, {}],
 )
 def test_bytes_that_match_their_digest_are_handed_out(headers: dict[str, str]) -> None:
-    assert verified(answer(200, CONTENT, **headers), CONTENT) == CONTENT
+    assert verify_content(answer(200, CONTENT, **headers), CONTENT) == CONTENT
 
 
 @pytest.mark.parametrize("headers", [{"repr_digest": REPR_DIGEST}, {"etag": f'"{DIGEST}"'}])
 def test_other_bytes_than_promised_are_not_handed_out(headers: dict[str, str]) -> None:
-    with pytest.raises(BytesDiffer, match="SHA-256"):
-        verified(answer(200, b"something else", **headers), b"something else")
+    with pytest.raises(ContentMismatch, match="SHA-256"):
+        verify_content(answer(200, b"something else", **headers), b"something else")
 
 
 @pytest.mark.parametrize("etag", ['W/"' + "a" * 64 + '"', '"abc"', "", "a" * 64])
 def test_a_tag_that_is_no_digest_promises_nothing(etag: str) -> None:
-    assert promised(httpx.Headers({"etag": etag})) is None
+    assert expected_digest_of(httpx.Headers({"etag": etag})) is None
 
 
 def saved(path: Path, content: bytes, found: httpx.Response) -> Path:
-    with Saved(found, path) as receiver:
+    with FileReceiver(found, path) as receiver:
         for byte in content:
-            receiver.take(bytes([byte]))
+            receiver.write(bytes([byte]))
         return receiver.result()
 
 
@@ -194,7 +194,7 @@ def test_a_file_that_came_wrong_leaves_the_old_one_and_nothing_else(tmp_path: Pa
     path = tmp_path / "small.jpg"
     path.write_bytes(b"old")
 
-    with pytest.raises(BytesDiffer):
+    with pytest.raises(ContentMismatch):
         saved(path, b"something else", answer(repr_digest=REPR_DIGEST))
 
     assert path.read_bytes() == b"old"
@@ -202,8 +202,8 @@ def test_a_file_that_came_wrong_leaves_the_old_one_and_nothing_else(tmp_path: Pa
 
 
 def beside(path: Path, content: bytes) -> Path:
-    with Saved(answer(), path, overwrite=False) as receiver:
-        receiver.take(content)
+    with FileReceiver(answer(), path, overwrite=False) as receiver:
+        receiver.write(content)
         return receiver.result()
 
 
@@ -241,8 +241,8 @@ def test_a_result_has_the_name_that_the_gateway_gives_and_never_a_path(dispositi
 
 def test_a_file_that_broke_off_leaves_nothing(tmp_path: Path) -> None:
     def interrupted() -> Any:
-        with Saved(answer(), tmp_path / "small.jpg") as receiver:
-            receiver.take(b"half")
+        with FileReceiver(answer(), tmp_path / "small.jpg") as receiver:
+            receiver.write(b"half")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -16,10 +16,10 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from gateway.client import AsyncClient, Client, Problem, calls
-from gateway.client.connection import options
+from gateway.client.connection import client_options
 from gateway.client.files import File
 from gateway.client.models import JobPage, JobStatus, JobSummary
-from gateway.client.pagination import Following, Pages
+from gateway.client.pagination import JobPager, JobPoller
 from gateway.middleware.auth import ApiKeys
 from gateway.submission.forms import CropForm, GrayscaleForm, PreviewForm, ResizeForm
 
@@ -29,16 +29,16 @@ FORMS: dict[Callable[..., Any], type[BaseModel]] = {
     calls.grayscale: GrayscaleForm,
     calls.resize: ResizeForm,
 }
-NOT_FIELDS = {"file", "sending", "name", "idempotency_key", "progress"}
+NOT_FIELDS = {"file", "options", "name", "idempotency_key", "progress"}
 
 
 def parameters(build: Callable[..., Any]) -> set[str]:
     own = set(inspect.signature(build).parameters)
-    return own | set(calls.Sending.__annotations__)
+    return own | set(calls.ImageOptions.__annotations__)
 
 
 def request_of(call: calls.Call[Any]) -> httpx.Request:
-    with call.opened() as built:
+    with call.open_request() as built:
         request = httpx.Request(built["method"], "http://darkroom" + built["url"], files=built.get("files"))
         request.read()
         return request
@@ -131,17 +131,17 @@ def test_an_id_stays_one_step_of_a_path() -> None:
 
 
 def test_what_must_not_happen_twice_is_not_repeated() -> None:
-    assert not calls.delete("an-id").repeatable
-    assert not calls.retry("an-id").repeatable
-    assert calls.upload(b"an image").repeatable
+    assert not calls.delete("an-id").is_idempotent
+    assert not calls.retry("an-id").is_idempotent
+    assert calls.upload(b"an image").is_idempotent
 
 
 def test_pages_are_asked_for_as_they_are_needed() -> None:
-    pages = Pages("done", None, 150)
+    pages = JobPager("done", None, 150)
     first = pages.next_call()
-    jobs = pages.take(JobPage(jobs=some_jobs(100), next="there"))
+    jobs = pages.process_answer(JobPage(jobs=some_jobs(100), next="there"))
     second = pages.next_call()
-    jobs += pages.take(JobPage(jobs=some_jobs(50), next="further"))
+    jobs += pages.process_answer(JobPage(jobs=some_jobs(50), next="further"))
 
     assert first is not None
     assert second is not None
@@ -152,14 +152,14 @@ def test_pages_are_asked_for_as_they_are_needed() -> None:
 
 
 def test_the_last_page_has_no_successor() -> None:
-    pages = Pages(None, None, None)
-    pages.take(JobPage(jobs=some_jobs(3), next=None))
+    pages = JobPager(None, None, None)
+    pages.process_answer(JobPage(jobs=some_jobs(3), next=None))
 
     assert pages.next_call() is None
 
 
 def test_a_page_that_is_longer_than_asked_for_is_cut() -> None:
-    assert len(Pages(None, None, 2).take(JobPage(jobs=some_jobs(3), next="there"))) == 2
+    assert len(JobPager(None, None, 2).process_answer(JobPage(jobs=some_jobs(3), next="there"))) == 2
 
 
 def some_jobs(count: int) -> list[JobSummary]:
@@ -171,13 +171,13 @@ def job(status: str) -> JobStatus:
 
 
 def test_a_job_is_followed_by_what_is_new_of_it() -> None:
-    following = Following("an-id")
+    following = JobPoller("an-id")
     first = following.next_call()
-    begun = following.take((job("processing"), 'W/"1"'))
+    begun = following.process_answer((job("processing"), 'W/"1"'))
     second = following.next_call()
-    unchanged = following.take((None, 'W/"1"'))
+    unchanged = following.process_answer((None, 'W/"1"'))
     third = following.next_call()
-    ended = following.take((job("done"), 'W/"2"'))
+    ended = following.process_answer((job("done"), 'W/"2"'))
 
     assert first is not None
     assert second is not None
@@ -185,15 +185,15 @@ def test_a_job_is_followed_by_what_is_new_of_it() -> None:
     assert (first.query, dict(first.headers)) == ({"wait": 0}, {})
     assert (second.query, dict(second.headers)) == ({"wait": 20.0}, {"If-None-Match": 'W/"1"'})
     assert third.headers == second.headers
-    assert second.waits == 20
+    assert second.server_wait_seconds == 20
     assert [len(news) for news in (begun, unchanged, ended)] == [1, 0, 1]
     assert following.next_call() is None
 
 
 def test_a_job_is_followed_no_longer_than_wanted() -> None:
     now = 100.0
-    following = Following("an-id", timeout=5, clock=lambda: now)
-    following.take((job("processing"), None))
+    following = JobPoller("an-id", timeout=5, clock=lambda: now)
+    following.process_answer((job("processing"), None))
     call = following.next_call()
     now = 105.0
 
@@ -212,13 +212,13 @@ def test_a_job_is_followed_no_longer_than_wanted() -> None:
     ],
 )
 def test_addresses_are_taken_as_people_write_them(given: str, address: str) -> None:
-    assert options(given, None)["base_url"] == address
+    assert client_options(given, None)["base_url"] == address
 
 
 @pytest.mark.parametrize("given", ["http://", "ftp://darkroom", "http:///x"])
 def test_what_is_no_address_is_refused(given: str) -> None:
     with pytest.raises(httpx.InvalidURL):
-        options(given, None)
+        client_options(given, None)
 
 
 @pytest.mark.usefixtures("http")
@@ -236,16 +236,16 @@ def test_address_and_key_come_from_the_environment(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("DARKROOM_URL", "http://elsewhere:1")
     monkeypatch.setenv("DARKROOM_API_KEY", "a key")
 
-    assert options(None, None)["base_url"] == "http://elsewhere:1"
-    assert options(None, None)["headers"]["Authorization"] == "Bearer a key"
-    assert options("http://here", "another")["headers"]["Authorization"] == "Bearer another"
+    assert client_options(None, None)["base_url"] == "http://elsewhere:1"
+    assert client_options(None, None)["headers"]["Authorization"] == "Bearer a key"
+    assert client_options("http://here", "another")["headers"]["Authorization"] == "Bearer another"
 
 
 @pytest.mark.parametrize(
     ("url", "proxied"), [("http://127.0.0.1:1", False), ("http://[::1]:1", False), ("http://a.b", True)]
 )
 def test_no_proxy_is_asked_for_this_very_machine(url: str, proxied: bool) -> None:
-    assert options(url, None)["trust_env"] is proxied
+    assert client_options(url, None)["trust_env"] is proxied
 
 
 def test_a_result_is_fetched_from_where_it_is_and_the_key_stays_at_home() -> None:

@@ -114,9 +114,9 @@ async def test_each_change_is_an_event_until_the_job_has_ended(
 
 
 async def test_a_hint_has_the_job_read_at_once(jobs: FakeJobs, queues: FakeQueues, job: Job) -> None:
-    feed = Feed(jobs, queues, round_seconds=60)
+    feed = Feed(jobs, queues, poll_interval_seconds=60)
     loop = asyncio.create_task(feed.run())
-    stream = events._events(feed, job, None)
+    stream = events._stream_events(feed, job, None)
     seen = [await next_event(stream), await next_event(stream)]
 
     await jobs.cancel(job)
@@ -130,10 +130,10 @@ async def test_a_hint_has_the_job_read_at_once(jobs: FakeJobs, queues: FakeQueue
 async def test_who_waits_for_the_end_is_not_told_of_what_comes_before(
     jobs: FakeJobs, queues: FakeQueues, job: Job
 ) -> None:
-    feed = Feed(jobs, queues, round_seconds=60)
+    feed = Feed(jobs, queues, poll_interval_seconds=60)
     loop = asyncio.create_task(feed.run())
-    with feed.watch(job, until_end=True) as topic:
-        waiting = asyncio.create_task(topic.newer_than(job.version, SECONDS))
+    with feed.watch(job, end_only=True) as topic:
+        waiting = asyncio.create_task(topic.wait_for_newer(job.version, SECONDS))
         taken = await jobs.redispatch(job, next_dispatch_ms=1)
         assert taken is not None
         await queues.changes.put(job.id)
@@ -148,9 +148,9 @@ async def test_who_waits_for_the_end_is_not_told_of_what_comes_before(
 
 
 async def test_changes_are_heard_only_while_somebody_wants_each(jobs: FakeJobs, queues: FakeQueues, job: Job) -> None:
-    feed = Feed(jobs, queues, round_seconds=60)
+    feed = Feed(jobs, queues, poll_interval_seconds=60)
     loop = asyncio.create_task(feed.run())
-    with feed.watch(job, until_end=True):
+    with feed.watch(job, end_only=True):
         await queues.changes.put("unheard")
         await asyncio.sleep(0)
         waiting = queues.changes.qsize()
@@ -166,8 +166,8 @@ async def test_changes_are_heard_only_while_somebody_wants_each(jobs: FakeJobs, 
 async def test_a_stream_learns_of_what_changed_before_it_was_heard(
     jobs: FakeJobs, queues: FakeQueues, job: Job
 ) -> None:
-    feed = Feed(jobs, queues, round_seconds=60)
-    stream = events._events(feed, job, None)
+    feed = Feed(jobs, queues, poll_interval_seconds=60)
+    stream = events._stream_events(feed, job, None)
     seen = [await next_event(stream), await next_event(stream)]
     await jobs.cancel(job)
 
@@ -182,14 +182,14 @@ async def test_a_job_that_nobody_watches_is_not_read(jobs: FakeJobs, queues: Fak
     feed = Feed(jobs, queues)
 
     with feed.watch(job):
-        watched = feed.watched
+        watched = feed.watched_count
 
-    assert (watched, feed.watched) == (1, 0)
+    assert (watched, feed.watched_count) == (1, 0)
 
 
 async def test_silence_is_filled_with_comments(feed: Feed, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.01)
-    stream = events._events(feed, job, job.version)
+    stream = events._stream_events(feed, job, job.version)
 
     received = [await next_event(stream) for _ in range(3)]
 
@@ -197,7 +197,7 @@ async def test_silence_is_filled_with_comments(feed: Feed, job: Job, monkeypatch
 
 
 async def test_a_gateway_that_stops_ends_its_streams(feed: Feed, job: Job) -> None:
-    stream = events._events(feed, job, job.version)
+    stream = events._stream_events(feed, job, job.version)
     await next_event(stream)
     waiting = asyncio.create_task(anext(stream, b""))
     await asyncio.sleep(0)
@@ -213,13 +213,13 @@ async def test_a_stream_that_begins_while_the_gateway_stops_ends_at_once(feed: F
     feed.close()
 
     async with asyncio.timeout(SECONDS):
-        assert len([chunk async for chunk in events._events(feed, job, None)]) == 1
+        assert len([chunk async for chunk in events._stream_events(feed, job, None)]) == 1
 
 
 async def test_all_who_watch_a_job_hear_of_its_change(jobs: FakeJobs, queues: FakeQueues, job: Job) -> None:
     feed = Feed(jobs, queues)
     loop = asyncio.create_task(feed.run())
-    streams = [events._events(feed, job, job.version) for _ in range(50)]
+    streams = [events._stream_events(feed, job, job.version) for _ in range(50)]
     for stream in streams:
         await next_event(stream)
     heard = asyncio.gather(*(next_event(stream) for stream in streams))
@@ -233,9 +233,9 @@ async def test_all_who_watch_a_job_hear_of_its_change(jobs: FakeJobs, queues: Fa
 
 
 async def test_a_job_that_is_removed_ends_its_streams(jobs: FakeJobs, queues: FakeQueues, job: Job) -> None:
-    feed = Feed(jobs, queues, round_seconds=0.01)
+    feed = Feed(jobs, queues, poll_interval_seconds=0.01)
     loop = asyncio.create_task(feed.run())
-    stream = events._events(feed, job, job.version)
+    stream = events._stream_events(feed, job, job.version)
     await next_event(stream)
 
     await jobs.cancel(job)

@@ -6,40 +6,40 @@ from typing import Any
 
 import pytest
 
-from gateway.problems import NotAcceptedForm
-from gateway.submission.forms import CropForm, GrayscaleForm, Output, PreviewForm, ResizeForm, parse
+from gateway.problems import InvalidForm
+from gateway.submission.forms import CropForm, GrayscaleForm, OutputForm, PreviewForm, ResizeForm, parse_form
 from stages.limits import Limits
 
 LIMITS = Limits(side=5000)
 FORMS = [PreviewForm, CropForm, GrayscaleForm, ResizeForm]
 OPERATIONS = [CropForm, GrayscaleForm, ResizeForm]
-LEAST: dict[type[Output], dict[str, str]] = {CropForm: {"aspect": "16:9"}, ResizeForm: {"width": "10"}}
+LEAST: dict[type[OutputForm], dict[str, str]] = {CropForm: {"aspect": "16:9"}, ResizeForm: {"width": "10"}}
 """What a form cannot do without."""
 BOX = {"left": "1", "top": "2", "width": "30", "height": "40"}
 
 every_form = pytest.mark.parametrize("kind", FORMS)
 
 
-def parsed(kind: type[Output], **fields: str) -> dict[str, Any]:
+def parsed(kind: type[OutputForm], **fields: str) -> dict[str, Any]:
     """Return what a form holds, with the least that it needs."""
-    return parse(kind, LEAST.get(kind, {}) | fields, LIMITS).model_dump()
+    return parse_form(kind, LEAST.get(kind, {}) | fields, LIMITS).model_dump()
 
 
-def broken(kind: type[Output], fields: dict[str, str]) -> list[dict[str, Any]]:
+def broken(kind: type[OutputForm], fields: dict[str, str]) -> list[dict[str, Any]]:
     """Return the rules that a form breaks."""
-    with pytest.raises(NotAcceptedForm) as caught:
-        parse(kind, fields, LIMITS)
+    with pytest.raises(InvalidForm) as caught:
+        parse_form(kind, fields, LIMITS)
     errors: list[dict[str, Any]] = caught.value.extra["errors"]
     return errors
 
 
-def rules(kind: type[Output], fields: dict[str, str]) -> list[tuple[str, str]]:
+def rules(kind: type[OutputForm], fields: dict[str, str]) -> list[tuple[str, str]]:
     """Return pointer and rule of each broken one."""
     return [(error["pointer"], error["rule"]) for error in broken(kind, fields)]
 
 
 @every_form
-def test_a_form_of_no_more_than_it_needs_has_defaults(kind: type[Output]) -> None:
+def test_a_form_of_no_more_than_it_needs_has_defaults(kind: type[OutputForm]) -> None:
     form = parsed(kind)
 
     assert (form["format"], form["quality"], form["background"]) == ("auto", None, "#ffffff")
@@ -47,20 +47,20 @@ def test_a_form_of_no_more_than_it_needs_has_defaults(kind: type[Output]) -> Non
 
 @every_form
 @pytest.mark.parametrize("value", ["auto", "jpeg", "png", "webp", "avif"])
-def test_a_format_can_be_asked_for(kind: type[Output], value: str) -> None:
+def test_a_format_can_be_asked_for(kind: type[OutputForm], value: str) -> None:
     assert parsed(kind, format=value)["format"] == value
 
 
 @every_form
 @pytest.mark.parametrize("value", ["tiff", "JPEG", "jpg", "bmp", "image/png"])
-def test_another_format_cannot(kind: type[Output], value: str) -> None:
+def test_another_format_cannot(kind: type[OutputForm], value: str) -> None:
     assert rules(kind, LEAST.get(kind, {}) | {"format": value}) == [("/format", "choice")]
 
 
 @pytest.mark.parametrize("name", ["quality", "background"])
 @every_form
-def test_every_form_takes_a_quality_and_a_background_alike(kind: type[Output], name: str) -> None:
-    assert repr(kind.model_fields[name]) == repr(Output.model_fields[name])
+def test_every_form_takes_a_quality_and_a_background_alike(kind: type[OutputForm], name: str) -> None:
+    assert repr(kind.model_fields[name]) == repr(OutputForm.model_fields[name])
 
 
 @pytest.mark.parametrize("value", ["1", "80", "100"])
@@ -94,13 +94,13 @@ def test_another_background_is_refused(value: str) -> None:
 
 @every_form
 @pytest.mark.parametrize("name", ["format", "quality", "background"])
-def test_an_empty_field_is_as_if_it_were_not_there(kind: type[Output], name: str) -> None:
+def test_an_empty_field_is_as_if_it_were_not_there(kind: type[OutputForm], name: str) -> None:
     assert parsed(kind, **{name: ""}) == parsed(kind)
 
 
 @every_form
 @pytest.mark.parametrize("name", ["nonsense", "Quality", "x", "file"])
-def test_a_field_that_a_form_does_not_have_is_refused(kind: type[Output], name: str) -> None:
+def test_a_field_that_a_form_does_not_have_is_refused(kind: type[OutputForm], name: str) -> None:
     assert rules(kind, LEAST.get(kind, {}) | {name: "1"}) == [(f"/{name}", "unknown")]
 
 
@@ -119,18 +119,18 @@ def test_a_field_that_a_form_does_not_have_is_refused(kind: type[Output], name: 
         (ResizeForm, "animated"),
     ],
 )
-def test_a_field_of_another_form_is_refused(kind: type[Output], name: str) -> None:
+def test_a_field_of_another_form_is_refused(kind: type[OutputForm], name: str) -> None:
     assert (f"/{name}", "unknown") in rules(kind, LEAST.get(kind, {}) | {name: "1"})
 
 
 @pytest.mark.parametrize("kind", OPERATIONS)
-def test_an_operation_can_have_a_source(kind: type[Output]) -> None:
+def test_an_operation_can_have_a_source(kind: type[OutputForm]) -> None:
     assert parsed(kind, source_task_id="job")["source_task_id"] == "job"
 
 
 @pytest.mark.parametrize("kind", OPERATIONS)
 @pytest.mark.parametrize("given", [{}, {"source_task_id": ""}], ids=["none", "empty"])
-def test_an_operation_need_not_have_a_source(kind: type[Output], given: dict[str, str]) -> None:
+def test_an_operation_need_not_have_a_source(kind: type[OutputForm], given: dict[str, str]) -> None:
     assert parsed(kind, **given)["source_task_id"] is None
 
 
@@ -169,18 +169,18 @@ def test_gif_is_for_animated_previews(fields: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("kind", OPERATIONS)
-def test_no_operation_makes_a_gif(kind: type[Output]) -> None:
+def test_no_operation_makes_a_gif(kind: type[OutputForm]) -> None:
     assert rules(kind, LEAST.get(kind, {}) | {"format": "gif"}) == [("/format", "choice")]
 
 
 def test_a_crop_takes_a_box() -> None:
-    form = parse(CropForm, BOX, LIMITS)
+    form = parse_form(CropForm, BOX, LIMITS)
 
     assert (form.left, form.top, form.width, form.height, form.aspect) == (1, 2, 30, 40, None)
 
 
 def test_a_box_may_begin_in_the_corner() -> None:
-    form = parse(CropForm, BOX | {"left": "0", "top": "0"}, LIMITS)
+    form = parse_form(CropForm, BOX | {"left": "0", "top": "0"}, LIMITS)
 
     assert (form.left, form.top) == (0, 0)
 
@@ -226,7 +226,7 @@ def test_a_box_lies_within_what_an_image_may_be(name: str, value: str, rule: str
 
 @pytest.mark.parametrize("value", ["1:1", "16:9", "99999:1", "1:99999"])
 def test_an_aspect_is_two_numbers(value: str) -> None:
-    assert parse(CropForm, {"aspect": value}, LIMITS).aspect == value
+    assert parse_form(CropForm, {"aspect": value}, LIMITS).aspect == value
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_another_aspect_is_refused(value: str) -> None:
     ids=["width", "height", "both", "bounds"],
 )
 def test_a_resize_takes_a_side_at_least(fields: dict[str, str], box: tuple[int | None, int | None]) -> None:
-    form = parse(ResizeForm, fields, LIMITS)
+    form = parse_form(ResizeForm, fields, LIMITS)
 
     assert (form.width, form.height) == box
 
@@ -353,4 +353,4 @@ def test_what_is_right_is_not_named() -> None:
 
 @pytest.mark.parametrize("name", ["name", "type", "relativePath"])
 def test_what_an_upload_widget_adds_unasked_is_let_pass(name: str) -> None:
-    assert parse(PreviewForm, {name: "photo.jpg"}, Limits()) == PreviewForm()
+    assert parse_form(PreviewForm, {name: "photo.jpg"}, Limits()) == PreviewForm()

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from storage.documents import Job, JobState
 from tests.fakes import FakeJobs, new_job
 
-ROUND_SECONDS = 0.01  # of the feed in these tests
+POLL_INTERVAL_SECONDS = 0.01  # of the feed in these tests
 ENDED = [JobState.DONE, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]
 
 
@@ -115,7 +115,7 @@ class TestWaiting:
     async def test_for_the_end_is_not_over_with_other_news(
         self, http: httpx.AsyncClient, jobs: ChangingJobs, job: Job
     ) -> None:
-        answer = await http.get(f"/task-status/{job.id}", params={"wait": 10 * ROUND_SECONDS})
+        answer = await http.get(f"/task-status/{job.id}", params={"wait": 10 * POLL_INTERVAL_SECONDS})
 
         assert jobs.rounds > 2
         assert (answer.json()["status"], answer.json()["generation"]) == ("accepted", 1)
@@ -124,7 +124,7 @@ class TestWaiting:
 async def test_a_job_that_is_not_waited_for_is_not_watched(http: httpx.AsyncClient, app: FastAPI, job: Job) -> None:
     await http.get(f"/task-status/{job.id}")
 
-    assert app.state.feed.watched == 0
+    assert app.state.feed.watched_count == 0
 
 
 async def test_waiting_in_vain_for_news_ends_with_none(http: httpx.AsyncClient, job: Job) -> None:

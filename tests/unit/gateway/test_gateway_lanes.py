@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.submission.lanes import Lanes
+from gateway.submission.lanes import LaneChooser
 from pipeline.settings import LanesSettings
 from storage.documents import Lane
 
@@ -12,17 +12,17 @@ HEAVY = 1000
 
 
 @pytest.fixture
-def lanes() -> Lanes:
-    return Lanes(LanesSettings(burst="3/minute", heavy_bytes=HEAVY))
+def lanes() -> LaneChooser:
+    return LaneChooser(LanesSettings(burst="3/minute", heavy_bytes=HEAVY))
 
 
-async def test_a_few_go_ahead_and_the_rest_of_a_burst_waits(lanes: Lanes) -> None:
+async def test_a_few_go_ahead_and_the_rest_of_a_burst_waits(lanes: LaneChooser) -> None:
     chosen = [await lanes.choose("ann", size=1) for _ in range(5)]
 
     assert chosen == [Lane.EXPRESS] * 3 + [Lane.BULK] * 2
 
 
-async def test_a_burst_is_nobody_elses(lanes: Lanes) -> None:
+async def test_a_burst_is_nobody_elses(lanes: LaneChooser) -> None:
     for _ in range(10):
         await lanes.choose("ann", size=1)
 
@@ -30,5 +30,5 @@ async def test_a_burst_is_nobody_elses(lanes: Lanes) -> None:
 
 
 @pytest.mark.parametrize(("size", "lane"), [(HEAVY - 1, Lane.EXPRESS), (HEAVY, Lane.BULK)])
-async def test_a_heavy_file_is_bulk(lanes: Lanes, size: int, lane: Lane) -> None:
+async def test_a_heavy_file_is_bulk(lanes: LaneChooser, size: int, lane: Lane) -> None:
     assert await lanes.choose("ann", size=size) is lane

@@ -8,8 +8,8 @@ from hashlib import sha256
 
 import pytest
 
-from gateway.problems import DigestMismatch, InvalidHeader, NotMultipart, TooManyParts
-from gateway.submission.multipart import MAX_PARTS, Part, events
+from gateway.problems import DigestMismatch, InvalidHeader, MalformedForm, TooManyParts
+from gateway.submission.multipart import MAX_PARTS, Part, parse_multipart
 from tests.fakes import BOUNDARY, FORM_TYPE, FakeRequest, form, part
 
 CONTENT = b"\r\n--\r\n\x00binary\xff\r\n----edg\r\n--edge--\r\n-"  # all but the boundary
@@ -21,7 +21,7 @@ async def parts_of(
 ) -> list[tuple[str, str | None, bytes]]:
     """Return name, file name and content of each part."""
     parts: list[tuple[str, str | None, bytes]] = []
-    async for event in events(FakeRequest(chunks, content_type)):
+    async for event in parse_multipart(FakeRequest(chunks, content_type)):
         if isinstance(event, Part):
             parts.append((event.name, event.filename, b""))
         elif event is not None:
@@ -52,7 +52,9 @@ async def test_a_form_is_read_byte_by_byte() -> None:
 
 
 async def test_a_part_ends_before_the_next_begins() -> None:
-    kinds = [type(event).__name__ async for event in events(FakeRequest([form(part("a", b"1"), part("b", b"2"))]))]
+    kinds = [
+        type(event).__name__ async for event in parse_multipart(FakeRequest([form(part("a", b"1"), part("b", b"2"))]))
+    ]
 
     assert kinds == ["Part", "bytes", "NoneType"] * 2
 
@@ -112,13 +114,13 @@ async def test_a_quoted_boundary_is_read() -> None:
     ],
 )
 async def test_another_body_is_no_form(content_type: str | None) -> None:
-    with pytest.raises(NotMultipart):
+    with pytest.raises(MalformedForm):
         await parts_of([BODY], content_type)
 
 
 @pytest.mark.parametrize("cut", range(0, len(BODY) - len(b"--\r\n"), 7))
 async def test_a_form_cut_short_is_refused(cut: int) -> None:
-    with pytest.raises(NotMultipart):
+    with pytest.raises(MalformedForm):
         await parts_of([BODY[:cut]])
 
 
@@ -132,15 +134,15 @@ async def test_a_form_cut_short_is_refused(cut: int) -> None:
     ids=["text", "another boundary", "a header with a space"],
 )
 async def test_a_broken_form_is_refused(body: bytes) -> None:
-    with pytest.raises(NotMultipart):
+    with pytest.raises(MalformedForm):
         await parts_of([body])
 
 
 async def test_a_broken_form_is_read_no_further() -> None:
     request = FakeRequest([b"no boundary at all"] * 10)
 
-    with pytest.raises(NotMultipart):
-        [event async for event in events(request)]
+    with pytest.raises(MalformedForm):
+        [event async for event in parse_multipart(request)]
 
     assert request.chunks_read == 1
 
@@ -158,7 +160,7 @@ async def test_a_form_of_too_many_parts_is_read_no_further() -> None:
     request = FakeRequest([part("note", b"x")] * 10 * MAX_PARTS)
 
     with pytest.raises(TooManyParts):
-        [event async for event in events(request)]
+        [event async for event in parse_multipart(request)]
 
     assert request.chunks_read == MAX_PARTS + 1
 
@@ -166,26 +168,26 @@ async def test_a_form_of_too_many_parts_is_read_no_further() -> None:
 async def test_a_form_that_is_what_its_digest_says_is_read() -> None:
     request = FakeRequest([BODY[:50], BODY[50:], b"epilogue"], digest=digest_of(BODY + b"epilogue"))
 
-    assert len([event async for event in events(request) if isinstance(event, Part)]) == len(WHOLE)
+    assert len([event async for event in parse_multipart(request) if isinstance(event, Part)]) == len(WHOLE)
 
 
 @pytest.mark.parametrize("body", [BODY + b"x", BODY[:1] + BODY, BODY.replace(b"hello", b"jello")])
 async def test_a_form_that_is_not_what_its_digest_says_is_refused(body: bytes) -> None:
     request = FakeRequest([body], digest=digest_of(BODY))
 
-    with pytest.raises((DigestMismatch, NotMultipart)):
-        [event async for event in events(request)]
+    with pytest.raises((DigestMismatch, MalformedForm)):
+        [event async for event in parse_multipart(request)]
 
 
 async def test_a_form_whose_digest_cannot_be_read_is_not_read() -> None:
     request = FakeRequest([BODY], digest="nonsense")
 
     with pytest.raises(InvalidHeader):
-        [event async for event in events(request)]
+        [event async for event in parse_multipart(request)]
 
     assert request.chunks_read == 0
 
 
 async def test_a_header_without_end_is_refused() -> None:
-    with pytest.raises(NotMultipart):
+    with pytest.raises(MalformedForm):
         await parts_of([b"--%s\r\nX-Long: " % BOUNDARY, *[b"x" * 65_536] * 16])

@@ -21,12 +21,12 @@ from gateway.problems import (
     Expired,
     FileMissing,
     InvalidCursor,
+    InvalidForm,
     InvalidHeader,
     KeyInUse,
     KeyReused,
+    MalformedForm,
     NoResult,
-    NotAcceptedForm,
-    NotMultipart,
     NotReady,
     NotRetryable,
     Overloaded,
@@ -54,8 +54,8 @@ INSIDE = "mongodb://admin:hunter2@10.0.0.7"
 
 TABLE = [
     (Problem("why"), 400, "bad_request"),
-    (NotMultipart("why"), 400, "malformed_form"),
-    (NotAcceptedForm("why"), 422, "invalid_form"),
+    (MalformedForm("why"), 400, "malformed_form"),
+    (InvalidForm("why"), 422, "invalid_form"),
     (FileMissing("why"), 422, "file_missing"),
     (TooManyFiles("why"), 422, "too_many_files"),
     (TooManyParts("why"), 422, "too_many_parts"),
@@ -211,7 +211,7 @@ async def test_a_problem_carries_what_it_was_given_besides(thrower: Thrower, cli
 
 async def test_a_form_that_breaks_rules_names_each(thrower: Thrower, client: httpx.AsyncClient) -> None:
     rules = [{"pointer": "/width", "rule": "minimum", "limit": 1, "actual": "0"}, {"pointer": "/fit", "rule": "choice"}]
-    thrower.error = NotAcceptedForm("why", errors=rules)
+    thrower.error = InvalidForm("why", errors=rules)
 
     assert (await client.get("/raise")).json()["errors"] == rules
 

@@ -13,7 +13,7 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from starlette.types import Message, Receive, Scope, Send
 from structlog.typing import EventDict
 
-from gateway.middleware.rate_limit import RateLimit, limiter
+from gateway.middleware.rate_limit import RateLimit, create_limiter
 from tests.fakes import UNREACHABLE_URL
 
 LIMIT = parse("2/hour")
@@ -72,7 +72,7 @@ def inside() -> Inside:
 @pytest.fixture
 def uncounted() -> Inside:
     """Behind a limit whose store does not answer."""
-    return Inside(limiter(UNREACHABLE_URL))
+    return Inside(create_limiter(UNREACHABLE_URL))
 
 
 async def test_as_many_requests_as_allowed_are_taken(inside: Inside) -> None:

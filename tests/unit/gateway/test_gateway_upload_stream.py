@@ -12,13 +12,13 @@ from gateway.problems import (
     BodyTooLarge,
     DigestMismatch,
     FileMissing,
+    InvalidForm,
     InvalidHeader,
-    NotAcceptedForm,
-    NotMultipart,
+    MalformedForm,
     TooManyFiles,
 )
 from gateway.submission.multipart import MAX_FIELD_BYTES
-from gateway.submission.upload_stream import receive
+from gateway.submission.upload_stream import store_upload
 from stages.errors import EmptyFile, ImageTooLarge, UnsupportedFormat
 from stages.limits import Limits
 from storage.blobs import Blobs
@@ -45,7 +45,7 @@ def chunked(body: bytes, size: int = 1000) -> list[bytes]:
 
 
 async def taken_in(blobs: Blobs, *parts: bytes, chunk: int = 1000) -> tuple[Original | None, dict[str, str]]:
-    return await receive(FakeRequest(chunked(form(*parts), chunk)), blobs, key=KEY, limits=LIMITS)
+    return await store_upload(FakeRequest(chunked(form(*parts), chunk)), blobs, key=KEY, limits=LIMITS)
 
 
 async def original_of(blobs: Blobs, *parts: bytes) -> Original:
@@ -119,15 +119,15 @@ async def test_a_field_of_the_largest_size_is_returned(blobs: Blobs) -> None:
 
 
 async def test_a_larger_field_is_refused(blobs: Blobs) -> None:
-    with pytest.raises(NotAcceptedForm):
+    with pytest.raises(InvalidForm):
         await taken_in(blobs, part("note", b"x" * (MAX_FIELD_BYTES + 1)), image())
 
 
 async def test_a_larger_field_is_read_no_further(blobs: Blobs) -> None:
     request = FakeRequest(chunked(form(part("note", b"x" * 100 * MAX_FIELD_BYTES))))
 
-    with pytest.raises(NotAcceptedForm):
-        await receive(request, blobs, key=KEY, limits=LIMITS)
+    with pytest.raises(InvalidForm):
+        await store_upload(request, blobs, key=KEY, limits=LIMITS)
 
     assert request.chunks_read <= MAX_FIELD_BYTES // 1000 + 2
 
@@ -148,7 +148,7 @@ async def test_a_field_named_file_without_a_file_name_is_no_file(blobs: Blobs) -
 
 
 async def test_a_field_given_twice_is_refused(blobs: Blobs) -> None:
-    with pytest.raises(NotAcceptedForm):
+    with pytest.raises(InvalidForm):
         await taken_in(blobs, part("width", b"1"), image(), part("width", b"2"))
 
 
@@ -157,7 +157,7 @@ async def test_a_body_that_is_not_what_its_digest_says_is_refused(blobs: Blobs) 
     request = FakeRequest(chunked(form(image())), digest=digest)
 
     with pytest.raises(DigestMismatch):
-        await receive(request, blobs, key=KEY, limits=LIMITS)
+        await store_upload(request, blobs, key=KEY, limits=LIMITS)
 
 
 def digest_of(content: bytes) -> str:
@@ -198,20 +198,20 @@ async def test_a_digest_of_the_request_that_does_not_match_says_which_bytes_it_c
     request = FakeRequest(chunked(form(image())), digest=digest_of(b"another body"))
 
     with pytest.raises(DigestMismatch, match="covers the whole multipart body"):
-        await receive(request, blobs, key=KEY, limits=LIMITS)
+        await store_upload(request, blobs, key=KEY, limits=LIMITS)
 
 
 async def test_a_digest_of_the_file_in_the_requests_header_is_recognized(blobs: Blobs) -> None:
     request = FakeRequest(chunked(form(image())), digest=digest_of(JPEG))
 
     with pytest.raises(DigestMismatch, match="is that of the file, but it covers the whole multipart body"):
-        await receive(request, blobs, key=KEY, limits=LIMITS)
+        await store_upload(request, blobs, key=KEY, limits=LIMITS)
 
 
 async def test_both_digests_may_be_sent(blobs: Blobs) -> None:
     body = form(with_digest(image(), digest_of(JPEG)), part("width", b"1"))
 
-    _, fields = await receive(FakeRequest(chunked(body), digest=digest_of(body)), blobs, key=KEY, limits=LIMITS)
+    _, fields = await store_upload(FakeRequest(chunked(body), digest=digest_of(body)), blobs, key=KEY, limits=LIMITS)
 
     assert fields == {"width": "1"}
 
@@ -222,7 +222,7 @@ async def test_a_second_file_is_refused(blobs: Blobs) -> None:
 
 
 async def test_a_file_in_another_field_is_refused(blobs: Blobs) -> None:
-    with pytest.raises(NotAcceptedForm, match="photo"):
+    with pytest.raises(InvalidForm, match="photo"):
         await taken_in(blobs, part("photo", JPEG, filename="cat.jpg"))
 
 
@@ -243,7 +243,7 @@ async def test_a_file_that_is_no_image_is_read_no_further(blobs: Blobs) -> None:
     request = FakeRequest(chunked(form(image(b"\x00" * 90_000))))
 
     with pytest.raises(UnsupportedFormat):
-        await receive(request, blobs, key=KEY, limits=LIMITS)
+        await store_upload(request, blobs, key=KEY, limits=LIMITS)
 
     assert request.chunks_read == 1
 
@@ -281,7 +281,7 @@ async def test_a_larger_file_is_read_no_further(blobs: Blobs) -> None:
     request = FakeRequest(chunked(form(image(JPEG[:3] + bytes(10 * LIMITS.upload_bytes)))))
 
     with pytest.raises(BodyTooLarge):
-        await receive(request, blobs, key=KEY, limits=LIMITS)
+        await store_upload(request, blobs, key=KEY, limits=LIMITS)
 
     assert request.chunks_read <= LIMITS.upload_bytes // 1000 + 2
 
@@ -296,5 +296,5 @@ async def test_a_larger_file_is_not_stored(blobs: Blobs) -> None:
 async def test_a_form_cut_short_is_refused(blobs: Blobs) -> None:
     body = form(image())[:-20]
 
-    with pytest.raises(NotMultipart):
-        await receive(FakeRequest(chunked(body), FORM_TYPE), blobs, key=KEY, limits=LIMITS)
+    with pytest.raises(MalformedForm):
+        await store_upload(FakeRequest(chunked(body), FORM_TYPE), blobs, key=KEY, limits=LIMITS)

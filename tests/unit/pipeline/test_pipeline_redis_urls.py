@@ -9,7 +9,7 @@ import pytest
 from kombu import Connection
 from kombu.transport.redis import SentinelChannel, SentinelTransport
 
-from gateway.middleware.rate_limit import limiter
+from gateway.middleware.rate_limit import create_limiter
 from pipeline.backend import PipelineBackend, SentinelPipelineBackend
 from pipeline.broker import transport
 from pipeline.broker.redis_urls import RedisUrl
@@ -143,6 +143,6 @@ def test_clients_get_the_servers_credentials_and_sentinels_their_own() -> None:
 
 
 def test_the_rate_limit_counts_on_the_master() -> None:
-    bridge: Any = limiter(SENTINELS).storage.bridge  # type: ignore[attr-defined]
+    bridge: Any = create_limiter(SENTINELS).storage.bridge  # type: ignore[attr-defined]
 
     assert bridge.storage.connection_pool.service_name == "photos"

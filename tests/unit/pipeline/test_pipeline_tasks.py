@@ -9,7 +9,7 @@ from celery import Task
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from gateway.submission.forms import CropForm, GrayscaleForm, Output, ResizeForm
+from gateway.submission.forms import CropForm, GrayscaleForm, OutputForm, ResizeForm
 from pipeline import tasks
 from pipeline.celery import app
 from pipeline.routing import ROUTES
@@ -18,7 +18,7 @@ from pipeline.tasks import OPERATIONS
 from stages.errors import STAGE_ERRORS, StageError
 from storage.documents import Kind
 
-FORMS: dict[Kind, type[Output]] = {Kind.CROP: CropForm, Kind.GRAYSCALE: GrayscaleForm, Kind.RESIZE: ResizeForm}
+FORMS: dict[Kind, type[OutputForm]] = {Kind.CROP: CropForm, Kind.GRAYSCALE: GrayscaleForm, Kind.RESIZE: ResizeForm}
 
 
 def test_every_kind_but_previews_is_an_operation() -> None:

@@ -14,22 +14,22 @@ SUFFIXES = {"jpeg": ".jpg"}
 OUTPUT = "output"
 
 
-def suffix(format_: str) -> str:
+def file_suffix(format_: str) -> str:
     """Return what the name of a file of this format ends with."""
     return SUFFIXES.get(format_, f".{format_}")
 
 
-def label(rendition: str, kind: str) -> str:
+def rendition_label(rendition: str, kind: str) -> str:
     """Return the word in the name of a rendition: its own, or for the one of an operation the operation's."""
     return kind if rendition == OUTPUT else rendition
 
 
-def named_after(job: JobStatus) -> PurePath:
+def upload_name_of(job: JobStatus) -> PurePath:
     """Return the upload's name, for the results of a job whose photo is not at hand."""
     return PurePath(safe_filename(job.original.name or "") or "image")
 
 
-class Names:
+class OutputNames:
     """Gives each photo a stem of its own, the same one in every run."""
 
     def __init__(self, owners: Mapping[str, str]) -> None:
@@ -58,7 +58,7 @@ def _candidates(wanted: PurePath) -> Iterable[str]:
     return chain([stem, wanted.as_posix()], (f"{stem}~{number}" for number in count(2)))
 
 
-def places(files: Sequence[tuple[Path, Path | None]]) -> list[PurePath]:
+def output_paths(files: Sequence[tuple[Path, Path | None]]) -> list[PurePath]:
     """Return where in an output folder each photo belongs, as a path; each comes with the folder it was found through.
 
     Photos of one folder keep their places in it; of several, the folder's name too. Photos that were named keep their

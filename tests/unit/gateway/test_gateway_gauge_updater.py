@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect
 from structlog.typing import EventDict
 
-from gateway.observer import Observer
+from gateway.gauge_updater import GaugeUpdater
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.clock import now_ms
@@ -35,41 +35,41 @@ def blobs(tmp_path: Path) -> Blobs:
 
 
 @pytest.fixture
-def observer(registry: CollectorRegistry, stores: FakeStores, queues: FakeQueues, settings: Settings) -> Observer:
-    return Observer(registry, stores, queues, settings)
+def observer(registry: CollectorRegistry, stores: FakeStores, queues: FakeQueues, settings: Settings) -> GaugeUpdater:
+    return GaugeUpdater(registry, stores, queues, settings)
 
 
 def read(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
     return registry.get_sample_value(f"darkroom_{name}", labels)
 
 
-async def test_jobs_are_told_by_state(observer: Observer, jobs: FakeJobs, registry: CollectorRegistry) -> None:
+async def test_jobs_are_told_by_state(observer: GaugeUpdater, jobs: FakeJobs, registry: CollectorRegistry) -> None:
     for state in (JobState.DONE, JobState.DONE, JobState.DEAD):
         await jobs.accept(new_job(state=state))
 
-    await observer.look()
+    await observer.update_gauges()
 
     assert [read(registry, "jobs", state=state) for state in ("done", "dead", "failed")] == [2, 1, 0]
 
 
 async def test_the_oldest_job_under_way_has_its_age(
-    observer: Observer, jobs: FakeJobs, registry: CollectorRegistry
+    observer: GaugeUpdater, jobs: FakeJobs, registry: CollectorRegistry
 ) -> None:
     await jobs.accept(new_job(id=new_job_id(at_ms=now_ms() - 90_000), state=JobState.PROCESSING))
 
-    await observer.look()
+    await observer.update_gauges()
 
     assert 90 <= (read(registry, "job_oldest_age_seconds", state="processing") or 0) < 120
     assert read(registry, "job_oldest_age_seconds", state="accepted") == 0
 
 
 async def test_queues_are_told_by_length_and_age(
-    observer: Observer, queues: FakeQueues, registry: CollectorRegistry
+    observer: GaugeUpdater, queues: FakeQueues, registry: CollectorRegistry
 ) -> None:
     queues.push("resize", now_ms() - 30_000)
     queues.push("resize", now_ms())
 
-    await observer.look()
+    await observer.update_gauges()
 
     assert read(registry, "queue_length", queue="resize") == 2
     assert 30 <= (read(registry, "queue_oldest_age_seconds", queue="resize") or 0) < 60
@@ -77,24 +77,24 @@ async def test_queues_are_told_by_length_and_age(
 
 
 async def test_an_age_falls_back_to_zero_with_the_last_message(
-    observer: Observer, queues: FakeQueues, registry: CollectorRegistry
+    observer: GaugeUpdater, queues: FakeQueues, registry: CollectorRegistry
 ) -> None:
     queues.push("resize", now_ms() - 30_000)
-    await observer.look()
+    await observer.update_gauges()
     queues.sent_ms.clear()
 
-    await observer.look()
+    await observer.update_gauges()
 
     assert read(registry, "queue_oldest_age_seconds", queue="resize") == 0
 
 
 async def test_a_broker_that_is_away_is_down_and_the_rest_is_still_seen(
-    observer: Observer, queues: FakeQueues, jobs: FakeJobs, registry: CollectorRegistry
+    observer: GaugeUpdater, queues: FakeQueues, jobs: FakeJobs, registry: CollectorRegistry
 ) -> None:
     queues.is_down = True
     await jobs.accept(new_job())
 
-    await observer.look()
+    await observer.update_gauges()
 
     up = {name: read(registry, "dependency_up", dependency=name) for name in ("redis", "mongo", "blobs")}
     assert up == {"redis": 0, "mongo": 1, "blobs": 1}
@@ -106,14 +106,14 @@ async def test_a_database_that_is_away_is_down(
 ) -> None:
     stores = FakeStores(jobs, blobs, ping_error=AutoReconnect("10.0.0.7 is away"))
 
-    await Observer(registry, stores, queues, settings).look()
+    await GaugeUpdater(registry, stores, queues, settings).update_gauges()
 
     assert read(registry, "dependency_up", dependency="mongo") == 0
     assert (read(registry, "dependency_check_seconds", dependency="mongo") or 0) >= 0
 
 
-async def test_the_disk_of_a_local_folder_is_told(observer: Observer, registry: CollectorRegistry) -> None:
-    await observer.look()
+async def test_the_disk_of_a_local_folder_is_told(observer: GaugeUpdater, registry: CollectorRegistry) -> None:
+    await observer.update_gauges()
 
     free, size = read(registry, "blob_store_free_bytes"), read(registry, "blob_store_size_bytes")
     assert 0 < (free or 0) <= (size or 0)
@@ -124,7 +124,7 @@ async def test_a_store_that_is_no_folder_has_no_disk(
 ) -> None:
     stores = FakeStores(jobs, Blobs.open("memory:///"))
 
-    await Observer(registry, stores, queues, settings).look()
+    await GaugeUpdater(registry, stores, queues, settings).update_gauges()
 
     assert read(registry, "blob_store_free_bytes") is None
 
@@ -134,7 +134,7 @@ async def test_a_bug_in_one_look_is_logged_and_ends_no_other(
 ) -> None:
     queues.push("finalize", now_ms())
 
-    await Observer(registry, FakeStores(BrokenJobs(), blobs), queues, settings).look()
+    await GaugeUpdater(registry, FakeStores(BrokenJobs(), blobs), queues, settings).update_gauges()
 
     assert [line["event"] for line in logs] == ["look.failed"]
     assert read(registry, "queue_length", queue="finalize") == 1

@@ -9,7 +9,7 @@ from typing import TypeVar
 CallableT = TypeVar("CallableT", bound=Callable[..., object])
 
 
-def described(method: CallableT, build: Callable[..., object]) -> CallableT:
+def copy_signature(method: CallableT, build: Callable[..., object]) -> CallableT:
     """Give a method the name, the meaning and the parameters of the function that builds what it asks."""
     signature = inspect.signature(build)
     self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)

@@ -14,28 +14,28 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from gateway.cli.humanize import plain, size, span
+from gateway.cli.humanize import format_bytes, format_duration, replace_unprintable
 from gateway.cli.photos import Photo
-from gateway.cli.session import reason
+from gateway.cli.session import describe_error
 from gateway.client.models import JobStatus
-from gateway.client.retry import Failure
+from gateway.client.retry import CallError
 
 SENT, MADE = 0.4, 0.9
 """How far along a photo is once it is sent, and once its renditions are made."""
 LABEL, PHASE = 36, 28
 FRAME_SECONDS = 0.125
-QUIET_SECONDS = 3.0
+NOTICE_INTERVAL_SECONDS = 3.0
 """Between two notices of the same failure: many photos meet it at once."""
 
 
-class Bars:
+class ProgressBars:
     """The bars of one batch; a context manager."""
 
-    def __init__(self, console: Console, photos: int, *, following: bool) -> None:
+    def __init__(self, console: Console, photos: int, *, follows_jobs: bool) -> None:
         """Show on this console how far each of so many photos is: sent, or where jobs are followed all the way."""
         self._console = console
-        self._following = following
-        self._told: tuple[str, float] = ("", 0.0)
+        self._follows_jobs = follows_jobs
+        self._last_notice: tuple[str, float] = ("", 0.0)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -58,15 +58,15 @@ class Bars:
     @contextmanager
     def bar(self, photo: Photo) -> Iterator[_Bar]:
         """Show a photo while it is on its way."""
-        label = plain(photo.shown)
+        label = replace_unprintable(photo.display_name)
         label = label if len(label) <= LABEL else f"…{label[1 - LABEL :]}"
         task = self._progress.add_task(escape(f"{label:<{LABEL}}"), total=1.0, phase="")
         try:
-            yield _Bar(self._progress, task, self._following)
+            yield _Bar(self._progress, task, self._follows_jobs)
         finally:
             self._progress.remove_task(task)
 
-    async def tick(self) -> None:
+    async def refresh_forever(self) -> None:
         """Draw the bars again and again, until cancelled."""
         while not self._progress.disable:
             self._progress.refresh()
@@ -78,12 +78,14 @@ class Bars:
         self._progress.update(self._total, completed=self._ended, phase=self._count(self._ended, self._photos))
         self._progress.refresh()
 
-    def notice(self, failure: Failure, pause: float) -> None:
+    def on_retry(self, failure: CallError, pause: float) -> None:
         """Say why nothing moves, and when there will be another attempt."""
-        sentence, (before, told) = reason(failure), self._told
-        if sentence != before or monotonic() - told > QUIET_SECONDS:
-            self._told = (sentence, monotonic())
-            self._console.print(Text(f"{sentence} Trying again in {span(pause * 1000)}.", "yellow"), soft_wrap=True)
+        sentence, (before, printed_at) = describe_error(failure), self._last_notice
+        if sentence != before or monotonic() - printed_at > NOTICE_INTERVAL_SECONDS:
+            self._last_notice = (sentence, monotonic())
+            self._console.print(
+                Text(f"{sentence} Trying again in {format_duration(pause * 1000)}.", "yellow"), soft_wrap=True
+            )
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -94,20 +96,20 @@ class Bars:
 
 
 class _Bar:
-    def __init__(self, progress: Progress, task: TaskID, following: bool) -> None:
+    def __init__(self, progress: Progress, task: TaskID, follows_jobs: bool) -> None:
         self._progress = progress
         self._task = task
-        self._sent = SENT if following else 1.0
+        self._sent = SENT if follows_jobs else 1.0
 
-    def sent(self, count: int, total: int) -> None:
-        self._show(self._sent * count / max(total, 1), f"sending {size(count)} / {size(total)}")
+    def show_sent(self, count: int, total: int) -> None:
+        self._show(self._sent * count / max(total, 1), f"sending {format_bytes(count)} / {format_bytes(total)}")
 
-    def reached(self, job: JobStatus) -> None:
+    def show_job(self, job: JobStatus) -> None:
         running = [name for name, stage in job.stages.items() if stage.state == "running"]
-        phase = ", ".join(running) or ("waiting" if not job.ended else job.status)
+        phase = ", ".join(running) or ("waiting" if not job.has_ended else job.status)
         self._show(SENT + (MADE - SENT) * job.progress, phase)
 
-    def saving(self) -> None:
+    def show_saving(self) -> None:
         self._show(MADE, "saving")
 
     def _show(self, completed: float, phase: str) -> None:

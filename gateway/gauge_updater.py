@@ -9,7 +9,7 @@ from time import monotonic, time
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from gateway.routes.health import checks
+from gateway.routes.health import check_dependencies
 from pipeline.broker.transport import AWAY
 from pipeline.metrics import NAMESPACE
 from pipeline.queues.queues import Queues
@@ -21,7 +21,7 @@ from storage.stores import Stores
 log = structlog.get_logger("gateway")
 
 
-class Observer:
+class GaugeUpdater:
     """Gauges of queues, jobs and dependencies; one loop a gateway keeps them fresh.
 
     While a dependency is away its gauges keep what was last seen, and `dependency_up` tells.
@@ -53,24 +53,24 @@ class Observer:
     async def run(self) -> None:
         """Look until cancelled, again and again."""
         while True:
-            await self.look()
+            await self.update_gauges()
             await asyncio.sleep(self._settings.metrics.look_interval)
 
-    async def look(self) -> None:
+    async def update_gauges(self) -> None:
         """Look at everything once."""
         await asyncio.gather(
-            _tolerated(self._look_at_dependencies),
-            _tolerated(self._look_at_queues),
-            _tolerated(self._look_at_jobs),
-            _tolerated(self._look_at_room),
+            _run_and_log_errors(self._update_dependency_gauges),
+            _run_and_log_errors(self._update_queue_gauges),
+            _run_and_log_errors(self._update_job_gauges),
+            _run_and_log_errors(self._update_blob_store_gauges),
         )
 
-    async def _look_at_dependencies(self) -> None:
-        for name, check in (await checks(self._settings, self._stores, self._queues)).items():
+    async def _update_dependency_gauges(self) -> None:
+        for name, check in (await check_dependencies(self._settings, self._stores, self._queues)).items():
             self._up.labels(name).set(check.ok)
             self._check.labels(name).set(check.ms / 1000)
 
-    async def _look_at_queues(self) -> None:
+    async def _update_queue_gauges(self) -> None:
         waiting, now = await self._queues.waiting(), time()
         for queue, length in waiting.lengths.items():
             sent_ms = waiting.oldest_ms[queue]
@@ -81,7 +81,7 @@ class Observer:
             self._unacked.set(waiting.unacked)
             self._unacked_age.set(0 if since is None else max(0.0, now - since))
 
-    async def _look_at_jobs(self) -> None:
+    async def _update_job_gauges(self) -> None:
         for state in ACTIVE:
             job = await self._stores.jobs.oldest(state)
             self._oldest_job.labels(state).set(0 if job is None else max(0.0, time() - job.born_ms / 1000))
@@ -90,14 +90,14 @@ class Observer:
             for state, number in (await self._stores.jobs.counts()).items():
                 self._jobs.labels(state).set(number)
 
-    async def _look_at_room(self) -> None:
+    async def _update_blob_store_gauges(self) -> None:
         if self._stores.blobs.is_local:
             free, size = await asyncio.to_thread(self._stores.blobs.room)
             self._free.set(free)
             self._size.set(size)
 
 
-async def _tolerated(look: Callable[[], Awaitable[None]]) -> None:
+async def _run_and_log_errors(look: Callable[[], Awaitable[None]]) -> None:
     """Let nothing end the loop: an outage is told by the gauges, anything else is logged."""
     try:
         await look()

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.cli.journal import NAME, entries
-from gateway.cli.session import Unusable
+from gateway.cli.journal import JOURNAL_NAME, read_entries
+from gateway.cli.session import CommandError
 
 STDIN = Path("-")
-SPELLINGS = {
+EXTENSIONS_BY_FORMAT = {
     "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "png": (".png", ".apng"),
     "tiff": (".tif", ".tiff"),
@@ -21,47 +21,54 @@ SPELLINGS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundPhoto:
     """A photo: its absolute path, the folder it was found through if it was not named itself, and how to show it."""
 
     path: Path
     root: Path | None
-    shown: str
+    display_name: str
 
 
-def find(arguments: Sequence[Path], accepts: Mapping[str, str], *, recursive: bool, out: Path | None) -> list[Found]:
+def find_photos(
+    arguments: Sequence[Path], accepts: Mapping[str, str], *, recursive: bool, out: Path | None
+) -> list[FoundPhoto]:
     """Return the photos in the order of the arguments, each once.
 
     In folders, hidden files and folders are passed over, and so are `out` and what earlier runs have saved.
     """
-    endings = {ending for name in accepts for ending in SPELLINGS.get(name, (f".{name}",))}
-    photos: dict[Path, Found] = {}
+    extensions = {ending for name in accepts for ending in EXTENSIONS_BY_FORMAT.get(name, (f".{name}",))}
+    photos: dict[Path, FoundPhoto] = {}
     for argument in arguments:
         path = _absolute(argument)
         if not path.is_dir():
-            photos.setdefault(path, Found(path=path, root=None, shown=str(argument)))
+            photos.setdefault(path, FoundPhoto(path=path, root=None, display_name=str(argument)))
             continue
-        for photo in _walk(path, endings, recursive=recursive, out=_absolute(out) if out else None):
-            shown = str(argument / photo.relative_to(path))
-            photos.setdefault(photo, Found(path=photo, root=path, shown=shown))
+        for photo in _walk(path, extensions, recursive=recursive, out=_absolute(out) if out else None):
+            display_name = str(argument / photo.relative_to(path))
+            photos.setdefault(photo, FoundPhoto(path=photo, root=path, display_name=display_name))
     return list(photos.values())
 
 
-def ensure_there(arguments: Sequence[Path]) -> None:
-    """Raise `Unusable` if an argument names nothing."""
+def ensure_files_exist(arguments: Sequence[Path]) -> None:
+    """Raise `CommandError` if an argument names nothing."""
     if missing := [str(path) for path in arguments if path != STDIN and not path.exists()]:
-        raise Unusable(f"There is no {', no '.join(missing)}.")
+        raise CommandError(f"There is no {', no '.join(missing)}.")
 
 
-def _walk(folder: Path, endings: set[str], *, recursive: bool, out: Path | None) -> Iterator[Path]:
-    ours: set[Path] = set()
+def _walk(folder: Path, extensions: set[str], *, recursive: bool, out: Path | None) -> Iterator[Path]:
+    saved_paths: set[Path] = set()
     for where, folders, files in os.walk(folder):
         here = Path(where)
-        if NAME in files:
-            ours |= {here / name for entry in entries(here) for name in entry.saved.values()}
+        if JOURNAL_NAME in files:
+            saved_paths |= {here / name for entry in read_entries(here) for name in entry.saved.values()}
         for name in sorted(files):
             path = here / name
-            if not name.startswith(".") and path.suffix.lower() in endings and path not in ours and path.is_file():
+            if (
+                not name.startswith(".")
+                and path.suffix.lower() in extensions
+                and path not in saved_paths
+                and path.is_file()
+            ):
                 yield path
         folders[:] = sorted(name for name in folders if recursive and not name.startswith(".") and here / name != out)
 
