@@ -43,7 +43,7 @@ async def give(page: Page, key: str) -> None:
 
 async def revoke(page: Page) -> None:
     """Have the page use a key that the API does not accept."""
-    await page.evaluate("import('/js/memory.js').then(memory => memory.keepKey('a revoked key'))")
+    await page.evaluate("import('/js/browser-storage.js').then(memory => memory.setApiKey('a revoked key'))")
 
 
 async def test_a_key_is_asked_for_at_once_and_used_for_everything(visitor: Visitor, keyed_frontend_url: str) -> None:
@@ -72,7 +72,7 @@ async def test_a_job_of_somebody_who_gave_no_key_yet_is_shown_once_it_is_given(
 
     await give(page, KEY)
 
-    await expect(page.locator(".sheet, .nothing")).to_be_visible()
+    await expect(page.locator(".job-grid, .nothing")).to_be_visible()
 
 
 async def test_what_gave_up_without_a_key_goes_on_once_one_is_given(visitor: Visitor, keyed_frontend_url: str) -> None:

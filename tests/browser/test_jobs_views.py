@@ -37,7 +37,7 @@ async def test_the_list_goes_on_to_older_jobs_and_back(visitor: Visitor, api: ht
     oldest = submit_operation(api, "grayscale", content)
     wait_for_all(api, [oldest, *(submit_operation(api, "grayscale", content) for _ in range(24))])
     page = await visitor.open("/jobs?kind=grayscale")
-    await expect(page.locator(".sheet-frame")).to_have_count(24)
+    await expect(page.locator(".job-tile")).to_have_count(24)
     await expect(page.locator(f"a[href='#/jobs/{oldest}']")).to_have_count(0)
 
     await page.get_by_role("link", name="Older").click()

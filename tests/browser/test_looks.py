@@ -60,7 +60,7 @@ async def comparing(page: Page) -> None:
 async def jobs(page: Page) -> None:
     """Go to the list."""
     await page.get_by_role("link", name="Jobs", exact=True).click()
-    await expect(page.locator(".sheet-frame").first).to_be_visible()
+    await expect(page.locator(".job-tile").first).to_be_visible()
 
 
 async def failed_job(page: Page) -> None:
@@ -132,7 +132,7 @@ async def test_transparent_pictures_lie_on_a_light_ground(visitor: Visitor) -> N
     content = encode_image(cutout(800, 600), "png")
     await choose_photos(page, FilePayload(name="cutout.png", mimeType="image/png", buffer=content))
     shown = await wait_until_done(page, "cutout.png")
-    await expect(shown.locator(".frame")).to_have_class(re.compile("developed"))
+    await expect(shown.locator(".frame")).to_have_class(re.compile("loaded"))
     grounds = {"card": await ground(shown.locator(".frame img"))}
 
     await shown.get_by_role("link", name="cutout.png").click()
@@ -141,7 +141,7 @@ async def test_transparent_pictures_lie_on_a_light_ground(visitor: Visitor) -> N
     await wait_for_size(page.locator(".compare .after"))
     grounds["compare"] = await ground(page.locator(".compare"))
     await page.get_by_role("link", name="Jobs", exact=True).click()
-    grounds["list"] = await ground(page.locator(".sheet-frame").filter(has_text="cutout.png").first.locator("img"))
+    grounds["list"] = await ground(page.locator(".job-tile").filter(has_text="cutout.png").first.locator("img"))
 
     assert grounds == {place: {(255, 255, 255), (222, 222, 222)} for place in grounds}
 

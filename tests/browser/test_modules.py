@@ -63,7 +63,7 @@ async def test_a_stream_is_understood_however_it_is_cut(compute: Compute, piece:
         for (let at = 0; at < bytes.length; at += given.piece) controller.enqueue(bytes.slice(at, at + given.piece));
         controller.close();
       } });
-      return Array.fromAsync(m.events(stream));"""
+      return Array.fromAsync(m.parseEvents(stream));"""
 
     assert await compute("sse", body, {"text": STREAM, "piece": piece}) == HEARD
 
@@ -98,8 +98,8 @@ async def test_a_pulled_box_stays_inside_keeps_its_aspect_and_its_far_side(compu
       for (const handle of ["n", "ne", "e", "se", "s", "sw", "w", "nw"])
         for (const aspect of [null, 16 / 9, 1, 9 / 16])
           for (const dx of steps) for (const dy of steps) {
-            const from = m.pulled({ left: 200, top: 150, width: 320, height: 180 }, "se", 0, 0, size, aspect);
-            const box = m.pulled(from, handle, dx, dy, size, aspect);
+            const from = m.resizeBox({ left: 200, top: 150, width: 320, height: 180 }, "se", 0, 0, size, aspect);
+            const box = m.resizeBox(from, handle, dx, dy, size, aspect);
             const right = box.left + box.width, bottom = box.top + box.height;
             const inside = Math.min(box.left, box.top) >= 0 && Math.min(box.width, box.height) >= 1
               && right <= 800 && bottom <= 600;
@@ -120,10 +120,10 @@ async def test_a_pulled_box_stays_inside_keeps_its_aspect_and_its_far_side(compu
 )
 async def test_a_picture_is_measured_by_its_first_bytes(compute: Compute, format: str, size: list[int]) -> None:  # noqa: A002
     head = encode_image(photo(640, 480), format)[:2000]
-    body = "return m.measured(new DataView(Uint8Array.from(given).buffer));"
+    body = "return m.readImageSize(new DataView(Uint8Array.from(given).buffer));"
 
-    assert await compute("inspect", body, list(head)) == size
-    assert await compute("inspect", body, list(head[:8])) is None
+    assert await compute("file-check", body, list(head)) == size
+    assert await compute("file-check", body, list(head[:8])) is None
 
 
 async def test_hours_in_which_nothing_was_due_are_folded(compute: Compute) -> None:
@@ -136,9 +136,9 @@ async def test_hours_in_which_nothing_was_due_are_folded(compute: Compute) -> No
     spans = await compute("timeline", "return m.layout(given);", {"finished_at": "now", "stages": stages})
 
     validate, transform = spans
-    assert validate["waitAt"] == [0, pytest.approx(0.16, abs=0.01)]
-    assert transform["waitAt"][0] == pytest.approx(0.36, abs=0.01)
-    assert transform["runAt"][1] == 1
+    assert validate["waitRange"] == [0, pytest.approx(0.16, abs=0.01)]
+    assert transform["waitRange"][0] == pytest.approx(0.36, abs=0.01)
+    assert transform["runRange"][1] == 1
 
 
 @pytest.mark.parametrize(
@@ -152,10 +152,10 @@ async def test_hours_in_which_nothing_was_due_are_folded(compute: Compute) -> No
 )
 async def test_sizes_have_the_unit_of_the_limits(compute: Compute, size: int, english: str, russian: str) -> None:
     body = """
-      const { current, speak } = await import("/js/i18n.js");
-      const before = current();
-      const said = ["en", "ru"].map(language => (speak(language), m.size(given)));
-      speak(before);
+      const { currentLanguage, setLanguage } = await import("/js/i18n.js");
+      const before = currentLanguage();
+      const said = ["en", "ru"].map(language => (setLanguage(language), m.formatBytes(given)));
+      setLanguage(before);
       return said;"""
 
     assert await compute("format", body, size) == [english, russian]
@@ -185,8 +185,8 @@ def stage(queued: str | None, started: str | None, *, wait: int | None, run: int
 
 
 async def test_both_dictionaries_have_the_same_words_and_every_plural_form(compute: Compute) -> None:
-    english = await compute("words/en", "return m.default;")
-    russian = await compute("words/ru", "return m.default;")
+    english = await compute("locales/en", "return m.default;")
+    russian = await compute("locales/ru", "return m.default;")
 
     assert list(english) == list(russian)
     assert [key for key in english if names(english[key]) != names(russian[key])] == []
@@ -204,17 +204,17 @@ async def test_every_code_of_the_api_has_a_russian_sentence(compute: Compute) ->
     kinds = problems.Problem.__subclasses__() + problems.InvalidForm.__subclasses__()
     codes = {kind.code for kind in kinds} | set(STAGE_ERRORS) | DEAD | ELSEWHERE
 
-    russian = await compute("words/ru-problems", "return Object.keys(m.codes);")
+    russian = await compute("locales/ru-problems", "return Object.keys(m.codes);")
 
     assert set(russian) == codes
 
 
 async def test_russian_counts_as_russians_do(compute: Compute) -> None:
     body = """
-      const before = m.current();
-      await m.speak("ru");
+      const before = m.currentLanguage();
+      await m.setLanguage("ru");
       const said = given.map(count => m.t("announce.chosen", { count }));
-      await m.speak(before);
+      await m.setLanguage(before);
       return said;"""
 
     said = await compute("i18n", body, [1, 2, 5, 11, 21, 22, 25])

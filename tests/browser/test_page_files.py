@@ -28,7 +28,7 @@ def needed(module: str) -> set[str]:
 
 def words(language: str) -> set[str]:
     """Return the keys of a dictionary."""
-    return set(re.findall(r'^  "?([\w.]+)"?: ["{]', MODULES[f"js/words/{language}.js"], re.MULTILINE))
+    return set(re.findall(r'^  "?([\w.]+)"?: ["{]', MODULES[f"js/locales/{language}.js"], re.MULTILINE))
 
 
 def test_every_module_of_the_first_load_is_asked_for_at_once() -> None:
@@ -61,7 +61,7 @@ def test_nothing_is_inline_and_nothing_comes_from_elsewhere() -> None:
 
 
 def test_every_word_that_is_said_is_in_the_dictionary_and_every_word_there_is_said() -> None:
-    text = "\n".join(code for name, code in MODULES.items() if not name.startswith("js/words/")) + INDEX
+    text = "\n".join(code for name, code in MODULES.items() if not name.startswith("js/locales/")) + INDEX
     said = set(re.findall(r'\bt\(\s*(?:active \? )?"([\w.]+)"', text)) | set(
         re.findall(r'data-t(?:-label)?="([\w.]+)"', text)
     )

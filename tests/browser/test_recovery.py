@@ -106,7 +106,7 @@ async def test_the_page_goes_on_by_itself_after_its_own_server_was_away(
     finally:
         await asyncio.to_thread(frontend_stack.start_process, "frontend")
 
-    await expect(page.locator(".sheet-frame").first).to_be_visible()
+    await expect(page.locator(".job-tile").first).to_be_visible()
     await page.get_by_role("link", name="Upload", exact=True).click()
     await wait_until_done(page, NAME)
 
@@ -125,7 +125,7 @@ async def test_a_frozen_gateway_is_noticed_within_seconds_and_gets_the_photo_whe
         await page.get_by_role("link", name="Jobs", exact=True).click()
         await expect(page.locator(".results .failure")).to_contain_text("The server cannot be reached.")
 
-    await expect(page.locator(".sheet-frame, .nothing").first).to_be_visible()
+    await expect(page.locator(".job-tile, .nothing").first).to_be_visible()
     await page.get_by_role("link", name="Upload", exact=True).click()
     await wait_until_done(page, NAME)
 

@@ -1,25 +1,25 @@
 // What can be done with a job that is done: the same row of buttons wherever one is shown.
 
 import { API } from "./api.js";
-import { button, h, say } from "./dom.js";
-import { best, download, downloadAll, fileName } from "./downloads.js";
-import { curlOf } from "./curl.js";
-import { sentence, t } from "./i18n.js";
+import { button, h, showToast } from "./dom.js";
+import { bestRendition, download, downloadAll, fileName } from "./downloads.js";
+import { buildCurl } from "./curl.js";
+import { problemSentence, t } from "./i18n.js";
 import { operate } from "./operate.js";
 
 /** Build the buttons of a job; `compact`: as on a card, where the words stand below the icons. */
 export function actions(job, { compact = false } = {}) {
-  const rendition = best(job);
+  const rendition = bestRendition(job);
   const made = rendition && [
-    button("down", t("action.download"), () => download(job, rendition).catch(failed), { class: "primary", title: fileName(job, rendition) }),
-    !compact && Object.keys(job.renditions).length > 1 && button("down", t("action.download_all"), () => downloadAll([job]).catch(failed)),
+    button("down", t("action.download"), () => download(job, rendition).catch(reportProblem), { class: "primary", title: fileName(job, rendition) }),
+    !compact && Object.keys(job.renditions).length > 1 && button("down", t("action.download_all"), () => downloadAll([job]).catch(reportProblem)),
     button("link", t("action.copy_link"), (event) => copy(event, location.origin + API + job.links.result), { class: "copy" }),
   ];
   return h(
     "div",
     { class: compact ? "actions compact" : "actions", role: "group", "aria-label": t("action.group", { name: job.original.name ?? job.task_id }) },
     made,
-    button("code", t("action.copy_curl"), (event) => copy(event, curlOf(job)), { class: "copy" }),
+    button("code", t("action.copy_curl"), (event) => copy(event, buildCurl(job)), { class: "copy" }),
     job.status === "done" &&
       ["crop", "grayscale", "resize"].map((operation) =>
         button(ICON_OF[operation], t(`operation.${operation}`), async () => {
@@ -31,17 +31,17 @@ export function actions(job, { compact = false } = {}) {
 
 const ICON_OF = { crop: "crop", grayscale: "greys", resize: "resize" };
 
-const failed = (problem) => say(sentence(problem));
+const reportProblem = (problem) => showToast(problemSentence(problem));
 
 async function copy({ currentTarget: control }, text) {
-  const done = await write(text);
-  say(t(done ? "announce.copied" : "announce.not_copied"));
+  const done = await writeToClipboard(text);
+  showToast(t(done ? "announce.copied" : "announce.not_copied"));
   control.classList.add(done ? "worked" : "refused");
   setTimeout(() => control.classList.remove("worked", "refused"), 1500);
 }
 
 /** Put text on the clipboard; the clipboard's interface exists on https and localhost only. */
-async function write(text) {
+async function writeToClipboard(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;

@@ -1,21 +1,21 @@
 // The photos of this browser: those on their way up, and the jobs they became. Views only show it.
 
 import { Signal } from "./dom.js";
-import { follow } from "./jobs.js";
-import * as memory from "./memory.js";
+import { followJob } from "./job-subscriptions.js";
+import * as memory from "./browser-storage.js";
 import { newKey } from "./send.js";
-import { ENDED } from "./watch.js";
+import { END_STATUSES } from "./job-stream.js";
 
 const RESTORED = 24; // of the jobs remembered from earlier visits
 
 /** One photo. `phase`: queued, sending, pausing, waiting, unsent, refused, job or gone. */
 class Entry {
   changed = new Signal();
-  stopped = new AbortController();
+  abortController = new AbortController();
   idempotencyKey = newKey();
   phase = "queued";
   progress = 0;
-  again = 0;
+  retryAt = 0;
   problem = null;
   taskId = null;
   job = null;
@@ -28,16 +28,16 @@ class Entry {
   set(changes) {
     Object.assign(this, changes);
     this.changed.emit(this);
-    album.moved.emit(this);
+    album.entryChanged.emit(this);
   }
 
   /** Whether nothing more will happen to it by itself. */
-  get ended() {
-    return this.phase === "unsent" || this.phase === "refused" || this.phase === "gone" || (this.job !== null && ENDED.has(this.job.status));
+  get hasEnded() {
+    return this.phase === "unsent" || this.phase === "refused" || this.phase === "gone" || (this.job !== null && END_STATUSES.has(this.job.status));
   }
 
   /** It was accepted: from here on its job is watched. */
-  becomes(taskId) {
+  attachJob(taskId) {
     memory.rememberJob({ id: taskId, name: this.name, bytes: this.bytes });
     this.watch(taskId);
     this.set({ phase: "job", taskId, problem: null });
@@ -45,10 +45,10 @@ class Entry {
 
   watch(taskId) {
     this.taskId = taskId;
-    this.leave = follow(taskId, ({ job, problem }) => (job ? this.set({ job, problem: null }) : this.lose(problem)));
+    this.unfollow = followJob(taskId, ({ job, problem }) => (job ? this.set({ job, problem: null }) : this.handleProblem(problem)));
   }
 
-  lose(problem) {
+  handleProblem(problem) {
     if (problem.code !== "job_not_found") return this.set({ problem });
     memory.forgetJob(this.taskId);
     album.remove(this);
@@ -57,23 +57,23 @@ class Entry {
 
 class Album {
   entries = [];
-  listed = new Signal(); // an entry came or went
-  moved = new Signal(); // an entry changed
+  entriesChanged = new Signal(); // an entry came or went
+  entryChanged = new Signal(); // an entry changed
 
   /** Put photos in front. */
   add(photos) {
     const entries = photos.map((photo) => new Entry(photo));
     this.entries.unshift(...entries);
-    this.listed.emit();
+    this.entriesChanged.emit();
     return entries;
   }
 
   /** Take one out; what is on its way up is stopped, a job goes on without being shown. */
   remove(entry) {
-    entry.stopped.abort();
-    entry.leave?.();
+    entry.abortController.abort();
+    entry.unfollow?.();
     this.entries = this.entries.filter((other) => other !== entry);
-    this.listed.emit();
+    this.entriesChanged.emit();
   }
 
   /** Take one out and forget it here; its job stays. */
@@ -84,12 +84,12 @@ class Album {
 
   /** Take out everything that has ended, and forget it. */
   clear() {
-    for (const entry of this.entries.filter(({ ended }) => ended)) this.dismiss(entry);
+    for (const entry of this.entries.filter(({ hasEnded }) => hasEnded)) this.dismiss(entry);
   }
 
   /** Bring back the jobs of earlier visits. */
   restore() {
-    const found = memory.jobs().slice(0, RESTORED);
+    const found = memory.loadJobs().slice(0, RESTORED);
     for (const { id, name, bytes } of found) {
       const entry = new Entry({ name, bytes });
       entry.phase = "job";

@@ -2,14 +2,14 @@
 
 import { Signal, h } from "./dom.js";
 import { replaceKey } from "./keys.js";
-import { key } from "./memory.js";
+import { getApiKey } from "./browser-storage.js";
 
 export const API = new URL("api", document.baseURI).pathname;
-const PASSING = new Set([0, 408, 425, 429, 502, 503, 504]);
+const TRANSIENT_STATUSES = new Set([0, 408, 425, 429, 502, 503, 504]);
 const UNANSWERED = new Set([0, 502, 503, 504]);
 
 /** Tells that a request was not answered, or that its server had no answer. */
-export const trouble = new Signal();
+export const requestFailed = new Signal();
 
 /** An answer that is not a success (RFC 9457), or none at all: then its status is 0. */
 export class Problem extends Error {
@@ -19,8 +19,8 @@ export class Problem extends Error {
   }
 
   /** Whether the same request may well succeed later. */
-  get passing() {
-    return PASSING.has(this.status) || this.code === "idempotency_key_in_use";
+  get isTransient() {
+    return TRANSIENT_STATUSES.has(this.status) || this.code === "idempotency_key_in_use";
   }
 
   /** Whether the server did not take up the request: it, or what it needs, is away. Else what passes is that it is busy. */
@@ -30,26 +30,26 @@ export class Problem extends Error {
 }
 
 /** Read a problem from the text of an answer; what is no problem document is told by its status. */
-export function problemFrom(status, text, retryAfter) {
-  if (status >= 500) trouble.emit();
-  let told = {};
+export function parseProblem(status, text, retryAfter) {
+  if (status >= 500) requestFailed.emit();
+  let problemDocument = {};
   try {
-    told = JSON.parse(text);
+    problemDocument = JSON.parse(text);
   } catch {
     // A proxy's page, or nothing.
   }
-  return new Problem({ code: `http_${status}`, ...told, status }, seconds(retryAfter));
+  return new Problem({ code: `http_${status}`, ...problemDocument, status }, parseRetryAfter(retryAfter));
 }
 
 /** Read Retry-After: seconds, or a date; null where it says neither. */
-export function seconds(header) {
+export function parseRetryAfter(header) {
   if (!header) return null;
   const wait = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000;
   return Number.isNaN(wait) ? null : Math.max(0, wait);
 }
 
 /** Headers that say who asks, where a key is known. */
-const credentials = () => (key() ? { Authorization: `Bearer ${key()}` } : {});
+const authorizationHeaders = () => (getApiKey() ? { Authorization: `Bearer ${getApiKey()}` } : {});
 
 /**
  * Run `send` with the headers that say who asks. Where the API wants a key, or another one, a person is asked for it and
@@ -57,9 +57,9 @@ const credentials = () => (key() ? { Authorization: `Bearer ${key()}` } : {});
  */
 export async function withKey(send, signal) {
   for (;;) {
-    const sent = key();
+    const sent = getApiKey();
     try {
-      return await send(credentials());
+      return await send(authorizationHeaders());
     } catch (problem) {
       if (problem.code !== "unauthorized" || signal?.aborted || !(await replaceKey(sent))) throw problem;
     }
@@ -67,53 +67,53 @@ export async function withKey(send, signal) {
 }
 
 /** Ask, and return the answer (304 is one); everything else is thrown as a Problem. */
-export function ask(path, { headers = {}, ...options } = {}) {
-  return withKey((who) => askOnce(path, { cache: "no-store", ...options, headers: { ...who, ...headers } }), options.signal);
+export function fetchApi(path, { headers = {}, ...options } = {}) {
+  return withKey((who) => fetchOnce(path, { cache: "no-store", ...options, headers: { ...who, ...headers } }), options.signal);
 }
 
-async function askOnce(path, options) {
+async function fetchOnce(path, options) {
   let answer;
   try {
     answer = await fetch(API + path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    trouble.emit();
+    requestFailed.emit();
     throw new Problem({ detail: error.message });
   }
   if (answer.ok || answer.status === 304) return answer;
-  throw problemFrom(answer.status, await answer.text().catch(() => ""), answer.headers.get("Retry-After"));
+  throw parseProblem(answer.status, await answer.text().catch(() => ""), answer.headers.get("Retry-After"));
 }
 
-export const askJson = async (path, options) => (await ask(path, options)).json();
+export const fetchJson = async (path, options) => (await fetchApi(path, options)).json();
 
 /**
  * Show a result in an image, and return once it is seen. Where a key is needed its bytes are fetched, as an image sends
  * no header of ours; so they are where the image fails, as it does not say why. Throws a Problem.
  */
-export async function show(image, path) {
-  if (!key() && (await loads(image, API + path))) return;
-  const url = URL.createObjectURL(await (await ask(path, { cache: "default" })).blob());
-  const isSeen = await loads(image, url);
+export async function showImage(image, path) {
+  if (!getApiKey() && (await loadImage(image, API + path))) return;
+  const url = URL.createObjectURL(await (await fetchApi(path, { cache: "default" })).blob());
+  const isSeen = await loadImage(image, url);
   URL.revokeObjectURL(url);
   if (!isSeen) throw new Problem({ code: "unseen" });
 }
 
 /** Give an image that is loaded its own shape, and the ground that shows through where it is transparent. */
-export function markLoaded(image) {
+export function styleLoadedImage(image) {
   image.classList.add("picture");
   image.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
 }
 
-function loads(image, url) {
+function loadImage(image, url) {
   return new Promise((resolve) => {
-    image.addEventListener("load", () => (markLoaded(image), resolve(true)), { once: true });
+    image.addEventListener("load", () => (styleLoadedImage(image), resolve(true)), { once: true });
     image.addEventListener("error", () => resolve(false), { once: true });
     image.src = url;
   });
 }
 
 /** Hand bytes to the browser as a download. */
-export function save(blob, name) {
+export function saveBlob(blob, name) {
   const url = URL.createObjectURL(blob);
   const link = h("a", { href: url, download: name });
   link.click();

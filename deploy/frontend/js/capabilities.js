@@ -1,15 +1,15 @@
 // What this Darkroom takes and gives: asked once, and again after a failure.
 
-import { askJson } from "./api.js";
+import { fetchJson } from "./api.js";
 
-let asked = null;
+let pendingRequest = null;
 
-/** Return the answer of GET /capabilities; `anew`: asked now, not remembered. */
-export function capabilities({ anew = false } = {}) {
-  if (anew) asked = null;
-  asked ??= askJson("/capabilities").catch((problem) => {
-    asked = null;
+/** Return the answer of GET /capabilities; `refresh`: asked now, not remembered. */
+export function loadCapabilities({ refresh = false } = {}) {
+  if (refresh) pendingRequest = null;
+  pendingRequest ??= fetchJson("/capabilities").catch((problem) => {
+    pendingRequest = null;
     throw problem;
   });
-  return asked;
+  return pendingRequest;
 }

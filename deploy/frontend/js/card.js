@@ -1,16 +1,16 @@
 // One photo on the upload page: its way up, its stages, its previews as they are made.
 
-import { show } from "./api.js";
+import { showImage } from "./api.js";
 import { actions } from "./actions.js";
 import { album } from "./album.js";
 import { button, h } from "./dom.js";
-import { best, fitting, labelOf } from "./downloads.js";
+import { bestRendition, pickRendition, renditionLabel } from "./downloads.js";
 import { jobFailure, problemBox } from "./failure.js";
-import { dimensions, saving, share, size } from "./format.js";
+import { formatDimensions, formatSaving, formatShare, formatBytes } from "./format.js";
 import { health } from "./health.js";
-import { t, word } from "./i18n.js";
+import { t, apiLabel } from "./i18n.js";
 import { timeline } from "./timeline.js";
-import { tryAgain } from "./uploads.js";
+import { retryUpload } from "./uploads.js";
 
 const PICTURE_PIXELS = 480; // what the card's picture takes, on a dense screen
 
@@ -43,8 +43,8 @@ function draw(entry, element, parts, shown) {
   const { job, phase } = entry;
   const status = job?.status ?? (phase === "job" ? "accepted" : phase);
   element.dataset.status = status;
-  parts.pill.textContent = word("status", status);
-  parts.note.textContent = phase === "sending" ? share(entry.progress) : "";
+  parts.pill.textContent = apiLabel("status", status);
+  parts.note.textContent = phase === "sending" ? formatShare(entry.progress) : "";
   parts.bar.hidden = phase !== "sending";
   parts.bar.value = entry.progress;
   parts.line.element.hidden = !job;
@@ -57,17 +57,17 @@ function draw(entry, element, parts, shown) {
 
 function summary({ job, bytes }) {
   const { width, height } = job?.original ?? {};
-  const parts = [bytes != null && size(bytes), width && dimensions(width, height)].filter(Boolean);
-  if (job && job.kind !== "previews") parts.unshift(word("kind", job.kind));
+  const parts = [bytes != null && formatBytes(bytes), width && formatDimensions(width, height)].filter(Boolean);
+  if (job && job.kind !== "previews") parts.unshift(apiLabel("kind", job.kind));
   return parts.join(" · ");
 }
 
 function drawJob(job, parts, shown) {
-  const picture = fitting(job, PICTURE_PIXELS);
+  const picture = pickRendition(job, PICTURE_PIXELS);
   if (picture && picture !== shown.picture) {
     shown.picture = picture;
-    parts.image.addEventListener("load", () => parts.frame.classList.add("developed"), { once: true });
-    show(parts.image, job.renditions[picture].url).catch(() => (shown.picture = null));
+    parts.image.addEventListener("load", () => parts.frame.classList.add("loaded"), { once: true });
+    showImage(parts.image, job.renditions[picture].url).catch(() => (shown.picture = null));
   }
   const made = JSON.stringify(job.renditions);
   if (made === shown.chips) return;
@@ -76,19 +76,19 @@ function drawJob(job, parts, shown) {
 }
 
 function chip(job, name, { width, height, bytes }) {
-  const facts = [dimensions(width, height), size(bytes)].join(" · ");
-  const less = h("strong", {}, saving(bytes, job.original.bytes));
-  return h("li", { class: name === best(job) ? "chip best" : "chip" }, h("span", {}, labelOf(job, name)), h("span", {}, facts), less);
+  const facts = [formatDimensions(width, height), formatBytes(bytes)].join(" · ");
+  const less = h("strong", {}, formatSaving(bytes, job.original.bytes));
+  return h("li", { class: name === bestRendition(job) ? "chip best" : "chip" }, h("span", {}, renditionLabel(job, name)), h("span", {}, facts), less);
 }
 
 /** The part below: why it failed, or what can be done; built anew only when that changes, so that focus stays. */
 function drawBottom(entry, parts, shown) {
   const { job, phase, problem } = entry;
-  const state = [phase, job?.status, best(job ?? { renditions: {} }), problem?.code].join();
+  const state = [phase, job?.status, bestRendition(job ?? { renditions: {} }), problem?.code].join();
   if (state === shown.bottom) return;
   shown.bottom = state;
   const content = [];
-  if (problem) content.push(problemBox(problem, problem.passing && phase === "unsent" && button("again", t("action.again"), () => tryAgain(entry))));
+  if (problem) content.push(problemBox(problem, problem.isTransient && phase === "unsent" && button("again", t("action.again"), () => retryUpload(entry))));
   if (job?.failure) content.push(jobFailure(job));
   if (job?.status === "done") content.push(actions(job, { compact: true }));
   parts.bottom.replaceChildren(...content);
@@ -97,12 +97,12 @@ function drawBottom(entry, parts, shown) {
 function tick(entry, parts) {
   const { job, phase } = entry;
   if (phase === "pausing") {
-    const seconds = Math.max(1, Math.ceil((entry.again - Date.now()) / 1000));
+    const seconds = Math.max(1, Math.ceil((entry.retryAt - Date.now()) / 1000));
     parts.note.textContent = t(entry.isBusy ? "upload.busy" : "upload.no_answer", { count: seconds });
   }
   if (phase === "waiting") {
     parts.note.textContent = t("upload.waiting");
     parts.pill.textContent = t(`health.${health.status}`);
   }
-  if (job) parts.line.update(job, performance.now() - job.told);
+  if (job) parts.line.update(job, performance.now() - job.receivedAt);
 }

@@ -1,6 +1,6 @@
 // Before and after, one above the other, with a divider that is pulled or moved by keys.
 
-import { markLoaded, show } from "./api.js";
+import { styleLoadedImage, showImage } from "./api.js";
 import { h } from "./dom.js";
 import { t } from "./i18n.js";
 
@@ -21,8 +21,8 @@ export function comparison(file, rendition) {
     slider,
   );
   slider.addEventListener("input", () => box.style.setProperty("--at", slider.value));
-  before.addEventListener("load", () => markLoaded(before), { once: true });
+  before.addEventListener("load", () => styleLoadedImage(before), { once: true });
   before.addEventListener("error", () => box.replaceWith(h("p", { class: "note" }, t("compare.unknown"))));
-  show(after, rendition.url).catch(() => box.replaceWith(h("p", { class: "note" }, t("viewer.gone"))));
+  showImage(after, rendition.url).catch(() => box.replaceWith(h("p", { class: "note" }, t("viewer.gone"))));
   return { element: box, free: () => URL.revokeObjectURL(url) };
 }

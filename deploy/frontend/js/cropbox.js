@@ -5,33 +5,33 @@ export const ASPECTS = ["1:1", "4:3", "3:2", "16:9", "3:4", "2:3", "9:16"];
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 /** Return 16:9 as a number; null for a box of any shape. */
-export function ratio(aspect) {
+export function parseAspect(aspect) {
   const [width, height] = aspect.split(":").map(Number);
   return height ? width / height : null;
 }
 
 /** Return the largest box of an aspect (width / height; null: the whole picture) in the middle of a picture. */
-export function centred(size, aspect) {
+export function centreBox(size, aspect) {
   const width = aspect ? Math.min(size.width, size.height * aspect) : size.width;
   const height = aspect ? width / aspect : size.height;
-  return whole({ left: (size.width - width) / 2, top: (size.height - height) / 2, width, height }, size);
+  return roundBox({ left: (size.width - width) / 2, top: (size.height - height) / 2, width, height }, size);
 }
 
 /** Return a box moved by some pixels, as far as the picture goes. */
-export function moved(box, dx, dy, size) {
+export function moveBox(box, dx, dy, size) {
   const left = clamp(box.left + dx, 0, size.width - box.width);
-  return whole({ ...box, left, top: clamp(box.top + dy, 0, size.height - box.height) }, size);
+  return roundBox({ ...box, left, top: clamp(box.top + dy, 0, size.height - box.height) }, size);
 }
 
 /** Return a box pulled at a handle (n, ne, e, …) by some pixels. What lies opposite stays; an aspect is kept. */
-export function pulled(box, handle, dx, dy, size, aspect = null) {
+export function resizeBox(box, handle, dx, dy, size, aspect = null) {
   const across = handle.includes("e") - handle.includes("w");
   const down = handle.includes("s") - handle.includes("n");
   let width = box.width + across * dx;
   let height = box.height + down * dy;
   const room = {
-    width: reach(box.left, box.width, across, size.width),
-    height: reach(box.top, box.height, down, size.height),
+    width: maxLength(box.left, box.width, across, size.width),
+    height: maxLength(box.top, box.height, down, size.height),
   };
   if (aspect) {
     const wanted = !across ? height * aspect : !down ? width : Math.max(width, height * aspect);
@@ -40,30 +40,30 @@ export function pulled(box, handle, dx, dy, size, aspect = null) {
   }
   width = clamp(width, 1, room.width);
   height = clamp(height, 1, room.height);
-  const left = held(box.left, box.width, across, width);
-  return whole({ left, top: held(box.top, box.height, down, height), width, height }, size);
+  const left = anchoredStart(box.left, box.width, across, width);
+  return roundBox({ left, top: anchoredStart(box.top, box.height, down, height), width, height }, size);
 }
 
 /** Return the nearest box that fits the picture. */
-export function fitted(box, size) {
+export function fitBox(box, size) {
   const left = clamp(box.left, 0, size.width - 1);
   const top = clamp(box.top, 0, size.height - 1);
-  return whole({ left, top, width: clamp(box.width, 1, size.width - left), height: clamp(box.height, 1, size.height - top) }, size);
+  return roundBox({ left, top, width: clamp(box.width, 1, size.width - left), height: clamp(box.height, 1, size.height - top) }, size);
 }
 
 /** How long a side may get: to the edge it is pulled to, or as far to both sides as the nearer edge lies. */
-function reach(start, length, direction, edge) {
+function maxLength(start, length, direction, edge) {
   if (direction > 0) return edge - start;
   if (direction < 0) return start + length;
   return 2 * Math.min(start + length / 2, edge - start - length / 2);
 }
 
-function held(start, length, direction, longer) {
+function anchoredStart(start, length, direction, longer) {
   if (direction > 0) return start;
   return direction < 0 ? start + length - longer : start + (length - longer) / 2;
 }
 
-function whole({ left, top, width, height }, size) {
+function roundBox({ left, top, width, height }, size) {
   const across = clamp(Math.round(width), 1, size.width);
   const down = clamp(Math.round(height), 1, size.height);
   return {

@@ -1,6 +1,6 @@
 // A picture with a box on it that is pulled by pointer or keys, or told in numbers.
 
-import { ASPECTS, centred, fitted, moved, pulled, ratio } from "./cropbox.js";
+import { ASPECTS, centreBox, fitBox, moveBox, resizeBox, parseAspect } from "./cropbox.js";
 import { h } from "./dom.js";
 import { t } from "./i18n.js";
 
@@ -11,23 +11,23 @@ const STRIDE = 10; // times the step, with Shift
 
 /** Build the control for a picture of `size` (upright pixels) shown by `image`. `fields()` is what the API is sent. */
 export function cropper(image, size) {
-  const state = { box: centred({ width: size.width * 0.8, height: size.height * 0.8 }, null), aspect: null };
-  state.box = moved(state.box, size.width * 0.1, size.height * 0.1, size);
+  const state = { box: centreBox({ width: size.width * 0.8, height: size.height * 0.8 }, null), aspect: null };
+  state.box = moveBox(state.box, size.width * 0.1, size.height * 0.1, size);
   const frame = h("div", { class: "crop-box" });
   const shade = h("div", { class: "crop-shade" }, h("div", {}));
   const stage = h("div", { class: "crop-stage", vars: { ratio: size.width / size.height } }, image, shade, frame);
-  const numbers = SIDES.map((side) => numberOf(side, size, (value) => change(fitted({ ...state.box, [side]: value }, size))));
+  const numbers = SIDES.map((side) => numberOf(side, size, (value) => change(fitBox({ ...state.box, [side]: value }, size))));
   const change = (box) => {
     state.box = box;
     draw(stage, box, size);
     SIDES.forEach((side, position) => (numbers[position].input.value = box[side]));
   };
-  const pull = (handle, dx, dy, from = state.box) =>
-    change(handle === "move" ? moved(from, dx, dy, size) : pulled(from, handle, dx, dy, size, state.aspect));
-  frame.append(grip("move", stage, size, state, pull), ...HANDLES.map((handle) => grip(handle, stage, size, state, pull)));
+  const dragHandle = (handle, dx, dy, from = state.box) =>
+    change(handle === "move" ? moveBox(from, dx, dy, size) : resizeBox(from, handle, dx, dy, size, state.aspect));
+  frame.append(grip("move", stage, size, state, dragHandle), ...HANDLES.map((handle) => grip(handle, stage, size, state, dragHandle)));
   const presets = aspects((aspect) => {
-    state.aspect = aspect === "original" ? size.width / size.height : ratio(aspect);
-    if (state.aspect) change(centred(size, state.aspect));
+    state.aspect = aspect === "original" ? size.width / size.height : parseAspect(aspect);
+    if (state.aspect) change(centreBox(size, state.aspect));
   });
   change(state.box);
   const element = h("div", { class: "cropper" }, stage, presets, h("div", { class: "row" }, numbers.map(({ label }) => label)));
@@ -39,7 +39,7 @@ function draw(stage, box, size) {
   for (const [name, value] of Object.entries(shares)) stage.style.setProperty(`--${name}`, value);
 }
 
-function grip(handle, stage, size, state, pull) {
+function grip(handle, stage, size, state, dragHandle) {
   const button = h("button", { type: "button", class: `grip ${handle}`, "aria-label": t(`crop.grip.${handle}`) });
   const scale = () => size.width / stage.clientWidth; // picture pixels in one of the screen's
   let drag = null;
@@ -48,7 +48,7 @@ function grip(handle, stage, size, state, pull) {
     drag = { x: event.clientX, y: event.clientY, box: state.box };
   });
   button.addEventListener("pointermove", (event) => {
-    if (drag) pull(handle, (event.clientX - drag.x) * scale(), (event.clientY - drag.y) * scale(), drag.box);
+    if (drag) dragHandle(handle, (event.clientX - drag.x) * scale(), (event.clientY - drag.y) * scale(), drag.box);
   });
   for (const end of ["pointerup", "pointercancel"]) button.addEventListener(end, () => (drag = null));
   button.addEventListener("keydown", (event) => {
@@ -57,7 +57,7 @@ function grip(handle, stage, size, state, pull) {
     if (!arrow) return;
     event.preventDefault();
     const step = Math.max(1, Math.round(scale())) * (event.shiftKey ? STRIDE : 1);
-    pull(handle, arrow[0] * step, arrow[1] * step);
+    dragHandle(handle, arrow[0] * step, arrow[1] * step);
   });
   return button;
 }

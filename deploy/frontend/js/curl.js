@@ -1,19 +1,19 @@
 // A request as a line for a shell: the same that this page sends.
 
 import { API } from "./api.js";
-import { key } from "./memory.js";
+import { getApiKey } from "./browser-storage.js";
 
-const quoted = (text) => `'${String(text).replaceAll("'", "'\\''")}'`;
+const quoteShell = (text) => `'${String(text).replaceAll("'", "'\\''")}'`;
 
 /** Return the curl of a job: what was asked for, on the same file or source. A key is named, never shown. */
-export function curlOf(job) {
+export function buildCurl(job) {
   const operation = job.kind === "previews" ? "upload" : job.kind;
   const words = ["curl"];
-  if (key()) words.push('-H "Authorization: Bearer $DARKROOM_API_KEY"');
-  if (job.source_task_id) words.push("-F", quoted(`source_task_id=${job.source_task_id}`));
-  else words.push("-F", quoted(`file=@"${(job.original.name ?? "photo").replaceAll('"', '\\"')}"`));
-  for (const [name, value] of Object.entries(fieldsOf(job))) words.push("-F", quoted(`${name}=${value}`));
-  return [...words, quoted(`${location.origin}${API}/${operation}`)].join(" ");
+  if (getApiKey()) words.push('-H "Authorization: Bearer $DARKROOM_API_KEY"');
+  if (job.source_task_id) words.push("-F", quoteShell(`source_task_id=${job.source_task_id}`));
+  else words.push("-F", quoteShell(`file=@"${(job.original.name ?? "photo").replaceAll('"', '\\"')}"`));
+  for (const [name, value] of Object.entries(fieldsOf(job))) words.push("-F", quoteShell(`${name}=${value}`));
+  return [...words, quoteShell(`${location.origin}${API}/${operation}`)].join(" ");
 }
 
 /** The fields that are not as they would be by default. */

@@ -66,27 +66,27 @@ export class Signal {
   }
 }
 
-let spoken = 0;
+let announceTimer = 0;
 const sentences = [];
 
 /** Have screen readers say a sentence when they are free; what comes within a second is said in one go. */
 export function announce(sentence) {
   sentences.push(sentence);
-  clearTimeout(spoken);
-  spoken = setTimeout(() => {
+  clearTimeout(announceTimer);
+  announceTimer = setTimeout(() => {
     document.getElementById("announcer").textContent = sentences.splice(0).slice(-3).join(" ");
   }, 1000);
 }
 
-let toasting = 0;
+let toastTimer = 0;
 
 /** Say a sentence to everybody: it is shown for a while, too. */
-export function say(sentence) {
+export function showToast(sentence) {
   const toast = document.getElementById("toast");
   toast.textContent = sentence;
   toast.hidden = false;
-  clearTimeout(toasting);
-  toasting = setTimeout(() => (toast.hidden = true), 4000);
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => (toast.hidden = true), 4000);
   announce(sentence);
 }
 

@@ -1,7 +1,7 @@
 // Renditions to take along: one by one, or all of them in a zip.
 
-import { ask, save } from "./api.js";
-import { word } from "./i18n.js";
+import { fetchApi, saveBlob } from "./api.js";
+import { apiLabel } from "./i18n.js";
 import { zip } from "./zip.js";
 
 /** Return the file name of a rendition: what the API says, or by the same rule where an older one says nothing. */
@@ -14,16 +14,16 @@ export function fileName(job, rendition) {
 }
 
 /** Return what a rendition is called: an operation's only one is called after the operation. */
-export const labelOf = (job, rendition) => (rendition === "output" ? word("kind", job.kind) : word("stage", rendition));
+export const renditionLabel = (job, rendition) => (rendition === "output" ? apiLabel("kind", job.kind) : apiLabel("stage", rendition));
 
 /** The best there is of a job: an operation's output, or the largest rendition that is made. */
-export function best(job) {
+export function bestRendition(job) {
   const made = Object.entries(job.renditions);
   return made.length ? made.reduce((one, other) => (other[1].width > one[1].width ? other : one))[0] : null;
 }
 
 /** The smallest rendition that fills `pixels`, else the largest that is made. */
-export function fitting(job, pixels) {
+export function pickRendition(job, pixels) {
   const made = Object.entries(job.renditions).sort(([, one], [, other]) => one.width - other.width);
   const long = ({ width, height }) => Math.max(width, height);
   return (made.find(([, rendition]) => long(rendition) >= pixels) ?? made.at(-1))?.[0] ?? null;
@@ -31,8 +31,8 @@ export function fitting(job, pixels) {
 
 /** Save one rendition. */
 export async function download(job, rendition) {
-  const answer = await ask(job.renditions[rendition].url, { cache: "default" });
-  save(await answer.blob(), fileName(job, rendition));
+  const answer = await fetchApi(job.renditions[rendition].url, { cache: "default" });
+  saveBlob(await answer.blob(), fileName(job, rendition));
 }
 
 /** Save every rendition of some jobs as one zip. */
@@ -40,9 +40,9 @@ export async function downloadAll(jobs, name = "darkroom.zip") {
   const files = [];
   for (const job of jobs) {
     for (const [rendition, { url }] of Object.entries(job.renditions)) {
-      const bytes = new Uint8Array(await (await ask(url, { cache: "default" })).arrayBuffer());
+      const bytes = new Uint8Array(await (await fetchApi(url, { cache: "default" })).arrayBuffer());
       files.push({ name: fileName(job, rendition), bytes });
     }
   }
-  save(zip(files), name);
+  saveBlob(zip(files), name);
 }

@@ -1,31 +1,31 @@
 // Why there is no result, in a sentence, with what can be done about it.
 
-import { askJson } from "./api.js";
-import { button, h, say } from "./dom.js";
-import { ruleSentence, sentence, t, word } from "./i18n.js";
-import { lookAgain } from "./jobs.js";
+import { fetchJson } from "./api.js";
+import { button, h, showToast } from "./dom.js";
+import { ruleSentence, problemSentence, t, apiLabel } from "./i18n.js";
+import { refreshJob } from "./job-subscriptions.js";
 import { askForKey } from "./keys.js";
 
 /** Show the failure of a job: the image is to blame, or it was tried too often and can be tried again. */
 export function jobFailure(job) {
   const { failure, status } = job;
   if (!failure) return null;
-  const where = failure.stage && t("failure.at", { stage: word("stage", failure.stage) });
+  const where = failure.stage && t("failure.at", { stage: apiLabel("stage", failure.stage) });
   const advice = t(status === "dead" ? "failure.dead" : "failure.final");
-  return box(failure, [h("p", { class: "advice" }, [where, advice].filter(Boolean).join(" ")), status === "dead" && retry(job)]);
+  return failureBox(failure, [h("p", { class: "advice" }, [where, advice].filter(Boolean).join(" ")), status === "dead" && retry(job)]);
 }
 
 /** Show a problem: what the API, or this page, has against a request. Where it lacks a key, one can be given. */
 export function problemBox(problem, ...below) {
-  return box(problem, [problem.code === "unauthorized" && button("key", t("key.give"), askForKey), ...below]);
+  return failureBox(problem, [problem.code === "unauthorized" && button("key", t("key.give"), askForKey), ...below]);
 }
 
-function box(told, below) {
-  const rules = (told.errors ?? []).map((rule) => h("li", {}, ruleSentence(rule)));
+function failureBox(problem, below) {
+  const rules = (problem.errors ?? []).map((rule) => h("li", {}, ruleSentence(rule)));
   return h(
     "div",
     { class: "failure" },
-    h("p", { class: "failure-sentence" }, sentence(told), " ", told.code !== "refused_here" && h("code", {}, told.code)),
+    h("p", { class: "failure-sentence" }, problemSentence(problem), " ", problem.code !== "refused_here" && h("code", {}, problem.code)),
     rules.length > 0 && h("ul", {}, rules),
     below,
   );
@@ -36,13 +36,13 @@ function retry(job) {
   const go = button("again", t("action.retry"), async () => {
     go.disabled = true;
     try {
-      await askJson(`/jobs/${job.task_id}/retry`, { method: "POST" });
-      say(t("announce.retried", { name: job.original.name ?? job.task_id }));
+      await fetchJson(`/jobs/${job.task_id}/retry`, { method: "POST" });
+      showToast(t("announce.retried", { name: job.original.name ?? job.task_id }));
     } catch (problem) {
-      note.textContent = sentence(problem);
+      note.textContent = problemSentence(problem);
       go.disabled = false;
     }
-    lookAgain(job.task_id);
+    refreshJob(job.task_id);
   });
   return h("div", {}, go, note);
 }

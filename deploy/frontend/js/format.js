@@ -1,22 +1,22 @@
 // Sizes, times and shares as people of the language write them.
 
-import { current, t } from "./i18n.js";
+import { currentLanguage, t } from "./i18n.js";
 
 const KIB = 1024;
 const MIB = 1024 * 1024;
 
-const shaped = (options) => new Intl.NumberFormat(current(), options);
-const unit = (name, digits, unitDisplay = "short") => shaped({ style: "unit", unit: name, unitDisplay, maximumFractionDigits: digits });
+const numberFormat = (options) => new Intl.NumberFormat(currentLanguage(), options);
+const unit = (name, digits, unitDisplay = "short") => numberFormat({ style: "unit", unit: name, unitDisplay, maximumFractionDigits: digits });
 
 /** 1 536 -> 1.5 KiB: in the units of the limits, which Intl does not have */
-export function size(bytes) {
+export function formatBytes(bytes) {
   if (bytes < KIB) return unit("byte", 0, "long").format(bytes);
-  if (bytes < MIB) return t("unit.kib", { size: shaped({ maximumFractionDigits: bytes < 10 * KIB ? 1 : 0 }).format(bytes / KIB) });
-  return t("unit.mib", { size: shaped({ maximumFractionDigits: 1 }).format(bytes / MIB) });
+  if (bytes < MIB) return t("unit.kib", { size: numberFormat({ maximumFractionDigits: bytes < 10 * KIB ? 1 : 0 }).format(bytes / KIB) });
+  return t("unit.mib", { size: numberFormat({ maximumFractionDigits: 1 }).format(bytes / MIB) });
 }
 
 /** 1 536 -> 1.5 s */
-export function duration(ms) {
+export function formatDuration(ms) {
   if (ms == null) return "–";
   if (ms < 1000) return unit("millisecond", 0, "narrow").format(ms);
   if (ms < 90_000) return unit("second", 1, "narrow").format(ms / 1000);
@@ -24,20 +24,20 @@ export function duration(ms) {
 }
 
 /** What was saved, as a share of the whole: 1 000 of 10 000 -> −90% */
-export function saving(bytes, whole) {
+export function formatSaving(bytes, whole) {
   const share = whole ? bytes / whole - 1 : 0;
   const digits = share < -0.99 ? 1 : 0;
-  return shaped({ style: "percent", maximumFractionDigits: digits, signDisplay: "exceptZero" }).format(share).replace("-", "−");
+  return numberFormat({ style: "percent", maximumFractionDigits: digits, signDisplay: "exceptZero" }).format(share).replace("-", "−");
 }
 
-export const share = (part) => shaped({ style: "percent", maximumFractionDigits: 0 }).format(part);
-export const count = (number) => shaped({}).format(number);
-export const dimensions = (width, height) => `${count(width)} × ${count(height)}`;
-export const megapixels = (pixels) => shaped({ maximumFractionDigits: 0 }).format(pixels / 1e6);
+export const formatShare = (part) => numberFormat({ style: "percent", maximumFractionDigits: 0 }).format(part);
+export const formatCount = (number) => numberFormat({}).format(number);
+export const formatDimensions = (width, height) => `${formatCount(width)} × ${formatCount(height)}`;
+export const formatMegapixels = (pixels) => numberFormat({ maximumFractionDigits: 0 }).format(pixels / 1e6);
 
 /** A point in time; one of today without its day. */
-export function moment(text) {
+export function formatTime(text) {
   const at = new Date(text);
   const day = at.toDateString() === new Date().toDateString() ? {} : { dateStyle: "medium" };
-  return new Intl.DateTimeFormat(current(), { ...day, timeStyle: "medium" }).format(at);
+  return new Intl.DateTimeFormat(currentLanguage(), { ...day, timeStyle: "medium" }).format(at);
 }

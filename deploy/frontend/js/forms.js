@@ -2,7 +2,7 @@
 
 import { ASPECTS } from "./cropbox.js";
 import { h } from "./dom.js";
-import { t, word } from "./i18n.js";
+import { t, apiLabel } from "./i18n.js";
 
 export const OPERATIONS = ["upload", "crop", "grayscale", "resize"];
 const FITS = ["contain", "cover", "fill", "inside"];
@@ -12,9 +12,9 @@ export const BY_HAND = "by-hand";
 export function operationForm(operation, capabilities, { extra = null } = {}) {
   const own = { crop, resize }[operation];
   const body = h("div", { class: "form" }, extra ?? own?.(), output(operation, capabilities));
-  body.addEventListener("change", () => agree(body));
-  agree(body);
-  return { element: body, fields: () => filled(body) };
+  body.addEventListener("change", () => disableInvalidOptions(body));
+  disableInvalidOptions(body);
+  return { element: body, fields: () => readFields(body) };
 }
 
 /** Return a sentence that says what a resize lacks, or null. */
@@ -48,7 +48,7 @@ function output(operation, capabilities) {
   const fields = h(
     "div",
     { class: "row" },
-    select("format", t("form.format"), formats.map((format) => [format, word("format", format)])),
+    select("format", t("form.format"), formats.map((format) => [format, apiLabel("format", format)])),
     number("quality", t("form.quality"), { max: 100, placeholder: t("form.usual") }),
     h("label", { class: "field" }, h("span", {}, t("form.background")), h("input", { type: "color", name: "background", value: "#ffffff" })),
     operation === "upload" && previews(),
@@ -57,7 +57,7 @@ function output(operation, capabilities) {
 }
 
 /** Leave no combination to be chosen that the API would refuse. */
-function agree(body) {
+function disableInvalidOptions(body) {
   const { animated, format, quality } = Object.fromEntries([...body.querySelectorAll("[name]")].map((field) => [field.name, field]));
   if (quality) quality.disabled = format.value === "png";
   if (!animated) return;
@@ -66,11 +66,11 @@ function agree(body) {
   if (format.selectedOptions[0]?.disabled) format.value = "auto";
 }
 
-function filled(body) {
+function readFields(body) {
   const fields = {};
   for (const field of body.querySelectorAll("[name]:not(:disabled)")) {
-    const told = field.type === "checkbox" || field.type === "radio" ? field.checked : field.value !== field.defaultValue || field.tagName === "SELECT";
-    if (told && field.value !== "" && field.value !== BY_HAND && field.name !== "crop-aspect") fields[field.name] = field.value;
+    const isFilled = field.type === "checkbox" || field.type === "radio" ? field.checked : field.value !== field.defaultValue || field.tagName === "SELECT";
+    if (isFilled && field.value !== "" && field.value !== BY_HAND && field.name !== "crop-aspect") fields[field.name] = field.value;
   }
   if (fields.format === "auto") delete fields.format;
   return fields;

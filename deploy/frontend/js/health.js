@@ -1,11 +1,11 @@
 // Whether the server answers and takes uploads: asked in turns, and shown by the lamp in the head of the page.
 
-import { API, trouble } from "./api.js";
+import { API, requestFailed } from "./api.js";
 import { Signal, h } from "./dom.js";
-import { duration } from "./format.js";
+import { formatDuration } from "./format.js";
 import { t } from "./i18n.js";
 
-const CALM_MS = 2000; // with the timeout, a page says after 5 s that a gateway does not answer
+const READY_INTERVAL_MS = 2000; // with the timeout, a page says after 5 s that a gateway does not answer
 const TIMEOUT_MS = 3000; // the gateway gives each dependency 2 s
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 15_000;
@@ -13,52 +13,52 @@ const LONGEST_PAUSE_MS = 15_000;
 /** What was last found; `changed` emits after every question. */
 export const health = { status: "unknown", checks: {}, changed: new Signal() };
 
-let question = null;
+let pendingCheck = null;
 let timer = 0;
 let failures = 0;
-let waiting = 0;
+let waiterCount = 0;
 
-export const takesUploads = () => health.status === "ready" || health.status === "degraded";
-export const isAway = () => health.status === "unreachable" || health.status === "unavailable";
+export const acceptsUploads = () => health.status === "ready" || health.status === "degraded";
+export const isServerDown = () => health.status === "unreachable" || health.status === "unavailable";
 
 /** Ask now, and return once `health` is up to date. */
 export function checkHealth() {
-  question ??= ask().then((found) => {
-    question = null;
+  pendingCheck ??= fetchHealth().then((found) => {
+    pendingCheck = null;
     Object.assign(health, found);
-    failures = takesUploads() ? 0 : failures + 1;
+    failures = acceptsUploads() ? 0 : failures + 1;
     schedule();
     health.changed.emit();
   });
-  return question;
+  return pendingCheck;
 }
 
 /** Call `act` once the server takes uploads; returns what ends that. */
-export function callWhenBack(act) {
-  const leave = health.changed.listen(() => takesUploads() && (leave(), act()));
+export function callWhenReady(act) {
+  const leave = health.changed.listen(() => acceptsUploads() && (leave(), act()));
   return leave;
 }
 
 /** Resolve once the server takes uploads, or the signal aborts. Asks on also while nobody looks at the page. */
-export async function waitUntilBack(signal) {
-  if (takesUploads() || signal.aborted) return;
-  waiting += 1;
+export async function waitUntilReady(signal) {
+  if (acceptsUploads() || signal.aborted) return;
+  waiterCount += 1;
   schedule();
   await new Promise((resolve) => {
-    const leave = callWhenBack(resolve);
+    const leave = callWhenReady(resolve);
     signal.addEventListener("abort", () => (leave(), resolve()), { once: true });
   });
-  waiting -= 1;
+  waiterCount -= 1;
 }
 
 function schedule() {
   clearTimeout(timer);
-  if (document.hidden && !waiting) return;
-  const pause = takesUploads() ? CALM_MS : Math.min(FIRST_PAUSE_MS * 1.5 ** (failures - 1), LONGEST_PAUSE_MS);
+  if (document.hidden && !waiterCount) return;
+  const pause = acceptsUploads() ? READY_INTERVAL_MS : Math.min(FIRST_PAUSE_MS * 1.5 ** (failures - 1), LONGEST_PAUSE_MS);
   timer = setTimeout(checkHealth, pause);
 }
 
-async function ask() {
+async function fetchHealth() {
   try {
     const answer = await fetch(`${API}/readyz`, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
     const found = await answer.json();
@@ -75,7 +75,7 @@ export function watchHealth(root) {
   health.changed.listen(redraw);
   document.addEventListener("visibilitychange", () => !document.hidden && checkHealth());
   for (const event of ["online", "offline"]) addEventListener(event, checkHealth);
-  trouble.listen(() => takesUploads() && checkHealth());
+  requestFailed.listen(() => acceptsUploads() && checkHealth());
   redraw();
   checkHealth();
   return redraw;
@@ -85,7 +85,7 @@ function draw(root, { status, checks }) {
   root.dataset.health = status;
   root.querySelector(".health-word").textContent = t(`health.${status}`);
   const rows = Object.entries(checks).map(([name, { ok, ms, error }]) =>
-    h("li", { "data-ok": ok }, h("span", {}, t(`health.check.${name}`)), h("span", {}, ok ? duration(ms) : (error ?? "–"))),
+    h("li", { "data-ok": ok }, h("span", {}, t(`health.check.${name}`)), h("span", {}, ok ? formatDuration(ms) : (error ?? "–"))),
   );
   root.querySelector(".health-more").replaceChildren(h("p", {}, t(`health.${status}.why`)), rows.length ? h("ul", {}, rows) : "");
 }

@@ -3,12 +3,12 @@
 import { album } from "./album.js";
 import { announce } from "./dom.js";
 import { watchHealth } from "./health.js";
-import { LANGUAGES, current, speak, t, translate, word } from "./i18n.js";
-import { lookAtAllAgain } from "./jobs.js";
-import { askAgain, keyGiven } from "./keys.js";
-import { recall, remember } from "./memory.js";
+import { LANGUAGES, currentLanguage, setLanguage, t, translate, apiLabel } from "./i18n.js";
+import { refreshAllJobs } from "./job-subscriptions.js";
+import { allowKeyDialog, keyEntered } from "./keys.js";
+import { loadPreference, savePreference } from "./browser-storage.js";
 import { loadSettings } from "./settings.js";
-import { sendWithKey, sending } from "./uploads.js";
+import { retryUnauthorized, hasUnsentPhotos } from "./uploads.js";
 import { jobView } from "./views/job.js";
 import { jobsView } from "./views/jobs.js";
 import { uploadView } from "./views/upload.js";
@@ -16,11 +16,11 @@ import { uploadView } from "./views/upload.js";
 const VIEWS = { upload: uploadView, jobs: jobsView, job: jobView };
 const THEMES = ["auto", "dark", "light"];
 const main = document.getElementById("main");
-let leave = () => {};
+let leaveView = () => {};
 
 function route() {
-  leave();
-  leave = () => {};
+  leaveView();
+  leaveView = () => {};
   main.replaceChildren();
   const [path, query = ""] = location.hash.slice(1).split("?");
   const taskId = /^\/jobs\/([\w-]+)$/.exec(path)?.[1];
@@ -32,11 +32,11 @@ function route() {
     link.toggleAttribute("aria-current", here);
     if (here) link.setAttribute("aria-current", "page");
   }
-  leave = VIEWS[view](main, taskId ?? new URLSearchParams(query));
+  leaveView = VIEWS[view](main, taskId ?? new URLSearchParams(query));
 }
 
-function navigated() {
-  askAgain();
+function onNavigate() {
+  allowKeyDialog();
   route();
   main.querySelector("h1")?.focus({ preventScroll: true });
   scrollTo(0, 0);
@@ -44,14 +44,14 @@ function navigated() {
 
 function languageButton(redraw) {
   const control = document.getElementById("language");
-  const next = () => LANGUAGES[(LANGUAGES.indexOf(current()) + 1) % LANGUAGES.length];
+  const next = () => LANGUAGES[(LANGUAGES.indexOf(currentLanguage()) + 1) % LANGUAGES.length];
   const draw = () => {
     translate(document);
     control.textContent = next().toUpperCase();
     control.lang = next();
   };
   control.addEventListener("click", () => {
-    speak(next());
+    setLanguage(next());
     draw();
     redraw();
     route();
@@ -61,7 +61,7 @@ function languageButton(redraw) {
 
 function themeButton() {
   const control = document.getElementById("theme");
-  const now = () => recall("theme") || "auto";
+  const now = () => loadPreference("theme") || "auto";
   const draw = () => {
     control.title = t("theme.is", { theme: t(`theme.${now()}`) });
     control.setAttribute("aria-label", control.title);
@@ -70,7 +70,7 @@ function themeButton() {
   };
   control.addEventListener("click", () => {
     const next = THEMES[(THEMES.indexOf(now()) + 1) % THEMES.length];
-    remember("theme", next === "auto" ? "" : next);
+    savePreference("theme", next === "auto" ? "" : next);
     draw();
     announce(control.title);
   });
@@ -79,21 +79,21 @@ function themeButton() {
 }
 
 /** Tell screen readers of every photo that has come to its end. */
-function tellEnds() {
-  const told = new WeakSet();
-  album.moved.listen((entry) => {
-    if (!entry.job || !entry.ended) return told.delete(entry);
-    if (told.has(entry)) return;
-    told.add(entry);
-    announce(`${entry.name}: ${word("status", entry.job.status)}.`);
+function announceEnds() {
+  const announced = new WeakSet();
+  album.entryChanged.listen((entry) => {
+    if (!entry.job || !entry.hasEnded) return announced.delete(entry);
+    if (announced.has(entry)) return;
+    announced.add(entry);
+    announce(`${entry.name}: ${apiLabel("status", entry.job.status)}.`);
   });
 }
 
 /** Go on with what gave up for lack of a key. */
-function goOnWithKey() {
-  keyGiven.listen(() => {
-    lookAtAllAgain();
-    sendWithKey();
+function resumeWithKey() {
+  keyEntered.listen(() => {
+    refreshAllJobs();
+    retryUnauthorized();
     route();
   });
 }
@@ -106,9 +106,9 @@ document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault();
   main.querySelector("h1")?.focus();
 });
-addEventListener("hashchange", navigated);
-addEventListener("beforeunload", (event) => sending() && event.preventDefault());
-tellEnds();
-goOnWithKey();
+addEventListener("hashchange", onNavigate);
+addEventListener("beforeunload", (event) => hasUnsentPhotos() && event.preventDefault());
+announceEnds();
+resumeWithKey();
 album.restore();
 route();

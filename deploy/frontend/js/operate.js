@@ -1,12 +1,12 @@
 // One operation on one photo, asked for in a dialog: a new file, or a job's original.
 
-import { markLoaded, show } from "./api.js";
+import { styleLoadedImage, showImage } from "./api.js";
 import { album } from "./album.js";
-import { capabilities } from "./capabilities.js";
+import { loadCapabilities } from "./capabilities.js";
 import { cropper } from "./cropper.js";
 import { askInDialog } from "./dialog.js";
 import { h } from "./dom.js";
-import { best } from "./downloads.js";
+import { bestRendition } from "./downloads.js";
 import { missingSide, operationForm } from "./forms.js";
 import { t } from "./i18n.js";
 import { enqueue } from "./uploads.js";
@@ -25,22 +25,22 @@ export async function operate(operation, subject) {
 }
 
 async function askAndSend(operation, { file = null, job = null }) {
-  const told = await capabilities().catch(() => null);
+  const capabilities = await loadCapabilities().catch(() => null);
   const picture = operation === "resize" ? null : await pictureOf(file ?? album.fileOf(job?.task_id), job);
   const extra = operation === "crop" && picture ? cropper(picture.image, picture.size) : null;
-  const form = operationForm(operation, told, { extra: extra?.element });
+  const form = operationForm(operation, capabilities, { extra: extra?.element });
   const shown = operation === "grayscale" && picture && h("div", { class: "grey-preview" }, picture.image);
   const name = file?.name ?? job.original.name ?? job.task_id;
-  const blind = operation === "crop" && !picture && h("p", {}, t("crop.blind"));
-  const sent = await askInDialog({
+  const noPreviewNote = operation === "crop" && !picture && h("p", {}, t("crop.blind"));
+  const isConfirmed = await askInDialog({
     title: t(`operation.${operation}`),
     about: name,
-    content: [shown, blind, form.element],
+    content: [shown, noPreviewNote, form.element],
     submit: t(`operation.${operation}.do`),
     check: () => missingSide(operation, form.fields()),
   });
   picture?.free();
-  if (!sent) return false;
+  if (!isConfirmed) return false;
   const fields = { ...form.fields(), ...extra?.fields(), ...(job && { source_task_id: job.task_id }) };
   enqueue([{ file, name, bytes: file?.size ?? job.original.bytes, operation, fields }]);
   return true;
@@ -51,10 +51,10 @@ async function pictureOf(file, job) {
   const image = h("img", { alt: "", draggable: "false" });
   const url = file && URL.createObjectURL(file);
   const free = () => url && URL.revokeObjectURL(url);
-  const whole = job && ["previews", "grayscale"].includes(job.kind) ? best(job) : null;
+  const whole = job && ["previews", "grayscale"].includes(job.kind) ? bestRendition(job) : null;
   try {
-    if (url) await loaded(image, url);
-    else if (whole) await show(image, job.renditions[whole].url);
+    if (url) await loadImage(image, url);
+    else if (whole) await showImage(image, job.renditions[whole].url);
     else return null;
   } catch {
     free();
@@ -64,9 +64,9 @@ async function pictureOf(file, job) {
   return { image, size: { width: size.width, height: size.height }, free };
 }
 
-function loaded(image, url) {
+function loadImage(image, url) {
   return new Promise((resolve, reject) => {
-    image.addEventListener("load", () => (markLoaded(image), resolve()), { once: true });
+    image.addEventListener("load", () => (styleLoadedImage(image), resolve()), { once: true });
     image.addEventListener("error", reject, { once: true });
     image.src = url;
   });

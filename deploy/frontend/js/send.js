@@ -1,6 +1,6 @@
 // One photo on its way up. XMLHttpRequest, because fetch does not tell how far an upload is.
 
-import { API, Problem, problemFrom, trouble, withKey } from "./api.js";
+import { API, Problem, parseProblem, requestFailed, withKey } from "./api.js";
 
 /** Make a key that no other request has; crypto.randomUUID exists on https and localhost only. */
 export function newKey() {
@@ -9,7 +9,7 @@ export function newKey() {
 }
 
 /** Post one form and return what was accepted; `onProgress` hears of shares of 1. Throws a Problem. */
-export function send({ operation, file, fields, idempotencyKey, signal, onProgress }) {
+export function uploadForm({ operation, file, fields, idempotencyKey, signal, onProgress }) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.append(name, value);
   if (file) form.append("file", file, file.name || "photo");
@@ -24,12 +24,12 @@ function post(operation, form, headers, { signal, onProgress }) {
     const stop = () => request.abort();
     signal?.addEventListener("abort", stop, { once: true });
     request.upload.onprogress = ({ loaded, total }) => onProgress?.(total ? loaded / total : 0);
-    request.onerror = () => (trouble.emit(), reject(new Problem()));
+    request.onerror = () => (requestFailed.emit(), reject(new Problem()));
     request.onabort = () => reject(new DOMException("stopped", "AbortError"));
     request.onload = () => {
       const { status, responseText } = request;
       if (status === 202) resolve(JSON.parse(responseText));
-      else reject(problemFrom(status, responseText, request.getResponseHeader("Retry-After")));
+      else reject(parseProblem(status, responseText, request.getResponseHeader("Retry-After")));
     };
     request.onloadend = () => signal?.removeEventListener("abort", stop);
     request.send(form);

@@ -13,7 +13,7 @@ export async function loadSettings() {
 }
 
 /** Return the address of "flower" or "grafana" for a job, or null where none is configured. */
-export function elsewhere(name, taskId) {
+export function externalUrl(name, taskId) {
   const pattern = found[name];
   return pattern ? pattern.replaceAll("{host}", location.hostname).replaceAll("{task_id}", taskId) : null;
 }

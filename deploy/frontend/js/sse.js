@@ -1,23 +1,23 @@
 // Server-sent events over fetch: unlike EventSource it sends headers, so keys work and Last-Event-ID is ours.
 
-const BREAK = /\r\n|\n|\r(?!$)/; // a CR at the end may be half of a CRLF: the next piece tells
+const LINE_BREAK = /\r\n|\n|\r(?!$)/; // a CR at the end may be half of a CRLF: the next piece tells
 
 /** Yield the events {type, id, retry, text} of a body of text/event-stream; `onBytes` hears of every piece. */
-export async function* events(body, onBytes = () => {}) {
+export async function* parseEvents(body, onBytes = () => {}) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
-  let event = blank(null);
+  let event = newEvent(null);
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
       onBytes();
-      const lines = (rest + value).split(BREAK);
+      const lines = (rest + value).split(LINE_BREAK);
       rest = lines.pop();
       for (const line of lines) {
-        if (line === "" && (event.lines.length || event.retry !== null)) yield finished(event);
-        if (line === "") event = blank(event.id);
-        else take(event, line);
+        if (line === "" && (event.lines.length || event.retry !== null)) yield completeEvent(event);
+        if (line === "") event = newEvent(event.id);
+        else parseLine(event, line);
       }
     }
   } finally {
@@ -25,10 +25,10 @@ export async function* events(body, onBytes = () => {}) {
   }
 }
 
-const blank = (id) => ({ type: "message", id, retry: null, lines: [] });
-const finished = ({ type, id, retry, lines }) => ({ type, id, retry, text: lines.join("\n") });
+const newEvent = (id) => ({ type: "message", id, retry: null, lines: [] });
+const completeEvent = ({ type, id, retry, lines }) => ({ type, id, retry, text: lines.join("\n") });
 
-function take(event, line) {
+function parseLine(event, line) {
   const colon = line.indexOf(":");
   if (colon === 0) return; // a comment: a heartbeat
   const field = colon < 0 ? line : line.slice(0, colon);

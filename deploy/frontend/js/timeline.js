@@ -1,32 +1,32 @@
 // Where a job's time went: each stage's wait in its queue, and its run, on one axis.
 
 import { h } from "./dom.js";
-import { count, duration } from "./format.js";
-import { t, word } from "./i18n.js";
+import { formatCount, formatDuration } from "./format.js";
+import { t, apiLabel } from "./i18n.js";
 
-const LONG_GAP = 0.2; // of the busy time: a longer stretch in which nothing was due is folded
-const FOLD = 0.04;
+const LONG_GAP_SHARE = 0.2; // of the busy time: a longer stretch in which nothing was due is folded
+const FOLDED_GAP_SHARE = 0.04;
 
-/** Return the stages that are due, with their waits and runs as [from, to] in shares of the axis, `since` ms after they were told. */
-export function layout(job, since = 0) {
+/** Return the stages that are due, with their waits and runs as [from, to] in shares of the axis, `elapsedMs` ms after they were told. */
+export function layout(job, elapsedMs = 0) {
   const active = job.finished_at === null;
   const spans = Object.entries(job.stages)
-    .map(([name, stage]) => ({ name, ...times(stage, active ? since : 0) }))
+    .map(([name, stage]) => ({ name, ...times(stage, active ? elapsedMs : 0) }))
     .filter(({ queued }) => queued !== null);
   const place = axis(spans.map(({ queued, end }) => [queued, end]));
   return spans.map((span) => ({
     ...span,
-    waitAt: [place(span.queued), place(span.started ?? span.end)],
-    runAt: span.started === null ? null : [place(span.started), place(span.end)],
+    waitRange: [place(span.queued), place(span.started ?? span.end)],
+    runRange: span.started === null ? null : [place(span.started), place(span.end)],
   }));
 }
 
-function times({ state, queued_at, started_at, queue_wait_ms, run_ms }, since) {
+function times({ state, queued_at, started_at, queue_wait_ms, run_ms }, elapsedMs) {
   if (queued_at === null) return { queued: null };
   const queued = Date.parse(queued_at);
   const started = started_at === null ? null : Math.max(queued, Date.parse(started_at));
-  const waitMs = queue_wait_ms + (started === null && state === "pending" ? since : 0);
-  const runMs = run_ms === null ? null : run_ms + (state === "running" ? since : 0);
+  const waitMs = queue_wait_ms + (started === null && state === "pending" ? elapsedMs : 0);
+  const runMs = run_ms === null ? null : run_ms + (state === "running" ? elapsedMs : 0);
   return { queued, started, waitMs, runMs, end: started === null ? queued + waitMs : started + runMs };
 }
 
@@ -42,19 +42,19 @@ function axis(busy) {
   let cut = merged[0]?.[0] ?? 0;
   const steps = merged.map(([from, to], position) => {
     const gap = from - (merged[position - 1]?.[1] ?? from);
-    if (gap > LONG_GAP * total) cut += gap - FOLD * total;
+    if (gap > LONG_GAP_SHARE * total) cut += gap - FOLDED_GAP_SHARE * total;
     return { from, to, cut };
   });
   const length = steps.length ? steps.at(-1).to - steps.at(-1).cut : 1;
   return (time) => Math.min(1, Math.max(0, (time - steps.findLast(({ from }) => from <= time).cut) / (length || 1)));
 }
 
-/** A short list of the stages with their bars, for a card. `update(job, since)` redraws it. */
+/** A short list of the stages with their bars, for a card. `update(job, elapsedMs)` redraws it. */
 export function timeline() {
   return rows(h("ol", { class: "timeline" }), briefRow);
 }
 
-/** A table of the stages with all that is known of them. `update(job, since)` redraws it. */
+/** A table of the stages with all that is known of them. `update(job, elapsedMs)` redraws it. */
 export function stageTable() {
   const heads = ["stage", "state", "timeline", "waited", "ran", "attempts", "worker"];
   const head = h("tr", {}, heads.map((key) => h("th", { scope: "col", class: key }, t(`job.${key}`))));
@@ -65,8 +65,8 @@ export function stageTable() {
 
 function rows(element, build) {
   const built = new Map();
-  const update = (job, since) => {
-    const spans = new Map(layout(job, since).map((span) => [span.name, span]));
+  const update = (job, elapsedMs) => {
+    const spans = new Map(layout(job, elapsedMs).map((span) => [span.name, span]));
     for (const [name, stage] of Object.entries(job.stages)) {
       if (!built.has(name)) built.set(name, build(name, element));
       built.get(name)(stage, spans.get(name));
@@ -78,37 +78,37 @@ function rows(element, build) {
 function briefRow(name, list) {
   const { track, place } = bars();
   const figures = h("span", { class: "figures" });
-  const item = h("li", {}, h("span", { class: "stage" }, word("stage", name)), track, figures);
+  const item = h("li", {}, h("span", { class: "stage" }, apiLabel("stage", name)), track, figures);
   list.append(item);
   return (stage, span) => {
     item.dataset.state = stage.state;
     place(span);
-    write(figures, brief(stage, span));
-    item.title = [span && t("timeline.waited", { wait: duration(span.waitMs) }), stage.worker].filter(Boolean).join(" · ");
+    setText(figures, summarizeStage(stage, span));
+    item.title = [span && t("timeline.waited", { wait: formatDuration(span.waitMs) }), stage.worker].filter(Boolean).join(" · ");
   };
 }
 
-function brief(stage, span) {
+function summarizeStage(stage, span) {
   if (!span) return "–";
   const attempts = stage.attempts > 1 ? `${t("timeline.attempts", { count: stage.attempts })} · ` : "";
-  return attempts + (stage.state === "pending" ? t("timeline.waits", { wait: duration(span.waitMs) }) : duration(span.runMs));
+  return attempts + (stage.state === "pending" ? t("timeline.waits", { wait: formatDuration(span.waitMs) }) : formatDuration(span.runMs));
 }
 
 function fullRow(name, body) {
   const { track, place } = bars();
   const cells = ["state", "waited", "ran", "attempts", "worker"].map((key) => h("td", { class: key }));
   const [state, ...others] = cells;
-  const row = h("tr", {}, h("th", { scope: "row" }, word("stage", name)), state, h("td", { class: "timeline" }, track), others);
+  const row = h("tr", {}, h("th", { scope: "row" }, apiLabel("stage", name)), state, h("td", { class: "timeline" }, track), others);
   const why = h("td", { colspan: 7 });
   const reason = h("tr", { class: "why", hidden: true }, why);
   body.append(row, reason);
   return (stage, span) => {
     row.dataset.state = stage.state;
     place(span);
-    const words = [word("state", stage.state), duration(span?.waitMs), duration(span?.runMs), count(stage.attempts), stage.worker ?? "–"];
+    const words = [apiLabel("state", stage.state), formatDuration(span?.waitMs), formatDuration(span?.runMs), formatCount(stage.attempts), stage.worker ?? "–"];
     reason.hidden = !stage.error || !["pending", "running"].includes(stage.state); // else the job itself says it
-    write(why, stage.error ?? "");
-    cells.forEach((cell, position) => write(cell, words[position]));
+    setText(why, stage.error ?? "");
+    cells.forEach((cell, position) => setText(cell, words[position]));
   };
 }
 
@@ -116,13 +116,13 @@ function bars() {
   const wait = h("span", { class: "bar wait" });
   const run = h("span", { class: "bar run" });
   const place = (span) => {
-    put(wait, span?.waitAt);
-    put(run, span?.runAt);
+    positionBar(wait, span?.waitRange);
+    positionBar(run, span?.runRange);
   };
   return { track: h("span", { class: "track", "aria-hidden": "true" }, wait, run), place };
 }
 
-function put(bar, at) {
+function positionBar(bar, at) {
   bar.hidden = !at;
   if (!at) return;
   bar.style.setProperty("--from", at[0]);
@@ -130,6 +130,6 @@ function put(bar, at) {
 }
 
 /** Write only what is new, so that a selection stays. */
-function write(element, text) {
+function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

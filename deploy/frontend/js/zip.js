@@ -24,7 +24,7 @@ export function zip(files, at = new Date()) {
   const parts = [];
   const index = [];
   let offset = 0;
-  for (const { name, bytes } of distinct(files)) {
+  for (const { name, bytes } of makeNamesUnique(files)) {
     const label = new TextEncoder().encode(name);
     const facts = [VERSION, UTF8_NAMES, 0, ...dosTime(at), crc32(bytes), bytes.length, bytes.length, label.length, 0];
     parts.push(record(LOCAL, facts, [2, 2, 2, 2, 2, 4, 4, 4, 2, 2]), label, bytes);
@@ -54,15 +54,15 @@ function dosTime(at) {
   return [time, ((at.getFullYear() - 1980) << 9) | ((at.getMonth() + 1) << 5) | at.getDate()];
 }
 
-const folded = (name) => name.normalize().toLowerCase(); // as Windows and macOS compare names
+const foldCase = (name) => name.normalize().toLowerCase(); // as Windows and macOS compare names
 
-function distinct(files) {
+function makeNamesUnique(files) {
   const taken = new Set();
   return files.map(({ name, bytes }) => {
     const [, stem, ending] = /^(.*?)(\.[^.]*)?$/s.exec(name);
     let free = name;
-    for (let number = 2; taken.has(folded(free)); number += 1) free = `${stem} (${number})${ending ?? ""}`;
-    taken.add(folded(free));
+    for (let number = 2; taken.has(foldCase(free)); number += 1) free = `${stem} (${number})${ending ?? ""}`;
+    taken.add(foldCase(free));
     return { name: free, bytes };
   });
 }

@@ -1,49 +1,49 @@
 // #/ : photos go in, and come out beside where they went in.
 
 import { album } from "../album.js";
-import { capabilities } from "../capabilities.js";
+import { loadCapabilities } from "../capabilities.js";
 import { card } from "../card.js";
-import { button, h, icon, say } from "../dom.js";
+import { button, h, icon, showToast } from "../dom.js";
 import { downloadAll } from "../downloads.js";
-import { megapixels, size } from "../format.js";
+import { formatMegapixels, formatBytes } from "../format.js";
 import { OPERATIONS, missingSide, operationForm } from "../forms.js";
-import { callWhenBack } from "../health.js";
-import { sentence, t, word } from "../i18n.js";
+import { callWhenReady } from "../health.js";
+import { problemSentence, t, apiLabel } from "../i18n.js";
 import { operate } from "../operate.js";
 import { enqueue } from "../uploads.js";
 
 const TICK_MS = 200;
-const chosen = { operation: "upload" }; // stays as the views come and go
+const selection = { operation: "upload" }; // stays as the views come and go
 
 /** Show the page in `root`; returns what takes it away. */
 export function uploadView(root) {
   const form = { control: null };
   const options = h("div", { class: "options" });
-  const drop = dropArea((files) => take(files, form.control));
-  const album_ = photos();
-  root.append(h("h1", { tabindex: -1, class: "visually-hidden" }, t("upload.title")), drop.element, options, album_.element);
+  const drop = dropArea((files) => addFiles(files, form.control));
+  const photoList = buildPhotoList();
+  root.append(h("h1", { tabindex: -1, class: "visually-hidden" }, t("upload.title")), drop.element, options, photoList.element);
   let leave = () => {};
   const draw = async () => {
-    const told = await capabilities().catch(() => null);
-    drop.tell(told);
+    const capabilities = await loadCapabilities().catch(() => null);
+    drop.showLimits(capabilities);
     options.replaceChildren();
-    choose(options, form, told);
-    if (!told) leave = callWhenBack(draw);
+    drawOptions(options, form, capabilities);
+    if (!capabilities) leave = callWhenReady(draw);
   };
   draw();
   return () => {
     leave();
     drop.free();
-    album_.free();
+    photoList.free();
   };
 }
 
 /** Send files, or ask about each first where every photo gets a crop of its own. */
-async function take(files, control) {
-  const { operation } = chosen;
+async function addFiles(files, control) {
+  const { operation } = selection;
   const fields = control?.fields() ?? {};
   const missing = missingSide(operation, fields);
-  if (missing) return say(missing);
+  if (missing) return showToast(missing);
   if (operation === "crop" && !fields.aspect) {
     for (const file of files) await operate("crop", { file });
     return;
@@ -51,25 +51,25 @@ async function take(files, control) {
   enqueue(files.map((file) => ({ file, name: file.name || t("upload.unnamed"), bytes: file.size, operation, fields })));
 }
 
-function choose(options, form, told) {
+function drawOptions(options, form, capabilities) {
   const show = () => {
-    form.control = operationForm(chosen.operation, told);
+    form.control = operationForm(selection.operation, capabilities);
     details.replaceChildren(form.control.element);
   };
   const details = h("div", { class: "option-fields" });
   const choices = OPERATIONS.map((operation) => {
-    const pick = () => ((chosen.operation = operation), show());
-    const input = h("input", { type: "radio", name: "operation", value: operation, checked: operation === chosen.operation, onchange: pick });
+    const pick = () => ((selection.operation = operation), show());
+    const input = h("input", { type: "radio", name: "operation", value: operation, checked: operation === selection.operation, onchange: pick });
     return h("label", { class: "choice" }, input, h("span", {}, t(`operation.${operation}`)));
   });
   options.append(h("fieldset", { class: "choices" }, h("legend", { class: "visually-hidden" }, t("form.what")), choices), details);
   show();
 }
 
-function dropArea(take) {
+function dropArea(addFiles) {
   const limits = h("p", { class: "limits" });
-  const pick = picker("file-input", { multiple: true }, take);
-  const snap = picker("camera-input", { capture: "environment" }, take);
+  const pick = picker("file-input", { multiple: true }, addFiles);
+  const snap = picker("camera-input", { capture: "environment" }, addFiles);
   const element = h(
     "section",
     { class: "drop", "aria-label": t("upload.title") },
@@ -84,49 +84,49 @@ function dropArea(take) {
     ),
     limits,
   );
-  const tell = (told) => (limits.textContent = told ? limitsOf(told) : "");
-  return { element, tell, free: receive(take) };
+  const showLimits = (capabilities) => (limits.textContent = capabilities ? limitsOf(capabilities) : "");
+  return { element, showLimits, free: listenForFiles(addFiles) };
 }
 
-function picker(id, attributes, take) {
+function picker(id, attributes, addFiles) {
   const input = h("input", { id, type: "file", accept: "image/*,.heic,.heif,.avif", class: "visually-hidden", ...attributes });
   input.addEventListener("change", () => {
-    take([...input.files]);
+    addFiles([...input.files]);
     input.value = ""; // so that the same file can be chosen again
   });
   return input;
 }
 
 function limitsOf({ accepts, limits }) {
-  const formats = Object.keys(accepts).map((name) => word("format", name)).join(", ");
-  return t("upload.limits", { formats, size: size(limits.upload_bytes), pixels: megapixels(limits.pixels) });
+  const formats = Object.keys(accepts).map((name) => apiLabel("format", name)).join(", ");
+  return t("upload.limits", { formats, size: formatBytes(limits.upload_bytes), pixels: formatMegapixels(limits.pixels) });
 }
 
 /** Take files that are dropped or pasted anywhere on the page. */
-function receive(take) {
-  const hot = (event) => {
+function listenForFiles(addFiles) {
+  const onDragOver = (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
     document.body.classList.add("dropping");
   };
-  const cold = (event) => event.relatedTarget === null && document.body.classList.remove("dropping");
+  const onDragLeave = (event) => event.relatedTarget === null && document.body.classList.remove("dropping");
   const drop = (event) => {
     event.preventDefault();
     document.body.classList.remove("dropping");
-    if (event.dataTransfer.files.length) take([...event.dataTransfer.files]);
+    if (event.dataTransfer.files.length) addFiles([...event.dataTransfer.files]);
   };
-  const paste = (event) => event.clipboardData.files.length && take([...event.clipboardData.files]);
-  const listeners = { dragover: hot, dragleave: cold, drop, paste };
+  const paste = (event) => event.clipboardData.files.length && addFiles([...event.clipboardData.files]);
+  const listeners = { dragover: onDragOver, dragleave: onDragLeave, drop, paste };
   for (const [name, listener] of Object.entries(listeners)) document.addEventListener(name, listener);
   return () => Object.entries(listeners).forEach(([name, listener]) => document.removeEventListener(name, listener));
 }
 
 /** The photos, with what can be done to all of them. */
-function photos() {
+function buildPhotoList() {
   const cards = new Map();
   const list = h("ul", { class: "cards" });
   const progress = h("p", { class: "album-progress" });
-  const zip = button("down", t("action.download_all"), () => downloadAll(finished()).catch((problem) => say(sentence(problem))));
+  const zip = button("down", t("action.download_all"), () => downloadAll(finishedJobs()).catch((problem) => showToast(problemSentence(problem))));
   const clear = button("close", t("action.clear"), () => album.clear());
   const bar = h("div", { class: "album-bar" }, h("h2", {}, t("upload.photos")), progress, h("div", { class: "actions" }, zip, clear));
   const arrange = () => {
@@ -139,17 +139,17 @@ function photos() {
     sum();
   };
   const sum = () => {
-    const done = finished().length;
+    const done = finishedJobs().length;
     progress.textContent = t("upload.sum", { done, count: album.entries.length });
     zip.hidden = done === 0;
-    clear.hidden = !album.entries.some(({ ended }) => ended);
+    clear.hidden = !album.entries.some(({ hasEnded }) => hasEnded);
     bar.hidden = album.entries.length === 0;
     document.body.classList.toggle("has-photos", album.entries.length > 0);
   };
-  const timer = setInterval(() => cards.forEach(({ tick }, entry) => !entry.ended && tick()), TICK_MS);
-  const leave = [album.listed.listen(arrange), album.moved.listen(sum), () => clearInterval(timer)];
+  const timer = setInterval(() => cards.forEach(({ tick }, entry) => !entry.hasEnded && tick()), TICK_MS);
+  const leave = [album.entriesChanged.listen(arrange), album.entryChanged.listen(sum), () => clearInterval(timer)];
   arrange();
   return { element: h("section", { class: "album" }, bar, list), free: () => [...leave, ...[...cards.values()].map(({ free }) => free)].forEach((act) => act()) };
 }
 
-const finished = () => album.entries.map(({ job }) => job).filter((job) => job?.status === "done");
+const finishedJobs = () => album.entries.map(({ job }) => job).filter((job) => job?.status === "done");

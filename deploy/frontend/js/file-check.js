@@ -1,42 +1,42 @@
 // What can be told of a file before it is sent: refused here, it costs nobody a wait. The gateway decides all the same.
 
-import { count, dimensions, megapixels, size } from "./format.js";
+import { formatCount, formatDimensions, formatMegapixels, formatBytes } from "./format.js";
 import { t } from "./i18n.js";
 
 const HEAD_BYTES = 128 * 1024;
 const BIG_ENDIAN = false;
 
 /** Return a sentence that says why a file need not be sent, or null. Without capabilities only what is certain is said. */
-export async function refusal(file, capabilities) {
+export async function describeRefusal(file, capabilities) {
   if (file.size === 0) return t("refusal.empty");
   if (file.type && !file.type.startsWith("image/")) return t("refusal.type", { name: file.name });
   const limits = capabilities?.limits;
   if (!limits) return null;
   if (file.size > limits.upload_bytes) {
-    return t("refusal.size", { size: size(file.size), limit: size(limits.upload_bytes) });
+    return t("refusal.size", { size: formatBytes(file.size), limit: formatBytes(limits.upload_bytes) });
   }
   const head = new DataView(await file.slice(0, HEAD_BYTES).arrayBuffer());
-  return overSides(measured(head), limits);
+  return checkSize(readImageSize(head), limits);
 }
 
-function overSides(found, { pixels, side }) {
+function checkSize(found, { pixels, side }) {
   if (!found) return null;
   const [width, height] = found;
   if (width * height > pixels) {
-    const limit = megapixels(pixels);
-    return t("refusal.pixels", { size: dimensions(width, height), actual: megapixels(width * height), limit });
+    const limit = formatMegapixels(pixels);
+    return t("refusal.pixels", { size: formatDimensions(width, height), actual: formatMegapixels(width * height), limit });
   }
-  return Math.max(width, height) > side ? t("refusal.side", { size: dimensions(width, height), limit: count(side) }) : null;
+  return Math.max(width, height) > side ? t("refusal.side", { size: formatDimensions(width, height), limit: formatCount(side) }) : null;
 }
 
 /** Return [width, height] as stored of a PNG, GIF, JPEG or BMP from its first bytes; null where they do not tell. */
-export function measured(head) {
+export function readImageSize(head) {
   try {
     const mark = head.getUint16(0, BIG_ENDIAN);
     if (mark === 0x8950) return [head.getUint32(16), head.getUint32(20)];
     if (mark === 0x4749) return [head.getUint16(6, true), head.getUint16(8, true)];
     if (mark === 0x424d) return [head.getUint32(18, true), Math.abs(head.getInt32(22, true))];
-    if (mark === 0xffd8) return ofJpeg(head);
+    if (mark === 0xffd8) return readJpegSize(head);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error; // the head ends before it says
   }
@@ -44,7 +44,7 @@ export function measured(head) {
 }
 
 /** Go from marker to marker to the frame header (ITU T.81, B.2.2). */
-function ofJpeg(head) {
+function readJpegSize(head) {
   for (let at = 2; ; at += 2 + head.getUint16(at + 2)) {
     while (head.getUint8(at + 1) === 0xff) at += 1; // fill bytes
     const marker = head.getUint8(at + 1);

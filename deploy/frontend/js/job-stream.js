@@ -1,0 +1,101 @@
+// One job, watched until it has ended: over its event stream, or by long polls where a proxy lets no stream through.
+
+import { Problem, fetchApi } from "./api.js";
+import { pause } from "./dom.js";
+import { isServerDown } from "./health.js";
+import { isKeyDialogOpen } from "./keys.js";
+import { parseEvents } from "./sse.js";
+
+export const END_STATUSES = new Set(["done", "failed", "dead", "cancelled"]);
+const FIRST_BYTES_MS = 5000; // the first event is sent at once: a proxy that keeps it back keeps the others, too
+const SILENCE_MS = 40_000; // two heartbeats and more
+const FAILURES = 3; // of the stream, until polls are tried
+const WAIT_SECONDS = 10;
+
+let canStream = true;
+
+class StreamUnavailable extends Error {}
+
+/** Watch a job and call `onJob` at every change. Returns once it has ended; throws what waiting cannot mend. */
+export async function watchJob(taskId, { signal, onJob }) {
+  const state = { taskId, signal, onJob, last: null, etag: null, retry: 2000 };
+  let failures = 0;
+  for (let ended = false; !ended && !signal.aborted; ) {
+    let delay = 0;
+    try {
+      if (canStream && failures < FAILURES) {
+        ended = await readStream(state);
+        failures = 0;
+        delay = state.retry;
+      } else {
+        ended = await poll(state);
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof Problem && !error.isTransient && !(error.status >= 500)) throw error;
+      if (error instanceof StreamUnavailable && !isServerDown()) canStream = false; // a server that is away says nothing about a proxy
+      delay = Math.min(250 * 2 ** failures++, 4000);
+    }
+    if (!ended) await pause(delay, signal);
+  }
+}
+
+async function readStream(state) {
+  const silence = new AbortController();
+  let timer = 0;
+  const restartTimer = (ms) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => (isKeyDialogOpen() ? restartTimer(ms) : silence.abort()), ms); // a person takes longer
+  };
+  restartTimer(FIRST_BYTES_MS);
+  let hasBytes = false;
+  const onBytes = () => {
+    hasBytes = true;
+    restartTimer(SILENCE_MS);
+  };
+  try {
+    const answer = await openStream(state, AbortSignal.any([state.signal, silence.signal]));
+    return answer.status === 204 || (await readEvents(answer.body, state, onBytes));
+  } catch (error) {
+    if (silence.signal.aborted && !hasBytes && !state.signal.aborted) throw new StreamUnavailable();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function openStream({ taskId, last }, signal) {
+  const headers = { Accept: "text/event-stream", ...(last && { "Last-Event-ID": last }) };
+  try {
+    const answer = await fetchApi(`/task-status/${taskId}/events`, { headers, signal });
+    const type = answer.headers.get("Content-Type") ?? "";
+    if (answer.status !== 204 && !type.startsWith("text/event-stream")) throw new StreamUnavailable();
+    return answer;
+  } catch (error) {
+    if (error instanceof Problem && [404, 405, 406].includes(error.status) && error.code !== "job_not_found") throw new StreamUnavailable();
+    throw error;
+  }
+}
+
+/** Hand every job of the stream on; true once one has ended, false when the stream was broken off before. */
+async function readEvents(body, state, onBytes) {
+  for await (const event of parseEvents(body, onBytes)) {
+    state.last = event.id ?? state.last;
+    state.retry = event.retry ?? state.retry;
+    if (event.type === "job" && deliverJob(state, JSON.parse(event.text))) return true;
+  }
+  return false;
+}
+
+async function poll(state) {
+  const headers = state.etag ? { "If-None-Match": state.etag } : {};
+  const wait = state.etag ? `?wait=${WAIT_SECONDS}` : "";
+  const answer = await fetchApi(`/task-status/${state.taskId}${wait}`, { headers, signal: state.signal });
+  state.etag = answer.headers.get("ETag");
+  return answer.status !== 304 && deliverJob(state, await answer.json());
+}
+
+function deliverJob(state, job) {
+  state.onJob(job);
+  return END_STATUSES.has(job.status);
+}

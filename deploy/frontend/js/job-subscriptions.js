@@ -1,0 +1,116 @@
+// All jobs that somebody on this page looks at. A browser has six connections to a server: few may stay open.
+
+import { Problem, fetchApi } from "./api.js";
+import { pause } from "./dom.js";
+import { END_STATUSES, watchJob } from "./job-stream.js";
+
+const STREAMS = 2; // the other connections are for photos on their way up, and for pictures
+const TURN_MS = 400; // between questions about jobs that have no stream yet
+
+const subscriptions = new Map();
+let isPolling = false;
+
+/** Call `listener` with {job} now and at every change, or with {problem}; returns what ends that. */
+export function followJob(taskId, listener, { first = false } = {}) {
+  const found = subscriptions.get(taskId) ?? { taskId, listeners: new Set(), job: null, etag: null, stream: null, isFinished: false };
+  subscriptions.delete(taskId);
+  const others = [...subscriptions];
+  subscriptions.clear();
+  for (const [id, one] of first ? [[taskId, found], ...others] : [...others, [taskId, found]]) subscriptions.set(id, one);
+  found.listeners.add(listener);
+  if (found.job) listener({ job: found.job });
+  assignStreams();
+  return () => unsubscribe(found, listener);
+}
+
+/** Look at a job again that had ended, because it was set going anew. */
+export function refreshJob(taskId) {
+  const found = subscriptions.get(taskId);
+  if (!found) return;
+  Object.assign(found, { isFinished: false, etag: null });
+  assignStreams();
+}
+
+/** Look at everything again: another key may see what this one did not. */
+export function refreshAllJobs() {
+  for (const found of subscriptions.values()) if (!END_STATUSES.has(found.job?.status)) found.isFinished = false;
+  assignStreams();
+}
+
+/** The job as it was last told, with the moment it was told at; null where it was not yet. */
+export const known = (taskId) => subscriptions.get(taskId)?.job ?? null;
+
+function unsubscribe(found, listener) {
+  found.listeners.delete(listener);
+  if (found.listeners.size) return;
+  found.stream?.abort();
+  subscriptions.delete(found.taskId);
+  assignStreams();
+}
+
+function assignStreams() {
+  if (document.hidden) return;
+  const open = [...subscriptions.values()].filter(({ isFinished }) => !isFinished);
+  let free = STREAMS - open.filter(({ stream }) => stream).length;
+  for (const found of open.filter(({ stream }) => !stream)) if (free-- > 0) stream(found);
+  if (open.length > STREAMS) pollWaitingJobs();
+}
+
+async function stream(found) {
+  const controller = new AbortController();
+  found.stream = controller;
+  try {
+    await watchJob(found.taskId, { signal: controller.signal, onJob: (job) => publishJob(found, job) });
+    found.isFinished ||= !controller.signal.aborted;
+  } catch (problem) {
+    publishProblem(found, problem);
+  } finally {
+    if (found.stream === controller) found.stream = null;
+    assignStreams();
+  }
+}
+
+/** Ask in turn about those that wait for a stream. */
+async function pollWaitingJobs() {
+  if (isPolling) return;
+  isPolling = true;
+  for (let waiting = [null]; waiting.length && !document.hidden; ) {
+    waiting = [...subscriptions.values()].filter((found) => !found.isFinished && !found.stream);
+    for (const found of waiting) {
+      if (found.isFinished || found.stream || document.hidden) continue;
+      await pollJob(found);
+      await pause(TURN_MS);
+    }
+  }
+  isPolling = false;
+}
+
+async function pollJob(found) {
+  try {
+    const headers = found.etag ? { "If-None-Match": found.etag } : {};
+    const answer = await fetchApi(`/task-status/${found.taskId}`, { headers });
+    found.etag = answer.headers.get("ETag");
+    if (answer.status !== 304) publishJob(found, await answer.json());
+  } catch (problem) {
+    if (!problem.isTransient) publishProblem(found, problem);
+  }
+}
+
+function publishJob(found, job) {
+  if (found.job && Date.parse(job.updated_at) < Date.parse(found.job.updated_at)) return; // overtaken
+  job.receivedAt = performance.now();
+  found.job = job;
+  if (END_STATUSES.has(job.status)) found.isFinished = true;
+  for (const listener of [...found.listeners]) listener({ job });
+}
+
+function publishProblem(found, problem) {
+  found.isFinished = true;
+  if (!(problem instanceof Problem)) throw problem;
+  for (const listener of [...found.listeners]) listener({ problem });
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) return assignStreams();
+  for (const { stream } of subscriptions.values()) stream?.abort(); // other tabs need the connections
+});
