@@ -28,7 +28,7 @@ from pymongo import MongoClient, timeout
 from pymongo.database import Database
 from pymongo.errors import AutoReconnect, NetworkTimeout, PyMongoError, ServerSelectionTimeoutError
 
-from deploy.home import ROOT, find_home, is_in_use, read_stores
+from deploy.home import ROOT, find_home, has_running_stack, read_stores
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.stores import COLLECTIONS, database_name
@@ -82,10 +82,10 @@ def main(arguments: list[str]) -> int:
     load_dotenv(ROOT / ".env")
     try:
         if chosen.action == "save":
-            counts = save(_find_running(Settings()), chosen.folder)
+            counts = save(_add_running_stores(Settings()), chosen.folder)
         else:
             _check_backup(chosen.folder)
-            with _stopped_stores(Settings()) as settings:
+            with _run_stopped_stores(Settings()) as settings:
                 counts = restore(settings, chosen.folder)
     except (NotEmpty, BackupError, PyMongoError, BaseError) as error:
         return _fail(str(error))
@@ -109,35 +109,35 @@ def _fail(reason: str) -> int:
     return 1
 
 
-def _find_running(settings: Settings) -> Settings:
+def _add_running_stores(settings: Settings) -> Settings:
     """Return the settings, with the stores of the stack that runs here in place of what they leave open."""
     home = find_home()
-    if is_in_use(home):
-        return _completed(settings, read_stores(home))
+    if has_running_stack(home):
+        return _fill_unset(settings, read_stores(home))
     if "mongo_url" not in settings.model_fields_set:
         raise BackupError(f"No `./run up` runs over {home}, and DARKROOM_MONGO_URL names no server.")
     return settings
 
 
 @contextmanager
-def _stopped_stores(settings: Settings) -> Iterator[Settings]:
+def _run_stopped_stores(settings: Settings) -> Iterator[Settings]:
     """Yield the settings; where they name no MongoDB, with the stores of the data folder, whose servers then run."""
     if "mongo_url" in settings.model_fields_set:
         yield settings
         return
-    if is_in_use(find_home()):
+    if has_running_stack(find_home()):
         raise BackupError(f"A `./run up` runs over {find_home()}: stop it first.")
     from deploy.control import StackError  # noqa: PLC0415  # what these need is not in the images
     from deploy.stack import Stack  # noqa: PLC0415
 
     try:
         with Stack(find_home(), gateway=False, workers=False) as stack:
-            yield _completed(settings, {"mongo_url": stack.mongo_url, "blob_url": stack.blob_folder.as_uri()})
+            yield _fill_unset(settings, {"mongo_url": stack.mongo_url, "blob_url": stack.blob_folder.as_uri()})
     except StackError as error:
         raise BackupError(str(error)) from error
 
 
-def _completed(settings: Settings, stores: dict[str, str]) -> Settings:
+def _fill_unset(settings: Settings, stores: dict[str, str]) -> Settings:
     open_ones = {name: url for name, url in stores.items() if name not in settings.model_fields_set}
     return settings.model_copy(update=open_ones)
 

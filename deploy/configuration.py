@@ -28,16 +28,16 @@ LIMITS = {  # a dataclass of `stages`, which knows no pydantic and so no descrip
 }
 
 
-def written(text: str) -> str:
+def render_settings(text: str) -> str:
     """Return the file's text with its table as the settings are now. Raises ValueError where a marker is missing."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"the text has no {BEGIN} or no {END} after it")
-    return before + "\n\n".join([BEGIN, *sections(), END]) + after
+    return before + "\n\n".join([BEGIN, *render_sections(), END]) + after
 
 
-def sections() -> Iterator[str]:
+def render_sections() -> Iterator[str]:
     """Yield each part of the settings: a heading, what it is about, its table."""
     fields = Settings.model_fields
     parts = {name: field.default for name, field in fields.items() if isinstance(field.default, BaseModel | Limits)}
@@ -85,7 +85,7 @@ def _shown(default: Any) -> str:
 def main() -> None:
     """Write the file."""
     argparse.ArgumentParser(prog="./run docs", description=__doc__).parse_args()
-    FILE.write_text(written(FILE.read_text(encoding="utf-8")), encoding="utf-8")
+    FILE.write_text(render_settings(FILE.read_text(encoding="utf-8")), encoding="utf-8")
     print(FILE)
 
 

@@ -19,13 +19,13 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from deploy.folders import FolderUnusable, check_temporary_folder, describe_failure, prepare_folder
 from deploy.home import LOCK
-from deploy.interrupts import hold_interrupts
+from deploy.interrupts import defer_interrupts
 from deploy.processes import ROOT
 
 SOCKET_PATH_LIMIT = 90  # a unix socket's path holds 104 bytes on some systems; supervisord first appends its pid
-UP_SECONDS = 60  # most of it is importing, where that is slow
-ROOM_BYTES = 64 << 20  # an empty stack takes a few hundred KiB; each photo takes its size and its previews'
-LOOK_SECONDS = 0.05
+START_TIMEOUT_SECONDS = 60  # most of it is importing, where that is slow
+STACK_MIN_FREE_BYTES = 64 << 20  # an empty stack takes a few hundred KiB; each photo takes its size and its previews'
+POLL_SECONDS = 0.05
 STOP_SECONDS = 75  # the workers' 40, then the servers' 10, and the turns of supervisord's loop
 
 
@@ -33,7 +33,7 @@ class StackError(Exception):
     """The embedded stack could not do what was asked; the message says why."""
 
 
-class PortTaken(StackError):
+class PortInUse(StackError):
     """Another program listens where one of the stack's processes should."""
 
     def __init__(self, port: int, name: str) -> None:
@@ -51,7 +51,7 @@ class Supervisord:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.logs = folder / "logs"
-        self._short: Path | None = None
+        self._socket_folder: Path | None = None
         self._socket = folder / "supervisord.sock"
         self._password = secrets.token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
@@ -61,19 +61,19 @@ class Supervisord:
         """Make the data folder, and lock it against a second stack. StackError where it cannot be written."""
         try:
             check_temporary_folder()  # workers need one
-            prepare_folder(self.logs, room_bytes=ROOM_BYTES)
+            prepare_folder(self.logs, min_free_bytes=STACK_MIN_FREE_BYTES)
             self.folder.chmod(0o700)
-            self._lock = _locked(self.folder / LOCK)
+            self._lock = _acquire_lock(self.folder / LOCK)
             if len(os.fsencode(self._socket)) > SOCKET_PATH_LIMIT:
-                self._short = Path(tempfile.mkdtemp(prefix="darkroom-"))
-                self._socket = self._short / "supervisord.sock"
+                self._socket_folder = Path(tempfile.mkdtemp(prefix="darkroom-"))
+                self._socket = self._socket_folder / "supervisord.sock"
         except FolderUnusable as error:
             raise StackError(str(error)) from error
         except OSError as error:
             raise StackError(describe_failure(error, self.folder)) from error
 
     @property
-    def control(self) -> dict[str, object]:
+    def socket_settings(self) -> dict[str, object]:
         """The settings of the unix socket that it is to listen on; once the folder is prepared."""
         return {"file": self._socket, "chmod": "0700", "username": "darkroom", "password": self._password}
 
@@ -81,7 +81,7 @@ class Supervisord:
         """Start supervisord, and return once it listens. First it imports the modules to share."""
         file = self.folder / "supervisord.conf"
         file.write_text(configuration)
-        with (self.logs / "supervisord.err").open("wb") as errors, hold_interrupts():
+        with (self.logs / "supervisord.err").open("wb") as errors, defer_interrupts():
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
                 [sys.executable, "-P", str(ROOT / "deploy" / "supervise.py"), ",".join(preload), "-c", file.name],
                 cwd=self.folder,
@@ -95,12 +95,12 @@ class Supervisord:
         self._await_socket()
 
     def _await_socket(self) -> None:
-        deadline = time.monotonic() + UP_SECONDS
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while time.monotonic() < deadline and self.is_alive():
             try:
                 self.call("getState")
             except OSError:
-                time.sleep(LOOK_SECONDS)
+                time.sleep(POLL_SECONDS)
             else:
                 return
         said = (self.logs / "supervisord.err").read_text(errors="replace").strip()
@@ -120,16 +120,16 @@ class Supervisord:
 
     def start_process(self, name: str) -> None:
         """Start a process, unless it runs; returns at once."""
-        self._call_unless(Faults.ALREADY_STARTED, "startProcess", name, False)  # noqa: FBT003  # XML-RPC has no keywords
+        self._call_ignoring_fault(Faults.ALREADY_STARTED, "startProcess", name, False)  # noqa: FBT003  # XML-RPC has no keywords
 
     def stop_process(self, name: str) -> None:
         """Stop a process, unless it has stopped; returns when it is gone."""
         # Not to be waited for there: supervisord's loop then spins until the process is gone.
-        self._call_unless(Faults.NOT_RUNNING, "stopProcess", name, False)  # noqa: FBT003
+        self._call_ignoring_fault(Faults.NOT_RUNNING, "stopProcess", name, False)  # noqa: FBT003
         while self.call("getProcessInfo", name)["pid"]:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
-    def _call_unless(self, harmless: int, method: str, *arguments: object) -> None:
+    def _call_ignoring_fault(self, harmless: int, method: str, *arguments: object) -> None:
         try:
             self.call(method, *arguments)
         except Fault as fault:
@@ -139,40 +139,40 @@ class Supervisord:
     def stop(self) -> None:
         """Stop every process in good order, then supervisord; leave no process, lock or socket. Safe to repeat."""
         if self._process is not None:
-            self._see_out(self._process)
+            self._terminate(self._process)
             self._process = None
-        if self._short is not None:
-            shutil.rmtree(self._short, ignore_errors=True)
-            self._short, self._socket = None, self.folder / "supervisord.sock"
+        if self._socket_folder is not None:
+            shutil.rmtree(self._socket_folder, ignore_errors=True)
+            self._socket_folder, self._socket = None, self.folder / "supervisord.sock"
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
-    def _see_out(self, process: subprocess.Popen[bytes]) -> None:
+    def _terminate(self, process: subprocess.Popen[bytes]) -> None:
         process.terminate()
         deadline = time.monotonic() + STOP_SECONDS
         while process.poll() is None:
             if time.monotonic() > deadline:
                 process.kill()  # its children are told by the kernel
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
         if process.stdin:
             process.stdin.close()
 
 
-def _locked(file: Path) -> int:
+def _acquire_lock(file: Path) -> int:
     lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         owner = os.read(lock, 20).decode().strip()
         os.close(lock)
-        raise AlreadyRunning(_who_holds(owner, file.parent)) from None
+        raise AlreadyRunning(_describe_lock_owner(owner, file.parent)) from None
     os.ftruncate(lock, 0)
     os.write(lock, f"{os.getpid()}\n".encode())
     return lock
 
 
-def _who_holds(owner: str, folder: Path) -> str:
+def _describe_lock_owner(owner: str, folder: Path) -> str:
     try:
         os.kill(int(owner), 0)
     except (ValueError, ProcessLookupError):

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from deploy.interrupts import interrupted_once
+from deploy.interrupts import interrupt_once
 
 INTERRUPTED = 130
 
@@ -15,7 +15,7 @@ def main() -> int:
     """Demonstrate; the exit status."""
     options = _parse_options()
     here = options.directory.resolve()
-    with interrupted_once():
+    with interrupt_once():
         try:
             from deploy.demonstration import run_demo  # noqa: PLC0415  # takes a second, which can be interrupted, too
 

@@ -16,19 +16,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deploy.control import ROOM_BYTES, StackError
-from deploy.folders import FolderUnusable, check_room, check_temporary_folder, prepare_folder
+from deploy.control import STACK_MIN_FREE_BYTES, StackError
+from deploy.folders import FolderUnusable, check_free_space, check_temporary_folder, prepare_folder
 from deploy.previews import Preview, save_preview
 from deploy.progress import StartProgress
 from deploy.sample import draw_sample
 from deploy.stack import Stack
-from deploy.watch import Job, Stalled, submit, watch
+from deploy.watch import DemoJob, StallError, follow_jobs, submit_photo
 
 RENDITIONS = ("small", "medium", "large")
 OUTPUT = "darkroom-demo"
 OUTPUT_BYTES = 8 << 20  # of the previews of some photos
 PAGE = 110  # columns where there is no terminal to ask
-ALL_WELL, NOT_ALL, USAGE, INTERRUPTED = 0, 1, 2, 130
+EXIT_OK, EXIT_INCOMPLETE, EXIT_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def run_demo(photos: Sequence[Path], here: Path) -> int:
@@ -38,14 +38,14 @@ def run_demo(photos: Sequence[Path], here: Path) -> int:
         console.width = PAGE
     try:
         if not _can_read_all(photos):
-            return USAGE
+            return EXIT_USAGE
         check_temporary_folder()
-        prepare_folder(here / OUTPUT, room_bytes=OUTPUT_BYTES)
+        prepare_folder(here / OUTPUT, min_free_bytes=OUTPUT_BYTES)
         return demonstrate(photos, here, console)
     except KeyboardInterrupt:
         console.print("Interrupted; everything is stopped and removed.")
         return INTERRUPTED
-    except (StackError, FolderUnusable, Stalled, httpx.HTTPError) as error:
+    except (StackError, FolderUnusable, StallError, httpx.HTTPError) as error:
         console.print(Text(str(error) or type(error).__name__, "red"), soft_wrap=True)
     except OSError as error:
         console.print(
@@ -54,7 +54,7 @@ def run_demo(photos: Sequence[Path], here: Path) -> int:
     finally:
         with suppress(OSError):
             (here / OUTPUT).rmdir()  # where nothing came to be in it
-    return NOT_ALL
+    return EXIT_INCOMPLETE
 
 
 def _can_read_all(photos: Iterable[Path]) -> bool:
@@ -80,10 +80,10 @@ def demonstrate(photos: Sequence[Path], here: Path, console: Console) -> int:
         stack.observer = progress = StartProgress(console)
         with stack:
             console.print(f"Ready after {progress.seconds:.1f} s.\n")
-            complete = _develop(stack.url, photos, here, console)
+            complete = _process_photos(stack.url, photos, here, console)
             console.print()
     console.print(f"Everything is stopped and removed but the previews. It took {time.monotonic() - began:.0f} s.")
-    return ALL_WELL if complete else NOT_ALL
+    return EXIT_OK if complete else EXIT_INCOMPLETE
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def _temporary_folder() -> Iterator[Path]:
     """Make a folder with room for a stack, and remove it in the end, also where an interrupt cuts that short."""
     folder = Path(tempfile.mkdtemp(prefix="darkroom-demo-"))
     try:
-        check_room(folder, ROOM_BYTES)
+        check_free_space(folder, STACK_MIN_FREE_BYTES)
         yield folder
     finally:
         try:
@@ -100,19 +100,19 @@ def _temporary_folder() -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _develop(url: str, photos: Sequence[Path], here: Path, console: Console) -> bool:
+def _process_photos(url: str, photos: Sequence[Path], here: Path, console: Console) -> bool:
     """Whether every photo has all its previews."""
     with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
-        jobs = [submit(client, photo) for photo in photos]
-        watch(client, jobs, console)
+        jobs = [submit_photo(client, photo) for photo in photos]
+        follow_jobs(client, jobs, console)
         previews = {}
-        for job, stem in zip(jobs, _stems(photos), strict=True):
+        for job, stem in zip(jobs, _unique_stems(photos), strict=True):
             previews[stem] = _save(client, job, here / OUTPUT / stem)
-            _conclude(job, previews[stem], here, console)
+            _print_result(job, previews[stem], here, console)
     return all({preview.name for preview in made} >= set(RENDITIONS) for made in previews.values())
 
 
-def _stems(photos: Iterable[Path]) -> list[str]:
+def _unique_stems(photos: Iterable[Path]) -> list[str]:
     """Name each photo's previews; photos of one name get numbers."""
     stems: list[str] = []
     for photo in photos:
@@ -121,7 +121,7 @@ def _stems(photos: Iterable[Path]) -> list[str]:
     return stems
 
 
-def _save(client: httpx.Client, job: Job, stem: Path) -> list[Preview]:
+def _save(client: httpx.Client, job: DemoJob, stem: Path) -> list[Preview]:
     if job.refusal or job.status["status"] != "done":
         return []
     return [
@@ -130,10 +130,10 @@ def _save(client: httpx.Client, job: Job, stem: Path) -> list[Preview]:
     ]
 
 
-def _conclude(job: Job, previews: Sequence[Preview], here: Path, console: Console) -> None:
+def _print_result(job: DemoJob, previews: Sequence[Preview], here: Path, console: Console) -> None:
     console.print()
     if not previews:
-        console.print(Text(f"{job.photo.name}: {_reason(job)}", "red"), soft_wrap=True)
+        console.print(Text(f"{job.photo.name}: {_explain_failure(job)}", "red"), soft_wrap=True)
         return
     title = Text(f"{job.photo.name}: {len(previews)} previews in {job.seconds:.2f} s", "bold")
     console.print(title)
@@ -148,6 +148,6 @@ def _conclude(job: Job, previews: Sequence[Preview], here: Path, console: Consol
     console.print(table)
 
 
-def _reason(job: Job) -> str:
+def _explain_failure(job: DemoJob) -> str:
     failure = job.status.get("failure") or {}
     return job.refusal or failure.get("message") or f"the job is {job.status['status']}"

@@ -11,7 +11,7 @@ import h11
 import httpx
 
 READ_BYTES = 65536
-WITHOUT_BODY = frozenset({"GET", "HEAD"})
+BODYLESS_METHODS = frozenset({"GET", "HEAD"})
 
 
 class DuplexTransport(httpx.AsyncBaseTransport):
@@ -23,12 +23,12 @@ class DuplexTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self) -> None:
-        self._kept = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None), trust_env=False)
+        self._pooled_transport = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None), trust_env=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return its answer, whose body is still to be read."""
-        if request.method in WITHOUT_BODY:
-            return await self._kept.handle_async_request(request)
+        if request.method in BODYLESS_METHODS:
+            return await self._pooled_transport.handle_async_request(request)
         connection = await _Connection.open(request)
         try:
             head = await connection.exchange(request)
@@ -39,7 +39,7 @@ class DuplexTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close the connections that are kept."""
-        await self._kept.aclose()
+        await self._pooled_transport.aclose()
 
 
 class _Connection(httpx.AsyncByteStream):

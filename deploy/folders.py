@@ -15,23 +15,24 @@ class FolderUnusable(Exception):
     """Nothing can be written into a folder; the message says in one line which one it is, and why."""
 
 
-def prepare_folder(folder: Path, *, room_bytes: int = 0) -> None:
+def prepare_folder(folder: Path, *, min_free_bytes: int = 0) -> None:
     """Make the folder, and see that files can be written into it and that its disk has room. Raises FolderUnusable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        check_room(folder, room_bytes)
+        check_free_space(folder, min_free_bytes)
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(bytes(PROBE_BYTES))
     except OSError as error:
         raise FolderUnusable(describe_failure(error, folder)) from error
 
 
-def check_room(folder: Path, room_bytes: int) -> None:
+def check_free_space(folder: Path, min_free_bytes: int) -> None:
     """Raise FolderUnusable where the disk of a folder has less room than this."""
     free = shutil.disk_usage(folder).free
-    if free < room_bytes:
+    if free < min_free_bytes:
         raise FolderUnusable(
-            f"The disk of {folder} is full: {free // MEBIBYTE} MiB are free, {room_bytes // MEBIBYTE} MiB are needed."
+            f"The disk of {folder} is full: {free // MEBIBYTE} MiB are free, "
+            f"{min_free_bytes // MEBIBYTE} MiB are needed."
         )
 
 

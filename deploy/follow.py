@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
-class Follower:
+class LogFollower:
     """Remembers how far each file was read; begins at their present ends."""
 
     def __init__(self, files: Mapping[str, Path]) -> None:
@@ -14,7 +14,7 @@ class Follower:
         self._files = dict(files)
         self._offsets = {name: _size(file) for name, file in self._files.items()}
 
-    def lines(self) -> Iterator[tuple[str, str]]:
+    def read_new_lines(self) -> Iterator[tuple[str, str]]:
         """Yield the complete lines written since the last call, each with its file's name."""
         for name, file in self._files.items():
             if _size(file) < self._offsets[name]:  # it was rotated

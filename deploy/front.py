@@ -28,15 +28,17 @@ DEPLOY = Path(__file__).resolve().parent
 PAGE = DEPLOY / "frontend"
 HEADERS = DEPLOY / "nginx" / "page-headers.conf"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-OF_ONE_CONNECTION = frozenset({  # RFC 9110, section 7.6.1, and what is the next server's own
+HOP_BY_HOP_HEADERS = frozenset({  # RFC 9110, section 7.6.1, and what is the next server's own
     "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
-ASSERTED = frozenset({"x-forwarded-for", "x-forwarded-proto", "forwarded"})  # never what the client says of itself
+UNTRUSTED_HEADERS = frozenset(
+    {"x-forwarded-for", "x-forwarded-proto", "forwarded"}
+)  # never what the client says of itself
 TIMEOUT = httpx.Timeout(75, connect=3)  # a long poll waits for up to 60 s, an event stream says something every 15
 RETRY_AFTER_SECONDS = 5
 
 
-def page_headers() -> dict[str, str]:
+def read_page_headers() -> dict[str, str]:
     """Return what goes out with the page, as nginx is told it."""
     return dict(re.findall(r'^add_header (\S+) "(.*)" always;$', HEADERS.read_text(encoding="utf-8"), re.MULTILINE))
 
@@ -46,32 +48,34 @@ class PageHeaders:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._headers = [(name.lower().encode(), value.encode()) for name, value in page_headers().items()]
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in read_page_headers().items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, with the headers."""
 
-        async def sending(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *self._headers]
             await send(message)
 
-        await self._app(scope, receive, sending)
+        await self._app(scope, receive, send_with_headers)
 
 
-async def pass_on(request: Request) -> Response:
+async def proxy_request(request: Request) -> Response:
     """Ask the gateway the same, a piece at a time both ways."""
     path = request.path_params["path"]
     if path.partition("/")[0] == "metrics":
         return _problem(404, "not_found", "Not Found")
     client: httpx.AsyncClient = request.state.client
     url = client.base_url.copy_with(path=f"/{path}", query=request.url.query.encode() or None)
-    headers = [(name, value) for name, value in request.headers.items() if name not in OF_ONE_CONNECTION | ASSERTED]
+    headers = [
+        (name, value) for name, value in request.headers.items() if name not in HOP_BY_HOP_HEADERS | UNTRUSTED_HEADERS
+    ]
     headers.append(("x-forwarded-for", request.client.host if request.client else ""))
     content = request.stream() if request.method not in {"GET", "HEAD"} else None
-    asked = client.build_request(request.method, url, headers=headers, content=content)
+    upstream_request = client.build_request(request.method, url, headers=headers, content=content)
     try:
-        return await _passed(await client.send(asked, stream=True))
+        return await _relay_response(await client.send(upstream_request, stream=True))
     except ClientDisconnect:
         return Response(status_code=400)  # to nobody
     except BodyTooLarge as error:
@@ -81,22 +85,22 @@ async def pass_on(request: Request) -> Response:
         return _problem(503, "unavailable", "The gateway does not answer. Try again.", headers_)
 
 
-async def _passed(answer: httpx.Response) -> Response:
+async def _relay_response(answer: httpx.Response) -> Response:
     """Return the gateway's answer as the front's, a refusal whole.
 
     A streamed one listens to the client before it begins, which would tell one that expects 100 to send its body.
     """
     if answer.is_error:
-        passed = Response(b"".join([piece async for piece in _pieces(answer)]), answer.status_code)
+        passed = Response(b"".join([piece async for piece in _stream_body(answer)]), answer.status_code)
     else:
-        passed = StreamingResponse(_pieces(answer), answer.status_code)
-    passed.raw_headers = [(name.lower(), value) for name, value in answer.headers.raw if _goes_on(name)]
+        passed = StreamingResponse(_stream_body(answer), answer.status_code)
+    passed.raw_headers = [(name.lower(), value) for name, value in answer.headers.raw if _is_end_to_end(name)]
     if "location" in answer.headers:
         passed.headers["Location"] = re.sub(r"^/(?!/)", "/api/", answer.headers["location"])
     return passed
 
 
-async def _pieces(answer: httpx.Response) -> AsyncIterator[bytes]:
+async def _stream_body(answer: httpx.Response) -> AsyncIterator[bytes]:
     """Yield an answer's bytes, and let go of its connection even where nobody wants the rest."""
     try:
         async for piece in answer.aiter_raw():
@@ -105,8 +109,8 @@ async def _pieces(answer: httpx.Response) -> AsyncIterator[bytes]:
         await answer.aclose()
 
 
-def _goes_on(name: bytes) -> bool:
-    return name.lower().decode() not in OF_ONE_CONNECTION | {"server", "date"}
+def _is_end_to_end(name: bytes) -> bool:
+    return name.lower().decode() not in HOP_BY_HOP_HEADERS | {"server", "date"}
 
 
 def _problem(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -130,7 +134,7 @@ def create_app(gateway: str, links: Mapping[str, str]) -> Starlette:
     page = Starlette(routes=files, middleware=[Middleware(PageHeaders)])
     limit = Settings().limits.upload_bytes + FORM_OVERHEAD_BYTES
     api = Starlette(
-        routes=[Route("/{path:path}", pass_on, methods=METHODS)], middleware=[Middleware(BodyLimit, limit=limit)]
+        routes=[Route("/{path:path}", proxy_request, methods=METHODS)], middleware=[Middleware(BodyLimit, limit=limit)]
     )
     routes = [Mount("/api", api), Mount("/", page)]
     return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(BodyDrain)])

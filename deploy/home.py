@@ -17,7 +17,7 @@ def find_home() -> Path:
     return Path(os.environ.get("DARKROOM_HOME") or ROOT / ".darkroom")
 
 
-def is_in_use(folder: Path) -> bool:
+def has_running_stack(folder: Path) -> bool:
     """Whether a stack runs over the folder; one that is starting or stopping counts."""
     try:
         lock = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)

@@ -23,7 +23,10 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "stamp"
 FROM_LOCK = ("--require-hashes", "--no-deps", "--only-binary", ":all:")
-CONTAINED = {"local": ("local",), "dev": ("dev", "local")}  # what a lock holds is held by the locks named first here
+IMPLIED_KINDS = {
+    "local": ("local",),
+    "dev": ("dev", "local"),
+}  # what a lock holds is held by the locks named first here
 UV_NAMES = {  # of pip's settings
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
@@ -53,7 +56,7 @@ class InstallError(Exception):
 def main(kind: str) -> int:
     """Install the packages of one lock, `local` or `dev`, unless they are there; the exit status."""
     try:
-        with _alone():
+        with _hold_install_lock():
             if not is_installed(kind):
                 install(kind)
     except KeyboardInterrupt:
@@ -66,7 +69,7 @@ def main(kind: str) -> int:
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
+def _hold_install_lock() -> Iterator[None]:
     """Hold the project's folder against a second installation; it is let go when this process ends."""
     folder = os.open(ROOT, os.O_RDONLY)
     try:
@@ -89,17 +92,17 @@ def stamp_line(kind: str) -> str:
     """Return the line that stands in the stamp when a lock is installed; `run` writes the same with cksum."""
     with lock_of(kind).open("rb") as lock:
         checksum = subprocess.run(["cksum"], stdin=lock, capture_output=True, text=True, check=True)  # noqa: S607
-    return f"{kind} {checksum.stdout.strip()} {_place()}"
+    return f"{kind} {checksum.stdout.strip()} {_environment_id()}"
 
 
-def _place() -> str:
+def _environment_id() -> str:
     """Return what an environment is bound to: absolute paths are written into it, and its Python has a version."""
     return f"{ROOT} Python {sys.version.split()[0]}"
 
 
-def is_of_this_place(stamp: str) -> bool:
+def was_made_here(stamp: str) -> bool:
     """Whether the environment with this stamp was made here, by this version of Python."""
-    return any(line.endswith(f" {_place()}") for line in stamp.splitlines())
+    return any(line.endswith(f" {_environment_id()}") for line in stamp.splitlines())
 
 
 def is_installed(kind: str) -> bool:
@@ -110,20 +113,20 @@ def is_installed(kind: str) -> bool:
 def install(kind: str) -> None:
     """Make the environment, or keep one that is whole, and bring it in step with the lock."""
     began = time.monotonic()
-    can_stay = STAMP.exists() and is_of_this_place(STAMP.read_text(encoding="utf-8"))
+    can_stay = STAMP.exists() and was_made_here(STAMP.read_text(encoding="utf-8"))
     STAMP.unlink(missing_ok=True)
     if not can_stay:
         _run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)], f"Making .venv with {_python()}")
     with tempfile.TemporaryDirectory(prefix="installer-", dir=VENV) as folder:
-        uv, settings = _installer(Path(folder))
+        uv, settings = _install_uv(Path(folder))
         count = len(re.findall(r"^[\w.-]+==", lock_of(kind).read_text(encoding="utf-8"), re.MULTILINE))
         command = [*uv, "--quiet", "--python", str(VENV / "bin" / "python"), "--compile-bytecode", *FROM_LOCK]
         _run([*command, "-r", str(lock_of(kind))], f"Installing {count} packages", settings)
-    STAMP.write_text("\n".join(map(stamp_line, CONTAINED[kind])) + "\n", encoding="utf-8")
+    STAMP.write_text("\n".join(map(stamp_line, IMPLIED_KINDS[kind])) + "\n", encoding="utf-8")
     print(f"Installed in {time.monotonic() - began:.0f} s.", file=sys.stderr)
 
 
-def _installer(folder: Path) -> tuple[list[str], Mapping[str, str]]:
+def _install_uv(folder: Path) -> tuple[list[str], Mapping[str, str]]:
     """Install uv with the pip that comes with Python; return its command, and its settings as pip has them."""
     _run([sys.executable, "-m", "venv", str(folder)], "Preparing the installer")
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--no-input", "--disable-pip-version-check"]

@@ -17,7 +17,7 @@ class _Hold:
 
 
 @contextlib.contextmanager
-def interrupted_once() -> Iterator[None]:
+def interrupt_once() -> Iterator[None]:
     """Make the first of them a KeyboardInterrupt and ignore the rest, so that what is being stopped gets stopped."""
 
     def interrupt(*_: object) -> None:
@@ -40,7 +40,7 @@ def interrupted_once() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def hold_interrupts() -> Iterator[None]:
+def defer_interrupts() -> Iterator[None]:
     """Let an interrupt wait until the block ends: for what must not be left half done, such as noting a new process."""
     _Hold.is_on = True
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from deploy.interrupts import interrupted_once
+from deploy.interrupts import interrupt_once
 
 INTERRUPTED = 130
 
@@ -16,7 +16,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./run up", usage="%(prog)s [-h]", description=about)
     parser.add_argument("task", choices=["up"], help=argparse.SUPPRESS)
     parser.parse_args()
-    with interrupted_once():
+    with interrupt_once():
         try:
             from deploy.up import run_up  # noqa: PLC0415  # takes a second, in which an interrupt is one already
 

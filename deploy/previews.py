@@ -12,8 +12,10 @@ import httpx
 from PIL import Image, ImageChops, ImageOps, ImageStat, UnidentifiedImageError
 
 SUFFIXES = {"jpeg": "jpg"}
-GLANCE = (32, 32)
-ALIKE = 12  # mean difference in grey levels: what JPEG and resampling change stays far below, a turned photo far above
+THUMBNAIL_SIZE = (32, 32)
+MAX_MEAN_DIFFERENCE = (
+    12  # mean difference in grey levels: what JPEG and resampling change stays far below, a turned photo far above
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,26 +38,26 @@ def save_preview(client: httpx.Client, rendition: dict[str, Any], *, name: str, 
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     with Image.open(path) as image:
-        findings = [*_upright(image, photo), *_bare(image)]
+        findings = [*_check_orientation(image, photo), *_check_metadata(image)]
         return Preview(name=name, path=path, size=image.size, bytes=len(content), findings=findings)
 
 
-def _bare(image: Image.Image) -> list[str]:
+def _check_metadata(image: Image.Image) -> list[str]:
     return [] if image.getexif() or {"exif", "xmp"} & image.info.keys() else ["no EXIF"]
 
 
-def _upright(image: Image.Image, photo: Path) -> list[str]:
+def _check_orientation(image: Image.Image, photo: Path) -> list[str]:
     """Compare the preview with the photo as its EXIF orientation says to hold it; nothing if that cannot be told."""
     try:
         with Image.open(photo) as original:
             original.draft("RGB", (1600, 1600))
-            held = ImageOps.exif_transpose(original)
+            upright = ImageOps.exif_transpose(original)
     except (UnidentifiedImageError, OSError):
         return []
-    same_shape = abs(image.width * held.height - image.height * held.width) <= max(*held.size, *image.size)
-    difference = ImageStat.Stat(ImageChops.difference(_glance(image), _glance(held))).mean[0]
-    return ["upright"] if same_shape and difference < ALIKE else []
+    same_shape = abs(image.width * upright.height - image.height * upright.width) <= max(*upright.size, *image.size)
+    difference = ImageStat.Stat(ImageChops.difference(_grey_thumbnail(image), _grey_thumbnail(upright))).mean[0]
+    return ["upright"] if same_shape and difference < MAX_MEAN_DIFFERENCE else []
 
 
-def _glance(image: Image.Image) -> Image.Image:
-    return image.convert("RGB").resize(GLANCE, Image.Resampling.BOX).convert("L")
+def _grey_thumbnail(image: Image.Image) -> Image.Image:
+    return image.convert("RGB").resize(THUMBNAIL_SIZE, Image.Resampling.BOX).convert("L")

@@ -115,13 +115,13 @@ def frontend(*, port: int, gateway_url: str, flower_url: str | None) -> Process:
     )
 
 
-def configuration(processes: Iterable[Process], *, control: Mapping[str, object]) -> str:
-    """Write supervisord's configuration file; `control` is the section of its unix socket.
+def render_configuration(processes: Iterable[Process], *, socket_settings: Mapping[str, object]) -> str:
+    """Write supervisord's configuration file; `socket_settings` is the section of its unix socket.
 
     The paths of logs are relative to supervisord's own folder: it expands a % in them twice.
     """
     processes = list(processes)
-    sections = [_supervisord(), _section("unix_http_server", **control), _interface()]
+    sections = [_supervisord(), _section("unix_http_server", **socket_settings), _interface()]
     for priority, group in enumerate(dict.fromkeys(process.group for process in processes)):
         names = [process.name for process in processes if process.group == group]
         sections.append(_section(f"group:{group}", programs=",".join(names), priority=priority))

@@ -11,45 +11,45 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from deploy.waiting import Observer, State
+from deploy.waiting import StackObserver, State
 
-QUIET_SECONDS = 10  # after which a log is told that the start goes on
+PRINT_INTERVAL_SECONDS = 10  # after which a log is told that the start goes on
 FRAMES_A_SECOND = 5
 
 
-class StartProgress(Observer):
+class StartProgress(StackObserver):
     """Shows which processes are ready, since when, and which are waited for; says when everything is stopped."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._began = self._said = time.monotonic()
+        self._started_at = self._printed_at = time.monotonic()
         self._ready: dict[str, float] = {}
         self._waiting: list[str] = []
         self._live: Live | None = None
         self._spinner = Spinner("line")
-        self._says_stop = False
+        self._should_print_stop = False
 
     @property
     def seconds(self) -> float:
         """The time since the start began."""
-        return time.monotonic() - self._began
+        return time.monotonic() - self._started_at
 
-    def starting(self, states: Mapping[str, State]) -> None:
+    def on_starting(self, states: Mapping[str, State]) -> None:
         """Show what has changed, and now and then that nothing has."""
-        self._says_stop = True
+        self._should_print_stop = True
         news = [name for name, state in states.items() if state == "ready" and name not in self._ready]
         self._ready |= dict.fromkeys(news, self.seconds)
         self._waiting = [name for name, state in states.items() if state == "starting"]
         if self._console.is_terminal:
             self._show(has_news=bool(news))
         else:
-            self._say(news)
+            self._print_progress(news)
 
-    def stopping(self) -> None:
+    def on_stopping(self) -> None:
         """Say that what was started is being stopped."""
         self._end_live()
-        if self._says_stop:
-            self._says_stop = False
+        if self._should_print_stop:
+            self._should_print_stop = False
             with contextlib.suppress(OSError):  # the terminal can be what went away
                 self._console.print("Stopping ...")
 
@@ -78,11 +78,11 @@ class StartProgress(Observer):
             with contextlib.suppress(OSError):
                 live.stop()
 
-    def _say(self, news: list[str]) -> None:
+    def _print_progress(self, news: list[str]) -> None:
         for name in news:
             self._console.print(f"  {name} is ready after {self._ready[name]:.1f} s", soft_wrap=True)
         if news:
-            self._said = time.monotonic()
-        elif self._waiting and time.monotonic() - self._said > QUIET_SECONDS:
-            self._said = time.monotonic()
+            self._printed_at = time.monotonic()
+        elif self._waiting and time.monotonic() - self._printed_at > PRINT_INTERVAL_SECONDS:
+            self._printed_at = time.monotonic()
             self._console.print(f"  {self.seconds:.0f} s: still waiting for {', '.join(self._waiting)}", soft_wrap=True)

@@ -14,24 +14,26 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-SECONDS = 1.0  # given to one question
-TRUSTS_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # to read whom this machine trusts takes 40 ms each time
+TIMEOUT_SECONDS = 1.0  # given to one question
+EMPTY_TLS_CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # to read whom this machine trusts takes 40 ms each time
 
 
-def redis(url: str) -> bool:
+def is_redis_ready(url: str) -> bool:
     """Whether the server answers, its data loaded."""
     once = Retry(NoBackoff(), 0)
-    with Redis.from_url(url, socket_connect_timeout=SECONDS, socket_timeout=SECONDS, retry=once) as client:
+    with Redis.from_url(
+        url, socket_connect_timeout=TIMEOUT_SECONDS, socket_timeout=TIMEOUT_SECONDS, retry=once
+    ) as client:
         try:
             return bool(client.ping())
         except RedisError:
             return False
 
 
-def mongo(url: str) -> bool:
+def is_mongo_ready(url: str) -> bool:
     """Whether the server answers."""
     client: pymongo.MongoClient[dict[str, object]]
-    with pymongo.MongoClient(url) as client, pymongo.timeout(SECONDS):
+    with pymongo.MongoClient(url) as client, pymongo.timeout(TIMEOUT_SECONDS):
         try:
             client.admin.command("ping")
         except PyMongoError:
@@ -39,29 +41,29 @@ def mongo(url: str) -> bool:
     return True
 
 
-def gateway(url: str) -> bool:
+def is_gateway_ready(url: str) -> bool:
     """Whether the gateway says that it and what it depends on are ready."""
     return _is_success(f"{url}/readyz")
 
 
-def flower(url: str) -> bool:
+def is_flower_ready(url: str) -> bool:
     """Whether Flower answers."""
     return _is_success(f"{url}/healthcheck")
 
 
-def frontend(url: str) -> bool:
+def is_frontend_ready(url: str) -> bool:
     """Whether the page is served."""
     return _is_success(url)
 
 
 def _is_success(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=5, trust_env=False, verify=TRUSTS_NOBODY).is_success
+        return httpx.get(url, timeout=5, trust_env=False, verify=EMPTY_TLS_CONTEXT).is_success
     except httpx.TransportError:
         return False
 
 
-def text_after(log: Path, start: int) -> str:
+def read_log_after(log: Path, start: int) -> str:
     """Return what a log has after this place; all of it, if it was rotated meanwhile; nothing, if it is not there."""
     try:
         with log.open("rb") as file:
@@ -72,17 +74,17 @@ def text_after(log: Path, start: int) -> str:
         return ""
 
 
-def children_of(pid: int) -> list[int]:
+def find_child_pids(pid: int) -> list[int]:
     """Return the ids of a process's children, lowest first."""
     if Path("/proc/self/stat").exists():
-        pairs = _pairs_of_proc()
+        pairs = _read_parent_pids()
     else:
         listing = subprocess.run(["/bin/ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
         pairs = [(int(child), int(parent)) for child, parent in map(str.split, listing.stdout.splitlines())]
     return sorted(child for child, parent in pairs if parent == pid)
 
 
-def _pairs_of_proc() -> list[tuple[int, int]]:
+def _read_parent_pids() -> list[tuple[int, int]]:
     pairs = []
     for file in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -17,7 +17,7 @@ HILLS = ((96, 116, 128), (70, 92, 88), (42, 62, 52))
 def draw_sample(file: Path) -> Path:
     """Write a 12-megapixel JPEG with grain, orientation 6, a camera's name and a GPS position; its path."""
     upright = _landscape().resize(UPRIGHT, Image.Resampling.BICUBIC)
-    photo = _grained(upright).transpose(Image.Transpose.ROTATE_90)
+    photo = _add_grain(upright).transpose(Image.Transpose.ROTATE_90)
     photo.save(file, quality=92, exif=_exif())
     return file
 
@@ -35,7 +35,7 @@ def _landscape() -> Image.Image:
     return scene.filter(ImageFilter.GaussianBlur(1.5))
 
 
-def _grained(photo: Image.Image) -> Image.Image:
+def _add_grain(photo: Image.Image) -> Image.Image:
     """Sensor noise: without it a drawn picture is far smaller, and easier, than a photographed one."""
     grain = Image.effect_noise((1024, 1024), 18)
     tiled = Image.new("L", photo.size)

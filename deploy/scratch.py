@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 import pymongo
 from pymongo.errors import PyMongoError
 
-SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 
 
-def with_own_database(url: str) -> str:
+def name_scratch_database(url: str) -> str:
     """Return the address with the name of a database that nobody has; a login stays one at the database of before."""
     parts = urlsplit(url)
     query, before = parts.query, parts.path.strip("/")
@@ -24,5 +24,5 @@ def with_own_database(url: str) -> str:
 def drop_database(url: str) -> None:
     """Remove the database that a Mongo address names, if its server answers."""
     client: pymongo.MongoClient[dict[str, object]]
-    with pymongo.MongoClient(url) as client, contextlib.suppress(PyMongoError), pymongo.timeout(SECONDS):
+    with pymongo.MongoClient(url) as client, contextlib.suppress(PyMongoError), pymongo.timeout(TIMEOUT_SECONDS):
         client.drop_database(client.get_default_database().name)

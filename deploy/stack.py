@@ -20,14 +20,16 @@ from pathlib import Path
 from typing import Self
 
 from deploy import addresses, home, processes, readiness, scratch
-from deploy.control import PortTaken, StackError, Supervisord
+from deploy.control import PortInUse, StackError, Supervisord
 from deploy.folders import describe_failure
 from deploy.ports import free_port, is_free
-from deploy.readiness import children_of
-from deploy.waiting import READY_SECONDS, Observer, Wait, wait_for_all
+from deploy.readiness import find_child_pids
+from deploy.waiting import READY_SECONDS, PendingProcess, StackObserver, wait_for_all
 from pipeline.routing import QUEUES
 
-PATIENCE = "4"  # seconds: a worker that stops while it is at work waits this long, then hands its work back
+SOFT_SHUTDOWN_SECONDS = (
+    "4"  # seconds: a worker that stops while it is at work waits this long, then hands its work back
+)
 
 
 class Stack:
@@ -66,27 +68,27 @@ class Stack:
         self.flower_port = (flower_port or free_port()) if flower else 0
         self.frontend_port = (frontend_port or free_port()) if frontend else 0
         self._metrics_ports = {name: free_port() for name in self.pools}
-        self._given_redis = redis_url or os.environ.get("DARKROOM_REDIS_URL")
-        self._given_mongo = mongo_url or os.environ.get("DARKROOM_MONGO_URL")
-        self._scratch_database = bool(self._given_mongo and not mongo_url)
-        self.redis_url = self._given_redis or f"redis://127.0.0.1:{self.redis_port}/0"
-        self.mongo_url = self._given_mongo or f"mongodb://127.0.0.1:{self.mongo_port}/darkroom"
-        if self._scratch_database:
-            self.mongo_url = scratch.with_own_database(self.mongo_url)
+        self._external_redis_url = redis_url or os.environ.get("DARKROOM_REDIS_URL")
+        self._external_mongo_url = mongo_url or os.environ.get("DARKROOM_MONGO_URL")
+        self._has_scratch_database = bool(self._external_mongo_url and not mongo_url)
+        self.redis_url = self._external_redis_url or f"redis://127.0.0.1:{self.redis_port}/0"
+        self.mongo_url = self._external_mongo_url or f"mongodb://127.0.0.1:{self.mongo_port}/darkroom"
+        if self._has_scratch_database:
+            self.mongo_url = scratch.name_scratch_database(self.mongo_url)
         self.url = f"http://127.0.0.1:{self.gateway_port}"
         self.flower_url = f"http://127.0.0.1:{self.flower_port}"
         self.frontend_url = f"http://127.0.0.1:{self.frontend_port}"
-        self.observer = Observer()
-        self.left_out: dict[str, StackError] = {}  # optional processes that could not be started, and why
+        self.observer = StackObserver()
+        self.skipped_processes: dict[str, StackError] = {}  # optional processes that could not be started, and why
         self.processes = {each.name: each for each in self._processes(gateway=gateway, workers=workers)}
         self._supervisord = Supervisord(self.folder)
-        self._log_starts: dict[str, int] = {}
+        self._log_offsets: dict[str, int] = {}
 
     def _processes(self, *, gateway: bool, workers: bool) -> list[processes.Process]:
         servers = []
-        if not self._given_redis:
+        if not self._external_redis_url:
             servers.append(processes.redis(self.folder / "redis", port=self.redis_port))
-        if not self._given_mongo:
+        if not self._external_mongo_url:
             servers.append(processes.mongo(self.folder / "mongo", port=self.mongo_port))
         return [
             *servers,
@@ -110,7 +112,7 @@ class Stack:
         return others if worker == processes.SHARED_WORKER else [worker]
 
     def _frontend(self) -> processes.Process:
-        flower_url = self.flower_url if self.flower_port and "flower" not in self.left_out else None
+        flower_url = self.flower_url if self.flower_port and "flower" not in self.skipped_processes else None
         return processes.frontend(port=self.frontend_port, gateway_url=self.url, flower_url=flower_url)
 
     @property
@@ -142,27 +144,31 @@ class Stack:
         """
         self._supervisord.prepare()
         try:
-            self._prepare()
-            addresses.write(self.folder, self.metrics_urls)
+            self._check_ports_and_folders()
+            addresses.write_metrics_urls(self.folder, self.metrics_urls)
             home.write_stores(self.folder, mongo_url=self.mongo_url, blob_url=self._environment()["DARKROOM_BLOB_URL"])
-            configuration = processes.configuration(self.processes.values(), control=self._supervisord.control)
+            configuration = processes.render_configuration(
+                self.processes.values(), socket_settings=self._supervisord.socket_settings
+            )
             modules = [module for each in self.processes.values() if each.autostart for module in each.modules]
             self._supervisord.start(configuration, self._environment(), preload=dict.fromkeys(modules))
         except OSError as error:
             raise StackError(describe_failure(error, self.folder)) from error
         names = [name for name, process in self.processes.items() if process.autostart]
-        self.left_out |= wait_for_all([self._wait(name, is_start=True) for name in names], self.observer)
-        for name in self.left_out:
+        self.skipped_processes |= wait_for_all(
+            [self._describe_pending(name, is_start=True) for name in names], self.observer
+        )
+        for name in self.skipped_processes:
             self.stop_process(name)  # or it would be tried again for ever
 
-    def _prepare(self) -> None:
+    def _check_ports_and_folders(self) -> None:
         for name, port in self._ports().items():
             if is_free(port):
                 continue
-            taken = PortTaken(port, name)
+            taken = PortInUse(port, name)
             if not self.processes[name].is_optional:
                 raise taken
-            self.left_out[name] = taken
+            self.skipped_processes[name] = taken
             self.processes[name] = replace(self.processes[name], autostart=False)
             if "frontend" in self.processes:
                 self.processes["frontend"] = self._frontend()
@@ -170,7 +176,7 @@ class Stack:
             (self.folder / folder).mkdir(exist_ok=True)
         (self.folder / "mongo" / "pid").unlink(missing_ok=True)  # left by a kill, it can name another process by now
         for name in self.processes:
-            self._mark_log(name)
+            self._record_log_offset(name)
 
     def _ports(self) -> dict[str, int]:
         """Return where each process listens that this stack has, if it listens."""
@@ -183,7 +189,9 @@ class Stack:
             "DARKROOM_REDIS_URL": self.redis_url,
             "DARKROOM_MONGO_URL": self.mongo_url,
             "DARKROOM_BLOB_URL": self.blob_folder.as_uri(),
-            "DARKROOM_WORK__SOFT_SHUTDOWN_TIMEOUT": os.environ.get("DARKROOM_WORK__SOFT_SHUTDOWN_TIMEOUT", PATIENCE),
+            "DARKROOM_WORK__SOFT_SHUTDOWN_TIMEOUT": os.environ.get(
+                "DARKROOM_WORK__SOFT_SHUTDOWN_TIMEOUT", SOFT_SHUTDOWN_SECONDS
+            ),
             "DARKROOM_FLOWER_FOLDER": str(self.folder / "flower"),
             "PYTHONUNBUFFERED": "1",
             **self.environment,
@@ -192,12 +200,12 @@ class Stack:
     def stop(self) -> None:
         """Stop everything, workers before servers, unfinished work handed back to the queues. Safe to repeat."""
         try:
-            self.observer.stopping()
+            self.observer.on_stopping()
         finally:
             self._supervisord.stop()
-        if self._scratch_database:
+        if self._has_scratch_database:
             scratch.drop_database(self.mongo_url)
-            self._scratch_database = False
+            self._has_scratch_database = False
 
     def is_alive(self) -> bool:
         """Whether the stack is being supervised."""
@@ -205,7 +213,7 @@ class Stack:
 
     def start_process(self, name: str, *, wait: bool = True) -> None:
         """Start a process; by default, return once it is ready."""
-        self._mark_log(name)
+        self._record_log_offset(name)
         self._supervisord.start_process(self._full_name(name))
         if wait:
             self.wait_ready(name)
@@ -231,13 +239,13 @@ class Stack:
 
     def children(self, name: str) -> list[int]:
         """Return the ids of a process's children, such as a worker's pool, oldest first."""
-        return children_of(self.pid(name))
+        return find_child_pids(self.pid(name))
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to one process (not to its children). If it ends of it, it is started again: see wait_ready."""
         pid = self.pid(name)
         if number not in {signal.SIGSTOP, signal.SIGCONT}:
-            self._mark_log(name)
+            self._record_log_offset(name)
         os.kill(pid, number)
 
     def log(self, name: str) -> str:
@@ -249,17 +257,17 @@ class Stack:
         """Return where a process's output goes."""
         return self._supervisord.logs / f"{name}.log"
 
-    def run_log(self, name: str) -> str:
+    def read_log_since_start(self, name: str) -> str:
         """Return what a process has written since it was last started."""
-        return readiness.text_after(self.log_file(name), self._log_starts.get(name, 0))
+        return readiness.read_log_after(self.log_file(name), self._log_offsets.get(name, 0))
 
     def wait_ready(self, name: str, seconds: float = READY_SECONDS) -> None:
         """Return once a process does its work: a server answers, a worker consumes. StackError if it takes too long."""
-        wait_for_all([self._wait(name, is_start=False)], seconds=seconds)
+        wait_for_all([self._describe_pending(name, is_start=False)], seconds=seconds)
 
-    def _wait(self, name: str, *, is_start: bool) -> Wait:
+    def _describe_pending(self, name: str, *, is_start: bool) -> PendingProcess:
         """Describe a wait: at the start, a port that is in use ends it at once, and what is optional may fail."""
-        return Wait(
+        return PendingProcess(
             name=name,
             folder=self.folder,
             port=self._ports().get(name, 0) if is_start else 0,
@@ -267,30 +275,30 @@ class Stack:
             is_ready=self._probe(name),
             is_supervised=self.is_alive,
             find_pid=lambda: self._pid(name),
-            read_log=lambda: self.run_log(name),
+            read_log=lambda: self.read_log_since_start(name),
         )
 
     def _probe(self, name: str) -> Callable[[], bool]:
         self._full_name(name)
         match name:
             case "redis":
-                return lambda: readiness.redis(self.redis_url)
+                return lambda: readiness.is_redis_ready(self.redis_url)
             case "mongo":
-                return lambda: readiness.mongo(self.mongo_url)
+                return lambda: readiness.is_mongo_ready(self.mongo_url)
             case "gateway":
-                return lambda: readiness.gateway(self.url)
+                return lambda: readiness.is_gateway_ready(self.url)
             case "flower":
-                return lambda: readiness.flower(self.flower_url)
+                return lambda: readiness.is_flower_ready(self.flower_url)
             case "frontend":
-                return lambda: readiness.frontend(self.frontend_url)
+                return lambda: readiness.is_frontend_ready(self.frontend_url)
             case _:
-                return lambda: " ready." in self.run_log(name)
+                return lambda: " ready." in self.read_log_since_start(name)
 
-    def _mark_log(self, name: str) -> None:
+    def _record_log_offset(self, name: str) -> None:
         """Note where this start's output begins."""
-        self._log_starts[name] = 0
+        self._log_offsets[name] = 0
         with contextlib.suppress(FileNotFoundError):
-            self._log_starts[name] = self.log_file(name).stat().st_size
+            self._log_offsets[name] = self.log_file(name).stat().st_size
 
     def _full_name(self, name: str) -> str:
         if name not in self.processes:

@@ -30,7 +30,7 @@ IS_LINUX = sys.platform == "linux"
 LIBC = ctypes.CDLL(None)  # loaded before any fork
 ROOT = str(Path(__file__).resolve().parent.parent)
 FAILED = 1
-TURN_SECONDS = 0.1  # of supervisord's loop, which hears of a child's end once in a turn; its own take a second
+MAX_POLL_SECONDS = 0.1  # of supervisord's loop, which hears of a child's end once in a turn; its own take a second
 
 
 class Poller(poller.Poller):  # type: ignore[misc]
@@ -38,7 +38,7 @@ class Poller(poller.Poller):  # type: ignore[misc]
 
     def poll(self, timeout: float) -> tuple[list[int], list[int]]:
         """Return the descriptors that can be read and written, after a short turn at the latest."""
-        ready: tuple[list[int], list[int]] = super().poll(min(timeout, TURN_SECONDS))
+        ready: tuple[list[int], list[int]] = super().poll(min(timeout, MAX_POLL_SECONDS))
         return ready
 
 
@@ -116,7 +116,7 @@ def _status(ending: SystemExit) -> int:
     return FAILED
 
 
-def stop_with_owner() -> None:
+def stop_when_owner_ends() -> None:
     """Shut down in good order once the owner, which holds the other end of our stdin, is gone."""
     while os.read(0, 1):
         pass
@@ -132,7 +132,7 @@ def main() -> None:
     options = Options()
     options.realize(arguments, doc=__doc__)
     options.first, options.test = True, False
-    threading.Thread(target=stop_with_owner, daemon=True).start()
+    threading.Thread(target=stop_when_owner_ends, daemon=True).start()
     if IS_LINUX:
         preload(filter(None, modules.split(",")))
     supervisord.go(options)

@@ -12,8 +12,8 @@ from dotenv import load_dotenv
 from rich.console import Console
 from rich.text import Text
 
-from deploy.control import PortTaken, StackError
-from deploy.follow import Follower
+from deploy.control import PortInUse, StackError
+from deploy.follow import LogFollower
 from deploy.home import ROOT, find_home
 from deploy.ports import free_port
 from deploy.progress import StartProgress
@@ -22,7 +22,7 @@ from deploy.stack import Stack
 COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_red")
 FOLLOW_SECONDS = 0.3
 PORTS = 2**16
-KEYS_MARK = '-H "Authorization: Bearer $DARKROOM_API_KEY" '
+AUTHORIZATION_OPTION = '-H "Authorization: Bearer $DARKROOM_API_KEY" '
 NO_FLOWER = "It is not installed: pip install flower"
 
 
@@ -31,7 +31,7 @@ class PortChoice:
     """Where a process listens: at its own port, or where a variable says."""
 
     variable: str
-    own: int
+    default_port: int
     is_replaceable: bool = True
     """Whether another port is as good while somebody has the process's own; one that is asked for never is."""
 
@@ -39,16 +39,16 @@ class PortChoice:
         """Return the port; StackError where the variable holds none."""
         text = os.environ.get(self.variable)
         if not text:
-            return free_port(self.own) if self.is_replaceable else self.own
+            return free_port(self.default_port) if self.is_replaceable else self.default_port
         if text.isdecimal() and 0 < int(text) < PORTS:
             return int(text)
-        raise StackError(f"{self.variable} is {text!r}; it should be a port number, such as {self.own}.")
+        raise StackError(f"{self.variable} is {text!r}; it should be a port number, such as {self.default_port}.")
 
     def explain(self, port: int) -> str:
         """Return why it is not the process's own port, where nobody asked for another."""
-        if port == self.own or os.environ.get(self.variable):
+        if port == self.default_port or os.environ.get(self.variable):
             return ""
-        return f"(port {self.own} is in use by another program; {self.variable} chooses another)"
+        return f"(port {self.default_port} is in use by another program; {self.variable} chooses another)"
 
 
 CHOICES = {
@@ -66,10 +66,10 @@ def run_up() -> int:
     load_dotenv(ROOT / ".env")
     console = Console(highlight=False)
     try:
-        stack = describe_stack()
-        follow_stack(console, stack)
+        stack = create_stack()
+        run_stack(console, stack)
     except StackError as error:
-        Console(stderr=True, highlight=False).print(Text(f"{error}{_hint(error)}"), soft_wrap=True)
+        Console(stderr=True, highlight=False).print(Text(f"{error}{_suggest_port(error)}"), soft_wrap=True)
         return 1
     except (KeyboardInterrupt, BrokenPipeError):
         with contextlib.suppress(OSError):  # the terminal can be what went away
@@ -77,11 +77,11 @@ def run_up() -> int:
     return 0
 
 
-def describe_stack() -> Stack:
+def create_stack() -> Stack:
     """Return the stack that the environment describes, not started. StackError where it makes no sense."""
     cpus = min(os.cpu_count() or 1, 4)
     ports = {name: choice.choose() for name, choice in CHOICES.items()}
-    told = {"DARKROOM_LOG_FORMAT": "console", **os.environ}
+    variables = {"DARKROOM_LOG_FORMAT": "console", **os.environ}
     return Stack(
         find_home(),
         gateway_port=ports["gateway"],
@@ -94,33 +94,35 @@ def describe_stack() -> Stack:
         flower_port=ports["flower"],
         frontend=True,
         frontend_port=ports["frontend"],
-        environment={name: told[name] for name in ("DARKROOM_LOG_FORMAT", "DARKROOM_BLOB_URL") if name in told},
+        environment={
+            name: variables[name] for name in ("DARKROOM_LOG_FORMAT", "DARKROOM_BLOB_URL") if name in variables
+        },
     )
 
 
-def follow_stack(console: Console, stack: Stack) -> None:
+def run_stack(console: Console, stack: Stack) -> None:
     """Start the stack, say where it is, show what it does, and see it stopped. StackError if it ends by itself."""
     console.print("Starting Darkroom ... (10 s, on a slow or busy machine a minute)", soft_wrap=True)
     stack.observer = progress = StartProgress(console)
     with stack:
-        _say_ready(console, stack, seconds=progress.seconds)
-        _follow(console, stack)
+        _print_addresses(console, stack, seconds=progress.seconds)
+        _print_logs(console, stack)
 
 
-def _hint(error: StackError) -> str:
-    if not isinstance(error, PortTaken) or error.name not in CHOICES:
+def _suggest_port(error: StackError) -> str:
+    if not isinstance(error, PortInUse) or error.name not in CHOICES:
         return ""
     return f" Another can be chosen: {CHOICES[error.name].variable}={error.port + 1} ./run up"
 
 
-def _say_ready(console: Console, stack: Stack, *, seconds: float) -> None:
-    keys = KEYS_MARK if os.environ.get("DARKROOM_API_KEYS", "{}") not in {"", "{}"} else ""
+def _print_addresses(console: Console, stack: Stack, *, seconds: float) -> None:
+    keys = AUTHORIZATION_OPTION if os.environ.get("DARKROOM_API_KEYS", "{}") not in {"", "{}"} else ""
     rows = [
         ("Page", stack.frontend_url, CHOICES["frontend"].explain(stack.frontend_port)),
         ("API", stack.url, ""),
         ("API docs", f"{stack.url}/docs", ""),
         ("Try it", f"curl {keys}-F file=@photo.jpg {stack.url}/upload", ""),
-        ("Tasks", *_say_flower(stack)),
+        ("Tasks", *_describe_flower(stack)),
         ("Watch", "./run top", ""),
         ("Logs", str(stack.log_file("gateway").parent), ""),
         ("Data", str(stack.folder), ""),
@@ -136,21 +138,21 @@ def _say_ready(console: Console, stack: Stack, *, seconds: float) -> None:
     console.print()
 
 
-def _say_flower(stack: Stack) -> tuple[str, str]:
+def _describe_flower(stack: Stack) -> tuple[str, str]:
     if "flower" not in stack.processes:
         return "no Flower.", NO_FLOWER
-    if error := stack.left_out.get("flower"):
-        return "no Flower.", f"{error}{_hint(error)}"
+    if error := stack.skipped_processes.get("flower"):
+        return "no Flower.", f"{error}{_suggest_port(error)}"
     return stack.flower_url, CHOICES["flower"].explain(stack.flower_port)
 
 
-def _follow(console: Console, stack: Stack) -> None:
+def _print_logs(console: Console, stack: Stack) -> None:
     """Show what the gateway and the workers log, and which processes ended, for as long as the stack runs."""
     names = [process.name for process in stack.processes.values() if process.group == "darkroom"]
     colours = dict(zip(names, COLOURS, strict=False))
-    follower = Follower({name: stack.log_file(name) for name in (*names, "supervisord")})
+    follower = LogFollower({name: stack.log_file(name) for name in (*names, "supervisord")})
     while stack.is_alive():
-        for name, line in follower.lines():
+        for name, line in follower.read_new_lines():
             if name in colours:
                 console.print(Text(f"{name:<10}", colours[name]), Text.from_ansi(line), soft_wrap=True)
             elif "exited:" in line:

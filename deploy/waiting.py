@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from deploy.control import PortTaken, StackError
+from deploy.control import PortInUse, StackError
 
 READY_SECONDS = 90  # without any process becoming ready
-LOOK_SECONDS = 0.1
-RESTARTS_ALLOWED = 3  # while it starts: more, and it will not come up
+POLL_SECONDS = 0.1
+MAX_RESTARTS = 3  # while it starts: more, and it will not come up
 TAIL_LINES = 20
 FULL_BYTES = 1 << 20
 PORT_IN_USE, NO_SPACE = "address already in use", "no space left on device"  # as every program here reports errno
@@ -21,18 +21,18 @@ PORT_IN_USE, NO_SPACE = "address already in use", "no space left on device"  # a
 State = Literal["starting", "ready", "left out"]
 
 
-class Observer:
+class StackObserver:
     """Sees what happens to a stack; this one ignores it."""
 
-    def starting(self, states: Mapping[str, State]) -> None:
+    def on_starting(self, states: Mapping[str, State]) -> None:
         """See how far each process is; called again and again until none is starting."""
 
-    def stopping(self) -> None:
+    def on_stopping(self) -> None:
         """See that everything is going to be stopped; may be called twice, and without a start before."""
 
 
 @dataclass(kw_only=True)
-class Wait:
+class PendingProcess:
     """One process that is not ready yet; its log is that of this start."""
 
     name: str
@@ -53,8 +53,8 @@ class Wait:
         self._pids |= {pid} - {0}
         has_ended = not pid or len(self._pids) > 1
         if has_ended and self.port and PORT_IN_USE in self.read_log().lower():
-            return PortTaken(self.port, self.name)
-        if is_late or len(self._pids) > RESTARTS_ALLOWED:
+            return PortInUse(self.port, self.name)
+        if is_late or len(self._pids) > MAX_RESTARTS:
             return self._describe()
         return None
 
@@ -69,20 +69,20 @@ class Wait:
 
 
 def wait_for_all(
-    waits: Sequence[Wait], observer: Observer | None = None, *, seconds: float = READY_SECONDS
+    waits: Sequence[PendingProcess], observer: StackObserver | None = None, *, seconds: float = READY_SECONDS
 ) -> dict[str, StackError]:
     """Return once all processes are ready, `seconds` at most after the last one that became so.
 
     The answer has the optional processes that will not be, each with the reason. StackError where another will not be.
     """
     states: dict[str, State] = dict.fromkeys((wait.name for wait in waits), "starting")
-    left_out: dict[str, StackError] = {}
+    skipped_processes: dict[str, StackError] = {}
     deadline = time.monotonic() + seconds
     while True:
         if observer:
-            observer.starting(states)
+            observer.on_starting(states)
         if "starting" not in states.values():
-            return left_out
+            return skipped_processes
         for wait in waits:
             if states[wait.name] != "starting":
                 continue
@@ -91,6 +91,6 @@ def wait_for_all(
             elif failure := wait.find_failure(is_late=time.monotonic() > deadline):
                 if not wait.is_optional:
                     raise failure
-                states[wait.name], left_out[wait.name] = "left out", failure
+                states[wait.name], skipped_processes[wait.name] = "left out", failure
         if "starting" in states.values():
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)

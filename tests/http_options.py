@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 
-from deploy.readiness import TRUSTS_NOBODY
+from deploy.readiness import EMPTY_TLS_CONTEXT
 
-HTTP_OPTIONS: dict[str, Any] = {"trust_env": False, "verify": TRUSTS_NOBODY}
+HTTP_OPTIONS: dict[str, Any] = {"trust_env": False, "verify": EMPTY_TLS_CONTEXT}
 """Options of httpx' functions."""
 HTTP_CLIENT_OPTIONS: dict[str, Any] = {**HTTP_OPTIONS, "limits": httpx.Limits(keepalive_expiry=2)}
 """Options of its clients. A gateway closes connections that were idle for 5 s: by then they must not be used again."""

@@ -121,7 +121,7 @@ def run_tls_redis(folder: Path, acl_rules: str) -> Iterator[TlsRedis]:
         "maxmemory-policy": "noeviction",
     }
     with run_logged_program(*build_command(server, options), log=folder / "redis.log", **_libraries()):
-        wait_until(lambda: readiness.redis(urls["admin"]), "Redis over TLS")
+        wait_until(lambda: readiness.is_redis_ready(urls["admin"]), "Redis over TLS")
         yield TlsRedis(urls["darkroom"], urls["admin"], ca_file)
 
 

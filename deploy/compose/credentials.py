@@ -31,7 +31,7 @@ user probe on nopass resetkeys resetchannels -@all +ping
 """
 
 
-def passwords(folder: Path) -> dict[str, str]:
+def load_passwords(folder: Path) -> dict[str, str]:
     """Return the password of each name, kept in `folder`; those that are missing are made."""
     found = {}
     for name in PASSWORDS:
@@ -42,7 +42,7 @@ def passwords(folder: Path) -> dict[str, str]:
     return found
 
 
-def files(known: Mapping[str, str]) -> dict[str, str]:
+def render_reader_files(known: Mapping[str, str]) -> dict[str, str]:
     """Return the content of every reader's files by `reader/name`."""
     redis_url = f"redis://{USER}:{known['redis']}@redis:6379/0"
     acl = ACL.format(user=USER, rights=RIGHTS, digest=sha256(known["redis"].encode()).hexdigest())
@@ -59,9 +59,9 @@ def files(known: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def write(root: Path) -> None:
+def write_secrets(root: Path) -> None:
     """Make what is missing, and bring every reader's files up to date."""
-    for path, content in files(passwords(root / "master")).items():
+    for path, content in render_reader_files(load_passwords(root / "master")).items():
         file = root / path
         if not file.exists() or file.read_text(encoding="ascii") != content:
             _write(file, content, mode=0o444)
@@ -85,9 +85,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="secrets", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("action", choices=["write", "show"])
     chosen = parser.parse_args(arguments)
-    write(ROOT)
+    write_secrets(ROOT)
     if chosen.action == "show":
-        known = passwords(ROOT / "master")
+        known = load_passwords(ROOT / "master")
         print(*(f"{name}  user {USER}  password {known[name]}" for name in ("flower", "grafana")), sep="\n")
     return 0
 

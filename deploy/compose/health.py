@@ -16,7 +16,7 @@ OK = 200
 TIMEOUT = 4.0  # seconds; docker-compose.yml waits for 5
 POOL = b"\ndarkroom_worker_pool_processes{"
 PROCESSES = Path("/proc")
-LAST_LOOK = Path("/tmp/darkroom-health")  # noqa: S108  # the container's own, and no secret
+LAST_CHECK_FILE = Path("/tmp/darkroom-health")  # noqa: S108  # the container's own, and no secret
 
 
 def main() -> int:
@@ -24,20 +24,20 @@ def main() -> int:
     where = os.environ.get("DARKROOM_HEALTH", "8001/readyz")
     port, _, path = where.partition("/")
     try:
-        status, body = ask(int(port), f"/{path}")
+        status, body = fetch(int(port), f"/{path}")
     except (OSError, ValueError) as error:
         return _unhealthy(f"{where}: {error!r}")
     if status != OK:
         return _unhealthy(f"{where}: status {status}")
     if path == "metrics":
-        if children(body) == 0:
+        if count_children(body) == 0:
             return _unhealthy("the pool has no children")
-        if not has_run_since(LAST_LOOK, PROCESSES):
+        if not has_run_since(LAST_CHECK_FILE, PROCESSES):
             return _unhealthy("the main thread hangs")
     return 0
 
 
-def ask(port: int, path: str) -> tuple[int, bytes]:
+def fetch(port: int, path: str) -> tuple[int, bytes]:
     """Return the status and the whole answer of this container's server."""
     with socket.create_connection(("127.0.0.1", port), TIMEOUT) as connection:
         connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
@@ -45,7 +45,7 @@ def ask(port: int, path: str) -> tuple[int, bytes]:
     return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/") else 0, answer
 
 
-def children(metrics: bytes) -> int:
+def count_children(metrics: bytes) -> int:
     """Return how many children a worker says it has; 0 until its pool has started."""
     lines = metrics.split(POOL)[1:]
     return max((int(float(line.split(b"\n")[0].rsplit(b" ", 1)[1])) for line in lines), default=0)
@@ -53,13 +53,13 @@ def children(metrics: bytes) -> int:
 
 def has_run_since(look: Path, processes: Path) -> bool:
     """Whether the worker's main thread ran since the look noted in this file, which then notes this one."""
-    now = _switches(processes)
+    now = _read_context_switches(processes)
     before = look.read_text(encoding="ascii") if look.exists() else ""
     look.write_text(now, encoding="ascii")
     return now != before
 
 
-def _switches(processes: Path) -> str:
+def _read_context_switches(processes: Path) -> str:
     """Return the pid of the worker and how often its main thread was given a processor: idle, every second or two."""
     for pid in sorted(int(entry.name) for entry in processes.iterdir() if entry.name.isdecimal()):
         try:

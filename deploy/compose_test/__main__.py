@@ -11,26 +11,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deploy.compose_test import calm, storm
-from deploy.compose_test.load import Load
-from deploy.compose_test.project import Broken, Project, engine_missing
-from deploy.interrupts import interrupted_once
+from deploy.compose_test.load import LoadGenerator
+from deploy.compose_test.project import CheckFailed, Project, explain_missing_engine
+from deploy.interrupts import interrupt_once
 
-Act = tuple[str, Callable[[], str]]
+Check = tuple[str, Callable[[], str]]
 
 
-def calm_acts(project: Project, load: Load, folder: Path) -> list[Act]:
-    """List what is tried first: a sentence, and the act that returns what it saw."""
+def steady_checks(project: Project, load: LoadGenerator, folder: Path) -> list[Check]:
+    """List what is tried first: a sentence, and the check that returns what it saw."""
     return [
         ("a start from nothing", partial(calm.start, project)),
         ("a photo, through nginx", partial(calm.upload, load, folder)),
-        ("addresses", partial(calm.addresses, project)),
-        ("Prometheus' targets, all up", partial(calm.targets, project)),
-        ("Flower and Grafana", partial(calm.tools, project)),
-        ("refused", partial(calm.strangers, project)),
+        ("addresses", partial(calm.check_published_ports, project)),
+        ("Prometheus' targets, all up", partial(calm.check_prometheus_targets, project)),
+        ("Flower and Grafana", partial(calm.check_tools, project)),
+        ("refused", partial(calm.check_access, project)),
     ]
 
 
-def storm_acts(project: Project, load: Load, folder: Path) -> list[Act]:
+def failure_checks(project: Project, load: LoadGenerator, folder: Path) -> list[Check]:
     """List what is tried while photos come in without a pause."""
     return [
         ("resize scaled to three", partial(storm.scale, project, load)),
@@ -41,44 +41,44 @@ def storm_acts(project: Project, load: Load, folder: Path) -> list[Act]:
     ]
 
 
-def last_acts(project: Project, load: Load, folder: Path) -> list[Act]:
+def final_checks(project: Project, load: LoadGenerator, folder: Path) -> list[Check]:
     """List what is tried at the end."""
     return [
-        ("nothing lost", partial(storm.settle, load)),
-        ("Prometheus' targets, all up again", partial(calm.targets, project)),
-        ("commands that Redis denied us", partial(calm.denials, project)),
+        ("nothing lost", partial(storm.check_all_done, load)),
+        ("Prometheus' targets, all up again", partial(calm.check_prometheus_targets, project)),
+        ("commands that Redis denied us", partial(calm.check_redis_denials, project)),
         ("backup, loss, restore", partial(storm.lose_and_restore, project, load, folder)),
     ]
 
 
-def play(acts: list[Act]) -> None:
+def run_checks(checks: list[Check]) -> None:
     """Do one after another, and tell how long each took."""
-    for sentence, act in acts:
+    for sentence, check in checks:
         started = time.monotonic()
         print(f"{sentence} ...", flush=True)
-        found = act()
+        found = check()
         print(f"  ok, {time.monotonic() - started:.1f} s: {found}", flush=True)
 
 
 def main() -> int:
     """Try everything; exit status 1 at the first promise that is not kept. All is taken down in any case."""
     argparse.ArgumentParser(prog="./run compose-test", description=__doc__).parse_args()
-    if missing := engine_missing():
+    if missing := explain_missing_engine():
         print(f"compose-test: skipped: {missing}, so there is no engine to run containers")
         return 0
     started = time.monotonic()
-    with interrupted_once(), TemporaryDirectory(prefix="darkroom-compose-test-") as made:
+    with interrupt_once(), TemporaryDirectory(prefix="darkroom-compose-test-") as made:
         folder = Path(made)
         project = Project(folder)
-        load = Load(project.url("frontend"))
-        if not project.look_at_mongo():
+        load = LoadGenerator(project.url("frontend"))
+        if not project.detect_mongo_users():
             print("(the image mongo:8 here is one without mongod, hence without users: its passwords are not tried)")
         try:
-            play(calm_acts(project, load, folder))
-            with load.running():
-                play(storm_acts(project, load, folder))
-            play(last_acts(project, load, folder))
-        except Broken as broken:
+            run_checks(steady_checks(project, load, folder))
+            with load.keep_uploading():
+                run_checks(failure_checks(project, load, folder))
+            run_checks(final_checks(project, load, folder))
+        except CheckFailed as broken:
             print(f"  BROKEN: {broken}", flush=True)
             print(project.compose("ps", "-a", check=False).stdout.decode(), flush=True)
             return 1

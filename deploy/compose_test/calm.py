@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 from PIL import Image
 
-from deploy.compose_test.load import Load, until
-from deploy.compose_test.project import PORTS, Broken, Project
+from deploy.compose_test.load import LoadGenerator, wait_until
+from deploy.compose_test.project import PORTS, CheckFailed, Project
 from deploy.sample import draw_sample
 from pipeline.routing import QUEUES
 
@@ -21,9 +21,9 @@ ONE_SHOTS = {"secrets"}
 
 
 def expect(promise: bool, broken: str) -> None:  # as assert, which -O would remove
-    """Raise `Broken` unless the promise was kept."""
+    """Raise `CheckFailed` unless the promise was kept."""
     if not promise:
-        raise Broken(broken)
+        raise CheckFailed(broken)
 
 
 def start(project: Project) -> str:
@@ -38,7 +38,7 @@ def start(project: Project) -> str:
     return f"{len(healthy)} containers healthy; the image has {image['Size'] / 1e6:.0f} MB"
 
 
-def upload(load: Load, folder: Path) -> str:
+def upload(load: LoadGenerator, folder: Path) -> str:
     """Upload a photo as the page does; its stages and previews."""
     photo = draw_sample(folder / SAMPLE)
     job = load.job(load.upload(photo.read_bytes()), wait=60)
@@ -50,7 +50,7 @@ def upload(load: Load, folder: Path) -> str:
     return f"{stages}; {', '.join(f'{name} {width}x{height}' for name, (width, height) in SIZES.items())}"
 
 
-def addresses(project: Project) -> str:
+def check_published_ports(project: Project) -> str:
     """What is published is there, on the loopback address, and nothing else is."""
     for service, path in (("frontend", "/"), ("gateway", "/docs")):
         status = httpx.get(project.url(service) + path).status_code
@@ -66,7 +66,7 @@ def addresses(project: Project) -> str:
     return f"{len(bindings)} ports, all on 127.0.0.1"
 
 
-def targets(project: Project) -> str:
+def check_prometheus_targets(project: Project) -> str:
     """Prometheus reaches every process, each container of a pool."""
     expected = len(project.containers("gateway")) + 2  # Flower and itself
     expected += sum(len(project.containers(f"worker-{queue}")) for queue in QUEUES)
@@ -76,13 +76,13 @@ def targets(project: Project) -> str:
         healthy = Counter(str(target["scrapePool"]) for target in found if target["health"] == "up")
         return healthy if healthy.total() == len(found) == expected else Counter()
 
-    found = until(up, f"{expected} targets up", 90)
+    found = wait_until(up, f"{expected} targets up", 90)
     rules = httpx.get(f"{project.url('prometheus')}/api/v1/rules").json()["data"]["groups"]
     expect(bool(rules), "Prometheus has no rules")
     return ", ".join(f"{name} {count}" for name, count in sorted(found.items()))
 
 
-def tools(project: Project) -> str:
+def check_tools(project: Project) -> str:
     """Flower lists every worker, Grafana has its dashboards; the passwords are those that `secrets show` tells."""
     lines = project.compose("run", "--rm", "-T", "secrets", "show").stdout.decode().splitlines()
     logins = {line.split()[0]: (line.split()[2], line.split()[4]) for line in lines}
@@ -92,7 +92,7 @@ def tools(project: Project) -> str:
         online = {worker["hostname"].split("@")[0] for worker in answer.json()["data"] if worker["status"]}
         return online if online == set(QUEUES) else set()
 
-    until(workers, "every worker in Flower", 60)
+    wait_until(workers, "every worker in Flower", 60)
     boards = len(list((project.folder / "deploy" / "grafana" / "dashboards").glob("*.json")))
     health = httpx.get(f"{project.url('grafana')}/api/health").json()
     expect(health["database"] == "ok", f"Grafana says {health}")
@@ -104,7 +104,7 @@ def tools(project: Project) -> str:
     return f"Flower lists {len(QUEUES)} pools, Grafana has {boards} dashboards"
 
 
-def strangers(project: Project) -> str:
+def check_access(project: Project) -> str:
     """Nobody comes in without a password, and those with one can do no more than they must."""
     refused = ["Flower"]
     for auth in (None, ("darkroom", "darkroom")):
@@ -123,7 +123,7 @@ def strangers(project: Project) -> str:
         "writing into the image": "open('/app/gateway/app.py', 'a')",
         "going out from a worker": "import socket; socket.create_connection(('192.0.2.1', 80), 3)",
     }
-    if project.users:
+    if project.has_mongo_users:
         trials["MongoDB"] = "import pymongo; pymongo.MongoClient('mongo').darkroom.jobs.find_one()"
         trials["other databases"] = (
             "import pymongo; from pipeline.settings import Settings; "
@@ -134,7 +134,7 @@ def strangers(project: Project) -> str:
     return ", ".join([*refused, *trials])
 
 
-def denials(project: Project) -> str:
+def check_redis_denials(project: Project) -> str:
     """Redis refused nothing that the application, in all that was tried, asked of it."""
     code = (
         "import json, redis; from pipeline.settings import Settings; "

@@ -14,37 +14,37 @@ from typing import Any, TypeVar
 import httpx
 from PIL import Image
 
-from deploy.compose_test.project import Broken
+from deploy.compose_test.project import CheckFailed
 
 PAUSE = 0.4  # seconds between uploads
 SIZE = (1200, 900)
-ENDED = {"done", "failed", "dead", "cancelled"}
-SETTLED_SECONDS = 480  # a message of a killed worker comes back after two minutes, a lost one with the sweeper
+END_STATUSES = {"done", "failed", "dead", "cancelled"}
+END_TIMEOUT_SECONDS = 480  # a message of a killed worker comes back after two minutes, a lost one with the sweeper
 
 Found = TypeVar("Found")
 
 
-def until(look: Callable[[], Found], what: str, seconds: float) -> Found:
-    """Look until something true is found, and return it. Raises `Broken` once the time is up."""
+def wait_until(look: Callable[[], Found], what: str, seconds: float) -> Found:
+    """Look until something true is found, and return it. Raises `CheckFailed` once the time is up."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         if time.monotonic() > deadline:
-            raise Broken(f"not within {seconds:g} s: {what}")
+            raise CheckFailed(f"not within {seconds:g} s: {what}")
         time.sleep(0.3)
     return found
 
 
-class Load:
+class LoadGenerator:
     """A client of the page's `/api` that keeps uploading in a thread; `accepted` are the jobs answered 202."""
 
     def __init__(self, front: str) -> None:
         self.client = httpx.Client(base_url=f"{front}/api", timeout=70)
         self.accepted: list[str] = []
-        self.moments: list[float] = []
+        self.accepted_times: list[float] = []
         self.refused: Counter[str] = Counter()
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def keep_uploading(self) -> Iterator[None]:
         """Upload while the block runs."""
         stopped = threading.Event()
 
@@ -64,9 +64,9 @@ class Load:
         """Send one photo that must be taken, and return its `task_id`."""
         answer = self.client.post("/upload", files={"file": ("photo.jpg", content, "image/jpeg")})
         if answer.status_code != httpx.codes.ACCEPTED:
-            raise Broken(f"an upload was answered {answer.status_code}: {answer.text[:200]}")
+            raise CheckFailed(f"an upload was answered {answer.status_code}: {answer.text[:200]}")
         self.accepted.append(str(answer.json()["task_id"]))
-        self.moments.append(time.monotonic())
+        self.accepted_times.append(time.monotonic())
         return self.accepted[-1]
 
     def job(self, task_id: str, *, wait: int = 0) -> dict[str, Any]:
@@ -75,24 +75,24 @@ class Load:
         found: dict[str, Any] = answer.raise_for_status().json()
         return found
 
-    def more_done(self, count: int, seconds: float) -> None:
+    def wait_for_more_done(self, count: int, seconds: float) -> None:
         """Wait until `count` of the jobs that are accepted from now on are done: work goes on."""
         known = len(self.accepted)
-        until(lambda: self._done(self.accepted[known:]) >= count, f"{count} jobs more done", seconds)
+        wait_until(lambda: self._done(self.accepted[known:]) >= count, f"{count} jobs more done", seconds)
 
     def longest_pause(self, since: float) -> float:
         """Return the longest time between two uploads that were taken, in seconds."""
-        moments = [since, *(moment for moment in self.moments if moment > since)]
-        return max((later - earlier for earlier, later in pairwise(moments)), default=0)
+        accepted_times = [since, *(moment for moment in self.accepted_times if moment > since)]
+        return max((later - earlier for earlier, later in pairwise(accepted_times)), default=0)
 
-    def settle(self) -> Counter[str]:
-        """Wait for the end of every job that was accepted; how many ended in which way. Raises `Broken` for others."""
-        deadline = time.monotonic() + SETTLED_SECONDS
+    def wait_for_all_ended(self) -> Counter[str]:
+        """Wait until every accepted job has ended; return how many ended in each state. Raises `CheckFailed`."""
+        deadline = time.monotonic() + END_TIMEOUT_SECONDS
         ends: Counter[str] = Counter()
         for task_id in self.accepted:
-            while (status := str(self.job(task_id, wait=30)["status"])) not in ENDED:
+            while (status := str(self.job(task_id, wait=30)["status"])) not in END_STATUSES:
                 if time.monotonic() > deadline:
-                    raise Broken(f"{task_id} is still {status}: {self.job(task_id)}")
+                    raise CheckFailed(f"{task_id} is still {status}: {self.job(task_id)}")
             ends[status] += 1
         return ends
 
@@ -109,14 +109,14 @@ class Load:
 
     def _try(self) -> None:
         try:
-            self.upload(drawn(len(self.accepted)))
-        except Broken as refusal:
+            self.upload(draw_photo(len(self.accepted)))
+        except CheckFailed as refusal:
             self.refused[str(refusal).split(":")[0]] += 1
         except httpx.HTTPError as error:
             self.refused[type(error).__name__] += 1
 
 
-def drawn(number: int) -> bytes:
+def draw_photo(number: int) -> bytes:
     """Return a small JPEG with grain, another for each number."""
     grain = Image.effect_noise(SIZE, 40 + number % 50)
     stream = io.BytesIO()

@@ -27,11 +27,11 @@ PORTS = {
 STARTED_SECONDS = 420  # for all to be healthy, on a slow machine
 
 
-class Broken(Exception):
+class CheckFailed(Exception):
     """A promise that was not kept."""
 
 
-def engine_missing() -> str:
+def explain_missing_engine() -> str:
     """Return why no container can be run here; empty where one can."""
     for command in (["docker", "info"], ["docker", "compose", "version"]):
         try:
@@ -52,18 +52,18 @@ class Project:
         self.folder = folder
         self.name = f"darkroom-compose-test-{os.getpid()}"
         self.ports = {service: free_port() for service in PORTS}
-        self.users = True
+        self.has_mongo_users = True
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("DARKROOM_")} | {
             "DARKROOM_TAG": self.name,
             "DARKROOM_FRONT_NET": f"10.214.{random.randrange(256)}",  # noqa: S311  # not a secret
             **{variable: str(self.ports[service]) for service, variable in PORTS.items()},
         }
 
-    def look_at_mongo(self) -> bool:
+    def detect_mongo_users(self) -> bool:
         """Whether the image mongo:8 holds mongod, which knows users; without it the stack is run without them."""
         command = ["docker", "run", "--rm", "--entrypoint", "sh", "mongo:8", "-c", "command -v mongod"]
-        self.users = subprocess.run(command, check=False, capture_output=True).returncode == 0  # noqa: S603
-        return self.users
+        self.has_mongo_users = subprocess.run(command, check=False, capture_output=True).returncode == 0  # noqa: S603
+        return self.has_mongo_users
 
     def url(self, service: str) -> str:
         """Return where a published service is."""
@@ -76,8 +76,8 @@ class Project:
         stdin: IO[bytes] | None = None,
         stdout: IO[bytes] | int = subprocess.PIPE,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run `docker compose` on this project. Raises `Broken` with its last words when it fails and is checked."""
-        files = ["docker-compose.yml", *([] if self.users else ["deploy/compose_test/no-mongod.yml"])]
+        """Run `docker compose` on this project. When checked, raises `CheckFailed` with the end of its output."""
+        files = ["docker-compose.yml", *([] if self.has_mongo_users else ["deploy/compose_test/no-mongod.yml"])]
         chosen = [part for file in files for part in ("-f", str(self.folder / file))]
         command = ["docker", "compose", "--progress", "quiet", "-p", self.name, *chosen, *arguments]
         done = subprocess.run(  # noqa: S603
@@ -91,7 +91,7 @@ class Project:
         )
         if check and done.returncode:
             words = done.stderr.decode(errors="replace").strip()[-2000:]
-            raise Broken(f"docker compose {' '.join(arguments)}: exit status {done.returncode}\n{words}")
+            raise CheckFailed(f"docker compose {' '.join(arguments)}: exit status {done.returncode}\n{words}")
         return done
 
     def start(self, *arguments: str) -> None:

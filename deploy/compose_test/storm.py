@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from deploy.compose_test.calm import expect, targets
-from deploy.compose_test.load import Load, until
+from deploy.compose_test.calm import check_prometheus_targets, expect
+from deploy.compose_test.load import LoadGenerator, wait_until
 from deploy.compose_test.project import Project
 
 # Waits until a child is at work, then kills the main process of the container, the first after init.
@@ -16,27 +16,27 @@ from deploy.compose import health
 pids = sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
 main = next(p for p in pids if p > 1 and b"celery" in pathlib.Path(f"/proc/{p}/cmdline").read_bytes())
 deadline = time.monotonic() + 60
-while not re.search(rb"worker_tasks_active{.*} [1-9]", health.ask(9100, "/metrics")[1]):
+while not re.search(rb"worker_tasks_active{.*} [1-9]", health.fetch(9100, "/metrics")[1]):
     assert time.monotonic() < deadline
 os.kill(main, 9)
 """
 
 
-def scale(project: Project, load: Load) -> str:
+def scale(project: Project, load: LoadGenerator) -> str:
     """Three containers of the resize pool: all work, and Prometheus finds them."""
     project.start("--no-recreate", "--scale", "worker-resize=3")
-    found = targets(project)
+    found = check_prometheus_targets(project)
 
     def workers() -> set[str]:
         jobs = [load.job(task_id) for task_id in load.accepted[-30:]]
         names = {str(job["stages"]["small"]["worker"]) for job in jobs if job["stages"]["small"]["worker"]}
         return names if len({name.split("@")[-1].split(":")[0] for name in names}) >= 3 else set()  # noqa: PLR2004
 
-    until(workers, "jobs by three containers", 120)
+    wait_until(workers, "jobs by three containers", 120)
     return found
 
 
-def kill_worker(project: Project, load: Load, photo: Path) -> str:
+def kill_worker(project: Project, load: LoadGenerator, photo: Path) -> str:
     """A worker's container dies at work, and is started again by the engine."""
     before = project.containers("worker-normalize")[0]
     for _ in range(10):
@@ -48,21 +48,21 @@ def kill_worker(project: Project, load: Load, photo: Path) -> str:
         restarted = now["State"]["StartedAt"] != before["State"]["StartedAt"]
         return bool(restarted and now["State"]["Health"]["Status"] == "healthy")
 
-    until(returned, "worker-normalize healthy again", 120)
-    load.more_done(3, 180)
+    wait_until(returned, "worker-normalize healthy again", 120)
+    load.wait_for_more_done(3, 180)
     return "started again by itself"
 
 
-def restart(project: Project, load: Load, store: str) -> str:
+def restart(project: Project, load: LoadGenerator, store: str) -> str:
     """A store is stopped and started; work goes on by itself."""
     started = time.monotonic()
     project.compose("restart", store)
     project.start("--no-recreate", "--scale", "worker-resize=3")
-    load.more_done(3, 180)
+    load.wait_for_more_done(3, 180)
     return f"{time.monotonic() - started:.0f} s to three jobs more done"
 
 
-def upgrade(project: Project, load: Load) -> str:
+def upgrade(project: Project, load: LoadGenerator) -> str:
     """Another image in place of every one of ours; the stores go on."""
     project.environment["DARKROOM_REVISION"] = "upgraded"
     project.compose("build")
@@ -76,21 +76,21 @@ def upgrade(project: Project, load: Load) -> str:
         expect(project.containers(store)[0]["Id"] in before, f"{store} was replaced, too")
     revision = gateway["Config"]["Labels"]["org.opencontainers.image.revision"]
     expect(revision == "upgraded", f"the gateway runs revision {revision!r}")
-    load.more_done(3, 180)
+    load.wait_for_more_done(3, 180)
     pause = load.longest_pause(started)
     return f"every container of ours replaced, the stores not; at most {pause:.0f} s between two uploads taken"
 
 
-def settle(load: Load) -> str:
+def check_all_done(load: LoadGenerator) -> str:
     """Every job that was accepted meanwhile is done."""
-    ends = load.settle()
+    ends = load.wait_for_all_ended()
     expect(set(ends) == {"done"}, f"jobs ended {dict(ends)}")
     again = sum(stage["attempts"] > 1 for task_id in load.accepted for stage in load.job(task_id)["stages"].values())
     refused = ", ".join(f"{count} times {why}" for why, count in load.refused.items()) or "none"
     return f"{ends['done']} jobs answered 202, all done; {again} stages ran again; others refused: {refused}"
 
 
-def lose_and_restore(project: Project, load: Load, folder: Path) -> str:
+def lose_and_restore(project: Project, load: LoadGenerator, folder: Path) -> str:
     """A backup, all volumes destroyed, the backup restored: the same previews."""
     known = {task_id: load.previews(task_id) for task_id in [load.accepted[0], *load.accepted[-10:]]}
     archive = folder / "darkroom.tar"

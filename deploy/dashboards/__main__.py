@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from deploy.dashboards.catalogue import rendered
+from deploy.dashboards.catalogue import render_dashboards
 
 FOLDER = Path(__file__).resolve().parent.parent / "grafana" / "dashboards"
 
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "grafana" / "dashboards"
 def main() -> None:
     """Write every dashboard to its file."""
     argparse.ArgumentParser(prog="./run dashboards", description=__doc__).parse_args()
-    for name, text in rendered().items():
+    for name, text in render_dashboards().items():
         (FOLDER / name).write_text(text, encoding="utf-8")
         print(FOLDER / name)
 

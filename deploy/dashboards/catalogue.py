@@ -16,7 +16,7 @@ BOARDS = {
 }
 
 
-def rendered() -> dict[str, str]:
+def render_dashboards() -> dict[str, str]:
     """Return the text of every dashboard by the name of its file."""
     return {
         name: json.dumps(board(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n" for name, board in BOARDS.items()

@@ -49,7 +49,7 @@ class _Marks(model.AnnotationQuery):
         return super().to_json() | texts | {"tagKeys": "job,version", "step": "15s", "useValueForTime": True}
 
 
-def assembled(title: str, *, uid: str, description: str, sections: Sequence[Section]) -> model.Dashboard:
+def build_dashboard(title: str, *, uid: str, description: str, sections: Sequence[Section]) -> model.Dashboard:
     """Put sections into a dashboard, panels numbered from 1."""
     board = dashboard.Dashboard(title).uid(uid).description(description).tags([TAG]).timezone("browser")
     board.time("now-1h", "now").refresh("15s").editable().tooltip(model.DashboardCursorSync.CROSSHAIR)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard, units
 
-from deploy.dashboards.frame import Section, assembled
-from deploy.dashboards.panels import Limits, Query, graph, heat, number, timeline
+from deploy.dashboards.frame import Section, build_dashboard
+from deploy.dashboards.panels import Query, Thresholds, graph, heat, number, timeline
 from deploy.dashboards.promql import buckets, mean, quantile, rate
 
-ASKED = 'route!~"/livez|/readyz|/metrics"'
-ANSWERED = f'{ASKED},route!~".*/events"'
+WITHOUT_PROBES = 'route!~"/livez|/readyz|/metrics"'
+WITHOUT_PROBES_AND_STREAMS = f'{WITHOUT_PROBES},route!~".*/events"'
 """Without streams of events, which last as long as their reader likes."""
 REQUESTS, SECONDS = "darkroom_http_requests_total", "darkroom_http_request_duration_seconds"
 SELF = 'job="gateway"'
@@ -17,7 +17,7 @@ SELF = 'job="gateway"'
 
 def board() -> dashboard.Dashboard:
     """Return the dashboard."""
-    return assembled(
+    return build_dashboard(
         "Darkroom: Gateway",
         uid="darkroom-gateway",
         description="Rate, errors and duration of requests, uploads and refusals, and the stores behind them.",
@@ -30,21 +30,24 @@ def _glance() -> Section:
         "At a glance",
         [
             number(
-                "Requests", "Requests a second, without probes.", rate(REQUESTS, ASKED), unit=units.RequestsPerSecond
+                "Requests",
+                "Requests a second, without probes.",
+                rate(REQUESTS, WITHOUT_PROBES),
+                unit=units.RequestsPerSecond,
             ),
             number(
                 "Server errors",
                 "Share of the answers of five minutes that were 5xx, without probes. None in silence.",
                 "darkroom:http_requests_5xx:ratio_rate5m or vector(0)",
                 unit=units.PercentUnit,
-                limits=Limits(warn=0.01, bad=0.05),
+                limits=Thresholds(warn=0.01, bad=0.05),
             ),
             number(
                 "p95 of an upload",
                 "95 % of POSTs are answered within this time, the transfer included.",
                 quantile(0.95, SECONDS, 'method="POST"'),
                 unit=units.Seconds,
-                limits=Limits(warn=2.5, bad=10),
+                limits=Thresholds(warn=2.5, bad=10),
             ),
             number(
                 "Being answered",
@@ -57,14 +60,14 @@ def _glance() -> Section:
                 "Of Redis, MongoDB and the blobs, how many every gateway reaches.",
                 "sum(min by (dependency) (darkroom_dependency_up))",
                 unit=units.Short,
-                limits=Limits(warn=3, bad=2),
+                limits=Thresholds(warn=3, bad=2),
             ),
             number(
                 "Disk of the blobs, free",
                 "Share of the disk; nothing where blobs are in an object store.",
                 "darkroom:blob_store_free:ratio",
                 unit=units.PercentUnit,
-                limits=Limits(warn=0.2, bad=0.1),
+                limits=Thresholds(warn=0.2, bad=0.1),
             ),
         ],
     )
@@ -84,19 +87,19 @@ def _requests() -> Section:
             graph(
                 "Answers that were errors",
                 "Answers of 400 and above a second, by route and status.",
-                Query(rate(REQUESTS, f'{ASKED},status=~"[45].."', by="status, route"), "{{status}} {{route}}"),
+                Query(rate(REQUESTS, f'{WITHOUT_PROBES},status=~"[45].."', by="status, route"), "{{status}} {{route}}"),
                 unit=units.RequestsPerSecond,
             ),
             graph(
                 "Time to answer, p95",
                 "From a request's head to its answer's end. A status asked for with `?wait=` takes as long.",
-                Query(quantile(0.95, SECONDS, ANSWERED, by="method, route"), "{{method}} {{route}}"),
+                Query(quantile(0.95, SECONDS, WITHOUT_PROBES_AND_STREAMS, by="method, route"), "{{method}} {{route}}"),
                 unit=units.Seconds,
             ),
             heat(
                 "Time to answer",
                 "Of all requests but probes and streams.",
-                buckets(SECONDS, ANSWERED),
+                buckets(SECONDS, WITHOUT_PROBES_AND_STREAMS),
                 unit=units.Seconds,
             ),
         ],
@@ -150,7 +153,7 @@ def _stores() -> Section:
                 Query("max by (dependency) (darkroom_dependency_check_seconds)", "{{dependency}}"),
                 unit=units.Seconds,
                 width=8,
-                limits=Limits(warn=0.5, bad=2),
+                limits=Thresholds(warn=0.5, bad=2),
             ),
             graph(
                 "Disk of the blobs",
@@ -176,7 +179,7 @@ def _processes() -> Section:
                 Query(cpu, "{{instance}}"),
                 unit=units.PercentUnit,
                 width=6,
-                limits=Limits(warn=0.7, bad=0.9),
+                limits=Thresholds(warn=0.7, bad=0.9),
             ),
             graph(
                 "Memory",

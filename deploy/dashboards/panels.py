@@ -24,7 +24,7 @@ class Query(NamedTuple):
     legend: str
 
 
-class Limits(NamedTuple):
+class Thresholds(NamedTuple):
     """From where on a value is worrying, and from where on bad; where less is worse, `warn` is above `bad`."""
 
     warn: float
@@ -38,7 +38,7 @@ def graph(
     unit: str,
     width: int = 12,
     stacked: bool = False,
-    limits: Limits | None = None,
+    limits: Thresholds | None = None,
 ) -> timeseries.Panel:
     """Draw lines over time; `limits` are drawn where there are any."""
     panel = timeseries.Panel().title(title).description(description).datasource(SOURCE).unit(unit).min(0)
@@ -59,7 +59,7 @@ def number(
     *,
     unit: str,
     width: int = 4,
-    limits: Limits | None = None,
+    limits: Thresholds | None = None,
 ) -> stat.Panel:
     """Show what is now, in the colour that `limits` give it."""
     panel = stat.Panel().title(title).description(description).datasource(SOURCE).unit(unit)
@@ -110,7 +110,7 @@ def _tooltip() -> common.VizTooltipOptions:
     return shown.sort(common_model.SortOrder.DESCENDING)
 
 
-def _thresholds(limits: Limits | None) -> dashboard.ThresholdsConfig:
+def _thresholds(limits: Thresholds | None) -> dashboard.ThresholdsConfig:
     config = dashboard.ThresholdsConfig().mode(dashboard_model.ThresholdsMode.ABSOLUTE)
     if limits is None:
         return config.steps([_step(None, GREEN)])

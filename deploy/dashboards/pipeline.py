@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard, units
 
-from deploy.dashboards.frame import Section, assembled
-from deploy.dashboards.panels import Limits, Query, graph, heat, number
+from deploy.dashboards.frame import Section, build_dashboard
+from deploy.dashboards.panels import Query, Thresholds, graph, heat, number
 from deploy.dashboards.promql import buckets, increase, mean, percentiles, quantile, rate
 
 QUEUE, STAGE = 'queue=~"$queue"', 'stage=~"$stage"'
 JOB = "darkroom_job_end_to_end_seconds"
-PROMISED = 'result=~"done|dead"'
-PROMISE = Limits(warn=5, bad=10)
+SLO_RESULTS = 'result=~"done|dead"'
+SLO_THRESHOLDS = Thresholds(warn=5, bad=10)
 
 
 def board() -> dashboard.Dashboard:
     """Return the dashboard."""
-    return assembled(
+    return build_dashboard(
         "Darkroom: Pipeline",
         uid="darkroom-pipeline",
         description="Rate, errors and duration of jobs and stages, what waits, and what comes out.",
-        sections=[_glance(), _stages(), _times(), _jobs(), _out()],
+        sections=[_glance(), _stages(), _times(), _jobs(), _renditions()],
     )
 
 
@@ -39,35 +39,35 @@ def _glance() -> Section:
                 "95 % of the jobs of the last five minutes took no longer. The promise is 10 s.",
                 "darkroom:job_end_to_end_seconds:p95_rate5m",
                 unit=units.Seconds,
-                limits=PROMISE,
+                limits=SLO_THRESHOLDS,
             ),
             number(
                 "Late",
                 "Share of the jobs of the last hour that were not done within 10 s. The promise allows 5 %.",
                 "darkroom:jobs_late:ratio_rate1h",
                 unit=units.PercentUnit,
-                limits=Limits(warn=0.05, bad=0.3),
+                limits=Thresholds(warn=0.05, bad=0.3),
             ),
             number(
                 "Backlog",
                 "How long the slowest pool will be busy with what waits now.",
                 "max(queue:darkroom_backlog_seconds:estimate)",
                 unit=units.Seconds,
-                limits=PROMISE,
+                limits=SLO_THRESHOLDS,
             ),
             number(
                 "Failed",
                 "Share of the jobs of the last half hour whose image was refused.",
                 "darkroom:jobs_failed:ratio_rate30m",
                 unit=units.PercentUnit,
-                limits=Limits(warn=0.1, bad=0.25),
+                limits=Thresholds(warn=0.1, bad=0.25),
             ),
             number(
                 "Dead",
                 "Jobs that were tried too often. Each waits for a person: see DeadJobs in the runbook.",
                 'state:darkroom_jobs:max{state="dead"}',
                 unit=units.Short,
-                limits=Limits(warn=1, bad=1),
+                limits=Thresholds(warn=1, bad=1),
             ),
         ],
     )
@@ -125,7 +125,7 @@ def _times() -> Section:
                 " Without runs to go by: how long the oldest message has waited.",
                 Query(f"queue:darkroom_backlog_seconds:estimate{{{QUEUE}}}", "{{queue}}"),
                 unit=units.Seconds,
-                limits=Limits(warn=10, bad=120),
+                limits=Thresholds(warn=10, bad=120),
             ),
             graph(
                 "Messages waiting",
@@ -144,17 +144,17 @@ def _jobs() -> Section:
             graph(
                 "From upload to end",
                 "Of jobs that were done or died. The promise: 95 % within 10 s.",
-                *percentiles(JOB, PROMISED),
-                Query(quantile(0.99, JOB, PROMISED), "p99"),
+                *percentiles(JOB, SLO_RESULTS),
+                Query(quantile(0.99, JOB, SLO_RESULTS), "p99"),
                 unit=units.Seconds,
-                limits=PROMISE,
+                limits=SLO_THRESHOLDS,
             ),
             graph(
                 "From upload to end, by kind",
                 "The 95th percentile of each kind of job.",
-                Query(quantile(0.95, JOB, PROMISED, by="kind"), "{{kind}}"),
+                Query(quantile(0.95, JOB, SLO_RESULTS, by="kind"), "{{kind}}"),
                 unit=units.Seconds,
-                limits=PROMISE,
+                limits=SLO_THRESHOLDS,
             ),
             graph(
                 "Jobs by state",
@@ -183,7 +183,7 @@ def _jobs() -> Section:
     )
 
 
-def _out() -> Section:
+def _renditions() -> Section:
     size = "darkroom_rendition_bytes_total"
     made = "darkroom_renditions_total"
     return Section(

@@ -5,30 +5,30 @@ from __future__ import annotations
 from deploy.dashboards.panels import Query
 
 WINDOW = "[$__rate_interval]"
-SHOWN = "[$__range]"
+RANGE = "[$__range]"
 """What the dashboard shows, from its left edge to its right."""
 
 
 def rate(counter: str, where: str = "", *, by: str = "") -> str:
     """Return how fast a counter grows, a second."""
-    return f"sum{_by(by)} (rate({counter}{_in(where)}{WINDOW}))"
+    return f"sum{_by(by)} (rate({counter}{_label_matchers(where)}{WINDOW}))"
 
 
 def increase(counter: str, where: str = "", *, by: str = "") -> str:
     """Return by how much a counter grew in the time that is shown."""
-    return f"sum{_by(by)} (increase({counter}{_in(where)}{SHOWN}))"
+    return f"sum{_by(by)} (increase({counter}{_label_matchers(where)}{RANGE}))"
 
 
 def quantile(share: float, histogram: str, where: str = "", *, by: str = "") -> str:
     """Return the value that `share` of a histogram's observations do not exceed; nothing while there are none."""
     labels = f"le, {by}" if by else "le"
-    buckets = f"{histogram}_bucket{_in(where)}{WINDOW}"
+    buckets = f"{histogram}_bucket{_label_matchers(where)}{WINDOW}"
     return f"histogram_quantile({share}, sum by ({labels}) (rate({buckets})))"
 
 
 def buckets(histogram: str, where: str = "") -> str:
     """Return a histogram's observations a second, by bucket, for a heatmap."""
-    return f"sum by (le) (rate({histogram}_bucket{_in(where)}{WINDOW}))"
+    return f"sum by (le) (rate({histogram}_bucket{_label_matchers(where)}{WINDOW}))"
 
 
 def mean(histogram: str, where: str = "", *, by: str = "") -> str:
@@ -51,5 +51,5 @@ def _by(labels: str) -> str:
     return f" by ({labels})" if labels else ""
 
 
-def _in(where: str) -> str:
+def _label_matchers(where: str) -> str:
     return f"{{{where}}}" if where else ""

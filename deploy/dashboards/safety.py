@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard, units
 
-from deploy.dashboards.frame import Section, assembled
-from deploy.dashboards.panels import Limits, Query, graph, number
+from deploy.dashboards.frame import Section, build_dashboard
+from deploy.dashboards.panels import Query, Thresholds, graph, number
 from deploy.dashboards.promql import increase, percentiles, quantile, rate
 
 QUEUE, STAGE = 'queue=~"$queue"', 'stage=~"$stage"'
-BUDGET = 0.05
+ERROR_BUDGET = 0.05
 """Jobs that may be late: the promise is 95 % within 10 s."""
 SWEEPER_AGE = "time() - max(darkroom_sweeper_last_run_timestamp_seconds)"
 
 
 def board() -> dashboard.Dashboard:
     """Return the dashboard."""
-    return assembled(
+    return build_dashboard(
         "Darkroom: Is it fair and safe",
         uid="darkroom-safety",
         description="Whether anything answered 202 could be lost, and whether anybody waits for too long.",
-        sections=[_glance(), _safe(), _given_up(), _fair()],
+        sections=[_glance(), _redeliveries(), _failures_and_refusals(), _latency()],
     )
 
 
@@ -33,28 +33,28 @@ def _glance() -> Section:
                 "See http://localhost:9090/alerts and deploy/RUNBOOK.md.",
                 'count(ALERTS{alertstate="firing"}) or vector(0)',
                 unit=units.Short,
-                limits=Limits(warn=1, bad=3),
+                limits=Thresholds(warn=1, bad=3),
             ),
             number(
                 "Dead jobs",
                 "Tried too often; each waits for a person to retry or delete it.",
                 'state:darkroom_jobs:max{state="dead"}',
                 unit=units.Short,
-                limits=Limits(warn=1, bad=1),
+                limits=Thresholds(warn=1, bad=1),
             ),
             number(
                 "Sent on again",
                 "Jobs that stood still and that the sweeper sent on again, in the time shown.",
                 increase("darkroom_sweeper_redispatched_total"),
                 unit=units.Short,
-                limits=Limits(warn=1, bad=10),
+                limits=Thresholds(warn=1, bad=10),
             ),
             number(
                 "Delivered again",
                 "Messages that the broker delivered a second time, in the time shown.",
                 increase("darkroom_redeliveries_total"),
                 unit=units.Short,
-                limits=Limits(warn=1, bad=10),
+                limits=Thresholds(warn=1, bad=10),
             ),
             number(
                 "Unacknowledged",
@@ -67,13 +67,13 @@ def _glance() -> Section:
                 "The sweeper is what sends on a job whose message was lost.",
                 SWEEPER_AGE,
                 unit=units.Seconds,
-                limits=Limits(warn=30, bad=120),
+                limits=Thresholds(warn=30, bad=120),
             ),
         ],
     )
 
 
-def _safe() -> Section:
+def _redeliveries() -> Section:
     return Section(
         "Nothing is lost: what was begun again",
         [
@@ -104,7 +104,7 @@ def _safe() -> Section:
                 Query("max(darkroom_unacked_oldest_age_seconds)", "age"),
                 unit=units.Seconds,
                 width=8,
-                limits=Limits(warn=120, bad=180),
+                limits=Thresholds(warn=120, bad=180),
             ),
             graph(
                 "Unacknowledged messages",
@@ -119,13 +119,13 @@ def _safe() -> Section:
                 Query(SWEEPER_AGE, "age"),
                 unit=units.Seconds,
                 width=8,
-                limits=Limits(warn=30, bad=120),
+                limits=Thresholds(warn=30, bad=120),
             ),
         ],
     )
 
 
-def _given_up() -> Section:
+def _failures_and_refusals() -> Section:
     oddities = f'{STAGE},outcome=~"fenced|ignored|out_of_order|skipped"'
     return Section(
         "What was given up or refused",
@@ -174,8 +174,10 @@ def _given_up() -> Section:
     )
 
 
-def _fair() -> Section:
-    burn = [Query(f"darkroom:jobs_late:ratio_rate{window} / {BUDGET}", window) for window in ("5m", "30m", "1h", "6h")]
+def _latency() -> Section:
+    burn = [
+        Query(f"darkroom:jobs_late:ratio_rate{window} / {ERROR_BUDGET}", window) for window in ("5m", "30m", "1h", "6h")
+    ]
     return Section(
         "Nobody waits for too long",
         [
@@ -184,14 +186,14 @@ def _fair() -> Section:
                 "How many times as fast as allowed jobs are late; 1 is the 5 % of the promise. Alerts at 6 and 14.4.",
                 *burn,
                 unit=units.Short,
-                limits=Limits(warn=6, bad=14.4),
+                limits=Thresholds(warn=6, bad=14.4),
             ),
             graph(
                 "Oldest job",
                 "Age of the oldest job that has not ended, by state.",
                 Query("max by (state) (darkroom_job_oldest_age_seconds)", "{{state}}"),
                 unit=units.Seconds,
-                limits=Limits(warn=60, bad=1800),
+                limits=Thresholds(warn=60, bad=1800),
             ),
             graph(
                 "Wait in the queue",
@@ -204,7 +206,7 @@ def _fair() -> Section:
                 "95 % of the jobs of each kind took no longer: a kind far above the others starves.",
                 Query(quantile(0.95, "darkroom_job_end_to_end_seconds", by="kind"), "{{kind}}"),
                 unit=units.Seconds,
-                limits=Limits(warn=5, bad=10),
+                limits=Thresholds(warn=5, bad=10),
             ),
         ],
     )

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard, units
 
-from deploy.dashboards.frame import Section, assembled
-from deploy.dashboards.panels import Limits, Query, graph, number, timeline
+from deploy.dashboards.frame import Section, build_dashboard
+from deploy.dashboards.panels import Query, Thresholds, graph, number, timeline
 from deploy.dashboards.promql import increase, quantile, rate
 
 QUEUE = 'queue=~"$queue"'
 POOL = 'job="workers",pool=~"$queue"'
 PROCESSES = f"sum by (queue) (darkroom_worker_pool_processes{{{QUEUE}}})"
-FULL = Limits(warn=0.8, bad=0.95)
+FULL = Thresholds(warn=0.8, bad=0.95)
 
 
 def board() -> dashboard.Dashboard:
     """Return the dashboard."""
-    return assembled(
+    return build_dashboard(
         "Darkroom: Workers",
         uid="darkroom-workers",
         description="Utilisation, saturation and errors of each pool of workers.",
@@ -62,7 +62,7 @@ def _glance() -> Section:
                 "Killed, out of memory, or crashed at work, in the time shown.",
                 increase("darkroom_worker_child_lost_total", QUEUE),
                 unit=units.Short,
-                limits=Limits(warn=1, bad=4),
+                limits=Thresholds(warn=1, bad=4),
             ),
         ],
     )
@@ -100,7 +100,7 @@ def _saturation() -> Section:
                 Query(quantile(0.95, "darkroom_stage_queue_wait_seconds", QUEUE, by="queue"), "{{queue}}"),
                 unit=units.Seconds,
                 width=8,
-                limits=Limits(warn=5, bad=120),
+                limits=Thresholds(warn=5, bad=120),
             ),
             graph(
                 "Oldest message",
@@ -108,7 +108,7 @@ def _saturation() -> Section:
                 Query(f"queue:darkroom_queue_oldest_age_seconds:max{{{QUEUE}}}", "{{queue}}"),
                 unit=units.Seconds,
                 width=8,
-                limits=Limits(warn=60, bad=120),
+                limits=Thresholds(warn=60, bad=120),
             ),
             graph(
                 "Fetched, not begun",

@@ -18,11 +18,11 @@ spec:
 """
 
 
-def manifest() -> str:
+def render_manifest() -> str:
     """Return the PrometheusRule: the rules as they are, two columns further in."""
     text = SOURCE.read_text(encoding="utf-8")
     return HEAD + indent(text[text.index("groups:") :], "  ")
 
 
 if __name__ == "__main__":
-    WRITTEN.write_text(manifest(), encoding="utf-8")
+    WRITTEN.write_text(render_manifest(), encoding="utf-8")

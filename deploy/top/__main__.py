@@ -16,15 +16,15 @@ from rich.live import Live
 
 from deploy import addresses
 from deploy.home import ROOT, find_home
-from deploy.top.figures import figures
+from deploy.top.figures import build_overview
 from deploy.top.shapes import Reading
-from deploy.top.view import view
-from deploy.top.watcher import Target, Watcher
+from deploy.top.view import render_view
+from deploy.top.watcher import MetricsPoller, Target
 
 PAGE = 120  # columns where there is no terminal to ask
 FAILURES = 5
 FIRST_SECONDS = 1.0  # to the first rates, which need two scrapes
-WELL, NOBODY, USAGE = 0, 1, 2
+EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE = 0, 1, 2
 
 
 def main() -> int:
@@ -38,14 +38,14 @@ def main() -> int:
             "Start one, or name addresses: ./run top --gateway http://127.0.0.1:8001 --worker http://127.0.0.1:9100",
             file=sys.stderr,
         )
-        return USAGE
+        return EXIT_USAGE
     console = Console(highlight=False)
-    with Watcher(targets, window=options.window, api_key=options.api_key) as watcher:
+    with MetricsPoller(targets, window=options.window, api_key=options.api_key) as watcher:
         if options.once or not console.is_terminal:
-            return once(watcher, console, options.interval)
+            return print_once(watcher, console, options.interval)
         with contextlib.suppress(KeyboardInterrupt):
-            watch(watcher, console, options.interval)
-    return WELL
+            run_live(watcher, console, options.interval)
+    return EXIT_OK
 
 
 def _options() -> argparse.Namespace:
@@ -68,41 +68,42 @@ def _positive(text: str) -> float:
 
 def _targets(options: argparse.Namespace) -> Callable[[], Sequence[Target]]:
     """Return the way to find whom to ask: the addresses given, else those of the stack that runs here by then."""
-    given = [Target.at(url, is_gateway=True) for url in options.gateway]
-    given += [Target.at(url, is_gateway=False) for url in options.worker]
+    given = [Target.from_url(url, is_gateway=True) for url in options.gateway]
+    given += [Target.from_url(url, is_gateway=False) for url in options.worker]
     if given:
         return lambda: given
     return lambda: [
-        Target(name, url, is_gateway=name.startswith("gateway")) for name, url in addresses.read(find_home()).items()
+        Target(name, url, is_gateway=name.startswith("gateway"))
+        for name, url in addresses.read_metrics_urls(find_home()).items()
     ]
 
 
-def once(watcher: Watcher, console: Console, interval: float) -> int:
+def print_once(watcher: MetricsPoller, console: Console, interval: float) -> int:
     """Print one view after two looks; the exit status tells whether anybody answered."""
     if not console.is_terminal:
         console.width = PAGE
-    watcher.look()
+    watcher.poll()
     time.sleep(interval)
-    readings = watcher.look()
-    console.print(_shown(watcher, readings, console.width))
-    return WELL if any(not reading.error for reading in readings) else NOBODY
+    readings = watcher.poll()
+    console.print(_render(watcher, readings, console.width))
+    return EXIT_OK if any(not reading.error for reading in readings) else EXIT_UNREACHABLE
 
 
-def watch(watcher: Watcher, console: Console, interval: float) -> None:
+def run_live(watcher: MetricsPoller, console: Console, interval: float) -> None:
     """Show the view on the whole terminal, until interrupted."""
     pause = min(interval, FIRST_SECONDS)
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
-            live.update(_shown(watcher, watcher.look(), console.width), refresh=True)
+            live.update(_render(watcher, watcher.poll(), console.width), refresh=True)
             time.sleep(pause)
             pause = interval
 
 
-def _shown(watcher: Watcher, readings: Sequence[Reading], width: int) -> RenderableType:
-    failures = watcher.failures(readings, FAILURES)
+def _render(watcher: MetricsPoller, readings: Sequence[Reading], width: int) -> RenderableType:
+    failures = watcher.fetch_failures(readings, FAILURES)
     where = "  ".join(reading.url.removesuffix("/metrics") for reading in readings if reading.is_gateway)
     now = datetime.now(tz=UTC).astimezone()
-    return view(figures(readings), failures, where=where, now=now, width=width)
+    return render_view(build_overview(readings), failures, where=where, now=now, width=width)
 
 
 if __name__ == "__main__":

@@ -7,30 +7,33 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from deploy.top.words import seconds
+from deploy.top.words import format_seconds
 
-OLD, VERY_OLD = 5.0, 60.0  # seconds that a message waits: the first is worth a look, the second wants somebody
-GOOD, LOOK, BAD, NONE = "green", "yellow", "bold red", "dim"
-FIRST = 10  # columns of each table's first column
-ROOMY = 100  # columns from which tables have wider gaps, and the queues' one column more
+AGE_WARNING_SECONDS, AGE_BAD_SECONDS = (
+    5.0,
+    60.0,
+)  # seconds that a message waits: the first is worth a look, the second wants somebody
+GOOD, WARNING, BAD, MUTED = "green", "yellow", "bold red", "dim"
+FIRST_COLUMN_WIDTH = 10  # columns of each table's first column
+WIDE_TERMINAL_COLUMNS = 100  # columns from which tables have wider gaps, and the queues' one column more
 
 
-def table_of(width: int, *headings: str) -> Table:
+def create_table(width: int, *headings: str) -> Table:
     """Return a table without rows: names on the left, figures on the right, nothing broken."""
-    gap = 2 if width >= ROOMY else 1
+    gap = 2 if width >= WIDE_TERMINAL_COLUMNS else 1
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="right" if number else "left", no_wrap=True)
-    table.columns[0].min_width = FIRST
+    table.columns[0].min_width = FIRST_COLUMN_WIDTH
     return table
 
 
-def said(name: str, value: str, style: str = "") -> Text:
+def label_value(name: str, value: str, style: str = "") -> Text:
     """Name a figure."""
-    return Text.assemble((f"{name} ", NONE), (value, style))
+    return Text.assemble((f"{name} ", MUTED), (value, style))
 
 
-def line_of(parts: Sequence[Text], width: int) -> Text:
+def wrap_parts(parts: Sequence[Text], width: int) -> Text:
     """Set parts side by side, none broken, in as many lines as that takes."""
     line, used = Text(), 0
     for part in parts:
@@ -41,12 +44,12 @@ def line_of(parts: Sequence[Text], width: int) -> Text:
     return line
 
 
-def span(value: float | None) -> Text:
+def format_duration_cell(value: float | None) -> Text:
     """Write a time in a cell."""
-    return Text(seconds(value), NONE if value is None else "")
+    return Text(format_seconds(value), MUTED if value is None else "")
 
 
 def age_style(value: float | None) -> str:
     """Choose the colour for how long something has waited."""
     value = value or 0.0
-    return BAD if value >= VERY_OLD else LOOK if value >= OLD else ""
+    return BAD if value >= AGE_BAD_SECONDS else WARNING if value >= AGE_WARNING_SECONDS else ""

@@ -11,7 +11,7 @@ from math import inf
 from prometheus_client.parser import text_string_to_metric_families
 
 Labels = frozenset[tuple[str, str]]
-Found = list[tuple[dict[str, str], float]]  # series: their labels, and a number
+SeriesList = list[tuple[dict[str, str], float]]  # series: their labels, and a number
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Scrape:
                 samples[sample.name][frozenset(sample.labels.items())] = sample.value
         return cls(at, dict(samples))
 
-    def series(self, name: str, **wanted: str) -> Found:
+    def series(self, name: str, **wanted: str) -> SeriesList:
         """Return the series of this name that have the labels wanted."""
         return [
             (dict(labels), value) for labels, value in self.samples.get(name, {}).items() if wanted.items() <= labels
@@ -43,7 +43,7 @@ class Scrape:
 
 
 @dataclass(frozen=True)
-class Span:
+class ScrapeDelta:
     """What happened in one process between two scrapes of it."""
 
     before: Scrape
@@ -54,34 +54,34 @@ class Span:
         """How long it was."""
         return self.after.at - self.before.at
 
-    def series(self, name: str, **wanted: str) -> Found:
+    def series(self, name: str, **wanted: str) -> SeriesList:
         """Return the counters of this name and by how much each grew; one that is new, or fell, began at 0."""
-        born = "process_start_time_seconds"
-        restarted = self.before.samples.get(born) != self.after.samples.get(born)
+        start_metric = "process_start_time_seconds"
+        restarted = self.before.samples.get(start_metric) != self.after.samples.get(start_metric)
         earlier = {} if restarted else self.before.samples.get(name, {})
-        grown: Found = []
+        increases: SeriesList = []
         for labels, value in self.after.samples.get(name, {}).items():
             if wanted.items() <= labels:
                 start = earlier.get(labels, 0.0)
-                grown.append((dict(labels), value - start if value >= start else value))
-        return grown
+                increases.append((dict(labels), value - start if value >= start else value))
+        return increases
 
     def increase(self, name: str, **wanted: str) -> float:
         """Return by how much these counters grew together."""
-        return sum(grown for _, grown in self.series(name, **wanted))
+        return sum(increases for _, increases in self.series(name, **wanted))
 
 
-def rate(spans: Iterable[Span], name: str, **wanted: str) -> float:
+def rate(spans: Iterable[ScrapeDelta], name: str, **wanted: str) -> float:
     """Return by how much these counters grew per second, in all processes together."""
     return sum(span.increase(name, **wanted) / span.seconds for span in spans if span.seconds > 0)
 
 
-def quantiles(spans: Iterable[Span], name: str, *ranks: float, **wanted: str) -> list[float | None]:
+def quantiles(spans: Iterable[ScrapeDelta], name: str, *ranks: float, **wanted: str) -> list[float | None]:
     """Return quantiles of what a histogram saw in all processes together; None where it saw nothing."""
     buckets: dict[float, float] = defaultdict(float)
     for span in spans:
-        for labels, grown in span.series(f"{name}_bucket", **wanted):
-            buckets[float(labels["le"])] += grown
+        for labels, increases in span.series(f"{name}_bucket", **wanted):
+            buckets[float(labels["le"])] += increases
     return [quantile(rank, buckets) for rank in ranks]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from deploy.top.scrape import Scrape, Span
+from deploy.top.scrape import Scrape, ScrapeDelta
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class Reading:
     url: str
     is_gateway: bool
     latest: Scrape | None = None  # kept while the process does not answer
-    span: Span | None = None
+    span: ScrapeDelta | None = None
     error: str = ""
 
 
@@ -27,16 +27,16 @@ class Queue:
 
     name: str
     length: float | None
-    oldest: float | None
+    oldest_seconds: float | None
     wait_p50: float | None
     wait_p95: float | None
-    up: int
+    workers_up: int
     workers: int
     active: float
     children: float
     reserved: float
     memory: float
-    lost: float
+    children_lost: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class Dependency:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failed:
+class FailedJob:
     """A job that failed or is dead."""
 
     task_id: str
@@ -71,7 +71,7 @@ class Failed:
     message: str
 
     @classmethod
-    def of(cls, job: dict[str, Any]) -> Failed:
+    def from_api(cls, job: dict[str, Any]) -> FailedJob:
         """Take it from a job of GET /jobs."""
         failure = job["failure"] or {}
         return cls(
@@ -85,25 +85,25 @@ class Failed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures:
+class Overview:
     """Everything that the view shows."""
 
     version: str
     seconds: float  # of the span that rates and quantiles are of
     rates: dict[str, float]  # jobs a second: accepted, refused and ENDS
     jobs: dict[str, float]  # by state
-    oldest: float | None  # age of the oldest job that has not ended
+    oldest_seconds: float | None  # age of the oldest job that has not ended
     job_p50: float | None
     job_p95: float | None
     posts: float  # a second
     post_p95: float | None
     in_progress: float | None
-    errors: float  # 5xx, in the span
-    unacked: float | None
-    swept: float | None  # epoch seconds
+    server_errors: float  # 5xx, in the span
+    unacked_messages: float | None
+    sweeper_ran_at: float | None  # epoch seconds
     redispatched: float  # in the span
-    free: float | None
-    size: float | None
+    blob_free_bytes: float | None
+    blob_size_bytes: float | None
     queues: list[Queue] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     dependencies: list[Dependency] = field(default_factory=list)

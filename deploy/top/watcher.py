@@ -13,12 +13,12 @@ from typing import Any, Self
 import httpx
 
 from deploy.top.figures import latest_failures
-from deploy.top.scrape import Scrape, Span
-from deploy.top.shapes import Failed, Reading
+from deploy.top.scrape import Scrape, ScrapeDelta
+from deploy.top.shapes import FailedJob, Reading
 
-PATIENCE = 2.0  # seconds given to one answer
+TIMEOUT_SECONDS = 2.0  # seconds given to one answer
 PATH = "/metrics"
-FAILED = ("failed", "dead")
+FAILED_STATUSES = ("failed", "dead")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Target:
     is_gateway: bool
 
     @classmethod
-    def at(cls, url: str, *, is_gateway: bool) -> Target:
+    def from_url(cls, url: str, *, is_gateway: bool) -> Target:
         """Name it by its address; the path of its metrics may be left out."""
         url = url.rstrip("/")
         return cls(httpx.URL(url).netloc.decode(), url if url.endswith(PATH) else url + PATH, is_gateway)
@@ -41,14 +41,14 @@ class Target:
         return self.url.removesuffix(PATH)
 
 
-class Watcher:
+class MetricsPoller:
     """Reads the targets again and again, and remembers the scrapes of the last seconds; a context manager."""
 
     def __init__(self, targets: Callable[[], Sequence[Target]], *, window: float, api_key: str = "") -> None:
         """Ask `targets` before each round whom to ask; spans are `window` seconds long, once it has run as long."""
         self._targets, self._window = targets, window
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._client = httpx.Client(timeout=PATIENCE, trust_env=False)
+        self._client = httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False)
         self._threads = ThreadPoolExecutor(16)
         self._scrapes: dict[Target, deque[Scrape]] = defaultdict(deque)
 
@@ -61,38 +61,38 @@ class Watcher:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
-    def look(self) -> list[Reading]:
+    def poll(self) -> list[Reading]:
         """Ask all of them at once, and return what is known of each."""
-        return list(self._threads.map(self._read, self._targets()))
+        return list(self._threads.map(self._scrape_target, self._targets()))
 
-    def failures(self, readings: Sequence[Reading], number: int) -> list[Failed] | str:
+    def fetch_failures(self, readings: Sequence[Reading], number: int) -> list[FailedJob] | str:
         """Return the latest failed and dead jobs, as the first gateway that answers tells, or why they are unknown."""
         gateway = next((each for each in readings if each.is_gateway and not each.error), None)
         if gateway is None:
             return "no gateway answers"
         try:
-            pages = [self._page(gateway.url.removesuffix(PATH), status, number) for status in FAILED]
+            pages = [self._fetch_jobs(gateway.url.removesuffix(PATH), status, number) for status in FAILED_STATUSES]
             return latest_failures(pages, number)
         except httpx.HTTPStatusError as error:
-            return f"{gateway.name} {_answered(error.response)}"
+            return f"{gateway.name} {_describe_status(error.response)}"
         except (httpx.TransportError, ValueError, KeyError) as error:
             return f"{gateway.name} {_reason(error)}"
 
-    def _page(self, base: str, status: str, number: int) -> list[dict[str, Any]]:
+    def _fetch_jobs(self, base: str, status: str, number: int) -> list[dict[str, Any]]:
         answer = self._client.get(
             f"{base}/jobs", params={"status": status, "limit": number}, headers=self._headers
         ).raise_for_status()
         jobs: list[dict[str, Any]] = answer.json()["jobs"]
         return jobs
 
-    def _read(self, target: Target) -> Reading:
+    def _scrape_target(self, target: Target) -> Reading:
         scrapes, error = self._scrapes[target], ""
         try:
             answer = self._client.get(target.url, headers=self._headers if target.is_gateway else {})
             if answer.is_success:
                 scrapes.append(Scrape.parse(time.monotonic(), answer.text))
             else:
-                error = _answered(answer)
+                error = _describe_status(answer)
         except (httpx.TransportError, ValueError) as failure:
             error = _reason(failure)
         while len(scrapes) > 2 and scrapes[1].at <= scrapes[-1].at - self._window:  # noqa: PLR2004  # a span has two
@@ -102,12 +102,12 @@ class Watcher:
             url=target.url,
             is_gateway=target.is_gateway,
             latest=scrapes[-1] if scrapes else None,
-            span=Span(scrapes[0], scrapes[-1]) if len(scrapes) > 1 and not error else None,
+            span=ScrapeDelta(scrapes[0], scrapes[-1]) if len(scrapes) > 1 and not error else None,
             error=error,
         )
 
 
-def _answered(answer: httpx.Response) -> str:
+def _describe_status(answer: httpx.Response) -> str:
     hint = ": an API key is wanted (--api-key)" if answer.status_code == httpx.codes.UNAUTHORIZED else ""
     return f"answers {answer.status_code} {answer.reason_phrase}{hint}"
 
@@ -117,7 +117,7 @@ def _reason(error: Exception) -> str:
         case httpx.ConnectError():
             return "does not answer"
         case httpx.TimeoutException():
-            return f"has not answered within {PATIENCE:.0f} s"
+            return f"has not answered within {TIMEOUT_SECONDS:.0f} s"
         case httpx.TransportError():
             return f"broke off: {error}"
         case _:

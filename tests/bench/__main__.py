@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from deploy.control import StackError
-from deploy.interrupts import interrupted_once
+from deploy.interrupts import interrupt_once
 from tests.bench import machine
 from tests.bench.bench import Bench, Figures, Options
 from tests.bench.scenarios import (
@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> int:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = WIDTH
-    with interrupted_once(), tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
+    with interrupt_once(), tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
         try:
             broken = _run(Bench(options, console, Path(folder)), chosen.scenarios)
         except KeyboardInterrupt:

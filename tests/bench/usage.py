@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.readiness import children_of
+from deploy.readiness import find_child_pids
 
 TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -52,7 +52,7 @@ def cpu_ms(pid: int) -> float:
     with suppress(OSError, IndexError):
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(") ")[2].split()
         own = sum(map(int, fields[11:15])) * TICK_MS  # utime, stime, cutime, cstime: proc(5)
-        return own + sum(cpu_ms(child) for child in children_of(pid))
+        return own + sum(cpu_ms(child) for child in find_child_pids(pid))
     return 0.0
 
 
@@ -60,7 +60,7 @@ def resident_bytes(pid: int) -> int:
     """Return the bytes in memory of a process and its children, shared pages counted for each."""
     with suppress(OSError, IndexError):
         pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-        return pages * PAGE_BYTES + sum(resident_bytes(child) for child in children_of(pid))
+        return pages * PAGE_BYTES + sum(resident_bytes(child) for child in find_child_pids(pid))
     return 0
 
 

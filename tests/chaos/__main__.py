@@ -9,7 +9,7 @@ import time
 
 from rich.console import Console
 
-from deploy.interrupts import interrupted_once
+from deploy.interrupts import interrupt_once
 from tests.chaos.campaign import Plan, run
 from tests.chaos.faults import FAULTS
 from tests.chaos.report import report
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     def tell(line: str) -> None:
         console.print(f"{time.monotonic() - began:6.1f} s  {line}")
 
-    with interrupted_once():
+    with interrupt_once():
         try:
             result = run(plan, tell)
         except KeyboardInterrupt:

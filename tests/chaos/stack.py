@@ -32,7 +32,7 @@ class ChaosStack(Stack):
 
     def _probe(self, name: str) -> Callable[[], bool]:
         if name == SECOND_GATEWAY:
-            return lambda: readiness.gateway(self.urls[SECOND_GATEWAY])
+            return lambda: readiness.is_gateway_ready(self.urls[SECOND_GATEWAY])
         return super()._probe(name)
 
     @property

@@ -12,7 +12,7 @@ import pytest
 from flower.urls import handlers as flower_routes  # type: ignore[import-untyped]
 
 from deploy.ports import free_port
-from deploy.readiness import flower as flower_answers
+from deploy.readiness import is_flower_ready as flower_answers
 from deploy.stack import Stack
 from pipeline.routing import QUEUES
 from tests.conftest import SHORT_TIMEOUTS

@@ -83,7 +83,7 @@ def _redis(resources: ExitStack, address: str, folder: Path) -> str:
     command = bind_to(processes.redis(folder / "redis", port=port).command, address)
     resources.enter_context(run_logged_program(*command, "--requirepass", password, log=folder / "redis.log"))
     url = f"redis://:{password}@{address}:{port}/0"
-    wait_until(lambda: readiness.redis(url), "Redis")
+    wait_until(lambda: readiness.is_redis_ready(url), "Redis")
     return url
 
 
@@ -93,7 +93,7 @@ def _mongo(resources: ExitStack, address: str, folder: Path) -> str:
     command = bind_to(processes.mongo(folder / "mongo", port=port).command, address)
     resources.enter_context(run_logged_program(*command, log=folder / "mongo.log"))
     url = f"mongodb://{address}:{port}/darkroom"
-    wait_until(lambda: readiness.mongo(url), "Mongo")
+    wait_until(lambda: readiness.is_mongo_ready(url), "Mongo")
     return url
 
 

@@ -135,9 +135,9 @@ def test_a_failure_is_one_line_in_a_users_words(said: str, sentence: str) -> Non
 def test_an_environment_stays_in_its_folder_and_with_its_python() -> None:
     line = install.stamp_line("local")
 
-    assert install.is_of_this_place(f"{line}\n")
-    assert not install.is_of_this_place(f"{line}0\n"), "a later version that begins alike"
-    assert not install.is_of_this_place(line.replace(str(install.ROOT), "/elsewhere"))
+    assert install.was_made_here(f"{line}\n")
+    assert not install.was_made_here(f"{line}0\n"), "a later version that begins alike"
+    assert not install.was_made_here(line.replace(str(install.ROOT), "/elsewhere"))
 
 
 def test_settings_of_pip_become_those_of_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.front import page_headers
+from deploy.front import read_page_headers
 from deploy.stack import Stack
 from tests.images import encode_image, photo
 from tests.integration.api_helpers import freeze_process, submit_photo, upload, wait_for_end, wait_until
@@ -57,10 +57,10 @@ def test_the_page_is_served_with_its_headers(front: Front, path: str, media_type
 
     assert found.status_code == 200
     assert found.headers["content-type"].startswith(media_type)
-    assert {name: found.headers.get_list(name) for name in page_headers()} == {
-        name: [value] for name, value in page_headers().items()
+    assert {name: found.headers.get_list(name) for name in read_page_headers()} == {
+        name: [value] for name, value in read_page_headers().items()
     }
-    assert len(page_headers()) == 7
+    assert len(read_page_headers()) == 7
 
 
 def test_an_unchanged_file_is_not_sent_again(front: Front) -> None:

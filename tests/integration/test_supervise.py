@@ -39,7 +39,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log = supervisord.logs / "supervisord.log"
     subjects = [Process(name=end, group="subjects", command=_command(end), environment=HERE) for end in ENDS]
     try:
-        configuration = processes.configuration(subjects, control=supervisord.control)
+        configuration = processes.render_configuration(subjects, socket_settings=supervisord.socket_settings)
         supervisord.start(configuration, {"PYTHONUNBUFFERED": "1"}, preload=["no.such.module", "PIL.Image"])
         wait_until(lambda: all(f"exited: {end} (" in log.read_text() for end in ENDS), "every subject to end")
     finally:

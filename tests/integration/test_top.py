@@ -67,7 +67,7 @@ def view(stack: Stack, client: httpx.Client) -> str:
 
 
 def test_a_stack_notes_where_its_processes_are(stack: Stack) -> None:
-    assert addresses.read(stack.folder) == stack.metrics_urls
+    assert addresses.read_metrics_urls(stack.folder) == stack.metrics_urls
 
 
 def test_jobs_come_in_and_get_done(view: str) -> None:

@@ -14,11 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.control import PortTaken
+from deploy.control import PortInUse
 from deploy.home import ROOT
 from deploy.ports import free_port
 from deploy.stack import Stack
-from deploy.waiting import Observer, State
+from deploy.waiting import StackObserver, State
 from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
 from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_photo, wait_for_end, wait_until
@@ -151,19 +151,19 @@ def test_an_interrupt_stops_everything_and_the_folder_is_free_again(up: Up) -> N
         pass
 
 
-class Taker(Observer):
+class Taker(StackObserver):
     """Listens on a port as soon as the start has begun."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.server: socket.socket | None = None
 
-    def starting(self, states: Mapping[str, State]) -> None:
+    def on_starting(self, states: Mapping[str, State]) -> None:
         if self.server is None:
             assert "starting" in states.values()
             self.server = socket.create_server(("127.0.0.1", self.port))
 
-    def stopping(self) -> None:
+    def on_stopping(self) -> None:
         if self.server is not None:
             self.server.close()
 
@@ -173,7 +173,7 @@ def test_flower_is_left_out_when_its_port_is_taken_during_the_start(tmp_path: Pa
     stack.observer = Taker(stack.flower_port)
 
     with stack:
-        assert str(stack.left_out["flower"]) == (
+        assert str(stack.skipped_processes["flower"]) == (
             f"Port {stack.flower_port}, meant for the flower, is in use by another program."
         )
         with pytest.raises(ProcessLookupError):
@@ -184,7 +184,7 @@ def test_another_port_that_is_taken_during_the_start_ends_it_with_one_line(tmp_p
     stack = Stack(tmp_path, gateway=False, workers=False)
     stack.observer = Taker(stack.mongo_port)
 
-    with pytest.raises(PortTaken, match=f"^Port {stack.mongo_port}, meant for the mongo, is in use by another"), stack:
+    with pytest.raises(PortInUse, match=f"^Port {stack.mongo_port}, meant for the mongo, is in use by another"), stack:
         pass
 
     assert not stack.is_alive()

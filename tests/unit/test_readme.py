@@ -19,7 +19,7 @@ CODES = {kind.code for kind in problems.Problem.__subclasses__() + problems.Inva
 PAGES = [Path("README.md"), Path("deploy/kubernetes/README.md"), *sorted(Path("deploy").glob("*.md"))]
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 ROW = re.compile(r"^\| `(DARKROOM_\w+)` \| (.*?) \|", re.MULTILINE)
-DEFAULTS = dict(ROW.findall("\n".join(configuration.sections())))
+DEFAULTS = dict(ROW.findall("\n".join(configuration.render_sections())))
 COMPOSE = [Path("docker-compose.yml"), *sorted(Path("deploy/compose").glob("*.yml"))]
 INTERPOLATED = dict(
     chain.from_iterable(
@@ -78,12 +78,12 @@ def test_every_variable_is_read_by_something(variable: str) -> None:
 def test_the_table_of_settings_is_up_to_date() -> None:
     text = configuration.FILE.read_text(encoding="utf-8")
 
-    assert configuration.written(text) == text, "./run docs writes it anew"
+    assert configuration.render_settings(text) == text, "./run docs writes it anew"
 
 
 def test_a_table_without_its_place_is_not_written() -> None:
     with pytest.raises(ValueError, match="begin"):
-        configuration.written("no markers")
+        configuration.render_settings("no markers")
 
 
 def test_the_usual_settings_have_their_defaults() -> None:

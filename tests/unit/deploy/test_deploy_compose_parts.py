@@ -36,40 +36,42 @@ def contents(root: Path) -> dict[str, str]:
 
 
 def test_passwords_are_made_once(root: Path) -> None:
-    credentials.write(root)
+    credentials.write_secrets(root)
     before = contents(root)
 
-    credentials.write(root)
+    credentials.write_secrets(root)
 
     assert contents(root) == before
-    assert len(set(credentials.passwords(root / "master").values())) == len(credentials.PASSWORDS)
+    assert len(set(credentials.load_passwords(root / "master").values())) == len(credentials.PASSWORDS)
 
 
 def test_two_installations_have_no_password_in_common(tmp_path_factory: pytest.TempPathFactory) -> None:
-    one, other = (set(credentials.passwords(tmp_path_factory.mktemp(name)).values()) for name in ("one", "other"))
+    one, other = (set(credentials.load_passwords(tmp_path_factory.mktemp(name)).values()) for name in ("one", "other"))
 
     assert not one & other
 
 
 def test_a_reader_whose_files_are_lost_gets_them_back(root: Path) -> None:
-    credentials.write(root)
+    credentials.write_secrets(root)
     before = contents(root)
     (root / "redis" / "users.acl").unlink()
 
-    credentials.write(root)
+    credentials.write_secrets(root)
 
     assert contents(root) == before
 
 
 def test_the_passwords_themselves_are_for_one_user(root: Path) -> None:
-    credentials.write(root)
+    credentials.write_secrets(root)
 
     for file in (root / "master").iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o400
 
 
 def test_redis_is_given_a_hash_and_lets_nobody_in_by_default() -> None:
-    lines = credentials.files(dict.fromkeys(credentials.PASSWORDS, "pass"))["redis/users.acl"].splitlines()
+    lines = credentials.render_reader_files(dict.fromkeys(credentials.PASSWORDS, "pass"))[
+        "redis/users.acl"
+    ].splitlines()
 
     assert lines[0] == "user default off"
     assert f"#{sha256(b'pass').hexdigest()}" in lines[1]
@@ -80,7 +82,7 @@ def test_redis_is_given_a_hash_and_lets_nobody_in_by_default() -> None:
 def test_a_worker_is_well_with_children_and_a_main_thread_that_runs(
     children: int, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "LAST_LOOK", tmp_path / "look")
+    monkeypatch.setattr(health, "LAST_CHECK_FILE", tmp_path / "look")
     monkeypatch.setattr(health, "PROCESSES", tmp_path)
     _worker(tmp_path, switches=10)
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -167,4 +169,4 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 def test_without_an_engine_the_try_is_skipped_with_its_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert "docker info" in project.engine_missing()
+    assert "docker info" in project.explain_missing_engine()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploy.dashboards.catalogue import rendered
+from deploy.dashboards.catalogue import render_dashboards
 from tests.prometheus_config import (
     DASHBOARDS,
     PROMETHEUS_METRICS,
@@ -37,7 +37,7 @@ NOT_SHOWN = {
 def test_the_files_are_what_the_source_says() -> None:
     written = {file.name: file.read_text(encoding="utf-8") for file in DASHBOARDS.glob("*.json")}
 
-    assert written == rendered(), "run `./run dashboards`"
+    assert written == render_dashboards(), "run `./run dashboards`"
 
 
 def test_every_dashboard_has_an_address_of_its_own() -> None:

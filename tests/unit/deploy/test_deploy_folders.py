@@ -13,9 +13,9 @@ from deploy.folders import FolderUnusable, check_temporary_folder, prepare_folde
 MUCH = 1 << 60
 
 
-def _reason(folder: Path, room_bytes: int = 0) -> str:
+def _reason(folder: Path, min_free_bytes: int = 0) -> str:
     with pytest.raises(FolderUnusable) as refused:
-        prepare_folder(folder, room_bytes=room_bytes)
+        prepare_folder(folder, min_free_bytes=min_free_bytes)
     assert "\n" not in str(refused.value)
     return str(refused.value)
 

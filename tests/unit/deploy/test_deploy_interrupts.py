@@ -7,11 +7,11 @@ import signal
 
 import pytest
 
-from deploy.interrupts import hold_interrupts, interrupted_once
+from deploy.interrupts import defer_interrupts, interrupt_once
 
 
 def test_the_second_interrupt_is_ignored() -> None:
-    with interrupted_once():
+    with interrupt_once():
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -22,11 +22,11 @@ def test_an_interrupt_waits_for_the_end_of_what_must_be_whole() -> None:
     steps = []
 
     def do_both() -> None:
-        with hold_interrupts():
+        with defer_interrupts():
             os.kill(os.getpid(), signal.SIGTERM)
             steps.append("done")
 
-    with interrupted_once(), pytest.raises(KeyboardInterrupt):
+    with interrupt_once(), pytest.raises(KeyboardInterrupt):
         do_both()
 
     assert steps == ["done"]

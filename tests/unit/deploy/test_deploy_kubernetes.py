@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # its types are another package
 
-from deploy.kubernetes.rules import WRITTEN, manifest
+from deploy.kubernetes.rules import WRITTEN, render_manifest
 from tests.fast_yaml import load_all
 from tests.kubernetes_schemas import check
 from tests.kustomize import Manifest, render
@@ -113,7 +113,7 @@ def secrets_in(value: Any) -> Iterator[str]:
 
 
 def test_prometheus_rules_are_those_of_every_other_deployment() -> None:
-    assert WRITTEN.read_text(encoding="utf-8") == manifest(), "run .venv/bin/python -m deploy.kubernetes.rules"
+    assert WRITTEN.read_text(encoding="utf-8") == render_manifest(), "run .venv/bin/python -m deploy.kubernetes.rules"
     assert load_yaml(WRITTEN)["spec"] == load_yaml(PROMETHEUS_FOLDER / "rules.yml")
 
 

@@ -13,11 +13,11 @@ from deploy.progress import StartProgress
 def _shown(*, is_terminal: bool) -> str:
     console = Console(file=io.StringIO(), force_terminal=is_terminal, width=100)
     progress = StartProgress(console)
-    progress.starting({"redis": "starting", "gateway": "starting"})
-    progress.starting({"redis": "ready", "gateway": "starting"})
-    progress.starting({"redis": "ready", "gateway": "ready", "flower": "left out"})
-    progress.stopping()
-    progress.stopping()
+    progress.on_starting({"redis": "starting", "gateway": "starting"})
+    progress.on_starting({"redis": "ready", "gateway": "starting"})
+    progress.on_starting({"redis": "ready", "gateway": "ready", "flower": "left out"})
+    progress.on_stopping()
+    progress.on_stopping()
     file = console.file
     assert isinstance(file, io.StringIO)
     return file.getvalue()
@@ -40,7 +40,7 @@ def test_a_terminal_has_one_line_that_goes_away() -> None:
 def test_a_start_that_never_began_is_not_stopped() -> None:
     console = Console(file=io.StringIO())
 
-    StartProgress(console).stopping()
+    StartProgress(console).on_stopping()
 
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == ""

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from deploy.top import figures as module
-from deploy.top.figures import figures, latest_failures
-from deploy.top.scrape import Scrape, Span
+from deploy.top.figures import build_overview, latest_failures
+from deploy.top.scrape import Scrape, ScrapeDelta
 from deploy.top.shapes import Reading
 
 Told = Mapping[str, float]  # series as Prometheus writes them: name{label="value"}
@@ -22,7 +22,7 @@ def _scrape(at: float, told: Told) -> Scrape:
 
 def _reading(name: str, after: Told, before: Told | None = None, *, error: str = "") -> Reading:
     latest = _scrape(10, after)
-    span = None if before is None or error else Span(_scrape(0, before), latest)
+    span = None if before is None or error else ScrapeDelta(_scrape(0, before), latest)
     is_gateway = name.startswith("gateway")
     return Reading(
         name=name, url=f"http://{name}/metrics", is_gateway=is_gateway, latest=latest, span=span, error=error
@@ -50,11 +50,11 @@ def test_what_every_gateway_tells_of_the_whole_is_taken_once() -> None:
     }
     fresher = told | {'darkroom_jobs{state="done"}': 41}
 
-    shown = figures([_reading("gateway", told), _reading("gateway-2", fresher)])
+    shown = build_overview([_reading("gateway", told), _reading("gateway-2", fresher)])
 
     assert shown.jobs == {"done": 41}
     assert [(queue.name, queue.length) for queue in shown.queues] == [("resize", 7)]
-    assert shown.unacked == 2
+    assert shown.unacked_messages == 2
 
 
 def test_what_a_gateway_counts_itself_is_added_up() -> None:
@@ -62,7 +62,7 @@ def test_what_a_gateway_counts_itself_is_added_up() -> None:
     before = {submitted.format("previews", "accepted"): 0, submitted.format("crop", "accepted"): 0}
     after = {submitted.format("previews", "accepted"): 30, submitted.format("crop", "accepted"): 10}
 
-    shown = figures([_reading("gateway", after, before), _reading("gateway-2", after, before)])
+    shown = build_overview([_reading("gateway", after, before), _reading("gateway-2", after, before)])
 
     assert shown.rates["accepted"] == 8
     assert shown.rates["refused"] == 0
@@ -78,7 +78,7 @@ def test_jobs_end_in_workers_and_in_gateways() -> None:
         _reading("validate", ended("dead", 10), ended("dead", 0)),
     ]
 
-    shown = figures(readings)
+    shown = build_overview(readings)
 
     assert (shown.rates["done"], shown.rates["dead"], shown.rates["failed"]) == (4, 1.5, 0)
     assert shown.job_p50 == pytest.approx(0.05)
@@ -87,10 +87,10 @@ def test_jobs_end_in_workers_and_in_gateways() -> None:
 def test_workers_of_one_queue_are_shown_as_one() -> None:
     told = _worker("resize", pool_processes=2, tasks_active=1, memory_bytes=100, child_lost_total=1)
 
-    shown = figures([_reading("resize", told), _reading("resize-2", told)]).queues[0]
+    shown = build_overview([_reading("resize", told), _reading("resize-2", told)]).queues[0]
 
-    assert (shown.up, shown.workers) == (2, 2)
-    assert (shown.active, shown.children, shown.memory, shown.lost) == (2, 4, 200, 2)
+    assert (shown.workers_up, shown.workers) == (2, 2)
+    assert (shown.active, shown.children, shown.memory, shown.children_lost) == (2, 4, 200, 2)
 
 
 def test_a_worker_that_is_down_is_missed_where_it_worked() -> None:
@@ -99,26 +99,26 @@ def test_a_worker_that_is_down_is_missed_where_it_worked() -> None:
         _reading("10.0.0.8:9100", _worker("resize", memory_bytes=100), error="does not answer"),
     ]
 
-    shown = figures(readings)
+    shown = build_overview(readings)
 
     assert [each.name for each in shown.down] == ["10.0.0.8:9100"]
-    assert (shown.queues[0].up, shown.queues[0].workers, shown.queues[0].memory) == (1, 2, 100)
+    assert (shown.queues[0].workers_up, shown.queues[0].workers, shown.queues[0].memory) == (1, 2, 100)
 
 
 def test_a_worker_that_never_answered_is_missed_where_its_name_says() -> None:
     silent = Reading(name="resize", url="http://x/metrics", is_gateway=False, error="does not answer")
 
-    shown = figures([silent])
+    shown = build_overview([silent])
 
-    assert [(queue.name, queue.up, queue.workers) for queue in shown.queues] == [("resize", 0, 1)]
+    assert [(queue.name, queue.workers_up, queue.workers) for queue in shown.queues] == [("resize", 0, 1)]
 
 
 def test_nothing_is_taken_from_a_gateway_that_is_down() -> None:
     told = {"darkroom_unacked_messages": 2, 'darkroom_dependency_up{dependency="redis"}': 1}
 
-    shown = figures([_reading("gateway", told, error="does not answer")])
+    shown = build_overview([_reading("gateway", told, error="does not answer")])
 
-    assert shown.unacked is None
+    assert shown.unacked_messages is None
     assert shown.dependencies == []
 
 
@@ -127,7 +127,7 @@ def test_queues_and_stages_come_in_the_order_of_the_pipeline() -> None:
     told = {f'darkroom_stage_duration_seconds_count{{stage="{stage}"}}': 1.0 for stage in stages}
     queues = {f'darkroom_queue_length{{queue="{queue}"}}': 0.0 for queue in ("finalize", "other", "resize", "validate")}
 
-    shown = figures([_reading("gateway", queues), _reading("all", told)])
+    shown = build_overview([_reading("gateway", queues), _reading("all", told)])
 
     assert [stage.name for stage in shown.stages] == [
         "validate",
@@ -146,7 +146,7 @@ def test_a_stage_tells_how_often_how_long_and_what_came_of_it() -> None:
         told = {runs.format("done"): done, runs.format("refused"): refused, runs.format("fenced"): 3}
         return told | _histogram("darkroom_stage_duration_seconds", 'stage="small"', done, done + refused)
 
-    stage = figures([_reading("resize", ran(100, 25), ran(85, 20))]).stages[0]
+    stage = build_overview([_reading("resize", ran(100, 25), ran(85, 20))]).stages[0]
 
     assert stage.runs == 2
     assert stage.outcomes == {"done": 15, "refused": 5}
@@ -157,7 +157,9 @@ def test_the_wait_of_a_queue_is_of_that_queue() -> None:
     def waited(fast: float, total: float) -> dict[str, float]:
         return _worker("resize") | _histogram("darkroom_stage_queue_wait_seconds", 'queue="resize"', fast, total)
 
-    shown = figures([_reading("resize", waited(10, 20), waited(0, 0)), _reading("validate", _worker("validate"))])
+    shown = build_overview(
+        [_reading("resize", waited(10, 20), waited(0, 0)), _reading("validate", _worker("validate"))]
+    )
 
     assert {queue.name: queue.wait_p95 for queue in shown.queues} == {"validate": None, "resize": pytest.approx(0.91)}
 
@@ -168,7 +170,7 @@ def test_a_store_is_up_when_every_gateway_reaches_it() -> None:
         'darkroom_dependency_check_seconds{dependency="redis"}': 0.1,
     }
 
-    shown = figures(
+    shown = build_overview(
         [_reading("gateway", up), _reading("gateway-2", up | {'darkroom_dependency_up{dependency="redis"}': 0})]
     )
 
@@ -178,18 +180,18 @@ def test_a_store_is_up_when_every_gateway_reaches_it() -> None:
 def test_the_question_itself_is_no_request_in_progress() -> None:
     told = {"darkroom_http_requests_in_progress": 3}
 
-    assert figures([_reading("gateway", told), _reading("gateway-2", told)]).in_progress == 4
+    assert build_overview([_reading("gateway", told), _reading("gateway-2", told)]).in_progress == 4
 
 
 def test_only_answers_of_500_and_more_are_errors() -> None:
     requests = 'darkroom_http_requests_total{{method="POST",route="/upload",status="{}"}}'
     after = {requests.format(status): 2.0 for status in ("202", "415", "500", "503")}
 
-    assert figures([_reading("gateway", after, {})]).errors == 4
+    assert build_overview([_reading("gateway", after, {})]).server_errors == 4
 
 
 def test_before_the_second_scrape_there_are_no_rates() -> None:
-    shown = figures([_reading("gateway", {'darkroom_jobs{state="done"}': 1})])
+    shown = build_overview([_reading("gateway", {'darkroom_jobs{state="done"}': 1})])
 
     assert shown.seconds == 0
     assert shown.jobs == {"done": 1}

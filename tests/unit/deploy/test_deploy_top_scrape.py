@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from deploy.top.scrape import Scrape, Span, quantile, quantiles, rate
+from deploy.top.scrape import Scrape, ScrapeDelta, quantile, quantiles, rate
 
 COUNTERS = """\
 # HELP runs_total Runs.
@@ -50,31 +50,31 @@ def test_what_is_no_metrics_is_refused(text: str) -> None:
 
 
 def test_a_rate_is_the_increase_by_the_time_between() -> None:
-    span = Span(_counted(100, done=10, refused=1), _counted(104, done=30, refused=3))
+    span = ScrapeDelta(_counted(100, done=10, refused=1), _counted(104, done=30, refused=3))
 
     assert rate([span], "runs_total", outcome="done") == 5
     assert rate([span], "runs_total") == 5.5
 
 
 def test_rates_of_several_processes_add_up_each_by_its_own_time() -> None:
-    one = Span(_counted(0, done=0), _counted(2, done=4))
-    other = Span(_counted(50, done=7), _counted(60, done=17))
+    one = ScrapeDelta(_counted(0, done=0), _counted(2, done=4))
+    other = ScrapeDelta(_counted(50, done=7), _counted(60, done=17))
 
     assert rate([one, other], "runs_total") == 3
 
 
 def test_a_process_that_began_anew_counts_from_zero() -> None:
-    span = Span(_counted(0, done=100, born=1.7e9), _counted(10, done=120, born=1.8e9))
+    span = ScrapeDelta(_counted(0, done=100, born=1.7e9), _counted(10, done=120, born=1.8e9))
 
     assert span.increase("runs_total") == 120
 
 
 def test_a_counter_that_fell_counts_from_zero() -> None:
-    assert Span(_counted(0, done=100), _counted(10, done=20)).increase("runs_total") == 20
+    assert ScrapeDelta(_counted(0, done=100), _counted(10, done=20)).increase("runs_total") == 20
 
 
 def test_a_series_that_is_new_counts_from_zero() -> None:
-    span = Span(Scrape(0, {"process_start_time_seconds": {frozenset(): 1.7e9}}), _counted(10, done=3))
+    span = ScrapeDelta(Scrape(0, {"process_start_time_seconds": {frozenset(): 1.7e9}}), _counted(10, done=3))
 
     assert span.increase("runs_total") == 3
 
@@ -99,8 +99,8 @@ def test_a_quantile_is_interpolated_within_its_bucket(
 
 
 def test_quantiles_are_of_what_was_seen_between_in_all_processes() -> None:
-    one = Span(_waited(0, fast=1000, total=1000), _waited(9, fast=1000, total=1010))
-    other = Span(_waited(0, fast=0, total=500), _waited(9, fast=10, total=510))
+    one = ScrapeDelta(_waited(0, fast=1000, total=1000), _waited(9, fast=1000, total=1010))
+    other = ScrapeDelta(_waited(0, fast=0, total=500), _waited(9, fast=10, total=510))
 
     assert quantiles([one, other], "wait_seconds", 0.5, 0.75, queue="resize") == pytest.approx([0.1, 0.55])
     assert quantiles([one, other], "wait_seconds", 0.5, queue="validate") == [None]

@@ -12,43 +12,43 @@ import pytest
 from rich.console import Console
 
 from deploy.top import words
-from deploy.top.shapes import Dependency, Failed, Figures, Queue, Reading, Stage
-from deploy.top.view import view
+from deploy.top.shapes import Dependency, FailedJob, Overview, Queue, Reading, Stage
+from deploy.top.view import render_view
 
 RED, YELLOW, GREEN = "\x1b[1;31m", "\x1b[33m", "\x1b[32m"
 NOW = datetime(2026, 11, 22, 14, 0, 30, tzinfo=UTC)
 QUEUE = Queue(
     name="normalize",
     length=12_345,
-    oldest=754,
+    oldest_seconds=754,
     wait_p50=0.456,
     wait_p95=0.789,
-    up=2,
+    workers_up=2,
     workers=3,
     active=7,
     children=8,
     reserved=4,
     memory=3 * 2**30,
-    lost=5,
+    children_lost=5,
 )
 STAGE = Stage(name="normalize", runs=87.6, p50=0.123, p95=4.5, outcomes={"done": 81_234, "retried": 11, "dead": 6})
-BUSY = Figures(
+BUSY = Overview(
     version="0.1.0",
     seconds=10,
     rates={"accepted": 98.7, "refused": 1.23, "done": 87.5, "failed": 2.34, "dead": 0.07, "cancelled": 0},
     jobs={"accepted": 432, "processing": 23_456, "done": 1_234_567, "failed": 8_901, "dead": 56, "cancelled": 0},
-    oldest=4000,
+    oldest_seconds=4000,
     job_p50=0.75,
     job_p95=21.2,
     posts=99.9,
     post_p95=0.043,
     in_progress=17,
-    errors=3,
-    unacked=14,
-    swept=(NOW - timedelta(seconds=47)).timestamp(),
+    server_errors=3,
+    unacked_messages=14,
+    sweeper_ran_at=(NOW - timedelta(seconds=47)).timestamp(),
     redispatched=2,
-    free=9 * 2**30,
-    size=250 * 2**30,
+    blob_free_bytes=9 * 2**30,
+    blob_size_bytes=250 * 2**30,
     queues=[QUEUE],
     stages=[STAGE],
     dependencies=[
@@ -57,7 +57,7 @@ BUSY = Figures(
     ],
     down=[Reading(name="resize-2", url="http://10.0.0.8:9100/metrics", is_gateway=False, error="does not answer")],
 )
-FAILED = Failed(
+FAILED = FailedJob(
     task_id="01a2039d-7b24-74b5-ba4e-92131ab0f05e",
     status="dead",
     at=NOW,
@@ -70,14 +70,14 @@ QUIET = replace(
     seconds=0,
     rates=dict.fromkeys(BUSY.rates, 0.0),
     jobs={},
-    oldest=None,
+    oldest_seconds=None,
     job_p50=None,
     job_p95=None,
     in_progress=None,
-    errors=0,
-    unacked=None,
-    swept=None,
-    free=None,
+    server_errors=0,
+    unacked_messages=None,
+    sweeper_ran_at=None,
+    blob_free_bytes=None,
     queues=[],
     stages=[],
     dependencies=[],
@@ -85,11 +85,11 @@ QUIET = replace(
 )
 
 
-def _shown(shown: Figures, failures: list[Failed] | str, width: int = 120, *, coloured: bool = False) -> str:
+def _shown(shown: Overview, failures: list[FailedJob] | str, width: int = 120, *, coloured: bool = False) -> str:
     output = io.StringIO()
     system: Literal["standard"] | None = "standard" if coloured else None
     console = Console(file=output, width=width, highlight=False, force_terminal=coloured, color_system=system)
-    console.print(view(shown, failures, where="http://127.0.0.1:8001", now=NOW, width=width))
+    console.print(render_view(shown, failures, where="http://127.0.0.1:8001", now=NOW, width=width))
     return output.getvalue()
 
 
@@ -175,7 +175,7 @@ def test_red_wants_somebody_yellow_is_worth_a_look_and_green_is_well(colour: str
     ],
 )
 def test_times_are_short(value: float | None, written: str) -> None:
-    assert words.seconds(value) == written
+    assert words.format_seconds(value) == written
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_times_are_short(value: float | None, written: str) -> None:
     [(0, "0"), (0.001, "<0.01"), (0.1234, "0.12"), (9.996, "10.0"), (12.34, "12.3"), (1234.5, "1,234")],
 )
 def test_rates_are_short(value: float, written: str) -> None:
-    assert words.rate(value) == written
+    assert words.format_rate(value) == written
 
 
 @pytest.mark.parametrize(
@@ -191,4 +191,4 @@ def test_rates_are_short(value: float, written: str) -> None:
     [(None, "-"), (0, "0 B"), (1000, "1.0 KiB"), (2**20, "1.0 MiB"), (340 * 2**20, "340 MiB"), (2**41, "2.0 TiB")],
 )
 def test_sizes_are_short(value: float | None, written: str) -> None:
-    assert words.size(value) == written
+    assert words.format_bytes(value) == written

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from deploy.control import PortTaken, StackError
-from deploy.readiness import text_after
-from deploy.waiting import Observer, State, Wait, wait_for_all
+from deploy.control import PortInUse, StackError
+from deploy.readiness import read_log_after
+from deploy.waiting import PendingProcess, StackObserver, State, wait_for_all
 
 IN_USE = "OSError: [Errno 98] Address already in use\n"
 
 
-def _wait(folder: Path, name: str = "gateway", *, log: str = "", is_ready: bool = False, **more: object) -> Wait:
+def _wait(
+    folder: Path, name: str = "gateway", *, log: str = "", is_ready: bool = False, **more: object
+) -> PendingProcess:
     described: dict[str, object] = {
         "port": 0,
         "is_optional": False,
@@ -22,22 +24,22 @@ def _wait(folder: Path, name: str = "gateway", *, log: str = "", is_ready: bool 
         "find_pid": lambda: 7,
         "read_log": lambda: log,
     }
-    return Wait(name=name, folder=folder, is_ready=lambda: is_ready, **described | more)  # type: ignore[arg-type]
+    return PendingProcess(name=name, folder=folder, is_ready=lambda: is_ready, **described | more)  # type: ignore[arg-type]
 
 
 def test_a_port_taken_during_the_start_is_named_with_the_process_at_once(tmp_path: Path) -> None:
     ended = _wait(tmp_path, log=IN_USE, port=8001, find_pid=lambda: 0)
 
-    with pytest.raises(PortTaken, match=r"^Port 8001, meant for the gateway, is in use by another program\.$"):
+    with pytest.raises(PortInUse, match=r"^Port 8001, meant for the gateway, is in use by another program\.$"):
         wait_for_all([ended])
 
 
 def test_an_optional_process_is_left_out_with_its_reason(tmp_path: Path) -> None:
     flower = _wait(tmp_path, "flower", log=IN_USE, port=5555, find_pid=lambda: 0, is_optional=True)
 
-    left_out = wait_for_all([flower, _wait(tmp_path, is_ready=True)])
+    skipped_processes = wait_for_all([flower, _wait(tmp_path, is_ready=True)])
 
-    assert {name: str(error) for name, error in left_out.items()} == {
+    assert {name: str(error) for name, error in skipped_processes.items()} == {
         "flower": "Port 5555, meant for the flower, is in use by another program."
     }
 
@@ -60,7 +62,7 @@ def test_what_is_shown_of_a_log_is_of_this_start(tmp_path: Path) -> None:
         file.write("of this start\n")
 
     with pytest.raises(StackError) as failed:
-        wait_for_all([_wait(tmp_path, read_log=lambda: text_after(log, start))], seconds=0)
+        wait_for_all([_wait(tmp_path, read_log=lambda: read_log_after(log, start))], seconds=0)
 
     assert "of this start" in str(failed.value)
     assert "before" not in str(failed.value)
@@ -69,16 +71,16 @@ def test_what_is_shown_of_a_log_is_of_this_start(tmp_path: Path) -> None:
 def test_a_log_that_was_rotated_meanwhile_is_read_whole(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("new\n")
 
-    assert text_after(tmp_path / "log", 1000) == "new\n"
-    assert text_after(tmp_path / "none", 0) == ""
+    assert read_log_after(tmp_path / "log", 1000) == "new\n"
+    assert read_log_after(tmp_path / "none", 0) == ""
 
 
 def test_each_process_is_seen_to_become_ready(tmp_path: Path) -> None:
-    class Watcher(Observer):
+    class Watcher(StackObserver):
         def __init__(self) -> None:
             self.seen: list[dict[str, State]] = []
 
-        def starting(self, states: Mapping[str, State]) -> None:
+        def on_starting(self, states: Mapping[str, State]) -> None:
             self.seen.append(dict(states))
 
     watcher, rounds = Watcher(), iter([False, True])

@@ -8,7 +8,7 @@ import pytest
 from pymongo import MongoClient, ReadPreference
 from pymongo.write_concern import WriteConcern
 
-from deploy.scratch import with_own_database
+from deploy.scratch import name_scratch_database
 from storage.stores import DURABLE, database_name
 
 REPLICA_SET = "mongodb://ada:p%2Fw%40d@a.example,b.example:27018,c.example"
@@ -41,7 +41,7 @@ def test_the_database_is_the_one_in_the_path(url: str, name: str) -> None:
     ],
 )
 def test_a_database_of_ones_own_is_in_the_same_replica_set(url: str, query: str) -> None:
-    own = with_own_database(url)
+    own = name_scratch_database(url)
 
     assert database_name(own).startswith("darkroom-")
     assert own.partition("/darkroom-")[0] == url.partition("?")[0].removesuffix("/photos")
