@@ -30,7 +30,7 @@ def _glance() -> Section:
         [
             number(
                 "Alerts firing",
-                "See http://localhost:9090/alerts and deploy/RUNBOOK.md.",
+                "See http://localhost:9090/alerts and deploy/docs/RUNBOOK.md.",
                 'count(ALERTS{alertstate="firing"}) or vector(0)',
                 unit=units.Short,
                 limits=Thresholds(warn=1, bad=3),

@@ -1,4 +1,4 @@
-"""The tables of deploy/SCALING.md, written anew from the figures of a run."""
+"""The tables of deploy/docs/SCALING.md, written anew from the figures of a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from statistics import median
 
 from tests.bench.bench import Figures, format_figure
 
-PATH = Path("deploy/SCALING.md")
+PATH = Path("deploy/docs/SCALING.md")
 Table = tuple[Sequence[str], Sequence[Sequence[object]]]
 WORKERS = ("validate", "normalize", "resize", "transform", "finalize")
 

@@ -1,4 +1,4 @@
-"""The tables of deploy/SCALING.md."""
+"""The tables of deploy/docs/SCALING.md."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ RECORDS = {rule["record"]: rule for rule in rules() if "record" in rule}
 TEST_FILES = sorted(PROMETHEUS_FOLDER.glob("*_test.yml"))
 CASES = [case for file in TEST_FILES for case in load_yaml(file)["tests"]]
 RUNBOOK = (
-    (ROOT / "deploy" / "RUNBOOK.md").read_text(encoding="utf-8").partition("\n## Alerts\n")[2].partition("\n## ")[0]
+    (ROOT / "deploy/docs/RUNBOOK.md").read_text(encoding="utf-8").partition("\n## Alerts\n")[2].partition("\n## ")[0]
 )
 SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^### |\Z)", RUNBOOK, re.MULTILINE | re.DOTALL))
 CONFIGURATION = load_yaml(PROMETHEUS_FOLDER / "prometheus.yml")
@@ -67,7 +67,7 @@ def test_every_record_has_a_case(record: str) -> None:
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_every_alert_leads_to_its_section_of_the_runbook(alert: str) -> None:
-    assert ALERTS[alert]["annotations"]["runbook_url"] == f"deploy/RUNBOOK.md#{alert.lower()}"
+    assert ALERTS[alert]["annotations"]["runbook_url"] == f"deploy/docs/RUNBOOK.md#{alert.lower()}"
     for part in ("Seen", "By itself", "Do"):
         assert f"**{part}:**" in SECTIONS[alert]
 
