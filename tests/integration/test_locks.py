@@ -21,7 +21,13 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = sorted([*ROOT.glob("deploy/requirements*.lock"), *ROOT.glob(".github/*.lock")])
-INSTALLERS = ("run", "deploy/install.py", "deploy/Dockerfile", "deploy/test.Dockerfile", ".github/workflows/ci.yml")
+INSTALLERS = (
+    "run",
+    "deploy/install.py",
+    "deploy/docker/Dockerfile",
+    "deploy/docker/test.Dockerfile",
+    ".github/workflows/ci.yml",
+)
 FETCH_SECONDS = 180
 OLDEST_PIP = {  # with a Python of its time: that of Debian 12, and those that came with later ones
     (3, 11): "23.0 --hash=sha256:b5f88adff801f5ef052bcdef3daa31b55eb67b0fccd6d0106c206fa248e0463c",

@@ -111,7 +111,7 @@ def test_the_gateway_believes_one_address_which_is_the_pages() -> None:
     assert trusted == SERVICES["frontend"]["networks"]["front"]["ipv4_address"]
 
 
-@pytest.mark.parametrize("file", ["deploy/Dockerfile", "deploy/nginx/Dockerfile"])
+@pytest.mark.parametrize("file", ["deploy/docker/Dockerfile", "deploy/nginx/Dockerfile"])
 def test_images_run_as_nobody_in_particular_and_know_whether_they_are_well(file: str) -> None:
     last_stage = (ROOT / file).read_text(encoding="utf-8").rpartition("\nFROM ")[2]
     users = re.findall(r"^USER (\S+)", last_stage, re.MULTILINE)
@@ -124,7 +124,7 @@ def test_images_run_as_nobody_in_particular_and_know_whether_they_are_well(file:
 def test_the_image_installs_what_the_lock_names_and_nothing_else() -> None:
     installs = [
         line
-        for line in Path(ROOT / "deploy/Dockerfile").read_text(encoding="utf-8").splitlines()
+        for line in Path(ROOT / "deploy/docker/Dockerfile").read_text(encoding="utf-8").splitlines()
         if " install " in line
     ]
 

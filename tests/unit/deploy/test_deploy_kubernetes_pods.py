@@ -156,7 +156,7 @@ def test_a_worker_has_the_memory_that_its_children_may_take(queue: str) -> None:
 def test_what_is_asked_over_http_is_forgotten_before_it_stops(name: str) -> None:
     deployment = named("production", "Deployment")[name]
     pause = container_of(deployment)["lifecycle"]["preStop"]["sleep"]["seconds"]
-    command = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    command = (ROOT / "deploy/docker/Dockerfile").read_text(encoding="utf-8")
     graceful = int(re.findall(r'"--timeout-graceful-shutdown", "(\d+)"', command)[0])
 
     assert pause >= 5

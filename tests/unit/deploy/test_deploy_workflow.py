@@ -96,8 +96,10 @@ def test_everything_is_tried_on_every_push_and_every_week() -> None:
 def test_the_tests_run_inside_the_container_of_the_image() -> None:
     built = [step["with"] for step in steps_of("test", "docker/build-push-action")]
 
-    assert [(each["file"], each["tags"], each["load"]) for each in built] == [("deploy/Dockerfile", "darkroom", True)]
-    assert "docker build --tag darkroom-test --file deploy/test.Dockerfile ." in told("test")
+    assert [(each["file"], each["tags"], each["load"]) for each in built] == [
+        ("deploy/docker/Dockerfile", "darkroom", True)
+    ]
+    assert "docker build --tag darkroom-test --file deploy/docker/test.Dockerfile ." in told("test")
     assert "docker run --rm --name gateway --network none darkroom-test tests/mocked" in told("test")
 
 
@@ -130,7 +132,7 @@ def test_images_are_for_two_architectures_and_say_where_they_come_from() -> None
 
     assert pushed["platforms"] == "linux/amd64,linux/arm64"
     assert (pushed["push"], pushed["provenance"], pushed["sbom"]) == (True, "mode=max", True)
-    assert files == {"deploy/Dockerfile", "deploy/nginx/Dockerfile"}
+    assert files == {"deploy/docker/Dockerfile", "deploy/nginx/Dockerfile"}
 
 
 def test_an_image_is_found_by_its_version_and_by_its_commit() -> None:

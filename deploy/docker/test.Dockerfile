@@ -1,5 +1,6 @@
-# The image of deploy/Dockerfile with the tests on top, and nothing of it changed:
-#   docker build -t darkroom -f deploy/Dockerfile . && docker build -t darkroom-test -f deploy/test.Dockerfile .
+# The image of deploy/docker/Dockerfile with the tests on top, and nothing of it changed:
+#   docker build -t darkroom -f deploy/docker/Dockerfile .
+#   docker build -t darkroom-test -f deploy/docker/test.Dockerfile .
 #   docker run --rm --network none darkroom-test tests/mocked
 ARG IMAGE=darkroom
 
