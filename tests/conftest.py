@@ -11,7 +11,7 @@ import httpx
 import pytest
 from _pytest.runner import runtestprotocol
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from tests.http_options import HTTP_CLIENT_OPTIONS
 from tests.rabbitmq_server import RabbitMQServer, run_rabbitmq
 from tests.redis_servers import create_certificates

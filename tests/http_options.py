@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from deploy.readiness import EMPTY_TLS_CONTEXT
+from deploy.local.readiness import EMPTY_TLS_CONTEXT
 
 HTTP_OPTIONS: dict[str, Any] = {"trust_env": False, "verify": EMPTY_TLS_CONTEXT}
 """Options of httpx' functions."""

@@ -20,7 +20,7 @@ import obstore
 import pytest
 from obstore.store import S3Store
 
-from deploy.ports import free_port
+from deploy.local.ports import free_port
 from tests.http_options import HTTP_OPTIONS
 from tests.programs import report_end, start_program
 

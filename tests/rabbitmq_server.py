@@ -19,7 +19,7 @@ import pytest
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from deploy.ports import free_port
+from deploy.local.ports import free_port
 from tests.integration.api_helpers import wait_until
 from tests.programs import ROOT, STOP_SECONDS, report_end, run_logged_program, start_program
 

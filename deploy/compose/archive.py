@@ -3,7 +3,7 @@
     docker compose run --rm -T backup save > darkroom.tar         while everything runs
     docker compose run --rm -T backup restore < darkroom.tar      into empty volumes, before the gateway is started
 
-What is saved, and why in that order, is told in deploy/backup.py. Both need room for it in the volume `scratch`.
+What is saved, and why in that order, is told in deploy/admin/backup.py. Both need room for it in the volume `scratch`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from deploy import backup
+from deploy.admin import backup
 from pipeline.settings import Settings
 
 SCRATCH = Path("/var/lib/darkroom/scratch")

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from deploy.compose_test import calm, storm
 from deploy.compose_test.load import LoadGenerator
 from deploy.compose_test.project import CheckFailed, Project, explain_missing_engine
-from deploy.interrupts import interrupt_once
+from deploy.local.interrupts import interrupt_once
 
 Check = tuple[str, Callable[[], str]]
 

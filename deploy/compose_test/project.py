@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from deploy.ports import free_port
+from deploy.local.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("gateway", "pipeline", "stages", "storage", "deploy")

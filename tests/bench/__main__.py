@@ -16,8 +16,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from deploy.control import StackError
-from deploy.interrupts import interrupt_once
+from deploy.local.interrupts import interrupt_once
+from deploy.local.supervisord_control import StackError
 from tests.bench import machine
 from tests.bench.bench import Bench, Figures, Options
 from tests.bench.scenarios import (

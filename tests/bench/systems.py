@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pymongo
 from redis import Redis
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from tests.bench import usage
 from tests.bench.usage import Usage
 

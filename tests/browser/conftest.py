@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, async_playwright, expect
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from tests.browser.page_helpers import KEY, Visitor, new_context
 from tests.conftest import SHORT_TIMEOUTS
 from tests.http_options import HTTP_CLIENT_OPTIONS

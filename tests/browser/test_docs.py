@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Locator, Page, Request, expect
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from gateway.routes.docs import FOLDER
 from tests.browser.npm import read_package_file
 from tests.browser.page_helpers import KEY, Visitor, jpeg

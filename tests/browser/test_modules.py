@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.async_api import BrowserContext, Page
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from gateway import problems
 from stages.errors import STAGE_ERRORS
 from tests.browser.page_helpers import Visitor

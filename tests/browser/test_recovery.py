@@ -10,7 +10,7 @@ import pymongo
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from storage.clock import now_ms
 from tests.browser.page_helpers import (
     Visitor,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 from playwright.async_api import Response, Route
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from tests.browser.npm import read_package_file
 from tests.browser.page_helpers import Visitor, jpeg
 from tests.integration.api_helpers import wait_for_all

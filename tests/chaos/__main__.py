@@ -9,7 +9,7 @@ import time
 
 from rich.console import Console
 
-from deploy.interrupts import interrupt_once
+from deploy.local.interrupts import interrupt_once
 from tests.chaos.campaign import Plan, run
 from tests.chaos.faults import FAULTS
 from tests.chaos.report import report

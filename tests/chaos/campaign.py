@@ -14,7 +14,7 @@ from random import Random
 
 from pymongo.errors import PyMongoError
 
-from deploy.control import StackError
+from deploy.local.supervisord_control import StackError
 from storage.documents import JobRecord
 from tests.chaos import measures
 from tests.chaos.evidence import keep

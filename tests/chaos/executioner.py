@@ -11,7 +11,7 @@ from xmlrpc.client import Error
 
 from pymongo.errors import PyMongoError
 
-from deploy.control import StackError
+from deploy.local.supervisord_control import StackError
 from tests.chaos.samples import POISON
 from tests.chaos.stack import ChaosStack
 from tests.chaos.timing import MAX_ATTEMPTS

@@ -19,7 +19,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from tests.http_options import HTTP_CLIENT_OPTIONS
 from tests.images import encode_image, photo
 from tests.integration.api_helpers import ENDED

@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from deploy import processes, readiness
-from deploy.ports import free_port
-from deploy.stack import Stack
+from deploy.local import processes, readiness
+from deploy.local.ports import free_port
+from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
 
 SECOND_GATEWAY = "gateway2"

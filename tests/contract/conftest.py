@@ -15,7 +15,7 @@ from redis import Redis
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from gateway.app import create_app
 from gateway.feed import Feed
 from gateway.submission.backpressure import Backlog

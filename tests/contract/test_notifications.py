@@ -10,7 +10,7 @@ from contextlib import aclosing
 import pytest
 from redis import Redis
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from pipeline import notifications
 from pipeline.notifications import CHANGES, ENDS, LISTENING, Notifications
 from pipeline.queues.access import open_queues

@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from gateway.middleware.rate_limit import create_limiter
 from pipeline.broker.redis_connections import ToldWhenClosed
 from pipeline.broker.redis_urls import RedisUrl

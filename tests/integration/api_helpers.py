@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from PIL import Image, ImageChops, ImageStat
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from tests.images import decode_image
 
 ENDED = ("done", "failed", "dead", "cancelled")

@@ -10,7 +10,7 @@ from hashlib import sha256
 import httpx
 import pytest
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from tests.conftest import SHORT_TIMEOUTS
 from tests.http_options import HTTP_CLIENT_OPTIONS
 from tests.integration.collector import Collector, run_collector

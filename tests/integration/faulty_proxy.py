@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import urlsplit
 
-from deploy.ports import free_port
+from deploy.local.ports import free_port
 
 ProxyFault = Literal["busy", "lose the answer", "change a byte", "cut the answer", "forward"]
 PROBLEM = b'{"status": 503, "code": "overloaded", "detail": "9 messages wait in one queue."}'

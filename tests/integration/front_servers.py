@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.ports import free_port
+from deploy.local.ports import free_port
 from gateway.app import FORM_OVERHEAD_BYTES
 from pipeline.settings import Settings
 from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
@@ -88,7 +88,15 @@ def run_nginx(gateway: str, folder: Path) -> Iterator[Front]:
 def run_local_front(gateway: str, folder: Path) -> Iterator[Front]:
     """Run the front of `./run up` before a gateway."""
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "deploy.front:production", "--factory", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "deploy.local.frontend_server:production",
+        "--factory",
+        "--port",
+        str(port),
+    ]
     with _running_front(port, *command, log=folder / "log", DARKROOM_FRONT_GATEWAY=gateway) as front:
         yield front
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
 
 Line = dict[str, Any]

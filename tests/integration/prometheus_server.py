@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import httpx
 
-from deploy.ports import free_port
-from deploy.stack import Stack
+from deploy.local.ports import free_port
+from deploy.local.stack import Stack
 from tests.http_options import HTTP_CLIENT_OPTIONS
 from tests.integration.api_helpers import wait_until
 from tests.programs import run_logged_program

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from tests.images import encode_image, photo
 from tests.integration import raw_http
 from tests.integration.api_helpers import (

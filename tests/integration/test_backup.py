@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.backup import NotEmpty, restore, save
-from deploy.stack import Stack
+from deploy.admin.backup import NotEmpty, restore, save
+from deploy.local.stack import Stack
 from pipeline.settings import Settings
 from tests.conftest import SHORT_TIMEOUTS
 from tests.http_options import HTTP_CLIENT_OPTIONS

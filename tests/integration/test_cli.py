@@ -16,9 +16,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from deploy.ports import free_port
-from deploy.processes import ROOT
-from deploy.stack import Stack
+from deploy.local.ports import free_port
+from deploy.local.processes import ROOT
+from deploy.local.stack import Stack
 from gateway.cli.journal import JOURNAL_NAME
 from tests.images import decode_image, encode_image, photo
 from tests.integration.api_helpers import post_operation, submit_photo, wait_for_end, wait_until

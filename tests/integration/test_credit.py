@@ -11,7 +11,7 @@ import pytest
 from kombu import Connection, Queue
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from pipeline.broker.transport import adapt
 from tests.integration.api_helpers import wait_until
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
 from tests.integration import raw_http
 from tests.integration.conftest import POSTS_A_MINUTE

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_operation, submit_photo, wait_for_end, wait_until
 

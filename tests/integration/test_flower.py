@@ -11,9 +11,9 @@ import httpx
 import pytest
 from flower.urls import handlers as flower_routes  # type: ignore[import-untyped]
 
-from deploy.ports import free_port
-from deploy.readiness import is_flower_ready as flower_answers
-from deploy.stack import Stack
+from deploy.local.ports import free_port
+from deploy.local.readiness import is_flower_ready as flower_answers
+from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
 from tests.conftest import SHORT_TIMEOUTS
 from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS

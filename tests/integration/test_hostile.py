@@ -14,7 +14,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from tests.http_options import HTTP_CLIENT_OPTIONS
 from tests.images import encode_image, photo
 from tests.integration import hostile_files, raw_http

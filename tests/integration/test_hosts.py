@@ -15,9 +15,9 @@ import pymongo
 import pytest
 from pymongo.collection import Collection
 
-from deploy import processes, readiness
-from deploy.ports import free_port
-from deploy.stack import Stack
+from deploy.local import processes, readiness
+from deploy.local.ports import free_port
+from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
 from tests.conftest import SHORT_TIMEOUTS
 from tests.http_options import HTTP_CLIENT_OPTIONS

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from pipeline.routing import LANE_QUEUES
 from tests.conftest import SHORT_TIMEOUTS
 from tests.http_options import HTTP_CLIENT_OPTIONS

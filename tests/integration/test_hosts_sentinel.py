@@ -8,7 +8,7 @@ from functools import partial
 import httpx
 import pytest
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from pipeline.notifications import ENDS
 from tests.conftest import SHORT_TIMEOUTS
 from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS

@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from gateway.middleware.rate_limit import create_limiter
 from pipeline.broker.redis_urls import RedisUrl
 from pipeline.notifications import ENDS

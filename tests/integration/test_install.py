@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import install
+from deploy.local import install
 from tests.programs import ROOT, start_program
 
 PATIENCE_SECONDS = 90
@@ -41,8 +41,9 @@ def uv_wheel(folder: Path) -> Path:
 def checkout(tmp_path: Path) -> Path:
     """A checkout with blanks in its path, whose locks name nothing but the installer; that one is at hand."""
     checkout = tmp_path / "all my photos"
-    (checkout / "deploy").mkdir(parents=True)
-    for file in ("run", "deploy/install.py", "deploy/key.py"):
+    for folder in ("deploy/local", "deploy/admin"):
+        (checkout / folder).mkdir(parents=True)
+    for file in ("run", "deploy/local/install.py", "deploy/admin/key.py"):
         shutil.copy(ROOT / file, checkout / file)
     (checkout / "deploy" / "requirements-local.lock").touch()
     wheel = uv_wheel(tmp_path)

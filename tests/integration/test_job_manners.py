@@ -19,7 +19,7 @@ import pymongo
 import pytest
 from pymongo.collection import Collection
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from tests.images import encode_image, photo
 from tests.integration import raw_http
 from tests.integration.api_helpers import (

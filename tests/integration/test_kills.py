@@ -11,7 +11,7 @@ import pymongo
 import pytest
 from pymongo.collection import Collection
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_photo, wait_for_all, wait_until
 

@@ -7,7 +7,7 @@ import time
 import httpx
 from PIL import Image
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from tests.images import encode_image, photo
 from tests.integration.api_helpers import get_status, submit_photo, wait_for_end
 

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCKS = sorted([*ROOT.glob("deploy/requirements*.lock"), *ROOT.glob(".github/*.lock")])
 INSTALLERS = (
     "run",
-    "deploy/install.py",
+    "deploy/local/install.py",
     "deploy/docker/Dockerfile",
     "deploy/docker/test.Dockerfile",
     ".github/workflows/ci.yml",

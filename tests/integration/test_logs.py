@@ -13,8 +13,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from deploy.processes import ROOT
-from deploy.stack import Stack
+from deploy.local.processes import ROOT
+from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
 from tests.http_options import HTTP_OPTIONS
 from tests.images import encode_image, photo

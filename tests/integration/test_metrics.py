@@ -12,8 +12,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.processes import ROOT
-from deploy.stack import Stack
+from deploy.local.processes import ROOT
+from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
 from tests.http_options import HTTP_OPTIONS
 from tests.images import encode_image, photo

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.front import read_page_headers
-from deploy.stack import Stack
+from deploy.local.frontend_server import read_page_headers
+from deploy.local.stack import Stack
 from tests.images import encode_image, photo
 from tests.integration.api_helpers import freeze_process, submit_photo, upload, wait_for_end, wait_until
 from tests.integration.front_servers import (

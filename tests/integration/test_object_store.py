@@ -19,9 +19,9 @@ import pytest
 from obstore.store import S3Store
 from uuid_utils.compat import uuid7
 
-from deploy import processes
-from deploy.ports import free_port
-from deploy.stack import Stack
+from deploy.local import processes
+from deploy.local.ports import free_port
+from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
 from tests.conftest import SHORT_TIMEOUTS
 from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_photo, wait_for_end
 

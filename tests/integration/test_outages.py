@@ -10,7 +10,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
 from tests.images import encode_image, photo
 from tests.integration.api_helpers import freeze_process, get_status, submit_photo, upload, wait_for_end, wait_until

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_operation, submit_photo, upload, wait_for_all, wait_until
 from tests.integration.prometheus_server import Prometheus, run_prometheus

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.stack import Stack
+from deploy.local.stack import Stack
 from tests.images import encode_image, photo
 
 README = Path("README.md").read_text(encoding="utf-8")

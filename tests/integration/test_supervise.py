@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy import processes
-from deploy.control import Supervisord
-from deploy.processes import ROOT, Process
+from deploy.local import processes
+from deploy.local.processes import ROOT, Process
+from deploy.local.supervisord_control import Supervisord
 from tests.integration.api_helpers import wait_until
 
 ENDS = {

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from deploy import addresses
-from deploy.ports import free_port
-from deploy.stack import Stack
+from deploy.local import metrics_addresses
+from deploy.local.ports import free_port
+from deploy.local.stack import Stack
 from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_photo, wait_for_end
 
@@ -26,7 +26,7 @@ NUMBER = r"[\d.,]+"
 def _top(stack: Stack, *options: str, status: int = 0, **environment: str) -> str:
     """Run it once, as a subprocess, and return what it printed."""
     told = {**os.environ, "DARKROOM_HOME": str(stack.folder), **environment}
-    command = [sys.executable, "-m", "deploy.top", "--once", *options]
+    command = [sys.executable, "-m", "deploy.admin.top", "--once", *options]
     done = subprocess.run(command, env=told, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == status, done.stderr
     return done.stdout + done.stderr
@@ -67,7 +67,7 @@ def view(stack: Stack, client: httpx.Client) -> str:
 
 
 def test_a_stack_notes_where_its_processes_are(stack: Stack) -> None:
-    assert addresses.read_metrics_urls(stack.folder) == stack.metrics_urls
+    assert metrics_addresses.read_metrics_urls(stack.folder) == stack.metrics_urls
 
 
 def test_jobs_come_in_and_get_done(view: str) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from deploy.processes import ROOT
-from deploy.stack import Stack
+from deploy.local.processes import ROOT
+from deploy.local.stack import Stack
 from pipeline import traces
 from tests.images import encode_image, photo
 from tests.integration.api_helpers import wait_for_end, wait_until

@@ -14,11 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.control import PortInUse
-from deploy.home import ROOT
-from deploy.ports import free_port
-from deploy.stack import Stack
-from deploy.waiting import StackObserver, State
+from deploy.local.home import ROOT
+from deploy.local.ports import free_port
+from deploy.local.process_startup import StackObserver, State
+from deploy.local.stack import Stack
+from deploy.local.supervisord_control import PortInUse
 from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
 from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_photo, wait_for_end, wait_until
@@ -123,9 +123,11 @@ def test_a_backup_finds_what_runs(up: Up, tmp_path: Path) -> None:
     with httpx.Client(base_url=up.url, **HTTP_CLIENT_OPTIONS) as client:
         wait_for_end(client, submit_photo(client, encode_image(photo(), "jpeg")))
 
-    saved = up.also("deploy.backup", "save", str(tmp_path / "backup"))
-    refused = up.also("deploy.backup", "restore", str(tmp_path / "backup"))
-    restored = up.also("deploy.backup", "restore", str(tmp_path / "backup"), DARKROOM_HOME=str(tmp_path / "other"))
+    saved = up.also("deploy.admin.backup", "save", str(tmp_path / "backup"))
+    refused = up.also("deploy.admin.backup", "restore", str(tmp_path / "backup"))
+    restored = up.also(
+        "deploy.admin.backup", "restore", str(tmp_path / "backup"), DARKROOM_HOME=str(tmp_path / "other")
+    )
 
     assert saved == (0, "1 jobs, 0 idempotency keys, 4 blobs\n")
     assert refused == (1, f"backup: A `./run up` runs over {up.environment['DARKROOM_HOME']}: stop it first.\n")
@@ -133,7 +135,9 @@ def test_a_backup_finds_what_runs(up: Up, tmp_path: Path) -> None:
 
 
 def test_a_backup_of_nothing_says_so_at_once(up: Up, tmp_path: Path) -> None:
-    status, said = up.also("deploy.backup", "save", str(tmp_path / "backup"), DARKROOM_HOME=str(tmp_path / "none"))
+    status, said = up.also(
+        "deploy.admin.backup", "save", str(tmp_path / "backup"), DARKROOM_HOME=str(tmp_path / "none")
+    )
 
     assert status == 1
     assert said == (f"backup: No `./run up` runs over {tmp_path / 'none'}, and DARKROOM_MONGO_URL names no server.\n")

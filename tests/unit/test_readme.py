@@ -28,10 +28,10 @@ INTERPOLATED = dict(
 )
 ELSEWHERE = {  # what is no setting, and read by whom
     "DARKROOM_SECRETS_DIR": "pipeline/settings.py",
-    "DARKROOM_HOME": "deploy/home.py",
-    "DARKROOM_PORT": "deploy/up.py",
-    "DARKROOM_REDIS_PORT": "deploy/up.py",
-    "DARKROOM_MONGO_PORT": "deploy/up.py",
+    "DARKROOM_HOME": "deploy/local/home.py",
+    "DARKROOM_PORT": "deploy/local/up.py",
+    "DARKROOM_REDIS_PORT": "deploy/local/up.py",
+    "DARKROOM_MONGO_PORT": "deploy/local/up.py",
     "DARKROOM_HEALTH": "deploy/compose/health.py",
     "DARKROOM_GATEWAY": "deploy/nginx/start.sh",
     "DARKROOM_BODY_BYTES": "deploy/nginx/start.sh",

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
-from deploy.processes import Process
-from deploy.stack import Stack
+from deploy.local.processes import Process
+from deploy.local.stack import Stack
 from tests.bench.bench import Bench, Figures
 from tests.bench.load import run_load
 from tests.bench.systems import POOLS, UNLIMITED, Darkroom

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.control import StackError, Supervisord
-from deploy.folders import FolderUnusable, check_temporary_folder, prepare_folder
+from deploy.local.folders import FolderUnusable, check_temporary_folder, prepare_folder
+from deploy.local.supervisord_control import StackError, Supervisord
 
 MUCH = 1 << 60
 

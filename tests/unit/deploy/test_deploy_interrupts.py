@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from deploy.interrupts import defer_interrupts, interrupt_once
+from deploy.local.interrupts import defer_interrupts, interrupt_once
 
 
 def test_the_second_interrupt_is_ignored() -> None:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 
-from deploy.ports import free_port, is_free
+from deploy.local.ports import free_port, is_free
 
 MANY = 300  # of 12,000: were none kept, two of them would be the same, almost surely
 
@@ -20,7 +20,10 @@ def test_no_port_is_given_twice() -> None:
 
 def test_another_process_is_given_none_of_them() -> None:
     given = {free_port() for _ in range(MANY)}
-    code = f"import json; from deploy.ports import free_port; print(json.dumps([free_port() for _ in range({MANY})]))"
+    code = (
+        "import json; from deploy.local.ports import free_port; "
+        f"print(json.dumps([free_port() for _ in range({MANY})]))"
+    )
 
     theirs = json.loads(subprocess.check_output([sys.executable, "-c", code], text=True))
 

@@ -7,7 +7,7 @@ import re
 
 from rich.console import Console
 
-from deploy.progress import StartProgress
+from deploy.local.progress import StartProgress
 
 
 def _shown(*, is_terminal: bool) -> str:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.top import figures as module
-from deploy.top.figures import build_overview, latest_failures
-from deploy.top.scrape import Scrape, ScrapeDelta
-from deploy.top.shapes import Reading
+from deploy.admin.top import overview as module
+from deploy.admin.top.models import Reading
+from deploy.admin.top.overview import build_overview, latest_failures
+from deploy.admin.top.scrape import Scrape, ScrapeDelta
 
 Told = Mapping[str, float]  # series as Prometheus writes them: name{label="value"}
 

@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from deploy.top.scrape import Scrape, ScrapeDelta, quantile, quantiles, rate
+from deploy.admin.top.scrape import Scrape, ScrapeDelta, quantile, quantiles, rate
 
 COUNTERS = """\
 # HELP runs_total Runs.

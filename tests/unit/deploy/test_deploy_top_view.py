@@ -11,9 +11,9 @@ from typing import Literal
 import pytest
 from rich.console import Console
 
-from deploy.top import words
-from deploy.top.shapes import Dependency, FailedJob, Overview, Queue, Reading, Stage
-from deploy.top.view import render_view
+from deploy.admin.top import humanize
+from deploy.admin.top.models import Dependency, FailedJob, Overview, Queue, Reading, Stage
+from deploy.admin.top.view import render_view
 
 RED, YELLOW, GREEN = "\x1b[1;31m", "\x1b[33m", "\x1b[32m"
 NOW = datetime(2026, 11, 22, 14, 0, 30, tzinfo=UTC)
@@ -175,7 +175,7 @@ def test_red_wants_somebody_yellow_is_worth_a_look_and_green_is_well(colour: str
     ],
 )
 def test_times_are_short(value: float | None, written: str) -> None:
-    assert words.format_seconds(value) == written
+    assert humanize.format_seconds(value) == written
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_times_are_short(value: float | None, written: str) -> None:
     [(0, "0"), (0.001, "<0.01"), (0.1234, "0.12"), (9.996, "10.0"), (12.34, "12.3"), (1234.5, "1,234")],
 )
 def test_rates_are_short(value: float, written: str) -> None:
-    assert words.format_rate(value) == written
+    assert humanize.format_rate(value) == written
 
 
 @pytest.mark.parametrize(
@@ -191,4 +191,4 @@ def test_rates_are_short(value: float, written: str) -> None:
     [(None, "-"), (0, "0 B"), (1000, "1.0 KiB"), (2**20, "1.0 MiB"), (340 * 2**20, "340 MiB"), (2**41, "2.0 TiB")],
 )
 def test_sizes_are_short(value: float | None, written: str) -> None:
-    assert words.format_bytes(value) == written
+    assert humanize.format_bytes(value) == written

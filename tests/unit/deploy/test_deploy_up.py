@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.control import StackError
-from deploy.up import CHOICES, PortChoice
+from deploy.local.supervisord_control import StackError
+from deploy.local.up import CHOICES, PortChoice
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 TASKS = {
     "up": ("deploy.local", "up"),
-    "demo": ("deploy.demo",),
+    "demo": ("deploy.local.demo",),
     "fuzz": ("tests.fuzz.fuzzer",),
     "chaos": ("tests.chaos",),
     "flood": ("tests.chaos.flood",),
@@ -20,9 +20,9 @@ TASKS = {
     "compose-test": ("deploy.compose_test",),
     "dashboards": ("deploy.dashboards",),
     "docs": ("deploy.configuration",),
-    "top": ("deploy.top",),
-    "backup": ("deploy.backup",),
-    "key": ("deploy.key",),
+    "top": ("deploy.admin.top",),
+    "backup": ("deploy.admin.backup",),
+    "key": ("deploy.admin.key",),
 }
 WRONG = {"fuzz": "nowhere.jpg", "demo": "--wrong"}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.control import PortInUse, StackError
-from deploy.readiness import read_log_after
-from deploy.waiting import PendingProcess, StackObserver, State, wait_for_all
+from deploy.local.process_startup import PendingProcess, StackObserver, State, wait_for_all
+from deploy.local.readiness import read_log_after
+from deploy.local.supervisord_control import PortInUse, StackError
 
 IN_USE = "OSError: [Errno 98] Address already in use\n"
 

@@ -8,7 +8,7 @@ import pytest
 from pymongo import MongoClient, ReadPreference
 from pymongo.write_concern import WriteConcern
 
-from deploy.scratch import name_scratch_database
+from deploy.local.scratch_database import name_scratch_database
 from storage.stores import DURABLE, database_name
 
 REPLICA_SET = "mongodb://ada:p%2Fw%40d@a.example,b.example:27018,c.example"

@@ -1,4 +1,4 @@
-"""What is read and what is shown: the shapes that the parts of the view hand to each other."""
+"""What is read and what is shown: the models that the parts of the view hand to each other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from deploy.top.scrape import Scrape, ScrapeDelta
+from deploy.admin.top.scrape import Scrape, ScrapeDelta
 
 
 @dataclass(frozen=True, kw_only=True)

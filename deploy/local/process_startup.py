@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from deploy.control import PortInUse, StackError
+from deploy.local.supervisord_control import PortInUse, StackError
 
 READY_SECONDS = 90  # without any process becoming ready
 POLL_SECONDS = 0.1

@@ -28,7 +28,7 @@ PR_SET_PDEATHSIG = 1
 MALLOPT = {"MALLOC_TRIM_THRESHOLD_": -1, "MALLOC_MMAP_THRESHOLD_": -3, "MALLOC_ARENA_MAX": -8}  # <malloc.h>
 IS_LINUX = sys.platform == "linux"
 LIBC = ctypes.CDLL(None)  # loaded before any fork
-ROOT = str(Path(__file__).resolve().parent.parent)
+ROOT = str(Path(__file__).resolve().parents[2])
 FAILED = 1
 MAX_POLL_SECONDS = 0.1  # of supervisord's loop, which hears of a child's end once in a turn; its own take a second
 

@@ -10,7 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from deploy.top.paint import (
+from deploy.admin.top.humanize import NO_VALUE, format_bytes, format_count, format_rate, format_seconds
+from deploy.admin.top.models import Dependency, FailedJob, Overview, Queue
+from deploy.admin.top.widgets import (
     BAD,
     FIRST_COLUMN_WIDTH,
     GOOD,
@@ -23,8 +25,6 @@ from deploy.top.paint import (
     label_value,
     wrap_parts,
 )
-from deploy.top.shapes import Dependency, FailedJob, Overview, Queue
-from deploy.top.words import NO_VALUE, format_bytes, format_count, format_rate, format_seconds
 
 SWEEP_LATE_SECONDS = 30.0  # seconds since the sweeper ran; it does every two
 FREE_SHARE_LOW, FREE_SHARE_CRITICAL = 0.2, 0.05  # of the blob store

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from deploy.top.scrape import Scrape, ScrapeDelta, quantiles, rate
-from deploy.top.shapes import Dependency, FailedJob, Overview, Queue, Reading, Stage
+from deploy.admin.top.models import Dependency, FailedJob, Overview, Queue, Reading, Stage
+from deploy.admin.top.scrape import Scrape, ScrapeDelta, quantiles, rate
 from pipeline.routing import QUEUES, RESIZE
 
 STAGE_ORDER = {name: place for place, name in enumerate(QUEUES)}

@@ -14,12 +14,12 @@ from dotenv import load_dotenv
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from deploy import addresses
-from deploy.home import ROOT, find_home
-from deploy.top.figures import build_overview
-from deploy.top.shapes import Reading
-from deploy.top.view import render_view
-from deploy.top.watcher import MetricsPoller, Target
+from deploy.admin.top.metrics_poller import MetricsPoller, Target
+from deploy.admin.top.models import Reading
+from deploy.admin.top.overview import build_overview
+from deploy.admin.top.view import render_view
+from deploy.local import metrics_addresses
+from deploy.local.home import ROOT, find_home
 
 PAGE = 120  # columns where there is no terminal to ask
 FAILURES = 5
@@ -34,7 +34,7 @@ def main() -> int:
     targets = _targets(options)
     if not targets():
         print(
-            f"Nothing to watch: {find_home() / addresses.NAME} is not there, so no `./run up` has written it.\n"
+            f"Nothing to watch: {find_home() / metrics_addresses.NAME} is not there, so no `./run up` has written it.\n"
             "Start one, or name addresses: ./run top --gateway http://127.0.0.1:8001 --worker http://127.0.0.1:9100",
             file=sys.stderr,
         )
@@ -74,7 +74,7 @@ def _targets(options: argparse.Namespace) -> Callable[[], Sequence[Target]]:
         return lambda: given
     return lambda: [
         Target(name, url, is_gateway=name.startswith("gateway"))
-        for name, url in addresses.read_metrics_urls(find_home()).items()
+        for name, url in metrics_addresses.read_metrics_urls(find_home()).items()
     ]
 
 

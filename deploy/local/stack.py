@@ -19,12 +19,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from deploy import addresses, home, processes, readiness, scratch
-from deploy.control import PortInUse, StackError, Supervisord
-from deploy.folders import describe_failure
-from deploy.ports import free_port, is_free
-from deploy.readiness import find_child_pids
-from deploy.waiting import READY_SECONDS, PendingProcess, StackObserver, wait_for_all
+from deploy.local import home, metrics_addresses, processes, readiness, scratch_database
+from deploy.local.folders import describe_failure
+from deploy.local.ports import free_port, is_free
+from deploy.local.process_startup import READY_SECONDS, PendingProcess, StackObserver, wait_for_all
+from deploy.local.readiness import find_child_pids
+from deploy.local.supervisord_control import PortInUse, StackError, Supervisord
 from pipeline.routing import QUEUES
 
 SOFT_SHUTDOWN_SECONDS = (
@@ -74,7 +74,7 @@ class Stack:
         self.redis_url = self._external_redis_url or f"redis://127.0.0.1:{self.redis_port}/0"
         self.mongo_url = self._external_mongo_url or f"mongodb://127.0.0.1:{self.mongo_port}/darkroom"
         if self._has_scratch_database:
-            self.mongo_url = scratch.name_scratch_database(self.mongo_url)
+            self.mongo_url = scratch_database.name_scratch_database(self.mongo_url)
         self.url = f"http://127.0.0.1:{self.gateway_port}"
         self.flower_url = f"http://127.0.0.1:{self.flower_port}"
         self.frontend_url = f"http://127.0.0.1:{self.frontend_port}"
@@ -145,7 +145,7 @@ class Stack:
         self._supervisord.prepare()
         try:
             self._check_ports_and_folders()
-            addresses.write_metrics_urls(self.folder, self.metrics_urls)
+            metrics_addresses.write_metrics_urls(self.folder, self.metrics_urls)
             home.write_stores(self.folder, mongo_url=self.mongo_url, blob_url=self._environment()["DARKROOM_BLOB_URL"])
             configuration = processes.render_configuration(
                 self.processes.values(), socket_settings=self._supervisord.socket_settings
@@ -204,7 +204,7 @@ class Stack:
         finally:
             self._supervisord.stop()
         if self._has_scratch_database:
-            scratch.drop_database(self.mongo_url)
+            scratch_database.drop_database(self.mongo_url)
             self._has_scratch_database = False
 
     def is_alive(self) -> bool:

@@ -12,9 +12,9 @@ from typing import Any, Self
 
 import httpx
 
-from deploy.top.figures import latest_failures
-from deploy.top.scrape import Scrape, ScrapeDelta
-from deploy.top.shapes import FailedJob, Reading
+from deploy.admin.top.models import FailedJob, Reading
+from deploy.admin.top.overview import latest_failures
+from deploy.admin.top.scrape import Scrape, ScrapeDelta
 
 TIMEOUT_SECONDS = 2.0  # seconds given to one answer
 PATH = "/metrics"

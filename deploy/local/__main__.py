@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from deploy.interrupts import interrupt_once
+from deploy.local.interrupts import interrupt_once
 
 INTERRUPTED = 130
 
@@ -18,7 +18,7 @@ def main() -> int:
     parser.parse_args()
     with interrupt_once():
         try:
-            from deploy.up import run_up  # noqa: PLC0415  # takes a second, in which an interrupt is one already
+            from deploy.local.up import run_up  # noqa: PLC0415  # takes a second, in which an interrupt is one already
 
             return run_up()
         except KeyboardInterrupt:

@@ -17,10 +17,10 @@ from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
-from deploy.folders import FolderUnusable, check_temporary_folder, describe_failure, prepare_folder
-from deploy.home import LOCK
-from deploy.interrupts import defer_interrupts
-from deploy.processes import ROOT
+from deploy.local.folders import FolderUnusable, check_temporary_folder, describe_failure, prepare_folder
+from deploy.local.home import LOCK
+from deploy.local.interrupts import defer_interrupts
+from deploy.local.processes import ROOT
 
 SOCKET_PATH_LIMIT = 90  # a unix socket's path holds 104 bytes on some systems; supervisord first appends its pid
 START_TIMEOUT_SECONDS = 60  # most of it is importing, where that is slow
@@ -83,7 +83,14 @@ class Supervisord:
         file.write_text(configuration)
         with (self.logs / "supervisord.err").open("wb") as errors, defer_interrupts():
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-                [sys.executable, "-P", str(ROOT / "deploy" / "supervise.py"), ",".join(preload), "-c", file.name],
+                [
+                    sys.executable,
+                    "-P",
+                    str(ROOT / "deploy/local/supervisord_main.py"),
+                    ",".join(preload),
+                    "-c",
+                    file.name,
+                ],
                 cwd=self.folder,
                 env={**os.environ, **environment},
                 stdin=subprocess.PIPE,  # never written to: it closes when this process ends, however it ends

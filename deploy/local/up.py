@@ -12,12 +12,12 @@ from dotenv import load_dotenv
 from rich.console import Console
 from rich.text import Text
 
-from deploy.control import PortInUse, StackError
-from deploy.follow import LogFollower
-from deploy.home import ROOT, find_home
-from deploy.ports import free_port
-from deploy.progress import StartProgress
-from deploy.stack import Stack
+from deploy.local.home import ROOT, find_home
+from deploy.local.log_follower import LogFollower
+from deploy.local.ports import free_port
+from deploy.local.progress import StartProgress
+from deploy.local.stack import Stack
+from deploy.local.supervisord_control import PortInUse, StackError
 
 COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_red")
 FOLLOW_SECONDS = 0.3

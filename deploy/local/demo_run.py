@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deploy.control import STACK_MIN_FREE_BYTES, StackError
-from deploy.folders import FolderUnusable, check_free_space, check_temporary_folder, prepare_folder
-from deploy.previews import Preview, save_preview
-from deploy.progress import StartProgress
-from deploy.sample import draw_sample
-from deploy.stack import Stack
-from deploy.watch import DemoJob, StallError, follow_jobs, submit_photo
+from deploy.local.demo_jobs import DemoJob, StallError, follow_jobs, submit_photo
+from deploy.local.folders import FolderUnusable, check_free_space, check_temporary_folder, prepare_folder
+from deploy.local.previews import Preview, save_preview
+from deploy.local.progress import StartProgress
+from deploy.local.sample import draw_sample
+from deploy.local.stack import Stack
+from deploy.local.supervisord_control import STACK_MIN_FREE_BYTES, StackError
 
 RENDITIONS = ("small", "medium", "large")
 OUTPUT = "darkroom-demo"

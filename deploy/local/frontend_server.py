@@ -17,14 +17,14 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deploy.duplex import DuplexTransport
+from deploy.local.duplex import DuplexTransport
 from gateway.app import FORM_OVERHEAD_BYTES
 from gateway.middleware.body_drain import BodyDrain
 from gateway.middleware.body_limit import BodyLimit
 from gateway.problems import BodyTooLarge
 from pipeline.settings import Settings
 
-DEPLOY = Path(__file__).resolve().parent
+DEPLOY = Path(__file__).resolve().parents[1]
 PAGE = DEPLOY / "frontend"
 HEADERS = DEPLOY / "nginx" / "page-headers.conf"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

