@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import configuration
+from deploy.generate import settings_table
 from gateway import problems
 from stages.errors import STAGE_ERRORS
 from stages.formats import MEDIA_TYPES, OUTPUTS
@@ -19,7 +19,7 @@ CODES = {kind.code for kind in problems.Problem.__subclasses__() + problems.Inva
 PAGES = [Path("README.md"), Path("deploy/kubernetes/README.md"), *sorted(Path("deploy").glob("*.md"))]
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 ROW = re.compile(r"^\| `(DARKROOM_\w+)` \| (.*?) \|", re.MULTILINE)
-DEFAULTS = dict(ROW.findall("\n".join(configuration.render_sections())))
+DEFAULTS = dict(ROW.findall("\n".join(settings_table.render_sections())))
 COMPOSE = [Path("docker-compose.yml"), *sorted(Path("deploy/compose").glob("*.yml"))]
 INTERPOLATED = dict(
     chain.from_iterable(
@@ -76,14 +76,14 @@ def test_every_variable_is_read_by_something(variable: str) -> None:
 
 
 def test_the_table_of_settings_is_up_to_date() -> None:
-    text = configuration.FILE.read_text(encoding="utf-8")
+    text = settings_table.FILE.read_text(encoding="utf-8")
 
-    assert configuration.render_settings(text) == text, "./run docs writes it anew"
+    assert settings_table.render_settings(text) == text, "./run docs writes it anew"
 
 
 def test_a_table_without_its_place_is_not_written() -> None:
     with pytest.raises(ValueError, match="begin"):
-        configuration.render_settings("no markers")
+        settings_table.render_settings("no markers")
 
 
 def test_the_usual_settings_have_their_defaults() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploy.dashboards.catalogue import render_dashboards
+from deploy.generate.dashboards.catalogue import render_dashboards
 from tests.prometheus_config import (
     DASHBOARDS,
     PROMETHEUS_METRICS,

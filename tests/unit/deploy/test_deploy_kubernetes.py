@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # its types are another package
 
-from deploy.kubernetes.rules import WRITTEN, render_manifest
+from deploy.generate.kubernetes_rules import TARGET, render_manifest
 from tests.fast_yaml import load_all
 from tests.kubernetes_schemas import check
 from tests.kustomize import Manifest, render
@@ -113,8 +113,10 @@ def secrets_in(value: Any) -> Iterator[str]:
 
 
 def test_prometheus_rules_are_those_of_every_other_deployment() -> None:
-    assert WRITTEN.read_text(encoding="utf-8") == render_manifest(), "run .venv/bin/python -m deploy.kubernetes.rules"
-    assert load_yaml(WRITTEN)["spec"] == load_yaml(PROMETHEUS_FOLDER / "rules.yml")
+    command = ".venv/bin/python -m deploy.generate.kubernetes_rules"
+
+    assert TARGET.read_text(encoding="utf-8") == render_manifest(), f"run {command}"
+    assert load_yaml(TARGET)["spec"] == load_yaml(PROMETHEUS_FOLDER / "rules.yml")
 
 
 def test_targets_have_the_labels_that_the_rules_ask_for() -> None:

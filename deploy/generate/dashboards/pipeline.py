@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard, units
 
-from deploy.dashboards.frame import Section, build_dashboard
-from deploy.dashboards.panels import Query, Thresholds, graph, heat, number
-from deploy.dashboards.promql import buckets, increase, mean, percentiles, quantile, rate
+from deploy.generate.dashboards.layout import Section, build_dashboard
+from deploy.generate.dashboards.panels import Query, Thresholds, graph, heat, number
+from deploy.generate.dashboards.promql import buckets, increase, mean, percentiles, quantile, rate
 
 QUEUE, STAGE = 'queue=~"$queue"', 'stage=~"$stage"'
 JOB = "darkroom_job_end_to_end_seconds"

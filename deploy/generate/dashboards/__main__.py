@@ -1,13 +1,13 @@
-"""Write deploy/grafana/dashboards/*.json anew: python -m deploy.dashboards."""
+"""Write deploy/grafana/dashboards/*.json anew: python -m deploy.generate.dashboards."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from deploy.dashboards.catalogue import render_dashboards
+from deploy.generate.dashboards.catalogue import render_dashboards
 
-FOLDER = Path(__file__).resolve().parent.parent / "grafana" / "dashboards"
+FOLDER = Path(__file__).resolve().parents[2] / "grafana" / "dashboards"
 
 
 def main() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard, units
 
-from deploy.dashboards.frame import Section, build_dashboard
-from deploy.dashboards.panels import Query, Thresholds, graph, number
-from deploy.dashboards.promql import increase, percentiles, quantile, rate
+from deploy.generate.dashboards.layout import Section, build_dashboard
+from deploy.generate.dashboards.panels import Query, Thresholds, graph, number
+from deploy.generate.dashboards.promql import increase, percentiles, quantile, rate
 
 QUEUE, STAGE = 'queue=~"$queue"', 'stage=~"$stage"'
 ERROR_BUDGET = 0.05

@@ -1,4 +1,4 @@
-"""Write the table of settings in deploy/docs/CONFIGURATION.md anew: python -m deploy.configuration."""
+"""Write the table of settings in deploy/docs/CONFIGURATION.md anew: python -m deploy.generate.settings_table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.flower import FlowerSettings
 from pipeline.settings import Settings
 from stages.limits import Limits
 
-FILE = Path(__file__).resolve().parent / "docs" / "CONFIGURATION.md"
+FILE = Path(__file__).resolve().parents[1] / "docs" / "CONFIGURATION.md"
 BEGIN, END = "<!-- begin: written by ./run docs -->", "<!-- end -->"
 LIMITS = {  # a dataclass of `stages`, which knows no pydantic and so no descriptions
     "upload_bytes": "Bytes of a file.",

@@ -6,7 +6,7 @@ import json
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from deploy.dashboards import gateway, pipeline, safety, workers
+from deploy.generate.dashboards import gateway, pipeline, safety, workers
 
 BOARDS = {
     "pipeline.json": pipeline.board,

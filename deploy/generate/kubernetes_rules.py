@@ -1,15 +1,15 @@
-"""Writes Prometheus' rules as the operator takes them: `.venv/bin/python -m deploy.kubernetes.rules`."""
+"""Write Prometheus' rules as the operator takes them: `.venv/bin/python -m deploy.generate.kubernetes_rules`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from textwrap import indent
 
-HERE = Path(__file__).resolve().parent
-SOURCE = HERE.parent / "prometheus" / "rules.yml"
-WRITTEN = HERE / "monitoring" / "rules.yaml"
+DEPLOY = Path(__file__).resolve().parents[1]
+SOURCE = DEPLOY / "prometheus" / "rules.yml"
+TARGET = DEPLOY / "kubernetes" / "monitoring" / "rules.yaml"
 HEAD = """\
-# Written from deploy/prometheus/rules.yml by deploy/kubernetes/rules.py, which kustomize cannot do: change them there.
+# Generated from deploy/prometheus/rules.yml by `python -m deploy.generate.kubernetes_rules`: change them there.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
@@ -25,4 +25,4 @@ def render_manifest() -> str:
 
 
 if __name__ == "__main__":
-    WRITTEN.write_text(render_manifest(), encoding="utf-8")
+    TARGET.write_text(render_manifest(), encoding="utf-8")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard, units
 
-from deploy.dashboards.frame import Section, build_dashboard
-from deploy.dashboards.panels import Query, Thresholds, graph, heat, number, timeline
-from deploy.dashboards.promql import buckets, mean, quantile, rate
+from deploy.generate.dashboards.layout import Section, build_dashboard
+from deploy.generate.dashboards.panels import Query, Thresholds, graph, heat, number, timeline
+from deploy.generate.dashboards.promql import buckets, mean, quantile, rate
 
 WITHOUT_PROBES = 'route!~"/livez|/readyz|/metrics"'
 WITHOUT_PROBES_AND_STREAMS = f'{WITHOUT_PROBES},route!~".*/events"'

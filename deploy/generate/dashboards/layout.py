@@ -10,7 +10,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as model
 
-from deploy.dashboards.panels import SOURCE, Panel
+from deploy.generate.dashboards.panels import SOURCE, Panel
 
 TAG = "darkroom"
 EVERY = model.VariableOption(selected=True, text=["All"], value=["$__all"])

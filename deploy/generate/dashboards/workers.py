@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard, units
 
-from deploy.dashboards.frame import Section, build_dashboard
-from deploy.dashboards.panels import Query, Thresholds, graph, number, timeline
-from deploy.dashboards.promql import increase, quantile, rate
+from deploy.generate.dashboards.layout import Section, build_dashboard
+from deploy.generate.dashboards.panels import Query, Thresholds, graph, number, timeline
+from deploy.generate.dashboards.promql import increase, quantile, rate
 
 QUEUE = 'queue=~"$queue"'
 POOL = 'job="workers",pool=~"$queue"'

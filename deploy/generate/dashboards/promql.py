@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.dashboards.panels import Query
+from deploy.generate.dashboards.panels import Query
 
 WINDOW = "[$__rate_interval]"
 RANGE = "[$__range]"
