@@ -176,13 +176,13 @@ def test_who_posts_too_often_is_told_when_to_come_back(as_owner: AsOwner) -> Non
 
 
 def test_every_post_tells_what_is_left(as_owner: AsOwner) -> None:
-    calm = as_owner("tom")
+    other_owner = as_owner("tom")
 
-    left = [calm.post("/jobs/nope/retry").headers["ratelimit"] for _ in range(3)]
+    left = [other_owner.post("/jobs/nope/retry").headers["ratelimit"] for _ in range(3)]
 
     remaining = [int(re.findall(r"r=(\d+)", value)[0]) for value in left]
     assert remaining == [POSTS_A_MINUTE - 1, POSTS_A_MINUTE - 2, POSTS_A_MINUTE - 3]
-    assert "ratelimit" not in calm.get("/jobs").headers
+    assert "ratelimit" not in other_owner.get("/jobs").headers
 
 
 def test_full_queues_are_told_before_the_body_is_read(strict_stack: Stack, as_owner: AsOwner) -> None:

@@ -133,7 +133,7 @@ def test_the_image_installs_what_the_lock_names_and_nothing_else() -> None:
 
 
 def test_whatever_is_started_in_place_of_mongod_changes_nothing_else() -> None:
-    over = load((ROOT / "deploy/compose_test/no-mongod.yml").read_text(encoding="utf-8"))["services"]
+    over = load((ROOT / "tests/compose/no-mongod.yml").read_text(encoding="utf-8"))["services"]
     asking = {name for name in SERVICES if "secrets-app" in volumes(name)} - {"secrets"}
 
     assert over.keys() == asking | {"mongo"}

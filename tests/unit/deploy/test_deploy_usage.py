@@ -17,7 +17,7 @@ TASKS = {
     "chaos": ("tests.chaos",),
     "flood": ("tests.chaos.flood",),
     "bench": ("tests.bench",),
-    "compose-test": ("deploy.compose_test",),
+    "compose-test": ("tests.compose",),
     "dashboards": ("deploy.generate.dashboards",),
     "docs": ("deploy.generate.settings_table",),
     "top": ("deploy.admin.top",),

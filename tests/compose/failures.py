@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from deploy.compose_test.calm import check_prometheus_targets, expect
-from deploy.compose_test.load import LoadGenerator, wait_until
-from deploy.compose_test.project import Project
+from tests.compose.load import LoadGenerator, wait_until
+from tests.compose.project import Project
+from tests.compose.steady import check_prometheus_targets, expect
 
 # Waits until a child is at work, then kills the main process of the container, the first after init.
 KILL = """
@@ -30,7 +30,7 @@ def scale(project: Project, load: LoadGenerator) -> str:
     def workers() -> set[str]:
         jobs = [load.job(task_id) for task_id in load.accepted[-30:]]
         names = {str(job["stages"]["small"]["worker"]) for job in jobs if job["stages"]["small"]["worker"]}
-        return names if len({name.split("@")[-1].split(":")[0] for name in names}) >= 3 else set()  # noqa: PLR2004
+        return names if len({name.split("@")[-1].split(":")[0] for name in names}) >= 3 else set()
 
     wait_until(workers, "jobs by three containers", 120)
     return found

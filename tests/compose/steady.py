@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 from PIL import Image
 
-from deploy.compose_test.load import LoadGenerator, wait_until
-from deploy.compose_test.project import PORTS, CheckFailed, Project
 from deploy.local.sample import draw_sample
 from pipeline.routing import QUEUES
+from tests.compose.load import LoadGenerator, wait_until
+from tests.compose.project import PORTS, CheckFailed, Project
 
 SIZES = {"small": (120, 160), "medium": (480, 640), "large": (1200, 1600)}  # of the upright sample, 3 by 4
 SAMPLE = "sample.jpg"

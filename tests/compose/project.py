@@ -35,7 +35,7 @@ def explain_missing_engine() -> str:
     """Return why no container can be run here; empty where one can."""
     for command in (["docker", "info"], ["docker", "compose", "version"]):
         try:
-            subprocess.run(command, check=True, capture_output=True, timeout=30)  # noqa: S603
+            subprocess.run(command, check=True, capture_output=True, timeout=30)
         except (OSError, subprocess.SubprocessError):
             return f"`{' '.join(command)}` does not succeed"
     return ""
@@ -62,7 +62,7 @@ class Project:
     def detect_mongo_users(self) -> bool:
         """Whether the image mongo:8 holds mongod, which knows users; without it the stack is run without them."""
         command = ["docker", "run", "--rm", "--entrypoint", "sh", "mongo:8", "-c", "command -v mongod"]
-        self.has_mongo_users = subprocess.run(command, check=False, capture_output=True).returncode == 0  # noqa: S603
+        self.has_mongo_users = subprocess.run(command, check=False, capture_output=True).returncode == 0
         return self.has_mongo_users
 
     def url(self, service: str) -> str:
@@ -77,10 +77,10 @@ class Project:
         stdout: IO[bytes] | int = subprocess.PIPE,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run `docker compose` on this project. When checked, raises `CheckFailed` with the end of its output."""
-        files = ["docker-compose.yml", *([] if self.has_mongo_users else ["deploy/compose_test/no-mongod.yml"])]
+        files = ["docker-compose.yml", *([] if self.has_mongo_users else ["tests/compose/no-mongod.yml"])]
         chosen = [part for file in files for part in ("-f", str(self.folder / file))]
         command = ["docker", "compose", "--progress", "quiet", "-p", self.name, *chosen, *arguments]
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             command,
             check=False,
             cwd=self.folder,
@@ -111,11 +111,11 @@ class Project:
         """Take everything down: containers, networks, volumes and the images that were built."""
         self.compose("--profile", "*", "down", "-v", "--remove-orphans", "-t", "5", check=False)
         images = [f"{name}:{self.environment['DARKROOM_TAG']}" for name in IMAGES]
-        subprocess.run(["docker", "image", "rm", "-f", *images], check=False, capture_output=True)  # noqa: S603, S607
+        subprocess.run(["docker", "image", "rm", "-f", *images], check=False, capture_output=True)
 
 
 def inspect(containers: Sequence[str]) -> list[dict[str, Any]]:
     """Return what the engine knows of these containers."""
-    output = subprocess.check_output(["docker", "inspect", *containers])  # noqa: S603, S607
+    output = subprocess.check_output(["docker", "inspect", *containers])
     found: list[dict[str, Any]] = json.loads(output)
     return found

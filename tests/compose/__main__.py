@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from deploy.compose_test import calm, storm
-from deploy.compose_test.load import LoadGenerator
-from deploy.compose_test.project import CheckFailed, Project, explain_missing_engine
 from deploy.local.interrupts import interrupt_once
+from tests.compose import failures, steady
+from tests.compose.load import LoadGenerator
+from tests.compose.project import CheckFailed, Project, explain_missing_engine
 
 Check = tuple[str, Callable[[], str]]
 
@@ -21,33 +21,33 @@ Check = tuple[str, Callable[[], str]]
 def steady_checks(project: Project, load: LoadGenerator, folder: Path) -> list[Check]:
     """List what is tried first: a sentence, and the check that returns what it saw."""
     return [
-        ("a start from nothing", partial(calm.start, project)),
-        ("a photo, through nginx", partial(calm.upload, load, folder)),
-        ("addresses", partial(calm.check_published_ports, project)),
-        ("Prometheus' targets, all up", partial(calm.check_prometheus_targets, project)),
-        ("Flower and Grafana", partial(calm.check_tools, project)),
-        ("refused", partial(calm.check_access, project)),
+        ("a start from nothing", partial(steady.start, project)),
+        ("a photo, through nginx", partial(steady.upload, load, folder)),
+        ("addresses", partial(steady.check_published_ports, project)),
+        ("Prometheus' targets, all up", partial(steady.check_prometheus_targets, project)),
+        ("Flower and Grafana", partial(steady.check_tools, project)),
+        ("refused", partial(steady.check_access, project)),
     ]
 
 
 def failure_checks(project: Project, load: LoadGenerator, folder: Path) -> list[Check]:
     """List what is tried while photos come in without a pause."""
     return [
-        ("resize scaled to three", partial(storm.scale, project, load)),
-        ("a worker killed at work", partial(storm.kill_worker, project, load, folder / calm.SAMPLE)),
-        ("Redis restarted", partial(storm.restart, project, load, "redis")),
-        ("MongoDB restarted", partial(storm.restart, project, load, "mongo")),
-        ("an upgrade in place", partial(storm.upgrade, project, load)),
+        ("resize scaled to three", partial(failures.scale, project, load)),
+        ("a worker killed at work", partial(failures.kill_worker, project, load, folder / steady.SAMPLE)),
+        ("Redis restarted", partial(failures.restart, project, load, "redis")),
+        ("MongoDB restarted", partial(failures.restart, project, load, "mongo")),
+        ("an upgrade in place", partial(failures.upgrade, project, load)),
     ]
 
 
 def final_checks(project: Project, load: LoadGenerator, folder: Path) -> list[Check]:
     """List what is tried at the end."""
     return [
-        ("nothing lost", partial(storm.check_all_done, load)),
-        ("Prometheus' targets, all up again", partial(calm.check_prometheus_targets, project)),
-        ("commands that Redis denied us", partial(calm.check_redis_denials, project)),
-        ("backup, loss, restore", partial(storm.lose_and_restore, project, load, folder)),
+        ("nothing lost", partial(failures.check_all_done, load)),
+        ("Prometheus' targets, all up again", partial(steady.check_prometheus_targets, project)),
+        ("commands that Redis denied us", partial(steady.check_redis_denials, project)),
+        ("backup, loss, restore", partial(failures.lose_and_restore, project, load, folder)),
     ]
 
 
