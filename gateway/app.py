@@ -27,7 +27,7 @@ from gateway.submission.lanes import LaneChooser
 from pipeline import traces
 from pipeline.celery import configure
 from pipeline.logs import configure_logs
-from pipeline.queues.access import open_queues
+from pipeline.queues.open_queues import open_queues
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
 from pipeline.sweeper import Sweeper
@@ -117,5 +117,5 @@ def production() -> FastAPI:
     configure_logs(settings.log_format)
     traces.start("darkroom-gateway")
     app = create_app(settings)
-    traces.follow(app)
+    traces.instrument_app(app)
     return app

@@ -11,7 +11,7 @@ import structlog
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
-from pipeline.notifications import LISTENING
+from pipeline.notifications import SUBSCRIBED
 from storage.documents import Job
 from storage.jobs import Jobs
 
@@ -27,10 +27,10 @@ class NotificationSource(Protocol):
     """Where notifications come from."""
 
     def changed_jobs(self) -> AsyncGenerator[str, None]:
-        """Yield LISTENING, and then the jobs that have changed and go on."""
+        """Yield SUBSCRIBED, and then the jobs that have changed and go on."""
 
     def ended_jobs(self) -> AsyncGenerator[str, None]:
-        """Yield LISTENING, and then the jobs that have ended."""
+        """Yield SUBSCRIBED, and then the jobs that have ended."""
 
 
 class Topic:
@@ -150,7 +150,7 @@ class Feed:
             async for job_id in changed_jobs:
                 if not self._change_watchers:
                     return
-                for topic in self._topics.values() if job_id == LISTENING else [self._topics.get(job_id)]:
+                for topic in self._topics.values() if job_id == SUBSCRIBED else [self._topics.get(job_id)]:
                     if topic and topic.wants_every_change:
                         self._note_change(topic.job.id)
 
@@ -178,7 +178,7 @@ class Feed:
             await asyncio.sleep(self._poll_interval_seconds)
             with suppress(PyMongoError):
                 for batch in _split_into_batches(self._topics):
-                    versions = await self._jobs.versions(batch)
+                    versions = await self._jobs.get_versions(batch)
                     await self._refresh({job_id for job_id in batch if self._is_newer(job_id, versions.get(job_id))})
 
     def _is_newer(self, job_id: str, version: int | None) -> bool:
@@ -189,7 +189,7 @@ class Feed:
         """Read these jobs and tell their watchers; what cannot be read now is read in the next round."""
         with suppress(PyMongoError):
             for batch in _split_into_batches(job_ids):
-                found = {job.id: job for job in await self._jobs.many(batch)}
+                found = {job.id: job for job in await self._jobs.get_many(batch)}
                 for job_id in batch:
                     self._publish(job_id, found.get(job_id))
 

@@ -10,12 +10,12 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.routes.health import check_dependencies
-from pipeline.broker.transport import AWAY
+from pipeline.broker.transport import BROKER_ERRORS
 from pipeline.metrics import NAMESPACE
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
-from storage.documents import ACTIVE
-from storage.errors import TRANSIENT
+from storage.documents import ACTIVE_STATES
+from storage.errors import TRANSIENT_ERRORS
 from storage.stores import Stores
 
 log = structlog.get_logger("gateway")
@@ -71,28 +71,28 @@ class GaugeUpdater:
             self._check.labels(name).set(check.ms / 1000)
 
     async def _update_queue_gauges(self) -> None:
-        waiting, now = await self._queues.waiting(), time()
+        waiting, now = await self._queues.read_backlog(), time()
         for queue, length in waiting.lengths.items():
             sent_ms = waiting.oldest_ms[queue]
             self._lengths.labels(queue).set(length)
             self._oldest.labels(queue).set(0 if sent_ms is None else max(0.0, now - sent_ms / 1000))
         if self._queues.shows_unacked:
-            since = waiting.unacked_since
+            since = waiting.unacked_since_seconds
             self._unacked.set(waiting.unacked)
             self._unacked_age.set(0 if since is None else max(0.0, now - since))
 
     async def _update_job_gauges(self) -> None:
-        for state in ACTIVE:
-            job = await self._stores.jobs.oldest(state)
-            self._oldest_job.labels(state).set(0 if job is None else max(0.0, time() - job.born_ms / 1000))
+        for state in ACTIVE_STATES:
+            job = await self._stores.jobs.find_oldest(state)
+            self._oldest_job.labels(state).set(0 if job is None else max(0.0, time() - job.upload_started_ms / 1000))
         if monotonic() >= self._count_due:  # it reads an entry of every job
             self._count_due = monotonic() + self._settings.metrics.count_interval
-            for state, number in (await self._stores.jobs.counts()).items():
+            for state, number in (await self._stores.jobs.count_by_state()).items():
                 self._jobs.labels(state).set(number)
 
     async def _update_blob_store_gauges(self) -> None:
         if self._stores.blobs.is_local:
-            free, size = await asyncio.to_thread(self._stores.blobs.room)
+            free, size = await asyncio.to_thread(self._stores.blobs.read_disk_space)
             self._free.set(free)
             self._size.set(size)
 
@@ -101,7 +101,7 @@ async def _run_and_log_errors(look: Callable[[], Awaitable[None]]) -> None:
     """Let nothing end the loop: an outage is told by the gauges, anything else is logged."""
     try:
         await look()
-    except (*TRANSIENT, *AWAY):
+    except (*TRANSIENT_ERRORS, *BROKER_ERRORS):
         pass
     except Exception:
         log.exception("look.failed", at=look.__name__)

@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import Match
 from starlette.types import Scope
 
-from pipeline.metrics import NAMESPACE, SweeperMetrics, build_info
+from pipeline.metrics import NAMESPACE, SweeperMetrics, register_build_info
 from storage.documents import Kind
 
 PATH = "/metrics"
@@ -38,7 +38,7 @@ class GatewayMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        build_info(self.registry)
+        register_build_info(self.registry)
         self.sweeper = SweeperMetrics(self.registry)
         self._requests = self._counter("http_requests", "Requests answered.", "method", "route", "status")
         self._seconds = self._histogram(

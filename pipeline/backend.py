@@ -9,7 +9,7 @@ from celery.backends.redis import RedisBackend, SentinelBackend
 from pipeline.broker.transport import UNWRITABLE
 
 
-class Patient(RedisBackend):
+class RetryingRedisBackend(RedisBackend):
     """Celery's Redis backend, less the subscriptions that nobody reads, plus retries where the stock one gives up.
 
     Stock, a chord part that ends while Redis is away loses its chord for ever, and each chord that a worker starts
@@ -41,14 +41,14 @@ class Patient(RedisBackend):
         """Count one part of a chord, again and again while Redis is away."""
 
         def count() -> None:
-            super(Patient, self).on_chord_part_return(request, state, result, propagate, **kwargs)
+            super(RetryingRedisBackend, self).on_chord_part_return(request, state, result, propagate, **kwargs)
 
         self.ensure(count, ())
 
 
-class PipelineBackend(Patient):
+class PipelineBackend(RetryingRedisBackend):
     """On one server."""
 
 
-class SentinelPipelineBackend(Patient, SentinelBackend):
+class SentinelPipelineBackend(RetryingRedisBackend, SentinelBackend):
     """On the master that sentinels name."""

@@ -15,26 +15,26 @@ from storage.documents import JobRecord, Kind
 def previews(job: JobRecord) -> Signature[None]:
     """Return the canvas of an upload; a group followed by a task is a chord."""
     return chain(
-        _queued(job, tasks.validate).set(task_id=root_id(job)),
-        _queued(job, tasks.normalize),
-        group(_queued(job, tasks.resize, name) for name in job.operation.renditions),
-        _queued(job, tasks.finalize),
+        _task_in_queue(job, tasks.validate).set(task_id=root_id(job)),
+        _task_in_queue(job, tasks.normalize),
+        group(_task_in_queue(job, tasks.resize, name) for name in job.operation.renditions),
+        _task_in_queue(job, tasks.finalize),
     )
 
 
 def operation(job: JobRecord) -> Signature[None]:
     """Return the canvas of a crop, a grayscale or a resize."""
     return chain(
-        _queued(job, tasks.validate).set(task_id=root_id(job)),
-        _queued(job, tasks.transform),
-        _queued(job, tasks.finalize),
+        _task_in_queue(job, tasks.validate).set(task_id=root_id(job)),
+        _task_in_queue(job, tasks.transform),
+        _task_in_queue(job, tasks.finalize),
     )
 
 
-def canvas_of(job: JobRecord) -> Signature[None]:
+def build_canvas(job: JobRecord) -> Signature[None]:
     """Return the canvas of a job, with its errback on the whole of it."""
     whole = previews(job) if job.kind is Kind.PREVIEWS else operation(job)
-    whole.link_error(tasks.on_failed.s(job.id).set(queue=_queue(job, tasks.on_failed)))
+    whole.link_error(tasks.on_failed.s(job.id).set(queue=_task_queue(job, tasks.on_failed)))
     return whole
 
 
@@ -43,18 +43,18 @@ def root_id(job: JobRecord) -> str:
     return f"{job.id}.{job.generation}" if job.generation else job.id
 
 
-def submit(job: JobRecord) -> None:
+def publish_canvas(job: JobRecord) -> None:
     """Publish the job's canvas: one message. Raises kombu's `OperationalError` when the broker does not take it.
 
     Blocks for as long as the broker's socket timeout, so an event loop calls it in a thread.
     """
-    canvas_of(job).apply_async(retry=False)
+    build_canvas(job).apply_async(retry=False)
 
 
-def _queued(job: JobRecord, task: Task[Any, Any], *arguments: str) -> Signature[None]:
+def _task_in_queue(job: JobRecord, task: Task[Any, Any], *arguments: str) -> Signature[None]:
     """Return a task of the job, which ignores the result before it, in the queue of its stage in the job's lane."""
-    return task.si(job.id, *arguments).set(queue=_queue(job, task))
+    return task.si(job.id, *arguments).set(queue=_task_queue(job, task))
 
 
-def _queue(job: JobRecord, task: Task[Any, Any]) -> str:
+def _task_queue(job: JobRecord, task: Task[Any, Any]) -> str:
     return lane_queue(ROUTES[task.name]["queue"], job.lane)

@@ -17,7 +17,7 @@ from storage.clock import now_ms
 
 QUEUED_HEADER = "queued_ms"
 
-transport.adapt()
+transport.patch_kombu()
 app = Celery("darkroom", set_as_current=True)
 
 
@@ -32,9 +32,9 @@ def configure(settings: Settings, *, publisher: bool = False) -> Celery:
         result_serializer="json",
         accept_content=["json"],
         worker_hijack_root_logger=False,
-        **_delivery(settings),
+        **_reliability_options(settings),
         **_limits(settings),
-        **(_over_rabbitmq if settings.broker_url else _over_redis)(settings, publisher=publisher),
+        **(_rabbitmq_broker_options if settings.broker_url else _redis_broker_options)(settings, publisher=publisher),
         **_results(settings, publisher=publisher),
     )
     return app
@@ -45,7 +45,7 @@ def _result_backend(url: RedisUrl) -> str:
     return f"pipeline.backend:{name}+{url.for_kombu()}"
 
 
-def _delivery(settings: Settings) -> dict[str, Any]:
+def _reliability_options(settings: Settings) -> dict[str, Any]:
     return {
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
@@ -73,9 +73,9 @@ def _limits(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _over_redis(settings: Settings, *, publisher: bool) -> dict[str, Any]:
+def _redis_broker_options(settings: Settings, *, publisher: bool) -> dict[str, Any]:
     broker, url = settings.broker, RedisUrl(settings.redis_url)
-    patience = _patience(settings, publisher=publisher)
+    timeouts = _socket_timeouts(settings, publisher=publisher)
     return {
         "broker_url": url.for_kombu(),
         "broker_use_ssl": url.tls or False,
@@ -84,18 +84,18 @@ def _over_redis(settings: Settings, *, publisher: bool) -> dict[str, Any]:
             "unacked_restore_interval": broker.restore_interval,
             "unacked_restore_throttle": 1,
             "unacked_mutex_expire": broker.restore_mutex_expire,
-            **patience,
+            **timeouts,
             "socket_keepalive": True,
             "health_check_interval": broker.health_check_interval,
             **({"max_retries": 0} if publisher else {}),  # or kombu reconnects for 6 s, whatever `retry=False` says
-            **url.transport_options(**patience),
+            **url.transport_options(**timeouts),
         },
     }
 
 
-def _over_rabbitmq(settings: Settings, *, publisher: bool) -> dict[str, Any]:
+def _rabbitmq_broker_options(settings: Settings, *, publisher: bool) -> dict[str, Any]:
     broker, url = settings.broker, RabbitUrl(settings.broker_url)
-    timeout = _patience(settings, publisher=publisher)["socket_timeout"]
+    timeout = _socket_timeouts(settings, publisher=publisher)["socket_timeout"]
     return {
         "broker_url": url.for_kombu(),
         "broker_use_ssl": url.tls or False,
@@ -111,24 +111,24 @@ def _over_rabbitmq(settings: Settings, *, publisher: bool) -> dict[str, Any]:
 
 
 def _results(settings: Settings, *, publisher: bool) -> dict[str, Any]:
-    url, patience = RedisUrl(settings.result_backend_url), _patience(settings, publisher=publisher)
+    url, timeouts = RedisUrl(settings.result_backend_url), _socket_timeouts(settings, publisher=publisher)
     return {
         "result_backend": _result_backend(url),
-        "result_backend_transport_options": url.transport_options(**patience),
+        "result_backend_transport_options": url.transport_options(**timeouts),
         "redis_backend_use_ssl": url.tls or None,
-        "redis_socket_timeout": patience["socket_timeout"],
-        "redis_socket_connect_timeout": patience["socket_connect_timeout"],
+        "redis_socket_timeout": timeouts["socket_timeout"],
+        "redis_socket_connect_timeout": timeouts["socket_connect_timeout"],
         "redis_socket_keepalive": True,
         "redis_backend_health_check_interval": settings.broker.health_check_interval,
     }
 
 
-def _patience(settings: Settings, *, publisher: bool) -> dict[str, float]:
+def _socket_timeouts(settings: Settings, *, publisher: bool) -> dict[str, float]:
     broker = settings.broker
     timeout = broker.publish_timeout if publisher else broker.socket_timeout
     return {"socket_timeout": timeout, "socket_connect_timeout": broker.connect_timeout}
 
 
 @before_task_publish.connect
-def _stamp(headers: dict[str, Any], **_: object) -> None:
+def _add_queued_header(headers: dict[str, Any], **_: object) -> None:
     headers[QUEUED_HEADER] = now_ms()

@@ -15,75 +15,75 @@ from structlog.contextvars import bind_contextvars, bound_contextvars, clear_con
 from pipeline.routing import ERRBACK, RESIZE
 from storage.documents import JobRecord
 
-SENT_ALONG = ("request_id", "job_trace")
+PROPAGATED_HEADERS = ("request_id", "job_trace")
 """Headers of a job's messages, handed on to the messages that are sent because of them."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_sent_along: ContextVar[Mapping[str, str]] = ContextVar("sent_along", default=_NOTHING)
+_propagated_headers: ContextVar[Mapping[str, str]] = ContextVar("propagated_headers", default=_NOTHING)
 
 
 @contextmanager
-def lines_of(job: JobRecord) -> Iterator[None]:
+def job_log_context(job: JobRecord) -> Iterator[None]:
     """Name the job in every line, and the request that it came with, unless another one is being answered here."""
-    came_with = {"request_id": job.request_id} if job.request_id else {}
-    with bound_contextvars(**{**came_with, **get_contextvars(), "task_id": job.id}):
+    request_fields = {"request_id": job.request_id} if job.request_id else {}
+    with bound_contextvars(**{**request_fields, **get_contextvars(), "task_id": job.id}):
         yield
 
 
 @contextmanager
-def messages_of(job: JobRecord) -> Iterator[None]:
+def propagate_job_headers(job: JobRecord) -> Iterator[None]:
     """Send the ids that the job came with along with its messages, whoever has them sent."""
-    with _sending_along({"request_id": job.request_id, "job_trace": job.traceparent}):
+    with _propagate_headers({"request_id": job.request_id, "job_trace": job.traceparent}):
         yield
 
 
 @contextmanager
-def message(headers: Mapping[str, Any], name: str, args: Sequence[Any]) -> Iterator[None]:
+def message_context(headers: Mapping[str, Any], name: str, args: Sequence[Any]) -> Iterator[None]:
     """Name the job of a message in every line, and send its ids along: for a worker's parent, which runs no task."""
-    with bound_contextvars(**_ids(headers, name, args)), _sending_along(headers):
+    with bound_contextvars(**_log_fields(headers, name, args)), _propagate_headers(headers):
         yield
 
 
 @contextmanager
-def _sending_along(ids: Mapping[str, Any]) -> Iterator[None]:
-    token = _sent_along.set(_known(ids))
+def _propagate_headers(ids: Mapping[str, Any]) -> Iterator[None]:
+    token = _propagated_headers.set(_known(ids))
     try:
         yield
     finally:
-        _sent_along.reset(token)
+        _propagated_headers.reset(token)
 
 
-def job_trace() -> str | None:
+def job_traceparent() -> str | None:
     """Return the traceparent of the request that the job of the current task came with."""
-    return _sent_along.get().get("job_trace")
+    return _propagated_headers.get().get("job_trace")
 
 
 @before_task_publish.connect
-def _send_along(headers: dict[str, Any], **_: object) -> None:
-    for name, value in _sent_along.get().items():
+def _add_propagated_headers(headers: dict[str, Any], **_: object) -> None:
+    for name, value in _propagated_headers.get().items():
         headers.setdefault(name, value)
 
 
 @task_prerun.connect
-def _begin(task: Task[Any, Any], args: Sequence[Any], **_: object) -> None:
+def _bind_before_task(task: Task[Any, Any], args: Sequence[Any], **_: object) -> None:
     """Bind for the whole of a task: also while Celery sends what follows it, which is after its body has returned."""
-    headers = {name: getattr(task.request, name, None) for name in ("root_id", *SENT_ALONG)}
+    headers = {name: getattr(task.request, name, None) for name in ("root_id", *PROPAGATED_HEADERS)}
     clear_contextvars()
-    bind_contextvars(**_ids(headers, task.name, args))
-    _sent_along.set(_known(headers))
+    bind_contextvars(**_log_fields(headers, task.name, args))
+    _propagated_headers.set(_known(headers))
 
 
 @task_postrun.connect
-def _end(**_: object) -> None:
+def _clear_after_task(**_: object) -> None:
     clear_contextvars()
-    _sent_along.set(_NOTHING)
+    _propagated_headers.set(_NOTHING)
 
 
 def _known(headers: Mapping[str, Any]) -> Mapping[str, str]:
-    return {name: headers[name] for name in SENT_ALONG if headers.get(name)}
+    return {name: headers[name] for name in PROPAGATED_HEADERS if headers.get(name)}
 
 
-def _ids(headers: Mapping[str, Any], name: str, args: Sequence[Any]) -> dict[str, str]:
+def _log_fields(headers: Mapping[str, Any], name: str, args: Sequence[Any]) -> dict[str, str]:
     """Return what a message tells of its job: the root of a canvas is the job, or the job and a generation."""
     job_id, _, _ = (headers.get("root_id") or "").partition(".")
     stage = {RESIZE: args[-1], ERRBACK: None}.get(name, name)  # a resize is one of several

@@ -20,7 +20,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.values import MultiProcessValue, MutexValue
 
-from pipeline.metrics import NAMESPACE, StageMetrics, build_info
+from pipeline.metrics import NAMESPACE, StageMetrics, register_build_info
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -45,7 +45,7 @@ class Exporter:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=self._folder.name)  # type: ignore[no-untyped-call]
         ProcessCollector(registry=registry)
-        build_info(registry)
+        register_build_info(registry)
         self._lost = Counter(
             "worker_child_lost", "Children that died at work.", ["queue"], namespace=NAMESPACE, registry=registry
         )
@@ -59,7 +59,7 @@ class Exporter:
         except OSError as error:
             raise SystemExit(f"The metrics cannot be served on {host}:{port}: {error}") from error
 
-    def watch(self, pool: Any) -> None:
+    def observe_pool(self, pool: Any) -> None:
         """Follow a billiard pool: its size, its memory and the children that it loses."""
         self._pool.pool = pool
         clean_up = pool._process_cleanup_queues  # noqa: SLF001  # `on_process_down` is set anew at each reconnection
@@ -72,7 +72,7 @@ class Exporter:
 
         pool._process_cleanup_queues = count  # noqa: SLF001
 
-    def leave(self) -> None:
+    def close_inherited_socket(self) -> None:
         """Let go, in a child, of the socket that it got from its parent: or the port would outlive the parent."""
         self._server.socket.close()
 

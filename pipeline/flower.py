@@ -18,13 +18,13 @@ from tornado.ioloop import IOLoop
 
 from pipeline import flower_broker
 from pipeline.celery import configure
-from pipeline.flower_app import Memory, ReadOnlyFlower
+from pipeline.flower_app import PersistentEvents, ReadOnlyFlower
 from pipeline.logs import configure_logs
 from pipeline.settings import Count, Seconds, Settings
 
 log = structlog.get_logger("flower")
 
-MAX_BODY = 64 * 1024  # bytes; the form of its table of tasks has a few hundred
+MAX_BODY_BYTES = 64 * 1024  # bytes; the form of its table of tasks has a few hundred
 PrintableAscii = Annotated[str, Field(pattern=r"^[ -~]*$")]  # browsers differ about everything else
 
 
@@ -52,7 +52,7 @@ class FlowerSettings(BaseSettings):
     forget_workers: Count = Field(86_400, description="Seconds until a worker that is gone is shown no more.")
 
     @model_validator(mode="after")
-    def _strangers_need_credentials(self) -> FlowerSettings:
+    def _require_credentials(self) -> FlowerSettings:
         if bool(self.user) != bool(self.password):
             raise ValueError("DARKROOM_FLOWER_USER and DARKROOM_FLOWER_PASSWORD go together: set both")
         if not self.user and not _is_loopback(self.address):
@@ -70,51 +70,51 @@ def _is_loopback(address: str) -> bool:
         return address == "localhost"
 
 
-def build(settings: Settings, chosen: FlowerSettings) -> ReadOnlyFlower:
+def build_flower(settings: Settings, flower_settings: FlowerSettings) -> ReadOnlyFlower:
     """Make the web application on our broker; it starts nothing yet."""
     app = configure(settings, publisher=True)  # so that it can be stopped while the broker is away: it does not wait
     app.conf.imports = ()  # events tell what it shows: it needs neither the tasks nor what they import
-    flower_broker.use()
-    _set_options(chosen)
-    prefix = f"/{chosen.url_prefix.strip('/')}".rstrip("/")
+    flower_broker.install()
+    _set_options(flower_settings)
+    prefix = f"/{flower_settings.url_prefix.strip('/')}".rstrip("/")
     web = web_settings | {"static_url_prefix": f"{prefix}/static/", "login_url": f"{prefix}/login"}
-    chosen.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    memory = Memory(
+    flower_settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    memory = PersistentEvents(
         app,
         IOLoop.current(),
-        db=str(chosen.folder / "memory"),
+        db=str(flower_settings.folder / "memory"),
         persistent=True,
-        state_save_interval=int(chosen.save_interval * 1000),
-        max_tasks_in_memory=chosen.max_tasks,
-        max_workers_in_memory=chosen.max_workers,
+        state_save_interval=int(flower_settings.save_interval * 1000),
+        max_tasks_in_memory=flower_settings.max_tasks,
+        max_workers_in_memory=flower_settings.max_workers,
     )
-    credentials = f"{chosen.user}:{chosen.password}" if chosen.user else ""
+    credentials = f"{flower_settings.user}:{flower_settings.password}" if flower_settings.user else ""
     return ReadOnlyFlower(credentials, prefix, capp=app, options=options, events=memory, **web)
 
 
-def _set_options(chosen: FlowerSettings) -> None:
+def _set_options(flower_settings: FlowerSettings) -> None:
     """Set what Flower reads from its own options, wherever it asks for them; its FLOWER_* variables stay unread."""
-    options.url_prefix = chosen.url_prefix.strip("/") or None
-    options.basic_auth = [f"{chosen.user}:{chosen.password}"] if chosen.user else []
+    options.url_prefix = flower_settings.url_prefix.strip("/") or None
+    options.basic_auth = [f"{flower_settings.user}:{flower_settings.password}"] if flower_settings.user else []
     options.read_only = True
-    options.purge_offline_workers = chosen.forget_workers
+    options.purge_offline_workers = flower_settings.forget_workers
 
 
 def main() -> None:
     """Serve until TERM or INT, and remember what was seen."""
     try:
-        settings, chosen = Settings(), FlowerSettings()
+        settings, flower_settings = Settings(), FlowerSettings()
     except ValidationError as error:
         raise SystemExit(str(error)) from None
     configure_logs(settings.log_format)
     logging.getLogger("tornado.access").setLevel(logging.WARNING)
     logging.getLogger("flower.events").setLevel(logging.ERROR)  # or a line a second while Redis is away
-    flower = build(settings, chosen)
+    flower = build_flower(settings, flower_settings)
     loop = IOLoop.current()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.add_callback_from_signal(loop.stop))
-    flower.listen(chosen.port, chosen.address, max_body_size=MAX_BODY)
-    log.info("flower.started", address=chosen.address, port=chosen.port)
+    flower.listen(flower_settings.port, flower_settings.address, max_body_size=MAX_BODY_BYTES)
+    log.info("flower.started", address=flower_settings.address, port=flower_settings.port)
     try:
         flower.start()
     finally:

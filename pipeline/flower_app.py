@@ -27,7 +27,7 @@ class ReadOnlyFlower(Flower):  # type: ignore[misc]  # Flower has no types
 
     def __init__(self, credentials: str, prefix: str, **options: Any) -> None:
         """Guard what is below `prefix` with `user:password`; no credentials let everybody read."""
-        self._open = f"{prefix}/healthcheck"  # for probes; it tells nothing
+        self._public_path = f"{prefix}/healthcheck"  # for probes; it tells nothing
         self._posts = {f"{prefix}/tasks/datatable"}  # the table of tasks asks with POST, and changes nothing
         self._expected = b"Basic " + b64encode(credentials.encode()) if credentials else b""
         super().__init__(**options)
@@ -38,19 +38,19 @@ class ReadOnlyFlower(Flower):  # type: ignore[misc]  # Flower has no types
         if refusal is None:
             answer: HTTPMessageDelegate = super().find_handler(request, **kwargs)
         else:
-            answer = self.get_handler_delegate(request, Refusal, {"status": refusal})
+            answer = self.get_handler_delegate(request, RefusalHandler, {"status": refusal})
         return answer
 
     def _refusal(self, request: HTTPServerRequest) -> HTTPStatus | None:
         given = request.headers.get("Authorization", "").encode()
-        if self._expected and request.path != self._open and not hmac.compare_digest(given, self._expected):
+        if self._expected and request.path != self._public_path and not hmac.compare_digest(given, self._expected):
             return HTTPStatus.UNAUTHORIZED
         if request.method != "GET" and request.path not in self._posts:
             return HTTPStatus.METHOD_NOT_ALLOWED
         return None
 
 
-class Refusal(RequestHandler):
+class RefusalHandler(RequestHandler):
     """Answers in Flower's place."""
 
     def initialize(self, status: HTTPStatus) -> None:
@@ -71,7 +71,7 @@ class Refusal(RequestHandler):
         self.finish(self.status.description)
 
 
-class Memory(Events):  # type: ignore[misc]  # Flower has no types
+class PersistentEvents(Events):  # type: ignore[misc]  # Flower has no types
     """Flower's events, kept in one file that is replaced whole.
 
     Its own way, `shelve`, is another format in each build of Python, several files in some.

@@ -11,7 +11,7 @@ from flower.utils import broker  # type: ignore[import-untyped]
 from pipeline.celery import app
 
 
-class Declared(broker.BrokerBase):  # type: ignore[misc]  # Flower has no types
+class AmqpBroker(broker.BrokerBase):  # type: ignore[misc]  # Flower has no types
     """RabbitMQ's queues, asked for as workers do.
 
     Flower itself asks a management API, which a server may not have, and unless it is told where that is sends the
@@ -20,19 +20,19 @@ class Declared(broker.BrokerBase):  # type: ignore[misc]  # Flower has no types
 
     async def queues(self, names: Iterable[str]) -> list[dict[str, Any]]:
         """Return the length and the consumers of each queue."""
-        return await asyncio.to_thread(_declared, [name for name in names if name in app.amqp.queues])
+        return await asyncio.to_thread(_declare_queues, [name for name in names if name in app.amqp.queues])
 
 
-def _declared(names: list[str]) -> list[dict[str, Any]]:
+def _declare_queues(names: list[str]) -> list[dict[str, Any]]:
     found = []
     with app.connection_for_read() as connection:
         for name in names:
             queue: Any = app.amqp.queues[name](connection.default_channel)
-            told = queue.queue_declare()
-            found.append({"name": name, "messages_ready": told.message_count, "consumers": told.consumer_count})
+            declared = queue.queue_declare()
+            found.append({"name": name, "messages_ready": declared.message_count, "consumers": declared.consumer_count})
     return found
 
 
-def use() -> None:
+def install() -> None:
     """Have Flower ask so, for the life of the process."""
-    broker.RabbitMQ = Declared
+    broker.RabbitMQ = AmqpBroker

@@ -51,7 +51,7 @@ def configure_logs(log_format: str) -> None:
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
             *_renderers(log_format),
-            _masked,
+            _mask_secrets,
         ],
     )
     output = logging.StreamHandler(sys.stderr)
@@ -80,7 +80,7 @@ def is_for_people(log_format: str) -> bool:
 
 def _renderers(log_format: str) -> list[structlog.typing.Processor]:
     if is_for_people(log_format):
-        return [_printable, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        return [_escape_unprintable, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     return [structlog.processors.JSONRenderer()]
 
 
@@ -91,23 +91,23 @@ def _without_extras(_: object, __: str, event: Event) -> Event:
     return event
 
 
-def _printable(_: object, __: str, event: Event) -> Event:
+def _escape_unprintable(_: object, __: str, event: Event) -> Event:
     """Escape what would move the cursor, end a line, or otherwise show something that is not there."""
     traceback = event.pop("exception", None)
     for name, value in event.items():
         if isinstance(value, Enum):  # such as an HTTPStatus, which the console would show as <HTTPStatus.OK: 200>
             value = event[name] = value.value  # noqa: PLW2901
         if isinstance(value, str) and not value.isprintable():
-            event[name] = _escaped(value)
+            event[name] = _escape(value)
     if traceback:  # of many lines, none of which may pass for another event
-        event["exception"] = "\n".join(f"    {_escaped(line)}" for line in traceback.splitlines())
+        event["exception"] = "\n".join(f"    {_escape(line)}" for line in traceback.splitlines())
     return event
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
-def _masked(_: object, __: str, line: Any) -> str:
+def _mask_secrets(_: object, __: str, line: Any) -> str:
     """Mask passwords in whatever addresses a line contains: drivers put theirs into errors."""
     return _SECRET_IN_QUERY.sub(r"\1***", _PASSWORD_IN_URL.sub(r"\1:***@", line))

@@ -22,18 +22,18 @@ NAMESPACE = "darkroom"
 OUTCOMES = ("done", "refused", "retried", "skipped", "ignored", "fenced", "dead", "out_of_order")
 REASONS = ("mongo", "redis", "blobs", "time_limit", "bug")
 REDISPATCH_REASONS = ("unclaimed", "stalled")
-RUN_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-WAIT_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
-JOB_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
+RUN_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+WAIT_SECONDS_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+JOB_SECONDS_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 
 
-def build_info(registry: CollectorRegistry) -> None:
+def register_build_info(registry: CollectorRegistry) -> None:
     """Say which version runs."""
     gauge = Gauge("build_info", "1, for the version that runs.", ["version"], namespace=NAMESPACE, registry=registry)
     gauge.labels(VERSION).set(1)
 
 
-class JobEnds:
+class JobEndMetrics:
     """How long jobs took from the upload to their end, wherever the end is decided: in a worker or in the gateway."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -42,7 +42,7 @@ class JobEnds:
             "From the beginning of an upload to the end of its job.",
             ["kind", "result"],
             namespace=NAMESPACE,
-            buckets=JOB_SECONDS,
+            buckets=JOB_SECONDS_BUCKETS,
             registry=registry,
         )
 
@@ -54,7 +54,7 @@ class JobEnds:
 
     def observe_end(self, job: JobRecord, result: JobState) -> None:
         """Count a job that has just ended."""
-        self._seconds.labels(job.kind, result).observe(max(0, now_ms() - job.born_ms) / 1000)
+        self._seconds.labels(job.kind, result).observe(max(0, now_ms() - job.upload_started_ms) / 1000)
 
 
 class StageMetrics:
@@ -74,7 +74,7 @@ class StageMetrics:
             "From a stage's claim to its record, blobs included.",
             ["stage"],
             namespace=NAMESPACE,
-            buckets=RUN_SECONDS,
+            buckets=RUN_SECONDS_BUCKETS,
             registry=registry,
         )
         self._waits = Histogram(
@@ -82,10 +82,10 @@ class StageMetrics:
             "From the moment a stage was due to its claim.",
             ["queue"],
             namespace=NAMESPACE,
-            buckets=WAIT_SECONDS,
+            buckets=WAIT_SECONDS_BUCKETS,
             registry=registry,
         )
-        self.jobs = JobEnds(registry)
+        self.job_ends = JobEndMetrics(registry)
 
     def create_series(self, stages: Iterable[str]) -> None:
         """Have the series of these stages from the start, with zeros."""
@@ -97,7 +97,7 @@ class StageMetrics:
             self._redeliveries.labels(stage)
             self._seconds.labels(stage)
             self._waits.labels(queue_of_stage(stage))
-            self.jobs.create_series(JobState.DONE if stage == FINALIZE else JobState.FAILED, JobState.DEAD)
+            self.job_ends.create_series(JobState.DONE if stage == FINALIZE else JobState.FAILED, JobState.DEAD)
 
     @contextmanager
     def time_run(self, stage: str) -> Iterator[None]:
@@ -125,7 +125,7 @@ class StageMetrics:
 
     def count_retry(self, stage: str, error: Exception) -> None:
         """Count a run to be tried again."""
-        self._retries.labels(stage, reason_of(error)).inc()
+        self._retries.labels(stage, retry_reason(error)).inc()
 
     def count_rendition(self, rendition: str, image_format: str, size: int) -> None:
         """Count a rendition of `size` bytes."""
@@ -133,7 +133,7 @@ class StageMetrics:
         self._rendition_bytes.labels(rendition, image_format).inc(size)
 
 
-def reason_of(error: Exception) -> str:
+def retry_reason(error: Exception) -> str:
     """Name whose fault an error is: one of REASONS."""
     match error:
         case SoftTimeLimitExceeded():
@@ -167,8 +167,8 @@ class SweeperMetrics:
             namespace=NAMESPACE,
             registry=registry,
         )
-        self.jobs = JobEnds(registry)
-        self.jobs.create_series(JobState.DEAD, JobState.CANCELLED)
+        self.job_ends = JobEndMetrics(registry)
+        self.job_ends.create_series(JobState.DEAD, JobState.CANCELLED)
 
     def record_round(self) -> None:
         """Note a round that got through."""

@@ -14,9 +14,9 @@ from redis.retry import Retry
 
 from pipeline.broker.redis_urls import RedisUrl
 
-CHANGES, ENDS = "darkroom.changes", "darkroom.ends"
+CHANGES_CHANNEL, ENDS_CHANNEL = "darkroom.changes", "darkroom.ends"
 """Channels: the changes of jobs that go on, which a gateway subscribes to only while it streams, and the ends."""
-LISTENING = ""
+SUBSCRIBED = ""
 """Comes before the first notification: those of earlier changes may have been missed."""
 PUBLISH_SECONDS = 0.3  # what a notification may cost a stage while Redis hangs
 LISTEN_SECONDS = 10.0
@@ -44,7 +44,9 @@ class Notifications:
         if monotonic() < self._paused_until:
             return
         try:
-            self._open_connection().send_command("PUBLISH", ENDS if has_ended else CHANGES, job_id, check_health=False)
+            self._open_connection().send_command(
+                "PUBLISH", ENDS_CHANNEL if has_ended else CHANGES_CHANNEL, job_id, check_health=False
+            )
         except (RedisError, OSError):
             self._paused_until = monotonic() + PAUSE_SECONDS
             self._disconnect()
@@ -71,10 +73,10 @@ class Notifications:
 
 
 async def subscribe(redis: AsyncRedis, channel: str) -> AsyncGenerator[str, None]:
-    """Yield LISTENING, then the id of each job published in the channel. RedisError once the connection is lost."""
+    """Yield SUBSCRIBED, then the id of each job published in the channel. RedisError once the connection is lost."""
     async with redis.pubsub() as subscription:
         await subscription.subscribe(channel)
         while True:
             message = await subscription.get_message(timeout=LISTEN_SECONDS)
             if message is not None:
-                yield message["data"].decode() if message["type"] == "message" else LISTENING
+                yield message["data"].decode() if message["type"] == "message" else SUBSCRIBED

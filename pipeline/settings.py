@@ -26,11 +26,11 @@ RabbitAddress = Annotated[str, AfterValidator(lambda value: value and RabbitUrl(
 RenditionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
-class _Part(BaseModel):
+class _SettingsSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class WorkSettings(_Part):
+class WorkSettings(_SettingsSection):
     """How long a stage may take and how often it is tried."""
 
     soft_time_limit: Seconds = Field(50, description="A run that takes longer is stopped, and tried again.")
@@ -56,7 +56,7 @@ class WorkSettings(_Part):
     )
 
 
-class BrokerSettings(_Part):
+class BrokerSettings(_SettingsSection):
     """How Redis, or RabbitMQ, is used for messages; the defaults of Celery and kombu lose work, these do not."""
 
     visibility_timeout: Seconds = Field(120, description="What is unacknowledged for this long, Redis delivers again.")
@@ -71,7 +71,7 @@ class BrokerSettings(_Part):
     result_max_retries: Count = Field(12, description="Attempts to count a part of a chord while Redis is away.")
 
 
-class SweeperSettings(_Part):
+class SweeperSettings(_SettingsSection):
     """When the sweeper looks, and when it steps in."""
 
     interval: Seconds = Field(2, description="Between rounds.")
@@ -95,7 +95,7 @@ class SweeperSettings(_Part):
         return int(self.backoff * 1000) << (generation - 1) if generation else 0
 
 
-class RetentionSettings(_Part):
+class RetentionSettings(_SettingsSection):
     """How long results, and then the records of their jobs, are kept."""
 
     results: Seconds = Field(7 * 86_400, description="Seconds until the blobs of an ended job are removed.")
@@ -103,7 +103,7 @@ class RetentionSettings(_Part):
     idempotency_keys: Seconds = Field(86_400, description="Seconds that an Idempotency-Key is remembered.")
 
 
-class AccessSettings(_Part):
+class AccessSettings(_SettingsSection):
     """How often one may ask, and when it is too much."""
 
     rate_limit: str = Field("", description="POSTs by key or address, such as `60/minute`; empty: no limit.")
@@ -118,7 +118,7 @@ class AccessSettings(_Part):
         return value
 
 
-class LanesSettings(_Part):
+class LanesSettings(_SettingsSection):
     """Which jobs wait behind a burst, so that others need not."""
 
     burst: str = Field(
@@ -134,7 +134,7 @@ class LanesSettings(_Part):
         return value
 
 
-class ResultsSettings(_Part):
+class ResultsSettings(_SettingsSection):
     """How the bytes of results reach clients."""
 
     redirect: bool = Field(
@@ -145,7 +145,7 @@ class ResultsSettings(_Part):
     redirect_seconds: Seconds = Field(300, le=7 * 86_400, description="How long such a link is good for.")
 
 
-class MetricsSettings(_Part):
+class MetricsSettings(_SettingsSection):
     """Where a worker serves its metrics; the gateway has them at `/metrics`."""
 
     host: str = Field("127.0.0.1", description="Address that the exporter listens on.")

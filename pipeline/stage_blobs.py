@@ -80,7 +80,7 @@ class StageBlobs:
     def remove_intermediates(self) -> None:
         """Remove what is neither the original nor a rendition: the master, and what lost runs have written."""
         kept = {self._job.original.blob} | {record["blob"] for record in self._rendition_records().values()}
-        names = self._blobs.names(self._folder)
+        names = self._blobs.list_names(self._folder)
         self._blobs.remove(self._folder, [name for name in names if blob_key(self._job.id, name) not in kept])
 
     def remove_written(self) -> None:
@@ -103,5 +103,5 @@ class StageBlobs:
         written = f"{name}.{self._attempt}"
         key = blob_key(self._job.id, written)
         self._written.append(written)
-        self._blobs.put(key, content, once=True, attributes=attributes)
+        self._blobs.put(key, content, create_only=True, attributes=attributes)
         return key

@@ -16,18 +16,18 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from pipeline import traces
-from pipeline.child import Child, current
 from pipeline.stage_blobs import StageBlobs
 from pipeline.stage_order import next_stages, prerequisites, stage_by_rendition, stage_order_of
-from pipeline.time_limit import time_limited
+from pipeline.time_limit import enforce_soft_time_limit
+from pipeline.worker_child import WorkerChild, current_worker_child
 from stages.errors import StageError
 from storage.documents import Failure, JobRecord, JobState, StageState
-from storage.errors import TRANSIENT
+from storage.errors import TRANSIENT_ERRORS
 from storage.ledger import Claim
 
-INFRASTRUCTURE = (*TRANSIENT, RedisConnectionError, RedisTimeoutError)
+INFRASTRUCTURE_ERRORS = (*TRANSIENT_ERRORS, RedisConnectionError, RedisTimeoutError)
 """Errors of a store or a broker. A run that ends with one does not count as an attempt."""
-EVENTS = {
+OUTCOME_EVENTS = {
     "done": ("stage.done", logging.INFO),
     "skipped": ("stage.skipped", logging.INFO),
     "ignored": ("stage.ignored", logging.INFO),
@@ -45,7 +45,7 @@ log = structlog.get_logger("pipeline")
 class StageRun:
     """One attempt of one stage of one job, from its claim to its outcome."""
 
-    def __init__(self, child: Child, claim: Claim) -> None:
+    def __init__(self, child: WorkerChild, claim: Claim) -> None:
         self.settings = child.settings
         self.blobs = StageBlobs(child.blobs, claim.job, attempt=claim.attempt)
         self._child = child
@@ -53,7 +53,7 @@ class StageRun:
         self._order = stage_order_of(claim.job)
 
     @classmethod
-    def claim(cls, child: Child, job_id: str, stage: str, *, message_id: str, worker: str) -> StageRun | None:
+    def claim(cls, child: WorkerChild, job_id: str, stage: str, *, message_id: str, worker: str) -> StageRun | None:
         """Claim a stage; None when another run has it, or nothing is left to do in it."""
         lease_ms = int(child.settings.work.time_limit * 1000)
         claim = child.ledger.claim(job_id, stage, message_id=message_id, worker=worker, lease_ms=lease_ms)
@@ -98,22 +98,22 @@ class StageRun:
 
     def complete(self, result: Mapping[str, Any]) -> bool:
         """Record the result, and with the last stage the end of the job. False, and nothing left, when fenced out."""
-        ledger, following = self._child.ledger, next_stages(self._order, self.stage)
+        ledger, due_stages = self._child.ledger, next_stages(self._order, self.stage)
         is_recorded = (
-            ledger.complete(self._claim, result, following=following)
-            if following
-            else ledger.finish(self._claim, result)
+            ledger.complete_stage(self._claim, result, due_stages=due_stages)
+            if due_stages
+            else ledger.complete_job(self._claim, result)
         )
         if not is_recorded:
             self.record_outcome("fenced")
             self.blobs.remove_written()
             return False
-        self.record_outcome("done", has_ended=not following)
+        self.record_outcome("done", has_ended=not due_stages)
         for name, stage in stage_by_rendition(self.job).items():
             if stage == self.stage:
                 self._child.metrics.count_rendition(name, result["format"], result["bytes"])
-        if not following:
-            self._child.metrics.jobs.observe_end(self.job, JobState.DONE)
+        if not due_stages:
+            self._child.metrics.job_ends.observe_end(self.job, JobState.DONE)
         return True
 
     def refuse(self, refusal: StageError) -> None:
@@ -124,9 +124,9 @@ class StageRun:
             self.record_outcome("fenced")
             return
         self.record_outcome("refused", has_ended=True, code=refusal.code)
-        self._child.metrics.jobs.observe_end(self.job, JobState.FAILED)
+        self._child.metrics.job_ends.observe_end(self.job, JobState.FAILED)
         self.blobs.remove_all()
-        self._child.ledger.blobs_removed(self.job.id)
+        self._child.ledger.mark_blobs_removed(self.job.id)
 
     def mark_dead(self, code: str, message: str, **details: object) -> None:
         """Give the job up, and log `details`. Its blobs stay: a person can retry it once the reason is mended."""
@@ -134,7 +134,7 @@ class StageRun:
             self.record_outcome("fenced")
             return
         self.record_outcome("dead", has_ended=True, code=code, **details)
-        self._child.metrics.jobs.observe_end(self.job, JobState.DEAD)
+        self._child.metrics.job_ends.observe_end(self.job, JobState.DEAD)
 
     def release(self, reason: str, *, counts_as_attempt: bool) -> None:
         """Give the stage back for another run."""
@@ -142,7 +142,7 @@ class StageRun:
         self._child.notifications.publish_change(self.job.id)
 
     def record_outcome(self, outcome: str, *, has_ended: bool = False, **details: object) -> None:
-        """Publish the change of the job, and log, trace and count the outcome of this run, one of EVENTS."""
+        """Publish the change of the job, and log, trace and count the outcome of this run, one of OUTCOME_EVENTS."""
         self._child.notifications.publish_change(self.job.id, has_ended=has_ended)
         record_outcome(self._child, self.stage, outcome, attempt=self._claim.attempt, **details)
 
@@ -153,24 +153,24 @@ def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Callable[[Sta
     Returns when the canvas may go on: the stage is done, now or before. Raises `Ignore` when another run has the stage,
     `StageError` when the image is refused, and Celery's `Retry` when another run is to try again.
     """
-    child = current()
+    child = current_worker_child()
     if (task.request.delivery_info or {}).get("redelivered"):
         child.metrics.count_redelivery(stage)
     traces.annotate(task_id=job_id, stage=stage)
     with structlog.contextvars.bound_contextvars(task_id=job_id, stage=stage):
         run, message_id, worker = None, str(task.request.id), str(task.request.hostname)
         try:
-            with time_limited():
+            with enforce_soft_time_limit():
                 run = StageRun.claim(child, job_id, stage, message_id=message_id, worker=worker)
                 if run is None:
                     _skip_or_ignore(child, job_id, stage)
                     return
                 run.bind_log_context()
                 child.metrics.observe_queue_wait(run.job, stage)
-                _admit(run)
+                _check_runnable(run)
                 with child.metrics.time_run(stage):
-                    _perform(run, work)
-        except INFRASTRUCTURE as error:
+                    _work_and_record(run, work)
+        except INFRASTRUCTURE_ERRORS as error:
             _retry(task, run, error, stage, counts_as_attempt=False)
         except (Ignore, StageError):
             raise
@@ -178,15 +178,15 @@ def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Callable[[Sta
             _retry(task, run, error, stage, counts_as_attempt=True)
 
 
-def record_outcome(child: Child, stage: str, outcome: str, **details: object) -> None:
-    """Log, trace and count the outcome of one message: one of EVENTS."""
-    event, level = EVENTS[outcome]
+def record_outcome(child: WorkerChild, stage: str, outcome: str, **details: object) -> None:
+    """Log, trace and count the outcome of one message: one of OUTCOME_EVENTS."""
+    event, level = OUTCOME_EVENTS[outcome]
     log.log(level, event, **details)
     traces.annotate(outcome=outcome)
     child.metrics.count_outcome(stage, outcome)
 
 
-def _skip_or_ignore(child: Child, job_id: str, stage: str) -> None:
+def _skip_or_ignore(child: WorkerChild, job_id: str, stage: str) -> None:
     """Return when the stage is done already; raise `Ignore` when another run has it or the job has ended."""
     job = child.ledger.get(job_id)
     record = job.stages.get(stage) if job else None
@@ -196,7 +196,7 @@ def _skip_or_ignore(child: Child, job_id: str, stage: str) -> None:
     record_outcome(child, stage, "skipped")
 
 
-def _admit(run: StageRun) -> None:
+def _check_runnable(run: StageRun) -> None:
     """Raise `Ignore` when the claimed stage must not be worked on."""
     if run.attempts_exceeded:
         run.mark_dead("attempts_exhausted", "Processing this image stopped its worker too many times.")
@@ -207,7 +207,7 @@ def _admit(run: StageRun) -> None:
         raise Ignore
 
 
-def _perform(run: StageRun, work: Callable[[StageRun], Mapping[str, Any]]) -> None:
+def _work_and_record(run: StageRun, work: Callable[[StageRun], Mapping[str, Any]]) -> None:
     try:
         result = work(run)
     except StageError as refusal:
@@ -221,7 +221,7 @@ def _retry(
     task: Task[Any, Any], run: StageRun | None, error: Exception, stage: str, *, counts_as_attempt: bool
 ) -> NoReturn:
     """Give the stage back and have its message delivered again later; after the last attempt, mark the job dead."""
-    child = current()
+    child = current_worker_child()
     details = {"error": repr(error), "exc_info": error if counts_as_attempt else None}
     if run is not None and counts_as_attempt and run.is_last_attempt:
         run.mark_dead("internal_error", "Processing this image failed again and again.", **details)
@@ -229,7 +229,7 @@ def _retry(
     record_outcome(child, stage, "retried", counts_as_attempt=counts_as_attempt, **details)
     child.metrics.count_retry(stage, error)
     if run is not None:
-        with suppress(*INFRASTRUCTURE):  # the lease stays, and this same message may take it over
+        with suppress(*INFRASTRUCTURE_ERRORS):  # the lease stays, and this same message may take it over
             run.release(f"{type(error).__name__}: {error}", counts_as_attempt=counts_as_attempt)
     work = child.settings.work
     delay = get_exponential_backoff_interval(1, task.request.retries, int(work.retry_cap), full_jitter=True)

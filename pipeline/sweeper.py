@@ -10,8 +10,8 @@ from uuid import UUID
 import structlog
 from prometheus_client import CollectorRegistry
 
-from pipeline.broker.transport import AWAY
-from pipeline.context import lines_of
+from pipeline.broker.transport import BROKER_ERRORS
+from pipeline.context import job_log_context
 from pipeline.dispatch import dispatch
 from pipeline.metrics import SweeperMetrics
 from pipeline.queues.queues import Queues
@@ -20,11 +20,11 @@ from pipeline.settings import Settings
 from pipeline.stage_order import prerequisites, queue_of_stage, stage_order_of
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, StageState, job_folder
-from storage.errors import TRANSIENT
+from storage.errors import TRANSIENT_ERRORS
 from storage.stores import Stores
 
 JOB_ID_VERSION = 7
-ORPHAN_SHARE = 0.25
+ORPHAN_CHECK_GRACE_SHARE = 0.25
 """Of the age that an orphan is removed at: how often they are looked for."""
 
 log = structlog.get_logger("sweeper")
@@ -38,11 +38,11 @@ class Sweeper:
     ) -> None:
         self._jobs = stores.jobs
         self._blobs = stores.blobs
-        self._keys = stores.keys
+        self._keys = stores.idempotency_keys
         self._queues = queues
         self._settings = settings
         self._metrics = metrics or SweeperMetrics(CollectorRegistry())
-        self._patience_ms = int(settings.sweeper.accept_patience * 1000)
+        self._claim_timeout_ms = int(settings.sweeper.accept_patience * 1000)
         self._tidy_due_ms = 0
         self._orphans_due_ms = 0
 
@@ -54,58 +54,61 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """Do one round: jobs every time, tidying now and then. What fails is logged and left to the next round."""
-        with _logged("dispatch_due"):
+        with _log_errors("dispatch_due"):
             await self.dispatch_due()
             self._metrics.record_round()
         if now_ms() < self._tidy_due_ms:
             return
         self._tidy_due_ms = now_ms() + int(self._settings.sweeper.tidy_interval * 1000)
-        steps = [self.remove_refused, self.expire, self.forget_keys]
+        steps = [self.remove_refused_blobs, self.remove_expired, self.remove_expired_keys]
         if now_ms() >= self._orphans_due_ms:  # it lists every job's folder, which a store may charge for
-            self._orphans_due_ms = now_ms() + int(self._settings.sweeper.orphan_grace * 1000 * ORPHAN_SHARE)
+            self._orphans_due_ms = now_ms() + int(self._settings.sweeper.orphan_grace * 1000 * ORPHAN_CHECK_GRACE_SHARE)
             steps.append(self.remove_orphans)
         for step in steps:
-            with _logged(step.__name__):
+            with _log_errors(step.__name__):
                 await step()
 
     async def dispatch_due(self) -> None:
         """Send on every job that is due and that nobody works on."""
-        due = await self._jobs.due(limit=self._settings.sweeper.batch)
+        due = await self._jobs.find_due(limit=self._settings.sweeper.batch)
         if not due:
             return
         await self._queues.ping()  # a broker that is away must not cost a job one of its dispatches
         for job in due:
-            with lines_of(job), _logged("send_on", task_id=job.id):  # one odd job must not hold up the others
-                await self._send_on(job)
+            with (
+                job_log_context(job),
+                _log_errors("redispatch", task_id=job.id),
+            ):  # one odd job must not hold up the others
+                await self._redispatch_or_postpone(job)
 
-    async def remove_refused(self) -> None:
+    async def remove_refused_blobs(self) -> None:
         """Remove the blobs of failed jobs whose worker died before it could."""
         grace_ms = int(self._settings.sweeper.refused_grace * 1000)
         await self._remove_blobs([JobState.FAILED, JobState.CANCELLED], grace_ms)
 
-    async def expire(self) -> None:
+    async def remove_expired(self) -> None:
         """Remove results past their time, and later the records of their jobs."""
         keep = self._settings.retention
         await self._remove_blobs([JobState.DONE, JobState.DEAD], int(keep.results * 1000))
-        await self._jobs.forget(before_ms=now_ms() - int(keep.records * 1000))
+        await self._jobs.delete_expired(before_ms=now_ms() - int(keep.records * 1000))
 
     async def remove_orphans(self) -> None:
         """Remove folders that belong to no job: uploads cut off between their blob and their document."""
         now, sweeper = now_ms(), self._settings.sweeper
-        folders = await asyncio.to_thread(self._blobs.folders)
-        old = [folder for folder in folders if _born_ms(folder) < now - sweeper.orphan_grace * 1000]
+        folders = await asyncio.to_thread(self._blobs.list_folders)
+        old = [folder for folder in folders if _created_ms(folder) < now - sweeper.orphan_grace * 1000]
         for start in range(0, len(old), sweeper.batch):
-            for folder in await self._jobs.unknown(old[start : start + sweeper.batch]):
+            for folder in await self._jobs.find_missing(old[start : start + sweeper.batch]):
                 await asyncio.to_thread(self._blobs.remove_folder, folder)
                 log.info("orphan.removed", folder=folder)
 
-    async def forget_keys(self) -> None:
+    async def remove_expired_keys(self) -> None:
         """Forget idempotency keys past their time."""
-        await self._keys.forget()
+        await self._keys.delete_expired()
 
-    async def _send_on(self, job: Job) -> None:
+    async def _redispatch_or_postpone(self, job: Job) -> None:
         now, sweeper = now_ms(), self._settings.sweeper
-        if job.lease_is_live(now) or await self._is_queued(job):
+        if job.has_live_lease(now) or await self._is_queued(job):
             await self._jobs.postpone(job, until_ms=now + int(sweeper.patience * 1000))
         elif job.redispatches >= sweeper.max_generation:
             failure = Failure(
@@ -114,12 +117,12 @@ class Sweeper:
                 message="The job was sent to the workers too many times.",
             )
             if await self._jobs.mark_dead(job, failure):
-                self._metrics.jobs.observe_end(job, JobState.DEAD)
+                self._metrics.job_ends.observe_end(job, JobState.DEAD)
                 log.error("job.dead", task_id=job.id, generation=job.generation)
         else:
-            await self._dispatch_again(job)
+            await self._redispatch(job)
 
-    async def _dispatch_again(self, job: Job) -> None:
+    async def _redispatch(self, job: Job) -> None:
         again = now_ms() + self._settings.sweeper.backoff_ms(job.redispatches + 1)
         taken = await self._jobs.redispatch(job, next_dispatch_ms=again)
         if taken is None:
@@ -127,7 +130,7 @@ class Sweeper:
         if await dispatch(taken):
             self._metrics.count_redispatch(job)
         else:
-            await self._jobs.undo_redispatch(taken, next_dispatch_ms=now_ms() + self._patience_ms)
+            await self._jobs.undo_redispatch(taken, next_dispatch_ms=now_ms() + self._claim_timeout_ms)
 
     async def _is_queued(self, job: Job) -> bool:
         """Whether a message of the job may still wait: some queue on its way has not moved past when it was sent."""
@@ -136,35 +139,35 @@ class Sweeper:
         passed = {name for stage in waiting for name in prerequisites(order, stage)}
         sent_ms = max([job.dispatched_ms, *(job.stages[name].queued_ms or 0 for name in waiting)])
         for queue in sorted({lane_queue(queue_of_stage(name), job.lane) for name in passed.union(waiting)}):
-            oldest_ms = await self._queues.oldest_ms(queue)
-            if oldest_ms is not None and oldest_ms <= sent_ms + self._patience_ms:
+            oldest_ms = await self._queues.read_oldest_message_ms(queue)
+            if oldest_ms is not None and oldest_ms <= sent_ms + self._claim_timeout_ms:
                 return True
         return False
 
     async def _remove_blobs(self, states: list[JobState], age_ms: int) -> None:
         before_ms, batch = now_ms() - age_ms, self._settings.sweeper.batch
-        while ended := await self._jobs.with_blobs(states, before_ms=before_ms, limit=batch):
+        while ended := await self._jobs.find_with_blobs(states, before_ms=before_ms, limit=batch):
             for job in ended:
                 await asyncio.to_thread(self._blobs.remove_folder, job_folder(job.id))
-                await self._jobs.blobs_removed(job.id)
-                with lines_of(job):
+                await self._jobs.mark_blobs_removed(job.id)
+                with job_log_context(job):
                     log.info("blobs.removed", task_id=job.id, state=job.state)
             if len(ended) < batch:
                 return
 
 
 @contextmanager
-def _logged(step: str, **details: str) -> Iterator[None]:
+def _log_errors(step: str, **details: str) -> Iterator[None]:
     """Log what a step fails with, and go on."""
     try:
         yield
-    except (*TRANSIENT, *AWAY) as error:
+    except (*TRANSIENT_ERRORS, *BROKER_ERRORS) as error:
         log.warning("sweep.failed", step=step, error=repr(error), **details)
     except Exception:
         log.exception("sweep.broken", step=step, **details)
 
 
-def _born_ms(folder: str) -> int:
+def _created_ms(folder: str) -> int:
     """Return when a folder was named: job ids are UUIDv7, which begin with their time in ms (RFC 9562, section 5.7)."""
     with suppress(ValueError):
         name = UUID(folder)

@@ -10,14 +10,14 @@ import structlog
 from celery import Task
 
 from pipeline.celery import app
-from pipeline.child import current
 from pipeline.routing import ERRBACK, FINALIZE, NORMALIZE, RESIZE, TRANSFORM, VALIDATE
-from pipeline.stage_run import INFRASTRUCTURE, StageRun, run_stage
-from stages import animate as animating
-from stages import finalize as finalizing
-from stages import normalize as normalizing
-from stages import resize as resizing
-from stages import validate as validating
+from pipeline.stage_run import INFRASTRUCTURE_ERRORS, StageRun, run_stage
+from pipeline.worker_child import current_worker_child
+from stages import animate as animation
+from stages import finalize as finalize_stage
+from stages import normalize as normalize_stage
+from stages import resize as resize_stage
+from stages import validate as validate_stage
 from stages.crop import crop
 from stages.errors import StageError
 from stages.fit import fit
@@ -25,7 +25,7 @@ from stages.grayscale import grayscale
 from stages.rendition import Rendition
 from storage.documents import OUTPUT, Kind
 
-OPERATIONS: dict[Kind, Callable[..., Rendition]] = {Kind.CROP: crop, Kind.GRAYSCALE: grayscale, Kind.RESIZE: fit}
+OPERATION_BY_KIND: dict[Kind, Callable[..., Rendition]] = {Kind.CROP: crop, Kind.GRAYSCALE: grayscale, Kind.RESIZE: fit}
 
 log = structlog.get_logger("pipeline")
 
@@ -35,7 +35,7 @@ def validate(self: Task[Any, Any], job_id: str) -> None:
     """Refuse what is not an image that the limits allow."""
 
     def work(run: StageRun) -> Mapping[str, Any]:
-        return asdict(validating.validate(run.blobs.read_original(), limits=run.settings.limits))
+        return asdict(validate_stage.validate(run.blobs.read_original(), limits=run.settings.limits))
 
     run_stage(self, job_id, VALIDATE, work)
 
@@ -46,7 +46,9 @@ def normalize(self: Task[Any, Any], job_id: str) -> None:
 
     def work(run: StageRun) -> Mapping[str, Any]:
         edges = run.job.operation.renditions
-        masters = normalizing.pyramid(run.blobs.read_original(), edges=edges.values(), limits=run.settings.limits)
+        masters = normalize_stage.build_master_pyramid(
+            run.blobs.read_original(), edges=edges.values(), limits=run.settings.limits
+        )
         return run.blobs.write_master({name: masters[edge] for name, edge in edges.items()})
 
     run_stage(self, job_id, NORMALIZE, work)
@@ -61,12 +63,12 @@ def resize(self: Task[Any, Any], job_id: str, name: str) -> None:
         edge, quality = operation.renditions[name], operation.quality
         if operation.animated and (run.job.stages[VALIDATE].result or {})["frames"] > 1:
             frames: Literal["gif", "webp"] = "gif" if operation.format == "gif" else "webp"
-            rendition = animating.animate(
+            rendition = animation.animate(
                 run.blobs.read_original(), edge=edge, limits=run.settings.limits, format=frames, quality=quality
             )
         else:
             still = "auto" if operation.format == "gif" else operation.format
-            rendition = resizing.resize(
+            rendition = resize_stage.resize(
                 run.blobs.read_master(name), edge=edge, format=still, quality=quality, background=operation.background
             )
         return run.blobs.write_rendition(name, rendition)
@@ -80,7 +82,7 @@ def transform(self: Task[Any, Any], job_id: str) -> None:
 
     def work(run: StageRun) -> Mapping[str, Any]:
         operation = run.job.operation
-        rendition = OPERATIONS[run.job.kind](
+        rendition = OPERATION_BY_KIND[run.job.kind](
             run.blobs.read_original(),
             limits=run.settings.limits,
             format=operation.format,
@@ -99,7 +101,7 @@ def finalize(self: Task[Any, Any], job_id: str) -> None:
 
     def work(run: StageRun) -> Mapping[str, Any]:
         facts = run.blobs.rendition_facts()
-        manifest = finalizing.finalize(original_bytes=run.job.original.bytes, renditions=facts)
+        manifest = finalize_stage.finalize(original_bytes=run.job.original.bytes, renditions=facts)
         run.blobs.remove_intermediates()
         return asdict(manifest)
 
@@ -113,11 +115,11 @@ def on_failed(self: Task[Any, Any], failed_id: str, job_id: str) -> None:
     Takes the failed message's id alone and is bound, so that Celery sends it as a message: an errback that takes the
     request would run in the worker's parent when a child was killed, where no store is open.
     """
-    child = current()
+    child = current_worker_child()
     try:
         job = child.ledger.get(job_id)
-        if job is not None and job.active:
+        if job is not None and job.is_active:
             log.warning("job.stalled", task_id=job_id, failed=failed_id)
             child.ledger.schedule_dispatch(job_id, delay_ms=child.settings.sweeper.backoff_ms(job.redispatches))
-    except INFRASTRUCTURE as error:
+    except INFRASTRUCTURE_ERRORS as error:
         raise self.retry(exc=error, countdown=child.settings.work.retry_cap) from error

@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from pipeline.context import job_trace
+from pipeline.context import job_traceparent
 from pipeline.version import VERSION
 
 FLUSH_SECONDS = 3.0  # a collector that is away must not hold up a worker's child that makes room for the next
@@ -36,36 +36,36 @@ class Telemetry:
     def __init__(self, service: str) -> None:
         """Start to send; connections made from now on are followed."""
         name = os.environ.get("OTEL_SERVICE_NAME") or service
-        self._job = ExitStack()
+        self._job_trace_stack = ExitStack()
         self._provider = TracerProvider(
             resource=Resource.create({SERVICE_NAME: name, SERVICE_VERSION: VERSION}), shutdown_on_exit=False
         )
-        self._provider.add_span_processor(CausedSpans(OTLPSpanExporter()))
+        self._provider.add_span_processor(BackgroundQueryFilter(OTLPSpanExporter()))
         for instrumentor in (PymongoInstrumentor, RedisInstrumentor):
             instrumentor().instrument(tracer_provider=self._provider)
-        self._follow_tasks()
+        self._instrument_tasks()
 
-    def follow(self, app: FastAPI) -> None:
+    def instrument_app(self, app: FastAPI) -> None:
         """Trace the requests of an application, one span each."""
         FastAPIInstrumentor.instrument_app(
             app, tracer_provider=self._provider, excluded_urls=PROBES, exclude_spans=["receive", "send"]
         )
 
-    def _follow_tasks(self) -> None:
+    def _instrument_tasks(self) -> None:
         """Trace tasks side by side, as children of the request that their job came with, linked to their messages.
 
         A task is sent by the one before it, so they would be nested one in the other, and finalize in one of several
         resizes, though it waits for all.
         """
-        task_prerun.connect(self._join_job, weak=False)  # before the instrumentation, which begins a span then
+        task_prerun.connect(self._attach_job_trace, weak=False)  # before the instrumentation, which begins a span then
         CeleryInstrumentor().instrument(tracer_provider=self._provider, use_span_links=True)  # type: ignore[no-untyped-call]
-        task_postrun.connect(self._leave_job, weak=False)  # after the instrumentation, which ends it
+        task_postrun.connect(self._detach_job_trace, weak=False)  # after the instrumentation, which ends it
 
-    def _join_job(self, **_: object) -> None:
-        self._job.enter_context(self.joined(job_trace()))
+    def _attach_job_trace(self, **_: object) -> None:
+        self._job_trace_stack.enter_context(self.continue_trace(job_traceparent()))
 
-    def _leave_job(self, **_: object) -> None:
-        self._job.close()
+    def _detach_job_trace(self, **_: object) -> None:
+        self._job_trace_stack.close()
 
     def annotate(self, attributes: Mapping[str, str | int | None]) -> None:
         """Set attributes of the current span, as `darkroom.*`."""
@@ -84,16 +84,16 @@ class Telemetry:
         return trace.format_trace_id(span.trace_id) if span.is_valid else None
 
     @contextmanager
-    def joined(self, traceparent: str | None) -> Iterator[None]:
+    def continue_trace(self, traceparent: str | None) -> Iterator[None]:
         """Go on with this trace, unless there is none or it is the current one."""
         other = _w3c.extract({"traceparent": traceparent or ""})
-        is_current = trace.get_current_span(other).get_span_context().trace_id == _current_trace()
+        is_current = trace.get_current_span(other).get_span_context().trace_id == _current_trace_id()
         token = context.attach(context.get_current() if is_current else other)
         before = trace.get_current_span()
         try:
             yield
         except BaseException as error:
-            _end_left(before, error)
+            _end_open_span(before, error)
             raise
         finally:
             context.detach(token)
@@ -105,7 +105,7 @@ class Telemetry:
         sending.join(FLUSH_SECONDS)
 
 
-class CausedSpans(BatchSpanProcessor):
+class BackgroundQueryFilter(BatchSpanProcessor):
     """Sends spans in batches, less the queries that nobody's request or message caused: loops ask all the time."""
 
     def on_end(self, span: ReadableSpan) -> None:
@@ -114,11 +114,11 @@ class CausedSpans(BatchSpanProcessor):
             super().on_end(span)
 
 
-def _current_trace() -> int:
+def _current_trace_id() -> int:
     return trace.get_current_span().get_span_context().trace_id
 
 
-def _end_left(before: trace.Span, error: BaseException) -> None:
+def _end_open_span(before: trace.Span, error: BaseException) -> None:
     """End the span that an error left open: Celery tells when a message was sent, but not that it could not be."""
     left = trace.get_current_span()
     if left is not before:

@@ -18,37 +18,37 @@ from billiard.pool import SIG_SOFT_TIMEOUT
 from celery import Task
 from celery.signals import task_failure, task_retry
 
-_running: list[bool] = []
+_interruptible: list[bool] = []
 
 
 @contextmanager
-def time_limited() -> Iterator[None]:
+def enforce_soft_time_limit() -> Iterator[None]:
     """Let the soft time limit end this block by a `SoftTimeLimitExceeded`; it does nothing outside of one.
 
     For the main thread of a child, as signals are.
     """
     signal.signal(SIG_SOFT_TIMEOUT, _interrupt)
-    _running.append(True)
+    _interruptible.append(True)
     try:
         yield
     finally:
-        _running.clear()
+        _interruptible.clear()
 
 
 def _interrupt(*_: object) -> None:
-    if _running:
-        _running.clear()
+    if _interruptible:
+        _interruptible.clear()
         raise SoftTimeLimitExceeded
 
 
 @task_retry.connect
-def _shorten(einfo: ExceptionInfo, **_: object) -> None:
+def _drop_retry_frames(einfo: ExceptionInfo, **_: object) -> None:
     """Drop the traceback's frames, 60 KB of positions in code that nobody reads. Its text stays."""
     einfo.tb = None
 
 
 @task_failure.connect
-def _shorten_expected(sender: Task[Any, Any], exception: Exception, einfo: ExceptionInfo, **_: object) -> None:
+def _drop_refusal_frames(sender: Task[Any, Any], exception: Exception, einfo: ExceptionInfo, **_: object) -> None:
     """Drop them of a refusal; Celery logs every other failure by them."""
     if isinstance(exception, sender.throws):
         einfo.tb = None

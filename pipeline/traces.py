@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 log = structlog.get_logger("traces")
-_live: list[Telemetry] = []
+_active_telemetry: list[Telemetry] = []
 
 
 @cache
-def sender() -> type[Telemetry] | None:
+def telemetry_class() -> type[Telemetry] | None:
     """Return what sends traces: None where they are off, and, after a warning, where their packages are missing.
 
     Asked in a worker's parent, which sends none, it warns once and saves each of its children the imports.
@@ -42,38 +42,38 @@ def sender() -> type[Telemetry] | None:
 
 def start(service: str) -> None:
     """Send traces from this process, under this name. It starts a thread: a worker's child does so, not its parent."""
-    if (telemetry := sender()) and not _live:
-        _live.append(telemetry(service))
+    if (telemetry := telemetry_class()) and not _active_telemetry:
+        _active_telemetry.append(telemetry(service))
 
 
 def stop() -> None:
     """Send what is left, within seconds, and no more."""
-    while _live:
-        _live.pop().close()
+    while _active_telemetry:
+        _active_telemetry.pop().close()
 
 
-def follow(app: FastAPI) -> None:
+def instrument_app(app: FastAPI) -> None:
     """Trace the requests of an application that has not answered any yet."""
-    for telemetry in _live:
-        telemetry.follow(app)
+    for telemetry in _active_telemetry:
+        telemetry.instrument_app(app)
 
 
 def annotate(**attributes: str | int | None) -> None:
     """Describe what is being done, in the span that stands for it."""
-    for telemetry in _live:
+    for telemetry in _active_telemetry:
         telemetry.annotate(attributes)
 
 
 def traceparent() -> str | None:
     """Return what names the current span to those who go on with its trace (W3C Trace Context, section 3.2)."""
-    return _live[-1].traceparent() if _live else None
+    return _active_telemetry[-1].traceparent() if _active_telemetry else None
 
 
 def trace_id() -> str | None:
     """Return the id of the current trace, 32 hexadecimal digits."""
-    return _live[-1].trace_id() if _live else None
+    return _active_telemetry[-1].trace_id() if _active_telemetry else None
 
 
-def joined(traceparent: str | None) -> AbstractContextManager[None]:
+def continue_trace(traceparent: str | None) -> AbstractContextManager[None]:
     """Go on with a trace in this block; one that is being followed already is."""
-    return _live[-1].joined(traceparent) if _live else nullcontext()
+    return _active_telemetry[-1].continue_trace(traceparent) if _active_telemetry else nullcontext()

@@ -25,12 +25,12 @@ class Watchdog(bootsteps.StartStopStep):
         """Begin to count; the thread ends with the process."""
         conf = parent.app.conf
         seconds = max(conf.task_time_limit, conf.worker_soft_shutdown_timeout) + EXIT_GRACE_SECONDS
-        timer = threading.Timer(seconds, end, args=[seconds])
+        timer = threading.Timer(seconds, exit_process, args=[seconds])
         timer.daemon = True
         timer.start()
 
 
-def end(seconds: float) -> None:
+def exit_process(seconds: float) -> None:
     """End this process, whatever it waits for; its children end with it, their messages are delivered again."""
     log.critical("worker.hung", seconds=seconds)
     os._exit(os.EX_SOFTWARE)

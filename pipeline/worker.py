@@ -18,37 +18,37 @@ from celery.signals import (
 
 from pipeline import traces
 from pipeline.celery import configure
-from pipeline.child import child_life
-from pipeline.delivery import Delivery
+from pipeline.celery_request import JobContextRequest
 from pipeline.exporter import Exporter, child_metrics
 from pipeline.logs import configure_logs, is_for_people
 from pipeline.routing import QUEUES, consume_all_lanes
 from pipeline.settings import Settings
 from pipeline.stage_order import stages_of_queue
 from pipeline.watchdog import Watchdog
+from pipeline.worker_child import open_worker_child
 
 settings = Settings()
 app = configure(settings)
-app.Task.Request = Delivery  # type: ignore[assignment]  # its types know the name of a class only
+app.Task.Request = JobContextRequest  # type: ignore[assignment]  # its types know the name of a class only
 app.steps["worker"].add(Watchdog)
 _resources = ExitStack()
 _exporters: list[Exporter] = []
 
 
 @celeryd_init.connect
-def _begin(instance: Any, **_: object) -> None:
+def _configure_logs_and_banner(instance: Any, **_: object) -> None:
     configure_logs(settings.log_format)
     instance.quiet = not is_for_people(settings.log_format)  # Celery's banner is for people too
 
 
 @celeryd_after_setup.connect
-def _take_from_all_lanes(**_: object) -> None:
+def _consume_all_lanes(**_: object) -> None:
     consume_all_lanes(app.amqp.queues)
 
 
 @celeryd_after_setup.connect
-def _look_for_traces(**_: object) -> None:
-    traces.sender()  # here, and not in each child: what it warns of, it says once
+def _warn_if_tracing_unavailable(**_: object) -> None:
+    traces.telemetry_class()  # here, and not in each child: what it warns of, it says once
 
 
 @setup_logging.connect
@@ -59,13 +59,13 @@ def _logs(**_: object) -> None:
 @worker_init.connect
 def _export(**_: object) -> None:
     if settings.metrics.port:
-        _exporters.append(Exporter(host=settings.metrics.host, port=settings.metrics.port, queues=_queues()))
+        _exporters.append(Exporter(host=settings.metrics.host, port=settings.metrics.port, queues=_served_queues()))
 
 
 @worker_ready.connect
-def _watch(sender: Any, **_: object) -> None:
+def _observe_pool(sender: Any, **_: object) -> None:
     for exporter in _exporters:
-        exporter.watch(sender.pool._pool)  # noqa: SLF001  # Celery's pool keeps billiard's here
+        exporter.observe_pool(sender.pool._pool)  # noqa: SLF001  # Celery's pool keeps billiard's here
 
 
 @worker_shutdown.connect
@@ -75,22 +75,22 @@ def _stop(**_: object) -> None:
 
 
 @worker_process_init.connect
-def _open(**_: object) -> None:
+def _open_child(**_: object) -> None:
     for exporter in _exporters:
-        exporter.leave()
-    traces.start("-".join(["darkroom-worker", *_queues()]))
+        exporter.close_inherited_socket()
+    traces.start("-".join(["darkroom-worker", *_served_queues()]))
     metrics = child_metrics()
-    for queue in _queues():
+    for queue in _served_queues():
         metrics.create_series(stages_of_queue(queue, settings.renditions))
-    _resources.enter_context(child_life(settings, metrics))
+    _resources.enter_context(open_worker_child(settings, metrics))
 
 
 @worker_process_shutdown.connect
-def _close(**_: object) -> None:
+def _close_child(**_: object) -> None:
     _resources.close()
     traces.stop()
 
 
-def _queues() -> list[str]:
+def _served_queues() -> list[str]:
     """Return the queues that this worker was told to serve."""
     return [name for name in app.amqp.queues.consume_from if name in QUEUES]

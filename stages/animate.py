@@ -6,12 +6,12 @@ import io
 from typing import TYPE_CHECKING, Literal
 
 from stages.colour import to_srgb
-from stages.decode import Opened, guarded, open_image
-from stages.depth import eight_bit
-from stages.formats import MEDIA_TYPES, QUALITY
+from stages.decode import OpenedImage, open_image, translate_pillow_errors
+from stages.decode_upright import apply_orientation, decode_upright, display_size, read_orientation
+from stages.depth import to_eight_bit
+from stages.formats import DEFAULT_QUALITY, MEDIA_TYPES
 from stages.rendition import Rendition
-from stages.scale import fitted, scale
-from stages.upright import display_size, orientation, turned, upright
+from stages.scale import fit_size, scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from stages.limits import Limits
 
-PLAYS = 65_535  # both formats count them in 16 bits
-DURATION = 655_350  # ms: a GIF counts hundredths of a second in 16 bits, and adds up the times of frames that are alike
+MAX_PLAYS = 65_535  # both formats count them in 16 bits
+MAX_DURATION_MS = (
+    655_350  # ms: a GIF counts hundredths of a second in 16 bits, and adds up the times of frames that are alike
+)
 
 
 def animate(
@@ -37,12 +39,12 @@ def animate(
     Colours, orientation and metadata as in normalize. Raises the StageError that says what is wrong with a frame.
     """
     opened = open_image(original, limits=limits)
-    size = fitted(display_size(opened), edge)
+    size = fit_size(display_size(opened), edge)
     plays = _plays(opened)
     frames, durations = zip(*_frames(opened, size), strict=True)
-    if sum(durations) > DURATION:
-        durations = tuple(min(duration, DURATION // len(durations)) for duration in durations)
-    options: dict[str, object] = {"quality": quality or QUALITY["webp"], "loop": plays}
+    if sum(durations) > MAX_DURATION_MS:
+        durations = tuple(min(duration, MAX_DURATION_MS // len(durations)) for duration in durations)
+    options: dict[str, object] = {"quality": quality or DEFAULT_QUALITY["webp"], "loop": plays}
     if format == "gif":
         options = {} if plays == 1 else {"loop": max(0, plays - 1)}
     if any(frame.mode == "RGBA" for frame in frames):
@@ -53,26 +55,26 @@ def animate(
     return Rendition(content.getvalue(), format, MEDIA_TYPES[format], *size)
 
 
-def _frames(opened: Opened, size: tuple[int, int]) -> Iterator[tuple[Image.Image, int]]:
+def _frames(opened: OpenedImage, size: tuple[int, int]) -> Iterator[tuple[Image.Image, int]]:
     """Yield each composed frame at `size`, bare, with its duration in milliseconds."""
-    image, turn, profile = opened.image, orientation(opened), opened.image.info.get("icc_profile")
+    image, turn, profile = opened.image, read_orientation(opened), opened.image.info.get("icc_profile")
     if opened.frames == 1:
-        still = upright(opened, size=size).copy()  # a plain image, or Pillow would save a TIFF's other pages too
+        still = decode_upright(opened, size=size).copy()  # a plain image, or Pillow would save a TIFF's other pages too
         still.info = {}
         yield still, 0
         return
     for number in range(1 if getattr(image, "default_image", False) else 0, opened.frames):
-        with guarded(opened.limits):
+        with translate_pillow_errors(opened.limits):
             image.seek(number)
             image.load()
-            frame = to_srgb(scale(turned(eight_bit(image), turn), size), profile).copy()
+            frame = to_srgb(scale(apply_orientation(to_eight_bit(image), turn), size), profile).copy()
         frame.info = {}
         yield frame, round(image.info.get("duration", 0))
 
 
-def _plays(opened: Opened) -> int:
+def _plays(opened: OpenedImage) -> int:
     """Return how often the animation is played, 0 for ever: a GIF counts its repeats, the others their plays."""
     loop = opened.image.info.get("loop")
     if opened.format == "gif":
-        return 1 if loop is None else loop and min(int(loop) + 1, PLAYS)
-    return min(int(loop or 0), PLAYS)
+        return 1 if loop is None else loop and min(int(loop) + 1, MAX_PLAYS)
+    return min(int(loop or 0), MAX_PLAYS)

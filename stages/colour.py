@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageChops, ImageCms
 
-PROFILE_BYTES = 4 * 1024 * 1024  # the largest press profiles have 2.7 MB
+MAX_PROFILE_BYTES = 4 * 1024 * 1024  # the largest press profiles have 2.7 MB
 JUST_NOTICEABLE = 2  # of 255 levels: cameras' many sRGBs differ by less, and need not cost 14 ns a pixel
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # ICC.1:2022, table 19, to Pillow's modes
 
@@ -26,17 +26,17 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
     colours = image.convert(image.mode.removesuffix("A")) if alpha else image
-    colours = _converted(colours, profile)
+    colours = _apply_profile(colours, profile)
     if alpha is None or alpha.getextrema() == (255, 255):
         return colours
     colours.putalpha(alpha)
     return colours
 
 
-def _converted(colours: Image.Image, profile: bytes | None) -> Image.Image:
+def _apply_profile(colours: Image.Image, profile: bytes | None) -> Image.Image:
     if colours.mode == "LAB":
         return _lab(colours)
-    transform = _transform(profile) if profile and len(profile) <= PROFILE_BYTES else None
+    transform = _transform(profile) if profile and len(profile) <= MAX_PROFILE_BYTES else None
     if transform and transform.mode == "RGB" and colours.mode == "L":  # a grey picture that kept its RGB profile
         colours = colours.convert("RGB")
     if transform and transform.mode == colours.mode and transform.apply:

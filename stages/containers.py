@@ -6,35 +6,35 @@ import re
 import struct
 from collections.abc import Callable
 
+from stages.container_info import MAX_PARTS, ContainerInfo, check_part_count
 from stages.errors import ImageTruncated
-from stages.gif import walk_gif
-from stages.jpeg import walk_jpeg
+from stages.gif import inspect_gif
+from stages.jpeg import inspect_jpeg
 from stages.limits import Limits, check_dimensions
-from stages.outline import PARTS, Outline, bound_parts
-from stages.png import walk_png
-from stages.tiff import walk_tiff
+from stages.png import inspect_png
+from stages.tiff import inspect_tiff
 
-RUNS = 32 * PARTS  # Pillow decodes a bitmap's runs of two bytes in Python, a microsecond each
+MAX_RUNS = 32 * MAX_PARTS  # Pillow decodes a bitmap's runs of two bytes in Python, a microsecond each
 _SPATIAL_EXTENTS = re.compile(rb"\0\0\0\x14ispe\0{4}(.{8})", re.DOTALL)  # ISO/IEC 23008-12, 6.5.3
 _BMP_PLAIN = frozenset((0, 3))  # BI_RGB and BI_BITFIELDS: a row takes what it takes
 
 
-def outline(original: bytes, format: str, limits: Limits) -> Outline:  # noqa: A002  the API's own word
+def inspect_container(original: bytes, format: str, limits: Limits) -> ContainerInfo:  # noqa: A002  the API's own word
     """Walk the container once without decoding; raise ImageTruncated, ImageCorrupt, ImageTooLarge or TooManyFrames."""
     try:
-        return _WALKS[format](original, limits)
+        return _INSPECTORS[format](original, limits)
     except (IndexError, OverflowError, struct.error) as error:  # every read past the end of the bytes
         raise ImageTruncated from error
 
 
-def _riff(original: bytes, _limits: Limits) -> Outline:
+def _riff(original: bytes, _limits: Limits) -> ContainerInfo:
     """Check a WebP's length: https://developers.google.com/speed/webp/docs/riff_container."""
     if 8 + struct.unpack_from("<I", original, 4)[0] > len(original):
         raise ImageTruncated
-    return Outline()
+    return ContainerInfo()
 
 
-def _bmp(original: bytes, _limits: Limits) -> Outline:
+def _bmp(original: bytes, _limits: Limits) -> ContainerInfo:
     """Check that the rows of an uncompressed bitmap are all there: BITMAPINFOHEADER."""
     start, header = struct.unpack_from("<II", original, 10)
     if header == 12:  # noqa: PLR2004  OS/2's header, which knows no compression
@@ -46,15 +46,15 @@ def _bmp(original: bytes, _limits: Limits) -> Outline:
     if compression in _BMP_PLAIN and start + row * abs(height) > len(original):
         raise ImageTruncated
     if compression not in _BMP_PLAIN:
-        bound_parts((len(original) - start) // 2, "runs", RUNS)
-    return Outline()
+        check_part_count((len(original) - start) // 2, "runs", MAX_RUNS)
+    return ContainerInfo()
 
 
-def _boxes(original: bytes, limits: Limits) -> Outline:
+def _boxes(original: bytes, limits: Limits) -> ContainerInfo:
     """Check that an AVIF's or HEIC's boxes are all there, and what sizes they state: ISO/IEC 14496-12, 4.2."""
     position, parts, kinds = 0, 0, set()
     while position < len(original):
-        bound_parts(parts := parts + 1, "boxes")
+        check_part_count(parts := parts + 1, "boxes")
         length, kind = struct.unpack_from(">I4s", original, position)
         if length == 0:  # up to the end of the file
             length = len(original) - position
@@ -69,16 +69,16 @@ def _boxes(original: bytes, limits: Limits) -> Outline:
     for size in _SPATIAL_EXTENTS.finditer(original):  # of what is decoded, be it only to cut a small picture from it
         width, height = struct.unpack(">II", size[1])
         check_dimensions(width, height, limits)
-    return Outline()
+    return ContainerInfo()
 
 
-_WALKS: dict[str, Callable[[bytes, Limits], Outline]] = {
-    "jpeg": walk_jpeg,
-    "png": walk_png,
-    "gif": walk_gif,
+_INSPECTORS: dict[str, Callable[[bytes, Limits], ContainerInfo]] = {
+    "jpeg": inspect_jpeg,
+    "png": inspect_png,
+    "gif": inspect_gif,
     "webp": _riff,
     "bmp": _bmp,
     "avif": _boxes,
     "heic": _boxes,
-    "tiff": walk_tiff,
+    "tiff": inspect_tiff,
 }

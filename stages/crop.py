@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from stages.decode import open_image
+from stages.decode_upright import decode_upright, display_size
 from stages.errors import BrokenRule
 from stages.limits import Limits
-from stages.rendition import WHITE, Rendition, output_rules, refuse, render
-from stages.upright import display_size, upright
+from stages.rendition import WHITE, Rendition, broken_output_rules, raise_broken_rules, render
 
 
 def crop(  # noqa: PLR0913  the operation's own parameters
@@ -30,16 +30,16 @@ def crop(  # noqa: PLR0913  the operation's own parameters
     size = display_size(opened)
     numbers = {"left": left, "top": top, "width": width, "height": height}
     rules = _aspect_rules(aspect, numbers) if aspect else _box_rules(numbers, size)
-    refuse(rules + output_rules(format, quality, background))
+    raise_broken_rules(rules + broken_output_rules(format, quality, background))
     if aspect:
-        box = centred(size, aspect)
+        box = centred_box(size, aspect)
     else:
         x, y, across, down = (value or 0 for value in numbers.values())
         box = (x, y, x + across, y + down)
-    return render(upright(opened, box=box), format=format, quality=quality, background=background)
+    return render(decode_upright(opened, box=box), format=format, quality=quality, background=background)
 
 
-def centred(size: tuple[int, int], aspect: tuple[int, int]) -> tuple[int, int, int, int]:
+def centred_box(size: tuple[int, int], aspect: tuple[int, int]) -> tuple[int, int, int, int]:
     """Return the (left, top, right, bottom) of the largest centred box of this width : height."""
     width, height = size
     across, down = aspect

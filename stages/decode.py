@@ -20,9 +20,9 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from stages.containers import outline
+from stages.containers import inspect_container
 from stages.errors import EmptyFile, ImageCorrupt, ImageTooLarge, ImageTruncated, StageError, UnsupportedFormat
-from stages.formats import ACCEPTED, HEAD_BYTES, HEIC, Sniffed, sniff
+from stages.formats import ACCEPTED_FORMATS, HAS_HEIC, HEAD_BYTES, SniffedFormat, sniff
 from stages.limits import Limits, check_dimensions, check_frames
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _DECODERS: dict[str, type[ImageFile]] = {
     "bmp": BmpImageFile,
     "avif": AvifImageFile,
 }
-if HEIC:
+if HAS_HEIC:
     from pillow_heif import HeifImageFile
 
     _DECODERS["heic"] = HeifImageFile
@@ -48,7 +48,7 @@ if HEIC:
 ANIMATED = frozenset({"png", "gif", "webp", "avif"})  # a TIFF's pages and a HEIC's other pictures are not frames
 
 # Everything seen or conceivable from a plugin on hostile bytes. Not `Exception`: a worker's time limit is one too.
-_BROKEN = (
+_DECODER_ERRORS = (
     ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError, OSError, RuntimeError,
     SyntaxError, TypeError, ValueError, struct.error, zlib.error,
 )  # fmt: skip
@@ -57,7 +57,7 @@ _UNSUPPORTED = re.compile(r"unsupported|cannot handle|unknown pixel mode|not (ye
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedImage:
     """An image whose header was read and found within limits; no pixel of it is decoded yet."""
 
     image: ImageFile
@@ -66,32 +66,32 @@ class Opened:
     limits: Limits
 
 
-def open_image(original: bytes, *, limits: Limits) -> Opened:
+def open_image(original: bytes, *, limits: Limits) -> OpenedImage:
     """Open an original by its content and check every limit that its header can break.
 
     Raises the StageError that says what is wrong with it.
     """
     found = _recognise(original, limits)
-    outlined = outline(original, found.format, limits)
-    with guarded(limits):
+    container = inspect_container(original, found.format, limits)
+    with translate_pillow_errors(limits):
         image = _DECODERS[found.format](io.BytesIO(original))
         image.decodermaxblock = len(original)  # in one piece, as it is all here: a twentieth quicker than in 64 KiB
-        frames = outlined.frames or (int(getattr(image, "n_frames", 1)) if found.format in ANIMATED else 1)
+        frames = container.frames or (int(getattr(image, "n_frames", 1)) if found.format in ANIMATED else 1)
     check_dimensions(*image.size, limits)
     check_frames(frames, *image.size, limits)
-    if outlined.exif is not None:
-        image.info.setdefault("exif", b"Exif\0\0" + outlined.exif)
-    return Opened(image, found.format, frames, limits)
+    if container.exif is not None:
+        image.info.setdefault("exif", b"Exif\0\0" + container.exif)
+    return OpenedImage(image, found.format, frames, limits)
 
 
-def load(opened: Opened) -> None:
+def decode_pixels(opened: OpenedImage) -> None:
     """Decode every pixel of the current frame, or raise ImageTruncated, ImageCorrupt or ImageTooLarge."""
-    with guarded(opened.limits):
+    with translate_pillow_errors(opened.limits):
         opened.image.load()
 
 
 @contextmanager
-def guarded(limits: Limits) -> Iterator[None]:
+def translate_pillow_errors(limits: Limits) -> Iterator[None]:
     """Turn whatever Pillow raises on hostile bytes into the StageError it amounts to.
 
     Pillow's own limit, a global, is set meanwhile: it guards the canvases that GIFs and TIFFs grow while decoding.
@@ -104,25 +104,25 @@ def guarded(limits: Limits) -> Iterator[None]:
             yield
         except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise ImageTooLarge from error
-        except _BROKEN as error:
-            raise _refusal(error) from error
+        except _DECODER_ERRORS as error:
+            raise _to_stage_error(error) from error
         finally:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def _recognise(original: bytes, limits: Limits) -> Sniffed:
+def _recognise(original: bytes, limits: Limits) -> SniffedFormat:
     if not original:
         raise EmptyFile
     found = sniff(original[:HEAD_BYTES])
     if found is None:
-        message = f"The file is not an image in one of the accepted formats: {', '.join(ACCEPTED)}."
+        message = f"The file is not an image in one of the accepted formats: {', '.join(ACCEPTED_FORMATS)}."
         raise UnsupportedFormat(message)
     if found.width is not None and found.height is not None:
         check_dimensions(found.width, found.height, limits)
     return found
 
 
-def _refusal(error: Exception) -> StageError:
+def _to_stage_error(error: Exception) -> StageError:
     if _TRUNCATED.search(str(error)):
         return ImageTruncated()
     if _UNSUPPORTED.search(str(error)):

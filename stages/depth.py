@@ -15,12 +15,12 @@ _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # TIFF 6.0, section 4
 _FROM_WORD = [(value * _BYTE_MAX + _WORD_MAX // 2) // _WORD_MAX for value in range(_WORD_MAX + 1)]
 
 
-def eight_bit(image: Image.Image) -> Image.Image:
+def to_eight_bit(image: Image.Image) -> Image.Image:
     """Return the same picture in L, LA, RGB, RGBA, CMYK or LAB, transparency marked by a colour turned into alpha."""
     if image.mode.startswith("I;16"):
-        return _from_words(image)
+        return _scale_16_bit(image)
     if image.mode in ("I", "F"):
-        return _from_numbers(image)
+        return _scale_32_bit(image)
     if "transparency" in image.info:
         return image.convert("LA" if image.mode in ("1", "L") else "RGBA")
     if image.mode in EIGHT_BIT_MODES:
@@ -32,7 +32,7 @@ def _palette_mode(image: Image.Image) -> str:
     return "RGBA" if image.mode == "P" and image.has_transparency_data else "RGB"
 
 
-def _from_words(image: Image.Image) -> Image.Image:
+def _scale_16_bit(image: Image.Image) -> Image.Image:
     words = image.convert("I")
     if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # which Pillow heeds up to eight bits only
         words = words.point(lambda value: value * -1 + _WORD_MAX)
@@ -49,7 +49,7 @@ def _with_alpha(grey: Image.Image, alpha: Image.Image) -> Image.Image:
     return grey
 
 
-def _from_numbers(image: Image.Image) -> Image.Image:
+def _scale_32_bit(image: Image.Image) -> Image.Image:
     """Scale 32-bit numbers from the narrowest customary range that holds them: to 1, 255 or 65535, or their own."""
     numbers = image.convert("F")
     low, high = numbers.getextrema()
@@ -62,7 +62,7 @@ def _from_numbers(image: Image.Image) -> Image.Image:
     return numbers.point(lambda value: value * factor + (0.5 - low * factor)).convert("L")
 
 
-def scale_key(image: ImageFile) -> None:
+def scale_transparent_colour(image: ImageFile) -> None:
     """Bring the transparent colour of a PNG that is not loaded yet from the file's depth to that of Pillow's pixels."""
     key = image.info.get("transparency")
     layout = image.tile[0].args if image.tile else None

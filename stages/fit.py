@@ -6,13 +6,13 @@ from typing import Literal, NamedTuple
 
 from PIL import Image, ImageColor
 
-from stages.crop import centred
-from stages.decode import Opened, open_image
+from stages.crop import centred_box
+from stages.decode import OpenedImage, open_image
+from stages.decode_upright import decode_upright, display_size
 from stages.errors import BrokenRule
 from stages.limits import Limits
-from stages.rendition import WHITE, Rendition, output_rules, refuse, render
+from stages.rendition import WHITE, Rendition, broken_output_rules, raise_broken_rules, render
 from stages.scale import scale
-from stages.upright import display_size, upright
 
 Fit = Literal["contain", "cover", "fill", "inside"]
 FITS: tuple[Fit, ...] = ("contain", "cover", "fill", "inside")
@@ -45,10 +45,14 @@ def fit(  # noqa: PLR0913  the operation's own parameters
     Raises InvalidOperation, naming every broken rule, also where the result would be over the limits.
     """
     opened = open_image(original, limits=limits)
-    refuse(_box_rules(width, height, fit) + output_rules(format, quality, background))
+    raise_broken_rules(_box_rules(width, height, fit) + broken_output_rules(format, quality, background))
     plan = _plan(display_size(opened), width, height, fit, enlarge=enlarge)
-    refuse(_result_rules(plan.final, limits))
-    image = _covered(opened, plan) if fit == "cover" else _boxed(upright(opened, size=plan.scaled), plan, background)
+    raise_broken_rules(_result_rules(plan.final, limits))
+    image = (
+        _crop_to_cover(opened, plan)
+        if fit == "cover"
+        else _pad_to_box(decode_upright(opened, size=plan.scaled), plan, background)
+    )
     return render(image, format=format, quality=quality, background=background)
 
 
@@ -72,15 +76,15 @@ def _plan(size: tuple[int, int], width: int | None, height: int | None, fit: Fit
     return _Plan(covering, (across, down))
 
 
-def _covered(opened: Opened, plan: _Plan) -> Image.Image:
+def _crop_to_cover(opened: OpenedImage, plan: _Plan) -> Image.Image:
     size = display_size(opened)
     if plan.scaled[0] > size[0] or plan.scaled[1] > size[1]:  # cut first: a thin strip would be enlarged beyond bounds
-        return scale(upright(opened, box=centred(size, plan.final)), plan.final)
+        return scale(decode_upright(opened, box=centred_box(size, plan.final)), plan.final)
     left, top = ((whole - part) // 2 for whole, part in zip(plan.scaled, plan.final, strict=True))
-    return upright(opened, size=plan.scaled, box=(left, top, left + plan.final[0], top + plan.final[1]))
+    return decode_upright(opened, size=plan.scaled, box=(left, top, left + plan.final[0], top + plan.final[1]))
 
 
-def _boxed(image: Image.Image, plan: _Plan, background: str) -> Image.Image:
+def _pad_to_box(image: Image.Image, plan: _Plan, background: str) -> Image.Image:
     if plan.final == plan.scaled:
         return image
     colour = ImageColor.getrgb(background)[:3]

@@ -23,15 +23,17 @@ MEDIA_TYPES: dict[str, str] = {
     "avif": "image/avif",
     "heic": "image/heic",
 }
-HEIC = find_spec("pillow_heif") is not None
-ACCEPTED: tuple[str, ...] = tuple(name for name in MEDIA_TYPES if name != "heic" or HEIC)
-OUTPUTS: tuple[str, ...] = ("auto", "jpeg", "png", "webp", "avif")
-QUALITY: dict[str, int] = {"jpeg": 80, "webp": 80, "avif": 60}
+HAS_HEIC = find_spec("pillow_heif") is not None
+ACCEPTED_FORMATS: tuple[str, ...] = tuple(name for name in MEDIA_TYPES if name != "heic" or HAS_HEIC)
+OUTPUT_FORMATS: tuple[str, ...] = ("auto", "jpeg", "png", "webp", "avif")
+DEFAULT_QUALITY: dict[str, int] = {"jpeg": 80, "webp": 80, "avif": 60}
 OPAQUE_FORMATS = frozenset({"jpeg"})
 WEBP_SIDE = 16_383  # 14 bits: https://developers.google.com/speed/webp/faq#what_is_the_maximum_size_a_webp_image_can_be
 
-HUNGRY = frozenset({"webp", "avif"})
-HUNGRY_PIXELS = 16_000_000  # their encoders take 17 and 27 bytes a pixel: 50 megapixels would end their worker
+MEMORY_INTENSIVE_FORMATS = frozenset({"webp", "avif"})
+MEMORY_INTENSIVE_MAX_PIXELS = (
+    16_000_000  # their encoders take 17 and 27 bytes a pixel: 50 megapixels would end their worker
+)
 
 _SIGNATURES: dict[str, re.Pattern[bytes]] = {
     "jpeg": re.compile(rb"\xff\xd8\xff"),
@@ -48,7 +50,7 @@ _VP8, _VP8L, _VP8X = b"VP8 ", b"VP8L", b"VP8X"
 
 
 @dataclass(frozen=True, slots=True)
-class Sniffed:
+class SniffedFormat:
     """What the first bytes say: a format's name, and the size in pixels where it sits at a fixed offset."""
 
     format: str
@@ -56,12 +58,12 @@ class Sniffed:
     height: int | None
 
 
-def sniff(head: bytes) -> Sniffed | None:
+def sniff(head: bytes) -> SniffedFormat | None:
     """Name the accepted format that begins with `head` (HEAD_BYTES are enough), or None. Decodes nothing."""
-    for name in ACCEPTED:
+    for name in ACCEPTED_FORMATS:
         if _SIGNATURES[name].match(head[:HEAD_BYTES]):
             width, height = _size(name, head)
-            return Sniffed(name, width, height)
+            return SniffedFormat(name, width, height)
     return None
 
 
@@ -107,7 +109,7 @@ def choose_format(format: str, *, has_alpha: bool, size: tuple[int, int]) -> str
         return format
     if not has_alpha:
         return "jpeg"
-    return "webp" if max(size) <= WEBP_SIDE and size[0] * size[1] <= HUNGRY_PIXELS else "png"
+    return "webp" if max(size) <= WEBP_SIDE and size[0] * size[1] <= MEMORY_INTENSIVE_MAX_PIXELS else "png"
 
 
 def encode(image: Image.Image, format: str, quality: int | None = None) -> bytes:  # noqa: A002
@@ -115,8 +117,8 @@ def encode(image: Image.Image, format: str, quality: int | None = None) -> bytes
     bare = image.copy() if image.info else image
     bare.info = {}
     options: dict[str, int | str] = {}
-    if format in QUALITY:
-        options["quality"] = QUALITY[format] if quality is None else quality
+    if format in DEFAULT_QUALITY:
+        options["quality"] = DEFAULT_QUALITY[format] if quality is None else quality
     if format == "jpeg":
         options["subsampling"] = "4:2:0"
     content = io.BytesIO()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import struct
 
+from stages.container_info import MAX_PARTS, ContainerInfo, check_part_count
 from stages.errors import ImageCorrupt, ImageTruncated
 from stages.limits import Limits, check_dimensions, check_frames
-from stages.outline import PARTS, Outline, bound_parts
 
-BLOCKS = 8 * PARTS  # 25 MiB in full blocks of 255 bytes are about 100,000
+MAX_BLOCKS = 8 * MAX_PARTS  # 25 MiB in full blocks of 255 bytes are about 100,000
 _IMAGE, _EXTENSION, _TRAILER = b",", b"!", b";"  # GIF89a, 20 and 23 to 27
 
 
-def walk_gif(original: bytes, limits: Limits) -> Outline:
+def inspect_gif(original: bytes, limits: Limits) -> ContainerInfo:
     """Count the frames and check the canvas Pillow would grow to hold them all.
 
     Raises IndexError or struct.error where a block lies beyond the end; a missing trailer is forgiven.
@@ -32,13 +32,13 @@ def walk_gif(original: bytes, limits: Limits) -> Outline:
         elif kind == _TRAILER:
             break
         else:  # stray bytes: Pillow skips them one by one
-            bound_parts(blocks := blocks + 1, "blocks", BLOCKS)
+            check_part_count(blocks := blocks + 1, "blocks", MAX_BLOCKS)
             position += 1
             continue
         position, blocks = _skip(original, position, blocks)
     if not frames:
         raise ImageCorrupt if position < len(original) else ImageTruncated
-    return Outline(frames=frames)
+    return ContainerInfo(frames=frames)
 
 
 def _palette(flags: int) -> int:
@@ -46,8 +46,8 @@ def _palette(flags: int) -> int:
 
 
 def _skip(original: bytes, position: int, blocks: int) -> tuple[int, int]:
-    while (length := original[position]) and blocks <= BLOCKS:
+    while (length := original[position]) and blocks <= MAX_BLOCKS:
         blocks += 1
         position += 1 + length
-    bound_parts(blocks, "blocks", BLOCKS)
+    check_part_count(blocks, "blocks", MAX_BLOCKS)
     return position + 1, blocks

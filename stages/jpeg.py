@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import struct
 
+from stages.container_info import ContainerInfo, check_part_count
 from stages.limits import Limits
-from stages.outline import Outline, bound_parts
 
-SCANS = 100  # an ordinary progressive JPEG has about ten, and each costs some 50 ms at 50 MP
+MAX_SCANS = 100  # an ordinary progressive JPEG has about ten, and each costs some 50 ms at 50 MP
 _MARKER, _SCAN = 0xFF, b"\xff\xda"
-_ALONE = frozenset(bytes((_MARKER, code)) for code in (0x01, *range(0xD0, 0xD9)))  # TEM, RSTn, SOI
+_MARKERS_WITHOUT_LENGTH = frozenset(bytes((_MARKER, code)) for code in (0x01, *range(0xD0, 0xD9)))  # TEM, RSTn, SOI
 _SEQUENTIAL = frozenset((b"\xff\xc0", b"\xff\xc1"))
 
 
-def walk_jpeg(original: bytes, _limits: Limits) -> Outline:
+def inspect_jpeg(original: bytes, _limits: Limits) -> ContainerInfo:
     """Refuse a JPEG with endless segments or scans. Raises IndexError or struct.error where it ends before a scan."""
     position, parts, scan_at_once = 2, 0, 0
     while (marker := original[position : position + 2]) != _SCAN:
-        bound_parts(parts := parts + 1, "segments")
-        if marker in _ALONE:
+        check_part_count(parts := parts + 1, "segments")
+        if marker in _MARKERS_WITHOUT_LENGTH:
             position += 2
         elif marker[0] == _MARKER and marker[1] not in (0x00, _MARKER):
             if marker in _SEQUENTIAL:
@@ -27,5 +27,5 @@ def walk_jpeg(original: bytes, _limits: Limits) -> Outline:
         else:  # padding between segments
             position += 1
     if original[position + 4] != scan_at_once:  # else all channels are in one scan, behind which the decoder stops
-        bound_parts(original.count(_SCAN, position), "scans", SCANS)
-    return Outline()
+        check_part_count(original.count(_SCAN, position), "scans", MAX_SCANS)
+    return ContainerInfo()

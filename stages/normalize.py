@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from stages.decode import open_image
+from stages.decode_upright import decode_upright, display_size
 from stages.limits import Limits
-from stages.scale import fitted, scale
-from stages.upright import display_size, upright
+from stages.scale import fit_size, scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,10 +35,10 @@ def normalize(original: bytes, *, edge: int, limits: Limits) -> Master:
 
     Raises the StageError that says why the original cannot be decoded.
     """
-    return pyramid(original, edges=[edge], limits=limits)[edge]
+    return build_master_pyramid(original, edges=[edge], limits=limits)[edge]
 
 
-def pyramid(original: bytes, *, edges: Iterable[int], limits: Limits) -> dict[int, Master]:
+def build_master_pyramid(original: bytes, *, edges: Iterable[int], limits: Limits) -> dict[int, Master]:
     """Return a master for each edge, the largest first, from one decode.
 
     Each is made from the one above it while its pixels are at hand: a tenth of what scaling every one down from the
@@ -46,10 +46,10 @@ def pyramid(original: bytes, *, edges: Iterable[int], limits: Limits) -> dict[in
     """
     largest, *others = sorted(set(edges), reverse=True)
     opened = open_image(original, limits=limits)
-    image = upright(opened, size=fitted(display_size(opened), largest))
+    image = decode_upright(opened, size=fit_size(display_size(opened), largest))
     masters = {largest: _master(image)}
     for edge in others:
-        size = fitted(image.size, edge)
+        size = fit_size(image.size, edge)
         if size == image.size:
             masters[edge] = next(reversed(masters.values()))
             continue

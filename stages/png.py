@@ -5,19 +5,19 @@ from __future__ import annotations
 import struct
 import zlib
 
+from stages.container_info import ContainerInfo, check_part_count
 from stages.errors import ImageCorrupt
 from stages.limits import Limits
-from stages.outline import Outline, bound_parts
 
 
-def walk_png(original: bytes, _limits: Limits) -> Outline:
+def inspect_png(original: bytes, _limits: Limits) -> ContainerInfo:
     """Check every checksum and find the EXIF, which may stand behind the pixels.
 
     Pillow checks no checksum of pixels. Raises struct.error where the file ends before its last chunk.
     """
     position, parts, exif, view = 8, 0, None, memoryview(original)
     while True:
-        bound_parts(parts := parts + 1, "chunks")
+        check_part_count(parts := parts + 1, "chunks")
         length, kind = struct.unpack_from(">I4s", original, position)
         (checksum,) = struct.unpack_from(">I", original, position + 8 + length)
         if zlib.crc32(view[position + 4 : position + 8 + length]) != checksum:
@@ -26,5 +26,5 @@ def walk_png(original: bytes, _limits: Limits) -> Outline:
         if kind == b"eXIf":
             exif = original[position + 8 : position + 8 + length]
         if kind == b"IEND":
-            return Outline(exif=exif)
+            return ContainerInfo(exif=exif)
         position += 12 + length

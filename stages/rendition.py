@@ -7,11 +7,20 @@ from dataclasses import dataclass
 from PIL import Image, ImageColor
 
 from stages.errors import BrokenRule, InvalidOperation
-from stages.formats import HUNGRY, HUNGRY_PIXELS, MEDIA_TYPES, OPAQUE_FORMATS, OUTPUTS, WEBP_SIDE, choose_format, encode
+from stages.formats import (
+    MEDIA_TYPES,
+    MEMORY_INTENSIVE_FORMATS,
+    MEMORY_INTENSIVE_MAX_PIXELS,
+    OPAQUE_FORMATS,
+    OUTPUT_FORMATS,
+    WEBP_SIDE,
+    choose_format,
+    encode,
+)
 
 WHITE = "#ffffff"
 BEST_QUALITY = 100
-_FLAT = {"RGBA": "RGB", "LA": "L"}
+_OPAQUE_MODE = {"RGBA": "RGB", "LA": "L"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +45,28 @@ def render(
 
     Raises InvalidOperation where the format cannot hold so long a side.
     """
-    name = choose_format(format, has_alpha=image.mode in _FLAT, size=image.size)
-    refuse(_format_rules(name, image.size))
+    name = choose_format(format, has_alpha=image.mode in _OPAQUE_MODE, size=image.size)
+    raise_broken_rules(_format_rules(name, image.size))
     if name in OPAQUE_FORMATS:
-        image = flattened(image, background)
+        image = flatten(image, background)
     return Rendition(encode(image, name, quality), name, MEDIA_TYPES[name], image.width, image.height)
 
 
-def flattened(image: Image.Image, background: str) -> Image.Image:
+def flatten(image: Image.Image, background: str) -> Image.Image:
     """Return the image laid on a plain colour, or on that colour's grey if it is grey; an opaque one as it is."""
-    if image.mode not in _FLAT:
+    if image.mode not in _OPAQUE_MODE:
         return image
-    mode = _FLAT[image.mode]
+    mode = _OPAQUE_MODE[image.mode]
     canvas = Image.new(mode, image.size, ImageColor.getcolor(background, mode))
     canvas.paste(image.convert(mode), mask=image.getchannel("A"))
     return canvas
 
 
-def output_rules(format: str, quality: int | None, background: str) -> list[BrokenRule]:  # noqa: A002
+def broken_output_rules(format: str, quality: int | None, background: str) -> list[BrokenRule]:  # noqa: A002
     """List what is wrong with the output asked for, before a pixel is decoded for it."""
     rules = []
-    if format not in OUTPUTS:
-        message = f"The format must be one of {', '.join(OUTPUTS)}."
+    if format not in OUTPUT_FORMATS:
+        message = f"The format must be one of {', '.join(OUTPUT_FORMATS)}."
         rules.append(BrokenRule(pointer="/format", rule="choice", message=message, actual=format))
     if quality is not None and not 1 <= quality <= BEST_QUALITY:
         message = f"The quality is {quality}; it must lie between 1 and {BEST_QUALITY}."
@@ -76,13 +85,20 @@ def _format_rules(name: str, size: tuple[int, int]) -> list[BrokenRule]:
     if name == "webp" and longest > WEBP_SIDE:
         message = f"A side of {longest:,} pixels is over the {WEBP_SIDE:,} that WebP can hold."
         rules.append(BrokenRule(pointer="/format", rule="side", message=message, limit=WEBP_SIDE, actual=longest))
-    if name in HUNGRY and pixels > HUNGRY_PIXELS:
-        message = f"The result has {pixels:,} pixels; {name} takes at most {HUNGRY_PIXELS:,}. PNG takes them all."
-        rules.append(BrokenRule(pointer="/format", rule="pixels", message=message, limit=HUNGRY_PIXELS, actual=pixels))
+    if name in MEMORY_INTENSIVE_FORMATS and pixels > MEMORY_INTENSIVE_MAX_PIXELS:
+        message = (
+            f"The result has {pixels:,} pixels; {name} takes at most {MEMORY_INTENSIVE_MAX_PIXELS:,}. "
+            "PNG takes them all."
+        )
+        rules.append(
+            BrokenRule(
+                pointer="/format", rule="pixels", message=message, limit=MEMORY_INTENSIVE_MAX_PIXELS, actual=pixels
+            )
+        )
     return rules
 
 
-def refuse(rules: list[BrokenRule]) -> None:
+def raise_broken_rules(rules: list[BrokenRule]) -> None:
     """Raise InvalidOperation with all the broken rules, if there are any."""
     if rules:
         raise InvalidOperation(" ".join(rule.message for rule in rules), errors=tuple(rules))

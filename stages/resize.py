@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stages.rendition import WHITE, Rendition, render
-from stages.scale import fitted, scale
+from stages.scale import fit_size, scale
 
 if TYPE_CHECKING:
     from stages.normalize import Master
@@ -23,4 +23,4 @@ def resize(
 ) -> Rendition:
     """Return a rendition whose longest side is `edge` pixels, or the master's own where that is shorter."""
     image = master.image()
-    return render(scale(image, fitted(image.size, edge)), format=format, quality=quality, background=background)
+    return render(scale(image, fit_size(image.size, edge)), format=format, quality=quality, background=background)

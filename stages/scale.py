@@ -28,7 +28,7 @@ def scale(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)  # premultiplies LA and RGBA itself
 
 
-def fitted(size: tuple[int, int], edge: int) -> tuple[int, int]:
+def fit_size(size: tuple[int, int], edge: int) -> tuple[int, int]:
     """Return `size` shrunk so that its longest side is `edge`, never enlarged and never under one pixel."""
     longest = max(size)
     if longest <= edge:

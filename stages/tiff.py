@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import struct
 
+from stages.container_info import MAX_PARTS, ContainerInfo, check_part_count
 from stages.errors import ImageCorrupt, ImageTruncated
 from stages.limits import Limits, check_dimensions
-from stages.outline import PARTS, Outline, bound_parts
 
 _WIDTH, _HEIGHT, _STRIP_OFFSETS, _STRIP_BYTES = 256, 257, 273, 279
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 322, 323, 324, 325
@@ -15,24 +15,24 @@ _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 _KINDS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # TIFF 6.0, section 2; BigTIFF adds 16 to 18
 
 
-def walk_tiff(original: bytes, limits: Limits) -> Outline:
+def inspect_tiff(original: bytes, limits: Limits) -> ContainerInfo:
     """Refuse a first page with too many strips, tiles over the limits, or pixels beyond the end of the file.
 
     Raises struct.error where the directory itself lies beyond the end.
     """
     tags = _directory(original)
-    width, height = _first(tags, _WIDTH), _first(tags, _HEIGHT)
+    width, height = _required_value(tags, _WIDTH), _required_value(tags, _HEIGHT)
     check_dimensions(width, height, limits)
     if _TILE_OFFSETS in tags:
-        check_dimensions(_first(tags, _TILE_WIDTH), _first(tags, _TILE_HEIGHT), limits)
+        check_dimensions(_required_value(tags, _TILE_WIDTH), _required_value(tags, _TILE_HEIGHT), limits)
     for offsets, lengths in ((_STRIP_OFFSETS, _STRIP_BYTES), (_TILE_OFFSETS, _TILE_BYTES)):
         ends = map(sum, zip(tags.get(offsets, ()), tags.get(lengths, ()), strict=False))
         if max(ends, default=0) > len(original):
             raise ImageTruncated
-    return Outline()
+    return ContainerInfo()
 
 
-def _first(tags: dict[int, tuple[int, ...]], tag: int) -> int:
+def _required_value(tags: dict[int, tuple[int, ...]], tag: int) -> int:
     if not tags.get(tag):
         message = f"The image is damaged: its TIFF directory lacks tag {tag}."
         raise ImageCorrupt(message)
@@ -47,7 +47,7 @@ def _directory(original: bytes) -> dict[int, tuple[int, ...]]:
     (start,) = struct.unpack_from(order + pointer, original, 8 if big else 4)
     (entries,) = struct.unpack_from(order + count, original, start)
     position, tags = start + struct.calcsize(order + count), {}
-    for _ in range(min(entries, PARTS)):
+    for _ in range(min(entries, MAX_PARTS)):
         tag, kind, values = struct.unpack_from(order + entry, original, position)
         at, length = position + struct.calcsize(order + entry), values * _BYTES.get(kind, 0)
         if length > inline:
@@ -63,5 +63,5 @@ def _directory(original: bytes) -> dict[int, tuple[int, ...]]:
 def _wanted(tag: int, kind: int, values: int) -> bool:
     if tag not in (_WIDTH, _HEIGHT, _STRIP_OFFSETS, _STRIP_BYTES, *range(_TILE_WIDTH, _TILE_BYTES + 1)):
         return False
-    bound_parts(values, "strips")
+    check_part_count(values, "strips")
     return kind in _KINDS

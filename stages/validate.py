@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stages.decode import open_image
-from stages.upright import display_size, orientation
+from stages.decode_upright import display_size, read_orientation
 
 if TYPE_CHECKING:
     from stages.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ImageFacts:
     """What an original is: width and height are in pixels as displayed, after its EXIF orientation."""
 
     format: str
@@ -24,8 +24,8 @@ class Facts:
     orientation: int
 
 
-def validate(original: bytes, *, limits: Limits) -> Facts:
+def validate(original: bytes, *, limits: Limits) -> ImageFacts:
     """Return the facts of an original within the limits, or raise the StageError that says why it is refused."""
     opened = open_image(original, limits=limits)
     width, height = display_size(opened)
-    return Facts(opened.format, width, height, opened.image.mode, opened.frames, orientation(opened))
+    return ImageFacts(opened.format, width, height, opened.image.mode, opened.frames, read_orientation(opened))

@@ -16,19 +16,19 @@ import obstore
 from obstore.exceptions import AlreadyExistsError
 from obstore.store import LocalStore, MemoryStore
 
-from storage.object_store import connect, connect_probe, signs
+from storage.object_store import can_sign_urls, connect, connect_probe
 
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile
     from obstore.store import ObjectStore
 
-LOCAL_CHUNK = 1024 * 1024
-REMOTE_CHUNK = 5 * 1024 * 1024
+LOCAL_CHUNK_BYTES = 1024 * 1024
+REMOTE_CHUNK_BYTES = 5 * 1024 * 1024
 """Bytes that a streaming writer collects: S3 takes no smaller part of a multipart upload than 5 MiB."""
-REMOTE_PARTS = 2
+REMOTE_CONCURRENCY = 2
 """Parts that are under way while the next is collected; obstore's own 12 would hold 60 MiB for each upload."""
 REMOTE_READ = 1024 * 1024
-SINGLE_PUT = 16 * 1024 * 1024
+SINGLE_PUT_MAX_BYTES = 16 * 1024 * 1024
 """What is larger goes to an object store in parts: one request is not to take longer than its timeout."""
 
 
@@ -67,21 +67,23 @@ class Blobs:
             return bytes(obstore.get_range(self._store, key, start=start, end=stop))
         return memoryview(obstore.get(self._store, key).bytes()).tobytes()[start:]
 
-    def put(self, key: str, content: bytes, *, once: bool = False, attributes: Mapping[str, str] | None = None) -> None:
-        """Write the whole blob. `once` raises obstore's `AlreadyExistsError`, and writes nothing, where there is one.
+    def put(
+        self, key: str, content: bytes, *, create_only: bool = False, attributes: Mapping[str, str] | None = None
+    ) -> None:
+        """Write the whole blob. With `create_only`, an existing one stays and obstore's `AlreadyExistsError` is raised.
 
         The attributes are headers, such as `Content-Type`, that an object store serves the blob with.
         """
         if self._folder is not None:
-            if once and (self._folder / key).exists():
+            if create_only and (self._folder / key).exists():
                 raise AlreadyExistsError(key)
             obstore.put(self._store, key, content)
-        elif len(content) > SINGLE_PUT:  # in parts, which no store makes depend on anything
-            if once and self._has(key):
+        elif len(content) > SINGLE_PUT_MAX_BYTES:  # in parts, which no store makes depend on anything
+            if create_only and self._has(key):
                 raise AlreadyExistsError(key)
-            obstore.put(self._store, key, content, **_told(attributes), max_concurrency=REMOTE_PARTS)
+            obstore.put(self._store, key, content, **_attribute_options(attributes), max_concurrency=REMOTE_CONCURRENCY)
         else:
-            self._put_at_once(key, content, attributes, "create" if once else "overwrite")
+            self._put_at_once(key, content, attributes, "create" if create_only else "overwrite")
         self._sync(key)
 
     def copy(self, source: str, target: str) -> None:
@@ -95,9 +97,9 @@ class Blobs:
 
         Syncing to disk blocks, so it is left to `sync`, for the caller to run in a thread.
         """
-        sizes: Any = {"buffer_size": REMOTE_CHUNK, "max_concurrency": REMOTE_PARTS}
+        sizes: Any = {"buffer_size": REMOTE_CHUNK_BYTES, "max_concurrency": REMOTE_CONCURRENCY}
         if self._folder:
-            sizes = {"buffer_size": LOCAL_CHUNK}
+            sizes = {"buffer_size": LOCAL_CHUNK_BYTES}
         async with obstore.open_writer_async(self._store, key, **sizes) as file:
             yield file
 
@@ -115,18 +117,18 @@ class Blobs:
 
         return chunks()
 
-    async def link(self, key: str, *, method: Literal["GET", "HEAD"], seconds: float) -> str:
-        """Return a URL of a blob that needs no keys, for one method and some seconds; only of a store that `signs`."""
+    async def sign_url(self, key: str, *, method: Literal["GET", "HEAD"], seconds: float) -> str:
+        """Return a URL that needs no keys, for one method and some seconds. Only where the store `can_sign_urls`."""
         await obstore.head_async(self._store, key)
         store: Any = self._store
         return await obstore.sign_async(store, method, key, timedelta(seconds=seconds))
 
-    def names(self, folder: str) -> list[str]:
+    def list_names(self, folder: str) -> list[str]:
         """Return the names of the blobs in one folder."""
         prefix = f"{folder}/"
         return [item["path"].removeprefix(prefix) for page in obstore.list(self._store, folder) for item in page]
 
-    def folders(self) -> list[str]:
+    def list_folders(self) -> list[str]:
         """Return every folder, also one that holds only the remains of a broken upload."""
         return list(obstore.list_with_delimiter(self._store)["common_prefixes"])
 
@@ -144,7 +146,7 @@ class Blobs:
 
     def remove_folder(self, folder: str) -> None:
         """Remove a folder with all in it, partial uploads too."""
-        self.remove(folder, self.names(folder))
+        self.remove(folder, self.list_names(folder))
         if self._folder:
             shutil.rmtree(self._folder / folder, ignore_errors=True)
 
@@ -163,11 +165,11 @@ class Blobs:
         return self._folder is not None
 
     @property
-    def signs(self) -> bool:
-        """Whether `link` can be asked for."""
-        return signs(self._store)
+    def can_sign_urls(self) -> bool:
+        """Whether `sign_url` can be asked for."""
+        return can_sign_urls(self._store)
 
-    def room(self) -> tuple[int, int]:
+    def read_disk_space(self) -> tuple[int, int]:
         """Return the bytes that are free, and all that there are, on the disk of a local folder."""
         if self._folder is None:
             raise ValueError("only a local folder has a disk of its own")
@@ -177,7 +179,7 @@ class Blobs:
     def _put_at_once(
         self, key: str, content: bytes, attributes: Mapping[str, str] | None, mode: Literal["create", "overwrite"]
     ) -> None:
-        options = _told(attributes) | {"use_multipart": False}
+        options = _attribute_options(attributes) | {"use_multipart": False}
         try:
             obstore.put(self._store, key, content, mode=mode, **options)
         except NotImplementedError:  # AWS_CONDITIONAL_PUT=disabled, for stores that refuse it
@@ -215,5 +217,5 @@ class Blobs:
                 os.close(descriptor)
 
 
-def _told(attributes: Mapping[str, str] | None) -> dict[str, Any]:
+def _attribute_options(attributes: Mapping[str, str] | None) -> dict[str, Any]:
     return {"attributes": dict(attributes)} if attributes else {}

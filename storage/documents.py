@@ -25,7 +25,7 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
-ACTIVE = (JobState.ACCEPTED, JobState.PROCESSING)
+ACTIVE_STATES = (JobState.ACCEPTED, JobState.PROCESSING)
 OUTPUT = "output"
 """The one rendition of an operation."""
 
@@ -145,12 +145,12 @@ class JobRecord(BaseModel):
     stages: dict[str, StageRecord]
 
     @property
-    def active(self) -> bool:
+    def is_active(self) -> bool:
         """Whether the job may still move."""
-        return self.state in ACTIVE
+        return self.state in ACTIVE_STATES
 
     @property
-    def born_ms(self) -> int:
+    def upload_started_ms(self) -> int:
         """When its upload began (epoch ms): ids are UUIDv7, which begin with their time (RFC 9562, section 5.7)."""
         return UUID(self.id).int >> 80
 
@@ -183,7 +183,7 @@ class JobRecord(BaseModel):
             }
         )
 
-    def lease_is_live(self, now: int) -> bool:
+    def has_live_lease(self, now: int) -> bool:
         """Whether some stage is being worked on at `now` (epoch ms)."""
         return any(s.state is StageState.RUNNING and s.lease_ms > now for s in self.stages.values())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from obstore.exceptions import BaseError as BlobStoreError
 from pymongo.errors import AutoReconnect, NetworkTimeout, NotPrimaryError, WriteConcernError
 
-TRANSIENT = (OSError, AutoReconnect, NetworkTimeout, NotPrimaryError, WriteConcernError, BlobStoreError)
+TRANSIENT_ERRORS = (OSError, AutoReconnect, NetworkTimeout, NotPrimaryError, WriteConcernError, BlobStoreError)
 """Errors of the infrastructure, worth another try. A missing blob is `FileNotFoundError`, which is one of them."""
 
 

@@ -6,17 +6,17 @@ from collections.abc import Collection
 from typing import Any
 
 from storage.clock import now_ms
-from storage.documents import ACTIVE, Failure, Job, JobState, Kind
+from storage.documents import ACTIVE_STATES, Failure, Job, JobState, Kind
 from storage.errors import JobNotFound
 
-_ONE_UP = {"version": 1}
-_ACTIVE = {"$in": [state.value for state in ACTIVE]}
+_INCREMENT_VERSION = {"version": 1}
+_ACTIVE = {"$in": [state.value for state in ACTIVE_STATES]}
 
 
 class Jobs:
     """Job documents, through beanie. Needs `open_stores`, which binds the documents to their database."""
 
-    async def accept(self, job: Job) -> None:
+    async def insert(self, job: Job) -> None:
         """Insert a new job, journaled on a majority: from here on it is not lost."""
         await job.insert()
 
@@ -27,11 +27,11 @@ class Jobs:
             raise JobNotFound(job_id)
         return job
 
-    async def many(self, job_ids: Collection[str]) -> list[Job]:
+    async def get_many(self, job_ids: Collection[str]) -> list[Job]:
         """Return those of the jobs that there are, in no order."""
         return await Job.find({"_id": {"$in": list(job_ids)}}).to_list()
 
-    async def versions(self, job_ids: Collection[str]) -> dict[str, int]:
+    async def get_versions(self, job_ids: Collection[str]) -> dict[str, int]:
         """Return the version of those of the jobs that there are."""
         found = Job.get_motor_collection().find({"_id": {"$in": list(job_ids)}}, {"version": 1})
         return {document["_id"]: document.get("version", 0) async for document in found}
@@ -60,12 +60,12 @@ class Jobs:
         now = now_ms()
         changes = {"state": JobState.CANCELLED.value, "finished_ms": now, "updated_ms": now}
         seen = {"_id": job.id, "state": _ACTIVE}
-        result = await Job.get_motor_collection().update_one(seen, {"$set": changes, "$inc": _ONE_UP})
+        result = await Job.get_motor_collection().update_one(seen, {"$set": changes, "$inc": _INCREMENT_VERSION})
         return bool(result.modified_count)
 
     async def remove(self, job_id: str) -> None:
         """Delete the document of an ended job; messages that still name it find nothing to do."""
-        await Job.find({"_id": job_id, "state": {"$nin": [state.value for state in ACTIVE]}}).delete()
+        await Job.find({"_id": job_id, "state": {"$nin": [state.value for state in ACTIVE_STATES]}}).delete()
 
     async def retry(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
         """Reset an ended job for a retry, and return it so; None when it has changed meanwhile, or keeps no blobs."""
@@ -73,17 +73,17 @@ class Jobs:
         before, after = (each.model_dump(mode="json", by_alias=True, exclude={"version"}) for each in (job, retried))
         changes = {name: value for name, value in after.items() if value != before[name]}
         seen = {"_id": job.id, "state": job.state.value, "generation": job.generation, "blobs_removed_ms": None}
-        result = await Job.get_motor_collection().update_one(seen, {"$set": changes, "$inc": _ONE_UP})
+        result = await Job.get_motor_collection().update_one(seen, {"$set": changes, "$inc": _INCREMENT_VERSION})
         return retried if result.modified_count else None
 
-    async def due(self, *, limit: int) -> list[Job]:
+    async def find_due(self, *, limit: int) -> list[Job]:
         """Return active jobs whose time to be dispatched has passed, the longest waiting first."""
         query = Job.find({"state": _ACTIVE, "next_dispatch_ms": {"$lte": now_ms()}})
         return await query.sort("+next_dispatch_ms").limit(limit).to_list()
 
     async def postpone(self, job: Job, *, until_ms: int) -> bool:
         """Look at the job again at `until_ms`, unless it moved meanwhile."""
-        return await self._change(job, {"next_dispatch_ms": until_ms})
+        return await self._update_if_unchanged(job, {"next_dispatch_ms": until_ms})
 
     async def redispatch(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
         """Take the job for one more dispatch and return it so: for one caller of all that saw it in this state."""
@@ -93,11 +93,11 @@ class Jobs:
             "next_dispatch_ms": next_dispatch_ms,
         }
         taken = job.model_copy(update=changes | {"version": job.version + 1})
-        return taken if await self._change(job, changes) else None
+        return taken if await self._update_if_unchanged(job, changes) else None
 
     async def undo_redispatch(self, job: Job, *, next_dispatch_ms: int) -> None:
         """Give a dispatch back that the broker did not take, so that an outage costs the job nothing."""
-        await self._change(
+        await self._update_if_unchanged(
             job,
             {"generation": job.generation - 1, "next_dispatch_ms": next_dispatch_ms},
         )
@@ -105,7 +105,7 @@ class Jobs:
     async def mark_dead(self, job: Job, failure: Failure) -> bool:
         """Give up a job whose dispatches are spent."""
         now = now_ms()
-        return await self._change(
+        return await self._update_if_unchanged(
             job,
             {
                 "state": JobState.DEAD.value,
@@ -118,7 +118,7 @@ class Jobs:
         """Have the sweeper look at an active job at its next round."""
         await Job.find_one({"_id": job_id, "state": _ACTIVE}).update({"$set": {"next_dispatch_ms": now_ms()}})
 
-    async def with_blobs(self, states: list[JobState], *, before_ms: int, limit: int) -> list[Job]:
+    async def find_with_blobs(self, states: list[JobState], *, before_ms: int, limit: int) -> list[Job]:
         """Return jobs that ended in one of `states` before `before_ms` and still keep blobs."""
         ended = {"$in": [state.value for state in states]}
         query = Job.find(
@@ -130,38 +130,38 @@ class Jobs:
         )
         return await query.limit(limit).to_list()
 
-    async def blobs_removed(self, job_id: str) -> None:
+    async def mark_blobs_removed(self, job_id: str) -> None:
         """Record that an ended job keeps no blobs."""
-        await Job.find_one({"_id": job_id}).update({"$set": {"blobs_removed_ms": now_ms()}, "$inc": _ONE_UP})
+        await Job.find_one({"_id": job_id}).update({"$set": {"blobs_removed_ms": now_ms()}, "$inc": _INCREMENT_VERSION})
 
-    async def forget(self, *, before_ms: int) -> int:
+    async def delete_expired(self, *, before_ms: int) -> int:
         """Delete the documents of jobs whose blobs went before `before_ms`; return how many."""
-        ended = {"$nin": [state.value for state in ACTIVE]}
+        ended = {"$nin": [state.value for state in ACTIVE_STATES]}
         result = await Job.find({"state": ended, "blobs_removed_ms": {"$gt": 0, "$lt": before_ms}}).delete()
         return result.deleted_count if result else 0
 
-    async def unknown(self, job_ids: list[str]) -> list[str]:
+    async def find_missing(self, job_ids: list[str]) -> list[str]:
         """Return those of `job_ids` that no document has."""
         found = await Job.get_motor_collection().find({"_id": {"$in": job_ids}}, {"_id": 1}).to_list(None)
         return sorted(set(job_ids) - {document["_id"] for document in found})
 
-    async def counts(self) -> dict[JobState, int]:
+    async def count_by_state(self) -> dict[JobState, int]:
         """Return how many jobs there are in every state, in one pass over all of them."""
         groups = Job.get_motor_collection().aggregate([{"$group": {"_id": "$state", "jobs": {"$sum": 1}}}])
         found = {group["_id"]: group["jobs"] async for group in groups}
         return {state: found.get(state.value, 0) for state in JobState}
 
-    async def oldest(self, state: JobState) -> Job | None:
+    async def find_oldest(self, state: JobState) -> Job | None:
         """Return the oldest job in a state: ids begin with their time."""
         return await Job.find({"state": state.value}).sort("+_id").first_or_none()
 
-    async def _change(self, job: Job, changes: dict[str, Any]) -> bool:
+    async def _update_if_unchanged(self, job: Job, changes: dict[str, Any]) -> bool:
         seen = {
             "_id": job.id,
             "state": _ACTIVE,
             "generation": job.generation,
             "next_dispatch_ms": job.next_dispatch_ms,
         }
-        update = {"$set": {"updated_ms": now_ms(), **changes}, "$inc": _ONE_UP}
+        update = {"$set": {"updated_ms": now_ms(), **changes}, "$inc": _INCREMENT_VERSION}
         result = await Job.get_motor_collection().update_one(seen, update)
         return bool(result.modified_count)

@@ -10,10 +10,10 @@ from pymongo import ReturnDocument
 from pymongo.collection import Collection
 
 from storage.clock import now_ms
-from storage.documents import ACTIVE, MESSAGE_ID, Failure, JobRecord, JobState, StageState
+from storage.documents import ACTIVE_STATES, MESSAGE_ID, Failure, JobRecord, JobState, StageState
 
 Document = dict[str, Any]
-_ACTIVE = {"$in": [state.value for state in ACTIVE]}
+_ACTIVE = {"$in": [state.value for state in ACTIVE_STATES]}
 _UNFINISHED = {"$in": [StageState.PENDING.value, StageState.RUNNING.value]}
 
 
@@ -33,9 +33,9 @@ class Ledger:
     Source of the design: leases with fencing tokens (Kleppmann, "How to do distributed locking", 2016).
     """
 
-    def __init__(self, collection: Collection[Document], *, patience_ms: int) -> None:
+    def __init__(self, collection: Collection[Document], *, stall_timeout_ms: int) -> None:
         self._jobs = collection
-        self._patience_ms = patience_ms
+        self._stall_timeout_ms = stall_timeout_ms
 
     def get(self, job_id: str) -> JobRecord | None:
         """Return the job, or None."""
@@ -55,7 +55,7 @@ class Ledger:
         changes = {
             "state": JobState.PROCESSING.value,
             "updated_ms": now,
-            "next_dispatch_ms": now + lease_ms + self._patience_ms,
+            "next_dispatch_ms": now + lease_ms + self._stall_timeout_ms,
             f"{at}.state": StageState.RUNNING.value,
             f"{at}.{MESSAGE_ID}": message_id,
             f"{at}.worker": worker,
@@ -74,29 +74,29 @@ class Ledger:
                 return Claim(job, stage, record.attempts, record.attempts - record.retries)
         return None
 
-    def complete(self, claim: Claim, result: Mapping[str, Any], *, following: Iterable[str] = ()) -> bool:
+    def complete_stage(self, claim: Claim, result: Mapping[str, Any], *, due_stages: Iterable[str] = ()) -> bool:
         """Record the stage's result and queue what follows; False when another run has taken the stage over."""
-        changes = self._settled(claim, StageState.DONE, result=dict(result), error=None)
-        queued = {f"stages.{name}.queued_ms": changes["updated_ms"] for name in following}
+        changes = self._stage_end_changes(claim, StageState.DONE, result=dict(result), error=None)
+        queued = {f"stages.{name}.queued_ms": changes["updated_ms"] for name in due_stages}
         return self._update(claim, {"$set": changes | queued})
 
-    def finish(self, claim: Claim, result: Mapping[str, Any]) -> bool:
+    def complete_job(self, claim: Claim, result: Mapping[str, Any]) -> bool:
         """Complete the last stage and the job in one update that requires every other stage to be done.
 
         `finalizations` counts these updates in the same breath: it is 1 in every job that is done.
         """
-        changes = self._settled(claim, StageState.DONE, result=dict(result), error=None)
+        changes = self._stage_end_changes(claim, StageState.DONE, result=dict(result), error=None)
         changes |= {"state": JobState.DONE.value, "finished_ms": changes["updated_ms"]}
         others = {f"stages.{name}.state": StageState.DONE.value for name in claim.job.stages if name != claim.stage}
         return self._update(claim, {"$set": changes, "$inc": {"finalizations": 1}}, others)
 
     def refuse(self, claim: Claim, failure: Failure) -> bool:
         """Fail the stage and the job for good: the image is to blame."""
-        return self._end(claim, failure, JobState.FAILED)
+        return self._end_job(claim, failure, JobState.FAILED)
 
     def mark_dead(self, claim: Claim, failure: Failure) -> bool:
         """Give the job up: its attempts are spent and nobody knows whether the image is to blame."""
-        return self._end(claim, failure, JobState.DEAD)
+        return self._end_job(claim, failure, JobState.DEAD)
 
     def release(self, claim: Claim, error: str, *, counts_as_attempt: bool) -> bool:
         """Give the stage back so that it runs again; `counts_as_attempt`: this run has used up an attempt."""
@@ -120,23 +120,23 @@ class Ledger:
         due = now_ms() + delay_ms
         self._jobs.update_one({"_id": job_id, "state": _ACTIVE}, {"$set": {"next_dispatch_ms": due}})
 
-    def blobs_removed(self, job_id: str) -> None:
+    def mark_blobs_removed(self, job_id: str) -> None:
         """Record that an ended job keeps no blobs."""
         self._jobs.update_one(
             {"_id": job_id, "blobs_removed_ms": None},
             {"$set": {"blobs_removed_ms": now_ms()}, "$inc": {"version": 1}},
         )
 
-    def _end(self, claim: Claim, failure: Failure, state: JobState) -> bool:
-        changes = self._settled(claim, StageState.FAILED, error=failure.message)
+    def _end_job(self, claim: Claim, failure: Failure, state: JobState) -> bool:
+        changes = self._stage_end_changes(claim, StageState.FAILED, error=failure.message)
         changes |= {"state": state.value, "finished_ms": changes["updated_ms"], "failure": failure.model_dump()}
         return self._update(claim, {"$set": changes})
 
-    def _settled(self, claim: Claim, state: StageState, **stage: object) -> Document:
+    def _stage_end_changes(self, claim: Claim, state: StageState, **stage: object) -> Document:
         at, now = f"stages.{claim.stage}", now_ms()
         return {
             "updated_ms": now,
-            "next_dispatch_ms": now + self._patience_ms,
+            "next_dispatch_ms": now + self._stall_timeout_ms,
             f"{at}.state": state.value,
             f"{at}.lease_ms": 0,
             f"{at}.finished_ms": now,

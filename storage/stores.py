@@ -30,7 +30,7 @@ class Stores:
 
     jobs: Jobs
     blobs: Blobs
-    keys: IdempotencyKeys
+    idempotency_keys: IdempotencyKeys
     mongo: AsyncIOMotorClient[dict[str, Any]]
 
     async def ping(self) -> None:
@@ -63,12 +63,14 @@ async def open_stores(*, mongo_url: str, blob_url: str, timeout_ms: int) -> Asyn
 
 
 @contextmanager
-def open_worker_stores(*, mongo_url: str, blob_url: str, timeout_ms: int, patience_ms: int) -> Iterator[WorkerStores]:
+def open_worker_stores(
+    *, mongo_url: str, blob_url: str, timeout_ms: int, stall_timeout_ms: int
+) -> Iterator[WorkerStores]:
     """Open what a worker's child needs; never in its parent, whose sockets and threads a fork would share."""
     client: MongoClient[dict[str, Any]] = MongoClient(mongo_url, **_timeouts(timeout_ms), **DURABLE)
     try:
         jobs = client[database_name(mongo_url)][Job.Settings.name]
-        yield WorkerStores(Ledger(jobs, patience_ms=patience_ms), Blobs.open(blob_url))
+        yield WorkerStores(Ledger(jobs, stall_timeout_ms=stall_timeout_ms), Blobs.open(blob_url))
     finally:
         client.close()
 

@@ -19,8 +19,8 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from pipeline.celery import app, configure
-from pipeline.notifications import LISTENING
-from pipeline.queues.queues import Queues, Waiting
+from pipeline.notifications import SUBSCRIBED
+from pipeline.queues.queues import QueueBacklog, Queues
 from pipeline.routing import QUEUES, lane_queues
 from pipeline.settings import Settings
 from pipeline.stage_order import stage_order
@@ -116,7 +116,7 @@ class FakeJobs(Jobs):
     def __init__(self) -> None:
         self._documents: dict[str, Job] = {}
 
-    async def accept(self, job: Job) -> None:
+    async def insert(self, job: Job) -> None:
         if job.id in self._documents:
             raise DuplicateKeyError(job.id)
         self._documents[job.id] = job.model_copy(deep=True)
@@ -127,11 +127,11 @@ class FakeJobs(Jobs):
             raise JobNotFound(job_id)
         return job.model_copy(deep=True)
 
-    async def many(self, job_ids: Collection[str]) -> list[Job]:
+    async def get_many(self, job_ids: Collection[str]) -> list[Job]:
         return self._where(lambda job: job.id in job_ids)
 
-    async def versions(self, job_ids: Collection[str]) -> dict[str, int]:
-        return {job.id: job.version for job in await self.many(job_ids)}
+    async def get_versions(self, job_ids: Collection[str]) -> dict[str, int]:
+        return {job.id: job.version for job in await self.get_many(job_ids)}
 
     async def page(
         self, *, owner: str | None, state: JobState | None, kind: Kind | None, before_id: str | None, limit: int
@@ -157,7 +157,7 @@ class FakeJobs(Jobs):
 
     async def cancel(self, job: Job) -> bool:
         found = self._documents.get(job.id)
-        if found is None or not found.active:
+        if found is None or not found.is_active:
             return False
         now = now_ms()
         changes = {
@@ -170,7 +170,7 @@ class FakeJobs(Jobs):
         return True
 
     async def remove(self, job_id: str) -> None:
-        if job_id in self._documents and not self._documents[job_id].active:
+        if job_id in self._documents and not self._documents[job_id].is_active:
             del self._documents[job_id]
 
     async def retry(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
@@ -183,9 +183,9 @@ class FakeJobs(Jobs):
         self._documents[job.id] = retried.model_copy(deep=True)
         return retried
 
-    async def due(self, *, limit: int) -> list[Job]:
+    async def find_due(self, *, limit: int) -> list[Job]:
         now = now_ms()
-        due = self._where(lambda job: job.active and job.next_dispatch_ms <= now)
+        due = self._where(lambda job: job.is_active and job.next_dispatch_ms <= now)
         return sorted(due, key=lambda job: job.next_dispatch_ms)[:limit]
 
     async def postpone(self, job: Job, *, until_ms: int) -> bool:
@@ -208,10 +208,10 @@ class FakeJobs(Jobs):
 
     async def schedule_dispatch(self, job_id: str) -> None:
         job = self._documents.get(job_id)
-        if job and job.active:
+        if job and job.is_active:
             job.next_dispatch_ms = now_ms()
 
-    async def with_blobs(self, states: list[JobState], *, before_ms: int, limit: int) -> list[Job]:
+    async def find_with_blobs(self, states: list[JobState], *, before_ms: int, limit: int) -> list[Job]:
         return self._where(
             lambda job: (
                 job.state in states
@@ -221,25 +221,25 @@ class FakeJobs(Jobs):
             )
         )[:limit]
 
-    async def blobs_removed(self, job_id: str) -> None:
+    async def mark_blobs_removed(self, job_id: str) -> None:
         if job_id in self._documents:
             self._documents[job_id].blobs_removed_ms = now_ms()
             self._documents[job_id].version += 1
 
-    async def forget(self, *, before_ms: int) -> int:
-        gone = self._where(lambda job: not job.active and 0 < (job.blobs_removed_ms or 0) < before_ms)
+    async def delete_expired(self, *, before_ms: int) -> int:
+        gone = self._where(lambda job: not job.is_active and 0 < (job.blobs_removed_ms or 0) < before_ms)
         for job in gone:
             del self._documents[job.id]
         return len(gone)
 
-    async def unknown(self, job_ids: list[str]) -> list[str]:
+    async def find_missing(self, job_ids: list[str]) -> list[str]:
         return sorted(set(job_ids) - set(self._documents))
 
-    async def counts(self) -> dict[JobState, int]:
+    async def count_by_state(self) -> dict[JobState, int]:
         states = Counter(job.state for job in self._documents.values())
         return {state: states[state] for state in JobState}
 
-    async def oldest(self, state: JobState) -> Job | None:
+    async def find_oldest(self, state: JobState) -> Job | None:
         return min(self._where(lambda job: job.state is state), key=lambda job: job.id, default=None)
 
     def _where(self, wanted: Callable[[Job], bool]) -> list[Job]:
@@ -247,7 +247,7 @@ class FakeJobs(Jobs):
 
     def _replace(self, seen: Job, **changes: object) -> bool:
         job = self._documents.get(seen.id)
-        if job is None or not job.active:
+        if job is None or not job.is_active:
             return False
         if (job.generation, job.next_dispatch_ms) != (seen.generation, seen.next_dispatch_ms):
             return False
@@ -266,12 +266,12 @@ class FakeQueues(Queues):
         self.is_down = False
 
     async def changed_jobs(self) -> AsyncGenerator[str, None]:
-        yield LISTENING
+        yield SUBSCRIBED
         while True:
             yield await self.changes.get()
 
     async def ended_jobs(self) -> AsyncGenerator[str, None]:
-        yield LISTENING
+        yield SUBSCRIBED
         while True:
             yield await self.ends.get()
 
@@ -283,21 +283,21 @@ class FakeQueues(Queues):
         if self.is_down:
             raise RedisConnectionError("the broker is away")
 
-    async def longest(self) -> int:
+    async def read_max_queue_length(self) -> int:
         await self.ping()
         return max(len(self.sent_ms.get(queue, [])) for queue in QUEUES)
 
-    async def oldest_ms(self, queue: str) -> int | None:
+    async def read_oldest_message_ms(self, queue: str) -> int | None:
         await self.ping()
         return min(self.sent_ms.get(queue, []), default=None)
 
-    async def waiting(self) -> Waiting:
+    async def read_backlog(self) -> QueueBacklog:
         await self.ping()
-        return Waiting(
+        return QueueBacklog(
             lengths={queue: len(self.sent_ms.get(queue, [])) for queue in QUEUES},
             oldest_ms={queue: min(self.sent_ms.get(queue, []), default=None) for queue in QUEUES},
             unacked=0,
-            unacked_since=None,
+            unacked_since_seconds=None,
         )
 
 
@@ -308,7 +308,7 @@ class FakeKeys(IdempotencyKeys):
         self._jobs = jobs
         self._keys: dict[str, IdempotencyKey] = {}
 
-    async def hold(self, key: str, *, task_id: str, lease_ms: int) -> IdempotencyKey | None:
+    async def acquire(self, key: str, *, task_id: str, lease_ms: int) -> IdempotencyKey | None:
         found = self._keys.get(key)
         if found is not None:
             shown: IdempotencyKey = found.model_copy()
@@ -321,24 +321,24 @@ class FakeKeys(IdempotencyKeys):
         )
         return None
 
-    async def answer(self, key: str, *, task_id: str, fingerprint: str, keep_ms: int) -> None:
+    async def mark_answered(self, key: str, *, task_id: str, fingerprint: str, keep_ms: int) -> None:
         found = self._keys.get(key)
         if found is not None and found.task_id == task_id:
             changes = {"state": KeyState.ANSWERED, "fingerprint": fingerprint, "expires_ms": now_ms() + keep_ms}
             self._keys[key] = found.model_copy(update=changes)
 
-    async def free(self, key: str, *, task_id: str) -> None:
+    async def release(self, key: str, *, task_id: str) -> None:
         found = self._keys.get(key)
         if found is not None and (found.task_id, found.state) == (task_id, KeyState.RUNNING):
             del self._keys[key]
 
-    async def forget(self) -> None:
+    async def delete_expired(self) -> None:
         for key, found in list(self._keys.items()):
             accepted = found.state is KeyState.RUNNING and await self._accepted(found.task_id)
             if found.expires_ms < now_ms() and not accepted:
                 del self._keys[key]
 
-    async def extend(self, key: str, *, task_id: str, lease_ms: int) -> bool:
+    async def extend_lease(self, key: str, *, task_id: str, lease_ms: int) -> bool:
         found = self._keys.get(key)
         if found is None or (found.task_id, found.state) != (task_id, KeyState.RUNNING):
             return False
@@ -355,13 +355,13 @@ class FakeKeys(IdempotencyKeys):
 class FakeStores(Stores):
     """Stores without a database; `ping_error` is what the database answers with."""
 
-    keys: IdempotencyKeys = cast("IdempotencyKeys", None)  # noqa: RUF009  # of these jobs, below
+    idempotency_keys: IdempotencyKeys = cast("IdempotencyKeys", None)  # noqa: RUF009  # of these jobs, below
     mongo: Any = None
     ping_error: Exception | None = None
 
     def __post_init__(self) -> None:
-        if self.keys is None:
-            object.__setattr__(self, "keys", FakeKeys(self.jobs))
+        if self.idempotency_keys is None:
+            object.__setattr__(self, "idempotency_keys", FakeKeys(self.jobs))
 
     async def ping(self) -> None:
         if self.ping_error:

@@ -61,7 +61,7 @@ def restore(settings: Settings, folder: Path) -> dict[str, int]:
     """Put everything back, blobs first; return how many of each. Raises `NotEmpty` where there are jobs or blobs."""
     blobs = Blobs.open(settings.blob_url)
     with _database(settings) as database:
-        if blobs.folders() or any(database[name].find_one() for name in COLLECTIONS):
+        if blobs.list_folders() or any(database[name].find_one() for name in COLLECTIONS):
             raise NotEmpty("The database or the blob store is not empty: restore into empty ones.")
         counts = {"blobs": _copy(Blobs.open((folder / "blobs").absolute().as_uri()), blobs)}
         for name in COLLECTIONS:
@@ -158,8 +158,8 @@ def _database(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
 
 def _copy(source: Blobs, target: Blobs) -> int:
     copied = 0
-    for folder in source.folders():
-        for name in source.names(folder):
+    for folder in source.list_folders():
+        for name in source.list_names(folder):
             try:
                 content = source.get(f"{folder}/{name}")
             except FileNotFoundError:  # removed meanwhile, with its job

@@ -16,7 +16,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
-from pipeline.broker.redis_connections import told_when_closed
+from pipeline.broker.redis_connections import raise_connection_error_when_closed
 from pipeline.broker.redis_urls import RedisUrl
 
 TIMEOUT_SECONDS = 1.0  # what a frozen Redis costs a POST
@@ -75,7 +75,7 @@ def create_limiter(redis_url: str) -> SlidingWindowCounterRateLimiter:
         address, timeouts = "async+redis://", {"connection_pool": url.open_async(**timeouts).connection_pool}
     storage = storage_from_string(address, implementation="redispy", wrap_exceptions=True, **timeouts)
     if isinstance(storage, RedisStorage):
-        told_when_closed(cast("Any", storage.bridge).storage)
+        raise_connection_error_when_closed(cast("Any", storage.bridge).storage)
     return SlidingWindowCounterRateLimiter(cast("Storage", storage))
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from gateway.dependencies import SettingsDep
 from stages.errors import STAGE_ERRORS, default_message
-from stages.formats import ACCEPTED, MEDIA_TYPES, OUTPUTS, QUALITY
+from stages.formats import ACCEPTED_FORMATS, DEFAULT_QUALITY, MEDIA_TYPES, OUTPUT_FORMATS
 
 router = APIRouter(tags=["capabilities"])
 
@@ -35,9 +35,9 @@ async def capabilities(settings: SettingsDep) -> Capabilities:
     limits: dict[str, Any] = asdict(settings.limits)
     return Capabilities(
         limits=limits,
-        accepts={name: MEDIA_TYPES[name] for name in ACCEPTED},
-        formats=list(OUTPUTS),
-        default_quality=QUALITY,
+        accepts={name: MEDIA_TYPES[name] for name in ACCEPTED_FORMATS},
+        formats=list(OUTPUT_FORMATS),
+        default_quality=DEFAULT_QUALITY,
         renditions=settings.renditions,
         operations=["crop", "grayscale", "resize"],
         result_seconds=settings.retention.results,

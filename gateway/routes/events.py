@@ -44,7 +44,7 @@ async def task_events(
     """
     job = await jobs.get(task_id, owner=owner)
     seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else None
-    if not job.active and seen == job.version:
+    if not job.is_active and seen == job.version:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
     return StreamingResponse(_stream_events(feed, job, seen), media_type=MEDIA_TYPE, headers=HEADERS)
 
@@ -59,5 +59,5 @@ async def _stream_events(feed: Feed, job: Job, seen: int | None) -> AsyncIterato
                 continue
             seen = news.version
             yield format_sse_event(event="job", id=str(seen), data_str=JobStatus.of(news).model_dump_json())
-            if not news.active:
+            if not news.is_active:
                 return

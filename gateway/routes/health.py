@@ -39,7 +39,7 @@ async def readyz(response: Response, settings: SettingsDep, stores: StoresDep, q
 
 async def check_dependencies(settings: Settings, stores: Stores, queues: Queues) -> dict[str, Check]:
     """Ask Mongo, the blobs and the broker, at the same time; none of them takes longer than its timeout."""
-    servers = queues.servers()
+    servers = queues.server_checks()
     found = await asyncio.gather(
         _run_check(stores.ping, settings.mongo_timeout),
         _run_check(partial(asyncio.to_thread, stores.blobs.check), settings.mongo_timeout),

@@ -16,7 +16,7 @@ from gateway.dependencies import FeedDep, JobsDep, MetricsDep, OwnerDep, Setting
 from gateway.feed import Feed
 from gateway.problems import POLL_SECONDS, InvalidCursor, NotRetryable
 from gateway.schemas import Accepted, JobPage, JobStatus, JobSummary, Links
-from pipeline.dispatch import send
+from pipeline.dispatch import dispatch_or_schedule
 from storage.clock import now_ms
 from storage.documents import Job, JobState, Kind, job_folder
 
@@ -48,7 +48,7 @@ async def task_status(
     if wait:
         job = await _wait_for_change(job, feed, wait, if_none_match)
     headers = {"ETag": _etag(job), "Cache-Control": "no-cache"}
-    if job.active:
+    if job.is_active:
         headers["Retry-After"] = str(POLL_SECONDS)
     if matches_etag(if_none_match, headers["ETag"]):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
@@ -89,7 +89,7 @@ async def retry(  # FastAPI injects by parameter
     if retried is None:
         raise NotRetryable(f"A job that is {job.state} cannot be tried again: only one that is dead, with its blobs.")
     log.info("job.retried", task_id=task_id, came_with=job.request_id, generation=retried.generation)
-    background.add_task(send, jobs, retried)
+    background.add_task(dispatch_or_schedule, jobs, retried)
     links = Links.of(task_id)
     response.headers["Location"] = links.status
     return Accepted(task_id=task_id, status=retried.state, links=links)
@@ -99,11 +99,11 @@ async def retry(  # FastAPI injects by parameter
 async def delete(task_id: str, stores: StoresDep, owner: OwnerDep, metrics: MetricsDep) -> None:
     """Cancel a job that runs, and remove its blobs; remove one that has ended, with all that is known of it."""
     job = await stores.jobs.get(task_id, owner=owner)
-    cancelled = job.active and await stores.jobs.cancel(job)
+    cancelled = job.is_active and await stores.jobs.cancel(job)
     await asyncio.to_thread(stores.blobs.remove_folder, job_folder(task_id))
     if cancelled:
-        metrics.sweeper.jobs.observe_end(job, JobState.CANCELLED)
-        await stores.jobs.blobs_removed(task_id)
+        metrics.sweeper.job_ends.observe_end(job, JobState.CANCELLED)
+        await stores.jobs.mark_blobs_removed(task_id)
     else:
         await stores.jobs.remove(task_id)
     log.info("job.cancelled" if cancelled else "job.removed", task_id=task_id, came_with=job.request_id)
@@ -113,7 +113,7 @@ async def _wait_for_change(job: Job, feed: Feed, wait: float, known: str | None)
     """Return the job once it differs from what is known of it, or has ended, or the time is over."""
     deadline = monotonic() + wait
     with feed.watch(job, end_only=known is None) as topic:
-        while job.active and (known is None or matches_etag(known, _etag(job))):
+        while job.is_active and (known is None or matches_etag(known, _etag(job))):
             news = await topic.wait_for_newer(job.version, deadline - monotonic())
             if news is None:
                 break

@@ -92,7 +92,7 @@ async def _serve(job: Job, name: str, request: Request, source: ResultSource) ->
 async def _redirect_to_store(blob: str, request: Request, source: ResultSource) -> Response:
     """Send a client to the store: with its method, which the link is signed for, and its headers, such as Range."""
     method: Literal["GET", "HEAD"] = "HEAD" if request.method == "HEAD" else "GET"
-    link = await source.blobs.link(blob, method=method, seconds=source.settings.redirect_seconds)
+    link = await source.blobs.sign_url(blob, method=method, seconds=source.settings.redirect_seconds)
     headers = {"Location": link, "Cache-Control": "no-store"}  # it lets in whoever holds it, and not for long
     return Response(status_code=HTTPStatus.TEMPORARY_REDIRECT, headers=headers)
 
@@ -105,7 +105,7 @@ def _find_rendition(job: Job, name: str) -> dict[str, Any]:
     if job.state in (JobState.FAILED, JobState.DEAD, JobState.CANCELLED):
         failure = job.failure.model_dump() if job.failure else None
         raise NoResult(f"The job has no result: it is {job.state}.", failure=failure)
-    if not has_renditions(job) and not job.active:
+    if not has_renditions(job) and not job.is_active:
         raise Expired("This result is no longer kept.")
     record = job.stages[stage_by_rendition(job)[name]]
     if record.state is not StageState.DONE or record.result is None:

@@ -8,7 +8,7 @@ from fastapi import Request
 
 from gateway.dependencies import QueuesDep, SettingsDep
 from gateway.problems import RETRY_AFTER_SECONDS, Overloaded
-from pipeline.broker.transport import AWAY
+from pipeline.broker.transport import BROKER_ERRORS
 from pipeline.queues.queues import Queues
 
 REFRESH_SECONDS = 0.5
@@ -26,8 +26,8 @@ class Backlog:
         if monotonic() >= self._due:
             self._due = monotonic() + REFRESH_SECONDS
             try:
-                self._longest = await queues.longest()
-            except AWAY:
+                self._longest = await queues.read_max_queue_length()
+            except BROKER_ERRORS:
                 self._longest = 0
         return self._longest
 

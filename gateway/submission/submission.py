@@ -22,13 +22,13 @@ from gateway.submission.forms import CropForm, OperationForm, OutputForm, parse_
 from gateway.submission.lanes import LaneChooser
 from gateway.submission.upload_stream import FILE_FIELD, store_upload
 from pipeline import traces
-from pipeline.dispatch import send
+from pipeline.dispatch import dispatch_or_schedule
 from pipeline.routing import VALIDATE
 from pipeline.settings import Settings
 from pipeline.stage_order import stage_by_rendition, stage_order
 from storage.clock import now_ms
 from storage.documents import Job, Kind, Operation, Original, StageRecord, blob_key, job_folder
-from storage.errors import TRANSIENT
+from storage.errors import TRANSIENT_ERRORS
 from storage.idempotency import IdempotencyKey, KeyState
 from storage.stores import Stores
 
@@ -97,15 +97,17 @@ class Submission:
                 await self._extend_idempotency_key(key)
             self._has_started_insert = True
             self._bind_job_id(job)
-            await self._stores.jobs.accept(job)  # may have happened even if it fails: blobs stay
-        count.result = "accepted" if job.active else "deduplicated"
+            await self._stores.jobs.insert(job)  # may have happened even if it fails: blobs stay
+        count.result = "accepted" if job.is_active else "deduplicated"
         log.info("job.accepted", task_id=job.id, kind=kind, bytes=original.bytes)
         if key is not None:
             keep_ms = int(self._settings.retention.idempotency_keys * 1000)
-            with suppress(*TRANSIENT):  # a held key whose job exists counts as answered
-                await self._stores.keys.answer(key, task_id=job.id, fingerprint=job.fingerprint or "", keep_ms=keep_ms)
-        if job.active:
-            self._background.add_task(send, self._stores.jobs, job)
+            with suppress(*TRANSIENT_ERRORS):  # a held key whose job exists counts as answered
+                await self._stores.idempotency_keys.mark_answered(
+                    key, task_id=job.id, fingerprint=job.fingerprint or "", keep_ms=keep_ms
+                )
+        if job.is_active:
+            self._background.add_task(dispatch_or_schedule, self._stores.jobs, job)
         return self._build_answer(job)
 
     @asynccontextmanager
@@ -118,20 +120,20 @@ class Submission:
         if not 1 <= len(header) <= MAX_KEY_LENGTH:
             raise InvalidHeader(f"Idempotency-Key must have 1 to {MAX_KEY_LENGTH} characters.")
         key = f"{self._owner or ''}:{header}"
-        earlier = await self._stores.keys.hold(key, task_id=self._task_id, lease_ms=KEY_LEASE_MS)
+        earlier = await self._stores.idempotency_keys.acquire(key, task_id=self._task_id, lease_ms=KEY_LEASE_MS)
         if earlier is not None and earlier.state is KeyState.RUNNING:
             raise KeyInUse("A request with this Idempotency-Key is still being received.", headers={"Retry-After": "1"})
         try:
             yield key, earlier
         except BaseException:
             if not self._has_started_insert:
-                with suppress(*TRANSIENT):  # then its lease ends it
-                    await asyncio.shield(self._stores.keys.free(key, task_id=self._task_id))
+                with suppress(*TRANSIENT_ERRORS):  # then its lease ends it
+                    await asyncio.shield(self._stores.idempotency_keys.release(key, task_id=self._task_id))
             raise
 
     async def _extend_idempotency_key(self, key: str) -> None:
         """Refuse a request that took longer than its key was held for, once another has the key."""
-        if not await self._stores.keys.extend(key, task_id=self._task_id, lease_ms=KEY_LEASE_MS):
+        if not await self._stores.idempotency_keys.extend_lease(key, task_id=self._task_id, lease_ms=KEY_LEASE_MS):
             await self._remove_blobs()
             raise KeyInUse("Another request has taken this Idempotency-Key meanwhile.", headers={"Retry-After": "1"})
 
@@ -141,7 +143,7 @@ class Submission:
         try:
             yield
         except BaseException:
-            with suppress(*TRANSIENT):  # then the sweeper removes it
+            with suppress(*TRANSIENT_ERRORS):  # then the sweeper removes it
                 await asyncio.shield(self._remove_blobs())
             raise
 

@@ -15,7 +15,7 @@ from gateway.sizes import format_size
 from gateway.submission.content_digest import is_digest_of
 from gateway.submission.multipart import MAX_FIELD_BYTES, Event, Part, parse_multipart
 from stages.errors import EmptyFile, UnsupportedFormat
-from stages.formats import ACCEPTED, HEAD_BYTES, MEDIA_TYPES, Sniffed, sniff
+from stages.formats import ACCEPTED_FORMATS, HEAD_BYTES, MEDIA_TYPES, SniffedFormat, sniff
 from stages.limits import Limits, check_dimensions
 from storage.blobs import Blobs
 from storage.documents import Original
@@ -119,12 +119,12 @@ async def _read_head(content: AsyncIterator[bytes]) -> bytes:
     return head
 
 
-def _recognize(head: bytes, limits: Limits) -> Sniffed:
+def _recognize(head: bytes, limits: Limits) -> SniffedFormat:
     if not head:
         raise EmptyFile
     sniffed = sniff(head)
     if sniffed is None:
-        raise UnsupportedFormat(f"The file is not an image in an accepted format: {', '.join(ACCEPTED)}.")
+        raise UnsupportedFormat(f"The file is not an image in an accepted format: {', '.join(ACCEPTED_FORMATS)}.")
     if sniffed.width is not None and sniffed.height is not None:
         check_dimensions(sniffed.width, sniffed.height, limits)
     return sniffed

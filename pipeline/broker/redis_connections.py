@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 
-class ToldWhenClosed:
+class ConnectionErrorWhenClosed:
     """Mixed into a connection: uvloop's RuntimeError for a write to a closed transport becomes redis-py's own.
 
     redis-py tries again after the errors of a lost connection, and its callers expect those; a RuntimeError passes
@@ -24,15 +24,15 @@ class ToldWhenClosed:
             raise RedisConnectionError(str(error)) from error
 
 
-def told_when_closed(redis: Redis) -> Redis:
+def raise_connection_error_when_closed(redis: Redis) -> Redis:
     """Have a client that is not connected yet open connections of this kind; return it."""
     pool: Any = redis.connection_pool
-    pool.connection_class = _told(pool.connection_class)
+    pool.connection_class = _raising_connection_class(pool.connection_class)
     return redis
 
 
 @cache
-def _told(connection_class: Any) -> Any:
-    if issubclass(connection_class, ToldWhenClosed):
+def _raising_connection_class(connection_class: Any) -> Any:
+    if issubclass(connection_class, ConnectionErrorWhenClosed):
         return connection_class
-    return type(connection_class.__name__, (ToldWhenClosed, connection_class), {})
+    return type(connection_class.__name__, (ConnectionErrorWhenClosed, connection_class), {})

@@ -20,7 +20,7 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.sentinel import Sentinel
 
-from pipeline.broker.redis_connections import told_when_closed
+from pipeline.broker.redis_connections import raise_connection_error_when_closed
 
 SCHEMES = ("redis", "rediss", "sentinel")
 IN_MEMORY = "memory"  # kombu's own broker, for unit tests
@@ -119,8 +119,8 @@ class RedisUrl:
     def open_async(self, **options: Any) -> AsyncRedis:
         """Return such a client for an event loop."""
         if not self.is_sentinel:
-            return told_when_closed(AsyncRedis.from_url(self.for_redis_py(), **options))
-        return told_when_closed(self._master(AsyncSentinel, options))
+            return raise_connection_error_when_closed(AsyncRedis.from_url(self.for_redis_py(), **options))
+        return raise_connection_error_when_closed(self._master(AsyncSentinel, options))
 
     def _master(self, sentinel: Any, options: dict[str, Any]) -> Any:
         asked = sentinel(

@@ -10,11 +10,11 @@ from kombu.transport import pyamqp
 from kombu.transport import redis as stock
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 
-from pipeline.broker.credit import Credit
+from pipeline.broker.releasing_qos import ReleasingQoS
 
 UNWRITABLE = (OutOfMemoryError, ReadOnlyError)
 """A Redis that is full, or has become a replica: it answers, and is as much away as one that does not."""
-AWAY = (OperationalError, RedisError, AMQPError, OSError)
+BROKER_ERRORS = (OperationalError, RedisError, AMQPError, OSError)
 """What comes of using a broker that is away, or refuses, whichever it is."""
 
 _Channel: Any = stock.Channel
@@ -24,17 +24,17 @@ _RabbitTransport: Any = pyamqp.Transport
 _publish = _RabbitChannel.basic_publish_confirm
 
 
-def _client(self: Any, asynchronous: bool = False) -> Any:  # noqa: FBT002  # kombu's own
+def _reuse_client(self: Any, asynchronous: bool = False) -> Any:  # noqa: FBT002  # kombu's own
     """Return the channel's client of its connection pool; kombu makes one for each command, at a tenth of its cost."""
     if asynchronous:
         return _make_client(self, asynchronous)
-    kept = vars(self).get("_kept_client")
+    kept = vars(self).get("_cached_client")
     if kept is None or kept.connection_pool is not self.pool:  # a lost connection takes its pool along
-        kept = self._kept_client = _make_client(self)
+        kept = self._cached_client = _make_client(self)
     return kept
 
 
-def _publish_or_hang_up(self: Any, *args: Any, **options: Any) -> Any:
+def _publish_or_disconnect(self: Any, *args: Any, **options: Any) -> Any:
     """Publish, and wait for the confirmation that a queue has the message; hang up when none comes.
 
     If it came later, py-amqp would take it for that of the next message; and queues are declared on new connections.
@@ -68,10 +68,10 @@ def _is_connected(self: Any, connection: Any) -> bool:  # noqa: ARG001  # kombu'
     return bool(connection.connected)
 
 
-def adapt() -> None:
+def patch_kombu() -> None:
     """Change kombu's classes, for every process that imports the app; without this a full Redis ends workers."""
-    _Channel._create_client = _client  # noqa: SLF001
-    _Channel.QoS = Credit
+    _Channel._create_client = _reuse_client  # noqa: SLF001
+    _Channel.QoS = ReleasingQoS
     stock.Transport.connection_errors = (*stock.Transport.connection_errors, *UNWRITABLE)
-    _RabbitChannel.basic_publish_confirm = _publish_or_hang_up
+    _RabbitChannel.basic_publish_confirm = _publish_or_disconnect
     _RabbitTransport.verify_connection = _is_connected

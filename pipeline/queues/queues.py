@@ -14,17 +14,17 @@ from pipeline.routing import LANE_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class QueueBacklog:
     """What waits, in both lanes of each queue: how many, since when the first, and what workers hold unacknowledged."""
 
     lengths: dict[str, int]
     oldest_ms: dict[str, int | None]
     unacked: int = 0
-    unacked_since: float | None = None  # epoch seconds, when the first of them was delivered
+    unacked_since_seconds: float | None = None  # epoch seconds, when the first of them was delivered
 
 
 class Queues(ABC):
-    """The queues of a broker. One that is away, or refuses, raises one of `transport.AWAY`."""
+    """The queues of a broker. One that is away, or refuses, raises one of `transport.BROKER_ERRORS`."""
 
     shows_unacked = True
     """Whether it tells what workers hold."""
@@ -37,28 +37,28 @@ class Queues(ABC):
     async def ping(self) -> None:
         """Raise when messages would come to nothing: a server that they need does not answer."""
 
-    def servers(self) -> Mapping[str, Callable[[], Awaitable[object]]]:
+    def server_checks(self) -> Mapping[str, Callable[[], Awaitable[object]]]:
         """Return how to ask each server that messages and hints need, by its name; the question raises without it."""
         return {"redis": self.ping}
 
     def changed_jobs(self) -> AsyncGenerator[str, None]:
-        """Yield LISTENING, then the jobs told to have changed and to go on; RedisError once the connection is lost."""
-        return notifications.subscribe(self._redis, notifications.CHANGES)
+        """Yield SUBSCRIBED, then the jobs told to have changed and to go on; RedisError once the connection is lost."""
+        return notifications.subscribe(self._redis, notifications.CHANGES_CHANNEL)
 
     def ended_jobs(self) -> AsyncGenerator[str, None]:
-        """Yield LISTENING, and the jobs that workers tell have ended; RedisError once the connection is lost."""
-        return notifications.subscribe(self._redis, notifications.ENDS)
+        """Yield SUBSCRIBED, and the jobs that workers tell have ended; RedisError once the connection is lost."""
+        return notifications.subscribe(self._redis, notifications.ENDS_CHANNEL)
 
     @abstractmethod
-    async def longest(self) -> int:
+    async def read_max_queue_length(self) -> int:
         """Return how many messages wait in the fullest queue, in both its lanes."""
 
     @abstractmethod
-    async def oldest_ms(self, queue: str) -> int | None:
+    async def read_oldest_message_ms(self, queue: str) -> int | None:
         """Return when the next message of a queue was sent, or a time before that (epoch ms); None: it is empty."""
 
     @abstractmethod
-    async def waiting(self) -> Waiting:
+    async def read_backlog(self) -> QueueBacklog:
         """Return all that waits."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Sequence
 from typing import cast
 
 from pipeline.celery import QUEUED_HEADER
-from pipeline.queues.queues import Queues, Waiting, by_queue
+from pipeline.queues.queues import QueueBacklog, Queues, by_queue
 from pipeline.routing import LANE_QUEUES, QUEUES
 
 UNACKED, UNACKED_INDEX = "unacked", "unacked_index"  # kombu's own: messages held by workers, and since when
@@ -20,7 +20,7 @@ class RedisQueues(Queues):
         """Raise when the broker does not answer."""
         await self._redis.ping()
 
-    async def longest(self) -> int:
+    async def read_max_queue_length(self) -> int:
         """Return how many messages wait in the fullest queue, in both its lanes."""
         async with self._redis.pipeline(transaction=False) as pipeline:
             for queue in LANE_QUEUES:
@@ -28,11 +28,11 @@ class RedisQueues(Queues):
             lengths: list[int] = await pipeline.execute()
         return max(map(sum, by_queue(lengths)))
 
-    async def oldest_ms(self, queue: str) -> int | None:
+    async def read_oldest_message_ms(self, queue: str) -> int | None:
         """Return when the next message of a queue was sent (epoch ms), or None when the queue is empty."""
         return _sent_ms(await cast("Awaitable[bytes | None]", self._redis.lindex(queue, -1)))
 
-    async def waiting(self) -> Waiting:
+    async def read_backlog(self) -> QueueBacklog:
         """Return all that waits, in one round trip."""
         async with self._redis.pipeline(transaction=False) as pipeline:
             for queue in LANE_QUEUES:
@@ -41,11 +41,11 @@ class RedisQueues(Queues):
             pipeline.hlen(UNACKED)
             pipeline.zrange(UNACKED_INDEX, 0, 0, withscores=True)
             *found, unacked, first = await pipeline.execute()
-        return Waiting(
+        return QueueBacklog(
             lengths=dict(zip(QUEUES, map(sum, by_queue(found[::2])), strict=True)),
             oldest_ms=dict(zip(QUEUES, map(_first_sent_ms, by_queue(found[1::2])), strict=True)),
             unacked=unacked,
-            unacked_since=first[0][1] if first else None,
+            unacked_since_seconds=first[0][1] if first else None,
         )
 
 

@@ -70,7 +70,7 @@ def _check(job: JobRecord, sample: Sample, outages: int) -> Iterator[tuple[Viola
 
 def _check_end(job: JobRecord, sample: Sample) -> Iterator[tuple[ViolationKind, str]]:
     code = job.failure.code if job.failure else None
-    if job.active:
+    if job.is_active:
         yield ViolationKind.STUCK, f"still {job.state}"
     elif sample.name.startswith(POISON) and job.state is JobState.DONE:
         return  # its executioner was late: another fault held him up
@@ -91,7 +91,7 @@ def _check_effects(job: JobRecord) -> Iterator[tuple[ViolationKind, str]]:
         yield ViolationKind.DUPLICATE_EFFECT, f"done, and yet {job.failure or states}"
     if not done and states["finalize"] is StageState.DONE:
         yield ViolationKind.DUPLICATE_EFFECT, f"{job.state}, and yet finalized"
-    if not job.active and (job.finished_ms is None or (not done and job.failure is None)):
+    if not job.is_active and (job.finished_ms is None or (not done and job.failure is None)):
         yield ViolationKind.WRONG_RESULT, f"{job.state} without a time or a reason"
 
 

@@ -33,7 +33,7 @@ def _messages(redis_url: str) -> Iterator[str]:
 
 def _leases(jobs: Sequence[JobRecord]) -> Iterator[str]:
     for job in jobs:
-        if job.lease_is_live(now_ms()):
+        if job.has_live_lease(now_ms()):
             yield f"a lease of {job.id}"
 
 

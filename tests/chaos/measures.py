@@ -26,17 +26,21 @@ def recovery(injection: Injection, jobs: Iterable[JobRecord]) -> Recovery:
     """Work out how the service came back from one strike."""
     at, steps, ends, stuck = injection.injected_ms, [], [injection.injected_ms], False
     for job in jobs:
-        stuck |= job.active and job.born_ms < at
+        stuck |= job.is_active and job.upload_started_ms < at
         records = [record for name, record in job.stages.items() if not injection.stages or name in injection.stages]
         steps += [r.finished_ms for r in records if r.finished_ms and r.started_ms and r.started_ms >= at]
-        if job.finished_ms and job.born_ms < at <= job.finished_ms:
+        if job.finished_ms and job.upload_started_ms < at <= job.finished_ms:
             ends.append(job.finished_ms)
     return Recovery((min(steps) - at) / 1000 if steps else None, None if stuck else (max(ends) - at) / 1000)
 
 
 def job_durations(jobs: Iterable[JobRecord]) -> list[float]:
     """Return the seconds from upload to end of the jobs that are done."""
-    return [(job.finished_ms - job.born_ms) / 1000 for job in jobs if job.state is JobState.DONE and job.finished_ms]
+    return [
+        (job.finished_ms - job.upload_started_ms) / 1000
+        for job in jobs
+        if job.state is JobState.DONE and job.finished_ms
+    ]
 
 
 def p95(seconds: Sequence[float]) -> float | None:
@@ -60,7 +64,7 @@ def is_poison(job: JobRecord) -> bool:
 
 
 def _span(job: JobRecord) -> tuple[int, int]:
-    return job.born_ms, job.finished_ms or job.updated_ms
+    return job.upload_started_ms, job.finished_ms or job.updated_ms
 
 
 def _overlaps(job: JobRecord, spans: Iterable[tuple[int, int]]) -> bool:

@@ -12,7 +12,7 @@ import pymongo
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
-from storage.documents import ACTIVE, JobRecord, StageState
+from storage.documents import ACTIVE_STATES, JobRecord, StageState
 from tests.chaos.stack import ChaosStack
 
 STAGES = {
@@ -69,7 +69,7 @@ class Witness:
 
     def active_ids(self) -> list[str]:
         """Return the ids of the jobs that have not ended."""
-        states = [state.value for state in ACTIVE]
+        states = [state.value for state in ACTIVE_STATES]
         return [str(found["_id"]) for found in self._jobs.find({"state": {"$in": states}}, {"_id": 1})]
 
     def running(self, stages: Iterable[str]) -> list[tuple[JobRecord, str]]:
@@ -109,12 +109,12 @@ class Witness:
     def is_superseded(self, suspended_run: SuspendedRun) -> bool:
         """Whether another run has taken over what was caught."""
         job = self.get(suspended_run.job_id)
-        return job is None or not job.active or job.stages[suspended_run.stage].attempts > suspended_run.attempt
+        return job is None or not job.is_active or job.stages[suspended_run.stage].attempts > suspended_run.attempt
 
     def has_ended(self, job_id: str) -> bool:
         """Whether the job has ended."""
         job = self.get(job_id)
-        return job is None or not job.active
+        return job is None or not job.is_active
 
     def _is_held(self, suspended_run: SuspendedRun) -> bool:
         job = self.get(suspended_run.job_id)

@@ -82,7 +82,7 @@ async def stores(opened_stores: Stores) -> Stores:
 def ledger(mongo_url: str) -> Iterator[Ledger]:
     """The worker's side of the same jobs."""
     with open_worker_stores(
-        mongo_url=mongo_url, blob_url="memory:///", timeout_ms=5000, patience_ms=PATIENCE_MS
+        mongo_url=mongo_url, blob_url="memory:///", timeout_ms=5000, stall_timeout_ms=PATIENCE_MS
     ) as worker:
         yield worker.ledger
 

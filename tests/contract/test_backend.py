@@ -16,7 +16,7 @@ from redis import Redis
 
 from pipeline import tasks
 from pipeline.backend import PipelineBackend
-from pipeline.canvas import submit
+from pipeline.canvas import publish_canvas
 from pipeline.celery import app
 from pipeline.settings import Settings
 from tests.fakes import new_job
@@ -25,7 +25,7 @@ OUTAGE = 2  # connections that fail
 
 
 def test_publishing_a_job_subscribes_to_nothing(redis: Redis) -> None:
-    submit(new_job())
+    publish_canvas(new_job())
 
     assert redis.pubsub_channels("celery-task-meta-*") == []
 

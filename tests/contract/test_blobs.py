@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from obstore.exceptions import AlreadyExistsError
 
-from storage.blobs import LOCAL_CHUNK, SINGLE_PUT, Blobs
+from storage.blobs import LOCAL_CHUNK_BYTES, SINGLE_PUT_MAX_BYTES, Blobs
 
 
 @pytest.fixture(params=["memory", "file", "s3"])
@@ -70,7 +70,7 @@ def test_a_blob_put_again_is_replaced(blobs: Blobs) -> None:
 
 
 def test_a_blob_put_once_is_got(blobs: Blobs) -> None:
-    blobs.put("job/small.1", b"content", once=True)
+    blobs.put("job/small.1", b"content", create_only=True)
 
     assert blobs.get("job/small.1") == b"content"
 
@@ -79,7 +79,7 @@ def test_a_blob_put_once_replaces_none(blobs: Blobs) -> None:
     blobs.put("job/small.1", b"the first")
 
     with pytest.raises(AlreadyExistsError):
-        blobs.put("job/small.1", b"the second", once=True)
+        blobs.put("job/small.1", b"the second", create_only=True)
 
     assert blobs.get("job/small.1") == b"the first"
 
@@ -88,15 +88,15 @@ def test_a_large_blob_put_once_replaces_none(blobs: Blobs) -> None:
     blobs.put("job/large.1", b"the first")
 
     with pytest.raises(AlreadyExistsError):
-        blobs.put("job/large.1", bytes(SINGLE_PUT + 1), once=True)
+        blobs.put("job/large.1", bytes(SINGLE_PUT_MAX_BYTES + 1), create_only=True)
 
     assert blobs.get("job/large.1") == b"the first"
 
 
 def test_a_large_blob_is_got_whole(blobs: Blobs) -> None:
-    content = bytes(range(256)) * (SINGLE_PUT // 256) + b"and one more"
+    content = bytes(range(256)) * (SINGLE_PUT_MAX_BYTES // 256) + b"and one more"
 
-    blobs.put("job/large.1", content, once=True)
+    blobs.put("job/large.1", content, create_only=True)
 
     assert blobs.get("job/large.1") == content
 
@@ -160,7 +160,7 @@ def test_a_copy_is_named_in_its_folder_alone(blobs: Blobs) -> None:
 
     blobs.copy("job/original", "other/small.1")
 
-    assert (blobs.names("job"), blobs.names("other")) == (["original"], ["small.1"])
+    assert (blobs.list_names("job"), blobs.list_names("other")) == (["original"], ["small.1"])
 
 
 def test_a_copy_of_what_is_missing_is_a_missing_file(blobs: Blobs) -> None:
@@ -172,7 +172,7 @@ def test_a_copy_of_what_is_missing_leaves_nothing(blobs: Blobs) -> None:
     with suppress(FileNotFoundError):
         blobs.copy("job/original", "other/original")
 
-    assert blobs.names("other") == []
+    assert blobs.list_names("other") == []
 
 
 async def test_a_stream_that_is_missing_is_a_missing_file(blobs: Blobs) -> None:
@@ -180,7 +180,7 @@ async def test_a_stream_that_is_missing_is_a_missing_file(blobs: Blobs) -> None:
         await blobs.stream("job/original", start=0, stop=1)
 
 
-@pytest.mark.parametrize("sizes", [[], [0], [1], [3, 0, 4], [LOCAL_CHUNK, 1], [700_000] * 10], ids=str)
+@pytest.mark.parametrize("sizes", [[], [0], [1], [3, 0, 4], [LOCAL_CHUNK_BYTES, 1], [700_000] * 10], ids=str)
 async def test_what_was_written_in_pieces_is_got_whole(blobs: Blobs, sizes: list[int]) -> None:
     pieces = [bytes([number]) * size for number, size in enumerate(sizes)]
 
@@ -193,12 +193,12 @@ async def test_what_was_written_in_pieces_is_got_whole(blobs: Blobs, sizes: list
 
 async def test_a_blob_is_not_there_while_it_is_written(blobs: Blobs) -> None:
     async with blobs.writer("job/original") as file:
-        await file.write(b"x" * 2 * LOCAL_CHUNK)
+        await file.write(b"x" * 2 * LOCAL_CHUNK_BYTES)
 
-        assert blobs.names("job") == []
+        assert blobs.list_names("job") == []
 
 
-@pytest.mark.parametrize("size", [1, 2 * LOCAL_CHUNK, 6 * 1024 * 1024], ids=["little", "some", "much"])
+@pytest.mark.parametrize("size", [1, 2 * LOCAL_CHUNK_BYTES, 6 * 1024 * 1024], ids=["little", "some", "much"])
 async def test_a_broken_upload_leaves_no_blob(blobs: Blobs, size: int) -> None:
     await break_off(blobs, "job/original", size)
 
@@ -209,7 +209,7 @@ async def test_a_broken_upload_leaves_no_blob(blobs: Blobs, size: int) -> None:
 async def test_a_broken_upload_leaves_the_blob_that_was_there(blobs: Blobs) -> None:
     blobs.put("job/original", b"whole")
 
-    await break_off(blobs, "job/original", 2 * LOCAL_CHUNK)
+    await break_off(blobs, "job/original", 2 * LOCAL_CHUNK_BYTES)
 
     assert blobs.get("job/original") == b"whole"
 
@@ -252,22 +252,22 @@ def test_names_are_those_of_one_folder(blobs: Blobs) -> None:
     for key in ("job/original", "job/small.1", "job2/original", "other/large.1"):
         blobs.put(key, b"")
 
-    assert sorted(blobs.names("job")) == ["original", "small.1"]
+    assert sorted(blobs.list_names("job")) == ["original", "small.1"]
 
 
 def test_a_folder_that_is_not_there_has_no_names(blobs: Blobs) -> None:
-    assert blobs.names("job") == []
+    assert blobs.list_names("job") == []
 
 
 def test_folders_are_each_named_once(blobs: Blobs) -> None:
     for key in ("a/original", "a/small.1", "b/original"):
         blobs.put(key, b"")
 
-    assert sorted(blobs.folders()) == ["a", "b"]
+    assert sorted(blobs.list_folders()) == ["a", "b"]
 
 
 def test_a_new_store_has_no_folders(blobs: Blobs) -> None:
-    assert blobs.folders() == []
+    assert blobs.list_folders() == []
 
 
 def test_removing_some_blobs_keeps_the_others(blobs: Blobs) -> None:
@@ -276,7 +276,7 @@ def test_removing_some_blobs_keeps_the_others(blobs: Blobs) -> None:
 
     blobs.remove("job", ["master.1", "original"])
 
-    assert blobs.names("job") == ["small.1"]
+    assert blobs.list_names("job") == ["small.1"]
 
 
 def test_removing_goes_on_past_a_blob_that_is_gone(blobs: Blobs) -> None:
@@ -284,7 +284,7 @@ def test_removing_goes_on_past_a_blob_that_is_gone(blobs: Blobs) -> None:
 
     blobs.remove("job", ["master.1", "small.1"])
 
-    assert blobs.names("job") == []
+    assert blobs.list_names("job") == []
 
 
 @emptied
@@ -294,13 +294,13 @@ def test_removing_the_last_blob_removes_its_folder(blobs: Blobs) -> None:
 
     blobs.remove("job", ["small.1"])
 
-    assert blobs.folders() == ["other"]
+    assert blobs.list_folders() == ["other"]
 
 
 def test_removing_from_a_folder_that_is_gone_is_no_error(blobs: Blobs) -> None:
     blobs.remove("job", ["small.1"])
 
-    assert blobs.folders() == []
+    assert blobs.list_folders() == []
 
 
 def test_a_blob_can_be_put_where_the_last_was_removed(blobs: Blobs) -> None:
@@ -319,7 +319,7 @@ def test_removing_a_folder_removes_it(blobs: Blobs) -> None:
 
     blobs.remove_folder("job")
 
-    assert blobs.folders() == []
+    assert blobs.list_folders() == []
 
 
 @emptied
@@ -329,7 +329,7 @@ def test_removing_a_folder_keeps_those_whose_names_begin_with_its_name(blobs: Bl
 
     blobs.remove_folder("job")
 
-    assert blobs.folders() == ["job2"]
+    assert blobs.list_folders() == ["job2"]
 
 
 def test_removing_a_folder_removes_all_its_blobs(blobs: Blobs) -> None:
@@ -338,13 +338,13 @@ def test_removing_a_folder_removes_all_its_blobs(blobs: Blobs) -> None:
 
     blobs.remove_folder("job")
 
-    assert (blobs.names("job"), blobs.names("job2")) == ([], ["original"])
+    assert (blobs.list_names("job"), blobs.list_names("job2")) == ([], ["original"])
 
 
 def test_removing_a_folder_that_is_gone_is_no_error(blobs: Blobs) -> None:
     blobs.remove_folder("job")
 
-    assert blobs.folders() == []
+    assert blobs.list_folders() == []
 
 
 def test_a_store_that_works_passes_its_check(blobs: Blobs) -> None:
@@ -355,14 +355,14 @@ def test_the_remains_of_a_broken_upload_are_found(local: Blobs, folder: Path) ->
     (folder / "job").mkdir()
     (folder / "job" / "original#1").write_bytes(b"half of")  # as a process that was killed leaves it
 
-    assert local.folders() == ["job"]
+    assert local.list_folders() == ["job"]
 
 
 def test_the_remains_of_a_broken_upload_are_no_blobs(local: Blobs, folder: Path) -> None:
     (folder / "job").mkdir()
     (folder / "job" / "original#1").write_bytes(b"half of")
 
-    assert local.names("job") == []
+    assert local.list_names("job") == []
 
 
 def test_removing_every_blob_leaves_the_remains_of_a_broken_upload(local: Blobs, folder: Path) -> None:
@@ -385,7 +385,7 @@ def test_the_remains_of_a_broken_upload_are_removed_with_their_folder(local: Blo
 
 async def test_an_upload_under_way_is_what_the_remains_look_like(local: Blobs, folder: Path) -> None:
     async with local.writer("job/original") as file:
-        await file.write(b"x" * 2 * LOCAL_CHUNK)
+        await file.write(b"x" * 2 * LOCAL_CHUNK_BYTES)
 
         assert [path.name for path in (folder / "job").iterdir()] == ["original#1"]
 

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from obstore.exceptions import AlreadyExistsError
 
-from storage.blobs import REMOTE_CHUNK, SINGLE_PUT, Blobs
-from storage.errors import TRANSIENT
-from storage.object_store import PATIENCE, connect
+from storage.blobs import REMOTE_CHUNK_BYTES, SINGLE_PUT_MAX_BYTES, Blobs
+from storage.errors import TRANSIENT_ERRORS
+from storage.object_store import TIMEOUTS, connect
 from tests.http_options import HTTP_CLIENT_OPTIONS
 from tests.integration.api_helpers import wait_until
 from tests.object_store import ObjectStore
@@ -44,16 +44,16 @@ USES: dict[str, Callable[[Blobs], object]] = {
     "check": lambda blobs: blobs.check(),
     "read": lambda blobs: blobs.get("job/original"),
     "write": lambda blobs: blobs.put("job/small.1", bytes(1)),
-    "write once": lambda blobs: blobs.put("job/small.1", bytes(1), once=True),
-    "write in parts": lambda blobs: blobs.put("job/small.1", bytes(SINGLE_PUT + 1)),
-    "write in parts once": lambda blobs: blobs.put("job/small.1", bytes(SINGLE_PUT + 1), once=True),
+    "write once": lambda blobs: blobs.put("job/small.1", bytes(1), create_only=True),
+    "write in parts": lambda blobs: blobs.put("job/small.1", bytes(SINGLE_PUT_MAX_BYTES + 1)),
+    "write in parts once": lambda blobs: blobs.put("job/small.1", bytes(SINGLE_PUT_MAX_BYTES + 1), create_only=True),
     "upload": lambda blobs: asyncio.run(write(blobs, 1)),
-    "upload in parts": lambda blobs: asyncio.run(write(blobs, 4 * REMOTE_CHUNK)),
+    "upload in parts": lambda blobs: asyncio.run(write(blobs, 4 * REMOTE_CHUNK_BYTES)),
     "removal": lambda blobs: blobs.remove("job", ["original"]),
     "removal of a folder": lambda blobs: blobs.remove_folder("job"),
-    "listing": lambda blobs: blobs.folders(),
+    "listing": lambda blobs: blobs.list_folders(),
     "stream": lambda blobs: asyncio.run(blobs.stream("job/small.1", start=0, stop=1)),
-    "link": lambda blobs: asyncio.run(blobs.link("job/small.1", method="GET", seconds=60)),
+    "link": lambda blobs: asyncio.run(blobs.sign_url("job/small.1", method="GET", seconds=60)),
 }
 FAILING = ("silent", "refusing", "denied")
 
@@ -95,14 +95,14 @@ async def no_parts(s3_server: ObjectStore) -> None:
 
 async def test_an_upload_under_way_is_held_by_the_store_in_parts(blobs: Blobs, s3_server: ObjectStore) -> None:
     async with blobs.writer("job/original") as file:
-        await file.write(b"x" * 3 * REMOTE_CHUNK)
+        await file.write(b"x" * 3 * REMOTE_CHUNK_BYTES)
 
         assert s3_server.list_multipart_uploads("contract") != []
 
 
 async def test_a_broken_upload_leaves_no_parts(blobs: Blobs, s3_server: ObjectStore) -> None:
     with suppress(ConnectionResetError):
-        await write(blobs, 3 * REMOTE_CHUNK, break_off=True)
+        await write(blobs, 3 * REMOTE_CHUNK_BYTES, break_off=True)
 
     await no_parts(s3_server)
 
@@ -112,7 +112,7 @@ async def test_a_cancelled_upload_leaves_neither_parts_nor_a_blob(blobs: Blobs, 
 
     async def upload() -> None:
         async with blobs.writer("job/original") as file:
-            await file.write(b"x" * 3 * REMOTE_CHUNK)
+            await file.write(b"x" * 3 * REMOTE_CHUNK_BYTES)
             begun.set()
             await asyncio.Event().wait()
 
@@ -123,23 +123,23 @@ async def test_a_cancelled_upload_leaves_neither_parts_nor_a_blob(blobs: Blobs, 
         await task
 
     await no_parts(s3_server)
-    assert blobs.names("job") == []
+    assert blobs.list_names("job") == []
 
 
 async def test_a_finished_upload_leaves_no_parts(blobs: Blobs, s3_server: ObjectStore) -> None:
-    await write(blobs, 3 * REMOTE_CHUNK)
+    await write(blobs, 3 * REMOTE_CHUNK_BYTES)
 
     await no_parts(s3_server)
-    assert blobs.names("job") == ["original"]
+    assert blobs.list_names("job") == ["original"]
 
 
-@pytest.mark.parametrize("size", [100, SINGLE_PUT + 1], ids=["at once", "in parts"])
+@pytest.mark.parametrize("size", [100, SINGLE_PUT_MAX_BYTES + 1], ids=["at once", "in parts"])
 async def test_a_link_serves_the_blob_as_its_attributes_say(
     outsider: httpx.AsyncClient, blobs: Blobs, size: int
 ) -> None:
-    blobs.put("job/small.1", b"x" * size, once=True, attributes=ATTRIBUTES)
+    blobs.put("job/small.1", b"x" * size, create_only=True, attributes=ATTRIBUTES)
 
-    answer = await outsider.get(await blobs.link("job/small.1", method="GET", seconds=60))
+    answer = await outsider.get(await blobs.sign_url("job/small.1", method="GET", seconds=60))
 
     assert answer.content == b"x" * size
     assert {name: answer.headers.get(name) for name in ATTRIBUTES} == ATTRIBUTES
@@ -149,14 +149,14 @@ async def test_a_copy_is_served_as_its_source_is(outsider: httpx.AsyncClient, bl
     blobs.put("job/small.1", b"content", attributes=ATTRIBUTES)
     blobs.copy("job/small.1", "other/small.1")
 
-    answer = await outsider.get(await blobs.link("other/small.1", method="GET", seconds=60))
+    answer = await outsider.get(await blobs.sign_url("other/small.1", method="GET", seconds=60))
 
     assert {name: answer.headers.get(name) for name in ATTRIBUTES} == ATTRIBUTES
 
 
 async def test_a_link_serves_a_range(outsider: httpx.AsyncClient, blobs: Blobs) -> None:
     blobs.put("job/small.1", b"0123456789")
-    link = await blobs.link("job/small.1", method="GET", seconds=60)
+    link = await blobs.sign_url("job/small.1", method="GET", seconds=60)
 
     answer = await outsider.get(link, headers={"Range": "bytes=2-4"})
 
@@ -166,7 +166,7 @@ async def test_a_link_serves_a_range(outsider: httpx.AsyncClient, blobs: Blobs) 
 async def test_a_link_for_head_serves_the_headers_alone(outsider: httpx.AsyncClient, blobs: Blobs) -> None:
     blobs.put("job/small.1", b"0123456789")
 
-    answer = await outsider.head(await blobs.link("job/small.1", method="HEAD", seconds=60))
+    answer = await outsider.head(await blobs.sign_url("job/small.1", method="HEAD", seconds=60))
 
     assert (answer.status_code, answer.headers["content-length"], answer.content) == (200, "10", b"")
 
@@ -174,7 +174,7 @@ async def test_a_link_for_head_serves_the_headers_alone(outsider: httpx.AsyncCli
 async def test_a_link_serves_no_other_blob(outsider: httpx.AsyncClient, blobs: Blobs) -> None:
     blobs.put("job/small.1", b"content")
     blobs.put("job/large.1", b"secret")
-    link = await blobs.link("job/small.1", method="GET", seconds=60)
+    link = await blobs.sign_url("job/small.1", method="GET", seconds=60)
 
     answer = await outsider.get(link.replace("small.1", "large.1"))
 
@@ -183,12 +183,12 @@ async def test_a_link_serves_no_other_blob(outsider: httpx.AsyncClient, blobs: B
 
 async def test_a_link_to_what_is_missing_is_a_missing_file(blobs: Blobs) -> None:
     with pytest.raises(FileNotFoundError):
-        await blobs.link("job/small.1", method="GET", seconds=60)
+        await blobs.sign_url("job/small.1", method="GET", seconds=60)
 
 
 def test_only_object_stores_sign_links(blobs: Blobs) -> None:
-    assert blobs.signs
-    assert not Blobs.open("memory:///").signs
+    assert blobs.can_sign_urls
+    assert not Blobs.open("memory:///").can_sign_urls
 
 
 def test_a_blob_is_put_once_also_where_the_store_has_no_conditions(
@@ -197,15 +197,15 @@ def test_a_blob_is_put_once_also_where_the_store_has_no_conditions(
     monkeypatch.setenv("AWS_CONDITIONAL_PUT", "disabled")
     blobs = Blobs.open(bucket_url)
 
-    blobs.put("job/small.1", b"the first", once=True)
+    blobs.put("job/small.1", b"the first", create_only=True)
     with pytest.raises(AlreadyExistsError):
-        blobs.put("job/small.1", b"the second", once=True)
+        blobs.put("job/small.1", b"the second", create_only=True)
 
     assert blobs.get("job/small.1") == b"the first"
 
 
 def test_a_missing_bucket_fails_the_check(bucket_url: str) -> None:
-    with pytest.raises(TRANSIENT):
+    with pytest.raises(TRANSIENT_ERRORS):
         Blobs.open(bucket_url.replace("contract", "nobody-made-this")).check()
 
 
@@ -213,7 +213,7 @@ def test_a_missing_bucket_fails_the_check(bucket_url: str) -> None:
 def test_what_a_failing_store_answers_is_worth_another_try(failures: dict[str, BaseException | None], use: str) -> None:
     failure = failures[use]
 
-    assert isinstance(failure, TRANSIENT)
+    assert isinstance(failure, TRANSIENT_ERRORS)
     assert not isinstance(failure, FileNotFoundError)
 
 
@@ -222,4 +222,4 @@ def test_the_environment_says_how_long_to_wait(monkeypatch: pytest.MonkeyPatch, 
 
     options = getattr(connect(bucket_url), "client_options", None)
 
-    assert options == PATIENCE | {"read_timeout": "7s", "allow_http": "true"}
+    assert options == TIMEOUTS | {"read_timeout": "7s", "allow_http": "true"}

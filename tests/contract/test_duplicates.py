@@ -43,7 +43,7 @@ async def finished(stores: Stores, kind: Kind = Kind.PREVIEWS, **fields: Any) ->
         "original": blank.original.model_copy(update={"sha256": sha256(JPEG).hexdigest()}),
     }
     job = new_job(kind, **(values | fields))
-    await stores.jobs.accept(job)
+    await stores.jobs.insert(job)
     for record in made.values():
         blob = (record.result or {})["blob"]
         stores.blobs.put(blob, blob.partition("/")[2].encode())
@@ -87,7 +87,7 @@ async def test_a_job_with_a_twin_keeps_its_blobs_in_its_own_folder(
 
     job = await get_accepted_job(stores, await post(keyed_client, CAT_PART, api_key=ADA_KEY))
 
-    assert sorted(stores.blobs.names(job.id)) == ["large.1", "medium.1", "original", "small.1"]
+    assert sorted(stores.blobs.list_names(job.id)) == ["large.1", "medium.1", "original", "small.1"]
     assert [(job.stages[name].result or {})["blob"] for name in RENDITIONS] == [f"{job.id}/{n}.1" for n in RENDITIONS]
 
 

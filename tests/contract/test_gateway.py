@@ -25,7 +25,7 @@ FORM = form(part("file", JPEG, filename="cat.jpg"))
 class BrokenJobs(FakeJobs):
     """Jobs of a database that goes away just when a job is to be accepted."""
 
-    async def accept(self, job: Job) -> None:  # noqa: ARG002
+    async def insert(self, job: Job) -> None:  # noqa: ARG002
         raise AutoReconnect("10.0.0.7 is away")
 
 
@@ -125,7 +125,7 @@ async def test_a_job_that_the_broker_did_not_take_is_due(
 
     job = await accepted(http, stores)
 
-    assert [due.id for due in await stores.jobs.due(limit=10)] == [job.id]
+    assert [due.id for due in await stores.jobs.find_due(limit=10)] == [job.id]
 
 
 async def test_an_upload_without_a_database_is_refused(stores: Stores, settings: Settings, redis: Redis) -> None:  # noqa: ARG001
@@ -170,7 +170,7 @@ class TestARefusedUpload:
     ) -> None:
         await upload(http, body)
 
-        assert stores.blobs.folders() == []
+        assert stores.blobs.list_folders() == []
 
 
 async def test_an_upload_that_breaks_off_leaves_no_job(gateway: ASGIApp) -> None:
@@ -182,7 +182,7 @@ async def test_an_upload_that_breaks_off_leaves_no_job(gateway: ASGIApp) -> None
 async def test_an_upload_that_breaks_off_leaves_no_blob(gateway: ASGIApp, stores: Stores) -> None:
     await break_off(gateway)
 
-    assert stores.blobs.folders() == []
+    assert stores.blobs.list_folders() == []
 
 
 async def break_off(app: ASGIApp) -> None:

@@ -26,15 +26,15 @@ MINUTE = 60_000
 class LostJobs(FakeJobs):
     """Jobs of a database that goes away just when a job is to be accepted."""
 
-    async def accept(self, job: Job) -> None:  # noqa: ARG002
+    async def insert(self, job: Job) -> None:  # noqa: ARG002
         raise AutoReconnect("10.0.0.7 is away")
 
 
 class UncertainJobs(Jobs):
     """Jobs of a database that goes away once it has accepted a job, and before it says so."""
 
-    async def accept(self, job: Job) -> None:
-        await super().accept(job)
+    async def insert(self, job: Job) -> None:
+        await super().insert(job)
         raise AutoReconnect("10.0.0.7 is away")
 
 
@@ -71,7 +71,7 @@ async def test_a_request_sent_again_makes_no_job(http: httpx.AsyncClient) -> Non
 async def test_a_request_sent_again_stores_nothing(http: httpx.AsyncClient, stores: Stores) -> None:
     first, _ = [await post(http, CAT_PART, key="key") for _ in range(2)]
 
-    assert stores.blobs.folders() == [first.json()["task_id"]]
+    assert stores.blobs.list_folders() == [first.json()["task_id"]]
 
 
 async def test_a_request_sent_again_is_not_published(http: httpx.AsyncClient, redis: Redis) -> None:
@@ -129,7 +129,7 @@ async def test_another_request_under_a_key_leaves_nothing(
 
     await post(http, *parts, path=path, key="key")
 
-    assert (await list_job_ids(), stores.blobs.folders()) == ([first.json()["task_id"]], [first.json()["task_id"]])
+    assert (await list_job_ids(), stores.blobs.list_folders()) == ([first.json()["task_id"]], [first.json()["task_id"]])
 
 
 async def test_another_request_under_a_key_leaves_the_key_to_the_first(http: httpx.AsyncClient) -> None:
@@ -150,7 +150,7 @@ async def test_a_default_that_is_named_makes_no_other_request(http: httpx.AsyncC
 
 
 async def test_a_key_whose_request_is_being_received_is_in_use(http: httpx.AsyncClient, stores: Stores) -> None:
-    await stores.keys.hold(":key", task_id="first", lease_ms=MINUTE)
+    await stores.idempotency_keys.acquire(":key", task_id="first", lease_ms=MINUTE)
 
     answer = await post(http, CAT_PART, key="key")
 
@@ -159,11 +159,11 @@ async def test_a_key_whose_request_is_being_received_is_in_use(http: httpx.Async
 
 
 async def test_a_key_in_use_stays_with_who_has_it(http: httpx.AsyncClient, stores: Stores) -> None:
-    await stores.keys.hold(":key", task_id="first", lease_ms=MINUTE)
+    await stores.idempotency_keys.acquire(":key", task_id="first", lease_ms=MINUTE)
 
     await post(http, CAT_PART, key="key")
 
-    found = await stores.keys.hold(":key", task_id="third", lease_ms=MINUTE)
+    found = await stores.idempotency_keys.acquire(":key", task_id="third", lease_ms=MINUTE)
     assert found is not None
     assert (found.task_id, found.state) == ("first", KeyState.RUNNING)
 
@@ -172,7 +172,7 @@ async def test_requests_at_once_under_one_key_are_one_job(http: httpx.AsyncClien
     answers = await asyncio.gather(*(post(http, CAT_PART, key="key") for _ in range(6)))
 
     assert {answer.status_code for answer in answers} <= {202, 409}
-    assert stores.blobs.folders() == await list_job_ids() != []
+    assert stores.blobs.list_folders() == await list_job_ids() != []
     assert len(await list_job_ids()) == 1
 
 
@@ -225,7 +225,9 @@ async def test_a_request_that_breaks_off_frees_its_key(
 async def test_a_job_that_may_have_been_accepted_keeps_its_key(
     stores: Stores, settings: Settings, http: httpx.AsyncClient
 ) -> None:
-    async with create_client(create_gateway(FakeStores(LostJobs(), stores.blobs, stores.keys), settings)) as broken:
+    async with create_client(
+        create_gateway(FakeStores(LostJobs(), stores.blobs, stores.idempotency_keys), settings)
+    ) as broken:
         answer = await post(broken, CAT_PART, key="key")
 
     again = await post(http, CAT_PART, key="key")
@@ -234,10 +236,12 @@ async def test_a_job_that_may_have_been_accepted_keeps_its_key(
 
 
 async def test_a_job_that_may_have_been_accepted_keeps_its_blob(stores: Stores, settings: Settings) -> None:
-    async with create_client(create_gateway(FakeStores(LostJobs(), stores.blobs, stores.keys), settings)) as broken:
+    async with create_client(
+        create_gateway(FakeStores(LostJobs(), stores.blobs, stores.idempotency_keys), settings)
+    ) as broken:
         await post(broken, CAT_PART, key="key")
 
-    [folder] = stores.blobs.folders()
+    [folder] = stores.blobs.list_folders()
     assert stores.blobs.get(f"{folder}/original") == JPEG
 
 
@@ -245,7 +249,7 @@ async def test_a_job_that_was_accepted_without_an_answer_is_answered_under_its_k
     stores: Stores, settings: Settings, http: httpx.AsyncClient
 ) -> None:
     async with create_client(
-        create_gateway(FakeStores(UncertainJobs(), stores.blobs, stores.keys), settings)
+        create_gateway(FakeStores(UncertainJobs(), stores.blobs, stores.idempotency_keys), settings)
     ) as broken:
         await post(broken, CAT_PART, key="key")
     [made] = await list_job_ids()

@@ -30,7 +30,7 @@ def jobs(request: pytest.FixtureRequest) -> Jobs:
 
 async def accepted(jobs: Jobs, **fields: Any) -> Job:
     job = new_job(**fields)
-    await jobs.accept(job)
+    await jobs.insert(job)
     return job
 
 
@@ -70,7 +70,7 @@ async def test_an_id_is_accepted_once(jobs: Jobs) -> None:
     job = await accepted(jobs)
 
     with pytest.raises(DuplicateKeyError):
-        await jobs.accept(new_job(id=job.id))
+        await jobs.insert(new_job(id=job.id))
 
 
 async def test_an_unknown_job_is_not_found(jobs: Jobs) -> None:
@@ -90,33 +90,33 @@ async def test_what_is_handed_out_is_a_copy(jobs: Jobs) -> None:
 async def test_a_job_past_its_time_is_due(jobs: Jobs) -> None:
     job = await accepted(jobs, next_dispatch_ms=now_ms() - 1)
 
-    assert ids(await jobs.due(limit=10)) == [job.id]
+    assert ids(await jobs.find_due(limit=10)) == [job.id]
 
 
 async def test_a_job_before_its_time_is_not_due(jobs: Jobs) -> None:
     await accepted(jobs, next_dispatch_ms=now_ms() + HOUR)
 
-    assert await jobs.due(limit=10) == []
+    assert await jobs.find_due(limit=10) == []
 
 
 async def test_a_job_in_the_works_can_be_due(jobs: Jobs) -> None:
     job = await accepted(jobs, state=JobState.PROCESSING)
 
-    assert ids(await jobs.due(limit=10)) == [job.id]
+    assert ids(await jobs.find_due(limit=10)) == [job.id]
 
 
 @pytest.mark.parametrize("state", ENDED)
 async def test_a_job_that_ended_is_never_due(jobs: Jobs, state: JobState) -> None:
     await accepted(jobs, state=state)
 
-    assert await jobs.due(limit=10) == []
+    assert await jobs.find_due(limit=10) == []
 
 
 async def test_the_longest_waiting_are_due_first(jobs: Jobs) -> None:
     now = now_ms()
     made = [await accepted(jobs, next_dispatch_ms=now - wait) for wait in (10, 30, 20)]
 
-    due = await jobs.due(limit=2)
+    due = await jobs.find_due(limit=2)
 
     assert [job.id for job in due] == [made[1].id, made[2].id]
 
@@ -126,7 +126,7 @@ async def test_a_postponed_job_is_not_due(jobs: Jobs) -> None:
 
     await jobs.postpone(job, until_ms=now_ms() + HOUR)
 
-    assert await jobs.due(limit=10) == []
+    assert await jobs.find_due(limit=10) == []
 
 
 async def test_a_postponed_job_is_due_at_its_new_time(jobs: Jobs) -> None:
@@ -260,7 +260,7 @@ async def test_a_job_that_moved_meanwhile_is_not_buried(jobs: Jobs) -> None:
 
     await jobs.mark_dead(seen, FAILURE)
 
-    assert (await jobs.get(seen.id)).active
+    assert (await jobs.get(seen.id)).is_active
 
 
 @pytest.mark.parametrize("state", ENDED)
@@ -275,7 +275,7 @@ async def test_a_hastened_job_is_due(jobs: Jobs) -> None:
 
     await jobs.schedule_dispatch(job.id)
 
-    assert ids(await jobs.due(limit=10)) == [job.id]
+    assert ids(await jobs.find_due(limit=10)) == [job.id]
 
 
 @pytest.mark.parametrize("state", ENDED)
@@ -290,13 +290,13 @@ async def test_a_job_that_ended_is_not_hastened(jobs: Jobs, state: JobState) -> 
 async def test_an_unknown_job_is_hastened_without_an_error(jobs: Jobs) -> None:
     await jobs.schedule_dispatch("nobody")
 
-    assert await jobs.due(limit=10) == []
+    assert await jobs.find_due(limit=10) == []
 
 
 async def test_jobs_with_blobs_are_those_that_ended_in_the_states_asked_for(jobs: Jobs) -> None:
     made = {state: await accepted(jobs, state=state, finished_ms=1) for state in ENDED}
 
-    found = await jobs.with_blobs([JobState.FAILED, JobState.CANCELLED], before_ms=2, limit=10)
+    found = await jobs.find_with_blobs([JobState.FAILED, JobState.CANCELLED], before_ms=2, limit=10)
 
     assert ids(found) == ids([made[JobState.FAILED], made[JobState.CANCELLED]])
 
@@ -304,7 +304,7 @@ async def test_jobs_with_blobs_are_those_that_ended_in_the_states_asked_for(jobs
 async def test_jobs_with_blobs_are_those_that_ended_before_a_time(jobs: Jobs) -> None:
     old, _ = [await accepted(jobs, state=JobState.DONE, finished_ms=ms) for ms in (1999, 2000)]
 
-    found = await jobs.with_blobs([JobState.DONE], before_ms=2000, limit=10)
+    found = await jobs.find_with_blobs([JobState.DONE], before_ms=2000, limit=10)
 
     assert ids(found) == [old.id]
 
@@ -312,23 +312,23 @@ async def test_jobs_with_blobs_are_those_that_ended_before_a_time(jobs: Jobs) ->
 async def test_a_job_whose_blobs_were_removed_has_none(jobs: Jobs) -> None:
     job = await accepted(jobs, state=JobState.DONE, finished_ms=1)
 
-    await jobs.blobs_removed(job.id)
+    await jobs.mark_blobs_removed(job.id)
 
-    assert await jobs.with_blobs([JobState.DONE], before_ms=2, limit=10) == []
+    assert await jobs.find_with_blobs([JobState.DONE], before_ms=2, limit=10) == []
 
 
 async def test_jobs_with_blobs_are_no_more_than_asked_for(jobs: Jobs) -> None:
     for _ in range(3):
         await accepted(jobs, state=JobState.DONE, finished_ms=1)
 
-    assert len(await jobs.with_blobs([JobState.DONE], before_ms=2, limit=2)) == 2
+    assert len(await jobs.find_with_blobs([JobState.DONE], before_ms=2, limit=2)) == 2
 
 
 async def test_a_job_records_when_its_blobs_were_removed(jobs: Jobs) -> None:
     start = now_ms()
     job = await accepted(jobs, state=JobState.DONE)
 
-    await jobs.blobs_removed(job.id)
+    await jobs.mark_blobs_removed(job.id)
 
     assert start <= ((await jobs.get(job.id)).blobs_removed_ms or 0) <= now_ms()
 
@@ -337,7 +337,7 @@ async def test_a_job_records_when_its_blobs_were_removed(jobs: Jobs) -> None:
 async def test_a_job_whose_blobs_went_long_ago_is_forgotten(jobs: Jobs, state: JobState) -> None:
     job = await accepted(jobs, state=state, blobs_removed_ms=1999)
 
-    await jobs.forget(before_ms=2000)
+    await jobs.delete_expired(before_ms=2000)
 
     with pytest.raises(JobNotFound):
         await jobs.get(job.id)
@@ -347,11 +347,11 @@ async def test_forgetting_tells_how_many(jobs: Jobs) -> None:
     for _ in range(3):
         await accepted(jobs, state=JobState.DONE, blobs_removed_ms=1)
 
-    assert await jobs.forget(before_ms=2) == 3
+    assert await jobs.delete_expired(before_ms=2) == 3
 
 
 async def test_forgetting_nothing_tells_so(jobs: Jobs) -> None:
-    assert await jobs.forget(before_ms=2) == 0
+    assert await jobs.delete_expired(before_ms=2) == 0
 
 
 @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ async def test_forgetting_nothing_tells_so(jobs: Jobs) -> None:
 async def test_a_job_is_not_forgotten_early(jobs: Jobs, fields: dict[str, Any]) -> None:
     job = await accepted(jobs, **fields)
 
-    await jobs.forget(before_ms=2000)
+    await jobs.delete_expired(before_ms=2000)
 
     assert (await jobs.get(job.id)).id == job.id
 
@@ -374,14 +374,14 @@ async def test_a_job_is_not_forgotten_early(jobs: Jobs, fields: dict[str, Any]) 
 async def test_unknown_ids_are_those_without_a_job(jobs: Jobs) -> None:
     job = await accepted(jobs)
 
-    assert await jobs.unknown(["zoe", job.id, "ada"]) == ["ada", "zoe"]
+    assert await jobs.find_missing(["zoe", job.id, "ada"]) == ["ada", "zoe"]
 
 
 async def test_jobs_are_counted_by_state_and_every_state_has_a_number(jobs: Jobs) -> None:
     for state in (JobState.DONE, JobState.DONE, JobState.DEAD, JobState.ACCEPTED):
         await accepted(jobs, state=state)
 
-    assert await jobs.counts() == dict.fromkeys(JobState, 0) | {
+    assert await jobs.count_by_state() == dict.fromkeys(JobState, 0) | {
         JobState.DONE: 2,
         JobState.DEAD: 1,
         JobState.ACCEPTED: 1,
@@ -394,17 +394,17 @@ async def test_the_oldest_job_of_a_state_is_the_one_that_came_first(jobs: Jobs) 
     young = await accepted(jobs, id=new_job_id(at_ms=now), state=JobState.PROCESSING)
     old = await accepted(jobs, id=new_job_id(at_ms=now - 1000), state=JobState.PROCESSING)
 
-    found = await jobs.oldest(JobState.PROCESSING)
+    found = await jobs.find_oldest(JobState.PROCESSING)
 
     assert found is not None
-    assert (found.id, found.born_ms) == (old.id, now - 1000)
-    assert young.born_ms == now
+    assert (found.id, found.upload_started_ms) == (old.id, now - 1000)
+    assert young.upload_started_ms == now
 
 
 async def test_where_no_job_is_in_a_state_none_is_the_oldest(jobs: Jobs) -> None:
     await accepted(jobs, state=JobState.DONE)
 
-    assert await jobs.oldest(JobState.PROCESSING) is None
+    assert await jobs.find_oldest(JobState.PROCESSING) is None
 
 
 async def test_every_change_that_can_be_seen_makes_a_later_version(jobs: Jobs) -> None:
@@ -421,7 +421,7 @@ async def test_every_change_that_can_be_seen_makes_a_later_version(jobs: Jobs) -
     seen.append((await jobs.get(job.id)).version)
     await jobs.cancel(await jobs.get(job.id))
     seen.append((await jobs.get(job.id)).version)
-    await jobs.blobs_removed(job.id)
+    await jobs.mark_blobs_removed(job.id)
     seen.append((await jobs.get(job.id)).version)
 
     assert seen == [0, 1, 2, 3, 4, 5, 6]
@@ -435,5 +435,5 @@ async def test_many_jobs_are_found_at_once_and_those_that_are_not_there_are_left
 
     wanted = [one.id, other.id, new_job_id()]
 
-    assert ids(await jobs.many(wanted)) == sorted([one.id, other.id])
-    assert await jobs.versions(wanted) == {one.id: 0, other.id: 1}
+    assert ids(await jobs.get_many(wanted)) == sorted([one.id, other.id])
+    assert await jobs.get_versions(wanted) == {one.id: 0, other.id: 1}

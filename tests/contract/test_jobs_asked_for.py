@@ -14,7 +14,7 @@ from storage.jobs import Jobs
 from tests.fakes import FakeJobs, new_job, new_job_id
 
 HOUR = 3_600_000
-ACTIVE = [JobState.ACCEPTED, JobState.PROCESSING]
+ACTIVE_STATES = [JobState.ACCEPTED, JobState.PROCESSING]
 ENDED = [JobState.DONE, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]
 DONE = StageRecord(state=StageState.DONE, attempts=2, queued_ms=1, finished_ms=9, result={"width": 640})
 SPENT = StageRecord(
@@ -33,7 +33,7 @@ def jobs(request: pytest.FixtureRequest) -> Jobs:
 
 async def accepted(jobs: Jobs, kind: Kind = Kind.PREVIEWS, **fields: Any) -> Job:
     job = new_job(kind, **fields)
-    await jobs.accept(job)
+    await jobs.insert(job)
     return job
 
 
@@ -221,7 +221,7 @@ async def test_of_several_twins_the_youngest_that_kept_its_blobs_is_found(jobs: 
     assert found.id > new_job_id(at_ms=1999)
 
 
-@pytest.mark.parametrize("state", ACTIVE)
+@pytest.mark.parametrize("state", ACTIVE_STATES)
 async def test_a_job_under_way_is_cancelled(jobs: Jobs, state: JobState) -> None:
     job = await accepted(jobs, state=state)
 
@@ -269,7 +269,7 @@ async def test_a_job_that_ended_is_removed(jobs: Jobs, state: JobState) -> None:
         await jobs.get(job.id)
 
 
-@pytest.mark.parametrize("state", ACTIVE)
+@pytest.mark.parametrize("state", ACTIVE_STATES)
 async def test_a_job_under_way_is_not_removed(jobs: Jobs, state: JobState) -> None:
     job = await accepted(jobs, state=state)
 
@@ -390,7 +390,7 @@ async def test_a_job_that_died_again_meanwhile_is_not_revived_by_who_saw_it_befo
 
 async def test_a_job_whose_blobs_are_gone_is_not_revived(jobs: Jobs) -> None:
     seen = await dead(jobs)
-    await jobs.blobs_removed(seen.id)
+    await jobs.mark_blobs_removed(seen.id)
 
     assert await jobs.retry(seen, next_dispatch_ms=now_ms()) is None
     assert (await jobs.get(seen.id)).state is JobState.DEAD

@@ -32,7 +32,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
         jobs = FakeJobs()
         return Subject(FakeKeys(jobs), jobs)
     stores = request.getfixturevalue("stores")
-    return Subject(stores.keys, stores.jobs)
+    return Subject(stores.idempotency_keys, stores.jobs)
 
 
 @pytest.fixture
@@ -48,11 +48,11 @@ def jobs(subject: Subject) -> Jobs:
 async def hold(
     keys: IdempotencyKeys, task_id: str, *, key: str = "key", lease_ms: int = MINUTE
 ) -> IdempotencyKey | None:
-    return await keys.hold(key, task_id=task_id, lease_ms=lease_ms)
+    return await keys.acquire(key, task_id=task_id, lease_ms=lease_ms)
 
 
 async def answer(keys: IdempotencyKeys, task_id: str, *, key: str = "key", keep_ms: int = MINUTE) -> None:
-    await keys.answer(key, task_id=task_id, fingerprint=f"print of {task_id}", keep_ms=keep_ms)
+    await keys.mark_answered(key, task_id=task_id, fingerprint=f"print of {task_id}", keep_ms=keep_ms)
 
 
 async def used_for(keys: IdempotencyKeys) -> tuple[KeyState, str, str | None]:
@@ -179,7 +179,7 @@ async def test_a_held_key_whose_job_was_accepted_counts_as_answered(
     job = new_job(fingerprint="print of the job")
     await hold(keys, job.id, lease_ms=lease_ms)
 
-    await jobs.accept(job)
+    await jobs.insert(job)
 
     assert await used_for(keys) == (KeyState.ANSWERED, job.id, "print of the job")
 
@@ -188,7 +188,7 @@ async def test_a_held_key_whose_job_has_ended_counts_as_answered(keys: Idempoten
     job = new_job(state=JobState.FAILED, fingerprint="print of the job")
     await hold(keys, job.id)
 
-    await jobs.accept(job)
+    await jobs.insert(job)
 
     assert await used_for(keys) == (KeyState.ANSWERED, job.id, "print of the job")
 
@@ -196,7 +196,7 @@ async def test_a_held_key_whose_job_has_ended_counts_as_answered(keys: Idempoten
 async def test_a_freed_key_is_free(keys: IdempotencyKeys) -> None:
     await hold(keys, "first")
 
-    await keys.free("key", task_id="first")
+    await keys.release("key", task_id="first")
 
     assert await hold(keys, "second") is None
 
@@ -204,7 +204,7 @@ async def test_a_freed_key_is_free(keys: IdempotencyKeys) -> None:
 async def test_a_key_is_freed_by_its_holder_alone(keys: IdempotencyKeys) -> None:
     await hold(keys, "first")
 
-    await keys.free("key", task_id="second")
+    await keys.release("key", task_id="second")
 
     assert await used_for(keys) == (KeyState.RUNNING, "first", None)
 
@@ -213,7 +213,7 @@ async def test_a_key_that_was_taken_over_is_not_freed_by_its_first_holder(keys: 
     await hold(keys, "first", lease_ms=OVER)
     await hold(keys, "second")
 
-    await keys.free("key", task_id="first")
+    await keys.release("key", task_id="first")
 
     assert await used_for(keys) == (KeyState.RUNNING, "second", None)
 
@@ -222,13 +222,13 @@ async def test_an_answered_key_is_not_freed(keys: IdempotencyKeys) -> None:
     await hold(keys, "first")
     await answer(keys, "first")
 
-    await keys.free("key", task_id="first")
+    await keys.release("key", task_id="first")
 
     assert await used_for(keys) == (KeyState.ANSWERED, "first", "print of first")
 
 
 async def test_freeing_a_key_that_nobody_holds_is_no_error(keys: IdempotencyKeys) -> None:
-    await keys.free("key", task_id="first")
+    await keys.release("key", task_id="first")
 
     assert await hold(keys, "second") is None
 
@@ -237,7 +237,7 @@ async def test_a_forgotten_key_is_free_to_be_answered_by_nobody(keys: Idempotenc
     await hold(keys, "first")
     await answer(keys, "first", keep_ms=OVER)
 
-    await keys.forget()
+    await keys.delete_expired()
     await answer(keys, "first")
 
     assert await hold(keys, "second") is None
@@ -248,13 +248,13 @@ async def test_a_key_whose_time_is_not_over_is_not_forgotten(keys: IdempotencyKe
     await answer(keys, "first")
     await hold(keys, "running", key="another")
 
-    await keys.forget()
+    await keys.delete_expired()
 
     assert await used_for(keys) == (KeyState.ANSWERED, "first", "print of first")
     assert await hold(keys, "second", key="another") is not None
 
 
 async def test_forgetting_nothing_is_no_error(keys: IdempotencyKeys) -> None:
-    await keys.forget()
+    await keys.delete_expired()
 
     assert await hold(keys, "first") is None

@@ -30,7 +30,7 @@ def jobs(stores: Stores) -> Jobs:
 
 async def accepted(jobs: Jobs, **fields: Any) -> str:
     job = new_job(**fields)
-    await jobs.accept(job)
+    await jobs.insert(job)
     return job.id
 
 
@@ -204,7 +204,7 @@ async def test_attempts_that_nobody_is_to_blame_for_are_not_counted_as_failed(jo
 async def test_a_completed_stage_is_done(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs)
 
-    ledger.complete(claimed(ledger, job_id), {})
+    ledger.complete_stage(claimed(ledger, job_id), {})
 
     assert found(ledger, job_id).stages["validate"].state is StageState.DONE
 
@@ -212,7 +212,7 @@ async def test_a_completed_stage_is_done(jobs: Jobs, ledger: Ledger) -> None:
 async def test_a_completed_stage_keeps_its_result(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs)
 
-    ledger.complete(claimed(ledger, job_id), {"width": 640, "frames": None, "nested": {"a": [1]}})
+    ledger.complete_stage(claimed(ledger, job_id), {"width": 640, "frames": None, "nested": {"a": [1]}})
 
     assert found(ledger, job_id).stages["validate"].result == {"width": 640, "frames": None, "nested": {"a": [1]}}
 
@@ -220,7 +220,7 @@ async def test_a_completed_stage_keeps_its_result(jobs: Jobs, ledger: Ledger) ->
 async def test_a_completed_stage_has_no_lease(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs)
 
-    ledger.complete(claimed(ledger, job_id), {})
+    ledger.complete_stage(claimed(ledger, job_id), {})
 
     assert found(ledger, job_id).stages["validate"].lease_ms == 0
 
@@ -229,7 +229,7 @@ async def test_a_completed_stage_says_when(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs)
     start = now_ms()
 
-    ledger.complete(claimed(ledger, job_id), {})
+    ledger.complete_stage(claimed(ledger, job_id), {})
 
     assert start <= (found(ledger, job_id).stages["validate"].finished_ms or 0) <= now_ms()
 
@@ -237,7 +237,7 @@ async def test_a_completed_stage_says_when(jobs: Jobs, ledger: Ledger) -> None:
 async def test_a_completed_stage_forgets_its_last_error(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs, stages={"validate": StageRecord(error="OSError: disk full")})
 
-    ledger.complete(claimed(ledger, job_id), {})
+    ledger.complete_stage(claimed(ledger, job_id), {})
 
     assert found(ledger, job_id).stages["validate"].error is None
 
@@ -245,7 +245,7 @@ async def test_a_completed_stage_forgets_its_last_error(jobs: Jobs, ledger: Ledg
 async def test_a_completed_stage_queues_what_follows_it(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs)
 
-    ledger.complete(claimed(ledger, job_id), {}, following=["small", "large"])
+    ledger.complete_stage(claimed(ledger, job_id), {}, due_stages=["small", "large"])
 
     queued = [name for name, record in found(ledger, job_id).stages.items() if record.queued_ms is not None]
     assert sorted(queued) == ["large", "small"]
@@ -255,7 +255,7 @@ async def test_a_completed_stage_gives_the_next_one_time_before_the_sweeper(jobs
     job_id = await accepted(jobs)
     start = now_ms()
 
-    ledger.complete(claimed(ledger, job_id), {})
+    ledger.complete_stage(claimed(ledger, job_id), {})
 
     assert start + PATIENCE_MS <= found(ledger, job_id).next_dispatch_ms <= now_ms() + PATIENCE_MS
 
@@ -265,7 +265,7 @@ async def test_a_run_that_was_taken_over_completes_nothing(jobs: Jobs, ledger: L
     lost = claimed(ledger, job_id)
     claimed(ledger, job_id)
 
-    assert not ledger.complete(lost, {"from": "the lost run"})
+    assert not ledger.complete_stage(lost, {"from": "the lost run"})
 
 
 async def test_a_run_that_was_taken_over_leaves_the_stage_to_the_other(jobs: Jobs, ledger: Ledger) -> None:
@@ -273,7 +273,7 @@ async def test_a_run_that_was_taken_over_leaves_the_stage_to_the_other(jobs: Job
     lost = claimed(ledger, job_id)
     claimed(ledger, job_id)
 
-    ledger.complete(lost, {"from": "the lost run"})
+    ledger.complete_stage(lost, {"from": "the lost run"})
 
     assert found(ledger, job_id).stages["validate"].state is StageState.RUNNING
 
@@ -282,15 +282,15 @@ async def test_the_run_that_took_over_completes_the_stage(jobs: Jobs, ledger: Le
     job_id = await accepted(jobs)
     claimed(ledger, job_id)
 
-    assert ledger.complete(claimed(ledger, job_id), {})
+    assert ledger.complete_stage(claimed(ledger, job_id), {})
 
 
 async def test_a_stage_is_completed_once(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs)
     mine = claimed(ledger, job_id)
-    ledger.complete(mine, {})
+    ledger.complete_stage(mine, {})
 
-    assert not ledger.complete(mine, {})
+    assert not ledger.complete_stage(mine, {})
 
 
 @pytest.mark.parametrize("ending", ["release", "refuse", "mark_dead", "finish"])
@@ -409,7 +409,7 @@ async def test_the_stage_that_gave_a_job_up_has_failed(jobs: Jobs, ledger: Ledge
 async def test_a_finished_job_is_done(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs, stages=ALL_BUT_LAST)
 
-    ledger.finish(claimed(ledger, job_id, "finalize"), {})
+    ledger.complete_job(claimed(ledger, job_id, "finalize"), {})
 
     assert found(ledger, job_id).state is JobState.DONE
 
@@ -417,7 +417,7 @@ async def test_a_finished_job_is_done(jobs: Jobs, ledger: Ledger) -> None:
 async def test_a_finished_job_keeps_what_the_last_stage_noted(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs, stages=ALL_BUT_LAST)
 
-    ledger.finish(claimed(ledger, job_id, "finalize"), {"ratio": 0.25})
+    ledger.complete_job(claimed(ledger, job_id, "finalize"), {"ratio": 0.25})
 
     assert found(ledger, job_id).stages["finalize"].result == {"ratio": 0.25}
 
@@ -426,7 +426,7 @@ async def test_a_finished_job_says_when(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs, stages=ALL_BUT_LAST)
     start = now_ms()
 
-    ledger.finish(claimed(ledger, job_id, "finalize"), {})
+    ledger.complete_job(claimed(ledger, job_id, "finalize"), {})
 
     assert start <= (found(ledger, job_id).finished_ms or 0) <= now_ms()
 
@@ -435,7 +435,7 @@ async def test_a_finished_job_says_when(jobs: Jobs, ledger: Ledger) -> None:
 async def test_a_job_with_a_stage_to_do_is_not_finished(jobs: Jobs, ledger: Ledger, missing: str) -> None:
     job_id = await accepted(jobs, stages=ALL_BUT_LAST | {missing: StageRecord()})
 
-    ledger.finish(claimed(ledger, job_id, "finalize"), {})
+    ledger.complete_job(claimed(ledger, job_id, "finalize"), {})
 
     assert found(ledger, job_id).state is JobState.PROCESSING
 
@@ -444,7 +444,7 @@ async def test_a_job_is_finished_once(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs, stages=ALL_BUT_LAST)
     mine = claimed(ledger, job_id, "finalize")
 
-    finished = [ledger.finish(mine, {}) for _ in range(2)]
+    finished = [ledger.complete_job(mine, {}) for _ in range(2)]
 
     assert finished == [True, False]
 
@@ -454,7 +454,7 @@ async def test_finishing_a_job_is_counted_with_it(jobs: Jobs, ledger: Ledger) ->
     mine = claimed(ledger, job_id, "finalize")
 
     for _ in range(2):
-        ledger.finish(mine, {})
+        ledger.complete_job(mine, {})
 
     assert found(ledger, job_id).finalizations == 1
 
@@ -477,14 +477,14 @@ async def test_a_stage_that_runs_on_while_its_job_is_refused_completes_nothing(j
     slow = claimed(ledger, job_id, "large")
     ledger.refuse(claimed(ledger, job_id, "small"), FAILURE)
 
-    assert not ledger.complete(slow, {})
+    assert not ledger.complete_stage(slow, {})
 
 
 async def test_stages_side_by_side_complete_each_on_its_own(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs)
     small, large = claimed(ledger, job_id, "small"), claimed(ledger, job_id, "large")
 
-    completed = [ledger.complete(large, {}), ledger.complete(small, {})]
+    completed = [ledger.complete_stage(large, {}), ledger.complete_stage(small, {})]
 
     assert completed == [True, True]
 
@@ -511,7 +511,7 @@ async def test_a_job_records_when_its_blobs_were_removed(jobs: Jobs, ledger: Led
     job_id = await accepted(jobs, state=JobState.FAILED)
     start = now_ms()
 
-    ledger.blobs_removed(job_id)
+    ledger.mark_blobs_removed(job_id)
 
     assert start <= (found(ledger, job_id).blobs_removed_ms or 0) <= now_ms()
 
@@ -519,7 +519,7 @@ async def test_a_job_records_when_its_blobs_were_removed(jobs: Jobs, ledger: Led
 async def test_blobs_are_removed_at_the_first_time_they_are(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs, state=JobState.FAILED, blobs_removed_ms=42)
 
-    ledger.blobs_removed(job_id)
+    ledger.mark_blobs_removed(job_id)
 
     assert found(ledger, job_id).blobs_removed_ms == 42
 
@@ -527,9 +527,9 @@ async def test_blobs_are_removed_at_the_first_time_they_are(jobs: Jobs, ledger: 
 def _end(ledger: Ledger, mine: Claim, ending: str) -> None:
     match ending:
         case "complete":
-            ledger.complete(mine, {"changed": True})
+            ledger.complete_stage(mine, {"changed": True})
         case "finish":
-            ledger.finish(mine, {"changed": True})
+            ledger.complete_job(mine, {"changed": True})
         case "release":
             ledger.release(mine, "changed", counts_as_attempt=True)
         case "refuse":
@@ -549,9 +549,9 @@ async def test_every_step_of_a_stage_is_a_later_version_of_its_job(jobs: Jobs, l
     ledger.release(run, "the disk was full", counts_as_attempt=False)
     seen.append(found(ledger, job_id).version)
     run = claimed(ledger, job_id)
-    ledger.complete(run, {})
+    ledger.complete_stage(run, {})
     seen.append(found(ledger, job_id).version)
-    ledger.complete(run, {})  # a second time: nothing changes
+    ledger.complete_stage(run, {})  # a second time: nothing changes
     ledger.schedule_dispatch(job_id, delay_ms=0)  # nor does this, to those who watch
     seen.append(found(ledger, job_id).version)
 

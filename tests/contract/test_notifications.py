@@ -12,8 +12,8 @@ from redis import Redis
 
 from deploy.local.stack import Stack
 from pipeline import notifications
-from pipeline.notifications import CHANGES, ENDS, LISTENING, Notifications
-from pipeline.queues.access import open_queues
+from pipeline.notifications import CHANGES_CHANNEL, ENDS_CHANNEL, SUBSCRIBED, Notifications
+from pipeline.queues.open_queues import open_queues
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
 from tests.fakes import UNREACHABLE_URL
@@ -37,7 +37,7 @@ async def test_an_end_is_heard_by_those_who_hear_ends(queues: Queues, settings: 
         worker.publish_change("other", has_ended=True)
         heard = await anext(ended)
 
-    assert (first, heard) == (LISTENING, "other")
+    assert (first, heard) == (SUBSCRIBED, "other")
     worker.close()
 
 
@@ -51,7 +51,7 @@ async def test_changes_are_heard_in_their_order_and_no_end_among_them(queues: Qu
             worker.publish_change(job_id, has_ended=True)
         heard = [await anext(changed), await anext(changed)]
 
-    assert (first, heard) == (LISTENING, ["one", "two"])
+    assert (first, heard) == (SUBSCRIBED, ["one", "two"])
     worker.close()
 
 
@@ -59,11 +59,11 @@ async def test_who_hears_no_more_is_not_told(redis: Redis, queues: Queues) -> No
     async with asyncio.timeout(SECONDS):
         async with aclosing(queues.changed_jobs()) as changed:
             await anext(changed)
-            before = dict(redis.pubsub_numsub(CHANGES))
-        while dict(redis.pubsub_numsub(CHANGES)) == before:  # noqa: ASYNC110  # Redis knows
+            before = dict(redis.pubsub_numsub(CHANGES_CHANNEL))
+        while dict(redis.pubsub_numsub(CHANGES_CHANNEL)) == before:  # noqa: ASYNC110  # Redis knows
             await asyncio.sleep(0.01)
 
-    assert before == {CHANGES.encode(): 1}
+    assert before == {CHANGES_CHANNEL.encode(): 1}
 
 
 def test_a_hint_to_a_broker_that_is_away_is_no_error() -> None:
@@ -95,7 +95,7 @@ def test_a_worker_whose_connection_was_closed_is_heard_again(
     worker = Notifications(settings.redis_url)
     worker.publish_change("before")
     with redis.pubsub(ignore_subscribe_messages=True) as gateway:  # type: ignore[no-untyped-call]
-        gateway.subscribe(ENDS)
+        gateway.subscribe(ENDS_CHANNEL)
         gateway.get_message(timeout=SECONDS)
         redis.client_kill_filter(_type="normal", skipme=True)
 
@@ -112,7 +112,7 @@ def test_after_a_hint_that_failed_there_are_none_for_a_while(
 ) -> None:
     worker = Notifications(settings.redis_url)
     with redis.pubsub(ignore_subscribe_messages=True) as gateway:  # type: ignore[no-untyped-call]
-        gateway.subscribe(CHANGES)
+        gateway.subscribe(CHANGES_CHANNEL)
         gateway.get_message(timeout=SECONDS)
         worker._paused_until = float("inf")
         worker.publish_change("unheard")

@@ -11,7 +11,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from pipeline.celery import app
-from pipeline.queues.access import open_queues
+from pipeline.queues.open_queues import open_queues
 from pipeline.queues.queues import Queues
 from pipeline.routing import QUEUES
 from pipeline.settings import Settings
@@ -55,7 +55,7 @@ async def away(request: pytest.FixtureRequest) -> AsyncIterator[Queues]:
 
 
 async def test_an_empty_queue_has_no_oldest_message(subject: Subject) -> None:
-    assert await subject.queues.oldest_ms("validate") is None
+    assert await subject.queues.read_oldest_message_ms("validate") is None
 
 
 async def test_a_message_is_as_old_as_when_it_was_sent(subject: Subject) -> None:
@@ -63,7 +63,7 @@ async def test_a_message_is_as_old_as_when_it_was_sent(subject: Subject) -> None
 
     subject.send("validate")
 
-    assert start <= (await subject.queues.oldest_ms("validate") or 0) <= now_ms()
+    assert start <= (await subject.queues.read_oldest_message_ms("validate") or 0) <= now_ms()
 
 
 async def test_the_oldest_of_two_messages_is_the_first(subject: Subject) -> None:
@@ -71,45 +71,45 @@ async def test_the_oldest_of_two_messages_is_the_first(subject: Subject) -> None
     between = a_later_moment()
     subject.send("validate")
 
-    assert (await subject.queues.oldest_ms("validate") or between) < between
+    assert (await subject.queues.read_oldest_message_ms("validate") or between) < between
 
 
 async def test_a_queue_knows_nothing_of_another(subject: Subject) -> None:
     subject.send("normalize")
 
-    assert await subject.queues.oldest_ms("validate") is None
+    assert await subject.queues.read_oldest_message_ms("validate") is None
 
 
 async def test_a_look_takes_no_message_away(subject: Subject) -> None:
     subject.send("validate")
 
-    seen = [await subject.queues.oldest_ms("validate") for _ in range(2)]
+    seen = [await subject.queues.read_oldest_message_ms("validate") for _ in range(2)]
 
     assert seen[0] == seen[1] is not None
 
 
 async def test_where_nothing_waits_the_longest_queue_is_empty(subject: Subject) -> None:
-    assert await subject.queues.longest() == 0
+    assert await subject.queues.read_max_queue_length() == 0
 
 
 async def test_the_longest_queue_is_told_by_its_messages(subject: Subject) -> None:
     for queue in ("validate", "resize", "resize", "resize", "transform", "transform"):
         subject.send(queue)
 
-    assert await subject.queues.longest() == 3
+    assert await subject.queues.read_max_queue_length() == 3
 
 
 @pytest.mark.parametrize("queue", QUEUES)
 async def test_every_queue_can_be_the_longest(subject: Subject, queue: str) -> None:
     subject.send(queue)
 
-    assert await subject.queues.longest() == 1
+    assert await subject.queues.read_max_queue_length() == 1
 
 
 async def test_measuring_takes_no_message_away(subject: Subject) -> None:
     subject.send("validate")
 
-    seen = [await subject.queues.longest() for _ in range(2)]
+    seen = [await subject.queues.read_max_queue_length() for _ in range(2)]
 
     assert seen == [1, 1]
 
@@ -125,12 +125,12 @@ async def test_a_broker_that_is_away_is_an_error(away: Queues) -> None:
 
 async def test_a_queue_of_a_broker_that_is_away_is_an_error(away: Queues) -> None:
     with pytest.raises(RedisConnectionError):
-        await away.oldest_ms("validate")
+        await away.read_oldest_message_ms("validate")
 
 
 async def test_the_longest_queue_of_a_broker_that_is_away_is_an_error(away: Queues) -> None:
     with pytest.raises(RedisConnectionError):
-        await away.longest()
+        await away.read_max_queue_length()
 
 
 async def test_all_that_waits_is_told_at_once(subject: Subject) -> None:
@@ -138,12 +138,12 @@ async def test_all_that_waits_is_told_at_once(subject: Subject) -> None:
     for queue in ("validate", "resize", "resize"):
         subject.send(queue)
 
-    waiting = await subject.queues.waiting()
+    waiting = await subject.queues.read_backlog()
 
     assert waiting.lengths == dict.fromkeys(QUEUES, 0) | {"validate": 1, "resize": 2}
     assert {queue for queue, sent_ms in waiting.oldest_ms.items() if sent_ms is not None} == {"validate", "resize"}
     assert start <= (waiting.oldest_ms["resize"] or 0) <= now_ms()
-    assert (waiting.unacked, waiting.unacked_since) == (0, None)
+    assert (waiting.unacked, waiting.unacked_since_seconds) == (0, None)
 
 
 @pytest.mark.usefixtures("redis")
@@ -152,7 +152,7 @@ async def test_both_lanes_of_a_queue_are_told_as_one(settings: Settings) -> None
         for lane in ("resize.bulk", "resize", "resize.bulk"):
             app.send_task("validate", ["job"], queue=lane)
 
-        waiting, longest = await queues.waiting(), await queues.longest()
+        waiting, longest = await queues.read_backlog(), await queues.read_max_queue_length()
 
     assert (waiting.lengths["resize"], longest) == (3, 3)
     assert waiting.oldest_ms["resize"] is not None
@@ -160,7 +160,7 @@ async def test_both_lanes_of_a_queue_are_told_as_one(settings: Settings) -> None
 
 async def test_what_waits_at_a_broker_that_is_away_is_an_error(away: Queues) -> None:
     with pytest.raises(RedisConnectionError):
-        await away.waiting()
+        await away.read_backlog()
 
 
 async def test_what_a_worker_holds_is_told_with_how_long(redis: Redis, settings: Settings) -> None:
@@ -169,11 +169,11 @@ async def test_what_a_worker_holds_is_told_with_how_long(redis: Redis, settings:
     with app.connection_for_read() as connection, connection.SimpleQueue("validate") as consumer:
         message = consumer.get(timeout=10)
         async with open_queues(settings) as queues:
-            held = await queues.waiting()
+            held = await queues.read_backlog()
         message.ack()
 
     assert (held.unacked, held.lengths["validate"]) == (1, 0)
-    assert start - 1 <= (held.unacked_since or 0) <= time.time()
+    assert start - 1 <= (held.unacked_since_seconds or 0) <= time.time()
     assert redis.hlen("unacked") == 0
 
 

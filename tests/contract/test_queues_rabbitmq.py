@@ -16,10 +16,10 @@ from amqp.exceptions import AccessRefused
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from pipeline.broker.transport import AWAY
+from pipeline.broker.transport import BROKER_ERRORS
 from pipeline.celery import app
 from pipeline.dispatch import dispatch
-from pipeline.queues.access import open_queues
+from pipeline.queues.open_queues import open_queues
 from pipeline.queues.queues import Queues
 from pipeline.routing import LANE_QUEUES, QUEUES
 from pipeline.settings import BrokerSettings, Settings
@@ -83,11 +83,11 @@ def lose_queues(server: RabbitMQServer) -> None:
 async def test_queues_that_nobody_has_made_yet_are_empty(queues: Queues, rabbitmq: RabbitMQServer) -> None:
     lose_queues(rabbitmq)
 
-    waiting = await queues.waiting()
+    waiting = await queues.read_backlog()
 
     assert waiting.lengths == dict.fromkeys(QUEUES, 0)
     assert waiting.oldest_ms == dict.fromkeys(QUEUES)
-    assert await queues.oldest_ms("validate") is None
+    assert await queues.read_oldest_message_ms("validate") is None
 
 
 async def test_both_lanes_of_a_queue_are_told_as_one(queues: Queues) -> None:
@@ -95,7 +95,7 @@ async def test_both_lanes_of_a_queue_are_told_as_one(queues: Queues) -> None:
     for lane in ("resize.bulk", "resize", "resize.bulk"):
         send(lane)
 
-    waiting, longest = await queues.waiting(), await queues.longest()
+    waiting, longest = await queues.read_backlog(), await queues.read_max_queue_length()
 
     assert (waiting.lengths, longest) == (dict.fromkeys(QUEUES, 0) | {"resize": 3}, 3)
     assert (waiting.oldest_ms["resize"] or now_ms()) <= start
@@ -105,7 +105,7 @@ async def test_both_lanes_of_a_queue_are_told_as_one(queues: Queues) -> None:
 async def test_what_was_there_before_the_first_look_may_be_of_any_age(queues: Queues) -> None:
     send("validate")
 
-    assert await queues.oldest_ms("validate") == 0
+    assert await queues.read_oldest_message_ms("validate") == 0
 
 
 async def test_a_queue_that_is_never_empty_moves_on_as_it_shrinks(queues: Queues, rabbitmq: RabbitMQServer) -> None:
@@ -113,22 +113,22 @@ async def test_a_queue_that_is_never_empty_moves_on_as_it_shrinks(queues: Queues
     send("validate")
 
     async with asyncio.timeout(SECONDS):
-        while await queues.oldest_ms("validate") == 0:
+        while await queues.read_oldest_message_ms("validate") == 0:
             send("validate")
             await _seen(queues, 2)
             take(rabbitmq, "validate")
             await _seen(queues, 1)
 
-    assert start <= (await queues.oldest_ms("validate") or 0) <= now_ms()
+    assert start <= (await queues.read_oldest_message_ms("validate") or 0) <= now_ms()
 
 
 async def _seen(queues: Queues, length: int) -> None:
-    while await queues.longest() != length:  # noqa: ASYNC110  # RabbitMQ knows
+    while await queues.read_max_queue_length() != length:  # noqa: ASYNC110  # RabbitMQ knows
         await asyncio.sleep(POLL_SECONDS)
 
 
 async def test_a_gateway_asks_both_servers_whether_they_are_there(queues: Queues) -> None:
-    servers = queues.servers()
+    servers = queues.server_checks()
 
     await servers["rabbitmq"]()
     with pytest.raises(RedisError):
@@ -142,7 +142,7 @@ async def test_nothing_is_sent_on_while_chords_cannot_be_counted(queues: Queues)
 
 async def test_a_server_that_was_away_is_found_again(queues: Queues, rabbitmq: RabbitMQServer) -> None:
     send("validate")
-    assert await queues.longest() == 1
+    assert await queues.read_max_queue_length() == 1
 
     with rabbitmq.outage(signal.SIGKILL):
         with pytest.raises(OperationalError):
@@ -178,8 +178,8 @@ async def _failed_look(queues: Queues) -> None:
 
 
 async def _looked(queues: Queues) -> int | None:
-    with suppress(*AWAY):
-        return await queues.longest()
+    with suppress(*BROKER_ERRORS):
+        return await queues.read_max_queue_length()
     return None
 
 
@@ -205,7 +205,7 @@ async def test_a_message_whose_queue_was_lost_is_not_sent_and_the_next_one_is(
     send("validate")
 
     assert rabbitmq.count_messages("validate") == 1
-    assert await queues.longest() == 1
+    assert await queues.read_max_queue_length() == 1
 
 
 async def test_one_who_is_refused_is_told_so_and_the_job_is_left_to_the_sweeper(rabbitmq: RabbitMQServer) -> None:
@@ -214,7 +214,7 @@ async def test_one_who_is_refused_is_told_so_and_the_job_is_left_to_the_sweeper(
     try:
         async with open_queues(settings) as queues:
             with pytest.raises(AccessRefused) as told:
-                await queues.longest()
+                await queues.read_max_queue_length()
         assert not await dispatch(new_job())
     finally:
         use_broker(FakeBroker.settings)

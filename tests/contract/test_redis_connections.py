@@ -13,7 +13,7 @@ from redis.retry import Retry
 
 from deploy.local.stack import Stack
 from gateway.middleware.rate_limit import create_limiter
-from pipeline.broker.redis_connections import ToldWhenClosed
+from pipeline.broker.redis_connections import ConnectionErrorWhenClosed
 from pipeline.broker.redis_urls import RedisUrl
 
 
@@ -34,4 +34,4 @@ def test_a_write_to_a_closed_connection_is_a_lost_connection(redis_and_mongo: St
 def test_what_counts_requests_opens_such_connections_too(redis_and_mongo: Stack) -> None:
     storage: Any = create_limiter(redis_and_mongo.redis_url).storage
 
-    assert issubclass(storage.bridge.storage.connection_pool.connection_class, ToldWhenClosed)
+    assert issubclass(storage.bridge.storage.connection_pool.connection_class, ConnectionErrorWhenClosed)

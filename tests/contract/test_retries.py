@@ -22,33 +22,33 @@ async def test_a_job_that_died_of_too_many_dispatches_has_new_ones_when_it_is_re
     stores: Stores, settings: Settings
 ) -> None:
     job = new_job(state=JobState.DEAD, generation=settings.sweeper.max_generation, finished_ms=1)
-    await stores.jobs.accept(job)
+    await stores.jobs.insert(job)
     await stores.jobs.retry(await stores.jobs.get(job.id), next_dispatch_ms=0)
 
     await Sweeper(stores, FakeQueues(), settings).dispatch_due()
 
-    assert (await stores.jobs.get(job.id)).active
+    assert (await stores.jobs.get(job.id)).is_active
 
 
 async def test_a_key_whose_job_was_accepted_is_not_forgotten_before_it_was_told(
     stores: Stores, http: httpx.AsyncClient, settings: Settings
 ) -> None:
-    uncertain = FakeStores(UncertainJobs(), stores.blobs, stores.keys)
+    uncertain = FakeStores(UncertainJobs(), stores.blobs, stores.idempotency_keys)
     async with create_client(create_gateway(uncertain, settings)) as broken:
         await post(broken, CAT_PART, key="k")
     await IdempotencyKey.get_motor_collection().update_many({}, {"$set": {"expires_ms": 1}})
 
-    await stores.keys.forget()
+    await stores.idempotency_keys.delete_expired()
 
     assert (await post(http, CAT_PART, key="k")).headers["idempotency-replayed"] == "true"
 
 
 async def test_a_key_that_another_request_has_taken_is_not_held_for_longer(stores: Stores, redis: Redis) -> None:  # noqa: ARG001
-    await stores.keys.hold("key", task_id="slow", lease_ms=-1)
-    await stores.keys.hold("key", task_id="quick", lease_ms=60_000)
+    await stores.idempotency_keys.acquire("key", task_id="slow", lease_ms=-1)
+    await stores.idempotency_keys.acquire("key", task_id="quick", lease_ms=60_000)
 
-    assert not await stores.keys.extend("key", task_id="slow", lease_ms=60_000)
-    assert await stores.keys.extend("key", task_id="quick", lease_ms=60_000)
+    assert not await stores.idempotency_keys.extend_lease("key", task_id="slow", lease_ms=60_000)
+    assert await stores.idempotency_keys.extend_lease("key", task_id="quick", lease_ms=60_000)
 
 
 @pytest.mark.parametrize("value", ["9" * 30, "20000.0", "20_000", "9" * 30 + ".0", "9_" * 20 + "9", "9" * 5000])
@@ -58,4 +58,4 @@ async def test_a_number_cannot_get_past_its_bound_in_disguise(
     answer = await post(http, CAT_PART, part("width", value.encode()), path="/resize")
 
     assert answer.status_code == 422
-    assert stores.blobs.folders() == []
+    assert stores.blobs.list_folders() == []

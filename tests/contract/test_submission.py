@@ -27,7 +27,7 @@ async def test_a_body_that_is_not_what_its_digest_says_leaves_nothing(http: http
     answer = await post(http, CAT_PART, Content_Digest=f"sha-256=:{digest}:")
 
     assert (answer.status_code, answer.json()["code"]) == (400, "digest_mismatch")
-    assert (await list_job_ids(), stores.blobs.folders()) == ([], [])
+    assert (await list_job_ids(), stores.blobs.list_folders()) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ class TestARefusedOperation:
     ) -> None:
         await post(http, *parts, path=path)
 
-        assert (await list_job_ids(), stores.blobs.folders()) == ([], [])
+        assert (await list_job_ids(), stores.blobs.list_folders()) == ([], [])
 
 
 async def test_a_job_of_another_owner_is_no_source(keyed_client: httpx.AsyncClient, stores: Stores) -> None:
@@ -188,7 +188,7 @@ async def test_a_job_of_another_owner_is_no_source(keyed_client: httpx.AsyncClie
     answer = await from_source(keyed_client, source.id, api_key=ZOE_KEY)
 
     assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
-    assert stores.blobs.folders() == [source.id]
+    assert stores.blobs.list_folders() == [source.id]
 
 
 async def test_a_job_whose_original_is_gone_is_no_source(http: httpx.AsyncClient, stores: Stores) -> None:
@@ -198,4 +198,4 @@ async def test_a_job_whose_original_is_gone_is_no_source(http: httpx.AsyncClient
     answer = await from_source(http, source.id)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "source_gone")
-    assert (await list_job_ids(), stores.blobs.folders()) == ([source.id], [])
+    assert (await list_job_ids(), stores.blobs.list_folders()) == ([source.id], [])

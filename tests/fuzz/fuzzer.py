@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stages.errors import STAGE_ERRORS
-from stages.formats import ACCEPTED, HEAD_BYTES, sniff
+from stages.formats import ACCEPTED_FORMATS, HEAD_BYTES, sniff
 from tests.fuzz.mutations import make_mutant
 from tests.fuzz.pool import FAULTS, Input, InputLimits, InputResult, Pool
 
@@ -131,7 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, help=f"for how long (default {SECONDS})")
     parser.add_argument("--inputs", type=int, help="how many, instead")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same inputs")
-    parser.add_argument("--formats", nargs="+", choices=ACCEPTED, default=list(ACCEPTED))
+    parser.add_argument("--formats", nargs="+", choices=ACCEPTED_FORMATS, default=list(ACCEPTED_FORMATS))
     parser.add_argument("--keep", type=Path, default=Path(".darkroom/fuzz"), help="where inputs that did harm are kept")
     asked = parser.parse_args(arguments)
     seconds = asked.seconds or (None if asked.inputs or asked.files else SECONDS)

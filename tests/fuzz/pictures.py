@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages.formats import HEIC
+from stages.formats import HAS_HEIC
 from tests.fuzz.seed_files import heic
 from tests.images import chunk, cutout, encode_image, exif, photo, png
 
@@ -20,7 +20,7 @@ _LAYOUTS_BY_FORMAT = {  # the layouts each format can hold
     "tiff": ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"),
     "bmp": ("1", "L", "P", "RGB", "RGBA"),
     "avif": ("L", "RGB", "RGBA"),
-    **({"heic": ("L", "RGB", "RGBA")} if HEIC else {}),
+    **({"heic": ("L", "RGB", "RGBA")} if HAS_HEIC else {}),
 }
 LOSSLESS = frozenset({"png", "webp", "tiff"})  # and EXIF says how they are turned
 _FORMATS_WITHOUT_EXIF = frozenset({"gif", "bmp"})  # no EXIF in them

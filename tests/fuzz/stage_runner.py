@@ -15,8 +15,8 @@ from stages.limits import Limits
 from stages.normalize import normalize
 from stages.rendition import Rendition
 from stages.resize import resize
-from stages.scale import fitted
-from stages.validate import Facts, validate
+from stages.scale import fit_size
+from stages.validate import ImageFacts, validate
 
 LIMITS = Limits()
 EDGES = (1, 16, 160, 640, 1600)
@@ -43,18 +43,18 @@ def run_stages(original: bytes, on_stage: Callable[[str], None]) -> str:
     return code
 
 
-def _preview(original: bytes, facts: Facts, rng: Random) -> None:
+def _preview(original: bytes, facts: ImageFacts, rng: Random) -> None:
     edge = rng.choice(EDGES)
     master = normalize(original, edge=edge, limits=LIMITS)
-    size = fitted((facts.width, facts.height), edge)
+    size = fit_size((facts.width, facts.height), edge)
     assert (master.width, master.height) == size, "a master is not the size validate said"
     assert len(master.pixels) == size[0] * size[1] * len(master.mode), "a master has not the bytes of its pixels"
     small = rng.choice(EDGES)
     format_ = rng.choice(("auto", "jpeg", "png", "webp", "avif" if small < 640 else "auto"))
-    _check_rendition(resize(master, edge=small, format=format_), fitted(size, small))
+    _check_rendition(resize(master, edge=small, format=format_), fit_size(size, small))
 
 
-def _crop(original: bytes, facts: Facts, rng: Random) -> None:
+def _crop(original: bytes, facts: ImageFacts, rng: Random) -> None:
     if rng.random() < 0.3:
         _check_rendition(crop(original, aspect=rng.choice(((1, 1), (16, 9), (1, 1000))), limits=LIMITS))
         return
@@ -64,11 +64,11 @@ def _crop(original: bytes, facts: Facts, rng: Random) -> None:
     _check_rendition(crop(original, left=left, top=top, width=width, height=height, limits=LIMITS), (width, height))
 
 
-def _grayscale(original: bytes, facts: Facts, _dice: Random) -> None:
+def _grayscale(original: bytes, facts: ImageFacts, _dice: Random) -> None:
     _check_rendition(grayscale(original, limits=LIMITS), (facts.width, facts.height))
 
 
-def _fit(original: bytes, _facts: Facts, rng: Random) -> None:
+def _fit(original: bytes, _facts: ImageFacts, rng: Random) -> None:
     sides = (None, 1, 100, 1000)
     width, height = rng.choice(sides), rng.choice(sides[1:])
     _check_rendition(
@@ -76,10 +76,10 @@ def _fit(original: bytes, _facts: Facts, rng: Random) -> None:
     )
 
 
-def _animate(original: bytes, facts: Facts, rng: Random) -> None:
+def _animate(original: bytes, facts: ImageFacts, rng: Random) -> None:
     edge = rng.choice(EDGES[:3])
     rendition = animate(original, edge=edge, format=rng.choice(("webp", "gif")), limits=LIMITS)
-    _check_rendition(rendition, fitted((facts.width, facts.height), edge))
+    _check_rendition(rendition, fit_size((facts.width, facts.height), edge))
 
 
 def _check_rendition(rendition: Rendition, size: tuple[int, int] | None = None) -> None:
@@ -91,7 +91,7 @@ def _check_rendition(rendition: Rendition, size: tuple[int, int] | None = None) 
     assert size in (None, (rendition.width, rendition.height)), "a rendition is not the size it should be"
 
 
-_STEPS: dict[str, Callable[[bytes, Facts, Random], None]] = {
+_STEPS: dict[str, Callable[[bytes, ImageFacts, Random], None]] = {
     "normalize and resize": _preview,
     "crop": _crop,
     "grayscale": _grayscale,

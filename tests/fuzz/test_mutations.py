@@ -11,7 +11,7 @@ from itertools import islice
 
 import pytest
 
-from stages.formats import ACCEPTED
+from stages.formats import ACCEPTED_FORMATS
 from tests.fuzz.fuzzer import generate_mutants
 from tests.fuzz.pool import FAULTS, Input, InputLimits, Pool
 
@@ -45,11 +45,13 @@ def test_the_watch_finds_every_fault_and_lays_it_to_its_input() -> None:
     assert all("harm" in result.trace for result in results if result.kind in ("crash", "exception", "hang"))
 
 
-@pytest.mark.parametrize("name", ACCEPTED)
+@pytest.mark.parametrize("name", ACCEPTED_FORMATS)
 def test_a_seed_always_gives_the_same_mutants(name: str) -> None:
     alone = [given.content for given in islice(generate_mutants(7, (name,)), 20)]
     among = [
-        given.content for given in islice(generate_mutants(7, ACCEPTED), 20 * len(ACCEPTED)) if given.format == name
+        given.content
+        for given in islice(generate_mutants(7, ACCEPTED_FORMATS), 20 * len(ACCEPTED_FORMATS))
+        if given.format == name
     ]
 
     assert alone == among
@@ -58,8 +60,8 @@ def test_a_seed_always_gives_the_same_mutants(name: str) -> None:
 
 @pytest.mark.timeout(60)
 def test_mutated_files_are_taken_or_refused_and_nothing_else() -> None:
-    with Pool(ACCEPTED, InputLimits()) as pool:
-        results = list(pool.results(islice(generate_mutants(SEED, ACCEPTED), INPUTS)))
+    with Pool(ACCEPTED_FORMATS, InputLimits()) as pool:
+        results = list(pool.results(islice(generate_mutants(SEED, ACCEPTED_FORMATS), INPUTS)))
 
     faults = [f"{result.input.name}: {result.detail}\n{result.trace}" for result in results if result.kind in FAULTS]
     assert not faults, "\n".join(faults)

@@ -11,7 +11,7 @@ from PIL import Image, ImageChops
 from stages.crop import crop
 from stages.errors import InvalidOperation
 from stages.fit import FITS, Fit, fit
-from stages.formats import OUTPUTS
+from stages.formats import OUTPUT_FORMATS
 from stages.grayscale import grayscale
 from stages.limits import Limits
 from stages.normalize import normalize
@@ -68,7 +68,12 @@ def test_validate_and_normalize_agree_about_the_picture(picture: Picture) -> Non
 
 
 @_ALWAYS_THE_SAME
-@given(picture=pictures(frozenset({"png"})), edge=EDGES, format_=st.sampled_from(OUTPUTS), quality=st.integers(1, 100))
+@given(
+    picture=pictures(frozenset({"png"})),
+    edge=EDGES,
+    format_=st.sampled_from(OUTPUT_FORMATS),
+    quality=st.integers(1, 100),
+)
 def test_a_rendition_is_bounded_bare_and_what_it_says(picture: Picture, edge: int, format_: str, quality: int) -> None:
     master = normalize(picture.original(), edge=WHOLE, limits=LIMITS)
 

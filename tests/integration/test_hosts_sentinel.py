@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from deploy.local.stack import Stack
-from pipeline.notifications import ENDS
+from pipeline.notifications import ENDS_CHANNEL
 from tests.conftest import SHORT_TIMEOUTS
 from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
 from tests.images import photo_file
@@ -82,7 +82,9 @@ def test_everybody_has_moved_to_the_next_master(following: Stack, watched: Senti
     shown = httpx.get(f"{following.flower_url}/broker", timeout=10, **HTTP_OPTIONS)
 
     with watched.server(watched.master_port()) as master:
-        wait_until(lambda: dict(master.pubsub_numsub(ENDS))[ENDS] == 1, "the gateway to listen for hints")
+        wait_until(
+            lambda: dict(master.pubsub_numsub(ENDS_CHANNEL))[ENDS_CHANNEL] == 1, "the gateway to listen for hints"
+        )
         assert master.acl_log() == []
     assert limited.headers["RateLimit-Policy"] == '"default";q=500;w=60'
     assert shown.status_code == 200

@@ -20,7 +20,7 @@ from redis.exceptions import NoPermissionError
 from deploy.local.stack import Stack
 from gateway.middleware.rate_limit import create_limiter
 from pipeline.broker.redis_urls import RedisUrl
-from pipeline.notifications import ENDS
+from pipeline.notifications import ENDS_CHANNEL
 from tests.conftest import SHORT_TIMEOUTS
 from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
 from tests.images import photo_file
@@ -67,7 +67,7 @@ def test_all_processes_do_their_work_and_are_refused_nothing(distant: Stack, ser
         assert limited.headers["RateLimit-Policy"] == '"default";q=500;w=60'
         assert shown.status_code == 200
         assert http.get("/readyz").json()["checks"]["redis"]["ok"]
-        assert dict(admin.pubsub_numsub(ENDS))[ENDS] == 1
+        assert dict(admin.pubsub_numsub(ENDS_CHANNEL))[ENDS_CHANNEL] == 1
         assert admin.acl_log() == []
 
 

@@ -235,7 +235,7 @@ def test_traces_are_off_unless_they_are_sent_somewhere(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
-    assert traces.sender.__wrapped__() is None
+    assert traces.telemetry_class.__wrapped__() is None
 
 
 @pytest.mark.parametrize("code", PROCESSES.values(), ids=PROCESSES)
@@ -274,7 +274,7 @@ print(app.title, traces.traceparent())
 LAST_SPAN = """
 from pipeline import traces
 traces.start("brief")
-tracer = traces._live[0]._provider.get_tracer("test")
+tracer = traces._active_telemetry[0]._provider.get_tracer("test")
 with tracer.start_as_current_span("last"):
     traces.annotate(stage="small", attempt=None)
 traces.stop()

@@ -76,14 +76,14 @@ def blobs(blob_writer: AsyncMock) -> MagicMock:
 @pytest.fixture
 def stores(jobs: MagicMock, blobs: MagicMock) -> SimpleNamespace:
     """What the gateway keeps things in."""
-    return SimpleNamespace(jobs=jobs, blobs=blobs, keys=mock_of(IdempotencyKeys), ping=AsyncMock())
+    return SimpleNamespace(jobs=jobs, blobs=blobs, idempotency_keys=mock_of(IdempotencyKeys), ping=AsyncMock())
 
 
 @pytest.fixture
 def queues() -> MagicMock:
     """The broker, for reading: nothing waits."""
     mock = mock_of(Queues)
-    mock.longest.return_value = 0
+    mock.read_max_queue_length.return_value = 0
     return mock
 
 

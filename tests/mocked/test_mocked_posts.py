@@ -51,14 +51,14 @@ async def test_a_post_is_accepted(http: httpx.AsyncClient, path: str, jobs: Magi
 
     assert (answer.status_code, answer.json()["status"]) == (202, "accepted")
     assert answer.headers["location"] == f"/task-status/{answer.json()['task_id']}"
-    assert jobs.accept.await_args.args[0].id == answer.json()["task_id"]
+    assert jobs.insert.await_args.args[0].id == answer.json()["task_id"]
 
 
 @every_post
 async def test_a_job_is_noted_down_as_what_was_asked_for(http: httpx.AsyncClient, path: str, jobs: MagicMock) -> None:
     await post(http, path)
 
-    job = jobs.accept.await_args.args[0]
+    job = jobs.insert.await_args.args[0]
     assert (job.kind, job.state, job.original.name) == (POSTS[path][1], JobState.ACCEPTED, "cat.jpg")
 
 
@@ -120,7 +120,7 @@ async def test_the_bytes_are_stored_before_the_job_is(
 ) -> None:
     order = MagicMock()
     order.attach_mock(blobs.sync, "sync")
-    order.attach_mock(jobs.accept, "accept")
+    order.attach_mock(jobs.insert, "accept")
     order.attach_mock(apply_async, "publish")
 
     await post(http, "/upload")
@@ -153,7 +153,7 @@ async def test_without_a_broker_a_job_is_accepted_and_left_to_the_sweeper(
 async def test_without_a_database_nothing_is_accepted_or_sent(
     http: httpx.AsyncClient, jobs: MagicMock, apply_async: MagicMock
 ) -> None:
-    jobs.accept.side_effect = AutoReconnect("mongo-3.internal:27017: connection refused")
+    jobs.insert.side_effect = AutoReconnect("mongo-3.internal:27017: connection refused")
 
     answer = await post(http, "/upload")
 
@@ -165,12 +165,12 @@ async def test_without_a_database_nothing_is_accepted_or_sent(
 async def test_with_full_queues_nothing_is_accepted(
     http: httpx.AsyncClient, queues: MagicMock, jobs: MagicMock, apply_async: MagicMock
 ) -> None:
-    queues.longest.return_value = 10_000
+    queues.read_max_queue_length.return_value = 10_000
 
     answer = await post(http, "/upload")
 
     assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
-    jobs.accept.assert_not_awaited()
+    jobs.insert.assert_not_awaited()
     apply_async.assert_not_called()
 
 
@@ -185,5 +185,5 @@ async def test_what_is_no_image_makes_no_job(
     answer = await http.post("/upload", files={"file": ("cat.jpg", content)})
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
-    jobs.accept.assert_not_awaited()
+    jobs.insert.assert_not_awaited()
     blobs.remove_folder.assert_called_once()

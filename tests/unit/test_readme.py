@@ -12,7 +12,7 @@ import pytest
 from deploy.generate import settings_table
 from gateway import problems
 from stages.errors import STAGE_ERRORS
-from stages.formats import MEDIA_TYPES, OUTPUTS
+from stages.formats import MEDIA_TYPES, OUTPUT_FORMATS
 
 README = Path("README.md").read_text(encoding="utf-8")
 CODES = {kind.code for kind in problems.Problem.__subclasses__() + problems.InvalidForm.__subclasses__()}
@@ -56,7 +56,7 @@ def test_every_accepted_format_has_its_row(name: str) -> None:
     assert len(rows) == 1
 
 
-@pytest.mark.parametrize("name", [name for name in OUTPUTS if name != "auto"])
+@pytest.mark.parametrize("name", [name for name in OUTPUT_FORMATS if name != "auto"])
 def test_every_format_that_can_be_asked_for_says_so(name: str) -> None:
     row = next(cells for cells in SHOWN if re.search(rf"\b{name}\b", cells[0], re.IGNORECASE) and len(cells) == 6)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 from stages.formats import encode
-from stages.scale import fitted
+from stages.scale import fit_size
 from tests.bench.bench import Bench, Figures
 from tests.bench.load import run_load
 from tests.bench.scenarios.quality import EDGES
@@ -41,10 +41,10 @@ def _floor(photos: Sequence[bytes]) -> tuple[float, float]:
     for photo in photos:
         start = time.process_time()
         with Image.open(io.BytesIO(photo)) as picture:
-            picture.draft("RGB", fitted(picture.size, max(EDGES)))
+            picture.draft("RGB", fit_size(picture.size, max(EDGES)))
             picture.load()
         decode += time.process_time() - start
-        scaled = [picture.resize(fitted(picture.size, edge)) for edge in EDGES]
+        scaled = [picture.resize(fit_size(picture.size, edge)) for edge in EDGES]
         start = time.process_time()
         for each in scaled:
             encode(each, "jpeg")

@@ -10,7 +10,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from stages.formats import encode
 from stages.limits import Limits
-from stages.normalize import Master, pyramid
+from stages.normalize import Master, build_master_pyramid
 from stages.resize import resize
 from tests.bench.bench import Bench, Figures
 from tests.bench.similarity import psnr, ssim
@@ -53,7 +53,7 @@ def run(bench: Bench) -> Figures:
 
 def compare_previews(photo: bytes, edges: Iterable[int] = EDGES) -> dict[int, Similarity]:
     """Return for each edge SSIM and PSNR of the pixels, and both again once encoded."""
-    masters = pyramid(photo, edges=edges, limits=Limits())
+    masters = build_master_pyramid(photo, edges=edges, limits=Limits())
     best = _upright(photo)
     return {edge: _likeness(master, edge, best) for edge, master in masters.items()}
 

@@ -11,7 +11,7 @@ from statistics import median
 
 from redis import Redis
 
-from pipeline.notifications import ENDS
+from pipeline.notifications import ENDS_CHANNEL
 from tests.bench import usage
 from tests.bench.bench import Bench, Figures
 from tests.bench.load import BenchClient
@@ -53,7 +53,7 @@ def _hint_cpu_ms(system: Darkroom) -> float:
     before = usage.cpu_ms(pid)
     with closing(Redis.from_url(system.stack.redis_url)) as redis:
         for _ in range(HINTS):
-            redis.publish(ENDS, "nobody-watches-this")
+            redis.publish(ENDS_CHANNEL, "nobody-watches-this")
     return (_wait_until_idle(pid) - before) / HINTS
 
 

@@ -131,7 +131,7 @@ async def test_a_problem_tells_the_id_in_its_headers_and_in_its_body(
 async def test_a_streamed_answer_tells_the_id(http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs) -> None:
     made = {"blob": "job/small.1", "format": "jpeg", "media_type": "image/jpeg", "width": 1, "height": 1}
     record = StageRecord(state=StageState.DONE, result=made | {"bytes": 9, "sha256": "0" * 64})
-    await jobs.accept(new_job(id="job", state=JobState.PROCESSING, stages={"small": record}))
+    await jobs.insert(new_job(id="job", state=JobState.PROCESSING, stages={"small": record}))
     blobs.put("job/small.1", b"some image")
 
     answer = await http.get("/result/job/small", headers={"X-Request-ID": "mine"})
@@ -154,7 +154,7 @@ async def test_a_job_tried_again_keeps_the_id_of_its_first_request(
     http: httpx.AsyncClient, jobs: FakeJobs, broker: FakeBroker, logs: list[EventDict]
 ) -> None:
     job = new_job(state=JobState.DEAD, request_id="first", finished_ms=1)
-    await jobs.accept(job)
+    await jobs.insert(job)
 
     await http.post(f"/jobs/{job.id}/retry", headers={"X-Request-ID": "second"})
 
@@ -169,7 +169,7 @@ async def test_the_end_of_a_job_by_hand_is_logged(
     http: httpx.AsyncClient, jobs: FakeJobs, logs: list[EventDict], kept: StageState | None
 ) -> None:
     job = new_job(state=JobState.DONE if kept else JobState.ACCEPTED, request_id="first", finished_ms=1)
-    await jobs.accept(job)
+    await jobs.insert(job)
 
     await http.delete(f"/jobs/{job.id}")
 

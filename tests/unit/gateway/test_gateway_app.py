@@ -36,9 +36,9 @@ class WatchedJobs(FakeJobs):
         super().__init__()
         self.rounds = asyncio.Queue[None]()
 
-    async def due(self, *, limit: int) -> list[Job]:
+    async def find_due(self, *, limit: int) -> list[Job]:
         await self.rounds.put(None)
-        return await super().due(limit=limit)
+        return await super().find_due(limit=limit)
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ class CountedQueues(FakeQueues):
         super().__init__()
         self.looks = 0
 
-    async def longest(self) -> int:
+    async def read_max_queue_length(self) -> int:
         self.looks += 1
-        return await super().longest()
+        return await super().read_max_queue_length()
 
 
 class Body:

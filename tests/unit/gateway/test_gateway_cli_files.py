@@ -12,7 +12,7 @@ from gateway.cli.photo_search import ensure_files_exist, find_photos
 from gateway.cli.session import CommandError
 from gateway.client.models import JobStatus
 from pipeline import rendition_headers
-from stages.formats import MEDIA_TYPES, OUTPUTS
+from stages.formats import MEDIA_TYPES, OUTPUT_FORMATS
 from storage.documents import OUTPUT, Kind
 from tests.fakes import new_job
 
@@ -140,7 +140,7 @@ def test_a_name_under_which_there_are_others_files_is_not_used() -> None:
 
 
 @pytest.mark.parametrize("kind", Kind)
-@pytest.mark.parametrize("format_", [name for name in OUTPUTS if name != "auto"])
+@pytest.mark.parametrize("format_", [name for name in OUTPUT_FORMATS if name != "auto"])
 def test_a_result_is_called_as_the_gateway_calls_it(kind: Kind, format_: str) -> None:
     blank = new_job(kind=kind)
     record = blank.model_copy(update={"original": blank.original.model_copy(update={"name": "holiday/photo.jpeg"})})

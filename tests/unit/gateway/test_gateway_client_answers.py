@@ -60,7 +60,7 @@ def test_the_client_knows_the_fields_that_the_gateway_writes(ours: type[BaseMode
 def test_the_client_knows_which_states_are_ends(state: documents.JobState) -> None:
     job = models.JobStatus(task_id="an-id", kind="previews", status=state)
 
-    assert job.has_ended == (state not in documents.ACTIVE)
+    assert job.has_ended == (state not in documents.ACTIVE_STATES)
 
 
 def test_a_newer_gateway_may_say_more() -> None:

@@ -22,7 +22,7 @@ SECONDS = 5.0
 @pytest.fixture
 async def job(jobs: FakeJobs) -> Job:
     job = new_job()
-    await jobs.accept(job)
+    await jobs.insert(job)
     return job
 
 
@@ -54,7 +54,7 @@ async def test_a_job_that_has_ended_is_sent_once_and_that_is_all(
     http: httpx.AsyncClient, jobs: FakeJobs, state: JobState
 ) -> None:
     job = new_job(state=state, version=7)
-    await jobs.accept(job)
+    await jobs.insert(job)
 
     answer = await http.get(f"/task-status/{job.id}/events")
 
@@ -66,7 +66,7 @@ async def test_a_job_that_has_ended_is_sent_once_and_that_is_all(
 
 async def test_an_event_stream_is_not_cached_and_not_buffered(http: httpx.AsyncClient, jobs: FakeJobs) -> None:
     job = new_job(state=JobState.DONE)
-    await jobs.accept(job)
+    await jobs.insert(job)
 
     headers = (await http.get(f"/task-status/{job.id}/events")).headers
 
@@ -76,7 +76,7 @@ async def test_an_event_stream_is_not_cached_and_not_buffered(http: httpx.AsyncC
 
 async def test_nothing_comes_after_the_last_event(http: httpx.AsyncClient, jobs: FakeJobs) -> None:
     job = new_job(state=JobState.DONE, version=7)
-    await jobs.accept(job)
+    await jobs.insert(job)
 
     answer = await http.get(f"/task-status/{job.id}/events", headers={"Last-Event-ID": "7"})
 
@@ -86,7 +86,7 @@ async def test_nothing_comes_after_the_last_event(http: httpx.AsyncClient, jobs:
 @pytest.mark.parametrize("last", ["6", "garbage", "-1", "²"])
 async def test_what_is_newer_than_the_last_event_comes(http: httpx.AsyncClient, jobs: FakeJobs, last: str) -> None:
     job = new_job(state=JobState.DONE, version=7)
-    await jobs.accept(job)
+    await jobs.insert(job)
 
     answer = await http.get(f"/task-status/{job.id}/events", headers={b"Last-Event-ID": last.encode()})
 

@@ -20,7 +20,7 @@ from tests.fakes import FakeJobs, FakeQueues, FakeStores, new_job, new_job_id
 class BrokenJobs(FakeJobs):
     """Jobs whose code has a bug."""
 
-    async def counts(self) -> dict[JobState, int]:
+    async def count_by_state(self) -> dict[JobState, int]:
         raise KeyError("state")
 
 
@@ -45,7 +45,7 @@ def read(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
 
 async def test_jobs_are_told_by_state(observer: GaugeUpdater, jobs: FakeJobs, registry: CollectorRegistry) -> None:
     for state in (JobState.DONE, JobState.DONE, JobState.DEAD):
-        await jobs.accept(new_job(state=state))
+        await jobs.insert(new_job(state=state))
 
     await observer.update_gauges()
 
@@ -55,7 +55,7 @@ async def test_jobs_are_told_by_state(observer: GaugeUpdater, jobs: FakeJobs, re
 async def test_the_oldest_job_under_way_has_its_age(
     observer: GaugeUpdater, jobs: FakeJobs, registry: CollectorRegistry
 ) -> None:
-    await jobs.accept(new_job(id=new_job_id(at_ms=now_ms() - 90_000), state=JobState.PROCESSING))
+    await jobs.insert(new_job(id=new_job_id(at_ms=now_ms() - 90_000), state=JobState.PROCESSING))
 
     await observer.update_gauges()
 
@@ -92,7 +92,7 @@ async def test_a_broker_that_is_away_is_down_and_the_rest_is_still_seen(
     observer: GaugeUpdater, queues: FakeQueues, jobs: FakeJobs, registry: CollectorRegistry
 ) -> None:
     queues.is_down = True
-    await jobs.accept(new_job())
+    await jobs.insert(new_job())
 
     await observer.update_gauges()
 

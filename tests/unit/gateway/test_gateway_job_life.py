@@ -14,7 +14,7 @@ from storage.documents import Job, JobState, StageRecord, StageState
 from storage.errors import JobNotFound
 from tests.fakes import UNREACHABLE_URL, FakeBroker, FakeJobs, new_job, use_broker
 
-ACTIVE = [JobState.ACCEPTED, JobState.PROCESSING]
+ACTIVE_STATES = [JobState.ACCEPTED, JobState.PROCESSING]
 ENDED = [JobState.DONE, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]
 DONE = StageRecord(state=StageState.DONE, attempts=1, result={"width": 640})
 SPENT = StageRecord(state=StageState.FAILED, attempts=5, error="crash")
@@ -35,7 +35,7 @@ def no_broker() -> Iterator[None]:
 async def accepted(jobs: FakeJobs, blobs: Blobs, **fields: Any) -> Job:
     """Accept a job that keeps its original."""
     job = new_job(**fields)
-    await jobs.accept(job)
+    await jobs.insert(job)
     blobs.put(job.original.blob, b"original")
     return job
 
@@ -85,7 +85,7 @@ async def test_a_job_tried_again_is_left_to_the_workers_at_first(
 async def test_a_job_tried_again_without_a_broker_is_due(http: httpx.AsyncClient, jobs: FakeJobs, dead: Job) -> None:
     answer = await http.post(f"/jobs/{dead.id}/retry")
 
-    assert (answer.status_code, [job.id for job in await jobs.due(limit=10)]) == (202, [dead.id])
+    assert (answer.status_code, [job.id for job in await jobs.find_due(limit=10)]) == (202, [dead.id])
 
 
 @pytest.mark.parametrize("state", [state for state in JobState if state is not JobState.DEAD])
@@ -103,7 +103,7 @@ async def test_a_job_that_is_not_dead_cannot_be_tried_again(
 async def test_a_dead_job_without_its_blobs_cannot_be_tried_again(
     http: httpx.AsyncClient, jobs: FakeJobs, dead: Job, broker: FakeBroker
 ) -> None:
-    await jobs.blobs_removed(dead.id)
+    await jobs.mark_blobs_removed(dead.id)
 
     answer = await http.post(f"/jobs/{dead.id}/retry")
 
@@ -117,7 +117,7 @@ async def test_a_job_is_tried_again_once(http: httpx.AsyncClient, dead: Job, bro
     assert len(broker.take_messages()) == 1
 
 
-@pytest.mark.parametrize("state", ACTIVE)
+@pytest.mark.parametrize("state", ACTIVE_STATES)
 async def test_a_job_under_way_is_cancelled(
     http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs, state: JobState
 ) -> None:
@@ -129,7 +129,7 @@ async def test_a_job_under_way_is_cancelled(
     assert (await jobs.get(job.id)).state is JobState.CANCELLED
 
 
-@pytest.mark.parametrize("state", ACTIVE)
+@pytest.mark.parametrize("state", ACTIVE_STATES)
 async def test_a_cancelled_job_records_that_its_blobs_are_gone(
     http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs, state: JobState
 ) -> None:
@@ -162,7 +162,7 @@ async def test_of_a_job_that_is_deleted_no_blob_is_left(
 
     await http.delete(f"/jobs/{job.id}")
 
-    assert blobs.folders() == []
+    assert blobs.list_folders() == []
 
 
 async def test_deleting_a_job_leaves_the_blobs_of_others(http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs) -> None:
@@ -170,7 +170,7 @@ async def test_deleting_a_job_leaves_the_blobs_of_others(http: httpx.AsyncClient
 
     await http.delete(f"/jobs/{job.id}")
 
-    assert blobs.folders() == [other.id]
+    assert blobs.list_folders() == [other.id]
 
 
 async def test_a_job_under_way_is_gone_when_it_is_deleted_twice(
@@ -202,7 +202,7 @@ class TestAJobThatEndsJustBeforeItIsCancelled:
 
         await http.delete(f"/jobs/{job.id}")
 
-        assert (blobs.folders(), await jobs.unknown([job.id])) == ([], [job.id])
+        assert (blobs.list_folders(), await jobs.find_missing([job.id])) == ([], [job.id])
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/jobs/nobody/retry"), ("DELETE", "/jobs/nobody")])

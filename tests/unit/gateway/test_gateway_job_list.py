@@ -14,7 +14,7 @@ from tests.fakes import FakeJobs, new_job, new_job_id
 
 async def accepted(jobs: FakeJobs, kind: Kind = Kind.PREVIEWS, **fields: Any) -> Job:
     job = new_job(kind, **fields)
-    await jobs.accept(job)
+    await jobs.insert(job)
     return job
 
 

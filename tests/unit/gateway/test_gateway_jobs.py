@@ -18,7 +18,7 @@ ENDED = [JobState.DONE, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]
 
 async def test_a_job_is_shown(http: httpx.AsyncClient, jobs: FakeJobs) -> None:
     job = new_job()
-    await jobs.accept(job)
+    await jobs.insert(job)
 
     answer = await http.get(f"/task-status/{job.id}")
 
@@ -28,7 +28,7 @@ async def test_a_job_is_shown(http: httpx.AsyncClient, jobs: FakeJobs) -> None:
 @pytest.mark.parametrize("state", list(JobState))
 async def test_a_job_is_shown_whatever_became_of_it(http: httpx.AsyncClient, jobs: FakeJobs, state: JobState) -> None:
     job = new_job(state=state)
-    await jobs.accept(job)
+    await jobs.insert(job)
 
     answer = await http.get(f"/task-status/{job.id}")
 
@@ -43,7 +43,7 @@ async def test_an_unknown_job_is_not_found(http: httpx.AsyncClient) -> None:
 
 async def test_a_job_under_way_says_when_to_ask_again(http: httpx.AsyncClient, jobs: FakeJobs) -> None:
     job = new_job()
-    await jobs.accept(job)
+    await jobs.insert(job)
 
     assert (await http.get(f"/task-status/{job.id}")).headers["retry-after"] == "1"
 
@@ -53,14 +53,14 @@ async def test_a_job_that_ended_need_not_be_asked_for_again(
     http: httpx.AsyncClient, jobs: FakeJobs, state: JobState
 ) -> None:
     job = new_job(state=state)
-    await jobs.accept(job)
+    await jobs.insert(job)
 
     assert "retry-after" not in (await http.get(f"/task-status/{job.id}")).headers
 
 
 async def test_a_status_is_not_kept_by_caches(http: httpx.AsyncClient, jobs: FakeJobs) -> None:
     job = new_job()
-    await jobs.accept(job)
+    await jobs.insert(job)
 
     assert (await http.get(f"/task-status/{job.id}")).headers["cache-control"] == "no-cache"
 
@@ -69,7 +69,7 @@ async def test_a_status_is_not_kept_by_caches(http: httpx.AsyncClient, jobs: Fak
 async def job(jobs: FakeJobs) -> Job:
     """A job that has just been accepted."""
     job = new_job()
-    await jobs.accept(job)
+    await jobs.insert(job)
     return job
 
 
@@ -81,12 +81,12 @@ class ChangingJobs(FakeJobs):
         self.rounds = 0
         self.ends = False
 
-    async def versions(self, job_ids: Collection[str]) -> dict[str, int]:
+    async def get_versions(self, job_ids: Collection[str]) -> dict[str, int]:
         self.rounds += bool(job_ids)
         if job_ids and self.rounds == 1:
             job = await self.get(next(iter(job_ids)))
             await (self.cancel(job) if self.ends else self.redispatch(job, next_dispatch_ms=1))
-        return await super().versions(job_ids)
+        return await super().get_versions(job_ids)
 
 
 class TestWaiting:
@@ -141,7 +141,7 @@ async def test_a_job_that_ended_is_not_waited_for(
     http: httpx.AsyncClient, jobs: FakeJobs, state: JobState, is_known: bool
 ) -> None:
     job = new_job(state=state)
-    await jobs.accept(job)
+    await jobs.insert(job)
     known = (await http.get(f"/task-status/{job.id}")).headers["etag"] if is_known else '"something else"'
 
     async with asyncio.timeout(5):

@@ -93,7 +93,7 @@ async def test_a_refused_upload_is_a_refused_submission(http: httpx.AsyncClient,
 
 async def test_a_cancelled_job_has_ended(http: httpx.AsyncClient, jobs: FakeJobs, counted: Counted) -> None:
     job = new_job()
-    await jobs.accept(job)
+    await jobs.insert(job)
 
     await http.delete(f"/jobs/{job.id}")
 

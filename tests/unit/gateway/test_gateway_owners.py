@@ -51,7 +51,7 @@ async def hers(jobs: FakeJobs, blobs: Blobs) -> Job:
     """A finished job of Ada's."""
     made = StageRecord(state=StageState.DONE, result=OUTPUT)
     job = new_job(Kind.CROP, id="hers", owner="ada", state=JobState.DONE, stages={"transform": made})
-    await jobs.accept(job)
+    await jobs.insert(job)
     blobs.put("hers/output.1", b"output")
     return job
 
@@ -95,7 +95,7 @@ async def test_another_leaves_a_job_as_it_is(
 ) -> None:
     await http.request(method, path, headers=ZOE_KEY)
 
-    assert (await jobs.get("hers"), blobs.names("hers")) == (hers, ["output.1"])
+    assert (await jobs.get("hers"), blobs.list_names("hers")) == (hers, ["output.1"])
 
 
 @pytest.mark.parametrize(("headers", "found"), [(ADA_KEY, ["hers"]), (ZOE_KEY, [])], ids=["ada", "zoe"])

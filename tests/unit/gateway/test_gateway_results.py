@@ -44,7 +44,7 @@ async def with_renditions(jobs: FakeJobs, blobs: Blobs, *names: str, **fields: A
     job = new_job(**(values | fields))
     for name in names:
         blobs.put(f"{job.id}/{name}.1", CONTENT[name])
-    await jobs.accept(job)
+    await jobs.insert(job)
     return job
 
 
@@ -68,7 +68,7 @@ async def operated(jobs: FakeJobs, blobs: Blobs, kind: Kind, **fields: Any) -> J
     stages = {"transform": made(task_id, "output", b"output")}
     job = new_job(kind, **({"id": task_id, "state": JobState.DONE, "stages": stages} | fields))
     blobs.put(f"{task_id}/output.1", b"output")
-    await jobs.accept(job)
+    await jobs.insert(job)
     return job
 
 

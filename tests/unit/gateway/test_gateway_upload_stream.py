@@ -103,7 +103,7 @@ async def test_the_name_is_kept_as_a_label(blobs: Blobs, filename: str, name: st
 async def test_the_name_does_not_tell_where_the_file_goes(blobs: Blobs) -> None:
     await taken_in(blobs, image(filename="../../etc/passwd"))
 
-    assert (blobs.folders(), blobs.names("job")) == (["job"], ["original"])
+    assert (blobs.list_folders(), blobs.list_names("job")) == (["job"], ["original"])
 
 
 async def test_other_fields_are_returned(blobs: Blobs) -> None:
@@ -139,7 +139,7 @@ async def test_a_form_without_a_file_has_no_original(blobs: Blobs) -> None:
 async def test_a_form_without_a_file_stores_nothing(blobs: Blobs) -> None:
     await taken_in(blobs, part("note", b"hello"))
 
-    assert blobs.folders() == []
+    assert blobs.list_folders() == []
 
 
 async def test_a_field_named_file_without_a_file_name_is_no_file(blobs: Blobs) -> None:
@@ -252,7 +252,7 @@ async def test_a_file_that_is_no_image_is_not_stored(blobs: Blobs) -> None:
     with pytest.raises(UnsupportedFormat):
         await taken_in(blobs, image(b"\x00" * 90_000))
 
-    assert blobs.folders() == []
+    assert blobs.list_folders() == []
 
 
 async def test_a_picture_that_says_it_is_too_large_is_refused(blobs: Blobs) -> None:
@@ -290,7 +290,7 @@ async def test_a_larger_file_is_not_stored(blobs: Blobs) -> None:
     with pytest.raises(BodyTooLarge):
         await taken_in(blobs, image(JPEG[:3] + bytes(LIMITS.upload_bytes - 2)))
 
-    assert blobs.folders() == []
+    assert blobs.list_folders() == []
 
 
 async def test_a_form_cut_short_is_refused(blobs: Blobs) -> None:

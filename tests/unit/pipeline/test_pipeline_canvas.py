@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kombu import Message
 
-from pipeline.canvas import root_id, submit
+from pipeline.canvas import publish_canvas, root_id
 from pipeline.celery import QUEUED_HEADER, app
 from pipeline.routing import QUEUES, ROUTES
 from storage.clock import now_ms
@@ -24,7 +24,7 @@ def job() -> JobRecord:
 
 @pytest.fixture
 def message(job: JobRecord, broker: FakeBroker) -> Message:
-    submit(job)
+    publish_canvas(job)
     [message] = broker.take_messages()
     return message
 
@@ -44,7 +44,7 @@ def test_a_job_sent_again_has_a_root_of_its_own() -> None:
 def test_a_job_is_published_under_the_root_of_its_generation(broker: FakeBroker) -> None:
     job = new_job(generation=3)
 
-    submit(job)
+    publish_canvas(job)
 
     [message] = broker.take_messages()
     assert message.headers["id"] == f"{job.id}.3"
@@ -57,7 +57,7 @@ def test_the_canvas_begins_in_the_queue_of_its_first_stage(message: Message) -> 
 def test_the_message_says_when_it_was_sent(job: JobRecord, broker: FakeBroker) -> None:
     start = now_ms()
 
-    submit(job)
+    publish_canvas(job)
 
     [message] = broker.take_messages()
     assert start <= int(message.headers[QUEUED_HEADER]) <= now_ms()
@@ -72,7 +72,7 @@ def test_the_message_holds_every_stage_of_the_job(message: Message, job: JobReco
 def test_a_job_of_one_rendition_holds_every_stage(broker: FakeBroker) -> None:
     job = new_job(renditions={"only": 100})
 
-    submit(job)
+    publish_canvas(job)
 
     [message] = broker.take_messages()
     assert sorted([message.headers["task"], *_stages(_rest(message))]) == sorted(job.stages)
@@ -114,7 +114,7 @@ def operation(request: pytest.FixtureRequest) -> JobRecord:
 @pytest.fixture
 def sent(operation: JobRecord, broker: FakeBroker) -> Message:
     """The message of an operation."""
-    submit(operation)
+    publish_canvas(operation)
     [message] = broker.take_messages()
     return message
 
@@ -146,7 +146,7 @@ def test_the_errback_is_on_every_task_of_an_operation(sent: Message, operation: 
 def test_what_is_asked_of_an_operation_is_not_in_its_message(broker: FakeBroker) -> None:
     asked = Operation(parameters={"width": 987_654}, background="#abcdef")
 
-    submit(new_job(Kind.RESIZE, operation=asked))
+    publish_canvas(new_job(Kind.RESIZE, operation=asked))
 
     [message] = broker.take_messages()
     text = json.dumps([message.headers, message.payload])

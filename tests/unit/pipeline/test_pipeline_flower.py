@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from tornado.ioloop import IOLoop
 
 from pipeline.flower import FlowerSettings
-from pipeline.flower_app import Memory
+from pipeline.flower_app import PersistentEvents
 
 LIMIT = 3
 
@@ -65,8 +65,8 @@ def test_the_password_can_be_in_a_file_of_the_secrets_folder(tmp_path: Path) -> 
     assert shown == "from-a-file\n"
 
 
-def _memory(folder: Path) -> Memory:
-    return Memory(
+def _memory(folder: Path) -> PersistentEvents:
+    return PersistentEvents(
         Celery(set_as_current=False),
         IOLoop.current(),
         db=str(folder / "memory"),
@@ -75,7 +75,7 @@ def _memory(folder: Path) -> Memory:
     )
 
 
-def _see(memory: Memory, *task_ids: str) -> None:
+def _see(memory: PersistentEvents, *task_ids: str) -> None:
     for task_id in task_ids:
         seen = {"type": "task-received", "uuid": task_id, "name": "resize", "hostname": "resize@here"}
         memory.state.event(seen | {"timestamp": time.time(), "local_received": time.time(), "clock": 1})

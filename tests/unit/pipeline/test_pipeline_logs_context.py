@@ -12,8 +12,8 @@ from structlog.contextvars import bound_contextvars, clear_contextvars, get_cont
 
 from pipeline import tasks
 from pipeline.celery import app
-from pipeline.context import job_trace, lines_of
-from pipeline.delivery import Delivery
+from pipeline.celery_request import JobContextRequest
+from pipeline.context import job_log_context, job_traceparent
 from pipeline.dispatch import dispatch
 from tests.fakes import FakeBroker, new_job
 
@@ -42,7 +42,7 @@ def _end(task: Any) -> None:
 def test_lines_about_a_job_name_it_and_the_request_that_it_came_with() -> None:
     job = new_job(request_id="its-own")
 
-    with lines_of(job):
+    with job_log_context(job):
         bound = get_contextvars()
 
     assert bound == {"task_id": job.id, "request_id": "its-own"}
@@ -50,7 +50,7 @@ def test_lines_about_a_job_name_it_and_the_request_that_it_came_with() -> None:
 
 
 def test_lines_about_a_job_name_the_request_that_is_being_answered() -> None:
-    with bound_contextvars(request_id="another"), lines_of(new_job(request_id="its-own")):
+    with bound_contextvars(request_id="another"), job_log_context(new_job(request_id="its-own")):
         bound = get_contextvars()
 
     assert bound["request_id"] == "another"
@@ -92,7 +92,7 @@ def test_the_lines_after_a_task_name_nothing() -> None:
     _begin(tasks.validate, "one", root_id="one", request_id="its-own", job_trace=TRACE)
     _end(tasks.validate)
 
-    assert (get_contextvars(), job_trace()) == ({}, None)
+    assert (get_contextvars(), job_traceparent()) == ({}, None)
 
 
 def test_what_a_task_sends_carries_what_its_own_message_did(broker: FakeBroker) -> None:
@@ -112,7 +112,7 @@ async def test_a_workers_parent_names_the_job_of_a_child_that_takes_too_long(bro
     logger, listener = logging.getLogger("celery.worker.request"), _Listener(bound)
 
     logger.addHandler(listener)
-    Delivery(message, app=app, hostname="worker").on_timeout(True, 8)  # noqa: FBT003  # as Celery calls it
+    JobContextRequest(message, app=app, hostname="worker").on_timeout(True, 8)  # noqa: FBT003  # as Celery calls it
     logger.removeHandler(listener)
 
     assert bound == [{"task_id": job.id, "request_id": "its-own", "stage": "validate"}]

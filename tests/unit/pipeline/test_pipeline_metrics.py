@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from pipeline.metrics import OUTCOMES, REASONS, StageMetrics, reason_of
+from pipeline.metrics import OUTCOMES, REASONS, StageMetrics, retry_reason
 from pipeline.routing import QUEUES
 from pipeline.stage_order import stages_of_queue
-from pipeline.stage_run import EVENTS
+from pipeline.stage_run import OUTCOME_EVENTS
 from storage.clock import now_ms
 from storage.documents import JobState
 from tests.fakes import new_job, new_job_id
@@ -96,7 +96,7 @@ def test_a_rendition_is_counted_with_its_bytes(registry: CollectorRegistry, metr
 def test_a_job_took_from_its_uploads_beginning_to_its_end(registry: CollectorRegistry, metrics: StageMetrics) -> None:
     job = new_job(id=new_job_id(at_ms=now_ms() - 40_000))
 
-    metrics.jobs.observe_end(job, JobState.DONE)
+    metrics.job_ends.observe_end(job, JobState.DONE)
 
     assert 40 <= (read(registry, "job_end_to_end_seconds_sum", kind=job.kind, result="done") or 0) < 60
 
@@ -114,8 +114,8 @@ def test_a_job_took_from_its_uploads_beginning_to_its_end(registry: CollectorReg
 )
 def test_a_retry_is_counted_by_whose_fault_it_was(error: Exception, reason: str) -> None:
     assert reason in REASONS
-    assert reason_of(error) == reason
+    assert retry_reason(error) == reason
 
 
 def test_every_outcome_has_an_event_and_a_series() -> None:
-    assert set(EVENTS) == set(OUTCOMES)
+    assert set(OUTCOME_EVENTS) == set(OUTCOMES)

@@ -7,19 +7,19 @@ from collections import deque
 
 import pytest
 
-from pipeline.queues.progress import MARKS, Progress
+from pipeline.queues.queue_progress import MAX_TARGETS, QueueProgress
 
 
 def passed(*lengths: int) -> int:
     """Return what is known after looks at times 1, 2, 3 and so on."""
-    progress = Progress()
+    progress = QueueProgress()
     for at_ms, length in enumerate(lengths, start=1):
-        progress.saw(length, at_ms=at_ms)
-    return progress.passed_ms
+        progress.record_length(length, at_ms=at_ms)
+    return progress.consumed_until_ms
 
 
 @pytest.mark.parametrize(
-    ("lengths", "passed_ms"),
+    ("lengths", "consumed_until_ms"),
     [
         ((), 0),
         ((0,), 1),
@@ -33,31 +33,33 @@ def passed(*lengths: int) -> int:
         ((0, 4), 1),
     ],
 )
-def test_what_was_there_is_gone_once_the_queue_has_shrunk_by_as_much(lengths: tuple[int, ...], passed_ms: int) -> None:
-    assert passed(*lengths) == passed_ms
+def test_what_was_there_is_gone_once_the_queue_has_shrunk_by_as_much(
+    lengths: tuple[int, ...], consumed_until_ms: int
+) -> None:
+    assert passed(*lengths) == consumed_until_ms
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_it_is_never_ahead_of_the_truth_and_comes_along(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311  # not a secret
-    progress, queue = Progress(), deque[int]()
+    progress, queue = QueueProgress(), deque[int]()
 
     for now in range(1, 4000):
         queue.extend([now] * chance.randrange(5))
         for _ in range(min(len(queue) - 1, chance.randrange(5)) if queue else 0):  # it never becomes empty
             queue.popleft()
         if chance.random() < 0.3:  # a look, between which more comes and goes than it shows
-            progress.saw(len(queue), at_ms=now + 1)
-        assert not queue or progress.passed_ms <= queue[0] + 1
+            progress.record_length(len(queue), at_ms=now + 1)
+        assert not queue or progress.consumed_until_ms <= queue[0] + 1
 
-    assert progress.passed_ms > 0
+    assert progress.consumed_until_ms > 0
 
 
 def test_a_queue_that_only_grows_is_remembered_within_bounds() -> None:
-    progress = Progress()
+    progress = QueueProgress()
 
-    for at_ms in range(1, 5 * MARKS):
-        progress.saw(at_ms, at_ms=at_ms)
-    progress.saw(0, at_ms=5 * MARKS)
+    for at_ms in range(1, 5 * MAX_TARGETS):
+        progress.record_length(at_ms, at_ms=at_ms)
+    progress.record_length(0, at_ms=5 * MAX_TARGETS)
 
-    assert progress.passed_ms == 5 * MARKS
+    assert progress.consumed_until_ms == 5 * MAX_TARGETS

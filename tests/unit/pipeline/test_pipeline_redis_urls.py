@@ -116,7 +116,7 @@ def test_chords_are_counted_on_the_master(sentinel_conf: Any) -> None:  # noqa: 
 def test_the_transport_for_sentinels_is_changed_as_the_other_is() -> None:
     channel: Any = SentinelChannel
 
-    assert channel._create_client is transport._client
+    assert channel._create_client is transport._reuse_client
     assert set(transport.UNWRITABLE) <= set(SentinelTransport.connection_errors)
 
 

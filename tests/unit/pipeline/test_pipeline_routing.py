@@ -11,7 +11,7 @@ from celery.app.task import Context
 from kombu import Queue
 
 from pipeline import tasks
-from pipeline.canvas import canvas_of, submit
+from pipeline.canvas import build_canvas, publish_canvas
 from pipeline.routing import ERRBACK, FINALIZE, QUEUES, ROUTES, VALIDATE, consume_all_lanes, lane_queue, lane_queues
 from storage.documents import Kind, Lane
 from tests.fakes import FakeBroker, new_job
@@ -27,7 +27,7 @@ def test_a_lane_has_a_queue_of_its_own(lane: str, queue: str) -> None:
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("lane", Lane)
 def test_all_messages_of_a_job_take_its_lane(kind: Kind, lane: Lane) -> None:
-    signatures = list(_walk(canvas_of(new_job(kind, lane=lane))))
+    signatures = list(_walk(build_canvas(new_job(kind, lane=lane))))
 
     expected = {name: lane_queue(route["queue"], lane) for name, route in ROUTES.items()}
     assert {each["task"] for each in signatures} >= {VALIDATE, FINALIZE, ERRBACK}
@@ -35,7 +35,7 @@ def test_all_messages_of_a_job_take_its_lane(kind: Kind, lane: Lane) -> None:
 
 
 def test_a_message_is_published_in_the_lane_of_its_job(broker: FakeBroker) -> None:
-    submit(new_job(lane=Lane.BULK))
+    publish_canvas(new_job(lane=Lane.BULK))
 
     assert [message.delivery_info["routing_key"] for message in broker.take_messages()] == ["validate.bulk"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from celery.canvas import Signature
 
-from pipeline.canvas import canvas_of, operation, previews
+from pipeline.canvas import build_canvas, operation, previews
 from pipeline.routing import ROUTES
 from pipeline.stage_order import StageOrder, next_stages, prerequisites, queue_of_stage, stage_order, stage_order_of
 from storage.documents import Kind
@@ -46,7 +46,7 @@ def test_steps_of_an_operation_are_those_of_its_canvas(kind: Kind) -> None:
 def test_steps_of_a_job_are_those_of_the_canvas_that_it_is_sent_with(kind: Kind) -> None:
     job = new_job(kind)
 
-    walked = tuple(tuple(_stage(task) for task in step) for step in _walk(canvas_of(job)))
+    walked = tuple(tuple(_stage(task) for task in step) for step in _walk(build_canvas(job)))
 
     assert walked == stage_order_of(job)
 

@@ -21,7 +21,7 @@ DONE = StageRecord(state=StageState.DONE)
 async def accepted(jobs: FakeJobs, **fields: Any) -> Job:
     """Accept a job that was dispatched a while ago and is due now."""
     job = new_job(**{"dispatched_ms": now_ms() - 100 * SECOND, "next_dispatch_ms": now_ms() - 1} | fields)
-    await jobs.accept(job)
+    await jobs.insert(job)
     return job
 
 
@@ -260,7 +260,7 @@ async def test_a_job_whose_dispatches_are_spent_is_not_dead_while_it_is_worked_o
 
     await sweeper.dispatch_due()
 
-    assert (await jobs.get(job.id)).active
+    assert (await jobs.get(job.id)).is_active
 
 
 @pytest.mark.usefixtures("no_broker")

@@ -22,14 +22,14 @@ SECOND = 1000
 
 async def accepted(jobs: FakeJobs, **fields: Any) -> Job:
     job = new_job(**fields)
-    await jobs.accept(job)
+    await jobs.insert(job)
     return job
 
 
 async def ended(jobs: FakeJobs, blobs: Blobs, state: JobState, *, seconds_ago: float) -> Job:
     """Accept a job that ended a while ago and keeps its original."""
     job = new_job(state=state, finished_ms=now_ms() - int(seconds_ago * SECOND))
-    await jobs.accept(job)
+    await jobs.insert(job)
     blobs.put(job.original.blob, b"original")
     return job
 
@@ -40,7 +40,7 @@ async def test_an_old_folder_without_a_job_is_removed(sweeper: Sweeper, blobs: B
 
     await sweeper.remove_orphans()
 
-    assert blobs.folders() == []
+    assert blobs.list_folders() == []
 
 
 async def test_a_young_folder_without_a_job_is_kept(sweeper: Sweeper, blobs: Blobs) -> None:
@@ -49,7 +49,7 @@ async def test_a_young_folder_without_a_job_is_kept(sweeper: Sweeper, blobs: Blo
 
     await sweeper.remove_orphans()
 
-    assert blobs.folders() == [folder]
+    assert blobs.list_folders() == [folder]
 
 
 async def test_an_old_folder_with_a_job_is_kept(sweeper: Sweeper, jobs: FakeJobs, blobs: Blobs) -> None:
@@ -58,7 +58,7 @@ async def test_an_old_folder_with_a_job_is_kept(sweeper: Sweeper, jobs: FakeJobs
 
     await sweeper.remove_orphans()
 
-    assert blobs.folders() == [job.id]
+    assert blobs.list_folders() == [job.id]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ async def test_a_folder_that_is_not_named_by_us_is_kept(sweeper: Sweeper, blobs:
 
     await sweeper.remove_orphans()
 
-    assert blobs.folders() == [folder]
+    assert blobs.list_folders() == [folder]
 
 
 async def test_more_orphans_than_a_batch_are_all_removed(sweeper: Sweeper, blobs: Blobs, settings: Settings) -> None:
@@ -78,7 +78,7 @@ async def test_more_orphans_than_a_batch_are_all_removed(sweeper: Sweeper, blobs
 
     await sweeper.remove_orphans()
 
-    assert blobs.folders() == []
+    assert blobs.list_folders() == []
 
 
 async def test_what_is_not_needed_is_removed_in_the_first_round(sweeper: Sweeper, blobs: Blobs) -> None:
@@ -86,7 +86,7 @@ async def test_what_is_not_needed_is_removed_in_the_first_round(sweeper: Sweeper
 
     await sweeper.sweep()
 
-    assert blobs.folders() == []
+    assert blobs.list_folders() == []
 
 
 async def test_what_is_not_needed_is_not_looked_for_every_round(sweeper: Sweeper, blobs: Blobs) -> None:
@@ -95,7 +95,7 @@ async def test_what_is_not_needed_is_not_looked_for_every_round(sweeper: Sweeper
 
     await sweeper.sweep()
 
-    assert len(blobs.folders()) == 1
+    assert len(blobs.list_folders()) == 1
 
 
 @pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED])
@@ -104,9 +104,9 @@ async def test_blobs_of_a_refused_job_are_removed_after_the_grace(
 ) -> None:
     await ended(jobs, blobs, state, seconds_ago=31)
 
-    await sweeper.remove_refused()
+    await sweeper.remove_refused_blobs()
 
-    assert blobs.folders() == []
+    assert blobs.list_folders() == []
 
 
 async def test_blobs_of_a_refused_job_are_left_to_its_worker_at_first(
@@ -114,15 +114,15 @@ async def test_blobs_of_a_refused_job_are_left_to_its_worker_at_first(
 ) -> None:
     job = await ended(jobs, blobs, JobState.FAILED, seconds_ago=29)
 
-    await sweeper.remove_refused()
+    await sweeper.remove_refused_blobs()
 
-    assert blobs.folders() == [job.id]
+    assert blobs.list_folders() == [job.id]
 
 
 async def test_a_refused_job_records_that_its_blobs_are_gone(sweeper: Sweeper, jobs: FakeJobs, blobs: Blobs) -> None:
     job = await ended(jobs, blobs, JobState.FAILED, seconds_ago=31)
 
-    await sweeper.remove_refused()
+    await sweeper.remove_refused_blobs()
 
     assert (await jobs.get(job.id)).blobs_removed_ms == about(now_ms())
 
@@ -133,9 +133,9 @@ async def test_blobs_of_an_ended_job_are_removed_when_their_time_is_over(
 ) -> None:
     await ended(jobs, blobs, state, seconds_ago=1001)
 
-    await sweeper.expire()
+    await sweeper.remove_expired()
 
-    assert blobs.folders() == []
+    assert blobs.list_folders() == []
 
 
 @pytest.mark.parametrize("state", [JobState.DONE, JobState.DEAD])
@@ -146,13 +146,13 @@ async def test_blobs_of_an_ended_job_are_kept_for_their_time(
 
     await sweeper.sweep()
 
-    assert blobs.folders() == [job.id]
+    assert blobs.list_folders() == [job.id]
 
 
 async def test_an_expired_job_is_still_known(sweeper: Sweeper, jobs: FakeJobs, blobs: Blobs) -> None:
     job = await ended(jobs, blobs, JobState.DONE, seconds_ago=1001)
 
-    await sweeper.expire()
+    await sweeper.remove_expired()
 
     assert (await jobs.get(job.id)).blobs_removed_ms == about(now_ms())
 
@@ -160,7 +160,7 @@ async def test_an_expired_job_is_still_known(sweeper: Sweeper, jobs: FakeJobs, b
 async def test_a_job_is_forgotten_when_the_time_of_its_record_is_over(sweeper: Sweeper, jobs: FakeJobs) -> None:
     job = await accepted(jobs, state=JobState.DONE, finished_ms=1, blobs_removed_ms=now_ms() - 2001 * SECOND)
 
-    await sweeper.expire()
+    await sweeper.remove_expired()
 
     with pytest.raises(JobNotFound):
         await jobs.get(job.id)
@@ -169,46 +169,46 @@ async def test_a_job_is_forgotten_when_the_time_of_its_record_is_over(sweeper: S
 async def test_a_record_is_kept_for_its_time(sweeper: Sweeper, jobs: FakeJobs) -> None:
     job = await accepted(jobs, state=JobState.DONE, finished_ms=1, blobs_removed_ms=now_ms() - 1999 * SECOND)
 
-    await sweeper.expire()
+    await sweeper.remove_expired()
 
     assert await jobs.get(job.id) == job
 
 
 async def test_a_key_is_forgotten_when_its_time_is_over(stores: FakeStores, sweeper: Sweeper) -> None:
-    await stores.keys.hold("key", task_id="first", lease_ms=SECOND)
-    await stores.keys.answer("key", task_id="first", fingerprint="", keep_ms=-1)
+    await stores.idempotency_keys.acquire("key", task_id="first", lease_ms=SECOND)
+    await stores.idempotency_keys.mark_answered("key", task_id="first", fingerprint="", keep_ms=-1)
 
     await sweeper.sweep()
 
-    await stores.keys.answer("key", task_id="first", fingerprint="", keep_ms=SECOND)
-    assert await stores.keys.hold("key", task_id="second", lease_ms=SECOND) is None
+    await stores.idempotency_keys.mark_answered("key", task_id="first", fingerprint="", keep_ms=SECOND)
+    assert await stores.idempotency_keys.acquire("key", task_id="second", lease_ms=SECOND) is None
 
 
 async def test_a_key_is_remembered_for_its_time(stores: FakeStores, sweeper: Sweeper) -> None:
-    await stores.keys.hold("key", task_id="first", lease_ms=SECOND)
-    await stores.keys.answer("key", task_id="first", fingerprint="", keep_ms=10 * SECOND)
+    await stores.idempotency_keys.acquire("key", task_id="first", lease_ms=SECOND)
+    await stores.idempotency_keys.mark_answered("key", task_id="first", fingerprint="", keep_ms=10 * SECOND)
 
     await sweeper.sweep()
 
-    found = await stores.keys.hold("key", task_id="second", lease_ms=SECOND)
+    found = await stores.idempotency_keys.acquire("key", task_id="second", lease_ms=SECOND)
     assert found is not None
     assert found.task_id == "first"
 
 
-@pytest.mark.parametrize("step", ["remove_refused", "expire", "remove_orphans"])
+@pytest.mark.parametrize("step", ["remove_refused_blobs", "remove_expired", "remove_orphans"])
 async def test_what_cannot_be_removed_holds_no_key_back(
     jobs: FakeJobs, queues: FakeQueues, settings: Settings, step: str
 ) -> None:
     stores = FakeStores(jobs, BlobsOfAnotherOwner.open("memory:///"))
-    await stores.keys.hold("key", task_id="first", lease_ms=-1)
-    state = {"remove_refused": JobState.FAILED, "expire": JobState.DONE}.get(step)
+    await stores.idempotency_keys.acquire("key", task_id="first", lease_ms=-1)
+    state = {"remove_refused_blobs": JobState.FAILED, "remove_expired": JobState.DONE}.get(step)
     if state is not None:
         await accepted(jobs, state=state, finished_ms=1)
 
     await Sweeper(stores, queues, settings).sweep()
 
-    await stores.keys.answer("key", task_id="first", fingerprint="", keep_ms=SECOND)
-    assert await stores.keys.hold("key", task_id="second", lease_ms=SECOND) is None
+    await stores.idempotency_keys.mark_answered("key", task_id="first", fingerprint="", keep_ms=SECOND)
+    assert await stores.idempotency_keys.acquire("key", task_id="second", lease_ms=SECOND) is None
 
 
 async def test_blobs_that_cannot_be_removed_hold_no_job_back(
@@ -246,7 +246,7 @@ async def test_a_round_with_a_bug_is_followed_by_the_next(blobs: Blobs, queues: 
 class BlobsOfAnotherOwner(Blobs):
     """Blobs that may be neither listed nor removed."""
 
-    def folders(self) -> list[str]:
+    def list_folders(self) -> list[str]:
         raise PermissionError
 
     def remove_folder(self, folder: str) -> None:
@@ -261,11 +261,11 @@ class FailingOnce(FakeJobs):
         self.asked_again = asyncio.Event()
         self._errors = [error]
 
-    async def due(self, *, limit: int) -> list[Job]:
+    async def find_due(self, *, limit: int) -> list[Job]:
         if self._errors:
             raise self._errors.pop()
         self.asked_again.set()
-        return await super().due(limit=limit)
+        return await super().find_due(limit=limit)
 
 
 async def _end(loop: asyncio.Task[None]) -> None:

@@ -13,8 +13,8 @@ from gateway.submission.forms import CropForm, GrayscaleForm, OutputForm, Resize
 from pipeline import tasks
 from pipeline.celery import app
 from pipeline.routing import ROUTES
-from pipeline.stage_run import INFRASTRUCTURE
-from pipeline.tasks import OPERATIONS
+from pipeline.stage_run import INFRASTRUCTURE_ERRORS
+from pipeline.tasks import OPERATION_BY_KIND
 from stages.errors import STAGE_ERRORS, StageError
 from storage.documents import Kind
 
@@ -22,22 +22,22 @@ FORMS: dict[Kind, type[OutputForm]] = {Kind.CROP: CropForm, Kind.GRAYSCALE: Gray
 
 
 def test_every_kind_but_previews_is_an_operation() -> None:
-    assert set(OPERATIONS) == set(Kind) - {Kind.PREVIEWS}
+    assert set(OPERATION_BY_KIND) == set(Kind) - {Kind.PREVIEWS}
 
 
-@pytest.mark.parametrize("kind", list(OPERATIONS))
+@pytest.mark.parametrize("kind", list(OPERATION_BY_KIND))
 def test_an_operation_takes_all_that_its_form_asks(kind: Kind) -> None:
-    parameters = signature(OPERATIONS[kind]).parameters.values()
+    parameters = signature(OPERATION_BY_KIND[kind]).parameters.values()
     taken = {parameter.name for parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY}
 
     assert taken == set(FORMS[kind].model_fields) - {"source_task_id"} | {"limits"}
 
 
-@pytest.mark.parametrize("kind", list(OPERATIONS))
+@pytest.mark.parametrize("kind", list(OPERATION_BY_KIND))
 def test_an_operation_assumes_what_its_form_does(kind: Kind) -> None:
     fields = {name: field.default for name, field in FORMS[kind].model_fields.items() if name != "source_task_id"}
 
-    parameters = signature(OPERATIONS[kind]).parameters
+    parameters = signature(OPERATION_BY_KIND[kind]).parameters
     assert {name: parameters[name].default for name in fields} == fields
 
 
@@ -52,9 +52,9 @@ def test_a_refused_image_is_no_crash(task: Task[..., None]) -> None:
 
 @pytest.mark.parametrize("error", [OSError, FileNotFoundError, TimeoutError, RedisConnectionError, RedisTimeoutError])
 def test_an_outage_is_to_blame_on_the_infrastructure(error: type[Exception]) -> None:
-    assert issubclass(error, INFRASTRUCTURE)
+    assert issubclass(error, INFRASTRUCTURE_ERRORS)
 
 
 @pytest.mark.parametrize("error", [StageError, *STAGE_ERRORS.values(), ValueError, MemoryError, ZeroDivisionError])
 def test_an_image_or_a_bug_is_not(error: type[Exception]) -> None:
-    assert not issubclass(error, INFRASTRUCTURE)
+    assert not issubclass(error, INFRASTRUCTURE_ERRORS)

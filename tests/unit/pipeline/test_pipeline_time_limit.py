@@ -17,10 +17,10 @@ from pymongo.errors import ServerSelectionTimeoutError
 
 from pipeline import tasks
 from pipeline.celery import app
-from pipeline.child import child_life
 from pipeline.metrics import StageMetrics
 from pipeline.settings import Settings
-from pipeline.time_limit import time_limited
+from pipeline.time_limit import enforce_soft_time_limit
+from pipeline.worker_child import open_worker_child
 from stages.errors import StageError
 from tests.fakes import UNREACHABLE_URL, FakeBroker, new_job_id
 
@@ -33,32 +33,32 @@ def interrupt() -> None:
 
 
 def test_a_run_is_ended_by_the_limit() -> None:
-    with pytest.raises(SoftTimeLimitExceeded), time_limited():
+    with pytest.raises(SoftTimeLimitExceeded), enforce_soft_time_limit():
         interrupt()
 
 
 def test_what_follows_a_run_is_not() -> None:
-    with time_limited():
+    with enforce_soft_time_limit():
         pass
 
     interrupt()
 
 
 def test_what_follows_a_run_that_the_limit_has_ended_is_not() -> None:
-    with pytest.raises(SoftTimeLimitExceeded), time_limited():
+    with pytest.raises(SoftTimeLimitExceeded), enforce_soft_time_limit():
         interrupt()
 
     interrupt()
 
 
 def test_the_next_run_is_ended_by_its_own_limit_only() -> None:
-    with time_limited():
+    with enforce_soft_time_limit():
         pass
     interrupt()
 
-    with time_limited():
+    with enforce_soft_time_limit():
         pass
-    with pytest.raises(SoftTimeLimitExceeded), time_limited():
+    with pytest.raises(SoftTimeLimitExceeded), enforce_soft_time_limit():
         interrupt()
 
 
@@ -85,7 +85,7 @@ def interrupted_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("interrupted_ends")
 def test_a_retry_is_sent_and_reported_in_one_piece(broker: FakeBroker) -> None:
     settings = Settings(redis_url=UNREACHABLE_URL, mongo_url="mongodb://127.0.0.1:1/darkroom", mongo_timeout=0.1)
-    with child_life(settings, StageMetrics(CollectorRegistry())):
+    with open_worker_child(settings, StageMetrics(CollectorRegistry())):
         report = reported(tasks.normalize)
 
     assert Retry.__name__ in str(report)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from stages.errors import ImageCorrupt, ImageTooLarge, InvalidOperation
-from stages.formats import ACCEPTED, HEAD_BYTES, MEDIA_TYPES, choose_format, encode, sniff
+from stages.formats import ACCEPTED_FORMATS, HEAD_BYTES, MEDIA_TYPES, choose_format, encode, sniff
 from stages.limits import Limits, check_dimensions, check_frames
 from stages.rendition import render
 from tests.images import cutout, decode_image, encode_image, exif, photo, rgb_profile, xmp
@@ -14,7 +14,7 @@ from tests.images import cutout, decode_image, encode_image, exif, photo, rgb_pr
 WITH_SIZE = ("png", "gif", "bmp", "webp")
 
 
-@pytest.mark.parametrize("name", [name for name in ACCEPTED if name != "heic"])
+@pytest.mark.parametrize("name", [name for name in ACCEPTED_FORMATS if name != "heic"])
 def test_sniff_names_every_accepted_format(name: str) -> None:
     found = sniff(encode_image(photo(70, 30), name)[:HEAD_BYTES])
 
@@ -43,7 +43,7 @@ def test_sniff_reads_the_size_of_every_kind_of_webp(picture: Image.Image, option
 def test_sniff_knows_heic_by_its_brand() -> None:
     found = sniff(b"\0\0\0\x1cftypmif1\0\0\0\0mif1heicmiaf".ljust(HEAD_BYTES, b"\0"))
 
-    assert found is None if "heic" not in ACCEPTED else found is not None and found.format == "heic"
+    assert found is None if "heic" not in ACCEPTED_FORMATS else found is not None and found.format == "heic"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_sniff_takes_nothing_else(head: bytes) -> None:
     assert sniff(head) is None
 
 
-@pytest.mark.parametrize("name", [name for name in ACCEPTED if name != "heic"])
+@pytest.mark.parametrize("name", [name for name in ACCEPTED_FORMATS if name != "heic"])
 def test_sniff_survives_every_cut(name: str) -> None:
     content = encode_image(photo(), name)
 
@@ -75,7 +75,7 @@ def test_sniff_survives_every_cut(name: str) -> None:
 
 
 def test_every_accepted_format_has_a_media_type() -> None:
-    assert set(ACCEPTED) <= set(MEDIA_TYPES)
+    assert set(ACCEPTED_FORMATS) <= set(MEDIA_TYPES)
 
 
 def test_auto_is_jpeg_for_opaque_and_webp_for_alpha() -> None:

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from stages.errors import ImageTooLarge, StageError
-from stages.formats import ACCEPTED, HEAD_BYTES, sniff
+from stages.formats import ACCEPTED_FORMATS, HEAD_BYTES, sniff
 from stages.limits import Limits
 from stages.normalize import normalize
 from stages.validate import validate
@@ -26,7 +26,7 @@ def heic(orientation: int = 1) -> bytes:
 def test_heic_is_accepted_and_sniffed() -> None:
     found = sniff(heic()[:HEAD_BYTES])
 
-    assert "heic" in ACCEPTED
+    assert "heic" in ACCEPTED_FORMATS
     assert found is not None
     assert found.format == "heic"
 

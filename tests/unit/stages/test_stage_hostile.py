@@ -12,9 +12,9 @@ from functools import cache
 import pytest
 from PIL import Image
 
-from stages.decode import guarded
+from stages.decode import translate_pillow_errors
 from stages.errors import ImageTooLarge, StageError
-from stages.formats import ACCEPTED
+from stages.formats import ACCEPTED_FORMATS
 from stages.limits import Limits
 from stages.normalize import normalize
 from stages.validate import validate
@@ -179,7 +179,7 @@ def code_of(original: bytes) -> tuple[str, str]:
 @cache
 def draw_seed_files() -> dict[str, bytes]:
     """Every format accepted, in each of the ways of writing it that differ inside."""
-    plain = {name: encode_image(photo(), name) for name in ACCEPTED if name != "heic"}
+    plain = {name: encode_image(photo(), name) for name in ACCEPTED_FORMATS if name != "heic"}
     return plain | {
         "progressive jpeg": encode_image(photo(), "jpeg", progressive=True),
         "cmyk jpeg": encode_image(photo().convert("CMYK"), "jpeg"),
@@ -272,9 +272,9 @@ def test_markers_that_stand_alone_are_passed_over() -> None:
 def test_a_picture_that_outgrows_memory_or_limits_while_decoding_is_too_large() -> None:
     before = Image.MAX_IMAGE_PIXELS
 
-    with pytest.raises(ImageTooLarge), guarded(LIMITS):
+    with pytest.raises(ImageTooLarge), translate_pillow_errors(LIMITS):
         raise MemoryError
-    with pytest.raises(ImageTooLarge), guarded(Limits(pixels=6143)):
+    with pytest.raises(ImageTooLarge), translate_pillow_errors(Limits(pixels=6143)):
         decode_image(encode_image(photo(96, 64)))
 
     assert before == Image.MAX_IMAGE_PIXELS
@@ -284,7 +284,7 @@ def test_other_exceptions_pass_through() -> None:
     class TimeLimitError(Exception):
         pass
 
-    with pytest.raises(TimeLimitError), guarded(LIMITS):
+    with pytest.raises(TimeLimitError), translate_pillow_errors(LIMITS):
         raise TimeLimitError
 
 

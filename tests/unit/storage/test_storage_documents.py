@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from pipeline.stage_order import stage_by_rendition
 from storage.documents import (
-    ACTIVE,
+    ACTIVE_STATES,
     OUTPUT,
     Job,
     JobRecord,
@@ -18,7 +18,7 @@ from storage.documents import (
     blob_key,
     job_folder,
 )
-from storage.errors import TRANSIENT, JobNotFound
+from storage.errors import TRANSIENT_ERRORS, JobNotFound
 from storage.stores import database_name
 from tests.fakes import new_job
 
@@ -27,7 +27,7 @@ NOW = 1_000_000
 
 @pytest.mark.parametrize("state", list(JobState))
 def test_a_job_is_active_until_it_ends(state: JobState) -> None:
-    assert new_job(state=state).active == (state in {JobState.ACCEPTED, JobState.PROCESSING})
+    assert new_job(state=state).is_active == (state in {JobState.ACCEPTED, JobState.PROCESSING})
 
 
 def test_a_job_is_accepted_first() -> None:
@@ -45,7 +45,7 @@ def test_a_job_is_accepted_first() -> None:
     ids=["running", "run out", "done", "pending"],
 )
 def test_a_lease_is_live_while_its_stage_runs_and_its_time_lasts(stage: StageRecord, live: bool) -> None:
-    assert new_job(stages={"large": stage}).lease_is_live(NOW) is live
+    assert new_job(stages={"large": stage}).has_live_lease(NOW) is live
 
 
 def test_a_record_is_read_as_it_was_written() -> None:
@@ -147,7 +147,7 @@ def test_a_reset_stage_says_what_went_wrong_before() -> None:
 
 
 def test_an_active_state_is_one_that_can_still_move() -> None:
-    assert ACTIVE == (JobState.ACCEPTED, JobState.PROCESSING)
+    assert ACTIVE_STATES == (JobState.ACCEPTED, JobState.PROCESSING)
 
 
 def test_a_blob_is_in_the_folder_of_its_job() -> None:
@@ -159,11 +159,11 @@ def test_a_job_that_was_not_found_is_named() -> None:
 
 
 def test_a_job_that_was_not_found_is_not_looked_for_again() -> None:
-    assert not issubclass(JobNotFound, TRANSIENT)
+    assert not issubclass(JobNotFound, TRANSIENT_ERRORS)
 
 
 def test_a_missing_blob_may_come_back() -> None:
-    assert issubclass(FileNotFoundError, TRANSIENT)
+    assert issubclass(FileNotFoundError, TRANSIENT_ERRORS)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ async def open_queues(settings: Settings) -> AsyncIterator[Queues]:
         if not settings.broker_url:
             yield RedisQueues(redis)
             return
-        rabbit = RabbitQueues(redis, app, patience=settings.broker.publish_timeout)
+        rabbit = RabbitQueues(redis, app, timeout_seconds=settings.broker.publish_timeout)
         try:
             yield rabbit
         finally:

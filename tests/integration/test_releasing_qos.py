@@ -12,7 +12,7 @@ from kombu import Connection, Queue
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from deploy.local.stack import Stack
-from pipeline.broker.transport import adapt
+from pipeline.broker.transport import patch_kombu
 from tests.integration.api_helpers import wait_until
 
 VISIBILITY_SECONDS = 2
@@ -51,7 +51,7 @@ class Worker:
 
 @pytest.fixture
 def worker(redis_and_mongo: Stack, request: pytest.FixtureRequest) -> Iterator[Worker]:
-    adapt()
+    patch_kombu()
     with Connection(redis_and_mongo.redis_url, transport_options=OPTIONS) as connection:
         yield Worker(connection, request.node.name)
 

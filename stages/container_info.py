@@ -6,18 +6,20 @@ from dataclasses import dataclass
 
 from stages.errors import BrokenRule, ImageTooLarge
 
-PARTS = 65_536  # segments, chunks, strips: Pillow takes microseconds and an object for each; real files have hundreds
+MAX_PARTS = (
+    65_536  # segments, chunks, strips: Pillow takes microseconds and an object for each; real files have hundreds
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class ContainerInfo:
     """What Pillow's header does not tell: a GIF's frames, a PNG's EXIF behind its pixels."""
 
     frames: int | None = None
     exif: bytes | None = None
 
 
-def bound_parts(actual: int, name: str, limit: int = PARTS) -> None:
+def check_part_count(actual: int, name: str, limit: int = MAX_PARTS) -> None:
     """Raise ImageTooLarge where an image is in more parts than anyone makes by accident."""
     if actual > limit:
         message = f"The image is in {actual:,} or more {name}; at most {limit:,} are read."

@@ -9,15 +9,15 @@ from celery.worker.request import Request
 from pipeline import context
 
 
-class Delivery(Request):
+class JobContextRequest(Request):
     """Celery's request, whose lines name the job; so does the errback that is sent from here when a child is gone."""
 
     def on_timeout(self, soft: Any, timeout: Any) -> None:
         """Log a time limit, and for the hard one fail the task in its child's place."""
-        with context.message(self.request_dict, self.name, self.args):
+        with context.message_context(self.request_dict, self.name, self.args):
             super().on_timeout(soft, timeout)
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:  # noqa: FBT002  # Celery's own
         """Log a child that was lost, and hand its message back."""
-        with context.message(self.request_dict, self.name, self.args):
+        with context.message_context(self.request_dict, self.name, self.args):
             return super().on_failure(exc_info, send_failed_event, return_ok)

@@ -13,7 +13,7 @@ from storage.ledger import Ledger
 from storage.stores import WorkerStores, open_worker_stores
 
 
-class Child:
+class WorkerChild:
     """One worker child's belongings.
 
     The stores are opened when they are first asked for, and asked for again when that fails: a child born while they
@@ -30,15 +30,15 @@ class Child:
 
     @property
     def ledger(self) -> Ledger:
-        """The job documents. Raises one of `storage.errors.TRANSIENT` while the stores cannot be opened."""
-        return self._opened().ledger
+        """The job documents. Raises one of `storage.errors.TRANSIENT_ERRORS` while the stores cannot be opened."""
+        return self._open_stores().ledger
 
     @property
     def blobs(self) -> Blobs:
         """The blobs. Raises as `ledger` does."""
-        return self._opened().blobs
+        return self._open_stores().blobs
 
-    def _opened(self) -> WorkerStores:
+    def _open_stores(self) -> WorkerStores:
         if self._stores is None:
             settings = self.settings
             self._stores = self._resources.enter_context(
@@ -46,16 +46,16 @@ class Child:
                     mongo_url=settings.mongo_url,
                     blob_url=settings.blob_url,
                     timeout_ms=int(settings.mongo_timeout * 1000),
-                    patience_ms=int(settings.sweeper.patience * 1000),
+                    stall_timeout_ms=int(settings.sweeper.patience * 1000),
                 )
             )
         return self._stores
 
 
-_current: list[Child] = []
+_current: list[WorkerChild] = []
 
 
-def current() -> Child:
+def current_worker_child() -> WorkerChild:
     """Return what this process holds; an error outside a worker's child."""
     if not _current:
         msg = "stages run in a worker's child only"
@@ -64,10 +64,10 @@ def current() -> Child:
 
 
 @contextmanager
-def child_life(settings: Settings, metrics: StageMetrics) -> Iterator[Child]:
-    """Be a worker's child until the block ends: `current` returns what it holds."""
+def open_worker_child(settings: Settings, metrics: StageMetrics) -> Iterator[WorkerChild]:
+    """Be a worker's child until the block ends: `current_worker_child` returns what it holds."""
     with ExitStack() as resources:
-        child = Child(settings, metrics, resources)
+        child = WorkerChild(settings, metrics, resources)
         _current.append(child)
         try:
             yield child
