@@ -60,7 +60,7 @@ def new_job(
     **fields: Any,
 ) -> Job:
     """Return a valid job, due now and bound to no database; `stages` and `fields` replace what it would have."""
-    task_id = fields.pop("id", None) or new_job_id()
+    job_id = fields.pop("id", None) or new_job_id()
     if renditions is None:
         renditions = RENDITIONS if kind is Kind.PREVIEWS else {}
     blank = {name: StageRecord() for step in stage_order(kind, renditions) for name in step}
@@ -68,12 +68,12 @@ def new_job(
         "kind": kind,
         "next_dispatch_ms": now_ms(),
         "original": Original(
-            blob=blob_key(task_id, "original"), name="cat.jpg", media_type="image/jpeg", bytes=1000, sha256=SHA256
+            blob=blob_key(job_id, "original"), name="cat.jpg", media_type="image/jpeg", bytes=1000, sha256=SHA256
         ),
         "operation": Operation(renditions=dict(renditions)),
         "stages": blank | dict(stages or {}),
     }
-    record = JobRecord(id=task_id, **(values | fields))
+    record = JobRecord(id=job_id, **(values | fields))
     return Job.model_construct(**dict(record))
 
 
@@ -308,46 +308,46 @@ class FakeKeys(IdempotencyKeys):
         self._jobs = jobs
         self._keys: dict[str, IdempotencyKey] = {}
 
-    async def acquire(self, key: str, *, task_id: str, lease_ms: int) -> IdempotencyKey | None:
+    async def acquire(self, key: str, *, job_id: str, lease_ms: int) -> IdempotencyKey | None:
         found = self._keys.get(key)
         if found is not None:
             shown: IdempotencyKey = found.model_copy()
-            if found.state is KeyState.RUNNING and (job := await self._accepted(found.task_id)):
+            if found.state is KeyState.RUNNING and (job := await self._accepted(found.job_id)):
                 shown.state, shown.fingerprint = KeyState.ANSWERED, job.fingerprint
             if shown.state is not found.state or found.expires_ms >= now_ms():
                 return shown
         self._keys[key] = IdempotencyKey.model_construct(
-            id=key, state=KeyState.RUNNING, task_id=task_id, fingerprint=None, expires_ms=now_ms() + lease_ms
+            id=key, state=KeyState.RUNNING, job_id=job_id, fingerprint=None, expires_ms=now_ms() + lease_ms
         )
         return None
 
-    async def mark_answered(self, key: str, *, task_id: str, fingerprint: str, keep_ms: int) -> None:
+    async def mark_answered(self, key: str, *, job_id: str, fingerprint: str, keep_ms: int) -> None:
         found = self._keys.get(key)
-        if found is not None and found.task_id == task_id:
+        if found is not None and found.job_id == job_id:
             changes = {"state": KeyState.ANSWERED, "fingerprint": fingerprint, "expires_ms": now_ms() + keep_ms}
             self._keys[key] = found.model_copy(update=changes)
 
-    async def release(self, key: str, *, task_id: str) -> None:
+    async def release(self, key: str, *, job_id: str) -> None:
         found = self._keys.get(key)
-        if found is not None and (found.task_id, found.state) == (task_id, KeyState.RUNNING):
+        if found is not None and (found.job_id, found.state) == (job_id, KeyState.RUNNING):
             del self._keys[key]
 
     async def delete_expired(self) -> None:
         for key, found in list(self._keys.items()):
-            accepted = found.state is KeyState.RUNNING and await self._accepted(found.task_id)
+            accepted = found.state is KeyState.RUNNING and await self._accepted(found.job_id)
             if found.expires_ms < now_ms() and not accepted:
                 del self._keys[key]
 
-    async def extend_lease(self, key: str, *, task_id: str, lease_ms: int) -> bool:
+    async def extend_lease(self, key: str, *, job_id: str, lease_ms: int) -> bool:
         found = self._keys.get(key)
-        if found is None or (found.task_id, found.state) != (task_id, KeyState.RUNNING):
+        if found is None or (found.job_id, found.state) != (job_id, KeyState.RUNNING):
             return False
         self._keys[key] = found.model_copy(update={"expires_ms": now_ms() + lease_ms})
         return True
 
-    async def _accepted(self, task_id: str) -> Job | None:
+    async def _accepted(self, job_id: str) -> Job | None:
         with suppress(JobNotFound):
-            return await self._jobs.get(task_id)
+            return await self._jobs.get(job_id)
         return None
 
 

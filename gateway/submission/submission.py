@@ -74,7 +74,7 @@ class Submission:
         self._owner = owner
         self._metrics = metrics
         self._lanes = lanes
-        self._task_id = str(uuid7())
+        self._job_id = str(uuid7())
         self._has_started_insert = False
 
     async def create_job(self, kind: Kind, form_type: type[OutputForm]) -> Accepted:
@@ -104,7 +104,7 @@ class Submission:
             keep_ms = int(self._settings.retention.idempotency_keys * 1000)
             with suppress(*TRANSIENT_ERRORS):  # a held key whose job exists counts as answered
                 await self._stores.idempotency_keys.mark_answered(
-                    key, task_id=job.id, fingerprint=job.fingerprint or "", keep_ms=keep_ms
+                    key, job_id=job.id, fingerprint=job.fingerprint or "", keep_ms=keep_ms
                 )
         if job.is_active:
             self._background.add_task(dispatch_or_schedule, self._stores.jobs, job)
@@ -120,7 +120,7 @@ class Submission:
         if not 1 <= len(header) <= MAX_KEY_LENGTH:
             raise InvalidHeader(f"Idempotency-Key must have 1 to {MAX_KEY_LENGTH} characters.")
         key = f"{self._owner or ''}:{header}"
-        earlier = await self._stores.idempotency_keys.acquire(key, task_id=self._task_id, lease_ms=KEY_LEASE_MS)
+        earlier = await self._stores.idempotency_keys.acquire(key, job_id=self._job_id, lease_ms=KEY_LEASE_MS)
         if earlier is not None and earlier.state is KeyState.RUNNING:
             raise KeyInUse("A request with this Idempotency-Key is still being received.", headers={"Retry-After": "1"})
         try:
@@ -128,12 +128,12 @@ class Submission:
         except BaseException:
             if not self._has_started_insert:
                 with suppress(*TRANSIENT_ERRORS):  # then its lease ends it
-                    await asyncio.shield(self._stores.idempotency_keys.release(key, task_id=self._task_id))
+                    await asyncio.shield(self._stores.idempotency_keys.release(key, job_id=self._job_id))
             raise
 
     async def _extend_idempotency_key(self, key: str) -> None:
         """Refuse a request that took longer than its key was held for, once another has the key."""
-        if not await self._stores.idempotency_keys.extend_lease(key, task_id=self._task_id, lease_ms=KEY_LEASE_MS):
+        if not await self._stores.idempotency_keys.extend_lease(key, job_id=self._job_id, lease_ms=KEY_LEASE_MS):
             await self._remove_blobs()
             raise KeyInUse("Another request has taken this Idempotency-Key meanwhile.", headers={"Retry-After": "1"})
 
@@ -148,10 +148,10 @@ class Submission:
             raise
 
     async def _remove_blobs(self) -> None:
-        await asyncio.to_thread(self._stores.blobs.remove_folder, job_folder(self._task_id))
+        await asyncio.to_thread(self._stores.blobs.remove_folder, job_folder(self._job_id))
 
     async def _receive_form(self, form_type: type[OutputForm]) -> tuple[Original, OutputForm]:
-        blobs, key, limits = self._stores.blobs, blob_key(self._task_id, "original"), self._settings.limits
+        blobs, key, limits = self._stores.blobs, blob_key(self._job_id, "original"), self._settings.limits
         original, fields = await store_upload(self._request, blobs, key=key, limits=limits)
         if original is not None:
             self._metrics.upload_bytes.observe(original.bytes)
@@ -168,7 +168,7 @@ class Submission:
         if source_id is None:
             raise FileMissing(f"Send the image as a file in the field {FILE_FIELD}.")
         source = await self._stores.jobs.get(source_id, owner=self._owner)
-        key = blob_key(self._task_id, "original")
+        key = blob_key(self._job_id, "original")
         try:
             await asyncio.to_thread(self._stores.blobs.copy, source.original.blob, key)
         except FileNotFoundError as error:
@@ -181,7 +181,7 @@ class Submission:
         stages = {name: StageRecord() for step in stage_order(kind, operation.renditions) for name in step}
         stages[VALIDATE].queued_ms = now
         return Job(
-            id=self._task_id,
+            id=self._job_id,
             kind=kind,
             original=original,
             operation=operation,
@@ -199,7 +199,7 @@ class Submission:
         if earlier.fingerprint != job.fingerprint:
             raise KeyReused("This Idempotency-Key was used for another request.")
         self._response.headers["Idempotency-Replayed"] = "true"
-        return self._build_answer(await self._stores.jobs.get(earlier.task_id, owner=self._owner))
+        return self._build_answer(await self._stores.jobs.get(earlier.job_id, owner=self._owner))
 
     async def _copy_from_duplicate(self, job: Job) -> Job:
         """Return the job, finished with copies of its duplicate's renditions where there is one and it is wanted."""

@@ -150,7 +150,7 @@ async def test_a_default_that_is_named_makes_no_other_request(http: httpx.AsyncC
 
 
 async def test_a_key_whose_request_is_being_received_is_in_use(http: httpx.AsyncClient, stores: Stores) -> None:
-    await stores.idempotency_keys.acquire(":key", task_id="first", lease_ms=MINUTE)
+    await stores.idempotency_keys.acquire(":key", job_id="first", lease_ms=MINUTE)
 
     answer = await post(http, CAT_PART, key="key")
 
@@ -159,13 +159,13 @@ async def test_a_key_whose_request_is_being_received_is_in_use(http: httpx.Async
 
 
 async def test_a_key_in_use_stays_with_who_has_it(http: httpx.AsyncClient, stores: Stores) -> None:
-    await stores.idempotency_keys.acquire(":key", task_id="first", lease_ms=MINUTE)
+    await stores.idempotency_keys.acquire(":key", job_id="first", lease_ms=MINUTE)
 
     await post(http, CAT_PART, key="key")
 
-    found = await stores.idempotency_keys.acquire(":key", task_id="third", lease_ms=MINUTE)
+    found = await stores.idempotency_keys.acquire(":key", job_id="third", lease_ms=MINUTE)
     assert found is not None
-    assert (found.task_id, found.state) == ("first", KeyState.RUNNING)
+    assert (found.job_id, found.state) == ("first", KeyState.RUNNING)
 
 
 async def test_requests_at_once_under_one_key_are_one_job(http: httpx.AsyncClient, stores: Stores) -> None:

@@ -46,20 +46,20 @@ def jobs(subject: Subject) -> Jobs:
 
 
 async def hold(
-    keys: IdempotencyKeys, task_id: str, *, key: str = "key", lease_ms: int = MINUTE
+    keys: IdempotencyKeys, job_id: str, *, key: str = "key", lease_ms: int = MINUTE
 ) -> IdempotencyKey | None:
-    return await keys.acquire(key, task_id=task_id, lease_ms=lease_ms)
+    return await keys.acquire(key, job_id=job_id, lease_ms=lease_ms)
 
 
-async def answer(keys: IdempotencyKeys, task_id: str, *, key: str = "key", keep_ms: int = MINUTE) -> None:
-    await keys.mark_answered(key, task_id=task_id, fingerprint=f"print of {task_id}", keep_ms=keep_ms)
+async def answer(keys: IdempotencyKeys, job_id: str, *, key: str = "key", keep_ms: int = MINUTE) -> None:
+    await keys.mark_answered(key, job_id=job_id, fingerprint=f"print of {job_id}", keep_ms=keep_ms)
 
 
 async def used_for(keys: IdempotencyKeys) -> tuple[KeyState, str, str | None]:
     """Return what the key is used for, as one more that would hold it sees it."""
     found = await hold(keys, "one more")
     assert found is not None
-    return found.state, found.task_id, found.fingerprint
+    return found.state, found.job_id, found.fingerprint
 
 
 def test_the_fake_does_all_that_the_real_one_does() -> None:
@@ -104,7 +104,7 @@ async def test_those_that_do_not_get_a_key_see_who_did(keys: IdempotencyKeys) ->
     held = await asyncio.gather(*(hold(keys, f"task {i}") for i in range(8)))
 
     winner = f"task {held.index(None)}"
-    assert {found.task_id for found in held if found is not None} == {winner}
+    assert {found.job_id for found in held if found is not None} == {winner}
 
 
 async def test_a_key_that_was_answered_is_seen_answered(keys: IdempotencyKeys) -> None:
@@ -196,7 +196,7 @@ async def test_a_held_key_whose_job_has_ended_counts_as_answered(keys: Idempoten
 async def test_a_freed_key_is_free(keys: IdempotencyKeys) -> None:
     await hold(keys, "first")
 
-    await keys.release("key", task_id="first")
+    await keys.release("key", job_id="first")
 
     assert await hold(keys, "second") is None
 
@@ -204,7 +204,7 @@ async def test_a_freed_key_is_free(keys: IdempotencyKeys) -> None:
 async def test_a_key_is_freed_by_its_holder_alone(keys: IdempotencyKeys) -> None:
     await hold(keys, "first")
 
-    await keys.release("key", task_id="second")
+    await keys.release("key", job_id="second")
 
     assert await used_for(keys) == (KeyState.RUNNING, "first", None)
 
@@ -213,7 +213,7 @@ async def test_a_key_that_was_taken_over_is_not_freed_by_its_first_holder(keys: 
     await hold(keys, "first", lease_ms=OVER)
     await hold(keys, "second")
 
-    await keys.release("key", task_id="first")
+    await keys.release("key", job_id="first")
 
     assert await used_for(keys) == (KeyState.RUNNING, "second", None)
 
@@ -222,13 +222,13 @@ async def test_an_answered_key_is_not_freed(keys: IdempotencyKeys) -> None:
     await hold(keys, "first")
     await answer(keys, "first")
 
-    await keys.release("key", task_id="first")
+    await keys.release("key", job_id="first")
 
     assert await used_for(keys) == (KeyState.ANSWERED, "first", "print of first")
 
 
 async def test_freeing_a_key_that_nobody_holds_is_no_error(keys: IdempotencyKeys) -> None:
-    await keys.release("key", task_id="first")
+    await keys.release("key", job_id="first")
 
     assert await hold(keys, "second") is None
 

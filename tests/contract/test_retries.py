@@ -44,11 +44,11 @@ async def test_a_key_whose_job_was_accepted_is_not_forgotten_before_it_was_told(
 
 
 async def test_a_key_that_another_request_has_taken_is_not_held_for_longer(stores: Stores, redis: Redis) -> None:  # noqa: ARG001
-    await stores.idempotency_keys.acquire("key", task_id="slow", lease_ms=-1)
-    await stores.idempotency_keys.acquire("key", task_id="quick", lease_ms=60_000)
+    await stores.idempotency_keys.acquire("key", job_id="slow", lease_ms=-1)
+    await stores.idempotency_keys.acquire("key", job_id="quick", lease_ms=60_000)
 
-    assert not await stores.idempotency_keys.extend_lease("key", task_id="slow", lease_ms=60_000)
-    assert await stores.idempotency_keys.extend_lease("key", task_id="quick", lease_ms=60_000)
+    assert not await stores.idempotency_keys.extend_lease("key", job_id="slow", lease_ms=60_000)
+    assert await stores.idempotency_keys.extend_lease("key", job_id="quick", lease_ms=60_000)
 
 
 @pytest.mark.parametrize("value", ["9" * 30, "20000.0", "20_000", "9" * 30 + ".0", "9_" * 20 + "9", "9" * 5000])

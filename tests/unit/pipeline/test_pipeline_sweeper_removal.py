@@ -175,24 +175,24 @@ async def test_a_record_is_kept_for_its_time(sweeper: Sweeper, jobs: FakeJobs) -
 
 
 async def test_a_key_is_forgotten_when_its_time_is_over(stores: FakeStores, sweeper: Sweeper) -> None:
-    await stores.idempotency_keys.acquire("key", task_id="first", lease_ms=SECOND)
-    await stores.idempotency_keys.mark_answered("key", task_id="first", fingerprint="", keep_ms=-1)
+    await stores.idempotency_keys.acquire("key", job_id="first", lease_ms=SECOND)
+    await stores.idempotency_keys.mark_answered("key", job_id="first", fingerprint="", keep_ms=-1)
 
     await sweeper.sweep()
 
-    await stores.idempotency_keys.mark_answered("key", task_id="first", fingerprint="", keep_ms=SECOND)
-    assert await stores.idempotency_keys.acquire("key", task_id="second", lease_ms=SECOND) is None
+    await stores.idempotency_keys.mark_answered("key", job_id="first", fingerprint="", keep_ms=SECOND)
+    assert await stores.idempotency_keys.acquire("key", job_id="second", lease_ms=SECOND) is None
 
 
 async def test_a_key_is_remembered_for_its_time(stores: FakeStores, sweeper: Sweeper) -> None:
-    await stores.idempotency_keys.acquire("key", task_id="first", lease_ms=SECOND)
-    await stores.idempotency_keys.mark_answered("key", task_id="first", fingerprint="", keep_ms=10 * SECOND)
+    await stores.idempotency_keys.acquire("key", job_id="first", lease_ms=SECOND)
+    await stores.idempotency_keys.mark_answered("key", job_id="first", fingerprint="", keep_ms=10 * SECOND)
 
     await sweeper.sweep()
 
-    found = await stores.idempotency_keys.acquire("key", task_id="second", lease_ms=SECOND)
+    found = await stores.idempotency_keys.acquire("key", job_id="second", lease_ms=SECOND)
     assert found is not None
-    assert found.task_id == "first"
+    assert found.job_id == "first"
 
 
 @pytest.mark.parametrize("step", ["remove_refused_blobs", "remove_expired", "remove_orphans"])
@@ -200,15 +200,15 @@ async def test_what_cannot_be_removed_holds_no_key_back(
     jobs: FakeJobs, queues: FakeQueues, settings: Settings, step: str
 ) -> None:
     stores = FakeStores(jobs, BlobsOfAnotherOwner.open("memory:///"))
-    await stores.idempotency_keys.acquire("key", task_id="first", lease_ms=-1)
+    await stores.idempotency_keys.acquire("key", job_id="first", lease_ms=-1)
     state = {"remove_refused_blobs": JobState.FAILED, "remove_expired": JobState.DONE}.get(step)
     if state is not None:
         await accepted(jobs, state=state, finished_ms=1)
 
     await Sweeper(stores, queues, settings).sweep()
 
-    await stores.idempotency_keys.mark_answered("key", task_id="first", fingerprint="", keep_ms=SECOND)
-    assert await stores.idempotency_keys.acquire("key", task_id="second", lease_ms=SECOND) is None
+    await stores.idempotency_keys.mark_answered("key", job_id="first", fingerprint="", keep_ms=SECOND)
+    assert await stores.idempotency_keys.acquire("key", job_id="second", lease_ms=SECOND) is None
 
 
 async def test_blobs_that_cannot_be_removed_hold_no_job_back(
