@@ -12,9 +12,9 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from deploy.local.stack import Stack
-from tests.http_options import HTTP_CLIENT_OPTIONS
-from tests.rabbitmq_server import RabbitMQServer, run_rabbitmq
-from tests.redis_servers import create_certificates
+from tests.support.http_options import HTTP_CLIENT_OPTIONS
+from tests.support.rabbitmq_server import RabbitMQServer, run_rabbitmq
+from tests.support.redis_servers import create_certificates
 
 SHORT_TIMEOUTS = {
     "DARKROOM_LOG_FORMAT": "json",
@@ -57,7 +57,7 @@ SERVER_FIXTURES = ("stack", "frontend_stack", "strict_stack", "rabbitmq", "redis
 LONGEST_FIRST = (
     "stack",
     "frontend_stack",
-    "tests/chaos",
+    "tests/integration/test_chaos.py",
     "rabbitmq",
     "s3_server",
     "tests/integration",

@@ -15,7 +15,7 @@ from playwright.async_api import Browser, BrowserContext, async_playwright, expe
 from deploy.local.stack import Stack
 from tests.browser.page_helpers import KEY, Visitor, new_context
 from tests.conftest import SHORT_TIMEOUTS
-from tests.http_options import HTTP_CLIENT_OPTIONS
+from tests.support.http_options import HTTP_CLIENT_OPTIONS
 
 FLAGS = [
     "--headless",

@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, FilePayload, Locator, Page, expect
 
-from tests.images import encode_image, photo
+from tests.support.images import encode_image, photo
 
 KEY = "the key of the browser tests"
 

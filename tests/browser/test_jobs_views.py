@@ -8,8 +8,8 @@ import httpx
 from playwright.async_api import expect
 
 from tests.browser.page_helpers import Visitor, choose_photos, jpeg, wait_for_job_id, wait_for_size, wait_until_done
-from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_operation, submit_photo, wait_for_all, wait_for_end
+from tests.support.images import encode_image, photo
 
 
 def is_unknown(api: httpx.Client, task_id: str) -> bool:

@@ -21,8 +21,8 @@ from tests.browser.page_helpers import (
     wait_for_size,
     wait_until_done,
 )
-from tests.images import cutout, decode_image, encode_image, photo
 from tests.integration.api_helpers import submit_photo, wait_for_end
+from tests.support.images import cutout, decode_image, encode_image, photo
 
 AXE = "axe-core-4.14.1"
 PHONE = ViewportSize(width=360, height=740)

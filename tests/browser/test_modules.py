@@ -18,7 +18,7 @@ from deploy.local.stack import Stack
 from gateway import problems
 from stages.errors import STAGE_ERRORS
 from tests.browser.page_helpers import Visitor
-from tests.images import encode_image, photo
+from tests.support.images import encode_image, photo
 
 STREAM = (
     "retry: 2000\r\n\r\n: heartbeat\r\n\r\nevent: job\nid: 7\ndata: {\ndata:  }\n\n"

@@ -15,8 +15,8 @@ from tests.browser.page_helpers import (
     wait_for_job_id,
     wait_until_done,
 )
-from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_photo, wait_for_end, wait_for_image
+from tests.support.images import encode_image, photo
 
 PHOTO = encode_image(photo(800, 600), "jpeg")
 SIDES = ("Left", "Top", "Width", "Height")

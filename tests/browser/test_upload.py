@@ -18,7 +18,7 @@ from tests.browser.page_helpers import (
     wait_for_size,
     wait_until_done,
 )
-from tests.images import decode_image
+from tests.support.images import decode_image
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 SIZES = [f"{width} {TIMES} {height}" for width, height in ((160, 120), (640, 480), (800, 600))]

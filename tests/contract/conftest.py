@@ -27,8 +27,8 @@ from storage.idempotency import IdempotencyKey
 from storage.ledger import Ledger
 from storage.stores import Stores, open_stores, open_worker_stores
 from tests.contract.http_helpers import ADA_KEY, ZOE_KEY
-from tests.fakes import FakeBroker, FakeQueues, use_broker
-from tests.object_store import ObjectStore, run_object_store
+from tests.support.fakes import FakeBroker, FakeQueues, use_broker
+from tests.support.object_store import ObjectStore, run_object_store
 
 PATIENCE_MS = 60_000
 UPLOAD_BYTES = 200_000

@@ -6,7 +6,7 @@ import httpx
 
 from storage.documents import Job
 from storage.stores import Stores
-from tests.fakes import FORM_TYPE, form, part
+from tests.support.fakes import FORM_TYPE, form, part
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 100
 CAT_PART = part("file", JPEG, filename="cat.jpg")

@@ -19,7 +19,7 @@ from pipeline.backend import PipelineBackend
 from pipeline.canvas import publish_canvas
 from pipeline.celery import app
 from pipeline.settings import Settings
-from tests.fakes import new_job
+from tests.support.fakes import new_job
 
 OUTAGE = 2  # connections that fail
 

@@ -16,9 +16,9 @@ from obstore.exceptions import AlreadyExistsError
 from storage.blobs import REMOTE_CHUNK_BYTES, SINGLE_PUT_MAX_BYTES, Blobs
 from storage.errors import TRANSIENT_ERRORS
 from storage.object_store import TIMEOUTS, connect
-from tests.http_options import HTTP_CLIENT_OPTIONS
 from tests.integration.api_helpers import wait_until
-from tests.object_store import ObjectStore
+from tests.support.http_options import HTTP_CLIENT_OPTIONS
+from tests.support.object_store import ObjectStore
 
 ATTRIBUTES = {
     "Content-Type": "image/webp",

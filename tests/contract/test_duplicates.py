@@ -13,7 +13,7 @@ from pipeline.stage_order import stage_by_rendition
 from storage.documents import Job, JobState, Kind, Operation, StageRecord, StageState
 from storage.stores import Stores
 from tests.contract.http_helpers import ADA_KEY, CAT_PART, JPEG, get_accepted_job, post
-from tests.fakes import RENDITIONS, new_job, part
+from tests.support.fakes import RENDITIONS, new_job, part
 
 
 def output(job_id: str, name: str, stage: str) -> StageRecord:

@@ -16,7 +16,7 @@ from storage.clock import now_ms
 from storage.documents import Job, JobState
 from storage.stores import Stores
 from tests.contract.conftest import UPLOAD_BYTES, create_client, create_gateway
-from tests.fakes import FORM_TYPE, UNREACHABLE_URL, FakeJobs, FakeStores, form, part, use_broker
+from tests.support.fakes import FORM_TYPE, UNREACHABLE_URL, FakeJobs, FakeStores, form, part, use_broker
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 100
 FORM = form(part("file", JPEG, filename="cat.jpg"))

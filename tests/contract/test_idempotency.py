@@ -17,7 +17,7 @@ from storage.jobs import Jobs
 from storage.stores import Stores
 from tests.contract.conftest import create_client, create_gateway
 from tests.contract.http_helpers import ADA_KEY, CAT_PART, JPEG, ZOE_KEY, get_accepted_job, list_job_ids, post
-from tests.fakes import FORM_TYPE, FakeJobs, FakeStores, form, part
+from tests.support.fakes import FORM_TYPE, FakeJobs, FakeStores, form, part
 
 OTHER = JPEG[:-1]
 MINUTE = 60_000

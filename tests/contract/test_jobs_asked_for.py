@@ -11,7 +11,7 @@ from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, Kind, Operation, StageRecord, StageState
 from storage.errors import JobNotFound
 from storage.jobs import Jobs
-from tests.fakes import FakeJobs, new_job, new_job_id
+from tests.support.fakes import FakeJobs, new_job, new_job_id
 
 HOUR = 3_600_000
 ACTIVE_STATES = [JobState.ACCEPTED, JobState.PROCESSING]

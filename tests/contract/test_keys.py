@@ -12,7 +12,7 @@ from storage.clock import now_ms
 from storage.documents import JobState
 from storage.idempotency import IdempotencyKey, IdempotencyKeys, KeyState
 from storage.jobs import Jobs
-from tests.fakes import FakeJobs, FakeKeys, new_job
+from tests.support.fakes import FakeJobs, FakeKeys, new_job
 
 MINUTE = 60_000
 OVER = -1  # a lease that ended before it began

@@ -14,7 +14,7 @@ from storage.jobs import Jobs
 from storage.ledger import Claim, Ledger
 from storage.stores import Stores
 from tests.contract.conftest import PATIENCE_MS
-from tests.fakes import new_job
+from tests.support.fakes import new_job
 
 LEASE_MS = 30_000
 DONE = StageRecord(state=StageState.DONE)

@@ -16,8 +16,8 @@ from pipeline.notifications import CHANGES_CHANNEL, ENDS_CHANNEL, SUBSCRIBED, No
 from pipeline.queues.open_queues import open_queues
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
-from tests.fakes import UNREACHABLE_URL
 from tests.integration.api_helpers import wait_until
+from tests.support.fakes import UNREACHABLE_URL
 
 SECONDS = 10.0
 

@@ -16,7 +16,7 @@ from pipeline.queues.queues import Queues
 from pipeline.routing import QUEUES
 from pipeline.settings import Settings
 from storage.clock import now_ms
-from tests.fakes import UNREACHABLE_URL, FakeQueues
+from tests.support.fakes import UNREACHABLE_URL, FakeQueues
 
 
 @dataclass

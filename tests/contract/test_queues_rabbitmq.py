@@ -24,9 +24,9 @@ from pipeline.queues.queues import Queues
 from pipeline.routing import LANE_QUEUES, QUEUES
 from pipeline.settings import BrokerSettings, Settings
 from storage.clock import now_ms
-from tests.fakes import UNREACHABLE_URL, FakeBroker, new_job, use_broker
 from tests.integration.api_helpers import wait_until
-from tests.rabbitmq_server import RabbitMQServer
+from tests.support.fakes import UNREACHABLE_URL, FakeBroker, new_job, use_broker
+from tests.support.rabbitmq_server import RabbitMQServer
 
 SECONDS = 30
 POLL_SECONDS = 0.02

@@ -14,7 +14,7 @@ from storage.stores import Stores
 from tests.contract.conftest import create_client, create_gateway
 from tests.contract.http_helpers import CAT_PART, post
 from tests.contract.test_idempotency import UncertainJobs
-from tests.fakes import FakeQueues, FakeStores, new_job, part
+from tests.support.fakes import FakeQueues, FakeStores, new_job, part
 
 
 @pytest.mark.usefixtures("redis")

@@ -12,7 +12,7 @@ import pytest
 from storage.documents import Lane, Operation
 from storage.stores import Stores
 from tests.contract.http_helpers import ADA_KEY, CAT_PART, JPEG, ZOE_KEY, get_accepted_job, list_job_ids, post
-from tests.fakes import RENDITIONS, form, part
+from tests.support.fakes import RENDITIONS, form, part
 
 
 async def test_a_body_that_is_what_its_digest_says_is_accepted(http: httpx.AsyncClient) -> None:

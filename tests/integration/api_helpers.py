@@ -12,7 +12,7 @@ import httpx
 from PIL import Image, ImageChops, ImageStat
 
 from deploy.local.stack import Stack
-from tests.images import decode_image
+from tests.support.images import decode_image
 
 ENDED = ("done", "failed", "dead", "cancelled")
 SECONDS = 60.0

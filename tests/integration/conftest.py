@@ -12,8 +12,8 @@ import pytest
 
 from deploy.local.stack import Stack
 from tests.conftest import SHORT_TIMEOUTS
-from tests.http_options import HTTP_CLIENT_OPTIONS
 from tests.integration.collector import Collector, run_collector
+from tests.support.http_options import HTTP_CLIENT_OPTIONS
 
 OWNERS = ("ann", "bob", "eve", "ida", "kim", "lee", "max", "ned", "pia", "tom")
 HASHES = {owner: sha256(f"key of {owner}".encode()).hexdigest() for owner in OWNERS}

@@ -17,9 +17,9 @@ import pytest
 from deploy.local.ports import free_port
 from gateway.app import FORM_OVERHEAD_BYTES
 from pipeline.settings import Settings
-from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
 from tests.integration.api_helpers import wait_until
-from tests.programs import ROOT, run_logged_program
+from tests.support.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
+from tests.support.programs import ROOT, run_logged_program
 
 NGINX_CONFIG_FOLDER = ROOT / "deploy" / "nginx"
 UNPACKED = ROOT / ".cache" / "nginx" / "usr" / "sbin"

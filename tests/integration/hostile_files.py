@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from tests.images import animation, chunk, encode_image, photo, png
+from tests.support.images import animation, chunk, encode_image, photo, png
 
 FORMATS = ("jpeg", "png", "gif", "webp", "tiff", "bmp", "avif", "heic")
 _SIDE = 7070  # squared, just under the limit of pixels

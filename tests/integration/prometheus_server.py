@@ -14,10 +14,10 @@ import httpx
 
 from deploy.local.ports import free_port
 from deploy.local.stack import Stack
-from tests.http_options import HTTP_CLIENT_OPTIONS
 from tests.integration.api_helpers import wait_until
-from tests.programs import run_logged_program
-from tests.prometheus_config import PROMETHEUS_FOLDER, find_program, load_yaml
+from tests.support.http_options import HTTP_CLIENT_OPTIONS
+from tests.support.programs import run_logged_program
+from tests.support.prometheus_config import PROMETHEUS_FOLDER, find_program, load_yaml
 
 USER, PASSWORD = "darkroom", "of the test"
 CLOCK = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}

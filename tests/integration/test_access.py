@@ -11,7 +11,6 @@ import httpx
 import pytest
 
 from deploy.local.stack import Stack
-from tests.images import encode_image, photo
 from tests.integration import raw_http
 from tests.integration.api_helpers import (
     freeze_process,
@@ -23,6 +22,7 @@ from tests.integration.api_helpers import (
     wait_until,
 )
 from tests.integration.conftest import MAX_QUEUE, POSTS_A_MINUTE, AsOwner
+from tests.support.images import encode_image, photo
 
 OPEN_PATHS = {"/livez", "/readyz", "/docs", "/openapi.json"}
 TASK_ID = "019392f0-7c1e-7d4a-b4d8-0f5e2c9a1b77"

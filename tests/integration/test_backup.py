@@ -11,9 +11,9 @@ from deploy.admin.backup import NotEmpty, restore, save
 from deploy.local.stack import Stack
 from pipeline.settings import Settings
 from tests.conftest import SHORT_TIMEOUTS
-from tests.http_options import HTTP_CLIENT_OPTIONS
-from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_photo, wait_for_end
+from tests.support.http_options import HTTP_CLIENT_OPTIONS
+from tests.support.images import encode_image, photo
 
 
 def _settings(stack: Stack) -> Settings:

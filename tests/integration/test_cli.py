@@ -20,10 +20,10 @@ from deploy.local.ports import free_port
 from deploy.local.processes import ROOT
 from deploy.local.stack import Stack
 from gateway.cli.journal import JOURNAL_NAME
-from tests.images import decode_image, encode_image, photo
 from tests.integration.api_helpers import post_operation, submit_photo, wait_for_end, wait_until
 from tests.integration.faulty_proxy import ProxyFault, run_faulty_proxy
-from tests.programs import Fork, fork, report_end, start_program
+from tests.support.images import decode_image, encode_image, photo
+from tests.support.programs import Fork, fork, report_end, start_program
 
 SECONDS = 90
 PHOTOS = 8

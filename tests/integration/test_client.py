@@ -22,9 +22,9 @@ from deploy.local.ports import free_port
 from deploy.local.processes import ROOT
 from deploy.local.stack import Stack
 from gateway.client import AsyncClient, Client, JobCancelled, JobFailed, Problem, RetryPolicy
-from tests.images import decode_image, encode_image, photo
 from tests.integration.api_helpers import freeze_process
 from tests.integration.faulty_proxy import run_faulty_proxy
+from tests.support.images import decode_image, encode_image, photo
 
 QUICK = RetryPolicy(seconds=20, base=0.05, cap=0.5)
 Connect = Callable[..., Client]

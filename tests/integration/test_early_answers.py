@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from deploy.local.stack import Stack
-from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
 from tests.integration import raw_http
 from tests.integration.conftest import POSTS_A_MINUTE
 from tests.integration.front_servers import BODY_BYTES, run_local_front, run_nginx
+from tests.support.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
 
 SIZES = [pytest.param(1_400_000, id="1.4 MB"), pytest.param(20_000_000, id="20 MB")]
 PIECE = b"\0" * 65536

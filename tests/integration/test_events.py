@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 
 from deploy.local.stack import Stack
-from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_operation, submit_photo, wait_for_end, wait_until
+from tests.support.images import encode_image, photo
 
 STAGES = {"validate", "normalize", "small", "medium", "large", "finalize"}
 

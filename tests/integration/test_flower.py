@@ -16,10 +16,10 @@ from deploy.local.readiness import is_flower_ready as flower_answers
 from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
 from tests.conftest import SHORT_TIMEOUTS
-from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
-from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_operation, submit_photo, wait_for_end, wait_until
-from tests.programs import run_program
+from tests.support.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
+from tests.support.images import encode_image, photo
+from tests.support.programs import run_program
 
 USER, PASSWORD = "ann", "a password: with, signs"  # of this stack
 MAX_TASKS = 12

@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 from deploy.local.stack import Stack
-from tests.http_options import HTTP_CLIENT_OPTIONS
-from tests.images import encode_image, photo
 from tests.integration import hostile_files, raw_http
 from tests.integration.api_helpers import submit_operation, submit_photo, upload, wait_for_end, wait_until
+from tests.support.http_options import HTTP_CLIENT_OPTIONS
+from tests.support.images import encode_image, photo
 
 GIB = 1024**3
 STEPS = re.compile(r"original|(small|medium|large|output|master)\.\d+")

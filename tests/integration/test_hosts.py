@@ -20,12 +20,12 @@ from deploy.local.ports import free_port
 from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
 from tests.conftest import SHORT_TIMEOUTS
-from tests.http_options import HTTP_CLIENT_OPTIONS
-from tests.images import photo_file
 from tests.integration.api_helpers import get_status, submit_photo, wait_for_all, wait_until
 from tests.integration.progress import finalizations
-from tests.network_hosts import Host, bind_to, create_network
-from tests.programs import run_logged_program
+from tests.support.http_options import HTTP_CLIENT_OPTIONS
+from tests.support.images import photo_file
+from tests.support.network_hosts import Host, bind_to, create_network
+from tests.support.programs import run_logged_program
 
 JOBS = 6
 large_photo = partial(photo_file, 3000, 2000)

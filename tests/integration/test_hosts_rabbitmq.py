@@ -17,12 +17,12 @@ from redis import Redis
 from deploy.local.stack import Stack
 from pipeline.routing import LANE_QUEUES
 from tests.conftest import SHORT_TIMEOUTS
-from tests.http_options import HTTP_CLIENT_OPTIONS
-from tests.images import photo_file
 from tests.integration.api_helpers import submit_photo, wait_for_all, wait_until
 from tests.integration.progress import finalizations, wait_for_the_resizes
-from tests.programs import ROOT
-from tests.rabbitmq_server import RabbitMQServer
+from tests.support.http_options import HTTP_CLIENT_OPTIONS
+from tests.support.images import photo_file
+from tests.support.programs import ROOT
+from tests.support.rabbitmq_server import RabbitMQServer
 
 JOBS = 5
 BURST = 30

@@ -11,12 +11,12 @@ import pytest
 from deploy.local.stack import Stack
 from pipeline.notifications import ENDS_CHANNEL
 from tests.conftest import SHORT_TIMEOUTS
-from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
-from tests.images import photo_file
 from tests.integration.api_helpers import submit_photo, wait_for_all, wait_until
 from tests.integration.progress import finalizations, wait_for_the_resizes
-from tests.redis_sentinels import SentinelCluster, run_sentinels
-from tests.redis_servers import ACL_RULES
+from tests.support.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
+from tests.support.images import photo_file
+from tests.support.redis_sentinels import SentinelCluster, run_sentinels
+from tests.support.redis_servers import ACL_RULES
 
 JOBS = 6
 large_photo = partial(photo_file, 2000, 1500)

@@ -22,11 +22,11 @@ from gateway.middleware.rate_limit import create_limiter
 from pipeline.broker.redis_urls import RedisUrl
 from pipeline.notifications import ENDS_CHANNEL
 from tests.conftest import SHORT_TIMEOUTS
-from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
-from tests.images import photo_file
 from tests.integration.api_helpers import submit_photo, wait_for_all, wait_until
 from tests.integration.progress import wait_for_the_resizes
-from tests.redis_servers import ACL_RULES, TlsRedis, run_tls_redis
+from tests.support.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
+from tests.support.images import photo_file
+from tests.support.redis_servers import ACL_RULES, TlsRedis, run_tls_redis
 
 JOBS = 5
 large_photo = partial(photo_file, 2000, 1500)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local import install
-from tests.programs import ROOT, start_program
+from tests.support.programs import ROOT, start_program
 
 PATIENCE_SECONDS = 90
 ABSENT = f"absent-package==1.0 --hash=sha256:{'0' * 64}\n"

@@ -20,7 +20,6 @@ import pytest
 from pymongo.collection import Collection
 
 from deploy.local.stack import Stack
-from tests.images import encode_image, photo
 from tests.integration import raw_http
 from tests.integration.api_helpers import (
     freeze_process,
@@ -34,6 +33,7 @@ from tests.integration.api_helpers import (
     wait_until,
 )
 from tests.integration.conftest import AsOwner
+from tests.support.images import encode_image, photo
 
 PHOTO = encode_image(photo(), "jpeg")
 FORM = raw_http.form(raw_http.part("file", PHOTO, b"photo.jpg"))

@@ -12,8 +12,8 @@ import pytest
 from pymongo.collection import Collection
 
 from deploy.local.stack import Stack
-from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_photo, wait_for_all, wait_until
+from tests.support.images import encode_image, photo
 
 JOBS = 20
 

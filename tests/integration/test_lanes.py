@@ -8,8 +8,8 @@ import httpx
 from PIL import Image
 
 from deploy.local.stack import Stack
-from tests.images import encode_image, photo
 from tests.integration.api_helpers import get_status, submit_photo, wait_for_end
+from tests.support.images import encode_image, photo
 
 BULKY = 6
 

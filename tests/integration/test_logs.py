@@ -16,12 +16,12 @@ import pytest
 from deploy.local.processes import ROOT
 from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
-from tests.http_options import HTTP_OPTIONS
-from tests.images import encode_image, photo
 from tests.integration.api_helpers import get_status, submit_photo, upload, wait_for_all, wait_for_end, wait_until
 from tests.integration.conftest import AsOwner
 from tests.integration.log_lines import LOGGED_PROCESSES, Line, find_log_lines, select_events
-from tests.programs import run_program
+from tests.support.http_options import HTTP_OPTIONS
+from tests.support.images import encode_image, photo
+from tests.support.programs import run_program
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 ORDER = [{"validate"}, {"normalize"}, {"small", "medium", "large"}, {"finalize"}]

@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from deploy.local.processes import ROOT
 from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
-from tests.http_options import HTTP_OPTIONS
-from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_operation, submit_photo, wait_for_end, wait_until
+from tests.support.http_options import HTTP_OPTIONS
+from tests.support.images import encode_image, photo
 
 Labels = tuple[tuple[str, str], ...]
 Samples = dict[tuple[str, Labels], float]

@@ -9,7 +9,6 @@ import pytest
 
 from deploy.local.frontend_server import read_page_headers
 from deploy.local.stack import Stack
-from tests.images import encode_image, photo
 from tests.integration.api_helpers import freeze_process, submit_photo, upload, wait_for_end, wait_until
 from tests.integration.front_servers import (
     BODY_BYTES,
@@ -20,6 +19,7 @@ from tests.integration.front_servers import (
     run_nginx,
 )
 from tests.integration.raw_http import open_socket, read_response
+from tests.support.images import encode_image, photo
 
 
 @pytest.fixture(scope="module")

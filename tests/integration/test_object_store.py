@@ -24,12 +24,12 @@ from deploy.local.ports import free_port
 from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
 from tests.conftest import SHORT_TIMEOUTS
-from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
-from tests.images import encode_image, photo, photo_file
 from tests.integration import raw_http
 from tests.integration.api_helpers import submit_photo, upload, wait_for_all, wait_for_end, wait_for_image, wait_until
-from tests.object_store import ObjectStore, run_object_store
-from tests.programs import run_logged_program
+from tests.support.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
+from tests.support.images import encode_image, photo, photo_file
+from tests.support.object_store import ObjectStore, run_object_store
+from tests.support.programs import run_logged_program
 
 URL = "s3://darkroom/some/prefix"
 some_photo, little_photo = partial(photo_file, 2000, 1500), partial(photo_file, 600, 400)

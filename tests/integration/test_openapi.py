@@ -21,8 +21,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from deploy.local.stack import Stack
-from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_photo, wait_for_end
+from tests.support.images import encode_image, photo
 
 EXAMPLES = 15
 PROMISES: list[Any] = [

@@ -9,7 +9,6 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.images import cutout, decode_image, encode_image, exif, photo
 from tests.integration.api_helpers import (
     difference,
     get_status,
@@ -20,6 +19,7 @@ from tests.integration.api_helpers import (
     wait_for_end,
     wait_for_image,
 )
+from tests.support.images import cutout, decode_image, encode_image, exif, photo
 
 SIZE = (96, 64)
 BOX = {"left": 20, "top": 30, "width": 100, "height": 150}

@@ -12,8 +12,8 @@ from redis import Redis
 
 from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
-from tests.images import encode_image, photo
 from tests.integration.api_helpers import freeze_process, get_status, submit_photo, upload, wait_for_end, wait_until
+from tests.support.images import encode_image, photo
 
 
 @pytest.fixture

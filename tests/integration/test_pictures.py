@@ -10,7 +10,8 @@ import httpx
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from tests.images import (
+from tests.integration.api_helpers import submit_operation, submit_photo, wait_for_end, wait_for_image
+from tests.support.images import (
     CELL,
     GRID,
     animation,
@@ -28,7 +29,6 @@ from tests.images import (
     rgb_profile,
     xmp,
 )
-from tests.integration.api_helpers import submit_operation, submit_photo, wait_for_end, wait_for_image
 
 ORANGE = (200, 120, 60)
 LOOP = 2

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.images import decode_image, encode_image, exif, photo
 from tests.integration.api_helpers import submit_photo, upload, wait_for_end, wait_until
+from tests.support.images import decode_image, encode_image, exif, photo
 
 STAGES = ["validate", "normalize", "small", "medium", "large", "finalize"]
 

@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from deploy.local.stack import Stack
-from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_operation, submit_photo, upload, wait_for_all, wait_until
 from tests.integration.prometheus_server import Prometheus, run_prometheus
-from tests.prometheus_config import load_dashboards, panels, rules, selectors
+from tests.support.images import encode_image, photo
+from tests.support.prometheus_config import load_dashboards, panels, rules, selectors
 
 EMPTY_WHILE_ALL_IS_WELL = {
     "safety: Refused for load",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.stack import Stack
-from tests.images import encode_image, photo
+from tests.support.images import encode_image, photo
 
 README = Path("README.md").read_text(encoding="utf-8")
 API = README.partition("## The API")[2].partition("| route |")[0]

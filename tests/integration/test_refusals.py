@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_photo, upload, wait_for_end, wait_until
+from tests.support.images import encode_image, photo
 
 
 def _png_header(width: int, height: int) -> bytes:

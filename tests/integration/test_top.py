@@ -16,8 +16,8 @@ import pytest
 from deploy.local import metrics_addresses
 from deploy.local.ports import free_port
 from deploy.local.stack import Stack
-from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_photo, wait_for_end
+from tests.support.images import encode_image, photo
 
 INTERVAL = "5"
 NUMBER = r"[\d.,]+"

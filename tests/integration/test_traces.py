@@ -14,11 +14,11 @@ import pytest
 from deploy.local.processes import ROOT
 from deploy.local.stack import Stack
 from pipeline import traces
-from tests.images import encode_image, photo
 from tests.integration.api_helpers import wait_for_end, wait_until
 from tests.integration.collector import Collector, Span, run_collector
 from tests.integration.conftest import AsOwner
 from tests.integration.log_lines import find_log_lines, select_events
+from tests.support.images import encode_image, photo
 
 STAGES = ("validate", "normalize", "small", "medium", "large", "finalize")
 NOBODY = "http://127.0.0.1:1"  # a port that nothing listens on

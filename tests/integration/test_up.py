@@ -19,10 +19,10 @@ from deploy.local.ports import free_port
 from deploy.local.process_startup import StackObserver, State
 from deploy.local.stack import Stack
 from deploy.local.supervisord_control import PortInUse
-from tests.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
-from tests.images import encode_image, photo
 from tests.integration.api_helpers import submit_photo, wait_for_end, wait_until
-from tests.programs import run_program
+from tests.support.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
+from tests.support.images import encode_image, photo
+from tests.support.programs import run_program
 
 SECONDS = 120
 

@@ -12,8 +12,8 @@ from kombu.exceptions import OperationalError
 from pymongo.errors import AutoReconnect
 
 from storage.documents import JobState, Kind
-from tests.fakes import new_job
-from tests.images import encode_image, photo
+from tests.support.fakes import new_job
+from tests.support.images import encode_image, photo
 
 PHOTO = encode_image(photo(), "jpeg")
 RENDITIONS = ["small", "medium", "large"]

@@ -12,7 +12,7 @@ from pymongo.errors import AutoReconnect
 
 from storage.documents import Failure, JobState, StageRecord, StageState
 from storage.errors import JobNotFound
-from tests.fakes import SHA256, new_job
+from tests.support.fakes import SHA256, new_job
 
 MADE = {
     "blob": "x/small.1",

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.programs import ROOT, run_program
+from tests.support.programs import ROOT, run_program
 
 STARTS = re.compile(
     r"\bPopen\(|\bcreate_subprocess_(?:exec|shell)\(|\bos\.(?:fork|forkpty|spawn|posix_spawn)\w*\(|\bget_context\(.fork"
@@ -19,7 +19,7 @@ RUN = """
 import sys
 from pathlib import Path
 import pytest
-from tests.programs import fork, start_program, run_afterwards
+from tests.support.programs import fork, start_program, run_afterwards
 
 def test_that_is_killed():
     program = start_program("sh", "-c", "echo $$; sleep 600 & echo $!; exec sleep 600", stdout=sys.__stdout__)
@@ -66,4 +66,4 @@ def test_what_a_killed_test_run_started_ends(tmp_path: Path) -> None:
 def test_programs_are_started_in_one_place() -> None:
     files = {str(file) for file in Path("tests").rglob("*.py") if STARTS.search(file.read_text(encoding="utf-8"))}
 
-    assert files == {"tests/programs.py"}
+    assert files == {"tests/support/programs.py"}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import peer
-from tests.bench.__main__ import SCENARIOS, main
+from tests.tools.bench import peer
+from tests.tools.bench.__main__ import SCENARIOS, main
 
 CPU_MS = {"validate": 8.0, "normalize": 60.0, "resize": 30.0, "finalize": 6.0, "gateway": 20.0, "redis": 4.0}
 

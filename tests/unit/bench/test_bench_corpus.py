@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.corpus import SIZE_BY_MEGAPIXELS, TINY, Corpus, draw_photo
-from tests.images import decode_image, draw_colour_grid, encode_image
+from tests.support.images import decode_image, draw_colour_grid, encode_image
+from tests.tools.bench.corpus import SIZE_BY_MEGAPIXELS, TINY, Corpus, draw_photo
 
 
 def test_a_drawn_photo_is_the_same_every_time_but_for_its_grain() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.scaling_tables import PATH, markdown, measurement_table, write
+from tests.tools.bench.scaling_tables import PATH, markdown, measurement_table, write
 
 TABLE = (["", "ms"], [("gateway", 12.34), ("redis", None)])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bench.queueing import (
+from tests.tools.bench.queueing import (
     Stage,
     capacity,
     count_nodes,
@@ -15,7 +15,7 @@ from tests.bench.queueing import (
     square_root_staffing,
     stages_from_cpu_ms,
 )
-from tests.bench.simulation import Simulation
+from tests.tools.bench.simulation import Simulation
 
 JOBS = 20_000
 

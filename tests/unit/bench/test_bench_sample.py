@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.bench.bench import format_figure
-from tests.bench.sample import EndedJob, Sample, p95, stage_times
-from tests.bench.usage import Usage
+from tests.tools.bench.bench import format_figure
+from tests.tools.bench.sample import EndedJob, Sample, p95, stage_times
+from tests.tools.bench.usage import Usage
 
 SENT = 1_700_000_000.0
 

@@ -7,10 +7,10 @@ from math import inf
 import pytest
 from PIL import Image, ImageFilter
 
-from tests.bench.corpus import draw_photo
-from tests.bench.scenarios.quality import compare_previews
-from tests.bench.similarity import psnr, ssim
-from tests.images import encode_image, exif, photo, rgb_profile
+from tests.support.images import encode_image, exif, photo, rgb_profile
+from tests.tools.bench.corpus import draw_photo
+from tests.tools.bench.scenarios.quality import compare_previews
+from tests.tools.bench.similarity import psnr, ssim
 
 
 def test_a_picture_is_like_itself() -> None:

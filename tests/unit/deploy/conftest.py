@@ -15,8 +15,8 @@ from pipeline.exporter import PoolCollector
 from pipeline.metrics import StageMetrics
 from pipeline.settings import Settings
 from storage.blobs import Blobs
-from tests.fakes import FakeJobs, FakeQueues, FakeStores
-from tests.prometheus_config import PROMETHEUS_METRICS, rules
+from tests.support.fakes import FakeJobs, FakeQueues, FakeStores
+from tests.support.prometheus_config import PROMETHEUS_METRICS, rules
 
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
 SCRAPE_LABELS = {"job", "instance", "pool"}

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline.routing import QUEUES
-from tests.fast_yaml import load
-from tests.prometheus_config import ROOT
+from tests.support.fast_yaml import load
+from tests.support.prometheus_config import ROOT
 
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 SERVICES: dict[str, dict[str, Any]] = load(TEXT)["services"]

@@ -18,7 +18,7 @@ import pytest
 from deploy.compose import archive, credentials, health, reload
 from pipeline.settings import Settings
 from tests.compose import project
-from tests.programs import run_program
+from tests.support.programs import run_program
 
 METRICS = b'# TYPE x gauge\ndarkroom_worker_pool_processes{queue="resize"} %d.0\nx 1\n'
 

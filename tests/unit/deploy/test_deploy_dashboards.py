@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deploy.generate.dashboards.catalogue import render_dashboards
-from tests.prometheus_config import (
+from tests.support.prometheus_config import (
     DASHBOARDS,
     PROMETHEUS_METRICS,
     ROOT,

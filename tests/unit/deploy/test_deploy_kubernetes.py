@@ -13,10 +13,10 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # its types are another package
 
 from deploy.generate.kubernetes_rules import TARGET, render_manifest
-from tests.fast_yaml import load_all
-from tests.kubernetes_schemas import check
-from tests.kustomize import Manifest, render
-from tests.prometheus_config import PROMETHEUS_FOLDER, ROOT, find_program, load_yaml, rules, selectors
+from tests.support.fast_yaml import load_all
+from tests.support.kubernetes_schemas import check
+from tests.support.kustomize import Manifest, render
+from tests.support.prometheus_config import PROMETHEUS_FOLDER, ROOT, find_program, load_yaml, rules, selectors
 
 HERE = ROOT / "deploy" / "kubernetes"
 FOLDERS = sorted(file.parent for file in HERE.rglob("kustomization.yaml"))

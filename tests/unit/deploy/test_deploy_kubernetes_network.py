@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.kustomize import Manifest, render
-from tests.prometheus_config import ROOT
+from tests.support.kustomize import Manifest, render
+from tests.support.prometheus_config import ROOT
 
 HERE = ROOT / "deploy" / "kubernetes" / "overlays"
 OVERLAYS = {name: render(HERE / name) for name in ("small", "production")}

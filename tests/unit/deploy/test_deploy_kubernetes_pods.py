@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.routing import QUEUES
 from pipeline.settings import Settings, WorkSettings
-from tests.kustomize import Manifest, render
-from tests.prometheus_config import ROOT, load_yaml
+from tests.support.kustomize import Manifest, render
+from tests.support.prometheus_config import ROOT, load_yaml
 
 HERE = ROOT / "deploy" / "kubernetes"
 OVERLAYS = {name: render(HERE / "overlays" / name) for name in ("small", "production")}

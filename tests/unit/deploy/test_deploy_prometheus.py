@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 
 from pipeline.routing import QUEUES
-from tests.prometheus_config import PROMETHEUS_FOLDER, ROOT, find_program, groupings, load_yaml, rules, selectors
+from tests.support.prometheus_config import (
+    PROMETHEUS_FOLDER,
+    ROOT,
+    find_program,
+    groupings,
+    load_yaml,
+    rules,
+    selectors,
+)
 
 ALERTS = {rule["alert"]: rule for rule in rules() if "alert" in rule}
 RECORDS = {rule["record"]: rule for rule in rules() if "record" in rule}

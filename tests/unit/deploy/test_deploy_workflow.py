@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.prometheus_config import ROOT, load_yaml
+from tests.support.prometheus_config import ROOT, load_yaml
 
 GITHUB = ROOT / ".github"
 FILE = GITHUB / "workflows" / "ci.yml"

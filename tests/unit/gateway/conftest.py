@@ -16,7 +16,7 @@ from gateway.lifespan import run_in_background
 from gateway.submission.backpressure import Backlog
 from pipeline.settings import Settings
 from storage.blobs import Blobs
-from tests.fakes import UNREACHABLE_URL, FakeJobs, FakeQueues, FakeStores
+from tests.support.fakes import UNREACHABLE_URL, FakeJobs, FakeQueues, FakeStores
 
 POLL_INTERVAL_SECONDS = 0.01
 SETTINGS = Settings(redis_url="memory://", result_url=UNREACHABLE_URL, blob_url="memory:///")

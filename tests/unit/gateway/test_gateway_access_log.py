@@ -15,7 +15,7 @@ from gateway.middleware.access_log import request_id_of
 from pipeline.canvas import root_id
 from storage.blobs import Blobs
 from storage.documents import Job, JobState, StageRecord, StageState
-from tests.fakes import FakeBroker, FakeJobs, FakeStores, new_job
+from tests.support.fakes import FakeBroker, FakeJobs, FakeStores, new_job
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"

@@ -18,7 +18,7 @@ from pipeline.celery import app as celery
 from pipeline.settings import AccessSettings, BrokerSettings, Settings, SweeperSettings
 from stages.limits import Limits
 from storage.documents import Job
-from tests.fakes import SHA256, UNREACHABLE_URL, FakeBroker, FakeJobs, FakeQueues, FakeStores, use_broker
+from tests.support.fakes import SHA256, UNREACHABLE_URL, FakeBroker, FakeJobs, FakeQueues, FakeStores, use_broker
 
 SETTINGS = Settings(
     redis_url="memory://",

@@ -11,7 +11,7 @@ from structlog.typing import EventDict
 
 from gateway.submission.backpressure import REFRESH_SECONDS, Backlog
 from pipeline.settings import AccessSettings, Settings
-from tests.fakes import FORM_TYPE, FakeQueues
+from tests.support.fakes import FORM_TYPE, FakeQueues
 
 MAX_QUEUE = 3
 POSTS = pytest.mark.parametrize("path", ["/upload", "/crop", "/grayscale", "/resize"])

@@ -14,7 +14,7 @@ from gateway.client.models import JobStatus
 from pipeline import rendition_headers
 from stages.formats import MEDIA_TYPES, OUTPUT_FORMATS
 from storage.documents import OUTPUT, Kind
-from tests.fakes import new_job
+from tests.support.fakes import new_job
 
 ACCEPTS = {"jpeg": "image/jpeg", "png": "image/png", "tiff": "image/tiff"}
 

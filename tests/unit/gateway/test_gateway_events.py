@@ -13,7 +13,7 @@ from fastapi.sse import KEEPALIVE_COMMENT
 from gateway.feed import Feed
 from gateway.routes import events
 from storage.documents import Job, JobState
-from tests.fakes import FakeJobs, FakeQueues, new_job
+from tests.support.fakes import FakeJobs, FakeQueues, new_job
 
 ENDED = [JobState.DONE, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]
 SECONDS = 5.0

@@ -14,7 +14,7 @@ from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import JobState
-from tests.fakes import FakeJobs, FakeQueues, FakeStores, new_job, new_job_id
+from tests.support.fakes import FakeJobs, FakeQueues, FakeStores, new_job, new_job_id
 
 
 class BrokenJobs(FakeJobs):

@@ -9,7 +9,7 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from storage.blobs import Blobs
-from tests.fakes import FakeJobs, FakeQueues, FakeStores
+from tests.support.fakes import FakeJobs, FakeQueues, FakeStores
 
 
 @pytest.fixture

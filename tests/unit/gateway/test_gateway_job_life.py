@@ -12,7 +12,7 @@ from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import Job, JobState, StageRecord, StageState
 from storage.errors import JobNotFound
-from tests.fakes import UNREACHABLE_URL, FakeBroker, FakeJobs, new_job, use_broker
+from tests.support.fakes import UNREACHABLE_URL, FakeBroker, FakeJobs, new_job, use_broker
 
 ACTIVE_STATES = [JobState.ACCEPTED, JobState.PROCESSING]
 ENDED = [JobState.DONE, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from storage.documents import Failure, Job, JobState, Kind
-from tests.fakes import FakeJobs, new_job, new_job_id
+from tests.support.fakes import FakeJobs, new_job, new_job_id
 
 
 async def accepted(jobs: FakeJobs, kind: Kind = Kind.PREVIEWS, **fields: Any) -> Job:

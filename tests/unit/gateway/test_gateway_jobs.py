@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from storage.documents import Job, JobState
-from tests.fakes import FakeJobs, new_job
+from tests.support.fakes import FakeJobs, new_job
 
 POLL_INTERVAL_SECONDS = 0.01  # of the feed in these tests
 ENDED = [JobState.DONE, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]

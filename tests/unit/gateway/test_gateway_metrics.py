@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.metrics import UNMATCHED, GatewayMetrics
 from storage.documents import Job, Kind, StageState
-from tests.fakes import FakeJobs, form, new_job, part
+from tests.support.fakes import FakeJobs, form, new_job, part
 
 
 class Counted:

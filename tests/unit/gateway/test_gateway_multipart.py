@@ -10,7 +10,7 @@ import pytest
 
 from gateway.problems import DigestMismatch, InvalidHeader, MalformedForm, TooManyParts
 from gateway.submission.multipart import MAX_PARTS, Part, parse_multipart
-from tests.fakes import BOUNDARY, FORM_TYPE, FakeRequest, form, part
+from tests.support.fakes import BOUNDARY, FORM_TYPE, FakeRequest, form, part
 
 CONTENT = b"\r\n--\r\n\x00binary\xff\r\n----edg\r\n--edge--\r\n-"  # all but the boundary
 BODY = form(part("note", b"hello"), part("file", CONTENT, filename="cat.jpg"), part("empty", b""))

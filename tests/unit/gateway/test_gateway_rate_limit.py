@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from structlog.typing import EventDict
 
 from gateway.middleware.rate_limit import RateLimit, create_limiter
-from tests.fakes import UNREACHABLE_URL
+from tests.support.fakes import UNREACHABLE_URL
 
 LIMIT = parse("2/hour")
 HOUR = 3600

@@ -12,7 +12,7 @@ import pytest
 from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, Kind, StageRecord, StageState
-from tests.fakes import FakeJobs, new_job
+from tests.support.fakes import FakeJobs, new_job
 
 CONTENT = {name: name.encode() * 5000 for name in ("small", "medium", "large")}
 OPERATIONS = [Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE]

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.schemas import JobStatus, StageStatus
 from storage.documents import Failure, JobState, Kind, Operation, StageRecord, StageState
-from tests.fakes import SHA256, new_job
+from tests.support.fakes import SHA256, new_job
 
 MADE = {
     "blob": "job/small.1",

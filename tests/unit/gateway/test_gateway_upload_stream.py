@@ -23,7 +23,7 @@ from stages.errors import EmptyFile, ImageTooLarge, UnsupportedFormat
 from stages.limits import Limits
 from storage.blobs import Blobs
 from storage.documents import Original
-from tests.fakes import FORM_TYPE, FakeRequest, form, part
+from tests.support.fakes import FORM_TYPE, FakeRequest, form, part
 
 KEY = "job/original"
 LIMITS = Limits(upload_bytes=100_000, side=5000)

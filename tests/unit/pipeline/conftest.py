@@ -11,7 +11,7 @@ from structlog.typing import EventDict
 from pipeline.settings import RetentionSettings, Settings, SweeperSettings
 from pipeline.sweeper import Sweeper
 from storage.blobs import Blobs
-from tests.fakes import UNREACHABLE_URL, FakeBroker, FakeJobs, FakeQueues, FakeStores, use_broker
+from tests.support.fakes import UNREACHABLE_URL, FakeBroker, FakeJobs, FakeQueues, FakeStores, use_broker
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pipeline.celery import QUEUED_HEADER, app
 from pipeline.routing import QUEUES, ROUTES
 from storage.clock import now_ms
 from storage.documents import JobRecord, Kind, Operation
-from tests.fakes import FakeBroker, new_job
+from tests.support.fakes import FakeBroker, new_job
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from pipeline.celery import app, configure
 from pipeline.routing import QUEUES, ROUTES
 from pipeline.settings import BrokerSettings, Settings, WorkSettings
-from tests.fakes import FakeBroker
+from tests.support.fakes import FakeBroker
 
 SETTINGS = Settings(
     redis_url="redis://broker.example:7001/3",

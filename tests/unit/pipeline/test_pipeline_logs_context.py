@@ -15,7 +15,7 @@ from pipeline.celery import app
 from pipeline.celery_request import JobContextRequest
 from pipeline.context import job_log_context, job_traceparent
 from pipeline.dispatch import dispatch
-from tests.fakes import FakeBroker, new_job
+from tests.support.fakes import FakeBroker, new_job
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

@@ -15,7 +15,7 @@ from pipeline.stage_order import stages_of_queue
 from pipeline.stage_run import OUTCOME_EVENTS
 from storage.clock import now_ms
 from storage.documents import JobState
-from tests.fakes import new_job, new_job_id
+from tests.support.fakes import new_job, new_job_id
 
 RENDITIONS = {"small": 160, "large": 1600}
 

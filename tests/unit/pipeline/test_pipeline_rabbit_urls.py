@@ -12,7 +12,7 @@ from kombu import Connection
 from pipeline.broker.rabbit_urls import RabbitUrl
 from pipeline.celery import app, configure
 from pipeline.settings import BrokerSettings, Settings
-from tests.fakes import FakeBroker
+from tests.support.fakes import FakeBroker
 
 URL = "amqp://ada:p%2Fss@rabbit.example:7001/photos"
 TLS = "amqps://ada:p%2Fss@rabbit.example/photos?ssl_ca_certs=/etc/ca.pem"

@@ -15,7 +15,7 @@ from pipeline.broker import transport
 from pipeline.broker.redis_urls import RedisUrl
 from pipeline.celery import app, configure
 from pipeline.settings import Settings
-from tests.fakes import FakeBroker
+from tests.support.fakes import FakeBroker
 
 TLS = "rediss://ada:p%40ss@redis.example:7001/3?ssl_ca_certs=/etc/ca.pem"
 SENTINELS = "sentinel://ada:p%40ss@one.example,two.example:7002,[::1]:7003/4?master_name=photos"

@@ -14,7 +14,7 @@ from pipeline import tasks
 from pipeline.canvas import build_canvas, publish_canvas
 from pipeline.routing import ERRBACK, FINALIZE, QUEUES, ROUTES, VALIDATE, consume_all_lanes, lane_queue, lane_queues
 from storage.documents import Kind, Lane
-from tests.fakes import FakeBroker, new_job
+from tests.support.fakes import FakeBroker, new_job
 
 
 @pytest.mark.parametrize(

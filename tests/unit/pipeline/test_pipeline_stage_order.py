@@ -12,7 +12,7 @@ from pipeline.canvas import build_canvas, operation, previews
 from pipeline.routing import ROUTES
 from pipeline.stage_order import StageOrder, next_stages, prerequisites, queue_of_stage, stage_order, stage_order_of
 from storage.documents import Kind
-from tests.fakes import new_job
+from tests.support.fakes import new_job
 
 NAMES = ("small", "medium", "large")
 OPERATIONS = [Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE]

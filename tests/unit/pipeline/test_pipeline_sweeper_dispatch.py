@@ -12,7 +12,7 @@ from pipeline.settings import Settings
 from pipeline.sweeper import Sweeper
 from storage.clock import now_ms
 from storage.documents import Job, JobState, Kind, StageRecord, StageState
-from tests.fakes import FakeBroker, FakeJobs, FakeQueues, new_job
+from tests.support.fakes import FakeBroker, FakeJobs, FakeQueues, new_job
 
 SECOND = 1000
 DONE = StageRecord(state=StageState.DONE)

@@ -15,7 +15,7 @@ from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import Job, JobState, blob_key
 from storage.errors import JobNotFound
-from tests.fakes import FakeBroker, FakeJobs, FakeQueues, FakeStores, new_job, new_job_id
+from tests.support.fakes import FakeBroker, FakeJobs, FakeQueues, FakeStores, new_job, new_job_id
 
 SECOND = 1000
 

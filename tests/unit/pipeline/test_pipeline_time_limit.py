@@ -22,7 +22,7 @@ from pipeline.settings import Settings
 from pipeline.time_limit import enforce_soft_time_limit
 from pipeline.worker_child import open_worker_child
 from stages.errors import StageError
-from tests.fakes import UNREACHABLE_URL, FakeBroker, new_job_id
+from tests.support.fakes import UNREACHABLE_URL, FakeBroker, new_job_id
 
 ONE_WRITE_BYTES = 16384  # a longer report is written in two pieces, and one of more than four times as much waits
 

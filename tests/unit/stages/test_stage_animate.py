@@ -9,7 +9,17 @@ from stages.animate import animate
 from stages.errors import StageError, TooManyFrames
 from stages.limits import Limits
 from stages.normalize import normalize
-from tests.images import animation, chunk, cutout, decode_image, draw_stored_grid, encode_image, exif, photo, png
+from tests.support.images import (
+    animation,
+    chunk,
+    cutout,
+    decode_image,
+    draw_stored_grid,
+    encode_image,
+    exif,
+    photo,
+    png,
+)
 
 LIMITS = Limits()
 COLOURS = ((230, 20, 20), (20, 200, 20), (20, 20, 230))

@@ -7,7 +7,7 @@ from PIL import Image, ImageCms
 
 from stages.limits import Limits
 from stages.normalize import normalize
-from tests.images import D50, PRIMARIES, cmyk_profile, cutout, encode_image, grey_profile, photo, rgb_profile
+from tests.support.images import D50, PRIMARIES, cmyk_profile, cutout, encode_image, grey_profile, photo, rgb_profile
 
 ORANGE = (200, 120, 60)
 

@@ -9,7 +9,7 @@ import pytest
 from stages.crop import crop
 from stages.errors import ImageTruncated, InvalidOperation
 from stages.limits import Limits
-from tests.images import (
+from tests.support.images import (
     CELL,
     GRID,
     cutout,

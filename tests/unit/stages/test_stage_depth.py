@@ -9,7 +9,7 @@ from PIL import Image
 
 from stages.limits import Limits
 from stages.normalize import Master, normalize
-from tests.images import chunk, encode_image, pack_samples, png
+from tests.support.images import chunk, encode_image, pack_samples, png
 
 LEVELS = (0, 1000, 20_000, 32_768, 65_535)
 SCALED = [round(level / 257) for level in LEVELS]

@@ -9,7 +9,7 @@ import pytest
 from stages.errors import InvalidOperation
 from stages.fit import fit
 from stages.limits import Limits
-from tests.images import CELL, GRID, cutout, decode_image, encode_image, encode_oriented_grid, photo
+from tests.support.images import CELL, GRID, cutout, decode_image, encode_image, encode_oriented_grid, photo
 
 LIMITS = Limits()
 WIDE = encode_image(photo(120, 60))

@@ -9,7 +9,7 @@ from stages.errors import ImageCorrupt, ImageTooLarge, InvalidOperation
 from stages.formats import ACCEPTED_FORMATS, HEAD_BYTES, MEDIA_TYPES, choose_format, encode, sniff
 from stages.limits import Limits, check_dimensions, check_frames
 from stages.rendition import render
-from tests.images import cutout, decode_image, encode_image, exif, photo, rgb_profile, xmp
+from tests.support.images import cutout, decode_image, encode_image, exif, photo, rgb_profile, xmp
 
 WITH_SIZE = ("png", "gif", "bmp", "webp")
 

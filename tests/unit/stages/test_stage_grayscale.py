@@ -8,7 +8,7 @@ from PIL import Image
 from stages.errors import InvalidOperation
 from stages.grayscale import grayscale
 from stages.limits import Limits
-from tests.images import CELL, cutout, decode_image, encode_image, encode_oriented_grid, exif, photo
+from tests.support.images import CELL, cutout, decode_image, encode_image, encode_oriented_grid, exif, photo
 
 LIMITS = Limits()
 

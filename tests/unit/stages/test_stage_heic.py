@@ -11,7 +11,7 @@ from stages.formats import ACCEPTED_FORMATS, HEAD_BYTES, sniff
 from stages.limits import Limits
 from stages.normalize import normalize
 from stages.validate import validate
-from tests.images import CELL, GRID, draw_stored_grid, exif, photo
+from tests.support.images import CELL, GRID, draw_stored_grid, exif, photo
 
 pillow_heif = pytest.importorskip("pillow_heif")
 LIMITS = Limits()

@@ -18,7 +18,7 @@ from stages.formats import ACCEPTED_FORMATS
 from stages.limits import Limits
 from stages.normalize import normalize
 from stages.validate import validate
-from tests.images import animation, chunk, cutout, decode_image, encode_image, encode_oriented_grid, photo, png
+from tests.support.images import animation, chunk, cutout, decode_image, encode_image, encode_oriented_grid, photo, png
 
 LIMITS = Limits()
 KB = 1024

@@ -8,7 +8,7 @@ from PIL import Image, ImageChops, ImageStat
 from stages.errors import ImageTruncated
 from stages.limits import Limits
 from stages.normalize import Master, normalize
-from tests.images import CELL, GRID, cutout, encode_image, encode_oriented_grid, photo
+from tests.support.images import CELL, GRID, cutout, encode_image, encode_oriented_grid, photo
 
 LIMITS = Limits()
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageStat
 from stages import scale
 from stages.normalize import Master
 from stages.resize import resize
-from tests.images import cutout, decode_image, photo
+from tests.support.images import cutout, decode_image, photo
 
 
 @pytest.fixture(params=["simd", "pillow"], autouse=True)

@@ -8,7 +8,7 @@ from stages.errors import ImageTooLarge, TooManyFrames
 from stages.limits import Limits
 from stages.normalize import normalize
 from stages.validate import ImageFacts, validate
-from tests.images import (
+from tests.support.images import (
     CELL,
     GRID,
     animation,

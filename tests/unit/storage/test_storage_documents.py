@@ -20,7 +20,7 @@ from storage.documents import (
 )
 from storage.errors import TRANSIENT_ERRORS, JobNotFound
 from storage.stores import database_name
-from tests.fakes import new_job
+from tests.support.fakes import new_job
 
 NOW = 1_000_000
 

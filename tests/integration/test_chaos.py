@@ -1,0 +1,24 @@
+"""A short campaign with a fixed seed: what was accepted ends once, whatever is killed."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.tools.chaos.campaign import Plan, run
+
+FAULTS = ("child_killed", "duplicates", "redis_emptied", "zombie_finalize", "gateway_killed", "mongo_killed")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found and limited through /proc and prlimit")
+@pytest.mark.timeout(600)
+def test_every_accepted_upload_ends_once_whatever_is_killed() -> None:
+    plan = Plan(seed=5, seconds=300, faults=FAULTS, once=True, gap_seconds=(0.3, 1.0), rate=2.5)
+
+    result = run(plan, print)
+
+    assert not result.violations, f"{[str(violation) for violation in result.violations]}; see {result.evidence_folder}"
+    struck = {injection.fault for injection in result.injections}
+    assert struck >= set(FAULTS) - {"zombie_finalize"}, "every fault but the one that must catch a worker in the act"
+    assert any(upload.task_id for upload in result.uploads)

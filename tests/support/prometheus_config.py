@@ -1,0 +1,91 @@
+"""Prometheus for tests: its programs, and what an expression of its language names."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.fast_yaml import load
+
+ROOT = Path(__file__).resolve().parents[2]
+PROMETHEUS_FOLDER = ROOT / "deploy" / "prometheus"
+DASHBOARDS = ROOT / "deploy" / "grafana" / "dashboards"
+UNPACKED = ROOT / ".cache" / "prometheus" / "usr" / "bin"
+
+TOKEN = re.compile(
+    r"""(?P<text>"(?:\\.|[^"\\])*")|(?P<window>\[[^]]*])|(?P<number>\d[\w.]*)|(?P<word>[a-zA-Z_:][\w:]*)|\S"""
+)
+MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
+GROUPINGS = {"by", "without", "on", "ignoring", "group_left", "group_right"}
+WORDS = {"and", "or", "unless", "bool", "offset", "sum", "min", "max", "count", "avg"}
+PROMETHEUS_METRICS = {"up": {"job", "instance", "pool"}, "ALERTS": {"alertname", "alertstate", "severity"}}
+
+
+def find_program(name: str) -> str:
+    """Return the path of `prometheus` or `promtool`; without it the test is skipped, in CI it fails."""
+    if found := shutil.which(name) or shutil.which(name, path=str(UNPACKED)):
+        return found
+    reason = f"{name} is neither on PATH nor in {UNPACKED}: .ci/run shows how it gets there"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def load_yaml(file: Path) -> Any:
+    """Return what a YAML file holds."""
+    return load(file.read_text(encoding="utf-8"))
+
+
+def rules() -> list[dict[str, Any]]:
+    """Return every recording and alerting rule."""
+    groups = load_yaml(PROMETHEUS_FOLDER / "rules.yml")["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def load_dashboards() -> dict[str, dict[str, Any]]:
+    """Return every dashboard as it is checked in, by its file's stem."""
+    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(DASHBOARDS.glob("*.json"))}
+
+
+def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a dashboard's panels without the headings between them."""
+    return [panel for panel in board["panels"] if panel["type"] != "row"]
+
+
+def selectors(expression: str) -> dict[str, set[str]]:
+    """Return the metrics that an expression names, each with the labels that it is chosen by."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for name, labels in _selectors(expression):
+        found[name] |= labels
+    return dict(found)
+
+
+def groupings(expression: str) -> set[str]:
+    """Return the labels that an expression groups and joins by."""
+    lists = re.findall(rf"\b(?:{'|'.join(GROUPINGS)})\s*\(([^)]*)\)", expression)
+    return {label.strip() for labels in lists for label in labels.split(",")}
+
+
+def _selectors(expression: str) -> Iterator[tuple[str, set[str]]]:
+    position = 0
+    while match := TOKEN.search(expression, position):
+        position = match.end()
+        word, rest = match["word"], expression[position:].lstrip()
+        if not word or word in WORDS:
+            continue
+        if word in GROUPINGS:
+            position = expression.index(")", position)
+        elif rest.startswith("{"):
+            end = expression.index("}", position)
+            yield word, set(MATCHER.findall(expression[position:end]))
+            position = end
+        elif not rest.startswith("("):
+            yield word, set()

@@ -1,0 +1,142 @@
+"""python -m tests.tools.bench [SCENARIO...]: what Darkroom does in a second, what a job costs, and how that grows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import UTC, datetime
+from http.client import HTTPException
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from deploy.local.interrupts import interrupt_once
+from deploy.local.supervisord_control import StackError
+from tests.tools.bench import machine
+from tests.tools.bench.bench import Bench, Figures, Options
+from tests.tools.bench.scenarios import (
+    backlog,
+    fairness,
+    floor,
+    footprint,
+    growth,
+    idle,
+    memory,
+    metrics,
+    mix,
+    quality,
+    queue,
+    race,
+    sizing,
+    upload,
+    workers,
+)
+
+SCENARIOS: dict[str, Callable[[Bench], Figures]] = {
+    module.__name__.rpartition(".")[2]: module.run
+    for module in (
+        race,
+        mix,
+        idle,
+        queue,
+        upload,
+        workers,
+        growth,
+        backlog,
+        memory,
+        metrics,
+        fairness,
+        footprint,
+        quality,
+        floor,
+        sizing,
+    )
+}
+RESULTS = Path(".cache/bench.json")
+WIDTH = 120  # columns where there is no terminal to ask
+INTERRUPTED = 130
+
+
+def main(arguments: list[str]) -> int:
+    """Run the scenarios, print what they found and write it down."""
+    chosen = _arguments(arguments)
+    options = Options(**{field.name: getattr(chosen, field.name) for field in fields(Options)})
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
+    with interrupt_once(), tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
+        try:
+            broken = _run(Bench(options, console, Path(folder)), chosen.scenarios)
+        except KeyboardInterrupt:
+            console.print("Interrupted; everything is stopped and removed.")
+            return INTERRUPTED
+    return int(broken)
+
+
+def _run(bench: Bench, names: list[str]) -> bool:
+    """Run them one after the other, each written down as it ends; whether one of them broke."""
+    here, versions, broken = machine.machine(), machine.versions(bench.options.peer), False
+    bench.say(f"{here['cores']} cores, {here['memory_mib']} MiB, {here['kernel']}, Python {here['python']}")
+    bench.say(", ".join(f"{name} {said}" for name, said in versions.items()))
+    for name in names:
+        bench.say(f"\n[bold]{name}[/bold]: {sys.modules[SCENARIOS[name].__module__].__doc__}")
+        began, before = time.monotonic(), machine.load()
+        try:
+            found = SCENARIOS[name](bench)
+        except (RuntimeError, OSError, HTTPException, StackError) as error:
+            bench.say(f"[red]{name} broke:[/red] {escape(str(error))}")
+            broken = True
+            continue
+        after = machine.load()
+        bench.say(f"{name} took {time.monotonic() - began:.0f} s; load average before {before}, after {after}")
+        if name != "sizing":  # it measures nothing
+            when = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load_average": [before, after]}
+            _write(bench.options.json, {"machine": here, "versions": versions, name: when | found})
+    bench.say(f"The figures are in {bench.options.json}.")
+    return broken
+
+
+def _write(path: Path, found: Figures) -> None:
+    """Write figures down; what the file has of other scenarios stays, each with its own date."""
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(earlier | found, indent=2) + "\n", encoding="utf-8")
+
+
+def _arguments(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"some of {', '.join(SCENARIOS)}, or all")
+    parser.add_argument("--photos", type=Path, help="a folder of photos to make the corpus of, instead of drawn ones")
+    parser.add_argument("--peer", type=Path, help="the folder of a peer with the same small API, for `race`")
+    parser.add_argument("--jobs", type=_count, help="of each run; each scenario has a number of its own")
+    parser.add_argument("--in-flight", type=_count, default=16, help="photos under way at a time (%(default)s)")
+    parser.add_argument("--rounds", type=_count, help="of `race` (3; without a peer 1)")
+    parser.add_argument("--deep", action="store_true", help="`backlog`: up to 10,000 jobs instead of 1,000")
+    parser.add_argument("--burst", type=_count, default=200, help="`fairness`: photos queued at once (%(default)s)")
+    parser.add_argument("--cores", type=_count, help="`sizing`: of a node; by default those of the run")
+    parser.add_argument("--rate", type=float, help="`sizing`: jobs a second to be served")
+    parser.add_argument("--write", action="store_true", help="`sizing`: put its tables into deploy/docs/SCALING.md")
+    parser.add_argument(
+        "--json", type=Path, default=RESULTS, help=f"where the figures go, and where `sizing` finds them ({RESULTS})"
+    )
+    chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.scenarios) - set(SCENARIOS) - {"all"}:
+        parser.error(f"no scenario is called {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
+    chosen.scenarios = list(SCENARIOS) if "all" in chosen.scenarios else chosen.scenarios or ["race"]
+    return chosen
+
+
+def _count(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{value} is less than one")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

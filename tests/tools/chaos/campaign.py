@@ -1,0 +1,164 @@
+"""A campaign: a whole stack under load and faults, then quiet, then every invariant checked."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from pymongo.errors import PyMongoError
+
+from deploy.local.supervisord_control import StackError
+from storage.documents import JobRecord
+from tests.tools.chaos import measures
+from tests.tools.chaos.evidence import keep
+from tests.tools.chaos.executioner import Executioner
+from tests.tools.chaos.faults import select_possible, shuffle_rounds
+from tests.tools.chaos.jobs_check import check_jobs
+from tests.tools.chaos.leftovers import find_leftovers
+from tests.tools.chaos.load import Load, Upload
+from tests.tools.chaos.samples import Sample, poison, samples
+from tests.tools.chaos.scene import Scene
+from tests.tools.chaos.schedule import Injection, inject_faults
+from tests.tools.chaos.stack import ChaosStack
+from tests.tools.chaos.timing import ENDED_SECONDS, POISON_P95_SECONDS, SHORT_TIMEOUTS, TIDY_SECONDS
+from tests.tools.chaos.violations import Violation, ViolationKind
+from tests.tools.chaos.witness import Witness, retry_mongo, wait_for
+
+MOST_ACTIVE = 40  # jobs under way, from which on the load waits: a slow machine is to be tried, not buried
+POISON_EVERY, POISON_FIRST = 60, 6
+GRACE_SECONDS = 5.0  # for the last processes to be gone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to do: `faults` once each in this order, or in shuffled rounds for as long as the load lasts."""
+
+    seed: int
+    seconds: float
+    faults: Sequence[str]
+    once: bool = False
+    gap_seconds: tuple[float, float] = (3.0, 10.0)
+    rate: float = 3.0
+    keep: bool = False
+
+
+@dataclass(kw_only=True)
+class CampaignResult:
+    """What came of it; `evidence_folder` is where the evidence is, if there had to be any, or it was wanted."""
+
+    plan: Plan
+    injections: list[Injection] = field(default_factory=list)
+    uploads: list[Upload] = field(default_factory=list)
+    answers: Counter[str] = field(default_factory=Counter)
+    jobs: list[JobRecord] = field(default_factory=list)
+    kills: int = 0
+    ended_seconds: float = 0.0
+    tidy_seconds: float = 0.0
+    seconds: float = 0.0
+    violations: list[Violation] = field(default_factory=list)
+    evidence_folder: Path | None = None
+
+
+def run(plan: Plan, tell: Callable[[str], None]) -> CampaignResult:
+    """Run a campaign from start to stop, in a folder of its own."""
+    began, result = time.monotonic(), CampaignResult(plan=plan)
+    poison(), samples()  # drawn before the clock runs
+    with tempfile.TemporaryDirectory(prefix="darkroom-chaos-") as folder:
+        stack = ChaosStack(Path(folder) / "stack", environment=SHORT_TIMEOUTS)
+        tell("starting the stack")
+        with stack, closing(Witness(stack.mongo_url)) as witness:
+            try:
+                _run_load_and_faults(result, Scene(stack, witness, Random(plan.seed)), tell)  # noqa: S311  not a secret
+            except StackError as error:
+                result.violations.append(Violation(ViolationKind.STUCK, str(error)))
+            result.jobs = retry_mongo(witness.jobs)
+            tell("checking every job")
+            result.violations += check_jobs(result.jobs, result.uploads, result.injections, stack.urls)
+            result.violations += find_leftovers(result.jobs, stack.blob_folder, stack.redis_url)
+            result.violations += _delays(result)
+        result.violations += _leaked(stack)
+        result.seconds = time.monotonic() - began
+        if result.violations or plan.keep:
+            result.evidence_folder = keep(result.violations, result.injections, result.uploads, result.jobs, stack)
+    return result
+
+
+def _run_load_and_faults(result: CampaignResult, scene: Scene, tell: Callable[[str], None]) -> None:
+    """Load and faults, and then the wait for quiet."""
+    plan, stack, witness = result.plan, scene.stack, scene.witness
+    deadline = time.monotonic() + plan.seconds
+
+    def is_paused() -> bool:
+        try:
+            return len(witness.active_ids()) >= MOST_ACTIVE
+        except PyMongoError:
+            return False
+
+    def record_injection(injection: Injection) -> None:
+        tell(f"{injection.fault} {injection.detail}".rstrip())
+        result.injections.append(injection)
+
+    with Executioner(stack, witness) as executioner:
+        tell("loading")
+        with Load(stack.urls, _chooser(plan.seed), rate=plan.rate, seed=plan.seed, is_paused=is_paused) as load:
+            result.uploads = load.uploads
+            inject_faults(
+                scene,
+                _faults(plan, scene),
+                gap_seconds=plan.gap_seconds,
+                deadline=deadline,
+                on_injected=record_injection,
+            )
+            if not plan.once:
+                time.sleep(max(0.0, deadline - time.monotonic()))
+        result.answers = load.answers()
+        tell("no more load: waiting for every job to end")
+        result.ended_seconds = _timed(lambda: not witness.active_ids(), ENDED_SECONDS)
+    result.kills = len(executioner.kills)
+    result.tidy_seconds = _timed(
+        lambda: not find_leftovers(witness.jobs(), stack.blob_folder, stack.redis_url), TIDY_SECONDS
+    )
+
+
+def _faults(plan: Plan, scene: Scene) -> Iterable[str]:
+    names = select_possible(scene.stack, plan.faults)
+    return names if plan.once else shuffle_rounds(names, scene.random)
+
+
+def _chooser(seed: int) -> Callable[[int], Sample]:
+    """Choose what to upload: the same for the same seed."""
+    choices = samples()
+    weights = [sample.weight for sample in choices]
+
+    def choose(serial: int) -> Sample:
+        if serial % POISON_EVERY == POISON_FIRST:
+            return poison()
+        return Random(f"{seed}-{serial}").choices(choices, weights)[0]  # noqa: S311  not a secret
+
+    return choose
+
+
+def _timed(condition: Callable[[], bool], seconds: float) -> float:
+    began = time.monotonic()
+    wait_for(condition, seconds, look=0.3)
+    return time.monotonic() - began
+
+
+def _delays(result: CampaignResult) -> Iterable[Violation]:
+    delay = measures.p95(measures.job_durations(measures.jobs_beside_poison(result.jobs, result.injections)))
+    if delay is not None and delay > POISON_P95_SECONDS:
+        yield Violation(ViolationKind.DELAYED, f"p95 beside poison is {delay:.1f} s, over {POISON_P95_SECONDS:.0f} s")
+
+
+def _leaked(stack: ChaosStack) -> list[Violation]:
+    wait_for(lambda: not stack.list_remaining_processes(), GRACE_SECONDS)
+    left = stack.list_remaining_processes()
+    stack.send([int(line.split()[0]) for line in left], signal.SIGKILL)
+    return [Violation(ViolationKind.LEFT_OVER, f"the process {line}") for line in left]

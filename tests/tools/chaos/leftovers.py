@@ -1,0 +1,65 @@
+"""What may be left once all is quiet: the original and the renditions of done jobs, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from redis import Redis
+
+from pipeline.stage_order import stage_by_rendition
+from storage.clock import now_ms
+from storage.documents import JobRecord, JobState
+from tests.tools.chaos.stack import POOLS
+from tests.tools.chaos.violations import Violation, ViolationKind
+
+PARTIAL_WRITE_MARK = "#"  # in the names of obstore's unfinished writes
+
+
+def find_leftovers(jobs: Sequence[JobRecord], blob_folder: Path, redis_url: str) -> list[Violation]:
+    """Return what should not be there: messages, leases, blobs."""
+    sentences = [*_messages(redis_url), *_leases(jobs), *_blobs(jobs, blob_folder)]
+    return [Violation(ViolationKind.LEFT_OVER, sentence) for sentence in sentences]
+
+
+def _messages(redis_url: str) -> Iterator[str]:
+    with Redis.from_url(redis_url) as redis:
+        counts = {queue: redis.llen(queue) for queue in POOLS}
+        counts |= {"unacked": redis.hlen("unacked"), "unacked_index": redis.zcard("unacked_index")}
+    for name, count in counts.items():
+        if count:
+            yield f"{count} messages in {name}"
+
+
+def _leases(jobs: Sequence[JobRecord]) -> Iterator[str]:
+    for job in jobs:
+        if job.has_live_lease(now_ms()):
+            yield f"a lease of {job.id}"
+
+
+def _blobs(jobs: Sequence[JobRecord], blob_folder: Path) -> Iterator[str]:
+    by_id = {job.id: job for job in jobs}
+    present = {folder.name: {file.name for file in folder.iterdir()} for folder in blob_folder.iterdir()}
+    for name, files in present.items():
+        job = by_id.get(name)
+        if job is None:
+            yield f"the folder {name} of no job: {sorted(files)}"
+        else:
+            yield from _unexpected_blobs(job, files)
+    for job in jobs:
+        if job.state is JobState.DONE and (missing := _expected_blobs(job) - present.get(job.id, set())):
+            yield f"no {sorted(missing)} in the folder of {job.id}"
+
+
+def _unexpected_blobs(job: JobRecord, files: set[str]) -> Iterator[str]:
+    if job.state is JobState.FAILED:
+        yield f"a folder of {job.id}, which has failed: {sorted(files)}"
+    elif partial := {name for name in files if PARTIAL_WRITE_MARK in name}:
+        yield f"unfinished writes in the folder of {job.id}, which is {job.state}: {sorted(partial)}"
+    elif job.state is JobState.DONE and (unwanted := files - _expected_blobs(job)):
+        yield f"{sorted(unwanted)} in the folder of {job.id}, which is done"
+
+
+def _expected_blobs(job: JobRecord) -> set[str]:
+    results = [job.stages[stage].result or {} for stage in stage_by_rendition(job).values()]
+    return {Path(key).name for key in (job.original.blob, *(result.get("blob", "") for result in results))}

@@ -1,0 +1,52 @@
+"""What a fault acts on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from random import Random
+
+from tests.tools.chaos.stack import POOLS, ChaosStack
+from tests.tools.chaos.witness import SuspendedRun, Witness
+
+CATCH_SECONDS = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class FaultEffect:
+    """What a fault struck; `stages` are those whose next run shows that it is got over, none: any."""
+
+    detail: str = ""
+    stages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The stack, what is seen of it from outside, and the dice."""
+
+    stack: ChaosStack
+    witness: Witness
+    random: Random
+
+    def pick_pool(self) -> str:
+        """Pick one of the worker pools."""
+        return self.random.choice(POOLS)
+
+    def pick_gateway(self) -> str:
+        """Pick one of the gateways."""
+        return self.random.choice(list(self.stack.urls))
+
+    def suspend_run(self) -> SuspendedRun | None:
+        """Catch one pool in the middle of a stage, or else whichever can be caught."""
+        pools = self.random.sample(POOLS, len(POOLS))
+        return self.witness.suspend_run(self.stack, pools[:1], CATCH_SECONDS) or self.witness.suspend_run(
+            self.stack, pools, CATCH_SECONDS
+        )
+
+    def pick_seconds(self, least: float, most: float) -> float:
+        """Pick a time."""
+        return self.random.uniform(least, most)
+
+
+Fault = Callable[[Scene], Iterator[FaultEffect]]
+"""Strikes, yields what it struck, mends what does not mend by itself; just ends when it finds nothing to injection."""

@@ -1,0 +1,89 @@
+"""Faults of the servers: Redis and Mongo killed, frozen and away, Redis full, and Redis come back with nothing."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+
+from redis import Redis
+
+from tests.tools.chaos.scene import FaultEffect, Scene
+from tests.tools.chaos.timing import VISIBILITY_SECONDS
+
+
+def redis_killed(scene: Scene) -> Iterator[FaultEffect]:
+    """SIGKILL Redis; it comes back with its append-only file."""
+    scene.stack.signal("redis", signal.SIGKILL)
+    yield FaultEffect()
+
+
+def redis_emptied(scene: Scene) -> Iterator[FaultEffect]:
+    """Stop Redis, remove its files, start it: every message and every chord is gone."""
+    scene.stack.stop_process("redis")
+    try:
+        yield FaultEffect()
+        shutil.rmtree(scene.stack.folder / "redis")
+        (scene.stack.folder / "redis").mkdir()
+        time.sleep(scene.pick_seconds(0, 2))
+    finally:
+        scene.stack.start_process("redis")
+
+
+def redis_full(scene: Scene) -> Iterator[FaultEffect]:
+    """Let Redis have no more memory for a few seconds: it answers, and refuses what would add to it."""
+    seconds = scene.pick_seconds(2, 6)
+    with Redis.from_url(scene.stack.redis_url) as redis:
+        redis.config_set("maxmemory", 1)
+        try:
+            yield FaultEffect(f"{seconds:.1f} s")
+            time.sleep(seconds)
+        finally:
+            redis.config_set("maxmemory", 0)
+
+
+def redis_away(scene: Scene) -> Iterator[FaultEffect]:
+    """Stop Redis for longer than a lease and than a message stays out of sight."""
+    yield from _away(scene, "redis")
+
+
+def redis_frozen(scene: Scene) -> Iterator[FaultEffect]:
+    """SIGSTOP Redis for a few seconds."""
+    yield from _frozen(scene, "redis")
+
+
+def mongo_killed(scene: Scene) -> Iterator[FaultEffect]:
+    """SIGKILL Mongo; it comes back with its journal."""
+    scene.stack.signal("mongo", signal.SIGKILL)
+    yield FaultEffect()
+
+
+def mongo_away(scene: Scene) -> Iterator[FaultEffect]:
+    """Stop Mongo for longer than a lease and than a message stays out of sight."""
+    yield from _away(scene, "mongo")
+
+
+def mongo_frozen(scene: Scene) -> Iterator[FaultEffect]:
+    """SIGSTOP Mongo for a few seconds."""
+    yield from _frozen(scene, "mongo")
+
+
+def _away(scene: Scene, name: str) -> Iterator[FaultEffect]:
+    seconds = VISIBILITY_SECONDS + scene.pick_seconds(1, 5)
+    scene.stack.stop_process(name)
+    try:
+        yield FaultEffect(f"{seconds:.1f} s")
+        time.sleep(seconds)
+    finally:
+        scene.stack.start_process(name)
+
+
+def _frozen(scene: Scene, name: str) -> Iterator[FaultEffect]:
+    seconds = scene.pick_seconds(2, 6)
+    scene.stack.signal(name, signal.SIGSTOP)
+    try:
+        yield FaultEffect(f"{seconds:.1f} s")
+        time.sleep(seconds)
+    finally:
+        scene.stack.signal(name, signal.SIGCONT)

@@ -1,0 +1,200 @@
+"""What the fuzzer starts from: small files, drawn in code, of every accepted format in the ways that differ inside."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from functools import cache
+
+from PIL import Image, ImageCms
+
+from tests.support.images import (
+    animation,
+    chunk,
+    cutout,
+    encode_image,
+    exif,
+    grey_profile,
+    pack_samples,
+    photo,
+    png,
+    rgb_profile,
+    xmp,
+)
+
+SIZE = (40, 30)  # small, so that a mutation seldom hits nothing but pixels
+P3 = rgb_profile("p3")
+_DEFLATE = 8  # TIFF 6.0, supplement 2
+
+
+@cache
+def draw_seed_files(format: str) -> tuple[bytes, ...]:  # noqa: A002
+    """Return the specimens of one accepted format."""
+    return tuple(_DRAWN[format]())
+
+
+def heic(image: Image.Image, *others: Image.Image, **options: object) -> bytes:
+    """Encode with pillow-heif, several pictures in one file where there are others."""
+    from pillow_heif import from_pillow  # noqa: PLC0415  an optional dependency
+
+    container, content = from_pillow(image), io.BytesIO()
+    for other in others:
+        container.add_from_pillow(other)
+    container.save(content, **{"quality": 60, **options})
+    return content.getvalue()
+
+
+def _small() -> Image.Image:
+    return photo(*SIZE)
+
+
+def _grey() -> Image.Image:
+    return _small().convert("L")
+
+
+def _palette() -> Image.Image:
+    return _small().quantize(16)
+
+
+def _cut() -> Image.Image:
+    return cutout(*SIZE)
+
+
+def _jpeg() -> Iterator[bytes]:
+    for image in (_small(), _grey(), _small().convert("CMYK")):
+        yield encode_image(image, "jpeg", quality=60)
+        yield encode_image(image, "jpeg", progressive=True)
+    yield encode_image(_small(), "jpeg", subsampling="4:4:4", optimize=True, restart_marker_blocks=2)
+    yield encode_image(_small(), "jpeg", exif=exif(6), icc_profile=P3, xmp=xmp(3), comment="Tattletale")
+
+
+def _png() -> Iterator[bytes]:
+    for image in (_small(), _grey(), _palette(), _cut(), _cut().convert("LA"), _grey().convert("1")):
+        yield encode_image(image)
+    yield encode_image(_palette(), transparency=bytes(range(16)))
+    yield encode_image(_small(), transparency=(1, 2, 3), exif=exif(8), icc_profile=P3)
+    yield encode_image(Image.linear_gradient("L").resize(SIZE).convert("I;16"), icc_profile=grey_profile(1.8))
+    for colour, channels in ((2, 3), (4, 2), (6, 4)):
+        rows = [pack_samples(*range(row, row + 8 * channels)) for row in range(6)]
+        yield png(8, 6, depth=16, colour=colour, rows=rows)
+    yield animation("png", size=SIZE)
+    yield encode_image(_small().copy(), save_all=True, append_images=[_cut(), _small()], default_image=True, disposal=2)
+    yield encode_image(_cut().copy(), save_all=True, append_images=[_small(), _cut()], blend=1, disposal=1)
+    yield png(
+        4,
+        2,
+        depth=2,
+        colour=0,
+        rows=[b"\x1b", b"\xe4"],
+        before=chunk(b"tRNS", pack_samples(1)) + chunk(b"tEXt", b"a\0b"),
+    )
+
+
+def _gif() -> Iterator[bytes]:
+    yield encode_image(_palette(), "gif")
+    yield encode_image(_palette(), "gif", interlace=0, comment="Tattletale")
+    yield encode_image(_palette(), "gif", transparency=3)
+    yield animation("gif", size=SIZE)
+    for disposal in (1, 2, 3):
+        frames = [_cut().rotate(30 * turn) for turn in range(1, 4)]
+        yield encode_image(
+            _cut().copy(), "gif", save_all=True, append_images=frames, disposal=disposal, duration=40, loop=0
+        )
+    part = encode_image(Image.new("P", (4, 4), 1), "gif")
+    yield part[:6] + struct.pack("<HH", 20, 10) + part[10:]
+
+
+def _webp() -> Iterator[bytes]:
+    for image in (_small(), _cut()):
+        yield encode_image(image, "webp")
+        yield encode_image(image, "webp", lossless=False, quality=60)
+    yield encode_image(_small(), "webp", exif=exif(5), icc_profile=P3, xmp=xmp(2))
+    yield animation("webp", size=SIZE)
+    frames = [_cut().rotate(40), _small()]
+    yield encode_image(
+        _cut().copy(), "webp", save_all=True, append_images=frames, lossless=False, exif=exif(6), duration=20
+    )
+
+
+def _tiff() -> Iterator[bytes]:
+    for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "lzma", "zstd"):
+        yield encode_image(_small(), "tiff", compression=compression)
+    for compression in ("group3", "group4", "tiff_ccitt"):
+        yield encode_image(_grey().convert("1"), "tiff", compression=compression)
+    lab = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
+    yield encode_image(lab.apply(_small()), "tiff")
+    for mode in ("L", "CMYK", "YCbCr", "F", "I", "LA", "RGBA"):
+        yield encode_image(_small().convert(mode), "tiff")
+    yield encode_image(_palette(), "tiff")
+    yield encode_image(_grey().convert("I;16"), "tiff", tiffinfo={262: 0})
+    yield encode_image(_grey().convert("I;16B"), "tiff")
+    yield encode_image(
+        _small(), "tiff", compression="tiff_lzw", tiffinfo={317: 2, 278: 7}, exif=exif(6), icc_profile=P3
+    )
+    yield encode_image(_small(), "tiff", big_tiff=True)
+    yield encode_image(_small().copy(), "tiff", save_all=True, append_images=[_grey(), _cut()])
+    yield from (_tiled(compression) for compression in (1, _DEFLATE))
+
+
+def _tiled(compression: int) -> bytes:
+    """Build a grey picture of four tiles of 16 x 16 pixels."""
+    tags = {256: 32, 257: 32, 258: 8, 259: compression, 262: 1, 277: 1, 322: 16, 323: 16, 324: 4, 325: 4}
+    values = 8 + 2 + 12 * len(tags) + 4
+    pixels = values + 32
+    entries = b"".join(
+        struct.pack("<HHII", tag, 4, *((4, values + 16 * (tag - 324)) if tag in (324, 325) else (1, value)))
+        for tag, value in tags.items()
+    )
+    grey = _grey().resize((32, 32)).tobytes()
+    tiles = [grey[start : start + 256] for start in range(0, 1024, 256)]
+    if compression == _DEFLATE:
+        tiles = [zlib.compress(tile).ljust(320, b"\0") for tile in tiles]
+    starts = range(pixels, pixels + 4 * len(tiles[0]), len(tiles[0]))
+    tables = struct.pack("<8I", *starts, *map(len, tiles))
+    return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + tables + b"".join(tiles)
+
+
+def _bmp() -> Iterator[bytes]:
+    for image in (_small(), _grey(), _palette(), _grey().convert("1"), _cut()):
+        yield encode_image(image, "bmp")
+    yield b"BM" + struct.pack("<IHHIIHHHH", 0, 0, 0, 26, 12, 4, 2, 1, 24) + bytes(24)
+    palette, fields = bytes(range(256)) * 4, struct.pack("<III", 0xF800, 0x7E0, 0x1F)
+    yield _bitmap(8, 1, palette, b"\4\1\0\0\0\4\1\2\3\4\0\2\1\1\4\7\0\1")
+    yield _bitmap(4, 2, palette[:64], b"\4\x12\0\0\0\4\x34\x56\0\0" * 2 + b"\0\1")
+    yield _bitmap(16, 3, fields, bytes(range(32)))
+    yield _bitmap(32, 3, struct.pack("<III", 0xFF0000, 0xFF00, 0xFF), bytes(range(64)))
+
+
+def _bitmap(bits: int, compression: int, tables: bytes, pixels: bytes) -> bytes:
+    header = struct.pack("<IiiHHIIiiII", 40, 4, 4, 1, bits, compression, len(pixels), 0, 0, 0, 0)
+    start = 14 + len(header) + len(tables)
+    return b"BM" + struct.pack("<IHHI", start + len(pixels), 0, 0, start) + header + tables + pixels
+
+
+def _avif() -> Iterator[bytes]:
+    for image in (_small(), _grey(), _cut()):
+        yield encode_image(image, "avif", speed=10, quality=50)
+    yield encode_image(_small(), "avif", speed=10, exif=exif(6), icc_profile=P3, subsampling="4:4:4", xmp=xmp(3))
+    yield animation("avif", size=SIZE, speed=10)
+    yield encode_image(_cut().copy(), "avif", save_all=True, append_images=[_cut().rotate(40)], speed=10, duration=30)
+
+
+def _heic() -> Iterator[bytes]:
+    for image in (_small(), _grey(), _cut()):
+        yield heic(image)
+    yield heic(_small(), exif=exif(6), icc_profile=P3, xmp=xmp(3))
+    yield heic(_small(), _cut().convert("RGB"))
+
+
+_DRAWN: dict[str, Callable[[], Iterator[bytes]]] = {
+    "jpeg": _jpeg,
+    "png": _png,
+    "gif": _gif,
+    "webp": _webp,
+    "tiff": _tiff,
+    "bmp": _bmp,
+    "avif": _avif,
+    "heic": _heic,
+}
