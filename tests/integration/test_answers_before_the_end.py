@@ -15,7 +15,7 @@ from gateway.cli.plan import UploadOptions
 from gateway.cli.report import Result
 from gateway.client import AsyncClient, Client, Problem, RetryPolicy
 from tests.integration.early_response_server import run_early_response_server
-from tests.unit.gateway.test_gateway_cli_photo_upload import unseen
+from tests.unit.gateway.test_cli_photo_upload import unseen
 
 PHOTO_BYTES = 1_400_000
 ONCE = RetryPolicy(seconds=0)
