@@ -35,7 +35,7 @@ def telemetry_class() -> type[Telemetry] | None:
     try:
         from pipeline.telemetry import Telemetry  # noqa: PLC0415  # only where it is wanted
     except ImportError as error:
-        log.warning("traces.unavailable", missing=error.name, install="darkroom[tracing]")
+        log.warning("traces.unavailable", missing=error.name, install="the dependency group tracing")
         return None
     return Telemetry
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from gateway.cli.app import main
+from .app import main
 
 main()

@@ -9,9 +9,9 @@ from io import TextIOWrapper
 
 import typer
 
-from gateway.cli.commands import gateway, jobs, upload
-from gateway.cli.exit_codes import EXIT_CODES_HELP, ExitCode
-from gateway.cli.usage import UsageError, usage_line
+from .commands import gateway, jobs, upload
+from .exit_codes import EXIT_CODES_HELP, ExitCode
+from .usage import UsageError, usage_line
 
 PROGRAM = "darkroom"
 SENDING, JOBS, GATEWAY = "Photos", "Jobs", "The gateway"

@@ -8,16 +8,16 @@ from contextlib import AbstractContextManager
 
 import httpx
 
-from gateway.cli.exit_codes import ExitCode, exit_code_of_problem
-from gateway.cli.humanize import format_bytes
-from gateway.cli.photo_upload import Bar, PhotoUpload, SaveError
-from gateway.cli.photos import Photo, UploadRequest
-from gateway.cli.plan import UploadOptions
-from gateway.cli.report import PhotoOutcome, Result
-from gateway.cli.session import describe_error
-from gateway.client import AsyncClient
-from gateway.client.problem import Problem
-from gateway.client.retry import BUSY_STATUSES, PROXY_ERROR_STATUSES
+from ..client import AsyncClient
+from ..client.problem import Problem
+from ..client.retry import BUSY_STATUSES, PROXY_ERROR_STATUSES
+from .exit_codes import ExitCode, exit_code_of_problem
+from .humanize import format_bytes
+from .photo_upload import Bar, PhotoUpload, SaveError
+from .photos import Photo, UploadRequest
+from .plan import UploadOptions
+from .report import PhotoOutcome, Result
+from .session import describe_error
 
 BarFactory = Callable[[Photo], AbstractContextManager[Bar]]
 OutcomeCallback = Callable[[PhotoOutcome], None]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from gateway.client.problem import UNREADABLE, Problem
-from gateway.client.retry import BUSY_STATUSES, KEY_IN_USE
+from ..client.problem import UNREADABLE, Problem
+from ..client.retry import BUSY_STATUSES, KEY_IN_USE
 
 SERVER_ERROR = 500
 

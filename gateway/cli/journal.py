@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from gateway.client.receivers import digest_of
+from ..client.receivers import digest_of
 
 JOURNAL_NAME = ".darkroom-uploads.jsonl"
 State = Literal["sending", "accepted", "done", "failed", "refused"]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, count
 from pathlib import Path, PurePath
 
-from gateway.client.filenames import safe_filename
-from gateway.client.models import JobStatus
+from ..client.filenames import safe_filename
+from ..client.models import JobStatus
 
 SUFFIXES = {"jpeg": ".jpg"}
 OUTPUT = "output"

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.cli.journal import JOURNAL_NAME, read_entries
-from gateway.cli.session import CommandError
+from .journal import JOURNAL_NAME, read_entries
+from .session import CommandError
 
 STDIN = Path("-")
 EXTENSIONS_BY_FORMAT = {

@@ -9,15 +9,15 @@ from time import monotonic
 from typing import Protocol
 from uuid import uuid4
 
-from gateway.cli.exit_codes import ExitCode, exit_code_of_problem
-from gateway.cli.journal import JournalEntry
-from gateway.cli.output_names import file_suffix, rendition_label, upload_name_of
-from gateway.cli.photos import Photo, UploadRequest
-from gateway.cli.plan import Action, UploadOptions, first_action
-from gateway.cli.report import PhotoOutcome, Result
-from gateway.client import AsyncClient
-from gateway.client.models import JobStatus
-from gateway.client.problem import Problem
+from ..client import AsyncClient
+from ..client.models import JobStatus
+from ..client.problem import Problem
+from .exit_codes import ExitCode, exit_code_of_problem
+from .journal import JournalEntry
+from .output_names import file_suffix, rendition_label, upload_name_of
+from .photos import Photo, UploadRequest
+from .plan import Action, UploadOptions, first_action
+from .report import PhotoOutcome, Result
 
 STALE_CODES = frozenset({"job_not_found", "idempotency_key_reused", "expired"})
 """What was noted down is no longer so at the gateway: the photo is sent anew."""

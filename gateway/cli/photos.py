@@ -11,12 +11,12 @@ from hashlib import sha256
 from pathlib import Path, PurePath
 from typing import Any
 
-from gateway.cli.journal import Journal, JournalEntry
-from gateway.cli.output_names import OutputNames, output_paths
-from gateway.cli.photo_search import FoundPhoto
-from gateway.client import calls
-from gateway.client.calls import Call
-from gateway.client.models import Accepted
+from ..client import calls
+from ..client.calls import Call
+from ..client.models import Accepted
+from .journal import Journal, JournalEntry
+from .output_names import OutputNames, output_paths
+from .photo_search import FoundPhoto
 
 
 @dataclass(frozen=True, kw_only=True)

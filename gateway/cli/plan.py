@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from gateway.cli.journal import JournalEntry
+from .journal import JournalEntry
 
 
 class Action(Enum):

@@ -14,11 +14,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from gateway.cli.humanize import format_bytes, format_duration, replace_unprintable
-from gateway.cli.photos import Photo
-from gateway.cli.session import describe_error
-from gateway.client.models import JobStatus
-from gateway.client.retry import CallError
+from ..client.models import JobStatus
+from ..client.retry import CallError
+from .humanize import format_bytes, format_duration, replace_unprintable
+from .photos import Photo
+from .session import describe_error
 
 SENT, MADE = 0.4, 0.9
 """How far along a photo is once it is sent, and once its renditions are made."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from rich.text import Text
 
-from gateway.cli.exit_codes import ExitCode
-from gateway.cli.humanize import format_duration, pluralize, replace_unprintable
+from .exit_codes import ExitCode
+from .humanize import format_duration, pluralize, replace_unprintable
 
 
 class Result(StrEnum):

@@ -18,12 +18,12 @@ from pydantic import BaseModel
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from gateway.cli.exit_codes import SERVER_ERROR, ExitCode, exit_code_of_problem
-from gateway.cli.humanize import format_duration
-from gateway.client import AsyncClient, Client
-from gateway.client.connection import DEFAULT_URL, normalize_url
-from gateway.client.problem import Problem
-from gateway.client.retry import CallError, RetryPolicy
+from ..client import AsyncClient, Client
+from ..client.connection import DEFAULT_URL, normalize_url
+from ..client.problem import Problem
+from ..client.retry import CallError, RetryPolicy
+from .exit_codes import SERVER_ERROR, ExitCode, exit_code_of_problem
+from .humanize import format_duration
 
 P = ParamSpec("P")
 CONNECTION = "Connection and output"

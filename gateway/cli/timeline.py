@@ -9,7 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.humanize import (
+from ..client.models import Failure, JobStatus, JobSummary, StageStatus
+from .humanize import (
     elapsed_ms,
     format_bytes,
     format_dimensions,
@@ -18,7 +19,6 @@ from gateway.cli.humanize import (
     pluralize,
     replace_unprintable,
 )
-from gateway.client.models import Failure, JobStatus, JobSummary, StageStatus
 
 STYLES = {
     "accepted": "cyan",

@@ -11,17 +11,17 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from gateway.cli.batch import Batch
-from gateway.cli.exit_codes import ExitCode
-from gateway.cli.humanize import pluralize
-from gateway.cli.journal import JournalLocked
-from gateway.cli.photo_search import STDIN, ensure_files_exist, find_photos
-from gateway.cli.photos import Photo, PhotoSet, UploadRequest
-from gateway.cli.plan import UploadOptions
-from gateway.cli.progress_bars import ProgressBars
-from gateway.cli.report import PhotoOutcome, exit_code_of_batch, format_summary
-from gateway.cli.session import CommandError, Session
-from gateway.client.models import Capabilities
+from ..client.models import Capabilities
+from .batch import Batch
+from .exit_codes import ExitCode
+from .humanize import pluralize
+from .journal import JournalLocked
+from .photo_search import STDIN, ensure_files_exist, find_photos
+from .photos import Photo, PhotoSet, UploadRequest
+from .plan import UploadOptions
+from .progress_bars import ProgressBars
+from .report import PhotoOutcome, exit_code_of_batch, format_summary
+from .session import CommandError, Session
 
 NAME_COLUMNS = 40
 

@@ -1,9 +1,9 @@
 """The typed client of a Darkroom gateway."""
 
-from gateway.client.client import AsyncClient, Client
-from gateway.client.job_errors import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult
-from gateway.client.problem import Problem
-from gateway.client.retry import RetryPolicy
+from .client import AsyncClient, Client
+from .job_errors import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult
+from .problem import Problem
+from .retry import RetryPolicy
 
 __all__ = [
     "AsyncClient",

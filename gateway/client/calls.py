@@ -16,11 +16,11 @@ from uuid import uuid4
 
 import httpx
 
-from gateway.client.filenames import filename_of
-from gateway.client.files import File, ProgressCallback, ReopenableFile
-from gateway.client.models import Accepted, Answer, Capabilities, JobPage, JobStatus, Readiness
-from gateway.client.problem import OK_RANGE
-from gateway.client.receivers import BodyParser, FileReceiver, MemoryReceiver, Receiver, verify_content
+from .filenames import filename_of
+from .files import File, ProgressCallback, ReopenableFile
+from .models import Accepted, Answer, Capabilities, JobPage, JobStatus, Readiness
+from .problem import OK_RANGE
+from .receivers import BodyParser, FileReceiver, MemoryReceiver, Receiver, verify_content
 
 T = TypeVar("T")
 AnswerT = TypeVar("AnswerT", bound=Answer)

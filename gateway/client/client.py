@@ -20,16 +20,16 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from gateway.client import calls, pagination
-from gateway.client.calls import Call
-from gateway.client.connection import client_options
-from gateway.client.early_answers import read_early_answers
-from gateway.client.job_errors import ensure_result
-from gateway.client.models import JobStatus
-from gateway.client.pagination import CallSequence
-from gateway.client.problem import Problem
-from gateway.client.retry import RetryPolicy, RetryState
-from gateway.client.signatures import copy_signature
+from . import calls, pagination
+from .calls import Call
+from .connection import client_options
+from .early_answers import read_early_answers
+from .job_errors import ensure_result
+from .models import JobStatus
+from .pagination import CallSequence
+from .problem import Problem
+from .retry import RetryPolicy, RetryState
+from .signatures import copy_signature
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.client.models import JobStatus
+from .models import JobStatus
 
 
 class JobWithoutResult(Exception):

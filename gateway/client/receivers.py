@@ -15,8 +15,8 @@ from typing import Generic, Protocol, Self, TypeVar
 import httpx
 from pydantic import ValidationError
 
-from gateway.client.filenames import number_paths
-from gateway.client.problem import OK_RANGE, Problem
+from .filenames import number_paths
+from .problem import OK_RANGE, Problem
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

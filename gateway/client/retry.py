@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from gateway.client.problem import Problem
+from .problem import Problem
 
 RATE_LIMITED = 429
 BUSY_STATUSES = frozenset({RATE_LIMITED, 503})

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -170,20 +171,26 @@ def test_the_result_of_a_failed_job_is_a_problem(darkroom: Client) -> None:
     [(a_photo(800), 0, "", 4), (a_photo(800)[:9000], 1, "image_truncated", 1)],
     ids=["a photo", "a broken one"],
 )
-def test_the_example_of_the_readme_runs(
+def test_the_example_of_the_guide_runs(
     stack: Stack, tmp_path: Path, content: bytes, status: int, says: str, files: int
 ) -> None:
-    example = Path("README.md").read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
-    (tmp_path / "photo.jpg").write_bytes(content)
-    environment = os.environ | {"DARKROOM_URL": stack.url, "PYTHONPATH": str(ROOT)}
+    example = (
+        (ROOT / "deploy/docs/CLIENT.md").read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    )
+    here, package = tmp_path / "here", tmp_path / "installed" / "darkroom_client"  # as the wheel has it
+    here.mkdir()
+    shutil.copytree(ROOT / "gateway/wheel", package)
+    (package / "client").symlink_to(ROOT / "gateway/client")
+    (here / "photo.jpg").write_bytes(content)
+    environment = os.environ | {"DARKROOM_URL": stack.url, "PYTHONPATH": str(package.parent)}
 
     run = subprocess.run(
-        [sys.executable, "-c", example], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", example], cwd=here, env=environment, capture_output=True, text=True, check=False
     )
 
     assert run.returncode == status
     assert says in run.stderr
-    assert len(list(tmp_path.iterdir())) == files
+    assert len(list(here.iterdir())) == files
 
 
 def test_waiting_ends_when_its_time_is_over(darkroom: Client, stack: Stack) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich.console import Group
 from rich.text import Text
 
-from gateway.cli.exit_codes import ExitCode
-from gateway.cli.humanize import format_bytes, format_duration, pluralize
-from gateway.cli.session import Session, command
-from gateway.cli.timeline import plain_table
-from gateway.client.models import Capabilities
+from ...client.models import Capabilities
+from ..exit_codes import ExitCode
+from ..humanize import format_bytes, format_duration, pluralize
+from ..session import Session, command
+from ..timeline import plain_table
 
 
 @command

@@ -11,12 +11,12 @@ import typer
 from rich.live import Live
 from rich.text import Text
 
-from gateway.cli.exit_codes import ExitCode
-from gateway.cli.humanize import format_bytes, format_duration
-from gateway.cli.session import CommandError, Session, command
-from gateway.cli.timeline import job_view, jobs_table, style_state
-from gateway.client import Client
-from gateway.client.models import JobStatus
+from ...client import Client
+from ...client.models import JobStatus
+from ..exit_codes import ExitCode
+from ..humanize import format_bytes, format_duration
+from ..session import CommandError, Session, command
+from ..timeline import job_view, jobs_table, style_state
 
 TaskId = Annotated[str, typer.Argument(help="The job's id.", metavar="TASK_ID", show_default=False)]
 STATUSES = ("accepted", "processing", "done", "failed", "dead", "cancelled")

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.exit_codes import ExitCode
-from gateway.cli.session import CommandError, Session, command, parameters_of, set_parameters
-from gateway.cli.upload_run import UploadArguments, upload_photos
+from ..exit_codes import ExitCode
+from ..session import CommandError, Session, command, parameters_of, set_parameters
+from ..upload_run import UploadArguments, upload_photos
 
 SAVING_PANEL = "Waiting and saving"
 BATCH_PANEL = "Many photos"
