@@ -16,8 +16,9 @@ from stages.formats import MEDIA_TYPES, OUTPUT_FORMATS
 
 README = Path("README.md").read_text(encoding="utf-8")
 CODES = {kind.code for kind in problems.Problem.__subclasses__() + problems.InvalidForm.__subclasses__()}
-PAGES = [Path("README.md"), Path("deploy/kubernetes/README.md"), *sorted(Path("deploy").glob("*.md"))]
+PAGES = [Path("README.md"), Path("deploy/kubernetes/README.md"), *sorted(Path("deploy/docs").glob("*.md"))]
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
+API = TEXTS[Path("deploy/docs/API.md")]
 ROW = re.compile(r"^\| `(DARKROOM_\w+)` \| (.*?) \|", re.MULTILINE)
 DEFAULTS = dict(ROW.findall("\n".join(settings_table.render_sections())))
 COMPOSE = [Path("docker-compose.yml"), *sorted(Path("deploy/compose").glob("*.yml"))]
@@ -39,12 +40,12 @@ ELSEWHERE = {  # what is no setting, and read by whom
     "DARKROOM_API_KEY": "gateway/cli/session.py",
 }
 TASKS = set(re.findall(r"^  ([a-z-]+)\)", Path("run").read_text(encoding="utf-8"), re.MULTILINE))
-SHOWN = [line.split("|")[1:-1] for line in README.splitlines() if line.startswith("| ")]
+SHOWN = [line.split("|")[1:-1] for line in API.splitlines() if line.startswith("| ")]
 
 
 @pytest.mark.parametrize("code", sorted(CODES | set(STAGE_ERRORS)))
 def test_every_code_is_listed(code: str) -> None:
-    assert f"`{code}`" in README
+    assert f"`{code}`" in API
 
 
 @pytest.mark.parametrize("name", sorted(MEDIA_TYPES))
