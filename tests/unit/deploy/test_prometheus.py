@@ -76,7 +76,7 @@ def test_every_record_has_a_case(record: str) -> None:
 @pytest.mark.parametrize("alert", ALERTS)
 def test_every_alert_leads_to_its_section_of_the_runbook(alert: str) -> None:
     assert ALERTS[alert]["annotations"]["runbook_url"] == f"deploy/docs/RUNBOOK.md#{alert.lower()}"
-    for part in ("Seen", "By itself", "Do"):
+    for part in ("Symptom", "Automatic", "Action"):
         assert f"**{part}:**" in SECTIONS[alert]
 
 
