@@ -32,7 +32,7 @@ def large(name: str = "large.png") -> FilePayload:
 
 def dialog(page: Page) -> Locator:
     """Find the dialog that asks for a key."""
-    return page.get_by_role("dialog", name="An API key is needed")
+    return page.get_by_role("dialog", name="An API key is required")
 
 
 async def give(page: Page, key: str) -> None:

@@ -169,7 +169,7 @@ async def test_the_theme_is_the_systems_until_another_is_chosen_and_that_is_reme
     await toggle.click()
     await toggle.click()
     await page.emulate_media(color_scheme="dark")
-    await expect(toggle).to_have_attribute("aria-label", "Theme: as the system")
+    await expect(toggle).to_have_attribute("aria-label", "Theme: system")
     await expect(root).to_have_css("background-color", DARK)
 
 

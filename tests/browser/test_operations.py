@@ -187,7 +187,7 @@ async def test_an_earlier_job_is_made_grey_from_its_page(visitor: Visitor, api: 
     await page.goto(f"{visitor.url}/#/jobs/{source}")
 
     await page.get_by_role("button", name="Grayscale").click()
-    await page.get_by_role("button", name="Make it grey").click()
+    await page.get_by_role("button", name="Convert to grayscale").click()
 
     newest = page.locator(".card").first
     await expect(newest.locator(".sum")).to_contain_text("grayscale")

@@ -77,7 +77,7 @@ async def test_a_gateway_that_goes_and_comes_back_in_the_middle_of_a_job_is_surv
             await choose_photos(page, jpeg("second.jpg"))
             await expect_status(find_card(page, "second.jpg"), "waiting")
             await expect(find_card(page, "second.jpg").locator(".pill")).to_have_text("unreachable")
-            await expect(find_card(page, "second.jpg").locator(".frame-note")).to_have_text("waits for the server")
+            await expect(find_card(page, "second.jpg").locator(".frame-note")).to_have_text("waiting for the server")
             await expect(lamp).to_have_text("unreachable")
         finally:
             await asyncio.to_thread(frontend_stack.start_process, "gateway")
@@ -173,10 +173,10 @@ async def test_a_dead_job_goes_on_from_the_stage_it_died_in(
         task_id = await wait_for_job_id(shown)
         before = mark_dead(frontend_stack, api, task_id)
         await expect_status(shown, "dead")
-    await expect(shown.locator(".failure")).to_contain_text("The picture is not to blame")
+    await expect(shown.locator(".failure")).to_contain_text("The image is not the cause")
     await expect(shown.locator(".pill")).to_have_text("dead")
 
-    await shown.get_by_role("button", name="Go on from the failed stage").click()
+    await shown.get_by_role("button", name="Retry from the failed stage").click()
 
     await wait_until_done(page, NAME)
     after = get_status(api, task_id)

@@ -70,8 +70,8 @@ async def test_a_damaged_photo_says_why_and_offers_no_retry(visitor: Visitor) ->
     shown = find_card(page, "cut.jpg")
     await expect_status(shown, "failed")
     await expect(shown.locator(".failure")).to_contain_text("The image ends before all of its pixels. image_truncated")
-    await expect(shown.locator(".failure")).to_contain_text("trying again would not help")
-    await expect(shown.get_by_role("button", name="Go on")).to_have_count(0)
+    await expect(shown.locator(".failure")).to_contain_text("a retry would not help")
+    await expect(shown.get_by_role("button", name="Retry from")).to_have_count(0)
 
 
 async def test_what_is_no_picture_is_refused_before_it_is_sent(visitor: Visitor) -> None:
@@ -80,7 +80,7 @@ async def test_what_is_no_picture_is_refused_before_it_is_sent(visitor: Visitor)
 
     await choose_photos(page, FilePayload(name="notes.txt", mimeType="text/plain", buffer=b"no pixels"))
 
-    await expect(find_card(page, "notes.txt").locator(".failure")).to_have_text("notes.txt is not a picture.")
+    await expect(find_card(page, "notes.txt").locator(".failure")).to_have_text("notes.txt is not an image.")
     assert sent == []
 
 
@@ -91,7 +91,7 @@ async def test_a_picture_over_the_limits_is_refused_before_it_is_sent(visitor: V
 
     await choose_photos(page, FilePayload(name="huge.png", mimeType="image/png", buffer=huge))
 
-    sentence = f"The picture measures 20,000 {TIMES} 10,000, 200 megapixels; at most 50 are taken."
+    sentence = f"The image has 20,000 {TIMES} 10,000 pixels, 200 megapixels; the limit is 50."
     await expect(find_card(page, "huge.png").locator(".failure")).to_have_text(sentence)
     assert sent == []
 
@@ -119,7 +119,7 @@ async def test_a_busy_server_is_asked_again_when_it_says_with_the_same_key(visit
     await page.route("**/api/upload", busy_once)
     await choose_photos(page, jpeg())
 
-    await expect(find_card(page, "photo.jpg").locator(".frame-note")).to_have_text("busy: again in 1 second")
+    await expect(find_card(page, "photo.jpg").locator(".frame-note")).to_have_text("busy: retry in 1 second")
     await wait_until_done(page)
     assert keys[0] is not None
     assert keys == [keys[0], keys[0]]
