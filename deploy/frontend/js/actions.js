@@ -1,4 +1,4 @@
-// What can be done with a job that is done: the same row of buttons wherever one is shown.
+// The buttons of a job that has ended: the same row on a card and on the job's page.
 
 import { API } from "./api.js";
 import { button, h, showToast } from "./dom.js";
@@ -7,7 +7,7 @@ import { buildCurl } from "./curl.js";
 import { problemSentence, t } from "./i18n.js";
 import { operate } from "./operate.js";
 
-/** Build the buttons of a job; `compact`: as on a card, where the words stand below the icons. */
+/** Build the buttons of a job; `compact`: for a card, with the words below the icons. */
 export function actions(job, { compact = false } = {}) {
   const rendition = bestRendition(job);
   const made = rendition && [
@@ -40,7 +40,7 @@ async function copy({ currentTarget: control }, text) {
   setTimeout(() => control.classList.remove("worked", "refused"), 1500);
 }
 
-/** Put text on the clipboard; the clipboard's interface exists on https and localhost only. */
+/** Copy text to the clipboard. The fallback is for plain http: the Clipboard API exists on https and localhost only. */
 async function writeToClipboard(text) {
   try {
     await navigator.clipboard.writeText(text);

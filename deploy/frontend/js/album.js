@@ -1,4 +1,4 @@
-// The photos of this browser: those on their way up, and the jobs they became. Views only show it.
+// The photos of this browser: uploads in progress, and their jobs. Views only show this state.
 
 import { Signal } from "./dom.js";
 import { followJob } from "./job-subscriptions.js";
@@ -6,7 +6,7 @@ import * as memory from "./browser-storage.js";
 import { newKey } from "./send.js";
 import { END_STATUSES } from "./job-stream.js";
 
-const RESTORED = 24; // of the jobs remembered from earlier visits
+const RESTORED = 24; // jobs of earlier visits that are shown again
 
 /** One photo. `phase`: queued, sending, pausing, waiting, unsent, refused, job or gone. */
 class Entry {
@@ -24,19 +24,19 @@ class Entry {
     Object.assign(this, { file, name, bytes, operation, fields });
   }
 
-  /** Change it, and tell. */
+  /** Change the entry and notify the listeners. */
   set(changes) {
     Object.assign(this, changes);
     this.changed.emit(this);
     album.entryChanged.emit(this);
   }
 
-  /** Whether nothing more will happen to it by itself. */
+  /** Whether the entry changes no more unless a person acts. */
   get hasEnded() {
     return this.phase === "unsent" || this.phase === "refused" || this.phase === "gone" || (this.job !== null && END_STATUSES.has(this.job.status));
   }
 
-  /** It was accepted: from here on its job is watched. */
+  /** Store the accepted job and follow it from now on. */
   attachJob(taskId) {
     memory.rememberJob({ id: taskId, name: this.name, bytes: this.bytes });
     this.watch(taskId);
@@ -57,10 +57,10 @@ class Entry {
 
 class Album {
   entries = [];
-  entriesChanged = new Signal(); // an entry came or went
+  entriesChanged = new Signal(); // an entry was added or removed
   entryChanged = new Signal(); // an entry changed
 
-  /** Put photos in front. */
+  /** Add photos at the front. */
   add(photos) {
     const entries = photos.map((photo) => new Entry(photo));
     this.entries.unshift(...entries);
@@ -68,7 +68,7 @@ class Album {
     return entries;
   }
 
-  /** Take one out; what is on its way up is stopped, a job goes on without being shown. */
+  /** Remove an entry. Its upload is stopped; its job continues but is not shown. */
   remove(entry) {
     entry.abortController.abort();
     entry.unfollow?.();
@@ -76,18 +76,18 @@ class Album {
     this.entriesChanged.emit();
   }
 
-  /** Take one out and forget it here; its job stays. */
+  /** Remove an entry and forget it in this browser. The job stays on the server. */
   dismiss(entry) {
     if (entry.taskId) memory.forgetJob(entry.taskId);
     this.remove(entry);
   }
 
-  /** Take out everything that has ended, and forget it. */
+  /** Dismiss every entry that has ended. */
   clear() {
     for (const entry of this.entries.filter(({ hasEnded }) => hasEnded)) this.dismiss(entry);
   }
 
-  /** Bring back the jobs of earlier visits. */
+  /** Load the jobs of earlier visits. */
   restore() {
     const found = memory.loadJobs().slice(0, RESTORED);
     for (const { id, name, bytes } of found) {
@@ -98,7 +98,7 @@ class Album {
     }
   }
 
-  /** Return the photo of a job as it was chosen in this browser, if the page was not loaded anew since. */
+  /** Return the file that was chosen for a job; null if the page was reloaded since. */
   fileOf(taskId) {
     return this.entries.find((entry) => entry.taskId === taskId)?.file ?? null;
   }

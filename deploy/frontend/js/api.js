@@ -1,4 +1,4 @@
-// The API as this page asks it: one way to ask, one kind of problem.
+// The page's client of the API: one function for requests, one class for errors.
 
 import { Signal, h } from "./dom.js";
 import { replaceKey } from "./keys.js";
@@ -8,52 +8,52 @@ export const API = new URL("api", document.baseURI).pathname;
 const TRANSIENT_STATUSES = new Set([0, 408, 425, 429, 502, 503, 504]);
 const UNANSWERED = new Set([0, 502, 503, 504]);
 
-/** Tells that a request was not answered, or that its server had no answer. */
+/** Emits when a request got no answer, or a 5xx. */
 export const requestFailed = new Signal();
 
-/** An answer that is not a success (RFC 9457), or none at all: then its status is 0. */
+/** An error answer (RFC 9457). Without any answer, `status` is 0. */
 export class Problem extends Error {
   constructor({ status = 0, code = "unreachable", detail = "", errors = [] } = {}, retryAfter = null) {
     super(detail || code);
     Object.assign(this, { status, code, detail, errors, retryAfter });
   }
 
-  /** Whether the same request may well succeed later. */
+  /** Whether the same request can succeed later. */
   get isTransient() {
     return TRANSIENT_STATUSES.has(this.status) || this.code === "idempotency_key_in_use";
   }
 
-  /** Whether the server did not take up the request: it, or what it needs, is away. Else what passes is that it is busy. */
+  /** Whether the server, or a store it needs, is away. Other transient problems mean that it is busy. */
   get isUnanswered() {
     return UNANSWERED.has(this.status) && this.code !== "overloaded";
   }
 }
 
-/** Read a problem from the text of an answer; what is no problem document is told by its status. */
+/** Parse a problem document. If the text is not one, the problem has the code `http_<status>`. */
 export function parseProblem(status, text, retryAfter) {
   if (status >= 500) requestFailed.emit();
   let problemDocument = {};
   try {
     problemDocument = JSON.parse(text);
   } catch {
-    // A proxy's page, or nothing.
+    // The answer of a proxy, or an empty one.
   }
   return new Problem({ code: `http_${status}`, ...problemDocument, status }, parseRetryAfter(retryAfter));
 }
 
-/** Read Retry-After: seconds, or a date; null where it says neither. */
+/** Parse Retry-After (seconds or a date) to seconds; null if it is missing or neither. */
 export function parseRetryAfter(header) {
   if (!header) return null;
   const wait = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000;
   return Number.isNaN(wait) ? null : Math.max(0, wait);
 }
 
-/** Headers that say who asks, where a key is known. */
+/** Return the Authorization header, if a key is known. */
 const authorizationHeaders = () => (getApiKey() ? { Authorization: `Bearer ${getApiKey()}` } : {});
 
 /**
- * Run `send` with the headers that say who asks. Where the API wants a key, or another one, a person is asked for it and
- * `send` runs again; a Problem `unauthorized` comes out only when they give none.
+ * Call `send` with the authorization headers. If the API rejects the key, or requires one, ask the user for a key and call
+ * `send` again. Throws a Problem `unauthorized` only if the user gives none.
  */
 export async function withKey(send, signal) {
   for (;;) {
@@ -66,7 +66,7 @@ export async function withKey(send, signal) {
   }
 }
 
-/** Ask, and return the answer (304 is one); everything else is thrown as a Problem. */
+/** Send a request and return the answer (2xx or 304). Throws a Problem for everything else. */
 export function fetchApi(path, { headers = {}, ...options } = {}) {
   return withKey((who) => fetchOnce(path, { cache: "no-store", ...options, headers: { ...who, ...headers } }), options.signal);
 }
@@ -87,8 +87,8 @@ async function fetchOnce(path, options) {
 export const fetchJson = async (path, options) => (await fetchApi(path, options)).json();
 
 /**
- * Show a result in an image, and return once it is seen. Where a key is needed its bytes are fetched, as an image sends
- * no header of ours; so they are where the image fails, as it does not say why. Throws a Problem.
+ * Show a result in an image and resolve when it is loaded. With an API key the bytes are fetched, because an image element
+ * sends no Authorization header. They are also fetched if the image fails, because it gives no reason. Throws a Problem.
  */
 export async function showImage(image, path) {
   if (!getApiKey() && (await loadImage(image, API + path))) return;
@@ -98,7 +98,7 @@ export async function showImage(image, path) {
   if (!isSeen) throw new Problem({ code: "unseen" });
 }
 
-/** Give an image that is loaded its own shape, and the ground that shows through where it is transparent. */
+/** Give a loaded image its own aspect ratio, and a background for its transparent parts. */
 export function styleLoadedImage(image) {
   image.classList.add("picture");
   image.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
@@ -112,7 +112,7 @@ function loadImage(image, url) {
   });
 }
 
-/** Hand bytes to the browser as a download. */
+/** Save bytes as a download of the browser. */
 export function saveBlob(blob, name) {
   const url = URL.createObjectURL(blob);
   const link = h("a", { href: url, download: name });

@@ -1,4 +1,4 @@
-// What this browser remembers. Ids of jobs and tastes outlive the tab, an API key does not; cookies are not used.
+// What this browser stores. Job ids and preferences stay after the tab is closed, an API key does not. No cookies.
 
 const JOBS = "darkroom.jobs";
 const MOST = 100;
@@ -7,40 +7,40 @@ function tryStorage(act, otherwise = null) {
   try {
     return act();
   } catch {
-    return otherwise; // switched off or full: then nothing is remembered
+    return otherwise; // storage is disabled or full: nothing is stored
   }
 }
 
-/** Return a remembered word, or null. */
+/** Return a stored preference, or null. */
 export const loadPreference = (name) => tryStorage(() => localStorage.getItem(`darkroom.${name}`));
 
-/** Remember a word. */
+/** Store a preference. */
 export const savePreference = (name, word) => tryStorage(() => localStorage.setItem(`darkroom.${name}`, word));
 
-let apiKey = tryStorage(() => sessionStorage.getItem("darkroom.key")); // in use also where the storage is switched off
+let apiKey = tryStorage(() => sessionStorage.getItem("darkroom.key")); // a variable, so that a key works without storage
 
 /** Return the API key of this tab, or null. */
 export const getApiKey = () => apiKey;
 
-/** Keep an API key for as long as the tab lives. */
+/** Store an API key until the tab is closed. */
 export function setApiKey(value) {
   apiKey = value;
   tryStorage(() => sessionStorage.setItem("darkroom.key", value));
 }
 
-/** Return the jobs that this browser sent in, the youngest first: {id, name, bytes}. */
+/** Return the jobs that this browser submitted, newest first: {id, name, bytes}. */
 export function loadJobs() {
   const found = tryStorage(() => JSON.parse(localStorage.getItem(JOBS)), []);
   return Array.isArray(found) ? found : [];
 }
 
-/** Remember a job. */
+/** Store a job. */
 export function rememberJob(job) {
   const others = loadJobs().filter(({ id }) => id !== job.id);
   write([job, ...others].slice(0, MOST));
 }
 
-/** Forget one job, or all of them. */
+/** Forget one job, or all jobs. */
 export const forgetJob = (id) => write(loadJobs().filter((job) => job.id !== id));
 export const forgetJobs = () => write([]);
 

@@ -1,10 +1,10 @@
-// What this Darkroom takes and gives: asked once, and again after a failure.
+// What this server accepts and produces: requested once, and again after a failure.
 
 import { fetchJson } from "./api.js";
 
 let pendingRequest = null;
 
-/** Return the answer of GET /capabilities; `refresh`: asked now, not remembered. */
+/** Return the answer of GET /capabilities. `refresh` ignores the cached answer. */
 export function loadCapabilities({ refresh = false } = {}) {
   if (refresh) pendingRequest = null;
   pendingRequest ??= fetchJson("/capabilities").catch((problem) => {

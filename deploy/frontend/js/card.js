@@ -1,4 +1,4 @@
-// One photo on the upload page: its way up, its stages, its previews as they are made.
+// One photo on the upload page: its upload, its stages, and its previews as they become ready.
 
 import { showImage } from "./api.js";
 import { actions } from "./actions.js";
@@ -12,9 +12,9 @@ import { t, apiLabel } from "./i18n.js";
 import { timeline } from "./timeline.js";
 import { retryUpload } from "./uploads.js";
 
-const PICTURE_PIXELS = 480; // what the card's picture takes, on a dense screen
+const PICTURE_PIXELS = 480; // long edge of the card's image on a high-density screen
 
-/** Build the card of an entry; `tick` redraws what depends on the time, `free` ends it. */
+/** Build the card of an entry. `tick` redraws what depends on the time; `free` stops the updates. */
 export function card(entry) {
   const parts = {
     image: h("img", { alt: "" }),
@@ -26,7 +26,7 @@ export function card(entry) {
     chips: h("ul", { class: "chips" }),
     bottom: h("div", { class: "card-bottom" }),
   };
-  parts.frame = h("a", { class: "frame", tabindex: -1, "aria-hidden": "true" }, parts.image, parts.note); // the title's link again
+  parts.frame = h("a", { class: "frame", tabindex: -1, "aria-hidden": "true" }, parts.image, parts.note); // the same link as the title's, so hidden from screen readers
   parts.link = h("a", {}, entry.name);
   const title = h("h3", {}, parts.link);
   const close = button("close", t("action.dismiss", { name: entry.name }), () => album.dismiss(entry), { class: "small plain" });
@@ -81,7 +81,7 @@ function chip(job, name, { width, height, bytes }) {
   return h("li", { class: name === bestRendition(job) ? "chip best" : "chip" }, h("span", {}, renditionLabel(job, name)), h("span", {}, facts), less);
 }
 
-/** The part below: why it failed, or what can be done; built anew only when that changes, so that focus stays. */
+/** Draw the bottom: the failure or the actions. Rebuild it only if these change, so that the focus stays. */
 function drawBottom(entry, parts, shown) {
   const { job, phase, problem } = entry;
   const state = [phase, job?.status, bestRendition(job ?? { renditions: {} }), problem?.code].join();

@@ -1,10 +1,10 @@
-// Before and after, one above the other, with a divider that is pulled or moved by keys.
+// Before and after on top of each other, with a divider that pointer or keys move.
 
 import { styleLoadedImage, showImage } from "./api.js";
 import { h } from "./dom.js";
 import { t } from "./i18n.js";
 
-/** Build the comparison of a file with a rendition; `free` lets go of the file. */
+/** Build the comparison of a file with a rendition. `free` releases the file. */
 export function comparison(file, rendition) {
   const url = URL.createObjectURL(file);
   const before = h("img", { class: "before", src: url, alt: t("compare.before") });

@@ -4,26 +4,26 @@ export const ASPECTS = ["1:1", "4:3", "3:2", "16:9", "3:4", "2:3", "9:16"];
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-/** Return 16:9 as a number; null for a box of any shape. */
+/** Parse an aspect ratio such as 16:9 to a number; null if it is not one (any ratio is allowed). */
 export function parseAspect(aspect) {
   const [width, height] = aspect.split(":").map(Number);
   return height ? width / height : null;
 }
 
-/** Return the largest box of an aspect (width / height; null: the whole picture) in the middle of a picture. */
+/** Return the largest centred box with an aspect ratio (width / height; null: the whole picture). */
 export function centreBox(size, aspect) {
   const width = aspect ? Math.min(size.width, size.height * aspect) : size.width;
   const height = aspect ? width / aspect : size.height;
   return roundBox({ left: (size.width - width) / 2, top: (size.height - height) / 2, width, height }, size);
 }
 
-/** Return a box moved by some pixels, as far as the picture goes. */
+/** Return the box moved by dx and dy pixels, but not beyond the picture. */
 export function moveBox(box, dx, dy, size) {
   const left = clamp(box.left + dx, 0, size.width - box.width);
   return roundBox({ ...box, left, top: clamp(box.top + dy, 0, size.height - box.height) }, size);
 }
 
-/** Return a box pulled at a handle (n, ne, e, …) by some pixels. What lies opposite stays; an aspect is kept. */
+/** Return the box after a handle (n, ne, e, …) moved by dx and dy. The opposite side stays; an aspect ratio is kept. */
 export function resizeBox(box, handle, dx, dy, size, aspect = null) {
   const across = handle.includes("e") - handle.includes("w");
   const down = handle.includes("s") - handle.includes("n");
@@ -51,7 +51,7 @@ export function fitBox(box, size) {
   return roundBox({ left, top, width: clamp(box.width, 1, size.width - left), height: clamp(box.height, 1, size.height - top) }, size);
 }
 
-/** How long a side may get: to the edge it is pulled to, or as far to both sides as the nearer edge lies. */
+/** Return the maximum length of a side: to the edge in its direction; without a direction, symmetric to the nearer edge. */
 function maxLength(start, length, direction, edge) {
   if (direction > 0) return edge - start;
   if (direction < 0) return start + length;

@@ -1,4 +1,4 @@
-// A picture with a box on it that is pulled by pointer or keys, or told in numbers.
+// A picture with a crop box that pointer, keys or number fields change.
 
 import { ASPECTS, centreBox, fitBox, moveBox, resizeBox, parseAspect } from "./cropbox.js";
 import { h } from "./dom.js";
@@ -7,9 +7,9 @@ import { t } from "./i18n.js";
 const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const SIDES = ["left", "top", "width", "height"];
-const STRIDE = 10; // times the step, with Shift
+const STRIDE = 10; // Shift multiplies the step by this
 
-/** Build the control for a picture of `size` (upright pixels) shown by `image`. `fields()` is what the API is sent. */
+/** Build the control for a picture of `size` (upright pixels) shown by `image`. `fields()` returns the API's fields. */
 export function cropper(image, size) {
   const state = { box: centreBox({ width: size.width * 0.8, height: size.height * 0.8 }, null), aspect: null };
   state.box = moveBox(state.box, size.width * 0.1, size.height * 0.1, size);
@@ -41,7 +41,7 @@ function draw(stage, box, size) {
 
 function grip(handle, stage, size, state, dragHandle) {
   const button = h("button", { type: "button", class: `grip ${handle}`, "aria-label": t(`crop.grip.${handle}`) });
-  const scale = () => size.width / stage.clientWidth; // picture pixels in one of the screen's
+  const scale = () => size.width / stage.clientWidth; // picture pixels for each screen pixel
   let drag = null;
   button.addEventListener("pointerdown", (event) => {
     button.setPointerCapture(event.pointerId);
@@ -52,7 +52,7 @@ function grip(handle, stage, size, state, dragHandle) {
   });
   for (const end of ["pointerup", "pointercancel"]) button.addEventListener(end, () => (drag = null));
   button.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") return event.preventDefault(), button.form?.requestSubmit(); // a grip is nothing to press
+    if (event.key === "Enter") return event.preventDefault(), button.form?.requestSubmit(); // Enter submits the dialog: a grip has no click action
     const arrow = ARROWS[event.key];
     if (!arrow) return;
     event.preventDefault();

@@ -1,11 +1,11 @@
-// A request as a line for a shell: the same that this page sends.
+// The curl command for a job: the same request that this page sends.
 
 import { API } from "./api.js";
 import { getApiKey } from "./browser-storage.js";
 
 const quoteShell = (text) => `'${String(text).replaceAll("'", "'\\''")}'`;
 
-/** Return the curl of a job: what was asked for, on the same file or source. A key is named, never shown. */
+/** Return the curl command for a job: the same operation on the same file or source. It names the key's variable, never the key. */
 export function buildCurl(job) {
   const operation = job.kind === "previews" ? "upload" : job.kind;
   const words = ["curl"];
@@ -16,11 +16,11 @@ export function buildCurl(job) {
   return [...words, quoteShell(`${location.origin}${API}/${operation}`)].join(" ");
 }
 
-/** The fields that are not as they would be by default. */
+/** Return the fields that differ from their defaults. */
 function fieldsOf({ operation }) {
   const { format, quality, background, animated } = operation;
   const given = Object.entries({ ...operation.parameters, quality }).filter(([, value]) => value != null && value !== false);
-  const fields = given.map(([name, value]) => [name, Array.isArray(value) ? value.join(":") : value]); // an aspect is kept as a pair
+  const fields = given.map(([name, value]) => [name, Array.isArray(value) ? value.join(":") : value]); // the API returns an aspect ratio as a pair
   if (format !== "auto") fields.push(["format", format]);
   if (background !== "#ffffff") fields.push(["background", background]);
   if (animated) fields.push(["animated", "true"]);

@@ -1,4 +1,4 @@
-// The one way to ask in a dialog: Enter answers yes wherever it is pressed, Escape and Cancel answer no.
+// All dialogs of the page. Enter confirms from every field; Escape and Cancel decline.
 
 import { h } from "./dom.js";
 import { t } from "./i18n.js";
@@ -7,14 +7,14 @@ const FIRST = "input, select, .grip";
 let count = 0;
 
 /**
- * Ask, and resolve to whether the answer is yes. `check` returns a sentence while the answer is not complete: the
- * dialog shows it and stays open.
+ * Open a dialog and resolve to whether the user confirmed it. `check` returns a sentence if the input is incomplete: the
+ * dialog then shows the sentence and stays open.
  */
 export function askInDialog({ title, about = null, content, submit, narrow = false, check = () => null }) {
-  const id = `dialog-title-${(count += 1)}`; // a key may be asked for above another dialog
+  const id = `dialog-title-${(count += 1)}`; // unique: the key dialog can open above another one
   const missing = h("p", { class: "missing", role: "alert" });
   const yes = h("button", { class: "primary" }, submit);
-  const no = h("button", { type: "button", onclick: () => dialog.close() }, t("action.cancel")); // never what Enter presses
+  const no = h("button", { type: "button", onclick: () => dialog.close() }, t("action.cancel")); // type button, so that Enter never presses it
   const form = h(
     "form",
     { method: "dialog" },

@@ -1,4 +1,4 @@
-// Elements, the signal that views listen to, and the voice of screen readers.
+// Elements, the signals that views listen to, and announcements for screen readers.
 
 const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
@@ -34,7 +34,7 @@ function set(element, name, value) {
   else element.setAttribute(name, value === true ? "" : value);
 }
 
-/** Draw one of the icons; what it stands for is said in words beside it or in the control's label. */
+/** Draw an icon. It is hidden from screen readers: words beside it or the control's label say what it means. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   const path = document.createElementNS(SVG, "path");
@@ -46,16 +46,16 @@ export function icon(name) {
   return svg;
 }
 
-/** A button with an icon and words. */
+/** Build a button with an icon and words. */
 export function button(name, words, onclick, attributes = {}) {
   return h("button", { type: "button", onclick, ...attributes }, icon(name), h("span", {}, words));
 }
 
-/** Something that others listen to. */
+/** An event with listeners. */
 export class Signal {
   #listeners = new Set();
 
-  /** Call `listener` at every change until the function that is returned is called. */
+  /** Call `listener` at every emit. Return a function that stops this. */
   listen(listener) {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -69,7 +69,7 @@ export class Signal {
 let announceTimer = 0;
 const sentences = [];
 
-/** Have screen readers say a sentence when they are free; what comes within a second is said in one go. */
+/** Announce a sentence to screen readers. Sentences within one second are joined; only the last three are kept. */
 export function announce(sentence) {
   sentences.push(sentence);
   clearTimeout(announceTimer);
@@ -80,7 +80,7 @@ export function announce(sentence) {
 
 let toastTimer = 0;
 
-/** Say a sentence to everybody: it is shown for a while, too. */
+/** Show a sentence for four seconds, and announce it to screen readers. */
 export function showToast(sentence) {
   const toast = document.getElementById("toast");
   toast.textContent = sentence;
@@ -90,7 +90,7 @@ export function showToast(sentence) {
   announce(sentence);
 }
 
-/** Resolve after a time, or at once when the signal aborts. */
+/** Resolve after `ms`, or at once when the signal aborts. */
 export function pause(ms, signal) {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();

@@ -1,10 +1,10 @@
-// Renditions to take along: one by one, or all of them in a zip.
+// Downloads of renditions: one by one, or all of them in a zip.
 
 import { fetchApi, saveBlob } from "./api.js";
 import { apiLabel } from "./i18n.js";
 import { zip } from "./zip.js";
 
-/** Return the file name of a rendition: what the API says, or by the same rule where an older one says nothing. */
+/** Return the file name of a rendition: the API's, or one built by the same rule if an older API gives none. */
 export function fileName(job, rendition) {
   const { filename, format } = job.renditions[rendition];
   if (filename) return filename;
@@ -13,29 +13,29 @@ export function fileName(job, rendition) {
   return `${stem}-${part}.${format === "jpeg" ? "jpg" : format}`;
 }
 
-/** Return what a rendition is called: an operation's only one is called after the operation. */
+/** Return the label of a rendition. The single rendition of an operation has the operation's label. */
 export const renditionLabel = (job, rendition) => (rendition === "output" ? apiLabel("kind", job.kind) : apiLabel("stage", rendition));
 
-/** The best there is of a job: an operation's output, or the largest rendition that is made. */
+/** Return the name of an operation's output, or of the largest rendition that is ready; null if none is. */
 export function bestRendition(job) {
   const made = Object.entries(job.renditions);
   return made.length ? made.reduce((one, other) => (other[1].width > one[1].width ? other : one))[0] : null;
 }
 
-/** The smallest rendition that fills `pixels`, else the largest that is made. */
+/** Return the name of the smallest rendition of at least `pixels`, else of the largest that is ready. */
 export function pickRendition(job, pixels) {
   const made = Object.entries(job.renditions).sort(([, one], [, other]) => one.width - other.width);
   const long = ({ width, height }) => Math.max(width, height);
   return (made.find(([, rendition]) => long(rendition) >= pixels) ?? made.at(-1))?.[0] ?? null;
 }
 
-/** Save one rendition. */
+/** Download one rendition. */
 export async function download(job, rendition) {
   const answer = await fetchApi(job.renditions[rendition].url, { cache: "default" });
   saveBlob(await answer.blob(), fileName(job, rendition));
 }
 
-/** Save every rendition of some jobs as one zip. */
+/** Download every rendition of some jobs as one zip. */
 export async function downloadAll(jobs, name = "darkroom.zip") {
   const files = [];
   for (const job of jobs) {

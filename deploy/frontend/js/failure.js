@@ -1,4 +1,4 @@
-// Why there is no result, in a sentence, with what can be done about it.
+// Why a job or a request has no result, and what the user can do.
 
 import { fetchJson } from "./api.js";
 import { button, h, showToast } from "./dom.js";
@@ -6,7 +6,7 @@ import { ruleSentence, problemSentence, t, apiLabel } from "./i18n.js";
 import { refreshJob } from "./job-subscriptions.js";
 import { askForKey } from "./keys.js";
 
-/** Show the failure of a job: the image is to blame, or it was tried too often and can be tried again. */
+/** Show the failure of a job. A failed image is final; a dead job has a retry button. */
 export function jobFailure(job) {
   const { failure, status } = job;
   if (!failure) return null;
@@ -15,7 +15,7 @@ export function jobFailure(job) {
   return failureBox(failure, [h("p", { class: "advice" }, [where, advice].filter(Boolean).join(" ")), status === "dead" && retry(job)]);
 }
 
-/** Show a problem: what the API, or this page, has against a request. Where it lacks a key, one can be given. */
+/** Show the problem of a request, from the API or from this page. If a key is missing, offer to enter one. */
 export function problemBox(problem, ...below) {
   return failureBox(problem, [problem.code === "unauthorized" && button("key", t("key.give"), askForKey), ...below]);
 }

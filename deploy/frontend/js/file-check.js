@@ -1,4 +1,4 @@
-// What can be told of a file before it is sent: refused here, it costs nobody a wait. The gateway decides all the same.
+// Checks of a file before its upload, which save a useless upload. The gateway checks again and decides.
 
 import { formatCount, formatDimensions, formatMegapixels, formatBytes } from "./format.js";
 import { t } from "./i18n.js";
@@ -6,7 +6,7 @@ import { t } from "./i18n.js";
 const HEAD_BYTES = 128 * 1024;
 const BIG_ENDIAN = false;
 
-/** Return a sentence that says why a file need not be sent, or null. Without capabilities only what is certain is said. */
+/** Return a sentence that says why the file would be refused, or null. Without capabilities, limits are not checked. */
 export async function describeRefusal(file, capabilities) {
   if (file.size === 0) return t("refusal.empty");
   if (file.type && !file.type.startsWith("image/")) return t("refusal.type", { name: file.name });
@@ -29,7 +29,7 @@ function checkSize(found, { pixels, side }) {
   return Math.max(width, height) > side ? t("refusal.side", { size: formatDimensions(width, height), limit: formatCount(side) }) : null;
 }
 
-/** Return [width, height] as stored of a PNG, GIF, JPEG or BMP from its first bytes; null where they do not tell. */
+/** Return the stored [width, height] of a PNG, GIF, JPEG or BMP from its first bytes; null if they do not contain it. */
 export function readImageSize(head) {
   try {
     const mark = head.getUint16(0, BIG_ENDIAN);
@@ -38,12 +38,12 @@ export function readImageSize(head) {
     if (mark === 0x424d) return [head.getUint32(18, true), Math.abs(head.getInt32(22, true))];
     if (mark === 0xffd8) return readJpegSize(head);
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error; // the head ends before it says
+    if (!(error instanceof RangeError)) throw error; // the head ends before the size
   }
   return null;
 }
 
-/** Go from marker to marker to the frame header (ITU T.81, B.2.2). */
+/** Read the size from the frame header: follow the markers up to it (ITU T.81, B.2.2). */
 function readJpegSize(head) {
   for (let at = 2; ; at += 2 + head.getUint16(at + 2)) {
     while (head.getUint8(at + 1) === 0xff) at += 1; // fill bytes

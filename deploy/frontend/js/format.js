@@ -1,4 +1,4 @@
-// Sizes, times and shares as people of the language write them.
+// Sizes, times and percentages in the format of the current language.
 
 import { currentLanguage, t } from "./i18n.js";
 
@@ -8,7 +8,7 @@ const MIB = 1024 * 1024;
 const numberFormat = (options) => new Intl.NumberFormat(currentLanguage(), options);
 const unit = (name, digits, unitDisplay = "short") => numberFormat({ style: "unit", unit: name, unitDisplay, maximumFractionDigits: digits });
 
-/** 1 536 -> 1.5 KiB: in the units of the limits, which Intl does not have */
+/** 1 536 -> 1.5 KiB. The limits use these units, which Intl does not have. */
 export function formatBytes(bytes) {
   if (bytes < KIB) return unit("byte", 0, "long").format(bytes);
   if (bytes < MIB) return t("unit.kib", { size: numberFormat({ maximumFractionDigits: bytes < 10 * KIB ? 1 : 0 }).format(bytes / KIB) });
@@ -23,7 +23,7 @@ export function formatDuration(ms) {
   return unit("minute", 0, "narrow").format(ms / 60_000);
 }
 
-/** What was saved, as a share of the whole: 1 000 of 10 000 -> −90% */
+/** The change of size in percent: 1 000 of 10 000 -> −90% */
 export function formatSaving(bytes, whole) {
   const share = whole ? bytes / whole - 1 : 0;
   const digits = share < -0.99 ? 1 : 0;
@@ -35,7 +35,7 @@ export const formatCount = (number) => numberFormat({}).format(number);
 export const formatDimensions = (width, height) => `${formatCount(width)} × ${formatCount(height)}`;
 export const formatMegapixels = (pixels) => numberFormat({ maximumFractionDigits: 0 }).format(pixels / 1e6);
 
-/** A point in time; one of today without its day. */
+/** A point in time; without the date if it is today. */
 export function formatTime(text) {
   const at = new Date(text);
   const day = at.toDateString() === new Date().toDateString() ? {} : { dateStyle: "medium" };

@@ -1,4 +1,4 @@
-// The forms of the four operations: what is asked, and the fields that the API is sent.
+// The forms of the four operations, and the API's fields from their input.
 
 import { ASPECTS } from "./cropbox.js";
 import { h } from "./dom.js";
@@ -8,7 +8,7 @@ export const OPERATIONS = ["upload", "crop", "grayscale", "resize"];
 const FITS = ["contain", "cover", "fill", "inside"];
 export const BY_HAND = "by-hand";
 
-/** Build the form of an operation; `extra` is put first. `fields()` returns what is filled in. */
+/** Build the form of an operation. `extra` replaces the operation's own fields. `fields()` returns the input. */
 export function operationForm(operation, capabilities, { extra = null } = {}) {
   const own = { crop, resize }[operation];
   const body = h("div", { class: "form" }, extra ?? own?.(), output(operation, capabilities));
@@ -17,7 +17,7 @@ export function operationForm(operation, capabilities, { extra = null } = {}) {
   return { element: body, fields: () => readFields(body) };
 }
 
-/** Return a sentence that says what a resize lacks, or null. */
+/** Return a sentence if a resize has neither width nor height, else null. */
 export function missingSide(operation, { width, height }) {
   return operation === "resize" && !width && !height ? t("form.needs_side") : null;
 }
@@ -56,7 +56,7 @@ function output(operation, capabilities) {
   return h("details", { class: "output" }, h("summary", {}, t("form.output")), fields);
 }
 
-/** Leave no combination to be chosen that the API would refuse. */
+/** Disable the options that the API would refuse in this combination. */
 function disableInvalidOptions(body) {
   const { animated, format, quality } = Object.fromEntries([...body.querySelectorAll("[name]")].map((field) => [field.name, field]));
   if (quality) quality.disabled = format.value === "png";

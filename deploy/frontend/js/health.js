@@ -1,16 +1,16 @@
-// Whether the server answers and takes uploads: asked in turns, and shown by the lamp in the head of the page.
+// Whether the server answers and accepts uploads: polled, and shown by the lamp in the header.
 
 import { API, requestFailed } from "./api.js";
 import { Signal, h } from "./dom.js";
 import { formatDuration } from "./format.js";
 import { t } from "./i18n.js";
 
-const READY_INTERVAL_MS = 2000; // with the timeout, a page says after 5 s that a gateway does not answer
+const READY_INTERVAL_MS = 2000; // plus the timeout: the page shows after 5 s that a gateway does not answer
 const TIMEOUT_MS = 3000; // the gateway gives each dependency 2 s
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 15_000;
 
-/** What was last found; `changed` emits after every question. */
+/** The last known health; `changed` emits after every check. */
 export const health = { status: "unknown", checks: {}, changed: new Signal() };
 
 let pendingCheck = null;
@@ -21,7 +21,7 @@ let waiterCount = 0;
 export const acceptsUploads = () => health.status === "ready" || health.status === "degraded";
 export const isServerDown = () => health.status === "unreachable" || health.status === "unavailable";
 
-/** Ask now, and return once `health` is up to date. */
+/** Check now; resolve once `health` is up to date. */
 export function checkHealth() {
   pendingCheck ??= fetchHealth().then((found) => {
     pendingCheck = null;
@@ -33,13 +33,13 @@ export function checkHealth() {
   return pendingCheck;
 }
 
-/** Call `act` once the server takes uploads; returns what ends that. */
+/** Call `act` once the server accepts uploads. Return a function that cancels this. */
 export function callWhenReady(act) {
   const leave = health.changed.listen(() => acceptsUploads() && (leave(), act()));
   return leave;
 }
 
-/** Resolve once the server takes uploads, or the signal aborts. Asks on also while nobody looks at the page. */
+/** Resolve once the server accepts uploads, or the signal aborts. Polling continues while the page is hidden. */
 export async function waitUntilReady(signal) {
   if (acceptsUploads() || signal.aborted) return;
   waiterCount += 1;
@@ -62,14 +62,14 @@ async function fetchHealth() {
   try {
     const answer = await fetch(`${API}/readyz`, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
     const found = await answer.json();
-    if (found.checks) return { status: found.status, checks: found.checks }; // else a proxy's answer in its place
+    if (found.checks) return { status: found.status, checks: found.checks }; // otherwise a proxy answered
   } catch {
-    // It does not answer.
+    // The server does not answer.
   }
   return { status: "unreachable", checks: {} };
 }
 
-/** Keep the lamp `root` (a details element) up to date; returns what draws it again, in another language. */
+/** Keep the lamp `root` (a details element) up to date. Return a function that redraws it, for another language. */
 export function watchHealth(root) {
   const redraw = () => draw(root, health);
   health.changed.listen(redraw);

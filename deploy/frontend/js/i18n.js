@@ -1,4 +1,4 @@
-// The page's words: two dictionaries, plurals by Intl, and what the API's codes mean in Russian.
+// The page's texts: two dictionaries, plurals by Intl, and Russian sentences for the API's codes.
 
 import { loadPreference, savePreference } from "./browser-storage.js";
 import * as en from "./locales/en.js";
@@ -15,44 +15,44 @@ function initial() {
   return wanted.find((tag) => LANGUAGES.includes(tag)) ?? "en";
 }
 
-/** Russian has sentences for the API's codes too, English takes the API's own. */
+/** Russian also has sentences for the API's codes; English uses the API's own. */
 function dictionaryOf(tag) {
   const { default: words, codes = {}, rules = {} } = DICTIONARIES[tag];
   return { words, codes, rules, plurals: new Intl.PluralRules(tag) };
 }
 
-/** Return the language that is spoken. */
+/** Return the current language. */
 export const currentLanguage = () => language;
 
-/** Speak another language from now on, here and at the next visit. */
+/** Set the language for this visit and the next ones. */
 export function setLanguage(tag) {
   dictionary = dictionaryOf(tag);
   language = tag;
   savePreference("language", tag);
 }
 
-/** Return words by their key, with `{names}` filled in; those with plural forms take theirs by `count`. */
+/** Return the text of a key, with `{names}` filled in. `count` selects the plural form. */
 export function t(key, values = {}) {
   const found = dictionary.words[key] ?? key;
   return interpolate(typeof found === "string" ? found : found[dictionary.plurals.select(values.count)] ?? found.other, values);
 }
 
-/** Return a word of the API (a state, a stage, a kind, a rendition) as people say it; unknown ones as they are. */
+/** Return the label of a name in the API (state, stage, kind, rendition); the name itself if it has none. */
 export const apiLabel = (group, name) => dictionary.words[`${group}.${name}`] ?? name;
 
-/** Return the sentence of a failure or a problem in the language that is spoken, where it has one, else the API's own. */
+/** Return the sentence for a failure or a problem: the current language's, or else the API's own. */
 export function problemSentence({ code, message, detail }) {
   if (code === "unreachable" || code === "unauthorized") return t(`problem.${code}`);
   return dictionary.codes[code] || message || detail || t("problem.unknown");
 }
 
-/** Return what one broken rule says: from its numbers where the language can, else in the API's words. */
+/** Return the sentence for a broken rule: the current language's with the numbers, or else the API's own. */
 export function ruleSentence({ rule, message, limit, actual }) {
   const known = limit !== undefined && actual !== undefined && dictionary.rules[rule];
   return known ? interpolate(known, { limit: number(limit), actual: number(actual) }) : message;
 }
 
-/** Put the words into every element that names its own: `data-t` for text, `data-t-label` for its aria-label. */
+/** Set the texts of all marked elements: `data-t` is the key of the text, `data-t-label` of the aria-label. */
 export function translate(root) {
   document.documentElement.lang = language;
   for (const element of root.querySelectorAll("[data-t]")) element.textContent = t(element.dataset.t);

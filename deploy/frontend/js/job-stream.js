@@ -1,4 +1,4 @@
-// One job, watched until it has ended: over its event stream, or by long polls where a proxy lets no stream through.
+// Watches one job until it ends: over its event stream, or with long polls if a proxy blocks streams.
 
 import { Problem, fetchApi } from "./api.js";
 import { pause } from "./dom.js";
@@ -7,16 +7,16 @@ import { isKeyDialogOpen } from "./keys.js";
 import { parseEvents } from "./sse.js";
 
 export const END_STATUSES = new Set(["done", "failed", "dead", "cancelled"]);
-const FIRST_BYTES_MS = 5000; // the first event is sent at once: a proxy that keeps it back keeps the others, too
-const SILENCE_MS = 40_000; // two heartbeats and more
-const FAILURES = 3; // of the stream, until polls are tried
+const FIRST_BYTES_MS = 5000; // the server sends the first event at once: a proxy that buffers it also buffers the others
+const SILENCE_MS = 40_000; // more than two heartbeats
+const FAILURES = 3; // failures of the stream before polling starts
 const WAIT_SECONDS = 10;
 
 let canStream = true;
 
 class StreamUnavailable extends Error {}
 
-/** Watch a job and call `onJob` at every change. Returns once it has ended; throws what waiting cannot mend. */
+/** Watch a job and call `onJob` at every change. Returns once the job has ended. Throws Problems that a retry cannot solve. */
 export async function watchJob(taskId, { signal, onJob }) {
   const state = { taskId, signal, onJob, last: null, etag: null, retry: 2000 };
   let failures = 0;
@@ -33,7 +33,7 @@ export async function watchJob(taskId, { signal, onJob }) {
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Problem && !error.isTransient && !(error.status >= 500)) throw error;
-      if (error instanceof StreamUnavailable && !isServerDown()) canStream = false; // a server that is away says nothing about a proxy
+      if (error instanceof StreamUnavailable && !isServerDown()) canStream = false; // if the server is away, the proxy is not the cause
       delay = Math.min(250 * 2 ** failures++, 4000);
     }
     if (!ended) await pause(delay, signal);
@@ -45,7 +45,7 @@ async function readStream(state) {
   let timer = 0;
   const restartTimer = (ms) => {
     clearTimeout(timer);
-    timer = setTimeout(() => (isKeyDialogOpen() ? restartTimer(ms) : silence.abort()), ms); // a person takes longer
+    timer = setTimeout(() => (isKeyDialogOpen() ? restartTimer(ms) : silence.abort()), ms); // wait while the user enters a key
   };
   restartTimer(FIRST_BYTES_MS);
   let hasBytes = false;
@@ -77,7 +77,7 @@ async function openStream({ taskId, last }, signal) {
   }
 }
 
-/** Hand every job of the stream on; true once one has ended, false when the stream was broken off before. */
+/** Deliver every job event. Return true once the job has ended, false if the stream ends before. */
 async function readEvents(body, state, onBytes) {
   for await (const event of parseEvents(body, onBytes)) {
     state.last = event.id ?? state.last;

@@ -1,16 +1,16 @@
-// All jobs that somebody on this page looks at. A browser has six connections to a server: few may stay open.
+// All jobs that this page shows. A browser opens six connections to a server, so only a few can be streams.
 
 import { Problem, fetchApi } from "./api.js";
 import { pause } from "./dom.js";
 import { END_STATUSES, watchJob } from "./job-stream.js";
 
-const STREAMS = 2; // the other connections are for photos on their way up, and for pictures
-const TURN_MS = 400; // between questions about jobs that have no stream yet
+const STREAMS = 2; // the other connections are for uploads and images
+const TURN_MS = 400; // between polls of jobs without a stream
 
 const subscriptions = new Map();
 let isPolling = false;
 
-/** Call `listener` with {job} now and at every change, or with {problem}; returns what ends that. */
+/** Call `listener` with {job} now and at every change, or with {problem}. Return a function that stops this. */
 export function followJob(taskId, listener, { first = false } = {}) {
   const found = subscriptions.get(taskId) ?? { taskId, listeners: new Set(), job: null, etag: null, stream: null, isFinished: false };
   subscriptions.delete(taskId);
@@ -23,7 +23,7 @@ export function followJob(taskId, listener, { first = false } = {}) {
   return () => unsubscribe(found, listener);
 }
 
-/** Look at a job again that had ended, because it was set going anew. */
+/** Follow an ended job again, because it was retried. */
 export function refreshJob(taskId) {
   const found = subscriptions.get(taskId);
   if (!found) return;
@@ -31,13 +31,13 @@ export function refreshJob(taskId) {
   assignStreams();
 }
 
-/** Look at everything again: another key may see what this one did not. */
+/** Follow all unfinished jobs again: another key may have access to them. */
 export function refreshAllJobs() {
   for (const found of subscriptions.values()) if (!END_STATUSES.has(found.job?.status)) found.isFinished = false;
   assignStreams();
 }
 
-/** The job as it was last told, with the moment it was told at; null where it was not yet. */
+/** Return the last known job, with the time of its receipt; null if there is none. */
 export const known = (taskId) => subscriptions.get(taskId)?.job ?? null;
 
 function unsubscribe(found, listener) {
@@ -70,7 +70,7 @@ async function stream(found) {
   }
 }
 
-/** Ask in turn about those that wait for a stream. */
+/** Poll the jobs that wait for a stream, one after the other. */
 async function pollWaitingJobs() {
   if (isPolling) return;
   isPolling = true;
@@ -97,7 +97,7 @@ async function pollJob(found) {
 }
 
 function publishJob(found, job) {
-  if (found.job && Date.parse(job.updated_at) < Date.parse(found.job.updated_at)) return; // overtaken
+  if (found.job && Date.parse(job.updated_at) < Date.parse(found.job.updated_at)) return; // an older answer arrived late
   job.receivedAt = performance.now();
   found.job = job;
   if (END_STATUSES.has(job.status)) found.isFinished = true;

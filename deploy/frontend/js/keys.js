@@ -1,37 +1,37 @@
-// The API key, where the API asks for one: a dialog asks a person for it, the tab keeps it for as long as it lives.
+// The API key, if the API requires one: a dialog asks the user, and the tab stores the key until it is closed.
 
 import { askInDialog } from "./dialog.js";
 import { Signal, h } from "./dom.js";
 import { t } from "./i18n.js";
 import { setApiKey, getApiKey } from "./browser-storage.js";
 
-/** Emits when a key is given after the dialog was closed without one: what gave up in between can go on. */
+/** Emits when the user enters a key after they closed the dialog without one: requests that gave up can be retried. */
 export const keyEntered = new Signal();
 
 let openDialog = null;
 let isDeclined = false;
-let hasWaitingRequests = false; // by what gave up when the dialog was closed
+let hasWaitingRequests = false; // requests gave up when the dialog was closed
 
-/** Whether the dialog is open: a request may wait for a person now. */
+/** Whether the dialog is open: requests may be waiting for the user. */
 export const isKeyDialogOpen = () => openDialog !== null;
 
-/** Ask for a key; true once one is given, false when the dialog is closed. One dialog, however many requests wait. */
+/** Ask for a key; resolve to whether the user gave one. All waiting requests share one dialog. */
 export function askForKey() {
   openDialog ??= askInKeyDialog().finally(() => (openDialog = null));
   return openDialog;
 }
 
 /**
- * Return whether a request that was refused with the key `sentKey` (null: without one) can be sent again, with another
- * key. Once a person has closed the dialog, only a person opens it again: see `askForKey` and `allowKeyDialog`.
+ * Return whether a request that was refused with `sentKey` (null: no key) can be sent again with another key. After the user
+ * has closed the dialog, only an action of the user opens it again: see `askForKey` and `allowKeyDialog`.
  */
 export async function replaceKey(sentKey) {
-  if (!openDialog && getApiKey() !== sentKey) return true; // given while this request was on its way
+  if (!openDialog && getApiKey() !== sentKey) return true; // the user entered a key during this request
   if (!openDialog && isDeclined) return false;
   return askForKey();
 }
 
-/** Let the next refusal open the dialog again: a person did something that needs a key. */
+/** Let the next refusal open the dialog again: the user did something that needs a key. */
 export function allowKeyDialog() {
   isDeclined = false;
 }

@@ -1,4 +1,4 @@
-// The page: which view the address asks for, and what stands in its head.
+// The page: shows the view of the address, and sets up the header.
 
 import { album } from "./album.js";
 import { announce } from "./dom.js";
@@ -78,7 +78,7 @@ function themeButton() {
   return draw;
 }
 
-/** Tell screen readers of every photo that has come to its end. */
+/** Announce every ended photo to screen readers. */
 function announceEnds() {
   const announced = new WeakSet();
   album.entryChanged.listen((entry) => {
@@ -89,7 +89,7 @@ function announceEnds() {
   });
 }
 
-/** Go on with what gave up for lack of a key. */
+/** Retry what failed without a key, once the user enters one. */
 function resumeWithKey() {
   keyEntered.listen(() => {
     refreshAllJobs();

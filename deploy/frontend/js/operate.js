@@ -1,4 +1,4 @@
-// One operation on one photo, asked for in a dialog: a new file, or a job's original.
+// One operation on one photo, with a dialog: on a new file, or on a job's original.
 
 import { styleLoadedImage, showImage } from "./api.js";
 import { album } from "./album.js";
@@ -13,9 +13,9 @@ import { enqueue } from "./uploads.js";
 
 let isAsking = false;
 
-/** Ask how to crop, grey or resize `file`, or the original of `job`, and send it; true once it is on its way. */
+/** Ask how to crop, convert or resize `file` or the original of `job`, and send it. Return whether it was sent. */
 export async function operate(operation, subject) {
-  if (isAsking) return false; // pressed again while the picture loads
+  if (isAsking) return false; // the user pressed again while the image loads
   isAsking = true;
   try {
     return await askAndSend(operation, subject);
@@ -46,7 +46,7 @@ async function askAndSend(operation, { file = null, job = null }) {
   return true;
 }
 
-/** Load the upright picture with its size in pixels: the file, else what the job made of the whole of it. */
+/** Load the upright image with its size in pixels: the file, or else an uncropped rendition of the job. */
 async function pictureOf(file, job) {
   const image = h("img", { alt: "", draggable: "false" });
   const url = file && URL.createObjectURL(file);
@@ -58,7 +58,7 @@ async function pictureOf(file, job) {
     else return null;
   } catch {
     free();
-    return null; // a format that this browser does not know, or a job without results
+    return null; // the browser does not support the format, or the job has no results
   }
   const size = job?.original.width ? job.original : { width: image.naturalWidth, height: image.naturalHeight };
   return { image, size: { width: size.width, height: size.height }, free };

@@ -1,14 +1,14 @@
-// One photo on its way up. XMLHttpRequest, because fetch does not tell how far an upload is.
+// The upload of one photo. It uses XMLHttpRequest, because fetch reports no upload progress.
 
 import { API, Problem, parseProblem, requestFailed, withKey } from "./api.js";
 
-/** Make a key that no other request has; crypto.randomUUID exists on https and localhost only. */
+/** Return a random idempotency key. crypto.randomUUID exists on https and localhost only. */
 export function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Post one form and return what was accepted; `onProgress` hears of shares of 1. Throws a Problem. */
+/** Post one form and return the accepted job. `onProgress` is called with a share from 0 to 1. Throws a Problem. */
 export function uploadForm({ operation, file, fields, idempotencyKey, signal, onProgress }) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.append(name, value);

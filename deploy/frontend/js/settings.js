@@ -1,14 +1,14 @@
-// Where other pages about the same jobs are: settings.json, with {host} and {task_id} filled in.
+// Links to other tools for a job, from settings.json, with {host} and {task_id} filled in.
 
 let found = {};
 
-/** Read settings.json; without it there are no links. */
+/** Load settings.json. Without it there are no links. */
 export async function loadSettings() {
   try {
     const answer = await fetch("settings.json");
     if (answer.ok) found = await answer.json();
   } catch {
-    // The page works without.
+    // The page works without the links.
   }
 }
 

@@ -1,8 +1,8 @@
-// Server-sent events over fetch: unlike EventSource it sends headers, so keys work and Last-Event-ID is ours.
+// Server-sent events over fetch. EventSource cannot send headers, which the key and Last-Event-ID need.
 
-const LINE_BREAK = /\r\n|\n|\r(?!$)/; // a CR at the end may be half of a CRLF: the next piece tells
+const LINE_BREAK = /\r\n|\n|\r(?!$)/; // a CR at the end may be half of a CRLF: wait for the next chunk
 
-/** Yield the events {type, id, retry, text} of a body of text/event-stream; `onBytes` hears of every piece. */
+/** Yield the events {type, id, retry, text} of a body of text/event-stream; `onBytes` is called for every chunk. */
 export async function* parseEvents(body, onBytes = () => {}) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -30,7 +30,7 @@ const completeEvent = ({ type, id, retry, lines }) => ({ type, id, retry, text: 
 
 function parseLine(event, line) {
   const colon = line.indexOf(":");
-  if (colon === 0) return; // a comment: a heartbeat
+  if (colon === 0) return; // comments are heartbeats
   const field = colon < 0 ? line : line.slice(0, colon);
   const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
   if (field === "data") event.lines.push(value);

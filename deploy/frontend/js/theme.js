@@ -1,7 +1,7 @@
-// Runs before the first paint, so that no other theme flashes up first.
+// Runs before the first paint, so that the wrong theme does not flash.
 try {
   const theme = localStorage.getItem("darkroom.theme");
   if (theme) document.documentElement.dataset.theme = theme;
 } catch {
-  // Storage is switched off: the system's theme it is.
+  // Storage is disabled: the system's theme applies.
 }

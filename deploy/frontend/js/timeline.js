@@ -1,13 +1,13 @@
-// Where a job's time went: each stage's wait in its queue, and its run, on one axis.
+// The timeline of a job: the wait and the run of each stage on one axis.
 
 import { h } from "./dom.js";
 import { formatCount, formatDuration } from "./format.js";
 import { t, apiLabel } from "./i18n.js";
 
-const LONG_GAP_SHARE = 0.2; // of the busy time: a longer stretch in which nothing was due is folded
+const LONG_GAP_SHARE = 0.2; // of the busy time: a longer gap without any wait or run is shortened
 const FOLDED_GAP_SHARE = 0.04;
 
-/** Return the stages that are due, with their waits and runs as [from, to] in shares of the axis, `elapsedMs` ms after they were told. */
+/** Return the stages queued so far: waits and runs as [from, to] in shares of the axis, `elapsedMs` after the receipt. */
 export function layout(job, elapsedMs = 0) {
   const active = job.finished_at === null;
   const spans = Object.entries(job.stages)
@@ -30,7 +30,7 @@ function times({ state, queued_at, started_at, queue_wait_ms, run_ms }, elapsedM
   return { queued, started, waitMs, runMs, end: started === null ? queued + waitMs : started + runMs };
 }
 
-/** Return what maps a time to its share of the axis; stretches in which nothing was due are folded. */
+/** Return a function from a time to its share of the axis. Long gaps without any wait or run are shortened. */
 function axis(busy) {
   const merged = [];
   for (const [from, to] of [...busy].sort((one, other) => one[0] - other[0])) {
@@ -49,12 +49,12 @@ function axis(busy) {
   return (time) => Math.min(1, Math.max(0, (time - steps.findLast(({ from }) => from <= time).cut) / (length || 1)));
 }
 
-/** A short list of the stages with their bars, for a card. `update(job, elapsedMs)` redraws it. */
+/** Build a short list of the stages with their bars, for a card. `update(job, elapsedMs)` redraws it. */
 export function timeline() {
   return rows(h("ol", { class: "timeline" }), briefRow);
 }
 
-/** A table of the stages with all that is known of them. `update(job, elapsedMs)` redraws it. */
+/** Build a table of the stages with all details. `update(job, elapsedMs)` redraws it. */
 export function stageTable() {
   const heads = ["stage", "state", "timeline", "waited", "ran", "attempts", "worker"];
   const head = h("tr", {}, heads.map((key) => h("th", { scope: "col", class: key }, t(`job.${key}`))));
@@ -106,7 +106,7 @@ function fullRow(name, body) {
     row.dataset.state = stage.state;
     place(span);
     const words = [apiLabel("state", stage.state), formatDuration(span?.waitMs), formatDuration(span?.runMs), formatCount(stage.attempts), stage.worker ?? "–"];
-    reason.hidden = !stage.error || !["pending", "running"].includes(stage.state); // else the job itself says it
+    reason.hidden = !stage.error || !["pending", "running"].includes(stage.state); // for other states the job's failure shows the error
     setText(why, stage.error ?? "");
     cells.forEach((cell, position) => setText(cell, words[position]));
   };
@@ -129,7 +129,7 @@ function positionBar(bar, at) {
   bar.style.setProperty("--long", at[1] - at[0]);
 }
 
-/** Write only what is new, so that a selection stays. */
+/** Write the text only if it changed, so that a selection stays. */
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -1,4 +1,4 @@
-// The way up: a few photos at once, each with a key of its own, so that trying again never makes two jobs of one photo.
+// The upload queue: a few photos at once. Each has its own idempotency key, so a retry never makes a second job.
 
 import { Problem } from "./api.js";
 import { album } from "./album.js";
@@ -11,13 +11,13 @@ import { allowKeyDialog } from "./keys.js";
 import { uploadForm } from "./send.js";
 
 const MAX_CONCURRENT_UPLOADS = 2;
-const MAX_UNANSWERED_ATTEMPTS = 8; // without an answer while the server answers others: the file, or a proxy, is the reason
+const MAX_UNANSWERED_ATTEMPTS = 8; // if the server answers others, the file or a proxy is then the cause
 const LONGEST_PAUSE_SECONDS = 60;
 
 let activeUploads = 0;
-const pauseState = { until: 0, isBusy: false }; // what the server asked of one photo holds for all
+const pauseState = { until: 0, isBusy: false }; // a pause that the server requests applies to all photos
 
-/** Send photos: {file, name, bytes, operation, fields} each; without a file, the fields name a source. */
+/** Send photos: {file, name, bytes, operation, fields} each. Without a file, the fields name a source job. */
 export function enqueue(photos) {
   const entries = album.add(photos);
   allowKeyDialog();
@@ -25,13 +25,13 @@ export function enqueue(photos) {
   startUploads();
 }
 
-/** Try once more what was given up for a reason that may have passed. */
+/** Retry an upload that failed temporarily. */
 export function retryUpload(entry) {
   entry.set({ phase: "queued", problem: null });
   startUploads();
 }
 
-/** Send what was not sent because nobody gave a key. */
+/** Retry the uploads that failed without a key. */
 export function retryUnauthorized() {
   for (const entry of album.entries) if (entry.phase === "unsent" && entry.problem?.code === "unauthorized") retryUpload(entry);
 }
@@ -69,16 +69,16 @@ async function uploadPhoto(entry) {
       failures += 1;
       if (problem.isUnanswered) {
         await checkHealth();
-        isChecked = false; // a refused key can look like this: the answer is lost while the body is still being sent
+        isChecked = false; // the key may have been refused: that answer is lost while the body is still being sent
         if (isServerDown()) failures = 0;
       }
-      if (problem.status === 0 && failures >= MAX_UNANSWERED_ATTEMPTS) return recordProblem(entry, problem); // though the server answers others
+      if (problem.status === 0 && failures >= MAX_UNANSWERED_ATTEMPTS) return recordProblem(entry, problem);
       pauseAll(problem, failures);
     }
   }
 }
 
-/** Return what is against sending a photo: it is no picture, or the API wants a key that nobody gives; else null. */
+/** Return the problem that prevents an upload: the file would be refused, or the user gave no key; null if there is none. */
 async function findRefusal({ file }, { refresh }) {
   let capabilities = null;
   try {
@@ -97,7 +97,7 @@ async function postPhoto(entry) {
   entry.attachJob(taskId);
 }
 
-/** Wait while the server does not answer, and for as long as it asked to be left alone. */
+/** Wait while the server does not answer, and until the pause that it requested is over. */
 async function waitForTurn(entry) {
   const { signal } = entry.abortController;
   while (!signal.aborted) {
@@ -105,7 +105,7 @@ async function waitForTurn(entry) {
     if (isServerDown()) {
       entry.set({ phase: "waiting" });
       await waitUntilReady(AbortSignal.any([signal, AbortSignal.timeout(LONGEST_PAUSE_SECONDS * 1000)]));
-      if (isServerDown()) return; // some proxies let uploads through, but no questions about health
+      if (isServerDown()) return; // try anyway: some proxies forward uploads but block health checks
     } else if (left > 0) {
       entry.set({ phase: "pausing", retryAt: pauseState.until, isBusy: pauseState.isBusy });
       await pause(Math.min(left, 1000), signal);
@@ -113,10 +113,10 @@ async function waitForTurn(entry) {
   }
 }
 
-/** Have every photo wait for what the server asked of one, else for longer after each failure. */
+/** Pause all photos as long as the server requested, or else with exponential backoff. */
 function pauseAll({ retryAfter, isUnanswered }, failures) {
   const seconds = retryAfter ?? Math.min(2 ** Math.max(failures - 1, 0), LONGEST_PAUSE_SECONDS);
-  const until = Date.now() + seconds * 1000 + Math.random() * 500; // not all clients at the same moment
+  const until = Date.now() + seconds * 1000 + Math.random() * 500; // jitter, so that clients do not retry together
   if (until > pauseState.until) Object.assign(pauseState, { until, isBusy: !isUnanswered });
 }
 

@@ -1,4 +1,4 @@
-// A zip archive without compression (pictures do not get smaller): PKWARE's APPNOTE 6.3.9, sections 4.3.7 to 4.3.16.
+// A zip archive without compression (images do not get smaller): PKWARE's APPNOTE 6.3.9, sections 4.3.7 to 4.3.16.
 
 const UTF8_NAMES = 0x0800;
 const VERSION = 20;
@@ -19,7 +19,7 @@ export function crc32(bytes) {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-/** Pack files [{name, bytes}] into one Blob; names that are equal, or differ in case only, get a number. */
+/** Pack files [{name, bytes}] into one Blob. Names that are equal, or differ only in case, get a number. */
 export function zip(files, at = new Date()) {
   const parts = [];
   const index = [];

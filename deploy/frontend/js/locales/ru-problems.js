@@ -1,7 +1,7 @@
-// What the API's codes and broken rules say in Russian; it says them in English itself.
+// Russian sentences for the API's codes and broken rules. The English ones come from the API.
 
 export const codes = {
-  // A job that failed, or a file that was refused.
+  // Failed jobs and refused files.
   empty_file: "Файл пуст.",
   unsupported_format: "Файл — не изображение в одном из принимаемых форматов.",
   image_too_large: "В изображении больше пикселей или сторона длиннее, чем разрешено.",
@@ -9,11 +9,11 @@ export const codes = {
   image_truncated: "Изображение обрывается: пиксели есть не все.",
   image_corrupt: "Изображение повреждено и не читается.",
   invalid_operation: "Операция не подходит к этому изображению.",
-  // A job that was given up.
+  // Dead jobs.
   attempts_exhausted: "Этап слишком часто прерывался.",
   dispatches_exhausted: "Задание слишком часто отправлялось заново.",
   internal_error: "Ошибка на нашей стороне.",
-  // A request that was refused.
+  // Refused requests.
   unauthorized: "Нужен ключ API.",
   job_not_found: "Такого задания нет.",
   invalid_request: "Запрос нарушает правила.",

@@ -1,4 +1,4 @@
-// #/jobs/{task_id} : one job, whole: its pictures, every stage, and where else it can be looked at.
+// #/jobs/{task_id} : one job: its images, all stages, and links to other tools.
 
 import { API, Problem, fetchApi, showImage } from "../api.js";
 import { actions } from "../actions.js";
@@ -17,9 +17,9 @@ import { stageTable } from "../timeline.js";
 import { END_STATUSES } from "../job-stream.js";
 
 const TICK_MS = 200;
-const COMPARABLE = new Set(["previews", "grayscale"]); // those that keep the picture's shape
+const COMPARABLE = new Set(["previews", "grayscale"]); // the kinds that keep the aspect ratio
 
-/** Show a job in `root`; returns what takes it away. */
+/** Show a job in `root`. Return a function that stops the view. */
 export function jobView(root, taskId) {
   const parts = {
     title: h("h1", { tabindex: -1 }, taskId),
@@ -47,7 +47,7 @@ export function jobView(root, taskId) {
   };
 }
 
-/** Where there is no job to show yet, say whether the server answers. */
+/** While no job is loaded yet, show a problem if the server does not answer. */
 function showEmptyReason(viewer) {
   viewer.replaceChildren(health.status === "unreachable" ? problemBox(new Problem()) : "");
 }
@@ -69,7 +69,7 @@ function draw(page, job) {
   drawStages(page);
 }
 
-/** Build a part anew only when what it shows has changed: focus and pictures stay. */
+/** Rebuild a part only if its data changed, so that focus and images stay. */
 function redraw(page, part, state, build) {
   if (page.shown[part] === state) return;
   page.shown[part] = state;
@@ -110,7 +110,7 @@ function compareTab(page, picture, file) {
   return h("label", { class: "choice" }, input, h("span", {}, icon("compare"), t("compare.title")));
 }
 
-/** After a reload the browser has lost the file: it can be shown to the page again, it is sent nowhere. */
+/** Let the user choose the original again: a reload loses the file. It is not uploaded. */
 function originalPicker(page, picture) {
   const input = h("input", { type: "file", accept: "image/*", class: "visually-hidden", id: "compare-file" });
   input.addEventListener("change", () => input.files.length && compare(page, picture, input.files[0]));
@@ -127,7 +127,7 @@ function display(page, picture, name) {
   picture.replaceChildren(image);
 }
 
-/** Say why a picture is not shown: it is gone, or something can be done about it. */
+/** Say why an image is not shown: it is removed, or there is a problem that the user may solve. */
 function pictureProblem(problem) {
   const isGone = [404, 410].includes(problem.status) || problem.code === "unseen";
   return isGone ? h("p", { class: "note" }, t("viewer.gone")) : problemBox(problem);
@@ -183,7 +183,7 @@ function links(job) {
   );
 }
 
-/** Two steps, so that nothing is removed by a slip. */
+/** Build the remove button. It asks for confirmation, so that nothing is removed by accident. */
 function removalControls(job) {
   const active = !END_STATUSES.has(job.status);
   const remove = async () => {

@@ -1,4 +1,4 @@
-// #/jobs : all jobs there are, the youngest first, by status and kind.
+// #/jobs : all jobs, newest first, filtered by status and kind.
 
 import { Problem, fetchApi, fetchJson, showImage } from "../api.js";
 import { loadCapabilities } from "../capabilities.js";
@@ -12,7 +12,7 @@ const STATUSES = ["accepted", "processing", "done", "failed", "dead", "cancelled
 const KINDS = ["previews", "crop", "grayscale", "resize"];
 const PAGE = 24;
 
-/** Show the list that `query` asks for in `root`; returns what takes it away. */
+/** Show the jobs that match `query` in `root`. Return a function that stops the view. */
 export function jobsView(root, query) {
   const list = { query, results: h("div", { class: "results" }), state: "asking", round: 0 };
   root.append(h("div", { class: "view-head" }, h("h1", { tabindex: -1 }, t("jobs.title")), filters(query)), list.results);
@@ -20,7 +20,7 @@ export function jobsView(root, query) {
   return health.changed.listen(() => followHealth(list));
 }
 
-/** Say that the server is away while its answer is awaited, and ask again once it is back. */
+/** While the list loads, show if the server is away; load it again once the server is back. */
 function followHealth(list) {
   if (list.state === "asking" && health.status === "unreachable") showProblem(list, new Problem());
   else if (list.state === "failed" && acceptsUploads()) loadPage(list);
@@ -94,13 +94,13 @@ function jobTile(job, rendition) {
   );
 }
 
-/** Only previews have a small picture; an operation's output is shown where it is not larger than one. */
+/** Show the smallest preview of a job; an operation has none, so show its output if the file is small. */
 async function showPicture(image, job, rendition) {
   try {
     if (job.kind === "previews" && rendition) await showImage(image, `/result/${job.task_id}/${rendition}`);
     else if (await isSmallFile(job)) await showImage(image, job.links.result);
   } catch {
-    image.remove(); // expired, most likely
+    image.remove(); // the result has probably expired
   }
 }
 

@@ -1,4 +1,4 @@
-// #/ : photos go in, and come out beside where they went in.
+// #/ : upload photos and watch each stage finish.
 
 import { album } from "../album.js";
 import { loadCapabilities } from "../capabilities.js";
@@ -13,9 +13,9 @@ import { operate } from "../operate.js";
 import { enqueue } from "../uploads.js";
 
 const TICK_MS = 200;
-const selection = { operation: "upload" }; // stays as the views come and go
+const selection = { operation: "upload" }; // kept when the view changes
 
-/** Show the page in `root`; returns what takes it away. */
+/** Show the page in `root`. Return a function that stops the view. */
 export function uploadView(root) {
   const form = { control: null };
   const options = h("div", { class: "options" });
@@ -38,7 +38,7 @@ export function uploadView(root) {
   };
 }
 
-/** Send files, or ask about each first where every photo gets a crop of its own. */
+/** Send files. For manual crops, open the crop dialog for each file first. */
 async function addFiles(files, control) {
   const { operation } = selection;
   const fields = control?.fields() ?? {};
@@ -92,7 +92,7 @@ function picker(id, attributes, addFiles) {
   const input = h("input", { id, type: "file", accept: "image/*,.heic,.heif,.avif", class: "visually-hidden", ...attributes });
   input.addEventListener("change", () => {
     addFiles([...input.files]);
-    input.value = ""; // so that the same file can be chosen again
+    input.value = ""; // otherwise choosing the same file again emits no change
   });
   return input;
 }
@@ -102,7 +102,7 @@ function limitsOf({ accepts, limits }) {
   return t("upload.limits", { formats, size: formatBytes(limits.upload_bytes), pixels: formatMegapixels(limits.pixels) });
 }
 
-/** Take files that are dropped or pasted anywhere on the page. */
+/** Accept files that are dropped or pasted anywhere on the page. Return a function that stops this. */
 function listenForFiles(addFiles) {
   const onDragOver = (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
@@ -121,7 +121,7 @@ function listenForFiles(addFiles) {
   return () => Object.entries(listeners).forEach(([name, listener]) => document.removeEventListener(name, listener));
 }
 
-/** The photos, with what can be done to all of them. */
+/** Build the list of photos, with the actions for all of them. */
 function buildPhotoList() {
   const cards = new Map();
   const list = h("ul", { class: "cards" });
