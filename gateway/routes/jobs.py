@@ -87,8 +87,11 @@ async def retry(  # FastAPI injects by parameter
     next_dispatch_ms = now_ms() + int(settings.sweeper.accept_patience * 1000)
     retried = await jobs.retry(job, next_dispatch_ms=next_dispatch_ms) if job.state is JobState.DEAD else None
     if retried is None:
-        raise NotRetryable(f"A job that is {job.state} cannot be tried again: only one that is dead, with its blobs.")
-    log.info("job.retried", task_id=task_id, came_with=job.request_id, generation=retried.generation)
+        raise NotRetryable(
+            f"This job cannot be retried; its state is {job.state}. Only a dead job whose blobs are still kept can be. "
+            "To process the image again, submit it as a new job."
+        )
+    log.info("job.retried", task_id=task_id, job_request_id=job.request_id, generation=retried.generation)
     background.add_task(dispatch_or_schedule, jobs, retried)
     links = Links.of(task_id)
     response.headers["Location"] = links.status
@@ -106,7 +109,7 @@ async def delete(task_id: str, stores: StoresDep, owner: OwnerDep, metrics: Metr
         await stores.jobs.mark_blobs_removed(task_id)
     else:
         await stores.jobs.remove(task_id)
-    log.info("job.cancelled" if cancelled else "job.removed", task_id=task_id, came_with=job.request_id)
+    log.info("job.cancelled" if cancelled else "job.removed", task_id=task_id, job_request_id=job.request_id)
 
 
 async def _wait_for_change(job: Job, feed: Feed, wait: float, known: str | None) -> Job:

@@ -160,7 +160,7 @@ async def test_a_job_tried_again_keeps_the_id_of_its_first_request(
 
     retried = await jobs.get(job.id)
     [line], [message] = _lines(logs, "job.retried"), broker.take_messages()
-    assert (retried.request_id, line["came_with"]) == ("first", "first")
+    assert (retried.request_id, line["job_request_id"]) == ("first", "first")
     assert (message.headers["id"], message.headers["request_id"]) == (root_id(retried), "first")
 
 
@@ -174,7 +174,7 @@ async def test_the_end_of_a_job_by_hand_is_logged(
     await http.delete(f"/jobs/{job.id}")
 
     [line] = _lines(logs, "job.removed" if kept else "job.cancelled")
-    assert (line["task_id"], line["came_with"]) == (job.id, "first")
+    assert (line["task_id"], line["job_request_id"]) == (job.id, "first")
 
 
 @pytest.mark.parametrize(
