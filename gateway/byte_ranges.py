@@ -25,6 +25,6 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
         if last and int(last) < int(first):
             return None
     if start >= size or start >= stop:
-        detail = f"The range {header!r} lies outside the {size} bytes."
+        detail = f"The range {header!r} is outside the result, which has {size} bytes. Ask for a range inside it."
         raise RangeNotSatisfiable(detail, headers={"Content-Range": f"bytes */{size}"})
     return start, stop

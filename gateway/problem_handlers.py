@@ -28,6 +28,12 @@ STATUS_BY_STAGE_ERROR: dict[type[StageError], HTTPStatus] = {
     StageError: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 
+DETAIL_BY_STATUS = {
+    HTTPStatus.NOT_FOUND: "No route has this path. Check the address: openapi.json lists every route.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "The route does not take this method. Use one that the Allow header lists.",
+}
+"""What to say where the framework only repeats the status."""
+
 
 def install(app: FastAPI) -> None:
     """Answer every exception that a route may raise."""
@@ -52,7 +58,11 @@ async def _handle_stage_error(_: Request, error: Any) -> JSONResponse:
 
 
 async def _handle_job_not_found(_: Request, error: Any) -> JSONResponse:
-    return build_response(HTTPStatus.NOT_FOUND, "job_not_found", f"No job has the id {error.job_id!r}.")
+    return build_response(
+        HTTPStatus.NOT_FOUND,
+        "job_not_found",
+        f"No job has the id {error.job_id!r}. It may have been removed, or it may belong to another API key.",
+    )
 
 
 async def _handle_validation_error(_: Request, error: Any) -> JSONResponse:
@@ -67,7 +77,7 @@ async def _handle_validation_error(_: Request, error: Any) -> JSONResponse:
     return build_response(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "invalid_request",
-        "The request breaks some rules.",
+        "The request breaks the rules that errors lists. Correct it and send it again.",
         errors=errors,
     )
 
@@ -75,19 +85,24 @@ async def _handle_validation_error(_: Request, error: Any) -> JSONResponse:
 async def _handle_http_exception(_: Request, error: Any) -> JSONResponse:
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "_").replace("-", "_")
-    return build_response(error.status_code, code, str(error.detail), headers=error.headers)
+    detail = DETAIL_BY_STATUS.get(error.status_code, phrase) if error.detail == phrase else str(error.detail)
+    return build_response(error.status_code, code, detail, headers=error.headers)
 
 
 async def _handle_store_error(request: Request, error: Exception) -> JSONResponse:
     log.warning("dependency.failed", path=request.url.path, error=repr(error))
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-    detail = "A store that this needs does not answer. Nothing was accepted; try again."
+    detail = "A store that this request needs does not answer. Send the request again after the time in Retry-After."
     return build_response(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, headers=headers)
 
 
 async def _handle_disconnect(request: Request, _: Exception) -> JSONResponse:
     log.info("client.gone", path=request.url.path)
-    return build_response(HTTPStatus.BAD_REQUEST, "client_gone", "The connection closed before the body was complete.")
+    return build_response(
+        HTTPStatus.BAD_REQUEST,
+        "client_gone",
+        "The connection closed before the whole body arrived. Send the request again.",
+    )
 
 
 async def _handle_unexpected_error(request: Request, error: Exception) -> JSONResponse:
@@ -95,5 +110,5 @@ async def _handle_unexpected_error(request: Request, error: Exception) -> JSONRe
     return build_response(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal_error",
-        "Something is wrong on our side.",
+        "The gateway failed unexpectedly. Try again; if the error stays, report the request_id of this answer.",
     )

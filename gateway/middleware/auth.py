@@ -33,7 +33,7 @@ class ApiKeys:
             answer = problems.build_response(
                 401,
                 "unauthorized",
-                "Send an API key: Authorization: Bearer KEY.",
+                "The API key is missing or wrong. Send a valid one: Authorization: Bearer KEY, or X-API-Key: KEY.",
                 headers={"WWW-Authenticate": "Bearer"},
             )
             await answer(scope, receive, send)

@@ -21,7 +21,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         if self._declared_bytes(scope) > self._limit:
-            answer = problems.build_response(413, problems.BodyTooLarge.code, self._sentence)
+            answer = problems.build_response(413, problems.BodyTooLarge.code, self._detail)
             await answer(scope, receive, send)
             return
         await self._app(scope, self._wrap_receive(receive), send)
@@ -34,14 +34,14 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._limit:
-                raise problems.BodyTooLarge(self._sentence)
+                raise problems.BodyTooLarge(self._detail)
             return message
 
         return count_and_receive
 
     @property
-    def _sentence(self) -> str:
-        return f"The body is larger than {format_size(self._limit)}."
+    def _detail(self) -> str:
+        return f"The body is larger than {format_size(self._limit)}. Send a smaller file."
 
     @staticmethod
     def _declared_bytes(scope: Scope) -> int:

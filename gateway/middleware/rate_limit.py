@@ -54,9 +54,12 @@ class RateLimit:
             await self._app(scope, receive, _with_headers(send, headers))
             return
         seconds = str(max(1, math.ceil(left.reset_time - time.time())))
-        sentence = f"Over the limit of {self._limit.amount} requests in {self._limit.get_expiry()} seconds."
+        detail = (
+            f"The limit of {self._limit.amount} requests in {self._limit.get_expiry()} seconds is exceeded. "
+            "Send the request again after the time in Retry-After."
+        )
         headers |= {"Retry-After": seconds}
-        await problems.build_response(429, "rate_limited", sentence, headers=headers)(scope, receive, send)
+        await problems.build_response(429, "rate_limited", detail, headers=headers)(scope, receive, send)
 
     def _headers(self, left: WindowStats) -> dict[str, str]:
         seconds = max(0, math.ceil(left.reset_time - time.time()))

@@ -136,4 +136,4 @@ def _decode_cursor(cursor: str) -> str:
     try:
         return str(UUID(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()))
     except ValueError as error:
-        raise InvalidCursor("This cursor is not one of ours.") from error
+        raise InvalidCursor("The cursor is not valid. Send the next of the page before, unchanged.") from error

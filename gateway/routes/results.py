@@ -36,6 +36,8 @@ async def _source(blobs: BlobsDep, settings: SettingsDep) -> ResultSource:
 
 
 SourceDep = Annotated[ResultSource, Depends(_source)]
+NO_LONGER_KEPT = "This result is no longer kept. To get it again, submit the image as a new job."
+
 router = APIRouter(tags=["results"])
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/*": {}}},
@@ -83,7 +85,7 @@ async def _serve(job: Job, name: str, request: Request, source: ResultSource) ->
             return await _redirect_to_store(made["blob"], request, source)
         content = await source.blobs.stream(made["blob"], start=start, stop=stop)
     except FileNotFoundError as error:
-        raise Expired("This result is no longer kept.") from error
+        raise Expired(NO_LONGER_KEPT) from error
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=made["media_type"])
     return StreamingResponse(content, status_code=status, headers=headers, media_type=made["media_type"])
@@ -101,15 +103,21 @@ def _find_rendition(job: Job, name: str) -> dict[str, Any]:
     """Return the record of a rendition, or say why there is none."""
     if name not in stage_by_rendition(job):
         known = ", ".join(stage_by_rendition(job))
-        raise RenditionNotFound(f"The job has no rendition {name!r}; it has {known}.")
+        raise RenditionNotFound(f"The job has no rendition {name!r}. Ask for one of: {known}.")
     if job.state in (JobState.FAILED, JobState.DEAD, JobState.CANCELLED):
         failure = job.failure.model_dump() if job.failure else None
-        raise NoResult(f"The job has no result: it is {job.state}.", failure=failure)
+        raise NoResult(
+            f"The job ended without a result; its state is {job.state}. See failure for the reason, if there is one.",
+            failure=failure,
+        )
     if not has_renditions(job) and not job.is_active:
-        raise Expired("This result is no longer kept.")
+        raise Expired(NO_LONGER_KEPT)
     record = job.stages[stage_by_rendition(job)[name]]
     if record.state is not StageState.DONE or record.result is None:
-        raise NotReady("This result is not there yet.", headers={"Retry-After": str(POLL_SECONDS)})
+        raise NotReady(
+            "This result is not ready yet. Ask again after the time in Retry-After.",
+            headers={"Retry-After": str(POLL_SECONDS)},
+        )
     return record.result
 
 

@@ -37,5 +37,9 @@ async def shed_load(request: Request, queues: QueuesDep, settings: SettingsDep) 
     backlog: Backlog = request.app.state.backlog
     waiting = await backlog.longest(queues)
     if waiting >= settings.access.max_queue:
+        detail = (
+            f"The queues are full: {waiting} messages wait in one of them. "
+            "Send the request again after the time in Retry-After."
+        )
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-        raise Overloaded(f"{waiting} messages wait in one queue.", headers=headers)
+        raise Overloaded(detail, headers=headers)

@@ -32,10 +32,13 @@ class ContentDigest:
         if self._expected is None or self._digest.digest() == self._expected:
             return
         if self._part is not None:
-            raise DigestMismatch(f"The content of the part {self._part!r} does not match the part's Content-Digest.")
+            raise DigestMismatch(
+                f"The content of the part {self._part!r} does not match the part's Content-Digest. "
+                "Check the digest and send the form again."
+            )
         raise DigestMismatch(
-            "The body does not match the request's Content-Digest. It covers the whole multipart body, with its "
-            "boundaries and the headers of its parts (RFC 9530)."
+            "The body does not match the request's Content-Digest. This digest covers the whole multipart body, with "
+            "its boundaries and the headers of its parts (RFC 9530). Check the digest and send the form again."
         )
 
 
@@ -47,8 +50,8 @@ def is_digest_of(header: str | None, digest: str) -> bool:
 def _parse_digest(header: str | None, part: str | None) -> bytes | None:
     if header is None:
         return None
-    whose = "Content-Digest" if part is None else f"The Content-Digest of the part {part!r}"
-    malformed = f"{whose} is not as RFC 9530 has it: sha-256=:BASE64:."
+    whose = "The request's Content-Digest" if part is None else f"The Content-Digest of the part {part!r}"
+    malformed = f"{whose} is malformed. Write it as sha-256=:BASE64: (RFC 9530)."
     members = [_MEMBER.fullmatch(member.strip()) for member in header.split(",")]
     if None in members:
         raise InvalidHeader(malformed)

@@ -15,7 +15,7 @@ Format = Literal["auto", "jpeg", "png", "webp", "avif"]
 
 def _check_whole_number(value: str) -> str:
     if re.search(r"[^-+\d\s]", value, re.ASCII):
-        raise ValueError("must be a whole number")
+        raise ValueError("The value must be a whole number.")
     return value
 
 
@@ -32,13 +32,13 @@ ASPECT = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$"
 
 def _colour(value: str) -> str:
     if not re.fullmatch(COLOUR, value):
-        raise ValueError("must be a colour as #rrggbb")
+        raise ValueError("The value must be a colour such as #ff8800.")
     return value
 
 
 def _aspect(value: str) -> str:
     if not re.fullmatch(ASPECT, value):
-        raise ValueError("must be a ratio as 16:9")
+        raise ValueError("The value must be a ratio such as 16:9.")
     return value
 
 
@@ -71,9 +71,9 @@ class PreviewForm(OutputForm):
     @model_validator(mode="after")
     def _check_animated_format(self) -> PreviewForm:
         if self.animated and self.format not in ("auto", "webp", "gif"):
-            raise ValueError("animated previews are WebP or GIF")
+            raise ValueError("An animated preview is WebP or GIF: set format to auto, webp or gif.")
         if self.format == "gif" and not self.animated:
-            raise ValueError("gif is for animated previews")
+            raise ValueError("GIF is for animated previews only: set animated to true, or choose another format.")
         return self
 
 
@@ -96,9 +96,9 @@ class CropForm(OperationForm):
     def _check_box_or_aspect(self) -> CropForm:
         box = [self.left, self.top, self.width, self.height]
         if self.aspect is None and None in box:
-            raise ValueError("a crop needs left, top, width and height, or an aspect")
+            raise ValueError("A crop needs left, top, width and height, or an aspect.")
         if self.aspect is not None and any(value is not None for value in box):
-            raise ValueError("a crop takes either a box or an aspect")
+            raise ValueError("A crop takes either a box or an aspect, not both.")
         return self
 
 
@@ -117,7 +117,7 @@ class ResizeForm(OperationForm):
     @model_validator(mode="after")
     def _check_has_side(self) -> ResizeForm:
         if self.width is None and self.height is None:
-            raise ValueError("a resize needs a width, a height or both")
+            raise ValueError("A resize needs a width, a height or both.")
         return self
 
 
@@ -144,7 +144,7 @@ def parse_form(kind: type[FormT], fields: dict[str, str], limits: Limits) -> For
         errors = [_describe_error(item) for item in error.errors()]
     errors += _find_oversized_sides(kind, fields, limits)
     if form is None or errors:
-        raise InvalidForm("The form breaks some rules.", errors=errors)
+        raise InvalidForm("The form breaks the rules that errors lists. Correct it and send it again.", errors=errors)
     return form
 
 
@@ -170,7 +170,7 @@ def _find_oversized_sides(kind: type[BaseModel], fields: dict[str, str], limits:
         {
             "pointer": f"/{name}",
             "rule": "maximum",
-            "message": f"The {name} is over {limits.side} pixels.",
+            "message": f"The {name} must be at most {limits.side} pixels.",
             "limit": limits.side,
             "actual": int(fields[name]) if len(fields[name]) <= MAX_DIGITS else fields[name][:MAX_DIGITS],
         }

@@ -79,14 +79,14 @@ class _Collector:
         try:
             self.parser.write(chunk)
         except FormParserError as error:
-            msg = f"The multipart body is broken: {error}."
+            msg = f"The multipart body is malformed: {error}. Correct its encoding and send it again."
             raise MalformedForm(msg) from error
         return self.events
 
     def _begin(self) -> None:
         self._parts += 1
         if self._parts > MAX_PARTS:
-            msg = f"The form has more than {MAX_PARTS} parts."
+            msg = f"The form has more than {MAX_PARTS} parts. Send only the fields that this route takes."
             raise TooManyParts(msg)
         self._part = Part()
 
@@ -106,12 +106,12 @@ async def parse_multipart(request: Request) -> AsyncGenerator[Event, None]:
     """
     media_type, options = parse_options_header(request.headers.get("content-type"))
     if media_type != b"multipart/form-data" or not options.get(b"boundary"):
-        msg = "Send the image as multipart/form-data, in a field named file."
+        msg = "The body is not multipart/form-data. Send a multipart form, with the image in the field file."
         raise MalformedForm(msg)
     try:
         collector = _Collector(options[b"boundary"])
     except FormParserError as error:
-        msg = f"The multipart boundary is not one: {error}."
+        msg = f"The boundary in Content-Type is not valid: {error}. Let the HTTP client set Content-Type."
         raise MalformedForm(msg) from error
     check = part_check = ContentDigest(request.headers.get("content-digest"))
     async for chunk in request.stream():
@@ -125,6 +125,6 @@ async def parse_multipart(request: Request) -> AsyncGenerator[Event, None]:
                 part_check.update(event)
             yield event
     if not collector.has_ended:
-        msg = "The multipart body ends before its last boundary."
+        msg = "The multipart body ends before its last boundary. Send the whole body again."
         raise MalformedForm(msg)
     check.verify()

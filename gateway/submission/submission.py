@@ -118,11 +118,17 @@ class Submission:
             yield None, None
             return
         if not 1 <= len(header) <= MAX_KEY_LENGTH:
-            raise InvalidHeader(f"Idempotency-Key must have 1 to {MAX_KEY_LENGTH} characters.")
+            raise InvalidHeader(
+                f"The Idempotency-Key has {len(header)} characters. Send one of 1 to {MAX_KEY_LENGTH} characters."
+            )
         key = f"{self._owner or ''}:{header}"
         earlier = await self._stores.idempotency_keys.acquire(key, job_id=self._job_id, lease_ms=KEY_LEASE_MS)
         if earlier is not None and earlier.state is KeyState.RUNNING:
-            raise KeyInUse("A request with this Idempotency-Key is still being received.", headers={"Retry-After": "1"})
+            raise KeyInUse(
+                "Another request with this Idempotency-Key is still being received. "
+                "Send this one again after the time in Retry-After.",
+                headers={"Retry-After": "1"},
+            )
         try:
             yield key, earlier
         except BaseException:
@@ -135,7 +141,11 @@ class Submission:
         """Refuse a request that took longer than its key was held for, once another has the key."""
         if not await self._stores.idempotency_keys.extend_lease(key, job_id=self._job_id, lease_ms=KEY_LEASE_MS):
             await self._remove_blobs()
-            raise KeyInUse("Another request has taken this Idempotency-Key meanwhile.", headers={"Retry-After": "1"})
+            raise KeyInUse(
+                "This request took longer than its Idempotency-Key is held, so another request may have the key now. "
+                "Send this one again after the time in Retry-After.",
+                headers={"Retry-After": "1"},
+            )
 
     @asynccontextmanager
     async def _remove_blobs_on_failure(self) -> AsyncIterator[None]:
@@ -158,7 +168,9 @@ class Submission:
         form = parse_form(form_type, fields, limits)
         source_id = form.source_task_id if isinstance(form, OperationForm) else None
         if original is not None and source_id is not None:
-            raise TooManyFiles(f"Send either a file in the field {FILE_FIELD} or a source_task_id, not both.")
+            raise TooManyFiles(
+                f"The form has a file and a source_task_id. Send either the field {FILE_FIELD} or source_task_id."
+            )
         if original is None:
             original = await self._copy_original(source_id)
         return original, form
@@ -166,13 +178,14 @@ class Submission:
     async def _copy_original(self, source_id: str | None) -> Original:
         """Copy the original of an earlier job: what becomes of that job must not touch this one."""
         if source_id is None:
-            raise FileMissing(f"Send the image as a file in the field {FILE_FIELD}.")
+            raise FileMissing(f"The form has no file. Send the image as a file in the field {FILE_FIELD}.")
         source = await self._stores.jobs.get(source_id, owner=self._owner)
         key = blob_key(self._job_id, "original")
         try:
             await asyncio.to_thread(self._stores.blobs.copy, source.original.blob, key)
         except FileNotFoundError as error:
-            raise SourceGone(f"The job {source_id} keeps no original any more.") from error
+            detail = f"The original of the job {source_id} is no longer kept. Send the image in the field {FILE_FIELD}."
+            raise SourceGone(detail) from error
         return source.original.model_copy(update={"blob": key})
 
     def _new_job(self, kind: Kind, original: Original, form: OutputForm) -> Job:
@@ -197,7 +210,7 @@ class Submission:
     async def _replay(self, earlier: IdempotencyKey, job: Job) -> Accepted:
         await self._remove_blobs()
         if earlier.fingerprint != job.fingerprint:
-            raise KeyReused("This Idempotency-Key was used for another request.")
+            raise KeyReused("This Idempotency-Key was used for another request. Send a new key with a new request.")
         self._response.headers["Idempotency-Replayed"] = "true"
         return self._build_answer(await self._stores.jobs.get(earlier.job_id, owner=self._owner))
 

@@ -22,8 +22,8 @@ from storage.documents import Original
 
 FILE_FIELD = "file"
 DIGEST_OF_FILE = (
-    "The request's Content-Digest is that of the file, but it covers the whole multipart body (RFC 9530). Send the "
-    f"file's in the header of its part, {FILE_FIELD}: Content-Digest: sha-256=:BASE64:."
+    "The request's Content-Digest is that of the file, but it must be that of the whole multipart body (RFC 9530). "
+    f"Send the file's digest in the header of the part {FILE_FIELD} instead: Content-Digest: sha-256=:BASE64:."
 )
 
 
@@ -61,20 +61,22 @@ async def _read_parts(request: Request, form: Form, blobs: Blobs, key: str, limi
             if not isinstance(event, Part):
                 continue
             if event.filename is None and event.name == FILE_FIELD:
-                raise FileMissing(f"The field {FILE_FIELD} needs a file name to be a file.")
+                raise FileMissing(
+                    f"The field {FILE_FIELD} has no file name. Send the image as a file, with a file name."
+                )
             if event.filename is None:
                 _add_field(form.fields, event.name, await _read_text(stream))
             elif event.name != FILE_FIELD:
-                raise InvalidForm(f"The image belongs in the field {FILE_FIELD}, not in {event.name!r}.")
+                raise InvalidForm(f"The field {event.name!r} is a file. Send the image in the field {FILE_FIELD}.")
             elif form.original is not None:
-                raise TooManyFiles("Send one file a request.")
+                raise TooManyFiles("The form has more than one file. Send one file in each request.")
             else:
                 form.original = await _store(stream, event, blobs, key, limits)
 
 
 def _add_field(fields: dict[str, str], name: str, value: str) -> None:
     if name in fields:
-        raise InvalidForm(f"The field {name!r} is there twice.")
+        raise InvalidForm(f"The form has the field {name!r} more than once. Send each field once.")
     fields[name] = value
 
 
@@ -88,7 +90,7 @@ async def _store(stream: AsyncIterator[Event], part: Part, blobs: Blobs, key: st
         while chunk is not None:
             size += len(chunk)
             if size > limits.upload_bytes:
-                raise BodyTooLarge(f"The file is larger than {format_size(limits.upload_bytes)}.")
+                raise BodyTooLarge(f"The file is larger than {format_size(limits.upload_bytes)}. Send a smaller file.")
             digest.update(chunk)
             await blob.write(chunk)
             chunk = await anext(content, None)
@@ -124,7 +126,9 @@ def _recognize(head: bytes, limits: Limits) -> SniffedFormat:
         raise EmptyFile
     sniffed = sniff(head)
     if sniffed is None:
-        raise UnsupportedFormat(f"The file is not an image in an accepted format: {', '.join(ACCEPTED_FORMATS)}.")
+        raise UnsupportedFormat(
+            f"The file is not an image in an accepted format. Send one of: {', '.join(ACCEPTED_FORMATS)}."
+        )
     if sniffed.width is not None and sniffed.height is not None:
         check_dimensions(sniffed.width, sniffed.height, limits)
     return sniffed
@@ -135,5 +139,7 @@ async def _read_text(stream: AsyncIterator[Event]) -> str:
     async for chunk in _iterate_content(stream):
         value += chunk
         if len(value) > MAX_FIELD_BYTES:
-            raise InvalidForm(f"A field of the form is larger than {format_size(MAX_FIELD_BYTES)}.")
+            raise InvalidForm(
+                f"A field of the form is larger than {format_size(MAX_FIELD_BYTES)}. Send a shorter value."
+            )
     return value.decode("utf-8", "replace")

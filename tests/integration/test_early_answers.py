@@ -130,7 +130,7 @@ def test_a_body_over_the_limit_is_refused_with_a_problem(url: str, *, is_chunked
     answer = post(url, BODY_BYTES + 1_000_000, is_chunked=is_chunked, Authorization="Bearer key of kim")
 
     assert (answer.status_code, answer.json()["code"]) == (413, "upload_too_large")
-    assert answer.json()["detail"].endswith(" is larger than 25 MiB.")
+    assert " is larger than 25 MiB." in answer.json()["detail"]
 
 
 def test_a_route_that_stops_reading_answers_too(url: str) -> None:

@@ -180,9 +180,9 @@ def test_no_two_problems_share_a_code() -> None:
 
 
 async def test_a_problem_says_why(thrower: Thrower, client: httpx.AsyncClient) -> None:
-    thrower.error = NotReady("The result is not there yet.")
+    thrower.error = NotReady("The result is not ready yet.")
 
-    assert (await client.get("/raise")).json()["detail"] == "The result is not there yet."
+    assert (await client.get("/raise")).json()["detail"] == "The result is not ready yet."
 
 
 async def test_a_refusal_says_why(thrower: Thrower, client: httpx.AsyncClient) -> None:

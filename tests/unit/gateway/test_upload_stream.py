@@ -204,7 +204,7 @@ async def test_a_digest_of_the_request_that_does_not_match_says_which_bytes_it_c
 async def test_a_digest_of_the_file_in_the_requests_header_is_recognized(blobs: Blobs) -> None:
     request = FakeRequest(chunked(form(image())), digest=digest_of(JPEG))
 
-    with pytest.raises(DigestMismatch, match="is that of the file, but it covers the whole multipart body"):
+    with pytest.raises(DigestMismatch, match="is that of the file, but it must be that of the whole"):
         await store_upload(request, blobs, key=KEY, limits=LIMITS)
 
 
