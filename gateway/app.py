@@ -1,4 +1,4 @@
-"""The front door: create_app(), its lifespan and its routers."""
+"""The gateway's application: create_app(), its lifespan, middleware and routers."""
 
 from __future__ import annotations
 
@@ -35,15 +35,16 @@ from pipeline.version import VERSION
 from storage.stores import Stores, open_stores
 
 FORM_OVERHEAD_BYTES = 64 * 1024
-BEARER = HTTPBearer(auto_error=False, description="An API key, where keys are set.")  # for the docs: ApiKeys decides
+# For the docs only: the middleware ApiKeys checks the keys.
+BEARER = HTTPBearer(auto_error=False, description="An API key. Needed only where keys are set.")
 PROBLEM: dict[str, Any] = {
-    "description": "A problem (RFC 9457)",
+    "description": "A problem document (RFC 9457)",
     "content": {problems.MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}},
 }
 
 
 def create_app(settings: Settings, stores: Stores | None = None, queues: Queues | None = None) -> FastAPI:
-    """Build the gateway. Stores and queues that are passed in are used and not closed; others follow the lifespan."""
+    """Build the gateway. It opens and closes stores and queues with its lifespan, except those passed in."""
     gateway_metrics = metrics.GatewayMetrics()
 
     @asynccontextmanager
@@ -62,20 +63,20 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
             )
             app.state.queues = queues or await resources.enter_async_context(open_queues(settings))
             sweeper = Sweeper(app.state.stores, app.state.queues, settings, gateway_metrics.sweeper)
-            observer = GaugeUpdater(gateway_metrics.registry, app.state.stores, app.state.queues, settings)
+            gauge_updater = GaugeUpdater(gateway_metrics.registry, app.state.stores, app.state.queues, settings)
             feed = app.state.feed = Feed(app.state.stores.jobs, app.state.queues)
             resources.enter_context(call_on_stop_signal(feed.close))
-            for loop in (sweeper.run(), observer.run(), feed.run()):
+            for loop in (sweeper.run(), gauge_updater.run(), feed.run()):
                 await resources.enter_async_context(run_in_background(loop))
             yield
 
     app = FastAPI(
         title="Darkroom",
         version=VERSION,
-        summary="Photos in; validated, upright, metadata-free previews out.",
+        summary="Upload photos; get validated, upright previews without metadata.",
         lifespan=lifespan,
         responses={"4XX": PROBLEM, "5XX": PROBLEM},
-        openapi_url=None,  # served by our own routes, with the forms
+        openapi_url=None,  # the docs routes serve it
     )
     app.state.metrics, app.state.lanes = gateway_metrics, LaneChooser(settings.lanes)
     _add_middleware(app, settings)
@@ -89,7 +90,7 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
 
 
 def _extend_openapi(app: FastAPI, settings: Settings) -> None:
-    """Add the forms to what FastAPI knows of the API."""
+    """Add the forms to the OpenAPI document that FastAPI generates."""
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -101,7 +102,7 @@ def _extend_openapi(app: FastAPI, settings: Settings) -> None:
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
-    """Put the guards before the routes; the one added last is asked first."""
+    """Add the middleware. The one added last runs first."""
     app.add_middleware(BodyLimit, limit=settings.limits.upload_bytes + FORM_OVERHEAD_BYTES)
     if settings.access.rate_limit:
         limit = parse_rate_limit(settings.access.rate_limit)

@@ -1,4 +1,4 @@
-"""Wire shapes: what the API says, and how a job document becomes it."""
+"""The models of the API's answers, and how to build them from a job document."""
 
 from __future__ import annotations
 
@@ -15,28 +15,30 @@ from storage.documents import Failure, Job, JobState, Kind, Lane, Operation, Sta
 
 
 class Links(BaseModel):
-    """Where to go from here."""
+    """Where to follow the job and where to fetch its result."""
 
     status: str
     result: str
 
     @classmethod
-    def of(cls, task_id: str) -> Links:
+    def of(cls, job_id: str) -> Links:
         """Return the links of a job."""
-        return cls(status=f"/task-status/{task_id}", result=f"/result/{task_id}")
+        return cls(status=f"/task-status/{job_id}", result=f"/result/{job_id}")
 
 
 class Accepted(BaseModel):
-    """The answer to an upload: it is stored, and it will be worked on."""
+    """The job that was created: the upload is stored and will be processed."""
 
     task_id: str = Field(examples=["019392f0-7c1e-7d4a-b4d8-0f5e2c9a1b77"])
     status: JobState = Field(examples=["accepted"])
-    deduplicated_from: str | None = Field(None, description="The job whose results were copied, where that is set.")
+    deduplicated_from: str | None = Field(
+        None, description="The earlier job whose results were copied: it had the same bytes and request."
+    )
     links: Links
 
 
 class StageStatus(BaseModel):
-    """One stage: where it stands, how long it waited and how long it ran."""
+    """One stage: its state, how long it waited and how long it ran."""
 
     state: StageState
     attempts: int
@@ -50,7 +52,7 @@ class StageStatus(BaseModel):
 
     @classmethod
     def of(cls, record: StageRecord, *, until_ms: int) -> StageStatus:
-        """Return what a person may see of a stage; what has no end yet has lasted until `until_ms`."""
+        """Build the public view of a stage. Durations that have not ended are counted until `until_ms`."""
         return cls(
             state=record.state,
             attempts=record.attempts,
@@ -65,12 +67,12 @@ class StageStatus(BaseModel):
 
 
 class RenditionStatus(BaseModel):
-    """One derived image, once it is made."""
+    """One rendition of a job, once its stage is done."""
 
     url: str
     filename: str = Field(
-        description="The name to save it under, as in `Content-Disposition`: the upload's, what was made of it, and "
-        "the usual extension.",
+        description="The file name to save it under, as in `Content-Disposition`: the stem of the upload's name, the "
+        "rendition or operation, and the usual extension.",
         examples=["photo-small.jpg", "photo-crop.webp"],
     )
     media_type: str
@@ -82,7 +84,7 @@ class RenditionStatus(BaseModel):
 
 
 class OriginalStatus(BaseModel):
-    """The upload, as it came in."""
+    """The original: the bytes as uploaded."""
 
     name: str | None
     media_type: str
@@ -93,14 +95,16 @@ class OriginalStatus(BaseModel):
 
 
 class JobStatus(BaseModel):
-    """The whole job, stage by stage."""
+    """One job, with its stages and renditions."""
 
     task_id: str
     kind: Kind
     status: JobState
-    progress: float = Field(description="Stages done out of all, 0 to 1.", ge=0, le=1)
-    lane: Lane = Field(description="bulk: the job is heavy, or one of a burst, and lets others go ahead.")
-    generation: int = Field(description="How often the job was sent to the workers again.")
+    progress: float = Field(description="The share of stages that are done, from 0 to 1.", ge=0, le=1)
+    lane: Lane = Field(
+        description="`bulk` for a large file or one of a burst: it waits in a queue apart from `express` jobs."
+    )
+    generation: int = Field(description="How often the job was dispatched to the workers again.")
     created_at: datetime
     updated_at: datetime | None
     finished_at: datetime | None
@@ -111,20 +115,20 @@ class JobStatus(BaseModel):
     failure: Failure | None
     stages: dict[str, StageStatus]
     renditions: dict[str, RenditionStatus]
-    summary: dict[str, Any] | None = Field(description="What finalize noted: renditions, bytes and ratio.")
+    summary: dict[str, Any] | None = Field(description="The result of the finalize stage: renditions, bytes and ratio.")
     links: Links
 
     @classmethod
     def of(cls, job: Job) -> JobStatus:
-        """Return what a person may see of a job."""
-        done = sum(record.state is StageState.DONE for record in job.stages.values())
-        facts = job.stages[VALIDATE].result or {}
+        """Build the public view of a job."""
+        done_count = sum(record.state is StageState.DONE for record in job.stages.values())
+        validation = job.stages[VALIDATE].result or {}
         until_ms = job.finished_ms or now_ms()
         return cls(
             task_id=job.id,
             kind=job.kind,
             status=job.state,
-            progress=round(done / len(job.stages), 3),
+            progress=round(done_count / len(job.stages), 3),
             lane=job.lane,
             generation=job.generation,
             created_at=job.created_at,
@@ -132,15 +136,15 @@ class JobStatus(BaseModel):
             finished_at=_to_datetime(job.finished_ms),
             original=OriginalStatus(
                 **job.original.model_dump(exclude={"blob"}),
-                width=facts.get("width"),
-                height=facts.get("height"),
+                width=validation.get("width"),
+                height=validation.get("height"),
             ),
             operation=job.operation,
             source_task_id=job.source_task_id,
             deduplicated_from=job.deduplicated_from,
             failure=job.failure,
             stages={name: StageStatus.of(record, until_ms=until_ms) for name, record in job.stages.items()},
-            renditions=_renditions(job),
+            renditions=_build_renditions(job),
             summary=job.stages[FINALIZE].result,
             links=Links.of(job.id),
         )
@@ -160,7 +164,7 @@ class JobSummary(BaseModel):
 
     @classmethod
     def of(cls, job: Job) -> JobSummary:
-        """Return what a list shows of a job."""
+        """Build the list entry of a job."""
         return cls(
             task_id=job.id,
             kind=job.kind,
@@ -174,14 +178,14 @@ class JobSummary(BaseModel):
 
 
 class JobPage(BaseModel):
-    """A page of jobs, from the youngest; `next` is the cursor of the page after it, null on the last."""
+    """A page of jobs, newest first. `next` is the cursor of the next page; it is null on the last page."""
 
     jobs: list[JobSummary]
     next: str | None
 
 
 class Check(BaseModel):
-    """One dependency: whether it answered, and in what time."""
+    """One dependency: whether it answered, and in how many milliseconds."""
 
     ok: bool
     ms: float
@@ -189,42 +193,44 @@ class Check(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether uploads are taken. Without a broker they are, and wait: that is `degraded`."""
+    """Whether uploads are accepted. `degraded`: they are, but the broker is down, so that jobs wait."""
 
     status: str
     checks: dict[str, Check]
 
 
 class ProblemDocument(BaseModel):
-    """An error (RFC 9457)."""
+    """An error answer (RFC 9457)."""
 
     type: str = Field(examples=["urn:darkroom:problem:unsupported_format"])
     title: str = Field(examples=["Unsupported Media Type"])
     status: int = Field(examples=[415])
     code: str = Field(examples=["unsupported_format"])
     detail: str
-    request_id: str | None = Field(None, description="What the answer's X-Request-ID says too; our logs know it.")
+    request_id: str | None = Field(
+        None, description="The same as the header `X-Request-ID`. The log lines about this request have it too."
+    )
     errors: list[dict[str, Any]] | None = None
 
 
-def _renditions(job: Job) -> dict[str, RenditionStatus]:
+def _build_renditions(job: Job) -> dict[str, RenditionStatus]:
     if not has_renditions(job):
         return {}
-    made = {name: job.stages[stage] for name, stage in stage_by_rendition(job).items()}
+    records = {name: job.stages[stage] for name, stage in stage_by_rendition(job).items()}
     return {
-        name: _rendition(job, name, record.result)
-        for name, record in made.items()
+        name: _build_rendition(job, name, record.result)
+        for name, record in records.items()
         if record.state is StageState.DONE and record.result
     }
 
 
-def _rendition(job: Job, name: str, made: dict[str, Any]) -> RenditionStatus:
-    filename = rendition_headers.filename(job, name, format=made["format"])
-    return RenditionStatus(url=f"/result/{job.id}/{name}", filename=filename, **made)
+def _build_rendition(job: Job, name: str, result: dict[str, Any]) -> RenditionStatus:
+    filename = rendition_headers.filename(job, name, format=result["format"])
+    return RenditionStatus(url=f"/result/{job.id}/{name}", filename=filename, **result)
 
 
 def has_renditions(job: Job) -> bool:
-    """Whether what was made of the job can be had: it has not failed and has not expired."""
+    """Whether renditions of the job can be fetched: it has not failed, and its blobs are not removed."""
     return job.state in (JobState.PROCESSING, JobState.DONE) and job.blobs_removed_ms is None
 
 
@@ -233,5 +239,5 @@ def _to_datetime(ms: int | None) -> datetime | None:
 
 
 def _duration_ms(start_ms: int | None, stop_ms: int) -> int | None:
-    """Return the time between two moments, if it has begun."""
+    """Return the time between the two; None if it has not started."""
     return None if start_ms is None else max(0, stop_ms - start_ms)

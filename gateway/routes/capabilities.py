@@ -1,4 +1,4 @@
-"""Capabilities: the live limits and formats, for clients to ask before they send."""
+"""Capabilities: the current limits and formats, which clients can read before they send a file."""
 
 from __future__ import annotations
 
@@ -16,22 +16,26 @@ router = APIRouter(tags=["capabilities"])
 
 
 class Capabilities(BaseModel):
-    """What this Darkroom takes and gives."""
+    """What this Darkroom accepts and produces."""
 
-    limits: dict[str, int] = Field(description="Bytes, pixels, frames and the longest side in pixels.")
-    accepts: dict[str, str] = Field(description="Media type of each format that may be sent.")
-    formats: list[str] = Field(description="What may be asked for as `format`.")
-    default_quality: dict[str, int]
-    renditions: dict[str, int] = Field(description="Long edge in pixels of each preview.")
+    limits: dict[str, int] = Field(
+        description="The largest accepted original: bytes, pixels, frames and the longest side in pixels."
+    )
+    accepts: dict[str, str] = Field(description="The accepted formats, with their media types.")
+    formats: list[str] = Field(description="The values that `format` can have.")
+    default_quality: dict[str, int] = Field(description="The quality of each format if the request gives none.")
+    renditions: dict[str, int] = Field(description="The previews, with the long edge of each in pixels.")
     operations: list[str]
-    result_seconds: float = Field(description="How long results are kept.")
-    idempotency_seconds: float = Field(description="How long an Idempotency-Key is remembered.")
-    refusals: dict[str, str] = Field(description="Every code a job may fail with because of its image.")
+    result_seconds: float = Field(description="How long results are kept, in seconds.")
+    idempotency_seconds: float = Field(description="How long an Idempotency-Key is remembered, in seconds.")
+    refusals: dict[str, str] = Field(
+        description="Every code that a job can fail with because of its image, with its meaning."
+    )
 
 
-@router.get("/capabilities")
+@router.get("/capabilities", summary="Get limits and formats")
 async def capabilities(settings: SettingsDep) -> Capabilities:
-    """Tell the limits and formats in force."""
+    """Return the limits and formats that are in force."""
     limits: dict[str, Any] = asdict(settings.limits)
     return Capabilities(
         limits=limits,

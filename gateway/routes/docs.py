@@ -1,4 +1,4 @@
-"""The API's description and Swagger UI on it, all served from here: open to everybody, offline too."""
+"""The OpenAPI document and Swagger UI, served without other servers and without an API key."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _files = StaticFiles(directory=FOLDER)
 
 @router.api_route("/", methods=["GET", "HEAD"])
 async def root() -> Response:
-    """Send people to the docs."""
+    """Redirect to the docs."""
     return RedirectResponse("/docs", HTTPStatus.TEMPORARY_REDIRECT)
 
 
 @router.api_route("/docs", methods=["GET", "HEAD"])
 async def docs(request: Request) -> Response:
-    """Serve the page; what it loads is named by relative paths, so that a front may put it under a prefix."""
+    """Send the page. It loads its files by relative paths, so that a reverse proxy can put it under a prefix."""
     return await _serve("index.html", request)
 
 
 @router.api_route("/docs/{name}", methods=["GET", "HEAD"])
 async def docs_file(name: str, request: Request) -> Response:
-    """Serve what the page loads."""
+    """Send a file that the page loads."""
     if name not in FILES:
         raise HTTPException(HTTPStatus.NOT_FOUND)
     return await _serve(FILES[name], request)
@@ -51,7 +51,7 @@ async def docs_file(name: str, request: Request) -> Response:
 
 @router.api_route("/openapi.json", methods=["GET", "HEAD"])
 async def openapi(request: Request) -> Response:
-    """Describe the API."""
+    """Send the OpenAPI document."""
     return JSONResponse(request.app.openapi(), headers=HEADERS)
 
 

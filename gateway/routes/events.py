@@ -1,4 +1,4 @@
-"""Events: every change of a job as it happens, as server-sent events."""
+"""Events: the changes of a job as they happen, as server-sent events."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ from storage.documents import Job
 MEDIA_TYPE = "text/event-stream"
 RETRY_MS = 2000
 HEARTBEAT_SECONDS = 15.0
-HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: nginx passes each event on at once
+HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+}  # X-Accel-Buffering: nginx passes each event on at once
 
 router = APIRouter(tags=["jobs"])
 
 
 @router.get(
     "/task-status/{task_id}/events",
+    summary="Stream the changes of a job",
     response_class=StreamingResponse,
     responses={
         200: {"content": {MEDIA_TYPE: {}}},
-        204: {"description": "Nothing more will come after Last-Event-ID: the job has ended"},
+        204: {"description": "The job has ended, and `Last-Event-ID` is its last event"},
     },
 )
 async def task_events(
@@ -35,29 +39,33 @@ async def task_events(
     jobs: JobsDep,
     owner: OwnerDep,
     feed: FeedDep,
-    last_event_id: Annotated[str | None, Header(description="The id of the last event seen.", max_length=20)] = None,
+    last_event_id: Annotated[
+        str | None, Header(description="The id of the last event that the client has received.", max_length=20)
+    ] = None,
 ) -> Response:
-    """Send the job, whole, now and at each change, and end with the event that ends it.
+    """Send the whole job now and at each change, until it ends.
 
-    Events are called `job`, carry what `GET /task-status/{task_id}` answers, and have the job's version as their id.
-    After `Last-Event-ID` comes what is newer; each event is complete, so nothing is missed between two connections.
+    Each event has the name `job`, the same data as `GET /task-status/{task_id}`, and the job's version as its id. With
+    `Last-Event-ID`, only newer events are sent. Each event is complete, so a client that reconnects misses nothing.
     """
     job = await jobs.get(task_id, owner=owner)
-    seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else None
-    if not job.is_active and seen == job.version:
+    last_version = int(last_event_id) if last_event_id and last_event_id.isdecimal() else None
+    if not job.is_active and last_version == job.version:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
-    return StreamingResponse(_stream_events(feed, job, seen), media_type=MEDIA_TYPE, headers=HEADERS)
+    return StreamingResponse(_stream_events(feed, job, last_version), media_type=MEDIA_TYPE, headers=HEADERS)
 
 
-async def _stream_events(feed: Feed, job: Job, seen: int | None) -> AsyncIterator[bytes]:
+async def _stream_events(feed: Feed, job: Job, last_version: int | None) -> AsyncIterator[bytes]:
     yield format_sse_event(retry=RETRY_MS)
     with feed.watch(job) as topic:
         while not topic.is_closed:
-            news = await topic.wait_for_newer(seen, HEARTBEAT_SECONDS)
-            if news is None:
+            newer_job = await topic.wait_for_newer(last_version, HEARTBEAT_SECONDS)
+            if newer_job is None:
                 yield KEEPALIVE_COMMENT
                 continue
-            seen = news.version
-            yield format_sse_event(event="job", id=str(seen), data_str=JobStatus.of(news).model_dump_json())
-            if not news.is_active:
+            last_version = newer_job.version
+            yield format_sse_event(
+                event="job", id=str(last_version), data_str=JobStatus.of(newer_job).model_dump_json()
+            )
+            if not newer_job.is_active:
                 return

@@ -1,4 +1,4 @@
-"""Health: alive, and ready to accept."""
+"""Health: whether the gateway is alive, and whether it is ready to accept uploads."""
 
 from __future__ import annotations
 
@@ -19,40 +19,43 @@ from storage.stores import Stores
 router = APIRouter(tags=["health"])
 
 
-@router.get("/livez")
+@router.get("/livez", summary="Check that the gateway is alive")
 async def livez() -> dict[str, str]:
-    """Answer while the process runs, whatever else is down."""
+    """Answer while the process runs, even if its dependencies are down."""
     return {"status": "alive"}
 
 
-@router.get("/readyz", responses={503: {"model": Readiness}})
+@router.get("/readyz", summary="Check that the gateway is ready", responses={503: {"model": Readiness}})
 async def readyz(response: Response, settings: SettingsDep, stores: StoresDep, queues: QueuesDep) -> Readiness:
-    """Ask each dependency. Mongo and the blobs are needed to accept; without a broker, jobs are accepted and wait."""
-    found = await check_dependencies(settings, stores, queues)
-    ready = found["mongo"].ok and found["blobs"].ok
+    """Check each dependency.
+
+    Mongo and the blob store are needed to accept jobs. Without a broker, jobs are accepted and wait.
+    """
+    checks = await check_dependencies(settings, stores, queues)
+    ready = checks["mongo"].ok and checks["blobs"].ok
     if not ready:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    overall = "unavailable" if not ready else "ready" if all(check.ok for check in found.values()) else "degraded"
-    return Readiness(status=overall, checks=found)
+    overall = "unavailable" if not ready else "ready" if all(check.ok for check in checks.values()) else "degraded"
+    return Readiness(status=overall, checks=checks)
 
 
 async def check_dependencies(settings: Settings, stores: Stores, queues: Queues) -> dict[str, Check]:
-    """Ask Mongo, the blobs and the broker, at the same time; none of them takes longer than its timeout."""
+    """Check Mongo, the blob store and the broker concurrently, each with its timeout."""
     servers = queues.server_checks()
-    found = await asyncio.gather(
+    checks = await asyncio.gather(
         _run_check(stores.ping, settings.mongo_timeout),
         _run_check(partial(asyncio.to_thread, stores.blobs.check), settings.mongo_timeout),
         *(_run_check(ping, settings.broker.publish_timeout) for ping in servers.values()),
     )
-    return dict(zip(("mongo", "blobs", *servers), found, strict=True))
+    return dict(zip(("mongo", "blobs", *servers), checks, strict=True))
 
 
 async def _run_check(ping: Callable[[], Awaitable[object]], timeout: float) -> Check:  # noqa: ASYNC109  # a setting, not a cancel scope
     start = perf_counter()
     try:
         await asyncio.wait_for(ping(), timeout)
-    except Exception as error:  # noqa: BLE001  # whatever a driver raises, it is not ready
+    except Exception as error:  # noqa: BLE001  # any error of a driver means not ready
         return Check(ok=False, ms=_elapsed_ms(start), error=type(error).__name__)
     return Check(ok=True, ms=_elapsed_ms(start))
 

@@ -1,4 +1,4 @@
-"""Jobs: one job, whole, stage by stage; the list of them; trying one again; removing one."""
+"""The job routes: show one job, list jobs, retry a dead job, delete a job."""
 
 from __future__ import annotations
 
@@ -28,26 +28,27 @@ router = APIRouter(tags=["jobs"])
 
 @router.get(
     "/task-status/{task_id}",
+    summary="Get a job",
     response_model=JobStatus,
-    responses={304: {"description": "Nothing has changed since If-None-Match"}},
+    responses={304: {"description": "The job has not changed since `If-None-Match`"}},
 )
 async def task_status(
     task_id: str,
     jobs: JobsDep,
     owner: OwnerDep,
     feed: FeedDep,
-    wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for a change.")] = 0,
+    wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="How many seconds to wait for a change.")] = 0,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Show the job: its state, its progress and every stage with waits, run times, attempts, worker and failure.
+    """Return the job: its state, its progress, and each stage with its wait, run time, attempts, worker and error.
 
-    With `wait`, the answer comes once the job has changed from `If-None-Match`, or without that header once it has
-    ended, or when the time is over.
+    With `wait` and `If-None-Match`, the answer comes when the job has changed; with `wait` alone, when it has ended. It
+    comes when the time is over in any case.
     """
     job = await jobs.get(task_id, owner=owner)
     if wait:
         job = await _wait_for_change(job, feed, wait, if_none_match)
-    headers = {"ETag": _etag(job), "Cache-Control": "no-cache"}
+    headers = {"ETag": _build_etag(job), "Cache-Control": "no-cache"}
     if job.is_active:
         headers["Retry-After"] = str(POLL_SECONDS)
     if matches_etag(if_none_match, headers["ETag"]):
@@ -55,25 +56,27 @@ async def task_status(
     return Response(JobStatus.of(job).model_dump_json(), media_type="application/json", headers=headers)
 
 
-@router.get("/jobs")
+@router.get("/jobs", summary="List jobs")
 async def list_jobs(  # FastAPI injects by parameter
     jobs: JobsDep,
     owner: OwnerDep,
     status: JobState | None = None,
     kind: Kind | None = None,
-    cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=100)] = None,
+    cursor: Annotated[
+        str | None, Query(description="The value of `next` from the previous page.", max_length=100)
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> JobPage:
-    """List jobs, the youngest first."""
+    """List jobs, newest first."""
     before_id = _decode_cursor(cursor) if cursor else None
-    found = await jobs.page(owner=owner, state=status, kind=kind, before_id=before_id, limit=limit + 1)
-    page = found[:limit]
+    page = await jobs.page(owner=owner, state=status, kind=kind, before_id=before_id, limit=limit + 1)
+    shown = page[:limit]
     return JobPage(
-        jobs=[JobSummary.of(job) for job in page], next=_encode_cursor(page[-1].id) if len(found) > limit else None
+        jobs=[JobSummary.of(job) for job in shown], next=_encode_cursor(shown[-1].id) if len(page) > limit else None
     )
 
 
-@router.post("/jobs/{task_id}/retry", status_code=status.HTTP_202_ACCEPTED)
+@router.post("/jobs/{task_id}/retry", summary="Retry a dead job", status_code=status.HTTP_202_ACCEPTED)
 async def retry(  # FastAPI injects by parameter
     task_id: str,
     response: Response,
@@ -82,7 +85,7 @@ async def retry(  # FastAPI injects by parameter
     settings: SettingsDep,
     owner: OwnerDep,
 ) -> Accepted:
-    """Try a dead job again from the stage it died in; stages that are done stay done."""
+    """Retry a dead job from the stage in which it died. Stages that are done are not run again."""
     job = await jobs.get(task_id, owner=owner)
     next_dispatch_ms = now_ms() + int(settings.sweeper.accept_patience * 1000)
     retried = await jobs.retry(job, next_dispatch_ms=next_dispatch_ms) if job.state is JobState.DEAD else None
@@ -98,9 +101,9 @@ async def retry(  # FastAPI injects by parameter
     return Accepted(task_id=task_id, status=retried.state, links=links)
 
 
-@router.delete("/jobs/{task_id}", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete("/jobs/{task_id}", summary="Cancel or delete a job", status_code=status.HTTP_204_NO_CONTENT)
 async def delete(task_id: str, stores: StoresDep, owner: OwnerDep, metrics: MetricsDep) -> None:
-    """Cancel a job that runs, and remove its blobs; remove one that has ended, with all that is known of it."""
+    """Cancel an active job and remove its blobs, or remove an ended job with its blobs and its document."""
     job = await stores.jobs.get(task_id, owner=owner)
     cancelled = job.is_active and await stores.jobs.cancel(job)
     await asyncio.to_thread(stores.blobs.remove_folder, job_folder(task_id))
@@ -112,19 +115,19 @@ async def delete(task_id: str, stores: StoresDep, owner: OwnerDep, metrics: Metr
     log.info("job.cancelled" if cancelled else "job.removed", task_id=task_id, job_request_id=job.request_id)
 
 
-async def _wait_for_change(job: Job, feed: Feed, wait: float, known: str | None) -> Job:
-    """Return the job once it differs from what is known of it, or has ended, or the time is over."""
+async def _wait_for_change(job: Job, feed: Feed, wait: float, known_etag: str | None) -> Job:
+    """Return the job when it no longer matches `known_etag`, has ended, or the time is over."""
     deadline = monotonic() + wait
-    with feed.watch(job, end_only=known is None) as topic:
-        while job.is_active and (known is None or matches_etag(known, _etag(job))):
-            news = await topic.wait_for_newer(job.version, deadline - monotonic())
-            if news is None:
+    with feed.watch(job, end_only=known_etag is None) as topic:
+        while job.is_active and (known_etag is None or matches_etag(known_etag, _build_etag(job))):
+            newer_job = await topic.wait_for_newer(job.version, deadline - monotonic())
+            if newer_job is None:
                 break
-            job = news
+            job = newer_job
     return job
 
 
-def _etag(job: Job) -> str:
+def _build_etag(job: Job) -> str:
     return f'W/"{job.version}"'
 
 
@@ -136,4 +139,6 @@ def _decode_cursor(cursor: str) -> str:
     try:
         return str(UUID(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()))
     except ValueError as error:
-        raise InvalidCursor("The cursor is not valid. Send the next of the page before, unchanged.") from error
+        raise InvalidCursor(
+            "The cursor is not valid. Send the value of next from the previous page, unchanged."
+        ) from error

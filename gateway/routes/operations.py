@@ -1,4 +1,4 @@
-"""The POST routes: previews of an upload, and the three single operations, all accepted the same way."""
+"""The POST routes that create jobs: an upload with its previews, and the three operations."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ FORMS: dict[str, type[OutputForm]] = {
 
 
 def describe_forms(document: dict[str, Any], limits: Limits) -> None:
-    """Add the forms to an OpenAPI document of these routes."""
+    """Add the forms to the OpenAPI document of these routes."""
     for path, form in FORMS.items():
         document["paths"][path]["post"]["requestBody"] = request_body(form, limits)
 
 
-@router.post("/upload", status_code=ACCEPTED)
+@router.post("/upload", summary="Upload a photo", status_code=ACCEPTED)
 async def upload(submission: SubmissionDep) -> Accepted:
-    """Accept one photo and answer at once; its previews are made behind the answer."""
+    """Accept one photo and answer at once. Its previews are made after the answer."""
     return await submission.create_job(Kind.PREVIEWS, PreviewForm)
 
 
-@router.post("/crop", status_code=ACCEPTED)
+@router.post("/crop", summary="Crop an image", status_code=ACCEPTED)
 async def crop(submission: SubmissionDep) -> Accepted:
-    """Cut a box out of the upright image: by its pixels, or the largest centred one of an aspect."""
+    """Cut a box out of the upright image: one given in pixels, or the largest centred box of an aspect."""
     return await submission.create_job(Kind.CROP, CropForm)
 
 
-@router.post("/grayscale", status_code=ACCEPTED)
+@router.post("/grayscale", summary="Convert an image to grayscale", status_code=ACCEPTED)
 async def grayscale(submission: SubmissionDep) -> Accepted:
-    """Turn the image grey, at its full size."""
+    """Convert the image to shades of grey, at its full size."""
     return await submission.create_job(Kind.GRAYSCALE, GrayscaleForm)
 
 
-@router.post("/resize", status_code=ACCEPTED)
+@router.post("/resize", summary="Resize an image", status_code=ACCEPTED)
 async def resize(submission: SubmissionDep) -> Accepted:
-    """Bring the image to a box."""
+    """Resize the image to a box."""
     return await submission.create_job(Kind.RESIZE, ResizeForm)

@@ -1,4 +1,4 @@
-"""Results: the bytes of a rendition, cacheable for ever and harmless in a browser."""
+"""Results: the bytes of a rendition, which clients may cache forever and browsers cannot run as a page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from storage.documents import Job, JobState, StageState
 
 @dataclass(frozen=True, slots=True)
 class ResultSource:
-    """Where the bytes are, and how they are to reach the client."""
+    """Where the bytes are, and how they get to the client."""
 
     blobs: Blobs
     settings: ResultsSettings
@@ -42,68 +42,68 @@ router = APIRouter(tags=["results"])
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/*": {}}},
     206: {"content": {"image/*": {}}},
-    304: {"description": "Not modified"},
+    304: {"description": "The result matches `If-None-Match`"},
     307: {
-        "description": "Elsewhere for a while: an object store has the bytes, `Location` lets in whoever holds it. "
-        "Only where `DARKROOM_RESULTS__REDIRECT` is set.",
+        "description": "The object store has the bytes: fetch them from `Location`. The link expires, and needs no API "
+        "key. Only where `DARKROOM_RESULTS__REDIRECT` is set.",
         "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
     },
 }
 
 
 @router.head("/result/{task_id}", include_in_schema=False)
-@router.get("/result/{task_id}", response_class=Response, responses=RESPONSES)
+@router.get("/result/{task_id}", summary="Fetch the main result", response_class=Response, responses=RESPONSES)
 async def result(task_id: str, request: Request, jobs: JobsDep, source: SourceDep, owner: OwnerDep) -> Response:
-    """Serve the job's main result: the output of an operation, or the largest preview."""
+    """Send the job's main result: the output of an operation, or the largest preview."""
     job = await jobs.get(task_id, owner=owner)
     main = max(stage_by_rendition(job), key=lambda name: job.operation.renditions.get(name, 0))
     return await _serve(job, main, request, source)
 
 
 @router.head("/result/{task_id}/{rendition}", include_in_schema=False)
-@router.get("/result/{task_id}/{rendition}", response_class=Response, responses=RESPONSES)
+@router.get("/result/{task_id}/{rendition}", summary="Fetch a rendition", response_class=Response, responses=RESPONSES)
 async def named_result(  # FastAPI injects by parameter
     task_id: str, rendition: str, request: Request, jobs: JobsDep, source: SourceDep, owner: OwnerDep
 ) -> Response:
-    """Serve one rendition, as soon as it is made."""
+    """Send one rendition. It can be fetched as soon as its stage is done, before the job is."""
     return await _serve(await jobs.get(task_id, owner=owner), rendition, request, source)
 
 
 async def _serve(job: Job, name: str, request: Request, source: ResultSource) -> Response:
-    made = _find_rendition(job, name)
-    headers = _headers(job, name, made)
+    rendition = _find_rendition(job, name)
+    headers = _build_headers(job, name, rendition)
     if matches_etag(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    span = parse_range(_requested_range(request.headers, headers["ETag"]), made["bytes"])
-    start, stop = span or (0, made["bytes"])
+    byte_range = parse_range(_requested_range(request.headers, headers["ETag"]), rendition["bytes"])
+    start, stop = byte_range or (0, rendition["bytes"])
     headers["Content-Length"] = str(stop - start)
-    if span:
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{made['bytes']}"
-    status = HTTPStatus.PARTIAL_CONTENT if span else HTTPStatus.OK
+    if byte_range:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{rendition['bytes']}"
+    status = HTTPStatus.PARTIAL_CONTENT if byte_range else HTTPStatus.OK
     try:
         if source.settings.redirect:
-            return await _redirect_to_store(made["blob"], request, source)
-        content = await source.blobs.stream(made["blob"], start=start, stop=stop)
+            return await _redirect_to_store(rendition["blob"], request, source)
+        content = await source.blobs.stream(rendition["blob"], start=start, stop=stop)
     except FileNotFoundError as error:
         raise Expired(NO_LONGER_KEPT) from error
     if request.method == "HEAD":
-        return Response(status_code=status, headers=headers, media_type=made["media_type"])
-    return StreamingResponse(content, status_code=status, headers=headers, media_type=made["media_type"])
+        return Response(status_code=status, headers=headers, media_type=rendition["media_type"])
+    return StreamingResponse(content, status_code=status, headers=headers, media_type=rendition["media_type"])
 
 
 async def _redirect_to_store(blob: str, request: Request, source: ResultSource) -> Response:
-    """Send a client to the store: with its method, which the link is signed for, and its headers, such as Range."""
+    """Redirect the client to the object store. It repeats its method, which the link is signed for, and its headers."""
     method: Literal["GET", "HEAD"] = "HEAD" if request.method == "HEAD" else "GET"
     link = await source.blobs.sign_url(blob, method=method, seconds=source.settings.redirect_seconds)
-    headers = {"Location": link, "Cache-Control": "no-store"}  # it lets in whoever holds it, and not for long
+    headers = {"Location": link, "Cache-Control": "no-store"}  # whoever has the link can use it until it expires
     return Response(status_code=HTTPStatus.TEMPORARY_REDIRECT, headers=headers)
 
 
 def _find_rendition(job: Job, name: str) -> dict[str, Any]:
-    """Return the record of a rendition, or say why there is none."""
+    """Return the result of the rendition's stage, or raise the problem that says why there is none."""
     if name not in stage_by_rendition(job):
-        known = ", ".join(stage_by_rendition(job))
-        raise RenditionNotFound(f"The job has no rendition {name!r}. Ask for one of: {known}.")
+        names = ", ".join(stage_by_rendition(job))
+        raise RenditionNotFound(f"The job has no rendition {name!r}. Ask for one of: {names}.")
     if job.state in (JobState.FAILED, JobState.DEAD, JobState.CANCELLED):
         failure = job.failure.model_dump() if job.failure else None
         raise NoResult(
@@ -121,19 +121,19 @@ def _find_rendition(job: Job, name: str) -> dict[str, Any]:
     return record.result
 
 
-def _headers(job: Job, name: str, made: dict[str, Any]) -> dict[str, str]:
-    digest = b64encode(bytes.fromhex(made["sha256"])).decode()
+def _build_headers(job: Job, name: str, rendition: dict[str, Any]) -> dict[str, str]:
+    digest = b64encode(bytes.fromhex(rendition["sha256"])).decode()
     return {
-        "ETag": f'"{made["sha256"]}"',
+        "ETag": f'"{rendition["sha256"]}"',
         "Repr-Digest": f"sha-256=:{digest}:",
         "Accept-Ranges": "bytes",
-        **rendition_headers.headers(job, name, format=made["format"]),
+        **rendition_headers.headers(job, name, format=rendition["format"]),
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "X-Content-Type-Options": "nosniff",
     }
 
 
 def _requested_range(headers: Headers, etag: str) -> str | None:
-    """Return the Range header, unless If-Range names other bytes than these."""
+    """Return the Range header; None if If-Range has another ETag."""
     condition = headers.get("if-range")
     return headers.get("range") if condition in (None, etag) else None

@@ -1,4 +1,4 @@
-"""The forms of the POST routes in OpenAPI: the bodies are read as streams, so FastAPI does not see them."""
+"""The OpenAPI schemas of the forms: the routes read bodies as streams, so FastAPI cannot generate them."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from stages.limits import Limits
 
 NULL = {"type": "null"}
 DESCRIPTION = (
-    "The form. A `Content-Digest` (RFC 9530, SHA-256) is verified: in the request's header that of the whole multipart "
-    "body, in the header of a part that of the part, such as the file."
+    "The form. A `Content-Digest` (RFC 9530, SHA-256) is verified. In the request's headers it covers the whole "
+    "multipart body; in the headers of a part, such as the file, it covers that part."
 )
 PART_DIGEST = {
-    "description": "SHA-256 of the file's bytes, which are refused (`digest_mismatch`) if they are others.",
+    "description": "SHA-256 of the file's bytes. If they do not match, the request is refused (`digest_mismatch`).",
     "schema": {"type": "string", "examples": ["sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:"]},
 }
 
 
 def request_body(form: type[BaseModel], limits: Limits) -> dict[str, Any]:
-    """Return the OpenAPI request body of a form and its file, with the bounds that `limits` sets."""
+    """Build the OpenAPI request body of a form and its file, with the bounds in `limits`."""
     schema = form.model_json_schema()
     fields = {name: _without_null(field) for name, field in schema["properties"].items()}
     for field in fields.values():
         if "examples" in field:
-            field["example"] = field["examples"][0]  # what Swagger UI fills in, so that a first try is accepted
+            field["example"] = field["examples"][0]  # Swagger UI fills it in, so that a first try is accepted
     for name in fields.keys() & set(SIDES):
         fields[name]["maximum"] = limits.side
-    image = {"type": "string", "contentMediaType": "application/octet-stream", "description": "The image."}
+    image = {"type": "string", "contentMediaType": "application/octet-stream", "description": "The image file."}
     schema["properties"] = {FILE_FIELD: image} | fields
     if "source_task_id" not in fields:
         schema["required"] = [FILE_FIELD]
@@ -40,9 +40,9 @@ def request_body(form: type[BaseModel], limits: Limits) -> dict[str, Any]:
 
 
 def _without_null(field: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a field as it can be sent: a form has no null, an optional field is left out."""
-    kinds = [kind for kind in field.get("anyOf", []) if kind != NULL]
-    if len(kinds) != 1:
+    """Return the schema of a field without null: a form cannot send null, it leaves an optional field out."""
+    types = [each for each in field.get("anyOf", []) if each != NULL]
+    if len(types) != 1:
         return field
     rest = {name: value for name, value in field.items() if name != "anyOf" and (name, value) != ("default", None)}
-    return {**kinds[0], **rest}
+    return {**types[0], **rest}

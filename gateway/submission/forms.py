@@ -1,4 +1,4 @@
-"""The forms of the POST routes: what may be asked, and every rule that a request breaks."""
+"""The forms of the POST routes: their fields and rules, and the report of every rule that a request breaks."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ def _check_whole_number(value: str) -> str:
     return value
 
 
-# A number as people write it: pydantic also takes 1_000 and 1.0, which would get past the bounds. They stand before the
-# validator, or JSON Schema does not know them.
+# Pydantic would also accept 1_000 and 1.0, which would get past the limit of a side. `Field` comes first, or its bounds
+# would not be in the JSON Schema.
 Quality = Annotated[int, Field(ge=1, le=100), BeforeValidator(_check_whole_number)]
 Side = Annotated[int, Field(ge=1), BeforeValidator(_check_whole_number)]
 Offset = Annotated[int, Field(ge=0), BeforeValidator(_check_whole_number)]
 SIDES = ("left", "top", "width", "height")
-"""Fields that the limit of a side bounds too."""
+"""Fields whose maximum is the limit of a side."""
 COLOUR = "^#[0-9a-fA-F]{6}$"
 ASPECT = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$"
 
 
-def _colour(value: str) -> str:
+def _check_colour(value: str) -> str:
     if not re.fullmatch(COLOUR, value):
         raise ValueError("The value must be a colour such as #ff8800.")
     return value
 
 
-def _aspect(value: str) -> str:
+def _check_aspect(value: str) -> str:
     if not re.fullmatch(ASPECT, value):
         raise ValueError("The value must be a ratio such as 16:9.")
     return value
 
 
-Colour = Annotated[str, AfterValidator(_colour), Field(json_schema_extra={"pattern": COLOUR})]
-Aspect = Annotated[str, AfterValidator(_aspect), Field(json_schema_extra={"pattern": ASPECT}, examples=["16:9"])]
+Colour = Annotated[str, AfterValidator(_check_colour), Field(json_schema_extra={"pattern": COLOUR})]
+Aspect = Annotated[str, AfterValidator(_check_aspect), Field(json_schema_extra={"pattern": ASPECT}, examples=["16:9"])]
 
 
 IGNORED_FIELDS = frozenset({"name", "type", "relativePath"})
-"""What upload widgets such as Uppy add to a file unasked; any other unknown field is refused: it may be a slip."""
+"""Fields that upload widgets such as Uppy add by themselves. Other unknown fields are refused: they may be typos."""
 
 
 class OutputForm(BaseModel):
@@ -55,18 +55,22 @@ class OutputForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Format = Field("auto", description="`auto`: JPEG for opaque images, WebP where there is alpha.")
-    quality: Quality | None = Field(None, description="1 to 100; by default 80, AVIF 60. PNG has none.")
-    background: Colour = Field("#ffffff", description="What alpha is laid on where the format has none.")
+    format: Format = Field("auto", description="`auto`: JPEG for opaque images, WebP for images with alpha.")
+    quality: Quality | None = Field(None, description="1 to 100. The default is 80, for AVIF 60. PNG has no quality.")
+    background: Colour = Field(
+        "#ffffff", description="The colour behind transparent pixels, for formats without alpha."
+    )
 
 
 class PreviewForm(OutputForm):
-    """An upload."""
+    """The form of an upload."""
 
     format: Literal["auto", "jpeg", "png", "webp", "avif", "gif"] = Field(  # type: ignore[assignment]  # one more
-        "auto", description="`auto`: JPEG for opaque images, WebP where there is alpha. `gif`: with `animated` only."
+        "auto", description="`auto`: JPEG for opaque images, WebP for images with alpha. `gif`: only with `animated`."
     )
-    animated: bool = Field(default=False, description="Keep the frames of an animation, in WebP or GIF.")
+    animated: bool = Field(
+        default=False, description="Keep the frames of an animation. The format is then WebP or GIF."
+    )
 
     @model_validator(mode="after")
     def _check_animated_format(self) -> PreviewForm:
@@ -80,11 +84,11 @@ class PreviewForm(OutputForm):
 class OperationForm(OutputForm):
     """One operation on a file, or on the original of an earlier job."""
 
-    source_task_id: str | None = Field(None, description="The job whose original is worked on, in place of `file`.")
+    source_task_id: str | None = Field(None, description="The earlier job whose original is used instead of `file`.")
 
 
 class CropForm(OperationForm):
-    """A box in pixels of the upright image, or the largest centred one of an aspect."""
+    """A box in pixels of the upright image, or the aspect of the largest centred box."""
 
     left: Offset | None = None
     top: Offset | None = None
@@ -103,11 +107,11 @@ class CropForm(OperationForm):
 
 
 class GrayscaleForm(OperationForm):
-    """Greys."""
+    """The form of a grayscale operation: it has no fields of its own."""
 
 
 class ResizeForm(OperationForm):
-    """A box to bring the image to."""
+    """The box that the image is resized to, and how it fits."""
 
     width: Side | None = Field(None, examples=[800])
     height: Side | None = None
@@ -128,21 +132,21 @@ _RULES = {
     "extra_forbidden": "unknown",
     "value_error": "invalid",
 }
-"""Pydantic's names for broken rules, in the words that the stages use."""
+"""Pydantic's error types, and the names that the stages use for the same rules."""
 MAX_DIGITS = 18
-"""Of a number that is shown as one: more would not fit 64 bits."""
+"""The most digits of an `actual` value that is sent as a number: more would not fit 64 bits."""
 FormT = TypeVar("FormT", bound=BaseModel)
 
 
-def parse_form(kind: type[FormT], fields: dict[str, str], limits: Limits) -> FormT:
-    """Read a form's fields, or raise `InvalidForm` with every broken rule: pointer, rule, limit and actual."""
+def parse_form(form_type: type[FormT], fields: dict[str, str], limits: Limits) -> FormT:
+    """Parse a form's fields, or raise `InvalidForm` with each broken rule: pointer, rule, limit and actual value."""
     errors: list[dict[str, Any]] = []
     form: FormT | None = None
     try:
-        form = kind.model_validate({name: value for name, value in fields.items() if _is_relevant(name, value)})
+        form = form_type.model_validate({name: value for name, value in fields.items() if _is_relevant(name, value)})
     except ValidationError as error:
         errors = [_describe_error(item) for item in error.errors()]
-    errors += _find_oversized_sides(kind, fields, limits)
+    errors += _find_oversized_sides(form_type, fields, limits)
     if form is None or errors:
         raise InvalidForm("The form breaks the rules that errors lists. Correct it and send it again.", errors=errors)
     return form
@@ -154,18 +158,18 @@ def _is_relevant(name: str, value: str) -> bool:
 
 def _describe_error(item: Any) -> dict[str, Any]:
     context = item.get("ctx", {})
-    found = {
+    description = {
         "pointer": "".join(f"/{part}" for part in item["loc"]),
         "rule": _RULES.get(item["type"], item["type"]),
         "message": item["msg"].removeprefix("Value error, "),
         "limit": next((context[name] for name in ("ge", "le", "expected") if name in context), None),
         "actual": item["input"] if isinstance(item["input"], str | int) else None,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in description.items() if value is not None}
 
 
-def _find_oversized_sides(kind: type[BaseModel], fields: dict[str, str], limits: Limits) -> list[dict[str, Any]]:
-    names = [name for name in SIDES if name in kind.model_fields and name in fields]
+def _find_oversized_sides(form_type: type[BaseModel], fields: dict[str, str], limits: Limits) -> list[dict[str, Any]]:
+    names = [name for name in SIDES if name in form_type.model_fields and name in fields]
     return [
         {
             "pointer": f"/{name}",
