@@ -1,4 +1,4 @@
-"""Byte ranges (RFC 9110, section 14) over a known number of bytes."""
+"""Byte ranges (RFC 9110, section 14) of content whose size is known."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _SINGLE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
 def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """Return (start, stop) of the one range asked for, stop exclusive, or None to send everything.
+    """Return (start, stop) of the requested range, stop exclusive, or None to send everything.
 
-    Several ranges at once, another unit and bad syntax are ignored, as the RFC allows. Raises `RangeNotSatisfiable`.
+    Several ranges, other units and bad syntax are ignored, as the RFC allows. Raises `RangeNotSatisfiable`.
     """
     match = _SINGLE_RANGE.fullmatch((header or "").strip())
     if match is None or match.group(1, 2) == ("", ""):

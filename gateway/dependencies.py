@@ -1,4 +1,4 @@
-"""What routes ask for, as annotated aliases; the lifespan puts it in place, tests put theirs."""
+"""The dependencies of the routes, as annotated aliases. The lifespan sets them; tests set their own."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from storage.stores import Stores
 
 
 def _from_state(name: str) -> Any:
-    """Return a dependency: what the lifespan has put into the app's state under this name.
+    """Return a dependency on the attribute of the app's state with this name.
 
-    A coroutine, as all dependencies here are: FastAPI sends any other function through a thread, which costs more than
-    the whole of a small request.
+    All dependencies here are coroutines: FastAPI runs any other function in a thread, which costs more than a whole
+    small request.
     """
 
-    async def found(request: Request) -> Any:
+    async def read_state(request: Request) -> Any:
         return getattr(request.app.state, name)
 
-    return Depends(found)
+    return Depends(read_state)
 
 
 async def _owner(request: Request) -> str | None:
@@ -41,7 +41,7 @@ MetricsDep = Annotated[GatewayMetrics, _from_state("metrics")]
 LaneChooserDep = Annotated[LaneChooser, _from_state("lanes")]
 QueuesDep = Annotated[Queues, _from_state("queues")]
 OwnerDep = Annotated[str | None, Depends(_owner)]
-"""The API key's owner; None where no keys are set."""
+"""The owner of the API key; None without keys."""
 
 
 async def _jobs(stores: StoresDep) -> Jobs:

@@ -1,4 +1,4 @@
-"""The feed: jobs that somebody watches, read again when they are told to have changed, once for all who watch."""
+"""The feed: reads each watched job again when it changes, once for all its watchers."""
 
 from __future__ import annotations
 
@@ -15,67 +15,67 @@ from pipeline.notifications import SUBSCRIBED
 from storage.documents import Job
 from storage.jobs import Jobs
 
-DEBOUNCE_SECONDS = 0.02  # notifications that come together are one query
-POLL_INTERVAL_SECONDS = 2.0  # between polls of everything that is watched: notifications get lost
-RESUBSCRIBE_SECONDS = 1.0  # before Redis is subscribed to again
+DEBOUNCE_SECONDS = 0.02  # notifications that come within this time are one query
+POLL_INTERVAL_SECONDS = 2.0  # between polls of all watched jobs: notifications can get lost
+RESUBSCRIBE_SECONDS = 1.0  # pause before subscribing to Redis again
 BATCH_SIZE = 500
 
 log = structlog.get_logger("gateway")
 
 
 class NotificationSource(Protocol):
-    """Where notifications come from."""
+    """A source of notifications."""
 
     def changed_jobs(self) -> AsyncGenerator[str, None]:
-        """Yield SUBSCRIBED, and then the jobs that have changed and go on."""
+        """Yield SUBSCRIBED, then the ids of jobs that have changed and are still active."""
 
     def ended_jobs(self) -> AsyncGenerator[str, None]:
-        """Yield SUBSCRIBED, and then the jobs that have ended."""
+        """Yield SUBSCRIBED, then the ids of jobs that have ended."""
 
 
 class Topic:
-    """One watched job: the newest that is known of it, and those who wait for something newer.
+    """One watched job: its newest known document, and the watchers that wait for a newer one.
 
-    `is_closed` is set when nothing will come any more: the job is gone, or the gateway stops.
+    `is_closed` is set when no newer one will come: the job was removed, or the gateway stops.
     """
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.is_closed = False
         self.watchers = 0
-        self.change_watchers = 0  # those of them who want every change, not only the last
-        self._news = asyncio.Event()
+        self.change_watchers = 0  # watchers that want every change, not only the end
+        self._has_newer = asyncio.Event()
 
     @property
     def wants_every_change(self) -> bool:
-        """Whether somebody watches for more than the end."""
+        """Whether any watcher wants more than the end."""
         return self.change_watchers > 0
 
     def publish(self, job: Job) -> None:
-        """Wake those who wait with what is new."""
+        """Set the newer job and wake the watchers."""
         self.job = job
         self._wake()
 
     def close(self) -> None:
-        """Wake those who wait: there is nothing to wait for."""
+        """Wake the watchers: no newer job will come."""
         self.is_closed = True
         self._wake()
 
     async def wait_for_newer(self, version: int | None, seconds: float) -> Job | None:
-        """Return the job once its version is another one, or None when the time, or the topic, is over."""
+        """Return the job when its version differs, or None when the time is over or the topic is closed."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.job.version == version and not self.is_closed:
-                    await self._news.wait()
+                    await self._has_newer.wait()
         return self.job if self.job.version != version else None
 
     def _wake(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+        self._has_newer.set()
+        self._has_newer = asyncio.Event()
 
 
 class Feed:
-    """All topics of one gateway. One subscription to Redis and a few queries serve any number of watchers."""
+    """All topics of one gateway. Two subscriptions to Redis and a few queries serve any number of watchers."""
 
     def __init__(
         self, jobs: Jobs, notifications: NotificationSource, *, poll_interval_seconds: float = POLL_INTERVAL_SECONDS
@@ -97,7 +97,7 @@ class Feed:
 
     @contextmanager
     def watch(self, job: Job, *, end_only: bool = False) -> Iterator[Topic]:
-        """Watch a job, from what was just read of it on; `end_only` asks for no news, or late ones, before its end."""
+        """Watch a job from this document on. With `end_only`, changes before its end may come late or not at all."""
         topic = self._topics.setdefault(job.id, Topic(job))
         if topic.job.version < job.version:
             topic.publish(job)
@@ -115,13 +115,13 @@ class Feed:
                 self._topics.pop(job.id, None)
 
     def close(self) -> None:
-        """Let every watcher go: the gateway stops."""
+        """Close every topic, because the gateway stops."""
         self._closed = True
         for topic in self._topics.values():
             topic.close()
 
     async def run(self) -> None:
-        """Keep all topics fresh until cancelled."""
+        """Keep all topics up to date until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._receive_ends())
             tasks.create_task(self._receive_changes())
@@ -133,11 +133,11 @@ class Feed:
             with suppress(RedisError, OSError):
                 async for job_id in self._notifications.ended_jobs():
                     if job_id in self._topics:
-                        self._note_change(job_id)
+                        self._add_notified(job_id)
             await asyncio.sleep(RESUBSCRIBE_SECONDS)
 
     async def _receive_changes(self) -> None:
-        """Hear of each change while somebody wants to: of a job there are a dozen, and every gateway hears them all."""
+        """Subscribe to changes only while a watcher wants them: a job has a dozen, and every gateway gets them all."""
         while True:
             await self._is_any_change_wanted.wait()
             try:
@@ -152,14 +152,14 @@ class Feed:
                     return
                 for topic in self._topics.values() if job_id == SUBSCRIBED else [self._topics.get(job_id)]:
                     if topic and topic.wants_every_change:
-                        self._note_change(topic.job.id)
+                        self._add_notified(topic.job.id)
 
-    def _note_change(self, job_id: str) -> None:
+    def _add_notified(self, job_id: str) -> None:
         self._notified_ids.add(job_id)
         self._has_notifications.set()
 
-    def _count_change_watchers(self, more: int) -> None:
-        self._change_watchers += more
+    def _count_change_watchers(self, difference: int) -> None:
+        self._change_watchers += difference
         if self._change_watchers:
             self._is_any_change_wanted.set()
         else:
@@ -186,12 +186,12 @@ class Feed:
         return topic is not None and topic.job.version != version
 
     async def _refresh(self, job_ids: Iterable[str]) -> None:
-        """Read these jobs and tell their watchers; what cannot be read now is read in the next round."""
+        """Read these jobs and publish them to their watchers. After a database error, the next poll reads them."""
         with suppress(PyMongoError):
             for batch in _split_into_batches(job_ids):
-                found = {job.id: job for job in await self._jobs.get_many(batch)}
+                job_by_id = {job.id: job for job in await self._jobs.get_many(batch)}
                 for job_id in batch:
-                    self._publish(job_id, found.get(job_id))
+                    self._publish(job_id, job_by_id.get(job_id))
 
     def _publish(self, job_id: str, job: Job | None) -> None:
         topic = self._topics.get(job_id)

@@ -1,4 +1,4 @@
-"""Beside the requests: loops that run as long as the gateway does, and the signal that ends it."""
+"""Parts of the lifespan: background loops, and a callback on the stop signal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @asynccontextmanager
 async def run_in_background(loop: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Run a loop beside the requests until the block ends."""
+    """Run a loop in the background until the block ends."""
     task = asyncio.create_task(loop)
     try:
         yield
@@ -26,10 +26,10 @@ async def run_in_background(loop: Coroutine[None, None, None]) -> AsyncIterator[
 
 @contextmanager
 def call_on_stop_signal(callback: Callable[[], None]) -> Iterator[None]:
-    """Call back as soon as the process is told to stop.
+    """Call `callback` as soon as the process gets a stop signal.
 
-    The lifespan ends too late for that: the server first waits for every answer to be complete, endless ones too.
-    Its own handlers of the signals are called as well.
+    The end of the lifespan is too late: the server first waits until every answer is complete, event streams included.
+    The server's own signal handlers are called too.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -43,7 +43,7 @@ def call_on_stop_signal(callback: Callable[[], None]) -> Iterator[None]:
             handler(number, frame)
 
     for number, handler in previous_handlers.items():
-        if callable(handler):  # somebody, such as uvicorn, looks after it
+        if callable(handler):  # handled, such as by uvicorn; replacing a default action would ignore the signal
             signal.signal(number, stop)
     try:
         yield

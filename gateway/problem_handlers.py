@@ -1,4 +1,4 @@
-"""One table from exceptions to problems: every error that a route, a store or the framework may raise."""
+"""The exception handlers: they turn every error of a route, a store or the framework into a problem document."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ DETAIL_BY_STATUS = {
     HTTPStatus.NOT_FOUND: "No route has this path. Check the address: openapi.json lists every route.",
     HTTPStatus.METHOD_NOT_ALLOWED: "The route does not take this method. Use one that the Allow header lists.",
 }
-"""What to say where the framework only repeats the status."""
+"""Details for the framework's own errors, which only repeat the status."""
 
 
 def install(app: FastAPI) -> None:
-    """Answer every exception that a route may raise."""
+    """Register a handler for every exception that a route may raise."""
     app.add_exception_handler(Problem, _handle_problem)
     app.add_exception_handler(StageError, _handle_stage_error)
     app.add_exception_handler(JobNotFound, _handle_job_not_found)

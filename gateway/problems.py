@@ -1,4 +1,4 @@
-"""Problems: the named answers that are not a success, as RFC 9457 documents."""
+"""Problems: the API's error answers, as RFC 9457 documents."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POLL_SECONDS = 1
 
 
 class Problem(Exception):
-    """An answer that is not a success: status, stable code, sentence, and headers to go with it."""
+    """An error answer: its status, its stable code, a sentence for a person, and extra headers."""
 
     status = HTTPStatus.BAD_REQUEST
     code = "bad_request"
@@ -29,13 +29,13 @@ class Problem(Exception):
 
 
 class MalformedForm(Problem):
-    """The body is not multipart/form-data, or is broken."""
+    """The body is not multipart/form-data, or is malformed."""
 
     code = "malformed_form"
 
 
 class InvalidForm(Problem):
-    """The form is well-formed but not what this route takes."""
+    """The form is well-formed, but breaks a rule of this route."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "invalid_form"
@@ -54,13 +54,13 @@ class TooManyParts(InvalidForm):
 
 
 class DigestMismatch(Problem):
-    """The body is not the one that its digest was made of."""
+    """The body, or a part of it, does not match its Content-Digest."""
 
     code = "digest_mismatch"
 
 
 class InvalidHeader(Problem):
-    """A header cannot be read."""
+    """A header is malformed."""
 
     code = "invalid_header"
 
@@ -80,27 +80,27 @@ class KeyReused(Problem):
 
 
 class SourceGone(Problem):
-    """The source job keeps no original any more."""
+    """The original of the source job is no longer kept."""
 
     status = HTTPStatus.CONFLICT
     code = "source_gone"
 
 
 class InvalidCursor(Problem):
-    """The cursor of a list is not one that was handed out."""
+    """The cursor of a list is not valid."""
 
     code = "invalid_cursor"
 
 
 class NotRetryable(Problem):
-    """The job is not one that can be tried again."""
+    """The job cannot be retried."""
 
     status = HTTPStatus.CONFLICT
     code = "not_retryable"
 
 
 class Overloaded(Problem):
-    """The queues are longer than they may be."""
+    """A queue has reached its maximum length."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "overloaded"
@@ -113,14 +113,14 @@ class TooManyFiles(InvalidForm):
 
 
 class BodyTooLarge(Problem):
-    """The body, or the file in it, is over the limit."""
+    """The body, or the file in it, is larger than the limit."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "upload_too_large"
 
 
 class NotReady(Problem):
-    """The result is not there yet."""
+    """The result is not ready yet."""
 
     status = HTTPStatus.CONFLICT
     code = "not_ready"
@@ -141,28 +141,28 @@ class RenditionNotFound(Problem):
 
 
 class Expired(Problem):
-    """The result was there and is gone."""
+    """The result is no longer kept."""
 
     status = HTTPStatus.GONE
     code = "expired"
 
 
 class RangeNotSatisfiable(Problem):
-    """The range lies outside the bytes."""
+    """The range is outside the result."""
 
     status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
     code = "range_not_satisfiable"
 
 
 class ProblemResponse(JSONResponse):
-    """A problem document; as it is sent, its code is left in the request's state for those who count answers."""
+    """A problem document. It puts its code into the request's state, where AccessLog reads it to log and count it."""
 
     def __init__(self, content: dict[str, Any], **options: Any) -> None:
         super().__init__(content, **options)
         self._code = content["code"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Put the code into the state, then send the document."""
         scope.setdefault("state", {})["problem"] = self._code
         await super().__call__(scope, receive, send)
 
@@ -188,6 +188,6 @@ def build_response(
     if errors:
         body["errors"] = list(errors)
     response_headers = dict(headers or {})
-    if request_id := get_contextvars().get("request_id"):  # what to grep the logs for
+    if request_id := get_contextvars().get("request_id"):  # to find the request in the logs
         body["request_id"] = response_headers["X-Request-ID"] = request_id
     return ProblemResponse(body, status_code=status, headers=response_headers, media_type=MEDIA_TYPE)

@@ -1,4 +1,4 @@
-"""Sizes for people, in the unit that limits are set in."""
+"""Sizes in error details, in the binary units that the limits are set in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ UNITS = {"MiB": 2**20, "KiB": 2**10}
 
 
 def format_size(count: int) -> str:
-    """Write a number of bytes, rounded down to a tenth of its unit: 25 MiB, 1.5 KiB, 900 bytes."""
+    """Format a number of bytes, rounded down to a tenth of its unit: 25 MiB, 1.5 KiB, 900 bytes."""
     for unit, size in UNITS.items():
         if count >= size:
             whole, tenth = divmod(count * 10 // size, 10)

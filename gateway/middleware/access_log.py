@@ -1,4 +1,4 @@
-"""A request from first byte to last: its id, taken or made, in every line and in its answer; its line and its count."""
+"""The access log: gives each request an id, logs it in one line and counts it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pipeline import traces
 
 HEADER = "X-Request-ID"
 UNLOGGED_ROUTES = frozenset({"/livez", "/readyz", "/metrics", "/task-status/{task_id}"})
-"""Routes whose success is no news: asked again and again, they would drown a job's story. They are counted."""
+"""Routes whose successes are counted but not logged: they are polled, and would drown the other lines."""
 BAD_REQUEST, SERVER_ERROR, INTERNAL_ERROR_CODE = 400, 500, "internal_error"
-CLIENT_GONE = 499  # nginx's own: nobody waited for the answer
+CLIENT_GONE = 499  # nginx's own status: the client closed the connection before the answer
 MAX_LOGGED_CHARACTERS = 200
 
 _SAFE = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
@@ -28,9 +28,10 @@ log = structlog.get_logger("gateway")
 
 
 class AccessLog:
-    """ASGI middleware, the outermost. The id is in the request's state too, for the job that it may become.
+    """ASGI middleware around all others but BodyDrain. It puts the id into the log context and the request's state.
 
-    What it binds stays bound when it is through: an error that nobody answered is logged behind it, by the server.
+    The job that the request creates keeps the id. The log context stays bound after the request, because the server
+    logs an unhandled error only then.
     """
 
     def __init__(self, app: ASGIApp, *, metrics: GatewayMetrics) -> None:
@@ -38,7 +39,7 @@ class AccessLog:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Name the request, and say how it was served."""
+        """Give the request an id, serve it, then log and count it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -50,7 +51,7 @@ class AccessLog:
         exchange = _Exchange(scope, receive, send, request_id, self._metrics)
         try:
             await self._app(scope, exchange.receive, exchange.send)
-        except Exception:  # its answer is made further out
+        except Exception:  # a handler outside this middleware answers it
             exchange.status = exchange.status or SERVER_ERROR
             scope["state"]["problem"] = INTERNAL_ERROR_CODE
             raise
@@ -59,7 +60,7 @@ class AccessLog:
 
 
 class _Exchange:
-    """One request and its answer, watched as they pass."""
+    """One request and its answer: counts bytes, notes the status and times it."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str, metrics: GatewayMetrics) -> None:
         self.status: int | None = None
@@ -71,16 +72,16 @@ class _Exchange:
         self._metrics.in_progress.inc()
         self._start = perf_counter()
         self._bytes_in = 0
-        self._is_over = False
+        self._is_finished = False
 
     async def receive(self) -> Message:
-        """Count what comes in."""
+        """Count the bytes of the body."""
         message = await self._receive()
         self._bytes_in += len(message.get("body", b""))
         return message
 
     async def send(self, message: Message) -> None:
-        """Tell the id with the head of the answer. Its last byte ends the exchange: what follows takes its time."""
+        """Add the id to the answer's headers. Finish at its last byte: background tasks run after it."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             MutableHeaders(scope=message)[HEADER] = self._request_id
@@ -89,10 +90,10 @@ class _Exchange:
             self.finish()
 
     def finish(self) -> None:
-        """Count and log how the request was served, once. No status: the client did not wait."""
-        if self._is_over:
+        """Count and log the request, once. Without a status, the client closed the connection before the answer."""
+        if self._is_finished:
             return
-        self._is_over = True
+        self._is_finished = True
         self._metrics.in_progress.dec()
         route, seconds = route_of(self._scope), perf_counter() - self._start
         self._metrics.count_request(
@@ -118,18 +119,20 @@ class _Exchange:
         )
 
     def _ids(self) -> dict[str, str]:
-        """Return the job that was asked for, and the code of the problem that was answered."""
-        job = self._scope.get("path_params", {}).get("task_id")
+        """Return the id of the job in the path, and the code of the problem in the answer, if any."""
+        job_id = self._scope.get("path_params", {}).get("task_id")
         code = self._scope["state"].get("problem")
-        return {name: value[:MAX_LOGGED_CHARACTERS] for name, value in {"task_id": job, "code": code}.items() if value}
+        return {
+            name: value[:MAX_LOGGED_CHARACTERS] for name, value in {"task_id": job_id, "code": code}.items() if value
+        }
 
 
 def request_id_of(headers: Headers) -> str | None:
-    """Return the id that a request brought: its own, or that of its trace (W3C Trace Context); None to make one."""
-    given = headers.get(HEADER, "")
-    if _SAFE.fullmatch(given):
-        return given
-    found = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
-    if found is None or (found[1] == "00" and found[3]):  # later versions may have more fields
+    """Return the id that the client sent: X-Request-ID, or the trace id of traceparent (W3C Trace Context)."""
+    request_id = headers.get(HEADER, "")
+    if _SAFE.fullmatch(request_id):
+        return request_id
+    match = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
+    if match is None or (match[1] == "00" and match[3]):  # later versions may have more fields
         return None
-    return found[2]
+    return match[2]

@@ -1,4 +1,4 @@
-"""API keys: who asks. Keys are kept as SHA-256 only; with none set, everything is open and nobody owns a job."""
+"""API keys. Only their SHA-256 is configured. Without keys, every route is open and jobs have no owner."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"}) | docs.PATHS
 
 
 class ApiKeys:
-    """ASGI middleware that names the owner of a request in `request.state.owner`, or answers 401."""
+    """ASGI middleware that sets `request.state.owner` from the API key, or answers 401."""
 
     def __init__(self, app: ASGIApp, *, keys: Mapping[str, str]) -> None:
-        """Take the SHA-256 (hex) of each owner's key, by owner."""
+        """Take the SHA-256 (hex) of each key, by owner."""
         self._app = app
         self._keys = dict(keys)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, with its owner."""
+        """Pass the request on with its owner, or answer 401 if the route needs a key."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -42,7 +42,7 @@ class ApiKeys:
         await self._app(scope, receive, send)
 
     def _owner(self, headers: Headers) -> str | None:
-        """Compare with every key, each in constant time, whichever matches."""
+        """Return the owner of the key. Every key is compared, in constant time, even after a match."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
         key = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
         digest = sha256(key.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Early answers: one that is given before the request's body is read still reaches its client."""
+"""Body drain: an answer sent before the request's body is read still reaches the client."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ IDLE_SECONDS = 5.0
 
 
 class BodyDrain:
-    """ASGI middleware, the outermost, that reads and drops what is left of a body after its answer, up to a bound.
+    """The outermost ASGI middleware: after an early answer it reads and drops the rest of the body, up to a bound.
 
-    A server that closes a connection with unread bytes resets it, and the reset can destroy an answer on its way: a
-    client that is still sending sees an error instead of a 401 or a 429. So the answer goes out at once and in full,
-    with `Connection: close`, and the connection is closed when the body has ended, or after `max_bytes`, `max_seconds`,
-    or `idle_seconds` without a byte (RFC 9112, section 9.6). `Expect: 100-continue` is never answered with 100 here.
+    A server that closes a connection with unread bytes resets it, and the reset can destroy the answer on its way: a
+    client that is still sending sees an error instead of a 401 or a 429. So the whole answer is sent at once, with
+    `Connection: close`. The connection is closed when the body has ended, or after `max_bytes`, `max_seconds`, or
+    `idle_seconds` without a byte (RFC 9112, section 9.6). `Expect: 100-continue` is never answered with 100 here.
     """
 
     def __init__(
@@ -36,14 +36,14 @@ class BodyDrain:
         self._idle_seconds = idle_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, and drain its body where the answer came first."""
+        """Serve the request, then drain its body if it was answered before the body was read."""
         if scope["type"] != "http" or not _has_body(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(receive, send)
         try:
             await self._app(scope, exchange.receive, exchange.send)
-        except Exception:  # its answer is made further out, or is cut short
+        except Exception:  # the server answers it, or cuts the answer short
             await self._drain(exchange)
             raise
         if exchange.is_answered:
@@ -61,7 +61,7 @@ class BodyDrain:
 
 
 class _Exchange:
-    """A request with a body and its answer: whether the one is read, and the end of the other kept until it is."""
+    """A request with a body and its answer. Holds back the end of the answer until the body is read."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self.is_read = False
@@ -70,13 +70,13 @@ class _Exchange:
         self._send = send
 
     async def receive(self) -> Message:
-        """Take the next piece of the body; a client that is gone has sent all that it will."""
+        """Receive the next piece of the body. After a disconnect the body counts as read."""
         message = await self._receive()
         self.is_read = self.is_read or not message.get("more_body", False)
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass an answer on, but not that it is complete: the server would close the connection at once."""
+        """Send the answer, but not that it is complete: the server would then close the connection."""
         if not self.is_read and message["type"] == "http.response.start":
             MutableHeaders(scope=message)["Connection"] = "close"
         if not self.is_read and message["type"] == "http.response.body" and not message.get("more_body", False):
@@ -85,7 +85,7 @@ class _Exchange:
         await self._send(message)
 
     async def end_answer(self) -> None:
-        """Say that the answer is complete."""
+        """Complete the answer."""
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

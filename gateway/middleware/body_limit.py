@@ -1,4 +1,4 @@
-"""ASGI byte counter: stops reading a body at the limit, whether or not it was announced."""
+"""Body limit: stops reading a body at the limit, with or without a Content-Length."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from gateway.sizes import format_size
 
 
 class BodyLimit:
-    """Middleware that raises `BodyTooLarge` into the route, or answers at once when `Content-Length` tells."""
+    """ASGI middleware that answers 413 if `Content-Length` is over the limit, else counts the bytes that are read.
+
+    Over the limit, it raises `BodyTooLarge` where the route reads.
+    """
 
     def __init__(self, app: ASGIApp, *, limit: int) -> None:
         self._app = app
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count what passes."""
+        """Refuse the request, or pass it on with its bytes counted."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -27,13 +30,13 @@ class BodyLimit:
         await self._app(scope, self._wrap_receive(receive), send)
 
     def _wrap_receive(self, receive: Receive) -> Receive:
-        seen = 0
+        received_bytes = 0
 
         async def count_and_receive() -> Message:
-            nonlocal seen
+            nonlocal received_bytes
             message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self._limit:
+            received_bytes += len(message.get("body", b""))
+            if received_bytes > self._limit:
                 raise problems.BodyTooLarge(self._detail)
             return message
 

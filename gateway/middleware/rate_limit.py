@@ -1,4 +1,4 @@
-"""Rate limits by API key, or by address where no keys are set, counted in Redis for all gateways together."""
+"""Rate limits by API key, or by address without keys. Redis counts for all gateways together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gateway import problems
 from pipeline.broker.redis_connections import raise_connection_error_when_closed
 from pipeline.broker.redis_urls import RedisUrl
 
-TIMEOUT_SECONDS = 1.0  # what a frozen Redis costs a POST
+TIMEOUT_SECONDS = 1.0  # how long a POST waits for a Redis that does not answer
 
 log = structlog.get_logger("gateway")
 
@@ -27,8 +27,8 @@ log = structlog.get_logger("gateway")
 class RateLimit:
     """ASGI middleware that counts POSTs; over the limit it answers 429.
 
-    Speaks draft-ietf-httpapi-ratelimit-headers-10 (`RateLimit`, `RateLimit-Policy`). Without its store it lets through:
-    a limit is fairness, not safety.
+    It sends the headers of draft-ietf-httpapi-ratelimit-headers-10 (`RateLimit`, `RateLimit-Policy`). If Redis does not
+    answer, requests pass: the limit is for fairness, not for safety.
     """
 
     def __init__(self, app: ASGIApp, *, limit: RateLimitItem, limiter: SlidingWindowCounterRateLimiter) -> None:
@@ -37,23 +37,23 @@ class RateLimit:
         self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count a POST and tell what is left."""
+        """Count a POST, and add what is left of the limit to the answer's headers."""
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
         caller = caller_of(scope)
         try:
             is_within_limit = await self._limiter.hit(self._limit, caller)
-            left = await self._limiter.get_window_stats(self._limit, caller)
+            window = await self._limiter.get_window_stats(self._limit, caller)
         except StorageError as error:
             log.warning("rate_limit.uncounted", error=repr(error))
             await self._app(scope, receive, send)
             return
-        headers = self._headers(left)
+        headers = self._build_headers(window)
         if is_within_limit:
-            await self._app(scope, receive, _with_headers(send, headers))
+            await self._app(scope, receive, _add_headers(send, headers))
             return
-        seconds = str(max(1, math.ceil(left.reset_time - time.time())))
+        seconds = str(max(1, math.ceil(window.reset_time - time.time())))
         detail = (
             f"The limit of {self._limit.amount} requests in {self._limit.get_expiry()} seconds is exceeded. "
             "Send the request again after the time in Retry-After."
@@ -61,20 +61,20 @@ class RateLimit:
         headers |= {"Retry-After": seconds}
         await problems.build_response(429, "rate_limited", detail, headers=headers)(scope, receive, send)
 
-    def _headers(self, left: WindowStats) -> dict[str, str]:
-        seconds = max(0, math.ceil(left.reset_time - time.time()))
+    def _build_headers(self, window: WindowStats) -> dict[str, str]:
+        seconds = max(0, math.ceil(window.reset_time - time.time()))
         return {
             "RateLimit-Policy": f'"default";q={self._limit.amount};w={self._limit.get_expiry()}',
-            "RateLimit": f'"default";r={left.remaining};t={seconds}',
+            "RateLimit": f'"default";r={window.remaining};t={seconds}',
         }
 
 
 def create_limiter(redis_url: str) -> SlidingWindowCounterRateLimiter:
-    """Return a limiter that counts in Redis; it connects when first asked."""
+    """Return a limiter that counts in Redis. It connects on first use."""
     url = RedisUrl(redis_url)
     timeouts: dict[str, Any] = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
     address = f"async+{url.for_redis_py()}"
-    if url.is_sentinel:  # the library would send the server's password to the sentinels too, and read from replicas
+    if url.is_sentinel:  # the limits library would send the password to the sentinels too, and read from replicas
         address, timeouts = "async+redis://", {"connection_pool": url.open_async(**timeouts).connection_pool}
     storage = storage_from_string(address, implementation="redispy", wrap_exceptions=True, **timeouts)
     if isinstance(storage, RedisStorage):
@@ -83,15 +83,15 @@ def create_limiter(redis_url: str) -> SlidingWindowCounterRateLimiter:
 
 
 def caller_of(scope: Scope) -> str:
-    """Return who is asking: the owner of the key, or the address where no keys are set."""
+    """Return the caller that is counted: the owner of the API key, or the address without keys."""
     owner = scope.get("state", {}).get("owner")
     return f"key:{owner}" if owner else f"address:{(scope.get('client') or ('unknown',))[0]}"
 
 
-def _with_headers(send: Send, headers: dict[str, str]) -> Send:
-    async def sending(message: Message) -> None:
+def _add_headers(send: Send, headers: dict[str, str]) -> Send:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             MutableHeaders(scope=message).update(headers)
         await send(message)
 
-    return sending
+    return send_with_headers

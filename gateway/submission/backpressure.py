@@ -1,4 +1,4 @@
-"""Backpressure: no new work while the queues are longer than they may be, said before the body is read."""
+"""Backpressure: refuse new jobs while a queue is full, before the body is read."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ REFRESH_SECONDS = 0.5
 
 
 class Backlog:
-    """The length of the fullest queue, looked up now and then."""
+    """The length of the longest queue, read at most every REFRESH_SECONDS."""
 
     def __init__(self) -> None:
         self._longest = 0
-        self._due = 0.0
+        self._refresh_at = 0.0
 
-    async def longest(self, queues: Queues) -> int:
-        """Return it; without the broker nothing can be known, and accepted jobs wait in their documents."""
-        if monotonic() >= self._due:
-            self._due = monotonic() + REFRESH_SECONDS
+    async def read_longest(self, queues: Queues) -> int:
+        """Return the length. It is 0 without a broker: jobs are accepted then, and wait in their documents."""
+        if monotonic() >= self._refresh_at:
+            self._refresh_at = monotonic() + REFRESH_SECONDS
             try:
                 self._longest = await queues.read_max_queue_length()
             except BROKER_ERRORS:
@@ -33,9 +33,9 @@ class Backlog:
 
 
 async def shed_load(request: Request, queues: QueuesDep, settings: SettingsDep) -> None:
-    """Raise `Overloaded` while a queue is over its bound; a dependency of the routes that make work."""
+    """Raise `Overloaded` while a queue is full. A dependency of the routes that create jobs."""
     backlog: Backlog = request.app.state.backlog
-    waiting = await backlog.longest(queues)
+    waiting = await backlog.read_longest(queues)
     if waiting >= settings.access.max_queue:
         detail = (
             f"The queues are full: {waiting} messages wait in one of them. "

@@ -1,4 +1,4 @@
-"""Content-Digest (RFC 9530): a body, or a part of one, is what its sender hashed, or it is refused."""
+"""Content-Digest (RFC 9530): refuse a body, or a part of it, that does not match its digest."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _MEMBER = re.compile(r"([a-z0-9*_.-]+)=:([A-Za-z0-9+/]*={0,2}):", re.ASCII)
 
 
 class ContentDigest:
-    """Hashes a body as it passes, if its header gave a SHA-256; other algorithms are left alone, as the RFC allows.
+    """Hashes a body as it streams in, if the header has a SHA-256. Other algorithms are ignored, as the RFC allows.
 
-    With `part`, the name of a form's field, the header and the bytes are those of this part alone.
+    With `part`, the name of a form's field, the header and the bytes are those of that part.
     """
 
     def __init__(self, header: str | None, *, part: str | None = None) -> None:
@@ -23,12 +23,12 @@ class ContentDigest:
         self._digest = sha256()
 
     def update(self, chunk: bytes) -> None:
-        """Take the next piece of the body."""
+        """Hash the next piece of the body."""
         if self._expected is not None:
             self._digest.update(chunk)
 
     def verify(self) -> None:
-        """Raise `DigestMismatch` unless all the bytes were those that were hashed."""
+        """Raise `DigestMismatch` if the bytes do not match the digest."""
         if self._expected is None or self._digest.digest() == self._expected:
             return
         if self._part is not None:
@@ -43,22 +43,22 @@ class ContentDigest:
 
 
 def is_digest_of(header: str | None, digest: str) -> bool:
-    """Whether a Content-Digest gives this SHA-256 (hex)."""
+    """Whether a Content-Digest has this SHA-256 (hex)."""
     return _parse_digest(header, None) == bytes.fromhex(digest)
 
 
 def _parse_digest(header: str | None, part: str | None) -> bytes | None:
     if header is None:
         return None
-    whose = "The request's Content-Digest" if part is None else f"The Content-Digest of the part {part!r}"
-    malformed = f"{whose} is malformed. Write it as sha-256=:BASE64: (RFC 9530)."
+    label = "The request's Content-Digest" if part is None else f"The Content-Digest of the part {part!r}"
+    malformed = f"{label} is malformed. Write it as sha-256=:BASE64: (RFC 9530)."
     members = [_MEMBER.fullmatch(member.strip()) for member in header.split(",")]
     if None in members:
         raise InvalidHeader(malformed)
-    found = {member[1]: member[2] for member in members if member}
-    if "sha-256" not in found:
+    digests = {member[1]: member[2] for member in members if member}
+    if "sha-256" not in digests:
         return None
     try:
-        return b64decode(found["sha-256"], validate=True)
+        return b64decode(digests["sha-256"], validate=True)
     except ValueError as error:
         raise InvalidHeader(malformed) from error

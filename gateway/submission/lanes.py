@@ -1,4 +1,4 @@
-"""The lane of a new job: ahead of bulk work, unless it is heavy or one of a burst."""
+"""The lane of a new job: express, unless its file is large or it is one of a burst."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from storage.documents import Lane
 
 
 class LaneChooser:
-    """Counts what each caller sends, in this gateway's memory: an estimate is enough to be fair."""
+    """Counts the files of each caller, in this gateway's memory: an estimate is enough for fairness."""
 
     def __init__(self, settings: LanesSettings) -> None:
         self._burst = parse_rate_limit(settings.burst)
@@ -19,6 +19,6 @@ class LaneChooser:
         self._burst_limiter = MovingWindowRateLimiter(MemoryStorage())
 
     async def choose(self, caller: str, *, size: int) -> Lane:
-        """Return the lane for a file of `size` bytes that a caller sends, and count it."""
+        """Count a file of `size` bytes from a caller, and return its lane."""
         is_within_burst = await self._burst_limiter.hit(self._burst, caller)
         return Lane.EXPRESS if is_within_burst and size < self._heavy_bytes else Lane.BULK

@@ -1,4 +1,4 @@
-"""Multipart forms as a stream of events: nothing is spooled, a file's bytes pass through as they arrive."""
+"""Multipart forms as a stream of events: a file's bytes are passed on as they arrive, without a temporary file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_FIELD_BYTES = 8 * 1024
 
 @dataclass(slots=True)
 class Part:
-    """The head of one part: its field's name and, for a file, the file's name and declared type."""
+    """The headers of one part: its field's name and, for a file, the file's name and declared type."""
 
     headers: dict[str, bytes] = field(default_factory=dict)
 
@@ -30,7 +30,7 @@ class Part:
 
     @property
     def filename(self) -> str | None:
-        """The file's name, a label only; None for a part that is no file."""
+        """The file's name, which is only a label; None for a part that is not a file."""
         return self._option(b"filename")
 
     @property
@@ -46,7 +46,7 @@ class Part:
 
 
 Event = Part | bytes | None
-"""A part begins, a piece of its content, it ends."""
+"""A `Part` begins a part, bytes are a piece of its content, None ends it."""
 
 
 class _Collector:
@@ -62,19 +62,19 @@ class _Collector:
         self.parser = MultipartParser(
             boundary,
             {
-                "on_part_begin": self._begin,
+                "on_part_begin": self._begin_part,
                 "on_header_field": lambda data, start, stop: self._name.extend(data[start:stop]),
                 "on_header_value": lambda data, start, stop: self._value.extend(data[start:stop]),
-                "on_header_end": self._header,
+                "on_header_end": self._add_header,
                 "on_headers_finished": lambda: self.events.append(self._part),
                 "on_part_data": lambda data, start, stop: self.events.append(data[start:stop]),
                 "on_part_end": lambda: self.events.append(None),
-                "on_end": self._end,
+                "on_end": self._end_form,
             },
         )
 
     def feed(self, chunk: bytes) -> list[Event]:
-        """Parse one chunk of the body and return what happened in it."""
+        """Parse one chunk of the body and return its events."""
         self.events = []
         try:
             self.parser.write(chunk)
@@ -83,26 +83,26 @@ class _Collector:
             raise MalformedForm(msg) from error
         return self.events
 
-    def _begin(self) -> None:
+    def _begin_part(self) -> None:
         self._parts += 1
         if self._parts > MAX_PARTS:
             msg = f"The form has more than {MAX_PARTS} parts. Send only the fields that this route takes."
             raise TooManyParts(msg)
         self._part = Part()
 
-    def _header(self) -> None:
+    def _add_header(self) -> None:
         self._part.headers[self._name.decode("latin-1").lower()] = bytes(self._value)
         self._name.clear()
         self._value.clear()
 
-    def _end(self) -> None:
+    def _end_form(self) -> None:
         self.has_ended = True
 
 
 async def parse_multipart(request: Request) -> AsyncGenerator[Event, None]:
-    """Yield the events of the request's form. Raises `MalformedForm` for any other body and for one cut short.
+    """Yield the events of the request's form. Raises `MalformedForm` for any other body and for an incomplete one.
 
-    Raises `DigestMismatch` when the body, or a part, is not what its Content-Digest says: before that part's end.
+    Raises `DigestMismatch` when the body, or a part, does not match its Content-Digest; for a part, before its end.
     """
     media_type, options = parse_options_header(request.headers.get("content-type"))
     if media_type != b"multipart/form-data" or not options.get(b"boundary"):

@@ -55,7 +55,7 @@ async def _create_submission(  # noqa: PLR0913, PLR0917  # FastAPI injects by pa
 class Submission:
     """One POST on its way to a job."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  # what a request has
+    def __init__(  # noqa: PLR0913, PLR0917  # all parts of a request
         self,
         request: Request,
         response: Response,
@@ -78,7 +78,7 @@ class Submission:
         self._has_started_insert = False
 
     async def create_job(self, kind: Kind, form_type: type[OutputForm]) -> Accepted:
-        """Take the form in and answer with its job; for a used Idempotency-Key, with the job of that time."""
+        """Receive the form and answer with its job. A request that repeats an Idempotency-Key gets the earlier job."""
         with self._metrics.count_submission(kind) as count:
             return await self._create_job(kind, form_type, count)
 
@@ -97,12 +97,12 @@ class Submission:
                 await self._extend_idempotency_key(key)
             self._has_started_insert = True
             self._bind_job_id(job)
-            await self._stores.jobs.insert(job)  # may have happened even if it fails: blobs stay
+            await self._stores.jobs.insert(job)  # may have succeeded even if it raises: blobs stay
         count.result = "accepted" if job.is_active else "deduplicated"
         log.info("job.accepted", task_id=job.id, kind=kind, bytes=original.bytes)
         if key is not None:
             keep_ms = int(self._settings.retention.idempotency_keys * 1000)
-            with suppress(*TRANSIENT_ERRORS):  # a held key whose job exists counts as answered
+            with suppress(*TRANSIENT_ERRORS):  # a key whose job exists counts as answered anyway
                 await self._stores.idempotency_keys.mark_answered(
                     key, job_id=job.id, fingerprint=job.fingerprint or "", keep_ms=keep_ms
                 )
@@ -112,7 +112,7 @@ class Submission:
 
     @asynccontextmanager
     async def _hold_idempotency_key(self) -> AsyncIterator[tuple[str | None, IdempotencyKey | None]]:
-        """Hold the request's Idempotency-Key while it is received; free again when it is refused."""
+        """Hold the request's Idempotency-Key while it is received. Release it if the request is refused."""
         header = self._request.headers.get("idempotency-key")
         if header is None:
             yield None, None
@@ -133,12 +133,12 @@ class Submission:
             yield key, earlier
         except BaseException:
             if not self._has_started_insert:
-                with suppress(*TRANSIENT_ERRORS):  # then its lease ends it
+                with suppress(*TRANSIENT_ERRORS):  # then the key is free when its lease ends
                     await asyncio.shield(self._stores.idempotency_keys.release(key, job_id=self._job_id))
             raise
 
     async def _extend_idempotency_key(self, key: str) -> None:
-        """Refuse a request that took longer than its key was held for, once another has the key."""
+        """Extend the lease of the key. Refuse the request if its lease has ended and another request has the key."""
         if not await self._stores.idempotency_keys.extend_lease(key, job_id=self._job_id, lease_ms=KEY_LEASE_MS):
             await self._remove_blobs()
             raise KeyInUse(
@@ -149,11 +149,11 @@ class Submission:
 
     @asynccontextmanager
     async def _remove_blobs_on_failure(self) -> AsyncIterator[None]:
-        """Remove what was stored for a request that is refused, broken off or cancelled: no job will own it."""
+        """Remove the blobs of a request that is refused, interrupted or cancelled: no job will own them."""
         try:
             yield
         except BaseException:
-            with suppress(*TRANSIENT_ERRORS):  # then the sweeper removes it
+            with suppress(*TRANSIENT_ERRORS):  # then the sweeper removes them
                 await asyncio.shield(self._remove_blobs())
             raise
 
@@ -176,7 +176,7 @@ class Submission:
         return original, form
 
     async def _copy_original(self, source_id: str | None) -> Original:
-        """Copy the original of an earlier job: what becomes of that job must not touch this one."""
+        """Copy the original of an earlier job, so that this job does not depend on that one."""
         if source_id is None:
             raise FileMissing(f"The form has no file. Send the image as a file in the field {FILE_FIELD}.")
         source = await self._stores.jobs.get(source_id, owner=self._owner)
@@ -190,7 +190,7 @@ class Submission:
 
     def _new_job(self, kind: Kind, original: Original, form: OutputForm) -> Job:
         now, settings = now_ms(), self._settings
-        operation = _operation(form, settings.renditions if kind is Kind.PREVIEWS else {})
+        operation = _build_operation(form, settings.renditions if kind is Kind.PREVIEWS else {})
         stages = {name: StageRecord() for step in stage_order(kind, operation.renditions) for name in step}
         stages[VALIDATE].queued_ms = now
         return Job(
@@ -200,7 +200,7 @@ class Submission:
             operation=operation,
             owner=self._owner,
             source_task_id=form.source_task_id if isinstance(form, OperationForm) else None,
-            fingerprint=_fingerprint(kind, original, operation),
+            fingerprint=_compute_fingerprint(kind, original, operation),
             request_id=getattr(self._request.state, "request_id", None),
             traceparent=traces.traceparent(),
             stages=stages,
@@ -215,7 +215,7 @@ class Submission:
         return self._build_answer(await self._stores.jobs.get(earlier.job_id, owner=self._owner))
 
     async def _copy_from_duplicate(self, job: Job) -> Job:
-        """Return the job, finished with copies of its duplicate's renditions where there is one and it is wanted."""
+        """Return the job, finished with copies of a duplicate's renditions if deduplication is on and finds one."""
         if not self._settings.access.deduplicate or (duplicate := await self._stores.jobs.find_duplicate(job)) is None:
             return job
         stages = dict(duplicate.stages)
@@ -225,14 +225,14 @@ class Submission:
                 blob = blob_key(job.id, result["blob"].rpartition("/")[2])
                 await asyncio.to_thread(self._stores.blobs.copy, result["blob"], blob)
                 stages[stage] = duplicate.stages[stage].model_copy(update={"result": result | {"blob": blob}})
-        except FileNotFoundError:  # it expired under our hands
+        except FileNotFoundError:  # the duplicate expired meanwhile
             return job
-        done = {"state": duplicate.state, "finished_ms": now_ms(), "finalizations": 1, "stages": stages}
-        return job.model_copy(update={**done, "deduplicated_from": duplicate.id})
+        changes = {"state": duplicate.state, "finished_ms": now_ms(), "finalizations": 1, "stages": stages}
+        return job.model_copy(update={**changes, "deduplicated_from": duplicate.id})
 
     @staticmethod
     def _bind_job_id(job: Job) -> None:
-        """Name the job in every line about this request, and in its trace."""
+        """Add the job's id to the log lines about this request, and to its trace."""
         structlog.contextvars.bind_contextvars(task_id=job.id)
         traces.annotate(task_id=job.id)
 
@@ -247,7 +247,7 @@ class Submission:
 SubmissionDep = Annotated[Submission, Depends(_create_submission)]
 
 
-def _operation(form: OutputForm, renditions: dict[str, int]) -> Operation:
+def _build_operation(form: OutputForm, renditions: dict[str, int]) -> Operation:
     values = form.model_dump(exclude_none=True)
     parameters = {name: value for name, value in values.items() if name not in OUTPUT_FIELDS}
     animated = parameters.pop("animated", False)
@@ -257,7 +257,7 @@ def _operation(form: OutputForm, renditions: dict[str, int]) -> Operation:
     return Operation(renditions=renditions, parameters=parameters, animated=animated, **output)
 
 
-def _fingerprint(kind: Kind, original: Original, operation: Operation) -> str:
-    """Return a hash of all that makes two requests the same."""
-    asked = {"kind": kind, "sha256": original.sha256, "name": original.name, "operation": operation.model_dump()}
-    return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+def _compute_fingerprint(kind: Kind, original: Original, operation: Operation) -> str:
+    """Return a hash of everything that must be equal for two requests to be the same."""
+    request = {"kind": kind, "sha256": original.sha256, "name": original.name, "operation": operation.model_dump()}
+    return sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

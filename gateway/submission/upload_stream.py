@@ -1,4 +1,4 @@
-"""The upload stream: one image of a multipart body goes to the blob store, counted, hashed and sniffed on its way."""
+"""The upload stream: write the image of a multipart body to the blob store; count, hash and sniff it meanwhile."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DIGEST_OF_FILE = (
 
 @dataclass(slots=True)
 class Form:
-    """What a form held: the stored image, and its other fields as text."""
+    """The content of a form: the stored image, and the other fields as text."""
 
     original: Original | None = None
     fields: dict[str, str] = field(default_factory=dict)
@@ -38,10 +38,10 @@ class Form:
 async def store_upload(
     request: Request, blobs: Blobs, *, key: str, limits: Limits
 ) -> tuple[Original | None, dict[str, str]]:
-    """Store the form's one file, if it has one, under `key` and return it with the form's other fields.
+    """Store the form's file, if it has one, under `key`, and return it with the form's other fields.
 
-    Never holds more than a chunk of the file. Raises a `Problem` for a form that is not as it should be and a
-    `StageError` for a file that can be refused by its first bytes; the blob may exist then, for the caller to remove.
+    Holds at most one chunk of the file in memory. Raises a `Problem` for an invalid form, and a `StageError` for a file
+    that its first bytes show to be unacceptable. The blob may exist then; the caller removes it.
     """
     form = Form()
     try:
@@ -71,7 +71,7 @@ async def _read_parts(request: Request, form: Form, blobs: Blobs, key: str, limi
             elif form.original is not None:
                 raise TooManyFiles("The form has more than one file. Send one file in each request.")
             else:
-                form.original = await _store(stream, event, blobs, key, limits)
+                form.original = await _store_file(stream, event, blobs, key, limits)
 
 
 def _add_field(fields: dict[str, str], name: str, value: str) -> None:
@@ -80,11 +80,11 @@ def _add_field(fields: dict[str, str], name: str, value: str) -> None:
     fields[name] = value
 
 
-async def _store(stream: AsyncIterator[Event], part: Part, blobs: Blobs, key: str, limits: Limits) -> Original:
+async def _store_file(stream: AsyncIterator[Event], part: Part, blobs: Blobs, key: str, limits: Limits) -> Original:
     digest, size = sha256(), 0
     content = _iterate_content(stream)
     head = await _read_head(content)
-    sniffed = _recognize(head, limits)
+    sniffed = _recognize_format(head, limits)
     async with blobs.writer(key) as blob:
         chunk: bytes | None = head
         while chunk is not None:
@@ -104,7 +104,7 @@ async def _store(stream: AsyncIterator[Event], part: Part, blobs: Blobs, key: st
 
 
 async def _iterate_content(stream: AsyncIterator[Event]) -> AsyncIterator[bytes]:
-    """Yield the content of the part that has just begun."""
+    """Yield the content of the current part."""
     async for event in stream:
         if not isinstance(event, bytes):
             return
@@ -112,7 +112,7 @@ async def _iterate_content(stream: AsyncIterator[Event]) -> AsyncIterator[bytes]
 
 
 async def _read_head(content: AsyncIterator[bytes]) -> bytes:
-    """Return at least as many bytes as tell a format, or all that there are."""
+    """Return at least the bytes that show the format, or the whole content if it is shorter."""
     head = b""
     async for chunk in content:
         head += chunk
@@ -121,7 +121,7 @@ async def _read_head(content: AsyncIterator[bytes]) -> bytes:
     return head
 
 
-def _recognize(head: bytes, limits: Limits) -> SniffedFormat:
+def _recognize_format(head: bytes, limits: Limits) -> SniffedFormat:
     if not head:
         raise EmptyFile
     sniffed = sniff(head)

@@ -1,8 +1,8 @@
-// A key that is typed in is kept in this page only, and nothing is sent to another server.
-// The API is where this page is, also where a front puts both under a prefix.
+// An API key that the user enters stays in this page. Nothing is sent to another server.
+// The API has the same address as this page, also when a reverse proxy puts both under a prefix.
 const spec = await (await fetch("openapi.json")).json();
 
-/** Leave a form's field empty unless the schema gives a value: Swagger UI would make one up, and send it. */
+/** Leave a form's field empty unless the schema has a value for it: Swagger UI would invent one and send it. */
 const emptyFields = ({ fn: { getSampleSchema } }) => ({
   fn: {
     getSampleSchema(schema, mediaType, ...rest) {

@@ -125,7 +125,7 @@ def test_the_keys_are_those_that_are_set() -> None:
 
 async def test_a_gateway_begins_with_an_empty_backlog(own_app: FastAPI, queues: FakeQueues) -> None:
     async with own_app.router.lifespan_context(own_app):
-        assert await own_app.state.backlog.longest(queues) == 0
+        assert await own_app.state.backlog.read_longest(queues) == 0
 
 
 @pytest.mark.parametrize("path", ["/upload", "/crop", "/grayscale", "/resize"])

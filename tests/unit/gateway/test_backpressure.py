@@ -126,36 +126,36 @@ async def test_the_queues_are_not_looked_at_for_every_request(http: httpx.AsyncC
 
 async def test_the_queues_are_looked_at_again_after_a_while(queues: CountedQueues) -> None:
     backlog = Backlog()
-    first = await backlog.longest(queues)
+    first = await backlog.read_longest(queues)
     fill(queues, MAX_QUEUE)
-    backlog._due = monotonic()  # as when the while is over
+    backlog._refresh_at = monotonic()  # as when the while is over
 
-    assert (first, await backlog.longest(queues)) == (0, MAX_QUEUE)
+    assert (first, await backlog.read_longest(queues)) == (0, MAX_QUEUE)
 
 
 async def test_the_queues_are_looked_at_twice_a_second_at_most(queues: CountedQueues) -> None:
     backlog = Backlog()
 
     start = monotonic()
-    await backlog.longest(queues)
+    await backlog.read_longest(queues)
 
-    assert backlog._due >= start + 0.5
+    assert backlog._refresh_at >= start + 0.5
 
 
 async def test_what_was_seen_last_holds_for_a_while(queues: CountedQueues) -> None:
     backlog = Backlog()
     fill(queues, MAX_QUEUE)
-    await backlog.longest(queues)
+    await backlog.read_longest(queues)
     queues.sent_ms.clear()
 
-    assert await backlog.longest(queues) == MAX_QUEUE
+    assert await backlog.read_longest(queues) == MAX_QUEUE
 
 
 async def test_a_broker_that_went_away_is_not_asked_for_every_request(queues: CountedQueues) -> None:
     backlog = Backlog()
     queues.is_down = True
 
-    seen = [await backlog.longest(queues) for _ in range(5)]
+    seen = [await backlog.read_longest(queues) for _ in range(5)]
 
     assert (seen, queues.looks) == ([0] * 5, 1)
 
@@ -163,7 +163,7 @@ async def test_a_broker_that_went_away_is_not_asked_for_every_request(queues: Co
 async def test_a_length_seen_before_the_broker_went_away_is_forgotten(queues: CountedQueues) -> None:
     backlog = Backlog()
     fill(queues, MAX_QUEUE)
-    await backlog.longest(queues)
-    queues.is_down, backlog._due = True, monotonic()
+    await backlog.read_longest(queues)
+    queues.is_down, backlog._refresh_at = True, monotonic()
 
-    assert await backlog.longest(queues) == 0
+    assert await backlog.read_longest(queues) == 0
