@@ -27,7 +27,7 @@ class Links(BaseModel):
 
 
 class Accepted(BaseModel):
-    """The job that was created: the upload is stored and will be processed."""
+    """The accepted job: its upload is stored and will be processed."""
 
     task_id: str = Field(examples=["019392f0-7c1e-7d4a-b4d8-0f5e2c9a1b77"])
     status: JobState = Field(examples=["accepted"])

@@ -16,7 +16,7 @@ from pipeline import traces
 
 HEADER = "X-Request-ID"
 UNLOGGED_ROUTES = frozenset({"/livez", "/readyz", "/metrics", "/task-status/{task_id}"})
-"""Routes whose successes are counted but not logged: they are polled, and would drown the other lines."""
+"""Routes whose successes are counted but not logged: they are polled, and their lines would hide the others."""
 BAD_REQUEST, SERVER_ERROR, INTERNAL_ERROR_CODE = 400, 500, "internal_error"
 CLIENT_GONE = 499  # nginx's own status: the client closed the connection before the answer
 MAX_LOGGED_CHARACTERS = 200

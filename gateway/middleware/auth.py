@@ -46,5 +46,5 @@ class ApiKeys:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         key = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
         digest = sha256(key.encode()).hexdigest()
-        matches = [owner for owner, known in self._keys.items() if compare_digest(known, digest)]
+        matches = [owner for owner, key_digest in self._keys.items() if compare_digest(key_digest, digest)]
         return matches[0] if matches else None

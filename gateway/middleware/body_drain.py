@@ -43,7 +43,7 @@ class BodyDrain:
         exchange = _Exchange(receive, send)
         try:
             await self._app(scope, exchange.receive, exchange.send)
-        except Exception:  # the server answers it, or cuts the answer short
+        except Exception:  # a handler outside answers it, or the server cuts the answer short
             await self._drain(exchange)
             raise
         if exchange.is_answered:
@@ -51,13 +51,13 @@ class BodyDrain:
             await exchange.end_answer()
 
     async def _drain(self, exchange: _Exchange) -> None:
-        left = self._max_bytes
+        remaining_bytes = self._max_bytes
         with suppress(TimeoutError):
             async with asyncio.timeout(self._max_seconds):
-                while left > 0 and not exchange.is_read:
+                while remaining_bytes > 0 and not exchange.is_read:
                     async with asyncio.timeout(self._idle_seconds):
                         message = await exchange.receive()
-                    left -= len(message.get("body", b""))
+                    remaining_bytes -= len(message.get("body", b""))
 
 
 class _Exchange:

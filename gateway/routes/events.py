@@ -17,10 +17,7 @@ from storage.documents import Job
 MEDIA_TYPE = "text/event-stream"
 RETRY_MS = 2000
 HEARTBEAT_SECONDS = 15.0
-HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",
-}  # X-Accel-Buffering: nginx passes each event on at once
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # "no": nginx sends each event at once
 
 router = APIRouter(tags=["jobs"])
 

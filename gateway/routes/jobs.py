@@ -57,7 +57,7 @@ async def task_status(
 
 
 @router.get("/jobs", summary="List jobs")
-async def list_jobs(  # FastAPI injects by parameter
+async def list_jobs(
     jobs: JobsDep,
     owner: OwnerDep,
     status: JobState | None = None,
@@ -77,7 +77,7 @@ async def list_jobs(  # FastAPI injects by parameter
 
 
 @router.post("/jobs/{task_id}/retry", summary="Retry a dead job", status_code=status.HTTP_202_ACCEPTED)
-async def retry(  # FastAPI injects by parameter
+async def retry(
     task_id: str,
     response: Response,
     background: BackgroundTasks,
@@ -91,8 +91,8 @@ async def retry(  # FastAPI injects by parameter
     retried = await jobs.retry(job, next_dispatch_ms=next_dispatch_ms) if job.state is JobState.DEAD else None
     if retried is None:
         raise NotRetryable(
-            f"This job cannot be retried; its state is {job.state}. Only a dead job whose blobs are still kept can be. "
-            "To process the image again, submit it as a new job."
+            f"This job cannot be retried; its state is {job.state}. Only a dead job that still has its blobs can be "
+            "retried. To process the image again, submit it as a new job."
         )
     log.info("job.retried", task_id=task_id, job_request_id=job.request_id, generation=retried.generation)
     background.add_task(dispatch_or_schedule, jobs, retried)

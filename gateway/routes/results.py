@@ -62,10 +62,10 @@ async def result(task_id: str, request: Request, jobs: JobsDep, source: SourceDe
 
 @router.head("/result/{task_id}/{rendition}", include_in_schema=False)
 @router.get("/result/{task_id}/{rendition}", summary="Fetch a rendition", response_class=Response, responses=RESPONSES)
-async def named_result(  # FastAPI injects by parameter
+async def named_result(
     task_id: str, rendition: str, request: Request, jobs: JobsDep, source: SourceDep, owner: OwnerDep
 ) -> Response:
-    """Send one rendition. It can be fetched as soon as its stage is done, before the job is."""
+    """Send one rendition. It can be fetched as soon as its stage is done, before the job ends."""
     return await _serve(await jobs.get(task_id, owner=owner), rendition, request, source)
 
 
@@ -92,7 +92,7 @@ async def _serve(job: Job, name: str, request: Request, source: ResultSource) ->
 
 
 async def _redirect_to_store(blob: str, request: Request, source: ResultSource) -> Response:
-    """Redirect the client to the object store. It repeats its method, which the link is signed for, and its headers."""
+    """Redirect to the object store. The client repeats its method, which the link is signed for, and its headers."""
     method: Literal["GET", "HEAD"] = "HEAD" if request.method == "HEAD" else "GET"
     link = await source.blobs.sign_url(blob, method=method, seconds=source.settings.redirect_seconds)
     headers = {"Location": link, "Cache-Control": "no-store"}  # whoever has the link can use it until it expires

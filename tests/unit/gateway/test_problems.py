@@ -244,12 +244,14 @@ async def test_an_unknown_path_is_a_problem(client: httpx.AsyncClient) -> None:
     answer = await client.get("/nowhere")
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert answer.json()["detail"].startswith("No route has this path.")
 
 
 async def test_a_wrong_method_is_a_problem(client: httpx.AsyncClient) -> None:
     answer = await client.post("/raise")
 
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert answer.json()["detail"].startswith("The route does not take this method.")
 
 
 async def test_a_wrong_method_is_told_the_right_ones(client: httpx.AsyncClient) -> None:
