@@ -21,8 +21,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from stages.containers import inspect_container
-from stages.errors import EmptyFile, ImageCorrupt, ImageTooLarge, ImageTruncated, StageError, UnsupportedFormat
-from stages.formats import ACCEPTED_FORMATS, HAS_HEIC, HEAD_BYTES, SniffedFormat, sniff
+from stages.errors import ImageCorrupt, ImageTooLarge, ImageTruncated, StageError, UnsupportedFormat
+from stages.formats import HAS_HEIC, HEAD_BYTES, recognize
 from stages.limits import Limits, check_dimensions, check_frames
 
 if TYPE_CHECKING:
@@ -71,17 +71,17 @@ def open_image(original: bytes, *, limits: Limits) -> OpenedImage:
 
     Raises the StageError that says what is wrong with it.
     """
-    found = _recognise(original, limits)
-    container = inspect_container(original, found.format, limits)
+    sniffed = recognize(original[:HEAD_BYTES], limits)
+    container = inspect_container(original, sniffed.format, limits)
     with translate_pillow_errors(limits):
-        image = _DECODERS[found.format](io.BytesIO(original))
+        image = _DECODERS[sniffed.format](io.BytesIO(original))
         image.decodermaxblock = len(original)  # in one piece, as it is all here: a twentieth quicker than in 64 KiB
-        frames = container.frames or (int(getattr(image, "n_frames", 1)) if found.format in ANIMATED else 1)
+        frames = container.frames or (int(getattr(image, "n_frames", 1)) if sniffed.format in ANIMATED else 1)
     check_dimensions(*image.size, limits)
     check_frames(frames, *image.size, limits)
     if container.exif is not None:
         image.info.setdefault("exif", b"Exif\0\0" + container.exif)
-    return OpenedImage(image, found.format, frames, limits)
+    return OpenedImage(image, sniffed.format, frames, limits)
 
 
 def decode_pixels(opened: OpenedImage) -> None:
@@ -108,18 +108,6 @@ def translate_pillow_errors(limits: Limits) -> Iterator[None]:
             raise _to_stage_error(error) from error
         finally:
             Image.MAX_IMAGE_PIXELS = before
-
-
-def _recognise(original: bytes, limits: Limits) -> SniffedFormat:
-    if not original:
-        raise EmptyFile
-    found = sniff(original[:HEAD_BYTES])
-    if found is None:
-        message = f"The file is not an image in one of the accepted formats: {', '.join(ACCEPTED_FORMATS)}."
-        raise UnsupportedFormat(message)
-    if found.width is not None and found.height is not None:
-        check_dimensions(found.width, found.height, limits)
-    return found
 
 
 def _to_stage_error(error: Exception) -> StageError:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from stages.errors import EmptyFile, UnsupportedFormat
+from stages.limits import Limits, check_dimensions
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -65,6 +68,22 @@ def sniff(head: bytes) -> SniffedFormat | None:
             width, height = _size(name, head)
             return SniffedFormat(name, width, height)
     return None
+
+
+def recognize(head: bytes, limits: Limits) -> SniffedFormat:
+    """Return the format of a file that begins with `head` (HEAD_BYTES are enough). Decodes nothing.
+
+    Raises EmptyFile, UnsupportedFormat, or what `check_dimensions` raises for a size that `head` states.
+    """
+    if not head:
+        raise EmptyFile
+    sniffed = sniff(head)
+    if sniffed is None:
+        message = f"The file is not an image in one of the accepted formats: {', '.join(ACCEPTED_FORMATS)}."
+        raise UnsupportedFormat(message)
+    if sniffed.width is not None and sniffed.height is not None:
+        check_dimensions(sniffed.width, sniffed.height, limits)
+    return sniffed
 
 
 def _size(name: str, head: bytes) -> tuple[int, int] | tuple[None, None]:

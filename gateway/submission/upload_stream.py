@@ -14,9 +14,8 @@ from gateway.problems import BodyTooLarge, DigestMismatch, FileMissing, InvalidF
 from gateway.sizes import format_size
 from gateway.submission.content_digest import is_digest_of
 from gateway.submission.multipart import MAX_FIELD_BYTES, Event, Part, parse_multipart
-from stages.errors import EmptyFile, UnsupportedFormat
-from stages.formats import ACCEPTED_FORMATS, HEAD_BYTES, MEDIA_TYPES, SniffedFormat, sniff
-from stages.limits import Limits, check_dimensions
+from stages.formats import HEAD_BYTES, MEDIA_TYPES, recognize
+from stages.limits import Limits
 from storage.blobs import Blobs
 from storage.documents import Original
 
@@ -84,7 +83,7 @@ async def _store_file(stream: AsyncIterator[Event], part: Part, blobs: Blobs, ke
     digest, size = sha256(), 0
     content = _iterate_content(stream)
     head = await _read_head(content)
-    sniffed = _recognize_format(head, limits)
+    sniffed = recognize(head, limits)
     async with blobs.writer(key) as blob:
         chunk: bytes | None = head
         while chunk is not None:
@@ -119,19 +118,6 @@ async def _read_head(content: AsyncIterator[bytes]) -> bytes:
         if len(head) >= HEAD_BYTES:
             break
     return head
-
-
-def _recognize_format(head: bytes, limits: Limits) -> SniffedFormat:
-    if not head:
-        raise EmptyFile
-    sniffed = sniff(head)
-    if sniffed is None:
-        raise UnsupportedFormat(
-            f"The file is not an image in an accepted format. Send one of: {', '.join(ACCEPTED_FORMATS)}."
-        )
-    if sniffed.width is not None and sniffed.height is not None:
-        check_dimensions(sniffed.width, sniffed.height, limits)
-    return sniffed
 
 
 async def _read_text(stream: AsyncIterator[Event]) -> str:
