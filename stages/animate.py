@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 from stages.colour import to_srgb
 from stages.decode import OpenedImage, open_image, translate_pillow_errors
-from stages.decode_upright import apply_orientation, decode_upright, display_size, read_orientation
+from stages.decode_upright import decode_upright
 from stages.depth import to_eight_bit
 from stages.formats import DEFAULT_QUALITY, MEDIA_TYPES
+from stages.orientation import apply_orientation
 from stages.rendition import Rendition
 from stages.scale import fit_size, scale
 
@@ -39,7 +40,7 @@ def animate(
     Colours, orientation and metadata as in normalize. Raises the StageError that says what is wrong with a frame.
     """
     opened = open_image(original, limits=limits)
-    size = fit_size(display_size(opened), edge)
+    size = fit_size(opened.display_size, edge)
     plays = _plays(opened)
     frames, durations = zip(*_frames(opened, size), strict=True)
     if sum(durations) > MAX_DURATION_MS:
@@ -57,7 +58,7 @@ def animate(
 
 def _frames(opened: OpenedImage, size: tuple[int, int]) -> Iterator[tuple[Image.Image, int]]:
     """Yield each composed frame at `size`, bare, with its duration in milliseconds."""
-    image, turn, profile = opened.image, read_orientation(opened), opened.image.info.get("icc_profile")
+    image, profile = opened.image, opened.image.info.get("icc_profile")
     if opened.frames == 1:
         still = decode_upright(opened, size=size).copy()  # a plain image, or Pillow would save a TIFF's other pages too
         still.info = {}
@@ -67,7 +68,7 @@ def _frames(opened: OpenedImage, size: tuple[int, int]) -> Iterator[tuple[Image.
         with translate_pillow_errors(opened.limits):
             image.seek(number)
             image.load()
-            frame = to_srgb(scale(apply_orientation(to_eight_bit(image), turn), size), profile).copy()
+            frame = to_srgb(scale(apply_orientation(to_eight_bit(image), opened.orientation), size), profile).copy()
         frame.info = {}
         yield frame, round(image.info.get("duration", 0))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stages.decode import open_image
-from stages.decode_upright import decode_upright, display_size
+from stages.decode_upright import decode_upright
 from stages.errors import BrokenRule
 from stages.limits import Limits
 from stages.rendition import WHITE, Rendition, broken_output_rules, raise_broken_rules, render
@@ -27,7 +27,7 @@ def crop(  # noqa: PLR0913  the operation's own parameters
     The numbers are pixels of the upright original at full size. Raises InvalidOperation, naming every broken rule.
     """
     opened = open_image(original, limits=limits)
-    size = display_size(opened)
+    size = opened.display_size
     numbers = {"left": left, "top": top, "width": width, "height": height}
     rules = _aspect_rules(aspect, numbers) if aspect else _box_rules(numbers, size)
     raise_broken_rules(rules + broken_output_rules(format, quality, background))

@@ -24,6 +24,7 @@ from stages.containers import inspect_container
 from stages.errors import ImageCorrupt, ImageTooLarge, ImageTruncated, StageError, UnsupportedFormat
 from stages.formats import HAS_HEIC, HEAD_BYTES, recognize
 from stages.limits import Limits, check_dimensions, check_frames
+from stages.orientation import ORIENTATION_TAG, UPRIGHT, read_orientation, swap_if_sideways
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,12 +59,17 @@ _UNSUPPORTED = re.compile(r"unsupported|cannot handle|unknown pixel mode|not (ye
 
 @dataclass(frozen=True, slots=True)
 class OpenedImage:
-    """An image whose header was read and found within limits; no pixel of it is decoded yet."""
+    """An image whose header is read and within the limits; none of its pixels is decoded yet.
+
+    `orientation` is the EXIF one, 1 to 8; `display_size` is the width and height in pixels once it is applied.
+    """
 
     image: ImageFile
     format: str
     frames: int
     limits: Limits
+    orientation: int
+    display_size: tuple[int, int]
 
 
 def open_image(original: bytes, *, limits: Limits) -> OpenedImage:
@@ -81,7 +87,8 @@ def open_image(original: bytes, *, limits: Limits) -> OpenedImage:
     check_frames(frames, *image.size, limits)
     if container.exif is not None:
         image.info.setdefault("exif", b"Exif\0\0" + container.exif)
-    return OpenedImage(image, sniffed.format, frames, limits)
+    orientation = _orientation(image, limits)
+    return OpenedImage(image, sniffed.format, frames, limits, orientation, _display_size(image, orientation))
 
 
 def decode_pixels(opened: OpenedImage) -> None:
@@ -108,6 +115,20 @@ def translate_pillow_errors(limits: Limits) -> Iterator[None]:
             raise _to_stage_error(error) from error
         finally:
             Image.MAX_IMAGE_PIXELS = before
+
+
+def _orientation(image: ImageFile, limits: Limits) -> int:
+    try:
+        with translate_pillow_errors(limits):
+            return read_orientation(image)
+    except StageError:  # damaged metadata is no reason to refuse the pixels
+        return UPRIGHT
+
+
+def _display_size(image: ImageFile, orientation: int) -> tuple[int, int]:
+    if isinstance(image, TiffImageFile) and ORIENTATION_TAG in image.tag_v2:  # Pillow has swapped its size already
+        return image.size
+    return swap_if_sideways(image.size, orientation)
 
 
 def _to_stage_error(error: Exception) -> StageError:

@@ -8,7 +8,7 @@ from PIL import Image, ImageColor
 
 from stages.crop import centred_box
 from stages.decode import OpenedImage, open_image
-from stages.decode_upright import decode_upright, display_size
+from stages.decode_upright import decode_upright
 from stages.errors import BrokenRule
 from stages.limits import Limits
 from stages.rendition import WHITE, Rendition, broken_output_rules, raise_broken_rules, render
@@ -46,7 +46,7 @@ def fit(  # noqa: PLR0913  the operation's own parameters
     """
     opened = open_image(original, limits=limits)
     raise_broken_rules(_box_rules(width, height, fit) + broken_output_rules(format, quality, background))
-    plan = _plan(display_size(opened), width, height, fit, enlarge=enlarge)
+    plan = _plan(opened.display_size, width, height, fit, enlarge=enlarge)
     raise_broken_rules(_result_rules(plan.final, limits))
     image = (
         _crop_to_cover(opened, plan)
@@ -77,7 +77,7 @@ def _plan(size: tuple[int, int], width: int | None, height: int | None, fit: Fit
 
 
 def _crop_to_cover(opened: OpenedImage, plan: _Plan) -> Image.Image:
-    size = display_size(opened)
+    size = opened.display_size
     if plan.scaled[0] > size[0] or plan.scaled[1] > size[1]:  # cut first: a thin strip would be enlarged beyond bounds
         return scale(decode_upright(opened, box=centred_box(size, plan.final)), plan.final)
     left, top = ((whole - part) // 2 for whole, part in zip(plan.scaled, plan.final, strict=True))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from stages.decode import open_image
-from stages.decode_upright import decode_upright, display_size
+from stages.decode_upright import decode_upright
 from stages.limits import Limits
 from stages.scale import fit_size, scale
 
@@ -46,7 +46,7 @@ def build_master_pyramid(original: bytes, *, edges: Iterable[int], limits: Limit
     """
     largest, *others = sorted(set(edges), reverse=True)
     opened = open_image(original, limits=limits)
-    image = decode_upright(opened, size=fit_size(display_size(opened), largest))
+    image = decode_upright(opened, size=fit_size(opened.display_size, largest))
     masters = {largest: _master(image)}
     for edge in others:
         size = fit_size(image.size, edge)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stages.decode import open_image
-from stages.decode_upright import display_size, read_orientation
 
 if TYPE_CHECKING:
     from stages.limits import Limits
@@ -27,5 +26,5 @@ class ImageFacts:
 def validate(original: bytes, *, limits: Limits) -> ImageFacts:
     """Return the facts of an original within the limits, or raise the StageError that says why it is refused."""
     opened = open_image(original, limits=limits)
-    width, height = display_size(opened)
-    return ImageFacts(opened.format, width, height, opened.image.mode, opened.frames, read_orientation(opened))
+    width, height = opened.display_size
+    return ImageFacts(opened.format, width, height, opened.image.mode, opened.frames, opened.orientation)
