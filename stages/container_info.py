@@ -22,6 +22,6 @@ class ContainerInfo:
 def check_part_count(actual: int, name: str, limit: int = MAX_PARTS) -> None:
     """Raise ImageTooLarge where an image is in more parts than anyone makes by accident."""
     if actual > limit:
-        message = f"The image is in {actual:,} or more {name}; at most {limit:,} are read."
+        message = f"The image has {actual:,} or more {name}; at most {limit:,} are allowed."
         rule = BrokenRule(pointer=f"/{name}", rule=name, message=message, limit=limit, actual=actual)
         raise ImageTooLarge(message, errors=(rule,))

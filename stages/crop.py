@@ -70,11 +70,11 @@ def _box_rules(numbers: dict[str, int | None], size: tuple[int, int]) -> list[Br
         whole = size[0] if name in ("left", "width") else size[1]
         low, high = (0, whole - 1) if start is None and name in ("left", "top") else (1, whole - max(start or 0, 0))
         if value is None:
-            rules.append(BrokenRule(pointer=f"/{name}", rule="required", message=f"The crop needs its {name}."))
+            rules.append(BrokenRule(pointer=f"/{name}", rule="required", message=f"The crop needs a value for {name}."))
         elif value < low:
             message = f"The crop's {name} is {value:,}; it must be at least {low}."
             rules.append(BrokenRule(pointer=f"/{name}", rule="minimum", message=message, limit=low, actual=value))
         elif value > high >= low:
-            message = f"The crop's {name} is {value:,}; this image allows at most {high:,}."
+            message = f"The crop's {name} is {value:,}; it must be at most {high:,} on this image."
             rules.append(BrokenRule(pointer=f"/{name}", rule="maximum", message=message, limit=high, actual=value))
     return rules

@@ -58,7 +58,7 @@ class TooManyFrames(StageError):
 
 
 class ImageTruncated(StageError):
-    """The image ends before all of its pixels."""
+    """The image file is truncated: some of its pixels are missing."""
 
     code = "image_truncated"
 
@@ -70,7 +70,7 @@ class ImageCorrupt(StageError):
 
 
 class InvalidOperation(StageError):
-    """The operation does not fit this image."""
+    """The operation cannot be applied to this image."""
 
     code = "invalid_operation"
 

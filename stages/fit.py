@@ -109,16 +109,20 @@ def _box_rules(width: int | None, height: int | None, fit: str) -> list[BrokenRu
 
 
 def _result_rules(size: tuple[int, int], limits: Limits) -> list[BrokenRule]:
-    measured = {"/width": (size[0], limits.side), "/height": (size[1], limits.side)}
-    measured["/pixels"] = (size[0] * size[1], limits.pixels)
+    width, height = size
+    results = [
+        ("/width", width, limits.side, f"be {width:,} pixels wide"),
+        ("/height", height, limits.side, f"be {height:,} pixels high"),
+        ("/pixels", width * height, limits.pixels, f"have {width * height:,} pixels"),
+    ]
     return [
         BrokenRule(
             pointer=pointer,
             rule="maximum",
-            message=f"The result's {pointer[1:]} would be {actual:,}; at most {limit:,} are allowed.",
+            message=f"The result would {statement}; at most {limit:,} are allowed.",
             limit=limit,
             actual=actual,
         )
-        for pointer, (actual, limit) in measured.items()
+        for pointer, actual, limit, statement in results
         if actual > limit
     ]

@@ -24,12 +24,12 @@ class Limits:
 def check_dimensions(width: int, height: int, limits: Limits) -> None:
     """Raise ImageTooLarge, naming every limit broken, unless width x height pixels are within the limits."""
     if width < 1 or height < 1:
-        message = f"The image measures {width} x {height} pixels: there is nothing in it."
+        message = f"The image is {width} x {height} pixels; both sides must be at least 1."
         raise ImageCorrupt(message)
     broken = [
-        *_over("/width", "side", width, limits.side, "pixels wide"),
-        *_over("/height", "side", height, limits.side, "pixels high"),
-        *_over("/pixels", "pixels", width * height, limits.pixels, "pixels"),
+        *_over("/width", "side", width, limits.side, "is {:,} pixels wide"),
+        *_over("/height", "side", height, limits.side, "is {:,} pixels high"),
+        *_over("/pixels", "pixels", width * height, limits.pixels, "has {:,} pixels"),
     ]
     if broken:
         raise ImageTooLarge(broken[0].message, errors=tuple(broken))
@@ -37,17 +37,18 @@ def check_dimensions(width: int, height: int, limits: Limits) -> None:
 
 def check_frames(frames: int, width: int, height: int, limits: Limits) -> None:
     """Raise TooManyFrames or ImageTooLarge unless the whole animation is within the limits."""
-    if broken := _over("/frames", "frames", frames, limits.frames, "frames long"):
+    if broken := _over("/frames", "frames", frames, limits.frames, "has {:,} frames"):
         raise TooManyFrames(broken[0].message, errors=tuple(broken))
     if frames < 2:  # noqa: PLR2004  a still
         return
     pixels = width * height * frames
-    if broken := _over("/pixels", "animation_pixels", pixels, limits.animation_pixels, "pixels over all its frames"):
+    statement = "has {:,} pixels in all its frames together"
+    if broken := _over("/pixels", "animation_pixels", pixels, limits.animation_pixels, statement):
         raise ImageTooLarge(broken[0].message, errors=tuple(broken))
 
 
-def _over(pointer: str, rule: str, actual: int, limit: int, unit: str) -> list[BrokenRule]:
+def _over(pointer: str, rule: str, actual: int, limit: int, statement: str) -> list[BrokenRule]:
     if actual <= limit:
         return []
-    message = f"The image is {actual:,} {unit}; at most {limit:,} are allowed."
+    message = f"The image {statement.format(actual)}; at most {limit:,} are allowed."
     return [BrokenRule(pointer=pointer, rule=rule, message=message, limit=limit, actual=actual)]

@@ -69,7 +69,7 @@ def broken_output_rules(format: str, quality: int | None, background: str) -> li
         message = f"The format must be one of {', '.join(OUTPUT_FORMATS)}."
         rules.append(BrokenRule(pointer="/format", rule="choice", message=message, actual=format))
     if quality is not None and not 1 <= quality <= BEST_QUALITY:
-        message = f"The quality is {quality}; it must lie between 1 and {BEST_QUALITY}."
+        message = f"The quality is {quality}; it must be between 1 and {BEST_QUALITY}."
         rules.append(BrokenRule(pointer="/quality", rule="range", message=message, limit=BEST_QUALITY, actual=quality))
     try:
         ImageColor.getrgb(background)
@@ -83,12 +83,12 @@ def _format_rules(name: str, size: tuple[int, int]) -> list[BrokenRule]:
     """List why a picture of this size cannot be encoded in this format."""
     longest, pixels, rules = max(size), size[0] * size[1], []
     if name == "webp" and longest > WEBP_SIDE:
-        message = f"A side of {longest:,} pixels is over the {WEBP_SIDE:,} that WebP can hold."
+        message = f"The result has a side of {longest:,} pixels; webp allows at most {WEBP_SIDE:,}."
         rules.append(BrokenRule(pointer="/format", rule="side", message=message, limit=WEBP_SIDE, actual=longest))
     if name in MEMORY_INTENSIVE_FORMATS and pixels > MEMORY_INTENSIVE_MAX_PIXELS:
         message = (
-            f"The result has {pixels:,} pixels; {name} takes at most {MEMORY_INTENSIVE_MAX_PIXELS:,}. "
-            "PNG takes them all."
+            f"The result has {pixels:,} pixels; {name} allows at most {MEMORY_INTENSIVE_MAX_PIXELS:,}. "
+            "Use png for larger results."
         )
         rules.append(
             BrokenRule(
