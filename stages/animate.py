@@ -1,4 +1,4 @@
-"""The animated option: every frame made small, in its time."""
+"""The `animated` option: scale every frame of an animation down, and keep its timing."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 
     from stages.limits import Limits
 
-MAX_PLAYS = 65_535  # both formats count them in 16 bits
-MAX_DURATION_MS = (
-    655_350  # ms: a GIF counts hundredths of a second in 16 bits, and adds up the times of frames that are alike
-)
+MAX_PLAYS = 65_535  # both formats store the number in 16 bits
+# Hundredths of a second in 16 bits, as in a GIF. Pillow adds up the durations of equal consecutive frames there.
+MAX_DURATION_MS = 655_350
 
 
 def animate(
@@ -35,9 +34,10 @@ def animate(
     format: Literal["webp", "gif"] = "webp",  # noqa: A002  the API's own word
     quality: int | None = None,
 ) -> Rendition:
-    """Return the whole animation, its longest side `edge` pixels at most, with its frames, durations and repeats.
+    """Return the animation with all frames, durations and repeats, its longest side at most `edge` pixels.
 
-    Colours, orientation and metadata as in normalize. Raises the StageError that says what is wrong with a frame.
+    Colours, orientation and metadata are handled as in normalize. Raises the StageError that says why a frame cannot
+    be decoded.
     """
     opened = open_image(original, limits=limits)
     size = fit_size(opened.display_size, edge)
@@ -50,17 +50,17 @@ def animate(
         options = {} if plays == 1 else {"loop": max(0, plays - 1)}
     if any(frame.mode == "RGBA" for frame in frames):
         frames = tuple(frame if frame.mode == "RGBA" else frame.convert("RGBA") for frame in frames)
-        options["disposal"] = 2  # a GIF's transparent pixel would leave the frame before showing
+        options["disposal"] = 2  # else the previous frame shows through the transparent pixels of a GIF
     content = io.BytesIO()
     frames[0].save(content, format.upper(), save_all=True, append_images=frames[1:], duration=durations, **options)
     return Rendition(content.getvalue(), format, MEDIA_TYPES[format], *size)
 
 
 def _frames(opened: OpenedImage, size: tuple[int, int]) -> Iterator[tuple[Image.Image, int]]:
-    """Yield each composed frame at `size`, bare, with its duration in milliseconds."""
+    """Yield each composed frame at `size`, without metadata, and its duration in milliseconds."""
     image, profile = opened.image, opened.image.info.get("icc_profile")
     if opened.frames == 1:
-        still = decode_upright(opened, size=size).copy()  # a plain image, or Pillow would save a TIFF's other pages too
+        still = decode_upright(opened, size=size).copy()  # a plain Image: of a TIFF, Pillow would save all pages
         still.info = {}
         yield still, 0
         return
@@ -74,7 +74,7 @@ def _frames(opened: OpenedImage, size: tuple[int, int]) -> Iterator[tuple[Image.
 
 
 def _plays(opened: OpenedImage) -> int:
-    """Return how often the animation is played, 0 for ever: a GIF counts its repeats, the others their plays."""
+    """Return how many times the animation plays, 0 for endlessly: a GIF stores its repeats, other formats the plays."""
     loop = opened.image.info.get("loop")
     if opened.format == "gif":
         return 1 if loop is None else loop and min(int(loop) + 1, MAX_PLAYS)

@@ -1,4 +1,4 @@
-"""Embedded colour profiles, applied and forgotten: what leaves here is sRGB."""
+"""Colour conversion: an embedded ICC profile is applied and dropped, and the result is sRGB."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import NamedTuple
 from PIL import Image, ImageChops, ImageCms
 
 MAX_PROFILE_BYTES = 4 * 1024 * 1024  # the largest press profiles have 2.7 MB
-JUST_NOTICEABLE = 2  # of 255 levels: cameras' many sRGBs differ by less, and need not cost 14 ns a pixel
+JUST_NOTICEABLE = 2  # levels of 255: cameras' variants of sRGB differ by less; not converting them saves 14 ns a pixel
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # ICC.1:2022, table 19, to Pillow's modes
 
 
 class _Transform(NamedTuple):
     mode: str
-    apply: ImageCms.ImageCmsTransform | None  # None where the profile is sRGB to the eye
+    apply: ImageCms.ImageCmsTransform | None  # None if the profile looks like sRGB
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Return RGB, or RGBA if a pixel is not opaque, from an 8-bit L, LA, RGB, RGBA, CMYK or LAB image.
+    """Convert an 8-bit L, LA, RGB, RGBA, CMYK or LAB image to RGB, or to RGBA if a pixel is not opaque.
 
-    A profile that is broken, or not for these channels, is ignored; CMYK without one is converted by subtraction.
+    A profile is ignored if it is broken or for other channels. CMYK without a profile is converted by subtraction.
     """
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
     colours = image.convert(image.mode.removesuffix("A")) if alpha else image
@@ -37,7 +37,7 @@ def _apply_profile(colours: Image.Image, profile: bytes | None) -> Image.Image:
     if colours.mode == "LAB":
         return _lab(colours)
     transform = _transform(profile) if profile and len(profile) <= MAX_PROFILE_BYTES else None
-    if transform and transform.mode == "RGB" and colours.mode == "L":  # a grey picture that kept its RGB profile
+    if transform and transform.mode == "RGB" and colours.mode == "L":  # a grey image that still has an RGB profile
         colours = colours.convert("RGB")
     if transform and transform.mode == colours.mode and transform.apply:
         return transform.apply.apply(colours)

@@ -1,4 +1,4 @@
-"""What a walk over a container's own bookkeeping finds, and how many parts of it a walk will look at."""
+"""The result of inspecting a file's structure, and the limit on the parts that are inspected."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ from dataclasses import dataclass
 
 from stages.errors import BrokenRule, ImageTooLarge
 
-MAX_PARTS = (
-    65_536  # segments, chunks, strips: Pillow takes microseconds and an object for each; real files have hundreds
-)
+# Segments, chunks or strips. Pillow needs microseconds and an object for each; real files have hundreds.
+MAX_PARTS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerInfo:
-    """What Pillow's header does not tell: a GIF's frames, a PNG's EXIF behind its pixels."""
+    """What Pillow does not read from a header: the number of a GIF's frames, and EXIF after the pixels of a PNG."""
 
     frames: int | None = None
     exif: bytes | None = None
 
 
 def check_part_count(actual: int, name: str, limit: int = MAX_PARTS) -> None:
-    """Raise ImageTooLarge where an image is in more parts than anyone makes by accident."""
+    """Raise ImageTooLarge if an image has more parts than `limit`, which no ordinary file has."""
     if actual > limit:
         message = f"The image has {actual:,} or more {name}; at most {limit:,} are allowed."
         rule = BrokenRule(pointer=f"/{name}", rule=name, message=message, limit=limit, actual=actual)

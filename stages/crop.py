@@ -1,4 +1,4 @@
-"""The crop operation: a box of the picture as displayed, by numbers or by the shape wanted."""
+"""The crop operation: cut a box, given by numbers or by an aspect ratio, out of the displayed image."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def crop(  # noqa: PLR0913  the operation's own parameters
     quality: int | None = None,
     background: str = WHITE,
 ) -> Rendition:
-    """Cut out the box (left, top, width, height), or the largest centred one of `aspect` (width : height).
+    """Cut out the box (left, top, width, height), or the largest centred box of the ratio `aspect` (width : height).
 
-    The numbers are pixels of the upright original at full size. Raises InvalidOperation, naming every broken rule.
+    The numbers are pixels of the upright original at full size. Raises InvalidOperation with every broken rule.
     """
     opened = open_image(original, limits=limits)
     size = opened.display_size
@@ -34,19 +34,23 @@ def crop(  # noqa: PLR0913  the operation's own parameters
     if aspect:
         box = centred_box(size, aspect)
     else:
-        x, y, across, down = (value or 0 for value in numbers.values())
-        box = (x, y, x + across, y + down)
+        x, y, box_width, box_height = (value or 0 for value in numbers.values())
+        box = (x, y, x + box_width, y + box_height)
     return render(decode_upright(opened, box=box), format=format, quality=quality, background=background)
 
 
 def centred_box(size: tuple[int, int], aspect: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return the (left, top, right, bottom) of the largest centred box of this width : height."""
+    """Return the (left, top, right, bottom) of the largest centred box with this ratio of width to height.
+
+    The box has the full width or the full height of `size`. Its other side is rounded to whole pixels, at least 1. If
+    the margins cannot be equal, the right or bottom one is a pixel wider.
+    """
     width, height = size
-    across, down = aspect
-    if width * down > height * across:
-        width = max(1, round(height * across / down))
+    aspect_width, aspect_height = aspect
+    if width * aspect_height > height * aspect_width:  # the image is wider than the aspect
+        width = max(1, round(height * aspect_width / aspect_height))
     else:
-        height = max(1, round(width * down / across))
+        height = max(1, round(width * aspect_height / aspect_width))
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
     return left, top, left + width, top + height
 
@@ -64,6 +68,7 @@ def _aspect_rules(aspect: tuple[int, int], numbers: dict[str, int | None]) -> li
 
 
 def _box_rules(numbers: dict[str, int | None], size: tuple[int, int]) -> list[BrokenRule]:
+    """Return the rules that the box breaks: left and top lie in the image, width and height end in it, at least 1."""
     rules = []
     for name, value in numbers.items():
         start = {"width": numbers["left"], "height": numbers["top"]}.get(name)
@@ -74,7 +79,7 @@ def _box_rules(numbers: dict[str, int | None], size: tuple[int, int]) -> list[Br
         elif value < low:
             message = f"The crop's {name} is {value:,}; it must be at least {low}."
             rules.append(BrokenRule(pointer=f"/{name}", rule="minimum", message=message, limit=low, actual=value))
-        elif value > high >= low:
+        elif value > high >= low:  # if high < low, the box starts outside the image: the rule of left or top says so
             message = f"The crop's {name} is {value:,}; it must be at most {high:,} on this image."
             rules.append(BrokenRule(pointer=f"/{name}", rule="maximum", message=message, limit=high, actual=value))
     return rules

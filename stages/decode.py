@@ -1,4 +1,4 @@
-"""The only way in: an original is opened by name, within limits, and every complaint of Pillow's gets a code."""
+"""Open an original: recognize its format, check its limits, and turn every error of Pillow into a StageError."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from PIL.ImageFile import ImageFile
 
-# By class, as Image.open() would also take a phone's JPEG for an MPO and parse the index of its other pictures.
+# By class: Image.open() would open a phone's JPEG as an MPO, and parse the index of the other pictures in it.
 _DECODERS: dict[str, type[ImageFile]] = {
     "jpeg": JpegImageFile,
     "png": PngImageFile,
@@ -48,7 +48,7 @@ if HAS_HEIC:
 
 ANIMATED = frozenset({"png", "gif", "webp", "avif"})  # a TIFF's pages and a HEIC's other pictures are not frames
 
-# Everything seen or conceivable from a plugin on hostile bytes. Not `Exception`: a worker's time limit is one too.
+# All that a Pillow plugin raises, or could raise, on hostile bytes. Not `Exception`: a worker's time limit is one too.
 _DECODER_ERRORS = (
     ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError, OSError, RuntimeError,
     SyntaxError, TypeError, ValueError, struct.error, zlib.error,
@@ -73,15 +73,15 @@ class OpenedImage:
 
 
 def open_image(original: bytes, *, limits: Limits) -> OpenedImage:
-    """Open an original by its content and check every limit that its header can break.
+    """Open an original of any accepted format, and check every limit that its header can break.
 
-    Raises the StageError that says what is wrong with it.
+    Raises the StageError that says why it is refused.
     """
     sniffed = recognize(original[:HEAD_BYTES], limits)
     container = inspect_container(original, sniffed.format, limits)
     with translate_pillow_errors(limits):
         image = _DECODERS[sniffed.format](io.BytesIO(original))
-        image.decodermaxblock = len(original)  # in one piece, as it is all here: a twentieth quicker than in 64 KiB
+        image.decodermaxblock = len(original)  # all is in memory: 5% faster than in blocks of 64 KiB
         frames = container.frames or (int(getattr(image, "n_frames", 1)) if sniffed.format in ANIMATED else 1)
     check_dimensions(*image.size, limits)
     check_frames(frames, *image.size, limits)
@@ -99,9 +99,9 @@ def decode_pixels(opened: OpenedImage) -> None:
 
 @contextmanager
 def translate_pillow_errors(limits: Limits) -> Iterator[None]:
-    """Turn whatever Pillow raises on hostile bytes into the StageError it amounts to.
+    """Turn what Pillow raises on hostile bytes into the matching StageError.
 
-    Pillow's own limit, a global, is set meanwhile: it guards the canvases that GIFs and TIFFs grow while decoding.
+    Set Pillow's own limit, a global, for the block: it bounds the canvas of a GIF or TIFF that grows during decoding.
     """
     before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, limits.pixels
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""From the bytes of an original to upright 8-bit sRGB pixels: the one place where pixels are decoded."""
+"""Decode an opened original to upright 8-bit sRGB pixels; animate decodes the frames of an animation itself."""
 
 from __future__ import annotations
 
@@ -17,19 +17,23 @@ if TYPE_CHECKING:
 def decode_upright(
     opened: OpenedImage, *, size: tuple[int, int] | None = None, box: tuple[int, int, int, int] | None = None
 ) -> Image.Image:
-    """Decode once to RGB, or RGBA where a pixel is not opaque; scaled to `size`, then cut to `box`, both as displayed.
+    """Decode once to upright RGB, or RGBA if a pixel is not opaque; scale to `size`; cut out `box`.
 
-    Works on the fewest pixels first (draft, resize, rotate, cut, colours), as each step costs by the pixel.
+    `size` (by default the full size) and `box` are in pixels as displayed; `box` lies in the scaled image. The stored
+    image may lie on its side. It is decoded whole and scaled as it is stored, so `size` is swapped for these two steps;
+    then it is turned upright and cut. The order is draft, scale, turn, cut, convert colours: each step costs by the
+    pixel, so the steps that drop the most pixels come first.
     """
     image, orientation = opened.image, opened.orientation
     target = size or opened.display_size
     if opened.format == "jpeg":
+        # The decoder halves the image up to three times, as long as it stays at least as large as the target.
         image.draft(image.mode, swap_if_sideways(target, orientation))
     if opened.format == "png":
         scale_transparent_colour(image)
     decode_pixels(opened)
-    if opened.format == "tiff":  # Pillow has turned it while loading
+    if opened.format == "tiff":  # Pillow has turned it upright on loading
         orientation = UPRIGHT
     with translate_pillow_errors(opened.limits):
-        shown = apply_orientation(scale(to_eight_bit(image), swap_if_sideways(target, orientation)), orientation)
-        return to_srgb(shown.crop(box) if box else shown, image.info.get("icc_profile"))
+        upright = apply_orientation(scale(to_eight_bit(image), swap_if_sideways(target, orientation)), orientation)
+        return to_srgb(upright.crop(box) if box else upright, image.info.get("icc_profile"))

@@ -1,4 +1,4 @@
-"""Every pixel layout Pillow can hand over, brought to eight bits a channel: scaled, never clipped."""
+"""Conversion of every pixel layout that Pillow returns to 8 bits a channel: values are scaled, never clipped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FROM_WORD = [(value * _BYTE_MAX + _WORD_MAX // 2) // _WORD_MAX for value in ran
 
 
 def to_eight_bit(image: Image.Image) -> Image.Image:
-    """Return the same picture in L, LA, RGB, RGBA, CMYK or LAB, transparency marked by a colour turned into alpha."""
+    """Return the image in L, LA, RGB, RGBA, CMYK or LAB; a transparent colour becomes an alpha channel."""
     if image.mode.startswith("I;16"):
         return _scale_16_bit(image)
     if image.mode in ("I", "F"):
@@ -34,7 +34,7 @@ def _palette_mode(image: Image.Image) -> str:
 
 def _scale_16_bit(image: Image.Image) -> Image.Image:
     words = image.convert("I")
-    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # which Pillow heeds up to eight bits only
+    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow inverts up to 8 bits only
         words = words.point(lambda value: value * -1 + _WORD_MAX)
     grey = words.point(_FROM_WORD, "L")
     key = image.info.get("transparency")
@@ -50,7 +50,10 @@ def _with_alpha(grey: Image.Image, alpha: Image.Image) -> Image.Image:
 
 
 def _scale_32_bit(image: Image.Image) -> Image.Image:
-    """Scale 32-bit numbers from the narrowest customary range that holds them: to 1, 255 or 65535, or their own."""
+    """Scale 32-bit numbers from the narrowest usual range that holds them.
+
+    It is 0 to 1 (floats only), 0 to 255 or 0 to 65535, else from their minimum to their maximum.
+    """
     numbers = image.convert("F")
     low, high = numbers.getextrema()
     if not (isinstance(low, float) and isinstance(high, float) and math.isfinite(low) and math.isfinite(high)):
@@ -63,7 +66,7 @@ def _scale_32_bit(image: Image.Image) -> Image.Image:
 
 
 def scale_transparent_colour(image: ImageFile) -> None:
-    """Bring the transparent colour of a PNG that is not loaded yet from the file's depth to that of Pillow's pixels."""
+    """Convert the transparent colour of a PNG from the file's bit depth to that of Pillow's pixels, before loading."""
     key = image.info.get("transparency")
     layout = image.tile[0].args if image.tile else None
     if layout in ("L;2", "L;4") and isinstance(key, int):

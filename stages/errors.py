@@ -1,4 +1,4 @@
-"""The named refusals of the stages: permanent by definition, each with a stable code and a sentence for a person."""
+"""The errors of the stages: each is permanent, with a stable code and a message for people."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenRule:
-    """One rule the image or the request broke.
+    """One rule that the image or the request breaks.
 
-    `pointer` is a JSON pointer to what broke it, `limit` and `actual` are what was allowed and what was found.
+    `pointer` is a JSON pointer to the value that breaks it, `actual` is that value, `limit` is what the rule allows.
     """
 
     pointer: str
@@ -27,7 +27,7 @@ class StageError(Exception):
     code: ClassVar[str] = "stage_error"
 
     def __init__(self, message: str | None = None, *, errors: tuple[BrokenRule, ...] = ()) -> None:
-        """Take the first line of the class's docstring as the message unless one is given."""
+        """Use the first line of the class's docstring as the message unless one is given."""
         self.message = message or default_message(type(self))
         self.errors = errors
         super().__init__(self.message)
@@ -76,7 +76,7 @@ class InvalidOperation(StageError):
 
 
 def default_message(error: type[StageError]) -> str:
-    """Return the sentence a refusal says of itself: the first line of its docstring."""
+    """Return the default message of an error: the first line of its docstring."""
     return (inspect.getdoc(error) or "").partition("\n")[0]
 
 

@@ -1,4 +1,4 @@
-"""The last stage: what the renditions come to."""
+"""The last stage: add up the renditions of a job."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RenditionFacts:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """How many renditions there are, their bytes in all, and those as a share of the original's."""
+    """The number of renditions, their total bytes, and these bytes divided by those of the original."""
 
     renditions: int
     bytes: int
@@ -30,7 +30,7 @@ class Manifest:
 
 
 def finalize(*, original_bytes: int, renditions: Mapping[str, RenditionFacts]) -> Manifest:
-    """Add the renditions up. Raises ValueError where there is none, or no original to compare them with."""
+    """Add up the renditions. Raises ValueError if there is none, or if the original has no bytes to compare with."""
     if not renditions:
         message = "a job without a rendition cannot be finalized"
         raise ValueError(message)

@@ -1,4 +1,4 @@
-"""The resize operation: a picture brought to a box, in one of the four ways there are."""
+"""The resize operation: bring an image to a box in one of four ways."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FITS: tuple[Fit, ...] = ("contain", "cover", "fill", "inside")
 
 
 class _Plan(NamedTuple):
-    """The size of the picture once scaled, and of the canvas or cut it ends in; both in pixels as displayed."""
+    """The size to scale the image to, and the size of the result after padding or cutting; in pixels as displayed."""
 
     scaled: tuple[int, int]
     final: tuple[int, int]
@@ -37,12 +37,14 @@ def fit(  # noqa: PLR0913  the operation's own parameters
     format: str = "auto",  # noqa: A002  the API's own word
     quality: int | None = None,
 ) -> Rendition:
-    """Bring the upright original to a box of width x height pixels; a side left out follows from the other.
+    """Bring the upright original to a box of width x height pixels; a missing side follows from the other.
 
-    `contain` fits it in and fills the box up with the background, `inside` only fits it in, `cover` fills the box and
-    cuts off the rest evenly, `fill` stretches. Unless told to enlarge, a picture smaller than its place is not
-    enlarged: it stays as it is in `contain` and `inside`, and the box shrinks in its own shape in `cover` and `fill`.
-    Raises InvalidOperation, naming every broken rule, also where the result would be over the limits.
+    `inside` scales the image so that all of it fits in the box. `contain` does the same and pads the box with the
+    background. `cover` scales it so that it covers the box and cuts off the rest evenly. `fill` stretches it to the
+    box. Without `enlarge` the image never grows: `inside` and `contain` leave a small image as it is; `cover` and
+    `fill` shrink the box, in its own aspect ratio, until it fits in the image.
+
+    Raises InvalidOperation with every broken rule, also if the result would be over the limits.
     """
     opened = open_image(original, limits=limits)
     raise_broken_rules(_box_rules(width, height, fit) + broken_output_rules(format, quality, background))
@@ -57,28 +59,34 @@ def fit(  # noqa: PLR0913  the operation's own parameters
 
 
 def _plan(size: tuple[int, int], width: int | None, height: int | None, fit: Fit, *, enlarge: bool) -> _Plan:
-    if not enlarge and not (width and height):  # the side left out follows from what the other becomes
+    """Compute the sizes for an image of `size`. Every side is rounded to whole pixels and is at least 1."""
+    if not enlarge and not (width and height):  # bound the given side before the missing one follows from it
         width, height = (side and min(side, whole) for side, whole in zip((width, height), size, strict=True))
-    across = width or max(1, round(size[0] * (height or 1) / size[1]))
-    down = height or max(1, round(size[1] * (width or 1) / size[0]))
-    larger = max(across / size[0], down / size[1])
+    box_width = width or max(1, round(size[0] * (height or 1) / size[1]))  # a missing side keeps the aspect ratio
+    box_height = height or max(1, round(size[1] * (width or 1) / size[0]))
+    cover_factor = max(box_width / size[0], box_height / size[1])  # the smallest scale that covers the whole box
     if fit in ("contain", "inside"):
-        asked = [side / whole for side, whole in zip((width, height), size, strict=True) if side]
-        factor = min(asked) if enlarge else min(*asked, 1.0)
+        factors = [side / whole for side, whole in zip((width, height), size, strict=True) if side]
+        factor = min(factors) if enlarge else min(*factors, 1.0)  # the largest scale that fits in the box
         scaled = max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
-        return _Plan(scaled, (across, down) if fit == "contain" and width and height else scaled)
-    if not enlarge and larger > 1:
-        across, down = max(1, round(across / larger)), max(1, round(down / larger))
-        larger = 1.0
+        return _Plan(scaled, (box_width, box_height) if fit == "contain" and width and height else scaled)
+    if not enlarge and cover_factor > 1:  # shrink the box until the image covers it at its own size
+        box_width, box_height = max(1, round(box_width / cover_factor)), max(1, round(box_height / cover_factor))
+        cover_factor = 1.0
     if fit == "fill":
-        return _Plan((across, down), (across, down))
-    covering = max(across, round(size[0] * larger)), max(down, round(size[1] * larger))
-    return _Plan(covering, (across, down))
+        return _Plan((box_width, box_height), (box_width, box_height))
+    # max(): rounding must not leave the scaled image a pixel short of the box.
+    scaled = max(box_width, round(size[0] * cover_factor)), max(box_height, round(size[1] * cover_factor))
+    return _Plan(scaled, (box_width, box_height))
 
 
 def _crop_to_cover(opened: OpenedImage, plan: _Plan) -> Image.Image:
+    """Scale the image to cover the box and cut the box out of its middle; an image that grows is cut first.
+
+    Scaled as a whole, a thin strip would grow far beyond the limits on the result.
+    """
     size = opened.display_size
-    if plan.scaled[0] > size[0] or plan.scaled[1] > size[1]:  # cut first: a thin strip would be enlarged beyond bounds
+    if plan.scaled[0] > size[0] or plan.scaled[1] > size[1]:
         return scale(decode_upright(opened, box=centred_box(size, plan.final)), plan.final)
     left, top = ((whole - part) // 2 for whole, part in zip(plan.scaled, plan.final, strict=True))
     return decode_upright(opened, size=plan.scaled, box=(left, top, left + plan.final[0], top + plan.final[1]))

@@ -1,4 +1,4 @@
-"""The allow-list of formats: known by content on the way in, encoded without metadata on the way out."""
+"""The allowed formats: recognized by content on input, encoded without metadata on output."""
 
 from __future__ import annotations
 
@@ -34,9 +34,8 @@ OPAQUE_FORMATS = frozenset({"jpeg"})
 WEBP_SIDE = 16_383  # 14 bits: https://developers.google.com/speed/webp/faq#what_is_the_maximum_size_a_webp_image_can_be
 
 MEMORY_INTENSIVE_FORMATS = frozenset({"webp", "avif"})
-MEMORY_INTENSIVE_MAX_PIXELS = (
-    16_000_000  # their encoders take 17 and 27 bytes a pixel: 50 megapixels would end their worker
-)
+# Their encoders use 17 and 27 bytes of memory a pixel: an image of 50 megapixels would kill the worker.
+MEMORY_INTENSIVE_MAX_PIXELS = 16_000_000
 
 _SIGNATURES: dict[str, re.Pattern[bytes]] = {
     "jpeg": re.compile(rb"\xff\xd8\xff"),
@@ -48,13 +47,13 @@ _SIGNATURES: dict[str, re.Pattern[bytes]] = {
     "avif": re.compile(rb".{4}ftyp(.{4})*?avi[fs]", re.DOTALL),
     "heic": re.compile(rb".{4}ftyp(.{4})*?(hei[cxms]|hev[cxms])", re.DOTALL),
 }
-# WebP: signature, chunk header, then https://developers.google.com/speed/webp/docs/riff_container and RFC 6386, 9.1
+# The first chunk of a WebP: https://developers.google.com/speed/webp/docs/riff_container and RFC 6386, 9.1
 _VP8, _VP8L, _VP8X = b"VP8 ", b"VP8L", b"VP8X"
 
 
 @dataclass(frozen=True, slots=True)
 class SniffedFormat:
-    """What the first bytes say: a format's name, and the size in pixels where it sits at a fixed offset."""
+    """What the first bytes state: the format, and the size in pixels if the format has it at a fixed offset."""
 
     format: str
     width: int | None
@@ -62,7 +61,7 @@ class SniffedFormat:
 
 
 def sniff(head: bytes) -> SniffedFormat | None:
-    """Name the accepted format that begins with `head` (HEAD_BYTES are enough), or None. Decodes nothing."""
+    """Return the accepted format of a file that begins with `head` (HEAD_BYTES are enough), or None."""
     for name in ACCEPTED_FORMATS:
         if _SIGNATURES[name].match(head[:HEAD_BYTES]):
             width, height = _size(name, head)
@@ -92,13 +91,13 @@ def _size(name: str, head: bytes) -> tuple[int, int] | tuple[None, None]:
             return _pair(">II", head, 16)
         if name == "gif":
             width, height = _pair("<HH", head, 6)
-            return (width, height) if width and height else (None, None)  # an empty screen grows to its frames
+            return (width, height) if width and height else (None, None)  # Pillow grows an empty screen
         if name == "bmp":
-            width, height = _pair("<HH" if head[14] == 12 else "<ii", head, 18)  # noqa: PLR2004  OS/2's header
+            width, height = _pair("<HH" if head[14] == 12 else "<ii", head, 18)  # noqa: PLR2004  the OS/2 header
             return width, abs(height)
         if name == "webp":
             return _webp_size(head)
-    except struct.error:  # shorter than its own header
+    except struct.error:  # the file is shorter than its header
         pass
     return None, None
 
@@ -123,7 +122,7 @@ def _pair(layout: str, head: bytes, offset: int) -> tuple[int, int]:
 
 
 def choose_format(format: str, *, has_alpha: bool, size: tuple[int, int]) -> str:  # noqa: A002  the API's own word
-    """Turn `auto` into a format: jpeg for opaque pixels, webp for alpha, png where those are too many for WebP."""
+    """Resolve `auto`: jpeg for opaque pixels, webp for alpha, or png if the image is too large for WebP."""
     if format != "auto":
         return format
     if not has_alpha:

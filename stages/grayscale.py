@@ -1,4 +1,4 @@
-"""The grayscale operation: the same picture, told by its luminance alone."""
+"""The grayscale operation: keep the luminance of an image, drop its colours."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def grayscale(
     quality: int | None = None,
     background: str = WHITE,
 ) -> Rendition:
-    """Return the upright original at full size in greys, its alpha kept where the format can.
+    """Return the upright original at full size in grey, with its alpha if the format can hold it.
 
-    Grey is 0.299 R + 0.587 G + 0.114 B: ITU-R BT.601-7, 2.5.1. Raises InvalidOperation for an impossible output.
+    Grey is 0.299 R + 0.587 G + 0.114 B: ITU-R BT.601-7, 2.5.1. Raises InvalidOperation if the output is not possible.
     """
     opened = open_image(original, limits=limits)
     raise_broken_rules(broken_output_rules(format, quality, background))

@@ -1,4 +1,4 @@
-"""What an original may measure, and the checks that say so before a pixel is decoded."""
+"""The limits on an original, and the checks that enforce them before any pixel is decoded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from stages.errors import BrokenRule, ImageCorrupt, ImageTooLarge, TooManyFrames
 class Limits:
     """The largest original that is accepted.
 
-    `pixels` is width x height of a still, `animation_pixels` that of all frames together, `side` the longest side.
+    `pixels` is width x height of a still image, `animation_pixels` is width x height x frames, `side` is the longest
+    side in pixels.
     """
 
     upload_bytes: int = 25 * 1024 * 1024
@@ -22,7 +23,10 @@ class Limits:
 
 
 def check_dimensions(width: int, height: int, limits: Limits) -> None:
-    """Raise ImageTooLarge, naming every limit broken, unless width x height pixels are within the limits."""
+    """Raise ImageTooLarge, with every broken limit, unless width x height pixels are within the limits.
+
+    Raises ImageCorrupt for a side under 1 pixel.
+    """
     if width < 1 or height < 1:
         message = f"The image is {width} x {height} pixels; both sides must be at least 1."
         raise ImageCorrupt(message)
@@ -39,7 +43,7 @@ def check_frames(frames: int, width: int, height: int, limits: Limits) -> None:
     """Raise TooManyFrames or ImageTooLarge unless the whole animation is within the limits."""
     if broken := _over("/frames", "frames", frames, limits.frames, "has {:,} frames"):
         raise TooManyFrames(broken[0].message, errors=tuple(broken))
-    if frames < 2:  # noqa: PLR2004  a still
+    if frames < 2:  # noqa: PLR2004  a still image
         return
     pixels = width * height * frames
     statement = "has {:,} pixels in all its frames together"

@@ -1,4 +1,4 @@
-"""Stage two: the original becomes the master, the upright 8-bit sRGB pixels that all renditions are made from."""
+"""Stage two: decode the original to the master, the upright 8-bit sRGB pixels of which all renditions are made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Master:
-    """Raw pixels: row after row from the top left, 3 (RGB) or 4 (RGBA, straight alpha) bytes each."""
+    """Raw pixels, row by row from the top left: 3 (RGB) or 4 (RGBA, straight alpha) bytes each."""
 
     mode: str
     width: int
@@ -31,7 +31,7 @@ class Master:
 
 
 def normalize(original: bytes, *, edge: int, limits: Limits) -> Master:
-    """Return the master, its longest side at most `edge` pixels and never enlarged; no metadata survives.
+    """Return the master, without metadata, scaled down so that its longest side is at most `edge` pixels.
 
     Raises the StageError that says why the original cannot be decoded.
     """
@@ -39,10 +39,10 @@ def normalize(original: bytes, *, edge: int, limits: Limits) -> Master:
 
 
 def build_master_pyramid(original: bytes, *, edges: Iterable[int], limits: Limits) -> dict[int, Master]:
-    """Return a master for each edge, the largest first, from one decode.
+    """Decode once, and return a master for each edge, the largest first.
 
-    Each is made from the one above it while its pixels are at hand: a tenth of what scaling every one down from the
-    largest would cost, and the same to the eye. Raises as `normalize` does.
+    Each master is scaled down from the next larger one: this costs a tenth of scaling each from the largest, and looks
+    the same. Raises as `normalize` does.
     """
     largest, *others = sorted(set(edges), reverse=True)
     opened = open_image(original, limits=limits)

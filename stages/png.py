@@ -1,4 +1,4 @@
-"""A walk over the chunks of a PNG: W3C PNG (Third Edition), 5."""
+"""Inspection of a PNG's chunks: W3C PNG (Third Edition), 5."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from stages.limits import Limits
 
 
 def inspect_png(original: bytes, _limits: Limits) -> ContainerInfo:
-    """Check every checksum and find the EXIF, which may stand behind the pixels.
+    """Check the checksum of every chunk, and find the EXIF, which may come after the pixels.
 
-    Pillow checks no checksum of pixels. Raises struct.error where the file ends before its last chunk.
+    Pillow does not check the checksums of pixels. Raises struct.error if the file ends before its last chunk.
     """
     position, parts, exif, view = 8, 0, None, memoryview(original)
     while True:

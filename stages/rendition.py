@@ -1,4 +1,4 @@
-"""The last step of every stage that makes an image for a client: pixels to bytes."""
+"""Encoding: the last step of every stage that makes an image for a client."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OPAQUE_MODE = {"RGBA": "RGB", "LA": "L"}
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """An encoded image, its size in pixels, and what to call it over HTTP."""
+    """An encoded image, its format and media type, and its size in pixels."""
 
     content: bytes
     format: str
@@ -41,9 +41,9 @@ def render(
     quality: int | None = None,
     background: str = WHITE,
 ) -> Rendition:
-    """Encode an L, LA, RGB or RGBA image, laid on `background` where the format has no alpha.
+    """Encode an L, LA, RGB or RGBA image; lay it on `background` if the format has no alpha.
 
-    Raises InvalidOperation where the format cannot hold so long a side.
+    Raises InvalidOperation if the image is too large for the format.
     """
     name = choose_format(format, has_alpha=image.mode in _OPAQUE_MODE, size=image.size)
     raise_broken_rules(_format_rules(name, image.size))
@@ -53,7 +53,7 @@ def render(
 
 
 def flatten(image: Image.Image, background: str) -> Image.Image:
-    """Return the image laid on a plain colour, or on that colour's grey if it is grey; an opaque one as it is."""
+    """Return the image laid on a plain colour (on its grey if the image is grey); return an opaque image as it is."""
     if image.mode not in _OPAQUE_MODE:
         return image
     mode = _OPAQUE_MODE[image.mode]
@@ -63,7 +63,7 @@ def flatten(image: Image.Image, background: str) -> Image.Image:
 
 
 def broken_output_rules(format: str, quality: int | None, background: str) -> list[BrokenRule]:  # noqa: A002
-    """List what is wrong with the output asked for, before a pixel is decoded for it."""
+    """Return the rules that the requested output breaks; called before any pixel is decoded."""
     rules = []
     if format not in OUTPUT_FORMATS:
         message = f"The format must be one of {', '.join(OUTPUT_FORMATS)}."
@@ -80,7 +80,7 @@ def broken_output_rules(format: str, quality: int | None, background: str) -> li
 
 
 def _format_rules(name: str, size: tuple[int, int]) -> list[BrokenRule]:
-    """List why a picture of this size cannot be encoded in this format."""
+    """Return the rules that an image of this size breaks in this format."""
     longest, pixels, rules = max(size), size[0] * size[1], []
     if name == "webp" and longest > WEBP_SIDE:
         message = f"The result has a side of {longest:,} pixels; webp allows at most {WEBP_SIDE:,}."
@@ -99,6 +99,6 @@ def _format_rules(name: str, size: tuple[int, int]) -> list[BrokenRule]:
 
 
 def raise_broken_rules(rules: list[BrokenRule]) -> None:
-    """Raise InvalidOperation with all the broken rules, if there are any."""
+    """Raise InvalidOperation with all broken rules, if there are any."""
     if rules:
         raise InvalidOperation(" ".join(rule.message for rule in rules), errors=tuple(rules))

@@ -1,4 +1,4 @@
-"""Stage three, once a rendition: the master made small and encoded."""
+"""Stage three, run for each rendition: scale the master down and encode it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ def resize(
     quality: int | None = None,
     background: str = WHITE,
 ) -> Rendition:
-    """Return a rendition whose longest side is `edge` pixels, or the master's own where that is shorter."""
+    """Return a rendition whose longest side is `edge` pixels, or that of the master if it is shorter."""
     image = master.image()
     return render(scale(image, fit_size(image.size, edge)), format=format, quality=quality, background=background)

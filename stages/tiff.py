@@ -1,4 +1,4 @@
-"""The first directory of a TIFF, read without Pillow: it would build a Python object for each of a million strips."""
+"""Inspection of a TIFF's first directory, without Pillow: Pillow would make a Python object for each of its strips."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from stages.limits import Limits, check_dimensions
 
 _WIDTH, _HEIGHT, _STRIP_OFFSETS, _STRIP_BYTES = 256, 257, 273, 279
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 322, 323, 324, 325
-_PRIVATE = 32_768  # tags from here on are others' business, and often broken
-_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_KINDS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # TIFF 6.0, section 2; BigTIFF adds 16 to 18
+_PRIVATE = 32_768  # private tags start here: they are not read, and often broken
+_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_TYPE_CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # TIFF 6.0, section 2; BigTIFF adds 16 to 18
 
 
 def inspect_tiff(original: bytes, limits: Limits) -> ContainerInfo:
     """Refuse a first page with too many strips, tiles over the limits, or pixels beyond the end of the file.
 
-    Raises struct.error where the directory itself lies beyond the end.
+    Raises struct.error if the directory itself lies beyond the end.
     """
-    tags = _directory(original)
+    tags = _read_directory(original)
     width, height = _required_value(tags, _WIDTH), _required_value(tags, _HEIGHT)
     check_dimensions(width, height, limits)
     if _TILE_OFFSETS in tags:
@@ -39,8 +39,8 @@ def _required_value(tags: dict[int, tuple[int, ...]], tag: int) -> int:
     return tags[tag][0]
 
 
-def _directory(original: bytes) -> dict[int, tuple[int, ...]]:
-    """Map the tags this module asks for to their values."""
+def _read_directory(original: bytes) -> dict[int, tuple[int, ...]]:
+    """Return the values of the tags that this module needs."""
     order = "<" if original[:1] == b"I" else ">"
     big = original[2:4] in (b"+\0", b"\0+")
     pointer, count, entry, inline = ("Q", "Q", "HHQ", 8) if big else ("I", "H", "HHI", 4)
@@ -48,20 +48,20 @@ def _directory(original: bytes) -> dict[int, tuple[int, ...]]:
     (entries,) = struct.unpack_from(order + count, original, start)
     position, tags = start + struct.calcsize(order + count), {}
     for _ in range(min(entries, MAX_PARTS)):
-        tag, kind, values = struct.unpack_from(order + entry, original, position)
-        at, length = position + struct.calcsize(order + entry), values * _BYTES.get(kind, 0)
+        tag, field_type, values = struct.unpack_from(order + entry, original, position)
+        value_offset, length = position + struct.calcsize(order + entry), values * _TYPE_BYTES.get(field_type, 0)
         if length > inline:
-            (at,) = struct.unpack_from(order + pointer, original, at)
-        if at + length > len(original) and tag < _PRIVATE:
+            (value_offset,) = struct.unpack_from(order + pointer, original, value_offset)
+        if value_offset + length > len(original) and tag < _PRIVATE:
             raise ImageTruncated
-        if _wanted(tag, kind, values):
-            tags[tag] = struct.unpack_from(f"{order}{values}{_KINDS[kind]}", original, at)
+        if _is_needed(tag, field_type, values):
+            tags[tag] = struct.unpack_from(f"{order}{values}{_TYPE_CODES[field_type]}", original, value_offset)
         position += struct.calcsize(order + entry) + inline
     return tags
 
 
-def _wanted(tag: int, kind: int, values: int) -> bool:
+def _is_needed(tag: int, field_type: int, values: int) -> bool:
     if tag not in (_WIDTH, _HEIGHT, _STRIP_OFFSETS, _STRIP_BYTES, *range(_TILE_WIDTH, _TILE_BYTES + 1)):
         return False
     check_part_count(values, "strips")
-    return kind in _KINDS
+    return field_type in _TYPE_CODES

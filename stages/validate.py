@@ -1,4 +1,4 @@
-"""Stage one: is this an image we take, and what is it? Reads headers only; normalize decodes the pixels, once."""
+"""Stage one: check that the original is an accepted image. Reads headers only: normalize decodes the pixels, once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What an original is: width and height are in pixels as displayed, after its EXIF orientation."""
+    """The facts of an original: width and height are in pixels as displayed, after its EXIF orientation is applied."""
 
     format: str
     width: int
