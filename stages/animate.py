@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stages.limits import Limits
 
 MAX_PLAYS = 65_535  # both formats store the number in 16 bits
-# Hundredths of a second in 16 bits, as in a GIF. Pillow adds up the durations of equal consecutive frames there.
+# A GIF has 16 bits for hundredths of a second. Pillow adds up the durations of equal consecutive frames.
 MAX_DURATION_MS = 655_350
 
 

@@ -1,4 +1,4 @@
-"""The upload stream: what of a form reaches the blob store, and what is refused on its way."""
+"""The upload stream: what it stores of a form, and what it refuses."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def chunked(body: bytes, size: int = 1000) -> list[bytes]:
     return [body[i : i + size] for i in range(0, len(body), size)]
 
 
-async def taken_in(blobs: Blobs, *parts: bytes, chunk: int = 1000) -> tuple[Original | None, dict[str, str]]:
+async def upload(blobs: Blobs, *parts: bytes, chunk: int = 1000) -> tuple[Original | None, dict[str, str]]:
     return await store_upload(FakeRequest(chunked(form(*parts), chunk)), blobs, key=KEY, limits=LIMITS)
 
 
 async def original_of(blobs: Blobs, *parts: bytes) -> Original:
-    original, _ = await taken_in(blobs, *parts)
+    original, _ = await upload(blobs, *parts)
     assert original is not None
     return original
 
@@ -59,16 +59,16 @@ def image(content: bytes = JPEG, *, filename: str = "cat.jpg") -> bytes:
 
 
 @pytest.mark.parametrize("chunk", [1, 63, 64, 65, 1000, 1_000_000])
-async def test_the_file_is_stored_as_it_came(blobs: Blobs, chunk: int) -> None:
+async def test_the_file_is_stored_unchanged(blobs: Blobs, chunk: int) -> None:
     content = JPEG[:200]
 
-    await taken_in(blobs, image(content), chunk=chunk)
+    await upload(blobs, image(content), chunk=chunk)
 
     assert blobs.get(KEY) == content
 
 
 async def test_a_file_shorter_than_a_head_is_stored(blobs: Blobs) -> None:
-    await taken_in(blobs, image(JPEG[:4]))
+    await upload(blobs, image(JPEG[:4]))
 
     assert blobs.get(KEY) == JPEG[:4]
 
@@ -85,7 +85,7 @@ async def test_the_file_is_hashed(blobs: Blobs) -> None:
     assert original.sha256 == sha256(JPEG).hexdigest()
 
 
-async def test_the_type_is_told_by_the_content(blobs: Blobs) -> None:
+async def test_the_media_type_follows_from_the_content(blobs: Blobs) -> None:
     original = await original_of(blobs, image(png(10, 10), filename="lies.gif"))
 
     assert original.media_type == "image/png"
@@ -100,27 +100,27 @@ async def test_the_name_is_kept_as_a_label(blobs: Blobs, filename: str, name: st
     assert original.name == name
 
 
-async def test_the_name_does_not_tell_where_the_file_goes(blobs: Blobs) -> None:
-    await taken_in(blobs, image(filename="../../etc/passwd"))
+async def test_the_name_does_not_decide_where_the_file_is_stored(blobs: Blobs) -> None:
+    await upload(blobs, image(filename="../../etc/passwd"))
 
     assert (blobs.list_folders(), blobs.list_names("job")) == (["job"], ["original"])
 
 
 async def test_other_fields_are_returned(blobs: Blobs) -> None:
-    _, fields = await taken_in(blobs, part("before", b"1"), image(), part("after", "zwölf".encode()))
+    _, fields = await upload(blobs, part("before", b"1"), image(), part("after", "zwölf".encode()))
 
     assert fields == {"before": "1", "after": "zwölf"}
 
 
 async def test_a_field_of_the_largest_size_is_returned(blobs: Blobs) -> None:
-    _, fields = await taken_in(blobs, part("note", b"x" * MAX_FIELD_BYTES), image())
+    _, fields = await upload(blobs, part("note", b"x" * MAX_FIELD_BYTES), image())
 
     assert fields == {"note": "x" * MAX_FIELD_BYTES}
 
 
 async def test_a_larger_field_is_refused(blobs: Blobs) -> None:
     with pytest.raises(InvalidForm):
-        await taken_in(blobs, part("note", b"x" * (MAX_FIELD_BYTES + 1)), image())
+        await upload(blobs, part("note", b"x" * (MAX_FIELD_BYTES + 1)), image())
 
 
 async def test_a_larger_field_is_read_no_further(blobs: Blobs) -> None:
@@ -133,26 +133,26 @@ async def test_a_larger_field_is_read_no_further(blobs: Blobs) -> None:
 
 
 async def test_a_form_without_a_file_has_no_original(blobs: Blobs) -> None:
-    assert await taken_in(blobs, part("note", b"hello")) == (None, {"note": "hello"})
+    assert await upload(blobs, part("note", b"hello")) == (None, {"note": "hello"})
 
 
 async def test_a_form_without_a_file_stores_nothing(blobs: Blobs) -> None:
-    await taken_in(blobs, part("note", b"hello"))
+    await upload(blobs, part("note", b"hello"))
 
     assert blobs.list_folders() == []
 
 
-async def test_a_field_named_file_without_a_file_name_is_no_file(blobs: Blobs) -> None:
+async def test_a_field_named_file_without_a_file_name_is_refused(blobs: Blobs) -> None:
     with pytest.raises(FileMissing):
-        await taken_in(blobs, part("file", b"hello"))
+        await upload(blobs, part("file", b"hello"))
 
 
 async def test_a_field_given_twice_is_refused(blobs: Blobs) -> None:
     with pytest.raises(InvalidForm):
-        await taken_in(blobs, part("width", b"1"), image(), part("width", b"2"))
+        await upload(blobs, part("width", b"1"), image(), part("width", b"2"))
 
 
-async def test_a_body_that_is_not_what_its_digest_says_is_refused(blobs: Blobs) -> None:
+async def test_a_body_that_does_not_match_its_digest_is_refused(blobs: Blobs) -> None:
     digest = f"sha-256=:{b64encode(sha256(b'another body').digest()).decode()}:"
     request = FakeRequest(chunked(form(image())), digest=digest)
 
@@ -170,28 +170,28 @@ def with_digest(whole: bytes, digest: str) -> bytes:
 
 
 @pytest.mark.parametrize("chunk", [1, 1000, 1_000_000])
-async def test_a_file_that_is_what_its_parts_digest_says_is_stored(blobs: Blobs, chunk: int) -> None:
+async def test_a_file_that_matches_the_digest_of_its_part_is_stored(blobs: Blobs, chunk: int) -> None:
     content = JPEG[:200]
 
-    await taken_in(blobs, with_digest(image(content), digest_of(content)), chunk=chunk)
+    await upload(blobs, with_digest(image(content), digest_of(content)), chunk=chunk)
 
     assert blobs.get(KEY) == content
 
 
 @pytest.mark.parametrize("chunk", [1000, 1_000_000])
-async def test_a_file_that_is_not_what_its_parts_digest_says_is_refused(blobs: Blobs, chunk: int) -> None:
+async def test_a_file_that_does_not_match_the_digest_of_its_part_is_refused(blobs: Blobs, chunk: int) -> None:
     with pytest.raises(DigestMismatch, match="part 'file'"):
-        await taken_in(blobs, with_digest(image(), digest_of(b"another file")), chunk=chunk)
+        await upload(blobs, with_digest(image(), digest_of(b"another file")), chunk=chunk)
 
 
-async def test_a_field_that_is_not_what_its_parts_digest_says_is_refused(blobs: Blobs) -> None:
+async def test_a_field_that_does_not_match_the_digest_of_its_part_is_refused(blobs: Blobs) -> None:
     with pytest.raises(DigestMismatch, match="part 'width'"):
-        await taken_in(blobs, with_digest(part("width", b"1"), digest_of(b"2")), image())
+        await upload(blobs, with_digest(part("width", b"1"), digest_of(b"2")), image())
 
 
 async def test_a_parts_digest_that_cannot_be_read_is_refused(blobs: Blobs) -> None:
     with pytest.raises(InvalidHeader, match="part 'file'"):
-        await taken_in(blobs, with_digest(image(), "nonsense"))
+        await upload(blobs, with_digest(image(), "nonsense"))
 
 
 async def test_a_digest_of_the_request_that_does_not_match_says_which_bytes_it_covers(blobs: Blobs) -> None:
@@ -218,17 +218,17 @@ async def test_both_digests_may_be_sent(blobs: Blobs) -> None:
 
 async def test_a_second_file_is_refused(blobs: Blobs) -> None:
     with pytest.raises(TooManyFiles):
-        await taken_in(blobs, image(), image())
+        await upload(blobs, image(), image())
 
 
 async def test_a_file_in_another_field_is_refused(blobs: Blobs) -> None:
     with pytest.raises(InvalidForm, match="photo"):
-        await taken_in(blobs, part("photo", JPEG, filename="cat.jpg"))
+        await upload(blobs, part("photo", JPEG, filename="cat.jpg"))
 
 
 async def test_an_empty_file_is_refused(blobs: Blobs) -> None:
     with pytest.raises(EmptyFile):
-        await taken_in(blobs, image(b""))
+        await upload(blobs, image(b""))
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ async def test_an_empty_file_is_refused(blobs: Blobs) -> None:
 )
 async def test_a_file_that_is_no_image_is_refused(blobs: Blobs, content: bytes) -> None:
     with pytest.raises(UnsupportedFormat):
-        await taken_in(blobs, image(content))
+        await upload(blobs, image(content))
 
 
 async def test_a_file_that_is_no_image_is_read_no_further(blobs: Blobs) -> None:
@@ -250,23 +250,23 @@ async def test_a_file_that_is_no_image_is_read_no_further(blobs: Blobs) -> None:
 
 async def test_a_file_that_is_no_image_is_not_stored(blobs: Blobs) -> None:
     with pytest.raises(UnsupportedFormat):
-        await taken_in(blobs, image(b"\x00" * 90_000))
+        await upload(blobs, image(b"\x00" * 90_000))
 
     assert blobs.list_folders() == []
 
 
-async def test_a_picture_that_says_it_is_too_large_is_refused(blobs: Blobs) -> None:
+async def test_an_image_whose_header_exceeds_a_limit_is_refused(blobs: Blobs) -> None:
     with pytest.raises(ImageTooLarge):
-        await taken_in(blobs, image(png(5001, 10)))
+        await upload(blobs, image(png(5001, 10)))
 
 
-async def test_a_picture_of_the_largest_side_is_taken(blobs: Blobs) -> None:
+async def test_an_image_of_the_largest_side_is_accepted(blobs: Blobs) -> None:
     original = await original_of(blobs, image(png(5000, 10)))
 
     assert original.media_type == "image/png"
 
 
-async def test_a_file_of_the_largest_size_is_taken(blobs: Blobs) -> None:
+async def test_a_file_of_the_largest_size_is_accepted(blobs: Blobs) -> None:
     original = await original_of(blobs, image(JPEG[:3] + bytes(LIMITS.upload_bytes - 3)))
 
     assert original.bytes == LIMITS.upload_bytes
@@ -274,7 +274,7 @@ async def test_a_file_of_the_largest_size_is_taken(blobs: Blobs) -> None:
 
 async def test_a_larger_file_is_refused(blobs: Blobs) -> None:
     with pytest.raises(BodyTooLarge):
-        await taken_in(blobs, image(JPEG[:3] + bytes(LIMITS.upload_bytes - 2)))
+        await upload(blobs, image(JPEG[:3] + bytes(LIMITS.upload_bytes - 2)))
 
 
 async def test_a_larger_file_is_read_no_further(blobs: Blobs) -> None:
@@ -288,7 +288,7 @@ async def test_a_larger_file_is_read_no_further(blobs: Blobs) -> None:
 
 async def test_a_larger_file_is_not_stored(blobs: Blobs) -> None:
     with pytest.raises(BodyTooLarge):
-        await taken_in(blobs, image(JPEG[:3] + bytes(LIMITS.upload_bytes - 2)))
+        await upload(blobs, image(JPEG[:3] + bytes(LIMITS.upload_bytes - 2)))
 
     assert blobs.list_folders() == []
 

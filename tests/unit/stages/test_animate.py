@@ -1,4 +1,4 @@
-"""Animate keeps every frame, its time and the number of plays; every other stage sees the first frame only."""
+"""Animate keeps every frame, its duration and the number of plays; other stages use the first frame only."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def frames_of(content: bytes) -> list[tuple[tuple[int, ...], int]]:
 
 
 @pytest.mark.parametrize("name", ["gif", "webp", "png", "avif"])
-def test_a_still_shows_the_first_frame(name: str) -> None:
+def test_other_stages_use_the_first_frame(name: str) -> None:
     master = normalize(animation(name), edge=1600, limits=LIMITS)
 
     assert (master.mode, master.width, master.height) == ("RGB", 48, 32)
@@ -67,7 +67,7 @@ def test_animate_keeps_the_number_of_plays(name: str, loop: int | None, plays: i
 
 
 @pytest.mark.parametrize("output", ["webp", "gif"])
-def test_animate_keeps_holes_open(output: str) -> None:
+def test_animate_keeps_transparent_pixels(output: str) -> None:
     moved = Image.new("RGBA", (96, 64))
     moved.paste(cutout().resize((48, 32)), (48, 32))
     original = encode_image(cutout().copy(), "webp", save_all=True, append_images=[moved], duration=[40, 50], loop=0)
@@ -80,7 +80,7 @@ def test_animate_keeps_holes_open(output: str) -> None:
     assert shown.getpixel((72, 48)) == pytest.approx((250, 20, 20, 255), abs=14)
 
 
-def test_animate_leaves_out_the_still_an_apng_has_for_others() -> None:
+def test_animate_leaves_out_the_default_image_of_an_apng() -> None:
     pictures = [Image.new("RGB", (48, 32), colour) for colour in COLOURS]
     original = encode_image(photo(48, 32).copy(), "png", save_all=True, append_images=pictures, default_image=True)
 
@@ -99,7 +99,7 @@ def test_animate_turns_frames_upright_and_drops_their_metadata() -> None:
 
 
 @pytest.mark.parametrize("name", ["jpeg", "tiff", "png"])
-def test_animate_takes_a_still(name: str) -> None:
+def test_animate_accepts_a_still_image(name: str) -> None:
     rendition = animate(encode_image(draw_stored_grid(6), name, exif=exif(6)), edge=24, limits=LIMITS)
 
     assert (rendition.width, rendition.height) == (24, 16)

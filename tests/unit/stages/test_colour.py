@@ -1,4 +1,4 @@
-"""Whatever its colours were told in, a picture leaves as sRGB, and looks the same."""
+"""Whatever its colour space is, an image becomes sRGB and looks the same."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def plain(mode: str, colour: tuple[int, ...] | int) -> Image.Image:
 
 
 def srgb_of(space: str, colour: tuple[int, int, int], gamma: float) -> tuple[int, ...]:
-    """Convert by the book (IEC 61966-2-1), without any colour engine: to linear, to XYZ, to linear sRGB, to sRGB."""
+    """Convert by the formulas of IEC 61966-2-1, without a colour engine: to linear, to XYZ, to linear sRGB, to sRGB."""
     linear = [(level / 255) ** gamma for level in colour]
     xyz = [sum(part * PRIMARIES[space][band][axis] for band, part in enumerate(linear)) for axis in range(3)]
     return tuple(_srgb_level(level) for level in _solve([*zip(*PRIMARIES["srgb"], strict=True)], xyz))
@@ -80,7 +80,7 @@ def test_a_grey_profile_is_applied(mode: str) -> None:
     assert found[3:] == (() if mode == "L" else (128,))
 
 
-def test_a_grey_picture_that_kept_its_colour_profile_is_converted_with_it() -> None:
+def test_a_grey_image_with_an_rgb_profile_is_converted_by_it() -> None:
     found = first_pixel(plain("L", 100), icc_profile=rgb_profile("srgb", 1.0))
 
     assert found == pytest.approx((_srgb_level(100 / 255),) * 3, abs=2)
@@ -103,7 +103,7 @@ def test_cmyk_with_a_profile_is_converted_by_it(name: str) -> None:
     assert 150 < ink[0] < 210  # L* 75
 
 
-def test_an_adobe_jpeg_stores_its_inks_upside_down() -> None:
+def test_an_adobe_jpeg_stores_its_inks_inverted() -> None:
     original = encode_image(plain("CMYK", (0, 0, 0, 0)), "jpeg")
 
     assert b"Adobe" in original

@@ -1,4 +1,4 @@
-"""Crop cuts what is seen, and says everything that is wrong with a box at once."""
+"""Crop cuts the displayed image, and reports everything that is wrong with a box at once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CELLS = encode_image(draw_colour_grid())
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("name", ["jpeg", "png", "tiff"])
-def test_crop_cuts_the_picture_as_it_is_seen(name: str, orientation: int) -> None:
+def test_crop_cuts_the_image_as_displayed(name: str, orientation: int) -> None:
     original = encode_oriented_grid(name, orientation)
 
     rendition = crop(original, left=CELL, top=CELL, width=CELL, height=CELL, limits=LIMITS, format="png")
@@ -114,7 +114,7 @@ def test_crop_lays_alpha_on_the_background_of_a_jpeg() -> None:
     assert decode_image(rendition.content).getpixel((0, 0)) == pytest.approx((0, 0, 255), abs=20)
 
 
-def test_crop_tells_nothing_but_the_picture() -> None:
+def test_crop_drops_all_metadata() -> None:
     original = encode_image(photo(), "jpeg", exif=exif(1), icc_profile=rgb_profile("p3"), comment=b"hush")
 
     content = crop(original, aspect=(1, 1), limits=LIMITS).content

@@ -1,4 +1,4 @@
-"""Every depth and layout of pixels becomes eight bits a channel: scaled, never clipped."""
+"""Every depth and layout of pixels becomes 8 bits a channel: values are scaled, never clipped."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_16_bit_grey_tiff_is_scaled(order: str) -> None:
     assert pixels(encode_image(picture, "tiff")) == [(level,) * 3 for level in SCALED]
 
 
-def test_a_16_bit_tiff_of_which_nought_is_white_is_turned_over() -> None:
+def test_a_16_bit_tiff_in_which_zero_is_white_is_inverted() -> None:
     picture = Image.frombytes("I;16", (5, 1), struct.pack("<5H", *LEVELS))
 
     assert pixels(encode_image(picture, "tiff", tiffinfo={262: 0})) == [(255 - level,) * 3 for level in SCALED]
@@ -79,7 +79,7 @@ def test_a_float_tiff_is_scaled(values: tuple[float, ...], expected: tuple[int, 
     assert [pixel[0] for pixel in pixels(encode_image(picture, "tiff"))] == pytest.approx(expected, abs=1)
 
 
-def test_a_float_tiff_of_nothing_but_nan_is_still_an_image() -> None:
+def test_a_float_tiff_of_only_nan_is_decoded() -> None:
     picture = Image.frombytes("F", (2, 1), struct.pack("<2f", *[float("nan")] * 2))
 
     assert len(pixels(encode_image(picture, "tiff"))) == 2
@@ -134,7 +134,7 @@ def test_the_transparent_colour_of_a_png_becomes_alpha(
     assert list(master.image().getchannel("A").get_flattened_data()) == opaque
 
 
-def test_a_transparent_gif_keeps_its_holes() -> None:
+def test_a_transparent_gif_keeps_its_transparent_pixels() -> None:
     picture = Image.new("P", (4, 1))
     picture.putpalette([250, 0, 0, 0, 0, 250])
     picture.putpixel((1, 0), 1)

@@ -1,4 +1,4 @@
-"""Refusals travel between processes and into documents: codes, sentences and rules must survive."""
+"""Stage errors pass between processes and into documents: their codes, messages and rules must survive."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stages.errors import STAGE_ERRORS, BrokenRule, ImageTooLarge, StageError
 
 
 @pytest.mark.parametrize("error", STAGE_ERRORS.values(), ids=STAGE_ERRORS)
-def test_every_refusal_has_a_code_and_a_sentence(error: type[StageError]) -> None:
+def test_every_stage_error_has_a_code_and_a_message(error: type[StageError]) -> None:
     raised = error()
 
     assert re.fullmatch(r"[a-z]+(_[a-z]+)+", raised.code)
@@ -32,7 +32,7 @@ def test_codes_are_the_documented_ones() -> None:
     ]
 
 
-def test_a_refusal_survives_pickling_with_its_rules() -> None:
+def test_a_stage_error_survives_pickling_with_its_rules() -> None:
     rule = BrokenRule(pointer="/width", rule="side", message="Too wide.", limit=10, actual=11)
 
     copy = pickle.loads(pickle.dumps(ImageTooLarge("Too wide.", errors=(rule,))))  # noqa: S301  our own bytes

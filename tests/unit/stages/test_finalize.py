@@ -1,4 +1,4 @@
-"""Finalize adds the renditions up."""
+"""Finalize adds up the renditions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def rendition(size: int) -> RenditionFacts:
     return RenditionFacts(width=4, height=3, bytes=size, sha256="0" * 64, format="jpeg")
 
 
-def test_finalize_adds_the_renditions_up() -> None:
+def test_finalize_adds_up_the_renditions() -> None:
     manifest = finalize(original_bytes=3000, renditions={"small": rendition(100), "large": rendition(900)})
 
     assert manifest == Manifest(renditions=2, bytes=1000, ratio=0.3333)

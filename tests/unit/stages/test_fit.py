@@ -1,4 +1,4 @@
-"""Fit brings a picture to a box in each of four ways, and never further than the limits."""
+"""Fit brings an image to a box in each of four ways, and never exceeds the limits."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def test_each_fit_gives_its_size(asked: dict[str, Any], expected: tuple[int, int
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 1), (400, 20)])
 @pytest.mark.parametrize("way", ["inside", "contain", "cover", "fill"])
 @pytest.mark.parametrize("enlarge", [False, True])
-def test_no_result_is_without_pixels(size: tuple[int, int], way: str, enlarge: bool) -> None:
+def test_every_side_of_a_result_has_a_pixel(size: tuple[int, int], way: str, enlarge: bool) -> None:
     original = encode_image(photo(*size))
 
     assert min(size_of(original, fit=way, width=10, height=10, enlarge=enlarge)) >= 1
     assert min(size_of(original, fit=way, width=10, enlarge=enlarge)) >= 1 if size[1] < 2000 else True
 
 
-def test_contain_lays_bars_of_the_background_evenly() -> None:
+def test_contain_pads_evenly_with_the_background() -> None:
     found = decode_image(fit(WIDE, width=60, height=60, background="#00ff00", limits=LIMITS, format="png").content)
 
     assert found.mode == "RGB"
@@ -67,7 +67,7 @@ def test_contain_lays_bars_of_the_background_evenly() -> None:
         assert (found.getpixel((30, y)) == (0, 255, 0)) is is_bar
 
 
-def test_contain_keeps_alpha_and_lays_clear_bars_where_the_format_can() -> None:
+def test_contain_keeps_alpha_and_pads_transparently_if_the_format_has_alpha() -> None:
     original = encode_image(cutout())
 
     clear = decode_image(fit(original, width=60, height=60, background="#00ff00", limits=LIMITS).content)
@@ -93,7 +93,7 @@ def test_cover_cuts_off_evenly(enlarge: bool) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_fill_stretches_the_picture_as_it_is_seen(orientation: int) -> None:
+def test_fill_stretches_the_image_as_displayed(orientation: int) -> None:
     found = decode_image(
         fit(
             encode_oriented_grid("jpeg", orientation), width=24, height=32, fit="fill", limits=LIMITS, format="png"
@@ -130,7 +130,7 @@ def test_fit_names_every_broken_rule(asked: dict[str, Any], broken: dict[str, tu
     assert {rule.pointer: (rule.rule, rule.limit, rule.actual) for rule in refused.value.errors} == broken
 
 
-def test_a_strip_made_to_cover_a_square_stays_within_bounds() -> None:
+def test_a_strip_that_covers_a_square_stays_within_the_limits() -> None:
     strip = encode_image(photo(16_384, 1))
 
     assert size_of(strip, fit="cover", width=600, height=600, enlarge=True) == (600, 600)

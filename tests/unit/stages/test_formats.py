@@ -1,4 +1,4 @@
-"""Formats are known by their first bytes alone, and leave without metadata."""
+"""Formats are recognized by their first bytes alone, and encoded without metadata."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def test_sniff_knows_heic_by_its_brand() -> None:
         b"\0\0\1\0\1\0",
     ],
 )
-def test_sniff_takes_nothing_else(head: bytes) -> None:
+def test_sniff_rejects_everything_else(head: bytes) -> None:
     assert sniff(head) is None
 
 
 @pytest.mark.parametrize("name", [name for name in ACCEPTED_FORMATS if name != "heic"])
-def test_sniff_survives_every_cut(name: str) -> None:
+def test_sniff_accepts_a_head_of_any_length(name: str) -> None:
     content = encode_image(photo(), name)
 
     assert all(sniff(content[:length]) is None or True for length in range(HEAD_BYTES))
@@ -98,7 +98,7 @@ def test_encode_drops_all_metadata(name: str) -> None:
     assert picture.info  # the caller's image is left alone
 
 
-def test_jpeg_is_subsampled_and_obeys_the_quality() -> None:
+def test_jpeg_is_subsampled_and_follows_the_quality() -> None:
     low, usual, high = (encode(photo(), "jpeg", quality) for quality in (20, None, 95))
 
     assert len(low) < len(usual) < len(high)

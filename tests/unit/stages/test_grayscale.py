@@ -48,7 +48,7 @@ def test_every_output_format_holds_grey(name: str) -> None:
         assert decode_image(grayscale(encode_image(picture), limits=LIMITS, format=name).content).size == picture.size
 
 
-def test_grayscale_turns_the_picture_upright_and_drops_its_metadata() -> None:
+def test_grayscale_turns_the_image_upright_and_drops_its_metadata() -> None:
     rendition = grayscale(encode_oriented_grid("jpeg", 6), limits=LIMITS)
 
     assert (rendition.width, rendition.height) == (3 * CELL, 2 * CELL)

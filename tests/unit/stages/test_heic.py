@@ -1,4 +1,4 @@
-"""HEIC is taken where its decoder is installed."""
+"""HEIC is accepted if its decoder is installed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_heic_bomb_is_refused_by_its_header(side: int) -> None:
         validate(bytes(original), limits=LIMITS)
 
 
-def test_heic_scales() -> None:
+def test_heic_is_scaled() -> None:
     content = io.BytesIO()
     pillow_heif.from_pillow(photo(400, 300)).save(content, quality=80)
 

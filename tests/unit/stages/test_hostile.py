@@ -1,4 +1,4 @@
-"""Hostile bytes get a refusal with a stable code, soon and in little memory, and never any other exception."""
+"""Hostile bytes raise a StageError with a stable code, fast and in little memory, and never another exception."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ TILED_TIFF: dict[int, tuple[int, ...]] = {
 
 
 def jpeg(width: int, height: int, *, scans: int = 1, padding: int = 0, segments: int = 0) -> bytes:
-    """Take a real JPEG and lie about its size, its scans or its segments."""
+    """Return a real JPEG with a false size, and with more scans or segments."""
     content = bytearray(encode_image(photo(16, 16), "jpeg", progressive=scans > 1))
     frame = content.index(b"\xff\xc2" if scans > 1 else b"\xff\xc0")
     content[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
@@ -88,7 +88,7 @@ def jpeg(width: int, height: int, *, scans: int = 1, padding: int = 0, segments:
 
 
 def resized(original: bytes, kind: bytes, size: tuple[int, int]) -> bytes:
-    """Overwrite the size in every box of an AVIF that states it."""
+    """Overwrite the size in every box of an AVIF that states one."""
     content, start = bytearray(original), 0
     while (start := content.find(kind, start)) >= 0:
         content[start + 8 : start + 16] = struct.pack(">II", *size)
@@ -164,7 +164,7 @@ FOREIGN = {
 
 
 def code_of(original: bytes) -> tuple[str, str]:
-    """Return what validate and what normalize say: a code, or nothing where they have no complaint."""
+    """Return the codes of validate and of normalize: empty if there is no error."""
     codes = []
     for stage in (lambda: validate(original, limits=LIMITS), lambda: normalize(original, edge=64, limits=LIMITS)):
         try:
@@ -178,7 +178,7 @@ def code_of(original: bytes) -> tuple[str, str]:
 
 @cache
 def draw_seed_files() -> dict[str, bytes]:
-    """Every format accepted, in each of the ways of writing it that differ inside."""
+    """Return a file of every accepted format, in each of its variants."""
     plain = {name: encode_image(photo(), name) for name in ACCEPTED_FORMATS if name != "heic"}
     return plain | {
         "progressive jpeg": encode_image(photo(), "jpeg", progressive=True),
@@ -242,7 +242,7 @@ def test_a_png_with_a_wrong_checksum_is_refused_as_corrupt() -> None:
     assert code_of(bytes(original)) == ("image_corrupt",) * 2
 
 
-def test_a_png_whose_compressed_pixels_break_off_is_refused() -> None:
+def test_a_png_whose_compressed_pixels_are_truncated_is_refused() -> None:
     head, end = png(40, 40, depth=8, colour=0, rows=[])[:33], chunk(b"IEND")
     pixels = zlib.compress(bytes(41 * 40))[:-8]
 
@@ -256,20 +256,20 @@ def test_a_jpeg_of_twelve_bits_is_refused_as_unsupported() -> None:
     assert code_of(bytes(original)) == ("unsupported_format",) * 2
 
 
-def test_the_index_of_a_phones_other_pictures_is_not_read() -> None:
+def test_the_index_of_the_other_pictures_in_a_phones_jpeg_is_not_read() -> None:
     original = encode_image(photo(), "jpeg")
     index = b"\xff\xe2\0\x18MPF\0MM\0*\0\0\0\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
 
     assert code_of(original[:2] + index + original[2:]) == ("", "")
 
 
-def test_markers_that_stand_alone_are_passed_over() -> None:
+def test_markers_without_a_length_are_skipped() -> None:
     original = encode_image(photo(), "jpeg")
 
     assert code_of(original[:2] + b"\xff\xd3" + original[2:])[0] == ""
 
 
-def test_a_picture_that_outgrows_memory_or_limits_while_decoding_is_too_large() -> None:
+def test_an_image_that_exceeds_memory_or_limits_while_decoding_is_too_large() -> None:
     before = Image.MAX_IMAGE_PIXELS
 
     with pytest.raises(ImageTooLarge), translate_pillow_errors(LIMITS):
@@ -294,19 +294,19 @@ def test_what_follows_an_image_is_ignored(tail: bytes) -> None:
         assert code_of(encode_image(photo(), name) + tail) == ("", "")
 
 
-def test_the_plain_files_these_bombs_are_made_from_are_taken() -> None:
+def test_the_plain_files_of_which_these_bombs_are_made_are_accepted() -> None:
     for original in (tiff(GREY_TIFF), tiff(TILED_TIFF), gif((0, 0, 1, 1)), jpeg(16, 16), jpeg(16, 16, scans=9)):
         assert code_of(original) == ("", "")
 
 
-def test_a_bitmap_of_the_oldest_kind_is_taken_and_its_truncation_told() -> None:
+def test_an_os2_bitmap_is_accepted_and_its_truncation_detected() -> None:
     original = b"BM" + struct.pack("<IHHIIHHHH", 0, 0, 0, 26, 12, 4, 2, 1, 24) + bytes(24)
 
     assert code_of(original) == ("", "")
     assert code_of(original[:-9]) == ("image_truncated",) * 2
 
 
-def test_a_bitmap_in_runs_is_taken() -> None:
+def test_a_run_length_encoded_bitmap_is_accepted() -> None:
     original = bmp(4, 1, 8, 1).replace(struct.pack("<I", 54), struct.pack("<I", 54 + 1024), 1)
 
     assert code_of(original + bytes(1024) + b"\4\0\0\1") == ("", "")

@@ -1,4 +1,4 @@
-"""Normalize makes upright, bounded, metadata-free 8-bit pixels of any original."""
+"""Normalize turns any original into upright, bounded 8-bit pixels without metadata."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 @pytest.mark.parametrize(
     ("name", "tolerance"), [("jpeg", 4), ("png", 0), ("webp", 0), ("tiff", 0), ("bmp", 0), ("avif", 4), ("gif", 12)]
 )
-def test_normalize_keeps_the_picture(name: str, tolerance: float) -> None:
+def test_normalize_keeps_the_image(name: str, tolerance: float) -> None:
     master = master_of(photo(), name)
 
     assert (master.mode, master.width, master.height) == ("RGB", *photo().size)
@@ -68,14 +68,14 @@ def test_normalize_never_enlarges() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 400), (400, 1), (400, 20)])
-def test_normalize_leaves_at_least_a_pixel(size: tuple[int, int]) -> None:
+def test_normalize_leaves_at_least_a_pixel_a_side(size: tuple[int, int]) -> None:
     master = master_of(photo(*size), edge=10)
 
     assert min(master.width, master.height) == 1
     assert max(master.width, master.height) == min(10, max(size))
 
 
-def test_alpha_is_kept_where_it_says_something() -> None:
+def test_alpha_is_kept_if_a_pixel_is_not_opaque() -> None:
     opaque = photo().copy()
     opaque.putalpha(255)
 

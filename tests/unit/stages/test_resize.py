@@ -1,4 +1,4 @@
-"""Resize makes a rendition of the master: bounded, never enlarged, encoded as asked, telling nothing."""
+"""Resize makes a rendition of the master: bounded, never enlarged, encoded as requested, without metadata."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.images import cutout, decode_image, photo
 
 @pytest.fixture(params=["simd", "pillow"], autouse=True)
 def resampler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run every test here on both resamplers."""
+    """Run every test of this file with both resamplers."""
     if request.param == "pillow":
         monkeypatch.setattr(scale, "SIMD_MODES", frozenset())
     elif not scale.SIMD_MODES:
@@ -57,7 +57,7 @@ def test_resize_scales_like_a_cubic() -> None:
 
 
 @pytest.mark.parametrize("name", ["jpeg", "png", "webp", "avif"])
-def test_resize_encodes_as_asked(name: str) -> None:
+def test_resize_encodes_to_the_requested_format(name: str) -> None:
     rendition = resize(master(photo()), edge=40, format=name)
 
     assert (rendition.format, rendition.media_type) == (name, f"image/{name}")
@@ -70,7 +70,7 @@ def test_auto_is_jpeg_for_opaque_and_webp_with_alpha() -> None:
     assert decode_image(resize(master(cutout()), edge=40).content).mode == "RGBA"
 
 
-def test_alpha_is_laid_on_white_where_the_format_has_none() -> None:
+def test_alpha_is_laid_on_white_if_the_format_has_none() -> None:
     flat = decode_image(resize(master(cutout()), edge=96, format="jpeg").content)
 
     assert flat.mode == "RGB"
@@ -95,14 +95,14 @@ def test_grey_with_alpha_scales_like_colours_with_alpha() -> None:
     assert max(ImageStat.Stat(ImageChops.difference(small.convert("RGBA"), expected)).mean) < 0.5
 
 
-def test_quality_is_obeyed() -> None:
+def test_quality_is_applied() -> None:
     sizes = [len(resize(master(photo()), edge=96, quality=quality).content) for quality in (10, None, 95)]
 
     assert sizes == sorted(sizes)
     assert len(set(sizes)) == 3
 
 
-def test_without_the_simd_resampler_pillow_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_simd_resampler_pillow_scales(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cykooz_resizer", None)
 
     module = runpy.run_path(str(scale.__file__))

@@ -1,4 +1,4 @@
-"""Validate tells what an original is from its headers, and decodes nothing."""
+"""Validate returns the facts of an original from its headers, and decodes nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_validate_states_the_facts_of_every_format(name: str, mode: str) -> None
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("name", ["jpeg", "png", "webp", "tiff", "avif"])
-def test_validate_measures_the_picture_as_it_is_seen(name: str, orientation: int) -> None:
+def test_validate_measures_the_image_as_displayed(name: str, orientation: int) -> None:
     facts = validate(encode_oriented_grid(name, orientation), limits=Limits())
 
     assert (facts.width, facts.height, facts.orientation) == (*SHOWN, orientation)
@@ -66,7 +66,7 @@ def test_validate_falls_back_on_the_orientation_in_xmp(name: str) -> None:
     assert master.image().getpixel((CELL // 2, CELL // 2)) == pytest.approx(GRID[0][0], abs=6)
 
 
-def test_validate_finds_the_exif_of_a_png_behind_its_pixels() -> None:
+def test_validate_finds_the_exif_after_the_pixels_of_a_png() -> None:
     rows = [bytes(3)] * 5
     original = png(3, 5, depth=8, colour=0, rows=rows, after=chunk(b"eXIf", exif(6).removeprefix(b"Exif\0\0")))
 
