@@ -1,4 +1,4 @@
-"""Flower, the page of workers and tasks, for reading only: `python -m pipeline.flower`, set by `DARKROOM_FLOWER_*`."""
+"""Read-only Flower, the page of workers and tasks: `python -m pipeline.flower`, configured by `DARKROOM_FLOWER_*`."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from pipeline.settings import Count, Seconds, Settings
 
 log = structlog.get_logger("flower")
 
-MAX_BODY_BYTES = 64 * 1024  # bytes; the form of its table of tasks has a few hundred
-PrintableAscii = Annotated[str, Field(pattern=r"^[ -~]*$")]  # browsers differ about everything else
+MAX_BODY_BYTES = 64 * 1024  # the form of the task table has a few hundred bytes
+PrintableAscii = Annotated[str, Field(pattern=r"^[ -~]*$")]  # browsers encode other characters differently
 
 
 class FlowerSettings(BaseSettings):
-    """Where Flower listens, whom it lets in, and how much it remembers."""
+    """Where Flower listens, who has access, and how much it keeps."""
 
     model_config = SettingsConfigDict(
         env_prefix="DARKROOM_FLOWER_",
@@ -37,27 +37,29 @@ class FlowerSettings(BaseSettings):
         extra="ignore",
         env_file=None,
         secrets_dir=os.environ.get("DARKROOM_SECRETS_DIR") or None,
-        hide_input_in_errors=True,  # the password is among it
+        hide_input_in_errors=True,  # it may hold the password
     )
 
-    address: str = Field("127.0.0.1", description="Where it listens; elsewhere than on loopback it wants credentials.")
-    port: int = Field(5555, ge=1, le=65535, description="Of its page.")
-    url_prefix: str = Field("", pattern=r"^[A-Za-z0-9_./-]*$", description="Where a proxy has it, such as `/flower`.")
-    user: str = Field("", pattern=r"^[A-Za-z0-9_.-]*$", description="With the password, wanted for every page.")
-    password: PrintableAscii = Field("", repr=False, description="Or the file `darkroom_flower_password`.")
-    folder: Path = Field(Path(".darkroom/flower"), description="Where it keeps its memory.")
-    save_interval: Seconds = Field(30, description="Between writes of its memory.")
-    max_tasks: Count = Field(10_000, description="Tasks remembered; the oldest make room.")
-    max_workers: Count = Field(200, description="Workers remembered.")
-    forget_workers: Count = Field(86_400, description="Seconds until a worker that is gone is shown no more.")
+    address: str = Field("127.0.0.1", description="Address to listen on; any but loopback requires credentials.")
+    port: int = Field(5555, ge=1, le=65535, description="Port to listen on.")
+    url_prefix: str = Field("", pattern=r"^[A-Za-z0-9_./-]*$", description="Path under a proxy, such as `/flower`.")
+    user: str = Field(
+        "", pattern=r"^[A-Za-z0-9_.-]*$", description="User name; every page requires it with the password."
+    )
+    password: PrintableAscii = Field("", repr=False, description="Password; or in the file `darkroom_flower_password`.")
+    folder: Path = Field(Path(".darkroom/flower"), description="Folder of the saved state.")
+    save_interval: Seconds = Field(30, description="Wait between two saves of the state.")
+    max_tasks: Count = Field(10_000, description="Tasks kept; the oldest are dropped.")
+    max_workers: Count = Field(200, description="Workers kept.")
+    forget_workers: Count = Field(86_400, description="An offline worker is removed after this long.")
 
     @model_validator(mode="after")
     def _require_credentials(self) -> FlowerSettings:
         if bool(self.user) != bool(self.password):
-            raise ValueError("DARKROOM_FLOWER_USER and DARKROOM_FLOWER_PASSWORD go together: set both")
+            raise ValueError("DARKROOM_FLOWER_USER and DARKROOM_FLOWER_PASSWORD need each other: set both")
         if not self.user and not _is_loopback(self.address):
             raise ValueError(
-                f"on {self.address or 'every address'} strangers can reach it: "
+                f"anyone can reach Flower on {self.address or 'every address'}: "
                 "set DARKROOM_FLOWER_USER and DARKROOM_FLOWER_PASSWORD"
             )
         return self
@@ -71,15 +73,15 @@ def _is_loopback(address: str) -> bool:
 
 
 def build_flower(settings: Settings, flower_settings: FlowerSettings) -> ReadOnlyFlower:
-    """Make the web application on our broker; it starts nothing yet."""
-    app = configure(settings, publisher=True)  # so that it can be stopped while the broker is away: it does not wait
-    app.conf.imports = ()  # events tell what it shows: it needs neither the tasks nor what they import
+    """Build the web application for our broker, without starting it."""
+    app = configure(settings, publisher=True)  # a publisher does not wait: Flower can stop while the broker is down
+    app.conf.imports = ()  # Flower shows events: it needs neither the tasks nor their imports
     flower_broker.install()
     _set_options(flower_settings)
     prefix = f"/{flower_settings.url_prefix.strip('/')}".rstrip("/")
     web = web_settings | {"static_url_prefix": f"{prefix}/static/", "login_url": f"{prefix}/login"}
     flower_settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    memory = PersistentEvents(
+    events = PersistentEvents(
         app,
         IOLoop.current(),
         db=str(flower_settings.folder / "memory"),
@@ -89,11 +91,11 @@ def build_flower(settings: Settings, flower_settings: FlowerSettings) -> ReadOnl
         max_workers_in_memory=flower_settings.max_workers,
     )
     credentials = f"{flower_settings.user}:{flower_settings.password}" if flower_settings.user else ""
-    return ReadOnlyFlower(credentials, prefix, capp=app, options=options, events=memory, **web)
+    return ReadOnlyFlower(credentials, prefix, capp=app, options=options, events=events, **web)
 
 
 def _set_options(flower_settings: FlowerSettings) -> None:
-    """Set what Flower reads from its own options, wherever it asks for them; its FLOWER_* variables stay unread."""
+    """Set Flower's global options, which it reads in many places; its FLOWER_* variables are ignored."""
     options.url_prefix = flower_settings.url_prefix.strip("/") or None
     options.basic_auth = [f"{flower_settings.user}:{flower_settings.password}"] if flower_settings.user else []
     options.read_only = True
@@ -101,14 +103,14 @@ def _set_options(flower_settings: FlowerSettings) -> None:
 
 
 def main() -> None:
-    """Serve until TERM or INT, and remember what was seen."""
+    """Serve until TERM or INT, then save the state."""
     try:
         settings, flower_settings = Settings(), FlowerSettings()
     except ValidationError as error:
         raise SystemExit(str(error)) from None
     configure_logs(settings.log_format)
     logging.getLogger("tornado.access").setLevel(logging.WARNING)
-    logging.getLogger("flower.events").setLevel(logging.ERROR)  # or a line a second while Redis is away
+    logging.getLogger("flower.events").setLevel(logging.ERROR)  # else a line a second while Redis is down
     flower = build_flower(settings, flower_settings)
     loop = IOLoop.current()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -119,7 +121,7 @@ def main() -> None:
         flower.start()
     finally:
         flower.stop()
-    os._exit(0)  # no thread is waited for: kombu's broadcasts try for ever once Redis went away under one
+    os._exit(0)  # do not wait for threads: a broadcast of kombu retries for ever after it has lost Redis
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every setting, typed and checked at start; built only where a process begins."""
+"""All settings, typed and validated at start; only entry points build them."""
 
 from __future__ import annotations
 
@@ -31,105 +31,120 @@ class _SettingsSection(BaseModel):
 
 
 class WorkSettings(_SettingsSection):
-    """How long a stage may take and how often it is tried."""
+    """How long a stage run may take and how often it is retried."""
 
-    soft_time_limit: Seconds = Field(50, description="A run that takes longer is stopped, and tried again.")
-    time_limit: Seconds = Field(60, description="A run that does not stop is killed with its process after this long.")
+    soft_time_limit: Seconds = Field(50, description="A stage run that takes longer is stopped and retried.")
+    time_limit: Seconds = Field(
+        60, description="A stage run that does not stop is killed with its process after this long."
+    )
     max_attempts: Count = Field(
         4,
-        description="Runs of one stage that may end in a crash or a bug before the job is dead.",
+        description="Attempts of one stage before its job is dead: runs that end in a crash, a bug or the time limit.",
     )
     max_retries: Count = Field(5, description="Retries of one message when the infrastructure fails.")
     retry_base: Seconds = Field(
         1,
-        description="First retry after about this long; doubles each time, with jitter.",
+        description="Shortest wait before a retry. A random part is added; its limit is 1 s and doubles each time.",
     )
-    retry_cap: Seconds = Field(30, description="No retry waits longer, but for `retry_base`.")
+    retry_cap: Seconds = Field(
+        30, description="Upper limit of the random part: the longest wait is `retry_base` + `retry_cap`."
+    )
     max_tasks_per_child: Count = Field(2000, description="Tasks after which a child process is replaced.")
     max_memory_per_child_kib: Count = Field(
         1024 * 1024,
-        description="KiB of memory above which a child is replaced, once its task has ended.",
+        description="Memory in KiB; a child process that uses more is replaced after its task.",
     )
     soft_shutdown_timeout: Seconds = Field(
         20,
-        description="What a worker that is told to stop may still finish; the rest goes back to its queue.",
+        description="How long a stopping worker may finish its tasks; unfinished messages return to their queue.",
     )
 
 
 class BrokerSettings(_SettingsSection):
-    """How Redis, or RabbitMQ, is used for messages; the defaults of Celery and kombu lose work, these do not."""
+    """How messages use Redis or RabbitMQ. The defaults of Celery and kombu can lose work; these do not."""
 
-    visibility_timeout: Seconds = Field(120, description="What is unacknowledged for this long, Redis delivers again.")
-    restore_interval: Count = Field(5, description="Between looks for messages that are to be delivered again.")
-    restore_mutex_expire: Count = Field(30, description="One worker looks at a time; if it dies, another after this.")
-    connect_timeout: Seconds = Field(2, description="How long a connection to the broker may take.")
-    socket_timeout: Seconds = Field(5, description="How long a worker waits for an answer of the broker.")
-    publish_timeout: Seconds = Field(2, description="Socket timeout of the gateway: what a frozen broker costs.")
-    health_check_interval: Count = Field(10, description="A connection unused for this long is tried before its use.")
-    result_expires: Count = Field(3600, description="Of Celery's results, of which none is stored.")
-    chord_expires: Count = Field(86_400, description="How long the count of a chord's parts is kept.")
-    result_max_retries: Count = Field(12, description="Attempts to count a part of a chord while Redis is away.")
+    visibility_timeout: Seconds = Field(
+        120, description="Redis delivers a message again when it is unacknowledged for this long."
+    )
+    restore_interval: Count = Field(5, description="How often workers look for messages to deliver again.")
+    restore_mutex_expire: Count = Field(
+        30, description="One worker at a time looks for them; if it dies, another one takes over after this long."
+    )
+    connect_timeout: Seconds = Field(2, description="How long opening a connection to the broker may take.")
+    socket_timeout: Seconds = Field(5, description="How long a worker waits for a reply from the broker.")
+    publish_timeout: Seconds = Field(2, description="How long the gateway waits for a reply from the broker.")
+    health_check_interval: Count = Field(
+        10,
+        description="Redis: a connection that is idle for this long is checked before use. RabbitMQ: the heartbeat.",
+    )
+    result_expires: Count = Field(3600, description="Lifetime of Celery's results; unused, because none are stored.")
+    chord_expires: Count = Field(86_400, description="How long the counter of a chord's finished parts is kept.")
+    result_max_retries: Count = Field(12, description="Attempts to count a finished chord part while Redis is down.")
 
 
 class SweeperSettings(_SettingsSection):
-    """When the sweeper looks, and when it steps in."""
+    """When the sweeper checks jobs, dispatches them again and removes old data."""
 
-    interval: Seconds = Field(2, description="Between rounds.")
+    interval: Seconds = Field(2, description="Wait between two rounds.")
     accept_patience: Seconds = Field(
         15,
-        description="An accepted job that no worker took is looked at after this long.",
+        description="An accepted job is checked if no worker has claimed it after this long.",
     )
-    patience: Seconds = Field(60, description="A job that stands still is looked at after this long.")
-    backoff: Seconds = Field(60, description="Between dispatches of one job; doubles each time.")
-    batch: Count = Field(100, description="Jobs that are looked at in one round.")
-    max_generation: Count = Field(6, description="Times a job is dispatched again before it is dead.")
-    tidy_interval: Seconds = Field(30, description="Between rounds that remove what nobody needs any more.")
-    orphan_grace: Seconds = Field(3600, description="Blobs without a job are removed when older than this.")
+    patience: Seconds = Field(60, description="A job is checked if it makes no progress for this long.")
+    backoff: Seconds = Field(60, description="Wait between two redispatches of one job; doubles each time.")
+    batch: Count = Field(100, description="Jobs checked in one round.")
+    max_generation: Count = Field(6, description="Redispatches of one job before it is dead.")
+    tidy_interval: Seconds = Field(30, description="Wait between two cleanups of blobs, records and keys.")
+    orphan_grace: Seconds = Field(3600, description="Blobs without a job are removed when they are older than this.")
     refused_grace: Seconds = Field(
         60,
-        description="Blobs of a failed job that its worker left are removed after this long.",
+        description="Leftover blobs of a failed or cancelled job are removed this long after its end.",
     )
 
     def backoff_ms(self, generation: int) -> int:
-        """Return the wait before dispatch number `generation`: none before the first, then twice as long each time."""
+        """Return the wait after redispatch number `generation`: 0 for none, `backoff` after the first, then doubled."""
         return int(self.backoff * 1000) << (generation - 1) if generation else 0
 
 
 class RetentionSettings(_SettingsSection):
-    """How long results, and then the records of their jobs, are kept."""
+    """How long results, records of jobs and idempotency keys are kept."""
 
-    results: Seconds = Field(7 * 86_400, description="Seconds until the blobs of an ended job are removed.")
-    records: Seconds = Field(30 * 86_400, description="Seconds after that until its document is removed.")
-    idempotency_keys: Seconds = Field(86_400, description="Seconds that an Idempotency-Key is remembered.")
+    results: Seconds = Field(7 * 86_400, description="Blobs of a done or dead job are removed this long after its end.")
+    records: Seconds = Field(30 * 86_400, description="A job's document is deleted this long after its blobs.")
+    idempotency_keys: Seconds = Field(86_400, description="How long an Idempotency-Key is remembered.")
 
 
 class AccessSettings(_SettingsSection):
-    """How often one may ask, and when it is too much."""
+    """How many requests are allowed, and when new jobs are refused."""
 
-    rate_limit: str = Field("", description="POSTs by key or address, such as `60/minute`; empty: no limit.")
-    max_queue: Count = Field(10_000, description="Messages in one queue from which on new work is answered 503.")
+    rate_limit: str = Field(
+        "", description="POSTs allowed per API key, or per address without keys, such as `60/minute`; empty: no limit."
+    )
+    max_queue: Count = Field(
+        10_000, description="New jobs are answered 503 while any queue holds at least this many messages."
+    )
     deduplicate: bool = Field(default=False, description="Answer a repeated upload with copies of the earlier results.")
 
     @field_validator("rate_limit")
     @classmethod
-    def _rate_limit_can_be_read(cls, value: str) -> str:
+    def _check_rate_limit(cls, value: str) -> str:
         if value:
             parse_rate_limit(value)
         return value
 
 
 class LanesSettings(_SettingsSection):
-    """Which jobs wait behind a burst, so that others need not."""
+    """Which jobs take the bulk lane, so that a burst does not delay the jobs of others."""
 
     burst: str = Field(
         "30/10 second",
-        description="Jobs of one key or address that go ahead of bulk work; those over it are bulk themselves.",
+        description="Jobs per API key or address that take the express lane; further jobs take the bulk lane.",
     )
-    heavy_bytes: Count = Field(8 * 1024 * 1024, description="A file of this size or more is bulk work in any case.")
+    heavy_bytes: Count = Field(8 * 1024 * 1024, description="A file of this size or more always takes the bulk lane.")
 
     @field_validator("burst")
     @classmethod
-    def _burst_can_be_read(cls, value: str) -> str:
+    def _check_burst(cls, value: str) -> str:
         parse_rate_limit(value)
         return value
 
@@ -139,26 +154,26 @@ class ResultsSettings(_SettingsSection):
 
     redirect: bool = Field(
         default=False,
-        description="Send clients to the object store, by a link that needs no key, instead of passing its bytes on. "
-        "They must reach it under the address that is configured here.",
+        description="Redirect clients to the object store with a signed link that needs no API key, instead of "
+        "streaming the bytes. Clients must reach the store under the address that is configured here.",
     )
-    redirect_seconds: Seconds = Field(300, le=7 * 86_400, description="How long such a link is good for.")
+    redirect_seconds: Seconds = Field(300, le=7 * 86_400, description="How long a signed link is valid.")
 
 
 class MetricsSettings(_SettingsSection):
-    """Where a worker serves its metrics; the gateway has them at `/metrics`."""
+    """Where a worker serves its metrics, and how often the gateway updates its gauges at `/metrics`."""
 
-    host: str = Field("127.0.0.1", description="Address that the exporter listens on.")
-    port: int = Field(0, ge=0, le=65535, description="Of a worker's exporter; 0: it has none.")
-    look_interval: Seconds = Field(5, description="Between the gateway's looks at queues, jobs and dependencies.")
-    count_interval: Seconds = Field(30, description="Between its counts of the jobs that have ended.")
+    host: str = Field("127.0.0.1", description="Address that a worker's exporter listens on.")
+    port: int = Field(0, ge=0, le=65535, description="Port of a worker's exporter; 0: no exporter.")
+    look_interval: Seconds = Field(5, description="How often the gateway reads queues, jobs and dependencies.")
+    count_interval: Seconds = Field(30, description="How often the gateway counts all jobs by state.")
 
 
 class Settings(BaseSettings):
     """The settings of a process, from `DARKROOM_*` variables; nested ones as `DARKROOM_WORK__TIME_LIMIT`.
 
-    Where a variable is unset or empty, a file of its name in the folder `DARKROOM_SECRETS_DIR` speaks for it
-    (`darkroom_redis_url`): so no password needs to be in the environment.
+    When a variable is unset or empty, the value comes from the file of the same name in lower case
+    (`darkroom_redis_url`) in the folder `DARKROOM_SECRETS_DIR`. So no password needs to be in the environment.
     """
 
     model_config = SettingsConfigDict(
@@ -174,30 +189,37 @@ class Settings(BaseSettings):
 
     redis_url: RedisAddress = Field(
         "redis://127.0.0.1:6379/0",
-        description="Messages, hints, rate limits, chords: `redis://`, `rediss://` or `sentinel://`.",
+        description="Redis for messages, notifications, rate limits and chords: `redis://`, `rediss://` or "
+        "`sentinel://`.",
     )
     broker_url: RabbitAddress = Field(
-        "", repr=False, description="RabbitMQ, if it and not Redis is to carry messages: `amqp://` or `amqps://`."
+        "", repr=False, description="RabbitMQ, to carry messages instead of Redis: `amqp://` or `amqps://`."
     )
     result_url: RedisAddress = Field(
-        "", description="Where chords are counted; by default the next database of the same Redis."
+        "", description="Redis database of the chord counters; by default the next one of the same Redis."
     )
-    mongo_url: str = Field("mongodb://127.0.0.1:27017/darkroom", description="Job documents; a replica set as well.")
-    mongo_timeout: Seconds = Field(2, description="How long MongoDB may take to be found, and half of an answer.")
+    mongo_url: str = Field(
+        "mongodb://127.0.0.1:27017/darkroom", description="MongoDB for the job documents; a server or a replica set."
+    )
+    mongo_timeout: Seconds = Field(
+        2, description="How long finding and connecting to MongoDB may take; a reply may take twice as long."
+    )
     blob_url: str = Field(
         default_factory=lambda: Path(".darkroom/blobs").absolute().as_uri(),
-        description="Bytes: `file:///folder`, `s3://bucket/prefix`, `gs://` or `az://`.",
+        description="Store of the blobs: `file:///folder`, `s3://bucket/prefix`, `gs://` or `az://`.",
     )
     renditions: dict[RenditionName, Pixels] = Field(
         {"small": 160, "medium": 640, "large": 1600},
         min_length=1,
-        description="Long edge of each rendition.",
+        description="Long edge of each rendition, in pixels.",
     )
-    api_keys: dict[OwnerName, Sha256] = Field({}, description="SHA-256 (hex) of each owner's key; none: open to all.")
+    api_keys: dict[OwnerName, Sha256] = Field(
+        {}, description="SHA-256 (hex) of each owner's API key; empty: no key needed."
+    )
     log_format: str = Field(
         "auto",
         pattern="^(auto|json|console)$",
-        description="`json`, `console`, or `auto`: by whether there is a terminal.",
+        description="`json`, `console`, or `auto`: `console` on a terminal, else `json`.",
     )
     limits: Limits = Limits()
     work: WorkSettings = WorkSettings()
@@ -211,20 +233,23 @@ class Settings(BaseSettings):
 
     @field_validator("renditions")
     @classmethod
-    def _renditions_are_no_stages(cls, renditions: dict[str, int]) -> dict[str, int]:
-        if taken := set(renditions) & set(QUEUES) - {RESIZE}:
-            raise ValueError(f"a rendition cannot have the name of a stage: {', '.join(sorted(taken))}")
+    def _check_rendition_names(cls, renditions: dict[str, int]) -> dict[str, int]:
+        if stage_names := set(renditions) & set(QUEUES) - {RESIZE}:
+            raise ValueError(f"a rendition cannot have the name of a stage: {', '.join(sorted(stage_names))}")
         return renditions
 
     @model_validator(mode="after")
-    def _limits_are_ordered(self) -> Settings:
+    def _check_time_limits(self) -> Settings:
         if not self.work.soft_time_limit < self.work.time_limit < self.broker.visibility_timeout:
-            msg = "soft_time_limit < time_limit < visibility_timeout: else a message is delivered again while it runs"
+            msg = (
+                "soft_time_limit < time_limit < visibility_timeout must hold: "
+                "otherwise a message is delivered again while it is still processed"
+            )
             raise ValueError(msg)
         return self
 
     @model_validator(mode="after")
-    def _results_have_a_database(self) -> Settings:
+    def _check_result_database(self) -> Settings:
         if not self.result_url:
             try:
                 _ = RedisUrl(self.redis_url).database
@@ -233,10 +258,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _redirects_have_a_store(self) -> Settings:
+    def _check_redirect_store(self) -> Settings:
         scheme = urlsplit(self.blob_url).scheme
         if self.results.redirect and scheme in {"file", "memory"}:
-            raise ValueError(f"results.redirect needs an object store as blob_url, s3, gs or az: {scheme} has no links")
+            raise ValueError(
+                f"results.redirect needs an object store as blob_url (s3, gs or az): {scheme} has no signed links"
+            )
         return self
 
     @property
