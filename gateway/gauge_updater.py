@@ -1,4 +1,4 @@
-"""What the gateway sees around it, looked at now and then: a scrape reads what was seen and waits for nobody."""
+"""Gauges of the system around the gateway, updated periodically: a scrape reads the last values and never waits."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ log = structlog.get_logger("gateway")
 
 
 class GaugeUpdater:
-    """Gauges of queues, jobs and dependencies; one loop a gateway keeps them fresh.
+    """Gauges of queues, jobs and dependencies, updated by one loop per gateway.
 
-    While a dependency is away its gauges keep what was last seen, and `dependency_up` tells.
+    While a dependency is down, its gauges keep their last values and `dependency_up` is 0.
     """
 
     def __init__(self, registry: CollectorRegistry, stores: Stores, queues: Queues, settings: Settings) -> None:
@@ -33,31 +33,34 @@ class GaugeUpdater:
 
         self._stores, self._queues, self._settings = stores, queues, settings
         self._count_due = 0.0
-        self._jobs = gauge("jobs", "Jobs that have a document.", "state")
-        self._oldest_job = gauge("job_oldest_age_seconds", "Age of the oldest job; 0 without one.", "state")
-        self._lengths = gauge("queue_length", "Messages that wait.", "queue")
+        self._jobs = gauge("jobs", "Job documents by state.", "state")
+        self._oldest_job = gauge(
+            "job_oldest_age_seconds", "Age of the oldest active job by state; 0 without one.", "state"
+        )
+        self._lengths = gauge("queue_length", "Messages that wait in both lanes of a queue.", "queue")
         self._oldest = gauge(
-            "queue_oldest_age_seconds", "How long the next message has waited; 0 without one.", "queue"
+            "queue_oldest_age_seconds", "Age of the oldest waiting message of a queue; 0 without one.", "queue"
         )
         if queues.shows_unacked:
-            self._unacked = gauge("unacked_messages", "Messages that workers hold.")
+            self._unacked = gauge("unacked_messages", "Unacknowledged messages, held by workers.")
             self._unacked_age = gauge(
-                "unacked_oldest_age_seconds", "How long the first of them is held; 0 without one."
+                "unacked_oldest_age_seconds",
+                "Time since the oldest unacknowledged message was delivered; 0 without one.",
             )
-        self._up = gauge("dependency_up", "Whether a dependency answers.", "dependency")
-        self._check = gauge("dependency_check_seconds", "How long the last check took.", "dependency")
+        self._up = gauge("dependency_up", "1 if a dependency answers, else 0.", "dependency")
+        self._check = gauge("dependency_check_seconds", "Duration of the last check of a dependency.", "dependency")
         if stores.blobs.is_local:
-            self._free = gauge("blob_store_free_bytes", "Room for blobs, where they are in a local folder.")
-            self._size = gauge("blob_store_size_bytes", "All of the room, taken or free.")
+            self._free = gauge("blob_store_free_bytes", "Free space of the disk with the blobs.")
+            self._size = gauge("blob_store_size_bytes", "Total space of the disk with the blobs.")
 
     async def run(self) -> None:
-        """Look until cancelled, again and again."""
+        """Update the gauges until cancelled."""
         while True:
             await self.update_gauges()
             await asyncio.sleep(self._settings.metrics.look_interval)
 
     async def update_gauges(self) -> None:
-        """Look at everything once."""
+        """Update all gauges once."""
         await asyncio.gather(
             _run_and_log_errors(self._update_dependency_gauges),
             _run_and_log_errors(self._update_queue_gauges),
@@ -71,24 +74,24 @@ class GaugeUpdater:
             self._check.labels(name).set(check.ms / 1000)
 
     async def _update_queue_gauges(self) -> None:
-        waiting, now = await self._queues.read_backlog(), time()
-        for queue, length in waiting.lengths.items():
-            sent_ms = waiting.oldest_ms[queue]
+        backlog, now = await self._queues.read_backlog(), time()
+        for queue, length in backlog.lengths.items():
+            sent_ms = backlog.oldest_ms[queue]
             self._lengths.labels(queue).set(length)
             self._oldest.labels(queue).set(0 if sent_ms is None else max(0.0, now - sent_ms / 1000))
         if self._queues.shows_unacked:
-            since = waiting.unacked_since_seconds
-            self._unacked.set(waiting.unacked)
+            since = backlog.unacked_since_seconds
+            self._unacked.set(backlog.unacked)
             self._unacked_age.set(0 if since is None else max(0.0, now - since))
 
     async def _update_job_gauges(self) -> None:
         for state in ACTIVE_STATES:
             job = await self._stores.jobs.find_oldest(state)
             self._oldest_job.labels(state).set(0 if job is None else max(0.0, time() - job.upload_started_ms / 1000))
-        if monotonic() >= self._count_due:  # it reads an entry of every job
+        if monotonic() >= self._count_due:  # rarely: counting reads an entry of every job
             self._count_due = monotonic() + self._settings.metrics.count_interval
-            for state, number in (await self._stores.jobs.count_by_state()).items():
-                self._jobs.labels(state).set(number)
+            for state, count in (await self._stores.jobs.count_by_state()).items():
+                self._jobs.labels(state).set(count)
 
     async def _update_blob_store_gauges(self) -> None:
         if self._stores.blobs.is_local:
@@ -97,11 +100,11 @@ class GaugeUpdater:
             self._size.set(size)
 
 
-async def _run_and_log_errors(look: Callable[[], Awaitable[None]]) -> None:
-    """Let nothing end the loop: an outage is told by the gauges, anything else is logged."""
+async def _run_and_log_errors(update: Callable[[], Awaitable[None]]) -> None:
+    """Run one update. No error ends the loop: the gauges already show an outage, any other error is logged."""
     try:
-        await look()
+        await update()
     except (*TRANSIENT_ERRORS, *BROKER_ERRORS):
         pass
     except Exception:
-        log.exception("look.failed", at=look.__name__)
+        log.exception("gauges.failed", step=update.__name__)

@@ -1,4 +1,4 @@
-"""The gateway's metrics: what it answers and takes in, and what it sees of queues, jobs and stores."""
+"""The gateway's metrics: requests, problems, uploads, submissions, and the route that serves them all."""
 
 from __future__ import annotations
 
@@ -33,34 +33,34 @@ router = APIRouter(tags=["health"])
 
 
 class GatewayMetrics:
-    """One gateway's registry: a container runs one process of it, so there is nothing to add up."""
+    """The registry of one gateway; a container runs one gateway process, so there is nothing to aggregate."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         register_build_info(self.registry)
         self.sweeper = SweeperMetrics(self.registry)
-        self._requests = self._counter("http_requests", "Requests answered.", "method", "route", "status")
+        self._requests = self._counter(
+            "http_requests", "Requests by method, route and status.", "method", "route", "status"
+        )
         self._seconds = self._histogram(
             "http_request_duration_seconds",
-            "From a request's head to its answer's end.",
+            "Seconds from the head of a request to the end of its response.",
             REQUEST_SECONDS,
             "method",
             "route",
         )
-        self.in_progress = self._gauge("http_requests_in_progress", "Requests being answered.")
-        self._problems = self._counter("http_problems", "Answers that were problems.", "code")
-        self.upload_bytes = self._histogram("upload_bytes", "Size of the files taken in.", UPLOAD_BYTES)
-        self._submissions = self._counter(
-            "jobs_submitted", "Requests for a job, by what came of them.", "kind", "result"
-        )
+        self.in_progress = self._gauge("http_requests_in_progress", "Requests in progress.")
+        self._problems = self._counter("http_problems", "Problem responses by code.", "code")
+        self.upload_bytes = self._histogram("upload_bytes", "Size of the uploaded files.", UPLOAD_BYTES)
+        self._submissions = self._counter("jobs_submitted", "Submissions by kind and result.", "kind", "result")
         for kind in Kind:
             for result in SUBMISSIONS:
                 self._submissions.labels(kind, result)
 
     @contextmanager
     def count_submission(self, kind: Kind) -> Iterator[SubmissionCount]:
-        """Count one request for a job; the block sets `result` unless it is refused, that is, raises."""
+        """Count one submission; the block sets `result`. A block that raises is counted as refused."""
         count = SubmissionCount()
         try:
             yield count
@@ -68,7 +68,7 @@ class GatewayMetrics:
             self._submissions.labels(kind, count.result).inc()
 
     def count_request(self, method: str, route: str, *, status: int, seconds: float, problem: str | None) -> None:
-        """Count one request: by its route's template, and by the code of the problem that it was answered with."""
+        """Count one request by its route template, and by problem code when the response is a problem."""
         method = method if method in METHODS else "OTHER"
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
@@ -86,22 +86,22 @@ class GatewayMetrics:
 
 
 class SubmissionCount:
-    """What came of a request for a job: one of SUBMISSIONS."""
+    """The result of one submission, one of SUBMISSIONS."""
 
     result = "refused"
 
 
 def route_of(scope: Scope) -> str:
-    """Return the template of the route that a request is for, also when a guard answered before it was found."""
+    """Return the route template of a request, also when a middleware answered before routing."""
     route = scope.get("route")
     if route is None and "app" in scope:
-        matching = (each for each in scope["app"].routes if each.matches(scope)[0] is not Match.NONE)
-        route = next(matching, None)
+        matching_routes = (each for each in scope["app"].routes if each.matches(scope)[0] is not Match.NONE)
+        route = next(matching_routes, None)
     return getattr(route, "path", UNMATCHED)
 
 
 @router.get(PATH, include_in_schema=False)
 async def metrics(request: Request) -> Response:
-    """Show every metric in Prometheus' text format."""
+    """Return every metric in Prometheus' text format."""
     registry = request.app.state.metrics.registry
     return Response(await run_in_threadpool(generate_latest, registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""A worker's exporter: its children count in files, one a pool slot; the parent adds them up over HTTP."""
+"""A worker's exporter: children count in files, one per pool slot; the parent serves their sums over HTTP."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 log = structlog.get_logger("metrics")
 
 
-prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more a counter, unasked for
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # an extra series per counter, unused
 
 
 class Exporter:
-    """The metrics of one worker over HTTP, from before its pool is started until it ends.
+    """Serves the metrics of one worker over HTTP, from before its pool starts until the worker ends.
 
-    Started before the first child is forked: so the folder is there for every child, and a port that is taken ends the
-    worker at once instead of leaving it unseen.
+    It starts before the first child is forked. So the folder exists for every child, and a port that is in use ends the
+    worker at once; otherwise the worker would run without being monitored.
     """
 
     def __init__(self, *, host: str, port: int, queues: Iterable[str]) -> None:
@@ -46,59 +46,63 @@ class Exporter:
         MultiProcessCollector(registry, path=self._folder.name)  # type: ignore[no-untyped-call]
         ProcessCollector(registry=registry)
         register_build_info(registry)
-        self._lost = Counter(
-            "worker_child_lost", "Children that died at work.", ["queue"], namespace=NAMESPACE, registry=registry
+        self._lost_children = Counter(
+            "worker_child_lost",
+            "Child processes that died unexpectedly.",
+            ["queue"],
+            namespace=NAMESPACE,
+            registry=registry,
         )
         for queue in self._queues:
-            self._lost.labels(queue)
+            self._lost_children.labels(queue)
         self._pool = PoolCollector(self._queues)
         registry.register(self._pool)
-        generate_latest(registry)  # what it imports, it imports now, not in a thread while a child is forked
+        generate_latest(registry)  # runs its lazy imports now, not in a thread while a child is forked
         try:
             self._server: WSGIServer = start_http_server(port, host, registry)[0]
         except OSError as error:
-            raise SystemExit(f"The metrics cannot be served on {host}:{port}: {error}") from error
+            raise SystemExit(f"Cannot serve the metrics on {host}:{port}: {error}") from error
 
     def observe_pool(self, pool: Any) -> None:
-        """Follow a billiard pool: its size, its memory and the children that it loses."""
+        """Observe a billiard pool: its size, its memory and the children that it loses."""
         self._pool.pool = pool
-        clean_up = pool._process_cleanup_queues  # noqa: SLF001  # `on_process_down` is set anew at each reconnection
+        clean_up = pool._process_cleanup_queues  # noqa: SLF001  # each reconnection overwrites `on_process_down`
 
-        def count(child: Any) -> None:
+        def count_and_clean_up(child: Any) -> None:
             if child.exitcode not in {EX_OK, EX_RECYCLE}:
                 for queue in self._queues:
-                    self._lost.labels(queue).inc()
+                    self._lost_children.labels(queue).inc()
             clean_up(child)
 
-        pool._process_cleanup_queues = count  # noqa: SLF001
+        pool._process_cleanup_queues = count_and_clean_up  # noqa: SLF001
 
     def close_inherited_socket(self) -> None:
-        """Let go, in a child, of the socket that it got from its parent: or the port would outlive the parent."""
+        """Close the parent's socket in a child: an open copy would keep the port in use after the parent has ended."""
         self._server.socket.close()
 
     def close(self) -> None:
-        """Stop serving, and remove the files."""
+        """Stop serving and remove the files."""
         self._server.shutdown()
         self._server.server_close()
         self._folder.cleanup()
 
 
 class PoolCollector(Collector):
-    """What the parent knows of its pool at the moment of asking."""
+    """Gauges of the pool, read by the parent at each scrape."""
 
     def __init__(self, queues: Iterable[str]) -> None:
         self._queues = tuple(queues)
         self.pool: Any = None
 
     def collect(self) -> Iterable[Metric]:
-        """Read it off."""
-        children = [child.pid for child in self.pool._pool] if self.pool else []  # noqa: SLF001  # it has no public list
+        """Yield the current values."""
+        children = [child.pid for child in self.pool._pool] if self.pool else []  # noqa: SLF001  # no public list
         active, reserved = len(state.active_requests), len(state.reserved_requests)
         memory = sum(_resident_bytes(pid) for pid in (os.getpid(), *children))
-        yield self._gauge("worker_tasks_active", "Messages that a child works on.", active)
-        yield self._gauge("worker_tasks_reserved", "Messages fetched that wait for a child.", max(0, reserved - active))
-        yield self._gauge("worker_pool_processes", "Children.", len(children))
-        yield self._gauge("worker_memory_bytes", "Resident memory of the worker with its children.", memory)
+        yield self._gauge("worker_tasks_active", "Messages that child processes are working on.", active)
+        yield self._gauge("worker_tasks_reserved", "Fetched messages that wait for a child.", max(0, reserved - active))
+        yield self._gauge("worker_pool_processes", "Child processes of the worker.", len(children))
+        yield self._gauge("worker_memory_bytes", "Resident memory of the worker and its children.", memory)
 
     def _gauge(self, name: str, text: str, value: float) -> Metric:
         family = GaugeMetricFamily(f"{NAMESPACE}_{name}", text, labels=["queue"])
@@ -108,9 +112,9 @@ class PoolCollector(Collector):
 
 
 def child_metrics() -> StageMetrics:
-    """Make the metrics of a child: in the files of its pool slot, which the next child of that slot goes on with.
+    """Return the metrics of a child, stored in the files of its pool slot; the next child in that slot continues them.
 
-    Where those cannot be written, what it counts is lost; its work is not.
+    When the files cannot be written, the child still works, but its counts are lost.
     """
     if FOLDER_VARIABLE in os.environ:
         prometheus_client.values.ValueClass = MultiProcessValue(_slot)  # type: ignore[no-untyped-call]
@@ -123,11 +127,11 @@ def child_metrics() -> StageMetrics:
 
 
 def _slot() -> int:
-    return int(getattr(current_process(), "index"))  # noqa: B009  # billiard sets it, its types do not know
+    return int(getattr(current_process(), "index"))  # noqa: B009  # billiard sets it; its types lack it
 
 
 def _resident_bytes(pid: int) -> int:
-    """Return what a process has in memory; 0 once it is gone, or where there is no /proc."""
+    """Return the resident memory of a process; 0 when it has ended or the system has no /proc."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
     except (OSError, IndexError):

@@ -1,4 +1,4 @@
-"""Flower with a guard before it and a memory in one file."""
+"""Flower behind an access check, with its state saved in one file."""
 
 from __future__ import annotations
 
@@ -20,48 +20,48 @@ log = structlog.get_logger("flower")
 
 
 class ReadOnlyFlower(Flower):  # type: ignore[misc]  # Flower has no types
-    """Flower behind one guard: nobody without the credentials, and nothing but reading for anybody.
+    """Flower behind one access check: credentials are required, and only reading is allowed.
 
-    Flower itself leaves its metrics open to all, and asks in each route that changes something whether it may.
+    Flower's own checks are not enough: its metrics are open to all, and each route that changes something has its own.
     """
 
     def __init__(self, credentials: str, prefix: str, **options: Any) -> None:
-        """Guard what is below `prefix` with `user:password`; no credentials let everybody read."""
-        self._public_path = f"{prefix}/healthcheck"  # for probes; it tells nothing
-        self._posts = {f"{prefix}/tasks/datatable"}  # the table of tasks asks with POST, and changes nothing
+        """Protect all paths below `prefix` with `user:password`; with empty credentials everybody can read."""
+        self._public_path = f"{prefix}/healthcheck"  # for probes; it shows no data
+        self._read_only_posts = {f"{prefix}/tasks/datatable"}  # the task table reads with POST
         self._expected = b"Basic " + b64encode(credentials.encode()) if credentials else b""
         super().__init__(**options)
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate:
-        """Choose who answers: a refusal, or Flower."""
-        refusal = self._refusal(request)
+        """Return Flower's handler, or one that refuses the request."""
+        refusal = self._refusal_status(request)
         if refusal is None:
-            answer: HTTPMessageDelegate = super().find_handler(request, **kwargs)
+            handler: HTTPMessageDelegate = super().find_handler(request, **kwargs)
         else:
-            answer = self.get_handler_delegate(request, RefusalHandler, {"status": refusal})
-        return answer
+            handler = self.get_handler_delegate(request, RefusalHandler, {"status": refusal})
+        return handler
 
-    def _refusal(self, request: HTTPServerRequest) -> HTTPStatus | None:
-        given = request.headers.get("Authorization", "").encode()
-        if self._expected and request.path != self._public_path and not hmac.compare_digest(given, self._expected):
+    def _refusal_status(self, request: HTTPServerRequest) -> HTTPStatus | None:
+        header = request.headers.get("Authorization", "").encode()
+        if self._expected and request.path != self._public_path and not hmac.compare_digest(header, self._expected):
             return HTTPStatus.UNAUTHORIZED
-        if request.method != "GET" and request.path not in self._posts:
+        if request.method != "GET" and request.path not in self._read_only_posts:
             return HTTPStatus.METHOD_NOT_ALLOWED
         return None
 
 
 class RefusalHandler(RequestHandler):
-    """Answers in Flower's place."""
+    """Answers a refused request instead of Flower."""
 
     def initialize(self, status: HTTPStatus) -> None:
-        """Refuse with this status."""
+        """Set the status of the refusal."""
         self.status = status
 
     def check_xsrf_cookie(self) -> None:
-        """Nothing is done that somebody else's page could make a browser do."""
+        """Skip Tornado's check: a refusal changes nothing, so a forged request does no harm."""
 
     def prepare(self) -> None:
-        """Answer."""
+        """Send the refusal."""
         self.set_status(self.status)
         if self.status == HTTPStatus.UNAUTHORIZED:
             self.set_header("WWW-Authenticate", 'Basic realm="Darkroom"')
@@ -72,33 +72,33 @@ class RefusalHandler(RequestHandler):
 
 
 class PersistentEvents(Events):  # type: ignore[misc]  # Flower has no types
-    """Flower's events, kept in one file that is replaced whole.
+    """Flower's events, saved in one file that is replaced as a whole.
 
-    Its own way, `shelve`, is another format in each build of Python, several files in some.
+    Flower uses `shelve`, whose format depends on the build of Python; in some builds it is several files.
     """
 
-    events_enable_interval = 1000  # ms; until it is asked, a new worker tells nothing of its tasks
+    events_enable_interval = 1000  # ms; a new worker sends no events before it is asked
 
     def load_state(self) -> EventsState | None:
-        """Return what was saved; None when there is nothing, or nothing that can be read."""
+        """Return the saved state; None when there is none or it cannot be read."""
         file = Path(self.db)
         try:
-            state, counts = pickle.loads(file.read_bytes())  # noqa: S301  # from our own folder, which is nobody else's
+            state, counts = pickle.loads(file.read_bytes())  # noqa: S301  # from a folder that only we can write
         except FileNotFoundError:
             return None
         except Exception:
-            log.exception("flower.memory_lost")
+            log.exception("flower.state_unreadable")
             file.replace(file.with_suffix(".unreadable"))
             return None
         state.counter.update(counts)
         for task in sorted(state.tasks.values(), key=lambda task: task.timestamp or 0):
-            state.tasks.get(task.uuid)  # the one touched longest ago makes room; unpickling touched them in any order
+            state.tasks.get(task.uuid)  # the least recently used is dropped first; unpickling loses that order
         return state
 
     def save_state(self) -> None:
-        """Save everything in memory."""
+        """Save the whole state."""
         file = Path(self.db)
         counts: dict[str, Counter[str]] = dict(self.state.counter)
-        unfinished = file.with_suffix(".new")
-        unfinished.write_bytes(pickle.dumps((self.state, counts)))
-        unfinished.replace(file)
+        new_file = file.with_suffix(".new")
+        new_file.write_bytes(pickle.dumps((self.state, counts)))
+        new_file.replace(file)

@@ -1,4 +1,4 @@
-"""The queues on Flower's page of the broker, where that is RabbitMQ."""
+"""The queues on Flower's broker page when the broker is RabbitMQ."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pipeline.celery import app
 
 
 class AmqpBroker(broker.BrokerBase):  # type: ignore[misc]  # Flower has no types
-    """RabbitMQ's queues, asked for as workers do.
+    """Reads RabbitMQ's queues over AMQP, as workers do.
 
-    Flower itself asks a management API, which a server may not have, and unless it is told where that is sends the
-    broker's password to a port that it guesses, without TLS.
+    Flower's own class asks the management API, which a server may not have. Unless its address is configured, Flower
+    guesses the port and sends the broker's password to it without TLS.
     """
 
     async def queues(self, names: Iterable[str]) -> list[dict[str, Any]]:
@@ -24,15 +24,17 @@ class AmqpBroker(broker.BrokerBase):  # type: ignore[misc]  # Flower has no type
 
 
 def _declare_queues(names: list[str]) -> list[dict[str, Any]]:
-    found = []
+    queues = []
     with app.connection_for_read() as connection:
         for name in names:
             queue: Any = app.amqp.queues[name](connection.default_channel)
             declared = queue.queue_declare()
-            found.append({"name": name, "messages_ready": declared.message_count, "consumers": declared.consumer_count})
-    return found
+            queues.append(
+                {"name": name, "messages_ready": declared.message_count, "consumers": declared.consumer_count}
+            )
+    return queues
 
 
 def install() -> None:
-    """Have Flower ask so, for the life of the process."""
+    """Replace Flower's RabbitMQ class for the life of the process."""
     broker.RabbitMQ = AmqpBroker

@@ -1,7 +1,7 @@
-"""Logs: structlog for every process, one JSON object a line in containers, colours on a terminal.
+"""Logs: structlog in every process; one JSON object per line in containers, colours on a terminal.
 
-What a user sends is not logged: no file names, no contents, no keys, no headers. What must be said of it anyway, such
-as the path of a request that no route takes, cannot forge a line: JSON escapes it, and so does the console.
+User input is not logged: no file names, contents, keys or headers. Where it must be, as the path of a request without
+a route, it cannot forge a line: both JSON and the console escape it.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _QUIET = (
     "celery.worker.strategy",
     "multiprocessing",
     "opentelemetry",
-    "uvicorn.access",  # the gateway writes its own line about a request
+    "uvicorn.access",  # the gateway logs requests itself
 )
 _OWN_OUTPUT = ("uvicorn", "uvicorn.error", "multiprocessing")
-"""Loggers that do not hand on to the root, or have an output of their own; `multiprocessing` is Celery's pool."""
+"""Loggers that do not propagate to the root or have their own handlers; `multiprocessing` is Celery's pool."""
 
 _PASSWORD_IN_URL = re.compile(r"(\w://[^\s:/@]*):[^\s/]*@")
 _SECRET_IN_QUERY = re.compile(
@@ -44,7 +44,7 @@ Event = MutableMapping[str, Any]
 
 
 def configure_logs(log_format: str) -> None:
-    """Send structlog's events and the standard library's records through one formatter to standard error."""
+    """Write structlog's events and the standard library's records to standard error, with one formatter."""
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder(), _without_extras],
         processors=[
@@ -74,7 +74,7 @@ def configure_logs(log_format: str) -> None:
 
 
 def is_for_people(log_format: str) -> bool:
-    """Whether lines are read on a terminal, and not by a program."""
+    """Whether people read the lines on a terminal; otherwise programs read JSON."""
     return log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
 
 
@@ -85,29 +85,29 @@ def _renderers(log_format: str) -> list[structlog.typing.Processor]:
 
 
 def _without_extras(_: object, __: str, event: Event) -> Event:
-    """Leave out what other libraries add to a line for handlers of their own: copies of it, and arguments."""
-    for name in ("data", "color_message"):  # Celery's and uvicorn's
+    """Remove fields that libraries add for their own handlers."""
+    for name in ("data", "color_message"):  # Celery's arguments; uvicorn's copy of the message
         event.pop(name, None)
     return event
 
 
 def _escape_unprintable(_: object, __: str, event: Event) -> Event:
-    """Escape what would move the cursor, end a line, or otherwise show something that is not there."""
+    """Escape characters that would move the cursor, break the line or display something misleading."""
     traceback = event.pop("exception", None)
     for name, value in event.items():
-        if isinstance(value, Enum):  # such as an HTTPStatus, which the console would show as <HTTPStatus.OK: 200>
+        if isinstance(value, Enum):  # the console would show an HTTPStatus as <HTTPStatus.OK: 200>
             value = event[name] = value.value  # noqa: PLW2901
         if isinstance(value, str) and not value.isprintable():
             event[name] = _escape(value)
-    if traceback:  # of many lines, none of which may pass for another event
+    if traceback:  # indented, so that none of its lines looks like another event
         event["exception"] = "\n".join(f"    {_escape(line)}" for line in traceback.splitlines())
     return event
 
 
 def _escape(text: str) -> str:
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _mask_secrets(_: object, __: str, line: Any) -> str:
-    """Mask passwords in whatever addresses a line contains: drivers put theirs into errors."""
+    """Mask passwords and other secrets in the URLs of a line: drivers put URLs into their errors."""
     return _SECRET_IN_QUERY.sub(r"\1***", _PASSWORD_IN_URL.sub(r"\1:***@", line))

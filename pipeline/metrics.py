@@ -1,4 +1,4 @@
-"""Stage metrics: what the children of a worker count, in files that outlive each of them."""
+"""Metrics of stages, job ends and the sweeper, and the labels that they use."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ JOB_SECONDS_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 180
 
 
 def register_build_info(registry: CollectorRegistry) -> None:
-    """Say which version runs."""
-    gauge = Gauge("build_info", "1, for the version that runs.", ["version"], namespace=NAMESPACE, registry=registry)
+    """Export the running version as a label."""
+    gauge = Gauge("build_info", "1, labelled with the version.", ["version"], namespace=NAMESPACE, registry=registry)
     gauge.labels(VERSION).set(1)
 
 
 class JobEndMetrics:
-    """How long jobs took from the upload to their end, wherever the end is decided: in a worker or in the gateway."""
+    """Time from the upload to the end of a job, whether a worker or the gateway ends it."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._seconds = Histogram(
             "job_end_to_end_seconds",
-            "From the beginning of an upload to the end of its job.",
+            "Seconds from the start of an upload to the end of its job.",
             ["kind", "result"],
             namespace=NAMESPACE,
             buckets=JOB_SECONDS_BUCKETS,
@@ -47,31 +47,31 @@ class JobEndMetrics:
         )
 
     def create_series(self, *results: JobState) -> None:
-        """Have the series of these ends from the start: one that appears with its first event hides it from `rate`."""
+        """Create the series of these results with zeros: `rate` misses the first event of a series that is new."""
         for kind in Kind:
             for result in results:
                 self._seconds.labels(kind, result)
 
     def observe_end(self, job: JobRecord, result: JobState) -> None:
-        """Count a job that has just ended."""
+        """Observe the duration of a job that has just ended."""
         self._seconds.labels(job.kind, result).observe(max(0, now_ms() - job.upload_started_ms) / 1000)
 
 
 class StageMetrics:
-    """What happens to the stages that a worker runs. Labels come from closed sets, never from a job."""
+    """Metrics of the stages that a worker runs. Label values come from fixed sets, never from user input."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, namespace=NAMESPACE, registry=registry)
 
-        self._runs = counter("stage_runs", "Messages taken up, by what came of them.", "stage", "outcome")
-        self._retries = counter("stage_retries", "Runs to be tried again, by whose fault it was.", "stage", "reason")
-        self._redeliveries = counter("redeliveries", "Messages that the broker had delivered before.", "stage")
-        self._renditions = counter("renditions", "Renditions made.", "rendition", "format")
-        self._rendition_bytes = counter("rendition_bytes", "Bytes of the renditions made.", "rendition", "format")
+        self._runs = counter("stage_runs", "Stage runs by outcome.", "stage", "outcome")
+        self._retries = counter("stage_retries", "Stage runs that will be retried, by reason.", "stage", "reason")
+        self._redeliveries = counter("redeliveries", "Messages delivered again by the broker.", "stage")
+        self._renditions = counter("renditions", "Renditions written.", "rendition", "format")
+        self._rendition_bytes = counter("rendition_bytes", "Bytes of the renditions written.", "rendition", "format")
         self._seconds = Histogram(
             "stage_duration_seconds",
-            "From a stage's claim to its record, blobs included.",
+            "Seconds from the claim of a stage to its recorded outcome, including reads and writes of blobs.",
             ["stage"],
             namespace=NAMESPACE,
             buckets=RUN_SECONDS_BUCKETS,
@@ -79,7 +79,7 @@ class StageMetrics:
         )
         self._waits = Histogram(
             "stage_queue_wait_seconds",
-            "From the moment a stage was due to its claim.",
+            "Seconds from the time a stage was due to its claim.",
             ["queue"],
             namespace=NAMESPACE,
             buckets=WAIT_SECONDS_BUCKETS,
@@ -88,7 +88,7 @@ class StageMetrics:
         self.job_ends = JobEndMetrics(registry)
 
     def create_series(self, stages: Iterable[str]) -> None:
-        """Have the series of these stages from the start, with zeros."""
+        """Create the series of these stages with zeros."""
         for stage in stages:
             for outcome in OUTCOMES:
                 self._runs.labels(stage, outcome)
@@ -101,7 +101,7 @@ class StageMetrics:
 
     @contextmanager
     def time_run(self, stage: str) -> Iterator[None]:
-        """Measure a run, however it ends."""
+        """Measure the duration of a stage run, also of one that fails."""
         start = monotonic()
         try:
             yield
@@ -109,22 +109,22 @@ class StageMetrics:
             self._seconds.labels(stage).observe(monotonic() - start)
 
     def observe_queue_wait(self, job: JobRecord, stage: str) -> None:
-        """Count the wait of a stage that has just been claimed for the first time since it was due."""
+        """Observe the queue wait of a claimed stage; skip it after a failed or lost run, whose time is not a wait."""
         record = job.stages[stage]
         if record.attempts - record.retries == 1 and record.queued_ms and record.started_ms:
             wait_ms = record.started_ms - record.queued_ms
             self._waits.labels(queue_of_stage(stage)).observe(max(0, wait_ms) / 1000)
 
     def count_redelivery(self, stage: str) -> None:
-        """Count a message that was delivered before."""
+        """Count a message that the broker delivered again."""
         self._redeliveries.labels(stage).inc()
 
     def count_outcome(self, stage: str, outcome: str) -> None:
-        """Count what came of one message; `outcome` is one of OUTCOMES."""
+        """Count the outcome of one stage run, one of OUTCOMES."""
         self._runs.labels(stage, outcome).inc()
 
     def count_retry(self, stage: str, error: Exception) -> None:
-        """Count a run to be tried again."""
+        """Count a stage run that will be retried."""
         self._retries.labels(stage, retry_reason(error)).inc()
 
     def count_rendition(self, rendition: str, image_format: str, size: int) -> None:
@@ -134,7 +134,7 @@ class StageMetrics:
 
 
 def retry_reason(error: Exception) -> str:
-    """Name whose fault an error is: one of REASONS."""
+    """Return the reason for a retry after this error, one of REASONS."""
     match error:
         case SoftTimeLimitExceeded():
             return "time_limit"
@@ -149,12 +149,12 @@ def retry_reason(error: Exception) -> str:
 
 
 class SweeperMetrics:
-    """What a sweeper does."""
+    """Metrics of a sweeper."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._redispatched = Counter(
             "sweeper_redispatched",
-            "Jobs sent on again: those that no worker took up, and those that stood still half way.",
+            "Jobs redispatched: unclaimed by any worker, or stalled after a claim.",
             ["reason"],
             namespace=NAMESPACE,
             registry=registry,
@@ -163,7 +163,7 @@ class SweeperMetrics:
             self._redispatched.labels(reason)
         self._last_run = Gauge(
             "sweeper_last_run_timestamp_seconds",
-            "When the sweeper last looked for jobs that stand still, and could.",
+            "Unix time of the sweeper's last successful check for due jobs.",
             namespace=NAMESPACE,
             registry=registry,
         )
@@ -171,10 +171,10 @@ class SweeperMetrics:
         self.job_ends.create_series(JobState.DEAD, JobState.CANCELLED)
 
     def record_round(self) -> None:
-        """Note a round that got through."""
+        """Record the time of a successful check for due jobs."""
         self._last_run.set_to_current_time()
 
     def count_redispatch(self, job: JobRecord) -> None:
-        """Count a job sent on again."""
-        taken_up = any(record.attempts for record in job.stages.values())
-        self._redispatched.labels("stalled" if taken_up else "unclaimed").inc()
+        """Count a redispatched job: stalled when any stage was claimed before, else unclaimed."""
+        is_claimed = any(record.attempts for record in job.stages.values())
+        self._redispatched.labels("stalled" if is_claimed else "unclaimed").inc()

@@ -136,5 +136,5 @@ async def test_a_bug_in_one_look_is_logged_and_ends_no_other(
 
     await GaugeUpdater(registry, FakeStores(BrokenJobs(), blobs), queues, settings).update_gauges()
 
-    assert [line["event"] for line in logs] == ["look.failed"]
+    assert [line["event"] for line in logs] == ["gauges.failed"]
     assert read(registry, "queue_length", queue="finalize") == 1
