@@ -1,4 +1,4 @@
-"""Write deploy/grafana/dashboards/*.json anew: python -m deploy.generate.dashboards."""
+"""Regenerate deploy/grafana/dashboards/*.json: python -m deploy.generate.dashboards."""
 
 from __future__ import annotations
 

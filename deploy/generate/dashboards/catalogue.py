@@ -1,4 +1,4 @@
-"""The dashboards there are, and how they are written down."""
+"""All dashboards, and how they are rendered to JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BOARDS = {
 
 
 def render_dashboards() -> dict[str, str]:
-    """Return the text of every dashboard by the name of its file."""
+    """Return the JSON text of every dashboard by file name."""
     return {
         name: json.dumps(board(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n" for name, board in BOARDS.items()
     }

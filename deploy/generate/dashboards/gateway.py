@@ -1,4 +1,4 @@
-"""Gateway: what is asked of it and how it answers, what is uploaded, and how its stores do."""
+"""The Gateway dashboard: requests, uploads, refusals, stores and processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deploy.generate.dashboards.promql import buckets, mean, quantile, rate
 
 WITHOUT_PROBES = 'route!~"/livez|/readyz|/metrics"'
 WITHOUT_PROBES_AND_STREAMS = f'{WITHOUT_PROBES},route!~".*/events"'
-"""Without streams of events, which last as long as their reader likes."""
+"""Without event streams, which last as long as the client stays connected."""
 REQUESTS, SECONDS = "darkroom_http_requests_total", "darkroom_http_request_duration_seconds"
 SELF = 'job="gateway"'
 
@@ -20,7 +20,7 @@ def board() -> dashboard.Dashboard:
     return build_dashboard(
         "Darkroom: Gateway",
         uid="darkroom-gateway",
-        description="Rate, errors and duration of requests, uploads and refusals, and the stores behind them.",
+        description="Rate, errors and duration of requests; uploads and refusals; the stores behind them.",
         sections=[_glance(), _requests(), _uploads(), _stores(), _processes()],
     )
 
@@ -31,40 +31,40 @@ def _glance() -> Section:
         [
             number(
                 "Requests",
-                "Requests a second, without probes.",
+                "Requests per second, without probes.",
                 rate(REQUESTS, WITHOUT_PROBES),
                 unit=units.RequestsPerSecond,
             ),
             number(
                 "Server errors",
-                "Share of the answers of five minutes that were 5xx, without probes. None in silence.",
+                "Share of responses with a 5xx status in the last five minutes, without probes. 0 without requests.",
                 "darkroom:http_requests_5xx:ratio_rate5m or vector(0)",
                 unit=units.PercentUnit,
                 limits=Thresholds(warn=0.01, bad=0.05),
             ),
             number(
                 "p95 of an upload",
-                "95 % of POSTs are answered within this time, the transfer included.",
+                "95 % of POST requests are answered within this time, including the transfer.",
                 quantile(0.95, SECONDS, 'method="POST"'),
                 unit=units.Seconds,
                 limits=Thresholds(warn=2.5, bad=10),
             ),
             number(
-                "Being answered",
-                "Requests under way, long polls included.",
+                "In progress",
+                "Requests in progress, including long polls.",
                 "sum(darkroom_http_requests_in_progress)",
                 unit=units.Short,
             ),
             number(
                 "Stores up",
-                "Of Redis, MongoDB and the blobs, how many every gateway reaches.",
+                "How many of Redis, MongoDB and the blob store every gateway reaches.",
                 "sum(min by (dependency) (darkroom_dependency_up))",
                 unit=units.Short,
                 limits=Thresholds(warn=3, bad=2),
             ),
             number(
-                "Disk of the blobs, free",
-                "Share of the disk; nothing where blobs are in an object store.",
+                "Blob disk, free",
+                "Free share of the blob disk. Empty when the blobs are in an object store.",
                 "darkroom:blob_store_free:ratio",
                 unit=units.PercentUnit,
                 limits=Thresholds(warn=0.2, bad=0.1),
@@ -79,26 +79,26 @@ def _requests() -> Section:
         [
             graph(
                 "Requests by route",
-                "Requests a second. `unmatched` are paths that do not exist.",
+                "Requests per second. `unmatched` stands for paths without a route.",
                 Query(rate(REQUESTS, by="method, route"), "{{method}} {{route}}"),
                 unit=units.RequestsPerSecond,
                 stacked=True,
             ),
             graph(
-                "Answers that were errors",
-                "Answers of 400 and above a second, by route and status.",
+                "Error responses",
+                "Responses per second with a status of 400 or above, by route and status.",
                 Query(rate(REQUESTS, f'{WITHOUT_PROBES},status=~"[45].."', by="status, route"), "{{status}} {{route}}"),
                 unit=units.RequestsPerSecond,
             ),
             graph(
-                "Time to answer, p95",
-                "From a request's head to its answer's end. A status asked for with `?wait=` takes as long.",
+                "Response time, p95",
+                "From the head of a request to the end of its response, including the wait of long polls (`?wait=`).",
                 Query(quantile(0.95, SECONDS, WITHOUT_PROBES_AND_STREAMS, by="method, route"), "{{method}} {{route}}"),
                 unit=units.Seconds,
             ),
             heat(
-                "Time to answer",
-                "Of all requests but probes and streams.",
+                "Response time",
+                "Distribution over all requests except probes and event streams.",
                 buckets(SECONDS, WITHOUT_PROBES_AND_STREAMS),
                 unit=units.Seconds,
             ),
@@ -110,24 +110,29 @@ def _uploads() -> Section:
     return Section(
         "Uploads and refusals",
         [
-            heat("Size of uploads", "Of the files taken in.", buckets("darkroom_upload_bytes"), unit=units.BytesIEC),
+            heat(
+                "Size of uploads",
+                "Distribution of the sizes of uploaded files.",
+                buckets("darkroom_upload_bytes"),
+                unit=units.BytesIEC,
+            ),
             graph(
-                "Bytes taken in",
-                "Bytes of the files taken in, a second; and the mean file.",
-                Query(rate("darkroom_upload_bytes_sum"), "a second"),
+                "Uploaded bytes",
+                "Uploaded bytes per second, and the mean size of a file.",
+                Query(rate("darkroom_upload_bytes_sum"), "per second"),
                 Query(mean("darkroom_upload_bytes"), "mean file"),
                 unit=units.BytesIEC,
             ),
             graph(
-                "Requests for a job",
-                "A second, by what came of them. Deduplicated and replayed: answered from an earlier one.",
+                "Submissions",
+                "Submissions per second, by result. Deduplicated or replayed: answered from an earlier one.",
                 Query(rate("darkroom_jobs_submitted_total", by="result"), "{{result}}"),
                 unit=units.RequestsPerSecond,
                 stacked=True,
             ),
             graph(
                 "Refusals by code",
-                "Answers that were problems, a second, by their code.",
+                "Problem responses per second, by code.",
                 Query(rate("darkroom_http_problems_total", by="code"), "{{code}}"),
                 unit=units.RequestsPerSecond,
                 stacked=True,
@@ -142,24 +147,25 @@ def _stores() -> Section:
         "Stores",
         [
             timeline(
-                "Reached",
-                "Whether a gateway reaches its stores. Uploads wait without Redis, and get 503 without another.",
+                "Stores reached",
+                "Whether each gateway reaches its stores. Without the broker, uploads are accepted and wait; without"
+                " MongoDB or the blob store, they are answered 503.",
                 Query("min by (dependency, instance) (darkroom_dependency_up)", "{{dependency}} from {{instance}}"),
                 width=8,
             ),
             graph(
-                "Time of a check",
-                "How long the last check of each store took.",
+                "Check duration",
+                "Duration of the last check of each store.",
                 Query("max by (dependency) (darkroom_dependency_check_seconds)", "{{dependency}}"),
                 unit=units.Seconds,
                 width=8,
                 limits=Thresholds(warn=0.5, bad=2),
             ),
             graph(
-                "Disk of the blobs",
-                "Bytes free and in all; nothing where blobs are in an object store.",
+                "Blob disk",
+                "Free and total bytes of the blob disk. Empty when the blobs are in an object store.",
                 Query(f"min({free})", "free"),
-                Query(f"max({size})", "in all"),
+                Query(f"max({size})", "total"),
                 unit=units.BytesIEC,
                 width=8,
             ),
@@ -172,10 +178,12 @@ def _processes() -> Section:
     return Section(
         "Processes",
         [
-            timeline("Answering", "Which gateways answer Prometheus.", Query(f"up{{{SELF}}}", "{{instance}}"), width=6),
+            timeline(
+                "Gateways up", "Gateways that Prometheus reaches.", Query(f"up{{{SELF}}}", "{{instance}}"), width=6
+            ),
             graph(
-                "Processor",
-                "Share of one core. A gateway has one process: near 100 % it is time for another.",
+                "CPU",
+                "Share of one core. A gateway has one process: near 100 %, add another gateway.",
                 Query(cpu, "{{instance}}"),
                 unit=units.PercentUnit,
                 width=6,
@@ -183,14 +191,14 @@ def _processes() -> Section:
             ),
             graph(
                 "Memory",
-                "Resident memory.",
+                "Resident memory of each gateway.",
                 Query(f"process_resident_memory_bytes{{{SELF}}}", "{{instance}}"),
                 unit=units.BytesIEC,
                 width=6,
             ),
             graph(
                 "Open files",
-                "Files and sockets.",
+                "Open files and sockets of each gateway.",
                 Query(f"process_open_fds{{{SELF}}}", "{{instance}}"),
                 unit=units.Short,
                 width=6,

@@ -1,4 +1,4 @@
-"""What every dashboard has around its panels: variables, links, marks of deploys, and the grid."""
+"""What all dashboards share: variables, links, deploy annotations, and the grid of panels."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ EVERY = model.VariableOption(selected=True, text=["All"], value=["$__all"])
 
 
 class Section(NamedTuple):
-    """A headed part of a dashboard; its panels flow from the left in lines of 24 columns."""
+    """A row of a dashboard with a title; its panels fill lines of 24 columns from the left."""
 
     title: str
     panels: Sequence[Panel]
 
 
 class Starts(Builder[model.AnnotationQuery]):
-    """Marks where a process began, which is what a deploy is.
+    """Annotations at the start of each process, to show deploys.
 
-    A class of our own because the SDK's builder knows no `useValueForTime`: with it, Grafana sets the mark at the time
-    that the series tells, and so misses neither a process that is new nor one that began between two points of a graph.
+    A class of our own, because the SDK's builder lacks `useValueForTime`, which makes Grafana take the time from the
+    value of the series. So Grafana shows new processes, and those that started between two points of a graph.
     """
 
     def build(self) -> model.AnnotationQuery:
         """Return the query with the fields that Grafana's Prometheus plugin reads."""
-        return _Marks(
+        return _StartsQuery(
             name="Starts",
             datasource=SOURCE,
             icon_color="purple",
@@ -43,14 +43,14 @@ class Starts(Builder[model.AnnotationQuery]):
         )
 
 
-class _Marks(model.AnnotationQuery):
+class _StartsQuery(model.AnnotationQuery):
     def to_json(self) -> dict[str, object]:
         texts = {"titleFormat": "{{job}} started", "textFormat": "{{instance}} {{pool}}, version {{version}}"}
         return super().to_json() | texts | {"tagKeys": "job,version", "step": "15s", "useValueForTime": True}
 
 
 def build_dashboard(title: str, *, uid: str, description: str, sections: Sequence[Section]) -> model.Dashboard:
-    """Put sections into a dashboard, panels numbered from 1."""
+    """Build a dashboard of sections; panel ids count from 1."""
     board = dashboard.Dashboard(title).uid(uid).description(description).tags([TAG]).timezone("browser")
     board.time("now-1h", "now").refresh("15s").editable().tooltip(model.DashboardCursorSync.CROSSHAIR)
     board.variables(_variables()).links(_links()).annotations([Starts()])
@@ -66,9 +66,9 @@ def _variables() -> list[Builder[model.VariableModel]]:
     return [
         _label("queue", "Queue", "label_values(darkroom_queue_length, queue)"),
         _label("stage", "Stage", "label_values(darkroom_stage_runs_total, stage)"),
-        _text("task_id", "Task id", "", "of a job, for the links at the top"),
-        _text("ui", "Page", "http://localhost:8000", "where a browser finds Darkroom's page"),
-        _text("flower", "Flower", "http://localhost:5555", "where a browser finds Flower"),
+        _text("task_id", "Task id", "", "task id of a job, for the links at the top"),
+        _text("ui", "Page", "http://localhost:8000", "address of Darkroom's page, as the browser reaches it"),
+        _text("flower", "Flower", "http://localhost:5555", "address of Flower, as the browser reaches it"),
     ]
 
 
@@ -92,8 +92,12 @@ def _links() -> list[Builder[model.DashboardLink]]:
     )
     return [
         boards.include_vars(include_vars=True).keep_time(keep_time=True),
-        _link("Job", "${ui}/#/jobs/${task_id}", "The job whose id stands in `Task id`, on Darkroom's page"),
-        _link("Task in Flower", "${flower}/task/${task_id}", "The first task of that job, in Flower"),
+        _link("Job", "${ui}/#/jobs/${task_id}", "The job with the id in `Task id`, on Darkroom's page"),
+        _link(
+            "Task in Flower",
+            "${flower}/task/${task_id}",
+            "The first task of the job with the id in `Task id`, in Flower",
+        ),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The kinds of panel that the dashboards are made of: a graph, a number, a heatmap, a timeline."""
+"""The kinds of panels in the dashboards: graph, number, heatmap and timeline."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ GREEN, YELLOW, RED = "green", "yellow", "red"
 
 
 class Query(NamedTuple):
-    """One expression; `legend` names its series, with labels as `{{stage}}`."""
+    """One expression; `legend` names its series and may contain labels such as `{{stage}}`."""
 
     expression: str
     legend: str
 
 
 class Thresholds(NamedTuple):
-    """From where on a value is worrying, and from where on bad; where less is worse, `warn` is above `bad`."""
+    """The values at which a panel turns yellow and red; `warn` above `bad` means that lower values are worse."""
 
     warn: float
     bad: float
@@ -40,7 +40,7 @@ def graph(
     stacked: bool = False,
     limits: Thresholds | None = None,
 ) -> timeseries.Panel:
-    """Draw lines over time; `limits` are drawn where there are any."""
+    """Return a panel with lines over time, and with `limits` as dashed lines."""
     panel = timeseries.Panel().title(title).description(description).datasource(SOURCE).unit(unit).min(0)
     panel.span(width).height(8).targets(list(_targets(queries))).legend(_legend()).tooltip(_tooltip())
     panel.line_width(1).fill_opacity(30 if stacked else 5).show_points(common_model.VisibilityMode.NEVER)
@@ -61,7 +61,7 @@ def number(
     width: int = 4,
     limits: Thresholds | None = None,
 ) -> stat.Panel:
-    """Show what is now, in the colour that `limits` give it."""
+    """Return a panel with the current value, coloured by `limits`."""
     panel = stat.Panel().title(title).description(description).datasource(SOURCE).unit(unit)
     (target,) = _targets([Query(expression, title)])
     panel.span(width).height(4).with_target(target.instant() if "$__range" in expression else target)
@@ -71,7 +71,7 @@ def number(
 
 
 def heat(title: str, description: str, buckets: str, *, unit: str, width: int = 12) -> heatmap.Panel:
-    """Show how a histogram's observations spread over time; `buckets` is a rate by `le`."""
+    """Return a heatmap of a histogram's observations over time; `buckets` is a rate by `le`."""
     panel = heatmap.Panel().title(title).description(description).datasource(SOURCE).unit(unit)
     query = prometheus.Dataquery().expr(buckets).legend_format("{{le}}").ref_id("A").datasource(SOURCE).range()
     panel.span(width).height(9).with_target(query.format(prometheus_model.PromQueryFormat.HEATMAP))
@@ -83,7 +83,7 @@ def heat(title: str, description: str, buckets: str, *, unit: str, width: int = 
 
 
 def timeline(title: str, description: str, *queries: Query, width: int = 12) -> statetimeline.Panel:
-    """Show what was up (1) and down (0), a line each."""
+    """Return a panel with one line per series, up (1) or down (0) over time."""
     panel = statetimeline.Panel().title(title).description(description).datasource(SOURCE).unit(units.Short)
     panel.span(width).height(8).targets(list(_targets(queries))).show_value(common_model.VisibilityMode.NEVER)
     words = {
@@ -101,13 +101,13 @@ def _targets(queries: Sequence[Query]) -> Iterator[prometheus.Dataquery]:
 
 
 def _legend() -> common.VizLegendOptions:
-    shown = common.VizLegendOptions().show_legend(show_legend=True).calcs(["mean", "lastNotNull"])
-    return shown.display_mode(common_model.LegendDisplayMode.TABLE).placement(common_model.LegendPlacement.BOTTOM)
+    options = common.VizLegendOptions().show_legend(show_legend=True).calcs(["mean", "lastNotNull"])
+    return options.display_mode(common_model.LegendDisplayMode.TABLE).placement(common_model.LegendPlacement.BOTTOM)
 
 
 def _tooltip() -> common.VizTooltipOptions:
-    shown = common.VizTooltipOptions().mode(common_model.TooltipDisplayMode.MULTI)
-    return shown.sort(common_model.SortOrder.DESCENDING)
+    options = common.VizTooltipOptions().mode(common_model.TooltipDisplayMode.MULTI)
+    return options.sort(common_model.SortOrder.DESCENDING)
 
 
 def _thresholds(limits: Thresholds | None) -> dashboard.ThresholdsConfig:

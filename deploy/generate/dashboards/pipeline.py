@@ -1,4 +1,4 @@
-"""Pipeline: how much goes through, how much goes wrong, how long it takes, stage by stage."""
+"""The Pipeline dashboard: rate, errors and duration of jobs and stages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def board() -> dashboard.Dashboard:
     return build_dashboard(
         "Darkroom: Pipeline",
         uid="darkroom-pipeline",
-        description="Rate, errors and duration of jobs and stages, what waits, and what comes out.",
+        description="Rate, errors and duration of jobs and stages; queues; renditions.",
         sections=[_glance(), _stages(), _times(), _jobs(), _renditions()],
     )
 
@@ -30,13 +30,13 @@ def _glance() -> Section:
         [
             number(
                 "Jobs ended",
-                "Jobs that ended in the time shown, however they ended.",
+                "Jobs that ended in the time range shown, with any result.",
                 increase(f"{JOB}_count"),
                 unit=units.Short,
             ),
             number(
                 "p95 from upload to end",
-                "95 % of the jobs of the last five minutes took no longer. The promise is 10 s.",
+                "95 % of the jobs of the last five minutes ended within this time. The promise is 10 s.",
                 "darkroom:job_end_to_end_seconds:p95_rate5m",
                 unit=units.Seconds,
                 limits=SLO_THRESHOLDS,
@@ -50,7 +50,7 @@ def _glance() -> Section:
             ),
             number(
                 "Backlog",
-                "How long the slowest pool will be busy with what waits now.",
+                "How long the slowest pool needs for the messages that wait now.",
                 "max(queue:darkroom_backlog_seconds:estimate)",
                 unit=units.Seconds,
                 limits=SLO_THRESHOLDS,
@@ -64,7 +64,7 @@ def _glance() -> Section:
             ),
             number(
                 "Dead",
-                "Jobs that were tried too often. Each waits for a person: see DeadJobs in the runbook.",
+                "Jobs given up after their last attempt. Each waits for a person: see DeadJobs in the runbook.",
                 'state:darkroom_jobs:max{state="dead"}',
                 unit=units.Short,
                 limits=Thresholds(warn=1, bad=1),
@@ -78,23 +78,24 @@ def _stages() -> Section:
         "Stages: rate, errors, duration",
         [
             graph(
-                "Runs",
-                "Messages taken up a second, by stage.",
+                "Stage runs",
+                "Stage runs per second, by stage.",
                 Query(rate("darkroom_stage_runs_total", STAGE, by="stage"), "{{stage}}"),
                 unit=units.OpsPerSecond,
                 width=8,
             ),
             graph(
-                "Runs that were not simply done",
-                "Refused: a bad image. Retried: a store was away, or time ran out. Skipped: done before."
-                " Ignored, out of order: nothing to do. Fenced: another run took over. Dead: tried too often.",
+                "Outcomes other than done",
+                "Stage runs per second. Refused: the image is at fault. Retried: a store was down, time ran out, or a"
+                " bug. Skipped: the stage was already done. Ignored: another run has the stage, or the job has ended."
+                " Out of order: an earlier stage is not done. Fenced: another run took over. Dead: no attempt is left.",
                 Query(rate("darkroom_stage_runs_total", f'{STAGE},outcome!="done"', by="outcome"), "{{outcome}}"),
                 unit=units.OpsPerSecond,
                 width=8,
             ),
             graph(
                 "Run time",
-                "From a stage's claim to its record, blobs included.",
+                "From the claim of a stage to its recorded outcome, including reads and writes of blobs.",
                 *percentiles("darkroom_stage_duration_seconds", STAGE, by="stage"),
                 unit=units.Seconds,
                 width=8,
@@ -109,20 +110,20 @@ def _times() -> Section:
         [
             heat(
                 "Wait in the queue",
-                "From the moment a stage was due to its claim. Longer than the runs beside it: add workers.",
+                "From the time a stage was due to its claim. If it is longer than the run time: add workers.",
                 buckets("darkroom_stage_queue_wait_seconds", QUEUE),
                 unit=units.Seconds,
             ),
             heat(
                 "Run time",
-                "From a stage's claim to its record. If this grows: larger images, or a slow store.",
+                "From the claim of a stage to its recorded outcome. It grows with larger images or a slow store.",
                 buckets("darkroom_stage_duration_seconds", STAGE),
                 unit=units.Seconds,
             ),
             graph(
                 "Backlog",
-                "How long each pool will be busy with what waits now: messages, times their mean run, over children."
-                " Without runs to go by: how long the oldest message has waited.",
+                "How long each pool needs for the messages that wait now: messages x mean run time / child processes."
+                " Without recent runs or workers: how long the oldest message has waited.",
                 Query(f"queue:darkroom_backlog_seconds:estimate{{{QUEUE}}}", "{{queue}}"),
                 unit=units.Seconds,
                 limits=Thresholds(warn=10, bad=120),
@@ -143,7 +144,7 @@ def _jobs() -> Section:
         [
             graph(
                 "From upload to end",
-                "Of jobs that were done or died. The promise: 95 % within 10 s.",
+                "Time of jobs that are done or dead. The promise: 95 % are done within 10 s.",
                 *percentiles(JOB, SLO_RESULTS),
                 Query(quantile(0.99, JOB, SLO_RESULTS), "p99"),
                 unit=units.Seconds,
@@ -158,14 +159,14 @@ def _jobs() -> Section:
             ),
             graph(
                 "Jobs by state",
-                "What the documents say now. Ended jobs stay until their records are forgotten.",
+                "Job documents by state, now. Jobs that have ended count until their documents are deleted.",
                 Query("state:darkroom_jobs:max", "{{state}}"),
                 unit=units.Short,
                 width=8,
             ),
             graph(
-                "Jobs submitted",
-                "Requests for a job a second, by what came of them.",
+                "Submissions",
+                "Submissions per second, by kind and result.",
                 Query(rate("darkroom_jobs_submitted_total", by="kind, result"), "{{kind}} {{result}}"),
                 unit=units.RequestsPerSecond,
                 width=8,
@@ -173,7 +174,7 @@ def _jobs() -> Section:
             ),
             graph(
                 "Jobs ended",
-                "Jobs that ended a second, by how.",
+                "Jobs that ended per second, by result.",
                 Query(rate(f"{JOB}_count", by="result"), "{{result}}"),
                 unit=units.OpsPerSecond,
                 width=8,
@@ -185,20 +186,20 @@ def _jobs() -> Section:
 
 def _renditions() -> Section:
     size = "darkroom_rendition_bytes_total"
-    made = "darkroom_renditions_total"
+    count = "darkroom_renditions_total"
     return Section(
-        "Renditions out",
+        "Renditions",
         [
             graph(
                 "Renditions",
-                "Renditions made a second.",
-                Query(rate(made, by="rendition, format"), "{{rendition}} {{format}}"),
+                "Renditions written per second.",
+                Query(rate(count, by="rendition, format"), "{{rendition}} {{format}}"),
                 unit=units.OpsPerSecond,
                 width=8,
             ),
             graph(
                 "Bytes written",
-                "Bytes of the renditions made, a second.",
+                "Bytes of renditions written per second.",
                 Query(rate(size, by="format"), "{{format}}"),
                 unit=units.BytesPerSecondSI,
                 width=8,
@@ -206,9 +207,9 @@ def _renditions() -> Section:
             ),
             graph(
                 "Mean size",
-                "Bytes of a rendition, on average.",
+                "Mean size of a rendition in bytes.",
                 Query(
-                    f"{rate(size, by='rendition, format')} / ({rate(made, by='rendition, format')} > 0)",
+                    f"{rate(size, by='rendition, format')} / ({rate(count, by='rendition, format')} > 0)",
                     "{{rendition}} {{format}}",
                 ),
                 unit=units.BytesSI,
@@ -216,7 +217,7 @@ def _renditions() -> Section:
             ),
             graph(
                 "Mean run time",
-                "Of a stage, on average: what a pool needs for one message.",
+                "Mean run time of each stage, which is what one message costs its pool.",
                 Query(mean("darkroom_stage_duration_seconds", STAGE, by="stage"), "{{stage}}"),
                 unit=units.Seconds,
                 width=24,

@@ -1,4 +1,4 @@
-"""Is it fair and safe: what is delivered twice, sent on again, given up or refused, and who waits for whom."""
+"""The "Is it fair and safe" dashboard: redeliveries, redispatches, dead and refused jobs, and waiting times."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deploy.generate.dashboards.promql import increase, percentiles, quantile, r
 
 QUEUE, STAGE = 'queue=~"$queue"', 'stage=~"$stage"'
 ERROR_BUDGET = 0.05
-"""Jobs that may be late: the promise is 95 % within 10 s."""
+"""Share of jobs that may be late: the promise is 95 % within 10 s."""
 SWEEPER_AGE = "time() - max(darkroom_sweeper_last_run_timestamp_seconds)"
 
 
@@ -19,7 +19,7 @@ def board() -> dashboard.Dashboard:
     return build_dashboard(
         "Darkroom: Is it fair and safe",
         uid="darkroom-safety",
-        description="Whether anything answered 202 could be lost, and whether anybody waits for too long.",
+        description="Whether an accepted job could be lost, and whether any job waits too long.",
         sections=[_glance(), _redeliveries(), _failures_and_refusals(), _latency()],
     )
 
@@ -37,34 +37,34 @@ def _glance() -> Section:
             ),
             number(
                 "Dead jobs",
-                "Tried too often; each waits for a person to retry or delete it.",
+                "Jobs given up after their last attempt. Each waits for a person to retry or delete it.",
                 'state:darkroom_jobs:max{state="dead"}',
                 unit=units.Short,
                 limits=Thresholds(warn=1, bad=1),
             ),
             number(
-                "Sent on again",
-                "Jobs that stood still and that the sweeper sent on again, in the time shown.",
+                "Redispatched",
+                "Jobs without progress that the sweeper redispatched in the time range shown.",
                 increase("darkroom_sweeper_redispatched_total"),
                 unit=units.Short,
                 limits=Thresholds(warn=1, bad=10),
             ),
             number(
-                "Delivered again",
-                "Messages that the broker delivered a second time, in the time shown.",
+                "Redelivered",
+                "Messages that the broker delivered again in the time range shown.",
                 increase("darkroom_redeliveries_total"),
                 unit=units.Short,
                 limits=Thresholds(warn=1, bad=10),
             ),
             number(
                 "Unacknowledged",
-                "Messages that a worker holds: at work, waiting for a child, or for their retry.",
+                "Messages that workers hold: running, waiting for a child process, or waiting for their retry.",
                 "max(darkroom_unacked_messages)",
                 unit=units.Short,
             ),
             number(
                 "Since the last sweep",
-                "The sweeper is what sends on a job whose message was lost.",
+                "Time since the last round of any sweeper. The sweeper redispatches jobs whose message was lost.",
                 SWEEPER_AGE,
                 unit=units.Seconds,
                 limits=Thresholds(warn=30, bad=120),
@@ -75,32 +75,32 @@ def _glance() -> Section:
 
 def _redeliveries() -> Section:
     return Section(
-        "Nothing is lost: what was begun again",
+        "Redeliveries and retries: no job is lost",
         [
             graph(
-                "Delivered again",
-                "Messages a second that had been delivered before: their worker died, or kept them too long.",
+                "Redelivered",
+                "Messages delivered again per second: their worker died, or held them too long.",
                 Query(rate("darkroom_redeliveries_total", STAGE, by="stage"), "{{stage}}"),
                 unit=units.OpsPerSecond,
                 width=8,
             ),
             graph(
-                "Sent on again",
-                "Jobs a second that the sweeper sent on. Unclaimed: no worker had taken them. Stalled: stuck half-way.",
+                "Redispatched",
+                "Jobs redispatched per second. Unclaimed: no worker claimed them. Stalled: stopped after a claim.",
                 Query(rate("darkroom_sweeper_redispatched_total", by="reason"), "{{reason}}"),
                 unit=units.OpsPerSecond,
                 width=8,
             ),
             graph(
                 "Retries",
-                "Runs a second that will be tried again, by whose fault it was.",
+                "Stage runs per second that will be retried, by reason.",
                 Query(rate("darkroom_stage_retries_total", STAGE, by="reason"), "{{reason}}"),
                 unit=units.OpsPerSecond,
                 width=8,
             ),
             graph(
                 "Oldest unacknowledged message",
-                "How long ago it was taken. Above 120 s it should have been delivered again.",
+                "Time since it was delivered to a worker. After 120 s it should have been delivered again.",
                 Query("max(darkroom_unacked_oldest_age_seconds)", "age"),
                 unit=units.Seconds,
                 width=8,
@@ -115,7 +115,7 @@ def _redeliveries() -> Section:
             ),
             graph(
                 "Since the last sweep",
-                "Of the sweeper that ran last: one is enough.",
+                "Time since the last round of any sweeper: one running sweeper is enough.",
                 Query(SWEEPER_AGE, "age"),
                 unit=units.Seconds,
                 width=8,
@@ -126,44 +126,45 @@ def _redeliveries() -> Section:
 
 
 def _failures_and_refusals() -> Section:
-    oddities = f'{STAGE},outcome=~"fenced|ignored|out_of_order|skipped"'
+    unchanged = f'{STAGE},outcome=~"fenced|ignored|out_of_order|skipped"'
     return Section(
-        "What was given up or refused",
+        "Dead jobs and refusals",
         [
             graph(
-                "Dead jobs, and stages that they died in",
-                "How many jobs are dead. How many stages a second were given up after their last attempt.",
+                "Dead jobs, and the stages they died in",
+                "Number of dead jobs, and stages per second that were given up after their last attempt.",
                 Query('state:darkroom_jobs:max{state="dead"}', "dead"),
                 Query(
                     rate("darkroom_stage_runs_total", f'{STAGE},outcome="dead"', by="stage"),
-                    "{{stage}} dead a second",
+                    "{{stage}} dead per second",
                 ),
                 unit=units.Short,
                 width=8,
             ),
             graph(
                 "Images refused",
-                "Runs a second that found the image to blame.",
+                "Stage runs per second that refused an image.",
                 Query(rate("darkroom_stage_runs_total", f'{STAGE},outcome="refused"', by="stage"), "{{stage}}"),
                 unit=units.OpsPerSecond,
                 width=8,
             ),
             graph(
                 "Runs that changed nothing",
-                "A second. Skipped: done before. Ignored, out of order: out of turn. Fenced: a later run took over.",
-                Query(rate("darkroom_stage_runs_total", oddities, by="outcome"), "{{outcome}}"),
+                "Stage runs per second. Skipped: the stage was already done. Ignored: another run has the stage, or the"
+                " job has ended. Out of order: an earlier stage is not done. Fenced: a later run took over.",
+                Query(rate("darkroom_stage_runs_total", unchanged, by="outcome"), "{{outcome}}"),
                 unit=units.OpsPerSecond,
                 width=8,
             ),
             graph(
-                "Requests refused",
-                "A second, by kind: the rest was accepted, or answered from an earlier one.",
+                "Submissions refused",
+                "Refused submissions per second, by kind.",
                 Query(rate("darkroom_jobs_submitted_total", 'result="refused"', by="kind"), "{{kind}}"),
                 unit=units.RequestsPerSecond,
             ),
             graph(
-                "Refused for load",
-                "Answers a second that sent a client away to come back later.",
+                "Refused under load",
+                "Responses per second that ask a client to try again later.",
                 Query(
                     rate("darkroom_http_problems_total", 'code=~"overloaded|rate_limited|unavailable"', by="code"),
                     "{{code}}",
@@ -179,31 +180,31 @@ def _latency() -> Section:
         Query(f"darkroom:jobs_late:ratio_rate{window} / {ERROR_BUDGET}", window) for window in ("5m", "30m", "1h", "6h")
     ]
     return Section(
-        "Nobody waits for too long",
+        "Latency: no job waits too long",
         [
             graph(
                 "Burn rate",
-                "How many times as fast as allowed jobs are late; 1 is the 5 % of the promise. Alerts at 6 and 14.4.",
+                "Share of late jobs, as a multiple of the 5 % that the promise allows. Alerts fire above 6 and 14.4.",
                 *burn,
                 unit=units.Short,
                 limits=Thresholds(warn=6, bad=14.4),
             ),
             graph(
                 "Oldest job",
-                "Age of the oldest job that has not ended, by state.",
+                "Age of the oldest active job, by state.",
                 Query("max by (state) (darkroom_job_oldest_age_seconds)", "{{state}}"),
                 unit=units.Seconds,
                 limits=Thresholds(warn=60, bad=1800),
             ),
             graph(
                 "Wait in the queue",
-                "The middle and the tail: far apart, some wait for the others.",
+                "Median and 95th percentile. If they are far apart, some jobs wait much longer than others.",
                 *percentiles("darkroom_stage_queue_wait_seconds", QUEUE, by="queue"),
                 unit=units.Seconds,
             ),
             graph(
                 "From upload to end, by kind",
-                "95 % of the jobs of each kind took no longer: a kind far above the others starves.",
+                "95 % of the jobs of each kind ended within this time. A kind far above the others is starved.",
                 Query(quantile(0.95, "darkroom_job_end_to_end_seconds", by="kind"), "{{kind}}"),
                 unit=units.Seconds,
                 limits=Thresholds(warn=5, bad=10),

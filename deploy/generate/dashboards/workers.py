@@ -1,4 +1,4 @@
-"""Workers: how busy each pool is, what it cannot keep up with, and what it loses."""
+"""The Workers dashboard: utilisation, saturation and errors of each pool."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def board() -> dashboard.Dashboard:
 
 
 def _busy(by: str) -> str:
-    """Return the share of their time that a pool's children spent on stages."""
+    """Return the share of time that the children of a pool spend on stages."""
     return (
         f"sum{by} (rate(darkroom_stage_duration_seconds_sum{{{POOL}}}[$__rate_interval]))"
         f" / (sum{by} (darkroom_worker_pool_processes{{{POOL}}}) > 0)"
@@ -36,30 +36,30 @@ def _glance() -> Section:
     return Section(
         "At a glance",
         [
-            number("Workers", "Worker processes that answer.", f"sum(up{{{POOL}}})", unit=units.Short),
-            number("Children", "Processes that work on stages.", f"sum({PROCESSES})", unit=units.Short),
+            number("Workers", "Workers that Prometheus reaches.", f"sum(up{{{POOL}}})", unit=units.Short),
+            number("Children", "Child processes, which run the stages.", f"sum({PROCESSES})", unit=units.Short),
             number(
                 "Busy",
-                "Share of all children's time that went into stages.",
+                "Share of time that all children spend on stages.",
                 _busy(""),
                 unit=units.PercentUnit,
                 limits=FULL,
             ),
             number(
                 "Waiting",
-                "Messages in all queues.",
+                "Messages that wait in all queues.",
                 f"sum(queue:darkroom_queue_length:max{{{QUEUE}}})",
                 unit=units.Short,
             ),
             number(
                 "Memory",
-                "Of all workers with their children.",
+                "Resident memory of all workers and their children.",
                 f"sum(darkroom_worker_memory_bytes{{{QUEUE}}})",
                 unit=units.BytesIEC,
             ),
             number(
                 "Children lost",
-                "Killed, out of memory, or crashed at work, in the time shown.",
+                "Children that were killed, ran out of memory or crashed, in the time range shown.",
                 increase("darkroom_worker_child_lost_total", QUEUE),
                 unit=units.Short,
                 limits=Thresholds(warn=1, bad=4),
@@ -74,15 +74,15 @@ def _utilisation() -> Section:
         [
             graph(
                 "Busy",
-                "Share of its children's time that a pool spent on stages. Near 100 %: add workers.",
+                "Share of time that the children of a pool spend on stages. Near 100 %: add workers.",
                 Query(_busy(" by (pool)"), "{{pool}}"),
                 unit=units.PercentUnit,
                 limits=FULL,
             ),
             graph(
-                "Children at work",
-                "Messages that a child works on now, and the children that there are.",
-                Query(f"sum by (queue) (darkroom_worker_tasks_active{{{QUEUE}}})", "{{queue}} at work"),
+                "Active children",
+                "Messages that children are working on now, and the number of children.",
+                Query(f"sum by (queue) (darkroom_worker_tasks_active{{{QUEUE}}})", "{{queue}} active"),
                 Query(PROCESSES, "{{queue}} children"),
                 unit=units.Short,
             ),
@@ -96,7 +96,7 @@ def _saturation() -> Section:
         [
             graph(
                 "Wait in the queue, p95",
-                "95 % of the messages were taken up within this time.",
+                "95 % of the stages were claimed within this time after they were due.",
                 Query(quantile(0.95, "darkroom_stage_queue_wait_seconds", QUEUE, by="queue"), "{{queue}}"),
                 unit=units.Seconds,
                 width=8,
@@ -111,8 +111,8 @@ def _saturation() -> Section:
                 limits=Thresholds(warn=60, bad=120),
             ),
             graph(
-                "Fetched, not begun",
-                "Messages that a worker holds and no child works on. More than a few: they wait behind slow ones.",
+                "Fetched, not started",
+                "Messages that a worker has fetched but not started. More than a few: they wait behind slow ones.",
                 Query(f"sum by (queue) (darkroom_worker_tasks_reserved{{{QUEUE}}})", "{{queue}}"),
                 unit=units.Short,
                 width=8,
@@ -128,21 +128,21 @@ def _errors() -> Section:
         [
             graph(
                 "Memory",
-                "Resident memory of each worker with its children. A child is replaced when it has grown past 1 GiB.",
+                "Resident memory of each worker and its children. A child that uses more than 1 GiB is replaced.",
                 Query(f"darkroom_worker_memory_bytes{{{QUEUE}}}", "{{queue}} {{instance}}"),
                 unit=units.BytesIEC,
             ),
             graph(
                 "Children lost",
-                "Children that died at work, a second. Their messages come back, and are run again.",
+                "Children that died unexpectedly, per second. Their messages are delivered again.",
                 Query(rate("darkroom_worker_child_lost_total", QUEUE, by="queue"), "{{queue}}"),
                 unit=units.CountsPerSecond,
             ),
-            timeline("Answering", "Which workers answer Prometheus.", Query(f"up{{{POOL}}}", "{{pool}} {{instance}}")),
+            timeline("Workers up", "Workers that Prometheus reaches.", Query(f"up{{{POOL}}}", "{{pool}} {{instance}}")),
             graph(
                 "Restarts, open files",
-                "Starts of a worker's parent anew, and the files that it has open.",
-                Query(starts, "{{pool}} {{instance}} starts"),
+                "Restarts of each worker's parent process, and its open files.",
+                Query(starts, "{{pool}} {{instance}} restarts"),
                 Query(f"process_open_fds{{{POOL}}}", "{{pool}} {{instance}} files"),
                 unit=units.Short,
             ),
