@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fills the addresses into the configuration, in /tmp/nginx, and becomes nginx.
+# Writes the configuration with its addresses to /tmp/nginx, then replaces itself with nginx.
 set -eu
 resolvers=$(awk '$1 == "nameserver" {print ($2 ~ /:/ ? "[" $2 "]" : $2)}' /etc/resolv.conf | paste -sd' ' -)
 mkdir -p /tmp/nginx/conf.d
