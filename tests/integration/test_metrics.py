@@ -135,4 +135,4 @@ def test_a_worker_that_cannot_serve_its_metrics_does_not_run(stack: Stack) -> No
         )
 
     assert ended.returncode != 0
-    assert f"The metrics cannot be served on 127.0.0.1:{port}" in ended.stderr
+    assert f"Cannot serve the metrics on 127.0.0.1:{port}" in ended.stderr

@@ -16,7 +16,7 @@ from tests.support.images import encode_image, photo
 from tests.support.prometheus_config import load_dashboards, panels, rules, selectors
 
 EMPTY_WHILE_ALL_IS_WELL = {
-    "safety: Refused for load",
+    "safety: Refused under load",
     "darkroom:http_requests_5xx:ratio_rate5m",
     "ALERTS",
 }
