@@ -1,4 +1,4 @@
-"""The job document: its parts and its states, the schema in one place."""
+"""The job document: its states, its parts and their fields, the whole schema in one file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from storage.clock import now_ms
 
 
 class JobState(StrEnum):
-    """Where a job stands; it only moves forward."""
+    """State of a job. It only moves forward, except that a retry moves a dead job back to processing."""
 
     ACCEPTED = "accepted"
     PROCESSING = "processing"
@@ -27,11 +27,11 @@ class JobState(StrEnum):
 
 ACTIVE_STATES = (JobState.ACCEPTED, JobState.PROCESSING)
 OUTPUT = "output"
-"""The one rendition of an operation."""
+"""Name of the only rendition of an operation."""
 
 
 class Kind(StrEnum):
-    """What a job makes: the previews of an upload, or the output of one operation."""
+    """What a job produces: the previews of an upload, or the output of one operation."""
 
     PREVIEWS = "previews"
     CROP = "crop"
@@ -40,14 +40,14 @@ class Kind(StrEnum):
 
 
 class Lane(StrEnum):
-    """Which of two queues a job's messages take: the one for a few at a time, or the one that can wait."""
+    """Which of the two queues of a stage a job's messages take: express, or bulk for heavy files and bursts."""
 
     EXPRESS = "express"
     BULK = "bulk"
 
 
 class StageState(StrEnum):
-    """Where one stage of a job stands."""
+    """State of one stage of a job."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -56,33 +56,48 @@ class StageState(StrEnum):
 
 
 class Failure(BaseModel):
-    """Why a job ended without a result: the stage, a stable code and a sentence for a person."""
+    """Why a job ended without a result: the stage, a stable code and a sentence for people."""
 
     stage: str | None
+    """The stage that failed; None when the sweeper gave the job up."""
     code: str
+    """A stable name of the reason, for programs: `attempts_exhausted`."""
     message: str
+    """The reason in one sentence, for people."""
     errors: list[dict[str, Any]] = Field(default_factory=list, description="Every rule that was broken.")
+    """One entry for each rule that the image breaks; empty when the reason is no such rule."""
 
 
 class Original(BaseModel):
-    """The bytes as uploaded: where they are and what was learned while they streamed in."""
+    """The uploaded bytes: where they are stored, and the facts collected while they were received."""
 
     blob: str
+    """Key of the blob. Each job has its own copy."""
     name: str | None
+    """File name that the client sent; None when it was empty."""
     media_type: str
+    """Media type by the first bytes, not by the client's header."""
     bytes: int
+    """Size in bytes."""
     sha256: str
+    """SHA-256 of the bytes (hex); duplicates are found by it."""
 
 
 class Operation(BaseModel):
-    """What was asked for: how to encode, and the long edge in pixels of each preview or the operation's parameters."""
+    """What the client requests: the encoding, and the long edge of each preview or the operation's parameters."""
 
     renditions: dict[str, int] = Field(default_factory=dict)
+    """Long edge in pixels of each preview, by rendition name; empty for an operation."""
     parameters: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of the operation, such as the box of a crop; empty for previews."""
     format: str = "auto"
+    """Format of the results; `auto` chooses one by the image."""
     quality: int | None = None
+    """Encoder quality, 1 to 100; None: the default of the format."""
     background: str = "#ffffff"
+    """Colour (#rrggbb) of padding, and of what is behind transparent pixels in a format without transparency."""
     animated: bool = False
+    """Whether previews of an animated original keep its frames."""
 
 
 MESSAGE_ID = "task_id"
@@ -90,79 +105,114 @@ MESSAGE_ID = "task_id"
 
 
 class StageRecord(BaseModel):
-    """One stage of one job: `attempts` is its fencing token, `retries` those the infrastructure is to blame for."""
+    """One stage of one job: its state, the run that holds it and its result."""
 
     model_config = ConfigDict(populate_by_name=True)
 
     state: StageState = StageState.PENDING
+    """Pending until a run claims the stage, then running until it is done, failed, or released to pending again."""
     attempts: int = 0
+    """Number of claims, and so the fencing token of the current run. Each claim adds 1; it is never reset."""
     retries: int = 0
+    """Number of `attempts` that do not count towards the limit.
+
+    These are the runs that the infrastructure ended, those out of order, and all runs before the job's last retry.
+    """
     message_id: str | None = Field(default=None, alias=MESSAGE_ID)
+    """Id of the Celery message that claimed the stage last; None before the first claim."""
     worker: str | None = None
+    """Celery's node name of the worker that claimed the stage last; None before the first claim."""
     lease_ms: int = 0
+    """When the lease of the current run ends (epoch ms); 0 while no run holds the stage."""
     queued_ms: int | None = None
+    """When the stage became due, was released, or was reset for a retry (epoch ms); None before that."""
     started_ms: int | None = None
+    """When the last run claimed the stage (epoch ms); None before the first claim and after a release."""
     finished_ms: int | None = None
+    """When the stage was done or failed (epoch ms); None before that."""
     result: dict[str, Any] | None = None
+    """What the stage recorded for later stages and clients, such as blob keys and sizes; None until it is done."""
     error: str | None = None
+    """Why the last run that ended did not complete the stage; None when it did, or before the first run ends."""
 
     def reset_for_retry(self, now: int) -> StageRecord:
-        """Return the stage as it waits for a retry: its fencing token keeps counting, no attempt counts any more."""
+        """Return the stage reset for a retry: the fencing token keeps counting, but no earlier attempt counts."""
         return StageRecord(attempts=self.attempts, retries=self.attempts, queued_ms=now, error=self.error)
 
 
 class JobRecord(BaseModel):
-    """One upload, from the answer to its last stage: truth, outbox and stage record in one.
-
-    `version` counts the changes that can be seen from outside, one up with each.
-    """
+    """One job, from its submission to its end: the source of truth, outbox and stage record in one document."""
 
     model_config = ConfigDict(populate_by_name=True)
 
     id: str = Field(alias="_id")
+    """The job's id, a UUIDv7; clients know it as `task_id`."""
     kind: Kind
+    """What the job produces. Never changes."""
     state: JobState = JobState.ACCEPTED
+    """Accepted until the first claim, then processing until the job ends. A retry sets it to processing again."""
     version: int = 0
+    """Number of changes that clients can see. Each adds 1; ETags and event ids are made of it."""
     lane: Lane = Lane.EXPRESS
+    """Lane of the job's messages, chosen at submission. Never changes."""
     generation: int = 0
+    """Number of dispatches after the first. Redispatch and retry add 1; a failed redispatch is subtracted again."""
     first_generation: int = 0
+    """Value of `generation` at submission (0) or at the last retry: the limit of redispatches counts from here."""
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    """When the upload was complete and the job was created (UTC). Never changes."""
     updated_ms: int = Field(default_factory=now_ms)
+    """When the job was last updated (epoch ms). Removing its blobs or scheduling its dispatch does not count."""
     dispatched_ms: int = Field(default_factory=now_ms)
+    """When the job was last dispatched (epoch ms): at submission, redispatch or retry."""
     next_dispatch_ms: int
+    """When the sweeper next looks at the job (epoch ms). Claims, stage ends and dispatches move it forward."""
     finished_ms: int | None = None
+    """When the job ended (epoch ms); None while it is active. A retry sets it to None."""
     blobs_removed_ms: int | None = None
+    """When the job's blobs were removed (epoch ms); None while it keeps them."""
     finalizations: int = 0
+    """Number of updates that completed the job: 1 in every job that is done, else 0."""
     original: Original
+    """The uploaded bytes. Never changes."""
     operation: Operation
+    """What the client requests. Never changes."""
     failure: Failure | None = None
+    """Why the job failed or is dead, else None. A retry sets it to None."""
     owner: str | None = None
+    """Owner of the API key that submitted the job; None where no API keys are configured. Never changes."""
     source_task_id: str | None = None
+    """Id of the job whose original was copied instead of an upload; None for an upload. Never changes."""
     deduplicated_from: str | None = None
+    """Id of the duplicate whose renditions were copied; None when the job's own stages make them. Never changes."""
     fingerprint: str | None = None
+    """SHA-256 (hex) of kind, bytes, file name and operation: a repeated Idempotency-Key must have the same."""
     request_id: str | None = None
+    """Id of the POST that submitted the job, for logs. Never changes."""
     traceparent: str | None = None
+    """W3C traceparent of that POST's span; None where traces are off. Never changes."""
     stages: dict[str, StageRecord]
+    """Record of each stage, by stage name. A resize has the name of its rendition."""
 
     @property
     def is_active(self) -> bool:
-        """Whether the job may still move."""
+        """Whether the job has not ended yet."""
         return self.state in ACTIVE_STATES
 
     @property
     def upload_started_ms(self) -> int:
-        """When its upload began (epoch ms): ids are UUIDv7, which begin with their time (RFC 9562, section 5.7)."""
+        """When the upload began (epoch ms): ids are UUIDv7, which begin with a timestamp (RFC 9562, section 5.7)."""
         return UUID(self.id).int >> 80
 
     @property
     def redispatches(self) -> int:
-        """How often the job was dispatched again, since it was submitted or since its last retry."""
+        """Number of redispatches since the job was submitted or last retried."""
         return self.generation - self.first_generation
 
     def reset_for_retry(self, now: int, *, next_dispatch_ms: int) -> Self:
-        """Return the job as it starts again, at its first stage that is not done: all attempts and dispatches are left.
+        """Return the job reset for a retry: all its attempts and redispatches are available again.
 
-        `now` and `next_dispatch_ms` are epoch ms. What is done stays done.
+        `now` and `next_dispatch_ms` are epoch ms. Stages that are done stay done.
         """
         stages = {
             name: stage.model_copy() if stage.state is StageState.DONE else stage.reset_for_retry(now)
@@ -184,12 +234,12 @@ class JobRecord(BaseModel):
         )
 
     def has_live_lease(self, now: int) -> bool:
-        """Whether some stage is being worked on at `now` (epoch ms)."""
+        """Whether a run holds one of the stages at `now` (epoch ms)."""
         return any(s.state is StageState.RUNNING and s.lease_ms > now for s in self.stages.values())
 
 
 class Job(JobRecord, Document):
-    """The same record, bound to its collection for the gateway."""
+    """A `JobRecord` bound to its MongoDB collection, for the gateway."""
 
     id: str = Field(alias="_id")  # type: ignore[assignment]  # beanie's own is an ObjectId
 
@@ -206,7 +256,7 @@ class Job(JobRecord, Document):
 
 
 def job_folder(job_id: str) -> str:
-    """Return the folder, in the blob store, of everything that belongs to one job."""
+    """Return the folder in the blob store that holds all blobs of one job."""
     return job_id
 
 
