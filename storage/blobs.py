@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 LOCAL_CHUNK_BYTES = 1024 * 1024
 REMOTE_CHUNK_BYTES = 5 * 1024 * 1024
-"""Bytes that a streaming writer collects: S3 takes no smaller part of a multipart upload than 5 MiB."""
+"""Buffer of a streaming writer: S3 accepts no part of a multipart upload below 5 MiB."""
 REMOTE_CONCURRENCY = 2
-"""Parts that are under way while the next is collected; obstore's own 12 would hold 60 MiB for each upload."""
-REMOTE_READ = 1024 * 1024
+"""Parts that are sent while the next one is buffered. obstore's default of 12 would hold 60 MiB for each upload."""
+REMOTE_READ = 1024 * 1024  # bytes in a chunk that is read from an object store
 SINGLE_PUT_MAX_BYTES = 16 * 1024 * 1024
-"""What is larger goes to an object store in parts: one request is not to take longer than its timeout."""
+"""Larger blobs go to an object store in parts, so that no request exceeds its timeout."""
 
 
 class Blobs:
-    """Bytes by key; keys are `folder/name`, a folder a job.
+    """Bytes by key; keys are `folder/name`, one folder for each job.
 
-    A write is seen whole or not at all. Locally it is also on the disk when the call returns: obstore renames into
-    place but does not sync, so that is done here. A missing key raises `FileNotFoundError`; whatever else goes wrong
-    is an `OSError` or obstore's `BaseError`.
+    A write is atomic. In a local folder it is also on the disk when the call returns: obstore renames the file into
+    place but does not sync it, so this class does. A missing key raises `FileNotFoundError`; any other failure raises
+    an `OSError` or obstore's `BaseError`.
     """
 
     def __init__(self, store: ObjectStore, *, folder: Path | None = None, probe: ObjectStore | None = None) -> None:
@@ -47,7 +47,7 @@ class Blobs:
 
     @classmethod
     def open(cls, url: str) -> Blobs:
-        """Open `file:///folder` (made when missing), `memory:///`, or `s3://`, `gs://`, `az://` as obstore has them."""
+        """Open `file:///folder` (created when missing), `memory:///`, or obstore's `s3://`, `gs://` and `az://`."""
         parts = urlsplit(url)
         if parts.scheme == "memory":
             return cls(MemoryStore())
@@ -59,7 +59,7 @@ class Blobs:
 
     def get(self, key: str, *, start: int = 0, stop: int | None = None) -> bytes:
         """Return a blob, or its bytes from `start` (inclusive) to `stop` (exclusive)."""
-        if self._folder is not None:  # straight: obstore goes through a thread and a copy
+        if self._folder is not None:  # read directly: obstore would use a thread and copy the bytes
             with (self._folder / key).open("rb") as file:
                 file.seek(start)
                 return file.read(-1 if stop is None else stop - start)
@@ -70,20 +70,20 @@ class Blobs:
     def put(
         self, key: str, content: bytes, *, create_only: bool = False, attributes: Mapping[str, str] | None = None
     ) -> None:
-        """Write the whole blob. With `create_only`, an existing one stays and obstore's `AlreadyExistsError` is raised.
+        """Write the whole blob. With `create_only`, raise obstore's `AlreadyExistsError` when the key exists.
 
-        The attributes are headers, such as `Content-Type`, that an object store serves the blob with.
+        The attributes are headers, such as `Content-Type`, that an object store sends with the blob.
         """
         if self._folder is not None:
             if create_only and (self._folder / key).exists():
                 raise AlreadyExistsError(key)
             obstore.put(self._store, key, content)
-        elif len(content) > SINGLE_PUT_MAX_BYTES:  # in parts, which no store makes depend on anything
+        elif len(content) > SINGLE_PUT_MAX_BYTES:  # in parts: no store supports conditions on these, so check first
             if create_only and self._has(key):
                 raise AlreadyExistsError(key)
             obstore.put(self._store, key, content, **_attribute_options(attributes), max_concurrency=REMOTE_CONCURRENCY)
         else:
-            self._put_at_once(key, content, attributes, "create" if create_only else "overwrite")
+            self._put_single(key, content, attributes, "create" if create_only else "overwrite")
         self._sync(key)
 
     def copy(self, source: str, target: str) -> None:
@@ -93,9 +93,9 @@ class Blobs:
 
     @asynccontextmanager
     async def writer(self, key: str) -> AsyncIterator[AsyncWritableFile]:
-        """Stream a blob in; it exists once the block ends without an error, and never when it ends with one.
+        """Write a blob as a stream. It exists once the block ends without an error, and never when it ends with one.
 
-        Syncing to disk blocks, so it is left to `sync`, for the caller to run in a thread.
+        The block does not sync to disk, because that blocks: the caller runs `sync` in a thread.
         """
         sizes: Any = {"buffer_size": REMOTE_CHUNK_BYTES, "max_concurrency": REMOTE_CONCURRENCY}
         if self._folder:
@@ -104,21 +104,21 @@ class Blobs:
             yield file
 
     def sync(self, key: str) -> None:
-        """Make a streamed blob durable; a store that is not a local folder has done so already."""
+        """Sync a streamed blob to the disk of a local folder; other stores are durable already."""
         self._sync(key)
 
     async def stream(self, key: str, *, start: int, stop: int) -> AsyncIterator[bytes]:
-        """Open bytes `start` (inclusive) to `stop` (exclusive) of a blob and return them as they are read."""
-        found = await obstore.get_async(self._store, key, options={"range": (start, stop)})
+        """Open bytes `start` (inclusive) to `stop` (exclusive) of a blob and return an iterator over their chunks."""
+        result = await obstore.get_async(self._store, key, options={"range": (start, stop)})
 
         async def chunks() -> AsyncIterator[bytes]:
-            async for chunk in found.stream() if self._folder else found.stream(REMOTE_READ):
+            async for chunk in result.stream() if self._folder else result.stream(REMOTE_READ):
                 yield bytes(chunk)
 
         return chunks()
 
     async def sign_url(self, key: str, *, method: Literal["GET", "HEAD"], seconds: float) -> str:
-        """Return a URL that needs no keys, for one method and some seconds. Only where the store `can_sign_urls`."""
+        """Return a URL that needs no keys, for one method, valid for `seconds`. Only if the store `can_sign_urls`."""
         await obstore.head_async(self._store, key)
         store: Any = self._store
         return await obstore.sign_async(store, method, key, timedelta(seconds=seconds))
@@ -129,11 +129,11 @@ class Blobs:
         return [item["path"].removeprefix(prefix) for page in obstore.list(self._store, folder) for item in page]
 
     def list_folders(self) -> list[str]:
-        """Return every folder, also one that holds only the remains of a broken upload."""
+        """Return every folder, also those that hold only the rest of an interrupted upload."""
         return list(obstore.list_with_delimiter(self._store)["common_prefixes"])
 
     def remove(self, folder: str, names: Iterable[str]) -> None:
-        """Remove some blobs of a folder, and the folder with its last; one that is gone already is no error."""
+        """Remove blobs of a folder, and the folder when it is empty. A blob that does not exist is no error."""
         keys = [f"{folder}/{name}" for name in names]
         if self._folder is None:
             self._delete(keys)
@@ -141,17 +141,17 @@ class Blobs:
         for key in keys:
             with suppress(FileNotFoundError):
                 obstore.delete(self._store, key)
-        with suppress(OSError):  # it is not empty, or gone
+        with suppress(OSError):  # the folder is not empty, or does not exist
             (self._folder / folder).rmdir()
 
     def remove_folder(self, folder: str) -> None:
-        """Remove a folder with all in it, partial uploads too."""
+        """Remove a folder and everything in it, partial uploads too."""
         self.remove(folder, self.list_names(folder))
         if self._folder:
             shutil.rmtree(self._folder / folder, ignore_errors=True)
 
     def check(self) -> None:
-        """Raise when a folder cannot be read and written, or an object store's bucket not be listed."""
+        """Raise when the local folder cannot be read and written, or the object store's bucket cannot be listed."""
         if self._folder:
             if not os.access(self._folder, os.R_OK | os.W_OK | os.X_OK):
                 raise PermissionError(f"{self._folder} cannot be written")
@@ -161,28 +161,28 @@ class Blobs:
 
     @property
     def is_local(self) -> bool:
-        """Whether the blobs are in a folder of this machine's."""
+        """Whether the blobs are in a folder of this machine."""
         return self._folder is not None
 
     @property
     def can_sign_urls(self) -> bool:
-        """Whether `sign_url` can be asked for."""
+        """Whether the store supports `sign_url`."""
         return can_sign_urls(self._store)
 
     def read_disk_space(self) -> tuple[int, int]:
-        """Return the bytes that are free, and all that there are, on the disk of a local folder."""
+        """Return the free bytes and the total bytes of the disk that holds the local folder."""
         if self._folder is None:
-            raise ValueError("only a local folder has a disk of its own")
+            raise ValueError("only a local folder has a disk")
         disk = os.statvfs(self._folder)
         return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
 
-    def _put_at_once(
+    def _put_single(
         self, key: str, content: bytes, attributes: Mapping[str, str] | None, mode: Literal["create", "overwrite"]
     ) -> None:
         options = _attribute_options(attributes) | {"use_multipart": False}
         try:
             obstore.put(self._store, key, content, mode=mode, **options)
-        except NotImplementedError:  # AWS_CONDITIONAL_PUT=disabled, for stores that refuse it
+        except NotImplementedError:  # AWS_CONDITIONAL_PUT=disabled, for stores without conditional writes
             if self._has(key):
                 raise AlreadyExistsError(key) from None
             obstore.put(self._store, key, content, **options)
@@ -195,7 +195,10 @@ class Blobs:
         return True
 
     def _delete(self, keys: list[str]) -> None:
-        """Delete in as few requests as the store allows; Google's tells of a key that is gone and stops there."""
+        """Delete keys in as few requests as the store allows.
+
+        Google's store stops with an error at a key that does not exist, so the rest is then deleted one by one.
+        """
         if not keys:
             return
         try:

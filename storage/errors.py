@@ -1,4 +1,4 @@
-"""What storage raises of its own; every other error is the driver's."""
+"""Errors of storage itself, and the driver errors that are transient; all others are the drivers' own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from obstore.exceptions import BaseError as BlobStoreError
 from pymongo.errors import AutoReconnect, NetworkTimeout, NotPrimaryError, WriteConcernError
 
 TRANSIENT_ERRORS = (OSError, AutoReconnect, NetworkTimeout, NotPrimaryError, WriteConcernError, BlobStoreError)
-"""Errors of the infrastructure, worth another try. A missing blob is `FileNotFoundError`, which is one of them."""
+"""Infrastructure errors that are retried. A missing blob, `FileNotFoundError`, is one of them: it is an `OSError`."""
 
 
 class JobNotFound(LookupError):

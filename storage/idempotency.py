@@ -1,4 +1,4 @@
-"""Idempotency keys: what a client's key has been used for, so that a repeated request has one effect."""
+"""Idempotency keys: which request a client's key belongs to, so that a repeated request has one effect."""
 
 from __future__ import annotations
 
@@ -13,20 +13,25 @@ from storage.documents import Job
 
 
 class KeyState(StrEnum):
-    """Whether the request that holds a key is still being received, or was answered."""
+    """Whether the request that holds a key is still being received or was answered."""
 
     RUNNING = "running"
     ANSWERED = "answered"
 
 
 class IdempotencyKey(Document):
-    """One key of one owner. Until it is answered, it is held for as long as its lease."""
+    """One key of one owner. A request holds it by a lease until it is answered."""
 
     id: str = Field(alias="_id")  # type: ignore[assignment]  # beanie's own is an ObjectId
+    """The owner and the key, as `owner:key`."""
     state: KeyState = KeyState.RUNNING
+    """Running until the request is answered."""
     job_id: str = Field(alias="task_id")  # its stored name
+    """Id of the job that the request creates."""
     fingerprint: str | None = None
+    """The job's fingerprint; None until the request is answered."""
     expires_ms: int
+    """When the lease of a running key ends, or an answered key is forgotten (epoch ms)."""
 
     class Settings:
         """Collection."""
@@ -35,59 +40,59 @@ class IdempotencyKey(Document):
 
 
 class IdempotencyKeys:
-    """Keys by compare-and-set. Needs `open_stores`."""
+    """Idempotency keys, changed by compare-and-set. Needs `open_stores`, which binds the documents."""
 
     async def acquire(self, key: str, *, job_id: str, lease_ms: int) -> IdempotencyKey | None:
-        """Hold a key for a new request and return None, or return what the key is used for.
+        """Hold a key for a new request and return None, or return the key as another request holds it.
 
-        A key is free when nobody has it or its time is over. A request that was accepted, but cut off before its key
-        was told, counts as answered.
+        A key is free when no request holds it or it has expired. A running key whose job exists counts as answered: its
+        request was accepted, but cut off before `mark_answered`.
         """
-        wanted = IdempotencyKey(id=key, job_id=job_id, expires_ms=now_ms() + lease_ms)
+        new_key = IdempotencyKey(id=key, job_id=job_id, expires_ms=now_ms() + lease_ms)
         try:
-            await wanted.insert()
+            await new_key.insert()
         except DuplicateKeyError:
-            return await self._acquire_existing(wanted)
+            return await self._acquire_existing(new_key)
         return None
 
     async def mark_answered(self, key: str, *, job_id: str, fingerprint: str, keep_ms: int) -> None:
-        """Note that the request was answered with this job."""
+        """Record that the request was answered with this job; the key is kept for `keep_ms` milliseconds."""
         changes = {"state": KeyState.ANSWERED.value, "fingerprint": fingerprint, "expires_ms": now_ms() + keep_ms}
         await IdempotencyKey.find_one({"_id": key, "task_id": job_id}).update({"$set": changes})
 
     async def extend_lease(self, key: str, *, job_id: str, lease_ms: int) -> bool:
-        """Hold a key for longer; False when its time was over and another request has taken it."""
-        held = {"_id": key, "task_id": job_id, "state": KeyState.RUNNING.value}
+        """Renew the lease of a key; False when it had expired and another request holds the key."""
+        condition = {"_id": key, "task_id": job_id, "state": KeyState.RUNNING.value}
         changes = {"$set": {"expires_ms": now_ms() + lease_ms}}
-        result = await IdempotencyKey.get_motor_collection().update_one(held, changes)
+        result = await IdempotencyKey.get_motor_collection().update_one(condition, changes)
         return bool(result.matched_count)
 
     async def release(self, key: str, *, job_id: str) -> None:
-        """Give a key back whose request was refused: it had no effect, and may be mended and sent again."""
-        held = {"_id": key, "task_id": job_id, "state": KeyState.RUNNING.value}
-        await IdempotencyKey.find(held).delete()
+        """Free the key of a refused request: it had no effect, so the client may correct it and send it again."""
+        condition = {"_id": key, "task_id": job_id, "state": KeyState.RUNNING.value}
+        await IdempotencyKey.find(condition).delete()
 
     async def delete_expired(self) -> None:
-        """Delete the keys whose time is over."""
-        over = {"expires_ms": {"$lt": now_ms()}}
-        await IdempotencyKey.find({**over, "state": KeyState.ANSWERED.value}).delete()
-        async for key in IdempotencyKey.find({**over, "state": KeyState.RUNNING.value}):
-            if await Job.get(key.job_id) is None:  # else it counts as answered, for as long as its job is kept
+        """Delete the expired keys."""
+        expired = {"expires_ms": {"$lt": now_ms()}}
+        await IdempotencyKey.find({**expired, "state": KeyState.ANSWERED.value}).delete()
+        async for key in IdempotencyKey.find({**expired, "state": KeyState.RUNNING.value}):
+            if await Job.get(key.job_id) is None:  # else it counts as answered for as long as its job is kept
                 await self.release(key.id, job_id=key.job_id)
 
-    async def _acquire_existing(self, wanted: IdempotencyKey) -> IdempotencyKey | None:
-        found: IdempotencyKey | None = await IdempotencyKey.get(wanted.id)
-        if found is None:  # freed meanwhile
-            return await self.acquire(wanted.id, job_id=wanted.job_id, lease_ms=wanted.expires_ms - now_ms())
-        if found.state is KeyState.RUNNING and (job := await Job.get(found.job_id)):
-            answered: IdempotencyKey = found.model_copy(
+    async def _acquire_existing(self, new_key: IdempotencyKey) -> IdempotencyKey | None:
+        existing: IdempotencyKey | None = await IdempotencyKey.get(new_key.id)
+        if existing is None:  # another request has just freed it
+            return await self.acquire(new_key.id, job_id=new_key.job_id, lease_ms=new_key.expires_ms - now_ms())
+        if existing.state is KeyState.RUNNING and (job := await Job.get(existing.job_id)):
+            answered: IdempotencyKey = existing.model_copy(
                 update={"state": KeyState.ANSWERED, "fingerprint": job.fingerprint}
             )
             return answered
-        if found.expires_ms >= now_ms():
-            return found
-        taken = await IdempotencyKey.get_motor_collection().update_one(
-            {"_id": found.id, "task_id": found.job_id, "expires_ms": found.expires_ms},
-            {"$set": wanted.model_dump(mode="json", by_alias=True, exclude={"id", "revision_id"})},
+        if existing.expires_ms >= now_ms():
+            return existing
+        result = await IdempotencyKey.get_motor_collection().update_one(
+            {"_id": existing.id, "task_id": existing.job_id, "expires_ms": existing.expires_ms},
+            {"$set": new_key.model_dump(mode="json", by_alias=True, exclude={"id", "revision_id"})},
         )
-        return None if taken.modified_count else found
+        return None if result.modified_count else existing

@@ -1,4 +1,4 @@
-"""The gateway's side of the job document, asynchronous: accept, show, and what the sweeper asks."""
+"""The gateway's access to the job documents, asynchronous: insert, read, retry, and the sweeper's queries."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ class Jobs:
     """Job documents, through beanie. Needs `open_stores`, which binds the documents to their database."""
 
     async def insert(self, job: Job) -> None:
-        """Insert a new job, journaled on a majority: from here on it is not lost."""
+        """Insert a new job. It is journaled on a majority of the replica set, so it is not lost."""
         await job.insert()
 
     async def get(self, job_id: str, *, owner: str | None = None) -> Job:
-        """Return the job, or raise `JobNotFound`; with an `owner`, another's job is not found either."""
+        """Return the job, or raise `JobNotFound`. With an `owner`, jobs of other owners are not found either."""
         job = await Job.get(job_id)
         if job is None or (owner is not None and job.owner != owner):
             raise JobNotFound(job_id)
         return job
 
     async def get_many(self, job_ids: Collection[str]) -> list[Job]:
-        """Return those of the jobs that there are, in no order."""
+        """Return the jobs that exist, in no particular order."""
         return await Job.find({"_id": {"$in": list(job_ids)}}).to_list()
 
     async def get_versions(self, job_ids: Collection[str]) -> dict[str, int]:
-        """Return the version of those of the jobs that there are."""
-        found = Job.get_motor_collection().find({"_id": {"$in": list(job_ids)}}, {"version": 1})
-        return {document["_id"]: document.get("version", 0) async for document in found}
+        """Return the version of each job that exists, by its id."""
+        cursor = Job.get_motor_collection().find({"_id": {"$in": list(job_ids)}}, {"version": 1})
+        return {document["_id"]: document.get("version", 0) async for document in cursor}
 
     async def page(
         self, *, owner: str | None, state: JobState | None, kind: Kind | None, before_id: str | None, limit: int
     ) -> list[Job]:
-        """Return jobs from the youngest, those with an id below `before_id`: ids begin with their time."""
-        wanted = {"owner": owner, "state": state, "kind": kind}
-        query: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+        """Return jobs with an id below `before_id`, newest first: ids begin with a timestamp."""
+        filters = {"owner": owner, "state": state, "kind": kind}
+        query: dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
         if before_id is not None:
             query["_id"] = {"$lt": before_id}
         return await Job.find(query).sort("-_id").limit(limit).to_list()
 
     async def find_duplicate(self, job: Job) -> Job | None:
-        """Return a finished job of the same owner that did the same to the same bytes and still has its blobs."""
+        """Return a done job of the same owner, with the same bytes and the same request, that still has its blobs."""
         query = {"original.sha256": job.original.sha256, "state": JobState.DONE.value, "kind": job.kind.value}
         other: Job
         async for other in Job.find(query).sort("-_id"):
@@ -56,54 +56,54 @@ class Jobs:
         return None
 
     async def cancel(self, job: Job) -> bool:
-        """End an active job; what its stages still do is fenced out. False when it has ended meanwhile."""
+        """Cancel an active job; later writes of its stage runs are fenced. False when it has already ended."""
         now = now_ms()
         changes = {"state": JobState.CANCELLED.value, "finished_ms": now, "updated_ms": now}
-        seen = {"_id": job.id, "state": _ACTIVE}
-        result = await Job.get_motor_collection().update_one(seen, {"$set": changes, "$inc": _INCREMENT_VERSION})
+        condition = {"_id": job.id, "state": _ACTIVE}
+        result = await Job.get_motor_collection().update_one(condition, {"$set": changes, "$inc": _INCREMENT_VERSION})
         return bool(result.modified_count)
 
     async def remove(self, job_id: str) -> None:
-        """Delete the document of an ended job; messages that still name it find nothing to do."""
+        """Delete the document of an ended job. Runs of messages that still name it are ignored."""
         await Job.find({"_id": job_id, "state": {"$nin": [state.value for state in ACTIVE_STATES]}}).delete()
 
     async def retry(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
-        """Reset an ended job for a retry, and return it so; None when it has changed meanwhile, or keeps no blobs."""
+        """Reset an ended job for a retry and return it. None when it has changed since it was read, or has no blobs."""
         retried = job.reset_for_retry(now_ms(), next_dispatch_ms=next_dispatch_ms)
         before, after = (each.model_dump(mode="json", by_alias=True, exclude={"version"}) for each in (job, retried))
         changes = {name: value for name, value in after.items() if value != before[name]}
-        seen = {"_id": job.id, "state": job.state.value, "generation": job.generation, "blobs_removed_ms": None}
-        result = await Job.get_motor_collection().update_one(seen, {"$set": changes, "$inc": _INCREMENT_VERSION})
+        condition = {"_id": job.id, "state": job.state.value, "generation": job.generation, "blobs_removed_ms": None}
+        result = await Job.get_motor_collection().update_one(condition, {"$set": changes, "$inc": _INCREMENT_VERSION})
         return retried if result.modified_count else None
 
     async def find_due(self, *, limit: int) -> list[Job]:
-        """Return active jobs whose time to be dispatched has passed, the longest waiting first."""
+        """Return active jobs whose `next_dispatch_ms` has passed, the longest waiting first."""
         query = Job.find({"state": _ACTIVE, "next_dispatch_ms": {"$lte": now_ms()}})
         return await query.sort("+next_dispatch_ms").limit(limit).to_list()
 
     async def postpone(self, job: Job, *, until_ms: int) -> bool:
-        """Look at the job again at `until_ms`, unless it moved meanwhile."""
+        """Have the sweeper look at the job again at `until_ms` (epoch ms), unless it changed since it was read."""
         return await self._update_if_unchanged(job, {"next_dispatch_ms": until_ms})
 
     async def redispatch(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
-        """Take the job for one more dispatch and return it so: for one caller of all that saw it in this state."""
+        """Reserve one more dispatch and return the changed job; None when another caller has changed it first."""
         changes = {
             "generation": job.generation + 1,
             "dispatched_ms": now_ms(),
             "next_dispatch_ms": next_dispatch_ms,
         }
-        taken = job.model_copy(update=changes | {"version": job.version + 1})
-        return taken if await self._update_if_unchanged(job, changes) else None
+        redispatched = job.model_copy(update=changes | {"version": job.version + 1})
+        return redispatched if await self._update_if_unchanged(job, changes) else None
 
     async def undo_redispatch(self, job: Job, *, next_dispatch_ms: int) -> None:
-        """Give a dispatch back that the broker did not take, so that an outage costs the job nothing."""
+        """Undo a dispatch that the broker did not take: an outage must not use up the job's redispatches."""
         await self._update_if_unchanged(
             job,
             {"generation": job.generation - 1, "next_dispatch_ms": next_dispatch_ms},
         )
 
     async def mark_dead(self, job: Job, failure: Failure) -> bool:
-        """Give up a job whose dispatches are spent."""
+        """Mark a job dead that has no redispatch left."""
         now = now_ms()
         return await self._update_if_unchanged(
             job,
@@ -115,15 +115,14 @@ class Jobs:
         )
 
     async def schedule_dispatch(self, job_id: str) -> None:
-        """Have the sweeper look at an active job at its next round."""
+        """Have the sweeper look at an active job in its next round."""
         await Job.find_one({"_id": job_id, "state": _ACTIVE}).update({"$set": {"next_dispatch_ms": now_ms()}})
 
     async def find_with_blobs(self, states: list[JobState], *, before_ms: int, limit: int) -> list[Job]:
-        """Return jobs that ended in one of `states` before `before_ms` and still keep blobs."""
-        ended = {"$in": [state.value for state in states]}
+        """Return jobs that ended in one of `states` before `before_ms` (epoch ms) and still have blobs."""
         query = Job.find(
             {
-                "state": ended,
+                "state": {"$in": [state.value for state in states]},
                 "finished_ms": {"$lt": before_ms},
                 "blobs_removed_ms": None,
             }
@@ -131,37 +130,37 @@ class Jobs:
         return await query.limit(limit).to_list()
 
     async def mark_blobs_removed(self, job_id: str) -> None:
-        """Record that an ended job keeps no blobs."""
+        """Record that the blobs of an ended job are removed."""
         await Job.find_one({"_id": job_id}).update({"$set": {"blobs_removed_ms": now_ms()}, "$inc": _INCREMENT_VERSION})
 
     async def delete_expired(self, *, before_ms: int) -> int:
-        """Delete the documents of jobs whose blobs went before `before_ms`; return how many."""
+        """Delete the documents of jobs whose blobs were removed before `before_ms` (epoch ms); return how many."""
         ended = {"$nin": [state.value for state in ACTIVE_STATES]}
         result = await Job.find({"state": ended, "blobs_removed_ms": {"$gt": 0, "$lt": before_ms}}).delete()
         return result.deleted_count if result else 0
 
     async def find_missing(self, job_ids: list[str]) -> list[str]:
-        """Return those of `job_ids` that no document has."""
-        found = await Job.get_motor_collection().find({"_id": {"$in": job_ids}}, {"_id": 1}).to_list(None)
-        return sorted(set(job_ids) - {document["_id"] for document in found})
+        """Return the `job_ids` that have no document."""
+        documents = await Job.get_motor_collection().find({"_id": {"$in": job_ids}}, {"_id": 1}).to_list(None)
+        return sorted(set(job_ids) - {document["_id"] for document in documents})
 
     async def count_by_state(self) -> dict[JobState, int]:
-        """Return how many jobs there are in every state, in one pass over all of them."""
+        """Return the number of jobs in each state. Reads the whole collection once."""
         groups = Job.get_motor_collection().aggregate([{"$group": {"_id": "$state", "jobs": {"$sum": 1}}}])
-        found = {group["_id"]: group["jobs"] async for group in groups}
-        return {state: found.get(state.value, 0) for state in JobState}
+        counts = {group["_id"]: group["jobs"] async for group in groups}
+        return {state: counts.get(state.value, 0) for state in JobState}
 
     async def find_oldest(self, state: JobState) -> Job | None:
-        """Return the oldest job in a state: ids begin with their time."""
+        """Return the oldest job in a state: ids begin with a timestamp."""
         return await Job.find({"state": state.value}).sort("+_id").first_or_none()
 
     async def _update_if_unchanged(self, job: Job, changes: dict[str, Any]) -> bool:
-        seen = {
+        condition = {
             "_id": job.id,
             "state": _ACTIVE,
             "generation": job.generation,
             "next_dispatch_ms": job.next_dispatch_ms,
         }
         update = {"$set": {"updated_ms": now_ms(), **changes}, "$inc": _INCREMENT_VERSION}
-        result = await Job.get_motor_collection().update_one(seen, update)
+        result = await Job.get_motor_collection().update_one(condition, update)
         return bool(result.modified_count)

@@ -1,4 +1,4 @@
-"""The worker's side of the job document: each step is one conditional update, so doing it twice is harmless."""
+"""The worker's access to the job documents: each write is one conditional update, so doing it twice is harmless."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ _UNFINISHED = {"$in": [StageState.PENDING.value, StageState.RUNNING.value]}
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A stage held by this run until its lease ends; `attempt` is the fencing token of all that it writes."""
+    """A stage that this run holds until its lease ends."""
 
     job: JobRecord
+    """The job as it was after the claim."""
     stage: str
     attempt: int
+    """The fencing token: every write of this run requires that the document still has it."""
     failed_attempts: int
+    """Attempts that count towards the limit, this one included."""
 
 
 class Ledger:
@@ -39,14 +42,14 @@ class Ledger:
 
     def get(self, job_id: str) -> JobRecord | None:
         """Return the job, or None."""
-        found = self._jobs.find_one({"_id": job_id})
-        return JobRecord.model_validate(found) if found else None
+        document = self._jobs.find_one({"_id": job_id})
+        return JobRecord.model_validate(document) if document else None
 
     def claim(self, job_id: str, stage: str, *, message_id: str, worker: str, lease_ms: int) -> Claim | None:
-        """Take the stage for `lease_ms` milliseconds, or return None.
+        """Claim the stage for `lease_ms` milliseconds; None when it cannot be claimed.
 
-        Taken when the job is active and the stage is pending, or running with an expired lease, or running under this
-        same `message_id`: its message came again, so that run is dead.
+        The job must be active. The stage must be pending, or running with an expired lease, or running under this same
+        `message_id`: the broker delivered the message again, so the earlier run is dead.
         """
         now = now_ms()
         at = f"stages.{stage}"
@@ -63,27 +66,27 @@ class Ledger:
             f"{at}.started_ms": now,
         }
         for condition in (free, redelivered):  # one by one: an `$or` makes the embedded server read every job
-            found = self._jobs.find_one_and_update(
+            document = self._jobs.find_one_and_update(
                 {"_id": job_id, "state": _ACTIVE, **condition},
                 {"$set": changes, "$inc": {f"{at}.attempts": 1, "version": 1}},
                 return_document=ReturnDocument.AFTER,
             )
-            if found is not None:
-                job = JobRecord.model_validate(found)
+            if document is not None:
+                job = JobRecord.model_validate(document)
                 record = job.stages[stage]
                 return Claim(job, stage, record.attempts, record.attempts - record.retries)
         return None
 
     def complete_stage(self, claim: Claim, result: Mapping[str, Any], *, due_stages: Iterable[str] = ()) -> bool:
-        """Record the stage's result and queue what follows; False when another run has taken the stage over."""
+        """Record the stage's result, and the time at which `due_stages` became due; False when the run is fenced."""
         changes = self._stage_end_changes(claim, StageState.DONE, result=dict(result), error=None)
         queued = {f"stages.{name}.queued_ms": changes["updated_ms"] for name in due_stages}
         return self._update(claim, {"$set": changes | queued})
 
     def complete_job(self, claim: Claim, result: Mapping[str, Any]) -> bool:
-        """Complete the last stage and the job in one update that requires every other stage to be done.
+        """Complete the last stage and the job in one update; False when the run is fenced or a stage is not done.
 
-        `finalizations` counts these updates in the same breath: it is 1 in every job that is done.
+        The same update adds 1 to `finalizations`, so it is 1 in every job that is done.
         """
         changes = self._stage_end_changes(claim, StageState.DONE, result=dict(result), error=None)
         changes |= {"state": JobState.DONE.value, "finished_ms": changes["updated_ms"]}
@@ -91,15 +94,18 @@ class Ledger:
         return self._update(claim, {"$set": changes, "$inc": {"finalizations": 1}}, others)
 
     def refuse(self, claim: Claim, failure: Failure) -> bool:
-        """Fail the stage and the job for good: the image is to blame."""
+        """Fail the stage and the job permanently, because of the image; False when the run is fenced."""
         return self._end_job(claim, failure, JobState.FAILED)
 
     def mark_dead(self, claim: Claim, failure: Failure) -> bool:
-        """Give the job up: its attempts are spent and nobody knows whether the image is to blame."""
+        """Mark the job dead after its last attempt, when the cause may not be the image; False when fenced."""
         return self._end_job(claim, failure, JobState.DEAD)
 
     def release(self, claim: Claim, error: str, *, counts_as_attempt: bool) -> bool:
-        """Give the stage back so that it runs again; `counts_as_attempt`: this run has used up an attempt."""
+        """Release the stage so that it can run again; False when the run is fenced.
+
+        `counts_as_attempt` says whether this run counts towards the limit of attempts.
+        """
         at, now = f"stages.{claim.stage}", now_ms()
         update: Document = {
             "$set": {
@@ -116,12 +122,12 @@ class Ledger:
         return self._update(claim, update)
 
     def schedule_dispatch(self, job_id: str, *, delay_ms: int) -> None:
-        """Have the sweeper look at an active job once `delay_ms` have passed."""
-        due = now_ms() + delay_ms
-        self._jobs.update_one({"_id": job_id, "state": _ACTIVE}, {"$set": {"next_dispatch_ms": due}})
+        """Have the sweeper look at an active job in `delay_ms` milliseconds."""
+        due_ms = now_ms() + delay_ms
+        self._jobs.update_one({"_id": job_id, "state": _ACTIVE}, {"$set": {"next_dispatch_ms": due_ms}})
 
     def mark_blobs_removed(self, job_id: str) -> None:
-        """Record that an ended job keeps no blobs."""
+        """Record that the blobs of an ended job are removed."""
         self._jobs.update_one(
             {"_id": job_id, "blobs_removed_ms": None},
             {"$set": {"blobs_removed_ms": now_ms()}, "$inc": {"version": 1}},
@@ -144,13 +150,13 @@ class Ledger:
         }
 
     def _update(self, claim: Claim, update: Document, condition: Mapping[str, Any] | None = None) -> bool:
-        """Apply an update if this run still holds its stage."""
+        """Apply an update if this run still holds its stage, whether its lease has expired or not."""
         at = f"stages.{claim.stage}"
-        held = {
+        current = {
             "_id": claim.job.id,
             "state": _ACTIVE,
             f"{at}.state": StageState.RUNNING.value,
             f"{at}.attempts": claim.attempt,
         }
-        counted = update | {"$inc": {**update.get("$inc", {}), "version": 1}}
-        return self._jobs.update_one({**held, **(condition or {})}, counted).modified_count == 1
+        versioned = update | {"$inc": {**update.get("$inc", {}), "version": 1}}
+        return self._jobs.update_one({**current, **(condition or {})}, versioned).modified_count == 1

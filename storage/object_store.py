@@ -1,4 +1,4 @@
-"""Connections to object stores: what is asked of the environment, how long one waits, what is tried again."""
+"""Connections to object stores: options from the environment, timeouts and retries."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 PREFIXES = {"gs": "GOOGLE_", "az": "AZURE_", "azure": "AZURE_", "adl": "AZURE_", "abfs": "AZURE_", "abfss": "AZURE_"}
-"""How a scheme's variables begin; of all other schemes, `AWS_`."""
+"""Prefix of the environment variables, by URL scheme; `AWS_` for all others."""
 
 TIMEOUTS = {"connect_timeout": "2s", "read_timeout": "10s", "timeout": "10m"}
-"""How long a request waits: to be connected; for an answer to begin, and between two reads of it; and in all.
+"""Timeouts of a request: to connect; until the first byte of the answer and between two reads; and in total.
 
-A store that hangs costs `read_timeout`; a part of REMOTE_CHUNK_BYTES bytes has to arrive within it, too. A long total
-time is no fault: results are read from the store no faster than a client takes them. Each can be set in the
+A store that hangs costs `read_timeout`. A part of REMOTE_CHUNK_BYTES bytes must be sent within it, too. The total is
+long because results are read from the store only as fast as the client receives them. Each can be set in the
 environment, as AWS_READ_TIMEOUT=30s.
 """
 
@@ -28,9 +28,9 @@ RETRY: Any = {
     "retry_timeout": timedelta(seconds=10),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=1), "base": 2},
 }
-"""Refused connections and 5xx are tried again, after a timeout only what can be done twice, all within `retry_timeout`.
+"""Refused connections and 5xx answers are retried, timeouts only for idempotent requests, all in `retry_timeout`.
 
-So a request takes 20 s at most: the rest is for those who asked, a client after a 503 or a stage in its next run.
+So a request takes 20 s at most. After that the caller retries: a client after a 503, or a stage in its next run.
 """
 
 PROBE = {"connect_timeout": "2s", "read_timeout": "2s", "timeout": "2s"}
@@ -45,31 +45,31 @@ ENVIRONMENT_OPTIONS = (
     "proxy_excludes",
     "root_certificate",
 )
-"""What obstore reads from the environment by itself only as long as nothing else is said about its client."""
+"""Client options that are read here: obstore itself reads them only when it is called without client options."""
 
 
 def connect(url: str) -> ObjectStore:
-    """Return the store that `s3://`, `gs://` or `az://` names; keys, region and endpoint are the environment's.
+    """Return the store at an `s3://`, `gs://` or `az://` URL; keys, region and endpoint come from the environment.
 
-    Nothing is sent yet. Raises obstore's `BaseError` for a URL or an environment that no store can be made of.
+    Sends no request. Raises obstore's `BaseError` for an unusable URL or environment.
     """
-    store: ObjectStore = from_url(url, client_options=_client(url, TIMEOUTS), retry_config=RETRY)
+    store: ObjectStore = from_url(url, client_options=_client_options(url, TIMEOUTS), retry_config=RETRY)
     return store
 
 
 def connect_probe(url: str) -> ObjectStore:
-    """Return the same store for a look whether it is there: one that answers within two seconds or not at all."""
-    options = _client(url, TIMEOUTS) | PROBE
+    """Return the same store for health checks: requests fail after two seconds, without retries."""
+    options = _client_options(url, TIMEOUTS) | PROBE
     store: ObjectStore = from_url(url, client_options=options, retry_config=NO_RETRY)
     return store
 
 
 def can_sign_urls(store: ObjectStore) -> bool:
-    """Whether a store makes links that let somebody without its keys in."""
+    """Whether the store can sign URLs that work without its keys."""
     return isinstance(store, S3Store | GCSStore | AzureStore)
 
 
-def _client(url: str, timeouts: dict[str, str]) -> Any:
+def _client_options(url: str, timeouts: dict[str, str]) -> Any:
     prefix = PREFIXES.get(urlsplit(url).scheme, "AWS_")
-    given = {name: os.environ.get(f"{prefix}{name.upper()}") for name in ENVIRONMENT_OPTIONS}
-    return timeouts | {name: value for name, value in given.items() if value is not None}
+    options = {name: os.environ.get(f"{prefix}{name.upper()}") for name in ENVIRONMENT_OPTIONS}
+    return timeouts | {name: value for name, value in options.items() if value is not None}

@@ -20,13 +20,15 @@ from storage.ledger import Ledger
 
 COLLECTIONS = (Job.Settings.name, IdempotencyKey.Settings.name)
 DURABLE: dict[str, Any] = {"w": "majority", "journal": True, "readPreference": "primary", "tz_aware": True}
-"""Of both sides, whatever the URL says: acknowledged once it is in the journal of a majority; read where it is written.
-A secondary could tell a worker that the stage before its own is not done."""
+"""Options of every client, whatever the URL says: writes are journaled on a majority, reads go to the primary.
+
+A secondary may be behind: a worker could read there that the previous stage is not done.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What the gateway keeps things in."""
+    """The stores that the gateway uses."""
 
     jobs: Jobs
     blobs: Blobs
@@ -40,20 +42,20 @@ class Stores:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStores:
-    """What a worker's child keeps things in."""
+    """The stores that a worker child uses."""
 
     ledger: Ledger
     blobs: Blobs
 
 
 def database_name(mongo_url: str) -> str:
-    """Return the database named in the URL's path, `darkroom` when it names none."""
+    """Return the database named in the URL's path, or `darkroom` when there is none."""
     return urlsplit(mongo_url).path.strip("/") or "darkroom"
 
 
 @asynccontextmanager
 async def open_stores(*, mongo_url: str, blob_url: str, timeout_ms: int) -> AsyncIterator[Stores]:
-    """Open what the gateway needs, on the running event loop. Raises when no database answers within `timeout_ms`."""
+    """Open the gateway's stores on the running event loop. Raises when no database answers within `timeout_ms`."""
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(mongo_url, **_timeouts(timeout_ms), **DURABLE)
     try:
         await init_beanie(client[database_name(mongo_url)], document_models=[Job, IdempotencyKey])
@@ -66,7 +68,7 @@ async def open_stores(*, mongo_url: str, blob_url: str, timeout_ms: int) -> Asyn
 def open_worker_stores(
     *, mongo_url: str, blob_url: str, timeout_ms: int, stall_timeout_ms: int
 ) -> Iterator[WorkerStores]:
-    """Open what a worker's child needs; never in its parent, whose sockets and threads a fork would share."""
+    """Open the stores of a worker child. Never call it in the parent: a fork would share its sockets and threads."""
     client: MongoClient[dict[str, Any]] = MongoClient(mongo_url, **_timeouts(timeout_ms), **DURABLE)
     try:
         jobs = client[database_name(mongo_url)][Job.Settings.name]
