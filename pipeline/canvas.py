@@ -1,4 +1,4 @@
-"""The pipeline: one expression a kind of job, one stage a line."""
+"""The pipeline: one expression for each kind of job, one stage on each line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from storage.documents import JobRecord, Kind
 
 
 def previews(job: JobRecord) -> Signature[None]:
-    """Return the canvas of an upload; a group followed by a task is a chord."""
+    """Return the canvas of an upload. Celery makes a chord of a group that is followed by a task."""
     return chain(
         _task_in_queue(job, tasks.validate).set(task_id=root_id(job)),
         _task_in_queue(job, tasks.normalize),
@@ -32,27 +32,27 @@ def operation(job: JobRecord) -> Signature[None]:
 
 
 def build_canvas(job: JobRecord) -> Signature[None]:
-    """Return the canvas of a job, with its errback on the whole of it."""
-    whole = previews(job) if job.kind is Kind.PREVIEWS else operation(job)
-    whole.link_error(tasks.on_failed.s(job.id).set(queue=_task_queue(job, tasks.on_failed)))
-    return whole
+    """Return the canvas of a job, with its errback on the whole canvas."""
+    canvas = previews(job) if job.kind is Kind.PREVIEWS else operation(job)
+    canvas.link_error(tasks.on_failed.s(job.id).set(queue=_task_queue(job, tasks.on_failed)))
+    return canvas
 
 
 def root_id(job: JobRecord) -> str:
-    """Return the id of the canvas's first task, which every task of it carries as `root_id`."""
+    """Return the id of the canvas's first task; all its tasks carry it as `root_id`."""
     return f"{job.id}.{job.generation}" if job.generation else job.id
 
 
 def publish_canvas(job: JobRecord) -> None:
-    """Publish the job's canvas: one message. Raises kombu's `OperationalError` when the broker does not take it.
+    """Publish the job's canvas as one message. Raises kombu's `OperationalError` when the broker does not accept it.
 
-    Blocks for as long as the broker's socket timeout, so an event loop calls it in a thread.
+    May block for the broker's socket timeout, so call it in a thread from an event loop.
     """
     build_canvas(job).apply_async(retry=False)
 
 
 def _task_in_queue(job: JobRecord, task: Task[Any, Any], *arguments: str) -> Signature[None]:
-    """Return a task of the job, which ignores the result before it, in the queue of its stage in the job's lane."""
+    """Return a task of the job, for the queue of its stage in the job's lane. It ignores the previous task's result."""
     return task.si(job.id, *arguments).set(queue=_task_queue(job, task))
 
 

@@ -1,4 +1,4 @@
-"""Hand a job to the broker, off the event loop, without ever failing the caller."""
+"""Dispatch a job in a thread, without raising the broker's errors."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ log = structlog.get_logger("pipeline")
 
 
 async def dispatch_or_schedule(jobs: Jobs, job: Job) -> None:
-    """Publish a job behind its answer; when the broker does not take it, have the sweeper do so as soon as it can."""
+    """Publish a job after its response is sent; when the broker does not accept it, schedule the sweeper to do so."""
     if not await dispatch(job):
-        with suppress(*TRANSIENT_ERRORS):  # the sweeper finds it by itself, a little later
+        with suppress(*TRANSIENT_ERRORS):  # the sweeper finds the job anyway, a little later
             await jobs.schedule_dispatch(job.id)
 
 
 async def dispatch(job: JobRecord) -> bool:
-    """Publish the job's canvas; False when the broker does not take it, for the caller to have it tried again."""
+    """Publish the job's canvas; False when the broker does not accept it, so that the caller can schedule a retry."""
     with context.job_log_context(job):
         try:
             await asyncio.to_thread(_publish_canvas, job)

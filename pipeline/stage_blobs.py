@@ -18,46 +18,46 @@ from storage.documents import JobRecord, blob_key, job_folder
 
 
 class StageBlobs:
-    """What one attempt reads of its job and writes for it.
+    """Reads and writes the blobs of one job for one attempt.
 
-    Blobs that it writes have the attempt in their names, so no run ever overwrites another's.
+    The names of the blobs it writes contain the attempt, so no run overwrites another run's blobs.
     """
 
     def __init__(self, blobs: Blobs, job: JobRecord, *, attempt: int) -> None:
         self._blobs = blobs
         self._job = job
         self._attempt = attempt
-        self._written: list[str] = []
+        self._written_names: list[str] = []
 
     def read_original(self) -> bytes:
-        """Return the bytes as uploaded."""
+        """Return the uploaded bytes."""
         return self._blobs.get(self._job.original.blob)
 
     def read_master(self, rendition: str) -> Master:
         """Return the master at the size of a rendition."""
         stored = self._job.stages[NORMALIZE].result or {}
-        level = stored.get("levels", {}).get(rendition, stored)  # before 0.2 there was one size, and no levels
+        level = stored.get("levels", {}).get(rendition, stored)  # records from before 0.2 have one size and no levels
         start, mode = level.get("offset", 0), stored["mode"]
         stop = start + level["width"] * level["height"] * len(mode)
         pixels = self._blobs.get(stored["blob"], start=start, stop=stop)
         return Master(mode, level["width"], level["height"], pixels)
 
     def write_master(self, masters: Mapping[str, Master]) -> dict[str, Any]:
-        """Write the master at all sizes into one blob, the largest first; return its record, with where each begins."""
+        """Write the master in all sizes into one blob, largest first; return its record with the offset of each."""
         levels: dict[str, dict[str, int]] = {}
         parts: list[bytes] = []
-        for name, each in sorted(masters.items(), key=lambda item: len(item[1].pixels), reverse=True):
-            if not parts or parts[-1] is not each.pixels:  # two renditions of a small original can be of one size
+        for name, master in sorted(masters.items(), key=lambda item: len(item[1].pixels), reverse=True):
+            if not parts or parts[-1] is not master.pixels:  # two renditions of a small original can share one size
                 start = sum(map(len, parts))
-                parts.append(each.pixels)
-            levels[name] = {"width": each.width, "height": each.height, "offset": start}
+                parts.append(master.pixels)
+            levels[name] = {"width": master.width, "height": master.height, "offset": start}
         largest = next(iter(levels.values()))
         blob = self._write("master", b"".join(parts))
         size = {"width": largest["width"], "height": largest["height"]}
-        return {"blob": blob, "mode": each.mode, **size, "levels": levels}
+        return {"blob": blob, "mode": master.mode, **size, "levels": levels}
 
     def write_rendition(self, name: str, rendition: Rendition) -> dict[str, Any]:
-        """Write a rendition, with the headers that a store serves it with; return its record."""
+        """Write a rendition with the headers that an object store sends with it; return its record."""
         headers = rendition_headers.headers(self._job, name, format=rendition.format)
         return {
             "blob": self._write(name, rendition.content, headers | {"Content-Type": rendition.media_type}),
@@ -70,7 +70,7 @@ class StageBlobs:
         }
 
     def rendition_facts(self) -> dict[str, RenditionFacts]:
-        """Return what the stages before recorded of each rendition."""
+        """Return the facts that earlier stages recorded of each rendition."""
         names = [field.name for field in fields(RenditionFacts)]
         return {
             rendition: RenditionFacts(**{name: record[name] for name in names})
@@ -78,14 +78,14 @@ class StageBlobs:
         }
 
     def remove_intermediates(self) -> None:
-        """Remove what is neither the original nor a rendition: the master, and what lost runs have written."""
-        kept = {self._job.original.blob} | {record["blob"] for record in self._rendition_records().values()}
+        """Remove all blobs but the original and the renditions: the master, and the blobs of incomplete runs."""
+        needed = {self._job.original.blob} | {record["blob"] for record in self._rendition_records().values()}
         names = self._blobs.list_names(self._folder)
-        self._blobs.remove(self._folder, [name for name in names if blob_key(self._job.id, name) not in kept])
+        self._blobs.remove(self._folder, [name for name in names if blob_key(self._job.id, name) not in needed])
 
     def remove_written(self) -> None:
-        """Remove what this run has written."""
-        self._blobs.remove(self._folder, self._written)
+        """Remove the blobs that this run wrote."""
+        self._blobs.remove(self._folder, self._written_names)
 
     def remove_all(self) -> None:
         """Remove all blobs of the job."""
@@ -100,8 +100,8 @@ class StageBlobs:
         return {name: self._job.stages[stage].result or {} for name, stage in stages}
 
     def _write(self, name: str, content: bytes, attributes: Mapping[str, str] | None = None) -> str:
-        written = f"{name}.{self._attempt}"
-        key = blob_key(self._job.id, written)
-        self._written.append(written)
+        blob_name = f"{name}.{self._attempt}"
+        key = blob_key(self._job.id, blob_name)
+        self._written_names.append(blob_name)
         self._blobs.put(key, content, create_only=True, attributes=attributes)
         return key

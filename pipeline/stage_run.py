@@ -26,7 +26,7 @@ from storage.errors import TRANSIENT_ERRORS
 from storage.ledger import Claim
 
 INFRASTRUCTURE_ERRORS = (*TRANSIENT_ERRORS, RedisConnectionError, RedisTimeoutError)
-"""Errors of a store or a broker. A run that ends with one does not count as an attempt."""
+"""Errors of a store or a broker. A run that ends with one does not count towards the limit of attempts."""
 OUTCOME_EVENTS = {
     "done": ("stage.done", logging.INFO),
     "skipped": ("stage.skipped", logging.INFO),
@@ -37,7 +37,7 @@ OUTCOME_EVENTS = {
     "out_of_order": ("stage.out_of_order", logging.WARNING),
     "dead": ("job.dead", logging.ERROR),
 }
-"""The log event and its level, by the outcome of a message."""
+"""Log event and level of each outcome."""
 
 log = structlog.get_logger("pipeline")
 
@@ -54,7 +54,7 @@ class StageRun:
 
     @classmethod
     def claim(cls, child: WorkerChild, job_id: str, stage: str, *, message_id: str, worker: str) -> StageRun | None:
-        """Claim a stage; None when another run has it, or nothing is left to do in it."""
+        """Claim a stage; None when another run holds it, the stage is done or failed, or the job has ended."""
         lease_ms = int(child.settings.work.time_limit * 1000)
         claim = child.ledger.claim(job_id, stage, message_id=message_id, worker=worker, lease_ms=lease_ms)
         if claim is None:
@@ -74,9 +74,9 @@ class StageRun:
 
     @property
     def is_out_of_order(self) -> bool:
-        """Whether a stage that must come first is not done: the message is not one of a canvas in order."""
-        needed = prerequisites(self._order, self.stage)
-        return any(self.job.stages[name].state is not StageState.DONE for name in needed)
+        """Whether an earlier stage is not done: the message did not follow the order of a canvas."""
+        earlier = prerequisites(self._order, self.stage)
+        return any(self.job.stages[name].state is not StageState.DONE for name in earlier)
 
     @property
     def is_last_attempt(self) -> bool:
@@ -85,11 +85,11 @@ class StageRun:
 
     @property
     def attempts_exceeded(self) -> bool:
-        """Whether no attempt was left before this one: earlier ones took their worker down with them."""
+        """Whether no attempt was left for this run: earlier runs died with their worker and marked nothing dead."""
         return self._claim.failed_attempts > self.settings.work.max_attempts
 
     def bind_log_context(self) -> None:
-        """Add this run to every log line of its task, and to its span."""
+        """Add the attempt and the request id to each log line of the task; to its span, the queue wait too."""
         record = self.job.stages[self.stage]
         wait_ms = max(0, record.started_ms - record.queued_ms) if record.started_ms and record.queued_ms else None
         request = {"request_id": self.job.request_id} if self.job.request_id else {}
@@ -97,7 +97,7 @@ class StageRun:
         traces.annotate(attempt=self._claim.attempt, queue_wait_ms=wait_ms, **request)
 
     def complete(self, result: Mapping[str, Any]) -> bool:
-        """Record the result, and with the last stage the end of the job. False, and nothing left, when fenced out."""
+        """Record the result; the last stage also completes the job. When fenced, remove the blobs and return False."""
         ledger, due_stages = self._child.ledger, next_stages(self._order, self.stage)
         is_recorded = (
             ledger.complete_stage(self._claim, result, due_stages=due_stages)
@@ -117,7 +117,7 @@ class StageRun:
         return True
 
     def refuse(self, refusal: StageError) -> None:
-        """Fail the job for good, and remove its blobs."""
+        """Fail the job permanently and remove its blobs."""
         errors = [asdict(rule) for rule in refusal.errors]
         failure = Failure(stage=self.stage, code=refusal.code, message=refusal.message, errors=errors)
         if not self._child.ledger.refuse(self._claim, failure):
@@ -129,7 +129,7 @@ class StageRun:
         self._child.ledger.mark_blobs_removed(self.job.id)
 
     def mark_dead(self, code: str, message: str, **details: object) -> None:
-        """Give the job up, and log `details`. Its blobs stay: a person can retry it once the reason is mended."""
+        """Mark the job dead and log `details`. Its blobs stay: a person can retry it once the cause is fixed."""
         if not self._child.ledger.mark_dead(self._claim, Failure(stage=self.stage, code=code, message=message)):
             self.record_outcome("fenced")
             return
@@ -137,21 +137,21 @@ class StageRun:
         self._child.metrics.job_ends.observe_end(self.job, JobState.DEAD)
 
     def release(self, reason: str, *, counts_as_attempt: bool) -> None:
-        """Give the stage back for another run."""
+        """Release the stage for another run."""
         self._child.ledger.release(self._claim, reason[:500], counts_as_attempt=counts_as_attempt)
         self._child.notifications.publish_change(self.job.id)
 
     def record_outcome(self, outcome: str, *, has_ended: bool = False, **details: object) -> None:
-        """Publish the change of the job, and log, trace and count the outcome of this run, one of OUTCOME_EVENTS."""
+        """Publish that the job changed; log, trace and count the outcome of this run, one of OUTCOME_EVENTS."""
         self._child.notifications.publish_change(self.job.id, has_ended=has_ended)
         record_outcome(self._child, self.stage, outcome, attempt=self._claim.attempt, **details)
 
 
 def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Callable[[StageRun], Mapping[str, Any]]) -> None:
-    """Claim the stage, run `work`, record its outcome: the one place that does.
+    """Claim the stage, run `work` and record the outcome, for every task.
 
-    Returns when the canvas may go on: the stage is done, now or before. Raises `Ignore` when another run has the stage,
-    `StageError` when the image is refused, and Celery's `Retry` when another run is to try again.
+    Returns when the stage is done, by this run or an earlier one: the canvas continues. Raises `StageError` when the
+    image is refused, Celery's `Retry` when the stage is to run again, and `Ignore` in all other cases.
     """
     child = current_worker_child()
     if (task.request.delivery_info or {}).get("redelivered"):
@@ -179,7 +179,7 @@ def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Callable[[Sta
 
 
 def record_outcome(child: WorkerChild, stage: str, outcome: str, **details: object) -> None:
-    """Log, trace and count the outcome of one message: one of OUTCOME_EVENTS."""
+    """Log, trace and count the outcome of one message, one of OUTCOME_EVENTS."""
     event, level = OUTCOME_EVENTS[outcome]
     log.log(level, event, **details)
     traces.annotate(outcome=outcome)
@@ -187,7 +187,7 @@ def record_outcome(child: WorkerChild, stage: str, outcome: str, **details: obje
 
 
 def _skip_or_ignore(child: WorkerChild, job_id: str, stage: str) -> None:
-    """Return when the stage is done already; raise `Ignore` when another run has it or the job has ended."""
+    """Return when the stage is already done; raise `Ignore` when another run holds it or the job has ended."""
     job = child.ledger.get(job_id)
     record = job.stages.get(stage) if job else None
     if record is None or record.state is not StageState.DONE:
@@ -197,12 +197,12 @@ def _skip_or_ignore(child: WorkerChild, job_id: str, stage: str) -> None:
 
 
 def _check_runnable(run: StageRun) -> None:
-    """Raise `Ignore` when the claimed stage must not be worked on."""
+    """Raise `Ignore` when the claimed stage must not run: no attempt is left, or an earlier stage is not done."""
     if run.attempts_exceeded:
-        run.mark_dead("attempts_exhausted", "Processing this image stopped its worker too many times.")
+        run.mark_dead("attempts_exhausted", "The worker process died too many times while it processed this image.")
         raise Ignore
     if run.is_out_of_order:
-        run.release("came before the stages that it needs", counts_as_attempt=False)
+        run.release("ran before the stages that it depends on were done", counts_as_attempt=False)
         run.record_outcome("out_of_order")
         raise Ignore
 
@@ -220,16 +220,16 @@ def _work_and_record(run: StageRun, work: Callable[[StageRun], Mapping[str, Any]
 def _retry(
     task: Task[Any, Any], run: StageRun | None, error: Exception, stage: str, *, counts_as_attempt: bool
 ) -> NoReturn:
-    """Give the stage back and have its message delivered again later; after the last attempt, mark the job dead."""
+    """Release the stage and raise Celery's `Retry`, or mark the job dead after its last attempt and raise `Ignore`."""
     child = current_worker_child()
     details = {"error": repr(error), "exc_info": error if counts_as_attempt else None}
     if run is not None and counts_as_attempt and run.is_last_attempt:
-        run.mark_dead("internal_error", "Processing this image failed again and again.", **details)
+        run.mark_dead("internal_error", "Processing this image failed too many times.", **details)
         raise Ignore
     record_outcome(child, stage, "retried", counts_as_attempt=counts_as_attempt, **details)
     child.metrics.count_retry(stage, error)
     if run is not None:
-        with suppress(*INFRASTRUCTURE_ERRORS):  # the lease stays, and this same message may take it over
+        with suppress(*INFRASTRUCTURE_ERRORS):  # then the lease stays, but the retry has the same id and may claim it
             run.release(f"{type(error).__name__}: {error}", counts_as_attempt=counts_as_attempt)
     work = child.settings.work
     delay = get_exponential_backoff_interval(1, task.request.retries, int(work.retry_cap), full_jitter=True)

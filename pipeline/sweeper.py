@@ -1,4 +1,4 @@
-"""The sweeper: finds jobs that stand still and sends them on, and removes what nobody needs any more."""
+"""The sweeper: redispatches jobs that make no progress, and removes expired results, documents, keys and orphans."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from storage.stores import Stores
 
 JOB_ID_VERSION = 7
 ORPHAN_CHECK_GRACE_SHARE = 0.25
-"""Of the age that an orphan is removed at: how often they are looked for."""
+"""How often to look for orphans, as a share of their grace period."""
 
 log = structlog.get_logger("sweeper")
 
 
 class Sweeper:
-    """One loop in every gateway; replicas share the work by compare-and-set, so any number may run."""
+    """One loop in each gateway. Replicas share the work by compare-and-set, so any number may run."""
 
     def __init__(
         self, stores: Stores, queues: Queues, settings: Settings, metrics: SweeperMetrics | None = None
@@ -47,13 +47,13 @@ class Sweeper:
         self._orphans_due_ms = 0
 
     async def run(self) -> None:
-        """Sweep until cancelled, round after round."""
+        """Run rounds until cancelled."""
         while True:
             await self.sweep()
             await asyncio.sleep(self._settings.sweeper.interval)
 
     async def sweep(self) -> None:
-        """Do one round: jobs every time, tidying now and then. What fails is logged and left to the next round."""
+        """Run one round: dispatch due jobs, and at longer intervals clean up. Errors are logged; later rounds retry."""
         with _log_errors("dispatch_due"):
             await self.dispatch_due()
             self._metrics.record_round()
@@ -61,7 +61,7 @@ class Sweeper:
             return
         self._tidy_due_ms = now_ms() + int(self._settings.sweeper.tidy_interval * 1000)
         steps = [self.remove_refused_blobs, self.remove_expired, self.remove_expired_keys]
-        if now_ms() >= self._orphans_due_ms:  # it lists every job's folder, which a store may charge for
+        if now_ms() >= self._orphans_due_ms:  # lists the folders of all jobs, which an object store may charge for
             self._orphans_due_ms = now_ms() + int(self._settings.sweeper.orphan_grace * 1000 * ORPHAN_CHECK_GRACE_SHARE)
             steps.append(self.remove_orphans)
         for step in steps:
@@ -69,31 +69,28 @@ class Sweeper:
                 await step()
 
     async def dispatch_due(self) -> None:
-        """Send on every job that is due and that nobody works on."""
+        """Redispatch, postpone or give up each job that is due."""
         due = await self._jobs.find_due(limit=self._settings.sweeper.batch)
         if not due:
             return
-        await self._queues.ping()  # a broker that is away must not cost a job one of its dispatches
+        await self._queues.ping()  # raises when the broker is down: an outage must not use up redispatches
         for job in due:
-            with (
-                job_log_context(job),
-                _log_errors("redispatch", task_id=job.id),
-            ):  # one odd job must not hold up the others
+            with job_log_context(job), _log_errors("redispatch", task_id=job.id):  # one bad job must not stop the rest
                 await self._redispatch_or_postpone(job)
 
     async def remove_refused_blobs(self) -> None:
-        """Remove the blobs of failed jobs whose worker died before it could."""
+        """Remove blobs of failed and cancelled jobs that a process left because it died before it removed them."""
         grace_ms = int(self._settings.sweeper.refused_grace * 1000)
         await self._remove_blobs([JobState.FAILED, JobState.CANCELLED], grace_ms)
 
     async def remove_expired(self) -> None:
-        """Remove results past their time, and later the records of their jobs."""
+        """Remove the blobs of jobs whose retention has ended, and later their documents."""
         keep = self._settings.retention
         await self._remove_blobs([JobState.DONE, JobState.DEAD], int(keep.results * 1000))
         await self._jobs.delete_expired(before_ms=now_ms() - int(keep.records * 1000))
 
     async def remove_orphans(self) -> None:
-        """Remove folders that belong to no job: uploads cut off between their blob and their document."""
+        """Remove old folders without a job: their uploads were interrupted before the document was inserted."""
         now, sweeper = now_ms(), self._settings.sweeper
         folders = await asyncio.to_thread(self._blobs.list_folders)
         old = [folder for folder in folders if _created_ms(folder) < now - sweeper.orphan_grace * 1000]
@@ -103,7 +100,7 @@ class Sweeper:
                 log.info("orphan.removed", folder=folder)
 
     async def remove_expired_keys(self) -> None:
-        """Forget idempotency keys past their time."""
+        """Remove expired idempotency keys."""
         await self._keys.delete_expired()
 
     async def _redispatch_or_postpone(self, job: Job) -> None:
@@ -114,7 +111,7 @@ class Sweeper:
             failure = Failure(
                 stage=None,
                 code="dispatches_exhausted",
-                message="The job was sent to the workers too many times.",
+                message="The job was sent to the workers too many times and did not finish.",
             )
             if await self._jobs.mark_dead(job, failure):
                 self._metrics.job_ends.observe_end(job, JobState.DEAD)
@@ -123,22 +120,25 @@ class Sweeper:
             await self._redispatch(job)
 
     async def _redispatch(self, job: Job) -> None:
-        again = now_ms() + self._settings.sweeper.backoff_ms(job.redispatches + 1)
-        taken = await self._jobs.redispatch(job, next_dispatch_ms=again)
-        if taken is None:
+        next_dispatch_ms = now_ms() + self._settings.sweeper.backoff_ms(job.redispatches + 1)
+        redispatched = await self._jobs.redispatch(job, next_dispatch_ms=next_dispatch_ms)
+        if redispatched is None:
             return
-        if await dispatch(taken):
+        if await dispatch(redispatched):
             self._metrics.count_redispatch(job)
         else:
-            await self._jobs.undo_redispatch(taken, next_dispatch_ms=now_ms() + self._claim_timeout_ms)
+            await self._jobs.undo_redispatch(redispatched, next_dispatch_ms=now_ms() + self._claim_timeout_ms)
 
     async def _is_queued(self, job: Job) -> bool:
-        """Whether a message of the job may still wait: some queue on its way has not moved past when it was sent."""
+        """Whether a message of the job may still wait: a queue on its way has an oldest message about as old, or older.
+
+        These are the queues of the unfinished stages and of all stages before them.
+        """
         order = stage_order_of(job)
-        waiting = [name for name, record in job.stages.items() if record.state is not StageState.DONE]
-        passed = {name for stage in waiting for name in prerequisites(order, stage)}
-        sent_ms = max([job.dispatched_ms, *(job.stages[name].queued_ms or 0 for name in waiting)])
-        for queue in sorted({lane_queue(queue_of_stage(name), job.lane) for name in passed.union(waiting)}):
+        unfinished = [name for name, record in job.stages.items() if record.state is not StageState.DONE]
+        earlier = {name for stage in unfinished for name in prerequisites(order, stage)}
+        sent_ms = max([job.dispatched_ms, *(job.stages[name].queued_ms or 0 for name in unfinished)])
+        for queue in sorted({lane_queue(queue_of_stage(name), job.lane) for name in earlier.union(unfinished)}):
             oldest_ms = await self._queues.read_oldest_message_ms(queue)
             if oldest_ms is not None and oldest_ms <= sent_ms + self._claim_timeout_ms:
                 return True
@@ -158,7 +158,7 @@ class Sweeper:
 
 @contextmanager
 def _log_errors(step: str, **details: str) -> Iterator[None]:
-    """Log what a step fails with, and go on."""
+    """Log the error of a step instead of raising it."""
     try:
         yield
     except (*TRANSIENT_ERRORS, *BROKER_ERRORS) as error:
@@ -168,9 +168,9 @@ def _log_errors(step: str, **details: str) -> Iterator[None]:
 
 
 def _created_ms(folder: str) -> int:
-    """Return when a folder was named: job ids are UUIDv7, which begin with their time in ms (RFC 9562, section 5.7)."""
+    """Return the time in a folder's name: job ids are UUIDv7, which begin with epoch ms (RFC 9562, section 5.7)."""
     with suppress(ValueError):
         name = UUID(folder)
         if name.version == JOB_ID_VERSION and str(name) == folder:
             return name.int >> 80
-    return now_ms()  # not ours: never old
+    return now_ms()  # not a job's folder: never old enough to be removed

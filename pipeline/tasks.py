@@ -1,4 +1,4 @@
-"""The tasks, in the order they run: each reads blobs, calls its stage, writes blobs."""
+"""The Celery tasks in the order they run: each reads blobs, calls its stage and writes blobs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ log = structlog.get_logger("pipeline")
 
 @app.task(bind=True, name=VALIDATE, throws=(StageError,))
 def validate(self: Task[Any, Any], job_id: str) -> None:
-    """Refuse what is not an image that the limits allow."""
+    """Check that the original is an image within the limits."""
 
     def work(run: StageRun) -> Mapping[str, Any]:
         return asdict(validate_stage.validate(run.blobs.read_original(), limits=run.settings.limits))
@@ -42,7 +42,7 @@ def validate(self: Task[Any, Any], job_id: str) -> None:
 
 @app.task(bind=True, name=NORMALIZE, throws=(StageError,))
 def normalize(self: Task[Any, Any], job_id: str) -> None:
-    """Decode the original, once, into the master that every rendition is made from, at the size of each."""
+    """Decode the original once, into a master in the size of each rendition."""
 
     def work(run: StageRun) -> Mapping[str, Any]:
         edges = run.job.operation.renditions
@@ -56,20 +56,27 @@ def normalize(self: Task[Any, Any], job_id: str) -> None:
 
 @app.task(bind=True, name=RESIZE, throws=(StageError,))
 def resize(self: Task[Any, Any], job_id: str, name: str) -> None:
-    """Make one rendition from the master; an animated one from the original."""
+    """Make one rendition from the master, or an animated one from the original."""
 
     def work(run: StageRun) -> Mapping[str, Any]:
         operation = run.job.operation
         edge, quality = operation.renditions[name], operation.quality
         if operation.animated and (run.job.stages[VALIDATE].result or {})["frames"] > 1:
-            frames: Literal["gif", "webp"] = "gif" if operation.format == "gif" else "webp"
+            animated_format: Literal["gif", "webp"] = "gif" if operation.format == "gif" else "webp"
             rendition = animation.animate(
-                run.blobs.read_original(), edge=edge, limits=run.settings.limits, format=frames, quality=quality
+                run.blobs.read_original(),
+                edge=edge,
+                limits=run.settings.limits,
+                format=animated_format,
+                quality=quality,
             )
         else:
-            still = "auto" if operation.format == "gif" else operation.format
             rendition = resize_stage.resize(
-                run.blobs.read_master(name), edge=edge, format=still, quality=quality, background=operation.background
+                run.blobs.read_master(name),
+                edge=edge,
+                format="auto" if operation.format == "gif" else operation.format,
+                quality=quality,
+                background=operation.background,
             )
         return run.blobs.write_rendition(name, rendition)
 
@@ -78,7 +85,7 @@ def resize(self: Task[Any, Any], job_id: str, name: str) -> None:
 
 @app.task(bind=True, name=TRANSFORM, throws=(StageError,))
 def transform(self: Task[Any, Any], job_id: str) -> None:
-    """Do a job's one operation on the original, at its full size."""
+    """Apply the job's operation to the original at its full size."""
 
     def work(run: StageRun) -> Mapping[str, Any]:
         operation = run.job.operation
@@ -97,7 +104,7 @@ def transform(self: Task[Any, Any], job_id: str) -> None:
 
 @app.task(bind=True, name=FINALIZE, throws=(StageError,))
 def finalize(self: Task[Any, Any], job_id: str) -> None:
-    """Sum up the job and remove what only its stages needed. The chord's results are not read: the document has all."""
+    """Summarize the job and remove its intermediate blobs. It reads the document, not the results of the chord."""
 
     def work(run: StageRun) -> Mapping[str, Any]:
         facts = run.blobs.rendition_facts()
@@ -110,10 +117,10 @@ def finalize(self: Task[Any, Any], job_id: str) -> None:
 
 @app.task(bind=True, name=ERRBACK)
 def on_failed(self: Task[Any, Any], failed_id: str, job_id: str) -> None:
-    """Errback of the whole canvas: where the job has not ended, have the sweeper look at it.
+    """Errback of the whole canvas: schedule a dispatch by the sweeper when the job has not ended.
 
-    Takes the failed message's id alone and is bound, so that Celery sends it as a message: an errback that takes the
-    request would run in the worker's parent when a child was killed, where no store is open.
+    It is bound and takes only the id of the failed message, so that Celery sends it as a message. An errback that takes
+    the request would run in the worker's parent after a child is killed, and the parent has no open stores.
     """
     child = current_worker_child()
     try:
