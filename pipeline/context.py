@@ -1,4 +1,4 @@
-"""What ties the lines of a job together: its ids, bound where work on it begins and sent along with its messages."""
+"""Log context of a job: its ids, bound to each log line about it and propagated in the headers of its messages."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from pipeline.routing import ERRBACK, RESIZE
 from storage.documents import JobRecord
 
 PROPAGATED_HEADERS = ("request_id", "job_trace")
-"""Headers of a job's messages, handed on to the messages that are sent because of them."""
+"""Headers of a job's messages. A task copies them to the messages that it sends."""
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
-_propagated_headers: ContextVar[Mapping[str, str]] = ContextVar("propagated_headers", default=_NOTHING)
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_propagated_headers: ContextVar[Mapping[str, str]] = ContextVar("propagated_headers", default=_NO_HEADERS)
 
 
 @contextmanager
 def job_log_context(job: JobRecord) -> Iterator[None]:
-    """Name the job in every line, and the request that it came with, unless another one is being answered here."""
+    """Add the job's id to each log line, and the id of its POST unless another request is being answered."""
     request_fields = {"request_id": job.request_id} if job.request_id else {}
     with bound_contextvars(**{**request_fields, **get_contextvars(), "task_id": job.id}):
         yield
@@ -32,21 +32,21 @@ def job_log_context(job: JobRecord) -> Iterator[None]:
 
 @contextmanager
 def propagate_job_headers(job: JobRecord) -> Iterator[None]:
-    """Send the ids that the job came with along with its messages, whoever has them sent."""
+    """Add the request id and the trace of the job's POST to each message sent in the block, whoever sends it."""
     with _propagate_headers({"request_id": job.request_id, "job_trace": job.traceparent}):
         yield
 
 
 @contextmanager
 def message_context(headers: Mapping[str, Any], name: str, args: Sequence[Any]) -> Iterator[None]:
-    """Name the job of a message in every line, and send its ids along: for a worker's parent, which runs no task."""
+    """Bind and propagate the ids of a message's job. For a worker's parent, where no task binds them."""
     with bound_contextvars(**_log_fields(headers, name, args)), _propagate_headers(headers):
         yield
 
 
 @contextmanager
 def _propagate_headers(ids: Mapping[str, Any]) -> Iterator[None]:
-    token = _propagated_headers.set(_known(ids))
+    token = _propagated_headers.set(_select_headers(ids))
     try:
         yield
     finally:
@@ -54,7 +54,7 @@ def _propagate_headers(ids: Mapping[str, Any]) -> Iterator[None]:
 
 
 def job_traceparent() -> str | None:
-    """Return the traceparent of the request that the job of the current task came with."""
+    """Return the traceparent of the POST that submitted the current task's job."""
     return _propagated_headers.get().get("job_trace")
 
 
@@ -66,26 +66,26 @@ def _add_propagated_headers(headers: dict[str, Any], **_: object) -> None:
 
 @task_prerun.connect
 def _bind_before_task(task: Task[Any, Any], args: Sequence[Any], **_: object) -> None:
-    """Bind for the whole of a task: also while Celery sends what follows it, which is after its body has returned."""
+    """Bind the ids for the whole task: Celery sends the next messages after the task's body has returned."""
     headers = {name: getattr(task.request, name, None) for name in ("root_id", *PROPAGATED_HEADERS)}
     clear_contextvars()
     bind_contextvars(**_log_fields(headers, task.name, args))
-    _propagated_headers.set(_known(headers))
+    _propagated_headers.set(_select_headers(headers))
 
 
 @task_postrun.connect
 def _clear_after_task(**_: object) -> None:
     clear_contextvars()
-    _propagated_headers.set(_NOTHING)
+    _propagated_headers.set(_NO_HEADERS)
 
 
-def _known(headers: Mapping[str, Any]) -> Mapping[str, str]:
+def _select_headers(headers: Mapping[str, Any]) -> Mapping[str, str]:
     return {name: headers[name] for name in PROPAGATED_HEADERS if headers.get(name)}
 
 
 def _log_fields(headers: Mapping[str, Any], name: str, args: Sequence[Any]) -> dict[str, str]:
-    """Return what a message tells of its job: the root of a canvas is the job, or the job and a generation."""
+    """Return the log fields of a message. The `root_id` of a canvas is the job id, with the generation if not 0."""
     job_id, _, _ = (headers.get("root_id") or "").partition(".")
-    stage = {RESIZE: args[-1], ERRBACK: None}.get(name, name)  # a resize is one of several
+    stage = {RESIZE: args[-1], ERRBACK: None}.get(name, name)  # a resize has its rendition's name, its last argument
     ids = {"task_id": job_id, "request_id": headers.get("request_id"), "stage": stage}
     return {key: value for key, value in ids.items() if value}

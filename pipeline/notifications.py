@@ -1,4 +1,4 @@
-"""Notifications that a job changed, over Redis' publish and subscribe. Any may get lost: the document is the truth."""
+"""Notifications that a job changed, over Redis publish/subscribe. They may be lost: the document is authoritative."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from redis.retry import Retry
 from pipeline.broker.redis_urls import RedisUrl
 
 CHANGES_CHANNEL, ENDS_CHANNEL = "darkroom.changes", "darkroom.ends"
-"""Channels: the changes of jobs that go on, which a gateway subscribes to only while it streams, and the ends."""
+"""Channels of changes and of ends of jobs. A gateway subscribes to the changes only while it streams them."""
 SUBSCRIBED = ""
-"""Comes before the first notification: those of earlier changes may have been missed."""
-PUBLISH_SECONDS = 0.3  # what a notification may cost a stage while Redis hangs
+"""Yielded once the subscription has begun: notifications of earlier changes may have been missed."""
+PUBLISH_SECONDS = 0.3  # longest delay of a stage by a notification while Redis hangs
 LISTEN_SECONDS = 10.0
 PAUSE_SECONDS = 5.0  # after an error, before the next notification
-UNANSWERED_MS = 5000  # after which the kernel gives up a connection whose other end takes nothing
+UNANSWERED_MS = 5000  # time without acknowledgement after which the kernel closes the connection
 KEEPALIVE = {socket.TCP_USER_TIMEOUT: UNANSWERED_MS} if hasattr(socket, "TCP_USER_TIMEOUT") else {}
 
 
 class Notifications:
-    """The worker's side: publish, wait for no answer. Errors are ignored: the job document is authoritative."""
+    """The worker's side: publish without waiting for an answer. Errors are ignored: the document is authoritative."""
 
     def __init__(self, redis_url: str) -> None:
         self._redis = RedisUrl(redis_url).open(
@@ -40,7 +40,7 @@ class Notifications:
         self._paused_until = 0.0
 
     def publish_change(self, job_id: str, *, has_ended: bool = False) -> None:
-        """Publish that the job's document has changed; `has_ended`: for the last time."""
+        """Publish that the job's document has changed; `has_ended` says that the job has ended."""
         if monotonic() < self._paused_until:
             return
         try:
@@ -57,7 +57,7 @@ class Notifications:
         self._redis.close()
 
     def _open_connection(self) -> Any:
-        """Return a connection on which Redis does not answer: its answer would be half of what a notification costs."""
+        """Return a connection on which Redis sends no answers: reading them would double a notification's cost."""
         if self._connection is None:
             pool: Any = self._redis.connection_pool
             connection = pool.get_connection()
@@ -73,7 +73,7 @@ class Notifications:
 
 
 async def subscribe(redis: AsyncRedis, channel: str) -> AsyncGenerator[str, None]:
-    """Yield SUBSCRIBED, then the id of each job published in the channel. RedisError once the connection is lost."""
+    """Yield SUBSCRIBED, then the id of each job published in the channel. RedisError when the connection is lost."""
     async with redis.pubsub() as subscription:
         await subscription.subscribe(channel)
         while True:

@@ -1,4 +1,4 @@
-"""A worker's process life: settings once, stores in each child, metrics in the parent, logs everywhere."""
+"""Entry point of a worker: Celery's signals configure logs, start the metrics exporter and open each child."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pipeline.worker_child import open_worker_child
 
 settings = Settings()
 app = configure(settings)
-app.Task.Request = JobContextRequest  # type: ignore[assignment]  # its types know the name of a class only
+app.Task.Request = JobContextRequest  # type: ignore[assignment]  # the type stubs expect a class name
 app.steps["worker"].add(Watchdog)
 _resources = ExitStack()
 _exporters: list[Exporter] = []
@@ -38,7 +38,7 @@ _exporters: list[Exporter] = []
 @celeryd_init.connect
 def _configure_logs_and_banner(instance: Any, **_: object) -> None:
     configure_logs(settings.log_format)
-    instance.quiet = not is_for_people(settings.log_format)  # Celery's banner is for people too
+    instance.quiet = not is_for_people(settings.log_format)  # show Celery's banner only to people
 
 
 @celeryd_after_setup.connect
@@ -48,16 +48,16 @@ def _consume_all_lanes(**_: object) -> None:
 
 @celeryd_after_setup.connect
 def _warn_if_tracing_unavailable(**_: object) -> None:
-    traces.telemetry_class()  # here, and not in each child: what it warns of, it says once
+    traces.telemetry_class()  # in the parent, so that it warns once and not in each child
 
 
 @setup_logging.connect
-def _logs(**_: object) -> None:
+def _configure_logs(**_: object) -> None:
     configure_logs(settings.log_format)
 
 
 @worker_init.connect
-def _export(**_: object) -> None:
+def _start_exporter(**_: object) -> None:
     if settings.metrics.port:
         _exporters.append(Exporter(host=settings.metrics.host, port=settings.metrics.port, queues=_served_queues()))
 
@@ -65,11 +65,11 @@ def _export(**_: object) -> None:
 @worker_ready.connect
 def _observe_pool(sender: Any, **_: object) -> None:
     for exporter in _exporters:
-        exporter.observe_pool(sender.pool._pool)  # noqa: SLF001  # Celery's pool keeps billiard's here
+        exporter.observe_pool(sender.pool._pool)  # noqa: SLF001  # billiard's pool inside Celery's
 
 
 @worker_shutdown.connect
-def _stop(**_: object) -> None:
+def _close_exporters(**_: object) -> None:
     while _exporters:
         _exporters.pop().close()
 
@@ -92,5 +92,5 @@ def _close_child(**_: object) -> None:
 
 
 def _served_queues() -> list[str]:
-    """Return the queues that this worker was told to serve."""
+    """Return the queues that this worker consumes, without their lanes."""
     return [name for name in app.amqp.queues.consume_from if name in QUEUES]

@@ -1,4 +1,4 @@
-"""What a worker's child holds: its settings, its metrics, and its stores, opened in it and never in its parent."""
+"""The resources of a worker child: settings, metrics, notifications and stores, opened in the child after the fork."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from storage.stores import WorkerStores, open_worker_stores
 
 
 class WorkerChild:
-    """One worker child's belongings.
+    """The resources of one worker child.
 
-    The stores are opened when they are first asked for, and asked for again when that fails: a child born while they
-    are away retries its work, as any other does, and is whole once they are back.
+    The stores are opened at first use, and again at the next use when that fails. So a child that starts during an
+    outage retries its work like any other, and has its stores once the outage is over.
     """
 
     def __init__(self, settings: Settings, metrics: StageMetrics, resources: ExitStack) -> None:
@@ -56,16 +56,16 @@ _current: list[WorkerChild] = []
 
 
 def current_worker_child() -> WorkerChild:
-    """Return what this process holds; an error outside a worker's child."""
+    """Return the resources of this process. Raises `RuntimeError` outside a worker child."""
     if not _current:
-        msg = "stages run in a worker's child only"
+        msg = "stages run only in a worker child"
         raise RuntimeError(msg)
     return _current[-1]
 
 
 @contextmanager
 def open_worker_child(settings: Settings, metrics: StageMetrics) -> Iterator[WorkerChild]:
-    """Be a worker's child until the block ends: `current_worker_child` returns what it holds."""
+    """Open the resources of this worker child for `current_worker_child`; close them when the block ends."""
     with ExitStack() as resources:
         child = WorkerChild(settings, metrics, resources)
         _current.append(child)

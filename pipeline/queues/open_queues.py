@@ -15,7 +15,7 @@ from pipeline.settings import Settings
 
 @asynccontextmanager
 async def open_queues(settings: Settings) -> AsyncIterator[Queues]:
-    """Open the broker for reading; connects when first asked. RabbitMQ is found as the app is configured."""
+    """Open the broker for reading; it connects at first use. RabbitMQ's address comes from the configured app."""
     redis = RedisUrl(settings.redis_url).open_async(
         socket_timeout=settings.broker.publish_timeout,
         socket_connect_timeout=settings.broker.connect_timeout,

@@ -1,35 +1,35 @@
-"""How far a queue has come, where its length is all that can be seen of it."""
+"""Progress of a queue, estimated from its length alone."""
 
 from __future__ import annotations
 
 from collections import deque
 
-MAX_TARGETS = 1000  # looks that are remembered; an older one that is forgotten costs nothing but time
+MAX_TARGETS = 1000  # measurements that are kept; dropping older ones only delays the estimate
 
 
 class QueueProgress:
-    """Which messages have been taken from a queue by now.
+    """Estimates until when the messages of a queue have been consumed.
 
-    All that was in it at one look has been taken once it has shrunk by as much in the looks since, however much came in
-    between: what is in front is taken first. So a queue that is never empty moves on, and one that stands still does
-    not. It is never ahead of the truth, which lost messages and growth between two looks only keep behind.
+    A queue is first in, first out. So all messages of one measurement have been consumed once the decreases since then
+    add up to its length, however many messages arrived in between. The estimate advances also for a queue that is never
+    empty, and stands still with the queue. Lost messages, and additions between two measurements, make it too early. It
+    is never too late, except for messages that a worker returns to the queue.
     """
 
     def __init__(self) -> None:
         self.consumed_until_ms = 0
-        """Everything that was sent before this time has been taken; 0 while nothing is known."""
-        self._total_added = self._total_removed = 0  # in all; their difference is the length
-        self._targets = deque[tuple[int, int]](
-            maxlen=MAX_TARGETS
-        )  # by when it has to have shrunk how much, and for which look
+        """All messages sent before this time (epoch ms) have been consumed; 0 while unknown."""
+        self._total_added = self._total_removed = 0  # sums of increases and of decreases; the length is the difference
+        self._targets = deque[tuple[int, int]](maxlen=MAX_TARGETS)
+        """For each measurement, the `_total_removed` at which its messages are consumed, and its time (epoch ms)."""
 
     def record_length(self, length: int, *, at_ms: int) -> None:
-        """Note the length that a look found, which was begun at a time."""
+        """Record a length; `at_ms` is when the measurement started (epoch ms)."""
         change = length - (self._total_added - self._total_removed)
         self._total_added += max(0, change)
         self._total_removed += max(0, -change)
         if self._targets and self._targets[-1][0] == self._total_added:
-            self._targets.pop()  # the same target serves a later look
+            self._targets.pop()  # nothing was added since: the same target proves more for the later measurement
         self._targets.append((self._total_added, at_ms))
         while self._targets and self._targets[0][0] <= self._total_removed:
             self.consumed_until_ms = self._targets.popleft()[1]

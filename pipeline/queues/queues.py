@@ -1,4 +1,4 @@
-"""What waits in the broker's queues, read without disturbing them: the questions, whichever broker it is."""
+"""The interface to the broker's queues, for Redis and RabbitMQ: it reads what waits, and changes nothing."""
 
 from __future__ import annotations
 
@@ -15,54 +15,58 @@ from pipeline.routing import LANE_SUFFIXES
 
 @dataclass(frozen=True, slots=True)
 class QueueBacklog:
-    """What waits, in both lanes of each queue: how many, since when the first, and what workers hold unacknowledged."""
+    """The messages that wait in each queue, both lanes together, and those that workers hold unacknowledged."""
 
     lengths: dict[str, int]
+    """Number of messages by queue."""
     oldest_ms: dict[str, int | None]
+    """When the oldest message was sent (epoch ms), by queue; None when the queue is empty."""
     unacked: int = 0
-    unacked_since_seconds: float | None = None  # epoch seconds, when the first of them was delivered
+    """Number of messages that workers hold."""
+    unacked_since_seconds: float | None = None
+    """When the first of these was delivered (epoch seconds); None when there are none."""
 
 
 class Queues(ABC):
-    """The queues of a broker. One that is away, or refuses, raises one of `transport.BROKER_ERRORS`."""
+    """The queues of a broker. Methods raise one of `transport.BROKER_ERRORS` when the broker is down or refuses."""
 
     shows_unacked = True
-    """Whether it tells what workers hold."""
+    """Whether the broker reports the messages that workers hold."""
 
     def __init__(self, redis: Redis) -> None:
-        """Hear hints over this Redis, whatever carries the messages."""
+        """Receive notifications over this Redis, whichever broker carries the messages."""
         self._redis = redis
 
     @abstractmethod
     async def ping(self) -> None:
-        """Raise when messages would come to nothing: a server that they need does not answer."""
+        """Raise when a server that messages need does not answer."""
 
     def server_checks(self) -> Mapping[str, Callable[[], Awaitable[object]]]:
-        """Return how to ask each server that messages and hints need, by its name; the question raises without it."""
+        """Return a check for each server that messages and notifications need; it raises when the server is down."""
         return {"redis": self.ping}
 
     def changed_jobs(self) -> AsyncGenerator[str, None]:
-        """Yield SUBSCRIBED, then the jobs told to have changed and to go on; RedisError once the connection is lost."""
+        """Yield SUBSCRIBED, then the ids of jobs that changed and continue. RedisError when the connection is lost."""
         return notifications.subscribe(self._redis, notifications.CHANGES_CHANNEL)
 
     def ended_jobs(self) -> AsyncGenerator[str, None]:
-        """Yield SUBSCRIBED, and the jobs that workers tell have ended; RedisError once the connection is lost."""
+        """Yield SUBSCRIBED, then the ids of jobs that workers have ended. RedisError when the connection is lost."""
         return notifications.subscribe(self._redis, notifications.ENDS_CHANNEL)
 
     @abstractmethod
     async def read_max_queue_length(self) -> int:
-        """Return how many messages wait in the fullest queue, in both its lanes."""
+        """Return how many messages wait in the longest queue, both lanes together."""
 
     @abstractmethod
     async def read_oldest_message_ms(self, queue: str) -> int | None:
-        """Return when the next message of a queue was sent, or a time before that (epoch ms); None: it is empty."""
+        """Return when the next message of a queue was sent (epoch ms), or an earlier time; None when it is empty."""
 
     @abstractmethod
     async def read_backlog(self) -> QueueBacklog:
-        """Return all that waits."""
+        """Return the backlog of all queues."""
 
 
-def by_queue(found: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Put together what was found in the lanes of each queue, in the order of `LANE_QUEUES`."""
+def group_by_queue(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Group values of lanes, in the order of `LANE_QUEUES`, by queue."""
     width = len(LANE_SUFFIXES)
-    return (found[start : start + width] for start in range(0, len(found), width))
+    return (values[start : start + width] for start in range(0, len(values), width))

@@ -1,4 +1,4 @@
-"""What waits in the broker's queues, where that is RabbitMQ: it tells their lengths, and nothing of what is in them."""
+"""The queues of RabbitMQ, which reports their lengths but not the messages in them."""
 
 from __future__ import annotations
 
@@ -12,89 +12,89 @@ from celery import Celery
 from redis.asyncio import Redis
 
 from pipeline.queues.queue_progress import QueueProgress
-from pipeline.queues.queues import QueueBacklog, Queues, by_queue
+from pipeline.queues.queues import QueueBacklog, Queues, group_by_queue
 from pipeline.routing import LANE_QUEUES, QUEUES
 from storage.clock import now_ms
 
-CACHE_SECONDS = 0.5  # what one look found is good for this long
+CACHE_SECONDS = 0.5  # time for which one reading of the lengths is reused
 
 
 class RabbitQueues(Queues):
-    """The queues of RabbitMQ, looked at on one connection in a thread of its own; hints still come over Redis.
+    """The queues of RabbitMQ, read on one connection in a separate thread. Notifications still come over Redis.
 
-    Since when the next message waits is not to be seen: `oldest_ms` is when all that came before it had gone.
+    RabbitMQ does not report when the next message was sent, so `oldest_ms` is an estimate of `QueueProgress`.
     """
 
     shows_unacked = False
 
     def __init__(self, redis: Redis, app: Celery, *, timeout_seconds: float) -> None:
-        """Read over the app's connection; a read that takes longer than `timeout_seconds` is given up."""
+        """Read over a connection of the app; a read fails after `timeout_seconds`."""
         super().__init__(redis)
         self._app, self._timeout_seconds = app, timeout_seconds
         self._connection: Any = app.connection_for_read()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rabbitmq")
         self._progress = {lane: QueueProgress() for lane in LANE_QUEUES}
-        self._born_ms = now_ms()
-        self._looking: asyncio.Future[dict[str, int]] | None = None
-        self._due = 0.0
+        self._opened_ms = now_ms()
+        self._reading: asyncio.Future[dict[str, int]] | None = None
+        self._next_reading = 0.0  # by the monotonic clock, in seconds
 
     async def ping(self) -> None:
-        """Raise when RabbitMQ does not answer, or Redis, without which a job would be sent on to no avail."""
+        """Raise when RabbitMQ or Redis does not answer: without Redis, a dispatched job could not finish."""
         await self._redis.ping()
         await self._read_lengths()
 
     def server_checks(self) -> Mapping[str, Callable[[], Awaitable[object]]]:
-        """Return how to ask Redis, and RabbitMQ."""
+        """Return a check for Redis and one for RabbitMQ."""
         return {"redis": self._redis.ping, "rabbitmq": self._read_lengths}
 
     async def read_max_queue_length(self) -> int:
-        """Return how many messages wait in the fullest queue, in both its lanes."""
-        return max(_lengths(await self._read_lengths()).values())
+        """Return how many messages wait in the longest queue, both lanes together."""
+        return max(_sum_by_queue(await self._read_lengths()).values())
 
     async def read_oldest_message_ms(self, queue: str) -> int | None:
-        """Return a time (epoch ms) that no message in the queue was sent before; None when it is empty."""
+        """Return a time (epoch ms) before which no message in the queue was sent; None when it is empty."""
         return self._progress[queue].consumed_until_ms if (await self._read_lengths())[queue] else None
 
     async def read_backlog(self) -> QueueBacklog:
-        """Return all that waits; what was there before the first look counts from then on."""
-        found = await self._read_lengths()
-        since = {
-            lane: max(self._progress[lane].consumed_until_ms, self._born_ms) if found[lane] else None
+        """Return the backlog. Messages from before this object was created count as sent at its creation."""
+        lengths = await self._read_lengths()
+        oldest_by_lane = [
+            max(self._progress[lane].consumed_until_ms, self._opened_ms) if lengths[lane] else None
             for lane in LANE_QUEUES
-        }
-        oldest = ([ms for ms in each if ms is not None] for each in by_queue(list(since.values())))
+        ]
+        oldest = ([ms for ms in lanes if ms is not None] for lanes in group_by_queue(oldest_by_lane))
         return QueueBacklog(
-            lengths=_lengths(found),
-            oldest_ms={queue: min(each, default=None) for queue, each in zip(QUEUES, oldest, strict=True)},
+            lengths=_sum_by_queue(lengths),
+            oldest_ms={queue: min(times, default=None) for queue, times in zip(QUEUES, oldest, strict=True)},
         )
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the connection and end the thread."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.release)
         self._thread.shutdown(wait=False)
 
     async def _read_lengths(self) -> dict[str, int]:
-        """Return the length of each lane, as a look found it that all share who ask at about the same time."""
-        if self._looking is None or (self._looking.done() and monotonic() >= self._due):
-            self._due = monotonic() + CACHE_SECONDS
-            self._looking = asyncio.get_running_loop().run_in_executor(self._thread, self._count)
-        return await asyncio.wait_for(asyncio.shield(self._looking), self._timeout_seconds)
+        """Return the length of each lane. Concurrent callers share one reading, which is reused for CACHE_SECONDS."""
+        if self._reading is None or (self._reading.done() and monotonic() >= self._next_reading):
+            self._next_reading = monotonic() + CACHE_SECONDS
+            self._reading = asyncio.get_running_loop().run_in_executor(self._thread, self._read_lengths_in_thread)
+        return await asyncio.wait_for(asyncio.shield(self._reading), self._timeout_seconds)
 
-    def _count(self) -> dict[str, int]:
-        start_ms, found = now_ms(), dict[str, int]()
+    def _read_lengths_in_thread(self) -> dict[str, int]:
+        start_ms, lengths = now_ms(), dict[str, int]()
         try:
             channel = self._connection.default_channel
-            for lane in LANE_QUEUES:  # declared as they are, so that one that is not there yet is no error
-                declared: Any = self._app.amqp.queues[lane](channel)
-                found[lane] = declared.queue_declare().message_count
+            for lane in LANE_QUEUES:  # an active declaration, so that a queue that does not exist yet is no error
+                queue: Any = self._app.amqp.queues[lane](channel)
+                lengths[lane] = queue.queue_declare().message_count
         except BaseException:
             self._connection.collect()
             raise
-        for lane, length in found.items():
+        for lane, length in lengths.items():
             self._progress[lane].record_length(length, at_ms=start_ms)
-        return found
+        return lengths
 
 
-def _lengths(found: Mapping[str, int]) -> dict[str, int]:
-    """Put the lanes of each queue together."""
-    return dict(zip(QUEUES, map(sum, by_queue([found[lane] for lane in LANE_QUEUES])), strict=True))
+def _sum_by_queue(lengths: Mapping[str, int]) -> dict[str, int]:
+    """Return the length of each queue, both lanes together."""
+    return dict(zip(QUEUES, map(sum, group_by_queue([lengths[lane] for lane in LANE_QUEUES])), strict=True))
