@@ -1,9 +1,9 @@
-"""Addresses of RabbitMQ: checked at start, and read once for kombu.
+"""URLs of RabbitMQ: checked at start, and translated for kombu.
 
     amqp://user:password@host[:5672][/virtual-host]
-    amqps://…?ssl_ca_certs=/path            over TLS; certificate and name are checked, unless ssl_cert_reqs=none
+    amqps://…?ssl_ca_certs=/path            over TLS; certificate and host name are checked, unless ssl_cert_reqs=none
 
-A host may have several addresses, such as the nodes of a cluster: one after another is tried.
+A host may resolve to several addresses, such as the nodes of a cluster: they are tried one after another.
 """
 
 from __future__ import annotations
@@ -14,57 +14,57 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
 SCHEMES = ("amqp", "amqps")
-STRICTNESS = {"none": ssl.CERT_NONE, "required": ssl.CERT_REQUIRED}
-FILES = {"ssl_ca_certs": "ca_certs", "ssl_certfile": "certfile", "ssl_keyfile": "keyfile"}
-"""What an address may say of TLS beside `ssl_cert_reqs`, and what py-amqp calls it."""
+CERT_REQS = {"none": ssl.CERT_NONE, "required": ssl.CERT_REQUIRED}
+TLS_FILES = {"ssl_ca_certs": "ca_certs", "ssl_certfile": "certfile", "ssl_keyfile": "keyfile"}
+"""TLS parameters of a URL besides `ssl_cert_reqs`, with their names in py-amqp."""
 
 
 @dataclass(frozen=True, slots=True)
 class RabbitUrl:
-    """An address that can be read; ValueError, which does not repeat it, for one that cannot."""
+    """A valid URL; ValueError for an invalid one, with a message that does not contain the URL and its password."""
 
     text: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what no client could use."""
+        """Refuse a URL that no client can use."""
         if self._parts.scheme not in SCHEMES:
-            raise ValueError("names RabbitMQ, where messages do not go over Redis: it begins with amqp:// or amqps://")
-        if not self._can_be_split():
-            raise ValueError("cannot be read: in a name or password, / is written %2F, # %23, ? %3F and @ %40")
-        if not (self._parts.username and self._parts.password):
-            raise ValueError("names no user and password: amqp://user:password@host/virtual-host")
-        allowed = {"ssl_cert_reqs", *FILES} if self.is_tls else set[str]()
-        if unknown := set(self._query) - allowed:
+            raise ValueError("must begin with amqp:// or amqps://, or be empty to send messages over Redis")
+        if not self._has_valid_host():
             raise ValueError(
-                f"has parameters that mean nothing with {self._parts.scheme}: {', '.join(sorted(unknown))}"
+                "cannot be read: in a name or password, write %2F for /, %23 for #, %3F for ? and %40 for @"
             )
-        if self._strictness not in STRICTNESS:
-            raise ValueError(f"has an ssl_cert_reqs that is not one of {', '.join(STRICTNESS)}")
+        if not (self._parts.username and self._parts.password):
+            raise ValueError("needs a user and password: amqp://user:password@host/virtual-host")
+        allowed = {"ssl_cert_reqs", *TLS_FILES} if self.is_tls else set[str]()
+        if unknown := set(self._query) - allowed:
+            raise ValueError(f"has unknown parameters for {self._parts.scheme}: {', '.join(sorted(unknown))}")
+        if self._cert_reqs not in CERT_REQS:
+            raise ValueError(f"ssl_cert_reqs must be one of {', '.join(CERT_REQS)}")
 
     @property
     def is_tls(self) -> bool:
-        """Whether it is spoken to over TLS."""
+        """Whether connections use TLS."""
         return self._parts.scheme == "amqps"
 
     @property
     def tls(self) -> dict[str, Any]:
-        """What py-amqp is to be told of TLS; empty without it. Without a name it would compare none."""
+        """TLS options for py-amqp; empty without TLS. py-amqp checks the host name only when it is given one."""
         if not self.is_tls:
             return {}
-        named = {name: self._query[each] for each, name in FILES.items() if each in self._query}
-        checked = self._strictness != "none"
+        files = {option: self._query[parameter] for parameter, option in TLS_FILES.items() if parameter in self._query}
+        is_checked = self._cert_reqs != "none"
         return {
-            "cert_reqs": STRICTNESS[self._strictness],
-            **({"server_hostname": self._parts.hostname} if checked else {}),
-            **named,
+            "cert_reqs": CERT_REQS[self._cert_reqs],
+            **({"server_hostname": self._parts.hostname} if is_checked else {}),
+            **files,
         }
 
     def for_kombu(self) -> str:
-        """Return the address as kombu reads it: without TLS' parameters, which it takes from the settings."""
+        """Return the URL for kombu: without the TLS parameters, which kombu takes from the settings."""
         return urlunsplit(self._parts._replace(query="", fragment=""))
 
-    def _can_be_split(self) -> bool:
-        """Whether there is a host, and a port that is a number; a password with a / in it ends the host too early."""
+    def _has_valid_host(self) -> bool:
+        """Whether there is a host, and a numeric port or none. An unescaped / in the password cuts the host off."""
         try:
             port = self._parts.port
         except ValueError:
@@ -72,7 +72,7 @@ class RabbitUrl:
         return bool(self._parts.hostname) and port != 0 and not self._parts.fragment
 
     @property
-    def _strictness(self) -> str:
+    def _cert_reqs(self) -> str:
         return self._query.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")
 
     @property

@@ -1,4 +1,4 @@
-"""redis-py's connections on uvloop: one that the server has closed says so, as it does on asyncio's own loop."""
+"""Connections of redis-py on uvloop: a closed connection raises redis-py's own error, as on asyncio's loop."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 
 class ConnectionErrorWhenClosed:
-    """Mixed into a connection: uvloop's RuntimeError for a write to a closed transport becomes redis-py's own.
+    """Mixin of a connection: converts uvloop's RuntimeError for a write to a closed transport.
 
-    redis-py tries again after the errors of a lost connection, and its callers expect those; a RuntimeError passes
-    through all of them.
+    redis-py retries after its own connection errors, and callers handle those. Neither handles a RuntimeError.
     """
 
     async def send_packed_command(self, *args: Any, **options: Any) -> None:
-        """Send; ConnectionError when the connection was lost."""
+        """Send a command. Raises ConnectionError when the connection is lost."""
         try:
-            await super().send_packed_command(*args, **options)  # type: ignore[misc]  # the connection's
+            await super().send_packed_command(*args, **options)  # type: ignore[misc]  # defined by the connection class
         except RuntimeError as error:
             raise RedisConnectionError(str(error)) from error
 
 
 def raise_connection_error_when_closed(redis: Redis) -> Redis:
-    """Have a client that is not connected yet open connections of this kind; return it."""
+    """Make a client that is not connected yet use `ConnectionErrorWhenClosed`; return the client."""
     pool: Any = redis.connection_pool
     pool.connection_class = _raising_connection_class(pool.connection_class)
     return redis

@@ -1,4 +1,4 @@
-"""kombu's transports, with changes: what counts as a lost connection, what is kept of one, and when it is looked at."""
+"""Patches of kombu's transports: which errors mean a lost connection, reuse of clients, and confirmed publishing."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 from pipeline.broker.releasing_qos import ReleasingQoS
 
 UNWRITABLE = (OutOfMemoryError, ReadOnlyError)
-"""A Redis that is full, or has become a replica: it answers, and is as much away as one that does not."""
+"""Errors of a Redis that is full or has become a replica. It answers, but is as unusable as one that is down."""
 BROKER_ERRORS = (OperationalError, RedisError, AMQPError, OSError)
-"""What comes of using a broker that is away, or refuses, whichever it is."""
+"""Errors of a broker, Redis or RabbitMQ, that is down or refuses."""
 
 _Channel: Any = stock.Channel
 _make_client = _Channel._create_client  # noqa: SLF001  # it has no public hook
@@ -25,42 +25,42 @@ _publish = _RabbitChannel.basic_publish_confirm
 
 
 def _reuse_client(self: Any, asynchronous: bool = False) -> Any:  # noqa: FBT002  # kombu's own
-    """Return the channel's client of its connection pool; kombu makes one for each command, at a tenth of its cost."""
+    """Return the channel's cached client. kombu creates one for each command, which is a tenth of a command's cost."""
     if asynchronous:
         return _make_client(self, asynchronous)
-    kept = vars(self).get("_cached_client")
-    if kept is None or kept.connection_pool is not self.pool:  # a lost connection takes its pool along
-        kept = self._cached_client = _make_client(self)
-    return kept
+    client = vars(self).get("_cached_client")
+    if client is None or client.connection_pool is not self.pool:  # kombu drops the pool of a lost connection
+        client = self._cached_client = _make_client(self)
+    return client
 
 
 def _publish_or_disconnect(self: Any, *args: Any, **options: Any) -> Any:
-    """Publish, and wait for the confirmation that a queue has the message; hang up when none comes.
+    """Publish, and wait for the confirmation that a queue has the message; disconnect when none comes.
 
-    If it came later, py-amqp would take it for that of the next message; and queues are declared on new connections.
+    py-amqp would take a late confirmation for that of the next message. New connections also declare the queues again.
     """
-    connection, confirmed = self.connection, False
-    to_a_queue = not options.get("exchange")
+    connection, is_confirmed = self.connection, False
+    is_for_queue = not options.get("exchange")
     try:
-        answer = _publish(self, *args, **options | ({"mandatory": True} if to_a_queue else {}))
-        confirmed = True
+        answer = _publish(self, *args, **options | ({"mandatory": True} if is_for_queue else {}))
+        is_confirmed = True
     except (AMQPError, MessageNacked, OSError) as error:
         raise RecoverableConnectionError(f"RabbitMQ did not confirm a message: {error!r}") from error
     finally:
-        if connection is not None and not confirmed:
+        if connection is not None and not is_confirmed:
             connection.collect()
     return answer
 
 
 def _is_connected(self: Any, connection: Any) -> bool:  # noqa: ARG001  # kombu's own
-    """Whether RabbitMQ has not hung up. Without heartbeats, as in pools of connections, only reading can tell."""
+    """Whether the connection is open. Without heartbeats, as in connection pools, only a read detects a closed one."""
     if not connection.connected:
         return False
     if connection.heartbeat:
         return True
     try:
         connection.drain_events(timeout=0)
-    except TimeoutError:  # nothing has come, nor has the end
+    except TimeoutError:  # nothing to read, and not closed
         return True
     except (AMQPError, OSError):
         connection.collect()
@@ -69,7 +69,7 @@ def _is_connected(self: Any, connection: Any) -> bool:  # noqa: ARG001  # kombu'
 
 
 def patch_kombu() -> None:
-    """Change kombu's classes, for every process that imports the app; without this a full Redis ends workers."""
+    """Patch kombu's classes in each process that imports the app. Without the patches, a full Redis ends workers."""
     _Channel._create_client = _reuse_client  # noqa: SLF001
     _Channel.QoS = ReleasingQoS
     stock.Transport.connection_errors = (*stock.Transport.connection_errors, *UNWRITABLE)

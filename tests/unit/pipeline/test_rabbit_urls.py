@@ -56,8 +56,8 @@ def test_certificate_and_name_are_checked_unless_the_address_says_otherwise(url:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("redis://ada:hunter2@rabbit.example", "begins with amqp://"),
-        ("ada:hunter2@rabbit.example", "begins with amqp://"),
+        ("redis://ada:hunter2@rabbit.example", "begin with amqp://"),
+        ("ada:hunter2@rabbit.example", "begin with amqp://"),
         ("amqp://ada:hun/ter2@rabbit.example", "%2F"),
         ("amqp://ada:hun#ter2@rabbit.example", "%23"),
         ("amqp://ada:hunter2@rabbit.example:many/", "cannot be read"),
@@ -65,7 +65,7 @@ def test_certificate_and_name_are_checked_unless_the_address_says_otherwise(url:
         ("amqp://rabbit.example", "user and password"),
         ("amqp://ada@rabbit.example", "user and password"),
         ("amqp://ada:hunter2@rabbit.example?heartbeat=1", "heartbeat"),
-        ("amqp://ada:hunter2@rabbit.example?ssl_ca_certs=/etc/ca.pem", "mean nothing with amqp: ssl_ca_certs"),
+        ("amqp://ada:hunter2@rabbit.example?ssl_ca_certs=/etc/ca.pem", "unknown parameters for amqp: ssl_ca_certs"),
         ("amqps://ada:hunter2@rabbit.example?ssl_cert_reqs=maybe", "ssl_cert_reqs"),
     ],
 )

@@ -219,7 +219,7 @@ def test_twins_are_not_looked_for_unless_it_is_set() -> None:
 
 
 def test_a_setting_that_is_wrong_is_told_without_its_password() -> None:
-    with pytest.raises(ValueError, match="redis_url names no database") as told:
+    with pytest.raises(ValueError, match="redis_url must name a database") as told:
         Settings(redis_url="redis://:hunter2@redis.example:6379/abc")
 
     assert "hunter2" not in str(told.value)
