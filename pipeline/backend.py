@@ -1,4 +1,4 @@
-"""The result backend: counts the parts of a chord, survives a Redis that is away, and waits on nobody."""
+"""The result backend: it counts the parts of a chord, retries during an outage of Redis and subscribes to nothing."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pipeline.broker.transport import UNWRITABLE
 
 
 class RetryingRedisBackend(RedisBackend):
-    """Celery's Redis backend, less the subscriptions that nobody reads, plus retries where the stock one gives up.
+    """Celery's Redis backend without its unused subscriptions, and with retries where Celery's own gives up.
 
-    Stock, a chord part that ends while Redis is away loses its chord for ever, and each chord that a worker starts
+    In Celery's own, a chord is lost when one of its parts ends while Redis is down, and each chord that a worker starts
     leaves three pub/sub subscriptions behind. Counting a part twice is harmless since Celery 5.7.
     """
 
@@ -32,13 +32,13 @@ class RetryingRedisBackend(RedisBackend):
         return results
 
     def remove_pending_result(self, result: Any) -> Any:
-        """Nothing was subscribed to."""
+        """Unsubscribe from nothing."""
         return result
 
     def on_chord_part_return(
         self, request: Any, state: str, result: Any, propagate: bool | None = None, **kwargs: Any
     ) -> None:
-        """Count one part of a chord, again and again while Redis is away."""
+        """Count one part of a chord; retry while Redis is down."""
 
         def count() -> None:
             super(RetryingRedisBackend, self).on_chord_part_return(request, state, result, propagate, **kwargs)
@@ -47,8 +47,8 @@ class RetryingRedisBackend(RedisBackend):
 
 
 class PipelineBackend(RetryingRedisBackend):
-    """On one server."""
+    """The backend on one Redis server."""
 
 
 class SentinelPipelineBackend(RetryingRedisBackend, SentinelBackend):
-    """On the master that sentinels name."""
+    """The backend on the master that sentinels name."""

@@ -1,4 +1,4 @@
-"""The Celery app: broker, queues, routes, acknowledgement, limits, and nothing else."""
+"""The Celery app: broker, queues, routes, acknowledgement, limits and results."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pipeline.routing import LANE_QUEUES, ROUTES, VALIDATE
 from pipeline.settings import Settings
 from storage.clock import now_ms
 
-QUEUED_HEADER = "queued_ms"
+QUEUED_HEADER = "queued_ms"  # when the message was sent (epoch ms)
 
 transport.patch_kombu()
 app = Celery("darkroom", set_as_current=True)
 
 
 def configure(settings: Settings, *, publisher: bool = False) -> Celery:
-    """Apply the settings to the app; a `publisher` only sends, and would rather fail than wait."""
+    """Apply the settings to the app. A `publisher` only sends messages, and fails fast instead of waiting."""
     app.conf.update(
         imports=("pipeline.tasks",),
         task_queues=[Queue(name, routing_key=name) for name in LANE_QUEUES],
@@ -35,7 +35,7 @@ def configure(settings: Settings, *, publisher: bool = False) -> Celery:
         **_reliability_options(settings),
         **_limits(settings),
         **(_rabbitmq_broker_options if settings.broker_url else _redis_broker_options)(settings, publisher=publisher),
-        **_results(settings, publisher=publisher),
+        **_result_options(settings, publisher=publisher),
     )
     return app
 
@@ -51,7 +51,7 @@ def _reliability_options(settings: Settings) -> dict[str, Any]:
         "task_reject_on_worker_lost": True,
         "task_acks_on_failure_or_timeout": True,
         "task_allow_error_cb_on_chord_header": False,
-        "task_ignore_result": True,  # nobody reads one: chords count their parts without, and the document says it all
+        "task_ignore_result": True,  # the document has all results, and chords count their parts without them
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,
@@ -87,7 +87,7 @@ def _redis_broker_options(settings: Settings, *, publisher: bool) -> dict[str, A
             **timeouts,
             "socket_keepalive": True,
             "health_check_interval": broker.health_check_interval,
-            **({"max_retries": 0} if publisher else {}),  # or kombu reconnects for 6 s, whatever `retry=False` says
+            **({"max_retries": 0} if publisher else {}),  # otherwise kombu reconnects for 6 s, even with `retry=False`
             **url.transport_options(**timeouts),
         },
     }
@@ -100,9 +100,9 @@ def _rabbitmq_broker_options(settings: Settings, *, publisher: bool) -> dict[str
         "broker_url": url.for_kombu(),
         "broker_use_ssl": url.tls or False,
         "broker_connection_timeout": broker.connect_timeout,
-        "broker_heartbeat": broker.health_check_interval,  # of connections that take messages, not of pooled ones
+        "broker_heartbeat": broker.health_check_interval,  # for consuming connections, not pooled ones
         "broker_transport_options": {
-            "confirm_publish": True,  # a message counts as sent once RabbitMQ has it on its disk
+            "confirm_publish": True,  # a message counts as sent once RabbitMQ has it on disk
             "read_timeout": timeout,
             "write_timeout": timeout,
             **({"max_retries": 0} if publisher else {}),
@@ -110,7 +110,7 @@ def _rabbitmq_broker_options(settings: Settings, *, publisher: bool) -> dict[str
     }
 
 
-def _results(settings: Settings, *, publisher: bool) -> dict[str, Any]:
+def _result_options(settings: Settings, *, publisher: bool) -> dict[str, Any]:
     url, timeouts = RedisUrl(settings.result_backend_url), _socket_timeouts(settings, publisher=publisher)
     return {
         "result_backend": _result_backend(url),

@@ -1,4 +1,4 @@
-"""A message in the hands of a worker's parent, which logs a child that was lost or took too long."""
+"""Celery's request in a worker's parent, which logs lost children and time limits with the job's ids."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pipeline import context
 
 
 class JobContextRequest(Request):
-    """Celery's request, whose lines name the job; so does the errback that is sent from here when a child is gone."""
+    """Celery's request with the job's ids in its log lines, and in the errback it sends when a child is lost."""
 
     def on_timeout(self, soft: Any, timeout: Any) -> None:
-        """Log a time limit, and for the hard one fail the task in its child's place."""
+        """Log a time limit; at the hard one, fail the task on behalf of its child."""
         with context.message_context(self.request_dict, self.name, self.args):
             super().on_timeout(soft, timeout)
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:  # noqa: FBT002  # Celery's own
-        """Log a child that was lost, and hand its message back."""
+        """Log a failure, such as a lost child, and return its message to the queue where Celery does."""
         with context.message_context(self.request_dict, self.name, self.args):
             return super().on_failure(exc_info, send_failed_event, return_ok)

@@ -1,4 +1,4 @@
-"""How a rendition is presented: headers that the gateway sends with it, and that an object store keeps with it."""
+"""Headers of a rendition, which the gateway sends and an object store stores with it, and its file name."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from urllib.parse import quote
 from storage.documents import OUTPUT, JobRecord
 
 MAX_STEM_CHARACTERS = 150
-MAX_STEM_BYTES = 200  # common file systems take names of 255 bytes
+MAX_STEM_BYTES = 200  # common file systems allow names of 255 bytes
 EXTENSIONS = {"jpeg": "jpg"}
 
 
 def headers(job: JobRecord, rendition: str, *, format: str) -> dict[str, str]:  # noqa: A002  # the record's word
-    """Return the headers of a rendition that hold wherever it is served; its bytes never change under its name."""
+    """Return the headers of a rendition, the same wherever it is served from. Its bytes never change under its name."""
     return {
         "Cache-Control": "private, max-age=31536000, immutable",
         "Content-Disposition": _disposition(filename(job, rendition, format=format)),
@@ -22,22 +22,22 @@ def headers(job: JobRecord, rendition: str, *, format: str) -> dict[str, str]:  
 
 
 def filename(job: JobRecord, rendition: str, *, format: str) -> str:  # noqa: A002  # the record's word
-    """Return the name that a rendition is saved under: photo-small.jpg, photo-crop.webp.
+    """Return the file name of a rendition: photo-small.jpg, photo-crop.webp.
 
-    The stem is the upload's, or "image". An operation's one rendition is called by the operation. The name is never a
-    path; it has no control characters and at most 255 bytes.
+    It is the stem of the upload's name, or "image", then the rendition's name, or the operation's for its output. The
+    name contains no path and no control characters, and has at most 255 bytes.
     """
-    part = job.kind.value if rendition == OUTPUT else rendition
-    return f"{_stem(job.original.name)}-{part}.{EXTENSIONS.get(format, format)}"
+    suffix = job.kind.value if rendition == OUTPUT else rendition
+    return f"{_stem(job.original.name)}-{suffix}.{EXTENSIONS.get(format, format)}"
 
 
-def _stem(label: str | None) -> str:
-    printable = "".join(character for character in label or "" if character.isprintable())
+def _stem(upload_name: str | None) -> str:
+    printable = "".join(character for character in upload_name or "" if character.isprintable())
     stem = PurePosixPath(printable.replace("\\", "/")).stem[:MAX_STEM_CHARACTERS]
     return stem.encode()[:MAX_STEM_BYTES].decode(errors="ignore") or "image"
 
 
 def _disposition(name: str) -> str:
-    """Give the name plainly for old clients and in full for the others (RFC 6266, section 4.3)."""
-    plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", name)
-    return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+    """Return Content-Disposition, with the name in ASCII for old clients and in full (RFC 6266, section 4.3)."""
+    ascii_name = re.sub(r"[^A-Za-z0-9 ._()-]", "_", name)
+    return f"inline; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(name, safe='')}"

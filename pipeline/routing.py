@@ -1,4 +1,4 @@
-"""Routing: the stages, the queue of each, and the lanes of a queue. A leaf: it imports nothing of the project."""
+"""Routing: the tasks, the queue of each, and the lanes of a queue. It imports no other module of the project."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ RESIZE = "resize"
 TRANSFORM = "transform"
 FINALIZE = "finalize"
 QUEUES = (VALIDATE, NORMALIZE, RESIZE, TRANSFORM, FINALIZE)
-"""Each task has a queue of its name. A stage has the name of its task, except a resize: it has its rendition's."""
+"""Each queue has the name of its task. A stage has that name too, except a resize: it has its rendition's name."""
 ERRBACK = "on_failed"
 ROUTES = {task: {"queue": task} for task in QUEUES} | {ERRBACK: {"queue": FINALIZE}}
 """The queue of each task, as Celery's `task_routes` wants it."""
 LANE_SUFFIXES = {"express": "", "bulk": ".bulk"}
-"""What a lane adds to the name of a queue. A worker takes from the lanes by turns, so neither can starve the other."""
+"""Suffix of a queue's name in each lane. A worker takes from the lanes in turn, so that neither starves the other."""
 
 
 def lane_queue(queue: str, lane: str) -> str:
@@ -33,7 +33,7 @@ LANE_QUEUES = tuple(name for queue in QUEUES for name in lane_queues(queue))
 
 
 def consume_all_lanes(queues: Any) -> None:
-    """Let a worker that consumes a queue consume it in all lanes; `queues` are Celery's `app.amqp.queues`."""
+    """Make a worker consume each of its queues in all lanes; `queues` is Celery's `app.amqp.queues`."""
     for queue in list(queues.consume_from):
         for name in lane_queues(queue):
             if name in queues:

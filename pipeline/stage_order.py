@@ -1,4 +1,4 @@
-"""The order of a job's stages, for those who record them: what a stage comes after, what follows it, what it makes."""
+"""The order of a job's stages, for the job document: which come before a stage, which after, and its rendition."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pipeline.routing import FINALIZE, NORMALIZE, RESIZE, ROUTES, TRANSFORM, VAL
 from storage.documents import OUTPUT, JobRecord, Kind
 
 StageOrder = tuple[tuple[str, ...], ...]
-"""The stages of a job; those that run side by side are in one tuple."""
+"""The stages of a job; those that run in parallel are in one tuple."""
 
 
 def stage_order(kind: Kind, renditions: Iterable[str] = ()) -> StageOrder:
@@ -42,12 +42,12 @@ def next_stages(order: StageOrder, stage: str) -> tuple[str, ...]:
 
 
 def queue_of_stage(stage: str) -> str:
-    """Return the queue that a stage waits in; a rendition waits among the resizes."""
+    """Return the queue of a stage; a rendition's stage has the queue of resizes."""
     return ROUTES.get(stage, ROUTES[RESIZE])["queue"]
 
 
 def stages_of_queue(queue: str, renditions: Iterable[str]) -> tuple[str, ...]:
-    """Return the stages that wait in a queue."""
+    """Return the stages of all kinds of job that have this queue."""
     stages = dict.fromkeys(name for kind in Kind for names in stage_order(kind, renditions) for name in names)
     return tuple(stage for stage in stages if queue_of_stage(stage) == queue)
 

@@ -1,4 +1,4 @@
-"""The sender of traces, on OpenTelemetry's SDK and instrumentations. Imported where traces are on, and only there."""
+"""Sends traces with OpenTelemetry's SDK and instrumentations. Imported only when traces are on."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from pipeline.context import job_traceparent
 from pipeline.version import VERSION
 
-FLUSH_SECONDS = 3.0  # a collector that is away must not hold up a worker's child that makes room for the next
+FLUSH_SECONDS = 3.0  # a collector that is down must not delay a worker child that is being replaced
 PROBES = "/livez$,/readyz$,/metrics$"
 
 _w3c = TraceContextTextMapPropagator()
 
 
 class Telemetry:
-    """Sends the spans of this process until it is closed; where to, and how many, say the OTEL_* variables."""
+    """Sends the spans of this process until it is closed. The OTEL_* variables set the endpoint and the sampling."""
 
     def __init__(self, service: str) -> None:
-        """Start to send; connections made from now on are followed."""
+        """Start to send. Only connections that are opened from now on are traced."""
         name = os.environ.get("OTEL_SERVICE_NAME") or service
         self._job_trace_stack = ExitStack()
         self._provider = TracerProvider(
@@ -46,20 +46,20 @@ class Telemetry:
         self._instrument_tasks()
 
     def instrument_app(self, app: FastAPI) -> None:
-        """Trace the requests of an application, one span each."""
+        """Trace the requests of an application, one span for each."""
         FastAPIInstrumentor.instrument_app(
             app, tracer_provider=self._provider, excluded_urls=PROBES, exclude_spans=["receive", "send"]
         )
 
     def _instrument_tasks(self) -> None:
-        """Trace tasks side by side, as children of the request that their job came with, linked to their messages.
+        """Trace each task as a child of its job's POST, with a link to its message.
 
-        A task is sent by the one before it, so they would be nested one in the other, and finalize in one of several
-        resizes, though it waits for all.
+        Each task is sent by the one before it, so by default its span would be nested in that one's. finalize would be
+        nested in one of several resizes, though it waits for all.
         """
-        task_prerun.connect(self._attach_job_trace, weak=False)  # before the instrumentation, which begins a span then
+        task_prerun.connect(self._attach_job_trace, weak=False)  # before the instrumentation's handler starts a span
         CeleryInstrumentor().instrument(tracer_provider=self._provider, use_span_links=True)  # type: ignore[no-untyped-call]
-        task_postrun.connect(self._detach_job_trace, weak=False)  # after the instrumentation, which ends it
+        task_postrun.connect(self._detach_job_trace, weak=False)  # after the instrumentation's handler ends it
 
     def _attach_job_trace(self, **_: object) -> None:
         self._job_trace_stack.enter_context(self.continue_trace(job_traceparent()))
@@ -68,9 +68,9 @@ class Telemetry:
         self._job_trace_stack.close()
 
     def annotate(self, attributes: Mapping[str, str | int | None]) -> None:
-        """Set attributes of the current span, as `darkroom.*`."""
-        known = {f"darkroom.{name}": value for name, value in attributes.items() if value is not None}
-        trace.get_current_span().set_attributes(known)
+        """Set attributes of the current span, as `darkroom.*`; those that are None are left out."""
+        present = {f"darkroom.{name}": value for name, value in attributes.items() if value is not None}
+        trace.get_current_span().set_attributes(present)
 
     def traceparent(self) -> str | None:
         """Return the current span as a W3C traceparent."""
@@ -85,31 +85,31 @@ class Telemetry:
 
     @contextmanager
     def continue_trace(self, traceparent: str | None) -> Iterator[None]:
-        """Go on with this trace, unless there is none or it is the current one."""
-        other = _w3c.extract({"traceparent": traceparent or ""})
-        is_current = trace.get_current_span(other).get_span_context().trace_id == _current_trace_id()
-        token = context.attach(context.get_current() if is_current else other)
-        before = trace.get_current_span()
+        """Continue this trace in the block, unless it is the current one."""
+        extracted = _w3c.extract({"traceparent": traceparent or ""})
+        is_current = trace.get_current_span(extracted).get_span_context().trace_id == _current_trace_id()
+        token = context.attach(context.get_current() if is_current else extracted)
+        outer_span = trace.get_current_span()
         try:
             yield
         except BaseException as error:
-            _end_open_span(before, error)
+            _end_open_span(outer_span, error)
             raise
         finally:
             context.detach(token)
 
     def close(self) -> None:
-        """Send what is left, for as long as that is worth waiting for."""
-        sending = Thread(target=self._provider.shutdown, daemon=True)
-        sending.start()
-        sending.join(FLUSH_SECONDS)
+        """Send the remaining spans, for FLUSH_SECONDS at most."""
+        flush = Thread(target=self._provider.shutdown, daemon=True)
+        flush.start()
+        flush.join(FLUSH_SECONDS)
 
 
 class BackgroundQueryFilter(BatchSpanProcessor):
-    """Sends spans in batches, less the queries that nobody's request or message caused: loops ask all the time."""
+    """Sends spans in batches, without the frequent queries of background loops: no request or message causes them."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Take up a span that has ended."""
+        """Queue a span that has ended, unless it is a client call without a parent."""
         if span.parent is not None or span.kind is not SpanKind.CLIENT:
             super().on_end(span)
 
@@ -118,9 +118,9 @@ def _current_trace_id() -> int:
     return trace.get_current_span().get_span_context().trace_id
 
 
-def _end_open_span(before: trace.Span, error: BaseException) -> None:
-    """End the span that an error left open: Celery tells when a message was sent, but not that it could not be."""
-    left = trace.get_current_span()
-    if left is not before:
-        left.set_status(trace.StatusCode.ERROR, type(error).__name__)
-        left.end()
+def _end_open_span(outer_span: trace.Span, error: BaseException) -> None:
+    """End the span that an error left open: Celery signals when a message is sent, but not when sending fails."""
+    span = trace.get_current_span()
+    if span is not outer_span:
+        span.set_status(trace.StatusCode.ERROR, type(error).__name__)
+        span.end()

@@ -1,8 +1,8 @@
-"""The soft time limit: it ends a stage's run, and never the report of how one ended.
+"""The soft time limit: it interrupts a stage run, but never the report of its outcome.
 
-A child reports to its worker's parent over a pipe that holds 64 KiB, and billiard raises the limit's error wherever the
-child is. In the middle of a report it leaves the parent a message cut short, which ends the worker. So the limit is
-heard while a stage runs and at no other time, and reports are kept so small that no child waits to write one.
+A child reports to its worker's parent over a pipe that holds 64 KiB. billiard raises the limit's error wherever
+the child is. During a report, this would leave a truncated message in the pipe, which ends the worker. So the limit is
+enforced only while a stage runs, and reports are kept small enough that no child waits to write one.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _interruptible: list[bool] = []
 
 @contextmanager
 def enforce_soft_time_limit() -> Iterator[None]:
-    """Let the soft time limit end this block by a `SoftTimeLimitExceeded`; it does nothing outside of one.
+    """Raise `SoftTimeLimitExceeded` in this block at the soft time limit; outside such a block, ignore the limit.
 
-    For the main thread of a child, as signals are.
+    Only for the main thread of a child, which receives the signals.
     """
     signal.signal(SIG_SOFT_TIMEOUT, _interrupt)
     _interruptible.append(True)
@@ -43,12 +43,12 @@ def _interrupt(*_: object) -> None:
 
 @task_retry.connect
 def _drop_retry_frames(einfo: ExceptionInfo, **_: object) -> None:
-    """Drop the traceback's frames, 60 KB of positions in code that nobody reads. Its text stays."""
+    """Drop the traceback's frames: 60 KB of code positions that nothing reads. Its text stays."""
     einfo.tb = None
 
 
 @task_failure.connect
 def _drop_refusal_frames(sender: Task[Any, Any], exception: Exception, einfo: ExceptionInfo, **_: object) -> None:
-    """Drop them of a refusal; Celery logs every other failure by them."""
+    """Drop the traceback's frames of a refusal. Celery needs those of other failures for its log."""
     if isinstance(exception, sender.throws):
         einfo.tb = None

@@ -1,6 +1,6 @@
-"""Traces: sent where OTEL_EXPORTER_OTLP_ENDPOINT says; where it is not set, nothing of OpenTelemetry is imported here.
+"""Traces, sent to OTEL_EXPORTER_OTLP_ENDPOINT. Without it, traces are off and OpenTelemetry is not imported.
 
-What sends them is in `pipeline/telemetry.py`. Until `start`, and for ever where traces are off, the rest does nothing.
+`pipeline/telemetry.py` sends them. Before `start`, and when traces are off, all other functions do nothing.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _active_telemetry: list[Telemetry] = []
 
 @cache
 def telemetry_class() -> type[Telemetry] | None:
-    """Return what sends traces: None where they are off, and, after a warning, where their packages are missing.
+    """Return the class that sends traces. None when traces are off, or, with a warning, when packages are missing.
 
-    Asked in a worker's parent, which sends none, it warns once and saves each of its children the imports.
+    A worker's parent sends no traces but calls this too: it warns once, and its children inherit the imports.
     """
     disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     if disabled or not any(os.environ.get(name) for name in ENDPOINTS):
         return None
     try:
-        from pipeline.telemetry import Telemetry  # noqa: PLC0415  # only where it is wanted
+        from pipeline.telemetry import Telemetry  # noqa: PLC0415  # only when traces are on
     except ImportError as error:
         log.warning("traces.unavailable", missing=error.name, install="the dependency group tracing")
         return None
@@ -41,31 +41,31 @@ def telemetry_class() -> type[Telemetry] | None:
 
 
 def start(service: str) -> None:
-    """Send traces from this process, under this name. It starts a thread: a worker's child does so, not its parent."""
+    """Send traces from this process under this service name. Starts a thread, so call it in a child, after the fork."""
     if (telemetry := telemetry_class()) and not _active_telemetry:
         _active_telemetry.append(telemetry(service))
 
 
 def stop() -> None:
-    """Send what is left, within seconds, and no more."""
+    """Send the remaining spans, which takes a few seconds at most, and stop."""
     while _active_telemetry:
         _active_telemetry.pop().close()
 
 
 def instrument_app(app: FastAPI) -> None:
-    """Trace the requests of an application that has not answered any yet."""
+    """Trace the requests of an application. Call it before the first request."""
     for telemetry in _active_telemetry:
         telemetry.instrument_app(app)
 
 
 def annotate(**attributes: str | int | None) -> None:
-    """Describe what is being done, in the span that stands for it."""
+    """Set attributes of the current span."""
     for telemetry in _active_telemetry:
         telemetry.annotate(attributes)
 
 
 def traceparent() -> str | None:
-    """Return what names the current span to those who go on with its trace (W3C Trace Context, section 3.2)."""
+    """Return the current span as a traceparent, to continue its trace elsewhere (W3C Trace Context, section 3.2)."""
     return _active_telemetry[-1].traceparent() if _active_telemetry else None
 
 
@@ -75,5 +75,5 @@ def trace_id() -> str | None:
 
 
 def continue_trace(traceparent: str | None) -> AbstractContextManager[None]:
-    """Go on with a trace in this block; one that is being followed already is."""
+    """Continue a trace in this block. Changes nothing when it is the current trace already."""
     return _active_telemetry[-1].continue_trace(traceparent) if _active_telemetry else nullcontext()

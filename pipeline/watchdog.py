@@ -1,4 +1,4 @@
-"""The watchdog: a worker that has begun to stop and does not end is ended, so that another can be started."""
+"""The watchdog: ends a worker whose shutdown hangs, so that it can be restarted."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ log = structlog.get_logger("worker")
 
 
 class Watchdog(bootsteps.StartStopStep):
-    """Ends the process when stopping it takes longer than the longest task, and then some.
+    """Ends the process when its shutdown takes longer than the longest task plus EXIT_GRACE_SECONDS.
 
-    Without it, a worker that stops because of an error inside Celery can wait for its pool for ever: it runs, so nobody
-    starts it again, and it takes no message.
+    Without it, a worker that stops because of an error inside Celery can wait for its pool forever. It takes no
+    message, but it still runs, so nothing restarts it.
     """
 
     def close(self, parent: Any) -> None:
-        """Begin to count; the thread ends with the process."""
+        """Start the timer when the shutdown begins; its thread ends with the process."""
         conf = parent.app.conf
         seconds = max(conf.task_time_limit, conf.worker_soft_shutdown_timeout) + EXIT_GRACE_SECONDS
         timer = threading.Timer(seconds, exit_process, args=[seconds])
@@ -31,6 +31,6 @@ class Watchdog(bootsteps.StartStopStep):
 
 
 def exit_process(seconds: float) -> None:
-    """End this process, whatever it waits for; its children end with it, their messages are delivered again."""
+    """End this process, whatever it waits for. Its children end too, and their messages are delivered again."""
     log.critical("worker.hung", seconds=seconds)
     os._exit(os.EX_SOFTWARE)
