@@ -35,11 +35,11 @@ class StageBlobs:
 
     def read_master(self, rendition: str) -> Master:
         """Return the master at the size of a rendition."""
-        stored = self._job.stages[NORMALIZE].result or {}
-        level = stored.get("levels", {}).get(rendition, stored)  # records from before 0.2 have one size and no levels
-        start, mode = level.get("offset", 0), stored["mode"]
+        record = self._job.stages[NORMALIZE].result or {}
+        level = record.get("levels", {}).get(rendition, record)  # records from before 0.2 have one size and no levels
+        start, mode = level.get("offset", 0), record["mode"]
         stop = start + level["width"] * level["height"] * len(mode)
-        pixels = self._blobs.get(stored["blob"], start=start, stop=stop)
+        pixels = self._blobs.get(record["blob"], start=start, stop=stop)
         return Master(mode, level["width"], level["height"], pixels)
 
     def write_master(self, masters: Mapping[str, Master]) -> dict[str, Any]:

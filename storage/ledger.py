@@ -52,23 +52,23 @@ class Ledger:
         `message_id`: the broker delivered the message again, so the earlier run is dead.
         """
         now = now_ms()
-        at = f"stages.{stage}"
-        free = {f"{at}.state": _UNFINISHED, f"{at}.lease_ms": {"$lte": now}}
-        redelivered = {f"{at}.state": StageState.RUNNING.value, f"{at}.{MESSAGE_ID}": message_id}
+        prefix = f"stages.{stage}"
+        free = {f"{prefix}.state": _UNFINISHED, f"{prefix}.lease_ms": {"$lte": now}}
+        redelivered = {f"{prefix}.state": StageState.RUNNING.value, f"{prefix}.{MESSAGE_ID}": message_id}
         changes = {
             "state": JobState.PROCESSING.value,
             "updated_ms": now,
             "next_dispatch_ms": now + lease_ms + self._stall_timeout_ms,
-            f"{at}.state": StageState.RUNNING.value,
-            f"{at}.{MESSAGE_ID}": message_id,
-            f"{at}.worker": worker,
-            f"{at}.lease_ms": now + lease_ms,
-            f"{at}.started_ms": now,
+            f"{prefix}.state": StageState.RUNNING.value,
+            f"{prefix}.{MESSAGE_ID}": message_id,
+            f"{prefix}.worker": worker,
+            f"{prefix}.lease_ms": now + lease_ms,
+            f"{prefix}.started_ms": now,
         }
         for condition in (free, redelivered):  # one by one: an `$or` makes the embedded server read every job
             document = self._jobs.find_one_and_update(
                 {"_id": job_id, "state": _ACTIVE, **condition},
-                {"$set": changes, "$inc": {f"{at}.attempts": 1, "version": 1}},
+                {"$set": changes, "$inc": {f"{prefix}.attempts": 1, "version": 1}},
                 return_document=ReturnDocument.AFTER,
             )
             if document is not None:
@@ -106,19 +106,19 @@ class Ledger:
 
         `counts_as_attempt` says whether this run counts towards the limit of attempts.
         """
-        at, now = f"stages.{claim.stage}", now_ms()
+        prefix, now = f"stages.{claim.stage}", now_ms()
         update: Document = {
             "$set": {
-                f"{at}.state": StageState.PENDING.value,
-                f"{at}.lease_ms": 0,
-                f"{at}.error": error,
-                f"{at}.queued_ms": now,
-                f"{at}.started_ms": None,
+                f"{prefix}.state": StageState.PENDING.value,
+                f"{prefix}.lease_ms": 0,
+                f"{prefix}.error": error,
+                f"{prefix}.queued_ms": now,
+                f"{prefix}.started_ms": None,
                 "updated_ms": now,
             }
         }
         if not counts_as_attempt:
-            update["$inc"] = {f"{at}.retries": 1}
+            update["$inc"] = {f"{prefix}.retries": 1}
         return self._update(claim, update)
 
     def schedule_dispatch(self, job_id: str, *, delay_ms: int) -> None:
@@ -139,24 +139,24 @@ class Ledger:
         return self._update(claim, {"$set": changes})
 
     def _stage_end_changes(self, claim: Claim, state: StageState, **stage: object) -> Document:
-        at, now = f"stages.{claim.stage}", now_ms()
+        prefix, now = f"stages.{claim.stage}", now_ms()
         return {
             "updated_ms": now,
             "next_dispatch_ms": now + self._stall_timeout_ms,
-            f"{at}.state": state.value,
-            f"{at}.lease_ms": 0,
-            f"{at}.finished_ms": now,
-            **{f"{at}.{name}": value for name, value in stage.items()},
+            f"{prefix}.state": state.value,
+            f"{prefix}.lease_ms": 0,
+            f"{prefix}.finished_ms": now,
+            **{f"{prefix}.{name}": value for name, value in stage.items()},
         }
 
     def _update(self, claim: Claim, update: Document, condition: Mapping[str, Any] | None = None) -> bool:
         """Apply an update if this run still holds its stage, whether its lease has expired or not."""
-        at = f"stages.{claim.stage}"
+        prefix = f"stages.{claim.stage}"
         current = {
             "_id": claim.job.id,
             "state": _ACTIVE,
-            f"{at}.state": StageState.RUNNING.value,
-            f"{at}.attempts": claim.attempt,
+            f"{prefix}.state": StageState.RUNNING.value,
+            f"{prefix}.attempts": claim.attempt,
         }
         versioned = update | {"$inc": {**update.get("$inc", {}), "version": 1}}
         return self._jobs.update_one({**current, **(condition or {})}, versioned).modified_count == 1
