@@ -1,4 +1,4 @@
-"""The `darkroom` command: the gateway from a terminal or a script."""
+"""The `darkroom` command: use a gateway from a terminal or a script."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .exit_codes import EXIT_CODES_HELP, ExitCode
 from .usage import UsageError, usage_line
 
 PROGRAM = "darkroom"
-SENDING, JOBS, GATEWAY = "Photos", "Jobs", "The gateway"
+PHOTOS, JOBS, GATEWAY = "Photos", "Jobs", "Gateway"
 COMMANDS = {
-    SENDING: (upload.upload, upload.crop, upload.grayscale, upload.resize),
+    PHOTOS: (upload.upload, upload.crop, upload.grayscale, upload.resize),
     JOBS: (jobs.status, jobs.jobs, jobs.result, jobs.retry, jobs.delete),
     GATEWAY: (gateway.capabilities, gateway.health),
 }
 
 app = typer.Typer(
     name=PROGRAM,
-    help="Have previews made of photos by a Darkroom, and look after its jobs.",
+    help="Upload photos to a Darkroom gateway, save the results, and manage its jobs.",
     epilog=EXIT_CODES_HELP,
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -39,13 +39,13 @@ def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a name that the terminal cannot show is no reason to stop
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that what is open gets closed
+            stream.reconfigure(errors="replace")  # a file name that the terminal cannot show is no error
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that open files are closed
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command line, and return its exit status."""
+    """Run a command line, and return its exit code. Without arguments, show the help."""
     try:
         status = app(list(arguments) or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     except UsageError as error:

@@ -94,7 +94,7 @@ class Batch:
             outcome = PhotoOutcome(file=photo.display_name, result=result, code=problem.code, message=problem.detail)
             return outcome, problem.status in BUSY_STATUSES | PROXY_ERROR_STATUSES
         except httpx.LocalProtocolError:
-            return _unusable_outcome(photo, "It changed while it was being sent."), False
+            return _unusable_outcome(photo, "The file changed while it was being uploaded."), False
         except httpx.TransportError as error:
             return PhotoOutcome(file=photo.display_name, result=Result.UNAVAILABLE, message=describe_error(error)), True
         except SaveError as error:
@@ -110,5 +110,5 @@ def _unusable_outcome(photo: Photo, message: str) -> PhotoOutcome:
 
 def _too_large_outcome(photo: Photo, upload_bytes: int) -> PhotoOutcome:
     """Refuse a photo as the gateway would, without sending it all the way there."""
-    message = f"The file has {format_bytes(photo.size)}; {format_bytes(upload_bytes)} are allowed."
+    message = f"The file has {format_bytes(photo.size)}; the limit is {format_bytes(upload_bytes)}."
     return PhotoOutcome(file=photo.display_name, result=Result.REFUSED, code="upload_too_large", message=message)

@@ -1,4 +1,4 @@
-"""Exit codes: how a command ended, for scripts."""
+"""Exit codes of the command, for scripts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SERVER_ERROR = 500
 
 
 class ExitCode(IntEnum):
-    """How a command ended."""
+    """How a command ended; `EXIT_CODES_HELP` describes each code."""
 
     OK = 0
     JOB_FAILED = 1
@@ -22,13 +22,13 @@ class ExitCode(IntEnum):
 
 
 EXIT_CODES_HELP = (
-    "Exit codes: 0 success; 1 a job failed, died or was cancelled; 2 usage, or a file that cannot be read or "
-    "written; 3 the gateway cannot be reached, is unavailable or busy; 4 the gateway refused; 130 interrupted."
+    "Exit codes: 0 success; 1 a job is failed, dead or cancelled; 2 wrong usage, or a file cannot be read or "
+    "written; 3 the gateway is unreachable, unavailable or busy; 4 the gateway refused the request; 130 interrupted."
 )
 
 
 def exit_code_of_problem(problem: Problem) -> ExitCode:
-    """Return the status of a command that met a problem."""
+    """Return the exit code of a command that ended with this problem."""
     if problem.code == "job_failed":
         return ExitCode.JOB_FAILED
     is_gateway_error = (

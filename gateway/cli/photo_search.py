@@ -1,9 +1,9 @@
-"""Finding photos: what the arguments name, and in folders every file that looks like an image the gateway takes."""
+"""Find photos: the files that the arguments name, and the files in folders that have an accepted extension."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,38 +21,45 @@ EXTENSIONS_BY_FORMAT = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundPhoto:
-    """A photo: its absolute path, the folder it was found through if it was not named itself, and how to show it."""
+class PhotoFile:
+    """The file of a photo."""
 
     path: Path
+    """Absolute."""
     root: Path | None
+    """The folder argument that it was found in; None if the file itself is an argument."""
     display_name: str
 
 
 def find_photos(
     arguments: Sequence[Path], accepts: Mapping[str, str], *, recursive: bool, out: Path | None
-) -> list[FoundPhoto]:
-    """Return the photos in the order of the arguments, each once.
+) -> list[PhotoFile]:
+    """Return each photo once, in the order of the arguments. `accepts` has the formats that the gateway accepts.
 
-    In folders, hidden files and folders are passed over, and so are `out` and what earlier runs have saved.
+    In folders, the search skips hidden files and folders, the folder `out`, and the results that earlier runs saved.
     """
-    extensions = {ending for name in accepts for ending in EXTENSIONS_BY_FORMAT.get(name, (f".{name}",))}
-    photos: dict[Path, FoundPhoto] = {}
+    extensions = file_extensions(accepts)
+    photos: dict[Path, PhotoFile] = {}
     for argument in arguments:
         path = _absolute(argument)
         if not path.is_dir():
-            photos.setdefault(path, FoundPhoto(path=path, root=None, display_name=str(argument)))
+            photos.setdefault(path, PhotoFile(path=path, root=None, display_name=str(argument)))
             continue
         for photo in _walk(path, extensions, recursive=recursive, out=_absolute(out) if out else None):
             display_name = str(argument / photo.relative_to(path))
-            photos.setdefault(photo, FoundPhoto(path=photo, root=path, display_name=display_name))
+            photos.setdefault(photo, PhotoFile(path=photo, root=path, display_name=display_name))
     return list(photos.values())
 
 
+def file_extensions(accepts: Iterable[str]) -> set[str]:
+    """Return the extensions of these formats, in lower case and with the dot."""
+    return {extension for name in accepts for extension in EXTENSIONS_BY_FORMAT.get(name, (f".{name}",))}
+
+
 def ensure_files_exist(arguments: Sequence[Path]) -> None:
-    """Raise `CommandError` if an argument names nothing."""
+    """Raise `CommandError` if a file or folder does not exist."""
     if missing := [str(path) for path in arguments if path != STDIN and not path.exists()]:
-        raise CommandError(f"There is no {', no '.join(missing)}.")
+        raise CommandError(f"No such file or folder: {', '.join(missing)}")
 
 
 def _walk(folder: Path, extensions: set[str], *, recursive: bool, out: Path | None) -> Iterator[Path]:
@@ -74,5 +81,5 @@ def _walk(folder: Path, extensions: set[str], *, recursive: bool, out: Path | No
 
 
 def _absolute(path: Path) -> Path:
-    """Return the path from the root, its links as they are: a linked photo has the name of its link."""
+    """Return the absolute path without resolving links: a linked photo keeps the name of its link."""
     return Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would follow links

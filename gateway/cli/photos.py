@@ -16,7 +16,7 @@ from ..client.calls import Call
 from ..client.models import Accepted
 from .journal import Journal, JournalEntry
 from .output_names import OutputNames, output_paths
-from .photo_search import FoundPhoto
+from .photo_search import PhotoFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ class PhotoSet:
             self._journals[out] = resources.enter_context(Journal(out))
         self._names = OutputNames(self._journals[out].owner_by_stem if out else {})
 
-    def photos_from_files(self, found: Sequence[FoundPhoto]) -> list[Photo]:
+    def photos_from_files(self, found: Sequence[PhotoFile]) -> list[Photo]:
         """Take photos from files."""
         return [
             self._photo_from_file(each, output_path)
@@ -113,7 +113,7 @@ class PhotoSet:
             file=f"job:{task_id}", output_path=PurePath(task_id), journal=None,
         )  # fmt: skip
 
-    def _photo_from_file(self, found: FoundPhoto, output_path: PurePath) -> Photo:
+    def _photo_from_file(self, found: PhotoFile, output_path: PurePath) -> Photo:
         facts = found.path.stat()
         home = self._out or found.root
         inside = home is not None and found.path.is_relative_to(home)

@@ -102,7 +102,7 @@ class _Bar:
         self._sent = SENT if follows_jobs else 1.0
 
     def show_sent(self, count: int, total: int) -> None:
-        self._show(self._sent * count / max(total, 1), f"sending {format_bytes(count)} / {format_bytes(total)}")
+        self._show(self._sent * count / max(total, 1), f"uploading {format_bytes(count)} / {format_bytes(total)}")
 
     def show_job(self, job: JobStatus) -> None:
         running = [name for name, stage in job.stages.items() if stage.state == "running"]

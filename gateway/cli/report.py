@@ -1,4 +1,4 @@
-"""The report of a batch: a line for each photo as it ends, a sum, and the exit status that says how all went."""
+"""The report of a batch: a line for each photo as it ends, a summary, and the exit code."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ EXIT_CODE_BY_RESULT = {
     Result.REFUSED: ExitCode.REFUSED,
     Result.UNUSABLE: ExitCode.USAGE,
 }
-"""The first of them that some photo has decides; what is worth another run comes first."""
+"""In order of precedence: the first result that any photo has decides. `UNAVAILABLE` is first: it is worth a rerun."""
 SUCCESS_MARKS = {Result.DONE: ("✓", "green"), Result.ACCEPTED: ("→", "cyan")}
 FAILURE_MARK = ("✗", "bold red")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoOutcome:
-    """What became of one photo; `skipped` if that was so before this run."""
+    """The outcome of one photo; `skipped` if it is from an earlier run."""
 
     file: str
     result: Result
@@ -53,7 +53,7 @@ class PhotoOutcome:
     ms: float | None = None
 
     def to_document(self) -> dict[str, Any]:
-        """Return what a program reads."""
+        """Return the outcome as a JSON object."""
         return {
             "file": self.file,
             "outcome": str(self.result),
@@ -67,7 +67,7 @@ class PhotoOutcome:
         }
 
     def format_line(self, width: int = 0) -> Text | None:
-        """Return what a person reads, the name in so many columns; nothing of what was good before."""
+        """Return the outcome as text, with the name padded to `width` columns; None for a success of an earlier run."""
         mark, style = SUCCESS_MARKS.get(self.result, FAILURE_MARK)
         text = Text.assemble((mark, style), f" {replace_unprintable(self.file):<{width}}")
         if self.result in SUCCESS_MARKS:
@@ -83,12 +83,12 @@ class PhotoOutcome:
         return text
 
     def _describe_saved(self) -> str:
-        took = format_duration(self.ms)
-        return f"{pluralize(len(self.saved), 'file')} in {took}" if self.saved else took
+        duration = format_duration(self.ms)
+        return f"{pluralize(len(self.saved), 'file')} in {duration}" if self.saved else duration
 
 
 def exit_code_of_batch(outcomes: Iterable[PhotoOutcome], *, is_complete: bool) -> ExitCode:
-    """Return the exit status of a batch; one that was broken off is not complete."""
+    """Return the exit code of a batch. A batch that is not complete counts as unavailable."""
     results = {outcome.result for outcome in outcomes}
     if not is_complete:
         results.add(Result.UNAVAILABLE)
@@ -96,19 +96,25 @@ def exit_code_of_batch(outcomes: Iterable[PhotoOutcome], *, is_complete: bool) -
 
 
 def format_summary(outcomes: Sequence[PhotoOutcome], *, photos: int, ms: float) -> Text:
-    """Return the sum of a batch in a line."""
-    fresh = Counter(outcome.result for outcome in outcomes if not outcome.skipped)
+    """Return the summary of a batch of `photos` photos in one line."""
+    counts = Counter(outcome.result for outcome in outcomes if not outcome.skipped)
+    earlier_counts = Counter(outcome.result for outcome in outcomes if outcome.skipped)
     text = Text(f"{pluralize(photos, 'photo')}: ", "bold")
     parts = [
-        (f"{fresh[result]:,} {result}", SUCCESS_MARKS.get(result, FAILURE_MARK)[1])
+        (f"{counts[result]:,} {result}", SUCCESS_MARKS.get(result, FAILURE_MARK)[1])
         for result in Result
-        if fresh[result]
+        if counts[result]
     ]
-    for results, word in (((Result.DONE, Result.ACCEPTED), "before"), (tuple(EXIT_CODE_BY_RESULT), "failed before")):
-        if before := sum(outcome.skipped and outcome.result in results for outcome in outcomes):
-            parts.append((f"{before:,} {word}", "dim" if word == "before" else "red"))
-    if left := photos - len(outcomes):
-        parts.append((f"{left:,} left", "yellow"))
+    parts += [
+        (
+            f"{earlier_counts[result]:,} skipped ({result} in an earlier run)",
+            "dim" if result in SUCCESS_MARKS else "red",
+        )
+        for result in Result
+        if earlier_counts[result]
+    ]
+    if remaining := photos - len(outcomes):
+        parts.append((f"{remaining:,} remaining", "yellow"))
     for index, (part, style) in enumerate(parts):
         text.append(", " if index else "").append(part, style)
     return text.append(f" · {format_duration(ms)}", "dim")

@@ -1,4 +1,4 @@
-"""A session: what every command needs, where the gateway is and how to speak to whoever called."""
+"""The session of a command: the gateway's address, the retry settings, and the output as text or JSON."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from .humanize import format_duration
 P = ParamSpec("P")
 CONNECTION = "Connection and output"
 RATE_LIMIT_SECONDS = 600.0
-"""How long a photo waits for its turn under a rate limit."""
-DEFAULT_COLUMNS = 160  # columns where there is no terminal to ask
+"""How long a call is retried while the gateway answers 429, unless --patience is longer."""
+DEFAULT_COLUMNS = 160  # where there is no terminal
 
 
 class CommandError(Exception):
-    """What was asked for on the command line cannot be done."""
+    """The command line cannot be carried out as given. The message is shown to the user."""
 
 
 def _console(*, stderr: bool) -> Console:
     console = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    if not console.is_terminal and "COLUMNS" not in console._environ:  # noqa: SLF001  # or rich takes 80
+    if not console.is_terminal and "COLUMNS" not in console._environ:  # noqa: SLF001  # rich's default is 80
         console.width = DEFAULT_COLUMNS
     return console
 
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """One run of one command: people read `out`, programs the documents, and `notes` is what is said besides."""
+    """One run of one command. `out` is stdout for people; `notes` is stderr for messages."""
 
     url: str
     api_key: str | None
@@ -55,38 +55,41 @@ class Session:
     notes: Console = field(default_factory=lambda: _console(stderr=True))
 
     def client(self, retry_seconds: float | None = None) -> Client:
-        """Connect, for one question after another."""
+        """Return a blocking client that retries for `retry_seconds`, by default --patience."""
         seconds = self.retry_seconds if retry_seconds is None else retry_seconds
         return Client(self.url, api_key=self.api_key, retry_policy=RetryPolicy(seconds=seconds, on_retry=self.on_retry))
 
     def async_client(self, on_retry: Callable[[CallError, float], None]) -> AsyncClient:
-        """Connect, for many at a time: more than a rate limit lets through at once."""
+        """Return a client for concurrent uploads. It waits longer for a rate limit, which they may well reach."""
         limit = max(RATE_LIMIT_SECONDS, self.retry_seconds) if self.retry_seconds else 0
         retry_policy = RetryPolicy(seconds=self.retry_seconds, rate_limit_seconds=limit, on_retry=on_retry)
         return AsyncClient(self.url, api_key=self.api_key, retry_policy=retry_policy)
 
     def print_result(
-        self, document: BaseModel | Mapping[str, Any], shown: RenderableType | None, *, above_bars: bool = False
+        self, document: BaseModel | Mapping[str, Any], view: RenderableType | None, *, above_bars: bool = False
     ) -> None:
-        """Say the document, on a line, or show it, whichever the caller reads; `above_bars` that are on `notes`."""
+        """Print the document as a line of JSON with --json, else the view, if there is one.
+
+        Set `above_bars` while progress bars are on `notes`: if both streams are one terminal, the view goes to `notes`.
+        """
         if self.json:
             plain = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
             sys.stdout.write(json.dumps(plain) + "\n")
             sys.stdout.flush()
-        elif shown is not None:
-            one_terminal = sys.stdout.isatty() and sys.stderr.isatty()
-            (self.notes if above_bars and one_terminal else self.out).print(shown, soft_wrap=isinstance(shown, Text))
+        elif view is not None:
+            is_one_terminal = sys.stdout.isatty() and sys.stderr.isatty()
+            (self.notes if above_bars and is_one_terminal else self.out).print(view, soft_wrap=isinstance(view, Text))
 
     def print_note(self, text: str, style: str = "") -> None:
-        """Say something besides."""
+        """Print a message to stderr."""
         self.notes.print(Text(text, style), soft_wrap=True)
 
     def on_retry(self, failure: CallError, pause: float) -> None:
-        """Say that there will be another attempt."""
+        """Print the failure, and the seconds until the next attempt."""
         self.print_note(f"{describe_error(failure)} Trying again in {format_duration(pause * 1000)}.", "yellow")
 
     def print_error(self, code: str, detail: str, problem: Problem | None = None) -> None:
-        """Say what went wrong: to a program as the gateway's problem documents do."""
+        """Print an error to stderr: with --json as a problem document, else as text."""
         if self.json:
             document = problem.document if problem else {"code": code, "detail": detail}
             sys.stderr.write(json.dumps(document) + "\n")
@@ -95,42 +98,44 @@ class Session:
         for error in problem.errors if problem else ():
             self.print_note(f"  {error.get('pointer', '')} {error.get('message', '')}".rstrip(), "red")
         if problem and problem.status >= SERVER_ERROR and (request_id := problem.document.get("request_id")):
-            self.print_note(f"  The gateway's logs know it as {request_id}.", "dim")
+            self.print_note(f"  Request id in the gateway's logs: {request_id}.", "dim")
 
 
 def describe_error(failure: CallError) -> str:
-    """Return a sentence on what went wrong."""
+    """Return the error of a call as a sentence."""
     if isinstance(failure, Problem):
         return str(failure)
     return f"No answer from the gateway: {str(failure) or type(failure).__name__}."
 
 
 def command(run: Callable[Concatenate[Session, P], ExitCode | None]) -> Callable[..., None]:
-    """Make a typer command of a function of a session: it gets the options of all commands, its errors their exits."""
+    """Turn a function of a session into a typer command, with the common options; errors become exit codes."""
 
     @functools.wraps(run)
     def wrapped(
         *args: Any, url: str | None, api_key: str | None, patience: float, json_output: bool, **kwargs: Any
     ) -> None:
         try:
-            where = normalize_url(url)
+            address = normalize_url(url)
         except httpx.InvalidURL as error:
             raise typer.BadParameter(str(error), param_hint="--url") from error
-        session = Session(url=where, api_key=api_key or None, retry_seconds=patience, json=json_output)
+        session = Session(url=address, api_key=api_key or None, retry_seconds=patience, json=json_output)
         raise typer.Exit(_run(session, functools.partial(run, session, *args, **kwargs)))
 
-    wrapped.__doc__ = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(run.__doc__ or ""))  # help has its own lines
+    wrapped.__doc__ = re.sub(
+        r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(run.__doc__ or "")
+    )  # typer wraps the help itself
     set_parameters(wrapped, [*parameters_of(run)[1:], *parameters_of(_common_options)])
     return wrapped
 
 
 def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """Return a function's parameters, their annotations as values."""
+    """Return a function's parameters, with evaluated annotations."""
     return list(inspect.signature(function, eval_str=True).parameters.values())
 
 
 def set_parameters(function: Callable[..., Any], parameters: Sequence[inspect.Parameter]) -> None:
-    """Have typer, which reads signatures, see these parameters."""
+    """Give a function these parameters, for typer, which reads signatures and annotations."""
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
 
@@ -140,23 +145,27 @@ def _common_options(
     url: Annotated[
         str | None,
         typer.Option(
-            envvar="DARKROOM_URL", help=f"Where the gateway is; {DEFAULT_URL} by default.", rich_help_panel=CONNECTION
+            envvar="DARKROOM_URL", help=f"Address of the gateway; by default {DEFAULT_URL}.", rich_help_panel=CONNECTION
         ),
     ] = None,
     api_key: Annotated[
         str | None,
-        typer.Option(envvar="DARKROOM_API_KEY", help="The API key, if it wants one.", rich_help_panel=CONNECTION),
+        typer.Option(
+            envvar="DARKROOM_API_KEY", help="API key, if the gateway requires one.", rich_help_panel=CONNECTION
+        ),
     ] = None,
     patience: Annotated[
         float,
         typer.Option(
-            min=0, help="Seconds to go on trying while the gateway is away or busy.", rich_help_panel=CONNECTION
+            min=0,
+            help="How many seconds to retry while the gateway is unreachable or busy.",
+            rich_help_panel=CONNECTION,
         ),
     ] = 30.0,
     json_output: Annotated[
         bool,
         typer.Option(
-            "--json", help="Say JSON on stdout, and nothing else: a document a line.", rich_help_panel=CONNECTION
+            "--json", help="Write only JSON to stdout: one document on each line.", rich_help_panel=CONNECTION
         ),
     ] = False,
 ) -> None:
@@ -173,7 +182,7 @@ def _run(session: Session, run: Callable[[], ExitCode | None]) -> ExitCode:
         session.print_error(problem.code, str(problem), problem)
         return exit_code_of_problem(problem)
     except httpx.TransportError as error:
-        session.print_error("unreachable", f"{describe_error(error)} Is it at {session.url}?")
+        session.print_error("unreachable", f"{describe_error(error)} Is the gateway running at {session.url}?")
         return ExitCode.UNAVAILABLE
     except BrokenPipeError:
         raise

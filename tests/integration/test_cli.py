@@ -163,7 +163,7 @@ def test_an_interrupted_run_goes_on_and_makes_no_second_job(
 
     if number == signal.SIGINT:
         assert run.returncode == 130
-        assert "3 photos left. The same command again goes on from here." in said.decode()
+        assert "3 photos remaining. Run the same command again to continue." in said.decode()
     assert 1 <= made_unknown_to_it <= 3
     assert again.status == 0
     assert sum(document["skipped"] for document in again.documents) == 5
@@ -209,7 +209,7 @@ def test_a_run_without_a_gateway_ends_and_the_next_one_has_it_all_to_do(
         again = Darkroom(album.parent, server.url)("upload", "album", "--json")
 
     assert broken_off.status == 3
-    assert "8 photos: 4 unavailable, 4 left" in broken_off.err
+    assert "8 photos: 4 unavailable, 4 remaining" in broken_off.err
     assert again.status == 0
     assert len(again.documents) == PHOTOS
     assert jobs_of(client, album) == one_of_each(album)
@@ -313,7 +313,7 @@ def test_a_list_that_is_cut_says_so_to_whoever_pipes_it(darkroom: Darkroom, clie
 
     first, every = map(collected, [darkroom.fork("jobs", "--json", *more) for more in ((), ("--all",))])
 
-    assert "there are more. --all lists every job" in first.err
+    assert "Use --all to list every job" in first.err
     assert len(first.documents) == 20
     assert len(every.documents) > 20
     assert every.err == ""
@@ -324,7 +324,7 @@ def test_a_list_that_is_cut_says_so_to_whoever_pipes_it(darkroom: Darkroom, clie
     [
         (["jobs", "--status", "odd"], 4, "invalid_request"),
         (["health", "--url", "127.0.0.1:{port}"], 3, "No answer from the gateway"),
-        (["jobs", "--url", "127.0.0.1:{port}", "--patience", "0"], 3, "Is it at http://127.0.0.1:"),
+        (["jobs", "--url", "127.0.0.1:{port}", "--patience", "0"], 3, "Is the gateway running at http://127.0.0.1:"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

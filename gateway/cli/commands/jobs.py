@@ -1,4 +1,4 @@
-"""The commands about jobs: status, list, result, retry, delete."""
+"""The commands about jobs: status, jobs, result, retry and delete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..humanize import format_bytes, format_duration
 from ..session import CommandError, Session, command
 from ..timeline import job_view, jobs_table, style_state
 
-TaskId = Annotated[str, typer.Argument(help="The job's id.", metavar="TASK_ID", show_default=False)]
+TaskId = Annotated[str, typer.Argument(help="The id of the job.", metavar="TASK_ID", show_default=False)]
 STATUSES = ("accepted", "processing", "done", "failed", "dead", "cancelled")
 DEFAULT_LIMIT = 20
 KINDS = ("previews", "crop", "grayscale", "resize")
@@ -29,11 +29,9 @@ def status(
     session: Session,
     task_id: TaskId,
     *,
-    watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Stay, and show each change, until it has ended.")
-    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show each change until the job has ended.")] = False,
 ) -> ExitCode:
-    """Show a job, stage by stage: how long each waited and ran, how often it was tried, and by whom."""
+    """Show a job stage by stage: waiting time, run time, attempts and worker."""
     with session.client() as darkroom:
         if watch:
             return exit_code_of_job(_watch_job(session, darkroom, task_id))
@@ -43,7 +41,7 @@ def status(
 
 
 def exit_code_of_job(job: JobStatus) -> ExitCode:
-    """Return how a command ends that was about this job."""
+    """Return the exit code for a job: failed, dead and cancelled jobs are errors."""
     return ExitCode.JOB_FAILED if job.has_ended and job.status != "done" else ExitCode.OK
 
 
@@ -65,15 +63,17 @@ def _watch_job(session: Session, darkroom: Client, task_id: str) -> JobStatus:
 
 
 def _print_change(session: Session, before: JobStatus | None, job: JobStatus) -> None:
-    """Say the job's new state, or show what is new in it, a line for a stage."""
+    """Print the changed job: as a JSON document, or a line for each stage whose state changed."""
     if session.json:
         session.print_result(job, None)
         return
     for name, stage in job.stages.items():
         if stage.state != "pending" and (before is None or before.stages[name].state != stage.state):
-            ran = f"   ran {format_duration(stage.run_ms)}" if stage.finished_at else ""
-            waited = f"waited {format_duration(stage.queue_wait_ms)}"
-            session.out.print(Text.assemble(f"{name:<10} ", style_state(f"{stage.state:<8}"), f" {waited}{ran}"))
+            run_time = f"   ran {format_duration(stage.run_ms)}" if stage.finished_at else ""
+            wait_time = f"waited {format_duration(stage.queue_wait_ms)}"
+            session.out.print(
+                Text.assemble(f"{name:<10} ", style_state(f"{stage.state:<8}"), f" {wait_time}{run_time}")
+            )
 
 
 @command
@@ -81,46 +81,51 @@ def jobs(
     session: Session,
     *,
     status: Annotated[
-        str | None, typer.Option(help=f"Only: {', '.join(STATUSES)}.", autocompletion=lambda: list(STATUSES))
+        str | None,
+        typer.Option(
+            help=f"List only jobs with this status: {', '.join(STATUSES)}.", autocompletion=lambda: list(STATUSES)
+        ),
     ] = None,
     kind: Annotated[
-        str | None, typer.Option(help=f"Only: {', '.join(KINDS)}.", autocompletion=lambda: list(KINDS))
+        str | None,
+        typer.Option(help=f"List only jobs of this kind: {', '.join(KINDS)}.", autocompletion=lambda: list(KINDS)),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", "-n", min=1, help=f"How many at most; {DEFAULT_LIMIT} by default.")
+        int | None,
+        typer.Option("--limit", "-n", min=1, help=f"List at most this many jobs; {DEFAULT_LIMIT} by default."),
     ] = None,
     every: Annotated[bool, typer.Option("--all", "-a", help="List every job.")] = False,
 ) -> None:
-    """List jobs, the youngest first. With --json, a line for each."""
+    """List jobs, newest first. With --json, each job is one line."""
     if every and limit:
-        raise CommandError("Either --all or --limit.")
+        raise CommandError("Use either --all or --limit, not both.")
     with session.client() as darkroom:
-        found = darkroom.jobs(status=status, kind=kind, limit=None if every else limit or DEFAULT_LIMIT + 1)
-        shown = found if every or limit else islice(found, DEFAULT_LIMIT)
+        matches = darkroom.jobs(status=status, kind=kind, limit=None if every else limit or DEFAULT_LIMIT + 1)
+        listed = matches if every or limit else islice(matches, DEFAULT_LIMIT)
         if session.json:
-            for job in shown:
+            for job in listed:
                 session.print_result(job, None)
         else:
-            rows = list(shown)
-            nothing = "No such job." if status or kind else "No job yet."
-            session.out.print(jobs_table(rows) if rows else Text(nothing))
-        if next(found, None):
+            rows = list(listed)
+            no_rows = "No jobs match." if status or kind else "No jobs yet."
+            session.out.print(jobs_table(rows) if rows else Text(no_rows))
+        if next(matches, None):
             session.print_note(
-                f"These are the youngest {DEFAULT_LIMIT}; there are more. --all lists every job, --limit N so many."
+                f"Only the newest {DEFAULT_LIMIT} jobs are listed. Use --all to list every job, or --limit N for more."
             )
 
 
 @command
 def retry(session: Session, task_id: TaskId) -> None:
-    """Try a dead job again, from the stage it died in."""
+    """Retry a dead job from the stage that failed."""
     with session.client() as darkroom:
-        accepted = darkroom.retry(task_id)
-        session.print_result(accepted, Text.assemble((task_id, "bold"), "  ", style_state(accepted.status), ", again"))
+        answer = darkroom.retry(task_id)
+        session.print_result(answer, Text.assemble((task_id, "bold"), "  ", style_state(answer.status), " for a retry"))
 
 
 @command
 def delete(session: Session, task_id: TaskId) -> None:
-    """Cancel a job that runs, or remove one that has ended. Its images go in both cases."""
+    """Cancel a job that has not ended, or remove one that has. Its images are deleted in both cases."""
     with session.client() as darkroom:
         darkroom.delete(task_id)
         session.print_result({"task_id": task_id, "deleted": True}, Text.assemble((task_id, "bold"), "  deleted"))
@@ -131,21 +136,26 @@ def result(
     session: Session,
     task_id: TaskId,
     *,
-    rendition: Annotated[str | None, typer.Option("--rendition", "-r", help="By default the main one.")] = None,
+    rendition: Annotated[
+        str | None,
+        typer.Option("--rendition", "-r", help="The rendition to save, such as small; by default the largest."),
+    ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The file to write, or the folder; - for stdout. By default this folder."),
+        typer.Option(
+            "--output", "-o", help="The file or folder to write to, or - for stdout; by default the current folder."
+        ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
 ) -> None:
-    """Save a rendition of a job, its bytes compared with their digest.
+    """Save a rendition of a job, and verify its digest.
 
-    In a folder it has the gateway's name, such as photo-small.jpg. Where other bytes have that name, it becomes
-    photo-small (2).jpg.
+    In a folder, the file has the name that the gateway gives it, such as photo-small.jpg. If a different file has that
+    name already, the new one is called photo-small (2).jpg. A file named with --output is overwritten.
     """
     to_stdout = output == Path("-")
     if to_stdout and session.json:
-        raise CommandError("Either the image or JSON goes to stdout.")
+        raise CommandError("--output - and --json both write to stdout: use only one of them.")
     with session.client() as darkroom:
         job = darkroom.follow_to_end(task_id) if wait else darkroom.status(task_id)
         name = rendition or _largest_rendition(job)
@@ -159,5 +169,5 @@ def result(
 
 
 def _largest_rendition(job: JobStatus) -> str | None:
-    """Return the rendition that stands for the job; None where that is for the gateway to say."""
+    """Return the name of the widest rendition. None if there is none yet: then the gateway chooses."""
     return max(job.renditions, key=lambda name: job.renditions[name].width, default=None)

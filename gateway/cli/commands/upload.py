@@ -1,4 +1,4 @@
-"""The commands that send photos: upload, and the three operations."""
+"""The commands that upload photos: upload, and the operations crop, grayscale and resize."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ FORMATS = ("auto", "jpeg", "png", "webp", "avif", "gif")
 Fields = dict[str, Any]
 
 Pixels = Annotated[
-    int | None, typer.Option(min=0, help="In pixels of the upright image.", rich_help_panel=RESULT_PANEL)
+    int | None, typer.Option(min=0, help="Offset in pixels of the upright image.", rich_help_panel=RESULT_PANEL)
 ]
-Side = Annotated[int | None, typer.Option(min=1, help="In pixels.", rich_help_panel=RESULT_PANEL)]
+Side = Annotated[int | None, typer.Option(min=1, help="Size in pixels.", rich_help_panel=RESULT_PANEL)]
 
 
 def _file_arguments(
@@ -32,7 +32,7 @@ def _file_arguments(
         typer.Argument(help="Photos, folders of photos, or - for stdin.", metavar="FILES|DIR", show_default=False),
     ],
 ) -> None:
-    """Declare what must be sent."""
+    """Declare the files of a command that requires them."""
 
 
 def _file_or_job_arguments(
@@ -41,9 +41,11 @@ def _file_or_job_arguments(
         typer.Argument(help="Photos, folders of photos, or - for stdin.", metavar="FILES|DIR", show_default=False),
     ] = None,
     *,
-    source: Annotated[str | None, typer.Option(help="In place of files: the id of an earlier job.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="The id of an earlier job: use its original image instead of files.")
+    ] = None,
 ) -> None:
-    """Declare what may be sent."""
+    """Declare the files of a command that also accepts an earlier job."""
 
 
 def _upload_options(  # noqa: PLR0913  # options
@@ -57,7 +59,7 @@ def _upload_options(  # noqa: PLR0913  # options
             "--out",
             "-o",
             file_okay=False,
-            help="Wait, and save the results in this folder, as NAME-small.jpg and so on.",
+            help="Wait, and save the results in this folder as NAME-small.jpg and so on.",
             rich_help_panel=SAVING_PANEL,
         ),
     ] = None,
@@ -66,38 +68,61 @@ def _upload_options(  # noqa: PLR0913  # options
         typer.Option(
             "--format",
             "-f",
-            help="See `darkroom capabilities`.",
+            help="Output format, by default auto; `darkroom capabilities` lists all.",
             autocompletion=lambda: list(FORMATS),
             rich_help_panel=RESULT_PANEL,
         ),
     ] = None,
     quality: Annotated[
-        int | None, typer.Option("--quality", "-q", min=1, max=100, rich_help_panel=RESULT_PANEL)
+        int | None,
+        typer.Option(
+            "--quality",
+            "-q",
+            min=1,
+            max=100,
+            help="Quality of a lossy output format.",
+            rich_help_panel=RESULT_PANEL,
+        ),
     ] = None,
     background: Annotated[
-        str | None, typer.Option(help="What alpha is laid on, as #rrggbb.", rich_help_panel=RESULT_PANEL)
+        str | None,
+        typer.Option(
+            help="Colour behind transparent pixels, as #rrggbb, for formats without transparency.",
+            rich_help_panel=RESULT_PANEL,
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="What stdin is called.")] = None,
+    name: Annotated[str | None, typer.Option(help="File name of the photo that is read from stdin.")] = None,
     concurrency: Annotated[
-        int, typer.Option("--concurrency", "-c", min=1, max=64, help="Photos at a time.", rich_help_panel=BATCH_PANEL)
+        int,
+        typer.Option(
+            "--concurrency",
+            "-c",
+            min=1,
+            max=64,
+            help="How many photos to process at the same time.",
+            rich_help_panel=BATCH_PANEL,
+        ),
     ] = 4,
-    recursive: Annotated[
-        bool, typer.Option(help="Look into folders within folders.", rich_help_panel=BATCH_PANEL)
-    ] = True,
+    recursive: Annotated[bool, typer.Option(help="Search subfolders too.", rich_help_panel=BATCH_PANEL)] = True,
     retry_failed: Annotated[
         bool,
         typer.Option(
-            "--retry-failed", help="Try what failed for good in an earlier run, too.", rich_help_panel=BATCH_PANEL
+            "--retry-failed",
+            help="Also retry the photos that failed or were refused in an earlier run.",
+            rich_help_panel=BATCH_PANEL,
         ),
     ] = False,
 ) -> None:
-    """Declare the options of every command that sends photos."""
+    """Declare the options of every command that uploads photos."""
 
 
 def upload_command(
     operation: str, sources: Callable[..., None]
 ) -> Callable[[Callable[..., Fields]], Callable[..., None]]:
-    """Make a command that sends photos of a function from its own options to the form's fields."""
+    """Turn a function that maps a command's own options to form fields into a command that uploads photos.
+
+    `sources` declares the arguments that name the photos.
+    """
 
     def decorate(fields_of: Callable[..., Fields]) -> Callable[..., None]:
         own = parameters_of(fields_of)
@@ -106,9 +131,9 @@ def upload_command(
         def run(session: Session, /, **options: Any) -> ExitCode:
             fields = fields_of(**{name: options.pop(name) for name in names})
             fields |= {name: options.pop(name) for name in ("format", "quality", "background")}
-            asked = {name: value for name, value in fields.items() if value not in (None, False)}
+            given = {name: value for name, value in fields.items() if value not in (None, False)}
             files = tuple(options.pop("files") or ())
-            return upload_photos(session, UploadArguments(operation=operation, fields=asked, files=files, **options))
+            return upload_photos(session, UploadArguments(operation=operation, fields=given, files=files, **options))
 
         session = inspect.Parameter("session", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Session)
         run.__name__, run.__doc__ = fields_of.__name__, fields_of.__doc__
@@ -122,14 +147,18 @@ def upload_command(
 def upload(
     *,
     animated: Annotated[
-        bool, typer.Option("--animated", help="Keep all frames.", rich_help_panel=RESULT_PANEL)
+        bool,
+        typer.Option(
+            "--animated", help="Keep the frames of an animation, as WebP or GIF.", rich_help_panel=RESULT_PANEL
+        ),
     ] = False,
 ) -> Fields:
-    """Upload photos, to have previews made of them.
+    """Upload photos, and create previews of them.
 
-    Of folders, and with --out, a journal is kept (.darkroom-uploads.jsonl, in --out or else in the folder): the same
-    command again skips what is done, waits for what was accepted, and sends the rest. What failed for good is only
-    tried again with --retry-failed. No photo is made into two jobs, whenever a run is interrupted.
+    For folders, and with --out, the command keeps a journal: the file .darkroom-uploads.jsonl in --out, or else in the
+    folder. After an interruption, run the same command again. It skips the photos that are done, waits for accepted
+    jobs (with --wait or --out), and uploads the rest: an interruption never causes a second job for a photo. Photos
+    that failed or were refused are retried only with --retry-failed.
     """
     return {"animated": animated}
 
@@ -138,22 +167,23 @@ def upload(
 def crop(
     *,
     aspect: Annotated[
-        str | None, typer.Option(help="The largest centred box of a ratio, as 16:9.", rich_help_panel=RESULT_PANEL)
+        str | None,
+        typer.Option(help="Keep the largest centred box of this ratio, such as 16:9.", rich_help_panel=RESULT_PANEL),
     ] = None,
     left: Pixels = None,
     top: Pixels = None,
     width: Side = None,
     height: Side = None,
 ) -> Fields:
-    """Cut a box out of photos: --aspect, or --left, --top, --width and --height."""
+    """Crop photos to a ratio (--aspect) or to a box (--left, --top, --width and --height)."""
     if all(value is None for value in (aspect, left, top, width, height)):
-        raise CommandError("Name the box: --aspect, or --left, --top, --width and --height.")
+        raise CommandError("Specify --aspect, or --left, --top, --width and --height.")
     return {"aspect": aspect, "left": left, "top": top, "width": width, "height": height}
 
 
 @upload_command("grayscale", _file_or_job_arguments)
 def grayscale() -> Fields:
-    """Turn photos grey, at their full size."""
+    """Convert photos to grayscale at full size."""
     return {}
 
 
@@ -165,12 +195,19 @@ def resize(
     fit: Annotated[
         str | None,
         typer.Option(
-            help=f"One of {', '.join(FITS)}.", autocompletion=lambda: list(FITS), rich_help_panel=RESULT_PANEL
+            help=f"How the photo fits the box: {', '.join(FITS)}; by default {FITS[0]}.",
+            autocompletion=lambda: list(FITS),
+            rich_help_panel=RESULT_PANEL,
         ),
     ] = None,
-    enlarge: Annotated[bool, typer.Option("--enlarge", help="Small photos too.", rich_help_panel=RESULT_PANEL)] = False,
+    enlarge: Annotated[
+        bool,
+        typer.Option(
+            "--enlarge", help="Also enlarge photos that are smaller than the box.", rich_help_panel=RESULT_PANEL
+        ),
+    ] = False,
 ) -> Fields:
-    """Bring photos to a box: --width, --height or both."""
+    """Resize photos to a box: --width, --height or both."""
     if width is None and height is None:
-        raise CommandError("Name the box: --width, --height or both.")
+        raise CommandError("Specify --width, --height or both.")
     return {"width": width, "height": height, "fit": fit, "enlarge": enlarge}

@@ -84,8 +84,8 @@ def test_every_format_that_the_gateway_takes_has_an_ending(tmp_path: Path, name:
     assert len(find_photos([tmp_path], {name: MEDIA_TYPES[name]}, recursive=True, out=None)) == 1
 
 
-def test_arguments_that_name_nothing_are_all_told(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match=r"no one\.jpg, no two\.jpg"):
+def test_all_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"No such file or folder: one\.jpg, two\.jpg$"):
         ensure_files_exist([Path("one.jpg"), tmp_path, Path("two.jpg"), Path("-")])
 
 

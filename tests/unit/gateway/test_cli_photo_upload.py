@@ -286,7 +286,7 @@ async def test_a_photo_that_is_too_large_is_not_sent(gateway: Gateway, album: Pa
     (outcome,) = await run(gateway, album)
 
     assert (outcome.result, outcome.code) == (Result.REFUSED, "upload_too_large")
-    assert outcome.message == "The file has 101 B; 100 B are allowed."
+    assert outcome.message == "The file has 101 B; the limit is 100 B."
     assert gateway.keys == []
 
 

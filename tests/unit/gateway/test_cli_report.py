@@ -188,5 +188,6 @@ def test_the_sum_of_a_batch_tells_what_is_new_what_was_and_what_is_left() -> Non
     ]
 
     assert str(format_summary(outcomes, photos=9, ms=1500)) == (
-        "9 photos: 2 done, 1 refused, 3 before, 1 failed before, 2 left · 1.50 s"
+        "9 photos: 2 done, 1 refused, 3 skipped (done in an earlier run), 1 skipped (failed in an earlier run), "
+        "2 remaining · 1.50 s"
     )

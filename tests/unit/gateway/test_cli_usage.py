@@ -51,14 +51,17 @@ def test_a_mistake_is_a_line_in_the_users_words(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["upload", "nothing.jpg"], "There is no nothing.jpg."),
-        (["upload", __file__, "--name", "x.jpg"], "--name is for stdin: files have their names."),
-        (["crop", "--aspect", "1:1"], "Name photos, or an earlier job with --source."),
-        (["crop", __file__, "--aspect", "1:1", "--source", "x"], "Name photos, or an earlier job with --source."),
-        (["crop", __file__], "Name the box: --aspect, or --left, --top, --width and --height."),
-        (["resize", __file__], "Name the box: --width, --height or both."),
-        (["jobs", "--all", "--limit", "3"], "Either --all or --limit."),
-        (["result", "an-id", "-o", "-", "--json"], "Either the image or JSON goes to stdout."),
+        (["upload", "nothing.jpg"], "No such file or folder: nothing.jpg"),
+        (["upload", __file__, "--name", "x.jpg"], "--name is only for stdin: files keep their own names."),
+        (["crop", "--aspect", "1:1"], "Specify either photos, or an earlier job with --source."),
+        (
+            ["crop", __file__, "--aspect", "1:1", "--source", "x"],
+            "Specify either photos, or an earlier job with --source.",
+        ),
+        (["crop", __file__], "Specify --aspect, or --left, --top, --width and --height."),
+        (["resize", __file__], "Specify --width, --height or both."),
+        (["jobs", "--all", "--limit", "3"], "Use either --all or --limit, not both."),
+        (["result", "an-id", "-o", "-", "--json"], "--output - and --json both write to stdout: use only one of them."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
