@@ -1,4 +1,4 @@
-"""A batch: many photos on their way at once, a few at a time, until all are through or it is no use going on."""
+"""A batch: upload many photos, a few at a time, until all have ended or the gateway accepts no more."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from .session import describe_error
 BarFactory = Callable[[Photo], AbstractContextManager[Bar]]
 OutcomeCallback = Callable[[PhotoOutcome], None]
 ACCEPTED_RESULTS = frozenset({Result.DONE, Result.ACCEPTED, Result.FAILED})
-"""The gateway made a job of the photo."""
+"""The gateway has created a job for the photo."""
 
 
 class Batch:
-    """The uploads of many photos. `outcomes` holds those that have ended, also of a batch that is interrupted."""
+    """The uploads of many photos. `outcomes` has the photos that have ended, also after an interruption."""
 
     def __init__(
         self,
         photos: Sequence[Photo],
-        ask: UploadRequest,
+        request: UploadRequest,
         options: UploadOptions,
         *,
         bars: BarFactory,
         on_outcome: OutcomeCallback,
     ) -> None:
-        """Take what is to be done, and where progress and outcomes are shown."""
+        """Prepare the uploads. `bars` shows a photo's progress; `on_outcome` is called when a photo has ended."""
         self._photos = photos
-        self._ask = ask
+        self._request = request
         self._options = options
         self._bars = bars
         self._on_outcome = on_outcome
@@ -48,18 +48,18 @@ class Batch:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every photo has had its turn."""
+        """Whether every photo has an outcome."""
         return len(self.outcomes) == len(self._photos)
 
     async def run(self, client: AsyncClient, *, concurrency: int, upload_bytes: int | None) -> None:
-        """Send what is not larger than may be sent, `concurrency` photos at a time."""
-        waiting = iter(self._photos)
+        """Upload the photos, `concurrency` at a time. Photos larger than `upload_bytes` are refused here."""
+        photos = iter(self._photos)
         async with asyncio.TaskGroup() as group:
             for _ in range(min(concurrency, len(self._photos))):
-                group.create_task(self._upload_photos(client, waiting, upload_bytes))
+                group.create_task(self._upload_photos(client, photos, upload_bytes))
 
-    async def _upload_photos(self, client: AsyncClient, waiting: Iterator[Photo], upload_bytes: int | None) -> None:
-        for photo in waiting:
+    async def _upload_photos(self, client: AsyncClient, photos: Iterator[Photo], upload_bytes: int | None) -> None:
+        for photo in photos:
             if upload_bytes is not None and photo.size > upload_bytes:
                 outcome = _too_large_outcome(photo, upload_bytes)
             else:
@@ -70,13 +70,16 @@ class Batch:
                 return
 
     async def _upload_with_retries(self, client: AsyncClient, photo: Photo) -> PhotoOutcome:
-        """Upload a photo, and again whenever the gateway accepted another one meanwhile: it is there."""
+        """Upload a photo. If the gateway is unavailable, repeat only if it has accepted another photo meanwhile.
+
+        Otherwise abort the batch: the gateway is unavailable to all photos.
+        """
         while True:
-            ended = len(self.outcomes)
-            outcome, is_gateway_away = await self._upload_once(client, photo)
-            if not is_gateway_away:
+            ended_before = len(self.outcomes)
+            outcome, is_gateway_unavailable = await self._upload_once(client, photo)
+            if not is_gateway_unavailable:
                 return outcome
-            if self._is_aborted or not self._has_accepted_any(self.outcomes[ended:]):
+            if self._is_aborted or not self._has_accepted_any(self.outcomes[ended_before:]):
                 self._is_aborted = True
                 return outcome
 
@@ -85,10 +88,10 @@ class Batch:
         return any(outcome.result in ACCEPTED_RESULTS and not outcome.skipped for outcome in outcomes)
 
     async def _upload_once(self, client: AsyncClient, photo: Photo) -> tuple[PhotoOutcome, bool]:
-        """Return what became of a photo, and whether that is because the gateway is away or busy."""
+        """Return the outcome of a photo, and whether its reason is that the gateway is unavailable or busy."""
         try:
             with self._bars(photo) as bar:
-                return await PhotoUpload(client, photo, self._ask, self._options, bar).run(), False
+                return await PhotoUpload(client, photo, self._request, self._options, bar).run(), False
         except Problem as problem:
             result = Result.REFUSED if exit_code_of_problem(problem) is ExitCode.REFUSED else Result.UNAVAILABLE
             outcome = PhotoOutcome(file=photo.display_name, result=result, code=problem.code, message=problem.detail)
@@ -109,6 +112,6 @@ def _unusable_outcome(photo: Photo, message: str) -> PhotoOutcome:
 
 
 def _too_large_outcome(photo: Photo, upload_bytes: int) -> PhotoOutcome:
-    """Refuse a photo as the gateway would, without sending it all the way there."""
+    """Return the gateway's refusal of a photo that is too large, without uploading it."""
     message = f"The file has {format_bytes(photo.size)}; the limit is {format_bytes(upload_bytes)}."
     return PhotoOutcome(file=photo.display_name, result=Result.REFUSED, code="upload_too_large", message=message)

@@ -1,4 +1,4 @@
-"""Numbers and times in the words of a terminal."""
+"""Format numbers, sizes, durations and times for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TEN_SECONDS = 10 * SECOND
 
 
 def format_duration(ms: float | None) -> str:
-    """Write a duration: 45 ms, 1.23 s, 45.6 s, 2 m 05 s, 3 h 20 m, 2 d 4 h."""
+    """Format a duration: 45 ms, 1.23 s, 45.6 s, 2 m 05 s, 3 h 20 m, 2 d 4 h. Empty for None."""
     if ms is None:
         return ""
     if ms < SECOND:
@@ -25,21 +25,21 @@ def format_duration(ms: float | None) -> str:
 
 
 def format_time(then: datetime | None) -> str:
-    """Write a time as the clock here shows it, with the day where that is not today."""
+    """Format a time in the local time zone: 14:05:09 today, else 2026-11-22 14:05. Empty for None."""
     if then is None:
         return ""
-    here = then.astimezone()
-    is_today = here.date() == datetime.now(UTC).astimezone().date()
-    return here.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M")
+    local_time = then.astimezone()
+    is_today = local_time.date() == datetime.now(UTC).astimezone().date()
+    return local_time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M")
 
 
 def elapsed_ms(start: datetime | None, stop: datetime | None) -> float | None:
-    """Return the milliseconds from one time to another, or until now."""
+    """Return the milliseconds from `start` to `stop`, by default now. None if there is no start."""
     return None if start is None else ((stop or datetime.now(UTC)) - start).total_seconds() * SECOND
 
 
 def format_bytes(count: int) -> str:
-    """Write a number of bytes in binary units, as limits are set in: 512 B, 25 MiB, 2.1 MiB."""
+    """Format a number of bytes in binary units, like the limits in the settings: 512 B, 25 MiB, 2.1 MiB."""
     amount, unit = float(count), "B"
     for larger in ("KiB", "MiB", "GiB", "TiB"):
         if round(amount, 1) < KIBI:
@@ -49,15 +49,15 @@ def format_bytes(count: int) -> str:
 
 
 def format_dimensions(width: int | None, height: int | None) -> str:
-    """Write a size in pixels, where it is known."""
-    return f"{width} × {height}" if width and height else ""  # noqa: RUF001  # the sign is meant
+    """Format a size in pixels: 640 × 480. Empty if it is not known."""  # noqa: RUF002  # the multiplication sign
+    return f"{width} × {height}" if width and height else ""  # noqa: RUF001  # the multiplication sign
 
 
 def replace_unprintable(text: str) -> str:
-    """Return a name that somebody gave without what a terminal would obey."""
+    """Replace the characters that are not printable: a terminal would execute control sequences in a user's text."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def pluralize(count: int, what: str, plural: str = "") -> str:
-    """Write a number of things: 1 photo, 2 photos."""
+    """Format a count with its noun: 1 photo, 2 photos. The plural is by default the noun with an s."""
     return f"{count:,} {what if count == 1 else plural or what + 's'}"

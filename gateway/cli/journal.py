@@ -1,8 +1,8 @@
-"""The journal of uploads: what became of each photo, so that a second run does only what is left.
+"""The journal of uploads: the state of each photo, so that a later run does only the rest.
 
-One JSON object a line, only ever added to; of a photo and what was asked for it, the last line counts. A line is
-written before a photo is sent, with the Idempotency-Key it is sent under: whenever a run ends, the next one sends the
-photo under the same key and gets the job that may be there already.
+The file is append-only, one JSON object on each line. The last line for a photo and a request counts. A line with the
+Idempotency-Key is written before the upload starts. If a run is interrupted, the next one uploads the photo with the
+same key, and so gets the job that may exist already.
 """
 
 from __future__ import annotations
@@ -23,68 +23,72 @@ State = Literal["sending", "accepted", "done", "failed", "refused"]
 
 
 class JournalLocked(Exception):
-    """Another process is at work with the journal."""
+    """Another process uses the journal."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class JournalEntry:
-    """What is known of one photo (`file`, as it was then) and what was asked for it (`ask`, a hash)."""
+    """One line of the journal: the state of one photo for one request."""
 
     file: str
     size: int
+    """In bytes, at the time of the upload."""
     mtime_ns: int
     ask: str
+    """The fingerprint of the request."""
     state: State
     key: str
+    """The Idempotency-Key."""
     task_id: str | None = None
     stem: str | None = None
+    """The start of the names of the saved files."""
     saved: dict[str, str] = field(default_factory=dict)
-    """Where each rendition is, by name; paths from the journal's folder."""
+    """The path of each saved rendition, by name, relative to the journal's folder."""
     status: str | None = None
     code: str | None = None
     message: str | None = None
 
 
 class Journal:
-    """The journal of one folder, held by one process at a time; without a folder, one that nothing is kept of."""
+    """The journal of one folder, locked by one process at a time. Without a folder, it is only kept in memory."""
 
     def __init__(self, folder: Path | None) -> None:
-        """Open or begin it. Raises `JournalLocked`, and OSError where nothing can be written."""
+        """Open or create the journal. Raises `JournalLocked`, or OSError if the file cannot be written."""
         self.folder = folder
         self.owner_by_stem: dict[str, str] = {}
-        """Whose each stem is."""
+        """The photo that uses each stem."""
         self._owner_by_file: dict[str, tuple[str, str]] = {}
-        """The photo and the ask that each saved file was last made for."""
+        """The photo and the request's fingerprint that each saved file was last written for."""
         self._entries: dict[tuple[str, str], JournalEntry] = {}
         self._descriptor = None if folder is None else _open_locked(folder / JOURNAL_NAME)
         for entry in read_entries(folder) if folder else ():
             self._index_entry(entry)
 
-    def find(self, file: str, ask: str, *, size: int, mtime_ns: int) -> JournalEntry | None:
-        """Return what is known of a photo, unless it has changed since."""
-        entry = self._entries.get((file, ask))
+    def find(self, file: str, fingerprint: str, *, size: int, mtime_ns: int) -> JournalEntry | None:
+        """Return the entry of a photo and a request; None if there is none, or if the photo has changed since."""
+        entry = self._entries.get((file, fingerprint))
         return entry if entry and (entry.size, entry.mtime_ns) == (size, mtime_ns) else None
 
     def is_saved(self, entry: JournalEntry) -> bool:
-        """Whether all that was saved for an entry is there, and was not overwritten for another by an older command."""
+        """Whether all saved files of an entry exist, and no other entry has overwritten them since."""
         owner = (entry.file, entry.ask)
         return bool(entry.saved) and all(
             self._owner_by_file.get(name) == owner and self._path(name).is_file() for name in entry.saved.values()
         )
 
-    def belongs_to_another(self, name: str, file: str, ask: str, *, sha256: str) -> bool:
-        """Whether there is a file of this name that was not made for that photo and what is asked for it.
+    def belongs_to_another(self, name: str, file: str, fingerprint: str, *, sha256: str) -> bool:
+        """Whether a file of this name exists that was not saved for this photo and request.
 
-        What another ask made of the same photo is no other file if its bytes are the same.
+        A file that another request saved for the same photo does not count if it has the SHA-256 given.
         """
-        made_for, path = self._owner_by_file.get(name), self._path(name)
-        if made_for == (file, ask) or not path.exists():
+        owner, path = self._owner_by_file.get(name), self._path(name)
+        if owner == (file, fingerprint) or not path.exists():
             return False
-        is_of_same_photo = made_for is not None and made_for[0] == file
+        is_of_same_photo = owner is not None and owner[0] == file
         return not (is_of_same_photo and path.is_file() and digest_of(path) == sha256)
 
     def add(self, entry: JournalEntry) -> None:
-        """Write one line, in one piece."""
+        """Append one line, with a single write."""
         self._index_entry(entry)
         if self._descriptor is None:
             return
@@ -103,7 +107,7 @@ class Journal:
             self._owner_by_file[name] = (entry.file, entry.ask)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the file, and so release its lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
 
@@ -120,27 +124,27 @@ def _open_locked(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
-        raise JournalLocked(f"Another darkroom is at work with {path}.") from error
+        raise JournalLocked(f"Another darkroom command is using {path}.") from error
     return descriptor
 
 
 def _newline_after_torn_line(descriptor: int) -> bytes:
-    """Return a line's end where the journal does not end with one: its writer was killed, or its disk was full."""
+    """Return a newline if the last line has none, because its writer was killed or the disk was full."""
     size = os.fstat(descriptor).st_size
     return b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
 
 
 def read_entries(folder: Path) -> Iterator[JournalEntry]:
-    """Read the entries of a folder's journal, if it has one. Lines that are none, such as a torn one, are left out."""
+    """Iterate over the entries of a folder's journal, if it has one. Lines that are not entries are ignored."""
     try:
         lines = (folder / JOURNAL_NAME).read_bytes().splitlines()
     except FileNotFoundError:
         return
-    known = {each.name for each in fields(JournalEntry)}
+    known_names = {each.name for each in fields(JournalEntry)}
     for line in lines:
         try:
-            found: Any = json.loads(line)
-            if isinstance(found, Mapping):
-                yield JournalEntry(**{name: value for name, value in found.items() if name in known})
+            document: Any = json.loads(line)
+            if isinstance(document, Mapping):
+                yield JournalEntry(**{name: value for name, value in document.items() if name in known_names})
         except (ValueError, TypeError):
             continue

@@ -1,4 +1,4 @@
-"""Names of what is saved: after the photo, in the folder it had, and never one that is another's."""
+"""Names of saved files: the photo's name and folder, and never a name that another photo uses."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ OUTPUT = "output"
 
 
 def file_suffix(format_: str) -> str:
-    """Return what the name of a file of this format ends with."""
+    """Return the file extension of an output format, with the dot."""
     return SUFFIXES.get(format_, f".{format_}")
 
 
 def rendition_label(rendition: str, kind: str) -> str:
-    """Return the word in the name of a rendition: its own, or for the one of an operation the operation's."""
+    """Return the word for a rendition in a file name: its name, or the operation for an operation's only output."""
     return kind if rendition == OUTPUT else rendition
 
 
 def upload_name_of(job: JobStatus) -> PurePath:
-    """Return the upload's name, for the results of a job whose photo is not at hand."""
+    """Return the name of a job's upload, for results of a job whose photo is not a local file."""
     return PurePath(safe_filename(job.original.name or "") or "image")
 
 
 class OutputNames:
-    """Gives each photo a stem of its own, the same one in every run."""
+    """Gives each photo its own stem, the same in every run. The stem is the start of the names of its files."""
 
     def __init__(self, owners: Mapping[str, str]) -> None:
-        """Take whose each stem is already."""
+        """Start with the stems of earlier runs: `owners` has the photo of each stem."""
         self._owners = {stem.casefold(): owner for stem, owner in owners.items()}
         self._stems = {owner: stem for stem, owner in owners.items()}
 
     def claim(self, owner: str, wanted: PurePath, *, is_taken: Callable[[str], bool] = lambda _: False) -> str:
-        """Return the stem for a photo whose path in the output folder would be `wanted`: beach, beach.png, beach~2.
+        """Return the stem for a photo whose path in the output folder is `wanted`: beach, beach.png or beach~2.
 
-        It is the one that the photo has already, unless that would meet files that are another's: `is_taken`.
+        The photo keeps the stem that it already has, unless `is_taken` says that its files belong to another.
         """
-        own = [self._stems[owner]] if owner in self._stems else []
+        own_stem = [self._stems[owner]] if owner in self._stems else []
         stem = next(
             name
-            for name in chain(own, _candidates(wanted))
+            for name in chain(own_stem, _candidates(wanted))
             if self._owners.get(name.casefold(), owner) == owner and not is_taken(name)
         )
         self._owners[stem.casefold()] = owner
@@ -59,27 +59,28 @@ def _candidates(wanted: PurePath) -> Iterable[str]:
 
 
 def output_paths(files: Sequence[tuple[Path, Path | None]]) -> list[PurePath]:
-    """Return where in an output folder each photo belongs, as a path; each comes with the folder it was found through.
+    """Return the path of each photo in the output folder. `files` has the path and the folder argument, if any.
 
-    Photos of one folder keep their places in it; of several, the folder's name too. Photos that were named keep their
-    bare names, or where those are alike their places below the folder that they have in common.
+    Photos of one folder argument keep their paths in that folder. With several arguments, the folder's name comes
+    first. Photos that are arguments themselves keep their names only. If two of those names are alike, they keep their
+    paths below the folder that they have in common.
     """
     folders = {root for _, root in files if root}
-    named = [path for path, root in files if root is None]
-    shared = _shared_folder(named)
-    placed = []
+    arguments = [path for path, root in files if root is None]
+    shared = _shared_folder(arguments)
+    paths = []
     for path, root in files:
         if root is None:
-            placed.append(path.relative_to(shared) if shared else PurePath(path.name))
+            paths.append(path.relative_to(shared) if shared else PurePath(path.name))
         else:
-            placed.append(path.relative_to(root if len(folders) == 1 and not named else root.parent))
-    return placed
+            paths.append(path.relative_to(root if len(folders) == 1 and not arguments else root.parent))
+    return paths
 
 
 def _shared_folder(paths: Sequence[Path]) -> Path | None:
-    """Return the folder all are below, if their names alone would not tell them apart."""
+    """Return the folder that contains all the paths, if two of them have the same stem; else None."""
     folders = {path.parent for path in paths}
     stems = [path.stem.casefold() for path in paths]
-    if len(folders) < 2 or len(set(stems)) == len(stems):  # noqa: PLR2004  # one folder tells nothing apart
+    if len(folders) < 2 or len(set(stems)) == len(stems):  # noqa: PLR2004  # files of one folder have distinct names
         return None
     return Path(os.path.commonpath(folders))

@@ -1,4 +1,4 @@
-"""One photo: uploaded, its job followed to its end, its results saved; the journal records every action."""
+"""One photo: upload it, follow its job, save the results, and record each step in the journal."""
 
 from __future__ import annotations
 
@@ -20,58 +20,61 @@ from .plan import Action, UploadOptions, first_action
 from .report import PhotoOutcome, Result
 
 STALE_CODES = frozenset({"job_not_found", "idempotency_key_reused", "expired"})
-"""What was noted down is no longer so at the gateway: the photo is sent anew."""
+"""The gateway no longer has what the journal entry describes: the photo is uploaded again, with a new key."""
 PHOTO_INDEPENDENT_STATUSES = frozenset({401, 403, 408})
-"""Refusals that are not the photo's."""
+"""Refusals whose reason is not the photo. They are not recorded, so that the next run uploads the photo."""
 
 
 class SaveError(Exception):
-    """A result cannot be written: the next one would not be either."""
+    """A result cannot be written. The batch ends, because the next one could not be written either."""
 
 
 class Bar(Protocol):
-    """Shows how far a photo is."""
+    """Shows the progress of one photo."""
 
     def show_sent(self, count: int, total: int) -> None:
-        """Show how many of its bytes are on their way."""
+        """Show how many bytes of the upload are sent."""
 
     def show_job(self, job: JobStatus) -> None:
-        """Show how far its job is."""
+        """Show the progress of the job."""
 
     def show_saving(self) -> None:
-        """Show that its results are being fetched."""
+        """Show that the results are being saved."""
 
 
 class PhotoUpload:
     """The upload of one photo."""
 
-    def __init__(self, client: AsyncClient, photo: Photo, ask: UploadRequest, options: UploadOptions, bar: Bar) -> None:
+    def __init__(
+        self, client: AsyncClient, photo: Photo, request: UploadRequest, options: UploadOptions, bar: Bar
+    ) -> None:
         self._client = client
         self._photo = photo
-        self._ask = ask
+        self._request = request
         self._options = options
         self._bar = bar
-        self._began = monotonic()
-        self._known_entry = photo.find_entry(ask)
-        self._entry: JournalEntry = self._known_entry or photo.create_entry(ask, str(uuid4()))
+        self._start = monotonic()
+        self._earlier_entry = photo.find_entry(request)
+        self._entry: JournalEntry = self._earlier_entry or photo.create_entry(request, str(uuid4()))
 
     async def run(self) -> PhotoOutcome:
         """Upload the photo, follow its job, save the results.
 
-        Raises `Problem` and httpx's errors where neither the photo nor its job is to blame.
+        Raises `Problem` or an httpx error if the reason is neither the photo nor its job, and `SaveError`.
         """
-        known = self._known_entry
-        action = first_action(known, self._options, is_saved=known is not None and self._photo.journal.is_saved(known))
-        if known is None:
+        earlier = self._earlier_entry
+        is_saved = earlier is not None and self._photo.journal.is_saved(earlier)
+        action = first_action(earlier, self._options, is_saved=is_saved)
+        if earlier is None:
             return await self._run_from(Action.SEND)
-        if action is Action.SEND and known.state != "sending":  # the old key would bring the old job back
-            self._entry = self._photo.create_entry(self._ask, str(uuid4()))
+        if action is Action.SEND and earlier.state != "sending":  # the old key would return the old job
+            self._entry = self._photo.create_entry(self._request, str(uuid4()))
         try:
             return await self._run_from(action)
         except Problem as problem:
             if problem.code not in STALE_CODES:
                 raise
-            self._entry = self._photo.create_entry(self._ask, str(uuid4()))
+            self._entry = self._photo.create_entry(self._request, str(uuid4()))
             return await self._run_from(Action.SEND)
 
     async def _run_from(self, action: Action) -> PhotoOutcome:
@@ -86,22 +89,23 @@ class PhotoUpload:
         return await self._finish(await self._follow_job())
 
     async def _send(self) -> PhotoOutcome | None:
-        """Have the photo accepted; an outcome if it is refused."""
+        """Upload the photo. Return None if it is accepted, the outcome if it is refused."""
         self._record(state="sending")
         try:
-            accepted = await self._client.send_call(self._ask.call(self._photo, self._entry.key, self._bar.show_sent))
+            call = self._request.build_call(self._photo, self._entry.key, self._bar.show_sent)
+            answer = await self._client.send_call(call)
         except Problem as problem:
-            if problem.code in STALE_CODES and self._known_entry is not None:
+            if problem.code in STALE_CODES and self._earlier_entry is not None:
                 raise
             if exit_code_of_problem(problem) is not ExitCode.REFUSED or problem.status in PHOTO_INDEPENDENT_STATUSES:
                 raise
             self._record(state="refused", code=problem.code, message=problem.detail)
             return replace(self._build_outcome(), errors=problem.errors)
-        self._record(state="accepted", task_id=accepted.task_id)
+        self._record(state="accepted", task_id=answer.task_id)
         return None
 
     async def _retry_dead_job(self) -> None:
-        """Have the dead job tried again. One that is no longer dead is followed; one that cannot be is sent anew."""
+        """Retry the dead job. If it is no longer dead, follow it; if it cannot be retried, raise a stale problem."""
         try:
             await self._client.retry(self._entry.task_id or "")
         except Problem as problem:
@@ -130,18 +134,18 @@ class PhotoUpload:
         return self._build_outcome()
 
     async def _save_renditions(self, job: JobStatus) -> dict[str, str]:
-        """Save every rendition; the names of the files, from the output folder."""
+        """Save every rendition. Return the path of each file, relative to the output folder."""
         if not job.renditions:
             raise Problem(410, "expired", "The job's results are no longer kept.")
         self._bar.show_saving()
         photo, folder = self._photo, self._photo.journal.folder or Path()
         endings = {
-            name: f"-{rendition_label(name, job.kind)}{file_suffix(made.format)}"
-            for name, made in job.renditions.items()
+            name: f"-{rendition_label(name, job.kind)}{file_suffix(rendition.format)}"
+            for name, rendition in job.renditions.items()
         }
         output_path = photo.output_path if photo.content is not None else upload_name_of(job)
         stem = photo.names.claim(photo.file, output_path, is_taken=lambda stem: self._is_stem_taken(stem, endings, job))
-        self._record(state="accepted", stem=stem)  # its names are its own before there is a file
+        self._record(state="accepted", stem=stem)  # reserve the names before the first file exists
         for name, ending in endings.items():
             path = folder / f"{stem}{ending}"
             try:
@@ -152,14 +156,14 @@ class PhotoUpload:
         return {name: f"{stem}{ending}" for name, ending in endings.items()}
 
     def _is_stem_taken(self, stem: str, endings: Mapping[str, str], job: JobStatus) -> bool:
-        journal, file, ask = self._photo.journal, self._photo.file, self._ask.fingerprint
+        journal, file, fingerprint = self._photo.journal, self._photo.file, self._request.fingerprint
         return any(
-            journal.belongs_to_another(f"{stem}{ending}", file, ask, sha256=job.renditions[name].sha256)
+            journal.belongs_to_another(f"{stem}{ending}", file, fingerprint, sha256=job.renditions[name].sha256)
             for name, ending in endings.items()
         )
 
     def _record(self, **changes: object) -> None:
-        self._entry = replace(self._entry, **changes)  # type: ignore[arg-type]  # by name
+        self._entry = replace(self._entry, **changes)  # type: ignore[arg-type]  # mypy cannot check them by name
         self._photo.journal.add(self._entry)
 
     def _build_outcome(self, *, skipped: bool = False) -> PhotoOutcome:
@@ -173,5 +177,5 @@ class PhotoUpload:
             saved={name: str(folder / saved) for name, saved in entry.saved.items()},
             code=entry.code,
             message=entry.message,
-            ms=(monotonic() - self._began) * 1000,
+            ms=(monotonic() - self._start) * 1000,
         )

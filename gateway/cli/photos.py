@@ -1,4 +1,4 @@
-"""The photos of a batch: what is sent, under what mark the journal knows it, where its results go."""
+"""The photos of a batch: the content, the name in the journal, and the path in the output folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .photo_search import PhotoFile
 
 @dataclass(frozen=True, kw_only=True)
 class UploadRequest:
-    """What is asked for every photo of a batch: one of the POST routes, by the name of its call, and its fields."""
+    """The request that a batch makes for every photo: the name of a function in calls.py, and its form fields."""
 
     name: str
     fields: Mapping[str, Any]
@@ -29,12 +29,12 @@ class UploadRequest:
 
     @property
     def fingerprint(self) -> str:
-        """Return a short hash of all that makes two asks the same."""
-        asked = json.dumps([self.url, self.name, self.fields], sort_keys=True)
-        return sha256(asked.encode()).hexdigest()[:16]
+        """Return a short hash of the request: the gateway's address, the operation and the fields."""
+        text = json.dumps([self.url, self.name, self.fields], sort_keys=True)
+        return sha256(text.encode()).hexdigest()[:16]
 
-    def call(self, photo: Photo, key: str, progress: Callable[[int, int], None]) -> Call[Accepted]:
-        """Return the call that sends a photo."""
+    def build_call(self, photo: Photo, key: str, progress: Callable[[int, int], None]) -> Call[Accepted]:
+        """Return the call that uploads a photo with this Idempotency-Key."""
         build = getattr(calls, self.name)
         if photo.content is None:
             call: Call[Accepted] = build(source_task_id=photo.source_task_id, idempotency_key=key, **self.fields)
@@ -45,7 +45,7 @@ class UploadRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Photo:
-    """One photo: a file, the bytes of stdin, or without content the original of an earlier job."""
+    """One photo: a file, the bytes of stdin, or the original image of an earlier job, which has no content here."""
 
     display_name: str
     name: str
@@ -54,28 +54,28 @@ class Photo:
     size: int
     mtime_ns: int = 0
     file: str
-    """What the journal calls it."""
+    """The photo's name in the journal."""
     journal: Journal
     names: OutputNames
     output_path: PurePath
-    """Where its results would go in the output folder, as a path without the endings that they get."""
+    """The photo's path in the output folder; its results are called after it."""
 
-    def find_entry(self, ask: UploadRequest) -> JournalEntry | None:
-        """Return what the journal knows of it."""
-        return self.journal.find(self.file, ask.fingerprint, size=self.size, mtime_ns=self.mtime_ns)
+    def find_entry(self, request: UploadRequest) -> JournalEntry | None:
+        """Return the photo's journal entry for this request; None if there is none."""
+        return self.journal.find(self.file, request.fingerprint, size=self.size, mtime_ns=self.mtime_ns)
 
-    def create_entry(self, ask: UploadRequest, key: str) -> JournalEntry:
-        """Return a new entry for the journal."""
+    def create_entry(self, request: UploadRequest, key: str) -> JournalEntry:
+        """Return a new journal entry for this request and Idempotency-Key. It is not written yet."""
         return JournalEntry(
-            file=self.file, size=self.size, mtime_ns=self.mtime_ns, ask=ask.fingerprint, state="sending", key=key
+            file=self.file, size=self.size, mtime_ns=self.mtime_ns, ask=request.fingerprint, state="sending", key=key
         )
 
 
 class PhotoSet:
-    """Makes photos of what was found, with the journals that they belong to: of the output folder, or of their own."""
+    """Creates the photos of a batch, each with its journal: the output folder's, or that of the photo's folder."""
 
     def __init__(self, resources: ExitStack, out: Path | None, warn: Callable[[str], None]) -> None:
-        """Journals are closed with `resources`; `warn` is told of those that cannot be written."""
+        """Open the output folder's journal, if any. `resources` closes the journals; `warn` gets warnings as text."""
         self._resources = resources
         self._out = out
         self._warn = warn
@@ -86,15 +86,13 @@ class PhotoSet:
             self._journals[out] = resources.enter_context(Journal(out))
         self._names = OutputNames(self._journals[out].owner_by_stem if out else {})
 
-    def photos_from_files(self, found: Sequence[PhotoFile]) -> list[Photo]:
-        """Take photos from files."""
-        return [
-            self._photo_from_file(each, output_path)
-            for each, output_path in zip(found, output_paths([(each.path, each.root) for each in found]), strict=True)
-        ]
+    def photos_from_files(self, files: Sequence[PhotoFile]) -> list[Photo]:
+        """Return the photos of these files, in the same order."""
+        paths = output_paths([(file.path, file.root) for file in files])
+        return [self._photo_from_file(file, path) for file, path in zip(files, paths, strict=True)]
 
     def photo_from_bytes(self, content: bytes, name: str) -> Photo:
-        """Take a photo that came by itself."""
+        """Return the photo that was read from stdin."""
         file = f"-:{sha256(content).hexdigest()}"
         return self._create_photo(
             display_name=name,
@@ -107,32 +105,32 @@ class PhotoSet:
         )
 
     def photo_from_job(self, task_id: str) -> Photo:
-        """Take the original of an earlier job."""
+        """Return the original image of an earlier job as a photo."""
         return self._create_photo(
             display_name=task_id, name=task_id, content=None, source_task_id=task_id, size=0,
             file=f"job:{task_id}", output_path=PurePath(task_id), journal=None,
         )  # fmt: skip
 
-    def _photo_from_file(self, found: PhotoFile, output_path: PurePath) -> Photo:
-        facts = found.path.stat()
-        home = self._out or found.root
-        inside = home is not None and found.path.is_relative_to(home)
+    def _photo_from_file(self, file: PhotoFile, output_path: PurePath) -> Photo:
+        facts = file.path.stat()
+        journal_folder = self._out or file.root
+        is_inside = journal_folder is not None and file.path.is_relative_to(journal_folder)
         return self._create_photo(
-            display_name=os.fsencode(found.display_name).decode("utf-8", "replace"),
-            name=found.path.name,
-            content=found.path,
+            display_name=os.fsencode(file.display_name).decode("utf-8", "replace"),
+            name=file.path.name,
+            content=file.path,
             size=facts.st_size,
             mtime_ns=facts.st_mtime_ns,
-            file=str(found.path.relative_to(home) if home and inside else found.path),
+            file=str(file.path.relative_to(journal_folder) if journal_folder and is_inside else file.path),
             output_path=output_path,
-            journal=None if self._out or not found.root else self._open_journal(found.root),
+            journal=None if self._out or not file.root else self._open_journal(file.root),
         )
 
     def _create_photo(self, *, journal: Journal | None, file: str, output_path: PurePath, **facts: Any) -> Photo:
-        """Give a photo its journal and, in the order they come, its name in the output folder."""
+        """Create a photo with its journal. Stems in the output folder are claimed in the order of the photos."""
         if self._out:
             journal = self._journals[self._out]
-            if facts["content"] is not None:  # an earlier job's results are named once it is known what it was
+            if facts["content"] is not None:  # an earlier job's results are named once the job is known
                 self._names.claim(file, output_path)
         return Photo(
             journal=journal or self._null_journal, names=self._names, file=file, output_path=output_path, **facts
@@ -142,7 +140,9 @@ class PhotoSet:
         if folder not in self._journals:
             try:
                 self._journals[folder] = self._resources.enter_context(Journal(folder))
-            except OSError as error:  # a card, a share: what was sent cannot be noted down there
-                self._warn(f"Nothing can be noted down in {folder} ({error.strerror}): another run begins anew.")
+            except OSError as error:  # such as a read-only memory card or share
+                self._warn(
+                    f"Cannot write a journal in {folder} ({error.strerror}): another run uploads these photos again."
+                )
                 self._journals[folder] = self._null_journal
         return self._journals[folder]

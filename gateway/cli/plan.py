@@ -1,4 +1,4 @@
-"""The plan for one photo: what is left to do, by what the journal knows of it."""
+"""The first action for a photo, according to its journal entry."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from .journal import JournalEntry
 
 
 class Action(Enum):
-    """What to do first."""
+    """The first action for a photo."""
 
     SEND = auto()
     FOLLOW = auto()
-    """Its job is there: wait for its end, and save what is to be saved."""
+    """The job exists: wait for its end, and save its results."""
     RETRY = auto()
-    """Its job is dead: have it tried again, then follow it."""
+    """The job is dead: retry it, then follow it."""
     SKIP = auto()
 
 
 @dataclass(frozen=True, kw_only=True)
 class UploadOptions:
-    """What the caller wants beyond the sending: to wait for the end, to save the results, to try failures again."""
+    """The options of a batch: wait for the jobs' ends, save the results, retry failures of earlier runs."""
 
     wait: bool
     save: bool
@@ -29,12 +29,12 @@ class UploadOptions:
 
     @property
     def follows_jobs(self) -> bool:
-        """Whether jobs are followed to their ends."""
+        """Whether the command waits until the jobs have ended."""
         return self.wait or self.save
 
 
 def first_action(entry: JournalEntry | None, options: UploadOptions, *, is_saved: bool) -> Action:
-    """Return where to begin with a photo of which the journal knows this, and whether what was saved is still there."""
+    """Return the first action for a photo with this journal entry. `is_saved`: all its saved files still exist."""
     if entry is None or entry.state == "sending":
         return Action.SEND
     if entry.state == "accepted":

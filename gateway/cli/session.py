@@ -28,7 +28,7 @@ from .humanize import format_duration
 P = ParamSpec("P")
 CONNECTION = "Connection and output"
 RATE_LIMIT_SECONDS = 600.0
-"""How long a call is retried while the gateway answers 429, unless --patience is longer."""
+"""How long an upload is retried while the gateway answers 429, unless --patience is longer or 0."""
 DEFAULT_COLUMNS = 160  # where there is no terminal
 
 

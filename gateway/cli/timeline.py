@@ -1,4 +1,4 @@
-"""A job as a person sees it: what it is of, its stages along a time line, what came of it."""
+"""A job as text: a heading, a table of stages with a timeline, the failure and the renditions."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ STYLES = {
     "cancelled": "magenta",
 }
 WAIT, RUN = "·", "━"
-COLUMNS = 32  # of the time line
-DIGITS = 16  # of a SHA-256: enough to tell two apart
+TIMELINE_COLUMNS = 32
+DIGEST_DIGITS = 16  # enough to tell two SHA-256 digests apart
 
 
 def style_state(word: str) -> Text:
-    """Write a state in its colour."""
+    """Return a state in its colour."""
     return Text(word, STYLES.get(word, ""))
 
 
 def job_view(job: JobStatus) -> RenderableType:
-    """Show a whole job."""
+    """Return the view of a whole job."""
     parts: list[RenderableType] = [_heading(job), Text(""), _stages(job)]
     parts += [Text(f"{name}: {error}", "yellow") for name, error in _find_stage_errors(job).items()]
     if job.failure:
@@ -52,7 +52,7 @@ def job_view(job: JobStatus) -> RenderableType:
 
 
 def failure_text(failure: Failure) -> Text:
-    """Say why a job ended without a result, with every rule that was broken."""
+    """Return why a job has no result, with every rule that it broke."""
     text = Text.assemble((failure.code, "bold red"), f"  {failure.message}")
     for error in failure.errors:
         if (message := str(error.get("message", ""))) != failure.message:
@@ -61,21 +61,26 @@ def failure_text(failure: Failure) -> Text:
 
 
 def jobs_table(jobs: list[JobSummary]) -> Table:
-    """Show a list of jobs."""
+    """Return a table of jobs, one row each."""
     table = plain_table("task id", "kind", "status", "created", ">took", "name")
     for job in jobs:
-        took = elapsed_ms(job.created_at, job.finished_at) if job.finished_at else None
+        duration_ms = elapsed_ms(job.created_at, job.finished_at) if job.finished_at else None
         name = Text(replace_unprintable(job.name or ""))
         if job.failure:
             name.append(f"  {job.failure.code}", "red")
         table.add_row(
-            job.task_id, job.kind, style_state(job.status), format_time(job.created_at), format_duration(took), name
+            job.task_id,
+            job.kind,
+            style_state(job.status),
+            format_time(job.created_at),
+            format_duration(duration_ms),
+            name,
         )
     return table
 
 
 def plain_table(*headings: str) -> Table:
-    """Return a table without lines, for columns whose headings begin with > when they hold numbers."""
+    """Return a table without lines. A heading that begins with > makes its column right-aligned, for numbers."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for heading in headings:
         is_number = heading.startswith(">")
@@ -90,22 +95,22 @@ def plain_table(*headings: str) -> Table:
 
 
 def _heading(job: JobStatus) -> Text:
-    took = elapsed_ms(job.created_at, job.finished_at)
+    duration_ms = elapsed_ms(job.created_at, job.finished_at)
     heading = Text.assemble((job.task_id, "bold"), "  ", style_state(job.status), f"  {job.kind}")
     facts = [
-        replace_unprintable(job.original.name or "an image"),
+        replace_unprintable(job.original.name or "unnamed image"),
         format_dimensions(job.original.width, job.original.height),
         format_bytes(job.original.bytes),
         f"created {format_time(job.created_at)}" if job.created_at else "",
-        f"{'took' if job.has_ended else 'for'} {format_duration(took)}" if took is not None else "",
-        f"sent again {pluralize(job.generation, 'time')}" if job.generation else "",
+        "" if duration_ms is None else f"{'took' if job.has_ended else 'so far'} {format_duration(duration_ms)}",
+        f"dispatched again {pluralize(job.generation, 'time')}" if job.generation else "",
     ]
     return heading.append("\n" + " · ".join(fact for fact in facts if fact))
 
 
 def _stages(job: JobStatus) -> Table:
-    table = plain_table("stage", "state", ">tries", ">waited", ">ran", f"{'time line':<{COLUMNS}}", "worker")
-    start, stop = _bounds(job)
+    table = plain_table("stage", "state", ">attempts", ">waited", ">ran", f"{'timeline':<{TIMELINE_COLUMNS}}", "worker")
+    start, stop = _timeline_bounds(job)
     for name, stage in job.stages.items():
         table.add_row(
             name,
@@ -120,47 +125,48 @@ def _stages(job: JobStatus) -> Table:
 
 
 def _find_stage_errors(job: JobStatus) -> dict[str, str]:
-    """Return what stages have against going on, beyond what the whole job failed of."""
+    """Return the errors of stages that are not done, by stage, without the one that is the job's own failure."""
     job_message = job.failure.message if job.failure else None
-    found = {name: stage.error for name, stage in job.stages.items() if stage.state != "done"}
-    return {name: error for name, error in found.items() if error and error != job_message}
+    errors = {name: stage.error for name, stage in job.stages.items() if stage.state != "done"}
+    return {name: error for name, error in errors.items() if error and error != job_message}
 
 
-def _bounds(job: JobStatus) -> tuple[datetime, datetime]:
-    """Return the moments between which the time line lies."""
-    known = [m for s in job.stages.values() for m in (s.queued_at, s.started_at, s.finished_at) if m is not None]
+def _timeline_bounds(job: JobStatus) -> tuple[datetime, datetime]:
+    """Return the start and the end of the timeline; the end is now while the job is active."""
+    times = [t for s in job.stages.values() for t in (s.queued_at, s.started_at, s.finished_at) if t is not None]
     now = datetime.now(UTC)
-    start = min([moment for moment in (job.created_at, *known) if moment], default=now)
-    stop = max(known, default=now) if job.has_ended else max([*known, now])
+    start = min([time for time in (job.created_at, *times) if time], default=now)
+    stop = max(times, default=now) if job.has_ended else max([*times, now])
     return start, stop
 
 
 def _bar(stage: StageStatus, start: datetime, stop: datetime) -> Text:
-    """Draw when a stage waited and when it ran."""
-    whole = max((stop - start).total_seconds(), 0.001)
+    """Draw when a stage waited and when it ran. A stage that has started gets at least one column."""
+    total_seconds = max((stop - start).total_seconds(), 0.001)
 
-    def column(then: datetime) -> int:
-        return min(COLUMNS, round((then - start).total_seconds() / whole * COLUMNS))
+    def column(time: datetime) -> int:
+        return min(TIMELINE_COLUMNS, round((time - start).total_seconds() / total_seconds * TIMELINE_COLUMNS))
 
     if stage.queued_at is None and stage.started_at is None:
         return Text("")
-    began = column(stage.queued_at or stage.started_at or start)
-    ran = column(stage.started_at) if stage.started_at else column(stop)
-    ran = min(ran, COLUMNS - 1) if stage.started_at else ran
-    ended = max(column(stage.finished_at or stop), ran + 1) if stage.started_at else ran
+    wait_start = column(stage.queued_at or stage.started_at or start)
+    run_start = min(column(stage.started_at), TIMELINE_COLUMNS - 1) if stage.started_at else column(stop)
+    run_end = max(column(stage.finished_at or stop), run_start + 1) if stage.started_at else run_start
     return Text.assemble(
-        " " * min(began, ran), (WAIT * max(0, ran - began), "dim"), (RUN * (ended - ran), STYLES.get(stage.state, ""))
+        " " * min(wait_start, run_start),
+        (WAIT * max(0, run_start - wait_start), "dim"),
+        (RUN * (run_end - run_start), STYLES.get(stage.state, "")),
     )
 
 
 def _renditions(job: JobStatus) -> Table:
     table = plain_table("rendition", ">pixels", "format", ">bytes", "sha-256")
-    for name, made in job.renditions.items():
+    for name, rendition in job.renditions.items():
         table.add_row(
             name,
-            format_dimensions(made.width, made.height),
-            made.format,
-            format_bytes(made.bytes),
-            Text(f"{made.sha256[:DIGITS]}…", "dim"),
+            format_dimensions(rendition.width, rendition.height),
+            rendition.format,
+            format_bytes(rendition.bytes),
+            Text(f"{rendition.sha256[:DIGEST_DIGITS]}…", "dim"),
         )
     return table

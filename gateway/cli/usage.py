@@ -1,4 +1,4 @@
-"""Mistakes on the command line, each in a line of the user's words."""
+"""Usage errors as one line each, in the words of the command line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 UsageError: Any = typer.BadParameter.__mro__[1]
-"""What typer raises for each of them, and does not export."""
+"""The base class of typer's usage errors, which typer does not export."""
 REWORDED_MESSAGES = {
     r"Input should be greater than or equal to (\S+)": r"must be \1 or more",
     r"Input should be less than or equal to (\S+)": r"must be \1 or less",
@@ -19,7 +19,7 @@ REWORDED_MESSAGES = {
 
 
 def usage_line(error: Any, program: str) -> str:
-    """Return what is wrong with a command line, and where to read on."""
+    """Return what is wrong with a command line, and the command that shows its help."""
     command = error.ctx.command_path if error.ctx else program
     return f"{command}: {_sentence(error)} See {command} --help."
 
@@ -30,7 +30,7 @@ def _sentence(error: Any) -> str:
 
 
 def _sentence_of_value(error: Any) -> str | None:
-    """Say what an option must be, where typer says what pydantic says of it."""
+    """Return what an option's value must be; None if pydantic's message is not in `REWORDED_MESSAGES`."""
     option = next(iter(getattr(getattr(error, "param", None), "opts", ())), None)
     for phrase, words in REWORDED_MESSAGES.items():
         if option and re.fullmatch(phrase, error.message):

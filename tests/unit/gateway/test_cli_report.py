@@ -56,7 +56,7 @@ def stage(state: str, *moments: float) -> StageStatus:
 
 def time_line(found: JobStatus, name: str) -> str:
     lines = shown(job_view(found))
-    start = next(line for line in lines if "time line" in line).index("time line")
+    start = next(line for line in lines if "timeline" in line).index("timeline")
     return next(line for line in lines if line.startswith(name))[start:]
 
 
