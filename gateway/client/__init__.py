@@ -1,4 +1,4 @@
-"""The typed client of a Darkroom gateway."""
+"""The typed client of a Darkroom gateway: `Client` and `AsyncClient`, their errors, and `RetryPolicy`."""
 
 from .client import AsyncClient, Client
 from .job_errors import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult

@@ -1,6 +1,7 @@
-"""Calls: each thing that can be asked of the gateway, as a value; asking is left to whoever has a connection.
+"""Calls: each request to the gateway as a value, without a connection. Both clients send them.
 
-What these functions take is what the methods of the same names of both clients take.
+Both clients have a method for each public function here, with the same name, parameters and docstring. So the
+docstrings describe what the method does and returns.
 """
 
 from __future__ import annotations
@@ -24,15 +25,16 @@ from .receivers import BodyParser, FileReceiver, MemoryReceiver, Receiver, verif
 
 T = TypeVar("T")
 AnswerT = TypeVar("AnswerT", bound=Answer)
-FILE = "file"
+FILE_FIELD = "file"
 IDENTITY_ENCODING = {"Accept-Encoding": "identity"}
 
 
 class ImageOptions(TypedDict, total=False):
-    """What every image that is sent may come with.
+    """The options of every call that uploads an image.
 
-    `format`, `quality` and `background` are the gateway's form fields; `name` labels bytes and streams; `progress` is
-    told what has been sent. `idempotency_key` is made when it is not given, once for all attempts of the call.
+    `format` ("auto" by default), `quality` (1 to 100) and `background` (#rrggbb) are form fields of the gateway. `name`
+    is the image's file name, needed for bytes and streams without one. `progress` is called while the image is sent,
+    with the bytes sent so far and in all. Without an `idempotency_key`, the call creates one for all its attempts.
     """
 
     format: str
@@ -45,7 +47,7 @@ class ImageOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Call(Generic[T]):
-    """One request, to be sent until it succeeds or patience ends, and how its answer is received."""
+    """One request, which a client may send several times, and the receiver of its answer."""
 
     method: str
     path: str
@@ -55,13 +57,13 @@ class Call(Generic[T]):
     form: Mapping[str, str] | None = None
     image: ReopenableFile | None = None
     server_wait_seconds: float = 0.0
-    """Seconds that the gateway takes its time for, on purpose."""
+    """How long the gateway may wait on purpose before it answers (long poll). Added to the read timeout."""
     is_idempotent: bool = True
-    """Whether it may be sent again though it is not known what became of it."""
+    """Whether the request may be sent again when it is unknown whether the gateway has acted on it."""
 
     @contextmanager
     def open_request(self) -> Iterator[dict[str, Any]]:
-        """Yield what httpx builds the request of, for one attempt: files are open until it is over."""
+        """Yield httpx's arguments for one attempt. The file is open inside the block."""
         file = self.image.open_with_progress() if self.image else None
         try:
             yield self._request(file)
@@ -73,15 +75,18 @@ class Call(Generic[T]):
         request = {"method": self.method, "url": self.path, "params": self.query, "headers": self.headers}
         if self.form is None:
             return request
-        # A field as a part without a file name: httpx sends a form as multipart only if it has such parts.
+        # Each field is a part without a file name: httpx sends a form without files as multipart only in this way.
         parts: list[tuple[str, Any]] = [(name, (None, value)) for name, value in self.form.items()]
         if file and self.image:
-            parts.append((FILE, (self.image.name, file, "application/octet-stream")))
+            parts.append((FILE_FIELD, (self.image.name, file, "application/octet-stream")))
         return request | {"files": parts}
 
 
 def upload(file: File, *, animated: bool = False, **options: Unpack[ImageOptions]) -> Call[Accepted]:
-    """Upload an image: a path, bytes or a binary stream. Its previews are made behind the answer."""
+    """Upload an image (a path, bytes or a binary stream), and return its new job. The job creates the previews.
+
+    `animated` keeps the frames of an animation, as WebP or GIF. A stream is read from its position to its end.
+    """
     return _post("/upload", file, options, animated=animated or None)
 
 
@@ -96,7 +101,11 @@ def crop(  # noqa: PLR0913  # the form's fields
     aspect: str | None = None,
     **options: Unpack[ImageOptions],
 ) -> Call[Accepted]:
-    """Cut a box out of an image, or out of an earlier job's: in pixels, or the largest centred one of an aspect."""
+    """Crop an image, or the original of the job `source_task_id`, and return the new job.
+
+    The box is either `left`, `top`, `width` and `height`, in pixels of the upright image, or the largest centred box
+    of an `aspect` such as "16:9".
+    """
     box = {"left": left, "top": top, "width": width, "height": height, "aspect": aspect}
     return _post("/crop", file, options, source_task_id=source_task_id, **box)
 
@@ -104,7 +113,7 @@ def crop(  # noqa: PLR0913  # the form's fields
 def grayscale(
     file: File | None = None, *, source_task_id: str | None = None, **options: Unpack[ImageOptions]
 ) -> Call[Accepted]:
-    """Turn an image grey, or an earlier job's."""
+    """Convert an image, or the original of the job `source_task_id`, to grayscale, and return the new job."""
     return _post("/grayscale", file, options, source_task_id=source_task_id)
 
 
@@ -118,13 +127,17 @@ def resize(
     enlarge: bool = False,
     **options: Unpack[ImageOptions],
 ) -> Call[Accepted]:
-    """Bring an image, or an earlier job's, to a box: `fit` is contain, cover, fill or inside."""
+    """Resize an image, or the original of the job `source_task_id`, to a box, and return the new job.
+
+    The box has a `width`, a `height` or both, in pixels. `fit` is "contain" (the default), "cover", "fill" or "inside".
+    An image smaller than the box is enlarged only with `enlarge`.
+    """
     box = {"width": width, "height": height, "fit": fit, "enlarge": enlarge or None}
     return _post("/resize", file, options, source_task_id=source_task_id, **box)
 
 
 def status(task_id: str, *, wait: float = 0.0) -> Call[JobStatus]:
-    """Return the whole job; with `wait`, once it has ended or that many seconds (60 at most) are over."""
+    """Return the job. With `wait`, the gateway answers when the job has ended, or after `wait` seconds (at most 60)."""
     query = {"wait": wait} if wait else {}
     return Call(
         method="GET",
@@ -136,11 +149,14 @@ def status(task_id: str, *, wait: float = 0.0) -> Call[JobStatus]:
 
 
 def status_if_changed(task_id: str, *, etag: str | None, wait: float) -> Call[tuple[JobStatus | None, str | None]]:
-    """Return the job once it is not as it was under `etag`, and its new tag; None for the job if it still is."""
+    """Wait at most `wait` seconds until the job differs from `etag`. Return the job and its ETag.
+
+    The job is None if it has not changed. Without an `etag`, the gateway waits until the job has ended.
+    """
 
     def read(answer: httpx.Response, content: bytes) -> tuple[JobStatus | None, str | None]:
-        same = answer.status_code == HTTPStatus.NOT_MODIFIED
-        return None if same else JobStatus.model_validate_json(content), answer.headers.get("etag")
+        is_unchanged = answer.status_code == HTTPStatus.NOT_MODIFIED
+        return None if is_unchanged else JobStatus.model_validate_json(content), answer.headers.get("etag")
 
     return Call(
         method="GET",
@@ -155,14 +171,18 @@ def status_if_changed(task_id: str, *, etag: str | None, wait: float) -> Call[tu
 def job_page(
     *, status: str | None = None, kind: str | None = None, cursor: str | None = None, limit: int = 100
 ) -> Call[JobPage]:
-    """Return one page of the list of jobs, the youngest first; `cursor` is `next` of the page before."""
-    asked = {"status": status, "kind": kind, "cursor": cursor, "limit": limit}
-    query = {name: value for name, value in asked.items() if value is not None}
+    """Return one page of jobs, newest first. `cursor` is `next` of the page before; `limit` is at most 100."""
+    parameters = {"status": status, "kind": kind, "cursor": cursor, "limit": limit}
+    query = {name: value for name, value in parameters.items() if value is not None}
     return Call(method="GET", path="/jobs", query=query, receive=_json_receiver(JobPage))
 
 
 def result(task_id: str, rendition: str | None = None) -> Call[bytes]:
-    """Return the bytes of a rendition, by default the job's main one, compared with their digest."""
+    """Return the bytes of a rendition, verified against their digest.
+
+    Without a `rendition`, it is the largest preview, or the output of an operation. Raises a subclass of httpx's
+    RemoteProtocolError if the bytes still do not match after the retries.
+    """
     path = _result_path(task_id, rendition)
     return Call(
         method="GET",
@@ -173,27 +193,28 @@ def result(task_id: str, rendition: str | None = None) -> Call[bytes]:
 
 
 def save_result(task_id: str, path: Path | str | None = None, rendition: str | None = None) -> Call[Path]:
-    """Write a rendition to a file, which appears under its name only once its bytes are compared with their digest.
+    """Save a rendition to a file, and return the file's path. The file appears only after its digest is verified.
 
-    Without a path, or in a folder, the gateway's name for it is used, such as photo-small.jpg. Then no file is
-    overwritten: where other bytes have the name, the file becomes photo-small (2).jpg.
+    If `path` is a folder (by default the current one), the file gets the gateway's name for it, such as
+    photo-small.jpg. If a different file has that name, the new one is called photo-small (2).jpg. If `path` is a file,
+    it is overwritten. Raises OSError if the file cannot be written.
     """
-    place = Path() if path is None else Path(path)
+    target = Path() if path is None else Path(path)
 
     def receive(answer: httpx.Response) -> Receiver[Path]:
         if answer.status_code not in OK_RANGE:
-            return MemoryReceiver(answer, lambda *_: place)
+            return MemoryReceiver(answer, lambda *_: target)
         return (
-            FileReceiver(answer, place / filename_of(answer), overwrite=False)
-            if place.is_dir()
-            else FileReceiver(answer, place)
+            FileReceiver(answer, target / filename_of(answer), overwrite=False)
+            if target.is_dir()
+            else FileReceiver(answer, target)
         )
 
     return Call(method="GET", path=_result_path(task_id, rendition), headers=IDENTITY_ENCODING, receive=receive)
 
 
 def retry(task_id: str) -> Call[Accepted]:
-    """Try a dead job again from the stage it died in."""
+    """Retry a dead job from the stage that failed. `Problem` not_retryable if it is not dead or its images are gone."""
     path = f"/jobs/{_segment(task_id)}/retry"
     return Call(
         method="POST",
@@ -205,21 +226,21 @@ def retry(task_id: str) -> Call[Accepted]:
 
 
 def delete(task_id: str) -> Call[None]:
-    """Cancel a job that runs; remove one that has ended."""
+    """Cancel a job that has not ended, or remove one that has. Its images are deleted in both cases."""
     path = f"/jobs/{_segment(task_id)}"
-    # Not idempotent: the second of two would remove what the first has cancelled.
+    # Not idempotent: a second request would remove the job that the first one has cancelled.
     return Call(
         method="DELETE", path=path, is_idempotent=False, receive=lambda answer: MemoryReceiver(answer, lambda *_: None)
     )
 
 
 def capabilities() -> Call[Capabilities]:
-    """Return the limits and formats in force."""
+    """Return the gateway's limits, formats and failure codes."""
     return Call(method="GET", path="/capabilities", receive=_json_receiver(Capabilities))
 
 
 def health() -> Call[Readiness]:
-    """Return whether uploads are taken; that they are not is an answer too, and no `Problem`."""
+    """Return whether the gateway accepts uploads, and each dependency. A 503 is returned too, not raised."""
     accepted_statuses = frozenset({HTTPStatus.SERVICE_UNAVAILABLE})
     return Call(
         method="GET",
@@ -262,5 +283,5 @@ def _result_path(task_id: str, rendition: str | None) -> str:
 
 
 def _segment(text: str) -> str:
-    """Keep what a caller calls an id from being read as more than one step of a path."""
+    """Quote a caller's id, so that it stays one segment of the path."""
     return quote(text, safe="")

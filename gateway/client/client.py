@@ -1,13 +1,14 @@
-"""The client of a gateway: `Client` for threads and `AsyncClient` for an event loop.
+"""The clients of a gateway: `Client` blocks, `AsyncClient` is for asyncio.
 
     with Client() as darkroom:
         job = darkroom.wait_until_ended(darkroom.upload("photo.jpg").task_id)
         small = darkroom.result(job.task_id, "small")
 
-Both have the same methods. Their parameters and meanings are those of the functions of the same names in calls.py and
-pagination.py. An answer that is not a success raises `Problem`; transport errors are httpx's. Both kinds of errors are
-retried where that is safe, as `RetryPolicy` says, and no repeated POST makes a second job. A job that ended without a
-result raises `JobWithoutResult`: `JobFailed`, `JobDead`, `JobCancelled` or `JobExpired`.
+Both have the same methods, built from the functions of the same names in calls.py and pagination.py.
+
+Errors of all methods: an answer that is not a success raises `Problem`; a transport error raises httpx's
+`TransportError`. Both are retried where that is safe, as `RetryPolicy` says. A retried POST never creates a second job,
+because all attempts have the same Idempotency-Key.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _build_async_iterator(
 
 
 class Client:
-    """A connection to one gateway. Its methods block; threads may share it."""
+    """A client of one gateway. Its methods block; threads may share it. Close it, or use it as a context manager."""
 
     upload = _build_method(calls.upload)
     crop = _build_method(calls.crop)
@@ -92,35 +93,44 @@ class Client:
         retry_policy: RetryPolicy | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """Take what is not given from DARKROOM_URL and DARKROOM_API_KEY. `timeout` is of each step on the wire."""
+        """Configure the client. No connection is made yet.
+
+        `url` and `api_key` are by default DARKROOM_URL and DARKROOM_API_KEY; without either, the address is
+        http://127.0.0.1:8001. `timeout` is in seconds, for each network operation: connect, send, receive. Raises
+        httpx.InvalidURL.
+        """
         self._retry_policy = retry_policy or RetryPolicy()
         self._timeout = timeout
         self._http = httpx.Client(**client_options(url, api_key), transport=transport)
 
     def wait_until_ended(self, task_id: str, *, timeout: float | None = None) -> JobStatus:
-        """Return the job once it is done. Raises `JobWithoutResult` if it ended otherwise, or TimeoutError."""
+        """Wait until the job has ended, and return it if it has results.
+
+        Raises `JobFailed`, `JobDead`, `JobCancelled` or `JobExpired` if it has none (all are `JobWithoutResult`), and
+        TimeoutError after `timeout` seconds. Without a `timeout`, it waits for ever.
+        """
         return ensure_result(self.follow_to_end(task_id, timeout=timeout))
 
     def follow_to_end(self, task_id: str, *, timeout: float | None = None) -> JobStatus:
-        """Return the job once it has ended, however it ended. TimeoutError after `timeout` seconds."""
+        """Wait until the job has ended, and return it, whatever its status. TimeoutError after `timeout` seconds."""
         return list(self.follow(task_id, timeout=timeout))[-1]
 
     def send_call(self, call: Call[T]) -> T:
-        """Make a call, again and again while that is sound."""
+        """Send a call, with retries as the `RetryPolicy` says, and return its parsed answer."""
         attempts = RetryState(self._retry_policy, is_idempotent=call.is_idempotent)
         while True:
             try:
                 return self._send_once(call)
             except (Problem, httpx.TransportError) as failure:
-                pause = attempts.next_delay_seconds(failure, now=time.monotonic())
-                if pause is None:
+                delay_seconds = attempts.next_delay_seconds(failure, now=time.monotonic())
+                if delay_seconds is None:
                     raise
-            time.sleep(pause)
+            time.sleep(delay_seconds)
 
-    def iterate_sequence(self, flow: CallSequence[T]) -> Iterator[T]:
-        """Go through a flow."""
-        while (call := flow.next_call()) is not None:
-            yield from flow.process_answer(self.send_call(call))
+    def iterate_sequence(self, sequence: CallSequence[T]) -> Iterator[T]:
+        """Send the calls of a sequence one after another, and yield its items."""
+        while (call := sequence.next_call()) is not None:
+            yield from sequence.process_answer(self.send_call(call))
 
     def _send_once(self, call: Call[T]) -> T:
         with call.open_request() as request:
@@ -132,7 +142,7 @@ class Client:
                 return receiver.result()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close all connections."""
         self._http.close()
 
     def __enter__(self) -> Self:
@@ -143,7 +153,10 @@ class Client:
 
 
 class AsyncClient:
-    """A connection to one gateway, for one event loop. Files are read and written in short steps on the loop."""
+    """A client of one gateway, for one event loop. Close it, or use it as an asynchronous context manager.
+
+    Files are read and written in small pieces on the event loop.
+    """
 
     upload = _build_async_method(calls.upload)
     crop = _build_async_method(calls.crop)
@@ -169,37 +182,46 @@ class AsyncClient:
         retry_policy: RetryPolicy | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Take what is not given from DARKROOM_URL and DARKROOM_API_KEY. `timeout` is of each step on the wire."""
+        """Configure the client. No connection is made yet.
+
+        `url` and `api_key` are by default DARKROOM_URL and DARKROOM_API_KEY; without either, the address is
+        http://127.0.0.1:8001. `timeout` is in seconds, for each network operation: connect, send, receive. Raises
+        httpx.InvalidURL.
+        """
         self._retry_policy = retry_policy or RetryPolicy()
         self._timeout = timeout
         self._http = httpx.AsyncClient(**client_options(url, api_key), transport=transport)
         read_early_answers(self._http)
 
     async def wait_until_ended(self, task_id: str, *, timeout: float | None = None) -> JobStatus:  # noqa: ASYNC109
-        """Return the job once it is done. Raises `JobWithoutResult` if it ended otherwise, or TimeoutError."""
+        """Wait until the job has ended, and return it if it has results.
+
+        Raises `JobFailed`, `JobDead`, `JobCancelled` or `JobExpired` if it has none (all are `JobWithoutResult`), and
+        TimeoutError after `timeout` seconds. Without a `timeout`, it waits for ever.
+        """
         return ensure_result(await self.follow_to_end(task_id, timeout=timeout))
 
     async def follow_to_end(self, task_id: str, *, timeout: float | None = None) -> JobStatus:  # noqa: ASYNC109
-        """Return the job once it has ended, however it ended. TimeoutError after `timeout` seconds."""
+        """Wait until the job has ended, and return it, whatever its status. TimeoutError after `timeout` seconds."""
         return [job async for job in self.follow(task_id, timeout=timeout)][-1]
 
     async def send_call(self, call: Call[T]) -> T:
-        """Make a call, again and again while that is sound."""
+        """Send a call, with retries as the `RetryPolicy` says, and return its parsed answer."""
         attempts = RetryState(self._retry_policy, is_idempotent=call.is_idempotent)
         while True:
             try:
                 return await self._send_once(call)
             except (Problem, httpx.TransportError) as failure:
-                pause = attempts.next_delay_seconds(failure, now=time.monotonic())
-                if pause is None:
+                delay_seconds = attempts.next_delay_seconds(failure, now=time.monotonic())
+                if delay_seconds is None:
                     raise
-            await asyncio.sleep(pause)
+            await asyncio.sleep(delay_seconds)
 
-    async def iterate_sequence(self, flow: CallSequence[T]) -> AsyncIterator[T]:
-        """Go through a flow."""
-        while (call := flow.next_call()) is not None:
-            for found in flow.process_answer(await self.send_call(call)):
-                yield found
+    async def iterate_sequence(self, sequence: CallSequence[T]) -> AsyncIterator[T]:
+        """Send the calls of a sequence one after another, and yield its items."""
+        while (call := sequence.next_call()) is not None:
+            for item in sequence.process_answer(await self.send_call(call)):
+                yield item
 
     async def _send_once(self, call: Call[T]) -> T:
         with call.open_request() as request:
@@ -212,7 +234,7 @@ class AsyncClient:
                     return receiver.result()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close all connections."""
         await self._http.aclose()
 
     async def __aenter__(self) -> Self:

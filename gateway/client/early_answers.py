@@ -1,7 +1,7 @@
-"""Answers that come before the whole request is sent: httpx's asynchronous client reads them all the same.
+"""Early answers: let httpx's asynchronous client read an answer that arrives before the whole request is sent.
 
-A server that refuses an upload may answer while the photo is still on its way, and then close the connection. asyncio
-drops what has arrived on a connection whose write fails, unless it was being read at that time. So it is read.
+A server that refuses an upload may answer during the upload, and then close the connection. When a write fails, asyncio
+drops the data that has arrived on the connection, unless a read is pending. So a read is always pending here.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import httpcore
 import httpx
 
 READ_AHEAD_BYTES = 64 * 1024
-"""As many as httpcore reads at a time."""
+"""httpcore reads as many bytes at a time."""
 _REFUSAL = re.compile(rb"HTTP/1\.[01] [45]")
 
 
 def read_early_answers(client: httpx.AsyncClient) -> None:
-    """Have a client read while it writes. httpx has no public place for a network backend."""
+    """Make a client read while it writes. It sets private attributes: httpx has no option for a network backend."""
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001
         pool = getattr(transport, "_pool", None)
         if isinstance(pool, httpcore.AsyncConnectionPool):
@@ -29,7 +29,7 @@ def read_early_answers(client: httpx.AsyncClient) -> None:
 
 
 class _Backend(httpcore.AsyncNetworkBackend):
-    """Opens connections that are read while they are written."""
+    """Opens connections that read while they write."""
 
     def __init__(self, backend: httpcore.AsyncNetworkBackend) -> None:
         self._backend = backend
@@ -57,7 +57,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    """A connection that is read from the first write of a request on; a refusal ends the writing (RFC 9112, 9.5)."""
+    """A connection that reads from the first write of a request on. A 4xx or 5xx stops the upload (RFC 9112, 9.5)."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
@@ -110,6 +110,6 @@ def _is_refusal(reading: asyncio.Task[bytes]) -> bool:
 
 
 def _ignore_outcome(task: asyncio.Task[Any]) -> None:
-    """Keep asyncio from complaining of an error that nobody waited for."""
+    """Retrieve a task's exception: asyncio logs those that nobody retrieves."""
     if not task.cancelled():
         task.exception()

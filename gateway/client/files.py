@@ -1,4 +1,4 @@
-"""Pictures: what is uploaded, in a form that can be sent again from its start."""
+"""Files to upload, in a form that each attempt can read from the start."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 File = str | os.PathLike[str] | bytes | BinaryIO
-"""A path, the bytes, or a binary stream, which is read to its end and kept."""
+"""A path, bytes, or a binary stream. A stream is read to its end and kept in memory."""
 ProgressCallback = Callable[[int, int], None]
-"""Told how many bytes have been handed over for sending, and of how many; from 0 again with each attempt."""
+"""Called with the number of bytes read for sending and the total. Each attempt starts again from 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReopenableFile:
-    """A name, which is a label only, and a way to open the bytes anew."""
+    """A file that can be opened for each attempt. The name is only the file name in the form."""
 
     name: str
     open: Callable[[], BinaryIO]
@@ -25,7 +25,7 @@ class ReopenableFile:
 
     @classmethod
     def of(cls, file: File, *, name: str | None = None, progress: ProgressCallback | None = None) -> ReopenableFile:
-        """Take whatever a caller has."""
+        """Return the reopenable file of a path, bytes or a stream."""
         if isinstance(file, str | os.PathLike):
             path = Path(file)
             return cls(name=_to_utf8_name(name or path.name), open=lambda: path.open("rb"), progress=progress)
@@ -34,13 +34,13 @@ class ReopenableFile:
         return cls(name=_to_utf8_name(label), open=lambda: io.BytesIO(content), progress=progress)
 
     def open_with_progress(self) -> BinaryIO:
-        """Open the bytes for one attempt."""
+        """Open the file for one attempt, with reports to `progress`."""
         file = self.open()
-        return _ProgressFile(file, self.progress) if self.progress else file  # type: ignore[return-value]  # all that is read
+        return _ProgressFile(file, self.progress) if self.progress else file  # type: ignore[return-value]  # it has the methods that httpx calls
 
 
 class _ProgressFile:
-    """A file that tells how much of it has been read."""
+    """A file that reports how many bytes have been read."""
 
     def __init__(self, file: BinaryIO, progress: ProgressCallback) -> None:
         self._file = file
@@ -64,5 +64,5 @@ class _ProgressFile:
 
 
 def _to_utf8_name(name: str) -> str:
-    """Make a name out of any file's: those that are not UTF-8 reach Python as lone surrogates."""
+    """Replace the bytes of a file name that are not UTF-8: Python has them as lone surrogates, which cannot be sent."""
     return os.fsencode(name).decode("utf-8", "replace")

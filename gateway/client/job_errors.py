@@ -1,4 +1,4 @@
-"""Errors of a job that ended without a result."""
+"""Errors for jobs that ended without a result."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from .models import JobStatus
 
 
 class JobWithoutResult(Exception):
-    """The job has ended, and there is no result to fetch.
+    """The job has ended, and there is no result.
 
-    `job` is the whole job; `code` and `message` are those of its failure, and `errors` every rule that was broken. The
-    code of a job without a failure is its status.
+    `job` is the whole job. `code`, `message` and `errors` (every broken rule) are those of its failure. If the job has
+    no failure, `code` is its status.
     """
 
     def __init__(self, job: JobStatus, *, code: str | None = None, message: str | None = None) -> None:
@@ -25,19 +25,19 @@ class JobWithoutResult(Exception):
 
 
 class JobFailed(JobWithoutResult):
-    """The image or what was asked for it is to blame: the same job would fail again."""
+    """The image or the request is invalid: the same job would fail again."""
 
 
 class JobDead(JobWithoutResult):
-    """The gateway gave up after the last attempt: `retry` runs the job again."""
+    """The job is dead: its last attempt failed. `retry` runs it again."""
 
 
 class JobCancelled(JobWithoutResult):
-    """Somebody cancelled the job."""
+    """The job was cancelled."""
 
 
 class JobExpired(JobWithoutResult):
-    """The job was done, and its results are no longer kept."""
+    """The job is done, but its results have been removed."""
 
     def __init__(self, job: JobStatus) -> None:
         super().__init__(job, code="expired", message="The job's results are no longer kept.")
@@ -47,7 +47,7 @@ BY_STATUS: dict[str, type[JobWithoutResult]] = {"failed": JobFailed, "dead": Job
 
 
 def ensure_result(job: JobStatus) -> JobStatus:
-    """Return an ended job that has results. Raises `JobWithoutResult`."""
+    """Return the job if it is done and has results. Raises a `JobWithoutResult` otherwise."""
     if job.status != "done":
         raise BY_STATUS.get(job.status, JobWithoutResult)(job)
     if not job.renditions:

@@ -1,7 +1,7 @@
-"""What the gateway's answers are read into: leniently, for a newer gateway may say more than is known here.
+"""Models of the gateway's answers. They are lenient: a newer gateway may send more fields and states.
 
-The same models as in gateway/schemas.py and gateway/routes/capabilities.py, which need the server's libraries; a test
-keeps them alike. Fields that are not known here are kept, and written out again by `model_dump`.
+Unknown fields are kept, and `model_dump` writes them again. The models repeat those of gateway/schemas.py and
+gateway/routes/capabilities.py, because those need the server's libraries. A test compares the fields.
 """
 
 from __future__ import annotations
@@ -15,20 +15,23 @@ ENDED = frozenset({"done", "failed", "dead", "cancelled"})
 
 
 class Answer(BaseModel):
-    """Any answer, or a part of one."""
+    """The base class of all answers and their parts."""
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
 
 class Links(Answer):
-    """Where to go from here, as paths on the gateway."""
+    """Paths of a job on the gateway."""
 
     status: str = ""
     result: str = ""
 
 
 class Accepted(Answer):
-    """A POST was taken in: the job is there, and will be worked on."""
+    """The answer to a POST: the gateway has stored the job.
+
+    `deduplicated_from` is the id of an earlier job whose results were copied, if any.
+    """
 
     task_id: str
     status: str
@@ -37,7 +40,7 @@ class Accepted(Answer):
 
 
 class Failure(Answer):
-    """Why a job ended without a result."""
+    """Why a job ended without a result. `errors` has every broken rule."""
 
     stage: str | None = None
     code: str
@@ -46,7 +49,7 @@ class Failure(Answer):
 
 
 class StageStatus(Answer):
-    """One stage: where it stands, how long it waited and how long it ran."""
+    """One stage of a job: its state, attempts, times and worker. Durations are in milliseconds."""
 
     state: str
     attempts: int = 0
@@ -60,7 +63,7 @@ class StageStatus(Answer):
 
 
 class RenditionStatus(Answer):
-    """One derived image; `filename` is empty where an older gateway does not say it."""
+    """One rendition; sizes in pixels and bytes, `sha256` in hex. An older gateway sends no `filename`."""
 
     url: str = ""
     filename: str = ""
@@ -73,7 +76,7 @@ class RenditionStatus(Answer):
 
 
 class OriginalStatus(Answer):
-    """The upload, as it came in."""
+    """The image that was uploaded; sizes in pixels and bytes, `sha256` in hex."""
 
     name: str | None = None
     media_type: str = ""
@@ -84,7 +87,7 @@ class OriginalStatus(Answer):
 
 
 class JobBase(Answer):
-    """What a job and its summary say alike."""
+    """The fields that a job and a job summary have in common."""
 
     task_id: str
     kind: str
@@ -96,12 +99,15 @@ class JobBase(Answer):
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more will happen to it, also where its status is a word from the future."""
+        """Whether the job has ended. A job with an unknown status has ended if it has a `finished_at`."""
         return self.status in ENDED or self.finished_at is not None
 
 
 class JobStatus(JobBase):
-    """The whole job, stage by stage."""
+    """The whole job, with its stages and renditions by name.
+
+    `progress` is the share of stages that are done, 0 to 1; `generation` is how often the job was dispatched again.
+    """
 
     progress: float = 0.0
     lane: str = "express"
@@ -123,14 +129,19 @@ class JobSummary(JobBase):
 
 
 class JobPage(Answer):
-    """A page of jobs, from the youngest; `next` is the cursor of the page after it, None on the last."""
+    """A page of jobs, newest first. `next` is the cursor of the next page; None on the last page."""
 
     jobs: list[JobSummary]
     next: str | None = None
 
 
 class Capabilities(Answer):
-    """The limits and formats in force."""
+    """The gateway's limits, formats and failure codes.
+
+    `accepts` has the media type of each input format; `formats` are the output formats; `renditions` has the long edge
+    of each preview in pixels; `refusals` has the message of each code that a job may fail with because of its image.
+    Results and idempotency keys are kept for `result_seconds` and `idempotency_seconds`.
+    """
 
     limits: dict[str, int] = Field(default_factory=dict)
     accepts: dict[str, str] = Field(default_factory=dict)
@@ -144,7 +155,7 @@ class Capabilities(Answer):
 
 
 class Check(Answer):
-    """One dependency of the gateway."""
+    """The check of one dependency of the gateway; `ms` is its duration."""
 
     ok: bool
     ms: float = 0.0
@@ -152,12 +163,12 @@ class Check(Answer):
 
 
 class Readiness(Answer):
-    """Whether uploads are taken: `ready`, `degraded` (taken, and waiting) or `unavailable`."""
+    """Whether the gateway accepts uploads: `ready`, `degraded` (accepted, but processed later) or `unavailable`."""
 
     status: str
     checks: dict[str, Check] = Field(default_factory=dict)
 
     @property
     def accepts_uploads(self) -> bool:
-        """Whether an upload would be accepted now."""
+        """Whether the gateway accepts uploads now."""
         return self.status in {"ready", "degraded"}

@@ -1,4 +1,4 @@
-"""Flows: what takes several calls, told by their answers what to ask next and what to hand out."""
+"""Call sequences: methods that need several calls, where each answer decides the next call."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ from .models import JobPage, JobStatus, JobSummary
 T_co = TypeVar("T_co", covariant=True)
 PAGE_SIZE = 100
 LONG_POLL_SECONDS = 20.0
-"""Of one long poll: proxies between close connections that are silent for a minute."""
+"""The longest wait of one long poll. Proxies close a connection that is silent for a minute."""
 
 
 class CallSequence(Protocol[T_co]):
-    """A conversation with the gateway: ask what `next_call` says, `take` the answer, until there is no next call."""
+    """Several calls in a row: send `next_call()` and pass its answer to `process_answer()`, until there is no call."""
 
     def next_call(self) -> Call[Any] | None:
-        """Return what to ask now; None at the end."""
+        """Return the next call; None at the end."""
 
     def process_answer(self, answer: Any) -> Iterable[T_co]:
-        """Take its answer, and return what came of it."""
+        """Process the answer of the last call, and return its items."""
 
 
 class JobPager:
-    """The list of jobs, page by page."""
+    """Lists jobs page by page, `limit` jobs at most."""
 
     def __init__(self, status: str | None, kind: str | None, limit: int | None) -> None:
         self._filter = {"status": status, "kind": kind}
-        self._left = limit
+        self._remaining = limit
         self._cursor: str | None = None
         self._is_over = limit == 0
 
     def next_call(self) -> Call[JobPage] | None:
-        """Return what asks for the next page that is needed."""
+        """Return the call for the next page; None if no more jobs are needed."""
         if self._is_over:
             return None
-        size = PAGE_SIZE if self._left is None else min(PAGE_SIZE, self._left)
+        size = PAGE_SIZE if self._remaining is None else min(PAGE_SIZE, self._remaining)
         return job_page(**self._filter, cursor=self._cursor, limit=size)
 
     def process_answer(self, answer: JobPage) -> list[JobSummary]:
-        """Return the page's jobs."""
+        """Return the jobs of the page."""
         self._cursor = answer.next
-        jobs = answer.jobs[: self._left]
-        self._left = None if self._left is None else self._left - len(jobs)
-        self._is_over = self._cursor is None or self._left == 0
+        jobs = answer.jobs[: self._remaining]
+        self._remaining = None if self._remaining is None else self._remaining - len(jobs)
+        self._is_over = self._cursor is None or self._remaining == 0
         return jobs
 
 
 class JobPoller:
-    """One job, watched with long polls until it has ended."""
+    """Follows one job with long polls until it has ended."""
 
     def __init__(self, task_id: str, *, timeout: float | None = None, clock: Callable[[], float] = monotonic) -> None:
         self._task_id = task_id
@@ -62,18 +62,18 @@ class JobPoller:
         self._etag: str | None = None
 
     def next_call(self) -> Call[tuple[JobStatus | None, str | None]] | None:
-        """Return what asks for the next change. TimeoutError once the time is over."""
-        if self._job is None:  # how it stands now, without a wait
+        """Return the call that waits for the next change; None if the job has ended. TimeoutError after the timeout."""
+        if self._job is None:  # the first call returns the current state at once
             return status_if_changed(self._task_id, etag=None, wait=0)
         if self._job.has_ended:
             return None
-        left = LONG_POLL_SECONDS if self._deadline is None else self._deadline - self._clock()
-        if left <= 0:
+        remaining = LONG_POLL_SECONDS if self._deadline is None else self._deadline - self._clock()
+        if remaining <= 0:
             raise TimeoutError(f"The job {self._task_id} is still {self._job.status} after {self._timeout:g} s.")
-        return status_if_changed(self._task_id, etag=self._etag, wait=round(min(LONG_POLL_SECONDS, left), 3))
+        return status_if_changed(self._task_id, etag=self._etag, wait=round(min(LONG_POLL_SECONDS, remaining), 3))
 
     def process_answer(self, answer: tuple[JobStatus | None, str | None]) -> list[JobStatus]:
-        """Return the job if it has changed."""
+        """Return the job if it has changed, else nothing."""
         job, self._etag = answer
         if job is None:
             return []
@@ -82,13 +82,16 @@ class JobPoller:
 
 
 def jobs(*, status: str | None = None, kind: str | None = None, limit: int | None = None) -> CallSequence[JobSummary]:
-    """Iterate over the jobs, from the youngest, `limit` at most, page by page as they are needed."""
+    """Iterate over the jobs, newest first, `limit` at most. Pages are fetched when they are needed.
+
+    `status` and `kind` select jobs, such as "failed" and "previews".
+    """
     return JobPager(status, kind, limit)
 
 
 def follow(task_id: str, *, timeout: float | None = None) -> CallSequence[JobStatus]:
-    """Iterate over the job's states: how it stands, then each change, up to its end.
+    """Iterate over the job's states: its current state, then each change until it has ended.
 
-    TimeoutError if that takes more than `timeout` seconds.
+    Raises TimeoutError after `timeout` seconds. Without a `timeout`, it waits for ever.
     """
     return JobPoller(task_id, timeout=timeout)

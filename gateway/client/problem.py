@@ -1,4 +1,4 @@
-"""Problem: an answer of the gateway that is not a success, as an exception."""
+"""Problem: the exception for an answer that is not a success."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ UNREADABLE = "unreadable_answer"
 
 
 class Problem(Exception):
-    """The gateway's answer is a problem document (RFC 9457), or none that it gives: then the code is made up here.
+    """An answer that is not a success.
 
-    `status` is HTTP's, `code` the stable name, `detail` the sentence, `errors` every rule that was broken,
-    `retry_after` the seconds after which to try again, where the gateway says so, `document` all that was answered.
+    - `status`: the HTTP status.
+    - `code`: the stable name of the problem. If the answer has none, such as a proxy's, it is derived from the status.
+    - `detail`: a sentence for people.
+    - `errors`: every broken rule of the request.
+    - `retry_after`: the seconds to wait before the next attempt; None if the answer does not say.
+    - `document`: the whole problem document (RFC 9457).
     """
 
     def __init__(
@@ -45,7 +49,7 @@ class Problem(Exception):
 
     @classmethod
     def of(cls, answer: httpx.Response, content: bytes) -> Problem:
-        """Read an answer that is not a success, whoever gave it: a proxy in between says less than the gateway."""
+        """Return the problem of an answer that is not a success, from the gateway or from a proxy before it."""
         status, phrase = answer.status_code, _phrase(answer)
         document = _document(content)
         errors = document.get("errors")
@@ -60,21 +64,21 @@ class Problem(Exception):
 
     @classmethod
     def from_unreadable(cls, answer: httpx.Response, reason: object) -> Problem:
-        """Return the problem of a success that is not one of Darkroom's: there may be another server at the address."""
-        detail = f"{answer.url} did not answer as Darkroom does: {reason}"
+        """Return the problem of a success that cannot be parsed: the server may not be Darkroom."""
+        detail = f"The answer of {answer.url} is not a Darkroom answer: {reason}"
         return cls(answer.status_code, UNREADABLE, detail)
 
 
 def retry_after(header: str | None, *, now: datetime) -> float | None:
-    """Return the seconds that a Retry-After asks for, in either of its forms (RFC 9110, section 10.2.3)."""
+    """Return the seconds of a Retry-After, in either of its forms (RFC 9110, section 10.2.3); None if it is invalid."""
     text = (header or "").strip()
     if text.isascii() and text.isdecimal():
         return float(text)
     try:
-        moment = parsedate_to_datetime(text)
+        time = parsedate_to_datetime(text)
     except ValueError:
         return None
-    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
+    return max(0.0, (time.replace(tzinfo=time.tzinfo or UTC) - now).total_seconds())
 
 
 def _phrase(answer: httpx.Response) -> str:

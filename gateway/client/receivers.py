@@ -1,4 +1,4 @@
-"""Receivers: where the body of an answer goes as it arrives, and what becomes of it at its end."""
+"""Receivers: they take the body of an answer piece by piece, verify it, and return the parsed result."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _STRONG_ETAG = re.compile(r'"([0-9a-f]{64})"')
 
 
 class ContentMismatch(httpx.RemoteProtocolError):
-    """The bytes that came are not those that the answer's digest was made of: worth another attempt."""
+    """The received bytes do not match the answer's digest. Retried like other transport errors."""
 
 
 class Receiver(Protocol[T_co]):
-    """Takes a body, piece by piece; leaving its context without a result leaves nothing behind."""
+    """Takes a body piece by piece, as a context manager. Without a call of `result()`, it leaves no file behind."""
 
     def __enter__(self) -> Self: ...
 
@@ -42,11 +42,11 @@ class Receiver(Protocol[T_co]):
         """Take the next piece."""
 
     def result(self) -> T_co:
-        """Return the parsed body. Raises `Problem`, or `ContentMismatch` when the digest is that of other bytes."""
+        """Return the parsed body. Raises `Problem`, or `ContentMismatch` if the bytes do not match their digest."""
 
 
 class MemoryReceiver(Generic[T]):
-    """Keeps the body in memory, to be read at its end."""
+    """Keeps the body in memory, and parses it at the end."""
 
     def __init__(
         self, answer: httpx.Response, read: BodyParser[T], *, accepted_statuses: frozenset[int] = frozenset()
@@ -67,7 +67,7 @@ class MemoryReceiver(Generic[T]):
         self._content += piece
 
     def result(self) -> T:
-        """Read the body; a status that is neither a success nor welcome is a `Problem`."""
+        """Return the parsed body. Raises `Problem` if the status is neither a success nor an accepted one."""
         content = bytes(self._content)
         if self._answer.status_code not in OK_RANGE and self._answer.status_code not in self._accepted_statuses:
             raise Problem.of(self._answer, content)
@@ -78,7 +78,7 @@ class MemoryReceiver(Generic[T]):
 
 
 class FileReceiver:
-    """Writes the body to a file, which appears under its name only when it is whole and right."""
+    """Writes the body to a temporary file, and renames it when it is complete and verified."""
 
     def __init__(self, answer: httpx.Response, path: Path, *, overwrite: bool = True) -> None:
         self._answer = answer
@@ -101,17 +101,17 @@ class FileReceiver:
         self._file.write(piece)
 
     def result(self) -> Path:
-        """Put the file in its place, or beside what is there."""
+        """Rename the file to its path, or without `overwrite` to a numbered one if a different file has the name."""
         check_digest(self._answer, self._digest.hexdigest())
         self._file.close()
         if self._overwrite:
             self._part.replace(self._path)
             return self._path
         for path in number_paths(self._path):
-            if path.is_file() and digest_of(path) == self._digest.hexdigest():  # it was saved before
+            if path.is_file() and digest_of(path) == self._digest.hexdigest():  # saved by an earlier call
                 return path
             with suppress(FileExistsError):
-                path.touch(exist_ok=False)  # nobody else takes the name meanwhile
+                path.touch(exist_ok=False)  # reserve the name against other processes
                 self._part.replace(path)
                 return path
         raise AssertionError("there is always another number")
@@ -124,22 +124,22 @@ def digest_of(path: Path) -> str:
 
 
 def verify_content(answer: httpx.Response, content: bytes) -> bytes:
-    """Return the content if it is what the answer's digest was made of."""
+    """Return the content if it matches the answer's digest. Raises `ContentMismatch`."""
     check_digest(answer, sha256(content).hexdigest())
     return content
 
 
 def check_digest(answer: httpx.Response, digest: str) -> None:
-    """Compare with the answer's Repr-Digest (RFC 9530), or its strong ETag where that is a SHA-256, or neither."""
+    """Raise `ContentMismatch` if the answer promises another SHA-256 (hex) than this one."""
     expected = expected_digest_of(answer.headers)
     if expected not in (None, digest):
         raise ContentMismatch(
-            f"The bytes have the SHA-256 {digest}, not {expected} as promised.", request=answer.request
+            f"The received bytes have the SHA-256 {digest}, but the gateway sent {expected}.", request=answer.request
         )
 
 
 def expected_digest_of(headers: httpx.Headers) -> str | None:
-    """Return the SHA-256 (hex) that an answer promises for its bytes."""
+    """Return the SHA-256 (hex) that an answer promises: its Repr-Digest (RFC 9530), else its strong ETag, else None."""
     if match := _REPR_DIGEST.search(headers.get("repr-digest", "")):
         return b64decode(match[1]).hex()
     match = _STRONG_ETAG.fullmatch(headers.get("etag", "").strip())

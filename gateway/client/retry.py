@@ -1,4 +1,4 @@
-"""RetryPolicy: which failures are worth another attempt, after how long, and when to give up."""
+"""RetryPolicy: which failures to retry, after which delay, and when to give up."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .problem import Problem
 
 RATE_LIMITED = 429
 BUSY_STATUSES = frozenset({RATE_LIMITED, 503})
-"""Nothing was done; a Retry-After says when."""
+"""The gateway has not acted on the request; Retry-After says when to try again."""
 PROXY_ERROR_STATUSES = frozenset({502, 504})
-"""A proxy's: what became of the request is not known."""
+"""Answers of a proxy: the gateway may have acted on the request."""
 KEY_IN_USE = "idempotency_key_in_use"
-"""An earlier attempt is still being received."""
+"""The gateway is still receiving an earlier attempt."""
 NOT_SENT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 INTERRUPTED_ERRORS = (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError)
 JITTER_RATIO = 0.25
-"""Of what a Retry-After asks for, so that clients which were refused together do not come back together."""
+"""The largest random extra, as a share of a Retry-After: so clients refused together do not return together."""
 
 CallError = Problem | httpx.TransportError
 RetryCallback = Callable[[CallError, float], None]
@@ -28,12 +28,14 @@ RetryCallback = Callable[[CallError, float], None]
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """How long to go on, in seconds since the first failure of a call, and with what pauses; 0 is one attempt.
+    """How long to retry a call, and with which delays. All times are in seconds.
 
-    Without a Retry-After, pauses double from `base` to `cap`, each cut by a random part of up to a half. `on_retry` is
-    told of each failure that is going to be followed by another attempt, and of the pause before it.
-
-    `rate_limit_seconds` is for 429 in place of `seconds`: such a gateway is there, and says when it takes more.
+    - `seconds`: give up this long after the first failure of the call. 0 means one attempt.
+    - `rate_limit_seconds`: the same for 429 answers, by default `seconds`. A gateway that answers 429 is available, and
+      says when it accepts more.
+    - `base`, `cap`: without a Retry-After, delays double from `base` to `cap`. Each is cut by a random share, at most
+      half of it.
+    - `on_retry`: called before each retry with the failure and the delay.
     """
 
     seconds: float = 30.0
@@ -44,14 +46,14 @@ class RetryPolicy:
     on_retry: RetryCallback | None = None
 
     def compute_delay_seconds(self, failures: int, retry_after_seconds: float | None) -> float:
-        """Return how long to wait after so many failures, the last of which asked for some time."""
+        """Return the delay after this many failures. `retry_after_seconds` is what the last one asked for, if any."""
         if retry_after_seconds:
             return retry_after_seconds * (1 + JITTER_RATIO * self.random())
         return min(self.cap, self.base * 2.0 ** min(failures - 1, 30)) * (1 - self.random() / 2)
 
 
 class RetryState:
-    """The attempts of one call. A call that is not idempotent is repeated only if the last was surely not acted on."""
+    """The retries of one call. A call that is not idempotent is retried only if the gateway has not acted on it."""
 
     def __init__(self, retry_policy: RetryPolicy, *, is_idempotent: bool) -> None:
         self._retry_policy = retry_policy
@@ -61,24 +63,24 @@ class RetryState:
         self._unavailable_since: float | None = None
 
     def next_delay_seconds(self, failure: CallError, *, now: float) -> float | None:
-        """Return the pause before the next attempt; None to give up."""
+        """Return the delay before the next attempt; None to give up. `now` is a monotonic time in seconds."""
         if not self._is_retryable(failure):
             return None
         self._failures += 1
-        pause = self._retry_policy.compute_delay_seconds(
+        delay = self._retry_policy.compute_delay_seconds(
             self._failures, failure.retry_after if isinstance(failure, Problem) else None
         )
-        if now + pause > self._give_up_at(failure, now):
+        if now + delay > self._deadline(failure, now):
             return None
         if self._retry_policy.on_retry:
-            self._retry_policy.on_retry(failure, pause)
-        return pause
+            self._retry_policy.on_retry(failure, delay)
+        return delay
 
-    def _give_up_at(self, failure: CallError, now: float) -> float:
+    def _deadline(self, failure: CallError, now: float) -> float:
         self._failing_since = now if self._failing_since is None else self._failing_since
         limit = self._retry_policy.rate_limit_seconds
         if limit is not None and isinstance(failure, Problem) and failure.status == RATE_LIMITED:
-            self._unavailable_since = None  # it is there: whatever comes next begins anew
+            self._unavailable_since = None  # the gateway is available: `seconds` starts again with the next failure
             return self._failing_since + limit
         self._unavailable_since = now if self._unavailable_since is None else self._unavailable_since
         return self._unavailable_since + self._retry_policy.seconds

@@ -1,4 +1,4 @@
-"""Methods that are made of functions, so that two clients need not spell out the same parameters."""
+"""Build methods from functions, so that both clients share one definition of parameters and docstrings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CallableT = TypeVar("CallableT", bound=Callable[..., object])
 
 
 def copy_signature(method: CallableT, build: Callable[..., object]) -> CallableT:
-    """Give a method the name, the meaning and the parameters of the function that builds what it asks."""
+    """Give a method the name, the docstring and the parameters of the function that builds its calls."""
     signature = inspect.signature(build)
     self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     parameters = [self, *signature.parameters.values()]

@@ -1,6 +1,6 @@
-"""The client of Darkroom: `from darkroom_client import Client`.
+"""The Python client of Darkroom: `from darkroom_client import Client`.
 
-This is `darkroom_client/__init__.py` of the wheel; there, gateway/client is the package `client` beside it.
+This file becomes `darkroom_client/__init__.py` in the wheel. The wheel has gateway/client as `darkroom_client.client`.
 """
 
 from .client import *  # type: ignore[import-not-found,unused-ignore]  # noqa: F403

@@ -149,7 +149,7 @@ def test_a_redirect_is_a_problem_that_says_where_to() -> None:
 
 @pytest.mark.parametrize("content", [b"<html>Welcome to the hotel</html>", b"{}", b'"yes"'])
 def test_a_success_of_some_other_server_is_a_problem(content: bytes) -> None:
-    with pytest.raises(Problem, match="did not answer as Darkroom does") as caught:
+    with pytest.raises(Problem, match="is not a Darkroom answer") as caught:
         read(answer(200, content))
 
     assert caught.value.code == "unreadable_answer"
