@@ -1,4 +1,4 @@
-"""Which files a folder stands for, and what their results are called."""
+"""How photos are found, and how their results are named."""
 
 from __future__ import annotations
 
@@ -27,58 +27,58 @@ def tree(folder: Path, *names: str) -> Path:
     return folder
 
 
-def found(*arguments: Path, recursive: bool = True, out: Path | None = None) -> list[str]:
+def find_names(*arguments: Path, recursive: bool = True, out: Path | None = None) -> list[str]:
     return [photo.path.name for photo in find_photos(arguments, ACCEPTS, recursive=recursive, out=out)]
 
 
-def test_a_folder_stands_for_the_images_in_it(tmp_path: Path) -> None:
+def test_a_folder_means_all_images_in_it(tmp_path: Path) -> None:
     tree(tmp_path, "b.JPG", "a.jpeg", "c.tif", "notes.txt", "d.webp", "deep/er/e.png", "no-suffix")
 
-    assert found(tmp_path) == ["a.jpeg", "b.JPG", "c.tif", "e.png"]
+    assert find_names(tmp_path) == ["a.jpeg", "b.JPG", "c.tif", "e.png"]
 
 
-def test_a_folder_can_be_taken_without_those_within_it(tmp_path: Path) -> None:
+def test_subfolders_can_be_left_out(tmp_path: Path) -> None:
     tree(tmp_path, "a.jpg", "deep/b.jpg")
 
-    assert found(tmp_path, recursive=False) == ["a.jpg"]
+    assert find_names(tmp_path, recursive=False) == ["a.jpg"]
 
 
-def test_what_is_hidden_is_passed_over(tmp_path: Path) -> None:
+def test_hidden_files_and_folders_are_skipped(tmp_path: Path) -> None:
     tree(tmp_path, "a.jpg", ".b.jpg", ".thumbnails/c.jpg")
 
-    assert found(tmp_path) == ["a.jpg"]
+    assert find_names(tmp_path) == ["a.jpg"]
 
 
-def test_a_file_that_is_named_is_taken_whatever_it_is_called(tmp_path: Path) -> None:
+def test_a_file_argument_needs_no_image_extension(tmp_path: Path) -> None:
     tree(tmp_path, "notes.txt", ".hidden")
 
-    assert found(tmp_path / "notes.txt", tmp_path / ".hidden") == ["notes.txt", ".hidden"]
+    assert find_names(tmp_path / "notes.txt", tmp_path / ".hidden") == ["notes.txt", ".hidden"]
 
 
-def test_a_photo_that_is_named_twice_is_taken_once(tmp_path: Path) -> None:
+def test_a_photo_that_is_named_twice_is_returned_once(tmp_path: Path) -> None:
     tree(tmp_path, "a.jpg", "b.jpg")
 
-    assert found(tmp_path / "b.jpg", tmp_path, tmp_path / "." / "b.jpg") == ["b.jpg", "a.jpg"]
+    assert find_names(tmp_path / "b.jpg", tmp_path, tmp_path / "." / "b.jpg") == ["b.jpg", "a.jpg"]
 
 
-def test_the_output_folder_is_not_looked_into(tmp_path: Path) -> None:
+def test_the_output_folder_is_not_searched(tmp_path: Path) -> None:
     tree(tmp_path, "a.jpg", "previews/a-small.jpg")
 
-    assert found(tmp_path, out=tmp_path / "previews") == ["a.jpg"]
+    assert find_names(tmp_path, out=tmp_path / "previews") == ["a.jpg"]
 
 
-def test_what_was_saved_next_to_the_photos_is_no_photo(tmp_path: Path) -> None:
+def test_saved_results_next_to_the_photos_are_skipped(tmp_path: Path) -> None:
     tree(tmp_path, "a.jpg", "a-small.jpg", "out/deep/b-small.jpg", "out/c.jpg")
     entry = JournalEntry(file="a.jpg", size=0, mtime_ns=0, ask="", state="done", key="")
     for folder, saved in ((tmp_path, "a-small.jpg"), (tmp_path / "out", "deep/b-small.jpg")):
         with Journal(folder) as journal:
             journal.add(JournalEntry(**(vars(entry) | {"saved": {"small": saved}})))
 
-    assert found(tmp_path) == ["a.jpg", "c.jpg"]
+    assert find_names(tmp_path) == ["a.jpg", "c.jpg"]
 
 
 @pytest.mark.parametrize("name", MEDIA_TYPES)
-def test_every_format_that_the_gateway_takes_has_an_ending(tmp_path: Path, name: str) -> None:
+def test_every_input_format_has_a_file_extension(tmp_path: Path, name: str) -> None:
     tree(tmp_path, f"a{file_suffix(name)}")
 
     assert len(find_photos([tmp_path], {name: MEDIA_TYPES[name]}, recursive=True, out=None)) == 1
@@ -89,7 +89,7 @@ def test_all_missing_files_are_named(tmp_path: Path) -> None:
         ensure_files_exist([Path("one.jpg"), tmp_path, Path("two.jpg"), Path("-")])
 
 
-def test_photos_of_one_folder_keep_their_places_in_it() -> None:
+def test_photos_of_one_folder_keep_their_paths_in_it() -> None:
     root = Path("/photos")
 
     assert output_paths([(root / "a.jpg", root), (root / "deep/a.jpg", root)]) == [
@@ -98,15 +98,15 @@ def test_photos_of_one_folder_keep_their_places_in_it() -> None:
     ]
 
 
-def test_photos_of_several_folders_keep_their_folders_names() -> None:
+def test_photos_of_several_folders_keep_the_folders_names() -> None:
     spring, summer = Path("/p/spring"), Path("/p/summer")
 
-    placed = output_paths([(spring / "a.jpg", spring), (summer / "a.jpg", summer), (Path("/x/b.jpg"), None)])
+    paths = output_paths([(spring / "a.jpg", spring), (summer / "a.jpg", summer), (Path("/x/b.jpg"), None)])
 
-    assert placed == [PurePath("spring/a.jpg"), PurePath("summer/a.jpg"), PurePath("b.jpg")]
+    assert paths == [PurePath("spring/a.jpg"), PurePath("summer/a.jpg"), PurePath("b.jpg")]
 
 
-def test_photos_that_are_named_keep_bare_names_unless_those_are_alike() -> None:
+def test_file_arguments_keep_only_their_names_unless_two_are_alike() -> None:
     apart = [(Path("/p/spring/a.jpg"), None), (Path("/p/summer/b.jpg"), None)]
     alike = [(Path("/p/spring/a.jpg"), None), (Path("/p/summer/A.png"), None)]
 
@@ -114,7 +114,7 @@ def test_photos_that_are_named_keep_bare_names_unless_those_are_alike() -> None:
     assert output_paths(alike) == [PurePath("spring/a.jpg"), PurePath("summer/A.png")]
 
 
-def test_photos_of_one_stem_get_names_of_their_own() -> None:
+def test_photos_with_the_same_stem_get_different_names() -> None:
     names = OutputNames({})
 
     stems = [names.claim(owner, PurePath(owner)) for owner in ("d/a.jpg", "d/a.png", "d/A.PNG", "d/a.gif")]
@@ -129,7 +129,7 @@ def test_a_photo_keeps_the_name_it_had() -> None:
     assert names.claim("d/a.jpg", PurePath("d/a.jpg")) == "d/a"
 
 
-def test_a_name_under_which_there_are_others_files_is_not_used() -> None:
+def test_a_name_that_other_files_have_is_not_used() -> None:
     names = OutputNames({})
     names.claim("a.jpg", PurePath("a.jpg"))
 
@@ -141,7 +141,7 @@ def test_a_name_under_which_there_are_others_files_is_not_used() -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("format_", [name for name in OUTPUT_FORMATS if name != "auto"])
-def test_a_result_is_called_as_the_gateway_calls_it(kind: Kind, format_: str) -> None:
+def test_a_saved_result_has_the_same_name_as_in_the_gateway(kind: Kind, format_: str) -> None:
     blank = new_job(kind=kind)
     record = blank.model_copy(update={"original": blank.original.model_copy(update={"name": "holiday/photo.jpeg"})})
 
@@ -150,7 +150,7 @@ def test_a_result_is_called_as_the_gateway_calls_it(kind: Kind, format_: str) ->
         assert f"photo{ending}" == rendition_headers.filename(record, rendition, format=format_)
 
 
-def test_the_results_of_an_earlier_job_are_called_after_its_upload() -> None:
+def test_the_results_of_an_earlier_job_are_named_after_its_upload() -> None:
     earlier = {"task_id": "an-id", "kind": "crop", "status": "done"}
     named = earlier | {"original": {"name": "../a/photo.jpg"}}
 

@@ -1,4 +1,4 @@
-"""The journal of uploads: what it keeps, what it survives, and what it leads a second run to do."""
+"""The journal of uploads, and the first action that a later run takes for each entry."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from gateway.cli.journal import JOURNAL_NAME, Journal, JournalEntry, JournalLock
 from gateway.cli.plan import Action, UploadOptions, first_action
 
 ENTRY = JournalEntry(file="beach.jpg", size=5, mtime_ns=7, ask="previews", state="sending", key="a-key")
-SENT = UploadOptions(wait=False, save=False, retry_failed=False)
-AWAITED = replace(SENT, wait=True)
-SAVED = replace(SENT, save=True)
+UPLOAD_ONLY = UploadOptions(wait=False, save=False, retry_failed=False)
+WAIT = replace(UPLOAD_ONLY, wait=True)
+SAVE = replace(UPLOAD_ONLY, save=True)
 
 
-def known(folder: Path) -> JournalEntry | None:
+def find_entry(folder: Path) -> JournalEntry | None:
     with Journal(folder) as journal:
         return journal.find("beach.jpg", "previews", size=5, mtime_ns=7)
 
 
-def test_the_last_line_about_a_photo_counts_in_the_next_run(tmp_path: Path) -> None:
+def test_the_last_line_of_a_photo_counts_in_the_next_run(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.add(ENTRY)
         journal.add(replace(ENTRY, state="accepted", task_id="an-id"))
 
-    found = known(tmp_path)
+    entry = find_entry(tmp_path)
 
-    assert found == replace(ENTRY, state="accepted", task_id="an-id")
+    assert entry == replace(ENTRY, state="accepted", task_id="an-id")
 
 
-def test_every_line_is_an_object_of_its_own(tmp_path: Path) -> None:
+def test_every_line_is_one_json_object(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.add(replace(ENTRY, file="two\nlines.jpg"))
         journal.add(replace(ENTRY, file="caf\udce9.jpg"))
@@ -44,14 +44,14 @@ def test_every_line_is_an_object_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [{"size": 6}, {"mtime_ns": 8}], ids=str)
-def test_a_photo_that_has_changed_is_not_known(tmp_path: Path, change: dict[str, int]) -> None:
+def test_a_changed_photo_has_no_entry(tmp_path: Path, change: dict[str, int]) -> None:
     with Journal(tmp_path) as journal:
         journal.add(ENTRY)
 
         assert journal.find("beach.jpg", "previews", **{"size": 5, "mtime_ns": 7, **change}) is None
 
 
-def test_a_photo_of_which_something_else_is_asked_is_not_known(tmp_path: Path) -> None:
+def test_another_request_for_a_photo_has_no_entry(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.add(ENTRY)
 
@@ -59,7 +59,7 @@ def test_a_photo_of_which_something_else_is_asked_is_not_known(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("torn", [b'{"file": "half', b"\xff\xfe", b"[]", b"{}", b'{"file": 1}', b"null"])
-def test_a_torn_line_costs_no_other(tmp_path: Path, torn: bytes) -> None:
+def test_a_torn_line_does_not_lose_other_lines(tmp_path: Path, torn: bytes) -> None:
     with Journal(tmp_path) as journal:
         journal.add(ENTRY)
     with (tmp_path / JOURNAL_NAME).open("ab") as file:
@@ -68,24 +68,24 @@ def test_a_torn_line_costs_no_other(tmp_path: Path, torn: bytes) -> None:
     with Journal(tmp_path) as journal:
         journal.add(replace(ENTRY, state="accepted"))
 
-    assert known(tmp_path) == replace(ENTRY, state="accepted")
+    assert find_entry(tmp_path) == replace(ENTRY, state="accepted")
 
 
-def test_a_line_of_a_newer_version_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
+def test_unknown_fields_of_a_newer_version_are_ignored(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.add(ENTRY)
     line = json.loads((tmp_path / JOURNAL_NAME).read_text())
     (tmp_path / JOURNAL_NAME).write_text(json.dumps(line | {"mood": "fine"}) + "\n")
 
-    assert known(tmp_path) == ENTRY
+    assert find_entry(tmp_path) == ENTRY
 
 
-def test_two_at_once_do_not_share_a_journal(tmp_path: Path) -> None:
+def test_a_journal_is_locked_by_one_process(tmp_path: Path) -> None:
     with Journal(tmp_path), pytest.raises(JournalLocked, match=JOURNAL_NAME):
         Journal(tmp_path)
 
 
-def test_nothing_is_kept_without_a_folder() -> None:
+def test_nothing_is_stored_without_a_folder() -> None:
     with Journal(None) as journal:
         journal.add(ENTRY)
 
@@ -93,7 +93,7 @@ def test_nothing_is_kept_without_a_folder() -> None:
         assert journal.find("beach.jpg", "previews", size=5, mtime_ns=7) is None
 
 
-def test_what_was_saved_counts_while_it_is_there(tmp_path: Path) -> None:
+def test_an_entry_is_saved_while_its_files_exist(tmp_path: Path) -> None:
     (tmp_path / "beach-small.jpg").touch()
     entry = replace(ENTRY, state="done", saved={"small": "beach-small.jpg"})
     with Journal(tmp_path) as journal:
@@ -106,7 +106,7 @@ def test_what_was_saved_counts_while_it_is_there(tmp_path: Path) -> None:
         assert not journal.is_saved(replace(entry, saved={}))
 
 
-def test_what_was_overwritten_for_another_ask_no_longer_counts(tmp_path: Path) -> None:
+def test_an_entry_is_not_saved_after_another_request_overwrites_its_file(tmp_path: Path) -> None:
     (tmp_path / "beach-crop.jpg").touch()
     square = replace(ENTRY, ask="square", state="done", saved={"output": "beach-crop.jpg"})
     wide = replace(square, ask="wide")
@@ -118,7 +118,7 @@ def test_what_was_overwritten_for_another_ask_no_longer_counts(tmp_path: Path) -
         assert journal.is_saved(wide)
 
 
-def test_a_file_is_foreign_unless_it_was_made_for_the_photo_and_the_ask(tmp_path: Path) -> None:
+def test_a_file_belongs_to_the_photo_and_request_it_was_saved_for(tmp_path: Path) -> None:
     (tmp_path / "beach-small.jpg").write_bytes(b"small")
     (tmp_path / "somebody's.jpg").touch()
     same, other = sha256(b"small").hexdigest(), sha256(b"other").hexdigest()
@@ -136,32 +136,32 @@ def test_a_file_is_foreign_unless_it_was_made_for_the_photo_and_the_ask(tmp_path
 @pytest.mark.parametrize(
     ("state", "options", "action"),
     [
-        ("sending", SENT, Action.SEND),
-        ("accepted", SENT, Action.SKIP),
-        ("accepted", AWAITED, Action.FOLLOW),
-        ("accepted", SAVED, Action.FOLLOW),
-        ("done", AWAITED, Action.SKIP),
-        ("done", SAVED, Action.FOLLOW),
-        ("failed", SAVED, Action.SKIP),
-        ("refused", SAVED, Action.SKIP),
-        ("failed", replace(SAVED, retry_failed=True), Action.SEND),
-        ("refused", replace(SENT, retry_failed=True), Action.SEND),
+        ("sending", UPLOAD_ONLY, Action.SEND),
+        ("accepted", UPLOAD_ONLY, Action.SKIP),
+        ("accepted", WAIT, Action.FOLLOW),
+        ("accepted", SAVE, Action.FOLLOW),
+        ("done", WAIT, Action.SKIP),
+        ("done", SAVE, Action.FOLLOW),
+        ("failed", SAVE, Action.SKIP),
+        ("refused", SAVE, Action.SKIP),
+        ("failed", replace(SAVE, retry_failed=True), Action.SEND),
+        ("refused", replace(UPLOAD_ONLY, retry_failed=True), Action.SEND),
     ],
 )
-def test_a_run_goes_on_where_the_one_before_ended(state: State, options: UploadOptions, action: Action) -> None:
+def test_a_run_continues_where_the_last_one_ended(state: State, options: UploadOptions, action: Action) -> None:
     assert first_action(replace(ENTRY, state=state), options, is_saved=False) is action
 
 
-def test_a_photo_that_nothing_is_known_of_is_sent() -> None:
-    assert first_action(None, SENT, is_saved=False) is Action.SEND
+def test_a_photo_without_an_entry_is_uploaded() -> None:
+    assert first_action(None, UPLOAD_ONLY, is_saved=False) is Action.SEND
 
 
-def test_what_is_done_and_saved_is_skipped() -> None:
-    assert first_action(replace(ENTRY, state="done"), SAVED, is_saved=True) is Action.SKIP
+def test_a_photo_that_is_done_and_saved_is_skipped() -> None:
+    assert first_action(replace(ENTRY, state="done"), SAVE, is_saved=True) is Action.SKIP
 
 
-def test_a_dead_job_is_revived_and_not_sent_again() -> None:
+def test_a_dead_job_is_retried_and_not_uploaded_again() -> None:
     dead = replace(ENTRY, state="failed", status="dead")
 
-    assert first_action(dead, replace(SAVED, retry_failed=True), is_saved=False) is Action.RETRY
-    assert first_action(dead, SAVED, is_saved=False) is Action.SKIP
+    assert first_action(dead, replace(SAVE, retry_failed=True), is_saved=False) is Action.RETRY
+    assert first_action(dead, SAVE, is_saved=False) is Action.SKIP

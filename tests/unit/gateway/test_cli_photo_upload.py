@@ -1,4 +1,4 @@
-"""The upload of a photo to a gateway that forgets, refuses, retries or is away, and what the journal says then."""
+"""The upload of one photo: refusals, retries, lost jobs and an unavailable gateway, and the journal after each."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from gateway.client import AsyncClient, RetryPolicy
 from gateway.client.models import JobStatus
 
 ACCEPTS = {"jpeg": "image/jpeg"}
-SAVED = UploadOptions(wait=False, save=True, retry_failed=False)
-AGAIN = replace(SAVED, retry_failed=True)
+SAVE = UploadOptions(wait=False, save=True, retry_failed=False)
+SAVE_AND_RETRY_FAILED = replace(SAVE, retry_failed=True)
 IMAGE = b"a small image"
-ASK = UploadRequest(name="upload", fields={}, url="http://darkroom")
+REQUEST = UploadRequest(name="upload", fields={}, url="http://darkroom")
 
 
 class Gateway:
-    """What a gateway remembers: jobs by their ids, the ids by their keys; `refusal` is what it says to any upload."""
+    """A gateway in memory: jobs by id, the keys of all uploads, and a `refusal` that answers every upload, if set."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, str] = {}
         self.keys: list[str] = []
         self.refusal: tuple[int, str] | None = None
-        self.revivable = True
+        self.retryable = True
         self.ends_as = "done"
         self.keeps_results = True
         self.image = IMAGE
@@ -61,21 +61,21 @@ class Gateway:
         return httpx.Response(202, json={"task_id": f"job of {key}", "status": "accepted"})
 
     def _retry(self, task_id: str) -> httpx.Response:
-        if not self.revivable or self.jobs.get(task_id) != "dead":
+        if not self.retryable or self.jobs.get(task_id) != "dead":
             return problem(409, "not_retryable")
         self.jobs[task_id] = "done"
         return httpx.Response(202, json={"task_id": task_id, "status": "accepted"})
 
     def _job(self, task_id: str) -> dict[str, Any]:
         digest = sha256(self.image).hexdigest()
-        made = {"format": "jpeg", "width": 1, "height": 1, "bytes": len(self.image), "sha256": digest}
+        rendition = {"format": "jpeg", "width": 1, "height": 1, "bytes": len(self.image), "sha256": digest}
         has_results = self.jobs[task_id] == "done" and self.keeps_results
         failure = None if self.jobs[task_id] == "done" else {"code": "attempts_exhausted", "message": "Too often."}
         facts = {"task_id": task_id, "kind": "previews", "status": self.jobs[task_id], "failure": failure}
-        return facts | {"renditions": {"small": made} if has_results else {}}
+        return facts | {"renditions": {"small": rendition} if has_results else {}}
 
 
-class Unseen:
+class NoBar:
     """A bar that shows nothing."""
 
     def show_sent(self, count: int, total: int) -> None: ...
@@ -86,8 +86,8 @@ class Unseen:
 
 
 @contextmanager
-def unseen(_: Photo) -> Iterator[Unseen]:
-    yield Unseen()
+def unseen(_: Photo) -> Iterator[NoBar]:
+    yield NoBar()
 
 
 def problem(status: int, code: str) -> httpx.Response:
@@ -107,7 +107,7 @@ def album(tmp_path: Path) -> Path:
     return folder
 
 
-def noted(album: Path) -> JournalEntry:
+def last_entry(album: Path) -> JournalEntry:
     return list(read_entries(album.parent / "out"))[-1]
 
 
@@ -116,27 +116,27 @@ def small(outcome: PhotoOutcome) -> Path:
 
 
 async def run(
-    gateway: Gateway, album: Path, options: UploadOptions = SAVED, ask: UploadRequest = ASK
+    gateway: Gateway, album: Path, options: UploadOptions = SAVE, request: UploadRequest = REQUEST
 ) -> list[PhotoOutcome]:
     with ExitStack() as resources:
         photo_set = PhotoSet(resources, album.parent / "out", warn=pytest.fail)
         photos = photo_set.photos_from_files(find_photos([album], ACCEPTS, recursive=True, out=None))
-        batch = Batch(photos, ask, options, bars=unseen, on_outcome=lambda _: None)
+        batch = Batch(photos, request, options, bars=unseen, on_outcome=lambda _: None)
         transport = httpx.MockTransport(gateway)
-        async with AsyncClient(ASK.url, retry_policy=RetryPolicy(seconds=0), transport=transport) as client:
+        async with AsyncClient(REQUEST.url, retry_policy=RetryPolicy(seconds=0), transport=transport) as client:
             await batch.run(client, concurrency=1, upload_bytes=100)
         return batch.outcomes
 
 
-async def test_a_photo_is_sent_followed_and_saved(gateway: Gateway, album: Path) -> None:
+async def test_a_photo_is_uploaded_followed_and_saved(gateway: Gateway, album: Path) -> None:
     (outcome,) = await run(gateway, album)
 
     assert (outcome.result, outcome.skipped) == (Result.DONE, False)
     assert small(outcome).read_bytes() == IMAGE
-    assert (noted(album).state, noted(album).stem) == ("done", "a")
+    assert (last_entry(album).state, last_entry(album).stem) == ("done", "a")
 
 
-async def test_what_is_done_is_not_even_asked_about(gateway: Gateway, album: Path) -> None:
+async def test_a_photo_that_is_done_causes_no_request(gateway: Gateway, album: Path) -> None:
     await run(gateway, album)
     gateway.jobs.clear()
 
@@ -146,7 +146,7 @@ async def test_what_is_done_is_not_even_asked_about(gateway: Gateway, album: Pat
     assert len(gateway.keys) == 1
 
 
-async def test_results_that_were_removed_are_fetched_again(gateway: Gateway, album: Path) -> None:
+async def test_results_whose_files_were_removed_are_saved_again(gateway: Gateway, album: Path) -> None:
     (before,) = await run(gateway, album)
     small(before).unlink()
 
@@ -156,12 +156,12 @@ async def test_results_that_were_removed_are_fetched_again(gateway: Gateway, alb
     assert len(gateway.keys) == 1
 
 
-async def test_what_two_asks_made_of_a_photo_is_kept_side_by_side(gateway: Gateway, album: Path) -> None:
+async def test_the_results_of_two_requests_for_a_photo_are_saved_side_by_side(gateway: Gateway, album: Path) -> None:
     (before,) = await run(gateway, album)
     gateway.image = b"another image"
 
-    (after,) = await run(gateway, album, ask=replace(ASK, fields={"quality": 50}))
-    (once_more,) = await run(gateway, album, ask=replace(ASK, fields={"quality": 51}))
+    (after,) = await run(gateway, album, request=replace(REQUEST, fields={"quality": 50}))
+    (once_more,) = await run(gateway, album, request=replace(REQUEST, fields={"quality": 51}))
 
     assert small(before).read_bytes() == IMAGE
     assert small(after).read_bytes() == small(once_more).read_bytes() == b"another image"
@@ -173,7 +173,7 @@ async def test_what_two_asks_made_of_a_photo_is_kept_side_by_side(gateway: Gatew
     assert (await run(gateway, album))[0].skipped
 
 
-async def test_a_job_that_the_gateway_has_forgotten_is_sent_anew(gateway: Gateway, album: Path) -> None:
+async def test_a_photo_whose_job_is_unknown_to_the_gateway_is_uploaded_again(gateway: Gateway, album: Path) -> None:
     (before,) = await run(gateway, album)
     small(before).unlink()
     gateway.jobs.clear()
@@ -184,7 +184,7 @@ async def test_a_job_that_the_gateway_has_forgotten_is_sent_anew(gateway: Gatewa
     assert len(set(gateway.keys)) == 2
 
 
-async def test_results_that_are_no_longer_kept_are_asked_for_anew_but_once(gateway: Gateway, album: Path) -> None:
+async def test_a_photo_whose_results_expired_is_uploaded_again_once(gateway: Gateway, album: Path) -> None:
     (before,) = await run(gateway, album)
     small(before).unlink()
     gateway.keeps_results = False
@@ -195,7 +195,7 @@ async def test_results_that_are_no_longer_kept_are_asked_for_anew_but_once(gatew
     assert len(set(gateway.keys)) == 2
 
 
-async def test_a_run_that_was_cut_off_sends_under_the_same_key(gateway: Gateway, album: Path) -> None:
+async def test_an_interrupted_upload_is_repeated_with_the_same_key(gateway: Gateway, album: Path) -> None:
     gateway.refusal = (503, "overloaded")
     await run(gateway, album)
     gateway.refusal = None
@@ -207,7 +207,7 @@ async def test_a_run_that_was_cut_off_sends_under_the_same_key(gateway: Gateway,
     assert len(set(gateway.keys)) == 1
 
 
-async def test_a_key_that_now_means_something_else_is_replaced(gateway: Gateway, album: Path) -> None:
+async def test_a_key_that_the_gateway_knows_for_another_request_is_replaced(gateway: Gateway, album: Path) -> None:
     gateway.refusal = (503, "overloaded")
     await run(gateway, album)
     gateway.refusal = (422, "idempotency_key_reused")
@@ -218,50 +218,50 @@ async def test_a_key_that_now_means_something_else_is_replaced(gateway: Gateway,
     assert (outcome.result, outcome.code) == (Result.REFUSED, "idempotency_key_reused")
 
 
-async def test_a_refusal_is_for_good_until_it_is_to_be_tried_again(gateway: Gateway, album: Path) -> None:
+async def test_a_refusal_is_final_without_retry_failed(gateway: Gateway, album: Path) -> None:
     gateway.refusal = (415, "unsupported_format")
     first = await run(gateway, album)
     second = await run(gateway, album)
     gateway.refusal = None
-    third = await run(gateway, album, AGAIN)
+    third = await run(gateway, album, SAVE_AND_RETRY_FAILED)
 
     assert [outcome.result for outcome in first + second + third] == [Result.REFUSED, Result.REFUSED, Result.DONE]
     assert [outcome.skipped for outcome in first + second + third] == [False, True, False]
     assert len(set(gateway.keys)) == 2
 
 
-async def test_a_refusal_that_is_not_the_photos_is_not_noted(gateway: Gateway, album: Path) -> None:
+async def test_a_refusal_not_due_to_the_photo_is_not_recorded(gateway: Gateway, album: Path) -> None:
     gateway.refusal = (401, "unauthorized")
 
     (outcome,) = await run(gateway, album)
 
     assert (outcome.result, outcome.code) == (Result.REFUSED, "unauthorized")
-    assert noted(album).state == "sending"
+    assert last_entry(album).state == "sending"
 
 
-async def test_a_dead_job_is_revived_and_its_photo_not_sent_again(gateway: Gateway, album: Path) -> None:
+async def test_a_dead_job_is_retried_and_its_photo_not_uploaded_again(gateway: Gateway, album: Path) -> None:
     gateway.ends_as = "dead"
     (dead,) = await run(gateway, album)
 
-    (retried,) = await run(gateway, album, AGAIN)
+    (retried,) = await run(gateway, album, SAVE_AND_RETRY_FAILED)
 
     assert (dead.result, dead.status, dead.code) == (Result.FAILED, "dead", "attempts_exhausted")
     assert (retried.result, retried.task_id, retried.code) == (Result.DONE, dead.task_id, None)
     assert len(gateway.keys) == 1
 
 
-async def test_a_dead_job_that_cannot_be_revived_is_sent_anew(gateway: Gateway, album: Path) -> None:
+async def test_a_photo_whose_dead_job_cannot_be_retried_is_uploaded_again(gateway: Gateway, album: Path) -> None:
     gateway.ends_as = "dead"
     await run(gateway, album)
-    gateway.revivable, gateway.ends_as = False, "done"
+    gateway.retryable, gateway.ends_as = False, "done"
 
-    (outcome,) = await run(gateway, album, AGAIN)
+    (outcome,) = await run(gateway, album, SAVE_AND_RETRY_FAILED)
 
     assert outcome.result is Result.DONE
     assert len(set(gateway.keys)) == 2
 
 
-async def test_a_busy_gateway_ends_the_batch_and_leaves_the_rest_for_the_next(gateway: Gateway, album: Path) -> None:
+async def test_a_busy_gateway_ends_the_batch(gateway: Gateway, album: Path) -> None:
     (album / "b.jpg").write_bytes(b"another")
     gateway.refusal = (503, "overloaded")
 
@@ -270,17 +270,17 @@ async def test_a_busy_gateway_ends_the_batch_and_leaves_the_rest_for_the_next(ga
     assert [outcome.result for outcome in outcomes] == [Result.UNAVAILABLE]
 
 
-async def test_an_error_of_the_gateway_costs_one_photo_only(gateway: Gateway, album: Path) -> None:
+async def test_an_internal_error_fails_one_photo_only(gateway: Gateway, album: Path) -> None:
     (album / "b.jpg").write_bytes(b"another")
     gateway.refusal = (500, "internal_error")
 
     outcomes = await run(gateway, album)
 
     assert [outcome.result for outcome in outcomes] == [Result.UNAVAILABLE] * 2
-    assert noted(album).state == "sending"
+    assert last_entry(album).state == "sending"
 
 
-async def test_a_photo_that_is_too_large_is_not_sent(gateway: Gateway, album: Path) -> None:
+async def test_a_photo_that_is_too_large_is_not_uploaded(gateway: Gateway, album: Path) -> None:
     (album / "a.jpg").write_bytes(b"x" * 101)
 
     (outcome,) = await run(gateway, album)
@@ -290,7 +290,7 @@ async def test_a_photo_that_is_too_large_is_not_sent(gateway: Gateway, album: Pa
     assert gateway.keys == []
 
 
-async def test_a_photo_that_has_gone_costs_itself_only(gateway: Gateway, album: Path) -> None:
+async def test_a_removed_photo_fails_alone(gateway: Gateway, album: Path) -> None:
     (album / "b.jpg").write_bytes(b"another")
 
     with ExitStack() as resources:
@@ -298,8 +298,8 @@ async def test_a_photo_that_has_gone_costs_itself_only(gateway: Gateway, album: 
             find_photos([album], ACCEPTS, recursive=True, out=None)
         )
         (album / "a.jpg").unlink()
-        batch = Batch(photos, ASK, replace(SAVED, save=False), bars=unseen, on_outcome=lambda _: None)
-        async with AsyncClient(ASK.url, transport=httpx.MockTransport(gateway)) as client:
+        batch = Batch(photos, REQUEST, replace(SAVE, save=False), bars=unseen, on_outcome=lambda _: None)
+        async with AsyncClient(REQUEST.url, transport=httpx.MockTransport(gateway)) as client:
             await batch.run(client, concurrency=1, upload_bytes=None)
 
     assert [outcome.result for outcome in batch.outcomes] == [Result.UNUSABLE, Result.ACCEPTED]
@@ -319,7 +319,7 @@ async def test_a_result_that_cannot_be_written_ends_the_batch(gateway: Gateway, 
     assert "deep" in str(outcomes[0].message)
 
 
-async def test_a_photo_that_had_no_luck_is_sent_again_while_others_are_taken(gateway: Gateway, album: Path) -> None:
+async def test_a_failed_upload_is_repeated_while_other_photos_are_accepted(gateway: Gateway, album: Path) -> None:
     (album / "b.jpg").write_bytes(b"another")
     other_is_done = asyncio.Event()
     unlucky: list[str] = []
@@ -336,9 +336,9 @@ async def test_a_photo_that_had_no_luck_is_sent_again_while_others_are_taken(gat
         photos = PhotoSet(resources, None, warn=pytest.fail).photos_from_files(
             find_photos([album], ACCEPTS, recursive=True, out=None)
         )
-        batch = Batch(photos, ASK, replace(SAVED, save=False), bars=unseen, on_outcome=lambda _: other_is_done.set())
+        batch = Batch(photos, REQUEST, replace(SAVE, save=False), bars=unseen, on_outcome=lambda _: other_is_done.set())
         transport = httpx.MockTransport(answer)
-        async with AsyncClient(ASK.url, retry_policy=RetryPolicy(seconds=0), transport=transport) as client:
+        async with AsyncClient(REQUEST.url, retry_policy=RetryPolicy(seconds=0), transport=transport) as client:
             await batch.run(client, concurrency=2, upload_bytes=None)
 
     assert [outcome.result for outcome in batch.outcomes] == [Result.ACCEPTED] * 2

@@ -1,4 +1,4 @@
-"""What the command says: spans and sizes, time lines, lines of a batch, exit statuses."""
+"""The output of the command: durations and sizes, timelines, the report of a batch, exit codes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gateway.client.problem import Problem
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
 
-def shown(what: RenderableType, width: int = 100) -> list[str]:
+def render(what: RenderableType, width: int = 100) -> list[str]:
     console = Console(width=width, color_system=None)
     with console.capture() as captured:
         console.print(what)
@@ -36,7 +36,7 @@ def shown(what: RenderableType, width: int = 100) -> list[str]:
         (3 * 1024**3, "3 GiB"),
     ],
 )
-def test_bytes_are_written_in_the_units_that_limits_are_set_in(count: int, written: str) -> None:
+def test_bytes_are_formatted_in_binary_units(count: int, written: str) -> None:
     assert format_bytes(count) == written
 
 
@@ -55,7 +55,7 @@ def stage(state: str, *moments: float) -> StageStatus:
 
 
 def time_line(found: JobStatus, name: str) -> str:
-    lines = shown(job_view(found))
+    lines = render(job_view(found))
     start = next(line for line in lines if "timeline" in line).index("timeline")
     return next(line for line in lines if line.startswith(name))[start:]
 
@@ -73,22 +73,22 @@ def time_line(found: JobStatus, name: str) -> str:
         (604_800_000, "7 d 0 h"),
     ],
 )
-def test_spans_are_told_in_the_unit_that_fits(ms: float | None, words: str) -> None:
+def test_durations_are_formatted_in_the_unit_that_fits(ms: float | None, words: str) -> None:
     assert format_duration(ms) == words
 
 
-def test_things_are_counted_in_words() -> None:
+def test_counts_have_a_singular_and_a_plural() -> None:
     assert (pluralize(1, "photo"), pluralize(1200, "photo")) == ("1 photo", "1,200 photos")
 
 
-def test_a_time_line_shows_when_a_stage_waited_and_when_it_ran() -> None:
+def test_a_timeline_shows_when_a_stage_waited_and_when_it_ran() -> None:
     found = job(stages={"validate": stage("done", 0, 5, 10), "normalize": stage("done", 5, 5, 10)})
 
     assert time_line(found, "validate") == "·" * 16 + "━" * 16
     assert time_line(found, "normalize") == " " * 16 + "━" * 16
 
 
-def test_a_stage_however_short_is_seen_on_the_time_line() -> None:
+def test_a_very_short_stage_is_visible_on_the_timeline() -> None:
     found = job(stages={"validate": stage("done", 0, 0, 0.001), "finalize": stage("done", 10, 10, 10)})
 
     assert time_line(found, "validate") == "━"
@@ -96,7 +96,7 @@ def test_a_stage_however_short_is_seen_on_the_time_line() -> None:
     assert len(time_line(found, "finalize")) == 32
 
 
-def test_a_stage_that_has_not_begun_has_no_time_line() -> None:
+def test_a_pending_stage_has_no_timeline() -> None:
     assert time_line(job(stages={"validate": stage("done", 0, 1, 10), "finalize": stage("pending")}), "finalize") == ""
 
 
@@ -104,27 +104,27 @@ def test_a_failure_is_shown_with_every_rule_that_was_broken() -> None:
     rules = [{"pointer": "/width", "message": "Too wide."}, {"pointer": "/height", "message": "Too high."}]
     failure = Failure(stage="validate", code="image_too_large", message="Too wide.", errors=rules)
 
-    lines = shown(job_view(job(status="failed", failure=failure)))
+    lines = render(job_view(job(status="failed", failure=failure)))
 
     assert "image_too_large  Too wide." in lines
     assert "  /height Too high." in lines
     assert not any("/width" in line for line in lines)
 
 
-def test_an_id_is_never_cut_off() -> None:
+def test_an_id_is_never_truncated() -> None:
     task_id = "01a20393-7178-742a-8954-a6e97ef610d9"
 
-    assert any(task_id in line for line in shown(job_view(job(task_id=task_id)), width=60))
+    assert any(task_id in line for line in render(job_view(job(task_id=task_id)), width=60))
 
 
-def test_a_name_that_somebody_gave_has_no_power_over_the_terminal() -> None:
+def test_control_characters_in_a_name_do_not_reach_the_terminal() -> None:
     name = "\x1b[2Jbeach\r\n.jpg"
     found = job(original={"name": name})
 
-    seen = [*shown(job_view(found)), str(PhotoOutcome(file=name, result=Result.DONE).format_line())]
+    lines = [*render(job_view(found)), str(PhotoOutcome(file=name, result=Result.DONE).format_line())]
 
-    assert not any("\x1b" in line or "\r" in line for line in seen)
-    assert sum("�[2Jbeach��.jpg" in line for line in seen) == 2
+    assert not any("\x1b" in line or "\r" in line for line in lines)
+    assert sum("�[2Jbeach��.jpg" in line for line in lines) == 2
 
 
 def outcome(result: Result, *, skipped: bool = False) -> PhotoOutcome:
@@ -143,15 +143,15 @@ def outcome(result: Result, *, skipped: bool = False) -> PhotoOutcome:
         ([Result.REFUSED, Result.UNAVAILABLE, Result.FAILED], ExitCode.UNAVAILABLE),
     ],
 )
-def test_the_exit_status_of_a_batch_is_that_of_the_worst_in_it(results: list[Result], status: ExitCode) -> None:
+def test_the_most_important_result_decides_the_exit_code_of_a_batch(results: list[Result], status: ExitCode) -> None:
     assert exit_code_of_batch([outcome(result) for result in results], is_complete=True) is status
 
 
-def test_a_batch_that_is_broken_off_is_worth_another_run() -> None:
+def test_an_incomplete_batch_counts_as_unavailable() -> None:
     assert exit_code_of_batch([outcome(Result.DONE)], is_complete=False) is ExitCode.UNAVAILABLE
 
 
-def test_what_failed_before_fails_again_in_the_exit_status() -> None:
+def test_a_failure_of_an_earlier_run_counts_in_the_exit_code() -> None:
     assert exit_code_of_batch([outcome(Result.FAILED, skipped=True)], is_complete=True) is ExitCode.JOB_FAILED
 
 
@@ -168,18 +168,18 @@ def test_what_failed_before_fails_again_in_the_exit_status() -> None:
         (Problem(200, "unreadable_answer", ""), ExitCode.UNAVAILABLE),
     ],
 )
-def test_a_problem_has_its_exit_status(problem: Problem, status: ExitCode) -> None:
+def test_each_problem_has_its_exit_code(problem: Problem, status: ExitCode) -> None:
     assert exit_code_of_problem(problem) is status
 
 
-def test_what_was_good_before_is_not_told_again_and_what_was_not_is() -> None:
+def test_earlier_failures_are_printed_and_earlier_successes_are_not() -> None:
     failed = PhotoOutcome(file="b.jpg", result=Result.FAILED, skipped=True, code="image_corrupt", message="Damaged.")
 
     assert outcome(Result.DONE, skipped=True).format_line() is None
     assert str(failed.format_line()) == "✗ b.jpg  image_corrupt (in an earlier run)  Damaged."
 
 
-def test_the_sum_of_a_batch_tells_what_is_new_what_was_and_what_is_left() -> None:
+def test_the_summary_counts_new_skipped_and_remaining_photos() -> None:
     outcomes = [
         *[outcome(Result.DONE)] * 2,
         outcome(Result.REFUSED),

@@ -1,4 +1,4 @@
-"""What the command refuses before it asks the gateway anything, and what it tells about itself."""
+"""The command's usage errors and help, without a gateway."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def invoke(*arguments: str) -> Result:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["upload"], "Missing argument 'FILES|DIR'."),
         (["status"], "Missing argument 'TASK_ID'."),
@@ -35,21 +35,19 @@ def invoke(*arguments: str) -> Result:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_mistake_is_a_line_in_the_users_words(
-    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_usage_error_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     status = run(arguments)
 
     out, err = capsys.readouterr()
     assert (status, out) == (ExitCode.USAGE, "")
-    assert says in err
+    assert message in err
     assert err.startswith("darkroom")
     assert err.count("\n") == 1
     assert err.endswith(" --help.\n")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["upload", "nothing.jpg"], "No such file or folder: nothing.jpg"),
         (["upload", __file__, "--name", "x.jpg"], "--name is only for stdin: files keep their own names."),
@@ -65,14 +63,14 @@ def test_a_mistake_is_a_line_in_the_users_words(
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_meant_is_refused_in_a_line(
-    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+def test_contradictory_arguments_are_refused_in_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status = run([*arguments, "--url", UNREACHABLE_URL])
 
     out, err = capsys.readouterr()
     assert (status, out) == (ExitCode.USAGE, "")
-    assert says in err
+    assert message in err
     assert err.count("\n") == 1
 
 
@@ -82,24 +80,25 @@ def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_help_acts_on_nothing_whatever_else_is_given(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_ignores_the_other_arguments(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([name, __file__, "--url", UNREACHABLE_URL, "--patience", "0", "--help"]) == ExitCode.OK
     assert run([name, "-h"]) == ExitCode.OK
     assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_command_tells_its_options_and_the_exit_statuses(name: str) -> None:
-    told = invoke(name, "--help").stdout
+def test_the_help_of_every_command_has_the_common_options_and_exit_codes(name: str) -> None:
+    help_text = invoke(name, "--help").stdout
 
-    assert all(option in told for option in ("--url", "--api-key", "--patience", "--json", "DARKROOM_URL"))
-    assert all(f"{int(status)} " in told.partition("Exit codes:")[2] for status in ExitCode)
+    assert all(option in help_text for option in ("--url", "--api-key", "--patience", "--json", "DARKROOM_URL"))
+    assert all(f"{int(status)} " in help_text.partition("Exit codes:")[2] for status in ExitCode)
 
 
 @pytest.mark.parametrize("name", ["upload", "crop", "grayscale", "resize"])
-def test_every_command_that_sends_photos_takes_the_same_options(name: str) -> None:
-    told = invoke(name, "--help").stdout
+def test_every_upload_command_has_the_same_options(name: str) -> None:
+    help_text = invoke(name, "--help").stdout
 
     assert all(
-        f"--{option}" in told for option in ("wait", "out", "format", "concurrency", "retry-failed", "no-recursive")
+        f"--{option}" in help_text
+        for option in ("wait", "out", "format", "concurrency", "retry-failed", "no-recursive")
     )

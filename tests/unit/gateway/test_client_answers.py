@@ -1,4 +1,4 @@
-"""How the client reads answers: the same shapes as the gateway writes, more leniently; problems; bytes and digests."""
+"""How the client parses answers: lenient models, problems, bytes with their digests, files."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def test_the_client_knows_the_fields_that_the_gateway_writes(ours: type[BaseMode
 
 
 @pytest.mark.parametrize("state", documents.JobState)
-def test_the_client_knows_which_states_are_ends(state: documents.JobState) -> None:
+def test_the_client_knows_which_states_are_terminal(state: documents.JobState) -> None:
     job = models.JobStatus(task_id="an-id", kind="previews", status=state)
 
     assert job.has_ended == (state not in documents.ACTIVE_STATES)
 
 
-def test_a_newer_gateway_may_say_more() -> None:
-    said = {
+def test_unknown_fields_and_states_are_kept() -> None:
+    document = {
         "task_id": "an-id",
         "kind": "collage",
         "status": "queued",
@@ -72,14 +72,14 @@ def test_a_newer_gateway_may_say_more() -> None:
         "stages": {"cut": {"state": "odd"}},
     }
 
-    job = models.JobStatus.model_validate(said)
+    job = models.JobStatus.model_validate(document)
 
     assert (job.kind, job.status, job.stages["cut"].state) == ("collage", "queued", "odd")
     assert not job.has_ended
     assert job.model_dump()["mood"] == "fine"
 
 
-def test_a_state_from_the_future_is_an_end_if_it_has_one() -> None:
+def test_an_unknown_state_is_terminal_if_it_has_a_finish_time() -> None:
     job = models.JobStatus.model_validate(
         {"task_id": "an-id", "kind": "crop", "status": "archived", "finished_at": "2030-01-01T00:00:00Z"}
     )
@@ -112,7 +112,7 @@ def test_a_job_that_is_done_has_a_result() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_each_end_without_a_result_has_its_error(
+def test_each_status_without_a_result_has_its_error(
     ended: models.JobStatus, error: type[JobWithoutResult], code: str
 ) -> None:
     with pytest.raises(JobWithoutResult, match=code) as caught:
@@ -122,7 +122,7 @@ def test_each_end_without_a_result_has_its_error(
     assert caught.value.errors == (ended.failure.errors if ended.failure else [])
 
 
-def test_a_problem_is_read_with_all_that_it_says() -> None:
+def test_a_problem_has_all_fields_of_its_document() -> None:
     rules = [{"pointer": "/quality", "rule": "maximum", "message": "too much"}]
     document = {"type": "urn:x", "title": "T", "status": 422, "code": "invalid_form", "detail": "No.", "errors": rules}
 
@@ -135,20 +135,20 @@ def test_a_problem_is_read_with_all_that_it_says() -> None:
 
 
 @pytest.mark.parametrize("content", [b"<html>Bad Gateway</html>", b"", b"[]", b"{}", b'{"errors": 5}', b"\xff"])
-def test_what_a_proxy_says_in_between_is_a_problem_too(content: bytes) -> None:
+def test_an_error_page_of_a_proxy_is_a_problem_too(content: bytes) -> None:
     problem = Problem.of(answer(502, content), content)
 
     assert (problem.status, problem.code, problem.errors) == (502, "bad_gateway", [])
 
 
-def test_a_redirect_is_a_problem_that_says_where_to() -> None:
+def test_a_problem_for_a_redirect_has_its_location() -> None:
     problem = Problem.of(answer(308, location="https://darkroom/"), b"")
 
     assert problem.detail == "Permanent Redirect: https://darkroom/"
 
 
 @pytest.mark.parametrize("content", [b"<html>Welcome to the hotel</html>", b"{}", b'"yes"'])
-def test_a_success_of_some_other_server_is_a_problem(content: bytes) -> None:
+def test_a_success_that_cannot_be_parsed_is_a_problem(content: bytes) -> None:
     with pytest.raises(Problem, match="is not a Darkroom answer") as caught:
         read(answer(200, content))
 
@@ -159,18 +159,18 @@ def test_a_success_of_some_other_server_is_a_problem(content: bytes) -> None:
     "headers",
     [{"repr_digest": REPR_DIGEST}, {"etag": f'"{DIGEST}"'}, {"repr_digest": f"sha-512=:AAAA:, {REPR_DIGEST}"}, {}],
 )
-def test_bytes_that_match_their_digest_are_handed_out(headers: dict[str, str]) -> None:
+def test_bytes_that_match_their_digest_are_returned(headers: dict[str, str]) -> None:
     assert verify_content(answer(200, CONTENT, **headers), CONTENT) == CONTENT
 
 
 @pytest.mark.parametrize("headers", [{"repr_digest": REPR_DIGEST}, {"etag": f'"{DIGEST}"'}])
-def test_other_bytes_than_promised_are_not_handed_out(headers: dict[str, str]) -> None:
+def test_bytes_that_do_not_match_their_digest_are_refused(headers: dict[str, str]) -> None:
     with pytest.raises(ContentMismatch, match="SHA-256"):
         verify_content(answer(200, b"something else", **headers), b"something else")
 
 
 @pytest.mark.parametrize("etag", ['W/"' + "a" * 64 + '"', '"abc"', "", "a" * 64])
-def test_a_tag_that_is_no_digest_promises_nothing(etag: str) -> None:
+def test_an_etag_that_is_not_a_sha256_is_no_digest(etag: str) -> None:
     assert expected_digest_of(httpx.Headers({"etag": etag})) is None
 
 
@@ -181,7 +181,7 @@ def saved(path: Path, content: bytes, found: httpx.Response) -> Path:
         return receiver.result()
 
 
-def test_a_saved_file_appears_whole_in_the_place_of_the_old_one(tmp_path: Path) -> None:
+def test_a_saved_file_replaces_the_old_one_when_complete(tmp_path: Path) -> None:
     path = tmp_path / "small.jpg"
     path.write_bytes(b"old")
 
@@ -190,7 +190,7 @@ def test_a_saved_file_appears_whole_in_the_place_of_the_old_one(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_file_that_came_wrong_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
+def test_a_digest_mismatch_keeps_the_old_file_and_leaves_no_other(tmp_path: Path) -> None:
     path = tmp_path / "small.jpg"
     path.write_bytes(b"old")
 
@@ -207,7 +207,7 @@ def beside(path: Path, content: bytes) -> Path:
         return receiver.result()
 
 
-def test_files_of_one_name_are_numbered_and_the_same_bytes_are_kept_once(tmp_path: Path) -> None:
+def test_different_files_with_one_name_are_numbered_and_equal_ones_are_saved_once(tmp_path: Path) -> None:
     path = tmp_path / "photo-crop.jpg"
 
     places = [beside(path, content) for content in (b"one", b"two", b"three", b"two", b"one")]
@@ -235,11 +235,11 @@ def test_files_of_one_name_are_numbered_and_the_same_bytes_are_kept_once(tmp_pat
         ("", "x.jpg"),
     ],
 )
-def test_a_result_has_the_name_that_the_gateway_gives_and_never_a_path(disposition: str, name: str) -> None:
+def test_a_file_name_is_the_gateways_and_never_a_path(disposition: str, name: str) -> None:
     assert filename_of(answer(content_disposition=disposition, content_type="image/jpeg")) == name
 
 
-def test_a_file_that_broke_off_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interrupted_download_leaves_no_file(tmp_path: Path) -> None:
     def interrupted() -> Any:
         with FileReceiver(answer(), tmp_path / "small.jpg") as receiver:
             receiver.write(b"half")

@@ -1,4 +1,4 @@
-"""What the client asks: the forms that the gateway takes, keys, paths, pages and long polls. No connection is made."""
+"""The requests of the client: forms, keys, paths, pages and long polls, without a server."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_each_field_of_a_form_has_its_parameter(build: Callable[..., Any], form:
 
 
 @pytest.mark.parametrize("build", FORMS, ids=lambda each: each.__name__)
-def test_a_parameter_that_there_is_not_is_refused_before_it_is_sent(build: Callable[..., Any]) -> None:
+def test_an_unknown_parameter_is_a_type_error(build: Callable[..., Any]) -> None:
     with pytest.raises(TypeError, match="qualty"):
         build(b"an image", qualty=80)
 
@@ -63,7 +63,7 @@ def test_both_clients_have_the_same_methods(name: str) -> None:
     assert getattr(Client, name).__doc__ == getattr(AsyncClient, name).__doc__
 
 
-def test_a_key_is_made_once_for_all_attempts_of_a_call() -> None:
+def test_all_attempts_of_a_call_have_the_same_idempotency_key() -> None:
     call, other = calls.upload(b"an image"), calls.upload(b"an image")
 
     keys = [call.headers["Idempotency-Key"] for _ in range(2)]
@@ -72,7 +72,7 @@ def test_a_key_is_made_once_for_all_attempts_of_a_call() -> None:
     assert calls.upload(b"an image", idempotency_key="mine").headers["Idempotency-Key"] == "mine"
 
 
-def test_a_file_is_sent_whole_with_each_attempt(tmp_path: Path) -> None:
+def test_each_attempt_sends_the_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(b"an image")
     files: list[File] = [path, str(path), b"an image", io.BytesIO(b"an image")]
@@ -84,24 +84,24 @@ def test_a_file_is_sent_whole_with_each_attempt(tmp_path: Path) -> None:
         assert all(b'filename="x.jpg"' in body and b"\r\n\r\nan image\r\n" in body for body in bodies)
 
 
-def test_a_stream_is_sent_from_where_it_stands() -> None:
+def test_a_stream_is_sent_from_its_current_position() -> None:
     stream = io.BytesIO(b"header|an image")
     stream.seek(7)
 
     assert b"\r\n\r\nan image\r\n" in request_of(calls.upload(stream)).content
 
 
-def test_progress_is_told_up_to_the_end_and_anew_with_each_attempt() -> None:
-    told: list[tuple[int, int]] = []
-    call = calls.upload(b"x" * 200_000, progress=lambda *progress: told.append(progress))
+def test_progress_is_reported_from_the_start_in_each_attempt() -> None:
+    reports: list[tuple[int, int]] = []
+    call = calls.upload(b"x" * 200_000, progress=lambda *progress: reports.append(progress))
 
     request_of(call)
-    first = list(told)
+    first = list(reports)
     request_of(call)
 
     assert first[0] == (65536, 200_000)
     assert first[-1] == (200_000, 200_000)
-    assert told == first * 2
+    assert reports == first * 2
 
 
 def test_a_form_without_a_file_is_multipart_too() -> None:
@@ -112,7 +112,7 @@ def test_a_form_without_a_file_is_multipart_too() -> None:
     assert b"filename" not in request.content
 
 
-def test_only_what_is_asked_for_is_sent() -> None:
+def test_only_the_given_fields_are_sent() -> None:
     call = calls.resize(b"an image", width=5, enlarge=True)
 
     assert call.form == {"width": "5", "enlarge": "true"}
@@ -125,18 +125,18 @@ def test_a_name_that_is_not_utf_8_can_be_sent(tmp_path: Path) -> None:
     assert "caf�.jpg".encode() in request_of(calls.upload(path)).content
 
 
-def test_an_id_stays_one_step_of_a_path() -> None:
+def test_an_id_is_always_one_segment_of_the_path() -> None:
     assert calls.status("../jobs?x=1").path == "/task-status/..%2Fjobs%3Fx%3D1"
     assert calls.result("an-id", "a/b").path == "/result/an-id/a%2Fb"
 
 
-def test_what_must_not_happen_twice_is_not_repeated() -> None:
+def test_delete_and_retry_are_not_idempotent() -> None:
     assert not calls.delete("an-id").is_idempotent
     assert not calls.retry("an-id").is_idempotent
     assert calls.upload(b"an image").is_idempotent
 
 
-def test_pages_are_asked_for_as_they_are_needed() -> None:
+def test_pages_are_fetched_when_they_are_needed() -> None:
     pages = JobPager("done", None, 150)
     first = pages.next_call()
     jobs = pages.process_answer(JobPage(jobs=some_jobs(100), next="there"))
@@ -158,7 +158,7 @@ def test_the_last_page_has_no_successor() -> None:
     assert pages.next_call() is None
 
 
-def test_a_page_that_is_longer_than_asked_for_is_cut() -> None:
+def test_a_page_longer_than_the_limit_is_truncated() -> None:
     assert len(JobPager(None, None, 2).process_answer(JobPage(jobs=some_jobs(3), next="there"))) == 2
 
 
@@ -170,14 +170,14 @@ def job(status: str) -> JobStatus:
     return JobStatus(task_id="an-id", kind="previews", status=status)
 
 
-def test_a_job_is_followed_by_what_is_new_of_it() -> None:
-    following = JobPoller("an-id")
-    first = following.next_call()
-    begun = following.process_answer((job("processing"), 'W/"1"'))
-    second = following.next_call()
-    unchanged = following.process_answer((None, 'W/"1"'))
-    third = following.next_call()
-    ended = following.process_answer((job("done"), 'W/"2"'))
+def test_following_a_job_returns_only_changes() -> None:
+    poller = JobPoller("an-id")
+    first = poller.next_call()
+    begun = poller.process_answer((job("processing"), 'W/"1"'))
+    second = poller.next_call()
+    unchanged = poller.process_answer((None, 'W/"1"'))
+    third = poller.next_call()
+    ended = poller.process_answer((job("done"), 'W/"2"'))
 
     assert first is not None
     assert second is not None
@@ -186,21 +186,21 @@ def test_a_job_is_followed_by_what_is_new_of_it() -> None:
     assert (second.query, dict(second.headers)) == ({"wait": 20.0}, {"If-None-Match": 'W/"1"'})
     assert third.headers == second.headers
     assert second.server_wait_seconds == 20
-    assert [len(news) for news in (begun, unchanged, ended)] == [1, 0, 1]
-    assert following.next_call() is None
+    assert [len(changes) for changes in (begun, unchanged, ended)] == [1, 0, 1]
+    assert poller.next_call() is None
 
 
-def test_a_job_is_followed_no_longer_than_wanted() -> None:
+def test_following_a_job_ends_after_the_timeout() -> None:
     now = 100.0
-    following = JobPoller("an-id", timeout=5, clock=lambda: now)
-    following.process_answer((job("processing"), None))
-    call = following.next_call()
+    poller = JobPoller("an-id", timeout=5, clock=lambda: now)
+    poller.process_answer((job("processing"), None))
+    call = poller.next_call()
     now = 105.0
 
     assert call is not None
     assert call.query == {"wait": 5.0}
     with pytest.raises(TimeoutError, match="still processing after 5 s"):
-        following.next_call()
+        poller.next_call()
 
 
 @pytest.mark.parametrize(
@@ -211,12 +211,12 @@ def test_a_job_is_followed_no_longer_than_wanted() -> None:
         ("https://example.com/darkroom/", "https://example.com/darkroom"),
     ],
 )
-def test_addresses_are_taken_as_people_write_them(given: str, address: str) -> None:
+def test_addresses_are_normalized(given: str, address: str) -> None:
     assert client_options(given, None)["base_url"] == address
 
 
 @pytest.mark.parametrize("given", ["http://", "ftp://darkroom", "http:///x"])
-def test_what_is_no_address_is_refused(given: str) -> None:
+def test_invalid_addresses_are_refused(given: str) -> None:
     with pytest.raises(httpx.InvalidURL):
         client_options(given, None)
 
@@ -244,11 +244,11 @@ def test_address_and_key_come_from_the_environment(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("url", "proxied"), [("http://127.0.0.1:1", False), ("http://[::1]:1", False), ("http://a.b", True)]
 )
-def test_no_proxy_is_asked_for_this_very_machine(url: str, proxied: bool) -> None:
+def test_no_proxy_is_used_for_loopback_addresses(url: str, proxied: bool) -> None:
     assert client_options(url, None)["trust_env"] is proxied
 
 
-def test_a_result_is_fetched_from_where_it_is_and_the_key_stays_at_home() -> None:
+def test_a_redirect_to_an_object_store_does_not_get_the_api_key() -> None:
     keys: dict[str, str | None] = {}
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""Which failures the client tries again, after how long, and when it gives up."""
+"""Which failures the client retries, after which delay, and when it gives up."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def problem(status: int, code: str = "a_code", retry_after: float | None = None)
     ids=repr,
 )
 @pytest.mark.parametrize("is_idempotent", [True, False])
-def test_what_was_surely_not_acted_on_is_always_tried_again(failure: CallError, is_idempotent: bool) -> None:
+def test_a_request_that_was_not_acted_on_is_always_retried(failure: CallError, is_idempotent: bool) -> None:
     assert RetryState(steady(), is_idempotent=is_idempotent).next_delay_seconds(failure, now=0) is not None
 
 
@@ -50,7 +50,7 @@ def test_what_was_surely_not_acted_on_is_always_tried_again(failure: CallError, 
     ],
     ids=repr,
 )
-def test_what_may_have_been_acted_on_is_tried_again_only_where_that_is_harmless(failure: CallError) -> None:
+def test_a_request_that_may_have_been_acted_on_is_retried_only_if_idempotent(failure: CallError) -> None:
     assert RetryState(steady(), is_idempotent=True).next_delay_seconds(failure, now=0) is not None
     assert RetryState(steady(), is_idempotent=False).next_delay_seconds(failure, now=0) is None
 
@@ -70,11 +70,11 @@ def test_what_may_have_been_acted_on_is_tried_again_only_where_that_is_harmless(
     ],
     ids=repr,
 )
-def test_what_would_fail_again_is_not_tried_again(failure: CallError) -> None:
+def test_permanent_failures_are_not_retried(failure: CallError) -> None:
     assert RetryState(steady(), is_idempotent=True).next_delay_seconds(failure, now=0) is None
 
 
-def test_pauses_double_up_to_a_cap() -> None:
+def test_delays_double_up_to_the_cap() -> None:
     attempts = RetryState(steady(), is_idempotent=True)
 
     pauses = [attempts.next_delay_seconds(httpx.ConnectError("refused"), now=0) for _ in range(6)]
@@ -82,13 +82,13 @@ def test_pauses_double_up_to_a_cap() -> None:
     assert pauses == [1, 2, 4, 8, 8, 8]
 
 
-def test_jitter_takes_up_to_a_half_of_a_pause() -> None:
+def test_jitter_removes_at_most_half_of_a_delay() -> None:
     attempts = RetryState(steady(jitter=1.0), is_idempotent=True)
 
     assert attempts.next_delay_seconds(httpx.ConnectError("refused"), now=0) == 0.5
 
 
-def test_retry_after_is_waited_for_and_never_undercut() -> None:
+def test_the_delay_is_never_shorter_than_retry_after() -> None:
     retry_policy = steady(jitter=0.8)
     attempts = RetryState(retry_policy, is_idempotent=True)
 
@@ -97,11 +97,11 @@ def test_retry_after_is_waited_for_and_never_undercut() -> None:
     assert pause == pytest.approx(6)
 
 
-def test_a_retry_after_of_nothing_still_leaves_a_pause() -> None:
+def test_a_retry_after_of_zero_still_has_a_delay() -> None:
     assert RetryState(steady(), is_idempotent=True).next_delay_seconds(problem(503, retry_after=0), now=0) == 1
 
 
-def test_patience_counts_from_the_first_failure_however_long_the_call_took() -> None:
+def test_the_time_limit_starts_with_the_first_failure() -> None:
     attempts = RetryState(steady(seconds=10), is_idempotent=True)
 
     assert attempts.next_delay_seconds(httpx.ReadTimeout("late"), now=1000) == 1
@@ -109,14 +109,14 @@ def test_patience_counts_from_the_first_failure_however_long_the_call_took() -> 
     assert attempts.next_delay_seconds(httpx.ReadTimeout("late"), now=1009) is None
 
 
-def test_a_retry_after_beyond_patience_is_not_waited_for() -> None:
+def test_a_retry_after_beyond_the_time_limit_is_not_retried() -> None:
     assert (
         RetryState(steady(seconds=30), is_idempotent=True).next_delay_seconds(problem(429, retry_after=60), now=0)
         is None
     )
 
 
-def test_a_rate_limit_may_be_waited_for_longer_than_a_gateway_that_is_away() -> None:
+def test_a_rate_limit_may_have_a_longer_time_limit() -> None:
     attempts = RetryState(RetryPolicy(seconds=30, rate_limit_seconds=120), is_idempotent=True)
 
     assert attempts.next_delay_seconds(httpx.ReadError("reset"), now=0) is not None
@@ -126,14 +126,14 @@ def test_a_rate_limit_may_be_waited_for_longer_than_a_gateway_that_is_away() -> 
     assert attempts.next_delay_seconds(problem(429, retry_after=60), now=71) is None
 
 
-def test_no_patience_is_one_attempt() -> None:
+def test_a_time_limit_of_zero_means_one_attempt() -> None:
     assert RetryState(steady(seconds=0), is_idempotent=True).next_delay_seconds(problem(503), now=0) is None
 
 
-def test_somebody_is_told_of_each_attempt_that_follows_and_of_no_other() -> None:
-    told: list[tuple[CallError, float]] = []
+def test_on_retry_is_called_only_before_a_retry() -> None:
+    notices: list[tuple[CallError, float]] = []
     retry_policy = RetryPolicy(
-        seconds=2, base=1, cap=8, random=lambda: 0.0, on_retry=lambda *notice: told.append(notice)
+        seconds=2, base=1, cap=8, random=lambda: 0.0, on_retry=lambda *notice: notices.append(notice)
     )
     attempts = RetryState(retry_policy, is_idempotent=True)
     failure = problem(503)
@@ -142,7 +142,7 @@ def test_somebody_is_told_of_each_attempt_that_follows_and_of_no_other() -> None
     attempts.next_delay_seconds(failure, now=1)
     attempts.next_delay_seconds(problem(404), now=1)
 
-    assert told == [(failure, 1)]
+    assert notices == [(failure, 1)]
 
 
 @pytest.mark.parametrize(
