@@ -18,11 +18,12 @@ from rich.text import Text
 
 from deploy.local.demo_jobs import DemoJob, StallError, follow_jobs, submit_photo
 from deploy.local.folders import FolderUnusable, check_free_space, check_temporary_folder, prepare_folder
-from deploy.local.previews import Preview, save_preview
+from deploy.local.previews import Preview, check_preview
 from deploy.local.progress import StartProgress
 from deploy.local.sample import draw_sample
 from deploy.local.stack import Stack
 from deploy.local.supervisord_control import STACK_MIN_FREE_BYTES, StackError
+from gateway.client import Client, Problem, RetryPolicy
 
 RENDITIONS = ("small", "medium", "large")
 OUTPUT = "darkroom-demo"
@@ -45,7 +46,7 @@ def run_demo(photos: Sequence[Path], here: Path) -> int:
     except KeyboardInterrupt:
         console.print("Interrupted; everything is stopped and removed.")
         return INTERRUPTED
-    except (StackError, FolderUnusable, StallError, httpx.HTTPError) as error:
+    except (StackError, FolderUnusable, StallError, Problem, httpx.HTTPError) as error:
         console.print(Text(str(error) or type(error).__name__, "red"), soft_wrap=True)
     except OSError as error:
         console.print(
@@ -101,15 +102,16 @@ def _temporary_folder() -> Iterator[Path]:
 
 
 def _process_photos(url: str, photos: Sequence[Path], here: Path, console: Console) -> bool:
-    """Whether every photo has all its previews."""
-    with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+    """Upload the photos, follow their jobs, save the previews. Whether every photo has all its previews."""
+    is_complete = True
+    with Client(url, timeout=60, retry_policy=RetryPolicy(seconds=0)) as client:
         jobs = [submit_photo(client, photo) for photo in photos]
         follow_jobs(client, jobs, console)
-        previews = {}
         for job, stem in zip(jobs, _unique_stems(photos), strict=True):
-            previews[stem] = _save(client, job, here / OUTPUT / stem)
-            _print_result(job, previews[stem], here, console)
-    return all({preview.name for preview in made} >= set(RENDITIONS) for made in previews.values())
+            previews = _save_previews(client, job, here / OUTPUT / stem)
+            _print_result(job, previews, here, console)
+            is_complete &= {preview.name for preview in previews} >= set(RENDITIONS)
+    return is_complete
 
 
 def _unique_stems(photos: Iterable[Path]) -> list[str]:
@@ -121,13 +123,15 @@ def _unique_stems(photos: Iterable[Path]) -> list[str]:
     return stems
 
 
-def _save(client: httpx.Client, job: DemoJob, stem: Path) -> list[Preview]:
-    if job.refusal or job.status["status"] != "done":
+def _save_previews(client: Client, job: DemoJob, stem: Path) -> list[Preview]:
+    if job.status is None or job.status.status != "done":
         return []
-    return [
-        save_preview(client, rendition, name=name, photo=job.photo, path=stem.with_name(f"{stem.name}-{name}"))
-        for name, rendition in job.status["renditions"].items()
-    ]
+    previews = []
+    for name, rendition in job.status.renditions.items():
+        path = stem.with_name(f"{stem.name}-{name}{Path(rendition.filename).suffix}")
+        client.save_result(job.task_id, path, name)
+        previews.append(check_preview(path, name=name, photo=job.photo))
+    return previews
 
 
 def _print_result(job: DemoJob, previews: Sequence[Preview], here: Path, console: Console) -> None:
@@ -142,12 +146,13 @@ def _print_result(job: DemoJob, previews: Sequence[Preview], here: Path, console
         table.add_column(heading, justify="left" if heading in {"preview", "checked"} else "right", overflow="fold")
     for preview in previews:
         width, height = preview.size
-        made_in = f"{job.stages[preview.name]['run_ms']:,} ms"
+        made_in = f"{job.stages[preview.name].run_ms:,} ms"
         path = Text(str(preview.path.relative_to(here)))
-        table.add_row(path, f"{width} x {height}", f"{preview.bytes:,}", made_in, ", ".join(preview.findings))
+        table.add_row(path, f"{width} x {height}", f"{preview.bytes:,}", made_in, ", ".join(preview.passed_checks))
     console.print(table)
 
 
 def _explain_failure(job: DemoJob) -> str:
-    failure = job.status.get("failure") or {}
-    return job.refusal or failure.get("message") or f"the job is {job.status['status']}"
+    if job.status is None:
+        return job.refusal
+    return job.status.failure.message if job.status.failure else f"the job is {job.status.status}"

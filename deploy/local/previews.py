@@ -1,45 +1,34 @@
-"""Previews saved to files, and looked at once more."""
+"""Saved previews and the checks that the demo makes of them."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx
 from PIL import Image, ImageChops, ImageOps, ImageStat, UnidentifiedImageError
 
-SUFFIXES = {"jpeg": "jpg"}
 THUMBNAIL_SIZE = (32, 32)
-MAX_MEAN_DIFFERENCE = (
-    12  # mean difference in grey levels: what JPEG and resampling change stays far below, a turned photo far above
-)
+MAX_MEAN_DIFFERENCE = 12
+"""Mean difference in grey levels. JPEG and resampling stay far below it, a photo turned the wrong way is far above."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """One saved rendition and what was found out about it."""
+    """One saved rendition and the checks that it passed."""
 
     name: str
     path: Path
     size: tuple[int, int]
     bytes: int
-    findings: Sequence[str]
+    passed_checks: Sequence[str]
 
 
-def save_preview(client: httpx.Client, rendition: dict[str, Any], *, name: str, photo: Path, path: Path) -> Preview:
-    """Download a rendition to `path`, whose suffix becomes the format's."""
-    content = client.get(rendition["url"]).raise_for_status().content
-    if hashlib.sha256(content).hexdigest() != rendition["sha256"]:
-        raise OSError(f"{name} came with other bytes than its checksum says")
-    path = path.parent / f"{path.name}.{SUFFIXES.get(rendition['format'], rendition['format'])}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+def check_preview(path: Path, *, name: str, photo: Path) -> Preview:
+    """Compare a saved preview with its photo, and look for metadata in it."""
     with Image.open(path) as image:
-        findings = [*_check_orientation(image, photo), *_check_metadata(image)]
-        return Preview(name=name, path=path, size=image.size, bytes=len(content), findings=findings)
+        passed_checks = [*_check_orientation(image, photo), *_check_metadata(image)]
+        return Preview(name=name, path=path, size=image.size, bytes=path.stat().st_size, passed_checks=passed_checks)
 
 
 def _check_metadata(image: Image.Image) -> list[str]:
@@ -47,7 +36,7 @@ def _check_metadata(image: Image.Image) -> list[str]:
 
 
 def _check_orientation(image: Image.Image, photo: Path) -> list[str]:
-    """Compare the preview with the photo as its EXIF orientation says to hold it; nothing if that cannot be told."""
+    """Compare the preview with the photo, turned upright. Return nothing if Pillow cannot read the photo."""
     try:
         with Image.open(photo) as original:
             original.draft("RGB", (1600, 1600))
