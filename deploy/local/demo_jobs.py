@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from gateway.cli.humanize import format_duration
 from gateway.client import Client, Problem
 from gateway.client.models import JobStatus, StageStatus
 
@@ -123,16 +124,12 @@ def _table(job: DemoJob) -> Table:
         table.add_column(heading, justify="right" if " " in heading else "left")
     for name, stage in job.stages.items():
         state = Text(stage.state, COLOURS.get(stage.state, ""))
-        table.add_row(name, state, _format_ms(stage.queue_wait_ms), _format_ms(stage.run_ms))
+        table.add_row(name, state, format_duration(stage.queue_wait_ms), format_duration(stage.run_ms))
     return table
 
 
 def _print_change(job: DemoJob, name: str, stage: StageStatus, console: Console) -> None:
-    line = f"{job.photo.name}  {name:<10} {stage.state:<8} waited {_format_ms(stage.queue_wait_ms):>8}"
+    line = f"{job.photo.name}  {name:<10} {stage.state:<8} waited {format_duration(stage.queue_wait_ms):>8}"
     if stage.state != "running":
-        line += f"   ran {_format_ms(stage.run_ms):>8}"
+        line += f"   ran {format_duration(stage.run_ms):>8}"
     console.print(line, soft_wrap=True, markup=False)
-
-
-def _format_ms(milliseconds: int | None) -> str:
-    return "" if milliseconds is None else f"{milliseconds:,} ms"

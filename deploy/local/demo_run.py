@@ -23,6 +23,7 @@ from deploy.local.progress import StartProgress
 from deploy.local.sample import draw_sample
 from deploy.local.stack import Stack
 from deploy.local.supervisord_control import STACK_MIN_FREE_BYTES, StackError
+from gateway.cli.humanize import format_bytes, format_dimensions, format_duration
 from gateway.client import Client, Problem, RetryPolicy
 
 RENDITIONS = ("small", "medium", "large")
@@ -142,13 +143,19 @@ def _print_result(job: DemoJob, previews: Sequence[Preview], here: Path, console
     title = Text(f"{job.photo.name}: {len(previews)} previews in {job.seconds:.2f} s", "bold")
     console.print(title)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("preview", "pixels", "bytes", "made in", "checked"):
+    for heading in ("preview", "pixels", "size", "made in", "checked"):
         table.add_column(heading, justify="left" if heading in {"preview", "checked"} else "right", overflow="fold")
     for preview in previews:
         width, height = preview.size
-        made_in = f"{job.stages[preview.name].run_ms:,} ms"
+        made_in = format_duration(job.stages[preview.name].run_ms)
         path = Text(str(preview.path.relative_to(here)))
-        table.add_row(path, f"{width} x {height}", f"{preview.bytes:,}", made_in, ", ".join(preview.passed_checks))
+        table.add_row(
+            path,
+            format_dimensions(width, height),
+            format_bytes(preview.bytes),
+            made_in,
+            ", ".join(preview.passed_checks),
+        )
     console.print(table)
 
 

@@ -10,21 +10,25 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from deploy.admin.top.humanize import NO_VALUE, format_bytes, format_count, format_rate, format_seconds
 from deploy.admin.top.models import Dependency, FailedJob, Overview, Queue
 from deploy.admin.top.widgets import (
     BAD,
     FIRST_COLUMN_WIDTH,
     GOOD,
     MUTED,
+    NO_VALUE,
     WARNING,
     WIDE_TERMINAL_COLUMNS,
     age_style,
     create_table,
+    format_count,
     format_duration_cell,
+    format_rate,
+    format_seconds,
     label_value,
     wrap_parts,
 )
+from gateway.cli.humanize import format_bytes
 
 SWEEP_LATE_SECONDS = 30.0  # seconds since the sweeper ran; it does every two
 FREE_SHARE_LOW, FREE_SHARE_CRITICAL = 0.2, 0.05  # of the blob store
@@ -145,7 +149,10 @@ def _stores(overview: Overview) -> list[Text]:
         stores.append(
             Text.assemble(
                 ("room ", MUTED),
-                (f"{format_bytes(overview.blob_free_bytes)} of {format_bytes(overview.blob_size_bytes)}", style),
+                (
+                    f"{format_bytes(int(overview.blob_free_bytes))} of {format_bytes(int(overview.blob_size_bytes))}",
+                    style,
+                ),
             )
         )
     return stores or [Text(NO_VALUE, MUTED)]
@@ -188,7 +195,7 @@ def _queues(queues: Sequence[Queue], width: int) -> Table:
                 f"{each.active:.0f}/{each.children:.0f}" if is_up else NO_VALUE, GOOD if each.active else MUTED
             ),
             "reserved": Text(format_count(each.reserved) if is_up else NO_VALUE, "" if each.reserved else MUTED),
-            "memory": Text(format_bytes(each.memory) if is_up else NO_VALUE, "" if is_up else MUTED),
+            "memory": Text(format_bytes(int(each.memory)) if is_up else NO_VALUE, "" if is_up else MUTED),
             lost: Text(
                 format_count(each.children_lost) if is_up else NO_VALUE, WARNING if each.children_lost else MUTED
             ),

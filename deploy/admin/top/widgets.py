@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from deploy.admin.top.humanize import format_seconds
+from gateway.cli import humanize
 
 AGE_WARNING_SECONDS, AGE_BAD_SECONDS = (
     5.0,
     60.0,
 )  # seconds that a message waits: the first is worth a look, the second wants somebody
+NO_VALUE = "-"
 GOOD, WARNING, BAD, MUTED = "green", "yellow", "bold red", "dim"
 FIRST_COLUMN_WIDTH = 10  # columns of each table's first column
-WIDE_TERMINAL_COLUMNS = 100  # columns from which tables have wider gaps, and the queues' one column more
+WIDE_TERMINAL_COLUMNS = 110  # from this width on, tables have wider gaps, and the table of queues one column more
 
 
 def create_table(width: int, *headings: str) -> Table:
@@ -44,9 +45,28 @@ def wrap_parts(parts: Sequence[Text], width: int) -> Text:
     return line
 
 
+def format_seconds(value: float | None) -> str:
+    """Write a duration."""
+    return NO_VALUE if value is None else humanize.format_duration(value * humanize.SECOND)
+
+
 def format_duration_cell(value: float | None) -> Text:
-    """Write a time in a cell."""
+    """Write a duration in a cell."""
     return Text(format_seconds(value), MUTED if value is None else "")
+
+
+def format_rate(value: float) -> str:
+    """Write how often something happens in a second, in six characters at most up to 99,999."""
+    if not value:
+        return "0"
+    if value < 0.005:  # noqa: PLR2004  # which would be written 0.00
+        return "<0.01"
+    return f"{value:.2f}" if value < 9.995 else f"{value:,.1f}" if value < 99.95 else f"{value:,.0f}"  # noqa: PLR2004
+
+
+def format_count(value: float | None) -> str:
+    """Write a number of things."""
+    return NO_VALUE if value is None else f"{value:,.0f}"
 
 
 def age_style(value: float | None) -> str:
