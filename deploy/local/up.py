@@ -1,4 +1,4 @@
-"""What `./run up` does: start everything, say where things are, show what happens, stop on an interrupt."""
+"""`./run up`: start a stack, print its addresses and logs, stop it on an interrupt."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ NO_FLOWER = "It is not installed: pip install flower"
 
 @dataclass(frozen=True)
 class PortChoice:
-    """Where a process listens: at its own port, or where a variable says."""
+    """The port of a process: its default port, unless an environment variable names another."""
 
     variable: str
     default_port: int
     is_replaceable: bool = True
-    """Whether another port is as good while somebody has the process's own; one that is asked for never is."""
+    """Whether a free port replaces the default one if that is in use. A port set by the variable is never replaced."""
 
     def choose(self) -> int:
-        """Return the port; StackError where the variable holds none."""
+        """Return the port. StackError if the variable is not a port number."""
         text = os.environ.get(self.variable)
         if not text:
             return free_port(self.default_port) if self.is_replaceable else self.default_port
@@ -45,7 +45,7 @@ class PortChoice:
         raise StackError(f"{self.variable} is {text!r}; it should be a port number, such as {self.default_port}.")
 
     def explain(self, port: int) -> str:
-        """Return why it is not the process's own port, where nobody asked for another."""
+        """Return why the port is not the default one; empty if it is, or if the variable set it."""
         if port == self.default_port or os.environ.get(self.variable):
             return ""
         return f"(port {self.default_port} is in use by another program; {self.variable} chooses another)"
@@ -53,16 +53,16 @@ class PortChoice:
 
 CHOICES = {
     "frontend": PortChoice("DARKROOM_UI_PORT", 8000),
-    # Clients have its address written down: on another one they would ask whoever is at the old one.
+    # Clients are configured with its address. On another port, they would call the program that has this one.
     "gateway": PortChoice("DARKROOM_PORT", 8001, is_replaceable=False),
     "flower": PortChoice("DARKROOM_FLOWER_PORT", 5555),
-    "redis": PortChoice("DARKROOM_REDIS_PORT", 6390),  # the servers' own standard ports may be somebody's
+    "redis": PortChoice("DARKROOM_REDIS_PORT", 6390),  # not 6379 and 27017: other servers may use them
     "mongo": PortChoice("DARKROOM_MONGO_PORT", 27018),
 }
 
 
 def run_up() -> int:
-    """Run until an interrupt, or until something is wrong, which is told in one line; the exit status."""
+    """Run until an interrupt or an error, which is printed in one line. Return the exit status."""
     load_dotenv(ROOT / ".env")
     console = Console(highlight=False)
     try:
@@ -72,13 +72,13 @@ def run_up() -> int:
         Console(stderr=True, highlight=False).print(Text(f"{error}{_suggest_port(error)}"), soft_wrap=True)
         return 1
     except (KeyboardInterrupt, BrokenPipeError):
-        with contextlib.suppress(OSError):  # the terminal can be what went away
+        with contextlib.suppress(OSError):  # the terminal may be closed
             console.print("Stopped. Unfinished jobs go on at the next start.")
     return 0
 
 
 def create_stack() -> Stack:
-    """Return the stack that the environment describes, not started. StackError where it makes no sense."""
+    """Return the stack that the environment configures, not started. StackError if a variable is invalid."""
     cpus = min(os.cpu_count() or 1, 4)
     ports = {name: choice.choose() for name, choice in CHOICES.items()}
     variables = {"DARKROOM_LOG_FORMAT": "console", **os.environ}
@@ -101,7 +101,7 @@ def create_stack() -> Stack:
 
 
 def run_stack(console: Console, stack: Stack) -> None:
-    """Start the stack, say where it is, show what it does, and see it stopped. StackError if it ends by itself."""
+    """Start the stack, print its addresses and logs, stop it at the end. StackError if it ends by itself."""
     console.print("Starting Darkroom ... (10 s, on a slow or busy machine a minute)", soft_wrap=True)
     stack.observer = progress = StartProgress(console)
     with stack:
@@ -147,15 +147,20 @@ def _describe_flower(stack: Stack) -> tuple[str, str]:
 
 
 def _print_logs(console: Console, stack: Stack) -> None:
-    """Show what the gateway and the workers log, and which processes ended, for as long as the stack runs."""
+    """Print the logs of the gateway and the workers, and which processes exited, while the stack runs."""
     names = [process.name for process in stack.processes.values() if process.group == "darkroom"]
     colours = dict(zip(names, COLOURS, strict=False))
     follower = LogFollower({name: stack.log_file(name) for name in (*names, "supervisord")})
     while stack.is_alive():
         for name, line in follower.read_new_lines():
             if name in colours:
-                console.print(Text(f"{name:<10}", colours[name]), Text.from_ansi(line), soft_wrap=True)
+                print_log_line(console, name, line, colour=colours[name])
             elif "exited:" in line:
                 console.print(Text(f"{'stack':<10} {line.partition('exited: ')[2]}", "bold red"), soft_wrap=True)
         time.sleep(FOLLOW_SECONDS)
     raise StackError(f"supervisord ended; {stack.log_file('supervisord')} may say why.")
+
+
+def print_log_line(console: Console, name: str, line: str, *, colour: str) -> None:
+    """Print a line of a process's log. It is not wrapped here, so that an id in it can be searched for and copied."""
+    console.print(Text(f"{name:<10}", colour), Text.from_ansi(line), soft_wrap=True)

@@ -1,14 +1,16 @@
-"""Where `./run up` listens, and what it says where that is not where one looks."""
+"""The ports that `./run up` chooses, and the log lines that it prints."""
 
 from __future__ import annotations
 
+import io
 import socket
 from collections.abc import Iterator
 
 import pytest
+from rich.console import Console
 
 from deploy.local.supervisord_control import StackError
-from deploy.local.up import CHOICES, PortChoice
+from deploy.local.up import CHOICES, PortChoice, print_log_line
 
 
 @pytest.fixture
@@ -49,3 +51,15 @@ def test_what_is_no_port_is_refused_by_its_name(choice: PortChoice, text: str, m
 
     with pytest.raises(StackError, match=choice.variable):
         choice.choose()
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_long_log_line_is_never_broken(*, is_terminal: bool) -> None:
+    output = io.StringIO()
+    task_id = "01a2039d-7b24-74b5-ba4e-92131ab0f05e"
+    line = f"\x1b[2mrequest.served\x1b[0m {'x' * 30} \x1b[36mtask_id\x1b[0m=\x1b[35m{task_id}\x1b[0m"
+
+    print_log_line(Console(file=output, width=60, force_terminal=is_terminal), "gateway", line, colour="cyan")
+
+    assert output.getvalue().count("\n") == 1
+    assert task_id in output.getvalue()
