@@ -12,12 +12,12 @@ INTERRUPTED = 130
 
 
 def main() -> int:
-    """Demonstrate; the exit status."""
+    """Run the demo and return the exit status."""
     options = _parse_options()
     here = options.directory.resolve()
     with interrupt_once():
         try:
-            from deploy.local.demo_run import run_demo  # noqa: PLC0415  # takes a second, which can be interrupted, too
+            from deploy.local.demo_run import run_demo  # noqa: PLC0415  # the import takes a second and can be interrupted, too
 
             return run_demo([here / photo for photo in options.photos], here)
         except KeyboardInterrupt:
@@ -27,8 +27,10 @@ def main() -> int:
 
 def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./run demo", description=__doc__)
-    parser.add_argument("photos", nargs="*", type=Path, metavar="PHOTO", help="a photo file; without any, one is drawn")
-    parser.add_argument("--directory", type=Path, default=Path(), help=argparse.SUPPRESS)  # the caller's
+    parser.add_argument(
+        "photos", nargs="*", type=Path, metavar="PHOTO", help="a photo file; without one, the demo draws a photo"
+    )
+    parser.add_argument("--directory", type=Path, default=Path(), help=argparse.SUPPRESS)  # set by ./run
     return parser.parse_args()
 
 

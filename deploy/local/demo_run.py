@@ -1,4 +1,4 @@
-"""What `./run demo` does: send photos through a throwaway Darkroom and save their previews."""
+"""`./run demo`: send photos through a throwaway stack and save their previews."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from gateway.client import Client, Problem, RetryPolicy
 
 RENDITIONS = ("small", "medium", "large")
 OUTPUT = "darkroom-demo"
-OUTPUT_BYTES = 8 << 20  # of the previews of some photos
-PAGE = 110  # columns where there is no terminal to ask
+OUTPUT_BYTES = 8 << 20  # enough for the previews of a few photos
+PAGE = 110  # columns, if the output is not a terminal
 EXIT_OK, EXIT_INCOMPLETE, EXIT_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def run_demo(photos: Sequence[Path], here: Path) -> int:
-    """Demonstrate, and say in one line what is wrong, before the work where it can be known; the exit status."""
+    """Run the demo and return the exit status. Errors are printed in one line, if possible before the stack starts."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = PAGE
@@ -55,24 +55,26 @@ def run_demo(photos: Sequence[Path], here: Path) -> int:
         )
     finally:
         with suppress(OSError):
-            (here / OUTPUT).rmdir()  # where nothing came to be in it
+            (here / OUTPUT).rmdir()  # only if it is empty
     return EXIT_INCOMPLETE
 
 
 def _can_read_all(photos: Iterable[Path]) -> bool:
     unreadable = [photo for photo in photos if not photo.is_file() or not os.access(photo, os.R_OK)]
     for photo in unreadable:
-        reason = "cannot be read" if photo.is_file() else "is not there"
+        reason = "cannot be read" if photo.is_file() else "does not exist"
         print(f"The photo {photo} {reason}.", file=sys.stderr)
     return not unreadable
 
 
 def demonstrate(photos: Sequence[Path], here: Path, console: Console) -> int:
-    """Run the photos through a stack of their own, and save and describe what comes out; the exit status."""
+    """Process the photos in a stack of their own, save and describe the previews. Return the exit status."""
     began = time.monotonic()
     with _temporary_folder() as folder:
         if not photos:
-            console.print("No photo given: drawing one, of 12 megapixels, stored on its side, with a GPS position.")
+            console.print(
+                "No photo given: drawing one of 12 megapixels, stored rotated by 90 degrees, with a GPS position."
+            )
             photos = [draw_sample(folder / "sample.jpg")]
         console.print(
             "Starting Redis, Mongo, the gateway and five workers ... (10 s, on a slow or busy machine a minute)",
@@ -84,13 +86,13 @@ def demonstrate(photos: Sequence[Path], here: Path, console: Console) -> int:
             console.print(f"Ready after {progress.seconds:.1f} s.\n")
             complete = _process_photos(stack.url, photos, here, console)
             console.print()
-    console.print(f"Everything is stopped and removed but the previews. It took {time.monotonic() - began:.0f} s.")
+    console.print(f"Everything except the previews is stopped and removed. It took {time.monotonic() - began:.0f} s.")
     return EXIT_OK if complete else EXIT_INCOMPLETE
 
 
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    """Make a folder with room for a stack, and remove it in the end, also where an interrupt cuts that short."""
+    """Create a folder with enough space for a stack. Remove it at the end, even if an interrupt stops the first try."""
     folder = Path(tempfile.mkdtemp(prefix="darkroom-demo-"))
     try:
         check_free_space(folder, STACK_MIN_FREE_BYTES)
@@ -103,7 +105,7 @@ def _temporary_folder() -> Iterator[Path]:
 
 
 def _process_photos(url: str, photos: Sequence[Path], here: Path, console: Console) -> bool:
-    """Upload the photos, follow their jobs, save the previews. Whether every photo has all its previews."""
+    """Upload the photos, follow their jobs, save the previews. Return whether every photo has all its previews."""
     is_complete = True
     with Client(url, timeout=60, retry_policy=RetryPolicy(seconds=0)) as client:
         jobs = [submit_photo(client, photo) for photo in photos]
@@ -116,11 +118,11 @@ def _process_photos(url: str, photos: Sequence[Path], here: Path, console: Conso
 
 
 def _unique_stems(photos: Iterable[Path]) -> list[str]:
-    """Name each photo's previews; photos of one name get numbers."""
+    """Return a file name stem for the previews of each photo. Photos with the same name get numbers."""
     stems: list[str] = []
     for photo in photos:
-        others = sum(stem == photo.stem or stem.startswith(f"{photo.stem}~") for stem in stems)
-        stems.append(f"{photo.stem}~{others + 1}" if others else photo.stem)
+        same_name = sum(stem == photo.stem or stem.startswith(f"{photo.stem}~") for stem in stems)
+        stems.append(f"{photo.stem}~{same_name + 1}" if same_name else photo.stem)
     return stems
 
 

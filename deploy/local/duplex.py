@@ -1,4 +1,4 @@
-"""HTTP to the gateway in both directions at once: an answer is taken while the request's body is still being sent."""
+"""An httpx transport that reads an answer while it still sends the request's body."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ BODYLESS_METHODS = frozenset({"GET", "HEAD"})
 
 
 class DuplexTransport(httpx.AsyncBaseTransport):
-    """An httpx transport that returns an answer as soon as its head is there, and stops sending the body then.
+    """Returns an answer as soon as its head has arrived, and then stops sending the body.
 
-    httpx's own reads an answer only after it has sent the whole body. It still serves the requests that have none,
-    over kept connections; others have a connection each. An `Expect: 100-continue` is honoured: the body is not even
-    begun before the gateway asks for it.
+    httpx itself reads an answer only after it has sent the whole body. Its transport serves GET and HEAD, over pooled
+    connections; every other request has a connection of its own. `Expect: 100-continue` is supported: no part of the
+    body is sent before the gateway asks for it.
     """
 
     def __init__(self) -> None:
         self._pooled_transport = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None), trust_env=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request and return its answer, whose body is still to be read."""
+        """Send a request and return its answer. The body of the answer is a stream."""
         if request.method in BODYLESS_METHODS:
             return await self._pooled_transport.handle_async_request(request)
         connection = await _Connection.open(request)
@@ -38,12 +38,12 @@ class DuplexTransport(httpx.AsyncBaseTransport):
         return httpx.Response(head.status_code, headers=list(head.headers.raw_items()), stream=connection)
 
     async def aclose(self) -> None:
-        """Close the connections that are kept."""
+        """Close the pooled connections."""
         await self._pooled_transport.aclose()
 
 
 class _Connection(httpx.AsyncByteStream):
-    """A connection for one request; iterated, the body of its answer."""
+    """A connection for one request. Iterating over it yields the body of the answer."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, read_seconds: float | None) -> None:
         self._reader = reader
@@ -63,7 +63,7 @@ class _Connection(httpx.AsyncByteStream):
         return cls(reader, writer, timeouts.get("read"))
 
     async def exchange(self, request: httpx.Request) -> h11.Response:
-        """Send the request until it has been sent or answered, and return the head of its answer."""
+        """Send the request, at most until an answer arrives, and return the head of the answer."""
         headers = request.headers.raw
         await self._send(h11.Request(method=request.method, target=request.url.raw_path, headers=headers))
         if request.headers.get("expect", "").lower() == "100-continue":
@@ -96,13 +96,13 @@ class _Connection(httpx.AsyncByteStream):
             content = self._protocol.send(event)
         except h11.LocalProtocolError as error:
             raise httpx.LocalProtocolError(str(error)) from error
-        with suppress(ConnectionError):  # closed by the gateway, which may have answered before
+        with suppress(ConnectionError):  # the gateway closed it, perhaps after an answer
             self._writer.write(content or b"")
             await self._writer.drain()
 
     async def _read_head(self) -> h11.Response:
         while not isinstance(event := await self._event(), h11.Response):
-            pass  # an informational answer
+            pass  # skip informational answers (1xx)
         return event
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -111,7 +111,7 @@ class _Connection(httpx.AsyncByteStream):
                 async with asyncio.timeout(self._read_seconds):
                     event = await self._event()
             except TimeoutError as error:
-                raise httpx.ReadTimeout("the answer does not go on") from error
+                raise httpx.ReadTimeout("the answer stalled") from error
             if isinstance(event, h11.EndOfMessage):
                 return
             if isinstance(event, h11.Data):
@@ -130,5 +130,5 @@ class _Connection(httpx.AsyncByteStream):
         return event
 
     async def aclose(self) -> None:
-        """Close the connection, whatever is left to be sent."""
+        """Close the connection. Unsent data is dropped."""
         self._writer.transport.abort()

@@ -1,4 +1,4 @@
-"""Folders to be written into: whether one can be is found out, and said in one line, before the work."""
+"""Check before the work whether a folder can be written into, and explain in one line why not."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ PROBE_BYTES = 4096
 
 
 class FolderUnusable(Exception):
-    """Nothing can be written into a folder; the message says in one line which one it is, and why."""
+    """A folder cannot be written into. The message says in one line which one, and why."""
 
 
 def prepare_folder(folder: Path, *, min_free_bytes: int = 0) -> None:
-    """Make the folder, and see that files can be written into it and that its disk has room. Raises FolderUnusable."""
+    """Create the folder. Raises FolderUnusable if no file can be written into it or its disk has too little space."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         check_free_space(folder, min_free_bytes)
@@ -27,7 +27,7 @@ def prepare_folder(folder: Path, *, min_free_bytes: int = 0) -> None:
 
 
 def check_free_space(folder: Path, min_free_bytes: int) -> None:
-    """Raise FolderUnusable where the disk of a folder has less room than this."""
+    """Raise FolderUnusable if the disk of a folder has less free space than this."""
     free = shutil.disk_usage(folder).free
     if free < min_free_bytes:
         raise FolderUnusable(
@@ -37,22 +37,22 @@ def check_free_space(folder: Path, min_free_bytes: int) -> None:
 
 
 def check_temporary_folder() -> None:
-    """Raise FolderUnusable where there is none."""
+    """Raise FolderUnusable if there is no writable temporary folder."""
     try:
         tempfile.gettempdir()
     except FileNotFoundError:
         raise FolderUnusable(
-            "No temporary folder can be written, neither /tmp nor /var/tmp: name another, such as TMPDIR=$HOME/tmp"
+            "No temporary folder can be written, neither /tmp nor /var/tmp. Set another one, such as TMPDIR=$HOME/tmp"
         ) from None
 
 
 def describe_failure(error: OSError, folder: Path) -> str:
-    """Return one line that says why something in the folder could not be written."""
-    in_place = next((each for each in (folder, *folder.parents) if _is_no_folder(each)), None)
-    if in_place is not None:
-        return f"{folder} cannot be used: {in_place} is a file, not a folder."
+    """Return one line that says why a write into the folder failed."""
+    blocking_file = next((each for each in (folder, *folder.parents) if _is_no_folder(each)), None)
+    if blocking_file is not None:
+        return f"{folder} cannot be used: {blocking_file} is a file, not a folder."
     where = Path(os.fsdecode(error.filename)) if error.filename else folder
-    return f"{_shortened(where)} cannot be written: {(error.strerror or str(error)).lower()}."
+    return f"{_shorten(where)} cannot be written: {(error.strerror or str(error)).lower()}."
 
 
 def _is_no_folder(path: Path) -> bool:
@@ -62,6 +62,6 @@ def _is_no_folder(path: Path) -> bool:
         return False
 
 
-def _shortened(path: Path) -> str:
+def _shorten(path: Path) -> str:
     text = str(path)
     return text if len(text) <= 300 else f"{text[:200]}... ({len(text)} characters)"  # noqa: PLR2004  # of a line

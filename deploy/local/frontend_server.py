@@ -1,4 +1,4 @@
-"""The page and, under /api/, the gateway behind it, on one port without nginx: for `./run up`."""
+"""Serves the page and proxies the gateway under /api/, on one port and without nginx: for `./run up`."""
 
 from __future__ import annotations
 
@@ -28,30 +28,28 @@ DEPLOY = Path(__file__).resolve().parents[1]
 PAGE = DEPLOY / "frontend"
 HEADERS = DEPLOY / "nginx" / "page-headers.conf"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-HOP_BY_HOP_HEADERS = frozenset({  # RFC 9110, section 7.6.1, and what is the next server's own
+HOP_BY_HOP_HEADERS = frozenset({  # RFC 9110, section 7.6.1, and other headers between two servers only
     "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
-UNTRUSTED_HEADERS = frozenset(
-    {"x-forwarded-for", "x-forwarded-proto", "forwarded"}
-)  # never what the client says of itself
-TIMEOUT = httpx.Timeout(75, connect=3)  # a long poll waits for up to 60 s, an event stream says something every 15
+UNTRUSTED_HEADERS = frozenset({"x-forwarded-for", "x-forwarded-proto", "forwarded"})  # the client could forge them
+TIMEOUT = httpx.Timeout(75, connect=3)  # a long poll takes up to 60 s, an event stream sends something every 15 s
 RETRY_AFTER_SECONDS = 5
 
 
 def read_page_headers() -> dict[str, str]:
-    """Return what goes out with the page, as nginx is told it."""
+    """Return the headers of the page, from nginx's configuration."""
     return dict(re.findall(r'^add_header (\S+) "(.*)" always;$', HEADERS.read_text(encoding="utf-8"), re.MULTILINE))
 
 
 class PageHeaders:
-    """ASGI middleware that puts the page's headers on every answer."""
+    """ASGI middleware that adds the page's headers to every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._headers = [(name.lower().encode(), value.encode()) for name, value in read_page_headers().items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, with the headers."""
+        """Serve the request and add the headers."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -62,7 +60,7 @@ class PageHeaders:
 
 
 async def proxy_request(request: Request) -> Response:
-    """Ask the gateway the same, a piece at a time both ways."""
+    """Forward the request to the gateway. Both bodies are streamed."""
     path = request.path_params["path"]
     if path.partition("/")[0] == "metrics":
         return _problem(404, "not_found", "Not Found")
@@ -77,7 +75,7 @@ async def proxy_request(request: Request) -> Response:
     try:
         return await _relay_response(await client.send(upstream_request, stream=True))
     except ClientDisconnect:
-        return Response(status_code=400)  # to nobody
+        return Response(status_code=400)  # nobody receives it
     except BodyTooLarge as error:
         return _problem(error.status, error.code, error.detail)
     except httpx.TransportError:
@@ -86,22 +84,22 @@ async def proxy_request(request: Request) -> Response:
 
 
 async def _relay_response(answer: httpx.Response) -> Response:
-    """Return the gateway's answer as the front's, a refusal whole.
+    """Return the gateway's answer as our own. An error is read whole, other answers are streamed.
 
-    A streamed one listens to the client before it begins, which would tell one that expects 100 to send its body.
+    A StreamingResponse reads from the client before it starts: a client that expects 100 would then send its body.
     """
     if answer.is_error:
-        passed = Response(b"".join([piece async for piece in _stream_body(answer)]), answer.status_code)
+        response = Response(b"".join([piece async for piece in _stream_body(answer)]), answer.status_code)
     else:
-        passed = StreamingResponse(_stream_body(answer), answer.status_code)
-    passed.raw_headers = [(name.lower(), value) for name, value in answer.headers.raw if _is_end_to_end(name)]
+        response = StreamingResponse(_stream_body(answer), answer.status_code)
+    response.raw_headers = [(name.lower(), value) for name, value in answer.headers.raw if _is_end_to_end(name)]
     if "location" in answer.headers:
-        passed.headers["Location"] = re.sub(r"^/(?!/)", "/api/", answer.headers["location"])
-    return passed
+        response.headers["Location"] = re.sub(r"^/(?!/)", "/api/", answer.headers["location"])
+    return response
 
 
 async def _stream_body(answer: httpx.Response) -> AsyncIterator[bytes]:
-    """Yield an answer's bytes, and let go of its connection even where nobody wants the rest."""
+    """Yield an answer's bytes. Close its connection at the end, even if nobody reads the rest."""
     try:
         async for piece in answer.aiter_raw():
             yield piece
@@ -119,7 +117,7 @@ def _problem(status: int, code: str, detail: str, headers: Mapping[str, str] | N
 
 
 def create_app(gateway: str, links: Mapping[str, str]) -> Starlette:
-    """Build the front of a gateway; `links` is what the page reads as settings.json."""
+    """Build the front server of a gateway. The page reads `links` as settings.json."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[Mapping[str, httpx.AsyncClient]]:
@@ -141,6 +139,6 @@ def create_app(gateway: str, links: Mapping[str, str]) -> Starlette:
 
 
 def production() -> Starlette:
-    """Build the front from the environment, for uvicorn's `--factory`."""
+    """Build the front server from the environment, for uvicorn's `--factory`."""
     links = {name: os.environ.get(f"DARKROOM_FRONT_{name.upper()}") for name in ("flower", "grafana")}
     return create_app(os.environ["DARKROOM_FRONT_GATEWAY"], {name: link for name, link in links.items() if link})

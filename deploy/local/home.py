@@ -1,4 +1,4 @@
-"""The data folder of `./run up`: where it is, whether a stack runs over it, and which stores that stack has."""
+"""The data folder of `./run up`: its path, whether a stack runs on it, and the stores of that stack."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def find_home() -> Path:
 
 
 def has_running_stack(folder: Path) -> bool:
-    """Whether a stack runs over the folder; one that is starting or stopping counts."""
+    """Whether a stack runs on the folder. A stack that is starting or stopping counts."""
     try:
         lock = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -33,7 +33,7 @@ def has_running_stack(folder: Path) -> bool:
 
 
 def write_stores(folder: Path, *, mongo_url: str, blob_url: str) -> None:
-    """Note which stores the stack over this folder has, for nobody but its owner: addresses can contain passwords."""
+    """Record the stores of the stack on this folder. Only the owner can read the file: URLs can contain passwords."""
     unfinished = folder / f"{STORES}.new"
     unfinished.unlink(missing_ok=True)
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
@@ -42,7 +42,7 @@ def write_stores(folder: Path, *, mongo_url: str, blob_url: str) -> None:
 
 
 def read_stores(folder: Path) -> dict[str, str]:
-    """Return the stores of the stack that was last started over this folder, as settings; empty when there was none."""
+    """Return the stores of the stack last started on this folder, as settings; empty if there was none."""
     try:
         stores: dict[str, str] = json.loads((folder / STORES).read_text(encoding="utf-8"))
     except FileNotFoundError:

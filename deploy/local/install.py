@@ -1,8 +1,8 @@
-"""Make .venv hold what a lock names: `./run` calls this file with the Python it found, before anything else is there.
+"""Install a lock file into .venv. `./run` calls this file with the Python that it found, before any package exists.
 
-uv installs, itself taken from a lock by pip. It asks nobody what is newest: `--no-deps` over a complete lock, and every
-file compared with its hash, so that what a package released since changes nothing. pip's own settings (an index, a
-certificate, a proxy) are followed. .venv/stamp says what was installed whole; without it .venv is made anew.
+pip installs uv from a lock of its own, and uv installs the rest. `--no-deps` with a complete lock and a hash for each
+file make the result independent of newer releases. pip's settings (index, certificate, proxy) apply. .venv/stamp lists
+the locks that are completely installed; without it, .venv is created again.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ FROM_LOCK = ("--require-hashes", "--no-deps", "--only-binary", ":all:")
 IMPLIED_KINDS = {
     "local": ("local",),
     "dev": ("dev", "local"),
-}  # what a lock holds is held by the locks named first here
-UV_NAMES = {  # of pip's settings
+}  # the first lock contains the packages of the others
+UV_NAMES = {  # uv's name of each pip setting
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
     "find-links": "UV_FIND_LINKS",
@@ -37,13 +37,13 @@ UV_NAMES = {  # of pip's settings
     "default-timeout": "UV_HTTP_TIMEOUT",
     "timeout": "UV_HTTP_TIMEOUT",
 }
-CAUSES = (  # what an installer says, and what that means to a user; the first that fits
-    (r"No space left|os error 28|Disk quota exceeded", "There is no space left: {megabytes} MB are needed in {venv}."),
+CAUSES = (  # installer output, and its meaning to a user; the first match counts
+    (r"No space left|os error 28|Disk quota exceeded", "There is no space left: {venv} needs {megabytes} MB."),
     (
         r"(?i)failed to fetch|dns error|connection|timed? ?out|unreachable|name resolution|certificate|max retries",
         "The package index cannot be reached. Is this machine online? pip's settings (index-url, proxy) count.",
     ),
-    (r"has no usable wheels|No matching distribution|was not found in", "A package is not to be had for {python}."),
+    (r"has no usable wheels|No matching distribution|was not found in", "A package is not available for {python}."),
     (r"(?i)permission denied|read-only file system", "{venv} cannot be written."),
 )
 MEGABYTES = {"local": 250, "dev": 800}
@@ -54,7 +54,7 @@ class InstallError(Exception):
 
 
 def main(kind: str) -> int:
-    """Install the packages of one lock, `local` or `dev`, unless they are there; the exit status."""
+    """Install the packages of one lock, `local` or `dev`, if they are missing. Return the exit status."""
     try:
         with _hold_install_lock():
             if not is_installed(kind):
@@ -70,7 +70,7 @@ def main(kind: str) -> int:
 
 @contextlib.contextmanager
 def _hold_install_lock() -> Iterator[None]:
-    """Hold the project's folder against a second installation; it is let go when this process ends."""
+    """Lock the project's folder against a second installation. The lock also ends with this process."""
     folder = os.open(ROOT, os.O_RDONLY)
     try:
         try:
@@ -89,34 +89,34 @@ def lock_of(kind: str) -> Path:
 
 
 def stamp_line(kind: str) -> str:
-    """Return the line that stands in the stamp when a lock is installed; `run` writes the same with cksum."""
+    """Return the line of an installed lock in the stamp. `run` computes the same line with cksum."""
     with lock_of(kind).open("rb") as lock:
         checksum = subprocess.run(["cksum"], stdin=lock, capture_output=True, text=True, check=True)  # noqa: S607
     return f"{kind} {checksum.stdout.strip()} {_environment_id()}"
 
 
 def _environment_id() -> str:
-    """Return what an environment is bound to: absolute paths are written into it, and its Python has a version."""
+    """Return what an environment depends on: its absolute path, which is in its files, and its Python version."""
     return f"{ROOT} Python {sys.version.split()[0]}"
 
 
 def was_made_here(stamp: str) -> bool:
-    """Whether the environment with this stamp was made here, by this version of Python."""
+    """Whether the environment with this stamp was created in this folder, by this version of Python."""
     return any(line.endswith(f" {_environment_id()}") for line in stamp.splitlines())
 
 
 def is_installed(kind: str) -> bool:
-    """Whether all that the lock names was installed, here, by this version of Python."""
+    """Whether the whole lock is installed, in this folder, by this version of Python."""
     return STAMP.exists() and stamp_line(kind) in STAMP.read_text(encoding="utf-8").splitlines()
 
 
 def install(kind: str) -> None:
-    """Make the environment, or keep one that is whole, and bring it in step with the lock."""
+    """Create the environment, or keep a complete one, and install the lock into it."""
     began = time.monotonic()
     can_stay = STAMP.exists() and was_made_here(STAMP.read_text(encoding="utf-8"))
     STAMP.unlink(missing_ok=True)
     if not can_stay:
-        _run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)], f"Making .venv with {_python()}")
+        _run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)], f"Creating .venv with {_python()}")
     with tempfile.TemporaryDirectory(prefix="installer-", dir=VENV) as folder:
         uv, settings = _install_uv(Path(folder))
         count = len(re.findall(r"^[\w.-]+==", lock_of(kind).read_text(encoding="utf-8"), re.MULTILINE))
@@ -127,7 +127,7 @@ def install(kind: str) -> None:
 
 
 def _install_uv(folder: Path) -> tuple[list[str], Mapping[str, str]]:
-    """Install uv with the pip that comes with Python; return its command, and its settings as pip has them."""
+    """Install uv with Python's own pip; return its command, and pip's settings as environment variables for uv."""
     _run([sys.executable, "-m", "venv", str(folder)], "Preparing the installer")
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--no-input", "--disable-pip-version-check"]
     _run([*pip, "install", "--quiet", *FROM_LOCK, "-r", str(lock_of("installer"))], "Fetching the installer")
@@ -138,7 +138,7 @@ def _install_uv(folder: Path) -> tuple[list[str], Mapping[str, str]]:
 
 
 def pip_settings(listed: str) -> dict[str, str]:
-    """Read what `pip config list` prints; what stands last counts, as for pip."""
+    """Parse the output of `pip config list`. As in pip, the last value counts."""
     settings = {}
     for line in listed.splitlines():
         place, _, value = line.partition("=")
@@ -148,19 +148,19 @@ def pip_settings(listed: str) -> dict[str, str]:
 
 
 def uv_settings(pip: Mapping[str, str]) -> dict[str, str]:
-    """Translate pip's settings into uv's environment; what the environment has for uv already stays."""
+    """Translate pip's settings into environment variables for uv. Variables that are set already stay."""
     places = [place for place in pip.get("find-links", "").split() if "://" in place or Path(place).exists()]
     given = {**pip, "find-links": ",".join(places)}
     settings = {uv: given[name] for name, uv in UV_NAMES.items() if given.get(name) and uv not in os.environ}
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home())
     if not os.access(home, os.W_OK):
         settings["UV_NO_CACHE"] = "1"
-    # As pip does: any index may have a file, its hash decides.
+    # Like pip: a file may come from any index, because its hash is checked.
     return {**settings, "UV_PYTHON_DOWNLOADS": "never", "UV_INDEX_STRATEGY": "unsafe-best-match"}
 
 
 def _run(command: Sequence[str], what: str, settings: Mapping[str, str] | None = None) -> None:
-    """Run a program, and say on a terminal that it goes on; InstallError with what it said if it fails."""
+    """Run a program; a terminal shows the elapsed time. Raises InstallError with the program's output if it fails."""
     shows_time = sys.stderr.isatty()
     print(f"{what} ...", end="" if shows_time else "\n", file=sys.stderr, flush=True)
     began = time.monotonic()
@@ -178,17 +178,17 @@ def _run(command: Sequence[str], what: str, settings: Mapping[str, str] | None =
             raise InstallError(output.read())
 
 
-def describe_failure(said: str, kind: str) -> str:
-    """Turn what a program said when it failed into one line: the cause, and the last of what it said."""
+def describe_failure(output: str, kind: str) -> str:
+    """Return one line about a failed program: the cause, and the last line of its output."""
     python, venv = _python(), str(VENV)
     for pattern, sentence in CAUSES:
-        if re.search(pattern, said):
+        if re.search(pattern, output):
             cause = sentence.format(python=python, venv=venv, megabytes=MEGABYTES[kind])
             break
     else:
         cause = "The packages could not be installed."
     lines = [
-        line.strip() for line in said.splitlines() if line.strip() and not line.startswith(("WARNING", "[notice]"))
+        line.strip() for line in output.splitlines() if line.strip() and not line.startswith(("WARNING", "[notice]"))
     ]
     return f"{cause} ({lines[-1][:200]})" if lines else cause
 

@@ -1,4 +1,4 @@
-"""What INT, TERM and HUP do to a command that has processes to stop before it may end."""
+"""Handling of INT, TERM and HUP by a command that has to stop its processes before it ends."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from collections.abc import Iterator
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class _Hold:
-    """Whether an interrupt has to wait, and whether one waits."""
+class _Deferral:
+    """Whether interrupts are deferred, and whether one is pending."""
 
-    is_on = False
-    has_one = False
+    is_deferring = False
+    is_pending = False
 
 
 @contextlib.contextmanager
 def interrupt_once() -> Iterator[None]:
-    """Make the first of them a KeyboardInterrupt and ignore the rest, so that what is being stopped gets stopped."""
+    """Raise KeyboardInterrupt for the first signal. Ignore later ones, so that they cannot interrupt the clean-up."""
 
     def interrupt(*_: object) -> None:
         for number in INTERRUPTS:
             signal.signal(number, signal.SIG_IGN)
-        if _Hold.is_on:
-            _Hold.has_one = True
+        if _Deferral.is_deferring:
+            _Deferral.is_pending = True
         else:
             raise KeyboardInterrupt
 
     before = {number: signal.getsignal(number) for number in INTERRUPTS}
     for number in INTERRUPTS:
-        if number != signal.SIGHUP or before[number] != signal.SIG_IGN:  # nohup stays nohup
+        if number != signal.SIGHUP or before[number] != signal.SIG_IGN:  # under nohup, HUP stays ignored
             signal.signal(number, interrupt)
     try:
         yield
@@ -41,12 +41,12 @@ def interrupt_once() -> Iterator[None]:
 
 @contextlib.contextmanager
 def defer_interrupts() -> Iterator[None]:
-    """Let an interrupt wait until the block ends: for what must not be left half done, such as noting a new process."""
-    _Hold.is_on = True
+    """Defer an interrupt to the end of the block, for a step that must complete, such as recording a new process."""
+    _Deferral.is_deferring = True
     try:
         yield
     finally:
-        _Hold.is_on = False
-        if _Hold.has_one:
-            _Hold.has_one = False
+        _Deferral.is_deferring = False
+        if _Deferral.is_pending:
+            _Deferral.is_pending = False
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""New lines of growing log files."""
+"""Reads the new lines of growing log files."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pathlib import Path
 
 
 class LogFollower:
-    """Remembers how far each file was read; begins at their present ends."""
+    """Keeps the offset up to which each file was read. Lines that exist at the start are skipped."""
 
     def __init__(self, files: Mapping[str, Path]) -> None:
-        """Follow these files, each under a name."""
+        """Follow these files, by name."""
         self._files = dict(files)
         self._offsets = {name: _size(file) for name, file in self._files.items()}
 
     def read_new_lines(self) -> Iterator[tuple[str, str]]:
         """Yield the complete lines written since the last call, each with its file's name."""
         for name, file in self._files.items():
-            if _size(file) < self._offsets[name]:  # it was rotated
+            if _size(file) < self._offsets[name]:  # the file was rotated
                 self._offsets[name] = 0
             if _size(file) == self._offsets[name]:
                 continue

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import socket
 
-# Below every system's ephemeral range: a client that keeps trying a stopped server on an ephemeral port can be given
-# that very port as its own, connect to itself, and keep the server from ever coming back.
+# Below the ephemeral range of every system. A client that keeps connecting to a stopped server on an ephemeral port can
+# get that port as its own source port. It then connects to itself, and the server cannot bind the port again.
 FREE = range(20_000, 32_000)
 
 
@@ -23,7 +23,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port(preferred: int = 0) -> int:
-    """Return the preferred port if it is given and free, else another that is, and that nobody else is given."""
+    """Return the preferred port if it is free, else a random free one, reserved for this process."""
     if preferred and is_free(preferred):
         return preferred
     candidates = (random.choice(FREE) for _ in FREE)  # noqa: S311  # not a secret
@@ -31,9 +31,9 @@ def free_port(preferred: int = 0) -> int:
 
 
 def _reserve(port: int) -> bool:
-    """Reserve the port for as long as this process runs: before a server listens on it and while that restarts.
+    """Reserve the port for the lifetime of this process: also before its server listens and while that restarts.
 
-    The reservation is the UDP port of the same number, which nobody uses. The system gives it to one process only.
+    The reservation is the UDP port of the same number, which nothing uses. The system lets only one process bind it.
     """
     reservation = socket.socket(type=socket.SOCK_DGRAM)
     try:
@@ -41,5 +41,5 @@ def _reserve(port: int) -> bool:
     except OSError:
         reservation.close()
         return False
-    reservation.detach()  # open for as long as the process runs
+    reservation.detach()  # the socket stays open until the process ends
     return True

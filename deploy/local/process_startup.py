@@ -1,4 +1,4 @@
-"""Waiting until the processes of a stack do their work, and saying why one of them never does."""
+"""Wait until the processes of a stack are ready, and explain why one of them does not become ready."""
 
 from __future__ import annotations
 
@@ -11,33 +11,36 @@ from typing import Literal
 
 from deploy.local.supervisord_control import PortInUse, StackError
 
-READY_SECONDS = 90  # without any process becoming ready
+READY_SECONDS = 90  # since a process last became ready
 POLL_SECONDS = 0.1
-MAX_RESTARTS = 3  # while it starts: more, and it will not come up
+MAX_RESTARTS = 3  # after more restarts, the start has failed
 TAIL_LINES = 20
 FULL_BYTES = 1 << 20
-PORT_IN_USE, NO_SPACE = "address already in use", "no space left on device"  # as every program here reports errno
+PORT_IN_USE, NO_SPACE = (
+    "address already in use",
+    "no space left on device",
+)  # errno messages, the same in every program here
 
 State = Literal["starting", "ready", "left out"]
 
 
 class StackObserver:
-    """Sees what happens to a stack; this one ignores it."""
+    """Is called when a stack starts and stops. This base class does nothing."""
 
     def on_starting(self, states: Mapping[str, State]) -> None:
-        """See how far each process is; called again and again until none is starting."""
+        """Receive the state of each process. Called repeatedly until no process is starting."""
 
     def on_stopping(self) -> None:
-        """See that everything is going to be stopped; may be called twice, and without a start before."""
+        """Called before everything is stopped. May be called twice, and without an earlier start."""
 
 
 @dataclass(kw_only=True)
 class PendingProcess:
-    """One process that is not ready yet; its log is that of this start."""
+    """One process that is not ready yet. Its log begins at this start."""
 
     name: str
     folder: Path
-    port: int  # on which nobody else may listen, or 0
+    port: int  # must not be in use by another program; 0: not checked
     is_optional: bool
     is_ready: Callable[[], bool]
     is_supervised: Callable[[], bool]
@@ -46,7 +49,7 @@ class PendingProcess:
     _pids: set[int] = field(default_factory=set, init=False)
 
     def find_failure(self, *, is_late: bool) -> StackError | None:
-        """Return why the process will not become ready; None while it still may."""
+        """Return why the process will not become ready; None while it still can."""
         if not self.is_supervised():
             return StackError("supervisord ended")
         pid = self.find_pid()
@@ -62,18 +65,18 @@ class PendingProcess:
         log = self.read_log()
         if NO_SPACE in log.lower() or shutil.disk_usage(self.folder).free < FULL_BYTES:
             return StackError(f"The disk of {self.folder} is full: the {self.name} did not become ready.")
-        said = "\n".join(log.splitlines()[-TAIL_LINES:])
+        last_lines = "\n".join(log.splitlines()[-TAIL_LINES:])
         return StackError(
-            f"{self.name} did not become ready. What it wrote last, to {self.folder / 'logs' / self.name}.log:\n{said}"
+            f"{self.name} did not become ready. The end of {self.folder / 'logs' / self.name}.log:\n{last_lines}"
         )
 
 
 def wait_for_all(
     waits: Sequence[PendingProcess], observer: StackObserver | None = None, *, seconds: float = READY_SECONDS
 ) -> dict[str, StackError]:
-    """Return once all processes are ready, `seconds` at most after the last one that became so.
+    """Return when all processes are ready. Fails `seconds` after the last process became ready.
 
-    The answer has the optional processes that will not be, each with the reason. StackError where another will not be.
+    Returns the optional processes that failed, with the reasons. StackError if another process fails.
     """
     states: dict[str, State] = dict.fromkeys((wait.name for wait in waits), "starting")
     skipped_processes: dict[str, StackError] = {}

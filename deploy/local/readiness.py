@@ -1,4 +1,4 @@
-"""Whether a process of the embedded stack does its work yet, and which children it has."""
+"""Readiness checks of the embedded stack's processes, and their children."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-TIMEOUT_SECONDS = 1.0  # given to one question
-EMPTY_TLS_CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # to read whom this machine trusts takes 40 ms each time
+TIMEOUT_SECONDS = 1.0  # of one check
+EMPTY_TLS_CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading the system's certificates takes 40 ms each time
 
 
 def is_redis_ready(url: str) -> bool:
-    """Whether the server answers, its data loaded."""
+    """Whether the server answers and has loaded its data."""
     once = Retry(NoBackoff(), 0)
     with Redis.from_url(
         url, socket_connect_timeout=TIMEOUT_SECONDS, socket_timeout=TIMEOUT_SECONDS, retry=once
@@ -42,7 +42,7 @@ def is_mongo_ready(url: str) -> bool:
 
 
 def is_gateway_ready(url: str) -> bool:
-    """Whether the gateway says that it and what it depends on are ready."""
+    """Whether the gateway reports itself and its dependencies ready."""
     return _is_success(f"{url}/readyz")
 
 
@@ -64,7 +64,7 @@ def _is_success(url: str) -> bool:
 
 
 def read_log_after(log: Path, start: int) -> str:
-    """Return what a log has after this place; all of it, if it was rotated meanwhile; nothing, if it is not there."""
+    """Return a log from this offset on: all of it if it was rotated since, nothing if the file does not exist."""
     try:
         with log.open("rb") as file:
             size = file.seek(0, 2)
@@ -89,7 +89,7 @@ def _read_parent_pids() -> list[tuple[int, int]]:
     for file in Path("/proc").glob("[0-9]*/stat"):
         try:
             text = file.read_text(errors="replace")
-        except OSError:  # it ended meanwhile
+        except OSError:  # the process has ended
             continue
         state, parent = text.rpartition(")")[2].split()[:2]
         if state != "Z":

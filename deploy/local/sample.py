@@ -1,4 +1,4 @@
-"""A photo for when there is none at hand: drawn as a phone held upright would store it."""
+"""Draws a sample photo, stored as a phone held upright stores one."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from PIL.ExifTags import GPS, IFD, Base
 
-UPRIGHT = (3024, 4032)  # 12 megapixels, stored lying on its side
-ON_ITS_SIDE = 6  # the EXIF orientation that turns it upright again
+UPRIGHT = (3024, 4032)  # 12 megapixels; stored rotated by 90 degrees
+ON_ITS_SIDE = 6  # the EXIF orientation that tells viewers to turn it upright
 SKETCH = (756, 1008)
 SKY, DUSK, SUN = (70, 120, 190), (250, 190, 130), (255, 236, 190)
 HILLS = ((96, 116, 128), (70, 92, 88), (42, 62, 52))
 
 
 def draw_sample(file: Path) -> Path:
-    """Write a 12-megapixel JPEG with grain, orientation 6, a camera's name and a GPS position; its path."""
+    """Write a 12-megapixel JPEG with grain, EXIF orientation 6, a camera name and a GPS position. Return its path."""
     upright = _landscape().resize(UPRIGHT, Image.Resampling.BICUBIC)
     photo = _add_grain(upright).transpose(Image.Transpose.ROTATE_90)
     photo.save(file, quality=92, exif=_exif())
@@ -36,7 +36,7 @@ def _landscape() -> Image.Image:
 
 
 def _add_grain(photo: Image.Image) -> Image.Image:
-    """Sensor noise: without it a drawn picture is far smaller, and easier, than a photographed one."""
+    """Add sensor noise: without it, a drawn picture has far fewer bytes and is faster to process than a photo."""
     grain = Image.effect_noise((1024, 1024), 18)
     tiled = Image.new("L", photo.size)
     for left in range(0, photo.width, grain.width):

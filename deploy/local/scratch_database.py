@@ -1,4 +1,4 @@
-"""A database of a stack's own, on a Mongo that others use too."""
+"""A database for one stack, on a MongoDB server that others use too."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ TIMEOUT_SECONDS = 5.0
 
 
 def name_scratch_database(url: str) -> str:
-    """Return the address with the name of a database that nobody has; a login stays one at the database of before."""
+    """Return the URL with a new, unique database name. A login still authenticates against the original database."""
     parts = urlsplit(url)
-    query, before = parts.query, parts.path.strip("/")
-    if parts.username and before and "authSource" not in parse_qs(query):
-        query = f"{query}&authSource={before}".lstrip("&")
+    query, original = parts.query, parts.path.strip("/")
+    if parts.username and original and "authSource" not in parse_qs(query):
+        query = f"{query}&authSource={original}".lstrip("&")
     return parts._replace(path=f"/darkroom-{uuid.uuid4().hex[:12]}", query=query).geturl()
 
 
 def drop_database(url: str) -> None:
-    """Remove the database that a Mongo address names, if its server answers."""
+    """Drop the database that a MongoDB URL names. Errors are ignored."""
     client: pymongo.MongoClient[dict[str, object]]
     with pymongo.MongoClient(url) as client, contextlib.suppress(PyMongoError), pymongo.timeout(TIMEOUT_SECONDS):
         client.drop_database(client.get_default_database().name)

@@ -3,10 +3,10 @@
     with Stack(folder) as stack:
         httpx.post(f"{stack.url}/upload", ...)
 
-Its processes are called redis, mongo, gateway, validate, normalize, resize, transform, finalize and, if they are asked
-for, flower and frontend. Where the environment names DARKROOM_REDIS_URL or DARKROOM_MONGO_URL, those servers are used
-and none is started in their place; on such a Mongo the stack works in a database of its own, dropped in the end. A
-server named by an argument is used as it is.
+Its processes are redis, mongo, gateway, validate, normalize, resize, transform, finalize and, on request,
+flower and frontend. If the environment has DARKROOM_REDIS_URL or DARKROOM_MONGO_URL, the stack uses that server and
+starts none in its place. On such a MongoDB server, the stack has a database of its own, which it drops at the end. A
+server named by an argument is used unchanged.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from deploy.local.supervisord_control import PortInUse, StackError, Supervisord
 from pipeline.routing import QUEUES
 
 SOFT_SHUTDOWN_SECONDS = (
-    "4"  # seconds: a worker that stops while it is at work waits this long, then hands its work back
+    "4"  # seconds that a stopping worker waits for its running tasks before it returns them to the queue
 )
 
 
 class Stack:
-    """A running Darkroom in one data folder; a context manager. Ports that are 0 are chosen."""
+    """A running Darkroom in one data folder; a context manager. A port of 0 means any free port."""
 
     def __init__(  # noqa: PLR0913  # each has a default worth changing on its own
         self,
@@ -54,9 +54,9 @@ class Stack:
         frontend: bool = False,
         frontend_port: int = 0,
     ) -> None:
-        """Prepare; start nothing. A process left out by `gateway` or `workers` can be started by name.
+        """Start nothing yet. Processes that `gateway` or `workers` exclude from the start can be started by name.
 
-        Each queue has a worker of its own; a shared pool, of `worker`, serves those that `pools` leaves out.
+        Each queue has a worker of its own. With `shared_pool`, one `worker` serves all queues that are not in `pools`.
         """
         self.folder = Path(folder).resolve()
         self.blob_folder = self.folder / "blobs"
@@ -79,7 +79,7 @@ class Stack:
         self.flower_url = f"http://127.0.0.1:{self.flower_port}"
         self.frontend_url = f"http://127.0.0.1:{self.frontend_port}"
         self.observer = StackObserver()
-        self.skipped_processes: dict[str, StackError] = {}  # optional processes that could not be started, and why
+        self.skipped_processes: dict[str, StackError] = {}  # optional processes that could not start, and why
         self.processes = {each.name: each for each in self._processes(gateway=gateway, workers=workers)}
         self._supervisord = Supervisord(self.folder)
         self._log_offsets: dict[str, int] = {}
@@ -117,12 +117,12 @@ class Stack:
 
     @property
     def metrics_urls(self) -> dict[str, str]:
-        """Where Prometheus finds the metrics of the gateway and of each worker, by the name of the process."""
+        """The metrics URLs of the gateway and of each worker, by process name."""
         ports = {"gateway": self.gateway_port, **self._metrics_ports}
         return {name: f"http://127.0.0.1:{port}/metrics" for name, port in ports.items()}
 
     def __enter__(self) -> Self:
-        """Start, and return once everything is ready."""
+        """Start everything, and return when it is ready."""
         try:
             self.start()
         except BaseException:
@@ -131,16 +131,16 @@ class Stack:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop, and return once no process is left."""
+        """Stop everything, and return when no process is left."""
         try:
             self.stop()
         finally:
-            self.stop()  # the rest, should an interrupt have cut it short
+            self.stop()  # stops the rest if an interrupt ended the first call
 
     def start(self) -> None:
-        """Start every process at once, and return when all of them are ready, but for the optional ones left out.
+        """Start all processes at once, and return when they are ready. Optional processes that fail are skipped.
 
-        StackError, which says in its first line what is wrong, where one of the others cannot be started.
+        StackError if another process fails; its first line says why.
         """
         self._supervisord.prepare()
         try:
@@ -159,27 +159,29 @@ class Stack:
             [self._describe_pending(name, is_start=True) for name in names], self.observer
         )
         for name in self.skipped_processes:
-            self.stop_process(name)  # or it would be tried again for ever
+            self.stop_process(name)  # or supervisord would restart it again and again
 
     def _check_ports_and_folders(self) -> None:
         for name, port in self._ports().items():
             if is_free(port):
                 continue
-            taken = PortInUse(port, name)
+            error = PortInUse(port, name)
             if not self.processes[name].is_optional:
-                raise taken
-            self.skipped_processes[name] = taken
+                raise error
+            self.skipped_processes[name] = error
             self.processes[name] = replace(self.processes[name], autostart=False)
             if "frontend" in self.processes:
                 self.processes["frontend"] = self._frontend()
         for folder in ("redis", "mongo", "blobs"):
             (self.folder / folder).mkdir(exist_ok=True)
-        (self.folder / "mongo" / "pid").unlink(missing_ok=True)  # left by a kill, it can name another process by now
+        (self.folder / "mongo" / "pid").unlink(
+            missing_ok=True
+        )  # left behind after a kill; the pid may be another process's by now
         for name in self.processes:
             self._record_log_offset(name)
 
     def _ports(self) -> dict[str, int]:
-        """Return where each process listens that this stack has, if it listens."""
+        """Return the port of each process of this stack that listens on one."""
         ports = {"redis": self.redis_port, "mongo": self.mongo_port, "gateway": self.gateway_port}
         ports |= {"flower": self.flower_port, "frontend": self.frontend_port, **self._metrics_ports}
         return {name: port for name, port in ports.items() if name in self.processes}
@@ -198,7 +200,7 @@ class Stack:
         }
 
     def stop(self) -> None:
-        """Stop everything, workers before servers, unfinished work handed back to the queues. Safe to repeat."""
+        """Stop everything, workers before servers. Unfinished work returns to the queues. Safe to repeat."""
         try:
             self.observer.on_stopping()
         finally:
@@ -208,18 +210,18 @@ class Stack:
             self._has_scratch_database = False
 
     def is_alive(self) -> bool:
-        """Whether the stack is being supervised."""
+        """Whether supervisord runs."""
         return self._supervisord.is_alive()
 
     def start_process(self, name: str, *, wait: bool = True) -> None:
-        """Start a process; by default, return once it is ready."""
+        """Start a process; by default, wait until it is ready."""
         self._record_log_offset(name)
         self._supervisord.start_process(self._full_name(name))
         if wait:
             self.wait_ready(name)
 
     def stop_process(self, name: str) -> None:
-        """Stop a process in its own good order, and return once it is gone. It stays down."""
+        """Stop a process gracefully, and return when it has exited. It is not restarted."""
         self._supervisord.stop_process(self._full_name(name))
 
     def restart_process(self, name: str, *, wait: bool = True) -> None:
@@ -228,7 +230,7 @@ class Stack:
         self.start_process(name, wait=wait)
 
     def pid(self, name: str) -> int:
-        """Return the process id; ProcessLookupError while the process is down."""
+        """Return the process id. ProcessLookupError if the process does not run."""
         if pid := self._pid(name):
             return pid
         raise ProcessLookupError(f"{name} is not running")
@@ -242,31 +244,31 @@ class Stack:
         return find_child_pids(self.pid(name))
 
     def signal(self, name: str, number: int) -> None:
-        """Send a signal to one process (not to its children). If it ends of it, it is started again: see wait_ready."""
+        """Send a signal to one process, not to its children. A process that exits is restarted: see wait_ready."""
         pid = self.pid(name)
         if number not in {signal.SIGSTOP, signal.SIGCONT}:
             self._record_log_offset(name)
         os.kill(pid, number)
 
     def log(self, name: str) -> str:
-        """Return what a process has written so far; "supervisord" has a log too."""
+        """Return the log of a process, or of "supervisord"."""
         file = self.log_file(name)
         return file.read_text(errors="replace") if file.exists() else ""
 
     def log_file(self, name: str) -> Path:
-        """Return where a process's output goes."""
+        """Return the path of a process's log."""
         return self._supervisord.logs / f"{name}.log"
 
     def read_log_since_start(self, name: str) -> str:
-        """Return what a process has written since it was last started."""
+        """Return what a process has logged since its last start."""
         return readiness.read_log_after(self.log_file(name), self._log_offsets.get(name, 0))
 
     def wait_ready(self, name: str, seconds: float = READY_SECONDS) -> None:
-        """Return once a process does its work: a server answers, a worker consumes. StackError if it takes too long."""
+        """Wait until a process is ready: a server answers, a worker consumes. StackError if it takes too long."""
         wait_for_all([self._describe_pending(name, is_start=False)], seconds=seconds)
 
     def _describe_pending(self, name: str, *, is_start: bool) -> PendingProcess:
-        """Describe a wait: at the start, a port that is in use ends it at once, and what is optional may fail."""
+        """Describe a wait. At a stack's start, a port in use ends it at once, and an optional process may fail."""
         return PendingProcess(
             name=name,
             folder=self.folder,
@@ -295,7 +297,7 @@ class Stack:
                 return lambda: " ready." in self.read_log_since_start(name)
 
     def _record_log_offset(self, name: str) -> None:
-        """Note where this start's output begins."""
+        """Record the offset in the log where the output of this start begins."""
         self._log_offsets[name] = 0
         with contextlib.suppress(FileNotFoundError):
             self._log_offsets[name] = self.log_file(name).stat().st_size

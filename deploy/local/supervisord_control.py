@@ -1,4 +1,4 @@
-"""One supervisord over one data folder: starting it, speaking to it, seeing it out."""
+"""Start, control and stop one supervisord on one data folder."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from deploy.local.home import LOCK
 from deploy.local.interrupts import defer_interrupts
 from deploy.local.processes import ROOT
 
-SOCKET_PATH_LIMIT = 90  # a unix socket's path holds 104 bytes on some systems; supervisord first appends its pid
-START_TIMEOUT_SECONDS = 60  # most of it is importing, where that is slow
-STACK_MIN_FREE_BYTES = 64 << 20  # an empty stack takes a few hundred KiB; each photo takes its size and its previews'
+SOCKET_PATH_LIMIT = 90  # a unix socket's path has at most 104 bytes on some systems; supervisord first appends its pid
+START_TIMEOUT_SECONDS = 60  # on a slow machine, imports take most of it
+STACK_MIN_FREE_BYTES = 64 << 20  # an empty stack takes a few hundred KiB, a photo its own size and that of its previews
 POLL_SECONDS = 0.05
-STOP_SECONDS = 75  # the workers' 40, then the servers' 10, and the turns of supervisord's loop
+STOP_SECONDS = 75  # 40 for the workers, then 10 for the servers, the rest for supervisord's loop
 
 
 class StackError(Exception):
-    """The embedded stack could not do what was asked; the message says why."""
+    """An operation on the embedded stack failed; the message says why."""
 
 
 class PortInUse(StackError):
-    """Another program listens where one of the stack's processes should."""
+    """Another program listens on the port of one of the stack's processes."""
 
     def __init__(self, port: int, name: str) -> None:
         super().__init__(f"Port {port}, meant for the {name}, is in use by another program.")
@@ -42,11 +42,11 @@ class PortInUse(StackError):
 
 
 class AlreadyRunning(StackError):
-    """Another process runs a stack over this data folder."""
+    """Another process runs a stack on this data folder."""
 
 
 class Supervisord:
-    """supervisord, in a session of its own, holding the lock of its data folder for as long as it lives."""
+    """supervisord in a session of its own. It holds the lock of its data folder until it exits."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -58,7 +58,7 @@ class Supervisord:
         self._lock: int | None = None
 
     def prepare(self) -> None:
-        """Make the data folder, and lock it against a second stack. StackError where it cannot be written."""
+        """Create the data folder and lock it against a second stack. StackError if it cannot be written."""
         try:
             check_temporary_folder()  # workers need one
             prepare_folder(self.logs, min_free_bytes=STACK_MIN_FREE_BYTES)
@@ -74,11 +74,11 @@ class Supervisord:
 
     @property
     def socket_settings(self) -> dict[str, object]:
-        """The settings of the unix socket that it is to listen on; once the folder is prepared."""
+        """The settings of supervisord's unix socket. Valid after `prepare`."""
         return {"file": self._socket, "chmod": "0700", "username": "darkroom", "password": self._password}
 
     def start(self, configuration: str, environment: Mapping[str, str], *, preload: Iterable[str] = ()) -> None:
-        """Start supervisord, and return once it listens. First it imports the modules to share."""
+        """Start supervisord and wait until it listens. It first imports the modules of `preload`, to share them."""
         file = self.folder / "supervisord.conf"
         file.write_text(configuration)
         with (self.logs / "supervisord.err").open("wb") as errors, defer_interrupts():
@@ -93,7 +93,7 @@ class Supervisord:
                 ],
                 cwd=self.folder,
                 env={**os.environ, **environment},
-                stdin=subprocess.PIPE,  # never written to: it closes when this process ends, however it ends
+                stdin=subprocess.PIPE,  # never written to: the kernel closes it when this process ends for any reason
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
                 pass_fds=[self._lock] if self._lock else [],
@@ -110,8 +110,8 @@ class Supervisord:
                 time.sleep(POLL_SECONDS)
             else:
                 return
-        said = (self.logs / "supervisord.err").read_text(errors="replace").strip()
-        raise StackError(f"supervisord did not start: {said or 'it said nothing'}")
+        output = (self.logs / "supervisord.err").read_text(errors="replace").strip()
+        raise StackError(f"supervisord did not start: {output or 'it printed nothing'}")
 
     def is_alive(self) -> bool:
         """Whether supervisord runs."""
@@ -126,12 +126,12 @@ class Supervisord:
             transport.close()
 
     def start_process(self, name: str) -> None:
-        """Start a process, unless it runs; returns at once."""
+        """Start a process unless it runs; return at once."""
         self._call_ignoring_fault(Faults.ALREADY_STARTED, "startProcess", name, False)  # noqa: FBT003  # XML-RPC has no keywords
 
     def stop_process(self, name: str) -> None:
-        """Stop a process, unless it has stopped; returns when it is gone."""
-        # Not to be waited for there: supervisord's loop then spins until the process is gone.
+        """Stop a process unless it has stopped; return when it has exited."""
+        # Wait here: if supervisord waits, its loop spins until the process has exited.
         self._call_ignoring_fault(Faults.NOT_RUNNING, "stopProcess", name, False)  # noqa: FBT003
         while self.call("getProcessInfo", name)["pid"]:
             time.sleep(POLL_SECONDS)
@@ -144,7 +144,7 @@ class Supervisord:
                 raise StackError(fault.faultString) from fault
 
     def stop(self) -> None:
-        """Stop every process in good order, then supervisord; leave no process, lock or socket. Safe to repeat."""
+        """Stop all processes in order, then supervisord. Leaves no process, lock or socket. Safe to repeat."""
         if self._process is not None:
             self._terminate(self._process)
             self._process = None
@@ -160,7 +160,7 @@ class Supervisord:
         deadline = time.monotonic() + STOP_SECONDS
         while process.poll() is None:
             if time.monotonic() > deadline:
-                process.kill()  # its children are told by the kernel
+                process.kill()  # the kernel then signals its children (PR_SET_PDEATHSIG)
             time.sleep(POLL_SECONDS)
         if process.stdin:
             process.stdin.close()
@@ -183,7 +183,7 @@ def _describe_lock_owner(owner: str, folder: Path) -> str:
     try:
         os.kill(int(owner), 0)
     except (ValueError, ProcessLookupError):
-        return f"An earlier run over {folder} is still stopping; try again in a moment."
+        return f"An earlier run on {folder} is still stopping; try again in a moment."
     except PermissionError:
         pass
-    return f"Darkroom is already running over {folder} (process {owner})."
+    return f"Darkroom is already running on {folder} (process {owner})."

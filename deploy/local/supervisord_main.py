@@ -1,7 +1,7 @@
-"""A supervisord that cannot be orphaned and orphans nobody: it ends with its owner, and its children end with it.
+"""A supervisord that ends when its owner ends, and whose children end with it: no process is orphaned.
 
-On Linux it is also their zygote: it imports once what they have in common, and each of them that is a Python module
-runs in a fork of it. A stack is then ready in a fraction of the time, and its processes share what they imported.
+On Linux it is also their zygote: it imports the common modules once, and each child that is a Python module runs in a
+fork of it. The stack then starts in a fraction of the time, and its processes share the memory of these modules.
 """
 
 from __future__ import annotations
@@ -30,46 +30,46 @@ IS_LINUX = sys.platform == "linux"
 LIBC = ctypes.CDLL(None)  # loaded before any fork
 ROOT = str(Path(__file__).resolve().parents[2])
 FAILED = 1
-MAX_POLL_SECONDS = 0.1  # of supervisord's loop, which hears of a child's end once in a turn; its own take a second
+MAX_POLL_SECONDS = 0.1  # supervisord notices a child's exit once per loop; its own loop takes a second
 
 
 class Poller(poller.Poller):  # type: ignore[misc]
-    """What supervisord's loop waits with."""
+    """The poller of supervisord's loop."""
 
     def poll(self, timeout: float) -> tuple[list[int], list[int]]:
-        """Return the descriptors that can be read and written, after a short turn at the latest."""
+        """Return the readable and writable descriptors, after MAX_POLL_SECONDS at the latest."""
         ready: tuple[list[int], list[int]] = super().poll(min(timeout, MAX_POLL_SECONDS))
         return ready
 
 
 class Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
-    """supervisord's options, with more done in each child before it execs, or instead."""
+    """supervisord's options, with extra steps in each child before its exec, or in place of it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.poller = Poller(self)
 
     def setpgrp(self) -> None:
-        """Make the child a group leader, and have the kernel stop it if this process is killed outright."""
+        """Make the child a group leader. On Linux, the kernel sends it TERM if this process is killed."""
         super().setpgrp()
         if IS_LINUX:
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
     def execve(self, filename: str, argv: Sequence[str], env: Mapping[str, str]) -> None:
-        """Become the program; a module of this very Python is run in this process, which has imported its like."""
+        """Exec the program. On Linux, run a module of this Python in this process, which has imported much of it."""
         if IS_LINUX and argv[:2] == [sys.executable, "-m"]:
             run_module(argv, env)
         super().execve(filename, argv, env)
 
 
 def preload(modules: Iterable[str]) -> None:
-    """Import what children will want, and keep it in pages that they can share."""
-    os.environ["SPT_NOENV"] = "1"  # a title takes the place of the arguments alone: the environment stays readable
-    setproctitle.getproctitle()  # it has to find them before the environment is changed
+    """Import the modules that children need, and keep them in memory pages that they share."""
+    os.environ["SPT_NOENV"] = "1"  # a title then overwrites only the arguments: the environment stays readable in /proc
+    setproctitle.getproctitle()  # it must locate the arguments before the environment changes
     sys.path.insert(0, ROOT)
-    gc.disable()  # modules stay: nothing among them is garbage
+    gc.disable()  # modules are never garbage
     for module in modules:
-        with suppress(Exception):  # the process that cannot do without it says so, in its own log
+        with suppress(Exception):  # a process that needs the module reports the error in its own log
             importlib.import_module(module)
     gc.collect()
     gc.freeze()
@@ -77,14 +77,14 @@ def preload(modules: Iterable[str]) -> None:
 
 
 def run_module(argv: Sequence[str], env: Mapping[str, str]) -> None:
-    """Run `python -m MODULE ...` in this process, as if it had just been started; never return."""
+    """Run `python -m MODULE ...` in this process as in a new one; never return."""
     for number in signal.valid_signals():
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(env)
-    for name in MALLOPT.keys() & env.keys():  # which libc has read for itself where it is a new process's
+    for name in MALLOPT.keys() & env.keys():  # libc reads these variables only at the start of a process
         LIBC.mallopt(MALLOPT[name], int(env[name]))
     sys.argv[:] = argv[2:]
     setproctitle.setproctitle(" ".join([Path(argv[0]).name, *argv[1:]]))
@@ -92,7 +92,7 @@ def run_module(argv: Sequence[str], env: Mapping[str, str]) -> None:
 
 
 def _run(module: str) -> int:
-    """Run a module as the main one, to the very end; the exit status."""
+    """Run a module as the main one, with its exit functions, and return the exit status."""
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as ending:
@@ -102,7 +102,7 @@ def _run(module: str) -> int:
         status = FAILED
     else:
         status = 0
-    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  # an interpreter's end has no public name
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  # the steps of an interpreter's exit have no public name
     atexit._run_exitfuncs()  # noqa: SLF001
     sys.stdout.flush()
     sys.stderr.flush()
@@ -117,16 +117,16 @@ def _status(ending: SystemExit) -> int:
 
 
 def stop_when_owner_ends() -> None:
-    """Shut down in good order once the owner, which holds the other end of our stdin, is gone."""
+    """Shut down gracefully when the owner, which holds the other end of our stdin, has ended."""
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def main() -> None:
-    """Run supervisord in the foreground, until it is told to stop or its owner ends.
+    """Run supervisord in the foreground until TERM or the end of its owner.
 
-    Arguments: the modules to import first, with commas between them; then supervisord's.
+    Arguments: the modules to import first, separated by commas; then supervisord's.
     """
     modules, *arguments = sys.argv[1:]
     options = Options()

@@ -92,7 +92,7 @@ def test_an_installation_survives_an_interrupt_a_second_run_and_a_package_that_c
     failed = run(checkout, "key", "shop")
     out, said = failed.communicate(timeout=PATIENCE_SECONDS)
     assert (failed.returncode, out) == (1, "")
-    assert re.fullmatch(r"run: A package is not to be had for Python \S+\. \(.*\)", said.splitlines()[-1]), said
+    assert re.fullmatch(r"run: A package is not available for Python \S+\. \(.*\)", said.splitlines()[-1]), said
     assert "Traceback" not in said
     assert not stamp.exists()
 
@@ -115,11 +115,11 @@ def test_an_installation_survives_an_interrupt_a_second_run_and_a_package_that_c
         ),
         (
             "Because absent was not found in the provided package locations and you require it",
-            "A package is not to be had",
+            "A package is not available",
         ),
         (
             "Because cykooz-resizer==4.0.1 has no usable wheels and you require it",
-            "A package is not to be had for Python",
+            "A package is not available for Python",
         ),
         ("Error: [Errno 13] Permission denied: '/srv/darkroom/.venv'", f"{install.VENV} cannot be written"),
         ("error: something else", "The packages could not be installed"),
