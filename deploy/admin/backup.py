@@ -1,13 +1,13 @@
-"""Back up and restore what is true: the documents, then the blobs they name. Redis holds nothing that is needed.
+"""Back up and restore the documents and the blobs that they name. Redis holds nothing that a restore needs.
 
     ./run backup save FOLDER       while everything runs
     ./run backup restore FOLDER    into an empty database and an empty blob store, before anything runs
 
-The servers are those that DARKROOM_MONGO_URL and DARKROOM_BLOB_URL name. What they leave open is that of the `./run up`
-over DARKROOM_HOME: it is saved while it runs, and restored into while it does not.
+DARKROOM_MONGO_URL and DARKROOM_BLOB_URL name the servers. If one is not set, the one of the `./run up` on DARKROOM_HOME
+is used: `save` needs it running, `restore` needs it stopped.
 
-Documents first: a blob is written before its document, so every document saved has its blob there to be copied. Jobs
-that come in meanwhile leave at most blobs without a document, which the sweeper removes.
+Documents are saved first: a blob is written before its document, so the blob of every saved document exists. Jobs that
+arrive meanwhile leave at most blobs without a document, which the sweeper removes.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ ANSWER_SECONDS = 5.0
 
 
 class NotEmpty(Exception):
-    """Restoring would mix two histories."""
+    """The target of a restore has jobs or blobs already."""
 
 
 class BackupError(Exception):
-    """Nothing can be saved or restored; the message says why in one line."""
+    """Saving or restoring is not possible; the message says why in one line."""
 
 
 def save(settings: Settings, folder: Path) -> dict[str, int]:
-    """Write all documents and blobs below `folder`, which is made; return how many of each."""
+    """Write all documents and blobs into a new folder; return how many of each."""
     counts = {}
     with _database(settings) as database:
         (folder / "documents").mkdir(parents=True)
@@ -58,7 +58,7 @@ def save(settings: Settings, folder: Path) -> dict[str, int]:
 
 
 def restore(settings: Settings, folder: Path) -> dict[str, int]:
-    """Put everything back, blobs first; return how many of each. Raises `NotEmpty` where there are jobs or blobs."""
+    """Restore everything, blobs first; return how many of each. Raises `NotEmpty` if there are jobs or blobs."""
     blobs = Blobs.open(settings.blob_url)
     with _database(settings) as database:
         if blobs.list_folders() or any(database[name].find_one() for name in COLLECTIONS):
@@ -74,7 +74,7 @@ def restore(settings: Settings, folder: Path) -> dict[str, int]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run from the command line, on the servers that the environment names or that run here."""
+    """Run from the command line, on the servers that the environment names or on those of `./run up`."""
     parser = argparse.ArgumentParser(prog="./run backup", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("action", choices=["save", "restore"])
     parser.add_argument("folder", type=Path)
@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> int:
     except ValidationError as error:
         return _fail("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()))
     except FileExistsError as error:
-        return _fail(f"{error.filename} is there already: name a new folder.")
+        return _fail(f"{error.filename} exists already: name a new folder.")
     except OSError as error:
         return _fail(": ".join(filter(None, (error.filename, error.strerror))) or str(error))
     print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()))
@@ -110,25 +110,25 @@ def _fail(reason: str) -> int:
 
 
 def _add_running_stores(settings: Settings) -> Settings:
-    """Return the settings, with the stores of the stack that runs here in place of what they leave open."""
+    """Return the settings, with the stores of the running `./run up` for those that are not set."""
     home = find_home()
     if has_running_stack(home):
         return _fill_unset(settings, read_stores(home))
     if "mongo_url" not in settings.model_fields_set:
-        raise BackupError(f"No `./run up` runs over {home}, and DARKROOM_MONGO_URL names no server.")
+        raise BackupError(f"No `./run up` runs on {home}, and DARKROOM_MONGO_URL names no server.")
     return settings
 
 
 @contextmanager
 def _run_stopped_stores(settings: Settings) -> Iterator[Settings]:
-    """Yield the settings; where they name no MongoDB, with the stores of the data folder, whose servers then run."""
+    """Yield the settings. If they set no MongoDB, start the servers of the data folder and use its stores."""
     if "mongo_url" in settings.model_fields_set:
         yield settings
         return
     if has_running_stack(find_home()):
-        raise BackupError(f"A `./run up` runs over {find_home()}: stop it first.")
+        raise BackupError(f"A `./run up` runs on {find_home()}: stop it first.")
     from deploy.local.stack import Stack  # noqa: PLC0415
-    from deploy.local.supervisord_control import StackError  # noqa: PLC0415  # what these need is not in the images
+    from deploy.local.supervisord_control import StackError  # noqa: PLC0415  # their dependencies are not in the images
 
     try:
         with Stack(find_home(), gateway=False, workers=False) as stack:
@@ -138,13 +138,13 @@ def _run_stopped_stores(settings: Settings) -> Iterator[Settings]:
 
 
 def _fill_unset(settings: Settings, stores: dict[str, str]) -> Settings:
-    open_ones = {name: url for name, url in stores.items() if name not in settings.model_fields_set}
-    return settings.model_copy(update=open_ones)
+    unset = {name: url for name, url in stores.items() if name not in settings.model_fields_set}
+    return settings.model_copy(update=unset)
 
 
 @contextmanager
 def _database(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
-    """Yield the database, whose server answers. BackupError where it does not."""
+    """Yield the database. BackupError if its server does not answer."""
     client: MongoClient[dict[str, Any]]
     with MongoClient(settings.mongo_url, tz_aware=True) as client:
         try:
@@ -152,7 +152,7 @@ def _database(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
                 client.admin.command("ping")
         except (ServerSelectionTimeoutError, NetworkTimeout, AutoReconnect):
             servers = urlsplit(settings.mongo_url).netloc.rpartition("@")[2]
-            raise BackupError(f"MongoDB at {servers} has not answered within {ANSWER_SECONDS:.0f} s.") from None
+            raise BackupError(f"MongoDB at {servers} did not answer within {ANSWER_SECONDS:.0f} s.") from None
         yield client[database_name(settings.mongo_url)]
 
 
@@ -162,7 +162,7 @@ def _copy(source: Blobs, target: Blobs) -> int:
         for name in source.list_names(folder):
             try:
                 content = source.get(f"{folder}/{name}")
-            except FileNotFoundError:  # removed meanwhile, with its job
+            except FileNotFoundError:  # removed with its job since the listing
                 continue
             target.put(f"{folder}/{name}", content)
             copied += 1

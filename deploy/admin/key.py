@@ -1,4 +1,4 @@
-"""Make an API key: the key for its owner, its SHA-256 for the gateway; neither is kept."""
+"""Create an API key: print the key for its owner and its SHA-256 for the gateway. Neither is stored."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ OWNER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def main(arguments: list[str]) -> int:
-    """Print a new key for the owner that is named."""
+    """Print a new key for the owner named on the command line."""
     parser = argparse.ArgumentParser(prog="./run key", description=__doc__)
-    parser.add_argument("owner", metavar="OWNER", type=_parse_owner, help="whose key it is: letters, digits and _.-")
+    parser.add_argument(
+        "owner", metavar="OWNER", type=_parse_owner, help="name of the key's owner: letters, digits and _.-"
+    )
     owner = parser.parse_args(arguments).owner
     key = secrets.token_urlsafe(32)
     print(f"For {owner}, shown once:  {key}")
@@ -25,7 +27,7 @@ def main(arguments: list[str]) -> int:
 
 def _parse_owner(text: str) -> str:
     if not OWNER.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no owner: letters, digits and _.- are, up to 64 of them")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid owner: use 1 to 64 letters, digits or _.-")
     return text
 
 

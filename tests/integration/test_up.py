@@ -105,7 +105,7 @@ def test_a_second_one_over_the_same_folder_says_so(up: Up) -> None:
 
     assert status == 1
     assert said.splitlines()[1:] == [
-        f"Darkroom is already running over {up.environment['DARKROOM_HOME']} (process {up.process.pid})."
+        f"Darkroom is already running on {up.environment['DARKROOM_HOME']} (process {up.process.pid})."
     ]
 
 
@@ -130,7 +130,7 @@ def test_a_backup_finds_what_runs(up: Up, tmp_path: Path) -> None:
     )
 
     assert saved == (0, "1 jobs, 0 idempotency keys, 4 blobs\n")
-    assert refused == (1, f"backup: A `./run up` runs over {up.environment['DARKROOM_HOME']}: stop it first.\n")
+    assert refused == (1, f"backup: A `./run up` runs on {up.environment['DARKROOM_HOME']}: stop it first.\n")
     assert restored == (0, "4 blobs, 1 jobs, 0 idempotency keys\n")
 
 
@@ -140,7 +140,7 @@ def test_a_backup_of_nothing_says_so_at_once(up: Up, tmp_path: Path) -> None:
     )
 
     assert status == 1
-    assert said == (f"backup: No `./run up` runs over {tmp_path / 'none'}, and DARKROOM_MONGO_URL names no server.\n")
+    assert said == (f"backup: No `./run up` runs on {tmp_path / 'none'}, and DARKROOM_MONGO_URL names no server.\n")
     assert not (tmp_path / "backup").exists()
 
 

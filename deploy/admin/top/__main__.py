@@ -1,4 +1,4 @@
-"""Watch Darkroom: queues, rates, stage times, workers, stores and the latest failures, from its metrics."""
+"""Watch Darkroom's queues, rates, stage times, workers, stores and latest failures, from its metrics."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from deploy.admin.top.view import render_view
 from deploy.local import metrics_addresses
 from deploy.local.home import ROOT, find_home
 
-PAGE = 120  # columns where there is no terminal to ask
+PAGE = 120  # columns, if the output is not a terminal
 FAILURES = 5
-FIRST_SECONDS = 1.0  # to the first rates, which need two scrapes
+FIRST_SECONDS = 1.0  # between the first two scrapes: rates need two
 EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE = 0, 1, 2
 
 
 def main() -> int:
-    """Watch until interrupted, or print one view; the exit status."""
+    """Watch until interrupted, or print one view. Return the exit status."""
     load_dotenv(ROOT / ".env")
     options = _options()
     targets = _targets(options)
     if not targets():
         print(
-            f"Nothing to watch: {find_home() / metrics_addresses.NAME} is not there, so no `./run up` has written it.\n"
-            "Start one, or name addresses: ./run top --gateway http://127.0.0.1:8001 --worker http://127.0.0.1:9100",
+            f"Nothing to watch: no `./run up` has written {find_home() / metrics_addresses.NAME}.\n"
+            "Start one, or give addresses: ./run top --gateway http://127.0.0.1:8001 --worker http://127.0.0.1:9100",
             file=sys.stderr,
         )
         return EXIT_USAGE
@@ -50,24 +50,40 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./run top", description=__doc__)
-    parser.add_argument("--gateway", action="append", default=[], metavar="URL", help="a gateway; may be repeated")
-    parser.add_argument("--worker", action="append", default=[], metavar="URL", help="a worker's exporter; the same")
-    parser.add_argument("--api-key", default=os.environ.get("DARKROOM_API_KEY", ""), help="or DARKROOM_API_KEY")
-    parser.add_argument("--interval", type=_positive, default=2.0, metavar="SECONDS", help="between looks; 2")
-    parser.add_argument("--window", type=_positive, default=10.0, metavar="SECONDS", help="that rates are of; 10")
-    parser.add_argument("--once", action="store_true", help="print one view after two looks, and end")
+    parser.add_argument(
+        "--gateway", action="append", default=[], metavar="URL", help="address of a gateway; may be repeated"
+    )
+    parser.add_argument(
+        "--worker", action="append", default=[], metavar="URL", help="address of a worker's exporter; may be repeated"
+    )
+    parser.add_argument(
+        "--api-key",
+        default=os.environ.get("DARKROOM_API_KEY", ""),
+        help="API key of the gateway; default: DARKROOM_API_KEY",
+    )
+    parser.add_argument(
+        "--interval", type=_positive, default=2.0, metavar="SECONDS", help="time between two updates; default: 2"
+    )
+    parser.add_argument(
+        "--window",
+        type=_positive,
+        default=10.0,
+        metavar="SECONDS",
+        help="time over which rates are measured; default: 10",
+    )
+    parser.add_argument("--once", action="store_true", help="print one view after two scrapes, and exit")
     return parser.parse_args()
 
 
 def _positive(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
     return value
 
 
 def _targets(options: argparse.Namespace) -> Callable[[], Sequence[Target]]:
-    """Return the way to find whom to ask: the addresses given, else those of the stack that runs here by then."""
+    """Return a function that lists the targets: the given addresses, else those of the current `./run up`."""
     given = [Target.from_url(url, is_gateway=True) for url in options.gateway]
     given += [Target.from_url(url, is_gateway=False) for url in options.worker]
     if given:
@@ -79,7 +95,7 @@ def _targets(options: argparse.Namespace) -> Callable[[], Sequence[Target]]:
 
 
 def print_once(watcher: MetricsPoller, console: Console, interval: float) -> int:
-    """Print one view after two looks; the exit status tells whether anybody answered."""
+    """Print one view after two scrapes. The exit status says whether any process answered."""
     if not console.is_terminal:
         console.width = PAGE
     watcher.poll()
@@ -101,9 +117,9 @@ def run_live(watcher: MetricsPoller, console: Console, interval: float) -> None:
 
 def _render(watcher: MetricsPoller, readings: Sequence[Reading], width: int) -> RenderableType:
     failures = watcher.fetch_failures(readings, FAILURES)
-    where = "  ".join(reading.url.removesuffix("/metrics") for reading in readings if reading.is_gateway)
+    gateways = "  ".join(reading.url.removesuffix("/metrics") for reading in readings if reading.is_gateway)
     now = datetime.now(tz=UTC).astimezone()
-    return render_view(build_overview(readings), failures, where=where, now=now, width=width)
+    return render_view(build_overview(readings), failures, where=gateways, now=now, width=width)
 
 
 if __name__ == "__main__":

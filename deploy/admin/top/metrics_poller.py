@@ -1,4 +1,4 @@
-"""Asking every process for its metrics, and a gateway for the jobs that failed."""
+"""Polls the metrics of every process, and a gateway for the jobs that failed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from deploy.admin.top.models import FailedJob, Reading
 from deploy.admin.top.overview import latest_failures
 from deploy.admin.top.scrape import Scrape, ScrapeDelta
 
-TIMEOUT_SECONDS = 2.0  # seconds given to one answer
+TIMEOUT_SECONDS = 2.0  # of one request
 PATH = "/metrics"
 FAILED_STATUSES = ("failed", "dead")
 
 
 @dataclass(frozen=True)
 class Target:
-    """A process to ask: where its metrics are."""
+    """A process and the URL of its metrics."""
 
     name: str
     url: str
@@ -31,21 +31,21 @@ class Target:
 
     @classmethod
     def from_url(cls, url: str, *, is_gateway: bool) -> Target:
-        """Name it by its address; the path of its metrics may be left out."""
+        """Use the address as the name. The path of the metrics may be missing in the URL."""
         url = url.rstrip("/")
         return cls(httpx.URL(url).netloc.decode(), url if url.endswith(PATH) else url + PATH, is_gateway)
 
     @property
     def base(self) -> str:
-        """Its address without the path of the metrics."""
+        """The URL without the path of the metrics."""
         return self.url.removesuffix(PATH)
 
 
 class MetricsPoller:
-    """Reads the targets again and again, and remembers the scrapes of the last seconds; a context manager."""
+    """Scrapes the targets at each `poll`, and keeps the scrapes of the last seconds; a context manager."""
 
     def __init__(self, targets: Callable[[], Sequence[Target]], *, window: float, api_key: str = "") -> None:
-        """Ask `targets` before each round whom to ask; spans are `window` seconds long, once it has run as long."""
+        """Call `targets` before each poll. Spans are `window` seconds long, shorter in the first seconds."""
         self._targets, self._window = targets, window
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._client = httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False)
@@ -53,20 +53,20 @@ class MetricsPoller:
         self._scrapes: dict[Target, deque[Scrape]] = defaultdict(deque)
 
     def __enter__(self) -> Self:
-        """Nothing is to be opened."""
+        """Return the poller."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Close the connections."""
+        """Stop the threads and close the connections."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
     def poll(self) -> list[Reading]:
-        """Ask all of them at once, and return what is known of each."""
+        """Scrape all targets at once, and return the reading of each."""
         return list(self._threads.map(self._scrape_target, self._targets()))
 
     def fetch_failures(self, readings: Sequence[Reading], number: int) -> list[FailedJob] | str:
-        """Return the latest failed and dead jobs, as the first gateway that answers tells, or why they are unknown."""
+        """Return the latest failed and dead jobs from the first gateway that answers, or why they are unknown."""
         gateway = next((each for each in readings if each.is_gateway and not each.error), None)
         if gateway is None:
             return "no gateway answers"
@@ -95,7 +95,7 @@ class MetricsPoller:
                 error = _describe_status(answer)
         except (httpx.TransportError, ValueError) as failure:
             error = _reason(failure)
-        while len(scrapes) > 2 and scrapes[1].at <= scrapes[-1].at - self._window:  # noqa: PLR2004  # a span has two
+        while len(scrapes) > 2 and scrapes[1].at <= scrapes[-1].at - self._window:  # noqa: PLR2004  # a span needs two
             scrapes.popleft()
         return Reading(
             name=target.name,
@@ -108,7 +108,7 @@ class MetricsPoller:
 
 
 def _describe_status(answer: httpx.Response) -> str:
-    hint = ": an API key is wanted (--api-key)" if answer.status_code == httpx.codes.UNAUTHORIZED else ""
+    hint = ": an API key is required (--api-key)" if answer.status_code == httpx.codes.UNAUTHORIZED else ""
     return f"answers {answer.status_code} {answer.reason_phrase}{hint}"
 
 
@@ -117,8 +117,8 @@ def _reason(error: Exception) -> str:
         case httpx.ConnectError():
             return "does not answer"
         case httpx.TimeoutException():
-            return f"has not answered within {TIMEOUT_SECONDS:.0f} s"
+            return f"did not answer within {TIMEOUT_SECONDS:.0f} s"
         case httpx.TransportError():
-            return f"broke off: {error}"
+            return f"closed the connection: {error}"
         case _:
-            return "answers something else than expected"
+            return "sent an unexpected answer"

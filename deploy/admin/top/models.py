@@ -1,4 +1,4 @@
-"""What is read and what is shown: the models that the parts of the view hand to each other."""
+"""The models of `top`: readings of processes, and the overview computed from them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from deploy.admin.top.scrape import Scrape, ScrapeDelta
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """One process as it is now: its latest scrape, the span up to it, or why it does not answer."""
+    """The state of one process: its latest scrape, the span up to it, or why it does not answer."""
 
     name: str
     url: str
     is_gateway: bool
-    latest: Scrape | None = None  # kept while the process does not answer
+    latest: Scrape | None = None  # remains while the process does not answer
     span: ScrapeDelta | None = None
     error: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """A queue and the workers that serve it; None is what nobody told."""
+    """A queue and the workers that serve it. None means unknown."""
 
     name: str
     length: float | None
@@ -41,7 +41,7 @@ class Queue:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A stage: how often it ran, for how long, and what came of it."""
+    """A stage: its rate, its duration and its runs by outcome."""
 
     name: str
     runs: float  # a second
@@ -52,7 +52,7 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Dependency:
-    """A store, as the gateways see it."""
+    """A store, as the gateways report it."""
 
     name: str
     is_up: bool
@@ -72,7 +72,7 @@ class FailedJob:
 
     @classmethod
     def from_api(cls, job: dict[str, Any]) -> FailedJob:
-        """Take it from a job of GET /jobs."""
+        """Read a job of GET /jobs."""
         failure = job["failure"] or {}
         return cls(
             task_id=job["task_id"],
@@ -89,10 +89,10 @@ class Overview:
     """Everything that the view shows."""
 
     version: str
-    seconds: float  # of the span that rates and quantiles are of
-    rates: dict[str, float]  # jobs a second: accepted, refused and ENDS
+    seconds: float  # of the span of the rates and quantiles
+    rates: dict[str, float]  # jobs a second: accepted, refused and overview.ENDS
     jobs: dict[str, float]  # by state
-    oldest_seconds: float | None  # age of the oldest job that has not ended
+    oldest_seconds: float | None  # age of the oldest unfinished job
     job_p50: float | None
     job_p95: float | None
     posts: float  # a second

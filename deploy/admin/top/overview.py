@@ -1,4 +1,4 @@
-"""The figures of the view, worked out from what the processes told: no sockets, no clock, no colours."""
+"""Computes the overview from the readings: no sockets, no clock, no colours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENDS = ("done", "failed", "dead", "cancelled")
 
 
 def build_overview(readings: Sequence[Reading]) -> Overview:
-    """Work out the figures. What every gateway tells of the whole is taken once, what is its own is added up."""
+    """Compute the overview. Figures of the whole system are taken once, each gateway's own figures are summed."""
     gateways = [reading.latest for reading in readings if reading.is_gateway and not reading.error and reading.latest]
     workers = [reading for reading in readings if not reading.is_gateway]
     own = [reading.span for reading in readings if reading.is_gateway and reading.span]
@@ -60,7 +60,7 @@ def _rates(spans: list[ScrapeDelta]) -> dict[str, float]:
 
 def _server_errors(spans: list[ScrapeDelta]) -> float:
     requests = [each for span in spans for each in span.series("darkroom_http_requests_total")]
-    return sum(grown for labels, grown in requests if labels["status"].startswith("5"))
+    return sum(increase for labels, increase in requests if labels["status"].startswith("5"))
 
 
 def _queues(gateways: list[Scrape], workers: list[Reading]) -> list[Queue]:
@@ -100,7 +100,7 @@ def _queue(name: str, length: float | None, oldest: float | None, workers: list[
 
 
 def _served_queues(reading: Reading) -> list[str]:
-    """Return what a worker serves; before it has answered for the first time, what it is named for."""
+    """Return the queues of a worker. Before its first answer, this is the queue that it is named after."""
     if reading.latest is None:
         return [reading.name] if reading.name in QUEUES else []
     return [labels["queue"] for labels, _ in reading.latest.series("darkroom_worker_pool_processes")]
@@ -119,8 +119,8 @@ def _stage(name: str, spans: list[ScrapeDelta]) -> Stage:
     p50, p95 = quantiles(spans, "darkroom_stage_duration_seconds", 0.5, 0.95, stage=name)
     outcomes: dict[str, int] = {}
     for span in spans:
-        for labels, grown in span.series("darkroom_stage_runs_total", stage=name):
-            outcomes[labels["outcome"]] = outcomes.get(labels["outcome"], 0) + round(grown)
+        for labels, increase in span.series("darkroom_stage_runs_total", stage=name):
+            outcomes[labels["outcome"]] = outcomes.get(labels["outcome"], 0) + round(increase)
     return Stage(
         name=name,
         runs=rate(spans, "darkroom_stage_runs_total", stage=name),
@@ -141,12 +141,12 @@ def _dependencies(gateways: list[Scrape]) -> list[Dependency]:
 
 
 def _max_by_label(gateways: list[Scrape], name: str, label: str) -> dict[str, float]:
-    """Return the value of each series, the highest where several gateways tell it, by one label."""
-    found: dict[str, float] = {}
+    """Return the value of each series by one label, the highest if several gateways report it."""
+    highest: dict[str, float] = {}
     for each in gateways:
         for labels, value in each.series(name):
-            found[labels[label]] = max(value, found.get(labels[label], value))
-    return found
+            highest[labels[label]] = max(value, highest.get(labels[label], value))
+    return highest
 
 
 def _max_value(gateways: list[Scrape], name: str) -> float | None:
@@ -154,6 +154,6 @@ def _max_value(gateways: list[Scrape], name: str) -> float | None:
 
 
 def _count_other_requests(in_progress: list[float | None]) -> float | None:
-    """Return how many requests are in progress besides the one that asked each gateway for it."""
+    """Return how many requests are in progress, without the request for the metrics at each gateway."""
     known = [max(0.0, value - 1) for value in in_progress if value is not None]
     return sum(known) if known else None

@@ -1,4 +1,4 @@
-"""Reading metrics as Prometheus does: a scrape of one process, and what happened between two of them."""
+"""Reads metrics as Prometheus does: a scrape of one process, and the difference of two scrapes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from math import inf
 from prometheus_client.parser import text_string_to_metric_families
 
 Labels = frozenset[tuple[str, str]]
-SeriesList = list[tuple[dict[str, str], float]]  # series: their labels, and a number
+SeriesList = list[tuple[dict[str, str], float]]  # the labels and the value of each series
 
 
 @dataclass(frozen=True)
 class Scrape:
-    """What one process told at one moment: seconds of a clock that only goes forward."""
+    """The metrics of one process at one time, in seconds of a monotonic clock."""
 
     at: float
     samples: Mapping[str, Mapping[Labels, float]] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, at: float, text: str) -> Scrape:
-        """Read Prometheus' text format; ValueError where it is something else."""
+        """Parse Prometheus' text format. ValueError if the text is something else."""
         samples: dict[str, dict[Labels, float]] = defaultdict(dict)
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
@@ -31,31 +31,31 @@ class Scrape:
         return cls(at, dict(samples))
 
     def series(self, name: str, **wanted: str) -> SeriesList:
-        """Return the series of this name that have the labels wanted."""
+        """Return the series with this name and these labels."""
         return [
             (dict(labels), value) for labels, value in self.samples.get(name, {}).items() if wanted.items() <= labels
         ]
 
     def value(self, name: str, **wanted: str) -> float | None:
-        """Return the sum of the series of this name that have the labels wanted; None when there are none."""
-        found = self.series(name, **wanted)
-        return sum(value for _, value in found) if found else None
+        """Return the sum of the series with this name and these labels; None if there are none."""
+        series = self.series(name, **wanted)
+        return sum(value for _, value in series) if series else None
 
 
 @dataclass(frozen=True)
 class ScrapeDelta:
-    """What happened in one process between two scrapes of it."""
+    """The difference between two scrapes of one process."""
 
     before: Scrape
     after: Scrape
 
     @property
     def seconds(self) -> float:
-        """How long it was."""
+        """The seconds between the scrapes."""
         return self.after.at - self.before.at
 
     def series(self, name: str, **wanted: str) -> SeriesList:
-        """Return the counters of this name and by how much each grew; one that is new, or fell, began at 0."""
+        """Return the increase of each counter with this name. A counter that is new, or has fallen, started at 0."""
         start_metric = "process_start_time_seconds"
         restarted = self.before.samples.get(start_metric) != self.after.samples.get(start_metric)
         earlier = {} if restarted else self.before.samples.get(name, {})
@@ -67,29 +67,29 @@ class ScrapeDelta:
         return increases
 
     def increase(self, name: str, **wanted: str) -> float:
-        """Return by how much these counters grew together."""
-        return sum(increases for _, increases in self.series(name, **wanted))
+        """Return the sum of the increases of these counters."""
+        return sum(increase for _, increase in self.series(name, **wanted))
 
 
 def rate(spans: Iterable[ScrapeDelta], name: str, **wanted: str) -> float:
-    """Return by how much these counters grew per second, in all processes together."""
+    """Return the increase of these counters per second, summed over all processes."""
     return sum(span.increase(name, **wanted) / span.seconds for span in spans if span.seconds > 0)
 
 
 def quantiles(spans: Iterable[ScrapeDelta], name: str, *ranks: float, **wanted: str) -> list[float | None]:
-    """Return quantiles of what a histogram saw in all processes together; None where it saw nothing."""
+    """Return quantiles of a histogram over all processes; None if it has no observations."""
     buckets: dict[float, float] = defaultdict(float)
     for span in spans:
-        for labels, increases in span.series(f"{name}_bucket", **wanted):
-            buckets[float(labels["le"])] += increases
+        for labels, increase in span.series(f"{name}_bucket", **wanted):
+            buckets[float(labels["le"])] += increase
     return [quantile(rank, buckets) for rank in ranks]
 
 
 def quantile(rank: float, buckets: Mapping[float, float]) -> float | None:
-    """Return a quantile of a histogram, each bucket taken as evenly filled, as Prometheus does.
+    """Return a quantile of a histogram. Like Prometheus, assume that values are evenly distributed in each bucket.
 
-    `buckets` holds for each upper bound, infinity among them, how many values are not above it. A quantile above the
-    last finite bound is that bound. https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile
+    `buckets` has the number of values up to each upper bound, including infinity. A quantile above the last finite
+    bound is that bound. https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile
     """
     total = buckets.get(inf, 0.0)
     if not total or len(buckets) == 1:

@@ -1,4 +1,4 @@
-"""The overview on a terminal. Green is well, yellow is worth a look, red wants somebody, dim is nothing."""
+"""The overview on a terminal. Green: well; yellow: look at it; red: act; dim: zero or unknown."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from deploy.admin.top.widgets import (
 )
 from gateway.cli.humanize import format_bytes
 
-SWEEP_LATE_SECONDS = 30.0  # seconds since the sweeper ran; it does every two
+SWEEP_LATE_SECONDS = 30.0  # since the last run of the sweeper, which runs every two seconds
 FREE_SHARE_LOW, FREE_SHARE_CRITICAL = 0.2, 0.05  # of the blob store
 STATES = ("accepted", "processing", "done", "failed", "dead", "cancelled")
 COLOURS = {"in": GOOD, "processing": GOOD, "done": GOOD, "failed": WARNING, "refused": WARNING, "dead": BAD}
@@ -40,15 +40,15 @@ OUTCOMES = {
     "retried": WARNING,
     "fenced": WARNING,
     "dead": BAD,
-}  # the others change nothing
+}  # the other outcomes change nothing
 DOT = "\N{BLACK CIRCLE}"
-INDENT = 10  # of a failure's reason below its line
+INDENT = 10  # columns before a failure's reason, if it has a line of its own
 
 
 def render_view(
     overview: Overview, failures: Sequence[FailedJob] | str, *, where: str, now: datetime, width: int
 ) -> RenderableType:
-    """Lay everything out for a terminal of this width, 80 or more; `failures` are jobs, or why they are unknown."""
+    """Render the view for a terminal of `width` columns, at least 80. `failures` are jobs, or why they are unknown."""
     return Group(
         _title(overview, where, now),
         *(Text.assemble((f"{each.name} is down:", BAD), f" {each.url} {each.error}") for each in overview.down),

@@ -1,4 +1,4 @@
-"""The brushes of the view: its colours, its tables, and lines of parts that stay whole."""
+"""The widgets of the view: colours, tables, cells, and lines that break between parts only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.cli import humanize
 AGE_WARNING_SECONDS, AGE_BAD_SECONDS = (
     5.0,
     60.0,
-)  # seconds that a message waits: the first is worth a look, the second wants somebody
+)  # of a message that waits: yellow from the first age on, red from the second
 NO_VALUE = "-"
 GOOD, WARNING, BAD, MUTED = "green", "yellow", "bold red", "dim"
 FIRST_COLUMN_WIDTH = 10  # columns of each table's first column
@@ -20,7 +20,7 @@ WIDE_TERMINAL_COLUMNS = 110  # from this width on, tables have wider gaps, and t
 
 
 def create_table(width: int, *headings: str) -> Table:
-    """Return a table without rows: names on the left, figures on the right, nothing broken."""
+    """Return a table without rows: the first column is left-aligned, the others right-aligned, no cell wraps."""
     gap = 2 if width >= WIDE_TERMINAL_COLUMNS else 1
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for number, heading in enumerate(headings):
@@ -30,12 +30,12 @@ def create_table(width: int, *headings: str) -> Table:
 
 
 def label_value(name: str, value: str, style: str = "") -> Text:
-    """Name a figure."""
+    """Write a figure after its name."""
     return Text.assemble((f"{name} ", MUTED), (value, style))
 
 
 def wrap_parts(parts: Sequence[Text], width: int) -> Text:
-    """Set parts side by side, none broken, in as many lines as that takes."""
+    """Join the parts into as many lines as needed. No part is broken."""
     line, used = Text(), 0
     for part in parts:
         if used and used + 3 + part.cell_len > width:
@@ -46,7 +46,7 @@ def wrap_parts(parts: Sequence[Text], width: int) -> Text:
 
 
 def format_seconds(value: float | None) -> str:
-    """Write a duration."""
+    """Write a duration given in seconds."""
     return NO_VALUE if value is None else humanize.format_duration(value * humanize.SECOND)
 
 
@@ -70,6 +70,6 @@ def format_count(value: float | None) -> str:
 
 
 def age_style(value: float | None) -> str:
-    """Choose the colour for how long something has waited."""
+    """Return the colour for an age in seconds."""
     value = value or 0.0
     return BAD if value >= AGE_BAD_SECONDS else WARNING if value >= AGE_WARNING_SECONDS else ""
