@@ -1,9 +1,9 @@
-"""A backup as one tar on stdout, and back from stdin: the `backup` of docker-compose.yml.
+"""Write a backup as one tar to stdout, or restore one from stdin: the service `backup` of docker-compose.yml.
 
     docker compose run --rm -T backup save > darkroom.tar         while everything runs
-    docker compose run --rm -T backup restore < darkroom.tar      into empty volumes, before the gateway is started
+    docker compose run --rm -T backup restore < darkroom.tar      into empty volumes, before the gateway starts
 
-What is saved, and why in that order, is told in deploy/admin/backup.py. Both need room for it in the volume `scratch`.
+deploy/admin/backup.py says what is saved and in which order. Both need space for it in the volume `scratch`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from deploy.admin import backup
 from pipeline.settings import Settings
 
 SCRATCH = Path("/var/lib/darkroom/scratch")
-FOLDER = "darkroom"  # the one name at the top of the tar
+FOLDER = "darkroom"  # the only top-level name in the tar
 
 
 def save(settings: Settings, stream: BinaryIO) -> dict[str, int]:
-    """Write everything to `stream`; return how many of each kind."""
+    """Write everything to `stream`; return the number of each kind."""
     with TemporaryDirectory(dir=SCRATCH) as folder:
         counts = backup.save(settings, Path(folder) / FOLDER)
         with tarfile.open(fileobj=stream, mode="w|") as tar:
@@ -33,7 +33,7 @@ def save(settings: Settings, stream: BinaryIO) -> dict[str, int]:
 
 
 def restore(settings: Settings, stream: BinaryIO) -> dict[str, int]:
-    """Put back what `save` wrote; return how many of each kind. Raises `NotEmpty` where there are jobs or blobs."""
+    """Restore what `save` wrote; return the number of each kind. Raises `NotEmpty` if there are jobs or blobs."""
     with TemporaryDirectory(dir=SCRATCH) as folder:
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             tar.extractall(folder, filter="data")
@@ -41,7 +41,7 @@ def restore(settings: Settings, stream: BinaryIO) -> dict[str, int]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run from the command line; what was done is said on stderr, as stdout may be the archive."""
+    """Run from the command line. Messages go to stderr, because stdout may be the archive."""
     parser = argparse.ArgumentParser(prog="backup", description=__doc__.splitlines()[0] if __doc__ else None)
     actions: dict[str, tuple[Callable[[Settings, BinaryIO], dict[str, int]], BinaryIO]] = {
         "save": (save, sys.stdout.buffer),
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("action", choices=actions)
     act, stream = actions[parser.parse_args(arguments).action]
     if stream.isatty():
-        parser.error("give it a file: save > darkroom.tar, restore < darkroom.tar")
+        parser.error("redirect it: save > darkroom.tar, restore < darkroom.tar")
     try:
         counts = act(Settings(), stream)
     except (backup.NotEmpty, tarfile.TarError, FileNotFoundError) as error:

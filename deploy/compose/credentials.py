@@ -1,9 +1,9 @@
-"""The passwords of docker-compose.yml: made once, at the first start, and handed to each container in its own volume.
+"""The passwords of docker-compose.yml: created at the first start, given to each container in a volume of its own.
 
-    docker compose run --rm secrets show      what a person needs: the users and passwords of Flower and Grafana
+    docker compose run --rm secrets show      the users and passwords of Flower and Grafana
 
-`write`, which every start runs, makes the passwords that are missing and writes each reader's files. A reader mounts
-its own folder only, so the files may be readable by whatever user it runs as.
+`write` runs at every start: it creates missing passwords and writes each reader's files. A reader mounts only its own
+folder, so the files may be readable by every user.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ PASSWORDS = ("redis", "mongo_root", "mongo_darkroom", "flower", "grafana")
 READERS = ("app", "redis", "mongo", "flower", "prometheus", "grafana")
 USER = "darkroom"
 
-# Celery, Flower and the gateway use keys, lists, transactions, channels and scripts; nothing that empties, configures,
-# lists or stops a server. The probe of the health check may say PING and nothing else, so it needs no password.
+# Celery, Flower and the gateway use keys, lists, transactions, channels and scripts, but no command that flushes,
+# configures, lists or stops a server. The health check's user may only send PING, so it needs no password.
 RIGHTS = "~* &* -@all +@read +@write +@connection +@transaction +@pubsub +@scripting -@admin -@dangerous +info +time"
 ACL = """\
 user default off
@@ -32,35 +32,35 @@ user probe on nopass resetkeys resetchannels -@all +ping
 
 
 def load_passwords(folder: Path) -> dict[str, str]:
-    """Return the password of each name, kept in `folder`; those that are missing are made."""
-    found = {}
+    """Return all passwords in `folder` by name. Create those that are missing."""
+    passwords = {}
     for name in PASSWORDS:
         file = folder / name
         if not file.exists():
             _write(file, token_urlsafe(32), mode=0o400)
-        found[name] = file.read_text(encoding="ascii")
-    return found
+        passwords[name] = file.read_text(encoding="ascii")
+    return passwords
 
 
-def render_reader_files(known: Mapping[str, str]) -> dict[str, str]:
-    """Return the content of every reader's files by `reader/name`."""
-    redis_url = f"redis://{USER}:{known['redis']}@redis:6379/0"
-    acl = ACL.format(user=USER, rights=RIGHTS, digest=sha256(known["redis"].encode()).hexdigest())
+def render_reader_files(passwords: Mapping[str, str]) -> dict[str, str]:
+    """Return the content of every reader's files, by `reader/name`."""
+    redis_url = f"redis://{USER}:{passwords['redis']}@redis:6379/0"
+    acl = ACL.format(user=USER, rights=RIGHTS, digest=sha256(passwords["redis"].encode()).hexdigest())
     return {
         "app/darkroom_redis_url": redis_url,
-        "app/darkroom_mongo_url": f"mongodb://{USER}:{known['mongo_darkroom']}@mongo:27017/darkroom",
+        "app/darkroom_mongo_url": f"mongodb://{USER}:{passwords['mongo_darkroom']}@mongo:27017/darkroom",
         "redis/users.acl": acl,
-        "mongo/root_password": known["mongo_root"],
-        "mongo/darkroom_password": known["mongo_darkroom"],
+        "mongo/root_password": passwords["mongo_root"],
+        "mongo/darkroom_password": passwords["mongo_darkroom"],
         "flower/darkroom_redis_url": redis_url,
-        "flower/darkroom_flower_password": known["flower"],
-        "prometheus/flower_password": known["flower"],
-        "grafana/admin_password": known["grafana"],
+        "flower/darkroom_flower_password": passwords["flower"],
+        "prometheus/flower_password": passwords["flower"],
+        "grafana/admin_password": passwords["grafana"],
     }
 
 
 def write_secrets(root: Path) -> None:
-    """Make what is missing, and bring every reader's files up to date."""
+    """Create missing passwords, and update every reader's files."""
     for path, content in render_reader_files(load_passwords(root / "master")).items():
         file = root / path
         if not file.exists() or file.read_text(encoding="ascii") != content:
@@ -68,7 +68,7 @@ def write_secrets(root: Path) -> None:
 
 
 def _write(file: Path, content: str, *, mode: int) -> None:
-    """Put a whole file in place, or none: a start that is interrupted leaves no half password."""
+    """Write a file atomically: an interrupted start leaves no partial password."""
     unfinished = file.with_suffix(".new")
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -76,7 +76,7 @@ def _write(file: Path, content: str, *, mode: int) -> None:
         stream.write(content)
         stream.flush()
         os.fsync(descriptor)
-    unfinished.chmod(mode)  # whatever the umask is
+    unfinished.chmod(mode)  # independent of the umask
     unfinished.replace(file)
 
 
@@ -87,8 +87,8 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     write_secrets(ROOT)
     if chosen.action == "show":
-        known = load_passwords(ROOT / "master")
-        print(*(f"{name}  user {USER}  password {known[name]}" for name in ("flower", "grafana")), sep="\n")
+        passwords = load_passwords(ROOT / "master")
+        print(*(f"{name}  user {USER}  password {passwords[name]}" for name in ("flower", "grafana")), sep="\n")
     return 0
 
 

@@ -1,8 +1,8 @@
-"""Whether the process of this container does its work: exit status 0 or 1. Standard library only, and little of it.
+"""Health check of this container's process: exit status 0 or 1. Imports only a little of the standard library.
 
-`DARKROOM_HEALTH` says where to ask, as `port/path`: a gateway's `8001/readyz`, a worker's `9100/metrics`, Flower's
-`5555/healthcheck`. A worker must have children, too, and its main thread, which fetches messages, must have run since
-the last look: the exporter is another thread, and would go on answering beside one that hangs.
+`DARKROOM_HEALTH` is the address, as `port/path`: a gateway's `8001/readyz`, a worker's `9100/metrics`, Flower's
+`5555/healthcheck`. A worker must also have children, and its main thread, which fetches messages, must have run since
+the last check: the exporter is another thread and still answers if the main thread hangs.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ OK = 200
 TIMEOUT = 4.0  # seconds; docker-compose.yml waits for 5
 POOL = b"\ndarkroom_worker_pool_processes{"
 PROCESSES = Path("/proc")
-LAST_CHECK_FILE = Path("/tmp/darkroom-health")  # noqa: S108  # the container's own, and no secret
+LAST_CHECK_FILE = Path("/tmp/darkroom-health")  # noqa: S108  # only this container sees it; it is not secret
 
 
 def main() -> int:
-    """Ask; say what is wrong on stdout, where `docker inspect` shows it."""
+    """Check the process. Print what is wrong to stdout: `docker inspect` shows it."""
     where = os.environ.get("DARKROOM_HEALTH", "8001/readyz")
     port, _, path = where.partition("/")
     try:
@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def fetch(port: int, path: str) -> tuple[int, bytes]:
-    """Return the status and the whole answer of this container's server."""
+    """Return the status and the whole answer of this container's server; status 0 if it is not HTTP."""
     with socket.create_connection(("127.0.0.1", port), TIMEOUT) as connection:
         connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -46,28 +46,28 @@ def fetch(port: int, path: str) -> tuple[int, bytes]:
 
 
 def count_children(metrics: bytes) -> int:
-    """Return how many children a worker says it has; 0 until its pool has started."""
+    """Return how many children a worker reports; 0 until its pool has started."""
     lines = metrics.split(POOL)[1:]
     return max((int(float(line.split(b"\n")[0].rsplit(b" ", 1)[1])) for line in lines), default=0)
 
 
-def has_run_since(look: Path, processes: Path) -> bool:
-    """Whether the worker's main thread ran since the look noted in this file, which then notes this one."""
+def has_run_since(record: Path, processes: Path) -> bool:
+    """Whether the worker's main thread has run since the check recorded in this file. Record this check there."""
     now = _read_context_switches(processes)
-    before = look.read_text(encoding="ascii") if look.exists() else ""
-    look.write_text(now, encoding="ascii")
+    before = record.read_text(encoding="ascii") if record.exists() else ""
+    record.write_text(now, encoding="ascii")
     return now != before
 
 
 def _read_context_switches(processes: Path) -> str:
-    """Return the pid of the worker and how often its main thread was given a processor: idle, every second or two."""
+    """Return the worker's pid and its main thread's context switches: even if idle, one every second or two."""
     for pid in sorted(int(entry.name) for entry in processes.iterdir() if entry.name.isdecimal()):
         try:
             status = (processes / str(pid) / "status").read_text(encoding="ascii", errors="replace")
             command = (processes / str(pid) / "cmdline").read_bytes()
-        except OSError:  # gone meanwhile
+        except OSError:  # the process has ended
             continue
-        if b"celery" in command and status.startswith("Name:\tpython"):  # and not init or a shell around it
+        if b"celery" in command and status.startswith("Name:\tpython"):  # not init, nor a shell that started it
             counts = [line.split()[1] for line in status.splitlines() if "ctxt_switches" in line]
             return " ".join([str(pid), *counts])
     return ""

@@ -1,8 +1,8 @@
-"""Runs a command, and runs it anew whenever a Python file below a folder changes: for development.
+"""Run a command, and restart it when a Python file in a folder changes: for development.
 
     python -m deploy.compose.reload pipeline stages storage -- celery -A pipeline.worker worker ...
 
-It looks at the files' times, which works on every system that can mount a folder into a container.
+It compares modification times, which works on every system that can mount a folder into a container.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-INTERVAL = 1.0  # seconds between looks
-STOP_TIMEOUT = 35.0  # below the container's own grace of 40 s
+INTERVAL = 1.0  # seconds between checks
+STOP_TIMEOUT = 35.0  # seconds; less than the container's stop time-out of 40 s
 
 Snapshot = dict[Path, int]
 
 
 def snapshot(folders: Iterable[Path]) -> Snapshot:
-    """Return when each Python file was changed last, in nanoseconds."""
-    found: Snapshot = {}
+    """Return the modification time of each Python file, in nanoseconds."""
+    times: Snapshot = {}
     for folder in folders:
         for file in folder.rglob("*.py"):
             try:
-                found[file] = file.stat().st_mtime_ns
-            except FileNotFoundError:  # an editor is replacing it
+                times[file] = file.stat().st_mtime_ns
+            except FileNotFoundError:  # an editor replaces it at this moment
                 continue
-    return found
+    return times
 
 
 def main(arguments: list[str]) -> int:
-    """Run until TERM or INT, which the command is told too."""
+    """Run until TERM or INT; then send TERM to the command."""
     if "--" not in arguments[1:-1]:
         print("usage: python -m deploy.compose.reload FOLDER... -- COMMAND...", file=sys.stderr)
         return 2
@@ -43,10 +43,10 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     while not stopping.is_set():
-        seen = snapshot(folders)
+        before = snapshot(folders)
         with subprocess.Popen(command) as process:  # noqa: S603  # ours, from the compose file
-            while not stopping.wait(INTERVAL) and snapshot(folders) == seen:
-                pass  # also once it has ended by itself: a mistake is mended by the next change
+            while not stopping.wait(INTERVAL) and snapshot(folders) == before:
+                pass  # also after the command has ended: the next change may fix its error
             _stop(process)
         if not stopping.is_set():
             print("reload: a file has changed", file=sys.stderr, flush=True)

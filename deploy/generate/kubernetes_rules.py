@@ -1,4 +1,4 @@
-"""Write Prometheus' rules as the operator takes them: `.venv/bin/python -m deploy.generate.kubernetes_rules`."""
+"""Write Prometheus' rules as a PrometheusRule: `.venv/bin/python -m deploy.generate.kubernetes_rules`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ spec:
 
 
 def render_manifest() -> str:
-    """Return the PrometheusRule: the rules as they are, two columns further in."""
+    """Return the PrometheusRule: the rules unchanged, indented by two columns."""
     text = SOURCE.read_text(encoding="utf-8")
     return HEAD + indent(text[text.index("groups:") :], "  ")
 

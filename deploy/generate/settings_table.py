@@ -1,4 +1,4 @@
-"""Write the table of settings in deploy/docs/CONFIGURATION.md anew: python -m deploy.generate.settings_table."""
+"""Regenerate the table of settings in deploy/docs/CONFIGURATION.md: python -m deploy.generate.settings_table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stages.limits import Limits
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "CONFIGURATION.md"
 BEGIN, END = "<!-- begin: written by ./run docs -->", "<!-- end -->"
-LIMITS = {  # a dataclass of `stages`, which knows no pydantic and so no descriptions
+LIMITS = {  # a dataclass in `stages`, which does not use pydantic and so has no descriptions
     "upload_bytes": "Bytes of a file.",
     "pixels": "Width x height of a still.",
     "animation_pixels": "Width x height of all frames of an animation together.",
@@ -29,7 +29,7 @@ LIMITS = {  # a dataclass of `stages`, which knows no pydantic and so no descrip
 
 
 def render_settings(text: str) -> str:
-    """Return the file's text with its table as the settings are now. Raises ValueError where a marker is missing."""
+    """Return the text with its table regenerated from the settings. Raises ValueError if a marker is missing."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -38,7 +38,7 @@ def render_settings(text: str) -> str:
 
 
 def render_sections() -> Iterator[str]:
-    """Yield each part of the settings: a heading, what it is about, its table."""
+    """Yield each section of the settings: a heading, a description, a table."""
     fields = Settings.model_fields
     parts = {name: field.default for name, field in fields.items() if isinstance(field.default, BaseModel | Limits)}
     plain = {name: field for name, field in fields.items() if name not in parts}
@@ -61,21 +61,21 @@ def _rows(prefix: str, fields: dict[str, FieldInfo]) -> Iterator[tuple[str, str,
     for name, field in fields.items():
         if not field.description:
             raise ValueError(f"{prefix}{name.upper()} has no description")
-        yield f"{prefix}{name.upper()}", _shown(_default(field)), field.description
+        yield f"{prefix}{name.upper()}", _format_default(_default(field)), field.description
 
 
 def _limits(prefix: str, limits: Limits) -> Iterator[tuple[str, str, str]]:
     for name in Limits.__dataclass_fields__:
-        yield f"{prefix}{name.upper()}", _shown(getattr(limits, name)), LIMITS[name]
+        yield f"{prefix}{name.upper()}", _format_default(getattr(limits, name)), LIMITS[name]
 
 
 def _default(field: FieldInfo) -> Any:
-    found = field.get_default(call_default_factory=True, validated_data={})
-    return "" if found is PydanticUndefined else found
+    default = field.get_default(call_default_factory=True, validated_data={})
+    return "" if default is PydanticUndefined else default
 
 
-def _shown(default: Any) -> str:
-    """Return the default as one would write it in the environment, whatever folder this is run in."""
+def _format_default(default: Any) -> str:
+    """Return the default as written in the environment. The current folder is replaced, so that it does not matter."""
     if default == "":
         return ""
     text = str(default) if isinstance(default, str | Path) else json.dumps(default)
