@@ -1,4 +1,4 @@
-"""What the containers run beside Darkroom itself: passwords, health, reloading, the archive."""
+"""The helpers of the containers: passwords, health checks, reloading, the archive."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def contents(root: Path) -> dict[str, str]:
     return {str(file.relative_to(root)): file.read_text() for file in root.rglob("*") if file.is_file()}
 
 
-def test_passwords_are_made_once(root: Path) -> None:
+def test_passwords_are_created_once(root: Path) -> None:
     credentials.write_secrets(root)
     before = contents(root)
 
@@ -51,7 +51,7 @@ def test_two_installations_have_no_password_in_common(tmp_path_factory: pytest.T
     assert not one & other
 
 
-def test_a_reader_whose_files_are_lost_gets_them_back(root: Path) -> None:
+def test_lost_files_of_a_reader_are_written_again(root: Path) -> None:
     credentials.write_secrets(root)
     before = contents(root)
     (root / "redis" / "users.acl").unlink()
@@ -61,14 +61,14 @@ def test_a_reader_whose_files_are_lost_gets_them_back(root: Path) -> None:
     assert contents(root) == before
 
 
-def test_the_passwords_themselves_are_for_one_user(root: Path) -> None:
+def test_only_the_owner_can_read_the_passwords(root: Path) -> None:
     credentials.write_secrets(root)
 
     for file in (root / "master").iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o400
 
 
-def test_redis_is_given_a_hash_and_lets_nobody_in_by_default() -> None:
+def test_redis_gets_a_hash_and_disables_the_default_user() -> None:
     lines = credentials.render_reader_files(dict.fromkeys(credentials.PASSWORDS, "pass"))[
         "redis/users.acl"
     ].splitlines()
@@ -79,7 +79,7 @@ def test_redis_is_given_a_hash_and_lets_nobody_in_by_default() -> None:
 
 
 @pytest.mark.parametrize(("children", "status"), [(2, 0), (0, 1)])
-def test_a_worker_is_well_with_children_and_a_main_thread_that_runs(
+def test_a_worker_is_healthy_with_children_and_a_running_main_thread(
     children: int, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "LAST_CHECK_FILE", tmp_path / "look")
@@ -93,7 +93,7 @@ def test_a_worker_is_well_with_children_and_a_main_thread_that_runs(
 
 
 def _worker(processes: Path, *, switches: int) -> None:
-    """Have a folder that stands for /proc show a worker whose main thread was given a processor so often."""
+    """Write a fake /proc with a worker whose main thread has this number of context switches."""
     worker = processes / "7"
     worker.mkdir(exist_ok=True)
     (worker / "cmdline").write_bytes(b"python\0-m\0celery\0worker\0")
@@ -109,15 +109,15 @@ def _answer(server: socket.socket, body: bytes) -> None:
         connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + body)
 
 
-def test_a_container_where_nobody_answers_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as bound:  # and nobody listens
+def test_a_container_without_an_answer_is_unhealthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as bound:  # no program listens
         bound.bind(("127.0.0.1", 0))
         monkeypatch.setenv("DARKROOM_HEALTH", f"{bound.getsockname()[1]}/readyz")
 
         assert health.main() == 1
 
 
-def test_a_main_thread_that_did_not_run_since_the_last_look_hangs(tmp_path: Path) -> None:
+def test_a_main_thread_that_has_not_run_since_the_last_check_hangs(tmp_path: Path) -> None:
     look = tmp_path / "look"
 
     answers = []
@@ -128,7 +128,7 @@ def test_a_main_thread_that_did_not_run_since_the_last_look_hangs(tmp_path: Path
     assert answers == [True, True, False]
 
 
-def test_what_reloads_starts_its_command_anew_when_a_file_changes_and_ends_with_it(tmp_path: Path) -> None:
+def test_reload_restarts_its_command_when_a_file_changes_and_stops_it_at_the_end(tmp_path: Path) -> None:
     started = tmp_path / "started"
     code = tmp_path / "code"
     code.mkdir()
@@ -157,7 +157,7 @@ def test_a_command_without_folders_is_refused() -> None:
     assert reload.main(["--", "true"]) == 2
 
 
-def test_what_is_no_archive_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "SCRATCH", tmp_path)
 
     with pytest.raises(tarfile.TarError):
@@ -166,7 +166,9 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     assert not list(tmp_path.iterdir())
 
 
-def test_without_an_engine_the_try_is_skipped_with_its_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_docker_engine_the_test_is_skipped_with_a_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
     assert "docker info" in project.explain_missing_engine()

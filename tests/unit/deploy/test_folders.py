@@ -1,4 +1,4 @@
-"""A folder that cannot be written is found out at once, and named in one line."""
+"""A folder that cannot be written is detected early and named in one line."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def _reason(folder: Path, min_free_bytes: int = 0) -> str:
 
 
 @pytest.mark.parametrize("name", ["with a space", "фото", "100%", "a;b", "x" * 200])
-def test_a_folder_is_made_whatever_its_name(tmp_path: Path, name: str) -> None:
+def test_a_folder_with_any_name_is_created(tmp_path: Path, name: str) -> None:
     prepare_folder(tmp_path / name / "within")
 
     assert list((tmp_path / name / "within").iterdir()) == []
 
 
-def test_a_file_in_its_place_is_named(tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     assert _reason(tmp_path / "file") == f"{tmp_path}/file cannot be used: {tmp_path}/file is a file, not a folder."
@@ -40,7 +40,7 @@ def test_a_link_to_nowhere_is_named(tmp_path: Path) -> None:
     assert f"{tmp_path}/link" in _reason(tmp_path / "link")
 
 
-def test_a_name_that_is_too_long_is_said_in_a_line_that_is_not(tmp_path: Path) -> None:
+def test_a_name_that_is_too_long_is_shortened_in_the_message(tmp_path: Path) -> None:
     reason = _reason(tmp_path / ("x" * 3000))
 
     assert "too long" in reason
@@ -51,14 +51,14 @@ def test_a_folder_that_the_system_refuses_is_named() -> None:
     assert _reason(Path("/proc/darkroom")).startswith("/proc/darkroom cannot be written: ")
 
 
-def test_a_full_disk_is_told_with_what_is_needed(tmp_path: Path) -> None:
+def test_the_message_about_a_full_disk_says_how_much_is_needed(tmp_path: Path) -> None:
     reason = _reason(tmp_path, MUCH)
 
     assert reason.startswith(f"The disk of {tmp_path} is full")
     assert f"{MUCH >> 20} MiB are needed" in reason
 
 
-def test_no_temporary_folder_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_message_about_no_temporary_folder_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "nowhere")])
 
@@ -66,7 +66,7 @@ def test_no_temporary_folder_is_told_with_what_to_do(tmp_path: Path, monkeypatch
         check_temporary_folder()
 
 
-def test_a_stack_says_the_same_before_it_starts_anything(tmp_path: Path) -> None:
+def test_a_stack_raises_the_same_message_before_it_starts_a_process(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(StackError, match="is a file, not a folder"):

@@ -1,4 +1,4 @@
-"""An interrupt ends a command once, and never in the middle of what must be whole."""
+"""Only the first interrupt counts, and a block can defer it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_the_second_interrupt_is_ignored() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_an_interrupt_waits_for_the_end_of_what_must_be_whole() -> None:
+def test_an_interrupt_is_deferred_to_the_end_of_the_block() -> None:
     steps = []
 
     def do_both() -> None:

@@ -1,4 +1,4 @@
-"""Ports are given once: by one process, and by all that run at a time."""
+"""A free port is returned once, also across processes that run at the same time."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import sys
 
 from deploy.local.ports import free_port, is_free
 
-MANY = 300  # of 12,000: were none kept, two of them would be the same, almost surely
+MANY = 300  # of 12,000: without reservations, two of them would almost surely be equal
 
 
-def test_no_port_is_given_twice() -> None:
+def test_no_port_is_returned_twice() -> None:
     given = [free_port() for _ in range(MANY)]
 
     assert len(set(given)) == MANY
 
 
-def test_another_process_is_given_none_of_them() -> None:
+def test_another_process_gets_none_of_these_ports() -> None:
     given = {free_port() for _ in range(MANY)}
     code = (
         "import json; from deploy.local.ports import free_port; "
@@ -30,7 +30,7 @@ def test_another_process_is_given_none_of_them() -> None:
     assert not given & set(theirs)
 
 
-def test_a_port_that_somebody_listens_on_is_passed_over() -> None:
+def test_a_port_in_use_is_skipped() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()

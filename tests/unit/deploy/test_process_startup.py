@@ -1,4 +1,4 @@
-"""What is said of a process that does not become ready, and what is not."""
+"""The reasons why a process does not become ready."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def _wait(
     return PendingProcess(name=name, folder=folder, is_ready=lambda: is_ready, **described | more)  # type: ignore[arg-type]
 
 
-def test_a_port_taken_during_the_start_is_named_with_the_process_at_once(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_during_the_start_fails_at_once(tmp_path: Path) -> None:
     ended = _wait(tmp_path, log=IN_USE, port=8001, find_pid=lambda: 0)
 
     with pytest.raises(PortInUse, match=r"^Port 8001, meant for the gateway, is in use by another program\.$"):
         wait_for_all([ended])
 
 
-def test_an_optional_process_is_left_out_with_its_reason(tmp_path: Path) -> None:
+def test_an_optional_process_is_skipped_with_its_reason(tmp_path: Path) -> None:
     flower = _wait(tmp_path, "flower", log=IN_USE, port=5555, find_pid=lambda: 0, is_optional=True)
 
     skipped_processes = wait_for_all([flower, _wait(tmp_path, is_ready=True)])
@@ -44,17 +44,17 @@ def test_an_optional_process_is_left_out_with_its_reason(tmp_path: Path) -> None
     }
 
 
-def test_a_process_that_runs_is_not_blamed_for_words_in_its_log(tmp_path: Path) -> None:
+def test_the_log_of_a_running_process_is_not_searched_for_errors(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="did not become ready"):
         wait_for_all([_wait(tmp_path, log=IN_USE, port=8001)], seconds=0)
 
 
-def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(StackError, match=r"^The disk of .* is full: the mongo did not become ready\.$"):
         wait_for_all([_wait(tmp_path, "mongo", log="OSError: [Errno 28] No space left on device")], seconds=0)
 
 
-def test_what_is_shown_of_a_log_is_of_this_start(tmp_path: Path) -> None:
+def test_only_the_log_of_this_start_is_shown(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("of the start before\n")
     start = log.stat().st_size
@@ -68,20 +68,20 @@ def test_what_is_shown_of_a_log_is_of_this_start(tmp_path: Path) -> None:
     assert "before" not in str(failed.value)
 
 
-def test_a_log_that_was_rotated_meanwhile_is_read_whole(tmp_path: Path) -> None:
+def test_a_log_that_was_rotated_is_read_whole(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("new\n")
 
     assert read_log_after(tmp_path / "log", 1000) == "new\n"
     assert read_log_after(tmp_path / "none", 0) == ""
 
 
-def test_each_process_is_seen_to_become_ready(tmp_path: Path) -> None:
+def test_the_observer_receives_every_process_that_becomes_ready(tmp_path: Path) -> None:
     class Watcher(StackObserver):
         def __init__(self) -> None:
-            self.seen: list[dict[str, State]] = []
+            self.calls: list[dict[str, State]] = []
 
         def on_starting(self, states: Mapping[str, State]) -> None:
-            self.seen.append(dict(states))
+            self.calls.append(dict(states))
 
     watcher, rounds = Watcher(), iter([False, True])
     slow = _wait(tmp_path, "mongo")
@@ -89,7 +89,7 @@ def test_each_process_is_seen_to_become_ready(tmp_path: Path) -> None:
 
     wait_for_all([_wait(tmp_path, "redis", is_ready=True), slow], watcher)
 
-    assert watcher.seen == [
+    assert watcher.calls == [
         {"redis": "starting", "mongo": "starting"},
         {"redis": "ready", "mongo": "starting"},
         {"redis": "ready", "mongo": "ready"},

@@ -1,4 +1,4 @@
-"""The start of a stack as it is shown: lines in a log, one live line in a terminal."""
+"""The progress of a start: lines in a log, one live line in a terminal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_log_has_a_line_for_each_process_once_it_is_ready() -> None:
     assert re.fullmatch(r"  redis is ready after \d\.\d s\n  gateway is ready after \d\.\d s\nStopping \.\.\.\n", shown)
 
 
-def test_a_terminal_has_one_line_that_goes_away() -> None:
+def test_a_terminal_has_one_line_that_disappears() -> None:
     shown = _shown(is_terminal=True)
 
     assert "0 of 2 are ready; waiting for redis, gateway" in shown
@@ -37,7 +37,7 @@ def test_a_terminal_has_one_line_that_goes_away() -> None:
     assert "\x1b[?25h" in shown.rpartition("\x1b[?25l")[2], "the cursor is back"
 
 
-def test_a_start_that_never_began_is_not_stopped() -> None:
+def test_a_stop_without_a_start_prints_nothing() -> None:
     console = Console(file=io.StringIO())
 
     StartProgress(console).on_stopping()

@@ -1,4 +1,4 @@
-"""From what processes tell to the figures of the view."""
+"""The overview, computed from the metrics of the processes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from deploy.admin.top.models import Reading
 from deploy.admin.top.overview import build_overview, latest_failures
 from deploy.admin.top.scrape import Scrape, ScrapeDelta
 
-Told = Mapping[str, float]  # series as Prometheus writes them: name{label="value"}
+Samples = Mapping[str, float]  # series as Prometheus writes them: name{label="value"}
 
 
-def _scrape(at: float, told: Told) -> Scrape:
-    return Scrape.parse(at, "".join(f"{series} {value}\n" for series, value in told.items()))
+def _scrape(at: float, samples: Samples) -> Scrape:
+    return Scrape.parse(at, "".join(f"{series} {value}\n" for series, value in samples.items()))
 
 
-def _reading(name: str, after: Told, before: Told | None = None, *, error: str = "") -> Reading:
+def _reading(name: str, after: Samples, before: Samples | None = None, *, error: str = "") -> Reading:
     latest = _scrape(10, after)
     span = None if before is None or error else ScrapeDelta(_scrape(0, before), latest)
     is_gateway = name.startswith("gateway")
@@ -30,34 +30,34 @@ def _reading(name: str, after: Told, before: Told | None = None, *, error: str =
 
 
 def _histogram(name: str, labels: str, fast: float, total: float) -> dict[str, float]:
-    """Tell of a histogram with the bounds 0.1 and 1."""
+    """Return the samples of a histogram with the bounds 0.1 and 1."""
     buckets = {"0.1": fast, "1.0": total, "+Inf": total}
-    told = {f'{name}_bucket{{{labels},le="{bound}"}}': count for bound, count in buckets.items()}
-    return told | {f"{name}_count{{{labels}}}": total}
+    samples = {f'{name}_bucket{{{labels},le="{bound}"}}': count for bound, count in buckets.items()}
+    return samples | {f"{name}_count{{{labels}}}": total}
 
 
-def _worker(queue: str, **told: float) -> dict[str, float]:
+def _worker(queue: str, **samples: float) -> dict[str, float]:
     return {
-        f'darkroom_worker_{name}{{queue="{queue}"}}': value for name, value in ({"pool_processes": 1} | told).items()
+        f'darkroom_worker_{name}{{queue="{queue}"}}': value for name, value in ({"pool_processes": 1} | samples).items()
     }
 
 
-def test_what_every_gateway_tells_of_the_whole_is_taken_once() -> None:
-    told = {
+def test_figures_of_the_whole_system_are_not_summed_over_gateways() -> None:
+    samples = {
         'darkroom_jobs{state="done"}': 40,
         'darkroom_queue_length{queue="resize"}': 7,
         "darkroom_unacked_messages": 2,
     }
-    fresher = told | {'darkroom_jobs{state="done"}': 41}
+    fresher = samples | {'darkroom_jobs{state="done"}': 41}
 
-    shown = build_overview([_reading("gateway", told), _reading("gateway-2", fresher)])
+    shown = build_overview([_reading("gateway", samples), _reading("gateway-2", fresher)])
 
     assert shown.jobs == {"done": 41}
     assert [(queue.name, queue.length) for queue in shown.queues] == [("resize", 7)]
     assert shown.unacked_messages == 2
 
 
-def test_what_a_gateway_counts_itself_is_added_up() -> None:
+def test_figures_of_each_gateway_are_summed() -> None:
     submitted = 'darkroom_jobs_submitted_total{{kind="{}",result="{}"}}'
     before = {submitted.format("previews", "accepted"): 0, submitted.format("crop", "accepted"): 0}
     after = {submitted.format("previews", "accepted"): 30, submitted.format("crop", "accepted"): 10}
@@ -85,15 +85,15 @@ def test_jobs_end_in_workers_and_in_gateways() -> None:
 
 
 def test_workers_of_one_queue_are_shown_as_one() -> None:
-    told = _worker("resize", pool_processes=2, tasks_active=1, memory_bytes=100, child_lost_total=1)
+    samples = _worker("resize", pool_processes=2, tasks_active=1, memory_bytes=100, child_lost_total=1)
 
-    shown = build_overview([_reading("resize", told), _reading("resize-2", told)]).queues[0]
+    shown = build_overview([_reading("resize", samples), _reading("resize-2", samples)]).queues[0]
 
     assert (shown.workers_up, shown.workers) == (2, 2)
     assert (shown.active, shown.children, shown.memory, shown.children_lost) == (2, 4, 200, 2)
 
 
-def test_a_worker_that_is_down_is_missed_where_it_worked() -> None:
+def test_a_worker_that_is_down_counts_for_the_queue_that_it_served() -> None:
     readings = [
         _reading("10.0.0.7:9100", _worker("resize", memory_bytes=100)),
         _reading("10.0.0.8:9100", _worker("resize", memory_bytes=100), error="does not answer"),
@@ -105,7 +105,7 @@ def test_a_worker_that_is_down_is_missed_where_it_worked() -> None:
     assert (shown.queues[0].workers_up, shown.queues[0].workers, shown.queues[0].memory) == (1, 2, 100)
 
 
-def test_a_worker_that_never_answered_is_missed_where_its_name_says() -> None:
+def test_a_worker_that_never_answered_counts_for_the_queue_of_its_name() -> None:
     silent = Reading(name="resize", url="http://x/metrics", is_gateway=False, error="does not answer")
 
     shown = build_overview([silent])
@@ -113,10 +113,10 @@ def test_a_worker_that_never_answered_is_missed_where_its_name_says() -> None:
     assert [(queue.name, queue.workers_up, queue.workers) for queue in shown.queues] == [("resize", 0, 1)]
 
 
-def test_nothing_is_taken_from_a_gateway_that_is_down() -> None:
-    told = {"darkroom_unacked_messages": 2, 'darkroom_dependency_up{dependency="redis"}': 1}
+def test_a_gateway_that_is_down_contributes_no_figures() -> None:
+    samples = {"darkroom_unacked_messages": 2, 'darkroom_dependency_up{dependency="redis"}': 1}
 
-    shown = build_overview([_reading("gateway", told, error="does not answer")])
+    shown = build_overview([_reading("gateway", samples, error="does not answer")])
 
     assert shown.unacked_messages is None
     assert shown.dependencies == []
@@ -124,10 +124,10 @@ def test_nothing_is_taken_from_a_gateway_that_is_down() -> None:
 
 def test_queues_and_stages_come_in_the_order_of_the_pipeline() -> None:
     stages = ["small", "large", "finalize", "validate", "transform", "normalize"]
-    told = {f'darkroom_stage_duration_seconds_count{{stage="{stage}"}}': 1.0 for stage in stages}
+    samples = {f'darkroom_stage_duration_seconds_count{{stage="{stage}"}}': 1.0 for stage in stages}
     queues = {f'darkroom_queue_length{{queue="{queue}"}}': 0.0 for queue in ("finalize", "other", "resize", "validate")}
 
-    shown = build_overview([_reading("gateway", queues), _reading("all", told)])
+    shown = build_overview([_reading("gateway", queues), _reading("all", samples)])
 
     assert [stage.name for stage in shown.stages] == [
         "validate",
@@ -140,11 +140,11 @@ def test_queues_and_stages_come_in_the_order_of_the_pipeline() -> None:
     assert [queue.name for queue in shown.queues] == ["validate", "resize", "finalize", "other"]
 
 
-def test_a_stage_tells_how_often_how_long_and_what_came_of_it() -> None:
+def test_a_stage_has_its_rate_its_durations_and_its_outcomes() -> None:
     def ran(done: float, refused: float) -> dict[str, float]:
         runs = 'darkroom_stage_runs_total{{stage="small",outcome="{}"}}'
-        told = {runs.format("done"): done, runs.format("refused"): refused, runs.format("fenced"): 3}
-        return told | _histogram("darkroom_stage_duration_seconds", 'stage="small"', done, done + refused)
+        samples = {runs.format("done"): done, runs.format("refused"): refused, runs.format("fenced"): 3}
+        return samples | _histogram("darkroom_stage_duration_seconds", 'stage="small"', done, done + refused)
 
     stage = build_overview([_reading("resize", ran(100, 25), ran(85, 20))]).stages[0]
 
@@ -153,7 +153,7 @@ def test_a_stage_tells_how_often_how_long_and_what_came_of_it() -> None:
     assert stage.p50 == pytest.approx(0.1 * 10 / 15)
 
 
-def test_the_wait_of_a_queue_is_of_that_queue() -> None:
+def test_the_wait_of_a_queue_counts_only_its_own_messages() -> None:
     def waited(fast: float, total: float) -> dict[str, float]:
         return _worker("resize") | _histogram("darkroom_stage_queue_wait_seconds", 'queue="resize"', fast, total)
 
@@ -177,10 +177,10 @@ def test_a_store_is_up_when_every_gateway_reaches_it() -> None:
     assert [(store.name, store.is_up, store.seconds) for store in shown.dependencies] == [("redis", False, 0.1)]
 
 
-def test_the_question_itself_is_no_request_in_progress() -> None:
-    told = {"darkroom_http_requests_in_progress": 3}
+def test_the_scrape_itself_is_not_a_request_in_progress() -> None:
+    samples = {"darkroom_http_requests_in_progress": 3}
 
-    assert build_overview([_reading("gateway", told), _reading("gateway-2", told)]).in_progress == 4
+    assert build_overview([_reading("gateway", samples), _reading("gateway-2", samples)]).in_progress == 4
 
 
 def test_only_answers_of_500_and_more_are_errors() -> None:
@@ -214,10 +214,10 @@ def test_the_latest_failures_of_both_kinds_come_first() -> None:
     ]
 
 
-def test_every_metric_that_is_asked_for_is_exported(exported_labels: dict[str, set[str]]) -> None:
+def test_every_metric_of_the_overview_is_exported(exported_labels: dict[str, set[str]]) -> None:
     source = Path(module.__file__).read_text(encoding="utf-8")
     asked = set(re.findall(r"\bdarkroom_[a-z_]+[a-z]\b", source))
-    asked |= {f"darkroom_worker_{name}" for name in re.findall(r'told\("(\w+)"\)', source)}
+    asked |= {f"darkroom_worker_{name}" for name in re.findall(r'sum_metric\("(\w+)"\)', source)}
     histograms = {name.removesuffix("_bucket") for name in exported_labels}
 
     assert len(asked) > 20

@@ -1,4 +1,4 @@
-"""Scrapes and their differences, as Prometheus would work them out."""
+"""Scrapes and their differences, computed as Prometheus does."""
 
 from __future__ import annotations
 
@@ -44,36 +44,36 @@ def test_a_scrape_is_read_by_name_and_labels() -> None:
 
 
 @pytest.mark.parametrize("text", ["<html></html>", "not found", '{"detail": "Not Found"}'])
-def test_what_is_no_metrics_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011  # whatever the parser says
+def test_a_text_without_metrics_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  # the message is the parser's
         Scrape.parse(0, text)
 
 
-def test_a_rate_is_the_increase_by_the_time_between() -> None:
+def test_a_rate_is_the_increase_divided_by_the_seconds() -> None:
     span = ScrapeDelta(_counted(100, done=10, refused=1), _counted(104, done=30, refused=3))
 
     assert rate([span], "runs_total", outcome="done") == 5
     assert rate([span], "runs_total") == 5.5
 
 
-def test_rates_of_several_processes_add_up_each_by_its_own_time() -> None:
+def test_rates_of_several_processes_are_summed_each_over_its_own_seconds() -> None:
     one = ScrapeDelta(_counted(0, done=0), _counted(2, done=4))
     other = ScrapeDelta(_counted(50, done=7), _counted(60, done=17))
 
     assert rate([one, other], "runs_total") == 3
 
 
-def test_a_process_that_began_anew_counts_from_zero() -> None:
+def test_counters_of_a_restarted_process_start_at_zero() -> None:
     span = ScrapeDelta(_counted(0, done=100, born=1.7e9), _counted(10, done=120, born=1.8e9))
 
     assert span.increase("runs_total") == 120
 
 
-def test_a_counter_that_fell_counts_from_zero() -> None:
+def test_a_counter_that_has_fallen_starts_at_zero() -> None:
     assert ScrapeDelta(_counted(0, done=100), _counted(10, done=20)).increase("runs_total") == 20
 
 
-def test_a_series_that_is_new_counts_from_zero() -> None:
+def test_a_new_series_starts_at_zero() -> None:
     span = ScrapeDelta(Scrape(0, {"process_start_time_seconds": {frozenset(): 1.7e9}}), _counted(10, done=3))
 
     assert span.increase("runs_total") == 3
@@ -85,9 +85,9 @@ def test_a_series_that_is_new_counts_from_zero() -> None:
         (0.5, {1.0: 10, 2.0: 20, inf: 20}, 1.0),  # the last of the first bucket
         (0.25, {1.0: 10, 2.0: 20, inf: 20}, 0.5),  # buckets begin at 0
         (0.75, {1.0: 10, 2.0: 20, inf: 20}, 1.5),  # halfway through the second
-        (0.95, {1.0: 0, 2.0: 0, 4.0: 8, inf: 8}, 3.9),  # empty ones are passed
+        (0.95, {1.0: 0, 2.0: 0, 4.0: 8, inf: 8}, 3.9),  # empty buckets are skipped
         (0.95, {1.0: 1, 2.0: 1, inf: 8}, 2.0),  # above the last bound: that bound
-        (0.5, {1.0: 0, inf: 0}, None),  # nothing was seen
+        (0.5, {1.0: 0, inf: 0}, None),  # no observations
         (0.5, {inf: 3}, None),  # no bound at all
         (0.5, {}, None),
     ],
@@ -98,7 +98,7 @@ def test_a_quantile_is_interpolated_within_its_bucket(
     assert quantile(rank, buckets) == (None if expected is None else pytest.approx(expected))
 
 
-def test_quantiles_are_of_what_was_seen_between_in_all_processes() -> None:
+def test_quantiles_cover_the_observations_between_the_scrapes_in_all_processes() -> None:
     one = ScrapeDelta(_waited(0, fast=1000, total=1000), _waited(9, fast=1000, total=1010))
     other = ScrapeDelta(_waited(0, fast=0, total=500), _waited(9, fast=10, total=510))
 

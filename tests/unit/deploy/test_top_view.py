@@ -1,4 +1,4 @@
-"""What the view says, in which colour, and that it fits."""
+"""The texts and colours of the view, and that it fits the terminal."""
 
 from __future__ import annotations
 
@@ -95,35 +95,35 @@ QUIET = replace(
 )
 
 
-def _shown(shown: Overview, failures: list[FailedJob] | str, width: int = 120, *, coloured: bool = False) -> str:
+def _render(overview: Overview, failures: list[FailedJob] | str, width: int = 120, *, coloured: bool = False) -> str:
     output = io.StringIO()
     system: Literal["standard"] | None = "standard" if coloured else None
     console = Console(file=output, width=width, highlight=False, force_terminal=coloured, color_system=system)
-    console.print(render_view(shown, failures, where="http://127.0.0.1:8001", now=NOW, width=width))
+    console.print(render_view(overview, failures, where="http://127.0.0.1:8001", now=NOW, width=width))
     return output.getvalue()
 
 
-def _squeezed(text: str) -> str:
+def _collapse_spaces(text: str) -> str:
     return " ".join(text.split())
 
 
 @pytest.mark.parametrize("width", [80, 109, 110, 140, 200])
 def test_nothing_is_cut_at_any_width(width: int) -> None:
-    shown = _shown(replace(BUSY, queues=[QUEUE, WIDEST_QUEUE]), [FAILED], width)
+    shown = _render(replace(BUSY, queues=[QUEUE, WIDEST_QUEUE]), [FAILED], width)
 
     assert max(map(len, shown.splitlines())) <= width
     assert "…" not in shown
     for figure in ("23,456", "1,234,567", "98.7", "12,345", "12 m 34 s", "456 ms", "789 ms", "2/3", "7/8", "3 GiB"):
         assert figure in shown
-    for words_said in ("81,234 done", "11 retried", "6 dead", "redis is down", "room 9 GiB of 250 GiB", "5xx 3"):
-        assert words_said in shown
+    for words in ("81,234 done", "11 retried", "6 dead", "redis is down", "room 9 GiB of 250 GiB", "5xx 3"):
+        assert words in shown
     assert FAILED.task_id in shown
-    assert FAILED.message in _squeezed(shown)
+    assert FAILED.message in _collapse_spaces(shown)
 
 
 @pytest.mark.parametrize("width", [80, 100, 140])
 def test_columns_are_aligned(width: int) -> None:
-    table = _shown(replace(BUSY, queues=[QUEUE, replace(QUEUE, name="resize", length=0, memory=1)]), [], width)
+    table = _render(replace(BUSY, queues=[QUEUE, replace(QUEUE, name="resize", length=0, memory=1)]), [], width)
 
     heading, *rows = [line for line in table.splitlines() if line.startswith(("queue ", "normalize  ", "resize  "))][:3]
     for column in ("waiting", "wait p95", "workers", "memory"):
@@ -131,25 +131,25 @@ def test_columns_are_aligned(width: int) -> None:
         assert all(row[end - 1] != " " and row[end : end + 1] in {"", " "} for row in rows)
 
 
-def test_before_anything_is_measured_the_view_says_so() -> None:
-    shown = _shown(QUIET, [])
+def test_the_view_says_that_nothing_is_measured_yet() -> None:
+    shown = _render(QUIET, [])
 
     assert "measuring" in shown
     assert "latest failures\nnone" in "\n".join(line.rstrip() for line in shown.splitlines())
 
 
-def test_failures_that_are_unknown_say_why() -> None:
-    assert "unknown: gateway answers 401 Unauthorized" in _shown(BUSY, "gateway answers 401 Unauthorized")
+def test_unknown_failures_show_the_reason() -> None:
+    assert "unknown: gateway answers 401 Unauthorized" in _render(BUSY, "gateway answers 401 Unauthorized")
 
 
-def test_a_process_that_is_down_stands_at_the_top() -> None:
-    lines = _shown(BUSY, []).splitlines()
+def test_a_process_that_is_down_is_shown_at_the_top() -> None:
+    lines = _render(BUSY, []).splitlines()
 
     assert lines[1].startswith("resize-2 is down: http://10.0.0.8:9100/metrics does not answer")
 
 
 @pytest.mark.parametrize(
-    ("colour", "said"),
+    ("colour", "text"),
     [
         (RED, "resize-2 is down:"),
         (RED, "2/3"),
@@ -164,8 +164,8 @@ def test_a_process_that_is_down_stands_at_the_top() -> None:
         (GREEN, "98.7"),
     ],
 )
-def test_red_wants_somebody_yellow_is_worth_a_look_and_green_is_well(colour: str, said: str) -> None:
-    assert re.search(rf"{re.escape(colour)} *{said}", _shown(BUSY, [FAILED], coloured=True))
+def test_red_means_act_yellow_means_look_and_green_means_well(colour: str, text: str) -> None:
+    assert re.search(rf"{re.escape(colour)} *{text}", _render(BUSY, [FAILED], coloured=True))
 
 
 @pytest.mark.parametrize(("value", "written"), [(None, "-"), (0.0123, "12 ms"), (75, "1 m 15 s")])

@@ -14,7 +14,7 @@ from deploy.local.up import CHOICES, PortChoice, print_log_line
 
 
 @pytest.fixture
-def taken() -> Iterator[int]:
+def port_in_use() -> Iterator[int]:
     """A port that another program listens on."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -22,31 +22,35 @@ def taken() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_another_port_is_taken_and_explained(taken: int) -> None:
-    choice = PortChoice("DARKROOM_UI_PORT", taken)
+def test_a_port_in_use_is_replaced_and_explained(port_in_use: int) -> None:
+    choice = PortChoice("DARKROOM_UI_PORT", port_in_use)
 
     port = choice.choose()
 
-    assert port != taken
-    assert choice.explain(port) == (f"(port {taken} is in use by another program; DARKROOM_UI_PORT chooses another)")
+    assert port != port_in_use
+    assert choice.explain(port) == (
+        f"(port {port_in_use} is in use by another program; DARKROOM_UI_PORT chooses another)"
+    )
 
 
-def test_a_port_that_is_asked_for_is_never_exchanged(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DARKROOM_UI_PORT", str(taken))
+def test_a_port_set_by_a_variable_is_never_replaced(port_in_use: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_UI_PORT", str(port_in_use))
     choice = PortChoice("DARKROOM_UI_PORT", 8000)
 
-    assert choice.choose() == taken
-    assert choice.explain(taken) == ""
+    assert choice.choose() == port_in_use
+    assert choice.explain(port_in_use) == ""
 
 
-def test_the_port_of_the_gateway_is_never_exchanged(taken: int) -> None:
-    assert PortChoice("DARKROOM_PORT", taken, is_replaceable=False).choose() == taken
+def test_the_port_of_the_gateway_is_never_replaced(port_in_use: int) -> None:
+    assert PortChoice("DARKROOM_PORT", port_in_use, is_replaceable=False).choose() == port_in_use
     assert not CHOICES["gateway"].is_replaceable
 
 
 @pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES)
 @pytest.mark.parametrize("text", ["http", "0", "65536", "-1"])
-def test_what_is_no_port_is_refused_by_its_name(choice: PortChoice, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_port_is_refused_with_the_name_of_the_variable(
+    choice: PortChoice, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(choice.variable, text)
 
     with pytest.raises(StackError, match=choice.variable):

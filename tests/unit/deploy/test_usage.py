@@ -1,4 +1,4 @@
-"""Every task explains itself and refuses what it does not know, and does nothing else."""
+"""Every task prints its help and refuses unknown arguments, and does nothing else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WRONG = {"fuzz": "nowhere.jpg", "demo": "--wrong"}
 
 
 def run(monkeypatch: pytest.MonkeyPatch, task: str, argument: str) -> object:
-    """Run a task as its own program would be, where nothing can be started; its exit status."""
+    """Run a task as a program of its own that cannot start other programs; return its exit status."""
     module, *words = TASKS[task]
     monkeypatch.setattr(sys, "argv", [module, *words, argument])
     monkeypatch.setenv("PATH", os.devnull)
@@ -39,17 +39,17 @@ def run(monkeypatch: pytest.MonkeyPatch, task: str, argument: str) -> object:
 
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
 @pytest.mark.parametrize("task", TASKS)
-def test_help_is_all_that_is_done(
+def test_help_does_nothing_else(
     task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
     status = run(monkeypatch, task, "--help")
 
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     assert status == 0
-    assert said.out.startswith(f"usage: ./run {task}")
-    assert said.err == ""
+    assert output.out.startswith(f"usage: ./run {task}")
+    assert output.err == ""
     assert list(tmp_path.iterdir()) == []
 
 
@@ -62,14 +62,14 @@ def test_a_wrong_argument_is_refused(
 
     status = run(monkeypatch, task, WRONG.get(task, "--wrong"))
 
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     assert status == 2
-    assert said.out == ""
-    assert said.err.startswith(f"usage: ./run {task}")
+    assert output.out == ""
+    assert output.err.startswith(f"usage: ./run {task}")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_module_that_is_run_is_tried() -> None:
+def test_every_module_of_run_is_tested() -> None:
     script = Path("run").read_text(encoding="utf-8")
 
     modules = set(re.findall(r" -m ((?:deploy|tests)[\w.]*)", script))
