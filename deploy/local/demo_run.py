@@ -164,4 +164,5 @@ def _print_result(job: DemoJob, previews: Sequence[Preview], here: Path, console
 def _explain_failure(job: DemoJob) -> str:
     if job.status is None:
         return job.refusal
-    return job.status.failure.message if job.status.failure else f"the job is {job.status.status}"
+    failure = job.status.failure
+    return (failure and failure.message) or f"the job is {job.status.status}"

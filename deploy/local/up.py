@@ -53,7 +53,7 @@ class PortChoice:
 
 CHOICES = {
     "frontend": PortChoice("DARKROOM_UI_PORT", 8000),
-    # Clients are configured with its address. On another port, they would call the program that has this one.
+    # Clients are configured with its address. If it moved, they would call whatever program has this port.
     "gateway": PortChoice("DARKROOM_PORT", 8001, is_replaceable=False),
     "flower": PortChoice("DARKROOM_FLOWER_PORT", 5555),
     "redis": PortChoice("DARKROOM_REDIS_PORT", 6390),  # not 6379 and 27017: other servers may use them
