@@ -21,6 +21,9 @@ class Problem(Exception):
     status = HTTPStatus.BAD_REQUEST
     code = "bad_request"
 
+    def __init_subclass__(cls, *, code: str, status: HTTPStatus | None = None) -> None:
+        cls.code, cls.status = code, status or cls.status
+
     def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
         super().__init__(detail)
         self.detail = detail
@@ -28,130 +31,80 @@ class Problem(Exception):
         self.extra = extra
 
 
-class MalformedForm(Problem):
+class MalformedForm(Problem, code="malformed_form"):
     """The body is not multipart/form-data, or is malformed."""
 
-    code = "malformed_form"
 
-
-class InvalidForm(Problem):
+class InvalidForm(Problem, status=HTTPStatus.UNPROCESSABLE_ENTITY, code="invalid_form"):
     """The form is well-formed, but breaks a rule of this route."""
 
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    code = "invalid_form"
 
-
-class FileMissing(InvalidForm):
+class FileMissing(InvalidForm, code="file_missing"):
     """The form has no file."""
 
-    code = "file_missing"
 
-
-class TooManyParts(InvalidForm):
+class TooManyParts(InvalidForm, code="too_many_parts"):
     """The form has more parts than any route takes."""
 
-    code = "too_many_parts"
 
-
-class DigestMismatch(Problem):
+class DigestMismatch(Problem, code="digest_mismatch"):
     """The body, or a part of it, does not match its Content-Digest."""
 
-    code = "digest_mismatch"
 
-
-class InvalidHeader(Problem):
+class InvalidHeader(Problem, code="invalid_header"):
     """A header is malformed."""
 
-    code = "invalid_header"
 
-
-class KeyInUse(Problem):
+class KeyInUse(Problem, status=HTTPStatus.CONFLICT, code="idempotency_key_in_use"):
     """A request with the same Idempotency-Key is still being received."""
 
-    status = HTTPStatus.CONFLICT
-    code = "idempotency_key_in_use"
 
-
-class KeyReused(Problem):
+class KeyReused(Problem, status=HTTPStatus.UNPROCESSABLE_ENTITY, code="idempotency_key_reused"):
     """The Idempotency-Key was used for another request."""
 
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    code = "idempotency_key_reused"
 
-
-class SourceGone(Problem):
+class SourceGone(Problem, status=HTTPStatus.CONFLICT, code="source_gone"):
     """The original of the source job is no longer kept."""
 
-    status = HTTPStatus.CONFLICT
-    code = "source_gone"
 
-
-class InvalidCursor(Problem):
+class InvalidCursor(Problem, code="invalid_cursor"):
     """The cursor of a list is not valid."""
 
-    code = "invalid_cursor"
 
-
-class NotRetryable(Problem):
+class NotRetryable(Problem, status=HTTPStatus.CONFLICT, code="not_retryable"):
     """The job cannot be retried."""
 
-    status = HTTPStatus.CONFLICT
-    code = "not_retryable"
 
-
-class Overloaded(Problem):
+class Overloaded(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, code="overloaded"):
     """A queue has reached its maximum length."""
 
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    code = "overloaded"
 
-
-class TooManyFiles(InvalidForm):
+class TooManyFiles(InvalidForm, code="too_many_files"):
     """The form has more than one file."""
 
-    code = "too_many_files"
 
-
-class BodyTooLarge(Problem):
+class BodyTooLarge(Problem, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, code="upload_too_large"):
     """The body, or the file in it, is larger than the limit."""
 
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    code = "upload_too_large"
 
-
-class NotReady(Problem):
+class NotReady(Problem, status=HTTPStatus.CONFLICT, code="not_ready"):
     """The result is not ready yet."""
 
-    status = HTTPStatus.CONFLICT
-    code = "not_ready"
 
-
-class NoResult(Problem):
+class NoResult(Problem, status=HTTPStatus.CONFLICT, code="job_failed"):
     """The job ended without a result."""
 
-    status = HTTPStatus.CONFLICT
-    code = "job_failed"
 
-
-class RenditionNotFound(Problem):
+class RenditionNotFound(Problem, status=HTTPStatus.NOT_FOUND, code="rendition_not_found"):
     """The job has no rendition of this name."""
 
-    status = HTTPStatus.NOT_FOUND
-    code = "rendition_not_found"
 
-
-class Expired(Problem):
+class Expired(Problem, status=HTTPStatus.GONE, code="expired"):
     """The result is no longer kept."""
 
-    status = HTTPStatus.GONE
-    code = "expired"
 
-
-class RangeNotSatisfiable(Problem):
+class RangeNotSatisfiable(Problem, status=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, code="range_not_satisfiable"):
     """The range is outside the result."""
-
-    status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-    code = "range_not_satisfiable"
 
 
 class ProblemResponse(JSONResponse):

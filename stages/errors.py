@@ -26,6 +26,9 @@ class StageError(Exception):
 
     code: ClassVar[str] = "stage_error"
 
+    def __init_subclass__(cls, *, code: str) -> None:
+        cls.code = code
+
     def __init__(self, message: str | None = None, *, errors: tuple[BrokenRule, ...] = ()) -> None:
         """Use the first line of the class's docstring as the message unless one is given."""
         self.message = message or default_message(type(self))
@@ -33,46 +36,32 @@ class StageError(Exception):
         super().__init__(self.message)
 
 
-class EmptyFile(StageError):
+class EmptyFile(StageError, code="empty_file"):
     """The file is empty."""
 
-    code = "empty_file"
 
-
-class UnsupportedFormat(StageError):
+class UnsupportedFormat(StageError, code="unsupported_format"):
     """The file is not an image in one of the accepted formats."""
 
-    code = "unsupported_format"
 
-
-class ImageTooLarge(StageError):
+class ImageTooLarge(StageError, code="image_too_large"):
     """The image has more pixels, or a longer side, than is allowed."""
 
-    code = "image_too_large"
 
-
-class TooManyFrames(StageError):
+class TooManyFrames(StageError, code="too_many_frames"):
     """The animation has more frames than are allowed."""
 
-    code = "too_many_frames"
 
-
-class ImageTruncated(StageError):
+class ImageTruncated(StageError, code="image_truncated"):
     """The image file is truncated: some of its pixels are missing."""
 
-    code = "image_truncated"
 
-
-class ImageCorrupt(StageError):
+class ImageCorrupt(StageError, code="image_corrupt"):
     """The image is damaged and cannot be decoded."""
 
-    code = "image_corrupt"
 
-
-class InvalidOperation(StageError):
+class InvalidOperation(StageError, code="invalid_operation"):
     """The operation cannot be applied to this image."""
-
-    code = "invalid_operation"
 
 
 def default_message(error: type[StageError]) -> str:
