@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Annotated
 
@@ -52,34 +53,24 @@ async def _create_submission(  # noqa: PLR0913, PLR0917  # FastAPI injects by pa
     return Submission(request, response, background, settings, stores, owner, metrics, lanes)
 
 
+@dataclass
 class Submission:
     """One POST on its way to a job."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  # all parts of a request
-        self,
-        request: Request,
-        response: Response,
-        background: BackgroundTasks,
-        settings: Settings,
-        stores: Stores,
-        owner: str | None,
-        metrics: GatewayMetrics,
-        lanes: LaneChooser,
-    ) -> None:
-        self._request = request
-        self._response = response
-        self._background = background
-        self._settings = settings
-        self._stores = stores
-        self._owner = owner
-        self._metrics = metrics
-        self._lanes = lanes
-        self._job_id = str(uuid7())
-        self._has_started_insert = False
+    request: Request
+    response: Response
+    background: BackgroundTasks
+    settings: Settings
+    stores: Stores
+    owner: str | None
+    metrics: GatewayMetrics
+    lanes: LaneChooser
+    job_id: str = field(default_factory=lambda: str(uuid7()))
+    has_started_insert: bool = False
 
     async def create_job(self, kind: Kind, form_type: type[OutputForm]) -> Accepted:
         """Receive the form and answer with its job. A request that repeats an Idempotency-Key gets the earlier job."""
-        with self._metrics.count_submission(kind) as count:
+        with self.metrics.count_submission(kind) as count:
             return await self._create_job(kind, form_type, count)
 
     async def _create_job(self, kind: Kind, form_type: type[OutputForm], count: SubmissionCount) -> Accepted:
@@ -92,28 +83,28 @@ class Submission:
                     count.result = "replayed"
                     return answer
                 job = await self._copy_from_duplicate(job)
-                job.lane = await self._lanes.choose(caller_of(self._request.scope), size=original.bytes)
+                job.lane = await self.lanes.choose(caller_of(self.request.scope), size=original.bytes)
             if key is not None:
                 await self._extend_idempotency_key(key)
-            self._has_started_insert = True
+            self.has_started_insert = True
             self._bind_job_id(job)
-            await self._stores.jobs.insert(job)  # may have succeeded even if it raises: blobs stay
+            await self.stores.jobs.insert(job)  # may have succeeded even if it raises: blobs stay
         count.result = "accepted" if job.is_active else "deduplicated"
         log.info("job.accepted", task_id=job.id, kind=kind, bytes=original.bytes)
         if key is not None:
-            keep_ms = int(self._settings.retention.idempotency_keys * 1000)
+            keep_ms = int(self.settings.retention.idempotency_keys * 1000)
             with suppress(*TRANSIENT_ERRORS):  # a key whose job exists counts as answered anyway
-                await self._stores.idempotency_keys.mark_answered(
+                await self.stores.idempotency_keys.mark_answered(
                     key, job_id=job.id, fingerprint=job.fingerprint or "", keep_ms=keep_ms
                 )
         if job.is_active:
-            self._background.add_task(dispatch_or_schedule, self._stores.jobs, job)
+            self.background.add_task(dispatch_or_schedule, self.stores.jobs, job)
         return self._build_answer(job)
 
     @asynccontextmanager
     async def _hold_idempotency_key(self) -> AsyncIterator[tuple[str | None, IdempotencyKey | None]]:
         """Hold the request's Idempotency-Key while it is received. Release it if the request is refused."""
-        header = self._request.headers.get("idempotency-key")
+        header = self.request.headers.get("idempotency-key")
         if header is None:
             yield None, None
             return
@@ -121,8 +112,8 @@ class Submission:
             raise InvalidHeader(
                 f"The Idempotency-Key has {len(header)} characters. Send one of 1 to {MAX_KEY_LENGTH} characters."
             )
-        key = f"{self._owner or ''}:{header}"
-        earlier = await self._stores.idempotency_keys.acquire(key, job_id=self._job_id, lease_ms=KEY_LEASE_MS)
+        key = f"{self.owner or ''}:{header}"
+        earlier = await self.stores.idempotency_keys.acquire(key, job_id=self.job_id, lease_ms=KEY_LEASE_MS)
         if earlier is not None and earlier.state is KeyState.RUNNING:
             raise KeyInUse(
                 "Another request with this Idempotency-Key is still being received. "
@@ -132,14 +123,14 @@ class Submission:
         try:
             yield key, earlier
         except BaseException:
-            if not self._has_started_insert:
+            if not self.has_started_insert:
                 with suppress(*TRANSIENT_ERRORS):  # then the key is free when its lease ends
-                    await asyncio.shield(self._stores.idempotency_keys.release(key, job_id=self._job_id))
+                    await asyncio.shield(self.stores.idempotency_keys.release(key, job_id=self.job_id))
             raise
 
     async def _extend_idempotency_key(self, key: str) -> None:
         """Extend the lease of the key. Refuse the request if its lease has ended and another request has the key."""
-        if not await self._stores.idempotency_keys.extend_lease(key, job_id=self._job_id, lease_ms=KEY_LEASE_MS):
+        if not await self.stores.idempotency_keys.extend_lease(key, job_id=self.job_id, lease_ms=KEY_LEASE_MS):
             await self._remove_blobs()
             raise KeyInUse(
                 "This request took longer than its Idempotency-Key is held, so another request may have the key now. "
@@ -158,13 +149,13 @@ class Submission:
             raise
 
     async def _remove_blobs(self) -> None:
-        await asyncio.to_thread(self._stores.blobs.remove_folder, job_folder(self._job_id))
+        await asyncio.to_thread(self.stores.blobs.remove_folder, job_folder(self.job_id))
 
     async def _receive_form(self, form_type: type[OutputForm]) -> tuple[Original, OutputForm]:
-        blobs, key, limits = self._stores.blobs, blob_key(self._job_id, "original"), self._settings.limits
-        original, fields = await store_upload(self._request, blobs, key=key, limits=limits)
+        blobs, key, limits = self.stores.blobs, blob_key(self.job_id, "original"), self.settings.limits
+        original, fields = await store_upload(self.request, blobs, key=key, limits=limits)
         if original is not None:
-            self._metrics.upload_bytes.observe(original.bytes)
+            self.metrics.upload_bytes.observe(original.bytes)
         form = parse_form(form_type, fields, limits)
         source_id = form.source_task_id if isinstance(form, OperationForm) else None
         if original is not None and source_id is not None:
@@ -179,29 +170,29 @@ class Submission:
         """Copy the original of an earlier job, so that this job does not depend on that one."""
         if source_id is None:
             raise FileMissing(f"The form has no file. Send the image as a file in the field {FILE_FIELD}.")
-        source = await self._stores.jobs.get(source_id, owner=self._owner)
-        key = blob_key(self._job_id, "original")
+        source = await self.stores.jobs.get(source_id, owner=self.owner)
+        key = blob_key(self.job_id, "original")
         try:
-            await asyncio.to_thread(self._stores.blobs.copy, source.original.blob, key)
+            await asyncio.to_thread(self.stores.blobs.copy, source.original.blob, key)
         except FileNotFoundError as error:
             detail = f"The original of the job {source_id} is no longer kept. Send the image in the field {FILE_FIELD}."
             raise SourceGone(detail) from error
         return source.original.model_copy(update={"blob": key})
 
     def _new_job(self, kind: Kind, original: Original, form: OutputForm) -> Job:
-        now, settings = now_ms(), self._settings
+        now, settings = now_ms(), self.settings
         operation = _build_operation(form, settings.renditions if kind is Kind.PREVIEWS else {})
         stages = {name: StageRecord() for step in stage_order(kind, operation.renditions) for name in step}
         stages[VALIDATE].queued_ms = now
         return Job(
-            id=self._job_id,
+            id=self.job_id,
             kind=kind,
             original=original,
             operation=operation,
-            owner=self._owner,
+            owner=self.owner,
             source_task_id=form.source_task_id if isinstance(form, OperationForm) else None,
             fingerprint=_compute_fingerprint(kind, original, operation),
-            request_id=getattr(self._request.state, "request_id", None),
+            request_id=getattr(self.request.state, "request_id", None),
             traceparent=traces.traceparent(),
             stages=stages,
             next_dispatch_ms=now + int(settings.sweeper.accept_patience * 1000),
@@ -211,19 +202,19 @@ class Submission:
         await self._remove_blobs()
         if earlier.fingerprint != job.fingerprint:
             raise KeyReused("This Idempotency-Key was used for another request. Send a new key with a new request.")
-        self._response.headers["Idempotency-Replayed"] = "true"
-        return self._build_answer(await self._stores.jobs.get(earlier.job_id, owner=self._owner))
+        self.response.headers["Idempotency-Replayed"] = "true"
+        return self._build_answer(await self.stores.jobs.get(earlier.job_id, owner=self.owner))
 
     async def _copy_from_duplicate(self, job: Job) -> Job:
         """Return the job, finished with copies of a duplicate's renditions if deduplication is on and finds one."""
-        if not self._settings.access.deduplicate or (duplicate := await self._stores.jobs.find_duplicate(job)) is None:
+        if not self.settings.access.deduplicate or (duplicate := await self.stores.jobs.find_duplicate(job)) is None:
             return job
         stages = dict(duplicate.stages)
         try:
             for stage in stage_by_rendition(duplicate).values():
                 result = dict(duplicate.stages[stage].result or {})
                 blob = blob_key(job.id, result["blob"].rpartition("/")[2])
-                await asyncio.to_thread(self._stores.blobs.copy, result["blob"], blob)
+                await asyncio.to_thread(self.stores.blobs.copy, result["blob"], blob)
                 stages[stage] = duplicate.stages[stage].model_copy(update={"result": result | {"blob": blob}})
         except FileNotFoundError:  # the duplicate expired meanwhile
             return job
@@ -239,8 +230,8 @@ class Submission:
     def _build_answer(self, job: Job) -> Accepted:
         self._bind_job_id(job)
         links = Links.of(job.id)
-        self._response.headers["Location"] = links.status
-        self._response.headers["Retry-After"] = str(POLL_SECONDS)
+        self.response.headers["Location"] = links.status
+        self.response.headers["Retry-After"] = str(POLL_SECONDS)
         return Accepted(task_id=job.id, status=job.state, links=links, deduplicated_from=job.deduplicated_from)
 
 

@@ -48,11 +48,11 @@ class LoadGenerator:
         """Upload while the block runs."""
         stopped = threading.Event()
 
-        def go() -> None:
+        def upload_until_stopped() -> None:
             while not stopped.wait(PAUSE):
                 self._try()
 
-        thread = threading.Thread(target=go, daemon=True)
+        thread = threading.Thread(target=upload_until_stopped, daemon=True)
         thread.start()
         try:
             yield

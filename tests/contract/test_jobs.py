@@ -270,7 +270,7 @@ async def test_a_job_that_ended_is_not_buried(jobs: Jobs, state: JobState) -> No
     assert not await jobs.mark_dead(ended, FAILURE)
 
 
-async def test_a_hastened_job_is_due(jobs: Jobs) -> None:
+async def test_a_scheduled_job_is_due(jobs: Jobs) -> None:
     job = await accepted(jobs, next_dispatch_ms=now_ms() + HOUR)
 
     await jobs.schedule_dispatch(job.id)
@@ -279,7 +279,7 @@ async def test_a_hastened_job_is_due(jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize("state", ENDED)
-async def test_a_job_that_ended_is_not_hastened(jobs: Jobs, state: JobState) -> None:
+async def test_a_job_that_ended_is_not_scheduled(jobs: Jobs, state: JobState) -> None:
     job = await accepted(jobs, state=state, next_dispatch_ms=HOUR)
 
     await jobs.schedule_dispatch(job.id)
@@ -287,7 +287,7 @@ async def test_a_job_that_ended_is_not_hastened(jobs: Jobs, state: JobState) -> 
     assert (await jobs.get(job.id)).next_dispatch_ms == HOUR
 
 
-async def test_an_unknown_job_is_hastened_without_an_error(jobs: Jobs) -> None:
+async def test_an_unknown_job_is_scheduled_without_an_error(jobs: Jobs) -> None:
     await jobs.schedule_dispatch("nobody")
 
     assert await jobs.find_due(limit=10) == []

@@ -292,39 +292,39 @@ async def test_removing_an_unknown_job_is_no_error(jobs: Jobs) -> None:
     assert await page(jobs) == []
 
 
-async def test_a_revived_job_is_under_way(jobs: Jobs) -> None:
+async def test_a_retried_job_is_under_way(jobs: Jobs) -> None:
     job = await retried(jobs, await dead(jobs))
 
     assert (await jobs.get(job.id)).state is JobState.PROCESSING
 
 
-async def test_a_revived_job_has_not_ended(jobs: Jobs) -> None:
+async def test_a_retried_job_has_not_ended(jobs: Jobs) -> None:
     job = await retried(jobs, await dead(jobs))
 
     found = await jobs.get(job.id)
     assert (found.finished_ms, found.failure) == (None, None)
 
 
-async def test_a_revived_job_is_recorded_as_it_comes_back(jobs: Jobs) -> None:
+async def test_a_retried_job_is_recorded_as_it_comes_back(jobs: Jobs) -> None:
     job = await retried(jobs, await dead(jobs, owner="ada"))
 
     found = await jobs.get(job.id)
     assert found.model_dump(exclude={"created_at"}) == job.model_dump(exclude={"created_at"})
 
 
-async def test_a_revived_job_is_of_the_next_generation(jobs: Jobs) -> None:
+async def test_a_retried_job_is_of_the_next_generation(jobs: Jobs) -> None:
     job = await retried(jobs, await dead(jobs, generation=2))
 
     assert (await jobs.get(job.id)).generation == 3
 
 
-async def test_a_revived_job_keeps_what_is_done(jobs: Jobs) -> None:
+async def test_a_retried_job_keeps_what_is_done(jobs: Jobs) -> None:
     job = await retried(jobs, await dead(jobs))
 
     assert (await jobs.get(job.id)).stages["validate"] == DONE
 
 
-async def test_a_revived_job_waits_in_the_stage_that_it_died_in(jobs: Jobs) -> None:
+async def test_a_retried_job_waits_in_the_stage_that_it_died_in(jobs: Jobs) -> None:
     start = now_ms()
     job = await retried(jobs, await dead(jobs))
 
@@ -333,20 +333,20 @@ async def test_a_revived_job_waits_in_the_stage_that_it_died_in(jobs: Jobs) -> N
     assert start <= (stage.queued_ms or 0) <= now_ms()
 
 
-async def test_a_revived_job_has_a_whole_budget(jobs: Jobs) -> None:
+async def test_a_retried_job_has_a_whole_budget(jobs: Jobs) -> None:
     job = await retried(jobs, await dead(jobs))
 
     stage = (await jobs.get(job.id)).stages["normalize"]
     assert stage.attempts - stage.retries == 0
 
 
-async def test_the_token_of_a_revived_stage_goes_on(jobs: Jobs) -> None:
+async def test_the_token_of_a_retried_stage_goes_on(jobs: Jobs) -> None:
     job = await retried(jobs, await dead(jobs))
 
     assert (await jobs.get(job.id)).stages["normalize"].attempts == SPENT.attempts
 
 
-async def test_a_revived_job_is_left_to_the_workers_at_first(jobs: Jobs) -> None:
+async def test_a_retried_job_is_left_to_the_workers_at_first(jobs: Jobs) -> None:
     job = await dead(jobs)
     until_ms = now_ms() + HOUR
 
@@ -355,7 +355,7 @@ async def test_a_revived_job_is_left_to_the_workers_at_first(jobs: Jobs) -> None
     assert (await jobs.get(job.id)).next_dispatch_ms == until_ms
 
 
-async def test_a_revived_job_notes_when_it_was_sent(jobs: Jobs) -> None:
+async def test_a_retried_job_notes_when_it_was_sent(jobs: Jobs) -> None:
     start = now_ms()
     job = await retried(jobs, await dead(jobs, dispatched_ms=1, updated_ms=1))
 
@@ -364,7 +364,7 @@ async def test_a_revived_job_notes_when_it_was_sent(jobs: Jobs) -> None:
     assert start <= found.updated_ms <= now_ms()
 
 
-async def test_of_many_that_would_revive_a_job_one_does(jobs: Jobs) -> None:
+async def test_of_many_that_would_retry_a_job_one_does(jobs: Jobs) -> None:
     seen = await dead(jobs)
 
     found = await asyncio.gather(*(jobs.retry(seen, next_dispatch_ms=now_ms() + i) for i in range(8)))
@@ -372,7 +372,7 @@ async def test_of_many_that_would_revive_a_job_one_does(jobs: Jobs) -> None:
     assert len([job for job in found if job is not None]) == 1
 
 
-async def test_many_that_would_revive_a_job_cost_one_generation(jobs: Jobs) -> None:
+async def test_many_that_would_retry_a_job_cost_one_generation(jobs: Jobs) -> None:
     seen = await dead(jobs)
 
     await asyncio.gather(*(jobs.retry(seen, next_dispatch_ms=now_ms() + i) for i in range(8)))
@@ -380,7 +380,7 @@ async def test_many_that_would_revive_a_job_cost_one_generation(jobs: Jobs) -> N
     assert (await jobs.get(seen.id)).generation == seen.generation + 1
 
 
-async def test_a_job_that_died_again_meanwhile_is_not_revived_by_who_saw_it_before(jobs: Jobs) -> None:
+async def test_a_job_that_died_again_meanwhile_is_not_retried_by_who_saw_it_before(jobs: Jobs) -> None:
     seen = await dead(jobs)
     again = await retried(jobs, seen)
     await jobs.mark_dead(again, FAILURE)
@@ -388,7 +388,7 @@ async def test_a_job_that_died_again_meanwhile_is_not_revived_by_who_saw_it_befo
     assert await jobs.retry(seen, next_dispatch_ms=now_ms()) is None
 
 
-async def test_a_job_whose_blobs_are_gone_is_not_revived(jobs: Jobs) -> None:
+async def test_a_job_whose_blobs_are_gone_is_not_retried(jobs: Jobs) -> None:
     seen = await dead(jobs)
     await jobs.mark_blobs_removed(seen.id)
 
@@ -396,7 +396,7 @@ async def test_a_job_whose_blobs_are_gone_is_not_revived(jobs: Jobs) -> None:
     assert (await jobs.get(seen.id)).state is JobState.DEAD
 
 
-async def test_a_job_that_was_removed_meanwhile_is_not_revived(jobs: Jobs) -> None:
+async def test_a_job_that_was_removed_meanwhile_is_not_retried(jobs: Jobs) -> None:
     seen = await dead(jobs)
     await jobs.remove(seen.id)
 

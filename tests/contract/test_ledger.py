@@ -489,7 +489,7 @@ async def test_stages_side_by_side_complete_each_on_its_own(jobs: Jobs, ledger: 
     assert completed == [True, True]
 
 
-async def test_a_hastened_job_is_due_after_its_delay(jobs: Jobs, ledger: Ledger) -> None:
+async def test_a_scheduled_job_is_due_after_its_delay(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs, next_dispatch_ms=now_ms() + 10 * LEASE_MS)
     start = now_ms()
 
@@ -499,7 +499,7 @@ async def test_a_hastened_job_is_due_after_its_delay(jobs: Jobs, ledger: Ledger)
 
 
 @pytest.mark.parametrize("state", ENDED)
-async def test_a_job_that_ended_is_not_hastened(jobs: Jobs, ledger: Ledger, state: JobState) -> None:
+async def test_a_job_that_ended_is_not_scheduled(jobs: Jobs, ledger: Ledger, state: JobState) -> None:
     job_id = await accepted(jobs, state=state, next_dispatch_ms=42)
 
     ledger.schedule_dispatch(job_id, delay_ms=0)

@@ -18,7 +18,7 @@ from tests.support.fakes import FakeQueues, FakeStores, new_job, part
 
 
 @pytest.mark.usefixtures("redis")
-async def test_a_job_that_died_of_too_many_dispatches_has_new_ones_when_it_is_revived(
+async def test_a_job_that_died_of_too_many_dispatches_has_new_ones_when_it_is_retried(
     stores: Stores, settings: Settings
 ) -> None:
     job = new_job(state=JobState.DEAD, generation=settings.sweeper.max_generation, finished_ms=1)

@@ -85,7 +85,7 @@ def _post(client: httpx.Client, *parts: bytes) -> httpx.Response:
     return client.post("/upload", content=raw_http.form(*parts), headers={"Content-Type": raw_http.FORM_TYPE})
 
 
-def _named(client: httpx.Client, name: bytes) -> httpx.Response:
+def _upload_named(client: httpx.Client, name: bytes) -> httpx.Response:
     return _post(client, raw_http.part("file", PHOTO, name))
 
 
@@ -253,7 +253,7 @@ def test_a_body_of_another_type_is_a_malformed_form(visitor: httpx.Client, conte
     ],
 )
 def test_a_files_name_is_a_label_and_no_path(visitor: httpx.Client, stack: Stack, name: bytes) -> None:
-    job = wait_for_end(visitor, _named(visitor, name).json()["task_id"])
+    job = wait_for_end(visitor, _upload_named(visitor, name).json()["task_id"])
 
     disposition = visitor.get(f"/result/{job['task_id']}/small").headers["content-disposition"]
     shown = re.fullmatch(DISPOSITION, disposition)
@@ -266,7 +266,7 @@ def test_a_files_name_is_a_label_and_no_path(visitor: httpx.Client, stack: Stack
 
 
 def test_a_name_in_any_script_comes_back(visitor: httpx.Client) -> None:
-    job = wait_for_end(visitor, _named(visitor, "fête-☃-猫.jpg".encode()).json()["task_id"])
+    job = wait_for_end(visitor, _upload_named(visitor, "fête-☃-猫.jpg".encode()).json()["task_id"])
 
     disposition = visitor.get(f"/result/{job['task_id']}/small").headers["content-disposition"]
 
