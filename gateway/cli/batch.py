@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -25,37 +26,31 @@ ACCEPTED_RESULTS = frozenset({Result.DONE, Result.ACCEPTED, Result.FAILED})
 """The gateway has created a job for the photo."""
 
 
+@dataclass
 class Batch:
-    """The uploads of many photos. `outcomes` has the photos that have ended, also after an interruption."""
+    """The uploads of many photos. `outcomes` has the photos that have ended, also after an interruption.
 
-    def __init__(
-        self,
-        photos: Sequence[Photo],
-        request: UploadRequest,
-        options: UploadOptions,
-        *,
-        bars: BarFactory,
-        on_outcome: OutcomeCallback,
-    ) -> None:
-        """Prepare the uploads. `bars` shows a photo's progress; `on_outcome` is called when a photo has ended."""
-        self._photos = photos
-        self._request = request
-        self._options = options
-        self._bars = bars
-        self._on_outcome = on_outcome
-        self._is_aborted = False
-        self.outcomes: list[PhotoOutcome] = []
+    `bars` shows a photo's progress; `on_outcome` is called when a photo has ended.
+    """
+
+    photos: Sequence[Photo]
+    request: UploadRequest
+    options: UploadOptions
+    bars: BarFactory = field(kw_only=True)
+    on_outcome: OutcomeCallback = field(kw_only=True)
+    outcomes: list[PhotoOutcome] = field(default_factory=list)
+    is_aborted: bool = False
 
     @property
     def is_complete(self) -> bool:
         """Whether every photo has an outcome."""
-        return len(self.outcomes) == len(self._photos)
+        return len(self.outcomes) == len(self.photos)
 
     async def run(self, client: AsyncClient, *, concurrency: int, upload_bytes: int | None) -> None:
         """Upload the photos, `concurrency` at a time. Photos larger than `upload_bytes` are refused here."""
-        photos = iter(self._photos)
+        photos = iter(self.photos)
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(concurrency, len(self._photos))):
+            for _ in range(min(concurrency, len(self.photos))):
                 group.create_task(self._upload_photos(client, photos, upload_bytes))
 
     async def _upload_photos(self, client: AsyncClient, photos: Iterator[Photo], upload_bytes: int | None) -> None:
@@ -65,8 +60,8 @@ class Batch:
             else:
                 outcome = await self._upload_with_retries(client, photo)
             self.outcomes.append(outcome)
-            self._on_outcome(outcome)
-            if self._is_aborted:
+            self.on_outcome(outcome)
+            if self.is_aborted:
                 return
 
     async def _upload_with_retries(self, client: AsyncClient, photo: Photo) -> PhotoOutcome:
@@ -79,8 +74,8 @@ class Batch:
             outcome, is_gateway_unavailable = await self._upload_once(client, photo)
             if not is_gateway_unavailable:
                 return outcome
-            if self._is_aborted or not self._has_accepted_any(self.outcomes[ended_before:]):
-                self._is_aborted = True
+            if self.is_aborted or not self._has_accepted_any(self.outcomes[ended_before:]):
+                self.is_aborted = True
                 return outcome
 
     @staticmethod
@@ -90,8 +85,8 @@ class Batch:
     async def _upload_once(self, client: AsyncClient, photo: Photo) -> tuple[PhotoOutcome, bool]:
         """Return the outcome of a photo, and whether its reason is that the gateway is unavailable or busy."""
         try:
-            with self._bars(photo) as bar:
-                return await PhotoUpload(client, photo, self._request, self._options, bar).run(), False
+            with self.bars(photo) as bar:
+                return await PhotoUpload(client, photo, self.request, self.options, bar).run(), False
         except Problem as problem:
             result = Result.REFUSED if exit_code_of_problem(problem) is ExitCode.REFUSED else Result.UNAVAILABLE
             outcome = PhotoOutcome(file=photo.display_name, result=result, code=problem.code, message=problem.detail)
@@ -101,7 +96,7 @@ class Batch:
         except httpx.TransportError as error:
             return PhotoOutcome(file=photo.display_name, result=Result.UNAVAILABLE, message=describe_error(error)), True
         except SaveError as error:
-            self._is_aborted = True
+            self.is_aborted = True
             return _unusable_outcome(photo, str(error)), False
         except OSError as error:
             return _unusable_outcome(photo, f"{error.strerror or error}."), False

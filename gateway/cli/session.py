@@ -26,7 +26,7 @@ from .exit_codes import SERVER_ERROR, ExitCode, exit_code_of_problem
 from .humanize import format_duration
 
 P = ParamSpec("P")
-CONNECTION = "Connection and output"
+connection_option = functools.partial(typer.Option, rich_help_panel="Connection and output")
 RATE_LIMIT_SECONDS = 600.0
 """How long an upload is retried while the gateway answers 429, unless --patience is longer or 0."""
 DEFAULT_COLUMNS = 160  # where there is no terminal
@@ -143,30 +143,16 @@ def set_parameters(function: Callable[..., Any], parameters: Sequence[inspect.Pa
 def _common_options(
     *,
     url: Annotated[
-        str | None,
-        typer.Option(
-            envvar="DARKROOM_URL", help=f"Address of the gateway; by default {DEFAULT_URL}.", rich_help_panel=CONNECTION
-        ),
+        str | None, connection_option(envvar="DARKROOM_URL", help=f"Address of the gateway; by default {DEFAULT_URL}.")
     ] = None,
     api_key: Annotated[
-        str | None,
-        typer.Option(
-            envvar="DARKROOM_API_KEY", help="API key, if the gateway requires one.", rich_help_panel=CONNECTION
-        ),
+        str | None, connection_option(envvar="DARKROOM_API_KEY", help="API key, if the gateway requires one.")
     ] = None,
     patience: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            help="How many seconds to retry while the gateway is unreachable or busy.",
-            rich_help_panel=CONNECTION,
-        ),
+        float, connection_option(min=0, help="How many seconds to retry while the gateway is unreachable or busy.")
     ] = 30.0,
     json_output: Annotated[
-        bool,
-        typer.Option(
-            "--json", help="Write only JSON to stdout: one document on each line.", rich_help_panel=CONNECTION
-        ),
+        bool, connection_option("--json", help="Write only JSON to stdout: one document on each line.")
     ] = False,
 ) -> None:
     """Declare the options of every command."""

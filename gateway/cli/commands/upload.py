@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,17 +14,15 @@ from ..exit_codes import ExitCode
 from ..session import CommandError, Session, command, parameters_of, set_parameters
 from ..upload_run import UploadArguments, upload_photos
 
-SAVING_PANEL = "Waiting and saving"
-BATCH_PANEL = "Many photos"
-RESULT_PANEL = "Result"
+saving_option = partial(typer.Option, rich_help_panel="Waiting and saving")
+batch_option = partial(typer.Option, rich_help_panel="Many photos")
+result_option = partial(typer.Option, rich_help_panel="Result")
 FITS = ("contain", "cover", "fill", "inside")
 FORMATS = ("auto", "jpeg", "png", "webp", "avif", "gif")
 Fields = dict[str, Any]
 
-Pixels = Annotated[
-    int | None, typer.Option(min=0, help="Offset in pixels of the upright image.", rich_help_panel=RESULT_PANEL)
-]
-Side = Annotated[int | None, typer.Option(min=1, help="Size in pixels.", rich_help_panel=RESULT_PANEL)]
+Pixels = Annotated[int | None, result_option(min=0, help="Offset in pixels of the upright image.")]
+Side = Annotated[int | None, result_option(min=1, help="Size in pixels.")]
 
 
 def _file_arguments(
@@ -50,67 +49,40 @@ def _file_or_job_arguments(
 
 def _upload_options(  # noqa: PLR0913  # options
     *,
-    wait: Annotated[
-        bool, typer.Option("--wait", "-w", help="Wait until the jobs have ended.", rich_help_panel=SAVING_PANEL)
-    ] = False,
+    wait: Annotated[bool, saving_option("--wait", "-w", help="Wait until the jobs have ended.")] = False,
     out: Annotated[
         Path | None,
-        typer.Option(
+        saving_option(
             "--out",
             "-o",
             file_okay=False,
             help="Wait, and save the results in this folder as NAME-small.jpg and so on.",
-            rich_help_panel=SAVING_PANEL,
         ),
     ] = None,
     format: Annotated[  # noqa: A002  # the field's name
         str | None,
-        typer.Option(
+        result_option(
             "--format",
             "-f",
             help="Output format, by default auto; `darkroom capabilities` lists all.",
             autocompletion=lambda: list(FORMATS),
-            rich_help_panel=RESULT_PANEL,
         ),
     ] = None,
     quality: Annotated[
-        int | None,
-        typer.Option(
-            "--quality",
-            "-q",
-            min=1,
-            max=100,
-            help="Quality of a lossy output format.",
-            rich_help_panel=RESULT_PANEL,
-        ),
+        int | None, result_option("--quality", "-q", min=1, max=100, help="Quality of a lossy output format.")
     ] = None,
     background: Annotated[
         str | None,
-        typer.Option(
-            help="Colour behind transparent pixels, as #rrggbb, for formats without transparency.",
-            rich_help_panel=RESULT_PANEL,
-        ),
+        result_option(help="Colour behind transparent pixels, as #rrggbb, for formats without transparency."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="File name of the photo that is read from stdin.")] = None,
     concurrency: Annotated[
-        int,
-        typer.Option(
-            "--concurrency",
-            "-c",
-            min=1,
-            max=64,
-            help="How many photos to process at the same time.",
-            rich_help_panel=BATCH_PANEL,
-        ),
+        int, batch_option("--concurrency", "-c", min=1, max=64, help="How many photos to process at the same time.")
     ] = 4,
-    recursive: Annotated[bool, typer.Option(help="Search subfolders too.", rich_help_panel=BATCH_PANEL)] = True,
+    recursive: Annotated[bool, batch_option(help="Search subfolders too.")] = True,
     retry_failed: Annotated[
         bool,
-        typer.Option(
-            "--retry-failed",
-            help="Also retry the photos that failed or were refused in an earlier run.",
-            rich_help_panel=BATCH_PANEL,
-        ),
+        batch_option("--retry-failed", help="Also retry the photos that failed or were refused in an earlier run."),
     ] = False,
 ) -> None:
     """Declare the options of every command that uploads photos."""
@@ -147,10 +119,7 @@ def upload_command(
 def upload(
     *,
     animated: Annotated[
-        bool,
-        typer.Option(
-            "--animated", help="Keep the frames of an animation, as WebP or GIF.", rich_help_panel=RESULT_PANEL
-        ),
+        bool, result_option("--animated", help="Keep the frames of an animation, as WebP or GIF.")
     ] = False,
 ) -> Fields:
     """Upload photos, and create previews of them.
@@ -167,8 +136,7 @@ def upload(
 def crop(
     *,
     aspect: Annotated[
-        str | None,
-        typer.Option(help="Keep the largest centred box of this ratio, such as 16:9.", rich_help_panel=RESULT_PANEL),
+        str | None, result_option(help="Keep the largest centred box of this ratio, such as 16:9.")
     ] = None,
     left: Pixels = None,
     top: Pixels = None,
@@ -194,17 +162,13 @@ def resize(
     height: Side = None,
     fit: Annotated[
         str | None,
-        typer.Option(
+        result_option(
             help=f"How the photo fits the box: {', '.join(FITS)}; by default {FITS[0]}.",
             autocompletion=lambda: list(FITS),
-            rich_help_panel=RESULT_PANEL,
         ),
     ] = None,
     enlarge: Annotated[
-        bool,
-        typer.Option(
-            "--enlarge", help="Also enlarge photos that are smaller than the box.", rich_help_panel=RESULT_PANEL
-        ),
+        bool, result_option("--enlarge", help="Also enlarge photos that are smaller than the box.")
     ] = False,
 ) -> Fields:
     """Resize photos to a box: --width, --height or both."""
