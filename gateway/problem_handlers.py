@@ -67,11 +67,7 @@ async def _handle_job_not_found(_: Request, error: Any) -> JSONResponse:
 
 async def _handle_validation_error(_: Request, error: Any) -> JSONResponse:
     errors = [
-        {
-            "pointer": "/" + "/".join(str(part) for part in item["loc"]),
-            "message": item["msg"],
-            "rule": item["type"],
-        }
+        {"pointer": "/" + "/".join(str(part) for part in item["loc"]), "message": item["msg"], "rule": item["type"]}
         for item in error.errors()
     ]
     return build_response(

@@ -43,20 +43,17 @@ class WorkSettings(_SettingsSection):
     )
     max_retries: Count = Field(5, description="Retries of one message when the infrastructure fails.")
     retry_base: Seconds = Field(
-        1,
-        description="Shortest wait before a retry. A random part is added; its limit is 1 s and doubles each time.",
+        1, description="Shortest wait before a retry. A random part is added; its limit is 1 s and doubles each time."
     )
     retry_cap: Seconds = Field(
         30, description="Upper limit of the random part: the longest wait is `retry_base` + `retry_cap`."
     )
     max_tasks_per_child: Count = Field(2000, description="Tasks after which a child process is replaced.")
     max_memory_per_child_kib: Count = Field(
-        1024 * 1024,
-        description="Memory in KiB; a child process that uses more is replaced after its task.",
+        1024 * 1024, description="Memory in KiB; a child process that uses more is replaced after its task."
     )
     soft_shutdown_timeout: Seconds = Field(
-        20,
-        description="How long a stopping worker may finish its tasks; unfinished messages return to their queue.",
+        20, description="How long a stopping worker may finish its tasks; unfinished messages return to their queue."
     )
 
 
@@ -74,8 +71,7 @@ class BrokerSettings(_SettingsSection):
     socket_timeout: Seconds = Field(5, description="How long a worker waits for a reply from the broker.")
     publish_timeout: Seconds = Field(2, description="How long the gateway waits for a reply from the broker.")
     health_check_interval: Count = Field(
-        10,
-        description="Redis: a connection that is idle for this long is checked before use. RabbitMQ: the heartbeat.",
+        10, description="Redis: a connection that is idle for this long is checked before use. RabbitMQ: the heartbeat."
     )
     result_expires: Count = Field(3600, description="Lifetime of Celery's results; unused, because none are stored.")
     chord_expires: Count = Field(86_400, description="How long the counter of a chord's finished parts is kept.")
@@ -87,8 +83,7 @@ class SweeperSettings(_SettingsSection):
 
     interval: Seconds = Field(2, description="Wait between two rounds.")
     accept_patience: Seconds = Field(
-        15,
-        description="An accepted job is checked if no worker has claimed it after this long.",
+        15, description="An accepted job is checked if no worker has claimed it after this long."
     )
     patience: Seconds = Field(60, description="A job is checked if it makes no progress for this long.")
     backoff: Seconds = Field(60, description="Wait between two redispatches of one job; doubles each time.")
@@ -97,8 +92,7 @@ class SweeperSettings(_SettingsSection):
     tidy_interval: Seconds = Field(30, description="Wait between two cleanups of blobs, records and keys.")
     orphan_grace: Seconds = Field(3600, description="Blobs without a job are removed when they are older than this.")
     refused_grace: Seconds = Field(
-        60,
-        description="Leftover blobs of a failed or cancelled job are removed this long after its end.",
+        60, description="Leftover blobs of a failed or cancelled job are removed this long after its end."
     )
 
     def backoff_ms(self, generation: int) -> int:

@@ -234,7 +234,5 @@ def _retry(
     work = child.settings.work
     delay = get_exponential_backoff_interval(1, task.request.retries, int(work.retry_cap), full_jitter=True)
     raise task.retry(
-        exc=error,
-        countdown=delay + work.retry_base,
-        max_retries=None if counts_as_attempt else work.max_retries,
+        exc=error, countdown=delay + work.retry_base, max_retries=None if counts_as_attempt else work.max_retries
     )

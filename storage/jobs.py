@@ -87,31 +87,19 @@ class Jobs:
 
     async def redispatch(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
         """Reserve one more dispatch and return the changed job; None when another caller has changed it first."""
-        changes = {
-            "generation": job.generation + 1,
-            "dispatched_ms": now_ms(),
-            "next_dispatch_ms": next_dispatch_ms,
-        }
+        changes = {"generation": job.generation + 1, "dispatched_ms": now_ms(), "next_dispatch_ms": next_dispatch_ms}
         redispatched = job.model_copy(update=changes | {"version": job.version + 1})
         return redispatched if await self._update_if_unchanged(job, changes) else None
 
     async def undo_redispatch(self, job: Job, *, next_dispatch_ms: int) -> None:
         """Undo a dispatch that the broker did not take: an outage must not use up the job's redispatches."""
-        await self._update_if_unchanged(
-            job,
-            {"generation": job.generation - 1, "next_dispatch_ms": next_dispatch_ms},
-        )
+        await self._update_if_unchanged(job, {"generation": job.generation - 1, "next_dispatch_ms": next_dispatch_ms})
 
     async def mark_dead(self, job: Job, failure: Failure) -> bool:
         """Mark a job dead that has no redispatch left."""
         now = now_ms()
         return await self._update_if_unchanged(
-            job,
-            {
-                "state": JobState.DEAD.value,
-                "finished_ms": now,
-                "failure": failure.model_dump(),
-            },
+            job, {"state": JobState.DEAD.value, "finished_ms": now, "failure": failure.model_dump()}
         )
 
     async def schedule_dispatch(self, job_id: str) -> None:

@@ -129,8 +129,7 @@ class Ledger:
     def mark_blobs_removed(self, job_id: str) -> None:
         """Record that the blobs of an ended job are removed."""
         self._jobs.update_one(
-            {"_id": job_id, "blobs_removed_ms": None},
-            {"$set": {"blobs_removed_ms": now_ms()}, "$inc": {"version": 1}},
+            {"_id": job_id, "blobs_removed_ms": None}, {"$set": {"blobs_removed_ms": now_ms()}, "$inc": {"version": 1}}
         )
 
     def _end_job(self, claim: Claim, failure: Failure, state: JobState) -> bool:

@@ -78,8 +78,4 @@ def open_worker_stores(
 
 
 def _timeouts(timeout_ms: int) -> dict[str, Any]:
-    return {
-        "serverSelectionTimeoutMS": timeout_ms,
-        "connectTimeoutMS": timeout_ms,
-        "socketTimeoutMS": 2 * timeout_ms,
-    }
+    return {"serverSelectionTimeoutMS": timeout_ms, "connectTimeoutMS": timeout_ms, "socketTimeoutMS": 2 * timeout_ms}

@@ -23,10 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 STAMP = VENV / "stamp"
 FROM_LOCK = ("--require-hashes", "--no-deps", "--only-binary", ":all:")
-IMPLIED_KINDS = {
-    "local": ("local",),
-    "dev": ("dev", "local"),
-}  # the first lock contains the packages of the others
+IMPLIED_KINDS = {"local": ("local",), "dev": ("dev", "local")}  # the first lock contains the packages of the others
 UV_NAMES = {  # uv's name of each pip setting
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",

@@ -78,12 +78,7 @@ async def list_jobs(
 
 @router.post("/jobs/{task_id}/retry", summary="Retry a dead job", status_code=status.HTTP_202_ACCEPTED)
 async def retry(
-    task_id: str,
-    response: Response,
-    background: BackgroundTasks,
-    jobs: JobsDep,
-    settings: SettingsDep,
-    owner: OwnerDep,
+    task_id: str, response: Response, background: BackgroundTasks, jobs: JobsDep, settings: SettingsDep, owner: OwnerDep
 ) -> Accepted:
     """Retry a dead job from the stage in which it died. Stages that are done are not run again."""
     job = await jobs.get(task_id, owner=owner)

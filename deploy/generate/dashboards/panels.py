@@ -53,13 +53,7 @@ def graph(
 
 
 def number(
-    title: str,
-    description: str,
-    expression: str,
-    *,
-    unit: str,
-    width: int = 4,
-    limits: Thresholds | None = None,
+    title: str, description: str, expression: str, *, unit: str, width: int = 4, limits: Thresholds | None = None
 ) -> stat.Panel:
     """Return a panel with the current value, coloured by `limits`."""
     panel = stat.Panel().title(title).description(description).datasource(SOURCE).unit(unit)

@@ -36,11 +36,6 @@ def mean(histogram: str, where: str = "", *, by: str = "") -> str:
     return f"{rate(f'{histogram}_sum', where, by=by)} / ({rate(f'{histogram}_count', where, by=by)} > 0)"
 
 
-def ratio(part: str, whole: str) -> str:
-    """Return `part` divided by `whole`; empty while `whole` is zero."""
-    return f"{part} / ({whole} > 0)"
-
-
 def percentiles(histogram: str, where: str = "", *, by: str = "") -> list[Query]:
     """Return queries for the median and the 95th percentile of a histogram, with a legend by label."""
     labels = f" {{{{{by}}}}}" if by else ""
