@@ -47,7 +47,7 @@ def measurement_table(found: Figures) -> Table:
     rows: list[tuple[str, str, Callable[[Figures], object], str]] = [
         ("`w`", "CPU of the workers, ms", _workers, "race"),
         ("", "of which validate, normalize, three resizes, finalize", _by_stage, "race"),
-        ("`g`", "CPU of the gateway: upload, a long poll, hints, ms", _cpu_of("gateway"), "race"),
+        ("`g`", "CPU of the gateway: upload, a long poll, notifications, ms", _cpu_of("gateway"), "race"),
         ("`r`", "CPU of Redis, ms", _cpu_of("redis"), "race"),
         ("`m`", "CPU of the embedded Mongo, ms", _cpu_of("mongo"), "race"),
         ("`c`", "all of these, ms", lambda of: race_medians(of)["cpu_ms"], "race"),
@@ -57,7 +57,7 @@ def measurement_table(found: Figures) -> Table:
         ("", "what no pipeline can go under: a decode and three encodes, ms of CPU", _floor, "floor"),
         ("", "CPU without pixels: queue, documents, blobs, ms", lambda of: of["queue"]["cpu_ms"], "queue"),
         ("", "of which workers, ms", lambda of: of["queue"]["worker_cpu_ms"], "queue"),
-        ("`h`", "CPU of a gateway for one hint, ms", lambda of: of["upload"]["hint_cpu_ms"], "upload"),
+        ("`h`", "CPU of a gateway for one notification, ms", lambda of: of["upload"]["hint_cpu_ms"], "upload"),
         ("", "CPU of the gateway for a POST of 1 MB, ms", _request("POST /upload, 1 MB"), "upload"),
         ("", "for one of 24 MB, ms", _request("POST /upload, 24 MB"), "upload"),
         ("", "for a GET of a status, ms", _request("GET /task-status"), "upload"),
