@@ -24,6 +24,7 @@ PORTS = {
     "prometheus": "DARKROOM_PROMETHEUS_PORT",
     "grafana": "DARKROOM_GRAFANA_PORT",
 }
+WITHOUT_MONGO_USERS = Path(__file__).resolve().parent / "no-mongod.yml"
 STARTED_SECONDS = 420  # for all to be healthy, on a slow machine
 
 
@@ -77,8 +78,8 @@ class Project:
         stdout: IO[bytes] | int = subprocess.PIPE,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run `docker compose` on this project. When checked, raises `CheckFailed` with the end of its output."""
-        files = ["docker-compose.yml", *([] if self.has_mongo_users else ["tests/compose/no-mongod.yml"])]
-        chosen = [part for file in files for part in ("-f", str(self.folder / file))]
+        files = [self.folder / "docker-compose.yml", *([] if self.has_mongo_users else [WITHOUT_MONGO_USERS])]
+        chosen = [part for file in files for part in ("-f", str(file))]
         command = ["docker", "compose", "--progress", "quiet", "-p", self.name, *chosen, *arguments]
         done = subprocess.run(
             command,
