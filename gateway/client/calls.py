@@ -17,15 +17,14 @@ from uuid import uuid4
 
 import httpx
 
+from .call import Call
 from .filenames import filename_of
 from .files import File, ProgressCallback, ReopenableFile
 from .models import Accepted, Answer, Capabilities, JobPage, JobStatus, Readiness
 from .problem import OK_RANGE
 from .receivers import BodyParser, FileReceiver, MemoryReceiver, Receiver, verify_content
 
-T = TypeVar("T")
 AnswerT = TypeVar("AnswerT", bound=Answer)
-FILE_FIELD = "file"
 IDENTITY_ENCODING = {"Accept-Encoding": "identity"}
 
 
@@ -43,43 +42,6 @@ class ImageOptions(TypedDict, total=False):
     name: str
     idempotency_key: str
     progress: ProgressCallback
-
-
-@dataclass(frozen=True, kw_only=True)
-class Call(Generic[T]):
-    """One request, which a client may send several times, and the receiver of its answer."""
-
-    method: str
-    path: str
-    receive: Callable[[httpx.Response], Receiver[T]]
-    query: Mapping[str, str | int | float] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    form: Mapping[str, str] | None = None
-    image: ReopenableFile | None = None
-    server_wait_seconds: float = 0.0
-    """How long the gateway may wait on purpose before it answers (long poll). Added to the read timeout."""
-    is_idempotent: bool = True
-    """Whether the request may be sent again when it is unknown whether the gateway has acted on it."""
-
-    @contextmanager
-    def open_request(self) -> Iterator[dict[str, Any]]:
-        """Yield httpx's arguments for one attempt. The file is open inside the block."""
-        file = self.image.open_with_progress() if self.image else None
-        try:
-            yield self._request(file)
-        finally:
-            if file:
-                file.close()
-
-    def _request(self, file: BinaryIO | None) -> dict[str, Any]:
-        request = {"method": self.method, "url": self.path, "params": self.query, "headers": self.headers}
-        if self.form is None:
-            return request
-        # Each field is a part without a file name: httpx sends a form without files as multipart only in this way.
-        parts: list[tuple[str, Any]] = [(name, (None, value)) for name, value in self.form.items()]
-        if file and self.image:
-            parts.append((FILE_FIELD, (self.image.name, file, "application/octet-stream")))
-        return request | {"files": parts}
 
 
 def upload(file: File, *, animated: bool = False, **options: Unpack[ImageOptions]) -> Call[Accepted]:

@@ -35,7 +35,6 @@ from storage.stores import Stores
 
 KEY_LEASE_MS = 120_000
 MAX_KEY_LENGTH = 255
-OUTPUT_FIELDS = frozenset(OutputForm.model_fields) | {"source_task_id"}
 
 log = structlog.get_logger("gateway")
 
@@ -181,7 +180,7 @@ class Submission:
 
     def _new_job(self, kind: Kind, original: Original, form: OutputForm) -> Job:
         now, settings = now_ms(), self.settings
-        operation = _build_operation(form, settings.renditions if kind is Kind.PREVIEWS else {})
+        operation = build_operation(form, settings.renditions if kind is Kind.PREVIEWS else {})
         stages = {name: StageRecord() for step in stage_order(kind, operation.renditions) for name in step}
         stages[VALIDATE].queued_ms = now
         return Job(
@@ -191,7 +190,7 @@ class Submission:
             operation=operation,
             owner=self.owner,
             source_task_id=form.source_task_id if isinstance(form, OperationForm) else None,
-            fingerprint=_compute_fingerprint(kind, original, operation),
+            fingerprint=compute_fingerprint(kind, original, operation),
             request_id=getattr(self.request.state, "request_id", None),
             traceparent=traces.traceparent(),
             stages=stages,
@@ -236,19 +235,3 @@ class Submission:
 
 
 SubmissionDep = Annotated[Submission, Depends(_create_submission)]
-
-
-def _build_operation(form: OutputForm, renditions: dict[str, int]) -> Operation:
-    values = form.model_dump(exclude_none=True)
-    parameters = {name: value for name, value in values.items() if name not in OUTPUT_FIELDS}
-    animated = parameters.pop("animated", False)
-    if isinstance(form, CropForm) and form.aspect is not None:
-        parameters["aspect"] = [int(part) for part in form.aspect.split(":")]
-    output = {name: values[name] for name in OutputForm.model_fields if name in values}
-    return Operation(renditions=renditions, parameters=parameters, animated=animated, **output)
-
-
-def _compute_fingerprint(kind: Kind, original: Original, operation: Operation) -> str:
-    """Return a hash of everything that must be equal for two requests to be the same."""
-    request = {"kind": kind, "sha256": original.sha256, "name": original.name, "operation": operation.model_dump()}
-    return sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

@@ -71,7 +71,10 @@ def test_sniff_rejects_everything_else(head: bytes) -> None:
 def test_sniff_accepts_a_head_of_any_length(name: str) -> None:
     content = encode_image(photo(), name)
 
-    assert all(sniff(content[:length]) is None or True for length in range(HEAD_BYTES))
+    sniffed = [sniff(content[:length]) for length in range(HEAD_BYTES + 1)]
+
+    assert {each.format for each in sniffed if each} == {name}
+    assert sniffed[-1], "a whole head is enough"
 
 
 def test_every_accepted_format_has_a_media_type() -> None:

@@ -1,0 +1,53 @@
+"""Call: one request to the gateway as a value, and the receiver of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Generic, TypeVar
+
+import httpx
+
+from .files import ReopenableFile
+from .receivers import Receiver
+
+T = TypeVar("T")
+FILE_FIELD = "file"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Generic[T]):
+    """One request, which a client may send several times, and the receiver of its answer."""
+
+    method: str
+    path: str
+    receive: Callable[[httpx.Response], Receiver[T]]
+    query: Mapping[str, str | int | float] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] | None = None
+    image: ReopenableFile | None = None
+    server_wait_seconds: float = 0.0
+    """How long the gateway may wait on purpose before it answers (long poll). Added to the read timeout."""
+    is_idempotent: bool = True
+    """Whether the request may be sent again when it is unknown whether the gateway has acted on it."""
+
+    @contextmanager
+    def open_request(self) -> Iterator[dict[str, Any]]:
+        """Yield httpx's arguments for one attempt. The file is open inside the block."""
+        file = self.image.open_with_progress() if self.image else None
+        try:
+            yield self._request(file)
+        finally:
+            if file:
+                file.close()
+
+    def _request(self, file: BinaryIO | None) -> dict[str, Any]:
+        request = {"method": self.method, "url": self.path, "params": self.query, "headers": self.headers}
+        if self.form is None:
+            return request
+        # Each field is a part without a file name: httpx sends a form without files as multipart only in this way.
+        parts: list[tuple[str, Any]] = [(name, (None, value)) for name, value in self.form.items()]
+        if file and self.image:
+            parts.append((FILE_FIELD, (self.image.name, file, "application/octet-stream")))
+        return request | {"files": parts}
