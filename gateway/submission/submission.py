@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Annotated
 
 import structlog
@@ -19,8 +17,9 @@ from gateway.metrics import GatewayMetrics, SubmissionCount
 from gateway.middleware.rate_limit import caller_of
 from gateway.problems import POLL_SECONDS, FileMissing, InvalidHeader, KeyInUse, KeyReused, SourceGone, TooManyFiles
 from gateway.schemas import Accepted, Links
-from gateway.submission.forms import CropForm, OperationForm, OutputForm, parse_form
+from gateway.submission.forms import OperationForm, OutputForm, parse_form
 from gateway.submission.lanes import LaneChooser
+from gateway.submission.operation import build_operation, compute_fingerprint
 from gateway.submission.upload_stream import FILE_FIELD, store_upload
 from pipeline import traces
 from pipeline.dispatch import dispatch_or_schedule
@@ -28,7 +27,7 @@ from pipeline.routing import VALIDATE
 from pipeline.settings import Settings
 from pipeline.stage_order import stage_by_rendition, stage_order
 from storage.clock import now_ms
-from storage.documents import Job, Kind, Operation, Original, StageRecord, blob_key, job_folder
+from storage.documents import Job, Kind, Original, StageRecord, blob_key, job_folder
 from storage.errors import TRANSIENT_ERRORS
 from storage.idempotency import IdempotencyKey, KeyState
 from storage.stores import Stores
