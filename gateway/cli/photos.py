@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ..client import calls
-from ..client.calls import Call
+from ..client.call import Call
 from ..client.models import Accepted
 from .journal import Journal, JournalEntry
 from .output_names import OutputNames, output_paths

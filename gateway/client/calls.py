@@ -6,12 +6,10 @@ docstrings describe what the method does and returns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, TypedDict, TypeVar, Unpack
+from typing import TypedDict, TypeVar, Unpack
 from urllib.parse import quote
 from uuid import uuid4
 

@@ -22,7 +22,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import httpx
 
 from . import calls, pagination
-from .calls import Call
+from .call import Call
 from .connection import client_options
 from .early_answers import read_early_answers
 from .job_errors import ensure_result

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 
-from .calls import Call, job_page, status_if_changed
+from .call import Call
+from .calls import job_page, status_if_changed
 from .models import JobPage, JobStatus, JobSummary
 
 T_co = TypeVar("T_co", covariant=True)

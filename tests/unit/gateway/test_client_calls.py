@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from gateway.client import AsyncClient, Client, Problem, calls
+from gateway.client.call import Call
 from gateway.client.connection import client_options
 from gateway.client.files import File
 from gateway.client.models import JobPage, JobStatus, JobSummary
@@ -37,7 +38,7 @@ def parameters(build: Callable[..., Any]) -> set[str]:
     return own | set(calls.ImageOptions.__annotations__)
 
 
-def request_of(call: calls.Call[Any]) -> httpx.Request:
+def request_of(call: Call[Any]) -> httpx.Request:
     with call.open_request() as built:
         request = httpx.Request(built["method"], "http://darkroom" + built["url"], files=built.get("files"))
         request.read()
