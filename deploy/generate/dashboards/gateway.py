@@ -151,14 +151,12 @@ def _stores() -> Section:
                 "Whether each gateway reaches its stores. Without the broker, uploads are accepted and wait; without"
                 " MongoDB or the blob store, they are answered 503.",
                 Query("min by (dependency, instance) (darkroom_dependency_up)", "{{dependency}} from {{instance}}"),
-                width=8,
             ),
             graph(
                 "Check duration",
                 "Duration of the last check of each store.",
                 Query("max by (dependency) (darkroom_dependency_check_seconds)", "{{dependency}}"),
                 unit=units.Seconds,
-                width=8,
                 limits=Thresholds(warn=0.5, bad=2),
             ),
             graph(
@@ -167,9 +165,9 @@ def _stores() -> Section:
                 Query(f"min({free})", "free"),
                 Query(f"max({size})", "total"),
                 unit=units.BytesIEC,
-                width=8,
             ),
         ],
+        width=8,
     )
 
 
@@ -178,15 +176,12 @@ def _processes() -> Section:
     return Section(
         "Processes",
         [
-            timeline(
-                "Gateways up", "Gateways that Prometheus reaches.", Query(f"up{{{SELF}}}", "{{instance}}"), width=6
-            ),
+            timeline("Gateways up", "Gateways that Prometheus reaches.", Query(f"up{{{SELF}}}", "{{instance}}")),
             graph(
                 "CPU",
                 "Share of one core. A gateway has one process: near 100 %, add another gateway.",
                 Query(cpu, "{{instance}}"),
                 unit=units.PercentUnit,
-                width=6,
                 limits=Thresholds(warn=0.7, bad=0.9),
             ),
             graph(
@@ -194,14 +189,13 @@ def _processes() -> Section:
                 "Resident memory of each gateway.",
                 Query(f"process_resident_memory_bytes{{{SELF}}}", "{{instance}}"),
                 unit=units.BytesIEC,
-                width=6,
             ),
             graph(
                 "Open files",
                 "Open files and sockets of each gateway.",
                 Query(f"process_open_fds{{{SELF}}}", "{{instance}}"),
                 unit=units.Short,
-                width=6,
             ),
         ],
+        width=6,
     )

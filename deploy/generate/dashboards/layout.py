@@ -17,10 +17,11 @@ EVERY = model.VariableOption(selected=True, text=["All"], value=["$__all"])
 
 
 class Section(NamedTuple):
-    """A row of a dashboard with a title; its panels fill lines of 24 columns from the left."""
+    """A row of a dashboard with a title; its panels fill lines of 24 columns from the left, each `width` if given."""
 
     title: str
     panels: Sequence[Panel]
+    width: int | None = None
 
 
 class Starts(Builder[model.AnnotationQuery]):
@@ -58,7 +59,7 @@ def build_dashboard(title: str, *, uid: str, description: str, sections: Sequenc
     for section in sections:
         board.with_row(dashboard.Row(section.title).id(next(numbers)))
         for panel in section.panels:
-            board.with_panel(panel.id(next(numbers)))
+            board.with_panel((panel.span(section.width) if section.width else panel).id(next(numbers)))
     return board.build()
 
 

@@ -82,7 +82,6 @@ def _stages() -> Section:
                 "Stage runs per second, by stage.",
                 Query(rate("darkroom_stage_runs_total", STAGE, by="stage"), "{{stage}}"),
                 unit=units.OpsPerSecond,
-                width=8,
             ),
             graph(
                 "Outcomes other than done",
@@ -91,16 +90,15 @@ def _stages() -> Section:
                 " Out of order: an earlier stage is not done. Fenced: another run took over. Dead: no attempt is left.",
                 Query(rate("darkroom_stage_runs_total", f'{STAGE},outcome!="done"', by="outcome"), "{{outcome}}"),
                 unit=units.OpsPerSecond,
-                width=8,
             ),
             graph(
                 "Run time",
                 "From the claim of a stage to its recorded outcome, including reads and writes of blobs.",
                 *percentiles("darkroom_stage_duration_seconds", STAGE, by="stage"),
                 unit=units.Seconds,
-                width=8,
             ),
         ],
+        width=8,
     )
 
 

@@ -82,28 +82,24 @@ def _redeliveries() -> Section:
                 "Messages delivered again per second: their worker died, or held them too long.",
                 Query(rate("darkroom_redeliveries_total", STAGE, by="stage"), "{{stage}}"),
                 unit=units.OpsPerSecond,
-                width=8,
             ),
             graph(
                 "Redispatched",
                 "Jobs redispatched per second. Unclaimed: no worker claimed them. Stalled: stopped after a claim.",
                 Query(rate("darkroom_sweeper_redispatched_total", by="reason"), "{{reason}}"),
                 unit=units.OpsPerSecond,
-                width=8,
             ),
             graph(
                 "Retries",
                 "Stage runs per second that will be retried, by reason.",
                 Query(rate("darkroom_stage_retries_total", STAGE, by="reason"), "{{reason}}"),
                 unit=units.OpsPerSecond,
-                width=8,
             ),
             graph(
                 "Oldest unacknowledged message",
                 "Time since it was delivered to a worker. After 120 s it should have been delivered again.",
                 Query("max(darkroom_unacked_oldest_age_seconds)", "age"),
                 unit=units.Seconds,
-                width=8,
                 limits=Thresholds(warn=120, bad=180),
             ),
             graph(
@@ -111,17 +107,16 @@ def _redeliveries() -> Section:
                 "Messages that workers hold.",
                 Query("max(darkroom_unacked_messages)", "held"),
                 unit=units.Short,
-                width=8,
             ),
             graph(
                 "Since the last sweep",
                 "Time since the last round of any sweeper: one running sweeper is enough.",
                 Query(SWEEPER_AGE, "age"),
                 unit=units.Seconds,
-                width=8,
                 limits=Thresholds(warn=30, bad=120),
             ),
         ],
+        width=8,
     )
 
 

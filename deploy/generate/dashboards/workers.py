@@ -99,7 +99,6 @@ def _saturation() -> Section:
                 "95 % of the stages were claimed within this time after they were due.",
                 Query(quantile(0.95, "darkroom_stage_queue_wait_seconds", QUEUE, by="queue"), "{{queue}}"),
                 unit=units.Seconds,
-                width=8,
                 limits=Thresholds(warn=5, bad=120),
             ),
             graph(
@@ -107,7 +106,6 @@ def _saturation() -> Section:
                 "How long the next message of each queue has waited.",
                 Query(f"queue:darkroom_queue_oldest_age_seconds:max{{{QUEUE}}}", "{{queue}}"),
                 unit=units.Seconds,
-                width=8,
                 limits=Thresholds(warn=60, bad=120),
             ),
             graph(
@@ -115,9 +113,9 @@ def _saturation() -> Section:
                 "Messages that a worker has fetched but not started. More than a few: they wait behind slow ones.",
                 Query(f"sum by (queue) (darkroom_worker_tasks_reserved{{{QUEUE}}})", "{{queue}}"),
                 unit=units.Short,
-                width=8,
             ),
         ],
+        width=8,
     )
 
 
