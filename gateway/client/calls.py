@@ -98,11 +98,10 @@ def resize(
 
 def status(task_id: str, *, wait: float = 0.0) -> Call[JobStatus]:
     """Return the job. With `wait`, the gateway answers when the job has ended, or after `wait` seconds (at most 60)."""
-    query = {"wait": wait} if wait else {}
     return Call(
         method="GET",
         path=f"/task-status/{_segment(task_id)}",
-        query=query,
+        query={"wait": wait} if wait else {},
         server_wait_seconds=wait,
         receive=_json_receiver(JobStatus),
     )
@@ -143,10 +142,9 @@ def result(task_id: str, rendition: str | None = None) -> Call[bytes]:
     Without a `rendition`, it is the largest preview, or the output of an operation. Raises a subclass of httpx's
     RemoteProtocolError if the bytes still do not match after the retries.
     """
-    path = _result_path(task_id, rendition)
     return Call(
         method="GET",
-        path=path,
+        path=_result_path(task_id, rendition),
         headers=IDENTITY_ENCODING,
         receive=lambda answer: MemoryReceiver(answer, verify_content),
     )
@@ -164,21 +162,18 @@ def save_result(task_id: str, path: Path | str | None = None, rendition: str | N
     def receive(answer: httpx.Response) -> Receiver[Path]:
         if answer.status_code not in OK_RANGE:
             return MemoryReceiver(answer, lambda *_: target)
-        return (
-            FileReceiver(answer, target / filename_of(answer), overwrite=False)
-            if target.is_dir()
-            else FileReceiver(answer, target)
-        )
+        if target.is_dir():
+            return FileReceiver(answer, target / filename_of(answer), overwrite=False)
+        return FileReceiver(answer, target)
 
     return Call(method="GET", path=_result_path(task_id, rendition), headers=IDENTITY_ENCODING, receive=receive)
 
 
 def retry(task_id: str) -> Call[Accepted]:
     """Retry a dead job from the stage that failed. `Problem` not_retryable if it is not dead or its images are gone."""
-    path = f"/jobs/{_segment(task_id)}/retry"
     return Call(
         method="POST",
-        path=path,
+        path=f"/jobs/{_segment(task_id)}/retry",
         headers=_idempotency_headers(None),
         is_idempotent=False,
         receive=_json_receiver(Accepted),
