@@ -56,6 +56,13 @@ class Visitor:
             await window.close()
 
 
+async def choose_option(scope: Page | Locator, name: str) -> None:
+    """Choose a radio button by its label, as a person does: the button is hidden. Wait until the label stands still."""
+    page = scope.page if isinstance(scope, Locator) else scope
+    await scope.locator("label", has=page.get_by_label(name, exact=True)).click()
+    await expect(scope.get_by_label(name, exact=True)).to_be_checked()
+
+
 async def new_context(browser: Browser | None, **options: Any) -> BrowserContext:
     """Return a browser that remembers nothing; options are Playwright's."""
     assert browser is not None

@@ -7,7 +7,15 @@ import re
 import httpx
 from playwright.async_api import expect
 
-from tests.browser.page_helpers import Visitor, choose_photos, jpeg, wait_for_job_id, wait_for_size, wait_until_done
+from tests.browser.page_helpers import (
+    Visitor,
+    choose_option,
+    choose_photos,
+    jpeg,
+    wait_for_job_id,
+    wait_for_size,
+    wait_until_done,
+)
 from tests.integration.api_helpers import submit_operation, submit_photo, wait_for_all, wait_for_end
 from tests.support.images import encode_image, photo
 
@@ -57,7 +65,7 @@ async def test_a_job_has_a_page_with_every_stage_and_rendition(visitor: Visitor,
     assert await wait_for_size(page.locator(".viewer-picture img")) == (800, 600)
     await expect(page.locator(".stages tbody tr[data-state=done]")).to_have_count(len(job["stages"]))
     await expect(page.locator(".stages")).to_contain_text(job["stages"]["normalize"]["worker"])
-    await page.get_by_label("small", exact=True).check(force=True)
+    await choose_option(page, "small")
     await expect(page.locator(".viewer-picture img")).to_have_attribute("alt", "kept.jpg, small")
     assert await wait_for_size(page.locator(".viewer-picture img")) == (160, 120)
     await expect(page.get_by_role("link", name="Grafana")).to_have_count(0)
@@ -70,7 +78,7 @@ async def test_before_and_after_are_compared_by_a_slider(visitor: Visitor) -> No
     page = await visitor.open()
     await choose_photos(page, jpeg("photo.jpg", 800, 600))
     await (await wait_until_done(page)).get_by_role("link", name="photo.jpg").click()
-    await page.get_by_label("Before and after").check(force=True)
+    await choose_option(page, "Before and after")
     slider = page.get_by_role("slider")
 
     await slider.focus()

@@ -13,6 +13,7 @@ from playwright.async_api import FilePayload, Locator, Page, ViewportSize, expec
 from tests.browser.npm import read_package_file
 from tests.browser.page_helpers import (
     Visitor,
+    choose_option,
     choose_photos,
     expect_status,
     find_card,
@@ -53,7 +54,7 @@ async def done_job(page: Page) -> None:
 
 async def comparing(page: Page) -> None:
     """Compare before and after."""
-    await page.get_by_label("Before and after").check(force=True)
+    await choose_option(page, "Before and after")
     await expect(page.locator(".compare")).to_be_visible()
 
 
@@ -75,7 +76,7 @@ async def resizing(page: Page) -> None:
     await page.get_by_role("link", name="Upload", exact=True).click()
     await page.get_by_role("button", name="Clear the list").click()
     await expect(page.locator(".card")).to_have_count(0)
-    await page.get_by_label("Resize", exact=True).check(force=True)
+    await choose_option(page, "Resize")
     await page.get_by_text("Format and quality").click()
     await page.locator("#health summary").click()
 
@@ -137,7 +138,7 @@ async def test_transparent_pictures_lie_on_a_light_ground(visitor: Visitor) -> N
 
     await shown.get_by_role("link", name="cutout.png").click()
     grounds["viewer"] = await ground(page.locator(".viewer-picture > img"))
-    await page.get_by_label("Before and after").check(force=True)
+    await choose_option(page, "Before and after")
     await wait_for_size(page.locator(".compare .after"))
     grounds["compare"] = await ground(page.locator(".compare"))
     await page.get_by_role("link", name="Jobs", exact=True).click()

@@ -8,6 +8,7 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.browser.page_helpers import (
     Visitor,
+    choose_option,
     choose_photos,
     expect_status,
     find_card,
@@ -99,7 +100,7 @@ async def test_a_crop_keeps_the_aspect_that_is_chosen(visitor: Visitor) -> None:
     page = await visitor.open()
     dialog = await crop_dialog(page)
 
-    await dialog.get_by_label("16:9").check(force=True)
+    await choose_option(dialog, "16:9")
     whole = await box(dialog)
     await drag(page, dialog.get_by_role("button", name="Right edge"), -100, 0)
     pulled = await box(dialog)
@@ -152,7 +153,7 @@ async def test_a_dialog_that_lacks_a_side_stays_and_says_so(visitor: Visitor, ap
 
 async def test_new_photos_are_cut_to_an_aspect_without_being_asked_about(visitor: Visitor, api: httpx.Client) -> None:
     page = await visitor.open()
-    await page.get_by_label("Crop", exact=True).check(force=True)
+    await choose_option(page, "Crop")
     await page.get_by_label("Aspect").select_option("1:1")
 
     await choose_photos(page, jpeg("photo.jpg", 300, 200))
@@ -167,7 +168,7 @@ async def test_new_photos_are_cut_to_an_aspect_without_being_asked_about(visitor
 
 async def test_a_new_photo_is_brought_to_a_box_and_a_format(visitor: Visitor, api: httpx.Client) -> None:
     page = await visitor.open()
-    await page.get_by_label("Resize", exact=True).check(force=True)
+    await choose_option(page, "Resize")
     await page.get_by_label("Width").fill("120")
     await page.get_by_label("Height").fill("120")
     await page.get_by_label("Fit").select_option("cover")
@@ -198,7 +199,7 @@ async def test_an_earlier_job_is_made_grey_from_its_page(visitor: Visitor, api: 
 
 async def test_a_form_that_lacks_a_side_sends_nothing_and_says_so(visitor: Visitor) -> None:
     page = await visitor.open()
-    await page.get_by_label("Resize", exact=True).check(force=True)
+    await choose_option(page, "Resize")
 
     await choose_photos(page, jpeg())
 
