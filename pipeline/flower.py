@@ -20,7 +20,8 @@ from pipeline import flower_broker
 from pipeline.celery import configure
 from pipeline.flower_app import PersistentEvents, ReadOnlyFlower
 from pipeline.logs import configure_logs
-from pipeline.settings import Count, Seconds, Settings
+from pipeline.settings import Settings
+from pipeline.settings_section import Count, Seconds
 
 log = structlog.get_logger("flower")
 

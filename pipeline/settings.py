@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from limits import parse as parse_rate_limit
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline.broker.rabbit_urls import RabbitUrl
 from pipeline.broker.redis_urls import RedisUrl
+from pipeline.http_settings import AccessSettings, HttpSettings, LanesSettings, ResultsSettings
 from pipeline.routing import QUEUES, RESIZE
+from pipeline.settings_section import Count, Seconds, SettingsSection
 from stages.limits import Limits
 
-Seconds = Annotated[float, Field(gt=0)]
 Pixels = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=1)]
 OwnerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 RedisAddress = Annotated[str, AfterValidator(lambda value: value and RedisUrl(value).text)]
@@ -26,11 +25,7 @@ RabbitAddress = Annotated[str, AfterValidator(lambda value: value and RabbitUrl(
 RenditionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
-class _SettingsSection(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class WorkSettings(_SettingsSection):
+class WorkSettings(SettingsSection):
     """How long a stage run may take and how often it is retried."""
 
     soft_time_limit: Seconds = Field(50, description="A stage run that takes longer is stopped and retried.")
@@ -57,7 +52,7 @@ class WorkSettings(_SettingsSection):
     )
 
 
-class BrokerSettings(_SettingsSection):
+class BrokerSettings(SettingsSection):
     """How messages use Redis or RabbitMQ. The defaults of Celery and kombu can lose work; these do not."""
 
     visibility_timeout: Seconds = Field(
@@ -78,7 +73,7 @@ class BrokerSettings(_SettingsSection):
     result_max_retries: Count = Field(12, description="Attempts to count a finished chord part while Redis is down.")
 
 
-class SweeperSettings(_SettingsSection):
+class SweeperSettings(SettingsSection):
     """When the sweeper checks jobs, dispatches them again and removes old data."""
 
     interval: Seconds = Field(2, description="Wait between two rounds.")
@@ -100,7 +95,7 @@ class SweeperSettings(_SettingsSection):
         return int(self.backoff * 1000) << (generation - 1) if generation else 0
 
 
-class RetentionSettings(_SettingsSection):
+class RetentionSettings(SettingsSection):
     """How long results, records of jobs and idempotency keys are kept."""
 
     results: Seconds = Field(7 * 86_400, description="Blobs of a done or dead job are removed this long after its end.")
@@ -108,53 +103,7 @@ class RetentionSettings(_SettingsSection):
     idempotency_keys: Seconds = Field(86_400, description="How long an Idempotency-Key is remembered.")
 
 
-class AccessSettings(_SettingsSection):
-    """How many requests are allowed, and when new jobs are refused."""
-
-    rate_limit: str = Field(
-        "", description="POSTs allowed per API key, or per address without keys, such as `60/minute`; empty: no limit."
-    )
-    max_queue: Count = Field(
-        10_000, description="New jobs are answered 503 while any queue holds at least this many messages."
-    )
-    deduplicate: bool = Field(default=False, description="Answer a repeated upload with copies of the earlier results.")
-
-    @field_validator("rate_limit")
-    @classmethod
-    def _check_rate_limit(cls, value: str) -> str:
-        if value:
-            parse_rate_limit(value)
-        return value
-
-
-class LanesSettings(_SettingsSection):
-    """Which jobs take the bulk lane, so that a burst does not delay the jobs of others."""
-
-    burst: str = Field(
-        "30/10 second",
-        description="Jobs per API key or address that take the express lane; further jobs take the bulk lane.",
-    )
-    heavy_bytes: Count = Field(8 * 1024 * 1024, description="A file of this size or more always takes the bulk lane.")
-
-    @field_validator("burst")
-    @classmethod
-    def _check_burst(cls, value: str) -> str:
-        parse_rate_limit(value)
-        return value
-
-
-class ResultsSettings(_SettingsSection):
-    """How the bytes of results reach clients."""
-
-    redirect: bool = Field(
-        default=False,
-        description="Redirect clients to the object store with a signed link that needs no API key, instead of "
-        "streaming the bytes. Clients must reach the store under the address that is configured here.",
-    )
-    redirect_seconds: Seconds = Field(300, le=7 * 86_400, description="How long a signed link is valid.")
-
-
-class MetricsSettings(_SettingsSection):
+class MetricsSettings(SettingsSection):
     """Where a worker serves its metrics, and how often the gateway updates its gauges at `/metrics`."""
 
     host: str = Field("127.0.0.1", description="Address that a worker's exporter listens on.")
@@ -220,6 +169,7 @@ class Settings(BaseSettings):
     broker: BrokerSettings = BrokerSettings()
     sweeper: SweeperSettings = SweeperSettings()
     retention: RetentionSettings = RetentionSettings()
+    http: HttpSettings = HttpSettings()
     access: AccessSettings = AccessSettings()
     lanes: LanesSettings = LanesSettings()
     results: ResultsSettings = ResultsSettings()

@@ -17,7 +17,7 @@ from gateway.dependencies import BlobsDep, JobsDep, OwnerDep, SettingsDep
 from gateway.problems import POLL_SECONDS, Expired, NoResult, NotReady, RenditionNotFound
 from gateway.schemas import has_renditions
 from pipeline import rendition_headers
-from pipeline.settings import ResultsSettings
+from pipeline.http_settings import ResultsSettings
 from pipeline.stage_order import stage_by_rendition
 from storage.blobs import Blobs
 from storage.documents import Job, JobState, StageState

@@ -6,7 +6,7 @@ from limits import parse as parse_rate_limit
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
-from pipeline.settings import LanesSettings
+from pipeline.http_settings import LanesSettings
 from storage.documents import Lane
 
 

@@ -19,7 +19,8 @@ from deploy.local.stack import Stack
 from gateway.app import create_app
 from gateway.feed import Feed
 from gateway.submission.backpressure import Backlog
-from pipeline.settings import AccessSettings, Settings
+from pipeline.http_settings import AccessSettings
+from pipeline.settings import Settings
 from stages.limits import Limits
 from storage.blobs import Blobs
 from storage.documents import Job

@@ -15,7 +15,8 @@ from gateway.middleware.body_drain import BodyDrain
 from gateway.middleware.body_limit import BodyLimit
 from gateway.middleware.rate_limit import RateLimit
 from pipeline.celery import app as celery
-from pipeline.settings import AccessSettings, BrokerSettings, Settings, SweeperSettings
+from pipeline.http_settings import AccessSettings
+from pipeline.settings import BrokerSettings, Settings, SweeperSettings
 from stages.limits import Limits
 from storage.documents import Job
 from tests.support.fakes import SHA256, UNREACHABLE_URL, FakeBroker, FakeJobs, FakeQueues, FakeStores, use_broker

@@ -10,7 +10,8 @@ import pytest
 from structlog.typing import EventDict
 
 from gateway.submission.backpressure import REFRESH_SECONDS, Backlog
-from pipeline.settings import AccessSettings, Settings
+from pipeline.http_settings import AccessSettings
+from pipeline.settings import Settings
 from tests.support.fakes import FORM_TYPE, FakeQueues
 
 MAX_QUEUE = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.submission.lanes import LaneChooser
-from pipeline.settings import LanesSettings
+from pipeline.http_settings import LanesSettings
 from storage.documents import Lane
 
 HEAVY = 1000

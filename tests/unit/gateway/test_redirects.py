@@ -6,7 +6,8 @@ import pytest
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from pipeline.settings import ResultsSettings, Settings
+from pipeline.http_settings import ResultsSettings
+from pipeline.settings import Settings
 
 
 @pytest.mark.parametrize("url", ["file:///var/lib/blobs", "memory:///"])

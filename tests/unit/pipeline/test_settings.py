@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pipeline.settings import AccessSettings, BrokerSettings, Settings, SweeperSettings, WorkSettings
+from pipeline.http_settings import AccessSettings
+from pipeline.settings import BrokerSettings, Settings, SweeperSettings, WorkSettings
 
 
 @pytest.mark.parametrize(

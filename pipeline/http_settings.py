@@ -1,0 +1,96 @@
+"""The settings of the gateway alone: what it accepts from the network, from whom, and how fast."""
+
+from __future__ import annotations
+
+from limits import parse as parse_rate_limit
+from pydantic import Field, IPvAnyNetwork, field_validator
+
+from pipeline.settings_section import Count, Seconds, SettingsSection
+
+
+class HttpSettings(SettingsSection):
+    """What the gateway accepts from the network, and how it is reached."""
+
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        description="Host names that requests may name, such as `photos.example`, or `*` for any. Loopback names and "
+        "IP addresses are always allowed. Empty: any name if API keys are set, none without keys.",
+    )
+    allowed_origins: tuple[str, ...] = Field(
+        (),
+        description="Origins, such as `https://app.example`, whose pages may send requests that change something. "
+        "Pages of the gateway's own origin may always.",
+    )
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        (),
+        description="Networks of the proxies in front of the gateway. Only their `X-Forwarded-For`, "
+        "`X-Forwarded-Proto` and `X-Forwarded-Prefix` are believed.",
+    )
+    root_path: str = Field(
+        "",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="Path that a proxy removes before it passes requests on, such as `/api`; links in answers begin "
+        "with it. `X-Forwarded-Prefix` of a trusted proxy overrides it.",
+    )
+    cross_origin_results: bool = Field(default=False, description="Let pages of other origins show results in `<img>`.")
+    max_header_bytes: Count = Field(
+        64 * 1024, description="Request line and header fields together; more are answered 431."
+    )
+    header_timeout: Seconds = Field(10, description="How long a client may take to send its headers.")
+    idle_timeout: Seconds = Field(30, description="How long a client may send nothing of a body that it has begun.")
+    max_uploads: Count = Field(64, description="Uploads received at a time; further ones are answered 503.")
+    max_uploads_per_caller: Count = Field(
+        16, description="Of these, uploads of one API key, or of one address without keys."
+    )
+    max_streams: Count = Field(
+        2000, description="Event streams and waiting status requests at a time; further ones are answered 503."
+    )
+    max_streams_per_caller: Count = Field(
+        200, description="Of these, streams of one API key, or of one address without keys."
+    )
+
+
+class AccessSettings(SettingsSection):
+    """How many requests are allowed, and when new jobs are refused."""
+
+    rate_limit: str = Field(
+        "", description="POSTs allowed per API key, or per address without keys, such as `60/minute`; empty: no limit."
+    )
+    max_queue: Count = Field(
+        10_000, description="New jobs are answered 503 while any queue holds at least this many messages."
+    )
+    deduplicate: bool = Field(default=False, description="Answer a repeated upload with copies of the earlier results.")
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _check_rate_limit(cls, value: str) -> str:
+        if value:
+            parse_rate_limit(value)
+        return value
+
+
+class LanesSettings(SettingsSection):
+    """Which jobs take the bulk lane, so that a burst does not delay the jobs of others."""
+
+    burst: str = Field(
+        "30/10 second",
+        description="Jobs per API key or address that take the express lane; further jobs take the bulk lane.",
+    )
+    heavy_bytes: Count = Field(8 * 1024 * 1024, description="A file of this size or more always takes the bulk lane.")
+
+    @field_validator("burst")
+    @classmethod
+    def _check_burst(cls, value: str) -> str:
+        parse_rate_limit(value)
+        return value
+
+
+class ResultsSettings(SettingsSection):
+    """How the bytes of results reach clients."""
+
+    redirect: bool = Field(
+        default=False,
+        description="Redirect clients to the object store with a signed link that needs no API key, instead of "
+        "streaming the bytes. Clients must reach the store under the address that is configured here.",
+    )
+    redirect_seconds: Seconds = Field(300, le=7 * 86_400, description="How long a signed link is valid.")
