@@ -17,7 +17,6 @@ from gateway.gauge_updater import GaugeUpdater
 from gateway.lifespan import call_on_stop_signal, run_in_background
 from gateway.middleware.access_log import AccessLog
 from gateway.middleware.auth import ApiKeys
-from gateway.middleware.body_drain import BodyDrain
 from gateway.middleware.body_limit import BodyLimit
 from gateway.middleware.rate_limit import RateLimit, create_limiter
 from gateway.routes import capabilities, docs, events, health, jobs, operations, results
@@ -109,11 +108,10 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(RateLimit, limit=limit, limiter=create_limiter(settings.redis_url))
     app.add_middleware(ApiKeys, keys=settings.api_keys)
     app.add_middleware(AccessLog, metrics=app.state.metrics)
-    app.add_middleware(BodyDrain)
 
 
 def production() -> FastAPI:
-    """Build the gateway from the environment, for uvicorn's `--factory`."""
+    """Build the gateway from the environment, for `python -m gateway`."""
     settings = Settings()
     configure_logs(settings.log_format)
     traces.start("darkroom-gateway")

@@ -19,9 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deploy.local.duplex import DuplexTransport
 from gateway.app import FORM_OVERHEAD_BYTES
-from gateway.middleware.body_drain import BodyDrain
 from gateway.middleware.body_limit import BodyLimit
 from gateway.problems import BodyTooLarge
+from gateway.server.serve import serve
 from pipeline.settings import Settings
 
 DEPLOY = Path(__file__).resolve().parents[1]
@@ -135,10 +135,14 @@ def create_app(gateway: str, links: Mapping[str, str]) -> Starlette:
         routes=[Route("/{path:path}", proxy_request, methods=METHODS)], middleware=[Middleware(BodyLimit, limit=limit)]
     )
     routes = [Mount("/api", api), Mount("/", page)]
-    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(BodyDrain)])
+    return Starlette(routes=routes, lifespan=lifespan)
 
 
 def production() -> Starlette:
-    """Build the front server from the environment, for uvicorn's `--factory`."""
+    """Build the front server from the environment, for `serve`."""
     links = {name: os.environ.get(f"DARKROOM_FRONT_{name.upper()}") for name in ("flower", "grafana")}
     return create_app(os.environ["DARKROOM_FRONT_GATEWAY"], {name: link for name, link in links.items() if link})
+
+
+if __name__ == "__main__":
+    serve("deploy.local.frontend_server:production", default_port=8000, graceful_seconds=2)

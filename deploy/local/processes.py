@@ -19,7 +19,7 @@ MALLOC = {  # keep the memory of decoded images in the arena for the next task
     "MALLOC_MMAP_THRESHOLD_": "268435456",
     "MALLOC_TRIM_THRESHOLD_": "536870912",
 }
-SERVED = ("uvicorn.main", "uvicorn.lifespan.on", "uvicorn.loops.auto", "uvicorn.protocols.http.auto")
+SERVED = ("gateway.server.serve", "uvicorn.lifespan.on", "uvicorn.loops.auto")
 GATEWAY_MODULES = (*SERVED, "gateway.app")
 FRONTEND_MODULES = (*SERVED, "deploy.local.frontend_server")
 WORKER_MODULES = ("celery.bin.celery", "celery.apps.worker", "celery.concurrency.prefork", "pipeline.tasks")
@@ -65,9 +65,7 @@ def mongo(folder: Path, *, port: int) -> Process:
 
 def gateway(*, port: int, autostart: bool) -> Process:
     """Describe the gateway."""
-    command = [sys.executable, "-m", "uvicorn", "gateway.app:production", "--factory"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    command += ["--no-access-log", "--timeout-graceful-shutdown", "10"]
+    command = [sys.executable, "-m", "gateway", "--host", "127.0.0.1", "--port", str(port)]
     return Process(
         name="gateway",
         group="darkroom",
@@ -105,9 +103,7 @@ def flower(*, port: int) -> Process:
 
 def frontend(*, port: int, gateway_url: str, flower_url: str | None) -> Process:
     """Describe the server of the page, which proxies the gateway under /api/."""
-    command = [sys.executable, "-m", "uvicorn", "deploy.local.frontend_server:production", "--factory"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    command += ["--no-access-log", "--timeout-graceful-shutdown", "2"]
+    command = [sys.executable, "-m", "deploy.local.frontend_server", "--host", "127.0.0.1", "--port", str(port)]
     here = {"DARKROOM_FRONT_GATEWAY": gateway_url}
     here |= {"DARKROOM_FRONT_FLOWER": f"{flower_url}/task/{{task_id}}"} if flower_url else {}
     return Process(

@@ -13,6 +13,7 @@ import pytest
 from deploy.local.stack import Stack
 from tests.conftest import SHORT_TIMEOUTS
 from tests.integration.collector import Collector, run_collector
+from tests.integration.front_servers import run_local_front, run_nginx
 from tests.support.http_options import HTTP_CLIENT_OPTIONS
 
 OWNERS = ("ann", "bob", "eve", "ida", "kim", "lee", "max", "ned", "pia", "tom")
@@ -25,6 +26,7 @@ STRICT = SHORT_TIMEOUTS | {
     "DARKROOM_ACCESS__MAX_QUEUE": str(MAX_QUEUE),
     "DARKROOM_ACCESS__DEDUPLICATE": "true",
     "DARKROOM_RETENTION__RESULTS": "4",
+    "DARKROOM_HTTP__HEADER_TIMEOUT": "3",
     "DARKROOM_WORK__MAX_RETRIES": "1",
     "DARKROOM_WORK__RETRY_CAP": "1",
     "DARKROOM_SWEEPER__MAX_GENERATION": "1",
@@ -68,3 +70,30 @@ def keyless_client(strict_stack: Stack) -> Iterator[httpx.Client]:
     """An HTTP client of the strict stack without a key."""
     with httpx.Client(base_url=strict_stack.url, timeout=30, **HTTP_CLIENT_OPTIONS) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def direct(strict_stack: Stack) -> str:
+    """The strict stack's gateway."""
+    return strict_stack.url
+
+
+@pytest.fixture(scope="session")
+def local(strict_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API of the strict stack behind the front of `./run up`."""
+    with run_local_front(strict_stack.url, tmp_path_factory.mktemp("front")) as front:
+        yield f"{front.url}/api"
+
+
+@pytest.fixture(scope="session")
+def nginx(strict_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API of the strict stack behind nginx."""
+    with run_nginx(strict_stack.url, tmp_path_factory.mktemp("nginx")) as front:
+        yield f"{front.url}/api"
+
+
+@pytest.fixture(params=["direct", "local", "nginx"])
+def url(request: pytest.FixtureRequest) -> str:
+    """The API's address: the gateway's own, the local front's and nginx's."""
+    found: str = request.getfixturevalue(request.param)
+    return found

@@ -91,9 +91,7 @@ def run_local_front(gateway: str, folder: Path) -> Iterator[Front]:
     command = [
         sys.executable,
         "-m",
-        "uvicorn",
-        "deploy.local.frontend_server:production",
-        "--factory",
+        "deploy.local.frontend_server",
         "--port",
         str(port),
     ]

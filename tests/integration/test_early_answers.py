@@ -12,36 +12,12 @@ import pytest
 from deploy.local.stack import Stack
 from tests.integration import raw_http
 from tests.integration.conftest import POSTS_A_MINUTE
-from tests.integration.front_servers import BODY_BYTES, run_local_front, run_nginx
+from tests.integration.front_servers import BODY_BYTES
 from tests.support.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
 
 SIZES = [pytest.param(1_400_000, id="1.4 MB"), pytest.param(20_000_000, id="20 MB")]
 PIECE = b"\0" * 65536
 NEDS = {"Authorization": "Bearer key of ned"}
-
-
-@pytest.fixture(scope="module")
-def direct(strict_stack: Stack) -> str:
-    return strict_stack.url
-
-
-@pytest.fixture(scope="module")
-def local(strict_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with run_local_front(strict_stack.url, tmp_path_factory.mktemp("front")) as front:
-        yield f"{front.url}/api"
-
-
-@pytest.fixture(scope="module")
-def nginx(strict_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with run_nginx(strict_stack.url, tmp_path_factory.mktemp("nginx")) as front:
-        yield f"{front.url}/api"
-
-
-@pytest.fixture(params=["direct", "local", "nginx"])
-def url(request: pytest.FixtureRequest) -> str:
-    """The API's address, each way there is to it."""
-    found: str = request.getfixturevalue(request.param)
-    return found
 
 
 def body_of(size: int) -> Iterator[bytes]:

@@ -214,7 +214,7 @@ def _said_until(complaint: str, *command: str, **environment: str) -> str:
 
 
 WORKER = ("celery", "-A", "pipeline.worker", "worker", "-Q", "validate", "--concurrency", "1", "--loglevel", "INFO")
-GATEWAY = ("uvicorn", "gateway.app:production", "--factory", "--port", "0", "--no-access-log")
+GATEWAY = ("gateway", "--port", "0")
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])

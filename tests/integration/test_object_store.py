@@ -84,7 +84,7 @@ def http(remote: Stack) -> Iterator[httpx.Client]:
 def another_gateway(stack: Stack, folder: Path, **environment: str) -> Iterator[httpx.Client]:
     """Run a second gateway on the stores of a stack, and return a client of it."""
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "gateway.app:production", "--factory", "--port", str(port)]
+    command = [sys.executable, "-m", "gateway", "--port", str(port)]
     with (
         run_logged_program(*command, log=folder / f"gateway-{port}.log", **(_stores_of(stack) | environment)),
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, **HTTP_CLIENT_OPTIONS) as client,

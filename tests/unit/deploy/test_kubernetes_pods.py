@@ -156,8 +156,7 @@ def test_a_worker_has_the_memory_that_its_children_may_take(queue: str) -> None:
 def test_what_is_asked_over_http_is_forgotten_before_it_stops(name: str) -> None:
     deployment = named("production", "Deployment")[name]
     pause = container_of(deployment)["lifecycle"]["preStop"]["sleep"]["seconds"]
-    command = (ROOT / "deploy/docker/Dockerfile").read_text(encoding="utf-8")
-    graceful = int(re.findall(r'"--timeout-graceful-shutdown", "(\d+)"', command)[0])
+    graceful = int(re.findall(r"graceful_seconds=(\d+)", (ROOT / "gateway/__main__.py").read_text(encoding="utf-8"))[0])
 
     assert pause >= 5
     assert pod_of(deployment)["terminationGracePeriodSeconds"] >= pause + graceful + 10

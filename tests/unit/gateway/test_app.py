@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from gateway.app import FORM_OVERHEAD_BYTES, create_app
 from gateway.middleware.access_log import AccessLog
 from gateway.middleware.auth import ApiKeys
-from gateway.middleware.body_drain import BodyDrain
 from gateway.middleware.body_limit import BodyLimit
 from gateway.middleware.rate_limit import RateLimit
 from pipeline.celery import app as celery
@@ -98,7 +97,6 @@ def test_a_request_is_asked_for_its_key_before_it_is_counted_and_before_its_body
     access = AccessSettings(rate_limit="60/minute")
 
     assert list(guards(SETTINGS.model_copy(update={"access": access}))) == [
-        BodyDrain,
         AccessLog,
         ApiKeys,
         RateLimit,
@@ -107,7 +105,7 @@ def test_a_request_is_asked_for_its_key_before_it_is_counted_and_before_its_body
 
 
 def test_requests_are_not_counted_unless_a_limit_is_set() -> None:
-    assert list(guards(SETTINGS)) == [BodyDrain, AccessLog, ApiKeys, BodyLimit]
+    assert list(guards(SETTINGS)) == [AccessLog, ApiKeys, BodyLimit]
 
 
 def test_requests_are_counted_up_to_the_limit_that_is_set() -> None:

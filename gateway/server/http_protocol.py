@@ -1,0 +1,242 @@
+"""The HTTP/1.1 server's protocol: uvicorn's, with strict framing, bounded headers, and answers that always arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import httptools
+import structlog
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from gateway.problems import Problem, build_response
+from gateway.server.chunked_body import ChunkedBody
+from gateway.server.closing_transport import ClosingTransport
+from gateway.server.request_head import (
+    CHUNKED,
+    HEAD_END,
+    HeadTimeout,
+    HeadTooLarge,
+    MalformedRequest,
+    check_line_ends,
+    read_framing,
+    remove_upgrade,
+)
+
+MAX_WAITING_BYTES = 64 * 1024  # of the next request, while one is answered
+
+log = structlog.get_logger("gateway")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadLimits:
+    """What a client may take for the head of a request."""
+
+    max_bytes: int = 64 * 1024
+    seconds: float = 10.0
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection. httptools parses the head of each request; the body is cut off by the length that it gives.
+
+    uvicorn feeds httptools with all that arrives. Then `Upgrade` in a request makes httptools skip the body, which is
+    run as the next request. Here httptools sees one head at a time and no `Upgrade`, and the next request waits until
+    this one is answered. A request that servers could read in two ways is refused, and the connection ends.
+
+    An answer that is sent before its request has come completely ends the connection as RFC 9112, section 9.6 says:
+    `ClosingTransport` closes only its own side and reads on for a while. Otherwise the answer could be lost.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: HeadLimits = HeadLimits(),  # frozen
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.app = self._serve
+        self._limits = limits
+        self._buffer = bytearray()
+        self._searched_bytes = 0  # of the buffer, without an end of the head in them
+        self._body_bytes = 0  # of the current body, still to come
+        self._chunked_body: ChunkedBody | None = None
+        self._problem: Problem | None = None  # raised in a callback of httptools, which hides it
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first head."""
+        self._closing = ClosingTransport(transport, self.loop)
+        super().connection_made(self._closing)  # type: ignore[arg-type]  # it delegates to a transport
+        self._start_head_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_head_timer()
+        self._closing.stop()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Close the connection if nothing is answered on it; otherwise after the answer."""
+        if self._closing.is_lingering:
+            self._closing.close_now()
+        else:
+            super().shutdown()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the client."""
+        self._unset_keepalive_if_required()
+        if self._closing.is_lingering:
+            self._closing.drop(len(data))
+            return
+        self._buffer += data
+        self._advance()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, if it is there already."""
+        super().on_response_complete()
+        if self._buffer:
+            self.loop.call_soon(self._advance)
+
+    # Requests
+
+    def _advance(self) -> None:
+        try:
+            while self._buffer and not self.transport.is_closing() and self._take_next():
+                pass
+        except Problem as problem:
+            self._refuse(problem)
+
+    def _take_next(self) -> bool:
+        """Take a head, or a piece of a body, from the buffer. False if nothing can be taken now."""
+        if self._is_receiving:
+            return self._take_body()
+        if self.cycle is not None and not self.cycle.response_complete:
+            if len(self._buffer) > MAX_WAITING_BYTES:
+                self.flow.pause_reading()
+            return False
+        return self._take_head()
+
+    @property
+    def _is_receiving(self) -> bool:
+        return bool(self._body_bytes or self._chunked_body)
+
+    def _take_head(self) -> bool:
+        self._unset_keepalive_if_required()
+        if self._head_timer is None:
+            self._start_head_timer()
+        while self._buffer.startswith(b"\r\n"):  # some clients end a body with one line too many
+            del self._buffer[:2]
+        end = self._buffer.find(HEAD_END, max(0, self._searched_bytes - len(HEAD_END)))
+        if max(end, len(self._buffer) if end < 0 else 0) > self._limits.max_bytes:
+            raise HeadTooLarge(
+                f"The request line and the headers have more than {self._limits.max_bytes} bytes. Send fewer."
+            )
+        if end < 0:
+            check_line_ends(bytes(self._buffer.removesuffix(b"\r")), max(0, self._searched_bytes - 2))
+            self._searched_bytes = len(self._buffer)
+            return False
+        head = bytes(self._buffer[: end + len(HEAD_END)])
+        del self._buffer[: len(head)]
+        self._searched_bytes = 0
+        self._stop_head_timer()
+        check_line_ends(head)
+        self._parse_head(remove_upgrade(head))
+        return True
+
+    def _parse_head(self, head: bytes) -> None:
+        """Start the request. Without a body, it is complete then."""
+        self.parser = httptools.HttpRequestParser(self)
+        try:
+            self.parser.feed_data(head)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            raise self._problem or MalformedRequest("The request line or a header is malformed.") from None
+
+    def on_headers_complete(self) -> None:
+        """Start the application, if it is certain where the body ends."""
+        try:
+            length = read_framing(self.parser.get_method(), self.parser.get_http_version(), self.headers)
+        except Problem as problem:
+            self._problem = problem
+            raise
+        self._chunked_body = ChunkedBody() if length == CHUNKED else None
+        self._body_bytes = max(0, length)
+        super().on_headers_complete()
+
+    def _take_body(self) -> bool:
+        waiting_bytes = len(self._buffer)
+        if self._chunked_body is not None:
+            data = self._chunked_body.take(self._buffer)
+            is_complete = self._chunked_body.is_complete
+            self._chunked_body = None if is_complete else self._chunked_body
+        else:
+            data = bytes(self._buffer[: self._body_bytes])
+            del self._buffer[: self._body_bytes]
+            self._body_bytes -= len(data)
+            is_complete = not self._body_bytes
+        if data:
+            self.on_body(data)
+        if is_complete:
+            self.on_message_complete()
+        return len(self._buffer) < waiting_bytes
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application. If it answers before the request has come completely, the answer is the last one."""
+        cycle = self.cycle
+
+        async def send_last(message: Message) -> None:
+            if message["type"] == "http.response.start" and cycle.more_body:
+                cycle.keep_alive = False
+                self._closing.linger_on_close()
+            await send(message)
+
+        await self.config.loaded_app(scope, receive, send_last)
+
+    # Refusals
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer with a problem and end the connection."""
+        log.info("request.malformed", code=problem.code, client=self.client and self.client[0])
+        self._stop_head_timer()
+        self._buffer.clear()
+        is_answered = False
+        if self.cycle is not None and not self.cycle.response_complete:  # its body is malformed
+            is_answered = self.cycle.response_started
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if not is_answered:
+            self.transport.write(_render(problem))
+            self._closing.linger_on_close()
+        self.transport.close()
+
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.loop.call_later(self._limits.seconds, self._end_wait_for_head)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _end_wait_for_head(self) -> None:
+        self._head_timer = None
+        if self.transport.is_closing():
+            return
+        if self._buffer:
+            self._refuse(HeadTimeout(f"The headers took longer than {self._limits.seconds:g} s to arrive."))
+        else:
+            self.transport.close()
+
+
+def _render(problem: Problem) -> bytes:
+    response = build_response(problem.status, problem.code, problem.detail)
+    headers = [*response.raw_headers, (b"connection", b"close")]
+    lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+    return STATUS_LINE[problem.status] + lines + b"\r\n" + bytes(response.body)
