@@ -12,12 +12,14 @@ from fastapi.security import HTTPBearer
 from limits import parse as parse_rate_limit
 
 from gateway import metrics, problem_handlers, problems
+from gateway.concurrency_limit import ConcurrencyLimit
 from gateway.feed import Feed
 from gateway.gauge_updater import GaugeUpdater
 from gateway.lifespan import call_on_stop_signal, run_in_background
 from gateway.middleware.access_log import AccessLog
 from gateway.middleware.auth import ApiKeys
 from gateway.middleware.body_limit import BodyLimit
+from gateway.middleware.body_timeout import BodyTimeout
 from gateway.middleware.rate_limit import RateLimit, create_limiter
 from gateway.routes import capabilities, docs, events, health, jobs, operations, results
 from gateway.schemas import ProblemDocument
@@ -25,6 +27,7 @@ from gateway.submission.backpressure import Backlog
 from gateway.submission.lanes import LaneChooser
 from pipeline import traces
 from pipeline.celery import configure
+from pipeline.http_settings import HttpSettings
 from pipeline.logs import configure_logs
 from pipeline.queues.open_queues import open_queues
 from pipeline.queues.queues import Queues
@@ -78,6 +81,7 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
         openapi_url=None,  # the docs routes serve it
     )
     app.state.metrics, app.state.lanes = gateway_metrics, LaneChooser(settings.lanes)
+    app.state.uploads, app.state.streams = _limit_uploads(settings.http), _limit_streams(settings.http)
     _add_middleware(app, settings)
     problem_handlers.install(app)
     for router in (docs.router, health.router, metrics.router):
@@ -100,8 +104,30 @@ def _extend_openapi(app: FastAPI, settings: Settings) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
 
 
+def _limit_uploads(http: HttpSettings) -> ConcurrencyLimit:
+    return ConcurrencyLimit(
+        problems.TooManyUploads,
+        noun="uploads",
+        total=http.max_uploads,
+        per_caller=http.max_uploads_per_caller,
+        retry_after_seconds=1,
+    )
+
+
+def _limit_streams(http: HttpSettings) -> ConcurrencyLimit:
+    return ConcurrencyLimit(
+        problems.TooManyStreams,
+        noun="event streams and waiting requests",
+        total=http.max_streams,
+        per_caller=http.max_streams_per_caller,
+        retry_after_seconds=problems.RETRY_AFTER_SECONDS,
+    )
+
+
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """Add the middleware. The one added last runs first."""
+    http = settings.http
+    app.add_middleware(BodyTimeout, idle_seconds=http.idle_timeout, total_seconds=http.receive_timeout)
     app.add_middleware(BodyLimit, limit=settings.limits.upload_bytes + FORM_OVERHEAD_BYTES)
     if settings.access.rate_limit:
         limit = parse_rate_limit(settings.access.rate_limit)

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from gateway.concurrency_limit import ConcurrencyLimit
 from gateway.feed import Feed
 from gateway.metrics import GatewayMetrics
+from gateway.middleware.rate_limit import caller_of
 from gateway.submission.lanes import LaneChooser
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
@@ -34,14 +36,22 @@ async def _owner(request: Request) -> str | None:
     return owner
 
 
+async def _caller(request: Request) -> str:
+    return caller_of(request.scope)
+
+
 SettingsDep = Annotated[Settings, _from_state("settings")]
 StoresDep = Annotated[Stores, _from_state("stores")]
 FeedDep = Annotated[Feed, _from_state("feed")]
 MetricsDep = Annotated[GatewayMetrics, _from_state("metrics")]
 LaneChooserDep = Annotated[LaneChooser, _from_state("lanes")]
 QueuesDep = Annotated[Queues, _from_state("queues")]
+UploadsDep = Annotated[ConcurrencyLimit, _from_state("uploads")]
+StreamsDep = Annotated[ConcurrencyLimit, _from_state("streams")]
 OwnerDep = Annotated[str | None, Depends(_owner)]
 """The owner of the API key; None without keys."""
+CallerDep = Annotated[str, Depends(_caller)]
+"""Whom limits count: the owner of the API key, or the address without keys."""
 
 
 async def _jobs(stores: StoresDep) -> Jobs:

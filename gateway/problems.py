@@ -107,6 +107,34 @@ class RangeNotSatisfiable(Problem, status=HTTPStatus.REQUESTED_RANGE_NOT_SATISFI
     """The range is outside the result."""
 
 
+class MalformedRequest(Problem, code="malformed_request"):
+    """The request breaks HTTP's own rules, so where it ends is not certain."""
+
+
+class HeadersTooLarge(Problem, status=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, code="headers_too_large"):
+    """The request line and the headers are larger than the limit."""
+
+
+class HeadersTooSlow(Problem, status=HTTPStatus.REQUEST_TIMEOUT, code="headers_timeout"):
+    """The headers took too long to arrive."""
+
+
+class BodyTooSlow(Problem, status=HTTPStatus.REQUEST_TIMEOUT, code="body_timeout"):
+    """The body took too long to arrive."""
+
+
+class MethodNotImplemented(Problem, status=HTTPStatus.NOT_IMPLEMENTED, code="method_not_implemented"):
+    """The method makes a server a proxy."""
+
+
+class TooManyUploads(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, code="too_many_uploads"):
+    """The gateway, or this caller, is receiving as many uploads as it may at a time."""
+
+
+class TooManyStreams(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, code="too_many_streams"):
+    """The gateway, or this caller, has as many event streams and waiting requests open as it may."""
+
+
 class ProblemResponse(JSONResponse):
     """A problem document. It puts its code into the request's state, where AccessLog reads it to log and count it."""
 

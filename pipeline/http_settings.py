@@ -38,9 +38,12 @@ class HttpSettings(SettingsSection):
     )
     header_timeout: Seconds = Field(10, description="How long a client may take to send its headers.")
     idle_timeout: Seconds = Field(30, description="How long a client may send nothing of a body that it has begun.")
+    receive_timeout: Seconds = Field(
+        1800, description="How long a body may take in all; shorter than `sweeper.orphan_grace`."
+    )
     max_uploads: Count = Field(64, description="Uploads received at a time; further ones are answered 503.")
     max_uploads_per_caller: Count = Field(
-        16, description="Of these, uploads of one API key, or of one address without keys."
+        32, description="Of these, uploads of one API key, or of one address without keys."
     )
     max_streams: Count = Field(
         2000, description="Event streams and waiting status requests at a time; further ones are answered 503."

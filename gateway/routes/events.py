@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response, status
+from fastapi import APIRouter, Depends, Header, Response, status
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from gateway.dependencies import FeedDep, JobsDep, OwnerDep
+from gateway.dependencies import CallerDep, FeedDep, JobsDep, OwnerDep, StreamsDep
 from gateway.feed import Feed
 from gateway.schemas import JobStatus
 from storage.documents import Job
@@ -20,6 +20,15 @@ HEARTBEAT_SECONDS = 15.0
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # "no": nginx sends each event at once
 
 router = APIRouter(tags=["jobs"])
+
+
+async def _hold_stream(streams: StreamsDep, caller: CallerDep) -> AsyncIterator[None]:
+    """Count the stream until its last byte is sent: FastAPI ends this dependency only then."""
+    with streams.hold(caller):
+        yield
+
+
+StreamSlot = Annotated[None, Depends(_hold_stream)]
 
 
 @router.get(
@@ -36,6 +45,7 @@ async def task_events(
     jobs: JobsDep,
     owner: OwnerDep,
     feed: FeedDep,
+    _: StreamSlot,
     last_event_id: Annotated[
         str | None, Header(description="The id of the last event that the client has received.", max_length=20)
     ] = None,

@@ -12,7 +12,7 @@ import structlog
 from fastapi import APIRouter, BackgroundTasks, Header, Query, Response, status
 
 from gateway.conditional_requests import matches_etag
-from gateway.dependencies import FeedDep, JobsDep, MetricsDep, OwnerDep, SettingsDep, StoresDep
+from gateway.dependencies import CallerDep, FeedDep, JobsDep, MetricsDep, OwnerDep, SettingsDep, StoresDep, StreamsDep
 from gateway.feed import Feed
 from gateway.problems import POLL_SECONDS, InvalidCursor, NotRetryable
 from gateway.schemas import Accepted, JobPage, JobStatus, JobSummary, Links
@@ -32,11 +32,13 @@ router = APIRouter(tags=["jobs"])
     response_model=JobStatus,
     responses={304: {"description": "The job has not changed since `If-None-Match`"}},
 )
-async def task_status(
+async def task_status(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     task_id: str,
     jobs: JobsDep,
     owner: OwnerDep,
     feed: FeedDep,
+    streams: StreamsDep,
+    caller: CallerDep,
     wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="How many seconds to wait for a change.")] = 0,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
@@ -47,7 +49,8 @@ async def task_status(
     """
     job = await jobs.get(task_id, owner=owner)
     if wait:
-        job = await _wait_for_change(job, feed, wait, if_none_match)
+        with streams.hold(caller):
+            job = await _wait_for_change(job, feed, wait, if_none_match)
     headers = {"ETag": _build_etag(job), "Cache-Control": "no-cache"}
     if job.is_active:
         headers["Retry-After"] = str(POLL_SECONDS)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from gateway.server.request_head import MalformedRequest, check_line_ends
+from gateway.problems import MalformedRequest
+from gateway.server.request_head import check_line_ends
 
 MAX_LINE_BYTES = 4096
 MAX_EXTRA_BYTES = 64 * 1024

@@ -13,15 +13,12 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from gateway.problems import Problem, build_response
+from gateway.problems import HeadersTooLarge, HeadersTooSlow, MalformedRequest, Problem, build_response
 from gateway.server.chunked_body import ChunkedBody
 from gateway.server.closing_transport import ClosingTransport
 from gateway.server.request_head import (
     CHUNKED,
     HEAD_END,
-    HeadTimeout,
-    HeadTooLarge,
-    MalformedRequest,
     check_line_ends,
     read_framing,
     remove_upgrade,
@@ -137,7 +134,7 @@ class HttpProtocol(HttpToolsProtocol):
             del self._buffer[:2]
         end = self._buffer.find(HEAD_END, max(0, self._searched_bytes - len(HEAD_END)))
         if max(end, len(self._buffer) if end < 0 else 0) > self._limits.max_bytes:
-            raise HeadTooLarge(
+            raise HeadersTooLarge(
                 f"The request line and the headers have more than {self._limits.max_bytes} bytes. Send fewer."
             )
         if end < 0:
@@ -230,7 +227,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._buffer:
-            self._refuse(HeadTimeout(f"The headers took longer than {self._limits.seconds:g} s to arrive."))
+            self._refuse(HeadersTooSlow(f"The headers took longer than {self._limits.seconds:g} s to arrive."))
         else:
             self.transport.close()
 

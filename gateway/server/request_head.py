@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from http import HTTPStatus
 
-from gateway.problems import Problem
+from gateway.problems import MalformedRequest, MethodNotImplemented
 
 HEAD_END = b"\r\n\r\n"
 VERSIONS = ("1.0", "1.1")
@@ -21,22 +20,6 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-
 _LENGTH = re.compile(rb"[0-9]{1,%d}" % MAX_LENGTH_DIGITS)
 
 Headers = Sequence[tuple[bytes, bytes]]
-
-
-class MalformedRequest(Problem, code="malformed_request"):
-    """The request breaks HTTP's own rules, so where it ends is not certain."""
-
-
-class HeadTooLarge(Problem, status=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, code="headers_too_large"):
-    """The request line and the headers are larger than the limit."""
-
-
-class HeadTimeout(Problem, status=HTTPStatus.REQUEST_TIMEOUT, code="headers_timeout"):
-    """The headers took too long to arrive."""
-
-
-class MethodNotImplemented(Problem, status=HTTPStatus.NOT_IMPLEMENTED, code="method_not_implemented"):
-    """The method makes a server a proxy."""
 
 
 def check_line_ends(data: bytes, start: int = 0) -> None:

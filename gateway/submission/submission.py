@@ -12,9 +12,17 @@ import structlog
 from fastapi import BackgroundTasks, Depends, Request, Response
 from uuid_utils.compat import uuid7
 
-from gateway.dependencies import LaneChooserDep, MetricsDep, OwnerDep, SettingsDep, StoresDep
+from gateway.concurrency_limit import ConcurrencyLimit
+from gateway.dependencies import (
+    CallerDep,
+    LaneChooserDep,
+    MetricsDep,
+    OwnerDep,
+    SettingsDep,
+    StoresDep,
+    UploadsDep,
+)
 from gateway.metrics import GatewayMetrics, SubmissionCount
-from gateway.middleware.rate_limit import caller_of
 from gateway.problems import POLL_SECONDS, FileMissing, InvalidHeader, KeyInUse, KeyReused, SourceGone, TooManyFiles
 from gateway.schemas import Accepted, Links
 from gateway.submission.forms import OperationForm, OutputForm, parse_form
@@ -47,8 +55,10 @@ async def _create_submission(  # noqa: PLR0913, PLR0917  # FastAPI injects by pa
     owner: OwnerDep,
     metrics: MetricsDep,
     lanes: LaneChooserDep,
+    caller: CallerDep,
+    uploads: UploadsDep,
 ) -> Submission:
-    return Submission(request, response, background, settings, stores, owner, metrics, lanes)
+    return Submission(request, response, background, settings, stores, owner, metrics, lanes, caller, uploads)
 
 
 @dataclass
@@ -63,12 +73,14 @@ class Submission:
     owner: str | None
     metrics: GatewayMetrics
     lanes: LaneChooser
+    caller: str
+    uploads: ConcurrencyLimit
     job_id: str = field(default_factory=lambda: str(uuid7()))
     has_started_insert: bool = False
 
     async def create_job(self, kind: Kind, form_type: type[OutputForm]) -> Accepted:
         """Receive the form and answer with its job. A request that repeats an Idempotency-Key gets the earlier job."""
-        with self.metrics.count_submission(kind) as count:
+        with self.metrics.count_submission(kind) as count, self.uploads.hold(self.caller):
             return await self._create_job(kind, form_type, count)
 
     async def _create_job(self, kind: Kind, form_type: type[OutputForm], count: SubmissionCount) -> Accepted:
@@ -81,7 +93,7 @@ class Submission:
                     count.result = "replayed"
                     return answer
                 job = await self._copy_from_duplicate(job)
-                job.lane = await self.lanes.choose(caller_of(self.request.scope), size=original.bytes)
+                job.lane = await self.lanes.choose(self.caller, size=original.bytes)
             if key is not None:
                 await self._extend_idempotency_key(key)
             self.has_started_insert = True

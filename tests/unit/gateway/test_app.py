@@ -12,6 +12,7 @@ from gateway.app import FORM_OVERHEAD_BYTES, create_app
 from gateway.middleware.access_log import AccessLog
 from gateway.middleware.auth import ApiKeys
 from gateway.middleware.body_limit import BodyLimit
+from gateway.middleware.body_timeout import BodyTimeout
 from gateway.middleware.rate_limit import RateLimit
 from pipeline.celery import app as celery
 from pipeline.http_settings import AccessSettings
@@ -101,11 +102,12 @@ def test_a_request_is_asked_for_its_key_before_it_is_counted_and_before_its_body
         ApiKeys,
         RateLimit,
         BodyLimit,
+        BodyTimeout,
     ]
 
 
 def test_requests_are_not_counted_unless_a_limit_is_set() -> None:
-    assert list(guards(SETTINGS)) == [AccessLog, ApiKeys, BodyLimit]
+    assert list(guards(SETTINGS)) == [AccessLog, ApiKeys, BodyLimit, BodyTimeout]
 
 
 def test_requests_are_counted_up_to_the_limit_that_is_set() -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.server.request_head import CHUNKED, MalformedRequest, read_framing, remove_upgrade
+from gateway.problems import MalformedRequest
+from gateway.server.request_head import CHUNKED, read_framing, remove_upgrade
 
 HOST = (b"host", b"photos.example:8001")
 names = st.sampled_from([b"host", b"content-length", b"transfer-encoding", b"x-other"])
