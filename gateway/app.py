@@ -21,6 +21,7 @@ from gateway.middleware.auth import ApiKeys
 from gateway.middleware.body_limit import BodyLimit
 from gateway.middleware.body_timeout import BodyTimeout
 from gateway.middleware.rate_limit import RateLimit, create_limiter
+from gateway.middleware.trusted_proxies import TrustedProxies, read_uvicorn_variable
 from gateway.routes import capabilities, docs, events, health, jobs, operations, results
 from gateway.schemas import ProblemDocument
 from gateway.submission.backpressure import Backlog
@@ -134,6 +135,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(RateLimit, limit=limit, limiter=create_limiter(settings.redis_url))
     app.add_middleware(ApiKeys, keys=settings.api_keys)
     app.add_middleware(AccessLog, metrics=app.state.metrics)
+    app.add_middleware(TrustedProxies, networks=settings.http.trusted_proxies or read_uvicorn_variable())
 
 
 def production() -> FastAPI:

@@ -28,7 +28,7 @@ log = structlog.get_logger("gateway")
 
 
 class AccessLog:
-    """ASGI middleware around all others. It puts the id into the log context and the request's state.
+    """ASGI middleware around most others. It puts the id into the log context and the request's state.
 
     The job that the request creates keeps the id. The log context stays bound after the request, because the server
     logs an unhandled error only then.

@@ -26,6 +26,7 @@ def serve(application: str, *, default_port: int, graceful_seconds: int) -> None
         http=partial(HttpProtocol, limits=limits),  # type: ignore[arg-type]  # uvicorn only calls it
         ws="none",
         access_log=False,
+        proxy_headers=False,  # the gateway has a setting of its own
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=graceful_seconds,
     )

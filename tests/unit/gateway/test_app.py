@@ -14,6 +14,7 @@ from gateway.middleware.auth import ApiKeys
 from gateway.middleware.body_limit import BodyLimit
 from gateway.middleware.body_timeout import BodyTimeout
 from gateway.middleware.rate_limit import RateLimit
+from gateway.middleware.trusted_proxies import TrustedProxies
 from pipeline.celery import app as celery
 from pipeline.http_settings import AccessSettings
 from pipeline.settings import BrokerSettings, Settings, SweeperSettings
@@ -98,6 +99,7 @@ def test_a_request_is_asked_for_its_key_before_it_is_counted_and_before_its_body
     access = AccessSettings(rate_limit="60/minute")
 
     assert list(guards(SETTINGS.model_copy(update={"access": access}))) == [
+        TrustedProxies,
         AccessLog,
         ApiKeys,
         RateLimit,
@@ -107,7 +109,7 @@ def test_a_request_is_asked_for_its_key_before_it_is_counted_and_before_its_body
 
 
 def test_requests_are_not_counted_unless_a_limit_is_set() -> None:
-    assert list(guards(SETTINGS)) == [AccessLog, ApiKeys, BodyLimit, BodyTimeout]
+    assert list(guards(SETTINGS)) == [TrustedProxies, AccessLog, ApiKeys, BodyLimit, BodyTimeout]
 
 
 def test_requests_are_counted_up_to_the_limit_that_is_set() -> None:
