@@ -31,7 +31,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 HOP_BY_HOP_HEADERS = frozenset({  # RFC 9110, section 7.6.1, and other headers between two servers only
     "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
-UNTRUSTED_HEADERS = frozenset({"x-forwarded-for", "x-forwarded-proto", "forwarded"})  # the client could forge them
+UNTRUSTED_HEADERS = frozenset({"x-forwarded-proto", "forwarded"})  # the client could forge them
 TIMEOUT = httpx.Timeout(75, connect=3)  # a long poll takes up to 60 s, an event stream sends something every 15 s
 RETRY_AFTER_SECONDS = 5
 
@@ -69,7 +69,9 @@ async def proxy_request(request: Request) -> Response:
     headers = [
         (name, value) for name, value in request.headers.items() if name not in HOP_BY_HOP_HEADERS | UNTRUSTED_HEADERS
     ]
-    headers.append(("x-forwarded-for", request.client.host if request.client else ""))
+    headers.append(
+        ("x-forwarded-for", request.client.host if request.client else "")
+    )  # after what proxies before wrote
     content = request.stream() if request.method not in {"GET", "HEAD"} else None
     upstream_request = client.build_request(request.method, url, headers=headers, content=content)
     try:

@@ -31,6 +31,8 @@ SOFT_SHUTDOWN_SECONDS = (
     "4"  # seconds that a stopping worker waits for its running tasks before it returns them to the queue
 )
 
+FRONTEND_ADDRESSES = '["127.0.0.1"]'
+
 
 class Stack:
     """A running Darkroom in one data folder; a context manager. A port of 0 means any free port."""
@@ -194,6 +196,7 @@ class Stack:
             "DARKROOM_WORK__SOFT_SHUTDOWN_TIMEOUT": os.environ.get(
                 "DARKROOM_WORK__SOFT_SHUTDOWN_TIMEOUT", SOFT_SHUTDOWN_SECONDS
             ),
+            "DARKROOM_HTTP__TRUSTED_PROXIES": os.environ.get("DARKROOM_HTTP__TRUSTED_PROXIES", FRONTEND_ADDRESSES),
             "DARKROOM_FLOWER_FOLDER": str(self.folder / "flower"),
             "PYTHONUNBUFFERED": "1",
             **self.environment,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -105,10 +106,11 @@ def test_no_password_stands_in_the_file() -> None:
     assert not urls
 
 
-def test_the_gateway_believes_one_address_which_is_the_pages() -> None:
-    trusted = SERVICES["gateway"]["environment"]["FORWARDED_ALLOW_IPS"]
+def test_the_gateway_trusts_the_page_and_one_proxy_that_is_configured() -> None:
+    trusted = json.loads(SERVICES["gateway"]["environment"]["DARKROOM_HTTP__TRUSTED_PROXIES"])
+    page = SERVICES["frontend"]["networks"]["front"]["ipv4_address"]
 
-    assert trusted == SERVICES["frontend"]["networks"]["front"]["ipv4_address"]
+    assert trusted == [page, "${DARKROOM_TRUSTED_PROXY:-127.0.0.1}"]
 
 
 @pytest.mark.parametrize("file", ["deploy/docker/Dockerfile", "deploy/nginx/Dockerfile"])
