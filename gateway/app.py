@@ -17,9 +17,11 @@ from gateway.feed import Feed
 from gateway.gauge_updater import GaugeUpdater
 from gateway.lifespan import call_on_stop_signal, run_in_background
 from gateway.middleware.access_log import AccessLog
+from gateway.middleware.allowed_hosts import ANY, AllowedHosts
 from gateway.middleware.auth import ApiKeys
 from gateway.middleware.body_limit import BodyLimit
 from gateway.middleware.body_timeout import BodyTimeout
+from gateway.middleware.cross_site import CrossSite
 from gateway.middleware.rate_limit import RateLimit, create_limiter
 from gateway.middleware.trusted_proxies import TrustedProxies, read_uvicorn_variable
 from gateway.routes import capabilities, docs, events, health, jobs, operations, results
@@ -134,6 +136,8 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         limit = parse_rate_limit(settings.access.rate_limit)
         app.add_middleware(RateLimit, limit=limit, limiter=create_limiter(settings.redis_url))
     app.add_middleware(ApiKeys, keys=settings.api_keys)
+    app.add_middleware(CrossSite, origins=settings.http.allowed_origins)
+    app.add_middleware(AllowedHosts, names=settings.http.allowed_hosts or ([ANY] if settings.api_keys else []))
     app.add_middleware(AccessLog, metrics=app.state.metrics)
     app.add_middleware(TrustedProxies, networks=settings.http.trusted_proxies or read_uvicorn_variable())
 

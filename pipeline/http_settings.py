@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from limits import parse as parse_rate_limit
 from pydantic import Field, IPvAnyNetwork, field_validator
 
 from pipeline.settings_section import Count, Seconds, SettingsSection
 
+HostName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9_.-]+)$")]
+Origin = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[a-z0-9_.:\[\]-]+$")]
+
 
 class HttpSettings(SettingsSection):
     """What the gateway accepts from the network, and how it is reached."""
 
-    allowed_hosts: tuple[str, ...] = Field(
+    allowed_hosts: tuple[HostName, ...] = Field(
         (),
         description="Host names that requests may name, such as `photos.example`, or `*` for any. Loopback names and "
         "IP addresses are always allowed. Empty: any name if API keys are set, none without keys.",
     )
-    allowed_origins: tuple[str, ...] = Field(
+    allowed_origins: tuple[Origin, ...] = Field(
         (),
         description="Origins, such as `https://app.example`, whose pages may send requests that change something. "
         "Pages of the gateway's own origin may always.",

@@ -139,4 +139,4 @@ def create_gateway(stores: Stores, settings: Settings) -> FastAPI:
 def create_client(app: FastAPI) -> httpx.AsyncClient:
     """Return a client of a gateway, for a `with` statement."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://darkroom")
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")

@@ -99,6 +99,15 @@ def test_an_upload_without_a_key_is_refused_before_its_body_is_read(strict_stack
     assert response.status == 401
 
 
+def test_an_upload_from_another_site_is_refused_before_its_body_is_read(strict_stack: Stack) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site", "Authorization": "Bearer key of ann"}
+    with raw_http.open_socket(strict_stack.url) as unanswered:
+        unanswered.sendall(raw_http.build_head(strict_stack.url, "/upload", Content_Length=1_000_000, **headers))
+        response, body = raw_http.read_response(unanswered)
+
+    assert (response.status, json.loads(body)["code"]) == (403, "cross_site")
+
+
 def test_a_job_is_its_owners_alone(ann: httpx.Client, bob: httpx.Client, anns: dict[str, Any]) -> None:
     task_id = anns["task_id"]
 

@@ -144,6 +144,19 @@ def test_a_refusal_keeps_its_code_and_its_headers(front: Front) -> None:
     assert wrong.headers["allow"] == "POST"
 
 
+def test_other_names_and_other_pages_are_refused_and_the_own_page_is_not(front: Front) -> None:
+    foreign_page = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+    rebound = front.api.get("/jobs", headers={"Host": "evil.example"})
+    foreign, own = (
+        front.api.post("/upload", files={"file": ("a.jpg", encode_image(photo(), "jpeg"))}, headers=headers)
+        for headers in (foreign_page, {"Origin": front.url})
+    )
+
+    assert (rebound.status_code, rebound.json()["code"]) == (421, "host_not_allowed")
+    assert (foreign.status_code, foreign.json()["code"]) == (403, "cross_site")
+    assert own.status_code == 202
+
+
 def test_a_gateway_that_is_away_is_a_problem_to_be_asked_again(front: Front, stack: Stack) -> None:
     stack.stop_process("gateway")
     try:

@@ -114,5 +114,5 @@ async def http(
     app.state.settings, app.state.stores, app.state.queues = SETTINGS, stores, queues
     app.state.backlog, app.state.feed = Backlog(), Feed(jobs, queues)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://darkroom") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -80,6 +81,14 @@ def test_everything_lives_in_one_namespace_that_lets_no_pod_do_much(overlay: str
 
     assert found == {namespace["name"]} == {"darkroom"}
     assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_gateway_serves_the_host_of_the_ingress(overlay: str) -> None:
+    ingress = next(each for each in OVERLAYS[overlay] if each["kind"] == "Ingress")
+    settings = next(each["data"] for each in OVERLAYS[overlay] if each["kind"] == "ConfigMap" and "data" in each)
+
+    assert [rule["host"] for rule in ingress["spec"]["rules"]] == json.loads(settings["DARKROOM_HTTP__ALLOWED_HOSTS"])
 
 
 def test_nothing_secret_is_in_the_tree() -> None:

@@ -74,6 +74,6 @@ async def http(
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         run_in_background(app.state.feed.run()),
-        httpx.AsyncClient(transport=transport, base_url="http://darkroom") as client,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
     ):
         yield client

@@ -10,9 +10,11 @@ from fastapi import FastAPI
 
 from gateway.app import FORM_OVERHEAD_BYTES, create_app
 from gateway.middleware.access_log import AccessLog
+from gateway.middleware.allowed_hosts import AllowedHosts
 from gateway.middleware.auth import ApiKeys
 from gateway.middleware.body_limit import BodyLimit
 from gateway.middleware.body_timeout import BodyTimeout
+from gateway.middleware.cross_site import CrossSite
 from gateway.middleware.rate_limit import RateLimit
 from gateway.middleware.trusted_proxies import TrustedProxies
 from pipeline.celery import app as celery
@@ -101,6 +103,8 @@ def test_a_request_is_asked_for_its_key_before_it_is_counted_and_before_its_body
     assert list(guards(SETTINGS.model_copy(update={"access": access}))) == [
         TrustedProxies,
         AccessLog,
+        AllowedHosts,
+        CrossSite,
         ApiKeys,
         RateLimit,
         BodyLimit,
@@ -109,7 +113,15 @@ def test_a_request_is_asked_for_its_key_before_it_is_counted_and_before_its_body
 
 
 def test_requests_are_not_counted_unless_a_limit_is_set() -> None:
-    assert list(guards(SETTINGS)) == [TrustedProxies, AccessLog, ApiKeys, BodyLimit, BodyTimeout]
+    assert list(guards(SETTINGS)) == [
+        TrustedProxies,
+        AccessLog,
+        AllowedHosts,
+        CrossSite,
+        ApiKeys,
+        BodyLimit,
+        BodyTimeout,
+    ]
 
 
 def test_requests_are_counted_up_to_the_limit_that_is_set() -> None:

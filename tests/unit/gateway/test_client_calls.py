@@ -225,11 +225,11 @@ def test_invalid_addresses_are_refused(given: str) -> None:
 @pytest.mark.usefixtures("http")
 async def test_a_key_is_sent_and_a_missing_one_is_a_problem(app: FastAPI) -> None:
     guarded = httpx.ASGITransport(ApiKeys(app, keys={"ann": sha256(b"her key").hexdigest()}))
-    async with AsyncClient("http://darkroom", transport=guarded) as stranger:
+    async with AsyncClient("http://localhost", transport=guarded) as stranger:
         with pytest.raises(Problem, match="unauthorized"):
             await stranger.capabilities()
 
-    async with AsyncClient("http://darkroom", api_key="her key", transport=guarded) as ann:
+    async with AsyncClient("http://localhost", api_key="her key", transport=guarded) as ann:
         assert (await ann.capabilities()).accepts
 
 

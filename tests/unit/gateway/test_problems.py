@@ -133,7 +133,7 @@ def thrower() -> Thrower:
 @pytest.fixture
 async def client(thrower: Thrower) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(thrower.app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://darkroom") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
 
 
