@@ -16,9 +16,10 @@ from tests.integration.collector import Collector, run_collector
 from tests.integration.front_servers import run_local_front, run_nginx
 from tests.support.http_options import HTTP_CLIENT_OPTIONS
 
-OWNERS = ("ann", "bob", "eve", "ida", "kim", "lee", "max", "ned", "pia", "tom")
+OWNERS = ("ann", "bob", "eve", "ida", "kim", "lee", "max", "ned", "pia", "tom", "udo", "uma", "ute")
 HASHES = {owner: sha256(f"key of {owner}".encode()).hexdigest() for owner in OWNERS}
 POSTS_A_MINUTE = 30
+MAX_UPLOADS_PER_CALLER = 8
 MAX_QUEUE = 6
 STRICT = SHORT_TIMEOUTS | {
     "DARKROOM_API_KEYS": json.dumps(HASHES),
@@ -27,6 +28,7 @@ STRICT = SHORT_TIMEOUTS | {
     "DARKROOM_ACCESS__DEDUPLICATE": "true",
     "DARKROOM_RETENTION__RESULTS": "4",
     "DARKROOM_HTTP__HEADER_TIMEOUT": "3",
+    "DARKROOM_HTTP__MAX_UPLOADS_PER_CALLER": str(MAX_UPLOADS_PER_CALLER),
     "DARKROOM_WORK__MAX_RETRIES": "1",
     "DARKROOM_WORK__RETRY_CAP": "1",
     "DARKROOM_SWEEPER__MAX_GENERATION": "1",

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -11,7 +15,8 @@ import pytest
 
 from deploy.local.stack import Stack
 from tests.integration import raw_http
-from tests.integration.conftest import POSTS_A_MINUTE
+from tests.integration.api_helpers import wait_until
+from tests.integration.conftest import MAX_UPLOADS_PER_CALLER, POSTS_A_MINUTE
 from tests.integration.front_servers import BODY_BYTES
 from tests.support.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
 
@@ -129,6 +134,39 @@ def test_an_upload_that_is_broken_off_leaves_nothing(local: str, strict_stack: S
 
     assert answer.status_code == 401
     assert _folders(strict_stack.blob_folder) <= before
+
+
+def test_nodes_fetch_sees_every_refusal_whatever_the_size(url: str) -> None:
+    assert fetch(url) == ["401 unauthorized"] * 5
+
+
+@pytest.mark.parametrize(("way", "owner"), [("direct", "uma"), ("local", "ute"), ("nginx", "udo")])
+def test_nodes_fetch_sees_that_there_are_too_many_uploads(request: pytest.FixtureRequest, way: str, owner: str) -> None:
+    url, key = request.getfixturevalue(way), f"key of {owner}"
+    head = {"Content_Length": 1_000_000, "Authorization": f"Bearer {key}"}
+    with ExitStack() as stalled:
+        for _ in range(MAX_UPLOADS_PER_CALLER):
+            socket = stalled.enter_context(raw_http.open_socket(url))
+            path = f"{httpx.URL(url).path.rstrip('/')}/upload"
+            socket.sendall(raw_http.build_head(url, path, **head) + next(body_of(0)))
+        wait_until(
+            lambda: post(url, 0, is_chunked=False, Authorization=f"Bearer {key}").status_code == 503, "a refusal"
+        )
+        ends = fetch(url, key)
+
+    assert set(ends[:4]) == {"503 too_many_uploads"}
+    assert ends[4] in {"503 too_many_uploads", "413 upload_too_large"}  # a front may count the bytes itself
+
+
+def fetch(url: str, key: str = "") -> list[str]:
+    """Upload files of growing sizes with Node's fetch, and return how each upload ended."""
+    node = shutil.which("node")
+    if node is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("node is not on PATH")
+    script = Path(__file__).with_name("early_fetch.mjs")
+    done = subprocess.run([node, str(script), url, key], capture_output=True, text=True, check=True, timeout=120)
+    ends: list[str] = json.loads(done.stdout)
+    return ends
 
 
 def _folders(folder: Path) -> set[str]:
