@@ -152,6 +152,12 @@ def test_a_worker_has_the_memory_that_its_children_may_take(queue: str) -> None:
     assert limit >= children * Settings().work.max_memory_per_child_kib * 1024 + 256 * BYTES["Mi"]
 
 
+def test_the_gateway_has_the_memory_that_its_uploads_may_take() -> None:
+    limit = amount(container_of(named("production", "Deployment")["gateway"])["resources"]["limits"]["memory"])
+
+    assert limit >= (128 + 6 * Settings().http.max_uploads) * BYTES["Mi"]
+
+
 @pytest.mark.parametrize("name", ["gateway", "frontend"])
 def test_what_is_asked_over_http_is_forgotten_before_it_stops(name: str) -> None:
     deployment = named("production", "Deployment")[name]
