@@ -347,7 +347,7 @@ def test_the_command_imports_nothing_of_the_server() -> None:
     assert not (heavy | ours) & set(run.stdout.split())
 
 
-@pytest.mark.skipif(Path(sys.prefix) != ROOT / ".venv", reason="./run would make an environment")
+@pytest.mark.skipif(Path(sys.prefix).resolve() != ROOT / ".venv", reason="./run would make an environment")
 def test_it_runs_from_any_folder_of_a_checkouts_user(tmp_path: Path, stack: Stack) -> None:
     folder = tmp_path / "my photos"
     (folder / "gateway").mkdir(parents=True)
