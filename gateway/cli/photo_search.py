@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..client.filenames import is_image_name
 from .journal import JOURNAL_NAME, read_entries
 from .session import CommandError
 
@@ -52,8 +53,9 @@ def find_photos(
 
 
 def file_extensions(accepts: Iterable[str]) -> set[str]:
-    """Return the extensions of these formats, in lower case and with the dot."""
-    return {extension for name in accepts for extension in EXTENSIONS_BY_FORMAT.get(name, (f".{name}",))}
+    """Return the extensions of these formats, in lower case and with the dot: only those of images."""
+    extensions = {extension for name in accepts for extension in EXTENSIONS_BY_FORMAT.get(name, (f".{name}",))}
+    return {extension for extension in extensions if is_image_name(f"image{extension}")}
 
 
 def ensure_files_exist(arguments: Sequence[Path]) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 from uuid import uuid4
 
 from ..client import AsyncClient
+from ..client.filenames import join_inside
 from ..client.models import JobStatus
 from ..client.problem import Problem
 from .exit_codes import ExitCode, exit_code_of_problem
@@ -147,12 +148,12 @@ class PhotoUpload:
         stem = photo.names.claim(photo.file, output_path, is_taken=lambda stem: self._is_stem_taken(stem, endings, job))
         self._record(state="accepted", stem=stem)  # reserve the names before the first file exists
         for name, ending in endings.items():
-            path = folder / f"{stem}{ending}"
             try:
+                path = join_inside(folder, f"{stem}{ending}")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 await self._client.save_result(job.task_id, path, name)
             except OSError as error:
-                raise SaveError(f"{path}: {error.strerror or error}.") from error
+                raise SaveError(f"{folder / f'{stem}{ending}'}: {error.strerror or error}.") from error
         return {name: f"{stem}{ending}" for name, ending in endings.items()}
 
     def _is_stem_taken(self, stem: str, endings: Mapping[str, str], job: JobStatus) -> bool:

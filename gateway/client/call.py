@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Generic, TypeVar
 import httpx
 
 from .files import ReopenableFile
+from .problem import Problem
 from .receivers import Receiver
 
 T = TypeVar("T")
@@ -31,6 +32,17 @@ class Call(Generic[T]):
     """How long the gateway may wait on purpose before it answers (long poll). Added to the read timeout."""
     is_idempotent: bool = True
     """Whether the request may be sent again when it is unknown whether the gateway has acted on it."""
+
+    @property
+    def follows_redirects(self) -> bool:
+        """Whether the client follows a redirect, such as one to an object store. It sends no photo elsewhere."""
+        return self.method == "GET"
+
+    def open_receiver(self, answer: httpx.Response) -> Receiver[T]:
+        """Return the receiver of an answer. Raises `Problem` if it is compressed: a small one could fill the memory."""
+        if answer.headers.get("content-encoding", "identity").lower() != "identity":
+            raise Problem.from_unreadable(answer, "It is compressed, but the client asked for an uncompressed one.")
+        return self.receive(answer)
 
     @contextmanager
     def open_request(self) -> Iterator[dict[str, Any]]:

@@ -16,14 +16,13 @@ from uuid import uuid4
 import httpx
 
 from .call import Call
-from .filenames import filename_of
+from .filenames import filename_of, join_inside
 from .files import File, ProgressCallback, ReopenableFile
 from .models import Accepted, Answer, Capabilities, JobPage, JobStatus, Readiness
 from .problem import OK_RANGE
-from .receivers import BodyParser, FileReceiver, MemoryReceiver, Receiver, verify_content
+from .receivers import RESULT_MAX_BYTES, BodyParser, FileReceiver, MemoryReceiver, Receiver, verify_content
 
 AnswerT = TypeVar("AnswerT", bound=Answer)
-IDENTITY_ENCODING = {"Accept-Encoding": "identity"}
 
 
 class ImageOptions(TypedDict, total=False):
@@ -121,7 +120,7 @@ def status_if_changed(task_id: str, *, etag: str | None, wait: float) -> Call[tu
         method="GET",
         path=f"/task-status/{_segment(task_id)}",
         query={"wait": wait},
-        headers={"If-None-Match": etag} if etag else {},
+        headers={"If-None-Match": etag} if etag and etag.isascii() else {},
         server_wait_seconds=wait,
         receive=lambda answer: MemoryReceiver(answer, read, accepted_statuses=frozenset({HTTPStatus.NOT_MODIFIED})),
     )
@@ -145,8 +144,7 @@ def result(task_id: str, rendition: str | None = None) -> Call[bytes]:
     return Call(
         method="GET",
         path=_result_path(task_id, rendition),
-        headers=IDENTITY_ENCODING,
-        receive=lambda answer: MemoryReceiver(answer, verify_content),
+        receive=lambda answer: MemoryReceiver(answer, verify_content, max_bytes=RESULT_MAX_BYTES),
     )
 
 
@@ -163,10 +161,10 @@ def save_result(task_id: str, path: Path | str | None = None, rendition: str | N
         if answer.status_code not in OK_RANGE:
             return MemoryReceiver(answer, lambda *_: target)
         if target.is_dir():
-            return FileReceiver(answer, target / filename_of(answer), overwrite=False)
+            return FileReceiver(answer, join_inside(target, filename_of(answer)), overwrite=False)
         return FileReceiver(answer, target)
 
-    return Call(method="GET", path=_result_path(task_id, rendition), headers=IDENTITY_ENCODING, receive=receive)
+    return Call(method="GET", path=_result_path(task_id, rendition), receive=receive)
 
 
 def retry(task_id: str) -> Call[Accepted]:

@@ -23,7 +23,7 @@ import httpx
 
 from . import calls, pagination
 from .call import Call
-from .connection import client_options
+from .connection import client_options, raise_as_transport_error
 from .early_answers import read_early_answers
 from .job_errors import ensure_result
 from .models import JobStatus
@@ -135,8 +135,10 @@ class Client:
     def _send_once(self, call: Call[T]) -> T:
         with call.open_request() as request:
             timeout = httpx.Timeout(self._timeout, read=self._timeout + call.server_wait_seconds)
-            answer = self._http.send(self._http.build_request(**request, timeout=timeout), stream=True)
-            with closing(answer), call.receive(answer) as receiver:
+            sent = self._http.build_request(**request, timeout=timeout)
+            with raise_as_transport_error():
+                answer = self._http.send(sent, stream=True, follow_redirects=call.follows_redirects)
+            with closing(answer), call.open_receiver(answer) as receiver:
                 for piece in answer.iter_bytes():
                     receiver.write(piece)
                 return receiver.result()
@@ -226,9 +228,11 @@ class AsyncClient:
     async def _send_once(self, call: Call[T]) -> T:
         with call.open_request() as request:
             timeout = httpx.Timeout(self._timeout, read=self._timeout + call.server_wait_seconds)
-            answer = await self._http.send(self._http.build_request(**request, timeout=timeout), stream=True)
+            sent = self._http.build_request(**request, timeout=timeout)
+            with raise_as_transport_error():
+                answer = await self._http.send(sent, stream=True, follow_redirects=call.follows_redirects)
             async with aclosing(answer):
-                with call.receive(answer) as receiver:
+                with call.open_receiver(answer) as receiver:
                     async for piece in answer.aiter_bytes():
                         receiver.write(piece)
                     return receiver.result()

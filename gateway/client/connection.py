@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 
 DEFAULT_URL = "http://127.0.0.1:8001"
+MAX_REDIRECTS = 5
 LOOPBACK_PREFIXES = ("127.", "localhost", "::1")
 
 
@@ -15,10 +18,11 @@ def client_options(url: str | None, api_key: str | None) -> dict[str, Any]:
     """Return the arguments of both httpx clients. DARKROOM_URL and DARKROOM_API_KEY replace a None."""
     url = normalize_url(url)
     key = api_key or os.environ.get("DARKROOM_API_KEY")
-    headers = {"User-Agent": "darkroom-client"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    headers = {"User-Agent": "darkroom-client", "Accept-Encoding": "identity"}
+    headers |= {"Authorization": f"Bearer {key}"} if key else {}
     is_loopback = httpx.URL(url).host.startswith(LOOPBACK_PREFIXES)  # a proxy cannot reach this machine's loopback
-    # Redirects lead to results in an object store; httpx does not send the API key to another host.
-    return {"base_url": url, "headers": headers, "trust_env": not is_loopback, "follow_redirects": True}
+    # httpx does not send the API key to another origin.
+    return {"base_url": url, "headers": headers, "trust_env": not is_loopback, "max_redirects": MAX_REDIRECTS}
 
 
 def normalize_url(url: str | None) -> str:
@@ -28,3 +32,12 @@ def normalize_url(url: str | None) -> str:
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise httpx.InvalidURL(f"{address!r} is not the address of a gateway, such as {DEFAULT_URL}.")
     return str(parsed).rstrip("/")
+
+
+@contextmanager
+def raise_as_transport_error() -> Iterator[None]:
+    """Raise httpx's error for too many redirects as a TransportError, like every other failure to get an answer."""
+    try:
+        yield
+    except httpx.TooManyRedirects as error:
+        raise httpx.RemoteProtocolError(str(error), request=error.request) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Iterator
 from itertools import chain, count
@@ -12,14 +14,54 @@ import httpx
 
 _EXTENDED = re.compile(r"filename\*=UTF-8''([^;\s]+)", re.IGNORECASE)
 _PLAIN = re.compile(r'filename="([^"]*)"', re.IGNORECASE)
+IMAGE_EXTENSIONS = frozenset(
+    [
+        "apng",
+        "avif",
+        "bmp",
+        "dib",
+        "gif",
+        "heic",
+        "heif",
+        "hif",
+        "jfif",
+        "jp2",
+        "jpe",
+        "jpeg",
+        "jpg",
+        "jxl",
+        "png",
+        "tif",
+        "tiff",
+        "webp",
+    ]
+)
+"""The extensions of files that count as images, in lower case. A server adds none: it could name scripts or keys."""
 
 
 def filename_of(answer: httpx.Response) -> str:
-    """Return the file name of a result, from its Content-Disposition (RFC 6266), else from its path and media type."""
+    """Return the file name of a result, from its Content-Disposition (RFC 6266), else from its path and media type.
+
+    The name has no path, and an image's extension.
+    """
     disposition = answer.headers.get("content-disposition", "")
     extended, plain = _EXTENDED.search(disposition), _PLAIN.search(disposition)
     name = unquote(extended[1]) if extended else plain[1] if plain else ""
-    return safe_filename(name) or f"{answer.url.path.rsplit('/', 1)[-1]}.{_subtype(answer)}"
+    label = safe_filename(name) or safe_filename(answer.url.path) or "result"
+    return label if is_image_name(label) else f"{label}.{_extension_of(answer)}"
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file name has the extension of an image."""
+    return Path(name).suffix.removeprefix(".").lower() in IMAGE_EXTENSIONS
+
+
+def join_inside(folder: Path, name: str) -> Path:
+    """Return a path below a folder. OSError if the name leads out of it. Links in the folder are its owner's."""
+    path = folder / name
+    if not Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder)):  # noqa: PTH100  # resolve() follows links
+        raise OSError(errno.EINVAL, "The name leads out of the folder", str(path))
+    return path
 
 
 def safe_filename(name: str) -> str:
@@ -33,6 +75,7 @@ def number_paths(path: Path) -> Iterator[Path]:
     return chain([path], (path.with_name(f"{path.stem} ({number}){path.suffix}") for number in count(2)))
 
 
-def _subtype(answer: httpx.Response) -> str:
+def _extension_of(answer: httpx.Response) -> str:
     subtype = answer.headers.get("content-type", "").partition(";")[0].rpartition("/")[2]
-    return "jpg" if subtype == "jpeg" else re.sub(r"[^a-z0-9]", "", subtype) or "bin"
+    extension = "jpg" if subtype == "jpeg" else subtype
+    return extension if extension in IMAGE_EXTENSIONS else "bin"

@@ -1,15 +1,25 @@
 """Models of the gateway's answers. They are lenient: a newer gateway may send more fields and states.
 
-Unknown fields are kept, and `model_dump` writes them again. The models repeat those of gateway/schemas.py and
-gateway/routes/capabilities.py, because those need the server's libraries. A test compares the fields.
+Unknown fields are kept, and `model_dump` writes them again. Ids, and names that become part of a path, are not lenient:
+the server may be hostile. The models repeat those of gateway/schemas.py and gateway/routes/capabilities.py, because
+those need the server's libraries. A test compares the fields.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+TaskId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+"""A UUID. It becomes part of addresses."""
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
+"""The name of a rendition, a stage, a kind of job or a format. It becomes part of file names and addresses."""
+Integer = Annotated[int, Field(ge=-(2**53), le=2**53)]
+"""An integer that is exact in JSON, and not too large for a float."""
+Time = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9000, 1, 1, tzinfo=UTC))]
+"""A time that every time zone can represent."""
 
 ENDED = frozenset({"done", "failed", "dead", "cancelled"})
 
@@ -17,7 +27,7 @@ ENDED = frozenset({"done", "failed", "dead", "cancelled"})
 class Answer(BaseModel):
     """The base class of all answers and their parts."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True, allow_inf_nan=False)
 
 
 class Links(Answer):
@@ -33,7 +43,7 @@ class Accepted(Answer):
     `deduplicated_from` is the id of an earlier job whose results were copied, if any.
     """
 
-    task_id: str
+    task_id: TaskId
     status: str
     deduplicated_from: str | None = None
     links: Links = Links()
@@ -52,12 +62,12 @@ class StageStatus(Answer):
     """One stage of a job: its state, attempts, times and worker. Durations are in milliseconds."""
 
     state: str
-    attempts: int = 0
-    queued_at: datetime | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    queue_wait_ms: int | None = None
-    run_ms: int | None = None
+    attempts: Integer = 0
+    queued_at: Time | None = None
+    started_at: Time | None = None
+    finished_at: Time | None = None
+    queue_wait_ms: Integer | None = None
+    run_ms: Integer | None = None
     worker: str | None = None
     error: str | None = None
 
@@ -68,10 +78,10 @@ class RenditionStatus(Answer):
     url: str = ""
     filename: str = ""
     media_type: str = ""
-    format: str
-    width: int
-    height: int
-    bytes: int
+    format: Name
+    width: Integer
+    height: Integer
+    bytes: Integer
     sha256: str
 
 
@@ -80,20 +90,20 @@ class OriginalStatus(Answer):
 
     name: str | None = None
     media_type: str = ""
-    bytes: int = 0
+    bytes: Integer = 0
     sha256: str = ""
-    width: int | None = None
-    height: int | None = None
+    width: Integer | None = None
+    height: Integer | None = None
 
 
 class JobBase(Answer):
     """The fields that a job and a job summary have in common."""
 
-    task_id: str
-    kind: str
+    task_id: TaskId
+    kind: Name
     status: str
-    created_at: datetime | None = None
-    finished_at: datetime | None = None
+    created_at: Time | None = None
+    finished_at: Time | None = None
     failure: Failure | None = None
     links: Links = Links()
 
@@ -109,16 +119,16 @@ class JobStatus(JobBase):
     `progress` is the share of stages that are done, 0 to 1; `generation` is how often the job was dispatched again.
     """
 
-    progress: float = 0.0
+    progress: float = Field(0.0, ge=0, le=1)
     lane: str = "express"
-    generation: int = 0
-    updated_at: datetime | None = None
+    generation: Integer = 0
+    updated_at: Time | None = None
     original: OriginalStatus = OriginalStatus()
     operation: dict[str, Any] = Field(default_factory=dict)
     source_task_id: str | None = None
     deduplicated_from: str | None = None
-    stages: dict[str, StageStatus] = Field(default_factory=dict)
-    renditions: dict[str, RenditionStatus] = Field(default_factory=dict)
+    stages: dict[Name, StageStatus] = Field(default_factory=dict)
+    renditions: dict[Name, RenditionStatus] = Field(default_factory=dict)
     summary: dict[str, Any] | None = None
 
 
@@ -143,11 +153,11 @@ class Capabilities(Answer):
     Results and idempotency keys are kept for `result_seconds` and `idempotency_seconds`.
     """
 
-    limits: dict[str, int] = Field(default_factory=dict)
+    limits: dict[str, Integer] = Field(default_factory=dict)
     accepts: dict[str, str] = Field(default_factory=dict)
     formats: list[str] = Field(default_factory=list)
-    default_quality: dict[str, int] = Field(default_factory=dict)
-    renditions: dict[str, int] = Field(default_factory=dict)
+    default_quality: dict[str, Integer] = Field(default_factory=dict)
+    renditions: dict[str, Integer] = Field(default_factory=dict)
     operations: list[str] = Field(default_factory=list)
     result_seconds: float = 0.0
     idempotency_seconds: float = 0.0

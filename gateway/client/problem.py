@@ -76,7 +76,7 @@ def retry_after(header: str | None, *, now: datetime) -> float | None:
         return float(text)
     try:
         time = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (time.replace(tzinfo=time.tzinfo or UTC) - now).total_seconds())
 
@@ -95,6 +95,6 @@ def _sentence(answer: httpx.Response, phrase: str) -> str:
 def _document(content: bytes) -> dict[str, Any]:
     try:
         document = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

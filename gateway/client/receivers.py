@@ -23,6 +23,10 @@ T_co = TypeVar("T_co", covariant=True)
 BodyParser = Callable[[httpx.Response, bytes], T]
 _REPR_DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 _STRONG_ETAG = re.compile(r'"([0-9a-f]{64})"')
+DOCUMENT_MAX_BYTES = 8 << 20
+"""The largest JSON document and the largest error answer; a page of 100 jobs has a tenth of it."""
+RESULT_MAX_BYTES = 1 << 30
+"""The largest result; the default limit of 50 megapixels makes PNGs of at most 200 MB."""
 
 
 class ContentMismatch(httpx.RemoteProtocolError):
@@ -49,11 +53,17 @@ class MemoryReceiver(Generic[T]):
     """Keeps the body in memory, and parses it at the end."""
 
     def __init__(
-        self, answer: httpx.Response, read: BodyParser[T], *, accepted_statuses: frozenset[int] = frozenset()
+        self,
+        answer: httpx.Response,
+        read: BodyParser[T],
+        *,
+        accepted_statuses: frozenset[int] = frozenset(),
+        max_bytes: int = DOCUMENT_MAX_BYTES,
     ) -> None:
         self._answer = answer
         self._read = read
-        self._accepted_statuses = accepted_statuses
+        self._is_accepted = answer.status_code in OK_RANGE or answer.status_code in accepted_statuses
+        self._max_bytes = max_bytes if self._is_accepted else DOCUMENT_MAX_BYTES
         self._content = bytearray()
 
     def __enter__(self) -> Self:
@@ -63,27 +73,31 @@ class MemoryReceiver(Generic[T]):
         return
 
     def write(self, piece: bytes) -> None:
-        """Take the next piece."""
+        """Take the next piece. Raises `Problem` if there are too many."""
         self._content += piece
+        _check_size(self._answer, len(self._content), self._max_bytes)
 
     def result(self) -> T:
         """Return the parsed body. Raises `Problem` if the status is neither a success nor an accepted one."""
         content = bytes(self._content)
-        if self._answer.status_code not in OK_RANGE and self._answer.status_code not in self._accepted_statuses:
+        if not self._is_accepted:
             raise Problem.of(self._answer, content)
         try:
             return self._read(self._answer, content)
         except ValidationError as error:
-            raise Problem.from_unreadable(self._answer, error.errors()[0]["msg"]) from error
+            raise Problem.from_unreadable(self._answer, _describe_first_error(error)) from error
 
 
 class FileReceiver:
     """Writes the body to a temporary file, and renames it when it is complete and verified."""
 
-    def __init__(self, answer: httpx.Response, path: Path, *, overwrite: bool = True) -> None:
+    def __init__(
+        self, answer: httpx.Response, path: Path, *, overwrite: bool = True, max_bytes: int = RESULT_MAX_BYTES
+    ) -> None:
         self._answer = answer
         self._path = path
         self._overwrite = overwrite
+        self._max_bytes = max_bytes
         self._part = path.with_name(f".darkroom-{token_hex(6)}.part")
         self._digest = sha256()
 
@@ -96,9 +110,10 @@ class FileReceiver:
         self._part.unlink(missing_ok=True)
 
     def write(self, piece: bytes) -> None:
-        """Write the next piece."""
+        """Write the next piece. Raises `Problem` if there are too many."""
         self._digest.update(piece)
         self._file.write(piece)
+        _check_size(self._answer, self._file.tell(), self._max_bytes)
 
     def result(self) -> Path:
         """Rename the file to its path, or without `overwrite` to a numbered one if a different file has the name."""
@@ -115,6 +130,16 @@ class FileReceiver:
                 self._part.replace(path)
                 return path
         raise AssertionError("there is always another number")
+
+
+def _check_size(answer: httpx.Response, size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise Problem.from_unreadable(answer, f"It is larger than {max_bytes >> 20} MiB.")
+
+
+def _describe_first_error(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    return ": ".join([".".join(map(str, first["loc"])), first["msg"]] if first["loc"] else [first["msg"]])
 
 
 def digest_of(path: Path) -> str:

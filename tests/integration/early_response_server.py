@@ -74,7 +74,7 @@ class EarlyResponseServer:
             left -= len(piece)
         key = headers["idempotency-key"]
         self.accepted_keys[key] += 1
-        self._answer(connection, 202, {"task_id": f"job of {key}", "status": "accepted"})
+        self._answer(connection, 202, {"task_id": key, "status": "accepted"})
 
     def _answer(self, connection: socket.socket, status: int, document: dict[str, str]) -> None:
         content = json.dumps(document).encode()

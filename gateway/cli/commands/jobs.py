@@ -68,7 +68,8 @@ def _print_change(session: Session, before: JobStatus | None, job: JobStatus) ->
         session.print_result(job, None)
         return
     for name, stage in job.stages.items():
-        if stage.state != "pending" and (before is None or before.stages[name].state != stage.state):
+        earlier = before.stages.get(name) if before else None
+        if stage.state != "pending" and (earlier is None or earlier.state != stage.state):
             run_time = f"   ran {format_duration(stage.run_ms)}" if stage.finished_at else ""
             wait_time = f"waited {format_duration(stage.queue_wait_ms)}"
             session.out.print(

@@ -15,13 +15,14 @@ from deploy.local import demo_jobs
 from deploy.local.demo_jobs import DemoJob, StallError, follow_jobs, submit_photo
 from gateway.client import Client, Problem
 
+TASK_ID = "01a20393-7178-742a-8954-a6e97ef610d9"
 PENDING = {"state": "pending"}
 RUNNING = {"state": "running", "queue_wait_ms": 12}
 DONE = {"state": "done", "queue_wait_ms": 12, "run_ms": 34}
 
 
 def _job(status: str, **stages: dict[str, Any]) -> dict[str, Any]:
-    return {"task_id": "a", "kind": "upload", "status": status, "stages": stages}
+    return {"task_id": TASK_ID, "kind": "upload", "status": status, "stages": stages}
 
 
 def _follow(states: list[dict[str, Any]]) -> tuple[DemoJob, str]:
@@ -30,7 +31,7 @@ def _follow(states: list[dict[str, Any]]) -> tuple[DemoJob, str]:
     def answer(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json=states.pop(0))
 
-    output, job = io.StringIO(), DemoJob(photo=Path("photo.jpg"), task_id="a")
+    output, job = io.StringIO(), DemoJob(photo=Path("photo.jpg"), task_id=TASK_ID)
     with Client("http://darkroom", transport=httpx.MockTransport(answer)) as client:
         follow_jobs(client, [job], Console(file=output, width=40))
     return job, output.getvalue()
@@ -74,7 +75,7 @@ def test_jobs_that_stall_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
         return httpx.Response(200, json=_job("done" if is_over.is_set() else "processing", validate=RUNNING))
 
     with pytest.raises(StallError), Client("http://darkroom", transport=httpx.MockTransport(answer)) as client:
-        follow_jobs(client, [DemoJob(photo=Path("photo.jpg"), task_id="a")], Console(file=io.StringIO()))
+        follow_jobs(client, [DemoJob(photo=Path("photo.jpg"), task_id=TASK_ID)], Console(file=io.StringIO()))
     is_over.set()
 
 
@@ -83,4 +84,4 @@ def test_an_error_of_the_gateway_is_raised() -> None:
         pytest.raises(Problem),
         Client("http://darkroom", transport=httpx.MockTransport(lambda _: httpx.Response(404))) as client,
     ):
-        follow_jobs(client, [DemoJob(photo=Path("photo.jpg"), task_id="a")], Console(file=io.StringIO()))
+        follow_jobs(client, [DemoJob(photo=Path("photo.jpg"), task_id=TASK_ID)], Console(file=io.StringIO()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePath
+from uuid import uuid4
 
 import pytest
 
@@ -151,7 +152,7 @@ def test_a_saved_result_has_the_same_name_as_in_the_gateway(kind: Kind, format_:
 
 
 def test_the_results_of_an_earlier_job_are_named_after_its_upload() -> None:
-    earlier = {"task_id": "an-id", "kind": "crop", "status": "done"}
+    earlier = {"task_id": str(uuid4()), "kind": "crop", "status": "done"}
     named = earlier | {"original": {"name": "../a/photo.jpg"}}
 
     assert upload_name_of(JobStatus.model_validate(named)) == PurePath("photo.jpg")

@@ -57,8 +57,8 @@ class Gateway:
         self.keys.append(key)
         if self.refusal:
             return problem(*self.refusal)
-        self.jobs[f"job of {key}"] = self.ends_as
-        return httpx.Response(202, json={"task_id": f"job of {key}", "status": "accepted"})
+        self.jobs[key] = self.ends_as
+        return httpx.Response(202, json={"task_id": key, "status": "accepted"})
 
     def _retry(self, task_id: str) -> httpx.Response:
         if not self.retryable or self.jobs.get(task_id) != "dead":

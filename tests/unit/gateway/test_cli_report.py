@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import ValidationError
 from rich.console import Console, RenderableType
 
 from gateway.cli.exit_codes import ExitCode, exit_code_of_problem
@@ -14,6 +16,7 @@ from gateway.cli.timeline import job_view
 from gateway.client.models import Failure, JobStatus, StageStatus
 from gateway.client.problem import Problem
 
+TASK_ID = "01a20393-7178-742a-8954-a6e97ef610d9"
 START = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
 
@@ -45,7 +48,7 @@ def after(seconds: float) -> datetime:
 
 
 def job(**changes: object) -> JobStatus:
-    facts = {"task_id": "an-id", "kind": "previews", "status": "done", "created_at": START, "finished_at": after(10)}
+    facts = {"task_id": TASK_ID, "kind": "previews", "status": "done", "created_at": START, "finished_at": after(10)}
     return JobStatus.model_validate(facts | changes)
 
 
@@ -112,9 +115,7 @@ def test_a_failure_is_shown_with_every_rule_that_was_broken() -> None:
 
 
 def test_an_id_is_never_truncated() -> None:
-    task_id = "01a20393-7178-742a-8954-a6e97ef610d9"
-
-    assert any(task_id in line for line in render(job_view(job(task_id=task_id)), width=60))
+    assert any(TASK_ID in line for line in render(job_view(job()), width=60))
 
 
 def test_control_characters_in_a_name_do_not_reach_the_terminal() -> None:
@@ -125,6 +126,29 @@ def test_control_characters_in_a_name_do_not_reach_the_terminal() -> None:
 
     assert not any("\x1b" in line or "\r" in line for line in lines)
     assert sum("�[2Jbeach��.jpg" in line for line in lines) == 2
+
+
+NUMBERS = [10**400, -(10**400), 10**18, 2**53, -(2**53), float("nan"), float("inf")]
+TIMES = ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2020-01-01T00:00:00", "1970-01-01T00:00:00Z", 1e18]
+
+
+@pytest.mark.parametrize("value", [*NUMBERS, *TIMES], ids=lambda value: str(value)[:30])
+def test_a_job_that_cannot_be_shown_is_refused(value: object) -> None:
+    rendition = {"format": "jpeg", "width": 1, "height": 1, "bytes": value, "sha256": ""}
+    times = dict.fromkeys(("queued_at", "started_at", "finished_at"), value)
+    for changes in (
+        {"progress": value},
+        {"generation": value},
+        {"created_at": value, "finished_at": value},
+        {"created_at": value, "finished_at": None, "status": "processing"},
+        {"original": {"bytes": value, "width": value, "height": value}},
+        {"stages": {"small": {"state": "done", "attempts": value}}},
+        {"stages": {"small": {"state": "done", "run_ms": value}}},
+        {"stages": {"small": {"state": "done"} | times}},
+        {"renditions": {"small": rendition}},
+    ):
+        with suppress(ValidationError):
+            render(job_view(job(**changes)))
 
 
 def outcome(result: Result, *, skipped: bool = False) -> PhotoOutcome:

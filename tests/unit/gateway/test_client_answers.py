@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from gateway import schemas
 from gateway.client import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult, models
-from gateway.client.filenames import filename_of
+from gateway.client.filenames import filename_of, join_inside
 from gateway.client.job_errors import ensure_result
 from gateway.client.problem import Problem
 from gateway.client.receivers import ContentMismatch, FileReceiver, MemoryReceiver, expected_digest_of, verify_content
@@ -35,6 +35,7 @@ PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (documents.Failure, models.Failure),
     (capabilities.Capabilities, models.Capabilities),
 ]
+TASK_ID = "01a20393-7178-742a-8954-a6e97ef610d9"
 CONTENT = b"an image"
 DIGEST = sha256(CONTENT).hexdigest()
 REPR_DIGEST = f"sha-256=:{b64encode(sha256(CONTENT).digest()).decode()}:"
@@ -58,14 +59,14 @@ def test_the_client_knows_the_fields_that_the_gateway_writes(ours: type[BaseMode
 
 @pytest.mark.parametrize("state", documents.JobState)
 def test_the_client_knows_which_states_are_terminal(state: documents.JobState) -> None:
-    job = models.JobStatus(task_id="an-id", kind="previews", status=state)
+    job = models.JobStatus(task_id=TASK_ID, kind="previews", status=state)
 
     assert job.has_ended == (state not in documents.ACTIVE_STATES)
 
 
 def test_unknown_fields_and_states_are_kept() -> None:
     document = {
-        "task_id": "an-id",
+        "task_id": TASK_ID,
         "kind": "collage",
         "status": "queued",
         "mood": "fine",
@@ -81,14 +82,14 @@ def test_unknown_fields_and_states_are_kept() -> None:
 
 def test_an_unknown_state_is_terminal_if_it_has_a_finish_time() -> None:
     job = models.JobStatus.model_validate(
-        {"task_id": "an-id", "kind": "crop", "status": "archived", "finished_at": "2030-01-01T00:00:00Z"}
+        {"task_id": TASK_ID, "kind": "crop", "status": "archived", "finished_at": "2030-01-01T00:00:00Z"}
     )
 
     assert job.has_ended
 
 
 def job(status: str, **facts: Any) -> models.JobStatus:
-    return models.JobStatus.model_validate({"task_id": "an-id", "kind": "crop", "status": status} | facts)
+    return models.JobStatus.model_validate({"task_id": TASK_ID, "kind": "crop", "status": status} | facts)
 
 
 MADE = {"output": {"format": "jpeg", "width": 1, "height": 1, "bytes": 1, "sha256": DIGEST}}
@@ -227,16 +228,70 @@ def test_different_files_with_one_name_are_numbered_and_equal_ones_are_saved_onc
     [
         ("inline; filename=\"_-crop.jpg\"; filename*=UTF-8''%D1%84-crop.jpg", "\u0444-crop.jpg"),
         ('attachment; filename="a b-small.webp"', "a b-small.webp"),
-        ("inline; filename*=UTF-8''..%2F..%5Cetc%2F.passwd", "passwd"),
+        ("inline; filename*=UTF-8''..%2F..%5Cetc%2F.passwd", "passwd.jpg"),
         ('inline; filename="../../up.jpg"', "up.jpg"),
         ('inline; filename=".."', "x.jpg"),
         ("inline; filename*=UTF-8''%0A%00", "x.jpg"),
         ("inline", "x.jpg"),
         ("", "x.jpg"),
+        ('inline; filename="Makefile"', "Makefile.jpg"),
+        ('inline; filename="conftest.py"', "conftest.py.jpg"),
+        ('inline; filename="beach.TIFF"', "beach.TIFF"),
     ],
 )
 def test_a_file_name_is_the_gateways_and_never_a_path(disposition: str, name: str) -> None:
     assert filename_of(answer(content_disposition=disposition, content_type="image/jpeg")) == name
+
+
+def test_a_media_type_adds_no_extension_but_that_of_an_image() -> None:
+    assert filename_of(answer(content_disposition='inline; filename="run"', content_type="image/sh")) == "run.bin"
+
+
+def test_a_name_that_leads_out_of_its_folder_is_refused(tmp_path: Path) -> None:
+    assert join_inside(tmp_path, "trip/beach.jpg") == tmp_path / "trip/beach.jpg"
+    for name in ("../beach.jpg", "trip/../../beach.jpg", "/beach.jpg"):
+        with pytest.raises(OSError, match="leads out of the folder"):
+            join_inside(tmp_path, name)
+
+
+def receive(receiver: MemoryReceiver[bytes] | FileReceiver) -> None:
+    with receiver:
+        receiver.write(bytes(1 << 20))
+        receiver.write(bytes(8 << 20))
+
+
+def test_a_body_that_is_too_large_is_a_problem_and_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="It is larger than 8 MiB"):
+        receive(MemoryReceiver(answer(500), verify_content, max_bytes=10 << 20))
+    with pytest.raises(Problem, match="It is larger than 1 MiB"):
+        receive(MemoryReceiver(answer(), verify_content, max_bytes=1 << 20))
+    with pytest.raises(Problem, match="It is larger than 2 MiB"):
+        receive(FileReceiver(answer(), tmp_path / "x.jpg", max_bytes=2 << 20))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+BAD_NAMES = ["x/../up", "/srv/up", "..", "a\0b", "a\x1b[2Jb", "A", "", "n" * 65, "ne\nw", "small\n"]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+@pytest.mark.parametrize("field", ["task_id", "kind", "rendition", "format", "stage"])
+def test_a_name_that_could_be_a_path_is_refused(field: str, name: str) -> None:
+    facts: dict[str, dict[str, Any]] = {
+        "rendition": {"renditions": {name: MADE["output"]}},
+        "format": {"renditions": {"output": MADE["output"] | {"format": name}}},
+        "stage": {"stages": {name: {"state": "done"}}},
+    }
+
+    with pytest.raises(ValidationError):
+        job("done", **facts.get(field, {field: name}))
+
+
+@pytest.mark.parametrize("content", [b"[" * 200_000, b'{"a":' * 200_000, b"9" * 5000])
+def test_a_document_that_cannot_be_parsed_is_a_problem(content: bytes) -> None:
+    for status in (200, 500):
+        with pytest.raises(Problem):
+            read(answer(status, content))
 
 
 def test_an_interrupted_download_leaves_no_file(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from gateway.client.pagination import JobPager, JobPoller
 from gateway.middleware.auth import ApiKeys
 from gateway.submission.forms import CropForm, GrayscaleForm, PreviewForm, ResizeForm
 
+TASK_ID = "01a20393-7178-742a-8954-a6e97ef610d9"
 FORMS: dict[Callable[..., Any], type[BaseModel]] = {
     calls.upload: PreviewForm,
     calls.crop: CropForm,
@@ -168,11 +169,11 @@ def some_jobs(count: int) -> list[JobSummary]:
 
 
 def job(status: str) -> JobStatus:
-    return JobStatus(task_id="an-id", kind="previews", status=status)
+    return JobStatus(task_id=TASK_ID, kind="previews", status=status)
 
 
 def test_following_a_job_returns_only_changes() -> None:
-    poller = JobPoller("an-id")
+    poller = JobPoller(TASK_ID)
     first = poller.next_call()
     begun = poller.process_answer((job("processing"), 'W/"1"'))
     second = poller.next_call()
@@ -191,9 +192,19 @@ def test_following_a_job_returns_only_changes() -> None:
     assert poller.next_call() is None
 
 
+def test_an_etag_that_cannot_be_sent_is_not_sent() -> None:
+    poller = JobPoller(TASK_ID)
+    poller.process_answer((job("processing"), '"\xff"'))
+
+    call = poller.next_call()
+
+    assert call is not None
+    assert call.headers == {}
+
+
 def test_following_a_job_ends_after_the_timeout() -> None:
     now = 100.0
-    poller = JobPoller("an-id", timeout=5, clock=lambda: now)
+    poller = JobPoller(TASK_ID, timeout=5, clock=lambda: now)
     poller.process_answer((job("processing"), None))
     call = poller.next_call()
     now = 105.0

@@ -156,6 +156,10 @@ def test_on_retry_is_called_only_before_a_retry() -> None:
         ("-5", None),
         ("", None),
         (None, None),
+        ("9" * 5000, float("inf")),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999", None),
+        ("\xff", None),
     ],
 )
 def test_retry_after_is_read_in_both_its_forms(header: str | None, seconds: float | None) -> None:
