@@ -23,7 +23,9 @@ from deploy.local.progress import StartProgress
 from deploy.local.sample import draw_sample
 from deploy.local.stack import Stack
 from deploy.local.supervisord_control import STACK_MIN_FREE_BYTES, StackError
+from gateway.cli.console import PlainTextConsole
 from gateway.cli.humanize import format_bytes, format_dimensions, format_duration
+from gateway.cli.output_names import file_suffix
 from gateway.client import Client, Problem, RetryPolicy
 
 RENDITIONS = ("small", "medium", "large")
@@ -35,7 +37,7 @@ EXIT_OK, EXIT_INCOMPLETE, EXIT_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 def run_demo(photos: Sequence[Path], here: Path) -> int:
     """Run the demo and return the exit status. Errors are printed in one line, if possible before the stack starts."""
-    console = Console(highlight=False)
+    console = PlainTextConsole()
     if not console.is_terminal:
         console.width = PAGE
     try:
@@ -131,7 +133,7 @@ def _save_previews(client: Client, job: DemoJob, stem: Path) -> list[Preview]:
         return []
     previews = []
     for name, rendition in job.status.renditions.items():
-        path = stem.with_name(f"{stem.name}-{name}{Path(rendition.filename).suffix}")
+        path = stem.with_name(f"{stem.name}-{name}{file_suffix(rendition.format)}")
         client.save_result(job.task_id, path, name)
         previews.append(check_preview(path, name=name, photo=job.photo))
     return previews

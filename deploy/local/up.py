@@ -18,6 +18,7 @@ from deploy.local.ports import free_port
 from deploy.local.progress import StartProgress
 from deploy.local.stack import Stack
 from deploy.local.supervisord_control import PortInUse, StackError
+from gateway.cli.console import PlainTextConsole
 
 COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_red")
 FOLLOW_SECONDS = 0.3
@@ -64,12 +65,12 @@ CHOICES = {
 def run_up() -> int:
     """Run until an interrupt or an error, which is printed in one line. Return the exit status."""
     load_dotenv(ROOT / ".env")
-    console = Console(highlight=False)
+    console = PlainTextConsole()
     try:
         stack = create_stack()
         run_stack(console, stack)
     except StackError as error:
-        Console(stderr=True, highlight=False).print(Text(f"{error}{_suggest_port(error)}"), soft_wrap=True)
+        PlainTextConsole(stderr=True).print(Text(f"{error}{_suggest_port(error)}"), soft_wrap=True)
         return 1
     except (KeyboardInterrupt, BrokenPipeError):
         with contextlib.suppress(OSError):  # the terminal may be closed

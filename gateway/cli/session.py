@@ -22,6 +22,7 @@ from ..client import AsyncClient, Client
 from ..client.connection import DEFAULT_URL, normalize_url
 from ..client.problem import Problem
 from ..client.retry import CallError, RetryPolicy
+from .console import PlainTextConsole
 from .exit_codes import SERVER_ERROR, ExitCode, exit_code_of_problem
 from .humanize import format_duration
 
@@ -37,7 +38,7 @@ class CommandError(Exception):
 
 
 def _console(*, stderr: bool) -> Console:
-    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    console = PlainTextConsole(stderr=stderr, soft_wrap=False)
     if not console.is_terminal and "COLUMNS" not in console._environ:  # noqa: SLF001  # rich's default is 80
         console.width = DEFAULT_COLUMNS
     return console

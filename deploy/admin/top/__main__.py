@@ -20,6 +20,7 @@ from deploy.admin.top.overview import build_overview
 from deploy.admin.top.view import render_view
 from deploy.local import metrics_addresses
 from deploy.local.home import ROOT, find_home
+from gateway.cli.console import PlainTextConsole
 
 PAGE = 120  # columns, if the output is not a terminal
 FAILURES = 5
@@ -39,7 +40,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return EXIT_USAGE
-    console = Console(highlight=False)
+    console = PlainTextConsole()
     with MetricsPoller(targets, window=options.window, api_key=options.api_key) as watcher:
         if options.once or not console.is_terminal:
             return print_once(watcher, console, options.interval)
