@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -37,7 +38,7 @@ class Blobs:
 
     A write is atomic. In a local folder it is also on the disk when the call returns: obstore renames the file into
     place but does not sync it, so this class does. A missing key raises `FileNotFoundError`; any other failure raises
-    an `OSError` or obstore's `BaseError`.
+    an `OSError` or obstore's `BaseError`. No key leads out of the store: a restored document may name any.
     """
 
     def __init__(self, store: ObjectStore, *, folder: Path | None = None, probe: ObjectStore | None = None) -> None:
@@ -59,6 +60,7 @@ class Blobs:
 
     def get(self, key: str, *, start: int = 0, stop: int | None = None) -> bytes:
         """Return a blob, or its bytes from `start` (inclusive) to `stop` (exclusive)."""
+        _check_key(key)
         if self._folder is not None:  # read directly: obstore would use a thread and copy the bytes
             with (self._folder / key).open("rb") as file:
                 file.seek(start)
@@ -74,6 +76,7 @@ class Blobs:
 
         The attributes are headers, such as `Content-Type`, that an object store sends with the blob.
         """
+        _check_key(key)
         if self._folder is not None:
             if create_only and (self._folder / key).exists():
                 raise AlreadyExistsError(key)
@@ -88,6 +91,8 @@ class Blobs:
 
     def copy(self, source: str, target: str) -> None:
         """Copy a whole blob within the store."""
+        _check_key(source)
+        _check_key(target)
         obstore.copy(self._store, source, target)
         self._sync(target)
 
@@ -97,6 +102,7 @@ class Blobs:
 
         The block does not sync to disk, because that blocks: the caller runs `sync` in a thread.
         """
+        _check_key(key)
         sizes: Any = {"buffer_size": REMOTE_CHUNK_BYTES, "max_concurrency": REMOTE_CONCURRENCY}
         if self._folder:
             sizes = {"buffer_size": LOCAL_CHUNK_BYTES}
@@ -109,6 +115,7 @@ class Blobs:
 
     async def stream(self, key: str, *, start: int, stop: int) -> AsyncIterator[bytes]:
         """Open bytes `start` (inclusive) to `stop` (exclusive) of a blob and return an iterator over their chunks."""
+        _check_key(key)
         result = await obstore.get_async(self._store, key, options={"range": (start, stop)})
 
         async def chunks() -> AsyncIterator[bytes]:
@@ -119,12 +126,15 @@ class Blobs:
 
     async def sign_url(self, key: str, *, method: Literal["GET", "HEAD"], seconds: float) -> str:
         """Return a URL that needs no keys, for one method, valid for `seconds`. Only if the store `can_sign_urls`."""
+        _check_key(key)
         await obstore.head_async(self._store, key)
         store: Any = self._store
         return await obstore.sign_async(store, method, key, timedelta(seconds=seconds))
 
     def list_names(self, folder: str) -> list[str]:
         """Return the names of the blobs in one folder."""
+        if not _is_key(folder):
+            return []
         prefix = f"{folder}/"
         return [item["path"].removeprefix(prefix) for page in obstore.list(self._store, folder) for item in page]
 
@@ -134,20 +144,21 @@ class Blobs:
 
     def remove(self, folder: str, names: Iterable[str]) -> None:
         """Remove blobs of a folder, and the folder when it is empty. A blob that does not exist is no error."""
-        keys = [f"{folder}/{name}" for name in names]
+        keys = [key for key in (f"{folder}/{name}" for name in names) if _is_key(key)]
         if self._folder is None:
             self._delete(keys)
             return
         for key in keys:
             with suppress(FileNotFoundError):
                 obstore.delete(self._store, key)
-        with suppress(OSError):  # the folder is not empty, or does not exist
-            (self._folder / folder).rmdir()
+        if _is_key(folder):
+            with suppress(OSError):  # the folder is not empty, or does not exist
+                (self._folder / folder).rmdir()
 
     def remove_folder(self, folder: str) -> None:
         """Remove a folder and everything in it, partial uploads too."""
         self.remove(folder, self.list_names(folder))
-        if self._folder:
+        if self._folder and _is_key(folder):
             shutil.rmtree(self._folder / folder, ignore_errors=True)
 
     def check(self) -> None:
@@ -218,6 +229,16 @@ class Blobs:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+
+def _is_key(key: str) -> bool:
+    """Whether a key names something in the store, and neither the store itself nor a place outside."""
+    return "\0" not in key and not {"", ".", ".."} & set(key.split("/"))
+
+
+def _check_key(key: str) -> None:
+    if not _is_key(key):
+        raise FileNotFoundError(errno.ENOENT, "No blob can have this key", key)
 
 
 def _attribute_options(attributes: Mapping[str, str] | None) -> dict[str, Any]:

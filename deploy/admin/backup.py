@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bson import decode_file_iter, encode
+from bson.errors import BSONError
 from dotenv import load_dotenv
 from obstore.exceptions import BaseError
 from pydantic import ValidationError
@@ -58,7 +59,12 @@ def save(settings: Settings, folder: Path) -> dict[str, int]:
 
 
 def restore(settings: Settings, folder: Path) -> dict[str, int]:
-    """Restore everything, blobs first; return how many of each. Raises `NotEmpty` if there are jobs or blobs."""
+    """Restore everything, blobs first; return how many of each. Raises `NotEmpty` if there are jobs or blobs.
+
+    Raises `BackupError` if the folder has links: a link could pass off any file of this machine as a result.
+    """
+    if link := next((path for path in folder.rglob("*") if path.is_symlink()), None):
+        raise BackupError(f"{link} is a link: a backup has none.")
     blobs = Blobs.open(settings.blob_url)
     with _database(settings) as database:
         if blobs.list_folders() or any(database[name].find_one() for name in COLLECTIONS):
@@ -87,7 +93,7 @@ def main(arguments: list[str]) -> int:
             _check_backup(chosen.folder)
             with _run_stopped_stores(Settings()) as settings:
                 counts = restore(settings, chosen.folder)
-    except (NotEmpty, BackupError, PyMongoError, BaseError) as error:
+    except (NotEmpty, BackupError, BSONError, PyMongoError, BaseError) as error:
         return _fail(str(error))
     except ValidationError as error:
         return _fail("; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()))

@@ -16,6 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
+from bson.errors import BSONError
+
 from deploy.admin import backup
 from pipeline.settings import Settings
 
@@ -53,7 +55,7 @@ def main(arguments: list[str]) -> int:
         parser.error("redirect it: save > darkroom.tar, restore < darkroom.tar")
     try:
         counts = act(Settings(), stream)
-    except (backup.NotEmpty, tarfile.TarError, FileNotFoundError) as error:
+    except (backup.NotEmpty, backup.BackupError, tarfile.TarError, FileNotFoundError, BSONError) as error:
         print(f"backup: {error}", file=sys.stderr)
         return 1
     print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()), file=sys.stderr)

@@ -61,6 +61,31 @@ def test_a_part_of_a_blob_that_is_missing_is_a_missing_file(blobs: Blobs) -> Non
         blobs.get("job/master.1", start=2, stop=4)
 
 
+@pytest.mark.parametrize(
+    "key", ["../outside/file", "job/../../outside/file", "/job/original", "", "job//original", "a\0"]
+)
+async def test_no_key_leads_out_of_the_store(blobs: Blobs, tmp_path: Path, key: str) -> None:
+    outside = tmp_path / "new" / "outside"
+    outside.mkdir(parents=True)
+    (outside / "file").write_bytes(b"not a blob")
+    blobs.put("job/original", b"content")
+
+    with pytest.raises(FileNotFoundError):
+        blobs.get(key)
+    with pytest.raises(FileNotFoundError):
+        await blobs.stream(key, start=0, stop=1)
+    with pytest.raises(FileNotFoundError):
+        blobs.put(key, b"changed")
+    with pytest.raises(FileNotFoundError):
+        blobs.copy("job/original", key)
+    for folder in (key, key.removesuffix("/file"), str(outside)):
+        blobs.remove(folder, blobs.list_names(folder))
+        blobs.remove_folder(folder)
+
+    assert (outside / "file").read_bytes() == b"not a blob"
+    assert blobs.get("job/original") == b"content"
+
+
 def test_a_blob_put_again_is_replaced(blobs: Blobs) -> None:
     blobs.put("job/small.1", b"the first, longer")
 
