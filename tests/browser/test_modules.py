@@ -168,6 +168,8 @@ async def test_sizes_have_the_unit_of_the_limits(compute: Compute, size: int, en
         ("crop", "output", {"format": "jpeg"}, "photo.1-crop.jpg"),
         ("grayscale", "output", {"format": "webp", "filename": ""}, "photo.1-grayscale.webp"),
         ("previews", "small", {"format": "jpeg"}, "photo.1-small.jpg"),
+        ("previews", "small", {"format": "jpeg", "filename": "../..\\.ssh/keys\0"}, "__.._.ssh_keys_"),
+        ("previews", "small", {"format": "x/../../.profile"}, "photo.1-small.x_.._.._.profile"),
     ],
 )
 async def test_a_result_is_named_by_the_api_and_by_its_rule_where_an_older_one_says_nothing(

@@ -4,13 +4,16 @@ import { fetchApi, saveBlob } from "./api.js";
 import { apiLabel } from "./i18n.js";
 import { zip } from "./zip.js";
 
+/** Return a text as the name of a visible file, without folders: who unpacks a zip may follow a path in it. */
+const toFileName = (text) => text.replace(/[/\\\p{Cc}]/gu, "_").replace(/^\.+/, "_");
+
 /** Return the file name of a rendition: the API's, or one built by the same rule if an older API gives none. */
 export function fileName(job, rendition) {
   const { filename, format } = job.renditions[rendition];
-  if (filename) return filename;
+  if (filename) return toFileName(filename);
   const stem = (job.original.name ?? "").split(/[\\/]/).pop().replace(/\.[^.]*$/, "") || "image";
   const part = rendition === "output" ? job.kind : rendition;
-  return `${stem}-${part}.${format === "jpeg" ? "jpg" : format}`;
+  return toFileName(`${stem}-${part}.${format === "jpeg" ? "jpg" : format}`);
 }
 
 /** Return the label of a rendition. The single rendition of an operation has the operation's label. */
