@@ -61,9 +61,17 @@ def test_its_entry_point_is_there(installed: Path) -> None:
     assert "darkroom = darkroom_client.cli.app:main" in file.read_text()
 
 
+def test_it_holds_the_license_that_its_metadata_names(installed: Path) -> None:
+    [license_file] = installed.glob("*.dist-info/licenses/LICENSE")
+    [metadata] = installed.glob("*.dist-info/METADATA")
+
+    assert license_file.read_text() == (ROOT / "LICENSE").read_text()
+    assert {"License-Expression: Apache-2.0", "License-File: LICENSE"} <= set(metadata.read_text().splitlines())
+
+
 def _copy(folder: Path) -> Path:
     """Copy what the wheel is made of: a build writes beside it."""
-    for name in ("pyproject.toml", "gateway", "pipeline/version.py", "deploy/docs/CLIENT.md"):
+    for name in ("pyproject.toml", "LICENSE", "gateway", "pipeline/version.py", "deploy/docs/CLIENT.md"):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(["cp", "-r", str(ROOT / name), str(target)], check=True)
