@@ -47,6 +47,12 @@ class WorkSettings(SettingsSection):
     max_memory_per_child_kib: Count = Field(
         1024 * 1024, description="Memory in KiB; a child process that uses more is replaced after its task."
     )
+    max_image_memory_mib: int = Field(
+        1536,
+        ge=0,
+        description="Memory in MiB that a child process may allocate on top of what it starts with; an image that "
+        "needs more is refused. 0: no limit. Linux only.",
+    )
     soft_shutdown_timeout: Seconds = Field(
         20, description="How long a stopping worker may finish its tasks; unfinished messages return to their queue."
     )
