@@ -39,6 +39,12 @@ def check_dimensions(width: int, height: int, limits: Limits) -> None:
         raise ImageTooLarge(broken[0].message, errors=tuple(broken))
 
 
+def check_pixels(decoded: int, limit: int) -> None:
+    """Raise ImageTooLarge unless all pixels that a decoder would decode, shown or not, are within the limit."""
+    if broken := _over("/pixels", "decoded_pixels", decoded, limit, "has {:,} pixels in all its parts together"):
+        raise ImageTooLarge(broken[0].message, errors=tuple(broken))
+
+
 def check_frames(frames: int, width: int, height: int, limits: Limits) -> None:
     """Raise TooManyFrames or ImageTooLarge unless the whole animation is within the limits."""
     if broken := _over("/frames", "frames", frames, limits.frames, "has {:,} frames"):

@@ -1,0 +1,136 @@
+"""The boxes of an ISO base media file, and where they say that a coded picture lies: ISO/IEC 14496-12 and 23008-12."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from stages.container_info import check_part_count
+from stages.errors import ImageCorrupt, ImageTruncated
+
+_FULL = 4  # bytes of version and flags, with which some boxes begin
+_NESTED = (b"mdia", b"minf", b"stbl")
+_CHUNK_OFFSETS = {b"stco": "I", b"co64": "Q"}
+
+
+def split_boxes(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield the kind and the payload of each box. Raises ImageTruncated or struct.error if one does not fit."""
+    position, parts = 0, 0
+    while position < len(content):
+        check_part_count(parts := parts + 1, "boxes")
+        length, kind = struct.unpack_from(">I4s", content, position)
+        header = 8
+        if length == 0:  # the box extends to the end
+            length = len(content) - position
+        if length == 1:
+            (length,), header = struct.unpack_from(">Q", content, position + 8), 16
+        if length < header or position + length > len(content):
+            raise ImageTruncated
+        yield kind, content[position + header : position + length]
+        position += length
+
+
+def find_items(file: memoryview, item_type: bytes) -> Iterator[memoryview]:
+    """Yield the content of each item of a type. Raises IndexError, struct.error or ImageCorrupt as it reads them."""
+    for kind, meta in split_boxes(file):
+        if kind != b"meta":
+            continue
+        boxes = list(split_boxes(meta[_FULL:]))
+        inside = next((payload for name, payload in boxes if name == b"idat"), meta[:0])
+        ids = {item for name, payload in boxes if name == b"iinf" for item in _ids_of_type(payload, item_type)}
+        for name, payload in boxes:
+            if name == b"iloc":
+                yield from _read_locations(payload, ids, (file, inside))
+
+
+def find_tracks(file: memoryview, coding: bytes) -> Iterator[list[memoryview]]:
+    """Yield the samples of each track of a coding. Raises as `find_items` does."""
+    for kind, movie in split_boxes(file):
+        for name, track in split_boxes(movie) if kind == b"moov" else ():
+            tables = [track] if name == b"trak" else []
+            for nested in _NESTED:
+                tables = [inner for table in tables for found, inner in split_boxes(table) if found == nested]
+            for table in tables:
+                boxes = list(split_boxes(table))
+                if any(name == b"stsd" and coding in bytes(payload[:64]) for name, payload in boxes):
+                    yield _read_samples(file, boxes)
+
+
+def _ids_of_type(infos: memoryview, item_type: bytes) -> Iterator[int]:
+    """Yield the ids of the items of a type: 23008-12 requires entries of version 2 or 3."""
+    for kind, entry in split_boxes(infos[_FULL + (4 if infos[0] else 2) :]):
+        if kind == b"infe" and entry[0] in (2, 3):
+            layout = ">HH4s" if entry[0] == 2 else ">IH4s"  # noqa: PLR2004  a box's version
+            item, _, found = struct.unpack_from(layout, entry, _FULL)
+            if found == item_type:
+                yield item
+
+
+class _Numbers:
+    """Reads big-endian numbers one after the other. Raises IndexError at the end."""
+
+    def __init__(self, content: memoryview) -> None:
+        self._content, self._position = content, 0
+
+    def read(self, length: int) -> int:
+        end = self._position + length
+        if end > len(self._content):
+            raise IndexError
+        number = int.from_bytes(self._content[self._position : end])
+        self._position = end
+        return number
+
+
+def _read_locations(
+    locations: memoryview, ids: set[int], sources: tuple[memoryview, memoryview]
+) -> Iterator[memoryview]:
+    """Yield the contents of the items with these ids: by the version and the widths at the start of the `iloc` box."""
+    numbers, left, parts = _Numbers(locations), len(sources[0]), 0
+    version = numbers.read(_FULL) >> 24
+    widths = numbers.read(2)
+    offset_bytes, length_bytes, base_bytes = widths >> 12, widths >> 8 & 15, widths >> 4 & 15
+    id_bytes, index_bytes = (4 if version > 1 else 2), (widths & 15 if version else 0)
+    for _ in range(numbers.read(id_bytes)):
+        item, method = numbers.read(id_bytes), numbers.read(2) & 15 if version else 0
+        numbers.read(2)
+        base, extents = numbers.read(base_bytes), []
+        for _ in range(numbers.read(2)):
+            check_part_count(parts := parts + 1, "extents")
+            numbers.read(index_bytes)
+            start, length = base + numbers.read(offset_bytes), numbers.read(length_bytes)
+            source = sources[1 if method == 1 else 0]
+            extents.append(source[start : start + length if length else None])
+        if item in ids:
+            left -= sum(map(len, extents))
+            if left < 0:  # else items that share their bytes would be read again and again
+                raise ImageCorrupt
+            yield extents[0] if len(extents) == 1 else memoryview(b"".join(extents))
+
+
+def _read_samples(file: memoryview, boxes: list[tuple[bytes, memoryview]]) -> list[memoryview]:
+    """Return a track's samples: their sizes are in `stsz`, their places in `stsc` and `stco` or `co64`."""
+    tables = dict(boxes)
+    starts = [start for kind in _CHUNK_OFFSETS if kind in tables for start in _read_chunks(tables[kind], kind)]
+    size_table, chunk_table = (tables.get(kind, file[:0]) for kind in (b"stsz", b"stsc"))
+    size, count = struct.unpack_from(">II", size_table, _FULL)
+    check_part_count(count, "samples")
+    sizes = iter([size] * count if size else struct.unpack_from(f">{count}I", size_table, _FULL + 8))
+    (runs,) = struct.unpack_from(">I", chunk_table, _FULL)
+    check_part_count(runs, "chunks")
+    firsts = dict(struct.unpack_from(">II", chunk_table, _FULL + 4 + 12 * run) for run in range(runs))
+    samples, per_chunk = [], 0
+    for number, start in enumerate(starts, 1):
+        per_chunk = firsts.get(number, per_chunk)
+        position = start
+        for _, length in zip(range(per_chunk), sizes, strict=False):
+            samples.append(file[position : position + length])
+            position += length
+    if sum(map(len, samples)) > len(file):
+        raise ImageCorrupt
+    return samples
+
+
+def _read_chunks(table: memoryview, kind: bytes) -> tuple[int, ...]:
+    (count,) = struct.unpack_from(">I", table, _FULL)
+    check_part_count(count, "chunks")
+    return struct.unpack_from(f">{count}{_CHUNK_OFFSETS[kind]}", table, _FULL + 4)

@@ -1,0 +1,48 @@
+"""Inspection of an AVIF or HEIC: the sizes that its boxes state, and those of the AV1 streams inside."""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from stages.av1 import Av1Stream
+from stages.boxes import find_items, find_tracks, split_boxes
+from stages.container_info import ContainerInfo
+from stages.errors import ImageTruncated
+from stages.limits import Limits, check_dimensions, check_pixels
+
+MAX_DECODED = 4  # times the pixels that are shown: colour, alpha, a gain map, and frames that are never shown
+_SPATIAL_EXTENTS = re.compile(rb"\0\0\0\x14ispe\0{4}(.{8})", re.DOTALL)  # ISO/IEC 23008-12, 6.5.3
+
+
+def inspect_heif(original: bytes, limits: Limits) -> ContainerInfo:
+    """Check that an AVIF or HEIC has all its boxes, and the sizes that they state: ISO/IEC 14496-12, 4.2.
+
+    The decoder of HEIC refuses a stream that is larger than the boxes state.
+    """
+    kinds = {kind for kind, _ in split_boxes(memoryview(original))}
+    if b"mdat" not in kinds and b"idat" not in original:
+        raise ImageTruncated
+    for size in _SPATIAL_EXTENTS.finditer(original):  # what is decoded, even if only a small part of it is shown
+        width, height = struct.unpack(">II", size[1])
+        check_dimensions(width, height, limits)
+    return ContainerInfo()
+
+
+def inspect_avif(original: bytes, limits: Limits) -> ContainerInfo:
+    """Check the boxes as `inspect_heif` does, and the frames of each AV1 stream: they are decoded in their own size."""
+    info, file = inspect_heif(original, limits), memoryview(original)
+    _check_streams([[item] for item in find_items(file, b"av01")], limits, limits.pixels)
+    _check_streams(list(find_tracks(file, b"av01")), limits, max(limits.pixels, limits.animation_pixels))
+    return info
+
+
+def _check_streams(streams: list[list[memoryview]], limits: Limits, shown_pixels: int) -> None:
+    """Check each frame against the limits of an image, and all together against those of a whole file."""
+    decoded = 0
+    for samples in streams:
+        stream = Av1Stream()
+        for sample in samples:
+            for width, height in stream.frame_sizes(sample):
+                check_dimensions(width, height, limits)
+                check_pixels(decoded := decoded + width * height, MAX_DECODED * shown_pixels)
