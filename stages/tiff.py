@@ -12,7 +12,8 @@ _WIDTH, _HEIGHT, _STRIP_OFFSETS, _STRIP_BYTES = 256, 257, 273, 279
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 322, 323, 324, 325
 _PRIVATE = 32_768  # private tags start here: they are not read, and often broken
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_TYPE_CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # TIFF 6.0, section 2; BigTIFF adds 16 to 18
+# TIFF 6.0, section 2; BigTIFF adds 16 to 18. The codec takes a size of a signed type too.
+_TYPE_CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 
 
 def inspect_tiff(original: bytes, limits: Limits) -> ContainerInfo:
@@ -23,7 +24,7 @@ def inspect_tiff(original: bytes, limits: Limits) -> ContainerInfo:
     tags = _read_directory(original)
     width, height = _required_value(tags, _WIDTH), _required_value(tags, _HEIGHT)
     check_dimensions(width, height, limits)
-    if _TILE_OFFSETS in tags:
+    if _TILE_WIDTH in tags or _TILE_HEIGHT in tags or _TILE_OFFSETS in tags:  # the codec needs only one of them
         check_dimensions(_required_value(tags, _TILE_WIDTH), _required_value(tags, _TILE_HEIGHT), limits)
     for offsets, lengths in ((_STRIP_OFFSETS, _STRIP_BYTES), (_TILE_OFFSETS, _TILE_BYTES)):
         ends = map(sum, zip(tags.get(offsets, ()), tags.get(lengths, ()), strict=False))
@@ -55,6 +56,9 @@ def _read_directory(original: bytes) -> dict[int, tuple[int, ...]]:
         if value_offset + length > len(original) and tag < _PRIVATE:
             raise ImageTruncated
         if _is_needed(tag, field_type, values):
+            if tag in tags:  # Pillow takes the last, the codec the first: it would decode tiles of another size
+                message = f"The image is damaged: its TIFF directory has tag {tag} twice."
+                raise ImageCorrupt(message)
             tags[tag] = struct.unpack_from(f"{order}{values}{_TYPE_CODES[field_type]}", original, value_offset)
         position += struct.calcsize(order + entry) + inline
     return tags
