@@ -41,7 +41,7 @@ def check_dimensions(width: int, height: int, limits: Limits) -> None:
 
 def check_pixels(decoded: int, limit: int) -> None:
     """Raise ImageTooLarge unless all pixels that a decoder would decode, shown or not, are within the limit."""
-    if broken := _over("/pixels", "decoded_pixels", decoded, limit, "has {:,} pixels in all its parts together"):
+    if broken := _over("/pixels", "pixels", decoded, limit, "has {:,} pixels in all its parts together"):
         raise ImageTooLarge(broken[0].message, errors=tuple(broken))
 
 
