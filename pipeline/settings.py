@@ -93,7 +93,7 @@ class SweeperSettings(SettingsSection):
     tidy_interval: Seconds = Field(30, description="Wait between two cleanups of blobs, records and keys.")
     orphan_grace: Seconds = Field(3600, description="Blobs without a job are removed when they are older than this.")
     refused_grace: Seconds = Field(
-        60, description="Leftover blobs of a failed or cancelled job are removed this long after its end."
+        60, description="Leftover blobs of a cancelled job are removed this long after its end."
     )
 
     def backoff_ms(self, generation: int) -> int:
@@ -105,6 +105,9 @@ class RetentionSettings(SettingsSection):
     """How long results, records of jobs and idempotency keys are kept."""
 
     results: Seconds = Field(7 * 86_400, description="Blobs of a done or dead job are removed this long after its end.")
+    refused: Seconds = Field(
+        86_400, description="Blobs of a failed job are removed this long after its end; until then it can be retried."
+    )
     records: Seconds = Field(30 * 86_400, description="A job's document is deleted this long after its blobs.")
     idempotency_keys: Seconds = Field(86_400, description="How long an Idempotency-Key is remembered.")
 

@@ -87,10 +87,6 @@ class StageBlobs:
         """Remove the blobs that this run wrote."""
         self._blobs.remove(self._folder, self._written_names)
 
-    def remove_all(self) -> None:
-        """Remove all blobs of the job."""
-        self._blobs.remove_folder(self._folder)
-
     @property
     def _folder(self) -> str:
         return job_folder(self._job.id)

@@ -117,7 +117,7 @@ class StageRun:
         return True
 
     def refuse(self, refusal: StageError) -> None:
-        """Fail the job permanently and remove its blobs."""
+        """Fail the job because of its image. Its blobs stay for a while: a person can retry it if this was wrong."""
         errors = [asdict(rule) for rule in refusal.errors]
         failure = Failure(stage=self.stage, code=refusal.code, message=refusal.message, errors=errors)
         if not self._child.ledger.refuse(self._claim, failure):
@@ -125,8 +125,6 @@ class StageRun:
             return
         self.record_outcome("refused", has_ended=True, code=refusal.code)
         self._child.metrics.job_ends.observe_end(self.job, JobState.FAILED)
-        self.blobs.remove_all()
-        self._child.ledger.mark_blobs_removed(self.job.id)
 
     def mark_dead(self, code: str, message: str, **details: object) -> None:
         """Mark the job dead and log `details`. Its blobs stay: a person can retry it once the cause is fixed."""

@@ -60,7 +60,7 @@ class Sweeper:
         if now_ms() < self._tidy_due_ms:
             return
         self._tidy_due_ms = now_ms() + int(self._settings.sweeper.tidy_interval * 1000)
-        steps = [self.remove_refused_blobs, self.remove_expired, self.remove_expired_keys]
+        steps = [self.remove_leftovers, self.remove_expired, self.remove_expired_keys]
         if now_ms() >= self._orphans_due_ms:  # lists the folders of all jobs, which an object store may charge for
             self._orphans_due_ms = now_ms() + int(self._settings.sweeper.orphan_grace * 1000 * ORPHAN_CHECK_GRACE_SHARE)
             steps.append(self.remove_orphans)
@@ -78,15 +78,15 @@ class Sweeper:
             with job_log_context(job), _log_errors("redispatch", task_id=job.id):  # one bad job must not stop the rest
                 await self._redispatch_or_postpone(job)
 
-    async def remove_refused_blobs(self) -> None:
-        """Remove blobs of failed and cancelled jobs that a process left because it died before it removed them."""
-        grace_ms = int(self._settings.sweeper.refused_grace * 1000)
-        await self._remove_blobs([JobState.FAILED, JobState.CANCELLED], grace_ms)
+    async def remove_leftovers(self) -> None:
+        """Remove blobs of cancelled jobs that a process left because it died before it removed them."""
+        await self._remove_blobs([JobState.CANCELLED], int(self._settings.sweeper.refused_grace * 1000))
 
     async def remove_expired(self) -> None:
         """Remove the blobs of jobs whose retention has ended, and later their documents."""
         keep = self._settings.retention
         await self._remove_blobs([JobState.DONE, JobState.DEAD], int(keep.results * 1000))
+        await self._remove_blobs([JobState.FAILED], int(keep.refused * 1000))
         await self._jobs.delete_expired(before_ms=now_ms() - int(keep.records * 1000))
 
     async def remove_orphans(self) -> None:

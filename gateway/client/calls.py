@@ -168,7 +168,7 @@ def save_result(task_id: str, path: Path | str | None = None, rendition: str | N
 
 
 def retry(task_id: str) -> Call[Accepted]:
-    """Retry a dead job from the stage that failed. `Problem` not_retryable if it is not dead or its images are gone."""
+    """Retry a dead or failed job from that stage. `Problem` not_retryable if it is neither or its images are gone."""
     return Call(
         method="POST",
         path=f"/jobs/{_segment(task_id)}/retry",

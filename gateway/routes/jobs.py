@@ -1,4 +1,4 @@
-"""The job routes: show one job, list jobs, retry a dead job, delete a job."""
+"""The job routes: show one job, list jobs, retry a job, delete a job."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from storage.clock import now_ms
 from storage.documents import Job, JobState, Kind, job_folder
 
 MAX_WAIT_SECONDS = 60
+RETRYABLE_STATES = (JobState.DEAD, JobState.FAILED)
 
 log = structlog.get_logger("gateway")
 router = APIRouter(tags=["jobs"])
@@ -79,18 +80,18 @@ async def list_jobs(
     )
 
 
-@router.post("/jobs/{task_id}/retry", summary="Retry a dead job", status_code=status.HTTP_202_ACCEPTED)
+@router.post("/jobs/{task_id}/retry", summary="Retry a dead or failed job", status_code=status.HTTP_202_ACCEPTED)
 async def retry(
     task_id: str, response: Response, background: BackgroundTasks, jobs: JobsDep, settings: SettingsDep, owner: OwnerDep
 ) -> Accepted:
-    """Retry a dead job from the stage in which it died. Stages that are done are not run again."""
+    """Retry a job from the stage in which it died or failed. Stages that are done are not run again."""
     job = await jobs.get(task_id, owner=owner)
     next_dispatch_ms = now_ms() + int(settings.sweeper.accept_patience * 1000)
-    retried = await jobs.retry(job, next_dispatch_ms=next_dispatch_ms) if job.state is JobState.DEAD else None
+    retried = await jobs.retry(job, next_dispatch_ms=next_dispatch_ms) if job.state in RETRYABLE_STATES else None
     if retried is None:
         raise NotRetryable(
-            f"This job cannot be retried; its state is {job.state}. Only a dead job that still has its blobs can be "
-            "retried. To process the image again, submit it as a new job."
+            f"This job cannot be retried; its state is {job.state}. Only a dead or failed job that still has its "
+            "blobs can be retried. To process the image again, submit it as a new job."
         )
     log.info("job.retried", task_id=task_id, job_request_id=job.request_id, generation=retried.generation)
     background.add_task(dispatch_or_schedule, jobs, retried)

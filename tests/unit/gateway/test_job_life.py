@@ -88,8 +88,20 @@ async def test_a_job_tried_again_without_a_broker_is_due(http: httpx.AsyncClient
     assert (answer.status_code, [job.id for job in await jobs.find_due(limit=10)]) == (202, [dead.id])
 
 
-@pytest.mark.parametrize("state", [state for state in JobState if state is not JobState.DEAD])
-async def test_a_job_that_is_not_dead_cannot_be_tried_again(
+async def test_a_failed_job_is_tried_again_while_its_original_is_kept(
+    http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs
+) -> None:
+    failed = StageRecord(state=StageState.FAILED, attempts=1)
+    job = await accepted(jobs, blobs, state=JobState.FAILED, stages={"validate": DONE, "normalize": failed})
+
+    answer = await http.post(f"/jobs/{job.id}/retry")
+
+    assert answer.status_code == 202
+    assert (await jobs.get(job.id)).stages["normalize"].state is StageState.PENDING
+
+
+@pytest.mark.parametrize("state", [state for state in JobState if state not in (JobState.DEAD, JobState.FAILED)])
+async def test_a_job_that_is_neither_dead_nor_failed_cannot_be_tried_again(
     http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs, state: JobState
 ) -> None:
     job = await accepted(jobs, blobs, state=state)

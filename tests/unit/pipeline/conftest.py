@@ -42,7 +42,7 @@ def settings() -> Settings:
             orphan_grace=900,
             refused_grace=30,
         ),
-        retention=RetentionSettings(results=1000, records=2000),
+        retention=RetentionSettings(results=1000, records=2000, refused=500),
     )
 
 

@@ -98,31 +98,30 @@ async def test_what_is_not_needed_is_not_looked_for_every_round(sweeper: Sweeper
     assert len(blobs.list_folders()) == 1
 
 
-@pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED])
-async def test_blobs_of_a_refused_job_are_removed_after_the_grace(
-    sweeper: Sweeper, jobs: FakeJobs, blobs: Blobs, state: JobState
+async def test_leftover_blobs_of_a_cancelled_job_are_removed_after_the_grace(
+    sweeper: Sweeper, jobs: FakeJobs, blobs: Blobs
 ) -> None:
-    await ended(jobs, blobs, state, seconds_ago=31)
+    await ended(jobs, blobs, JobState.CANCELLED, seconds_ago=31)
 
-    await sweeper.remove_refused_blobs()
+    await sweeper.remove_leftovers()
 
     assert blobs.list_folders() == []
 
 
-async def test_blobs_of_a_refused_job_are_left_to_its_worker_at_first(
+async def test_blobs_of_a_cancelled_job_are_left_to_the_gateway_at_first(
     sweeper: Sweeper, jobs: FakeJobs, blobs: Blobs
 ) -> None:
-    job = await ended(jobs, blobs, JobState.FAILED, seconds_ago=29)
+    job = await ended(jobs, blobs, JobState.CANCELLED, seconds_ago=29)
 
-    await sweeper.remove_refused_blobs()
+    await sweeper.remove_leftovers()
 
     assert blobs.list_folders() == [job.id]
 
 
 async def test_a_refused_job_records_that_its_blobs_are_gone(sweeper: Sweeper, jobs: FakeJobs, blobs: Blobs) -> None:
-    job = await ended(jobs, blobs, JobState.FAILED, seconds_ago=31)
+    job = await ended(jobs, blobs, JobState.FAILED, seconds_ago=501)
 
-    await sweeper.remove_refused_blobs()
+    await sweeper.remove_expired()
 
     assert (await jobs.get(job.id)).blobs_removed_ms == about(now_ms())
 
@@ -138,11 +137,11 @@ async def test_blobs_of_an_ended_job_are_removed_when_their_time_is_over(
     assert blobs.list_folders() == []
 
 
-@pytest.mark.parametrize("state", [JobState.DONE, JobState.DEAD])
+@pytest.mark.parametrize(("state", "seconds_ago"), [(JobState.DONE, 999), (JobState.DEAD, 999), (JobState.FAILED, 499)])
 async def test_blobs_of_an_ended_job_are_kept_for_their_time(
-    sweeper: Sweeper, jobs: FakeJobs, blobs: Blobs, state: JobState
+    sweeper: Sweeper, jobs: FakeJobs, blobs: Blobs, state: JobState, seconds_ago: int
 ) -> None:
-    job = await ended(jobs, blobs, state, seconds_ago=999)
+    job = await ended(jobs, blobs, state, seconds_ago=seconds_ago)
 
     await sweeper.sweep()
 
@@ -195,13 +194,13 @@ async def test_a_key_is_remembered_for_its_time(stores: FakeStores, sweeper: Swe
     assert found.job_id == "first"
 
 
-@pytest.mark.parametrize("step", ["remove_refused_blobs", "remove_expired", "remove_orphans"])
+@pytest.mark.parametrize("step", ["remove_leftovers", "remove_expired", "remove_orphans"])
 async def test_what_cannot_be_removed_holds_no_key_back(
     jobs: FakeJobs, queues: FakeQueues, settings: Settings, step: str
 ) -> None:
     stores = FakeStores(jobs, BlobsOfAnotherOwner.open("memory:///"))
     await stores.idempotency_keys.acquire("key", job_id="first", lease_ms=-1)
-    state = {"remove_refused_blobs": JobState.FAILED, "remove_expired": JobState.DONE}.get(step)
+    state = {"remove_leftovers": JobState.CANCELLED, "remove_expired": JobState.DONE}.get(step)
     if state is not None:
         await accepted(jobs, state=state, finished_ms=1)
 
