@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from gateway.problems import RETRY_AFTER_SECONDS, Problem, build_response
-from stages.errors import EmptyFile, ImageTooLarge, StageError, UnsupportedFormat
+from stages.errors import EmptyFile, ImageNeedsTooMuchMemory, ImageTooLarge, StageError, UnsupportedFormat
 from storage.errors import JobNotFound
 
 log = structlog.get_logger("gateway")
@@ -25,6 +25,7 @@ STATUS_BY_STAGE_ERROR: dict[type[StageError], HTTPStatus] = {
     EmptyFile: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnsupportedFormat: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     ImageTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ImageNeedsTooMuchMemory: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     StageError: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 

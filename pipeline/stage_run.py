@@ -16,6 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from pipeline import traces
+from pipeline.memory_limit import refuse_beyond_limit
 from pipeline.stage_blobs import StageBlobs
 from pipeline.stage_order import next_stages, prerequisites, stage_by_rendition, stage_order_of
 from pipeline.time_limit import enforce_soft_time_limit
@@ -207,7 +208,8 @@ def _check_runnable(run: StageRun) -> None:
 
 def _work_and_record(run: StageRun, work: Callable[[StageRun], Mapping[str, Any]]) -> None:
     try:
-        result = work(run)
+        with refuse_beyond_limit():
+            result = work(run)
     except StageError as refusal:
         run.refuse(refusal)
         raise

@@ -21,6 +21,7 @@ from pipeline.celery import configure
 from pipeline.celery_request import JobContextRequest
 from pipeline.exporter import Exporter, child_metrics
 from pipeline.logs import configure_logs, is_for_people
+from pipeline.memory_limit import limit_memory
 from pipeline.routing import QUEUES, consume_all_lanes
 from pipeline.settings import Settings
 from pipeline.stage_order import stages_of_queue
@@ -78,6 +79,7 @@ def _close_exporters(**_: object) -> None:
 def _open_child(**_: object) -> None:
     for exporter in _exporters:
         exporter.close_inherited_socket()
+    limit_memory(settings.work.max_image_memory_mib)
     traces.start("-".join(["darkroom-worker", *_served_queues()]))
     metrics = child_metrics()
     for queue in _served_queues():

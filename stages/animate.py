@@ -13,6 +13,7 @@ from stages.formats import DEFAULT_QUALITY, MEDIA_TYPES
 from stages.orientation import apply_orientation
 from stages.rendition import Rendition
 from stages.scale import fit_size, scale
+from stages.system_errors import reveal_system_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,8 @@ def animate(
         frames = tuple(frame if frame.mode == "RGBA" else frame.convert("RGBA") for frame in frames)
         options["disposal"] = 2  # else the previous frame shows through the transparent pixels of a GIF
     content = io.BytesIO()
-    frames[0].save(content, format.upper(), save_all=True, append_images=frames[1:], duration=durations, **options)
+    with reveal_system_errors():
+        frames[0].save(content, format.upper(), save_all=True, append_images=frames[1:], duration=durations, **options)
     return Rendition(content.getvalue(), format, MEDIA_TYPES[format], *size)
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -25,6 +25,7 @@ from stages.errors import ImageCorrupt, ImageTooLarge, ImageTruncated, StageErro
 from stages.formats import HAS_HEIC, HEAD_BYTES, recognize
 from stages.limits import Limits, check_dimensions, check_frames
 from stages.orientation import ORIENTATION_TAG, UPRIGHT, read_orientation, swap_if_sideways
+from stages.system_errors import check_memory, find_system_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,9 +42,13 @@ _DECODERS: dict[str, type[ImageFile]] = {
     "bmp": BmpImageFile,
     "avif": AvifImageFile,
 }
+# One thread a codec: by default it starts one for each core of the machine, however few its container may have.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 if HAS_HEIC:
+    import pillow_heif
     from pillow_heif import HeifImageFile
 
+    pillow_heif.options.DECODE_THREADS = 1
     _DECODERS["heic"] = HeifImageFile
 
 ANIMATED = frozenset({"png", "gif", "webp", "avif"})  # a TIFF's pages and a HEIC's other pictures are not frames
@@ -53,7 +58,9 @@ _DECODER_ERRORS = (
     ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError, OSError, RuntimeError,
     SyntaxError, TypeError, ValueError, struct.error, zlib.error,
 )  # fmt: skip
+_DECODED_BYTES = 8  # a pixel, of the codec and of Pillow: with less memory, most codecs would call the image damaged
 _TRUNCATED = re.compile(r"truncat|not processed|not large enough|unexpected end|premature", re.IGNORECASE)
+_CODEC_LIMIT = re.compile(r"security limit", re.IGNORECASE)  # libheif's: a stream is larger than its container states
 _UNSUPPORTED = re.compile(r"unsupported|cannot handle|unknown pixel mode|not (yet )?supported", re.IGNORECASE)
 
 
@@ -92,7 +99,9 @@ def open_image(original: bytes, *, limits: Limits) -> OpenedImage:
 
 
 def decode_pixels(opened: OpenedImage) -> None:
-    """Decode every pixel of the current frame, or raise ImageTruncated, ImageCorrupt or ImageTooLarge."""
+    """Decode every pixel of the current frame, or raise as `translate_pillow_errors` does."""
+    width, height = opened.image.size
+    check_memory(_DECODED_BYTES * width * height)
     with translate_pillow_errors(opened.limits):
         opened.image.load()
 
@@ -101,6 +110,7 @@ def decode_pixels(opened: OpenedImage) -> None:
 def translate_pillow_errors(limits: Limits) -> Iterator[None]:
     """Turn what Pillow raises on hostile bytes into the matching StageError.
 
+    Errors of the system stay: a MemoryError, or an OSError with its number. They are no reason to refuse an image.
     Set Pillow's own limit, a global, for the block: it bounds the canvas of a GIF or TIFF that grows during decoding.
     """
     before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, limits.pixels
@@ -109,10 +119,13 @@ def translate_pillow_errors(limits: Limits) -> Iterator[None]:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             yield
-        except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise ImageTooLarge from error
         except _DECODER_ERRORS as error:
-            raise _to_stage_error(error) from error
+            cause = find_system_error(error)
+            if cause is error:
+                raise
+            raise cause or _to_stage_error(error) from error
         finally:
             Image.MAX_IMAGE_PIXELS = before
 
@@ -134,6 +147,8 @@ def _display_size(image: ImageFile, orientation: int) -> tuple[int, int]:
 def _to_stage_error(error: Exception) -> StageError:
     if _TRUNCATED.search(str(error)):
         return ImageTruncated()
+    if _CODEC_LIMIT.search(str(error)):
+        return ImageTooLarge()
     if _UNSUPPORTED.search(str(error)):
         return UnsupportedFormat(f"This kind of image is not supported: {error}.")
     return ImageCorrupt()

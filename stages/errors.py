@@ -48,6 +48,10 @@ class ImageTooLarge(StageError, code="image_too_large"):
     """The image has more pixels, or a longer side, than is allowed."""
 
 
+class ImageNeedsTooMuchMemory(StageError, code="image_needs_too_much_memory"):
+    """Processing the image needs more memory than is allowed."""
+
+
 class TooManyFrames(StageError, code="too_many_frames"):
     """The animation has more frames than are allowed."""
 

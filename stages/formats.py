@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from stages.errors import EmptyFile, UnsupportedFormat
 from stages.limits import Limits, check_dimensions
+from stages.system_errors import reveal_system_errors
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -140,5 +141,6 @@ def encode(image: Image.Image, format: str, quality: int | None = None) -> bytes
     if format == "jpeg":
         options["subsampling"] = "4:2:0"
     content = io.BytesIO()
-    bare.save(content, format=format.upper(), **options)
+    with reveal_system_errors():
+        bare.save(content, format=format.upper(), **options)
     return content.getvalue()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from PIL import Image
 
+from stages.system_errors import check_memory
+
 try:
     from cykooz_resizer import FilterType, ResizeAlg, ResizeOptions, Resizer
 except ImportError:  # no wheel for this platform: Pillow takes 54 ms instead of 8 to 14, for the same image
@@ -39,6 +41,7 @@ def fit_size(size: tuple[int, int], edge: int) -> tuple[int, int]:
 
 def _scale_with_simd(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     target = Image.new(image.mode, size)
+    check_memory(len(image.getbands()) * (image.width * image.height + 2 * target.width * image.height))  # its copies
     cubic = ResizeOptions(resize_alg=ResizeAlg.convolution(FilterType.catmull_rom))
     Resizer().resize_pil(image, target, cubic)
     return target

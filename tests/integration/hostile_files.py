@@ -6,9 +6,11 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from PIL import Image
 
+from tests.support.avif import avif, coded, restate_stream
 from tests.support.images import animation, chunk, encode_image, photo, png
 
 FORMATS = ("jpeg", "png", "gif", "webp", "tiff", "bmp", "avif", "heic")
@@ -98,6 +100,10 @@ BOMBS = {
     "a WebP with a huge canvas": _webp(16_384, 16_384),
     "a JPEG of 4 gigapixels": _jpeg(65_500, 65_500),
     "an AVIF of 256 megapixels": _avif(16_000, 16_000),
+    "an AVIF of 256 megapixels that states 4 kilopixels": avif(
+        replace(coded((64, 64)), stream=restate_stream(coded((64, 64)).stream, (16_384, 16_384)))
+    ),
+    "a TIFF with a huge tile size beside its strips": _tiff({**_GREY, 273: 8, 279: 64, 322: 2**15, 323: 2**15}),
 }
 _JPEG = encode_image(photo(20, 20), "jpeg")
 UNSUPPORTED_FILES = {

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from PIL import Image
 
 from deploy.local.stack import Stack
 from tests.integration import hostile_files, raw_http
@@ -163,6 +164,16 @@ def test_the_heaviest_images_allowed_are_done(unhurried: Stack, post: str, conte
         task_id = submit_operation(client, post, content(), format="jpeg")
 
         assert wait_for_end(client, task_id)["status"] == "done"
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is limited on Linux only")
+def test_an_image_that_needs_more_memory_than_a_child_may_take_is_refused(visitor: httpx.Client) -> None:
+    content = encode_image(Image.new("RGBA", (7000, 7000), (1, 2, 3, 4)), "tiff", compression="zstd")
+
+    job = wait_for_end(visitor, submit_operation(visitor, "grayscale", content, format="jpeg"))
+
+    assert (job["status"], job["failure"]["code"]) == ("failed", "image_needs_too_much_memory")
+    assert [stage["attempts"] for stage in job["stages"].values()] == [1, 1, 0]
 
 
 def test_ten_thousand_fields_are_too_many(visitor: httpx.Client) -> None:

@@ -24,6 +24,7 @@ def test_codes_are_the_documented_ones() -> None:
     assert sorted(STAGE_ERRORS) == [
         "empty_file",
         "image_corrupt",
+        "image_needs_too_much_memory",
         "image_too_large",
         "image_truncated",
         "invalid_operation",

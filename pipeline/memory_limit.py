@@ -1,0 +1,59 @@
+"""The memory limit of a child: an image that needs more is refused, before the kernel kills the child."""
+
+from __future__ import annotations
+
+import mmap
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stages.errors import ImageNeedsTooMuchMemory
+
+_MIB = 1024 * 1024
+_STATUS = Path("/proc/self/statm")
+_DATA = 5  # the field for private writable memory, in pages: proc_pid_statm(5)
+
+
+def limit_memory(mib: int) -> None:
+    """Limit what this process may allocate on top of what it has now. Does nothing for 0, or where there is no /proc.
+
+    Linux counts private writable memory, used or not, so the limit bounds what is resident. Threads count with their
+    stacks; files and memory that is shared do not.
+    """
+    if mib and _STATUS.exists():
+        limit = _allocated_bytes() + mib * _MIB
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+@contextmanager
+def refuse_beyond_limit() -> Iterator[None]:
+    """Raise `ImageNeedsTooMuchMemory` for a `MemoryError` that the limit of this process caused.
+
+    When the machine has no memory left, or there is no limit, the MemoryError stays: another attempt may succeed.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        if _limit_is_the_cause():
+            raise ImageNeedsTooMuchMemory from error
+        raise
+
+
+def _limit_is_the_cause() -> bool:
+    """Whether there is a limit, and the machine would give this process all that is left of it."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    if limit == resource.RLIM_INFINITY or not _STATUS.exists():
+        return False
+    left = limit - _allocated_bytes() - _MIB
+    if left <= 0:
+        return True
+    try:
+        mmap.mmap(-1, left, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _allocated_bytes() -> int:
+    return int(_STATUS.read_text().split()[_DATA]) * mmap.PAGESIZE

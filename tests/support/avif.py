@@ -1,0 +1,97 @@
+"""AVIF files put together box by box, so that what they state of themselves and what is in them can differ."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from functools import cache
+
+from PIL import Image
+
+from tests.support.images import encode_image
+
+_SEQUENCE_HEADER = b"\x0a"  # an AV1 unit with a length: AV1 Bitstream Specification, 5.3.2
+_BEFORE_SIZE = 10  # bits of a still picture's sequence header: profile, two flags and the level
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One coded picture: its stream, the configuration box that belongs to it, and the size that the file states."""
+
+    stream: bytes
+    configuration: bytes
+    size: tuple[int, int]
+
+
+@cache
+def coded(size: tuple[int, int]) -> Item:
+    """Return a grey picture, coded as AV1."""
+    content = encode_image(Image.new("RGB", size, (90, 80, 70)), "avif", speed=10)
+    stream, configuration = (content.index(kind) for kind in (b"mdat", b"av1C"))
+    length = struct.unpack_from(">I", content, configuration - 4)[0]
+    return Item(content[stream + 4 :], content[configuration - 4 : configuration - 4 + length], size)
+
+
+def restate_stream(stream: bytes, size: tuple[int, int]) -> bytes:
+    """Return a still picture's stream whose sequence header states another size; its frame stays as it is."""
+    start = stream.index(_SEQUENCE_HEADER)
+    length = stream[start + 1]
+    header = f"{int.from_bytes(stream[start + 2 : start + 2 + length]):0{8 * length}b}"
+    bits = [int(header[at : at + 4], 2) + 1 for at in (_BEFORE_SIZE, _BEFORE_SIZE + 4)]
+    rest = header[_BEFORE_SIZE + 8 + sum(bits) :]
+    restated = f"{header[:_BEFORE_SIZE]}{15:04b}{15:04b}{size[0] - 1:016b}{size[1] - 1:016b}{rest}"
+    restated += "0" * (-len(restated) % 8)
+    payload = int(restated, 2).to_bytes(len(restated) // 8)
+    return stream[:start] + _SEQUENCE_HEADER + bytes([len(payload)]) + payload + stream[start + 2 + length :]
+
+
+def avif(*items: Item, grid: tuple[int, int, int, int] | None = None) -> bytes:
+    """Return a file of these items. The first is shown; with a `grid` of columns, rows and a size, all as its tiles."""
+    kinds, contents = [b"av01"] * len(items), [item.stream for item in items]
+    properties = [[_full(b"ispe", struct.pack(">II", *item.size)), item.configuration] for item in items]
+    references = b""
+    if grid:
+        columns, rows, *size = grid
+        kinds, contents = [b"grid", *kinds], [struct.pack(">4B2H", 0, 0, rows - 1, columns - 1, *size), *contents]
+        properties = [[_full(b"ispe", struct.pack(">II", *size))], *properties]
+        tiles = struct.pack(f">HH{len(items)}H", 1, len(items), *range(2, 2 + len(items)))
+        references = _full(b"iref", _box(b"dimg", tiles))
+    head = _box(b"ftyp", b"avif\0\0\0\0avifmif1miaf")
+    start = len(head) + len(_meta(kinds, contents, properties, references, 0)) + 8
+    return head + _meta(kinds, contents, properties, references, start) + _box(b"mdat", *contents)
+
+
+def _meta(
+    kinds: list[bytes], contents: list[bytes], properties: list[list[bytes]], references: bytes, start: int
+) -> bytes:
+    """Return the box that says which items there are, where they lie and how large they are: ISO/IEC 23008-12."""
+    distinct = list(dict.fromkeys(box for boxes in properties for box in (*boxes, _CHANNELS)))
+    locations, associations, infos = b"", b"", b""
+    for number, (kind, content, boxes) in enumerate(zip(kinds, contents, properties, strict=True), 1):
+        locations += struct.pack(">HHHII", number, 0, 1, start, len(content))
+        start += len(content)
+        infos += _full(b"infe", struct.pack(">HH4sx", number, 0, kind), version=2)
+        used = bytes(distinct.index(box) + 1 for box in (*boxes, _CHANNELS))
+        associations += struct.pack(">HB", number, len(used)) + used
+    count = struct.pack(">H", len(kinds))
+    return _full(
+        b"meta",
+        _full(b"hdlr", b"\0\0\0\0pict" + bytes(13)),
+        _full(b"pitm", struct.pack(">H", 1)),
+        _full(b"iloc", b"\x44\0", count, locations),
+        _full(b"iinf", count, infos),
+        references,
+        _box(b"iprp", _box(b"ipco", *distinct), _full(b"ipma", struct.pack(">I", len(kinds)), associations)),
+    )
+
+
+def _box(kind: bytes, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def _full(kind: bytes, *parts: bytes, version: int = 0) -> bytes:
+    return _box(kind, bytes([version, 0, 0, 0]), *parts)
+
+
+_CHANNELS = _full(b"pixi", b"\3\x08\x08\x08")
