@@ -86,6 +86,8 @@ def open_image(original: bytes, *, limits: Limits) -> OpenedImage:
     """
     sniffed = recognize(original[:HEAD_BYTES], limits)
     container = inspect_container(original, sniffed.format, limits)
+    if sniffed.format == "webp" and sniffed.width and sniffed.height:  # its decoder allocates the canvas when it opens
+        check_memory(_DECODED_BYTES * sniffed.width * sniffed.height)
     with translate_pillow_errors(limits):
         image = _DECODERS[sniffed.format](io.BytesIO(original))
         image.decodermaxblock = len(original)  # all is in memory: 5% faster than in blocks of 64 KiB
