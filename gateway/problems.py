@@ -32,7 +32,15 @@ class Problem(Exception):
 
 
 class MalformedForm(Problem, code="malformed_form"):
-    """The body is not multipart/form-data, or is malformed."""
+    """The form is malformed."""
+
+
+class UnsupportedMediaType(Problem, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE, code="unsupported_media_type"):
+    """The body has another media type than the route takes."""
+
+
+class PreconditionFailed(Problem, status=HTTPStatus.PRECONDITION_FAILED, code="precondition_failed"):
+    """A condition in the headers does not hold."""
 
 
 class InvalidForm(Problem, status=HTTPStatus.UNPROCESSABLE_ENTITY, code="invalid_form"):

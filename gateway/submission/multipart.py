@@ -10,9 +10,10 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from gateway.problems import MalformedForm, TooManyParts
+from gateway.problems import MalformedForm, TooManyParts, UnsupportedMediaType
 from gateway.submission.content_digest import ContentDigest
 
+MEDIA_TYPE = "multipart/form-data"
 MAX_PARTS = 32
 MAX_FIELD_BYTES = 8 * 1024
 
@@ -100,16 +101,19 @@ class _Collector:
 
 
 async def parse_multipart(request: Request) -> AsyncGenerator[Event, None]:
-    """Yield the events of the request's form. Raises `MalformedForm` for any other body and for an incomplete one.
+    """Yield the events of the request's form. Raises `UnsupportedMediaType` and `MalformedForm`.
 
     Raises `DigestMismatch` when the body, or a part, does not match its Content-Digest; for a part, before its end.
     """
     media_type, options = parse_options_header(request.headers.get("content-type"))
-    if media_type != b"multipart/form-data" or not options.get(b"boundary"):
-        msg = "The body is not multipart/form-data. Send a multipart form, with the image in the field file."
-        raise MalformedForm(msg)
+    if media_type != MEDIA_TYPE.encode():
+        msg = f"The body is not {MEDIA_TYPE}. Send a multipart form, with the image in the field file."
+        raise UnsupportedMediaType(msg, headers={"Accept": MEDIA_TYPE, "Accept-Post": MEDIA_TYPE})
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise MalformedForm("Content-Type names no boundary. Let the HTTP client set Content-Type.")
     try:
-        collector = _Collector(options[b"boundary"])
+        collector = _Collector(boundary)
     except FormParserError as error:
         msg = f"The boundary in Content-Type is not valid: {error}. Let the HTTP client set Content-Type."
         raise MalformedForm(msg) from error

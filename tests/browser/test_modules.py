@@ -31,7 +31,15 @@ HEARD = [
     {"type": "job", "id": "", "retry": None, "text": "последнее"},
 ]
 DEAD = {"attempts_exhausted", "dispatches_exhausted", "internal_error"}
-ELSEWHERE = {"unauthorized", "job_not_found", "invalid_request", "unavailable", "rate_limited"}
+ELSEWHERE = {
+    "host_not_allowed",
+    "cross_site",
+    "unauthorized",
+    "job_not_found",
+    "invalid_request",
+    "unavailable",
+    "rate_limited",
+}
 
 Compute = Callable[..., Awaitable[Any]]
 

@@ -232,18 +232,25 @@ def test_a_body_that_cannot_be_read_is_a_malformed_form(visitor: httpx.Client, b
 @pytest.mark.parametrize(
     "content_type",
     [
-        "application/octet-stream",
         "multipart/form-data",
         "multipart/form-data; boundary=",
         'multipart/form-data; boundary="',
-        "multipart/mixed; boundary=a-boundary",
         f"multipart/form-data; boundary={'x' * 300}",
     ],
 )
-def test_a_body_of_another_type_is_a_malformed_form(visitor: httpx.Client, content_type: str) -> None:
+def test_a_form_without_a_proper_boundary_is_malformed(visitor: httpx.Client, content_type: str) -> None:
     response = visitor.post("/upload", content=FORM, headers={"Content-Type": content_type})
 
     assert (response.status_code, response.json()["code"]) == (400, "malformed_form")
+
+
+@pytest.mark.parametrize("path", ["/upload", "/crop", "/grayscale", "/resize"])
+@pytest.mark.parametrize("content_type", ["", "application/octet-stream", "multipart/mixed; boundary=a-boundary"])
+def test_a_body_of_another_type_is_refused(visitor: httpx.Client, path: str, content_type: str) -> None:
+    response = visitor.post(path, content=FORM, headers={"Content-Type": content_type})
+
+    assert (response.status_code, response.json()["code"]) == (415, "unsupported_media_type")
+    assert response.headers["accept-post"] == response.headers["accept"] == "multipart/form-data"
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_a_form_that_is_not_as_it_should_be_is_refused(
 def test_a_body_that_is_no_form_is_refused(client: httpx.Client) -> None:
     response = client.post("/upload", json={"file": "no"})
 
-    assert (response.status_code, response.json()["code"]) == (400, "malformed_form")
+    assert (response.status_code, response.json()["code"]) == (415, "unsupported_media_type")
 
 
 def test_the_frameworks_own_errors_are_problems_too(client: httpx.Client) -> None:

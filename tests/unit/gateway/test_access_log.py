@@ -113,7 +113,7 @@ async def test_an_unsafe_id_is_replaced(http: httpx.AsyncClient) -> None:
         ("GET", "/task-status/nobody", 404),
         ("PUT", "/upload", 405),
         ("GET", "/jobs?limit=0", 422),
-        ("POST", "/upload", 400),
+        ("POST", "/upload", 415),
         ("GET", "/task-status/odd", 500),
         ("GET", "/task-status/away", 503),
     ],

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import pytest
 
-from gateway.problems import DigestMismatch, InvalidHeader, MalformedForm, TooManyParts
+from gateway.problems import DigestMismatch, InvalidHeader, MalformedForm, TooManyParts, UnsupportedMediaType
 from gateway.submission.multipart import MAX_PARTS, Part, parse_multipart
 from tests.support.fakes import BOUNDARY, FORM_TYPE, FakeRequest, form, part
 
@@ -107,15 +107,20 @@ async def test_a_quoted_boundary_is_read() -> None:
         "application/json",
         "image/jpeg",
         "multipart/mixed; boundary=----edge",
-        "multipart/form-data",
-        "multipart/form-data; boundary=",
-        f"multipart/form-data; boundary={'x' * 300}",
         "application/x-www-form-urlencoded",
     ],
 )
-async def test_another_body_is_no_form(content_type: str | None) -> None:
-    with pytest.raises(MalformedForm):
+async def test_another_media_type_is_no_form(content_type: str | None) -> None:
+    with pytest.raises(UnsupportedMediaType) as refusal:
         await parts_of([BODY], content_type)
+
+    assert refusal.value.headers["Accept-Post"] == "multipart/form-data"
+
+
+@pytest.mark.parametrize("boundary", ["", "; boundary=", f"; boundary={'x' * 300}"])
+async def test_a_form_without_a_proper_boundary_is_malformed(boundary: str) -> None:
+    with pytest.raises(MalformedForm):
+        await parts_of([BODY], f"multipart/form-data{boundary}")
 
 
 @pytest.mark.parametrize("cut", range(0, len(BODY) - len(b"--\r\n"), 7))

@@ -35,6 +35,7 @@ from gateway.problems import (
     NotReady,
     NotRetryable,
     Overloaded,
+    PreconditionFailed,
     Problem,
     RangeNotSatisfiable,
     RenditionNotFound,
@@ -43,6 +44,7 @@ from gateway.problems import (
     TooManyParts,
     TooManyStreams,
     TooManyUploads,
+    UnsupportedMediaType,
 )
 from stages.errors import (
     STAGE_ERRORS,
@@ -63,6 +65,8 @@ INSIDE = "mongodb://admin:hunter2@10.0.0.7"
 TABLE = [
     (Problem("why"), 400, "bad_request"),
     (MalformedForm("why"), 400, "malformed_form"),
+    (UnsupportedMediaType("why"), 415, "unsupported_media_type"),
+    (PreconditionFailed("why"), 412, "precondition_failed"),
     (InvalidForm("why"), 422, "invalid_form"),
     (FileMissing("why"), 422, "file_missing"),
     (TooManyFiles("why"), 422, "too_many_files"),

@@ -16,6 +16,8 @@ export const codes = {
   internal_error: "Ошибка на нашей стороне.",
   // Refused requests.
   unauthorized: "Нужен ключ API.",
+  host_not_allowed: "Сервер не отвечает под этим именем.",
+  cross_site: "Запрос пришёл с чужой страницы.",
   job_not_found: "Такого задания нет.",
   invalid_request: "Запрос нарушает правила.",
   unavailable: "Хранилище не отвечает. Ничего не принято, попробуйте ещё раз.",
@@ -23,6 +25,8 @@ export const codes = {
   rate_limited: "Слишком много запросов. Попробуйте немного позже.",
   malformed_form: "Форма повреждена в пути.",
   digest_mismatch: "Файл повреждён в пути.",
+  unsupported_media_type: "Запрос — не форма.",
+  precondition_failed: "Состояние уже другое.",
   invalid_header: "Заголовок запроса не читается.",
   invalid_form: "Форма нарушает правила.",
   file_missing: "В форме нет файла.",
