@@ -22,7 +22,9 @@ from gateway.middleware.auth import ApiKeys
 from gateway.middleware.body_limit import BodyLimit
 from gateway.middleware.body_timeout import BodyTimeout
 from gateway.middleware.cross_site import CrossSite
+from gateway.middleware.options import Options
 from gateway.middleware.rate_limit import RateLimit, create_limiter
+from gateway.middleware.resource_policy import ResourcePolicy
 from gateway.middleware.trusted_proxies import TrustedProxies, read_uvicorn_variable
 from gateway.routes import capabilities, docs, events, health, jobs, operations, results
 from gateway.schemas import ProblemDocument
@@ -87,8 +89,8 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
     app.state.uploads, app.state.streams = _limit_uploads(settings.http), _limit_streams(settings.http)
     _add_middleware(app, settings)
     problem_handlers.install(app)
-    for router in (docs.router, health.router, metrics.router):
-        app.include_router(router)
+    for open_router in (docs.router, health.router, metrics.router):
+        app.include_router(open_router)
     for router in (operations.router, jobs.router, events.router, results.router, capabilities.router):
         app.include_router(router, dependencies=[Depends(BEARER)])
     _extend_openapi(app, settings)
@@ -136,8 +138,10 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         limit = parse_rate_limit(settings.access.rate_limit)
         app.add_middleware(RateLimit, limit=limit, limiter=create_limiter(settings.redis_url))
     app.add_middleware(ApiKeys, keys=settings.api_keys)
+    app.add_middleware(Options)
     app.add_middleware(CrossSite, origins=settings.http.allowed_origins)
     app.add_middleware(AllowedHosts, names=settings.http.allowed_hosts or ([ANY] if settings.api_keys else []))
+    app.add_middleware(ResourcePolicy)
     app.add_middleware(AccessLog, metrics=app.state.metrics)
     app.add_middleware(TrustedProxies, networks=settings.http.trusted_proxies or read_uvicorn_variable())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -16,20 +16,18 @@ from prometheus_client import (
     generate_latest,
 )
 from starlette.concurrency import run_in_threadpool
-from starlette.routing import Match
-from starlette.types import Scope
 
+from gateway.routing import Router
 from pipeline.metrics import NAMESPACE, SweeperMetrics, register_build_info
 from storage.documents import Kind
 
 PATH = "/metrics"
-UNMATCHED = "unmatched"
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 UPLOAD_BYTES = (2**16, 2**18, 2**20, 2**21, 2**22, 2**23, 2**24, 25 * 2**20)
 SUBMISSIONS = ("accepted", "deduplicated", "replayed", "refused")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-router = APIRouter(tags=["health"])
+router = Router(tags=["health"])
 
 
 class GatewayMetrics:
@@ -89,15 +87,6 @@ class SubmissionCount:
     """The result of one submission, one of SUBMISSIONS."""
 
     result = "refused"
-
-
-def route_of(scope: Scope) -> str:
-    """Return the route template of a request, also when a middleware answered before routing."""
-    route = scope.get("route")
-    if route is None and "app" in scope:
-        matching_routes = (each for each in scope["app"].routes if each.matches(scope)[0] is not Match.NONE)
-        route = next(matching_routes, None)
-    return getattr(route, "path", UNMATCHED)
 
 
 @router.get(PATH, include_in_schema=False)

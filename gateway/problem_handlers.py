@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from gateway.problems import RETRY_AFTER_SECONDS, Problem, build_response
+from gateway.routing import allowed_methods
 from stages.errors import EmptyFile, ImageNeedsTooMuchMemory, ImageTooLarge, StageError, UnsupportedFormat
 from storage.errors import JobNotFound
 
@@ -79,11 +80,14 @@ async def _handle_validation_error(_: Request, error: Any) -> JSONResponse:
     )
 
 
-async def _handle_http_exception(_: Request, error: Any) -> JSONResponse:
+async def _handle_http_exception(request: Request, error: Any) -> JSONResponse:
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "_").replace("-", "_")
     detail = DETAIL_BY_STATUS.get(error.status_code, phrase) if error.detail == phrase else str(error.detail)
-    return build_response(error.status_code, code, detail, headers=error.headers)
+    headers = error.headers
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # the framework lists the methods of one route of the path
+        headers = {"Allow": allowed_methods(request.scope)}
+    return build_response(error.status_code, code, detail, headers=headers)
 
 
 async def _handle_store_error(request: Request, error: Exception) -> JSONResponse:

@@ -11,7 +11,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from gateway.metrics import UNMATCHED, GatewayMetrics, route_of
+from gateway.metrics import GatewayMetrics
+from gateway.routing import UNMATCHED, route_of
 from pipeline import traces
 
 HEADER = "X-Request-ID"

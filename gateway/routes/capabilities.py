@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from gateway.dependencies import SettingsDep
+from gateway.routing import Router
 from stages.errors import STAGE_ERRORS, default_message
 from stages.formats import ACCEPTED_FORMATS, DEFAULT_QUALITY, MEDIA_TYPES, OUTPUT_FORMATS
 
-router = APIRouter(tags=["capabilities"])
+router = Router(tags=["capabilities"])
 
 
 class Capabilities(BaseModel):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from http import HTTPStatus
 from pathlib import Path
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
+
+from gateway.routing import Router
 
 FOLDER = Path(__file__).parent / "swagger_ui"
 FILES = {
@@ -25,23 +27,23 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 _files = StaticFiles(directory=FOLDER)
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
+@router.get("/")
 async def root() -> Response:
     """Redirect to the docs."""
     return RedirectResponse("/docs", HTTPStatus.TEMPORARY_REDIRECT)
 
 
-@router.api_route("/docs", methods=["GET", "HEAD"])
+@router.get("/docs")
 async def docs(request: Request) -> Response:
     """Send the page. It loads its files by relative paths, so that a reverse proxy can put it under a prefix."""
     return await _serve("index.html", request)
 
 
-@router.api_route("/docs/{name}", methods=["GET", "HEAD"])
+@router.get("/docs/{name}")
 async def docs_file(name: str, request: Request) -> Response:
     """Send a file that the page loads."""
     if name not in FILES:
@@ -49,7 +51,7 @@ async def docs_file(name: str, request: Request) -> Response:
     return await _serve(FILES[name], request)
 
 
-@router.api_route("/openapi.json", methods=["GET", "HEAD"])
+@router.get("/openapi.json")
 async def openapi(request: Request) -> Response:
     """Send the OpenAPI document."""
     return JSONResponse(request.app.openapi(), headers=HEADERS)

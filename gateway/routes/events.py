@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Response, status
+from fastapi import Depends, Header, Request, Response, status
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from gateway.dependencies import CallerDep, FeedDep, JobsDep, OwnerDep, StreamsDep
 from gateway.feed import Feed
+from gateway.routing import Router
 from gateway.schemas import JobStatus
 from storage.documents import Job
 
@@ -19,7 +20,7 @@ RETRY_MS = 2000
 HEARTBEAT_SECONDS = 15.0
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # "no": nginx sends each event at once
 
-router = APIRouter(tags=["jobs"])
+router = Router(tags=["jobs"])
 
 
 async def _hold_stream(streams: StreamsDep, caller: CallerDep) -> AsyncIterator[None]:
@@ -42,6 +43,7 @@ StreamSlot = Annotated[None, Depends(_hold_stream)]
 )
 async def task_events(
     task_id: str,
+    request: Request,
     jobs: JobsDep,
     owner: OwnerDep,
     feed: FeedDep,
@@ -59,7 +61,8 @@ async def task_events(
     last_version = int(last_event_id) if last_event_id and last_event_id.isdecimal() else None
     if not job.is_active and last_version == job.version:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
-    return StreamingResponse(_stream_events(feed, job, last_version), media_type=MEDIA_TYPE, headers=HEADERS)
+    events = _stream_events(feed, job, last_version) if request.method == "GET" else ()
+    return StreamingResponse(events, media_type=MEDIA_TYPE, headers=HEADERS)
 
 
 async def _stream_events(feed: Feed, job: Job, last_version: int | None) -> AsyncIterator[bytes]:

@@ -7,16 +7,17 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from time import perf_counter
 
-from fastapi import APIRouter, Response, status
+from fastapi import Response, status
 
 from gateway.dependencies import QueuesDep, SettingsDep, StoresDep
 from gateway.problems import RETRY_AFTER_SECONDS
+from gateway.routing import Router
 from gateway.schemas import Check, Readiness
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
 from storage.stores import Stores
 
-router = APIRouter(tags=["health"])
+router = Router(tags=["health"])
 
 
 @router.get("/livez", summary="Check that the gateway is alive")

@@ -9,12 +9,19 @@ from typing import Annotated
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, BackgroundTasks, Header, Query, Response, status
+from fastapi import BackgroundTasks, Query, Request, Response, status
 
-from gateway.conditional_requests import matches_etag
+from gateway.conditional_requests import (
+    IF_MATCH,
+    IF_NONE_MATCH,
+    evaluate_preconditions,
+    matches_weakly,
+    read_condition,
+)
 from gateway.dependencies import CallerDep, FeedDep, JobsDep, MetricsDep, OwnerDep, SettingsDep, StoresDep, StreamsDep
 from gateway.feed import Feed
 from gateway.problems import POLL_SECONDS, InvalidCursor, NotRetryable
+from gateway.routing import Router
 from gateway.schemas import Accepted, JobPage, JobStatus, JobSummary, Links
 from pipeline.dispatch import dispatch_or_schedule
 from storage.clock import now_ms
@@ -24,7 +31,7 @@ MAX_WAIT_SECONDS = 60
 RETRYABLE_STATES = (JobState.DEAD, JobState.FAILED)
 
 log = structlog.get_logger("gateway")
-router = APIRouter(tags=["jobs"])
+router = Router(tags=["jobs"])
 
 
 @router.get(
@@ -32,16 +39,17 @@ router = APIRouter(tags=["jobs"])
     summary="Get a job",
     response_model=JobStatus,
     responses={304: {"description": "The job has not changed since `If-None-Match`"}},
+    openapi_extra={"parameters": [IF_MATCH, IF_NONE_MATCH]},
 )
 async def task_status(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     task_id: str,
+    request: Request,
     jobs: JobsDep,
     owner: OwnerDep,
     feed: FeedDep,
     streams: StreamsDep,
     caller: CallerDep,
     wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="How many seconds to wait for a change.")] = 0,
-    if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Return the job: its state, its progress, and each stage with its wait, run time, attempts, worker and error.
 
@@ -51,11 +59,11 @@ async def task_status(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     job = await jobs.get(task_id, owner=owner)
     if wait:
         with streams.hold(caller):
-            job = await _wait_for_change(job, feed, wait, if_none_match)
+            job = await _wait_for_change(job, feed, wait, read_condition(request.headers, "if-none-match"))
     headers = {"ETag": _build_etag(job), "Cache-Control": "no-cache"}
     if job.is_active:
         headers["Retry-After"] = str(POLL_SECONDS)
-    if matches_etag(if_none_match, headers["ETag"]):
+    if evaluate_preconditions(request, headers["ETag"]):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     return Response(JobStatus.of(job).model_dump_json(), media_type="application/json", headers=headers)
 
@@ -80,12 +88,24 @@ async def list_jobs(
     )
 
 
-@router.post("/jobs/{task_id}/retry", summary="Retry a dead or failed job", status_code=status.HTTP_202_ACCEPTED)
-async def retry(
-    task_id: str, response: Response, background: BackgroundTasks, jobs: JobsDep, settings: SettingsDep, owner: OwnerDep
+@router.post(
+    "/jobs/{task_id}/retry",
+    summary="Retry a dead or failed job",
+    status_code=status.HTTP_202_ACCEPTED,
+    openapi_extra={"parameters": [IF_MATCH]},
+)
+async def retry(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
+    task_id: str,
+    request: Request,
+    response: Response,
+    background: BackgroundTasks,
+    jobs: JobsDep,
+    settings: SettingsDep,
+    owner: OwnerDep,
 ) -> Accepted:
     """Retry a job from the stage in which it died or failed. Stages that are done are not run again."""
     job = await jobs.get(task_id, owner=owner)
+    evaluate_preconditions(request, _build_etag(job))
     next_dispatch_ms = now_ms() + int(settings.sweeper.accept_patience * 1000)
     retried = await jobs.retry(job, next_dispatch_ms=next_dispatch_ms) if job.state in RETRYABLE_STATES else None
     if retried is None:
@@ -100,10 +120,16 @@ async def retry(
     return Accepted(task_id=task_id, status=retried.state, links=links)
 
 
-@router.delete("/jobs/{task_id}", summary="Cancel or delete a job", status_code=status.HTTP_204_NO_CONTENT)
-async def delete(task_id: str, stores: StoresDep, owner: OwnerDep, metrics: MetricsDep) -> None:
+@router.delete(
+    "/jobs/{task_id}",
+    summary="Cancel or delete a job",
+    status_code=status.HTTP_204_NO_CONTENT,
+    openapi_extra={"parameters": [IF_MATCH]},
+)
+async def delete(task_id: str, request: Request, stores: StoresDep, owner: OwnerDep, metrics: MetricsDep) -> None:
     """Cancel an active job and remove its blobs, or remove an ended job with its blobs and its document."""
     job = await stores.jobs.get(task_id, owner=owner)
+    evaluate_preconditions(request, _build_etag(job))
     cancelled = job.is_active and await stores.jobs.cancel(job)
     await asyncio.to_thread(stores.blobs.remove_folder, job_folder(task_id))
     if cancelled:
@@ -118,7 +144,7 @@ async def _wait_for_change(job: Job, feed: Feed, wait: float, known_etag: str | 
     """Return the job when it no longer matches `known_etag`, has ended, or the time is over."""
     deadline = monotonic() + wait
     with feed.watch(job, end_only=known_etag is None) as topic:
-        while job.is_active and (known_etag is None or matches_etag(known_etag, _build_etag(job))):
+        while job.is_active and (known_etag is None or matches_weakly(known_etag, _build_etag(job))):
             newer_job = await topic.wait_for_newer(job.version, deadline - monotonic())
             if newer_job is None:
                 break

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.responses import StreamingResponse
-from starlette.datastructures import Headers
 
 from gateway.byte_ranges import parse_range
-from gateway.conditional_requests import matches_etag
+from gateway.conditional_requests import IF_MATCH, IF_NONE_MATCH, evaluate_preconditions
 from gateway.dependencies import BlobsDep, JobsDep, OwnerDep, SettingsDep
+from gateway.middleware import resource_policy
 from gateway.problems import POLL_SECONDS, Expired, NoResult, NotReady, RenditionNotFound
+from gateway.routing import Router
 from gateway.schemas import has_renditions
 from pipeline import rendition_headers
 from pipeline.http_settings import ResultsSettings
@@ -29,16 +30,17 @@ class ResultSource:
 
     blobs: Blobs
     settings: ResultsSettings
+    is_cross_origin: bool
 
 
 async def _source(blobs: BlobsDep, settings: SettingsDep) -> ResultSource:
-    return ResultSource(blobs, settings.results)
+    return ResultSource(blobs, settings.results, settings.http.cross_origin_results)
 
 
 SourceDep = Annotated[ResultSource, Depends(_source)]
 NO_LONGER_KEPT = "This result is no longer kept. To get it again, submit the image as a new job."
 
-router = APIRouter(tags=["results"])
+router = Router(tags=["results"])
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/*": {}}},
     206: {"content": {"image/*": {}}},
@@ -49,10 +51,14 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
     },
 }
+DESCRIPTION: dict[str, Any] = {
+    "response_class": Response,
+    "responses": RESPONSES,
+    "openapi_extra": {"parameters": [IF_MATCH, IF_NONE_MATCH]},
+}
 
 
-@router.head("/result/{task_id}", include_in_schema=False)
-@router.get("/result/{task_id}", summary="Fetch the main result", response_class=Response, responses=RESPONSES)
+@router.get("/result/{task_id}", summary="Fetch the main result", **DESCRIPTION)
 async def result(task_id: str, request: Request, jobs: JobsDep, source: SourceDep, owner: OwnerDep) -> Response:
     """Send the job's main result: the output of an operation, or the largest preview."""
     job = await jobs.get(task_id, owner=owner)
@@ -60,8 +66,7 @@ async def result(task_id: str, request: Request, jobs: JobsDep, source: SourceDe
     return await _serve(job, main, request, source)
 
 
-@router.head("/result/{task_id}/{rendition}", include_in_schema=False)
-@router.get("/result/{task_id}/{rendition}", summary="Fetch a rendition", response_class=Response, responses=RESPONSES)
+@router.get("/result/{task_id}/{rendition}", summary="Fetch a rendition", **DESCRIPTION)
 async def named_result(
     task_id: str, rendition: str, request: Request, jobs: JobsDep, source: SourceDep, owner: OwnerDep
 ) -> Response:
@@ -71,10 +76,10 @@ async def named_result(
 
 async def _serve(job: Job, name: str, request: Request, source: ResultSource) -> Response:
     rendition = _find_rendition(job, name)
-    headers = _build_headers(job, name, rendition)
-    if matches_etag(request.headers.get("if-none-match"), headers["ETag"]):
+    headers = _build_headers(job, name, rendition, source)
+    if evaluate_preconditions(request, headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    byte_range = parse_range(_requested_range(request.headers, headers["ETag"]), rendition["bytes"])
+    byte_range = parse_range(_requested_range(request, headers["ETag"]), rendition["bytes"])
     start, stop = byte_range or (0, rendition["bytes"])
     headers["Content-Length"] = str(stop - start)
     if byte_range:
@@ -95,7 +100,7 @@ async def _redirect_to_store(blob: str, request: Request, source: ResultSource) 
     """Redirect to the object store. The client repeats its method, which the link is signed for, and its headers."""
     method: Literal["GET", "HEAD"] = "HEAD" if request.method == "HEAD" else "GET"
     link = await source.blobs.sign_url(blob, method=method, seconds=source.settings.redirect_seconds)
-    headers = {"Location": link, "Cache-Control": "no-store"}  # whoever has the link can use it until it expires
+    headers = {"Location": link, "Cache-Control": "no-store", **_build_policy(source)}  # who has the link can use it
     return Response(status_code=HTTPStatus.TEMPORARY_REDIRECT, headers=headers)
 
 
@@ -121,7 +126,7 @@ def _find_rendition(job: Job, name: str) -> dict[str, Any]:
     return record.result
 
 
-def _build_headers(job: Job, name: str, rendition: dict[str, Any]) -> dict[str, str]:
+def _build_headers(job: Job, name: str, rendition: dict[str, Any], source: ResultSource) -> dict[str, str]:
     digest = b64encode(bytes.fromhex(rendition["sha256"])).decode()
     return {
         "ETag": f'"{rendition["sha256"]}"',
@@ -130,10 +135,17 @@ def _build_headers(job: Job, name: str, rendition: dict[str, Any]) -> dict[str, 
         **rendition_headers.headers(job, name, format=rendition["format"]),
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "X-Content-Type-Options": "nosniff",
+        **_build_policy(source),
     }
 
 
-def _requested_range(headers: Headers, etag: str) -> str | None:
-    """Return the Range header; None if If-Range has another ETag."""
-    condition = headers.get("if-range")
-    return headers.get("range") if condition in (None, etag) else None
+def _build_policy(source: ResultSource) -> dict[str, str]:
+    return {resource_policy.HEADER: "cross-origin"} if source.is_cross_origin else {}
+
+
+def _requested_range(request: Request, etag: str) -> str | None:
+    """Return the Range header of a GET; None if If-Range has another ETag, or a date."""
+    if request.method != "GET":
+        return None
+    condition = request.headers.get("if-range")
+    return request.headers.get("range") if condition in (None, etag) else None

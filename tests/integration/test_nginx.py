@@ -120,6 +120,7 @@ def test_a_result_keeps_its_own_headers_and_is_found_unchanged(front: Front) -> 
 
     assert first.headers["content-security-policy"] == "default-src 'none'; sandbox"
     assert first.headers.get_list("x-content-type-options") == ["nosniff"]
+    assert first.headers.get_list("cross-origin-resource-policy") == ["same-origin"]
     assert first.headers["cache-control"] == "private, max-age=31536000, immutable"
     assert again.status_code == 304
     assert (part.status_code, part.content) == (206, first.content[:2])
@@ -135,13 +136,22 @@ def test_events_arrive_while_the_job_stands_still(front: Front, stack: Stack) ->
             assert next(job for job in jobs if job["stages"]["normalize"]["state"] == "done")["status"] == "processing"
 
 
+def test_head_and_options_go_through(front: Front) -> None:
+    plain = {"Accept-Encoding": "identity"}
+    whole, head = (front.api.request(method, "/capabilities", headers=plain) for method in ("GET", "HEAD"))
+    options = front.api.options("/upload")
+
+    assert (head.status_code, head.content, head.headers.keys()) == (200, b"", whole.headers.keys())
+    assert (options.status_code, options.headers["allow"]) == (204, "OPTIONS, POST")
+
+
 def test_a_refusal_keeps_its_code_and_its_headers(front: Front) -> None:
     unknown = front.api.get("/task-status/01a203ae-ee7e-76cf-8d3f-5e838bb9c7f8")
     wrong = front.api.put("/upload")
 
     assert (unknown.status_code, unknown.json()["code"]) == (404, "job_not_found")
     assert wrong.status_code == 405
-    assert wrong.headers["allow"] == "POST"
+    assert wrong.headers["allow"] == "OPTIONS, POST"
 
 
 def test_other_names_and_other_pages_are_refused_and_the_own_page_is_not(front: Front) -> None:

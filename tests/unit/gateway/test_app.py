@@ -15,7 +15,9 @@ from gateway.middleware.auth import ApiKeys
 from gateway.middleware.body_limit import BodyLimit
 from gateway.middleware.body_timeout import BodyTimeout
 from gateway.middleware.cross_site import CrossSite
+from gateway.middleware.options import Options
 from gateway.middleware.rate_limit import RateLimit
+from gateway.middleware.resource_policy import ResourcePolicy
 from gateway.middleware.trusted_proxies import TrustedProxies
 from pipeline.celery import app as celery
 from pipeline.http_settings import AccessSettings
@@ -103,8 +105,10 @@ def test_a_request_is_asked_for_its_key_before_it_is_counted_and_before_its_body
     assert list(guards(SETTINGS.model_copy(update={"access": access}))) == [
         TrustedProxies,
         AccessLog,
+        ResourcePolicy,
         AllowedHosts,
         CrossSite,
+        Options,
         ApiKeys,
         RateLimit,
         BodyLimit,
@@ -116,8 +120,10 @@ def test_requests_are_not_counted_unless_a_limit_is_set() -> None:
     assert list(guards(SETTINGS)) == [
         TrustedProxies,
         AccessLog,
+        ResourcePolicy,
         AllowedHosts,
         CrossSite,
+        Options,
         ApiKeys,
         BodyLimit,
         BodyTimeout,

@@ -129,6 +129,29 @@ async def test_a_job_is_tried_again_once(http: httpx.AsyncClient, dead: Job, bro
     assert len(broker.take_messages()) == 1
 
 
+@pytest.mark.parametrize("header", ['"1"', 'W/"0"', '"other"'])
+async def test_a_job_in_another_state_than_expected_is_left_alone(
+    http: httpx.AsyncClient, jobs: FakeJobs, dead: Job, header: str
+) -> None:
+    etag = (await http.get(f"/task-status/{dead.id}")).headers["etag"]
+
+    retried = await http.post(f"/jobs/{dead.id}/retry", headers={"If-Match": header})
+    removed = await http.delete(f"/jobs/{dead.id}", headers={"If-Match": header})
+
+    for answer in (retried, removed):
+        assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
+        assert answer.headers["etag"] == etag
+    assert (await jobs.get(dead.id)).state is JobState.DEAD
+
+
+async def test_a_job_in_any_state_is_what_a_star_expects(http: httpx.AsyncClient, dead: Job) -> None:
+    anything = {"If-Match": "*"}
+
+    assert (await http.post(f"/jobs/{dead.id}/retry", headers=anything)).status_code == 202
+    assert (await http.delete(f"/jobs/{dead.id}", headers=anything)).status_code == 204
+    assert (await http.delete("/jobs/nobody", headers=anything)).status_code == 404
+
+
 @pytest.mark.parametrize("state", ACTIVE_STATES)
 async def test_a_job_under_way_is_cancelled(
     http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs, state: JobState

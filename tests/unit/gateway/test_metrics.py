@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.metrics import UNMATCHED, GatewayMetrics
+from gateway.metrics import GatewayMetrics
+from gateway.routing import UNMATCHED
 from storage.documents import Job, Kind, StageState
 from tests.support.fakes import FakeJobs, form, new_job, part
 

@@ -275,7 +275,7 @@ async def test_a_wrong_method_is_a_problem(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_wrong_method_is_told_the_right_ones(client: httpx.AsyncClient) -> None:
-    assert (await client.post("/raise")).headers["allow"] == "GET"
+    assert (await client.post("/raise")).headers["allow"] == "GET, OPTIONS"
 
 
 def _all(kind: type[Problem]) -> set[type[Problem]]:

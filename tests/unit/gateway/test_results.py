@@ -8,11 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from pipeline.http_settings import HttpSettings
 from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, Kind, StageRecord, StageState
 from tests.support.fakes import FakeJobs, new_job
+from tests.unit.gateway.conftest import SETTINGS
 
 CONTENT = {name: name.encode() * 5000 for name in ("small", "medium", "large")}
 OPERATIONS = [Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE]
@@ -242,6 +245,33 @@ async def test_a_range_of_other_bytes_is_answered_with_all(http: httpx.AsyncClie
     answer = await http.get(f"/result/{done.id}", headers={"Range": "bytes=7-11", "If-Range": condition})
 
     assert (answer.status_code, answer.content) == (200, LARGE)
+
+
+async def test_a_head_has_no_range(http: httpx.AsyncClient, done: Job) -> None:
+    answer = await http.head(f"/result/{done.id}", headers={"Range": "bytes=7-11"})
+
+    assert (answer.status_code, answer.headers["content-length"]) == (200, "25000")
+
+
+@pytest.mark.parametrize(("condition", "status"), [(ETAG, 200), ("*", 200), (f"W/{ETAG}", 412), ('"other"', 412)])
+async def test_a_result_is_served_if_it_is_the_one_expected(
+    http: httpx.AsyncClient, done: Job, condition: str, status: int
+) -> None:
+    answer = await http.get(f"/result/{done.id}", headers={"If-Match": condition})
+
+    assert (answer.status_code, answer.headers["etag"]) == (status, ETAG)
+
+
+@pytest.mark.parametrize(("is_allowed", "policy"), [(False, "same-origin"), (True, "cross-origin")])
+async def test_other_origins_embed_results_only_where_it_is_set(
+    http: httpx.AsyncClient, app: FastAPI, done: Job, *, is_allowed: bool, policy: str
+) -> None:
+    app.state.settings = SETTINGS.model_copy(update={"http": HttpSettings(cross_origin_results=is_allowed)})
+    paths = [f"/result/{done.id}", f"/result/{done.id}/nothing", f"/task-status/{done.id}", "/nowhere"]
+
+    policies = [(await http.get(path)).headers.get_list("cross-origin-resource-policy") for path in paths]
+
+    assert policies == [[policy], ["same-origin"], ["same-origin"], ["same-origin"]]
 
 
 async def test_a_head_has_the_headers_of_the_result(http: httpx.AsyncClient, done: Job) -> None:

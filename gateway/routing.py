@@ -1,0 +1,40 @@
+"""The routes of a path: routers whose GET routes answer HEAD, and what a path allows before it is routed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.routing import RouteContext, iter_route_contexts
+from starlette.routing import Match
+from starlette.types import Scope
+
+UNMATCHED = "unmatched"
+
+
+class Router(APIRouter):
+    """A router whose GET routes also answer HEAD. Servers send no body then, but all headers."""
+
+    def add_api_route(self, path: str, endpoint: Any, **options: Any) -> None:
+        """Add a route, and one for HEAD, which the OpenAPI document does not list."""
+        super().add_api_route(path, endpoint, **options)
+        if options.get("methods") == ["GET"]:
+            super().add_api_route(path, endpoint, **{**options, "methods": ["HEAD"], "include_in_schema": False})
+
+
+def route_of(scope: Scope) -> str:
+    """Return the route template of a request, also when a middleware answered before routing."""
+    route = scope.get("route") or next(_matching_routes(scope), None)
+    return getattr(route, "path", UNMATCHED)
+
+
+def allowed_methods(scope: Scope) -> str:
+    """Return the methods of the request's path, as in `Allow`; empty if no route has this path."""
+    methods = {method for route in _matching_routes(scope) for method in route.methods or ()}
+    return ", ".join(sorted(methods | {"OPTIONS"})) if methods else ""
+
+
+def _matching_routes(scope: Scope) -> Iterator[RouteContext]:
+    routes = iter_route_contexts(scope["app"].routes) if "app" in scope else []
+    return (route for route in routes if route.matches(scope)[0] is not Match.NONE)
