@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
 from gateway.sizes import format_size
+from gateway.whole_numbers import parse_whole_number
 
 
 class BodyLimit:
@@ -48,5 +50,4 @@ class BodyLimit:
 
     @staticmethod
     def _declared_bytes(scope: Scope) -> int:
-        value = dict(scope["headers"]).get(b"content-length", b"0")
-        return int(value) if value.isdigit() else 0
+        return parse_whole_number(Headers(scope=scope).get("content-length", "0")) or 0

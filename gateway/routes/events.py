@@ -13,6 +13,7 @@ from gateway.dependencies import CallerDep, FeedDep, JobsDep, OwnerDep, StreamsD
 from gateway.feed import Feed
 from gateway.routing import Router
 from gateway.schemas import JobStatus
+from gateway.whole_numbers import parse_whole_number
 from storage.documents import Job
 
 MEDIA_TYPE = "text/event-stream"
@@ -58,7 +59,7 @@ async def task_events(
     `Last-Event-ID`, only newer events are sent. Each event is complete, so a client that reconnects misses nothing.
     """
     job = await jobs.get(task_id, owner=owner)
-    last_version = int(last_event_id) if last_event_id and last_event_id.isdecimal() else None
+    last_version = parse_whole_number(last_event_id or "")
     if not job.is_active and last_version == job.version:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
     events = _stream_events(feed, job, last_version) if request.method == "GET" else ()

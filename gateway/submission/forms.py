@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from gateway.problems import InvalidForm
+from gateway.whole_numbers import MAX_DIGITS, MAX_NUMBER, parse_whole_number
 from stages.limits import Limits
 
 Format = Literal["auto", "jpeg", "png", "webp", "avif"]
@@ -133,8 +134,6 @@ _RULES = {
     "value_error": "invalid",
 }
 """Pydantic's error types, and the names that the stages use for the same rules."""
-MAX_DIGITS = 18
-"""The most digits of an `actual` value that is sent as a number: more would not fit 64 bits."""
 FormT = TypeVar("FormT", bound=BaseModel)
 
 
@@ -176,13 +175,8 @@ def _find_oversized_sides(form_type: type[BaseModel], fields: dict[str, str], li
             "rule": "maximum",
             "message": f"The {name} must be at most {limits.side} pixels.",
             "limit": limits.side,
-            "actual": int(fields[name]) if len(fields[name]) <= MAX_DIGITS else fields[name][:MAX_DIGITS],
+            "actual": number if number < MAX_NUMBER else fields[name][:MAX_DIGITS],
         }
         for name in names
-        if _is_over(fields[name], limits.side)
+        if (number := parse_whole_number(fields[name].strip().removeprefix("+")) or 0) > limits.side
     ]
-
-
-def _is_over(value: str, limit: int) -> bool:
-    digits = value.strip().lstrip("+").lstrip("0")
-    return digits.isdecimal() and (len(digits) > len(str(limit)) or int(digits) > limit)

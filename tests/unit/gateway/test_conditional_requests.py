@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.conditional_requests import evaluate_preconditions, matches_weakly
 from gateway.problems import PreconditionFailed
+from tests.support.properties import EXAMPLES
 
 STRONG, WEAK = '"abc"', 'W/"abc"'
 
@@ -74,6 +75,7 @@ def test_a_change_of_a_state_that_must_not_be_is_refused(method: str) -> None:
         evaluate_preconditions(request(method, if_none_match="*"), WEAK)
 
 
+@EXAMPLES
 @given(
     method=st.sampled_from(["GET", "DELETE"]),
     if_match=st.text(st.characters(max_codepoint=255), max_size=30),

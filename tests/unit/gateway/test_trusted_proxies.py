@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.middleware.trusted_proxies import TrustedProxies, is_proxied, read_uvicorn_variable
+from tests.support.properties import EXAMPLES
 
 NETWORKS = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -64,6 +65,7 @@ async def test_headers_of_other_peers_are_ignored(peer: str | None) -> None:
     assert (scope["scheme"], is_proxied(scope)) == ("http", False)
 
 
+@EXAMPLES
 @given(
     forwarded_for=st.lists(st.binary(max_size=40) | st.from_regex(rb"\[?[0-9a-f.:]+\]?:[0-9]{0,5000}", fullmatch=True))
 )
