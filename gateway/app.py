@@ -25,6 +25,7 @@ from gateway.middleware.cross_site import CrossSite
 from gateway.middleware.options import Options
 from gateway.middleware.rate_limit import RateLimit, create_limiter
 from gateway.middleware.resource_policy import ResourcePolicy
+from gateway.middleware.root_path import RootPath
 from gateway.middleware.trusted_proxies import TrustedProxies, read_uvicorn_variable
 from gateway.routes import capabilities, docs, events, health, jobs, operations, results
 from gateway.schemas import ProblemDocument
@@ -84,6 +85,7 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
         lifespan=lifespan,
         responses={"4XX": PROBLEM, "5XX": PROBLEM},
         openapi_url=None,  # the docs routes serve it
+        redirect_slashes=False,  # a client that follows a redirect of its POST sends the upload twice
     )
     app.state.metrics, app.state.lanes = gateway_metrics, LaneChooser(settings.lanes)
     app.state.uploads, app.state.streams = _limit_uploads(settings.http), _limit_streams(settings.http)
@@ -132,6 +134,7 @@ def _limit_streams(http: HttpSettings) -> ConcurrencyLimit:
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """Add the middleware. The one added last runs first."""
     http = settings.http
+    app.add_middleware(RootPath, default=http.root_path)
     app.add_middleware(BodyTimeout, idle_seconds=http.idle_timeout, total_seconds=http.receive_timeout)
     app.add_middleware(BodyLimit, limit=settings.limits.upload_bytes + FORM_OVERHEAD_BYTES)
     if settings.access.rate_limit:

@@ -10,6 +10,7 @@ from gateway.concurrency_limit import ConcurrencyLimit
 from gateway.feed import Feed
 from gateway.metrics import GatewayMetrics
 from gateway.middleware.rate_limit import caller_of
+from gateway.middleware.root_path import root_path_of
 from gateway.submission.lanes import LaneChooser
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
@@ -31,6 +32,10 @@ def _from_state(name: str) -> Any:
     return Depends(read_state)
 
 
+async def _root_path(request: Request) -> str:
+    return root_path_of(request.scope)
+
+
 async def _owner(request: Request) -> str | None:
     owner: str | None = getattr(request.state, "owner", None)
     return owner
@@ -48,6 +53,8 @@ LaneChooserDep = Annotated[LaneChooser, _from_state("lanes")]
 QueuesDep = Annotated[Queues, _from_state("queues")]
 UploadsDep = Annotated[ConcurrencyLimit, _from_state("uploads")]
 StreamsDep = Annotated[ConcurrencyLimit, _from_state("streams")]
+RootPathDep = Annotated[str, Depends(_root_path)]
+"""The path that links begin with; empty, or such as `/api`."""
 OwnerDep = Annotated[str | None, Depends(_owner)]
 """The owner of the API key; None without keys."""
 CallerDep = Annotated[str, Depends(_caller)]

@@ -21,9 +21,9 @@ class Links(BaseModel):
     result: str
 
     @classmethod
-    def of(cls, job_id: str) -> Links:
+    def of(cls, job_id: str, *, root_path: str) -> Links:
         """Return the links of a job."""
-        return cls(status=f"/task-status/{job_id}", result=f"/result/{job_id}")
+        return cls(status=f"{root_path}/task-status/{job_id}", result=f"{root_path}/result/{job_id}")
 
 
 class Accepted(BaseModel):
@@ -119,8 +119,8 @@ class JobStatus(BaseModel):
     links: Links
 
     @classmethod
-    def of(cls, job: Job) -> JobStatus:
-        """Build the public view of a job."""
+    def of(cls, job: Job, *, root_path: str) -> JobStatus:
+        """Build the public view of a job. Its links begin with the root path."""
         done_count = sum(record.state is StageState.DONE for record in job.stages.values())
         validation = job.stages[VALIDATE].result or {}
         until_ms = job.finished_ms or now_ms()
@@ -144,9 +144,9 @@ class JobStatus(BaseModel):
             deduplicated_from=job.deduplicated_from,
             failure=job.failure,
             stages={name: StageStatus.of(record, until_ms=until_ms) for name, record in job.stages.items()},
-            renditions=_build_renditions(job),
+            renditions=_build_renditions(job, root_path),
             summary=job.stages[FINALIZE].result,
-            links=Links.of(job.id),
+            links=Links.of(job.id, root_path=root_path),
         )
 
 
@@ -163,7 +163,7 @@ class JobSummary(BaseModel):
     links: Links
 
     @classmethod
-    def of(cls, job: Job) -> JobSummary:
+    def of(cls, job: Job, *, root_path: str) -> JobSummary:
         """Build the list entry of a job."""
         return cls(
             task_id=job.id,
@@ -173,7 +173,7 @@ class JobSummary(BaseModel):
             finished_at=_to_datetime(job.finished_ms),
             name=job.original.name,
             failure=job.failure,
-            links=Links.of(job.id),
+            links=Links.of(job.id, root_path=root_path),
         )
 
 
@@ -213,20 +213,20 @@ class ProblemDocument(BaseModel):
     errors: list[dict[str, Any]] | None = None
 
 
-def _build_renditions(job: Job) -> dict[str, RenditionStatus]:
+def _build_renditions(job: Job, root_path: str) -> dict[str, RenditionStatus]:
     if not has_renditions(job):
         return {}
     records = {name: job.stages[stage] for name, stage in stage_by_rendition(job).items()}
     return {
-        name: _build_rendition(job, name, record.result)
+        name: _build_rendition(job, name, record.result, root_path)
         for name, record in records.items()
         if record.state is StageState.DONE and record.result
     }
 
 
-def _build_rendition(job: Job, name: str, result: dict[str, Any]) -> RenditionStatus:
+def _build_rendition(job: Job, name: str, result: dict[str, Any], root_path: str) -> RenditionStatus:
     filename = rendition_headers.filename(job, name, format=result["format"])
-    return RenditionStatus(url=f"/result/{job.id}/{name}", filename=filename, **result)
+    return RenditionStatus(url=f"{root_path}/result/{job.id}/{name}", filename=filename, **result)
 
 
 def has_renditions(job: Job) -> bool:

@@ -11,6 +11,7 @@ from pipeline.settings_section import Count, Seconds, SettingsSection
 
 HostName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9_.-]+)$")]
 Origin = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[a-z0-9_.:\[\]-]+$")]
+ROOT_PATH_PATTERN = r"^(/[A-Za-z0-9._~-]+)*$"
 
 
 class HttpSettings(SettingsSection):
@@ -33,7 +34,7 @@ class HttpSettings(SettingsSection):
     )
     root_path: str = Field(
         "",
-        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        pattern=ROOT_PATH_PATTERN,
         description="Path that a proxy removes before it passes requests on, such as `/api`; links in answers begin "
         "with it. `X-Forwarded-Prefix` of a trusted proxy overrides it.",
     )

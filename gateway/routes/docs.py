@@ -9,6 +9,7 @@ from fastapi import HTTPException, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
+from gateway.dependencies import RootPathDep
 from gateway.routing import Router
 
 FOLDER = Path(__file__).parent / "swagger_ui"
@@ -32,9 +33,9 @@ _files = StaticFiles(directory=FOLDER)
 
 
 @router.get("/")
-async def root() -> Response:
+async def root(root_path: RootPathDep) -> Response:
     """Redirect to the docs."""
-    return RedirectResponse("/docs", HTTPStatus.TEMPORARY_REDIRECT)
+    return RedirectResponse(f"{root_path}/docs", HTTPStatus.TEMPORARY_REDIRECT)
 
 
 @router.get("/docs")
@@ -52,9 +53,9 @@ async def docs_file(name: str, request: Request) -> Response:
 
 
 @router.get("/openapi.json")
-async def openapi(request: Request) -> Response:
-    """Send the OpenAPI document."""
-    return JSONResponse(request.app.openapi(), headers=HEADERS)
+async def openapi(request: Request, root_path: RootPathDep) -> Response:
+    """Send the OpenAPI document. Its paths are relative to the root path."""
+    return JSONResponse({**request.app.openapi(), "servers": [{"url": root_path or "/"}]}, headers=HEADERS)
 
 
 async def _serve(path: str, request: Request) -> Response:

@@ -9,7 +9,7 @@ from fastapi import Depends, Header, Request, Response, status
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from gateway.dependencies import CallerDep, FeedDep, JobsDep, OwnerDep, StreamsDep
+from gateway.dependencies import CallerDep, FeedDep, JobsDep, OwnerDep, RootPathDep, StreamsDep
 from gateway.feed import Feed
 from gateway.routing import Router
 from gateway.schemas import JobStatus
@@ -42,13 +42,14 @@ StreamSlot = Annotated[None, Depends(_hold_stream)]
         204: {"description": "The job has ended, and `Last-Event-ID` is its last event"},
     },
 )
-async def task_events(
+async def task_events(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     task_id: str,
     request: Request,
     jobs: JobsDep,
     owner: OwnerDep,
     feed: FeedDep,
     _: StreamSlot,
+    root_path: RootPathDep,
     last_event_id: Annotated[
         str | None, Header(description="The id of the last event that the client has received.", max_length=20)
     ] = None,
@@ -62,11 +63,11 @@ async def task_events(
     last_version = parse_whole_number(last_event_id or "")
     if not job.is_active and last_version == job.version:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
-    events = _stream_events(feed, job, last_version) if request.method == "GET" else ()
+    events = _stream_events(feed, job, last_version, root_path=root_path) if request.method == "GET" else ()
     return StreamingResponse(events, media_type=MEDIA_TYPE, headers=HEADERS)
 
 
-async def _stream_events(feed: Feed, job: Job, last_version: int | None) -> AsyncIterator[bytes]:
+async def _stream_events(feed: Feed, job: Job, last_version: int | None, *, root_path: str) -> AsyncIterator[bytes]:
     yield format_sse_event(retry=RETRY_MS)
     with feed.watch(job) as topic:
         while not topic.is_closed:
@@ -76,7 +77,9 @@ async def _stream_events(feed: Feed, job: Job, last_version: int | None) -> Asyn
                 continue
             last_version = newer_job.version
             yield format_sse_event(
-                event="job", id=str(last_version), data_str=JobStatus.of(newer_job).model_dump_json()
+                event="job",
+                id=str(last_version),
+                data_str=JobStatus.of(newer_job, root_path=root_path).model_dump_json(),
             )
             if not newer_job.is_active:
                 return

@@ -18,7 +18,17 @@ from gateway.conditional_requests import (
     matches_weakly,
     read_condition,
 )
-from gateway.dependencies import CallerDep, FeedDep, JobsDep, MetricsDep, OwnerDep, SettingsDep, StoresDep, StreamsDep
+from gateway.dependencies import (
+    CallerDep,
+    FeedDep,
+    JobsDep,
+    MetricsDep,
+    OwnerDep,
+    RootPathDep,
+    SettingsDep,
+    StoresDep,
+    StreamsDep,
+)
 from gateway.feed import Feed
 from gateway.problems import POLL_SECONDS, InvalidCursor, NotRetryable
 from gateway.routing import Router
@@ -49,6 +59,7 @@ async def task_status(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     feed: FeedDep,
     streams: StreamsDep,
     caller: CallerDep,
+    root_path: RootPathDep,
     wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="How many seconds to wait for a change.")] = 0,
 ) -> Response:
     """Return the job: its state, its progress, and each stage with its wait, run time, attempts, worker and error.
@@ -65,13 +76,16 @@ async def task_status(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
         headers["Retry-After"] = str(POLL_SECONDS)
     if evaluate_preconditions(request, headers["ETag"]):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
-    return Response(JobStatus.of(job).model_dump_json(), media_type="application/json", headers=headers)
+    return Response(
+        JobStatus.of(job, root_path=root_path).model_dump_json(), media_type="application/json", headers=headers
+    )
 
 
 @router.get("/jobs", summary="List jobs")
-async def list_jobs(
+async def list_jobs(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     jobs: JobsDep,
     owner: OwnerDep,
+    root_path: RootPathDep,
     status: JobState | None = None,
     kind: Kind | None = None,
     cursor: Annotated[
@@ -84,7 +98,8 @@ async def list_jobs(
     page = await jobs.page(owner=owner, state=status, kind=kind, before_id=before_id, limit=limit + 1)
     shown = page[:limit]
     return JobPage(
-        jobs=[JobSummary.of(job) for job in shown], next=_encode_cursor(shown[-1].id) if len(page) > limit else None
+        jobs=[JobSummary.of(job, root_path=root_path) for job in shown],
+        next=_encode_cursor(shown[-1].id) if len(page) > limit else None,
     )
 
 
@@ -102,6 +117,7 @@ async def retry(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     jobs: JobsDep,
     settings: SettingsDep,
     owner: OwnerDep,
+    root_path: RootPathDep,
 ) -> Accepted:
     """Retry a job from the stage in which it died or failed. Stages that are done are not run again."""
     job = await jobs.get(task_id, owner=owner)
@@ -115,7 +131,7 @@ async def retry(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
         )
     log.info("job.retried", task_id=task_id, job_request_id=job.request_id, generation=retried.generation)
     background.add_task(dispatch_or_schedule, jobs, retried)
-    links = Links.of(task_id)
+    links = Links.of(task_id, root_path=root_path)
     response.headers["Location"] = links.status
     return Accepted(task_id=task_id, status=retried.state, links=links)
 

@@ -23,6 +23,7 @@ from gateway.dependencies import (
     UploadsDep,
 )
 from gateway.metrics import GatewayMetrics, SubmissionCount
+from gateway.middleware.root_path import root_path_of
 from gateway.problems import POLL_SECONDS, FileMissing, InvalidHeader, KeyInUse, KeyReused, SourceGone, TooManyFiles
 from gateway.schemas import Accepted, Links
 from gateway.submission.forms import OperationForm, OutputForm, parse_form
@@ -239,7 +240,7 @@ class Submission:
 
     def _build_answer(self, job: Job) -> Accepted:
         self._bind_job_id(job)
-        links = Links.of(job.id)
+        links = Links.of(job.id, root_path=root_path_of(self.request.scope))
         self.response.headers["Location"] = links.status
         self.response.headers["Retry-After"] = str(POLL_SECONDS)
         return Accepted(task_id=job.id, status=job.state, links=links, deduplicated_from=job.deduplicated_from)

@@ -18,6 +18,7 @@ from gateway.middleware.cross_site import CrossSite
 from gateway.middleware.options import Options
 from gateway.middleware.rate_limit import RateLimit
 from gateway.middleware.resource_policy import ResourcePolicy
+from gateway.middleware.root_path import RootPath
 from gateway.middleware.trusted_proxies import TrustedProxies
 from pipeline.celery import app as celery
 from pipeline.http_settings import AccessSettings
@@ -113,6 +114,7 @@ def test_a_request_is_asked_for_its_key_before_it_is_counted_and_before_its_body
         RateLimit,
         BodyLimit,
         BodyTimeout,
+        RootPath,
     ]
 
 
@@ -127,6 +129,7 @@ def test_requests_are_not_counted_unless_a_limit_is_set() -> None:
         ApiKeys,
         BodyLimit,
         BodyTimeout,
+        RootPath,
     ]
 
 

@@ -116,7 +116,7 @@ async def test_each_change_is_an_event_until_the_job_has_ended(
 async def test_a_hint_has_the_job_read_at_once(jobs: FakeJobs, queues: FakeQueues, job: Job) -> None:
     feed = Feed(jobs, queues, poll_interval_seconds=60)
     loop = asyncio.create_task(feed.run())
-    stream = events._stream_events(feed, job, None)
+    stream = events._stream_events(feed, job, None, root_path="")
     seen = [await next_event(stream), await next_event(stream)]
 
     await jobs.cancel(job)
@@ -167,7 +167,7 @@ async def test_a_stream_learns_of_what_changed_before_it_was_heard(
     jobs: FakeJobs, queues: FakeQueues, job: Job
 ) -> None:
     feed = Feed(jobs, queues, poll_interval_seconds=60)
-    stream = events._stream_events(feed, job, None)
+    stream = events._stream_events(feed, job, None, root_path="")
     seen = [await next_event(stream), await next_event(stream)]
     await jobs.cancel(job)
 
@@ -189,7 +189,7 @@ async def test_a_job_that_nobody_watches_is_not_read(jobs: FakeJobs, queues: Fak
 
 async def test_silence_is_filled_with_comments(feed: Feed, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.01)
-    stream = events._stream_events(feed, job, job.version)
+    stream = events._stream_events(feed, job, job.version, root_path="")
 
     received = [await next_event(stream) for _ in range(3)]
 
@@ -197,7 +197,7 @@ async def test_silence_is_filled_with_comments(feed: Feed, job: Job, monkeypatch
 
 
 async def test_a_gateway_that_stops_ends_its_streams(feed: Feed, job: Job) -> None:
-    stream = events._stream_events(feed, job, job.version)
+    stream = events._stream_events(feed, job, job.version, root_path="")
     await next_event(stream)
     waiting = asyncio.create_task(anext(stream, b""))
     await asyncio.sleep(0)
@@ -213,13 +213,13 @@ async def test_a_stream_that_begins_while_the_gateway_stops_ends_at_once(feed: F
     feed.close()
 
     async with asyncio.timeout(SECONDS):
-        assert len([chunk async for chunk in events._stream_events(feed, job, None)]) == 1
+        assert len([chunk async for chunk in events._stream_events(feed, job, None, root_path="")]) == 1
 
 
 async def test_all_who_watch_a_job_hear_of_its_change(jobs: FakeJobs, queues: FakeQueues, job: Job) -> None:
     feed = Feed(jobs, queues)
     loop = asyncio.create_task(feed.run())
-    streams = [events._stream_events(feed, job, job.version) for _ in range(50)]
+    streams = [events._stream_events(feed, job, job.version, root_path="") for _ in range(50)]
     for stream in streams:
         await next_event(stream)
     heard = asyncio.gather(*(next_event(stream) for stream in streams))
@@ -235,7 +235,7 @@ async def test_all_who_watch_a_job_hear_of_its_change(jobs: FakeJobs, queues: Fa
 async def test_a_job_that_is_removed_ends_its_streams(jobs: FakeJobs, queues: FakeQueues, job: Job) -> None:
     feed = Feed(jobs, queues, poll_interval_seconds=0.01)
     loop = asyncio.create_task(feed.run())
-    stream = events._stream_events(feed, job, job.version)
+    stream = events._stream_events(feed, job, job.version, root_path="")
     await next_event(stream)
 
     await jobs.cancel(job)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.schemas import JobStatus, StageStatus
-from storage.documents import Failure, JobState, Kind, Operation, StageRecord, StageState
+from storage.documents import Failure, Job, JobState, Kind, Operation, StageRecord, StageState
 from tests.support.fakes import SHA256, new_job
 
 MADE = {
@@ -24,39 +24,44 @@ DONE = StageRecord(state=StageState.DONE, result=MADE)
 ALL_DONE = dict.fromkeys(("validate", "normalize", "small", "medium", "large", "finalize"), DONE)
 
 
+def status_of(job: Job) -> JobStatus:
+    """Build the view of a job on a gateway that no proxy has put below a prefix."""
+    return JobStatus.of(job, root_path="")
+
+
 def test_an_accepted_job_has_made_no_progress() -> None:
-    assert JobStatus.of(new_job()).progress == 0
+    assert status_of(new_job()).progress == 0
 
 
 def test_a_job_under_way_has_the_progress_of_its_stages() -> None:
     job = new_job(state=JobState.PROCESSING, stages={"validate": DONE, "normalize": DONE, "small": DONE})
 
-    assert JobStatus.of(job).progress == 0.5
+    assert status_of(job).progress == 0.5
 
 
 def test_a_job_that_is_done_has_made_all_progress() -> None:
-    assert JobStatus.of(new_job(state=JobState.DONE, stages=ALL_DONE)).progress == 1
+    assert status_of(new_job(state=JobState.DONE, stages=ALL_DONE)).progress == 1
 
 
 @pytest.mark.parametrize("state", list(JobState))
 def test_a_status_is_the_state_of_the_job(state: JobState) -> None:
-    assert JobStatus.of(new_job(state=state)).status == state
+    assert status_of(new_job(state=state)).status == state
 
 
 def test_stages_are_shown_in_their_order() -> None:
-    assert list(JobStatus.of(new_job()).stages) == ["validate", "normalize", "small", "medium", "large", "finalize"]
+    assert list(status_of(new_job()).stages) == ["validate", "normalize", "small", "medium", "large", "finalize"]
 
 
 def test_the_original_is_measured_once_it_is_validated() -> None:
     job = new_job(stages={"validate": StageRecord(state=StageState.DONE, result={"width": 4000, "height": 3000})})
 
-    original = JobStatus.of(job).original
+    original = status_of(job).original
 
     assert (original.width, original.height) == (4000, 3000)
 
 
 def test_the_original_is_not_measured_before() -> None:
-    original = JobStatus.of(new_job()).original
+    original = status_of(new_job()).original
 
     assert (original.width, original.height) == (None, None)
 
@@ -64,13 +69,13 @@ def test_the_original_is_not_measured_before() -> None:
 def test_where_things_are_kept_is_not_told() -> None:
     job = new_job(id="job", state=JobState.DONE, stages=ALL_DONE)
 
-    assert "blob" not in JobStatus.of(job).model_dump_json(exclude={"summary"})
+    assert "blob" not in status_of(job).model_dump_json(exclude={"summary"})
 
 
 def test_a_failed_job_says_why() -> None:
     failure = Failure(stage="validate", code="image_corrupt", message="It is damaged.")
 
-    assert JobStatus.of(new_job(state=JobState.FAILED, failure=failure)).failure == failure
+    assert status_of(new_job(state=JobState.FAILED, failure=failure)).failure == failure
 
 
 @pytest.mark.parametrize(
@@ -86,61 +91,61 @@ def test_a_failed_job_says_why() -> None:
     ids=["under way", "done", "expired", "failed", "dead", "accepted"],
 )
 def test_renditions_are_those_that_can_be_had(fields: dict[str, Any], names: list[str]) -> None:
-    assert list(JobStatus.of(new_job(**fields)).renditions) == names
+    assert list(status_of(new_job(**fields)).renditions) == names
 
 
 @pytest.mark.parametrize("kind", [Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE])
 def test_the_rendition_of_an_operation_is_its_output(kind: Kind) -> None:
     job = new_job(kind, id="job", state=JobState.DONE, stages={"transform": DONE})
 
-    renditions = JobStatus.of(job).renditions
+    renditions = status_of(job).renditions
     assert {name: made.url for name, made in renditions.items()} == {"output": "/result/job/output"}
 
 
 def test_an_operation_under_way_has_the_progress_of_its_stages() -> None:
-    assert JobStatus.of(new_job(Kind.CROP, state=JobState.PROCESSING, stages={"validate": DONE})).progress == 0.333
+    assert status_of(new_job(Kind.CROP, state=JobState.PROCESSING, stages={"validate": DONE})).progress == 0.333
 
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_a_status_says_what_was_asked(kind: Kind) -> None:
     operation = Operation(parameters={"width": 10}, format="png", quality=70)
 
-    status = JobStatus.of(new_job(kind, operation=operation))
+    status = status_of(new_job(kind, operation=operation))
 
     assert (status.kind, status.operation) == (kind, operation)
 
 
 def test_a_status_says_where_its_image_and_its_results_came_from() -> None:
-    status = JobStatus.of(new_job(Kind.CROP, source_task_id="source", deduplicated_from="duplicate"))
+    status = status_of(new_job(Kind.CROP, source_task_id="source", deduplicated_from="duplicate"))
 
     assert (status.source_task_id, status.deduplicated_from) == ("source", "duplicate")
 
 
 @pytest.mark.parametrize("field", ["owner", "fingerprint", "finalizations", "next_dispatch_ms"])
 def test_what_is_ours_alone_is_not_told(field: str) -> None:
-    assert field not in JobStatus.of(new_job(owner="ada", fingerprint=SHA256)).model_dump()
+    assert field not in status_of(new_job(owner="ada", fingerprint=SHA256)).model_dump()
 
 
 def test_a_rendition_says_where_to_get_it() -> None:
     job = new_job(id="job", state=JobState.DONE, stages=ALL_DONE)
 
-    assert JobStatus.of(job).renditions["small"].url == "/result/job/small"
+    assert status_of(job).renditions["small"].url == "/result/job/small"
 
 
 def test_the_summary_is_what_the_last_stage_noted() -> None:
     last = StageRecord(state=StageState.DONE, result={"renditions": 3, "bytes": 99, "ratio": 0.5})
 
-    assert JobStatus.of(new_job(stages={"finalize": last})).summary == {"renditions": 3, "bytes": 99, "ratio": 0.5}
+    assert status_of(new_job(stages={"finalize": last})).summary == {"renditions": 3, "bytes": 99, "ratio": 0.5}
 
 
 def test_moments_are_told_in_utc() -> None:
     job = new_job(updated_ms=1_700_000_000_123)
 
-    assert JobStatus.of(job).updated_at == datetime(2023, 11, 14, 22, 13, 20, 123_000, tzinfo=UTC)
+    assert status_of(job).updated_at == datetime(2023, 11, 14, 22, 13, 20, 123_000, tzinfo=UTC)
 
 
 def test_a_moment_that_has_not_come_is_not_told() -> None:
-    assert JobStatus.of(new_job()).finished_at is None
+    assert status_of(new_job()).finished_at is None
 
 
 def test_a_stage_that_is_not_queued_has_no_times() -> None:
@@ -174,7 +179,7 @@ def test_a_stage_that_runs_says_how_long_by_now() -> None:
 def test_a_stage_that_an_ended_job_never_reached_waits_no_longer() -> None:
     job = new_job(state=JobState.FAILED, finished_ms=3000, stages={"normalize": StageRecord(queued_ms=1000)})
 
-    assert JobStatus.of(job).stages["normalize"].queue_wait_ms == 2000
+    assert status_of(job).stages["normalize"].queue_wait_ms == 2000
 
 
 def test_clocks_that_disagree_make_no_negative_wait() -> None:
