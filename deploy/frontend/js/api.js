@@ -5,6 +5,10 @@ import { replaceKey } from "./keys.js";
 import { getApiKey } from "./browser-storage.js";
 
 export const API = new URL("api", document.baseURI).pathname;
+
+/** Return the address of a route, or of a link in an answer: links begin with API, but not those of an older gateway. */
+export const addressOf = (path) => (path.startsWith(`${API}/`) ? path : API + path);
+
 const TRANSIENT_STATUSES = new Set([0, 408, 425, 429, 502, 503, 504]);
 const UNANSWERED = new Set([0, 502, 503, 504]);
 
@@ -74,7 +78,7 @@ export function fetchApi(path, { headers = {}, ...options } = {}) {
 async function fetchOnce(path, options) {
   let answer;
   try {
-    answer = await fetch(API + path, options);
+    answer = await fetch(addressOf(path), options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     requestFailed.emit();
@@ -91,7 +95,7 @@ export const fetchJson = async (path, options) => (await fetchApi(path, options)
  * sends no Authorization header. They are also fetched if the image fails, because it gives no reason. Throws a Problem.
  */
 export async function showImage(image, path) {
-  if (!getApiKey() && (await loadImage(image, API + path))) return;
+  if (!getApiKey() && (await loadImage(image, addressOf(path)))) return;
   const url = URL.createObjectURL(await (await fetchApi(path, { cache: "default" })).blob());
   const isSeen = await loadImage(image, url);
   URL.revokeObjectURL(url);

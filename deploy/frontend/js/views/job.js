@@ -1,6 +1,6 @@
 // #/jobs/{task_id} : one job: its images, all stages, and links to other tools.
 
-import { API, Problem, fetchApi, showImage } from "../api.js";
+import { Problem, addressOf, fetchApi, showImage } from "../api.js";
 import { actions } from "../actions.js";
 import { album } from "../album.js";
 import { comparison } from "../compare.js";
@@ -178,7 +178,7 @@ function links(job) {
     duplicate,
     link(externalUrl("flower", job.task_id), t("job.flower")),
     link(externalUrl("grafana", job.task_id), t("job.grafana")),
-    link(API + job.links.status, t("job.json")),
+    link(addressOf(job.links.status), t("job.json")),
     h("li", { class: "task-id" }, h("code", {}, job.task_id)),
   );
 }
