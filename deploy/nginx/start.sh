@@ -1,7 +1,7 @@
 #!/bin/sh
 # Writes the configuration with its addresses to /tmp/nginx, then replaces itself with nginx.
 set -eu
-resolvers=$(awk '$1 == "nameserver" {print ($2 ~ /:/ ? "[" $2 "]" : $2)}' /etc/resolv.conf | paste -sd' ' -)
+resolvers=${NGINX_LOCAL_RESOLVERS:-$(awk '$1 == "nameserver" {print ($2 ~ /:/ ? "[" $2 "]" : $2)}' /etc/resolv.conf | paste -sd' ' -)}
 mkdir -p /tmp/nginx/conf.d
 cp /etc/darkroom/* /tmp/nginx/
 sed -e "s|\${DARKROOM_GATEWAY}|$DARKROOM_GATEWAY|g" \

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ from tests.support.programs import ROOT, run_logged_program
 
 NGINX_CONFIG_FOLDER = ROOT / "deploy" / "nginx"
 UNPACKED = ROOT / ".cache" / "nginx" / "usr" / "sbin"
+IMAGE_SETTINGS = dict(
+    re.findall(r'(DARKROOM_\w+)="?([^" \n]*)', (NGINX_CONFIG_FOLDER / "Dockerfile").read_text(encoding="utf-8"))
+) | {"NGINX_LOCAL_RESOLVERS": "127.0.0.1"}
 BODY_BYTES = Settings().limits.upload_bytes + FORM_OVERHEAD_BYTES
 
 
@@ -47,40 +51,41 @@ def _program() -> str:
     return ""
 
 
-def _configuration(folder: Path, *, gateway: str, port: int) -> Path:
-    """Lay the configuration out as its image does, in a folder of the test's own."""
-    (folder / "conf.d").mkdir(parents=True)
-    for name in ("nginx.conf", "gateway.conf", "page-headers.conf"):
-        text = (NGINX_CONFIG_FOLDER / name).read_text(encoding="utf-8").replace("/tmp/nginx", str(folder))  # noqa: S108
-        (folder / name).write_text(text.replace("/dev/stdout", str(folder / "access.log")), encoding="utf-8")
-    site = (NGINX_CONFIG_FOLDER / "templates" / "darkroom.conf.template").read_text(encoding="utf-8")
-    filled_in = {
-        "${DARKROOM_GATEWAY}": gateway,
-        "${DARKROOM_BODY_BYTES}": str(BODY_BYTES),
-        "${DARKROOM_BODY_MIB}": str(BODY_BYTES // 2**20),
-        "${NGINX_LOCAL_RESOLVERS}": "127.0.0.1",
-        "listen 8000": f"listen 127.0.0.1:{port}",
+def _write_configuration(folder: Path, *, port: int, environment: Mapping[str, str]) -> Path:
+    """Write the configuration as the image does at its start, in a folder of the test's own."""
+    moved = {
+        "/tmp/nginx": str(folder / "nginx"),  # noqa: S108
+        "/etc/darkroom-templates": str(folder / "templates"),
+        "/etc/darkroom": str(folder / "etc"),
         "/usr/share/nginx/html": str(ROOT / "deploy" / "frontend"),
-        "/tmp/nginx": str(folder),  # noqa: S108
+        "/dev/stdout": str(folder / "access.log"),
+        "listen 8000": f"listen 127.0.0.1:{port}",
+        "exec nginx": "exit #",
     }
-    for placeholder, value in filled_in.items():
-        assert placeholder in site
-        site = site.replace(placeholder, value)
-    (folder / "conf.d" / "darkroom.conf").write_text(site, encoding="utf-8")
-    return folder / "nginx.conf"
+    sources = [*NGINX_CONFIG_FOLDER.glob("*.conf"), *NGINX_CONFIG_FOLDER.glob("*/*.template")]
+    for source in [*sources, NGINX_CONFIG_FOLDER / "start.sh"]:
+        text = source.read_text(encoding="utf-8")
+        for old, new in moved.items():
+            text = text.replace(old, new)
+        kind = {".conf": "etc", ".template": "templates"}.get(source.suffix, "")
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        (folder / kind / source.name).write_text(text, encoding="utf-8")
+    subprocess.run(["sh", str(folder / "start.sh")], env={**os.environ, **environment}, check=True)
+    return folder / "nginx" / "nginx.conf"
 
 
 @contextmanager
-def run_nginx(gateway: str, folder: Path) -> Iterator[Front]:
-    """Run the nginx that is deployed before a gateway."""
+def run_nginx(gateway: str, folder: Path, *wrapper: str, **settings: str) -> Iterator[Front]:
+    """Run the nginx that is deployed before a gateway, with settings of its image; `wrapper` is a command before it."""
     port = free_port()
-    config = _configuration(folder / "etc", gateway=gateway.removeprefix("http://"), port=port)
+    environment = {**IMAGE_SETTINGS, **settings, "DARKROOM_GATEWAY": gateway.removeprefix("http://")}
+    config = _write_configuration(folder / "image", port=port, environment=environment)
     command = [_program(), "-p", str(config.parent), "-c", str(config)]
     tested = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
     assert tested.returncode == 0, tested.stderr
     assert "[warn]" not in tested.stderr
-    settings = "daemon off; user root;" if os.geteuid() == 0 else "daemon off;"  # as root, it would become nobody
-    with _running_front(port, *command, "-g", settings, log=folder / "log") as front:
+    user = "daemon off; user root;" if os.geteuid() == 0 else "daemon off;"  # as root, it would become nobody
+    with _running_front(port, *wrapper, *command, "-g", user, log=folder / "log") as front:
         yield front
 
 

@@ -12,7 +12,7 @@ from deploy.local.stack import Stack
 from tests.integration.api_helpers import freeze_process, submit_photo, upload, wait_for_end, wait_until
 from tests.integration.front_servers import (
     BODY_BYTES,
-    NGINX_CONFIG_FOLDER,
+    IMAGE_SETTINGS,
     Front,
     is_gateway_ready,
     run_local_front,
@@ -181,9 +181,7 @@ def test_a_gateway_that_is_away_is_a_problem_to_be_asked_again(front: Front, sta
 
 
 def test_the_image_allows_what_the_gateway_does() -> None:
-    assert (
-        f"DARKROOM_BODY_BYTES={BODY_BYTES}" in (NGINX_CONFIG_FOLDER / "Dockerfile").read_text(encoding="utf-8").split()
-    )
+    assert int(IMAGE_SETTINGS["DARKROOM_BODY_BYTES"]) == BODY_BYTES
 
 
 def test_text_is_compressed_and_pictures_are_not(nginx: Front) -> None:
