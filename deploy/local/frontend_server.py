@@ -31,9 +31,10 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 HOP_BY_HOP_HEADERS = frozenset({  # RFC 9110, section 7.6.1, and other headers between two servers only
     "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
-UNTRUSTED_HEADERS = frozenset({"x-forwarded-proto", "forwarded"})  # the client could forge them
+UNTRUSTED_HEADERS = frozenset({"x-forwarded-proto", "x-forwarded-prefix", "forwarded"})  # the client could forge them
 TIMEOUT = httpx.Timeout(75, connect=3)  # a long poll takes up to 60 s, an event stream sends something every 15 s
 RETRY_AFTER_SECONDS = 5
+PREFIX = "/api"
 
 
 def read_page_headers() -> dict[str, str]:
@@ -61,7 +62,7 @@ class PageHeaders:
 
 async def proxy_request(request: Request) -> Response:
     """Forward the request to the gateway. Both bodies are streamed."""
-    path = request.path_params["path"]
+    path = _path_on_gateway(request)
     if path.partition("/")[0] == "metrics":
         return _problem(404, "not_found", "Not Found")
     client: httpx.AsyncClient = request.state.client
@@ -69,9 +70,8 @@ async def proxy_request(request: Request) -> Response:
     headers = [
         (name, value) for name, value in request.headers.items() if name not in HOP_BY_HOP_HEADERS | UNTRUSTED_HEADERS
     ]
-    headers.append(
-        ("x-forwarded-for", request.client.host if request.client else "")
-    )  # after what proxies before wrote
+    client_host = request.client.host if request.client else ""
+    headers += [("x-forwarded-for", client_host), ("x-forwarded-prefix", PREFIX)]  # the first after what proxies wrote
     content = request.stream() if request.method not in {"GET", "HEAD"} else None
     upstream_request = client.build_request(request.method, url, headers=headers, content=content)
     try:
@@ -85,6 +85,14 @@ async def proxy_request(request: Request) -> Response:
         return _problem(503, "unavailable", "The gateway does not answer. Try again.", headers_)
 
 
+def _path_on_gateway(request: Request) -> str:
+    """Return the path without the prefix. Links begin with it, and older clients put it before them once more."""
+    path: str = request.path_params.get("path", "")
+    while path.startswith(f"{PREFIX[1:]}/"):
+        path = path.removeprefix(f"{PREFIX[1:]}/")
+    return path
+
+
 async def _relay_response(answer: httpx.Response) -> Response:
     """Return the gateway's answer as our own. An error is read whole, other answers are streamed.
 
@@ -95,8 +103,6 @@ async def _relay_response(answer: httpx.Response) -> Response:
     else:
         response = StreamingResponse(_stream_body(answer), answer.status_code)
     response.raw_headers = [(name.lower(), value) for name, value in answer.headers.raw if _is_end_to_end(name)]
-    if "location" in answer.headers:
-        response.headers["Location"] = re.sub(r"^/(?!/)", "/api/", answer.headers["location"])
     return response
 
 
@@ -134,9 +140,10 @@ def create_app(gateway: str, links: Mapping[str, str]) -> Starlette:
     page = Starlette(routes=files, middleware=[Middleware(PageHeaders)])
     limit = Settings().limits.upload_bytes + FORM_OVERHEAD_BYTES
     api = Starlette(
-        routes=[Route("/{path:path}", proxy_request, methods=METHODS)], middleware=[Middleware(BodyLimit, limit=limit)]
+        routes=[Route("/{path:path}", proxy_request, methods=METHODS)],
+        middleware=[Middleware(BodyLimit, limit=limit)],
     )
-    routes = [Mount("/api", api), Mount("/", page)]
+    routes = [Route(PREFIX, proxy_request, methods=METHODS), Mount(PREFIX, api), Mount("/", page)]
     return Starlette(routes=routes, lifespan=lifespan)
 
 

@@ -9,4 +9,9 @@ sed -e "s|\${DARKROOM_GATEWAY}|$DARKROOM_GATEWAY|g" \
   -e "s|\${DARKROOM_BODY_MIB}|$((DARKROOM_BODY_BYTES / 1048576))|g" \
   -e "s|\${NGINX_LOCAL_RESOLVERS}|$resolvers|g" \
   /etc/darkroom-templates/darkroom.conf.template >/tmp/nginx/conf.d/darkroom.conf
+# A list as in DARKROOM_HTTP__TRUSTED_PROXIES, or one that is separated by commas or spaces.
+for network in $(printf '%s' "$DARKROOM_TRUSTED_PROXIES" | tr '[],"' '    '); do
+  echo "set_real_ip_from $network;" >&3
+  echo "$network 1;" >&4
+done 3>/tmp/nginx/trusted-proxies.conf 4>/tmp/nginx/trusted-proxies.geo
 exec nginx -c /tmp/nginx/nginx.conf -g 'daemon off;'

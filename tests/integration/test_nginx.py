@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from deploy.local.frontend_server import read_page_headers
@@ -19,6 +20,7 @@ from tests.integration.front_servers import (
     run_nginx,
 )
 from tests.integration.raw_http import open_socket, read_response
+from tests.support.http_options import HTTP_OPTIONS
 from tests.support.images import encode_image, photo
 
 
@@ -83,7 +85,9 @@ def test_nothing_outside_the_page_is_served(front: Front, path: str) -> None:
     assert response.status in {400, 403, 404}
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/metrics/", "/%6detrics", "/x/../metrics", "//metrics"])
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/metrics/", "/%6detrics", "/x/../metrics", "//metrics", "/api/metrics", "/api//api/metrics"]
+)
 def test_the_gateways_metrics_are_not_for_everybody(front: Front, path: str) -> None:
     answer = front.get(f"/api{path}")  # as a client with a base would read //metrics as another host's root
 
@@ -98,8 +102,39 @@ def test_an_upload_of_five_megabytes_goes_through(front: Front) -> None:
     answer = upload(front.api, content, "photo.bmp")
 
     assert answer.status_code == 202
-    assert answer.headers["location"] == f"/api/task-status/{answer.json()['task_id']}"
     assert wait_for_end(front.api, answer.json()["task_id"])["original"]["bytes"] == len(content)
+
+
+def test_every_link_begins_with_the_prefix(front: Front) -> None:
+    answer = upload(front.api, encode_image(photo(), "jpeg"))
+    job = wait_for_end(front.api, answer.json()["task_id"])
+    event = front.api.get(f"/task-status/{job['task_id']}/events").text
+    links = [
+        answer.headers["location"],
+        *answer.json()["links"].values(),
+        *job["links"].values(),
+        *(made["url"] for made in job["renditions"].values()),
+        *json.loads(event.partition("data: ")[2].partition("\n")[0])["links"].values(),
+        front.api.get("/").headers["location"],
+        front.api.get("/openapi.json").json()["servers"][0]["url"] + "/capabilities",
+    ]
+
+    assert len(links) == 12
+    assert [link for link in links if not (link.startswith("/api/") and front.get(link).status_code == 200)] == []
+
+
+def test_clients_that_put_the_prefix_before_links_still_work(front: Front) -> None:
+    job = wait_for_end(front.api, submit_photo(front.api, encode_image(photo(), "jpeg")))
+
+    assert front.api.get(job["links"]["status"]).json()["task_id"] == job["task_id"]
+    assert front.api.get(job["links"]["result"]).headers["content-type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/upload/", "/api/jobs/an-id/retry/"])
+def test_no_redirect_answers_a_post(front: Front, path: str) -> None:
+    answer = httpx.post(f"{front.url}{path}", **HTTP_OPTIONS)
+
+    assert answer.status_code in {404, 405}
 
 
 def test_an_upload_over_the_limit_is_a_problem(front: Front) -> None:

@@ -36,6 +36,7 @@ ELSEWHERE = {  # what is no setting, and read by whom
     "DARKROOM_HEALTH": "deploy/compose/health.py",
     "DARKROOM_GATEWAY": "deploy/nginx/start.sh",
     "DARKROOM_BODY_BYTES": "deploy/nginx/start.sh",
+    "DARKROOM_TRUSTED_PROXIES": "deploy/nginx/start.sh",
     "DARKROOM_URL": "gateway/cli/session.py",
     "DARKROOM_API_KEY": "gateway/cli/session.py",
 }
