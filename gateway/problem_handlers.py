@@ -43,7 +43,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(StageError, _handle_stage_error)
     app.add_exception_handler(JobNotFound, _handle_job_not_found)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
-    app.add_exception_handler(HTTPException, _handle_http_exception)
+    app.add_exception_handler(HTTPException, handle_http_exception)
     for error in (PyMongoError, BlobStoreError, OSError):
         app.add_exception_handler(error, _handle_store_error)
     app.add_exception_handler(ClientDisconnect, _handle_disconnect)
@@ -80,7 +80,8 @@ async def _handle_validation_error(_: Request, error: Any) -> JSONResponse:
     )
 
 
-async def _handle_http_exception(request: Request, error: Any) -> JSONResponse:
+async def handle_http_exception(request: Request, error: Any) -> JSONResponse:
+    """Answer the framework's own errors, such as 404 and 405."""
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "_").replace("-", "_")
     detail = DETAIL_BY_STATUS.get(error.status_code, phrase) if error.detail == phrase else str(error.detail)

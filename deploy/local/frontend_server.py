@@ -6,10 +6,12 @@ import os
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 import httpx
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -20,7 +22,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deploy.local.duplex import DuplexTransport
 from gateway.app import FORM_OVERHEAD_BYTES
 from gateway.middleware.body_limit import BodyLimit
-from gateway.problems import BodyTooLarge
+from gateway.problem_handlers import handle_http_exception
+from gateway.problems import RETRY_AFTER_SECONDS, BodyTooLarge, build_response
 from gateway.server.serve import serve
 from pipeline.settings import Settings
 
@@ -33,7 +36,6 @@ HOP_BY_HOP_HEADERS = frozenset({  # RFC 9110, section 7.6.1, and other headers b
 })  # fmt: skip
 UNTRUSTED_HEADERS = frozenset({"x-forwarded-proto", "x-forwarded-prefix", "forwarded"})  # the client could forge them
 TIMEOUT = httpx.Timeout(75, connect=3)  # a long poll takes up to 60 s, an event stream sends something every 15 s
-RETRY_AFTER_SECONDS = 5
 PREFIX = "/api"
 
 
@@ -64,7 +66,7 @@ async def proxy_request(request: Request) -> Response:
     """Forward the request to the gateway. Both bodies are streamed."""
     path = _path_on_gateway(request)
     if path.partition("/")[0] == "metrics":
-        return _problem(404, "not_found", "Not Found")
+        raise HTTPException(HTTPStatus.NOT_FOUND)
     client: httpx.AsyncClient = request.state.client
     url = client.base_url.copy_with(path=f"/{path}", query=request.url.query.encode() or None)
     headers = [
@@ -79,10 +81,14 @@ async def proxy_request(request: Request) -> Response:
     except ClientDisconnect:
         return Response(status_code=400)  # nobody receives it
     except BodyTooLarge as error:
-        return _problem(error.status, error.code, error.detail)
+        return build_response(error.status, error.code, error.detail)
     except httpx.TransportError:
-        headers_ = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-        return _problem(503, "unavailable", "The gateway does not answer. Try again.", headers_)
+        return build_response(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "unavailable",
+            "The gateway does not answer. Try again.",
+            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
 
 
 def _path_on_gateway(request: Request) -> str:
@@ -119,11 +125,6 @@ def _is_end_to_end(name: bytes) -> bool:
     return name.lower().decode() not in HOP_BY_HOP_HEADERS | {"server", "date"}
 
 
-def _problem(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    body = {"type": f"urn:darkroom:problem:{code}", "title": detail, "status": status, "code": code, "detail": detail}
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
-
-
 def create_app(gateway: str, links: Mapping[str, str]) -> Starlette:
     """Build the front server of a gateway. The page reads `links` as settings.json."""
 
@@ -136,12 +137,14 @@ def create_app(gateway: str, links: Mapping[str, str]) -> Starlette:
     async def settings(_: Request) -> Response:
         return JSONResponse(dict(links))
 
+    handlers = {HTTPException: handle_http_exception}
     files = [Route("/settings.json", settings), Mount("/", StaticFiles(directory=PAGE, html=True))]
-    page = Starlette(routes=files, middleware=[Middleware(PageHeaders)])
+    page = Starlette(routes=files, middleware=[Middleware(PageHeaders)], exception_handlers=handlers)
     limit = Settings().limits.upload_bytes + FORM_OVERHEAD_BYTES
     api = Starlette(
         routes=[Route("/{path:path}", proxy_request, methods=METHODS)],
         middleware=[Middleware(BodyLimit, limit=limit)],
+        exception_handlers=handlers,
     )
     routes = [Route(PREFIX, proxy_request, methods=METHODS), Mount(PREFIX, api), Mount("/", page)]
     return Starlette(routes=routes, lifespan=lifespan)

@@ -135,6 +135,63 @@ def test_no_redirect_answers_a_post(front: Front, path: str) -> None:
     answer = httpx.post(f"{front.url}{path}", **HTTP_OPTIONS)
 
     assert answer.status_code in {404, 405}
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+HEAD = "Host: front\r\nConnection: close\r\n"
+POST = f"POST /api/upload HTTP/1.1\r\n{HEAD}"
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status", "code"),
+    [
+        pytest.param("hello\r\n", 400, "malformed_request", id="no request"),
+        pytest.param("GET / HTTP/1.1\r\n", 400, "malformed_request", id="no host"),
+        pytest.param(f"GET / HTTP/1.1\r\n{HEAD}Host: other\r\n", 400, "malformed_request", id="two hosts"),
+        pytest.param(f"GET /../x HTTP/1.1\r\n{HEAD}", 400, "malformed_request", id="an address outside"),
+        pytest.param(f"GET / HTTP/1.1\r\n{HEAD}X-A: b\r\n c\r\n", 400, "malformed_request", id="a folded header"),
+        pytest.param(
+            f"{POST}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", 400, "malformed_request", id="two framings"
+        ),
+        pytest.param(f"{POST}Content-Length: 1\r\nContent-Length: 2\r\n", 400, "malformed_request", id="two lengths"),
+        pytest.param(f"GET /nothing HTTP/1.1\r\n{HEAD}", 404, "not_found", id="no file"),
+        pytest.param(f"PUT / HTTP/1.1\r\n{HEAD}", 405, "method_not_allowed", id="not a file's method"),
+        pytest.param(f"TRACE /api/jobs HTTP/1.1\r\n{HEAD}", 405, "method_not_allowed", id="no method of any route"),
+        pytest.param(f'GET / HTTP/1.1\r\n{HEAD}If-Match: "x"\r\n', 412, "precondition_failed", id="another version"),
+        pytest.param(f"{POST}Content-Length: 99999999\r\n", 413, "upload_too_large", id="too large"),
+        pytest.param(f"GET /{'x' * 9000} HTTP/1.1\r\n{HEAD}", 414, "uri_too_long", id="a long address"),
+        pytest.param(f"GET / HTTP/1.1\r\n{HEAD}Range: bytes=9999999-\r\n", 416, "range_not_satisfiable", id="range"),
+        pytest.param(f"GET / HTTP/1.1\r\n{HEAD}X: {'x' * 9000}\r\n", 431, "headers_too_large", id="a long header"),
+        pytest.param(
+            f"GET / HTTP/1.1\r\n{HEAD}" + f"X: {'x' * 900}\r\n" * 40, 431, "headers_too_large", id="many headers"
+        ),
+        pytest.param(f"{POST}Transfer-Encoding: gzip\r\n", 501, "not_implemented", id="a coding"),
+        pytest.param(f"GET / HTTP/3.0\r\n{HEAD}", 505, "http_version_not_supported", id="a version"),
+    ],
+)
+def test_nginxs_own_errors_are_problem_documents(nginx: Front, request_head: str, status: int, code: str) -> None:
+    with open_socket(nginx.url) as wire:
+        wire.sendall(f"{request_head}\r\n".encode())
+        response, content = read_response(wire)
+        problem = json.loads(content)
+
+    assert (response.status, problem["status"], problem["code"]) == (status, status, code)
+    assert response.headers["content-type"].startswith("application/problem+json")
+    assert (problem["type"], problem["request_id"]) == (
+        f"urn:darkroom:problem:{code}",
+        response.headers["x-request-id"],
+    )
+    assert problem["detail"].endswith(".")
+    assert response.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("POST", "/", 405)])
+def test_the_pages_own_errors_are_problem_documents(front: Front, method: str, path: str, status: int) -> None:
+    answer = httpx.request(method, f"{front.url}{path}", **HTTP_OPTIONS)
+
+    assert (answer.status_code, answer.json()["status"]) == (status, status)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "GET" in answer.headers.get("allow", "GET")
 
 
 def test_an_upload_over_the_limit_is_a_problem(front: Front) -> None:
