@@ -24,6 +24,7 @@ from gateway.app import FORM_OVERHEAD_BYTES
 from gateway.middleware.body_limit import BodyLimit
 from gateway.problem_handlers import handle_http_exception
 from gateway.problems import RETRY_AFTER_SECONDS, BodyTooLarge, build_response
+from gateway.routes.events import end_stream_early
 from gateway.server.serve import serve
 from pipeline.settings import Settings
 
@@ -37,6 +38,7 @@ HOP_BY_HOP_HEADERS = frozenset({  # RFC 9110, section 7.6.1, and other headers b
 UNTRUSTED_HEADERS = frozenset({"x-forwarded-proto", "x-forwarded-prefix", "forwarded"})  # the client could forge them
 TIMEOUT = httpx.Timeout(75, connect=3)  # a long poll takes up to 60 s, an event stream sends something every 15 s
 PREFIX = "/api"
+EVENTS_PATH = re.compile(r"task-status/[^/]+/events")
 
 
 def read_page_headers() -> dict[str, str]:
@@ -83,6 +85,8 @@ async def proxy_request(request: Request) -> Response:
     except BodyTooLarge as error:
         return build_response(error.status, error.code, error.detail)
     except httpx.TransportError:
+        if EVENTS_PATH.fullmatch(path):
+            return end_stream_early()
         return build_response(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "unavailable",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
+import structlog
 from fastapi import Depends, Header, Request, Response, status
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from pymongo.errors import PyMongoError
 
 from gateway.dependencies import CallerDep, FeedDep, JobsDep, OwnerDep, RootPathDep, StreamsDep
 from gateway.feed import Feed
@@ -21,6 +23,7 @@ RETRY_MS = 2000
 HEARTBEAT_SECONDS = 15.0
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # "no": nginx sends each event at once
 
+log = structlog.get_logger("gateway")
 router = Router(tags=["jobs"])
 
 
@@ -58,13 +61,23 @@ async def task_events(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
 
     Each event has the name `job`, the same data as `GET /task-status/{task_id}`, and the job's version as its id. With
     `Last-Event-ID`, only newer events are sent. Each event is complete, so a client that reconnects misses nothing.
+    A stream that ends before the job does is to be opened again, after the time in `retry`.
     """
-    job = await jobs.get(task_id, owner=owner)
+    try:
+        job = await jobs.get(task_id, owner=owner)
+    except PyMongoError as error:
+        log.warning("dependency.failed", path="/task-status/{task_id}/events", error=repr(error))
+        return end_stream_early()
     last_version = parse_whole_number(last_event_id or "")
     if not job.is_active and last_version == job.version:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
     events = _stream_events(feed, job, last_version, root_path=root_path) if request.method == "GET" else ()
     return StreamingResponse(events, media_type=MEDIA_TYPE, headers=HEADERS)
+
+
+def end_stream_early() -> Response:
+    """Return a stream without events: EventSource opens it again, but gives up for good after an error status."""
+    return Response(format_sse_event(retry=RETRY_MS), media_type=MEDIA_TYPE, headers=HEADERS)
 
 
 async def _stream_events(feed: Feed, job: Job, last_version: int | None, *, root_path: str) -> AsyncIterator[bytes]:

@@ -263,12 +263,15 @@ def test_a_gateway_that_is_away_is_a_problem_to_be_asked_again(front: Front, sta
     stack.stop_process("gateway")
     try:
         answer = front.api.get("/capabilities")
+        events = front.api.get("/task-status/a-job/events")
     finally:
         stack.start_process("gateway")
 
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
     assert answer.json()["code"] == "unavailable"
+    assert (events.status_code, events.headers["content-type"].partition(";")[0]) == (200, "text/event-stream")
+    assert events.text.startswith("retry: 2000\n\n")
     wait_until(lambda: is_gateway_ready(front.api), "the gateway to be found again")
 
 

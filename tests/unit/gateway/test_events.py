@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from fastapi.sse import KEEPALIVE_COMMENT
+from pymongo.errors import AutoReconnect
 
 from gateway.feed import Feed
 from gateway.routes import events
@@ -244,3 +245,24 @@ async def test_a_job_that_is_removed_ends_its_streams(jobs: FakeJobs, queues: Fa
     async with asyncio.timeout(SECONDS):
         assert len([chunk async for chunk in stream]) <= 1
     loop.cancel()
+
+
+class AbsentJobs(FakeJobs):
+    """Jobs of a database that is away."""
+
+    async def get(self, job_id: str, *, owner: str | None = None) -> Job:
+        raise AutoReconnect(f"10.0.0.7 has neither {job_id} nor {owner}")
+
+
+class TestADatabaseThatIsAway:
+    """When a stream is opened."""
+
+    @pytest.fixture
+    def jobs(self) -> AbsentJobs:
+        return AbsentJobs()
+
+    async def test_ends_the_stream_early_so_that_event_source_opens_it_again(self, http: httpx.AsyncClient) -> None:
+        answer = await http.get("/task-status/any/events")
+
+        assert (answer.status_code, parse(answer.text)) == (200, [{"retry": "2000"}])
+        assert answer.headers["content-type"].startswith("text/event-stream")
