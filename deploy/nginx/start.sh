@@ -7,6 +7,7 @@ cp /etc/darkroom/* /tmp/nginx/
 sed -e "s|\${DARKROOM_GATEWAY}|$DARKROOM_GATEWAY|g" \
   -e "s|\${DARKROOM_BODY_BYTES}|$DARKROOM_BODY_BYTES|g" \
   -e "s|\${DARKROOM_BODY_MIB}|$((DARKROOM_BODY_BYTES / 1048576))|g" \
+  -e "s|\${DARKROOM_CONNECTIONS}|$DARKROOM_CONNECTIONS|g" \
   -e "s|\${NGINX_LOCAL_RESOLVERS}|$resolvers|g" \
   /etc/darkroom-templates/darkroom.conf.template >/tmp/nginx/conf.d/darkroom.conf
 # A list as in DARKROOM_HTTP__TRUSTED_PROXIES, or one that is separated by commas or spaces.

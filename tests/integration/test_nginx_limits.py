@@ -1,14 +1,20 @@
-"""What nginx lets a client do to others."""
+"""What one client may take of nginx: connections."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.integration.front_servers import run_nginx
+from tests.integration.raw_http import open_socket
 from tests.integration.upstream_server import UpstreamServer, run_upstream_server
+
+SECONDS = 30.0
+CONNECTIONS = 2
 
 
 @pytest.fixture
@@ -16,6 +22,31 @@ def upstream() -> Iterator[UpstreamServer]:
     """A server in place of the gateway."""
     with run_upstream_server() as server:
         yield server
+
+
+def send_get(wire: socket.socket, path: str, **headers: str) -> None:
+    """Send a request, and read nothing."""
+    lines = [f"GET {path} HTTP/1.1", "Host: front", "Connection: close"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    wire.sendall("\r\n".join([*lines, "", ""]).encode())
+
+
+def test_the_requests_of_one_address_are_bounded(upstream: UpstreamServer, tmp_path: Path) -> None:
+    settings = {"DARKROOM_CONNECTIONS": str(CONNECTIONS), "DARKROOM_TRUSTED_PROXIES": '["127.0.0.1"]'}
+    with run_nginx(upstream.url, tmp_path, **settings) as front, ExitStack() as wires:
+        for _ in range(CONNECTIONS):
+            send_get(wires.enter_context(open_socket(front.url)), "/api/hold", X_Forwarded_For="203.0.113.9")
+        for _ in range(CONNECTIONS):
+            assert upstream.held.acquire(timeout=SECONDS)
+
+        refused = front.api.get("/jobs", headers={"X-Forwarded-For": "192.0.2.1, 203.0.113.9"})
+        stream = front.api.get("/task-status/a-job/events", headers={"X-Forwarded-For": "203.0.113.9"})
+        other = front.api.get("/jobs", headers={"X-Forwarded-For": "203.0.113.9, 198.51.100.7"})
+
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_connections")
+    assert refused.headers["retry-after"] == "5"
+    assert (stream.status_code, stream.headers["content-type"]) == (200, "text/event-stream")
+    assert other.status_code == 200
 
 
 @pytest.mark.parametrize(
