@@ -1,4 +1,4 @@
-"""What one client may take of nginx: connections."""
+"""What one client may take of nginx: connections, headers, and the disk that holds answers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.integration.front_servers import run_nginx
-from tests.integration.raw_http import open_socket
+from tests.integration.raw_http import open_socket, read_response
 from tests.integration.upstream_server import UpstreamServer, run_upstream_server
 
 SECONDS = 30.0
+RESULT_BYTES = 16 * 2**20
+FILE_BLOCKS = "128"  # of 512 bytes: what nginx may write to one file
+SMALL_DISK = ("sh", "-c", f'ulimit -f {FILE_BLOCKS}; exec "$@"', "sh")
 CONNECTIONS = 2
 
 
@@ -29,6 +32,22 @@ def send_get(wire: socket.socket, path: str, **headers: str) -> None:
     lines = [f"GET {path} HTTP/1.1", "Host: front", "Connection: close"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     wire.sendall("\r\n".join([*lines, "", ""]).encode())
+
+
+@pytest.mark.parametrize("headers", [{}, {"X_API_Key": "a key"}], ids=["shared", "of one owner"])
+def test_large_results_reach_slow_clients_though_the_disk_is_small(
+    upstream: UpstreamServer, tmp_path: Path, headers: dict[str, str]
+) -> None:
+    with run_nginx(upstream.url, tmp_path, *SMALL_DISK) as front, ExitStack() as wires:
+        clients = [wires.enter_context(open_socket(front.url)) for _ in range(3)]
+        for number, wire in enumerate(clients):
+            send_get(wire, f"/api/result/{RESULT_BYTES}/{number}", **headers)
+        for _ in clients:
+            assert upstream.quiet.acquire(timeout=SECONDS)
+
+        received = [len(read_response(wire)[1]) for wire in clients]
+
+    assert received == [RESULT_BYTES] * 3
 
 
 def test_the_requests_of_one_address_are_bounded(upstream: UpstreamServer, tmp_path: Path) -> None:

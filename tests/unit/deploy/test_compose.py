@@ -113,6 +113,14 @@ def test_the_gateway_trusts_the_page_and_one_proxy_that_is_configured() -> None:
     assert trusted == [page, "${DARKROOM_TRUSTED_PROXY:-127.0.0.1}"]
 
 
+def test_the_cache_of_results_leaves_room_for_those_that_arrive() -> None:
+    site = (ROOT / "deploy/nginx/templates/darkroom.conf.template").read_text(encoding="utf-8")
+    cached, free = (int(re.findall(rf"{name}=(\d+)m", site)[0]) for name in ("max_size", "min_free"))
+    disk = re.findall(r"size=(\d+)m$", SERVICES["frontend"]["tmpfs"][0])
+
+    assert cached + 2 * free <= int(disk[0])
+
+
 @pytest.mark.parametrize("file", ["deploy/docker/Dockerfile", "deploy/nginx/Dockerfile"])
 def test_images_run_as_nobody_in_particular_and_know_whether_they_are_well(file: str) -> None:
     last_stage = (ROOT / file).read_text(encoding="utf-8").rpartition("\nFROM ")[2]
