@@ -87,7 +87,7 @@ async def handle_http_exception(request: Request, error: Any) -> JSONResponse:
     detail = DETAIL_BY_STATUS.get(error.status_code, phrase) if error.detail == phrase else str(error.detail)
     headers = error.headers
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # the framework lists the methods of one route of the path
-        headers = {"Allow": allowed_methods(request.scope)}
+        headers = {"Allow": allowed_methods(request.scope) or error.headers["Allow"]}
     return build_response(error.status_code, code, detail, headers=headers)
 
 

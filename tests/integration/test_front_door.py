@@ -18,7 +18,7 @@ from deploy.local.stack import Stack
 from tests.integration import raw_http
 from tests.integration.log_lines import find_log_lines
 
-KEY = b"Authorization: Bearer key of tom\r\n"
+KEY = b"Authorization: Bearer key of jay\r\n"
 MAX_HEADER_BYTES = 64 * 1024
 GIF = b"GIF89a\x01\0\x01\0 and then no image"
 
