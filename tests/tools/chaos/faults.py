@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from random import Random
 
+from tests.tools.chaos.attack_faults import gateway_attacked
 from tests.tools.chaos.blob_faults import blobs_away, blobs_full, blobs_slow
 from tests.tools.chaos.gateway_faults import deploy, gateway_frozen, gateway_killed
 from tests.tools.chaos.message_faults import chord_early, duplicates, message_lost
@@ -44,6 +45,7 @@ FAULTS: dict[str, Fault] = {
         zombie_finalize,
         gateway_killed,
         gateway_frozen,
+        gateway_attacked,
         deploy,
         redis_killed,
         redis_frozen,

@@ -13,7 +13,7 @@ from tests.tools.chaos.stack import POOLS
 from tests.tools.chaos.witness import wait_for
 
 HALF_A_FORM = (
-    b"POST /upload HTTP/1.1\r\nHost: darkroom\r\nContent-Length: 3000000\r\n"
+    b"POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\n"
     b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
     b'--x\r\nContent-Disposition: form-data; name="file"; filename="cut.jpg"\r\n\r\n\xff\xd8\xff\xe0'
 ) + bytes(1_500_000)
