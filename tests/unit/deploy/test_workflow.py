@@ -22,6 +22,8 @@ JOBS: dict[str, dict[str, Any]] = WORKFLOW["jobs"]
 STEPS = [(name, step) for name, job in JOBS.items() for step in job["steps"]]
 DEPENDABOT = load_yaml(GITHUB / "dependabot.yml")["updates"]
 COMPOSE = load_yaml(ROOT / "docker-compose.yml")["services"]
+DOCKERFILES = sorted((ROOT / "deploy").rglob("*Dockerfile"))
+FROM = re.compile(r"FROM [a-z]+[^ ]*:")
 PINNED = re.compile(r"uses: [\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
 
@@ -90,7 +92,7 @@ def test_no_shell_is_given_what_strangers_wrote() -> None:
 def test_everything_is_tried_on_every_push_and_every_week() -> None:
     assert {"push", "pull_request", "schedule"} <= set(TRIGGERS)
     assert TRIGGERS["push"] is None
-    assert not [name for name in ("check", "test", "audit") if "if" in JOBS[name]]
+    assert not [name for name in ("bases", "check", "test", "audit", "scan") if "if" in JOBS[name]]
 
 
 def test_the_tests_run_inside_the_container_of_the_image() -> None:
@@ -117,12 +119,12 @@ def test_every_path_that_is_named_is_there() -> None:
     assert {path for path in named if not (ROOT / path).exists()} == set()
 
 
-def test_images_are_pushed_only_from_main_and_tags_after_every_test() -> None:
+def test_images_are_pushed_only_from_main_and_tags_after_every_other_job() -> None:
     job = JOBS["build_push"]
 
-    assert set(job["needs"]) >= {"check", "test"}
-    assert "github.event_name == 'push'" in job["if"]
-    assert re.findall(r"'(refs/[^']+)'", job["if"]) == ["refs/heads/main", "refs/tags/v"]
+    assert set(job["needs"]) == JOBS.keys() - {"build_push"}
+    assert set(re.findall(r"event_name == '([^']+)'", job["if"])) == {"push", "schedule"}
+    assert set(re.findall(r"'(refs/[^']+)'", job["if"])) == {"refs/heads/main", "refs/tags/v"}
     assert [name for name in JOBS if "secrets." in str(JOBS[name])] == ["build_push"]
 
 
@@ -140,6 +142,57 @@ def test_an_image_is_found_by_its_version_and_by_its_commit() -> None:
 
     assert "type=semver,pattern={{version}}" in tags
     assert "type=sha,format=long" in tags
+
+
+def test_what_is_tested_scanned_and_pushed_is_built_on_the_same_bases() -> None:
+    builds = [step["with"] for _, step in STEPS if step.get("uses", "").startswith("docker/build-push-action@")]
+
+    assert len(builds) == 3
+    assert {build["build-contexts"] for build in builds} == {"${{ needs.bases.outputs.contexts }}"}
+    assert [name for name in JOBS if "needs.bases" in str(JOBS[name]) and "bases" not in JOBS[name]["needs"]] == []
+    assert all(str(file.relative_to(ROOT)) in told("bases") for file in DOCKERFILES if file.name == "Dockerfile")
+
+
+def test_every_image_that_is_pushed_is_scanned_before() -> None:
+    images = [JOBS[name]["strategy"]["matrix"]["include"] for name in ("scan", "build_push")]
+    [scan] = steps_of("scan", "anchore/scan-action")
+
+    assert images[0] == images[1]
+    assert (scan["with"]["fail-build"], scan["with"]["severity-cutoff"]) == (True, "high")
+
+
+def base_images(folder: Path, digest: str) -> subprocess.CompletedProcess[str]:
+    """Look up the bases of both images with a docker that knows one digest."""
+    docker = folder / "docker"
+    docker.write_text(f"#!/bin/sh\necho {digest}\n")
+    docker.chmod(0o755)
+    files = ["deploy/docker/Dockerfile", "deploy/nginx/Dockerfile"]
+    return subprocess.run(
+        [GITHUB / "base-images", *files],
+        cwd=ROOT,
+        env={"PATH": f"{folder}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_bases_of_both_images_are_named_with_their_digests(tmp_path: Path) -> None:
+    digest = f"sha256:{'ab' * 32}"
+
+    found = base_images(tmp_path, digest).stdout.splitlines()
+
+    names = {line.split()[1] for file in DOCKERFILES for line in file.read_text().splitlines() if FROM.match(line)}
+    assert set(found) == {f"{name}=docker-image://{name}@{digest}" for name in names}
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize("digest", ["", "latest", "sha256:abc"])
+def test_a_base_without_a_digest_ends_the_run(tmp_path: Path, digest: str) -> None:
+    ended = base_images(tmp_path, digest)
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "No digest of nginx" in ended.stderr
 
 
 def test_advisories_are_looked_up_for_every_lock() -> None:
@@ -170,3 +223,12 @@ def test_what_is_updated_is_there_and_waits_a_week(update: dict[str, Any]) -> No
 
 def test_everything_that_is_pinned_is_updated() -> None:
     assert {update["package-ecosystem"] for update in DEPENDABOT} >= {"pip", "docker", "github-actions"}
+
+
+def test_every_folder_with_images_of_others_is_updated() -> None:
+    [docker] = [update for update in DEPENDABOT if update["package-ecosystem"] == "docker"]
+    manifests = (ROOT / "deploy/kubernetes").rglob("*.yaml")
+    others = [file for file in manifests if re.search(r"image: (?!darkroom)", file.read_text(encoding="utf-8"))]
+
+    assert others
+    assert set(docker["directories"]) == {f"/{file.parent.relative_to(ROOT)}" for file in [*DOCKERFILES, *others]}
