@@ -48,7 +48,7 @@ async def docs(request: Request) -> Response:
 async def docs_file(name: str, request: Request) -> Response:
     """Send a file that the page loads."""
     if name not in FILES:
-        raise HTTPException(HTTPStatus.NOT_FOUND)
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"The docs have no file {name!r}. Open /docs instead.")
     return await _serve(FILES[name], request)
 
 

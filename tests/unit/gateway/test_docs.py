@@ -91,6 +91,15 @@ async def test_nothing_else_is_served(http: httpx.AsyncClient, path: str) -> Non
     assert (await http.get(path)).status_code == 404
 
 
+async def test_a_file_that_the_docs_do_not_have_is_named_as_such(http: httpx.AsyncClient) -> None:
+    answer = (await http.get("/docs/index.html")).json()
+
+    assert (answer["code"], answer["detail"]) == (
+        "not_found",
+        "The docs have no file 'index.html'. Open /docs instead.",
+    )
+
+
 async def test_the_root_leads_to_the_docs(http: httpx.AsyncClient, app: FastAPI) -> None:
     answer = await http.get("/")
 
