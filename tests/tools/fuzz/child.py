@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from pipeline.memory_limit import limit_memory
+from pipeline.settings import WorkSettings
 from tests.tools.fuzz.seed_files import draw_seed_files
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -43,6 +45,7 @@ def serve(connection: Connection, log: str, trial: Trial, formats: tuple[str, ..
     faulthandler.enable()
     for name in formats:
         trial(draw_seed_files(name)[0], lambda _stage: None)
+    limit_memory(WorkSettings().max_image_memory_mib)
     _forget_peak()
     connection.send(peak_bytes())
     while True:

@@ -9,6 +9,7 @@ from random import Random
 
 from tests.tools.fuzz.layouts import fix_checksums, grow_boxes, layout
 from tests.tools.fuzz.seed_files import draw_seed_files
+from tests.tools.fuzz.sizes import misstate_size
 
 INTERESTING = (
     0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 63, 64, 100, 127, 128, 129, 199, 200, 201, 254, 255, 256, 257, 1000,
@@ -164,4 +165,5 @@ def _packed(content: bytes, at: int, kind: str, value: int) -> bytes:
 _MUTATIONS: tuple[Callable[[bytes, str, Random], bytes | None], ...] = (
     _flip_bits, _set_bytes, _set_number, _fill, _truncate, _append, _edit_field, _edit_field, _edit_field, _edit_field,
     _duplicate_part, _remove_part, _insert_part, _swap_parts, _rename_part, _splice, _recompress,
+    misstate_size, misstate_size,
 )  # fmt: skip

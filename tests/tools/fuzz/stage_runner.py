@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable
 from random import Random
 
+from pipeline.memory_limit import refuse_beyond_limit
 from stages.animate import animate
 from stages.crop import crop
 from stages.errors import StageError
@@ -31,13 +32,15 @@ def run_stages(original: bytes, on_stage: Callable[[str], None]) -> str:
     rng, code = Random(zlib.crc32(original)), ""  # noqa: S311  the same choices whenever a file is tried again
     on_stage("validate")
     try:
-        facts = validate(original, limits=LIMITS)
+        with refuse_beyond_limit():
+            facts = validate(original, limits=LIMITS)
     except StageError as refusal:
         return refusal.code
     for name, step in _STEPS.items():
         on_stage(name)
         try:
-            step(original, facts, rng)
+            with refuse_beyond_limit():
+                step(original, facts, rng)
         except StageError as refusal:
             code = code or refusal.code
     return code
