@@ -56,10 +56,10 @@ def _read_directory(original: bytes) -> dict[int, tuple[int, ...]]:
         if value_offset + length > len(original) and tag < _PRIVATE:
             raise ImageTruncated
         if _is_needed(tag, field_type, values):
-            if tag in tags:  # Pillow takes the last, the codec the first: it would decode tiles of another size
-                message = f"The image is damaged: its TIFF directory has tag {tag} twice."
+            content = struct.unpack_from(f"{order}{values}{_TYPE_CODES[field_type]}", original, value_offset)
+            if tags.setdefault(tag, content) != content:  # Pillow takes the last one, the codec the first
+                message = f"The image is damaged: its TIFF directory has tag {tag} twice, with different values."
                 raise ImageCorrupt(message)
-            tags[tag] = struct.unpack_from(f"{order}{values}{_TYPE_CODES[field_type]}", original, value_offset)
         position += struct.calcsize(order + entry) + inline
     return tags
 
