@@ -47,7 +47,8 @@ def _read_directory(original: bytes) -> dict[int, tuple[int, ...]]:
     pointer, count, entry, inline = ("Q", "Q", "HHQ", 8) if big else ("I", "H", "HHI", 4)
     (start,) = struct.unpack_from(order + pointer, original, 8 if big else 4)
     (entries,) = struct.unpack_from(order + count, original, start)
-    position, tags = start + struct.calcsize(order + count), {}
+    position = start + struct.calcsize(order + count)
+    tags: dict[int, tuple[int, ...]] = {}
     for _ in range(min(entries, MAX_PARTS)):
         tag, field_type, values = struct.unpack_from(order + entry, original, position)
         value_offset, length = position + struct.calcsize(order + entry), values * _TYPE_BYTES.get(field_type, 0)
