@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import resource
 from collections.abc import Iterator
@@ -30,8 +31,11 @@ def limit_memory(mib: int) -> None:
 def refuse_beyond_limit() -> Iterator[None]:
     """Raise `ImageNeedsTooMuchMemory` for a `MemoryError` that the limit of this process caused.
 
-    When the machine has no memory left, or there is no limit, the MemoryError stays: another attempt may succeed.
+    When the machine has no memory left, or there is no limit, the MemoryError stays: another attempt may succeed. What
+    earlier images left free in the heap counts towards the limit, so it is returned first.
     """
+    if _is_half_used():
+        _return_free_memory()
     try:
         yield
     except MemoryError as error:
@@ -53,6 +57,18 @@ def _limit_is_the_cause() -> bool:
     except OSError:
         return False
     return True
+
+
+def _is_half_used() -> bool:
+    limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    return limit != resource.RLIM_INFINITY and _STATUS.exists() and _allocated_bytes() > limit // 2
+
+
+def _return_free_memory() -> None:
+    """Return the free end of the heap to the system: workers are set to keep it for the next image, malloc_trim(3)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _allocated_bytes() -> int:

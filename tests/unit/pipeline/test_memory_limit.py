@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from deploy.local.processes import MALLOC
 from pipeline.memory_limit import refuse_beyond_limit
 
+TOO_MUCH = "image_needs_too_much_memory"
 LIMITED = """
-import sys
 from PIL import Image
 from pipeline.memory_limit import limit_memory, refuse_beyond_limit
-from stages.limits import Limits
-from stages.normalize import normalize
 from stages.errors import StageError
+from stages.grayscale import grayscale
+from stages.limits import Limits
 from tests.support.images import encode_image
 
-originals = [encode_image(Image.new("RGBA", (side, side)), "png") for side in (100, 4000, 100)]
-limit_memory(40)
-for original in originals:
+def convert(original):
+    return grayscale(original, limits=Limits(), format="png").width
+
+def fill_heap(block):
+    blocks = []
+    while True:
+        blocks.append(bytes(block))
+
+small, large = (encode_image(Image.new("RGBA", (side, side)), "png") for side in (500, 4000))
+limit_memory(100)
+for work, given in ((convert, small), (convert, large), (fill_heap, 1 << 20), (convert, small)):
     try:
         with refuse_beyond_limit():
-            print(normalize(original, edge=64, limits=Limits()).width)
+            print(work(given))
     except StageError as refusal:
         print(refusal.code)
 """
@@ -32,9 +42,10 @@ for original in originals:
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is limited on Linux only")
 def test_an_image_that_needs_more_memory_than_the_limit_is_refused_and_the_next_one_is_not() -> None:
-    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, check=True)
+    environment = os.environ | MALLOC  # a worker's heap keeps what the refused image has used
+    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, check=True, env=environment)
 
-    assert done.stdout.split() == ["64", "image_needs_too_much_memory", "64"]
+    assert done.stdout.split() == ["500", TOO_MUCH, TOO_MUCH, "500"]
 
 
 def test_without_a_limit_lack_of_memory_is_not_the_images_fault() -> None:
