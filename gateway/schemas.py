@@ -7,11 +7,14 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from pipeline import rendition_headers
+from pipeline import rendition_headers, stage_failures
 from pipeline.routing import FINALIZE, VALIDATE
 from pipeline.stage_order import stage_by_rendition
+from stages.errors import UnsupportedFormat, default_message
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, Kind, Lane, Operation, StageRecord, StageState
+
+UNSUPPORTED_DETAILS = "This kind of image is not supported: "
 
 
 class Links(BaseModel):
@@ -48,11 +51,13 @@ class StageStatus(BaseModel):
     queue_wait_ms: int | None
     run_ms: int | None
     worker: str | None
-    error: str | None
+    error: str | None = Field(description="Why the last run did not complete the stage, in a sentence.")
+    error_code: str | None = Field(description="The same, as a stable code.", examples=["infrastructure_error"])
 
     @classmethod
-    def of(cls, record: StageRecord, *, until_ms: int) -> StageStatus:
+    def of(cls, record: StageRecord, *, until_ms: int, failure: Failure | None = None) -> StageStatus:
         """Build the public view of a stage. Durations that have not ended are counted until `until_ms`."""
+        code, sentence = _explain_error(record, failure)
         return cls(
             state=record.state,
             attempts=record.attempts,
@@ -62,7 +67,8 @@ class StageStatus(BaseModel):
             queue_wait_ms=_duration_ms(record.queued_ms, record.started_ms or until_ms),
             run_ms=_duration_ms(record.started_ms, record.finished_ms or until_ms),
             worker=record.worker,
-            error=record.error,
+            error=sentence,
+            error_code=code,
         )
 
 
@@ -123,7 +129,7 @@ class JobStatus(BaseModel):
         """Build the public view of a job. Its links begin with the root path."""
         done_count = sum(record.state is StageState.DONE for record in job.stages.values())
         validation = job.stages[VALIDATE].result or {}
-        until_ms = job.finished_ms or now_ms()
+        until_ms, failure = job.finished_ms or now_ms(), public_failure(job)
         return cls(
             task_id=job.id,
             kind=job.kind,
@@ -142,8 +148,10 @@ class JobStatus(BaseModel):
             operation=job.operation,
             source_task_id=job.source_task_id,
             deduplicated_from=job.deduplicated_from,
-            failure=job.failure,
-            stages={name: StageStatus.of(record, until_ms=until_ms) for name, record in job.stages.items()},
+            failure=failure,
+            stages={
+                name: StageStatus.of(record, failure=failure, until_ms=until_ms) for name, record in job.stages.items()
+            },
             renditions=_build_renditions(job, root_path),
             summary=job.stages[FINALIZE].result,
             links=Links.of(job.id, root_path=root_path),
@@ -172,7 +180,7 @@ class JobSummary(BaseModel):
             created_at=job.created_at,
             finished_at=_to_datetime(job.finished_ms),
             name=job.original.name,
-            failure=job.failure,
+            failure=public_failure(job),
             links=Links.of(job.id, root_path=root_path),
         )
 
@@ -227,6 +235,23 @@ def _build_renditions(job: Job, root_path: str) -> dict[str, RenditionStatus]:
 def _build_rendition(job: Job, name: str, result: dict[str, Any], root_path: str) -> RenditionStatus:
     filename = rendition_headers.filename(job, name, format=result["format"])
     return RenditionStatus(url=f"{root_path}/result/{job.id}/{name}", filename=filename, **result)
+
+
+def public_failure(job: Job) -> Failure | None:
+    """Return why the job failed, without the decoder's own words, which earlier versions added."""
+    if job.failure is None or not job.failure.message.startswith(UNSUPPORTED_DETAILS):
+        return job.failure
+    return job.failure.model_copy(update={"message": default_message(UnsupportedFormat)})
+
+
+def _explain_error(record: StageRecord, failure: Failure | None) -> tuple[str | None, str | None]:
+    """Return the code and the sentence of a stage's error. What earlier versions stored is not shown."""
+    if record.error is None:
+        return None, None
+    if record.state is StageState.FAILED and failure is not None:
+        return failure.code, failure.message
+    code = record.error if record.error in stage_failures.SENTENCES else stage_failures.INTERNAL_ERROR
+    return code, stage_failures.SENTENCES[code]
 
 
 def has_renditions(job: Job) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any, NoReturn
 
 import structlog
+from billiard.exceptions import SoftTimeLimitExceeded
 from celery import Task
 from celery.exceptions import Ignore
 from celery.utils.time import get_exponential_backoff_interval
@@ -18,6 +19,14 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from pipeline import traces
 from pipeline.memory_limit import refuse_beyond_limit
 from pipeline.stage_blobs import StageBlobs
+from pipeline.stage_failures import (
+    ATTEMPTS_EXHAUSTED,
+    INFRASTRUCTURE_ERROR,
+    INTERNAL_ERROR,
+    OUT_OF_ORDER,
+    SENTENCES,
+    TIME_LIMIT,
+)
 from pipeline.stage_order import next_stages, prerequisites, stage_by_rendition, stage_order_of
 from pipeline.time_limit import enforce_soft_time_limit
 from pipeline.worker_child import WorkerChild, current_worker_child
@@ -28,6 +37,7 @@ from storage.ledger import Claim
 
 INFRASTRUCTURE_ERRORS = (*TRANSIENT_ERRORS, RedisConnectionError, RedisTimeoutError)
 """Errors of a store or a broker. A run that ends with one does not count towards the limit of attempts."""
+MAX_LOGGED_CHARACTERS = 200
 OUTCOME_EVENTS = {
     "done": ("stage.done", logging.INFO),
     "skipped": ("stage.skipped", logging.INFO),
@@ -124,7 +134,8 @@ class StageRun:
         if not self._child.ledger.refuse(self._claim, failure):
             self.record_outcome("fenced")
             return
-        self.record_outcome("refused", has_ended=True, code=refusal.code)
+        cause = repr(refusal.__cause__)[:MAX_LOGGED_CHARACTERS] if refusal.__cause__ else None
+        self.record_outcome("refused", has_ended=True, code=refusal.code, cause=cause)
         self._child.metrics.job_ends.observe_end(self.job, JobState.FAILED)
 
     def mark_dead(self, code: str, message: str, **details: object) -> None:
@@ -135,9 +146,9 @@ class StageRun:
         self.record_outcome("dead", has_ended=True, code=code, **details)
         self._child.metrics.job_ends.observe_end(self.job, JobState.DEAD)
 
-    def release(self, reason: str, *, counts_as_attempt: bool) -> None:
-        """Release the stage for another run."""
-        self._child.ledger.release(self._claim, reason[:500], counts_as_attempt=counts_as_attempt)
+    def release(self, code: str, *, counts_as_attempt: bool) -> None:
+        """Release the stage for another run. Clients see the code, one of `stage_failures`."""
+        self._child.ledger.release(self._claim, code, counts_as_attempt=counts_as_attempt)
         self._child.notifications.publish_change(self.job.id)
 
     def record_outcome(self, outcome: str, *, has_ended: bool = False, **details: object) -> None:
@@ -198,10 +209,10 @@ def _skip_or_ignore(child: WorkerChild, job_id: str, stage: str) -> None:
 def _check_runnable(run: StageRun) -> None:
     """Raise `Ignore` when the claimed stage must not run: no attempt is left, or an earlier stage is not done."""
     if run.attempts_exceeded:
-        run.mark_dead("attempts_exhausted", "The worker process died too many times while it processed this image.")
+        run.mark_dead(ATTEMPTS_EXHAUSTED, SENTENCES[ATTEMPTS_EXHAUSTED])
         raise Ignore
     if run.is_out_of_order:
-        run.release("ran before the stages that it depends on were done", counts_as_attempt=False)
+        run.release(OUT_OF_ORDER, counts_as_attempt=False)
         run.record_outcome("out_of_order")
         raise Ignore
 
@@ -222,17 +233,24 @@ def _retry(
 ) -> NoReturn:
     """Release the stage and raise Celery's `Retry`, or mark the job dead after its last attempt and raise `Ignore`."""
     child = current_worker_child()
-    details = {"error": repr(error), "exc_info": error if counts_as_attempt else None}
+    text = f"{type(error).__name__}: {error}"  # an OSError's repr has no file name
+    details = {"error": text, "exc_info": error if counts_as_attempt else None}
     if run is not None and counts_as_attempt and run.is_last_attempt:
-        run.mark_dead("internal_error", "Processing this image failed too many times.", **details)
+        run.mark_dead(INTERNAL_ERROR, "Processing this image failed too many times.", **details)
         raise Ignore
     record_outcome(child, stage, "retried", counts_as_attempt=counts_as_attempt, **details)
     child.metrics.count_retry(stage, error)
     if run is not None:
         with suppress(*INFRASTRUCTURE_ERRORS):  # then the lease stays, but the retry has the same id and may claim it
-            run.release(f"{type(error).__name__}: {error}", counts_as_attempt=counts_as_attempt)
+            run.release(_code_of(error), counts_as_attempt=counts_as_attempt)
     work = child.settings.work
     delay = get_exponential_backoff_interval(1, task.request.retries, int(work.retry_cap), full_jitter=True)
     raise task.retry(
         exc=error, countdown=delay + work.retry_base, max_retries=None if counts_as_attempt else work.max_retries
     )
+
+
+def _code_of(error: Exception) -> str:
+    if isinstance(error, SoftTimeLimitExceeded):
+        return TIME_LIMIT
+    return INFRASTRUCTURE_ERROR if isinstance(error, INFRASTRUCTURE_ERRORS) else INTERNAL_ERROR

@@ -152,5 +152,5 @@ def _to_stage_error(error: Exception) -> StageError:
     if _CODEC_LIMIT.search(str(error)):
         return ImageTooLarge()
     if _UNSUPPORTED.search(str(error)):
-        return UnsupportedFormat(f"This kind of image is not supported: {error}.")
+        return UnsupportedFormat("This kind of image is not supported.")
     return ImageCorrupt()

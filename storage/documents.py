@@ -133,7 +133,10 @@ class StageRecord(BaseModel):
     result: dict[str, Any] | None = None
     """What the stage recorded for later stages and clients, such as blob keys and sizes; None until it is done."""
     error: str | None = None
-    """Why the last run that ended did not complete the stage; None when it did, or before the first run ends."""
+    """Code of why the last run that ended did not complete the stage; None when it did, or before the first run ends.
+
+    Earlier versions stored a text, with names of buckets and addresses in it: clients must not see it.
+    """
 
     def reset_for_retry(self, now: int) -> StageRecord:
         """Return the stage reset for a retry: the fencing token keeps counting, but no earlier attempt counts."""

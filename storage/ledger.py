@@ -101,8 +101,8 @@ class Ledger:
         """Mark the job dead after its last attempt, when the cause may not be the image; False when fenced."""
         return self._end_job(claim, failure, JobState.DEAD)
 
-    def release(self, claim: Claim, error: str, *, counts_as_attempt: bool) -> bool:
-        """Release the stage so that it can run again; False when the run is fenced.
+    def release(self, claim: Claim, code: str, *, counts_as_attempt: bool) -> bool:
+        """Release the stage so that it can run again, for the reason `code`; False when the run is fenced.
 
         `counts_as_attempt` says whether this run counts towards the limit of attempts.
         """
@@ -111,7 +111,7 @@ class Ledger:
             "$set": {
                 f"{prefix}.state": StageState.PENDING.value,
                 f"{prefix}.lease_ms": 0,
-                f"{prefix}.error": error,
+                f"{prefix}.error": code,
                 f"{prefix}.queued_ms": now,
                 f"{prefix}.started_ms": None,
                 "updated_ms": now,
@@ -133,7 +133,7 @@ class Ledger:
         )
 
     def _end_job(self, claim: Claim, failure: Failure, state: JobState) -> bool:
-        changes = self._stage_end_changes(claim, StageState.FAILED, error=failure.message)
+        changes = self._stage_end_changes(claim, StageState.FAILED, error=failure.code)
         changes |= {"state": state.value, "finished_ms": changes["updated_ms"], "failure": failure.model_dump()}
         return self._update(claim, {"$set": changes})
 

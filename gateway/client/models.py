@@ -70,6 +70,7 @@ class StageStatus(Answer):
     run_ms: Integer | None = None
     worker: str | None = None
     error: str | None = None
+    error_code: str | None = None
 
 
 class RenditionStatus(Answer):

@@ -16,7 +16,7 @@ from gateway.dependencies import BlobsDep, JobsDep, OwnerDep, SettingsDep
 from gateway.middleware import resource_policy
 from gateway.problems import POLL_SECONDS, Expired, NoResult, NotReady, RenditionNotFound
 from gateway.routing import Router
-from gateway.schemas import has_renditions
+from gateway.schemas import has_renditions, public_failure
 from pipeline import rendition_headers
 from pipeline.http_settings import ResultsSettings
 from pipeline.stage_order import stage_by_rendition
@@ -110,10 +110,10 @@ def _find_rendition(job: Job, name: str) -> dict[str, Any]:
         names = ", ".join(stage_by_rendition(job))
         raise RenditionNotFound(f"The job has no rendition {name!r}. Ask for one of: {names}.")
     if job.state in (JobState.FAILED, JobState.DEAD, JobState.CANCELLED):
-        failure = job.failure.model_dump() if job.failure else None
+        failure = public_failure(job)
         raise NoResult(
             f"The job ended without a result; its state is {job.state}. See failure for the reason, if there is one.",
-            failure=failure,
+            failure=failure.model_dump() if failure else None,
         )
     if not has_renditions(job) and not job.is_active:
         raise Expired(NO_LONGER_KEPT)

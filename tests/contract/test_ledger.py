@@ -235,7 +235,7 @@ async def test_a_completed_stage_says_when(jobs: Jobs, ledger: Ledger) -> None:
 
 
 async def test_a_completed_stage_forgets_its_last_error(jobs: Jobs, ledger: Ledger) -> None:
-    job_id = await accepted(jobs, stages={"validate": StageRecord(error="OSError: disk full")})
+    job_id = await accepted(jobs, stages={"validate": StageRecord(error="infrastructure_error")})
 
     ledger.complete_stage(claimed(ledger, job_id), {})
 
@@ -310,14 +310,14 @@ async def test_a_run_that_was_taken_over_cannot_end_the_stage_otherwise(
 async def test_a_released_stage_is_pending(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs)
 
-    ledger.release(claimed(ledger, job_id), "OSError: disk full", counts_as_attempt=False)
+    ledger.release(claimed(ledger, job_id), "infrastructure_error", counts_as_attempt=False)
 
     assert found(ledger, job_id).stages["validate"].state is StageState.PENDING
 
 
 async def test_a_released_stage_is_claimed_by_any_message(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs)
-    ledger.release(claimed(ledger, job_id, message_id="one"), "OSError: disk full", counts_as_attempt=False)
+    ledger.release(claimed(ledger, job_id, message_id="one"), "infrastructure_error", counts_as_attempt=False)
 
     assert claim(ledger, job_id, message_id="another") is not None
 
@@ -325,16 +325,16 @@ async def test_a_released_stage_is_claimed_by_any_message(jobs: Jobs, ledger: Le
 async def test_a_released_stage_says_why(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs)
 
-    ledger.release(claimed(ledger, job_id), "OSError: disk full", counts_as_attempt=False)
+    ledger.release(claimed(ledger, job_id), "infrastructure_error", counts_as_attempt=False)
 
-    assert found(ledger, job_id).stages["validate"].error == "OSError: disk full"
+    assert found(ledger, job_id).stages["validate"].error == "infrastructure_error"
 
 
 async def test_a_released_stage_waits_again(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs, stages={"validate": StageRecord(queued_ms=1)})
     start = now_ms()
 
-    ledger.release(claimed(ledger, job_id), "OSError: disk full", counts_as_attempt=False)
+    ledger.release(claimed(ledger, job_id), "infrastructure_error", counts_as_attempt=False)
 
     assert start <= (found(ledger, job_id).stages["validate"].queued_ms or 0) <= now_ms()
 
@@ -403,7 +403,7 @@ async def test_the_stage_that_gave_a_job_up_has_failed(jobs: Jobs, ledger: Ledge
     _end(ledger, claimed(ledger, job_id), ending)
 
     record = found(ledger, job_id).stages["validate"]
-    assert (record.state, record.error) == (StageState.FAILED, "It is damaged.")
+    assert (record.state, record.error) == (StageState.FAILED, "image_corrupt")
 
 
 async def test_a_finished_job_is_done(jobs: Jobs, ledger: Ledger) -> None:

@@ -20,6 +20,7 @@ import pytest
 from pymongo.collection import Collection
 
 from deploy.local.stack import Stack
+from pipeline.stage_failures import SENTENCES
 from tests.integration import raw_http
 from tests.integration.api_helpers import (
     freeze_process,
@@ -486,3 +487,21 @@ def _ignored(stack: Stack, worker: str) -> str:
 
 def _fenced(stack: Stack) -> str:
     return "\n".join(line for line in stack.log("transform").splitlines() if "stage.fenced" in line)
+
+
+def test_an_outage_is_a_code_for_clients_and_details_in_the_log(
+    stack: Stack, client: httpx.Client, blob_folder: Path
+) -> None:
+    with freeze_process(stack, "validate"):
+        task_id = submit_photo(client, encode_image(photo(33, 44)))
+        elsewhere = (blob_folder / task_id).rename(blob_folder.parent / task_id)
+    wait_until(lambda: get_status(client, task_id)["stages"]["validate"]["error"] is not None, "the stage to fail")
+    text = client.get(f"/task-status/{task_id}").text
+    elsewhere.rename(blob_folder / task_id)
+    job = wait_for_end(client, task_id)
+
+    stage = json.loads(text)["stages"]["validate"]
+    assert (stage["error_code"], stage["error"]) == ("infrastructure_error", SENTENCES["infrastructure_error"])
+    assert str(blob_folder) not in text
+    assert f"{task_id}/original" in stack.log("validate")
+    assert (job["status"], job["stages"]["validate"]["error"]) == ("done", None)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.schemas import JobStatus, StageStatus
+from gateway.schemas import JobStatus, JobSummary, StageStatus
+from pipeline.stage_failures import SENTENCES
 from storage.documents import Failure, Job, JobState, Kind, Operation, StageRecord, StageState
 from tests.support.fakes import SHA256, new_job
 
@@ -146,6 +147,36 @@ def test_moments_are_told_in_utc() -> None:
 
 def test_a_moment_that_has_not_come_is_not_told() -> None:
     assert status_of(new_job()).finished_at is None
+
+
+@pytest.mark.parametrize("code", ["infrastructure_error", "time_limit", "out_of_order", "image_corrupt"])
+def test_an_error_of_a_stage_is_a_code_and_a_sentence(code: str) -> None:
+    stage = StageStatus.of(StageRecord(error=code), until_ms=5000)
+
+    assert (stage.error_code, stage.error) == (code, SENTENCES[code])
+
+
+def test_the_error_of_a_failed_stage_is_that_of_its_job() -> None:
+    failure = Failure(stage="validate", code="image_too_large", message="The image is 9 pixels wide.")
+    record = StageRecord(state=StageState.FAILED, error="image_too_large")
+
+    job = new_job(state=JobState.FAILED, failure=failure, stages={"validate": record})
+    stage = JobStatus.of(job, root_path="").stages["validate"]
+
+    assert (stage.error_code, stage.error) == (failure.code, failure.message)
+
+
+@pytest.mark.parametrize("state", StageState)
+def test_texts_of_earlier_versions_are_not_shown(state: StageState) -> None:
+    secret = "s3://secret-bucket/key at 10.0.0.7"  # noqa: S105
+    failure = Failure(
+        stage="validate", code="unsupported_format", message=f"This kind of image is not supported: {secret}."
+    )
+    stages = {"validate": StageRecord(state=state, error=f"OSError: {secret}")}
+    job = new_job(state=JobState.FAILED, failure=failure, stages=stages)
+
+    for shown in (JobStatus.of(job, root_path=""), JobSummary.of(job, root_path="")):
+        assert "secret" not in shown.model_dump_json()
 
 
 def test_a_stage_that_is_not_queued_has_no_times() -> None:
