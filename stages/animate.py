@@ -40,22 +40,28 @@ def animate(
     Colours, orientation and metadata are handled as in normalize. Raises the StageError that says why a frame cannot
     be decoded.
     """
-    opened = open_image(original, limits=limits)
-    size = fit_size(opened.display_size, edge)
-    plays = _plays(opened)
-    frames, durations = zip(*_frames(opened, size), strict=True)
+    frames, durations, plays = _decode(original, edge, limits)
     if sum(durations) > MAX_DURATION_MS:
-        durations = tuple(min(duration, MAX_DURATION_MS // len(durations)) for duration in durations)
+        durations = [min(duration, MAX_DURATION_MS // len(durations)) for duration in durations]
     options: dict[str, object] = {"quality": quality or DEFAULT_QUALITY["webp"], "loop": plays}
     if format == "gif":
         options = {} if plays == 1 else {"loop": max(0, plays - 1)}
     if any(frame.mode == "RGBA" for frame in frames):
-        frames = tuple(frame if frame.mode == "RGBA" else frame.convert("RGBA") for frame in frames)
+        for number, frame in enumerate(frames):  # one by one: two lists would need twice the memory
+            frames[number] = frame if frame.mode == "RGBA" else frame.convert("RGBA")
         options["disposal"] = 2  # else the previous frame shows through the transparent pixels of a GIF
     content = io.BytesIO()
     with reveal_system_errors():
         frames[0].save(content, format.upper(), save_all=True, append_images=frames[1:], duration=durations, **options)
-    return Rendition(content.getvalue(), format, MEDIA_TYPES[format], *size)
+    return Rendition(content.getvalue(), format, MEDIA_TYPES[format], *frames[0].size)
+
+
+def _decode(original: bytes, edge: int, limits: Limits) -> tuple[list[Image.Image], list[int], int]:
+    """Return the frames, their durations in milliseconds and the number of plays; the decoder ends with this call."""
+    opened = open_image(original, limits=limits, all_frames=True)
+    plays = _plays(opened)
+    frames, durations = zip(*_frames(opened, fit_size(opened.display_size, edge)), strict=True)
+    return list(frames), list(durations), plays
 
 
 def _frames(opened: OpenedImage, size: tuple[int, int]) -> Iterator[tuple[Image.Image, int]]:
@@ -70,7 +76,9 @@ def _frames(opened: OpenedImage, size: tuple[int, int]) -> Iterator[tuple[Image.
         with translate_pillow_errors(opened.limits):
             image.seek(number)
             image.load()
-            frame = to_srgb(scale(apply_orientation(to_eight_bit(image), opened.orientation), size), profile).copy()
+            pixels = scale(apply_orientation(to_eight_bit(image), opened.orientation), size)
+            # The next frame may build on the pixels of this one: they must not be converted in place.
+            frame = to_srgb(pixels.copy() if pixels is image else pixels, profile)
         frame.info = {}
         yield frame, round(image.info.get("duration", 0))
 

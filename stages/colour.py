@@ -17,19 +17,23 @@ _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # ICC.1:2022, table 19, to
 class _Transform(NamedTuple):
     mode: str
     apply: ImageCms.ImageCmsTransform | None  # None if the profile looks like sRGB
+    keep_alpha: ImageCms.ImageCmsTransform | None = None  # the same for RGBA
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Convert an 8-bit L, LA, RGB, RGBA, CMYK or LAB image to RGB, or to RGBA if a pixel is not opaque.
 
-    A profile is ignored if it is broken or for other channels. CMYK without a profile is converted by subtraction.
+    A profile is ignored if it is broken or for other channels. CMYK without a profile is converted by subtraction. An
+    RGB or RGBA image is converted in place: it may be the result.
     """
-    alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
-    colours = image.convert(image.mode.removesuffix("A")) if alpha else image
-    colours = _apply_profile(colours, profile)
-    if alpha is None or alpha.getextrema() == (255, 255):
-        return colours
-    colours.putalpha(alpha)
+    if image.mode not in ("LA", "RGBA"):
+        return _apply_profile(image, profile)
+    if image.getchannel("A").getextrema() == (255, 255):
+        return _apply_profile(image.convert(image.mode.removesuffix("A")), profile)
+    if image.mode == "RGBA":
+        return _apply_profile(image, profile)
+    colours = _apply_profile(image.convert("L"), profile)
+    colours.putalpha(image.getchannel("A"))
     return colours
 
 
@@ -39,9 +43,11 @@ def _apply_profile(colours: Image.Image, profile: bytes | None) -> Image.Image:
     transform = _transform(profile) if profile and len(profile) <= MAX_PROFILE_BYTES else None
     if transform and transform.mode == "RGB" and colours.mode == "L":  # a grey image that still has an RGB profile
         colours = colours.convert("RGB")
+    if transform and transform.keep_alpha and colours.mode == "RGBA":
+        return transform.keep_alpha.apply_in_place(colours)
     if transform and transform.mode == colours.mode and transform.apply:
-        return transform.apply.apply(colours)
-    return colours if colours.mode == "RGB" else colours.convert("RGB")
+        return transform.apply.apply(colours, colours if transform.mode == "RGB" else None)
+    return colours if colours.mode in ("RGB", "RGBA") else colours.convert("RGB")
 
 
 @lru_cache(maxsize=16)
@@ -50,6 +56,7 @@ def _transform(profile: bytes) -> _Transform | None:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         mode = _MODES[source.profile.xcolor_space.strip()]
         transform = ImageCms.buildTransform(source, _srgb(), mode, "RGB")
+        keep_alpha = ImageCms.buildTransform(source, _srgb(), "RGBA", "RGBA") if mode == "RGB" else None
     except (ImageCms.PyCMSError, OSError, KeyError, TypeError, ValueError):
         return None
     if mode == "CMYK":
@@ -57,7 +64,7 @@ def _transform(profile: bytes) -> _Transform | None:
     swatches = _swatches().convert(mode)
     extrema = ImageChops.difference(transform.apply(swatches), swatches.convert("RGB")).getextrema()
     changes = max(high for _, high in extrema) > JUST_NOTICEABLE  # type: ignore[misc]
-    return _Transform(mode, transform if changes else None)
+    return _Transform(mode, transform, keep_alpha) if changes else _Transform(mode, None)
 
 
 @cache

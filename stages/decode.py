@@ -12,17 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PIL import AvifImagePlugin, Image
-from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from stages.containers import inspect_container
 from stages.errors import ImageCorrupt, ImageTooLarge, ImageTruncated, StageError, UnsupportedFormat
 from stages.formats import HAS_HEIC, HEAD_BYTES, recognize
+from stages.frugal_decoders import FRAMEWISE, ONE_FRAME
 from stages.limits import Limits, check_dimensions, check_frames
 from stages.orientation import ORIENTATION_TAG, UPRIGHT, read_orientation, swap_if_sideways
 from stages.system_errors import check_memory, find_system_error
@@ -32,15 +31,14 @@ if TYPE_CHECKING:
 
     from PIL.ImageFile import ImageFile
 
-# By class: Image.open() would open a phone's JPEG as an MPO, and parse the index of the other pictures in it.
+# By class: Image.open() would open a phone's JPEG as an MPO, and parse the index of the other pictures in it. WebP and
+# AVIF are in stages/frugal_decoders.py.
 _DECODERS: dict[str, type[ImageFile]] = {
     "jpeg": JpegImageFile,
     "png": PngImageFile,
     "gif": GifImageFile,
-    "webp": WebPImageFile,
     "tiff": TiffImageFile,
     "bmp": BmpImageFile,
-    "avif": AvifImageFile,
 }
 # One thread a codec: by default it starts one for each core of the machine, however few its container may have.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
@@ -79,17 +77,19 @@ class OpenedImage:
     display_size: tuple[int, int]
 
 
-def open_image(original: bytes, *, limits: Limits) -> OpenedImage:
+def open_image(original: bytes, *, limits: Limits, all_frames: bool = False) -> OpenedImage:
     """Open an original of any accepted format, and check every limit that its header can break.
 
-    Raises the StageError that says why it is refused.
+    Without `all_frames`, only the first frame can be decoded: this needs less memory. Raises the StageError that says
+    why it is refused.
     """
     sniffed = recognize(original[:HEAD_BYTES], limits)
     container = inspect_container(original, sniffed.format, limits)
     if sniffed.format == "webp" and sniffed.width and sniffed.height:  # its decoder allocates the canvas when it opens
         check_memory(_DECODED_BYTES * sniffed.width * sniffed.height)
     with translate_pillow_errors(limits):
-        image = _DECODERS[sniffed.format](io.BytesIO(original))
+        decoders = _DECODERS | (FRAMEWISE if all_frames else ONE_FRAME)
+        image = decoders[sniffed.format](io.BytesIO(original))
         image.decodermaxblock = len(original)  # all is in memory: 5% faster than in blocks of 64 KiB
         frames = container.frames or (int(getattr(image, "n_frames", 1)) if sniffed.format in ANIMATED else 1)
     check_dimensions(*image.size, limits)

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from stages.colour import to_srgb
 from stages.decode import OpenedImage, decode_pixels, translate_pillow_errors
 from stages.depth import scale_transparent_colour, to_eight_bit
-from stages.orientation import UPRIGHT, apply_orientation, swap_if_sideways
+from stages.orientation import UPRIGHT, apply_orientation, stored_box, swap_if_sideways
 from stages.scale import scale
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PIL import Image
 
 
 def decode_upright(
     opened: OpenedImage, *, size: tuple[int, int] | None = None, box: tuple[int, int, int, int] | None = None
 ) -> Image.Image:
-    """Decode once to upright RGB, or RGBA if a pixel is not opaque; scale to `size`; cut out `box`.
+    """Decode once to upright RGB, or RGBA if a pixel is not opaque, without metadata; scale to `size`; cut out `box`.
 
     `size` (by default the full size) and `box` are in pixels as displayed; `box` lies in the scaled image. The stored
-    image may lie on its side. It is decoded whole and scaled as it is stored, so `size` is swapped for these two steps;
-    then it is turned upright and cut. The order is draft, scale, turn, cut, convert colours: each step costs by the
-    pixel, so the steps that drop the most pixels come first.
+    image may lie on its side. It is decoded whole, scaled and cut as it is stored, so `size` and `box` are turned for
+    these steps; then it is turned upright. The order is draft, scale, cut, turn, convert colours: each step costs by
+    the pixel, so the steps that drop the most pixels come first. Each frees the pixels that it has taken, so at most
+    two images are in memory; `opened` has none in the end.
     """
     image, orientation = opened.image, opened.orientation
     target = size or opened.display_size
@@ -34,6 +38,23 @@ def decode_upright(
     decode_pixels(opened)
     if opened.format == "tiff":  # Pillow has turned it upright on loading
         orientation = UPRIGHT
+    steps: list[Callable[[Image.Image], Image.Image]] = [
+        to_eight_bit,
+        partial(scale, size=swap_if_sideways(target, orientation)),
+        partial(_cut, box=stored_box(box or (0, 0, *target), target, orientation)),
+        partial(apply_orientation, orientation=orientation),
+        partial(to_srgb, profile=image.info.get("icc_profile")),
+    ]
+    pixels: Image.Image = image
     with translate_pillow_errors(opened.limits):
-        upright = apply_orientation(scale(to_eight_bit(image), swap_if_sideways(target, orientation)), orientation)
-        return to_srgb(upright.crop(box) if box else upright, image.info.get("icc_profile"))
+        for step in steps:
+            result = step(pixels)
+            if result is not pixels:
+                pixels.close()
+            pixels = result
+    pixels.info = {}
+    return pixels
+
+
+def _cut(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    return image if box == (0, 0, *image.size) else image.crop(box)

@@ -54,7 +54,7 @@ def _scale_32_bit(image: Image.Image) -> Image.Image:
 
     It is 0 to 1 (floats only), 0 to 255 or 0 to 65535, else from their minimum to their maximum.
     """
-    numbers = image.convert("F")
+    numbers = image if image.mode == "F" else image.convert("F")
     low, high = numbers.getextrema()
     if not (isinstance(low, float) and isinstance(high, float) and math.isfinite(low) and math.isfinite(high)):
         low, high = 0.0, 1.0

@@ -9,6 +9,8 @@ from stages.decode_upright import decode_upright
 from stages.rendition import WHITE, Rendition, broken_output_rules, raise_broken_rules, render
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from stages.limits import Limits
 
 
@@ -26,6 +28,8 @@ def grayscale(
     """
     opened = open_image(original, limits=limits)
     raise_broken_rules(broken_output_rules(format, quality, background))
-    image = decode_upright(opened)
-    grey = image.convert("LA" if image.mode == "RGBA" else "L")
-    return render(grey, format=format, quality=quality, background=background)
+    return render(_to_grey(decode_upright(opened)), format=format, quality=quality, background=background)
+
+
+def _to_grey(image: Image.Image) -> Image.Image:
+    return image.convert("LA" if image.mode == "RGBA" else "L")

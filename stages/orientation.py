@@ -17,6 +17,8 @@ _TRANSPOSE_BY_ORIENTATION = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS_ORIENTATIONS = frozenset({5, 6, 7, 8})
+# Where the first stored pixel is displayed on the right, and where at the bottom.
+_RIGHT_ORIENTATIONS, _BOTTOM_ORIENTATIONS = frozenset({2, 3, 6, 7}), frozenset({3, 4, 7, 8})
 
 
 def read_orientation(image: Image.Image) -> int:
@@ -39,3 +41,13 @@ def apply_orientation(image: Image.Image, orientation: int) -> Image.Image:
 def swap_if_sideways(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     """Turn a stored size into the displayed one, or back: orientations 5 to 8 swap width and height."""
     return size[::-1] if orientation in _SIDEWAYS_ORIENTATIONS else size
+
+
+def stored_box(box: tuple[int, int, int, int], size: tuple[int, int], orientation: int) -> tuple[int, int, int, int]:
+    """Turn the (left, top, right, bottom) of a box in an image displayed at `size` into those in the stored image."""
+    left, top, right, bottom = box
+    if orientation in _RIGHT_ORIENTATIONS:
+        left, right = size[0] - right, size[0] - left
+    if orientation in _BOTTOM_ORIENTATIONS:
+        top, bottom = size[1] - bottom, size[1] - top
+    return (top, left, bottom, right) if orientation in _SIDEWAYS_ORIENTATIONS else (left, top, right, bottom)

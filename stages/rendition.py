@@ -58,7 +58,7 @@ def flatten(image: Image.Image, background: str) -> Image.Image:
         return image
     mode = _OPAQUE_MODE[image.mode]
     canvas = Image.new(mode, image.size, ImageColor.getcolor(background, mode))
-    canvas.paste(image.convert(mode), mask=image.getchannel("A"))
+    canvas.paste(image, mask=image)
     return canvas
 
 

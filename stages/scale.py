@@ -40,6 +40,8 @@ def fit_size(size: tuple[int, int], edge: int) -> tuple[int, int]:
 
 
 def _scale_with_simd(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    if size[0] < image.width and size[1] > image.height:  # the resizer would first make it as wide and as high
+        image = _scale_with_simd(image, (size[0], image.height))
     target = Image.new(image.mode, size)
     check_memory(len(image.getbands()) * (image.width * image.height + 2 * target.width * image.height))  # its copies
     cubic = ResizeOptions(resize_alg=ResizeAlg.convolution(FilterType.catmull_rom))
