@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Annotated
 
 import structlog
@@ -13,6 +14,7 @@ from pymongo.errors import PyMongoError
 
 from gateway.dependencies import CallerDep, FeedDep, JobsDep, OwnerDep, RootPathDep, StreamsDep
 from gateway.feed import Feed
+from gateway.problems import TooManyStreams
 from gateway.routing import Router
 from gateway.schemas import JobStatus
 from gateway.whole_numbers import parse_whole_number
@@ -27,13 +29,22 @@ log = structlog.get_logger("gateway")
 router = Router(tags=["jobs"])
 
 
-async def _hold_stream(streams: StreamsDep, caller: CallerDep) -> AsyncIterator[None]:
-    """Count the stream until its last byte is sent: FastAPI ends this dependency only then."""
-    with streams.hold(caller):
-        yield
+async def _hold_stream(streams: StreamsDep, caller: CallerDep) -> AsyncIterator[bool]:
+    """Count the stream until its last byte is sent: FastAPI ends this dependency only then.
+
+    Its value is False for one stream too many.
+    """
+    with ExitStack() as slot:
+        try:
+            slot.enter_context(streams.hold(caller))
+        except TooManyStreams as problem:
+            log.warning("stream.refused", error=problem.detail)
+            yield False
+        else:
+            yield True
 
 
-StreamSlot = Annotated[None, Depends(_hold_stream)]
+StreamSlot = Annotated[bool, Depends(_hold_stream)]
 
 
 @router.get(
@@ -51,7 +62,7 @@ async def task_events(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     jobs: JobsDep,
     owner: OwnerDep,
     feed: FeedDep,
-    _: StreamSlot,
+    has_slot: StreamSlot,
     root_path: RootPathDep,
     last_event_id: Annotated[
         str | None, Header(description="The id of the last event that the client has received.", max_length=20)
@@ -63,6 +74,8 @@ async def task_events(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     `Last-Event-ID`, only newer events are sent. Each event is complete, so a client that reconnects misses nothing.
     A stream that ends before the job does is to be opened again, after the time in `retry`.
     """
+    if not has_slot:
+        return end_stream_early()
     try:
         job = await jobs.get(task_id, owner=owner)
     except PyMongoError as error:

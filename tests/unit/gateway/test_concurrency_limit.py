@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.types import Message
 
 from gateway.concurrency_limit import ConcurrencyLimit
 from gateway.problems import TooManyUploads
 from storage.documents import JobState
 from tests.support.fakes import FakeJobs, new_job
 
+CLIENT = ("127.0.0.1", 123)
 CALLER = "address:127.0.0.1"
 
 
@@ -59,19 +63,69 @@ async def test_an_upload_over_the_limit_is_refused_before_its_body_is_read(
     assert later.json()["code"] != "too_many_uploads"
 
 
-@pytest.mark.parametrize("path", ["/task-status/{}/events", "/task-status/{}?wait=9"])
-async def test_streams_over_the_limit_are_refused(
-    app: FastAPI, http: httpx.AsyncClient, jobs: FakeJobs, path: str
+@pytest.fixture
+def full(app: FastAPI) -> Iterator[ExitStack]:
+    """The caller has one stream fewer open than it may."""
+    with ExitStack() as held:
+        for _ in range(app.state.settings.http.max_streams_per_caller - 1):
+            held.enter_context(app.state.streams.hold(CALLER))
+        yield held
+
+
+async def test_a_request_that_waits_over_the_limit_is_refused(
+    app: FastAPI, http: httpx.AsyncClient, jobs: FakeJobs, full: ExitStack
 ) -> None:
     job = new_job(state=JobState.DONE)
     await jobs.insert(job)
 
-    with ExitStack() as held:
-        for _ in range(app.state.settings.http.max_streams_per_caller - 1):
-            held.enter_context(app.state.streams.hold(CALLER))
-        allowed = [await http.get(path.format(job.id)) for _ in range(2)]
-        held.enter_context(app.state.streams.hold(CALLER))
-        refused = await http.get(path.format(job.id))
+    allowed = [(await http.get(f"/task-status/{job.id}?wait=9")).status_code for _ in range(2)]
+    full.enter_context(app.state.streams.hold(CALLER))
+    refused = await http.get(f"/task-status/{job.id}?wait=9")
 
-    assert [answer.status_code for answer in allowed] == [200, 200]
+    assert allowed == [200, 200]
     assert (refused.status_code, refused.json()["code"]) == (503, "too_many_streams")
+
+
+async def test_a_stream_over_the_limit_is_to_be_opened_again(
+    app: FastAPI, http: httpx.AsyncClient, jobs: FakeJobs, full: ExitStack
+) -> None:
+    job = new_job()
+    await jobs.insert(job)
+
+    with full.pop_all() as held:
+        held.enter_context(app.state.streams.hold(CALLER))
+        refused = await http.get(f"/task-status/{job.id}/events")
+
+    assert (refused.status_code, refused.text) == (200, "retry: 2000\n\n")
+
+
+@pytest.mark.usefixtures("full")
+async def test_a_stream_counts_until_it_ends(app: FastAPI, http: httpx.AsyncClient, jobs: FakeJobs) -> None:
+    job = new_job()
+    await jobs.insert(job)
+    has_begun = asyncio.Event()
+
+    async def note_begin(_: Message) -> None:
+        has_begun.set()
+
+    async def wait_for_ever() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    path = f"/task-status/{job.id}"
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": f"{path}/events",
+        "query_string": b"",
+        "headers": [],
+        "client": CLIENT,
+    }
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(app(scope, wait_for_ever, note_begin))
+        await has_begun.wait()
+        during = await http.get(f"{path}?wait=9")
+        await jobs.cancel(job)
+    after = await http.get(f"{path}?wait=9")
+
+    assert (during.status_code, after.status_code) == (503, 200)
