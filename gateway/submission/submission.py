@@ -36,7 +36,7 @@ from pipeline.routing import VALIDATE
 from pipeline.settings import Settings
 from pipeline.stage_order import stage_by_rendition, stage_order
 from storage.clock import now_ms
-from storage.documents import Job, Kind, Original, StageRecord, blob_key, job_folder
+from storage.documents import Job, JobState, Kind, Original, StageRecord, blob_key, job_folder
 from storage.errors import TRANSIENT_ERRORS
 from storage.idempotency import IdempotencyKey, KeyState
 from storage.stores import Stores
@@ -182,6 +182,8 @@ class Submission:
         if source_id is None:
             raise FileMissing(f"The form has no file. Send the image as a file in the field {FILE_FIELD}.")
         source = await self.stores.jobs.get(source_id, owner=self.owner)
+        if source.state is JobState.FAILED:  # its original is kept for a retry of that job only
+            raise SourceGone(f"The image of the job {source_id} was refused. Send an image in the field {FILE_FIELD}.")
         key = blob_key(self.job_id, "original")
         try:
             await asyncio.to_thread(self.stores.blobs.copy, source.original.blob, key)
