@@ -138,6 +138,13 @@ def test_no_redirect_answers_a_post(front: Front, path: str) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+def test_only_a_request_with_a_body_ends_its_connection(nginx: Front) -> None:
+    posted = upload(nginx.api, b"no image")
+    seen = nginx.api.get("/capabilities")
+
+    assert (posted.headers["connection"], seen.headers["connection"]) == ("close", "keep-alive")
+
+
 HEAD = "Host: front\r\nConnection: close\r\n"
 POST = f"POST /api/upload HTTP/1.1\r\n{HEAD}"
 
