@@ -91,10 +91,13 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
     app.state.uploads, app.state.streams = _limit_uploads(settings.http), _limit_streams(settings.http)
     _add_middleware(app, settings)
     problem_handlers.install(app)
-    for open_router in (docs.router, health.router, metrics.router):
-        app.include_router(open_router)
-    for router in (operations.router, jobs.router, events.router, results.router, capabilities.router):
-        app.include_router(router, dependencies=[Depends(BEARER)])
+    open_routers = (health.router, metrics.router, docs.router)
+    keyed_routers = (operations.router, jobs.router, events.router, results.router, capabilities.router)
+    for routers, dependencies in ((keyed_routers, [Depends(BEARER)]), (open_routers, [])):
+        for router in routers:
+            app.include_router(router, dependencies=dependencies)
+    for router in (*keyed_routers, *open_routers):
+        app.include_router(router.head_routes)
     _extend_openapi(app, settings)
     return app
 

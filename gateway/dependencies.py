@@ -51,7 +51,6 @@ FeedDep = Annotated[Feed, _from_state("feed")]
 MetricsDep = Annotated[GatewayMetrics, _from_state("metrics")]
 LaneChooserDep = Annotated[LaneChooser, _from_state("lanes")]
 QueuesDep = Annotated[Queues, _from_state("queues")]
-UploadsDep = Annotated[ConcurrencyLimit, _from_state("uploads")]
 StreamsDep = Annotated[ConcurrencyLimit, _from_state("streams")]
 RootPathDep = Annotated[str, Depends(_root_path)]
 """The path that links begin with; empty, or such as `/api`."""

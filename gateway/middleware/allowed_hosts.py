@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import ip_address
 
 from starlette.datastructures import Headers
@@ -15,6 +16,7 @@ ANY = "*"
 PROBE_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 """Paths that probes and scrapers request by whatever name their network has for the gateway."""
 MAX_SHOWN_CHARACTERS = 100
+MAX_CACHED_HOSTS = 64
 
 _HOST = re.compile(r"\[?([^\[\]]*?)\]?(:[0-9]*)?", re.ASCII)
 
@@ -29,6 +31,7 @@ class AllowedHosts:
     def __init__(self, app: ASGIApp, *, names: Collection[str]) -> None:
         self._app = app
         self._names = frozenset(name.lower() for name in names)
+        self._allows = lru_cache(MAX_CACHED_HOSTS)(self._check)  # nearly all requests name the same
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse the request before its body is read, or pass it on."""
@@ -45,7 +48,7 @@ class AllowedHosts:
                 return
         await self._app(scope, receive, send)
 
-    def _allows(self, host: str) -> bool:
+    def _check(self, host: str) -> bool:
         match = _HOST.fullmatch(host.lower())
         name = match[1].removesuffix(".") if match else ""
         return ANY in self._names or name in self._names or is_loopback_name(name) or _is_address(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 Network = IPv4Network | IPv6Network
+MAX_CACHED_PEERS = 1024
 
 
 class TrustedProxies:
@@ -22,17 +24,18 @@ class TrustedProxies:
 
     def __init__(self, app: ASGIApp, *, networks: Sequence[Network]) -> None:
         self._networks = networks
+        self._contains = lru_cache(MAX_CACHED_PEERS)(self._check)  # few clients send many requests
         self._app = ProxyHeadersMiddleware(cast("Any", app), [str(network) for network in networks])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Note whether the peer is a trusted proxy, and set the request's client and scheme."""
         if scope["type"] == "http":
-            scope.setdefault("state", {})["is_proxied"] = self._contains(scope.get("client"))
+            scope.setdefault("state", {})["is_proxied"] = self._contains((scope.get("client") or ("",))[0])
         await self._app(cast("Any", scope), cast("Any", receive), cast("Any", send))
 
-    def _contains(self, peer: tuple[str, int] | None) -> bool:
+    def _check(self, peer: str) -> bool:
         try:
-            address = ip_address(peer[0] if peer else "")
+            address = ip_address(peer)
         except ValueError:  # such as a unix socket
             return False
         return any(address in network for network in self._networks)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Depends, status
+from fastapi import Depends, status
 
+from gateway.routing import Router
 from gateway.schemas import Accepted
 from gateway.submission.backpressure import shed_load
 from gateway.submission.form_schemas import request_body
@@ -14,7 +15,7 @@ from gateway.submission.submission import SubmissionDep
 from stages.limits import Limits
 from storage.documents import Kind
 
-router = APIRouter(tags=["operations"], dependencies=[Depends(shed_load)])
+router = Router(tags=["operations"], dependencies=[Depends(shed_load)])
 ACCEPTED = status.HTTP_202_ACCEPTED
 
 

@@ -61,7 +61,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.app = self._serve
         self._limits = limits
         self._buffer = bytearray()
-        self._searched_bytes = 0  # of the buffer, without an end of the head in them
+        self._searched_bytes = 0  # of the buffer, complete lines without an end of the head
         self._body_bytes = 0  # of the current body, still to come
         self._chunked_body: ChunkedBody | None = None
         self._problem: Problem | None = None  # raised in a callback of httptools, which hides it
@@ -128,8 +128,6 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _take_head(self) -> bool:
         self._unset_keepalive_if_required()
-        if self._head_timer is None:
-            self._start_head_timer()
         while self._buffer.startswith(b"\r\n"):  # some clients end a body with one line too many
             del self._buffer[:2]
         end = self._buffer.find(HEAD_END, max(0, self._searched_bytes - len(HEAD_END)))
@@ -138,8 +136,7 @@ class HttpProtocol(HttpToolsProtocol):
                 f"The request line and the headers have more than {self._limits.max_bytes} bytes. Send fewer."
             )
         if end < 0:
-            check_line_ends(bytes(self._buffer.removesuffix(b"\r")), max(0, self._searched_bytes - 2))
-            self._searched_bytes = len(self._buffer)
+            self._wait_for_head()
             return False
         head = bytes(self._buffer[: end + len(HEAD_END)])
         del self._buffer[: len(head)]
@@ -148,6 +145,13 @@ class HttpProtocol(HttpToolsProtocol):
         check_line_ends(head)
         self._parse_head(remove_upgrade(head))
         return True
+
+    def _wait_for_head(self) -> None:
+        """Check the lines that have come since the last check, and bound the time to the end of the head."""
+        check_line_ends(self._buffer.removesuffix(b"\r"), self._searched_bytes)
+        self._searched_bytes = self._buffer.rfind(b"\r\n") + len(b"\r\n") if b"\r\n" in self._buffer else 0
+        if self._head_timer is None:
+            self._start_head_timer()
 
     def _parse_head(self, head: bytes) -> None:
         """Start the request. Without a body, it is complete then."""

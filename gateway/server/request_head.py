@@ -13,18 +13,16 @@ CHUNKED = -1
 """The framing of a body whose length the head does not give."""
 MAX_LENGTH_DIGITS = 18  # fits into 64 bits
 
-_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n)")
-_FOLDED_LINE = re.compile(rb"\r\n[ \t]")
-_UPGRADE = re.compile(rb"\r\n(?:upgrade|http2-settings):[^\r]*", re.IGNORECASE)
+_UPGRADE = re.compile(rb"\r\nupgrade:[^\r]*", re.IGNORECASE)
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 _LENGTH = re.compile(rb"[0-9]{1,%d}" % MAX_LENGTH_DIGITS)
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-def check_line_ends(data: bytes, start: int = 0) -> None:
+def check_line_ends(data: bytes | bytearray, start: int = 0) -> None:
     """Refuse a line that ends without CR or LF: other servers may see the end of the head there."""
-    if _LINE_END.search(data, start):
+    if not data.count(b"\r", start) == data.count(b"\n", start) == data.count(b"\r\n", start):
         raise MalformedRequest("A line of the request does not end with CR LF.")
 
 
@@ -33,9 +31,9 @@ def remove_upgrade(head: bytes) -> bytes:
 
     httptools would take the bytes behind the head for another protocol's.
     """
-    if _FOLDED_LINE.search(head):
+    if b"\r\n " in head or b"\r\n\t" in head:
         raise MalformedRequest("A header continues on a second line. Send each header on one line.")
-    return _UPGRADE.sub(b"", head)
+    return _UPGRADE.sub(b"", head) if b"upgrade" in head.lower() else head
 
 
 def read_framing(method: bytes, version: str, headers: Headers) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -14,15 +14,14 @@ from uuid_utils.compat import uuid7
 
 from gateway.concurrency_limit import ConcurrencyLimit
 from gateway.dependencies import (
-    CallerDep,
     LaneChooserDep,
     MetricsDep,
     OwnerDep,
     SettingsDep,
     StoresDep,
-    UploadsDep,
 )
 from gateway.metrics import GatewayMetrics, SubmissionCount
+from gateway.middleware.rate_limit import caller_of
 from gateway.middleware.root_path import root_path_of
 from gateway.problems import POLL_SECONDS, FileMissing, InvalidHeader, KeyInUse, KeyReused, SourceGone, TooManyFiles
 from gateway.schemas import Accepted, Links
@@ -56,10 +55,8 @@ async def _create_submission(  # noqa: PLR0913, PLR0917  # FastAPI injects by pa
     owner: OwnerDep,
     metrics: MetricsDep,
     lanes: LaneChooserDep,
-    caller: CallerDep,
-    uploads: UploadsDep,
 ) -> Submission:
-    return Submission(request, response, background, settings, stores, owner, metrics, lanes, caller, uploads)
+    return Submission(request, response, background, settings, stores, owner, metrics, lanes)
 
 
 @dataclass
@@ -74,15 +71,17 @@ class Submission:
     owner: str | None
     metrics: GatewayMetrics
     lanes: LaneChooser
-    caller: str
-    uploads: ConcurrencyLimit
     job_id: str = field(default_factory=lambda: str(uuid7()))
     has_started_insert: bool = False
 
     async def create_job(self, kind: Kind, form_type: type[OutputForm]) -> Accepted:
         """Receive the form and answer with its job. A request that repeats an Idempotency-Key gets the earlier job."""
-        with self.metrics.count_submission(kind) as count, self.uploads.hold(self.caller):
+        with self.metrics.count_submission(kind) as count, self._hold_upload():
             return await self._create_job(kind, form_type, count)
+
+    def _hold_upload(self) -> AbstractContextManager[None]:
+        uploads: ConcurrencyLimit = self.request.app.state.uploads
+        return uploads.hold(caller_of(self.request.scope))
 
     async def _create_job(self, kind: Kind, form_type: type[OutputForm], count: SubmissionCount) -> Accepted:
         async with self._hold_idempotency_key() as (key, earlier):
@@ -94,7 +93,7 @@ class Submission:
                     count.result = "replayed"
                     return answer
                 job = await self._copy_from_duplicate(job)
-                job.lane = await self.lanes.choose(self.caller, size=original.bytes)
+                job.lane = await self.lanes.choose(caller_of(self.request.scope), size=original.bytes)
             if key is not None:
                 await self._extend_idempotency_key(key)
             self.has_started_insert = True
