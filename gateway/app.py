@@ -140,9 +140,12 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(RootPath, default=http.root_path)
     app.add_middleware(BodyTimeout, idle_seconds=http.idle_timeout, total_seconds=http.receive_timeout)
     app.add_middleware(BodyLimit, limit=settings.limits.upload_bytes + FORM_OVERHEAD_BYTES)
-    if settings.access.rate_limit:
-        limit = parse_rate_limit(settings.access.rate_limit)
-        app.add_middleware(RateLimit, limit=limit, limiter=create_limiter(settings.redis_url))
+    access = settings.access
+    if access.rate_limit or access.list_rate_limit:
+        posts, lists = (
+            parse_rate_limit(text) if text else None for text in (access.rate_limit, access.list_rate_limit)
+        )
+        app.add_middleware(RateLimit, limiter=create_limiter(settings.redis_url), posts=posts, lists=lists)
     app.add_middleware(ApiKeys, keys=settings.api_keys)
     app.add_middleware(Options)
     app.add_middleware(CrossSite, origins=settings.http.allowed_origins)

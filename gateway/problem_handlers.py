@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from obstore.exceptions import BaseError as BlobStoreError
-from pymongo.errors import PyMongoError
+from pymongo.errors import ExecutionTimeout, PyMongoError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -46,6 +46,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, handle_http_exception)
     for error in (PyMongoError, BlobStoreError, OSError):
         app.add_exception_handler(error, _handle_store_error)
+    app.add_exception_handler(ExecutionTimeout, _handle_query_timeout)
     app.add_exception_handler(ClientDisconnect, _handle_disconnect)
     app.add_exception_handler(Exception, _handle_unexpected_error)
 
@@ -96,6 +97,13 @@ async def _handle_store_error(request: Request, error: Exception) -> JSONRespons
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     detail = "A store that this request needs does not answer. Send the request again after the time in Retry-After."
     return build_response(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, headers=headers)
+
+
+async def _handle_query_timeout(request: Request, _: Exception) -> JSONResponse:
+    log.warning("query.timeout", path=request.url.path)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    detail = "The database took too long for this list. Ask for fewer jobs, or again after the time in Retry-After."
+    return build_response(HTTPStatus.SERVICE_UNAVAILABLE, "query_timeout", detail, headers=headers)
 
 
 async def _handle_disconnect(request: Request, _: Exception) -> JSONResponse:

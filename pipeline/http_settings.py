@@ -65,12 +65,15 @@ class AccessSettings(SettingsSection):
     rate_limit: str = Field(
         "", description="POSTs allowed per API key, or per address without keys, such as `60/minute`; empty: no limit."
     )
+    list_rate_limit: str = Field(
+        "", description="Lists (`GET /jobs`) allowed per API key, or per address without keys; empty: no limit."
+    )
     max_queue: Count = Field(
         10_000, description="New jobs are answered 503 while any queue holds at least this many messages."
     )
     deduplicate: bool = Field(default=False, description="Answer a repeated upload with copies of the earlier results.")
 
-    @field_validator("rate_limit")
+    @field_validator("rate_limit", "list_rate_limit")
     @classmethod
     def _check_rate_limit(cls, value: str) -> str:
         if value:

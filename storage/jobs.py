@@ -9,12 +9,16 @@ from storage.clock import now_ms
 from storage.documents import ACTIVE_STATES, Failure, Job, JobState, Kind
 from storage.errors import JobNotFound
 
+LIST_TIMEOUT_MS = 2000
 _INCREMENT_VERSION = {"version": 1}
 _ACTIVE = {"$in": [state.value for state in ACTIVE_STATES]}
 
 
 class Jobs:
     """Job documents, through beanie. Needs `open_stores`, which binds the documents to their database."""
+
+    def __init__(self, *, list_timeout_ms: int = LIST_TIMEOUT_MS) -> None:
+        self._list_timeout_ms = list_timeout_ms
 
     async def insert(self, job: Job) -> None:
         """Insert a new job. It is journaled on a majority of the replica set, so it is not lost."""
@@ -39,12 +43,16 @@ class Jobs:
     async def page(
         self, *, owner: str | None, state: JobState | None, kind: Kind | None, before_id: str | None, limit: int
     ) -> list[Job]:
-        """Return jobs with an id below `before_id`, newest first: ids begin with a timestamp."""
+        """Return jobs with an id below `before_id`, newest first: ids begin with a timestamp.
+
+        Raises pymongo's `ExecutionTimeout` when the server has worked on it for too long.
+        """
         filters = {"owner": owner, "state": state, "kind": kind}
         query: dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
         if before_id is not None:
             query["_id"] = {"$lt": before_id}
-        return await Job.find(query).sort("-_id").limit(limit).to_list()
+        found = Job.find(query, max_time_ms=self._list_timeout_ms)
+        return await found.sort("-_id").limit(limit).to_list()
 
     async def find_duplicate(self, job: Job) -> Job | None:
         """Return a done job of the same owner, with the same bytes and the same request, that still has its blobs."""

@@ -17,6 +17,7 @@ from storage.documents import Job
 from storage.idempotency import IdempotencyKey, IdempotencyKeys
 from storage.jobs import Jobs
 from storage.ledger import Ledger
+from storage.list_indexes import create_list_indexes
 
 COLLECTIONS = (Job.Settings.name, IdempotencyKey.Settings.name)
 DURABLE: dict[str, Any] = {"w": "majority", "journal": True, "readPreference": "primary", "tz_aware": True}
@@ -59,7 +60,8 @@ async def open_stores(*, mongo_url: str, blob_url: str, timeout_ms: int) -> Asyn
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(mongo_url, **_timeouts(timeout_ms), **DURABLE)
     try:
         await init_beanie(client[database_name(mongo_url)], document_models=[Job, IdempotencyKey])
-        yield Stores(Jobs(), Blobs.open(blob_url), IdempotencyKeys(), client)
+        await create_list_indexes(Job.get_motor_collection())
+        yield Stores(Jobs(list_timeout_ms=timeout_ms), Blobs.open(blob_url), IdempotencyKeys(), client)
     finally:
         client.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from typing import Any, cast
 
 import structlog
@@ -16,56 +17,87 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
+from gateway.routing import route_of
 from pipeline.broker.redis_connections import raise_connection_error_when_closed
 from pipeline.broker.redis_urls import RedisUrl
 
-TIMEOUT_SECONDS = 1.0  # how long a POST waits for a Redis that does not answer
+LIST_ROUTE = "/jobs"
+TIMEOUT_SECONDS = 1.0  # how long a request waits for a Redis that does not answer
 
 log = structlog.get_logger("gateway")
 
 
 class RateLimit:
-    """ASGI middleware that counts POSTs; over the limit it answers 429.
+    """ASGI middleware that counts POSTs and lists of jobs apart; over their limit it answers 429.
 
     It sends the headers of draft-ietf-httpapi-ratelimit-headers-10 (`RateLimit`, `RateLimit-Policy`). If Redis does not
     answer, requests pass: the limit is for fairness, not for safety.
     """
 
-    def __init__(self, app: ASGIApp, *, limit: RateLimitItem, limiter: SlidingWindowCounterRateLimiter) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limiter: SlidingWindowCounterRateLimiter,
+        posts: RateLimitItem | None,
+        lists: RateLimitItem | None = None,
+    ) -> None:
         self._app = app
-        self._limit = limit
         self._limiter = limiter
+        self._posts = Policy("default", posts) if posts else None
+        self._lists = Policy("lists", lists) if lists else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count a POST, and add what is left of the limit to the answer's headers."""
-        if scope["type"] != "http" or scope["method"] != "POST":
+        """Count the request if it has a limit, and add what is left of it to the answer's headers."""
+        policy = self._find_policy(scope)
+        if policy is None:
             await self._app(scope, receive, send)
             return
-        caller = caller_of(scope)
+        identifiers = policy.identify(caller_of(scope))
         try:
-            is_within_limit = await self._limiter.hit(self._limit, caller)
-            window = await self._limiter.get_window_stats(self._limit, caller)
+            is_within_limit = await self._limiter.hit(policy.limit, *identifiers)
+            window = await self._limiter.get_window_stats(policy.limit, *identifiers)
         except StorageError as error:
             log.warning("rate_limit.uncounted", error=repr(error))
             await self._app(scope, receive, send)
             return
-        headers = self._build_headers(window)
+        headers = policy.build_headers(window)
         if is_within_limit:
             await self._app(scope, receive, _add_headers(send, headers))
             return
         seconds = str(max(1, math.ceil(window.reset_time - time.time())))
         detail = (
-            f"The limit of {self._limit.amount} requests in {self._limit.get_expiry()} seconds is exceeded. "
+            f"The limit of {policy.limit.amount} requests in {policy.limit.get_expiry()} seconds is exceeded. "
             "Send the request again after the time in Retry-After."
         )
         headers |= {"Retry-After": seconds}
         await problems.build_response(429, "rate_limited", detail, headers=headers)(scope, receive, send)
 
-    def _build_headers(self, window: WindowStats) -> dict[str, str]:
+    def _find_policy(self, scope: Scope) -> Policy | None:
+        if scope["type"] != "http":
+            return None
+        if scope["method"] == "POST":
+            return self._posts
+        return self._lists if self._lists and route_of(scope) == LIST_ROUTE else None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A limit, and its name in the headers."""
+
+    name: str
+    limit: RateLimitItem
+
+    def identify(self, caller: str) -> tuple[str, ...]:
+        """Return what is counted, by which no two policies share a count. POSTs have no prefix for earlier versions."""
+        return (caller,) if self.name == "default" else (self.name, caller)
+
+    def build_headers(self, window: WindowStats) -> dict[str, str]:
+        """Return the headers that tell the limit, and what is left of it."""
         seconds = max(0, math.ceil(window.reset_time - time.time()))
         return {
-            "RateLimit-Policy": f'"default";q={self._limit.amount};w={self._limit.get_expiry()}',
-            "RateLimit": f'"default";r={window.remaining};t={seconds}',
+            "RateLimit-Policy": f'"{self.name}";q={self.limit.amount};w={self.limit.get_expiry()}',
+            "RateLimit": f'"{self.name}";r={window.remaining};t={seconds}',
         }
 
 

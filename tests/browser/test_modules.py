@@ -34,6 +34,7 @@ DEAD = {"attempts_exhausted", "dispatches_exhausted", "internal_error"}
 ELSEWHERE = {
     "host_not_allowed",
     "cross_site",
+    "query_timeout",
     "unauthorized",
     "job_not_found",
     "invalid_request",

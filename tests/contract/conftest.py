@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from pymongo import monitoring
 from redis import Redis
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
@@ -64,8 +66,30 @@ def bucket_url(s3_server: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"s3://contract/{uuid4()}"
 
 
+class FindCommands(monitoring.CommandListener):
+    """The `find` commands that drivers send."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        if event.command_name == "find":
+            self.sent.append(dict(event.command))
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None: ...
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
+
+
 @pytest.fixture(scope="session")
-async def opened_stores(mongo_url: str) -> AsyncIterator[Stores]:
+def finds() -> FindCommands:
+    """The `find` commands of clients that are opened from now on."""
+    monitoring.register(finds := FindCommands())
+    return finds
+
+
+@pytest.fixture(scope="session")
+async def opened_stores(mongo_url: str, finds: FindCommands) -> AsyncIterator[Stores]:  # noqa: ARG001
     """The gateway's side, connected once: its indexes are made, or found, each time."""
     async with open_stores(mongo_url=mongo_url, blob_url="memory:///", timeout_ms=5000) as stores:
         yield stores

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
+import httpx
 import pytest
 from fastapi import FastAPI
 
@@ -136,9 +137,24 @@ def test_requests_are_not_counted_unless_a_limit_is_set() -> None:
 def test_requests_are_counted_up_to_the_limit_that_is_set() -> None:
     access = AccessSettings(rate_limit="7/hour")
 
-    limit = guards(SETTINGS.model_copy(update={"access": access}))[RateLimit]["limit"]
+    limit = guards(SETTINGS.model_copy(update={"access": access}))[RateLimit]["posts"]
 
     assert (limit.amount, limit.get_expiry()) == (7, 3600)
+
+
+async def test_lists_are_counted_apart_from_posts_and_other_requests_are_not(stores: FakeStores) -> None:
+    access = AccessSettings(rate_limit="1/hour", list_rate_limit="2/hour")
+    limited = create_app(SETTINGS.model_copy(update={"access": access}))
+    limited.state.settings, limited.state.stores = SETTINGS, stores
+    transport = httpx.ASGITransport(limited, client=("192.0.2.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        lists = [await client.request(method, "/jobs") for method in ("GET", "HEAD", "GET")]
+        others = [await client.get("/capabilities"), await client.get("/jobs/nothing"), await client.post("/nowhere")]
+
+    assert [answer.status_code for answer in lists] == [200, 200, 429]
+    assert lists[2].json()["code"] == "rate_limited"
+    assert lists[2].headers["ratelimit-policy"] == '"lists";q=2;w=3600'
+    assert [answer.status_code for answer in others] == [200, 405, 404]
 
 
 def test_the_keys_are_those_that_are_set() -> None:

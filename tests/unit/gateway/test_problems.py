@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Query
 from obstore.exceptions import GenericError
-from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
+from pymongo.errors import AutoReconnect, ExecutionTimeout, ServerSelectionTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -240,6 +240,16 @@ async def test_a_store_that_is_away_asks_for_another_try(thrower: Thrower, clien
     thrower.error = AutoReconnect()
 
     assert (await client.get("/raise")).headers["retry-after"] == "5"
+
+
+async def test_a_list_that_takes_the_database_too_long_asks_for_another_try(
+    thrower: Thrower, client: httpx.AsyncClient
+) -> None:
+    thrower.error = ExecutionTimeout("operation exceeded time limit", 50)
+
+    answer = await client.get("/raise")
+
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "query_timeout", "5")
 
 
 async def test_a_request_that_breaks_rules_names_each(client: httpx.AsyncClient) -> None:

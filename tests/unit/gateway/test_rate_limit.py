@@ -27,7 +27,7 @@ class Inside:
         self.taken = 0
         self.read = 0
         self.sent: list[Message] = []
-        self._guarded = RateLimit(self, limit=LIMIT, limiter=counter)
+        self._guarded = RateLimit(self, limiter=counter, posts=LIMIT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         self.taken += 1

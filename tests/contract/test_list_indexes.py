@@ -1,0 +1,70 @@
+"""Lists of jobs: their indexes are created without waiting for them, and their queries have a limit of time."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from pymongo import IndexModel
+from pymongo.errors import NetworkTimeout, OperationFailure
+
+from storage.documents import Job
+from storage.list_indexes import EMBEDDED_SERVER, create_list_indexes
+from storage.stores import Stores
+from tests.contract.conftest import FindCommands
+from tests.support.fakes import new_job
+
+
+class MongoDB:
+    """A collection and its database on a MongoDB that answers the creation of indexes with an error, or not at all."""
+
+    def __init__(self, error: Exception | None = None, **info: str) -> None:
+        self.database = self
+        self.created: list[IndexModel] = []
+        self._error = error
+        self._info = info
+
+    async def command(self, name: str) -> dict[str, str]:
+        assert name == "buildInfo"
+        return self._info
+
+    async def create_indexes(self, indexes: list[IndexModel]) -> None:
+        self.created += indexes
+        if self._error:
+            raise self._error
+
+
+async def test_every_list_has_an_index_in_the_order_of_its_pages() -> None:
+    await create_list_indexes(cast("Any", database := MongoDB(version="8.0.0")))
+
+    keys = [tuple(index.document["key"]) for index in database.created]
+    assert keys == [("owner", "_id"), ("owner", "state", "_id"), ("state", "_id"), ("kind", "_id")]
+
+
+async def test_a_gateway_does_not_wait_for_the_indexes_of_a_large_collection() -> None:
+    await create_list_indexes(cast("Any", database := MongoDB(NetworkTimeout("timed out"))))
+
+    assert database.created
+
+
+async def test_a_server_that_may_not_create_indexes_is_an_error() -> None:
+    with pytest.raises(OperationFailure):
+        await create_list_indexes(cast("Any", MongoDB(OperationFailure("not authorized", code=13))))
+
+
+async def test_lists_read_in_the_order_of_an_index_where_the_server_has_it(stores: Stores) -> None:
+    await stores.jobs.insert(new_job(owner="ann"))
+    jobs = Job.get_motor_collection()
+    if "owner_list" not in await jobs.index_information():
+        assert (await jobs.database.command("buildInfo"))["process"] == EMBEDDED_SERVER
+        return
+
+    for query in ({"owner": "ann"}, {"owner": "ann", "state": "done"}, {"state": "done"}, {"kind": "crop"}):
+        plan = str((await jobs.find(query).sort("_id", -1).explain())["queryPlanner"]["winningPlan"])
+        assert ("'SORT'" in plan, "'COLLSCAN'" in plan) == (False, False), query
+
+
+async def test_the_database_works_on_a_list_for_a_limited_time(stores: Stores, finds: FindCommands) -> None:
+    await stores.jobs.page(owner=None, state=None, kind=None, before_id=None, limit=1)
+
+    assert finds.sent[-1]["maxTimeMS"] == 5000
