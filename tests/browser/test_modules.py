@@ -40,6 +40,7 @@ ELSEWHERE = {
     "invalid_request",
     "unavailable",
     "rate_limited",
+    "too_many_connections",
 }
 
 Compute = Callable[..., Awaitable[Any]]
