@@ -41,6 +41,7 @@ def animate(
     be decoded.
     """
     frames, durations, plays = _decode(original, edge, limits)
+    size = frames[0].size
     if sum(durations) > MAX_DURATION_MS:
         durations = [min(duration, MAX_DURATION_MS // len(durations)) for duration in durations]
     options: dict[str, object] = {"quality": quality or DEFAULT_QUALITY["webp"], "loop": plays}
@@ -53,7 +54,7 @@ def animate(
     content = io.BytesIO()
     with reveal_system_errors():
         frames[0].save(content, format.upper(), save_all=True, append_images=frames[1:], duration=durations, **options)
-    return Rendition(content.getvalue(), format, MEDIA_TYPES[format], *frames[0].size)
+    return Rendition(content.getvalue(), format, MEDIA_TYPES[format], *size)
 
 
 def _decode(original: bytes, edge: int, limits: Limits) -> tuple[list[Image.Image], list[int], int]:

@@ -111,13 +111,14 @@ def _heic(size: Size) -> bytes:
     import pillow_heif  # noqa: PLC0415  optional
 
     content = io.BytesIO()
+    size = size[0] // 8 * 8, size[1] // 8 * 8  # whole blocks: the decoder makes room for them
     picture = pillow_heif.from_pillow(noise("RGBA", size))
     picture.save(content, quality=10, enc_params={"preset": "ultrafast"}, **SIDEWAYS)
     return content.getvalue()
 
 
 def _animation(format: str, size: Size, frames: int = 2) -> bytes:  # noqa: A002
-    first = noise("RGBA", size)
+    first = noise("RGBA", (size[0] // 8 + 1, size[1] // 8 + 1)).resize(size, Image.Resampling.NEAREST)
     pictures = [ImageChops.offset(first, number * 7, number * 5) for number in range(frames)]
     options: dict[str, object] = {"method": 0, "quality": 0} if format == "webp" else {}
     if format == "avif":  # the encoder is slow

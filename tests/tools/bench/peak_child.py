@@ -16,10 +16,11 @@ from stages.crop import crop
 from stages.fit import fit
 from stages.formats import MEMORY_INTENSIVE_MAX_PIXELS
 from stages.grayscale import grayscale
-from stages.normalize import build_master_pyramid
+from stages.normalize import Master, build_master_pyramid
 from stages.resize import resize
 from stages.validate import validate
 from storage.blobs import Blobs
+from tests.tools.bench.originals import noise
 
 Size = tuple[int, int]
 Read = Callable[[], bytes]
@@ -39,17 +40,17 @@ def measure(run: str, original: Path, size: Size) -> dict[str, int]:
     """
     blobs, output = Blobs.open(original.parent.as_uri()), original.with_suffix(".output").name
     clear_peak()
-    base = read_memory("VmRSS")
+    base, base_data = read_memory("VmRSS"), read_memory("VmData")
     blobs.put(output, RUNS[run](partial(blobs.get, original.name), size))
     peak = read_memory("VmHWM")
     blobs.remove("", [output])
-    return {"base": base, "peak": peak}
+    return {"base": base, "base_data": base_data, "peak": peak}
 
 
-def read_memory(name: str) -> int:
-    """Return a figure of /proc/self/status in bytes. Not `ru_maxrss`: a process starts with that of its parent."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
+def read_memory(name: str, process: int | str = "self") -> int:
+    """Return a figure of a process's status in bytes, 0 once it has ended; `ru_maxrss` starts at the parent's."""
+    lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")), 0)
 
 
 def clear_peak() -> None:
@@ -67,10 +68,10 @@ def _normalize(read: Read, _: Size) -> bytes:
     return b"".join(master.pixels for master in masters.values())
 
 
-def _resize(read: Read, _: Size, *, format: str) -> bytes:  # noqa: A002
-    master = build_master_pyramid(read(), edges=EDGES, limits=LIMITS)[max(EDGES)]
-    clear_peak()
-    return resize(master, edge=max(EDGES), format=format).content
+def _resize(_: Read, __: Size, *, format: str) -> bytes:  # noqa: A002
+    edge = max(EDGES)
+    master = Master("RGBA", edge, edge, noise("RGBA", (edge, edge)).tobytes())
+    return resize(master, edge=edge, format=format).content
 
 
 def _animate(read: Read, _: Size, *, format: Any) -> bytes:  # noqa: A002
