@@ -45,10 +45,10 @@ class WorkSettings(SettingsSection):
     )
     max_tasks_per_child: Count = Field(2000, description="Tasks after which a child process is replaced.")
     max_memory_per_child_kib: Count = Field(
-        1024 * 1024, description="Memory in KiB; a child process that uses more is replaced after its task."
+        640 * 1024, description="Memory in KiB; a child process that uses more is replaced after its task."
     )
     max_image_memory_mib: int = Field(
-        1536,
+        1088,
         ge=0,
         description="Memory in MiB that a child process may allocate on top of what it starts with; an image that "
         "needs more is refused. 0: no limit. Linux only.",

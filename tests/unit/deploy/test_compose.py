@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from deploy.generate.worker_memory import container_mib, image_mib
 from pipeline.routing import QUEUES
+from pipeline.settings import Settings
 from tests.support.fast_yaml import load
 from tests.support.prometheus_config import ROOT
 
@@ -42,6 +44,16 @@ def test_every_container_is_confined(name: str) -> None:
     assert service["init"] is True
     assert {"cpus", "mem_limit", "pids_limit"} <= service.keys()
     assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_worker_has_the_memory_that_its_children_may_take(queue: str) -> None:
+    worker, settings = SERVICES[f"worker-{queue}"], Settings()
+    default = re.fullmatch(r"\$\{DARKROOM_WORKER_MEMORY:-(\d+)m\}", worker["mem_limit"])
+
+    assert default
+    assert int(default[1]) >= container_mib(worker["environment"]["CONCURRENCY"], settings.work.max_image_memory_mib)
+    assert settings.work.max_image_memory_mib >= image_mib(queue, settings)
 
 
 @pytest.mark.parametrize("name", LASTING)

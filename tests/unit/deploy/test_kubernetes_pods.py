@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from deploy.generate.worker_memory import container_mib
 from pipeline.routing import QUEUES
 from pipeline.settings import Settings, WorkSettings
 from tests.support.kustomize import Manifest, render
@@ -149,7 +150,7 @@ def test_a_worker_has_the_memory_that_its_children_may_take(queue: str) -> None:
     limit = amount(container_of(WORKERS[queue])["resources"]["limits"]["memory"])
     children = int(environment_of(WORKERS[queue])["CONCURRENCY"])
 
-    assert limit >= children * Settings().work.max_memory_per_child_kib * 1024 + 256 * BYTES["Mi"]
+    assert limit >= container_mib(children, Settings().work.max_image_memory_mib) * BYTES["Mi"]
 
 
 def test_the_gateway_has_the_memory_that_its_uploads_may_take() -> None:

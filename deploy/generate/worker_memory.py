@@ -1,0 +1,49 @@
+"""The memory that workers need for the limits in force: python -m deploy.generate.worker_memory prints it by pool."""
+
+from __future__ import annotations
+
+from pipeline.routing import FINALIZE, NORMALIZE, QUEUES, RESIZE, TRANSFORM, VALIDATE
+from pipeline.settings import Settings
+from stages.formats import MEMORY_INTENSIVE_MAX_PIXELS
+
+MIB = 1024 * 1024
+PROCESS_MIB = 110  # the parent, and each child before its first image
+# Bytes a pixel: the most that `./run bench peaks` found, and some for what earlier images leave in the heap.
+BYTES_PER_PIXEL = {VALIDATE: 10, NORMALIZE: 19, RESIZE: 19, TRANSFORM: 19, FINALIZE: 0}
+BYTES_PER_ENCODED_PIXEL = 45  # of a rendition in WebP or AVIF
+BYTES_PER_ANIMATION_PIXEL = 11  # of width x height x frames
+CHILDREN = (1, 2, 4)
+
+
+def image_mib(queue: str, settings: Settings) -> int:
+    """Return the memory that one image may need in a child of a pool."""
+    needed = [BYTES_PER_PIXEL[queue] * settings.limits.pixels]
+    if queue == RESIZE:
+        rendition = min(max(settings.renditions.values()) ** 2, settings.limits.pixels)
+        needed = [
+            BYTES_PER_PIXEL[queue] * rendition,
+            BYTES_PER_ENCODED_PIXEL * min(rendition, MEMORY_INTENSIVE_MAX_PIXELS),
+            BYTES_PER_ANIMATION_PIXEL * settings.limits.animation_pixels,
+        ]
+    return -(-max(needed) // MIB)
+
+
+def container_mib(children: int, image: int) -> int:
+    """Return the memory of a worker whose children take `image` MiB each, at the same time."""
+    return PROCESS_MIB * (children + 1) + children * image
+
+
+def main() -> None:
+    """Print a line for each pool, and the setting that bounds an image in all of them."""
+    settings = Settings()
+    needed = {queue: image_mib(queue, settings) for queue in QUEUES}
+    print(f"{'MiB':10}{'an image':>10}" + "".join(f"{f'--concurrency {children}':>18}" for children in CHILDREN))
+    for queue, image in needed.items():
+        print(f"{queue:10}{image:10}" + "".join(f"{container_mib(children, image):18}" for children in CHILDREN))
+    print(
+        f"DARKROOM_WORK__MAX_IMAGE_MEMORY_MIB is {settings.work.max_image_memory_mib}; set at least the largest image."
+    )
+
+
+if __name__ == "__main__":
+    main()
