@@ -14,8 +14,8 @@ class ClosingTransport:
     """A transport whose `close` can linger: it closes only the server's side, and drops what still comes.
 
     A connection that is closed with unread bytes is reset, and the reset can destroy the answer on its way. The whole
-    connection is closed when the client closes it, or after LINGER_BYTES, LINGER_SECONDS, or IDLE_SECONDS without a
-    byte (RFC 9112, section 9.6).
+    connection is closed when the client closes it, or after LINGER_SECONDS, or IDLE_SECONDS without a byte (RFC 9112,
+    section 9.6). After LINGER_BYTES nothing more is read: a client that cannot write any more looks for the answer.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
@@ -57,10 +57,9 @@ class ClosingTransport:
     def drop(self, count: int) -> None:
         """Count bytes that came while lingering."""
         self._remaining_bytes -= count
+        self._start_timer(IDLE_SECONDS)
         if self._remaining_bytes < 0:
-            self.close_now()
-        else:
-            self._start_timer(IDLE_SECONDS)
+            self._transport.pause_reading()
 
     def stop(self) -> None:
         """Stop the timers."""

@@ -9,11 +9,14 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
+import pymongo
 import pytest
 
 from deploy.local.stack import Stack
+from storage.idempotency import IdempotencyKey
 from tests.integration import raw_http
 from tests.integration.api_helpers import wait_until
 from tests.integration.conftest import MAX_UPLOADS_PER_CALLER, POSTS_A_MINUTE
@@ -141,17 +144,17 @@ def test_nodes_fetch_sees_every_refusal_whatever_the_size(url: str) -> None:
 
 
 @pytest.mark.parametrize(("way", "owner"), [("direct", "uma"), ("local", "ute"), ("nginx", "udo")])
-def test_nodes_fetch_sees_that_there_are_too_many_uploads(request: pytest.FixtureRequest, way: str, owner: str) -> None:
+def test_nodes_fetch_sees_that_there_are_too_many_uploads(
+    request: pytest.FixtureRequest, strict_stack: Stack, way: str, owner: str
+) -> None:
     url, key = request.getfixturevalue(way), f"key of {owner}"
     head = {"Content_Length": 1_000_000, "Authorization": f"Bearer {key}"}
     with ExitStack() as stalled:
-        for _ in range(MAX_UPLOADS_PER_CALLER):
+        for number in range(MAX_UPLOADS_PER_CALLER):
             socket = stalled.enter_context(raw_http.open_socket(url))
             path = f"{httpx.URL(url).path.rstrip('/')}/upload"
-            socket.sendall(raw_http.build_head(url, path, **head) + next(body_of(0)))
-        wait_until(
-            lambda: post(url, 0, is_chunked=False, Authorization=f"Bearer {key}").status_code == 503, "a refusal"
-        )
+            socket.sendall(raw_http.build_head(url, path, Idempotency_Key=number, **head) + next(body_of(0)))
+        wait_until(lambda: _count_keys(strict_stack, owner) == MAX_UPLOADS_PER_CALLER, "the start of every upload")
         ends = fetch(url, key)
 
     assert set(ends[:4]) == {"503 too_many_uploads"}
@@ -167,6 +170,14 @@ def fetch(url: str, key: str = "") -> list[str]:
     done = subprocess.run([node, str(script), url, key], capture_output=True, text=True, check=True, timeout=120)
     ends: list[str] = json.loads(done.stdout)
     return ends
+
+
+def _count_keys(stack: Stack, owner: str) -> int:
+    """Count the Idempotency-Keys of an owner: an upload is counted before its key is stored."""
+    mongo: pymongo.MongoClient[dict[str, Any]]
+    with pymongo.MongoClient(stack.mongo_url) as mongo:
+        keys: Any = mongo.get_default_database()[IdempotencyKey.Settings.name]
+        return sum(key["_id"].startswith(f"{owner}:") for key in keys.find())
 
 
 def _folders(folder: Path) -> set[str]:
