@@ -41,7 +41,7 @@ def test_upload_is_refused_where_it_can_be_known(
 
     assert (response.status_code, response.json()["code"]) == (status, code)
     assert response.headers["content-type"] == "application/problem+json"
-    assert _folders(blob_folder) == before
+    assert _folders(blob_folder) <= before  # of refused images, they are removed a while after
 
 
 def test_truncated_jpeg_is_a_failed_job_with_nothing_left(client: httpx.Client, blob_folder: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_chunked_body_over_the_limit_stops_being_read(client: httpx.Client, bl
 
     assert response is None or (response.status_code, response.json()["code"]) == (413, "upload_too_large")
     assert sent < 200 * 1024 * 1024
-    assert _folders(blob_folder) == before
+    assert _folders(blob_folder) <= before  # of refused images, they are removed a while after
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_form_that_is_not_as_it_should_be_is_refused(
     )
 
     assert (response.status_code, response.json()["code"]) == (status, code)
-    assert _folders(blob_folder) == before
+    assert _folders(blob_folder) <= before  # of refused images, they are removed a while after
 
 
 def test_a_body_that_is_no_form_is_refused(client: httpx.Client) -> None:
