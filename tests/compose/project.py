@@ -15,7 +15,7 @@ from deploy.local.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("gateway", "pipeline", "stages", "storage", "deploy")
-FILES = ("docker-compose.yml", ".dockerignore")
+FILES = ("docker-compose.yml", ".dockerignore", "LICENSE")
 IMAGES = ("darkroom", "darkroom-frontend", "darkroom-secrets")
 PORTS = {
     "frontend": "DARKROOM_UI_PORT",
