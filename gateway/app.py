@@ -88,7 +88,8 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
         redirect_slashes=False,  # a client that follows a redirect of its POST sends the upload twice
     )
     app.state.metrics, app.state.lanes = gateway_metrics, LaneChooser(settings.lanes)
-    app.state.uploads, app.state.streams = _limit_uploads(settings.http), _limit_streams(settings.http)
+    for name, limit in _create_limits(settings.http).items():
+        setattr(app.state, name, limit)
     _add_middleware(app, settings)
     problem_handlers.install(app)
     open_routers = (health.router, metrics.router, docs.router)
@@ -114,31 +115,40 @@ def _extend_openapi(app: FastAPI, settings: Settings) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
 
 
-def _limit_uploads(http: HttpSettings) -> ConcurrencyLimit:
-    return ConcurrencyLimit(
-        problems.TooManyUploads,
-        noun="uploads",
-        total=http.max_uploads,
-        per_caller=http.max_uploads_per_caller,
-        retry_after_seconds=1,
-    )
-
-
-def _limit_streams(http: HttpSettings) -> ConcurrencyLimit:
-    return ConcurrencyLimit(
-        problems.TooManyStreams,
-        noun="event streams and waiting requests",
-        total=http.max_streams,
-        per_caller=http.max_streams_per_caller,
-        retry_after_seconds=problems.RETRY_AFTER_SECONDS,
-    )
+def _create_limits(http: HttpSettings) -> dict[str, ConcurrencyLimit]:
+    """Return the limits of what may be open at a time, by their names in the application's state."""
+    return {
+        "uploads": ConcurrencyLimit(
+            problems.TooManyUploads,
+            noun="uploads",
+            total=http.max_uploads,
+            per_caller=http.max_uploads_per_caller,
+            retry_after_seconds=1,
+        ),
+        "downloads": ConcurrencyLimit(
+            problems.TooManyDownloads,
+            noun="downloads of results",
+            total=http.max_downloads,
+            per_caller=http.max_downloads_per_caller,
+            retry_after_seconds=1,
+        ),
+        "streams": ConcurrencyLimit(
+            problems.TooManyStreams,
+            noun="event streams and waiting requests",
+            total=http.max_streams,
+            per_caller=http.max_streams_per_caller,
+            retry_after_seconds=problems.RETRY_AFTER_SECONDS,
+        ),
+    }
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """Add the middleware. The one added last runs first."""
     http = settings.http
     app.add_middleware(RootPath, default=http.root_path)
-    app.add_middleware(BodyTimeout, idle_seconds=http.idle_timeout, total_seconds=http.receive_timeout)
+    app.add_middleware(
+        BodyTimeout, idle_seconds=http.idle_timeout, total_seconds=http.receive_timeout, min_rate=http.min_upload_rate
+    )
     app.add_middleware(BodyLimit, limit=settings.limits.upload_bytes + FORM_OVERHEAD_BYTES)
     access = settings.access
     if access.rate_limit or access.list_rate_limit:

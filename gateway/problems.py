@@ -139,6 +139,10 @@ class TooManyUploads(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, code="too_m
     """The gateway, or this caller, is receiving as many uploads as it may at a time."""
 
 
+class TooManyDownloads(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, code="too_many_downloads"):
+    """The gateway is sending as many results, at all or to this caller, as it may at a time."""
+
+
 class TooManyStreams(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, code="too_many_streams"):
     """The gateway, or this caller, has as many event streams and waiting requests open as it may."""
 

@@ -47,9 +47,17 @@ class HttpSettings(SettingsSection):
     receive_timeout: Seconds = Field(
         1800, description="How long a body may take in all; shorter than `sweeper.orphan_grace`."
     )
+    min_upload_rate: Count = Field(
+        1024,
+        description="Bytes a second that a body must have on average, apart from twice `idle_timeout` at its start.",
+    )
     max_uploads: Count = Field(64, description="Uploads received at a time; further ones are answered 503.")
     max_uploads_per_caller: Count = Field(
         32, description="Of these, uploads of one API key, or of one address without keys."
+    )
+    max_downloads: Count = Field(400, description="Results sent at a time; further ones are answered 503.")
+    max_downloads_per_caller: Count = Field(
+        200, description="Of these, results for one API key, or for one address without keys."
     )
     max_streams: Count = Field(
         2000, description="Event streams and waiting status requests at a time; further ones are answered 503."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -221,11 +222,20 @@ def _work_and_record(run: StageRun, work: Callable[[StageRun], Mapping[str, Any]
     try:
         with refuse_beyond_limit():
             result = work(run)
-    except StageError as refusal:
-        run.refuse(refusal)
+    except Exception as error:
+        _release_images(error)
+        if isinstance(error, StageError):
+            run.refuse(error)
         raise
     if not run.complete(result):
         raise Ignore
+
+
+def _release_images(error: BaseException | None) -> None:
+    """Drop what the frames of an error hold: Celery keeps the error, and the next image needs this one's memory."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _retry(

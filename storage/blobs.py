@@ -28,7 +28,8 @@ REMOTE_CHUNK_BYTES = 5 * 1024 * 1024
 """Buffer of a streaming writer: S3 accepts no part of a multipart upload below 5 MiB."""
 REMOTE_CONCURRENCY = 2
 """Parts that are sent while the next one is buffered. obstore's default of 12 would hold 60 MiB for each upload."""
-REMOTE_READ = 1024 * 1024  # bytes in a chunk that is read from an object store
+READ_BYTES = 256 * 1024
+"""Bytes in a chunk that is read. A client that reads slowly has two of them in memory; obstore's default is 10 MiB."""
 SINGLE_PUT_MAX_BYTES = 16 * 1024 * 1024
 """Larger blobs go to an object store in parts, so that no request exceeds its timeout."""
 
@@ -119,7 +120,7 @@ class Blobs:
         result = await obstore.get_async(self._store, key, options={"range": (start, stop)})
 
         async def chunks() -> AsyncIterator[bytes]:
-            async for chunk in result.stream() if self._folder else result.stream(REMOTE_READ):
+            async for chunk in result.stream(READ_BYTES):
                 yield bytes(chunk)
 
         return chunks()

@@ -10,13 +10,15 @@ from gateway.problems import BodyTooSlow
 
 
 class BodyTimeout:
-    """ASGI middleware that bounds the time to the next piece of a body, and to its end.
+    """ASGI middleware that bounds the time to the next piece of a body and to its end, and how slowly it may come.
 
     It raises the problem where the route reads. After the body, it waits as long as the route does.
     """
 
-    def __init__(self, app: ASGIApp, *, idle_seconds: float, total_seconds: float) -> None:
+    def __init__(self, app: ASGIApp, *, idle_seconds: float, total_seconds: float, min_rate: int) -> None:
+        """`min_rate` is in bytes a second; the first two `idle_seconds` do not count."""
         self._app = app
+        self._min_rate = min_rate
         self._idle_seconds = idle_seconds
         self._total_seconds = total_seconds
 
@@ -26,23 +28,32 @@ class BodyTimeout:
 
     def _wrap_receive(self, receive: Receive) -> Receive:
         clock = asyncio.get_running_loop().time
-        deadline, is_complete = clock() + self._total_seconds, False
+        start, received_bytes, is_complete = clock(), 0, False
 
         async def receive_in_time() -> Message:
-            nonlocal is_complete
+            nonlocal received_bytes, is_complete
             if is_complete:
                 return await receive()
+            deadline, idle_at = self._deadline(start, received_bytes), clock() + self._idle_seconds
             try:
-                async with asyncio.timeout_at(min(deadline, clock() + self._idle_seconds)):
+                async with asyncio.timeout_at(min(deadline, idle_at)):
                     message = await receive()
             except TimeoutError:
-                raise BodyTooSlow(self._describe(is_idle=clock() < deadline)) from None
+                raise BodyTooSlow(self._describe(is_idle=idle_at < deadline)) from None
+            received_bytes += len(message.get("body", b""))
             is_complete = not message.get("more_body", False)
             return message
 
         return receive_in_time
 
+    def _deadline(self, start: float, received_bytes: int) -> float:
+        """Return when the body must have ended, or more of it must have come."""
+        return start + min(self._total_seconds, 2 * self._idle_seconds + received_bytes / self._min_rate)
+
     def _describe(self, *, is_idle: bool) -> str:
         if is_idle:
             return f"Nothing of the body arrived for {self._idle_seconds:g} s. Send the request again."
-        return f"The body took longer than {self._total_seconds:g} s. Send the request again, over a faster line."
+        return (
+            f"The body took longer than {self._total_seconds:g} s, or came slower than {self._min_rate} bytes a "
+            "second. Send the request again, over a faster line."
+        )

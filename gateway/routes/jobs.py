@@ -27,6 +27,7 @@ from gateway.dependencies import (
     SettingsDep,
     StoresDep,
 )
+from gateway.disconnects import run_while_connected
 from gateway.feed import Feed
 from gateway.middleware.rate_limit import caller_of
 from gateway.middleware.root_path import root_path_of
@@ -67,7 +68,8 @@ async def task_status(
     job = await jobs.get(task_id, owner=owner)
     if wait:
         with request.app.state.streams.hold(caller_of(request.scope)):
-            job = await _wait_for_change(job, feed, wait, read_condition(request.headers, "if-none-match"))
+            known_etag = read_condition(request.headers, "if-none-match")
+            job = await run_while_connected(request, _wait_for_change(job, feed, wait, known_etag))
     headers = {"ETag": _build_etag(job), "Cache-Control": "no-cache"}
     if job.is_active:
         headers["Retry-After"] = str(POLL_SECONDS)

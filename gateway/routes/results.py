@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -11,9 +12,11 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
 from gateway.byte_ranges import parse_range
+from gateway.concurrency_limit import ConcurrencyLimit
 from gateway.conditional_requests import IF_MATCH, IF_NONE_MATCH, evaluate_preconditions
 from gateway.dependencies import BlobsDep, JobsDep, OwnerDep, SettingsDep
 from gateway.middleware import resource_policy
+from gateway.middleware.rate_limit import caller_of
 from gateway.problems import POLL_SECONDS, Expired, NoResult, NotReady, RenditionNotFound
 from gateway.routing import Router
 from gateway.schemas import has_renditions, public_failure
@@ -51,7 +54,17 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
     },
 }
+
+
+async def _hold_download(request: Request) -> AsyncIterator[None]:
+    """Count the result until its last byte is sent: FastAPI ends this dependency only then."""
+    downloads: ConcurrencyLimit = request.app.state.downloads
+    with downloads.hold(caller_of(request.scope)):
+        yield
+
+
 DESCRIPTION: dict[str, Any] = {
+    "dependencies": [Depends(_hold_download)],
     "response_class": Response,
     "responses": RESPONSES,
     "openapi_extra": {"parameters": [IF_MATCH, IF_NONE_MATCH]},

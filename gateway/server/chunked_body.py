@@ -9,6 +9,7 @@ from gateway.server.request_head import check_line_ends
 
 MAX_LINE_BYTES = 4096
 MAX_EXTRA_BYTES = 64 * 1024
+DATA_BYTES_FOR_ONE_EXTRA = 8  # chunks of 48 bytes and more are no fault, however many they are
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[^\r\n]*)?")
 
 
@@ -40,7 +41,7 @@ class ChunkedBody:
         data = bytes(buffer[: self._chunk_bytes])
         del buffer[: self._chunk_bytes]
         self._chunk_bytes -= len(data)
-        self._spare_bytes += len(data)
+        self._spare_bytes = min(self._spare_bytes + len(data) // DATA_BYTES_FOR_ONE_EXTRA, MAX_EXTRA_BYTES)
         self._is_chunk_end = True
         return data
 

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from gateway.problems import HeadersTooLarge, HeadersTooSlow, MalformedRequest, Problem, build_response
+from gateway.server.bounded_flow import MAX_WAITING_BYTES, BoundedFlow
 from gateway.server.chunked_body import ChunkedBody
 from gateway.server.closing_transport import ClosingTransport
 from gateway.server.request_head import (
@@ -24,7 +25,7 @@ from gateway.server.request_head import (
     remove_upgrade,
 )
 
-MAX_WAITING_BYTES = 64 * 1024  # of the next request, while one is answered
+SEND_SECONDS = 60.0  # that a client may read nothing while there is something to send
 
 log = structlog.get_logger("gateway")
 
@@ -60,12 +61,14 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.app = self._serve
         self._limits = limits
+        self._max_waiting_bytes = max(MAX_WAITING_BYTES, limits.max_bytes)
         self._buffer = bytearray()
         self._searched_bytes = 0  # of the buffer, complete lines without an end of the head
         self._body_bytes = 0  # of the current body, still to come
         self._chunked_body: ChunkedBody | None = None
         self._problem: Problem | None = None  # raised in a callback of httptools, which hides it
         self._head_timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
 
     # The connection
 
@@ -73,11 +76,13 @@ class HttpProtocol(HttpToolsProtocol):
         """Wait for the first head."""
         self._closing = ClosingTransport(transport, self.loop)
         super().connection_made(self._closing)  # type: ignore[arg-type]  # it delegates to a transport
+        self.flow = BoundedFlow(self._closing, self._buffer, self._max_waiting_bytes)  # type: ignore[arg-type]  # as above
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_head_timer()
+        self._stop_send_timer()
         self._closing.stop()
         super().connection_lost(exc)
 
@@ -103,6 +108,16 @@ class HttpProtocol(HttpToolsProtocol):
         if self._buffer:
             self.loop.call_soon(self._advance)
 
+    def pause_writing(self) -> None:
+        """Wait for the client to read what is written, for SEND_SECONDS at most."""
+        super().pause_writing()
+        self._send_timer = self.loop.call_later(SEND_SECONDS, self._closing.abort)
+
+    def resume_writing(self) -> None:
+        """Go on: the client has read."""
+        super().resume_writing()
+        self._stop_send_timer()
+
     # Requests
 
     def _advance(self) -> None:
@@ -117,7 +132,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._is_receiving:
             return self._take_body()
         if self.cycle is not None and not self.cycle.response_complete:
-            if len(self._buffer) > MAX_WAITING_BYTES:
+            if len(self._buffer) > self._max_waiting_bytes:
                 self.flow.pause_reading()
             return False
         return self._take_head()
@@ -225,6 +240,11 @@ class HttpProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _stop_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
 
     def _end_wait_for_head(self) -> None:
         self._head_timer = None

@@ -153,10 +153,12 @@ def test_a_worker_has_the_memory_that_its_children_may_take(queue: str) -> None:
     assert limit >= container_mib(children, Settings().work.max_image_memory_mib) * BYTES["Mi"]
 
 
-def test_the_gateway_has_the_memory_that_its_uploads_may_take() -> None:
+def test_the_gateway_has_the_memory_that_its_clients_may_take() -> None:
     limit = amount(container_of(named("production", "Deployment")["gateway"])["resources"]["limits"]["memory"])
 
-    assert limit >= (128 + 6 * Settings().http.max_uploads) * BYTES["Mi"]
+    http = Settings().http
+
+    assert limit >= (128 + 6 * http.max_uploads + 0.6 * http.max_downloads) * BYTES["Mi"]
 
 
 @pytest.mark.parametrize("name", ["gateway", "frontend"])

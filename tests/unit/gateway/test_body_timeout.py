@@ -17,7 +17,7 @@ async def _send(_: Message) -> None:
     return None
 
 
-async def receive_body(receive: Receive, *, idle_seconds: float, total_seconds: float) -> int:
+async def receive_body(receive: Receive, *, idle_seconds: float, total_seconds: float, min_rate: int = 1) -> int:
     """Receive a body through the middleware, and return the number of its messages."""
     received = 0
 
@@ -28,7 +28,9 @@ async def receive_body(receive: Receive, *, idle_seconds: float, total_seconds: 
             more_body = (await receive()).get("more_body", False)
             received += 1
 
-    await BodyTimeout(app, idle_seconds=idle_seconds, total_seconds=total_seconds)({"type": "http"}, receive, _send)
+    await BodyTimeout(app, idle_seconds=idle_seconds, total_seconds=total_seconds, min_rate=min_rate)(
+        {"type": "http"}, receive, _send
+    )
     return received
 
 
@@ -42,6 +44,11 @@ async def _endless() -> Message:
     return {"type": "http.request", "body": b"x", "more_body": True}
 
 
+async def _drip() -> Message:
+    await asyncio.sleep(SHORT / 10)
+    return {"type": "http.request", "body": b"x", "more_body": True}
+
+
 async def test_a_client_that_stops_sending_is_refused() -> None:
     with pytest.raises(BodyTooSlow, match=r"Nothing of the body arrived for 0\.01 s"):
         await receive_body(_never, idle_seconds=SHORT, total_seconds=LONG)
@@ -50,6 +57,11 @@ async def test_a_client_that_stops_sending_is_refused() -> None:
 async def test_a_client_that_never_ends_is_refused() -> None:
     with pytest.raises(BodyTooSlow, match=r"took longer than 0\.01 s"):
         await receive_body(_endless, idle_seconds=LONG, total_seconds=SHORT)
+
+
+async def test_a_client_that_sends_drop_by_drop_is_refused() -> None:
+    with pytest.raises(BodyTooSlow, match="slower than 1000000 bytes a second"):
+        await receive_body(_drip, idle_seconds=SHORT, total_seconds=LONG, min_rate=1_000_000)
 
 
 async def test_a_body_that_comes_in_time_is_received() -> None:
@@ -74,6 +86,6 @@ async def test_after_the_body_a_route_waits_as_long_as_it_likes() -> None:
 
     receives: list[int] = []
     types: list[str] = []
-    await BodyTimeout(app, idle_seconds=SHORT, total_seconds=SHORT)({"type": "http"}, receive, _send)
+    await BodyTimeout(app, idle_seconds=SHORT, total_seconds=SHORT, min_rate=1)({"type": "http"}, receive, _send)
 
     assert types == ["http.request", "http.disconnect"]

@@ -77,6 +77,10 @@ def _decode_with_h11(text: bytes) -> bytes:
     "text",
     [
         pytest.param(b"1\r\na\r\n" * MAX_EXTRA_BYTES, id="tiny chunks"),
+        pytest.param(b"5\r\nabcde\r\n" * MAX_EXTRA_BYTES, id="small chunks"),
+        pytest.param(
+            b"fffff\r\n" + b"a" * 0xFFFFF + b"\r\n0\r\n" + b"A: b\r\n" * MAX_EXTRA_BYTES, id="trailers after data"
+        ),
         pytest.param(b"0\r\n" + b"A: b\r\n" * MAX_EXTRA_BYTES, id="trailers"),
         pytest.param(b"1;" + b"a" * MAX_LINE_BYTES, id="one extension"),
     ],
@@ -87,6 +91,6 @@ def test_bytes_around_the_data_are_bounded(text: bytes) -> None:
 
 
 def test_small_chunks_with_some_data_are_no_fault() -> None:
-    data, _, is_complete = decode([encode([(b"a" * 16, b"")] * MAX_EXTRA_BYTES)])
+    data, _, is_complete = decode([encode([(b"a" * 64, b"")] * MAX_EXTRA_BYTES)])
 
-    assert (len(data), is_complete) == (16 * MAX_EXTRA_BYTES, True)
+    assert (len(data), is_complete) == (64 * MAX_EXTRA_BYTES, True)
