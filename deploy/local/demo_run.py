@@ -25,8 +25,8 @@ from deploy.local.stack import Stack
 from deploy.local.supervisord_control import STACK_MIN_FREE_BYTES, StackError
 from gateway.cli.console import PlainTextConsole
 from gateway.cli.humanize import format_bytes, format_dimensions, format_duration
-from gateway.cli.output_names import file_suffix
 from gateway.client import Client, Problem, RetryPolicy
+from gateway.client.filenames import image_extension
 
 RENDITIONS = ("small", "medium", "large")
 OUTPUT = "darkroom-demo"
@@ -133,7 +133,7 @@ def _save_previews(client: Client, job: DemoJob, stem: Path) -> list[Preview]:
         return []
     previews = []
     for name, rendition in job.status.renditions.items():
-        path = stem.with_name(f"{stem.name}-{name}{file_suffix(rendition.format)}")
+        path = stem.with_name(f"{stem.name}-{name}.{image_extension(rendition.format)}")
         client.save_result(job.task_id, path, name)
         previews.append(check_preview(path, name=name, photo=job.photo))
     return previews

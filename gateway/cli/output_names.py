@@ -10,13 +10,7 @@ from pathlib import Path, PurePath
 from ..client.filenames import safe_filename
 from ..client.models import JobStatus
 
-SUFFIXES = {"jpeg": ".jpg"}
 OUTPUT = "output"
-
-
-def file_suffix(format_: str) -> str:
-    """Return the file extension of an output format, with the dot."""
-    return SUFFIXES.get(format_, f".{format_}")
 
 
 def rendition_label(rendition: str, kind: str) -> str:

@@ -10,12 +10,12 @@ from typing import Protocol
 from uuid import uuid4
 
 from ..client import AsyncClient
-from ..client.filenames import join_inside
+from ..client.filenames import image_extension, join_inside
 from ..client.models import JobStatus
 from ..client.problem import Problem
 from .exit_codes import ExitCode, exit_code_of_problem
 from .journal import JournalEntry
-from .output_names import file_suffix, rendition_label, upload_name_of
+from .output_names import rendition_label, upload_name_of
 from .photos import Photo, UploadRequest
 from .plan import Action, UploadOptions, first_action
 from .report import PhotoOutcome, Result
@@ -141,7 +141,7 @@ class PhotoUpload:
         self._bar.show_saving()
         photo, folder = self._photo, self._photo.journal.folder or Path()
         endings = {
-            name: f"-{rendition_label(name, job.kind)}{file_suffix(rendition.format)}"
+            name: f"-{rendition_label(name, job.kind)}.{image_extension(rendition.format)}"
             for name, rendition in job.renditions.items()
         }
         output_path = photo.output_path if photo.content is not None else upload_name_of(job)

@@ -42,13 +42,20 @@ IMAGE_EXTENSIONS = frozenset(
 def filename_of(answer: httpx.Response) -> str:
     """Return the file name of a result, from its Content-Disposition (RFC 6266), else from its path and media type.
 
-    The name has no path, and an image's extension.
+    The name has no path, and an image's extension or .bin.
     """
     disposition = answer.headers.get("content-disposition", "")
     extended, plain = _EXTENDED.search(disposition), _PLAIN.search(disposition)
     name = unquote(extended[1]) if extended else plain[1] if plain else ""
     label = safe_filename(name) or safe_filename(answer.url.path) or "result"
-    return label if is_image_name(label) else f"{label}.{_extension_of(answer)}"
+    subtype = answer.headers.get("content-type", "").partition(";")[0].rpartition("/")[2]
+    return label if is_image_name(label) else f"{label}.{image_extension(subtype)}"
+
+
+def image_extension(image_format: str) -> str:
+    """Return the file extension of an image format, without a dot: "bin" if it is not the name of one."""
+    extension = "jpg" if image_format == "jpeg" else image_format
+    return extension if extension in IMAGE_EXTENSIONS else "bin"
 
 
 def is_image_name(name: str) -> bool:
@@ -73,9 +80,3 @@ def safe_filename(name: str) -> str:
 def number_paths(path: Path) -> Iterator[Path]:
     """Iterate over a path and its alternatives: photo.jpg, photo (2).jpg, photo (3).jpg and so on."""
     return chain([path], (path.with_name(f"{path.stem} ({number}){path.suffix}") for number in count(2)))
-
-
-def _extension_of(answer: httpx.Response) -> str:
-    subtype = answer.headers.get("content-type", "").partition(";")[0].rpartition("/")[2]
-    extension = "jpg" if subtype == "jpeg" else subtype
-    return extension if extension in IMAGE_EXTENSIONS else "bin"

@@ -139,6 +139,17 @@ def test_a_result_gets_the_name_of_an_image_in_its_folder(
     assert (status, caller.written_files()) == (0, [f"out/{name}"]), said
 
 
+@pytest.mark.parametrize("name", ["exe", "html"])
+def test_an_uploads_result_gets_no_extension_but_that_of_an_image(
+    caller: Caller, gateway: HostileGateway, name: str
+) -> None:
+    gateway.answer_job(renditions={"small": RENDITION | {"format": name}})
+
+    status, said = caller.run(*COMMANDS["upload"])
+
+    assert (status, caller.written_files()) == (0, ["out/beach-small.bin"]), said
+
+
 def test_only_images_are_uploaded_from_a_folder_whatever_the_gateway_accepts(
     caller: Caller, gateway: HostileGateway
 ) -> None:

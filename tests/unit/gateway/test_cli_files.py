@@ -8,9 +8,10 @@ from uuid import uuid4
 import pytest
 
 from gateway.cli.journal import Journal, JournalEntry
-from gateway.cli.output_names import OutputNames, file_suffix, output_paths, rendition_label, upload_name_of
+from gateway.cli.output_names import OutputNames, output_paths, rendition_label, upload_name_of
 from gateway.cli.photo_search import ensure_files_exist, find_photos
 from gateway.cli.session import CommandError
+from gateway.client.filenames import image_extension
 from gateway.client.models import JobStatus
 from pipeline import rendition_headers
 from stages.formats import MEDIA_TYPES, OUTPUT_FORMATS
@@ -80,7 +81,7 @@ def test_saved_results_next_to_the_photos_are_skipped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", MEDIA_TYPES)
 def test_every_input_format_has_a_file_extension(tmp_path: Path, name: str) -> None:
-    tree(tmp_path, f"a{file_suffix(name)}")
+    tree(tmp_path, f"a.{image_extension(name)}")
 
     assert len(find_photos([tmp_path], {name: MEDIA_TYPES[name]}, recursive=True, out=None)) == 1
 
@@ -147,7 +148,7 @@ def test_a_saved_result_has_the_same_name_as_in_the_gateway(kind: Kind, format_:
     record = blank.model_copy(update={"original": blank.original.model_copy(update={"name": "holiday/photo.jpeg"})})
 
     for rendition in ("small", "large") if kind is Kind.PREVIEWS else (OUTPUT,):
-        ending = f"-{rendition_label(rendition, kind)}{file_suffix(format_)}"
+        ending = f"-{rendition_label(rendition, kind)}.{image_extension(format_)}"
         assert f"photo{ending}" == rendition_headers.filename(record, rendition, format=format_)
 
 
