@@ -29,15 +29,29 @@ def normalize_url(url: str | None) -> str:
     """Return the gateway's address with a scheme and without a trailing slash. Raises httpx.InvalidURL."""
     address = url or os.environ.get("DARKROOM_URL") or DEFAULT_URL
     parsed = httpx.URL(address if "://" in address else f"http://{address}")
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
+    if parsed.scheme not in {"http", "https"} or not parsed.host or not _is_resolvable(parsed):
         raise httpx.InvalidURL(f"{address!r} is not the address of a gateway, such as {DEFAULT_URL}.")
     return str(parsed).rstrip("/")
 
 
+def _is_resolvable(url: httpx.URL) -> bool:
+    """Whether a host name can be looked up. Python's resolver refuses empty and long labels with a UnicodeError."""
+    try:
+        url.raw_host.decode("ascii").encode("idna")
+    except UnicodeError:
+        return False
+    return True
+
+
 @contextmanager
 def raise_as_transport_error() -> Iterator[None]:
-    """Raise httpx's error for too many redirects as a TransportError, like every other failure to get an answer."""
+    """Raise errors of redirects as TransportErrors, like every other failure to get an answer.
+
+    They are too many redirects, and host names that Python's resolver cannot encode, such as a..b.
+    """
     try:
         yield
+    except UnicodeError as error:
+        raise httpx.RemoteProtocolError(f"The server redirects to an invalid host name: {error}.") from error
     except httpx.TooManyRedirects as error:
         raise httpx.RemoteProtocolError(str(error), request=error.request) from error

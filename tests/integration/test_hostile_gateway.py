@@ -205,6 +205,21 @@ def test_redirects_without_end_or_sense_are_errors(caller: Caller, gateway: Host
     assert len(gateway.requests) < 10
 
 
+@pytest.mark.parametrize("command", ["status", "upload"])
+@pytest.mark.parametrize("host", ["a..b", "a" * 300], ids=["empty label", "long label"])
+def test_a_redirect_to_no_host_name_is_an_error(
+    caller: Caller, gateway: HostileGateway, command: str, host: str
+) -> None:
+    redirect = HostileAnswer(status=302, headers={"Location": f"http://{host}/"})
+    gateway.answers = dict.fromkeys(gateway.answers, redirect)
+
+    status, said = caller.run(*COMMANDS[command])
+
+    assert (status, caller.written_files()) == (3, [])
+    assert "Traceback" not in said
+    assert "invalid host name" in said
+
+
 @pytest.mark.parametrize("status", [200, 400, 503])
 @pytest.mark.parametrize(("command", "path"), [("upload", "upload"), ("status", "task-status"), ("jobs", "jobs")])
 def test_an_answer_without_end_is_not_read_to_its_end(

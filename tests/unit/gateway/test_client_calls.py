@@ -227,7 +227,7 @@ def test_addresses_are_normalized(given: str, address: str) -> None:
     assert client_options(given, None)["base_url"] == address
 
 
-@pytest.mark.parametrize("given", ["http://", "ftp://darkroom", "http:///x"])
+@pytest.mark.parametrize("given", ["http://", "ftp://darkroom", "http:///x", "http://a..b", f"http://{'a' * 64}"])
 def test_invalid_addresses_are_refused(given: str) -> None:
     with pytest.raises(httpx.InvalidURL):
         client_options(given, None)
