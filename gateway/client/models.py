@@ -8,9 +8,9 @@ those need the server's libraries. A test compares the fields.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 TaskId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 """A UUID. It becomes part of addresses."""
@@ -144,6 +144,12 @@ class JobPage(Answer):
 
     jobs: list[JobSummary]
     next: str | None = None
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.next is not None and not self.jobs:
+            raise ValueError("A page without jobs has a next page.")
+        return self
 
 
 class Capabilities(Answer):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 
 from .call import Call
 from .calls import job_page, status_if_changed
 from .models import JobPage, JobStatus, JobSummary
+from .problem import UNREADABLE, Problem
 
 T_co = TypeVar("T_co", covariant=True)
 PAGE_SIZE = 100
@@ -33,6 +35,7 @@ class JobPager:
         self._filter = {"status": status, "kind": kind}
         self._remaining = limit
         self._cursor: str | None = None
+        self._seen_cursors: set[str] = set()
         self._is_over = limit == 0
 
     def next_call(self) -> Call[JobPage] | None:
@@ -43,8 +46,12 @@ class JobPager:
         return job_page(**self._filter, cursor=self._cursor, limit=size)
 
     def process_answer(self, answer: JobPage) -> list[JobSummary]:
-        """Return the jobs of the page."""
+        """Return the jobs of the page. Raises `Problem` if its `next` was that of an earlier page: it would not end."""
+        if answer.next in self._seen_cursors:
+            raise Problem(HTTPStatus.OK, UNREADABLE, "The list of jobs does not end: a page comes again.")
         self._cursor = answer.next
+        if answer.next is not None:
+            self._seen_cursors.add(answer.next)
         jobs = answer.jobs[: self._remaining]
         self._remaining = None if self._remaining is None else self._remaining - len(jobs)
         self._is_over = self._cursor is None or self._remaining == 0

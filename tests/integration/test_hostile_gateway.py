@@ -234,6 +234,18 @@ def test_an_answer_without_end_is_not_read_to_its_end(
     assert len(said) < 2000
 
 
+@pytest.mark.parametrize("jobs", [[], [JOB]], ids=["empty", "equal"])
+def test_a_list_of_jobs_that_does_not_end_is_an_error(
+    caller: Caller, gateway: HostileGateway, jobs: list[object]
+) -> None:
+    gateway.answers["jobs"] = repeat(json_answer({"jobs": jobs, "next": "again"}), 50)
+
+    status, said = caller.run("jobs", "--all")
+
+    assert (status, len(gateway.requests)) == (3, 1 + len(jobs)), said
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize("command", ["capabilities", "result"])
 def test_a_compressed_answer_is_not_expanded(caller: Caller, gateway: HostileGateway, command: str) -> None:
     bomb = gzip.compress(gzip.compress(bytes(MAX_READ_BYTES)))
