@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Generic, TypeVar
 
 import httpx
 
+from .deadline import answer_within
 from .files import ReopenableFile
 from .problem import Problem
 from .receivers import Receiver
 
 T = TypeVar("T")
 FILE_FIELD = "file"
+DOCUMENT_SECONDS = 60.0
+"""The longest time of a JSON document: a page of 100 jobs (0.8 MB) needs it at 110 kbit/s."""
+RESULT_SECONDS = 3600.0
+"""The longest time of a result: 200 MB, the largest with the default limits, need it at 450 kbit/s."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +35,8 @@ class Call(Generic[T]):
     image: ReopenableFile | None = None
     server_wait_seconds: float = 0.0
     """How long the gateway may wait on purpose before it answers (long poll). Added to the read timeout."""
+    answer_seconds: float = DOCUMENT_SECONDS
+    """How long the whole answer may take, after the request is sent. `server_wait_seconds` are added."""
     is_idempotent: bool = True
     """Whether the request may be sent again when it is unknown whether the gateway has acted on it."""
 
@@ -37,6 +44,10 @@ class Call(Generic[T]):
     def follows_redirects(self) -> bool:
         """Whether the client follows a redirect, such as one to an object store. It sends no photo elsewhere."""
         return self.method == "GET"
+
+    def answer_within(self) -> AbstractContextManager[None]:
+        """Bound the time of the answer inside the block. Raises `AnswerTooSlow`."""
+        return answer_within(self.answer_seconds + self.server_wait_seconds)
 
     def open_receiver(self, answer: httpx.Response) -> Receiver[T]:
         """Return the receiver of an answer. Raises `Problem` if it is compressed: a small one could fill the memory."""

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import httpx
 
-from .call import Call
+from .call import RESULT_SECONDS, Call
 from .filenames import filename_of, join_inside
 from .files import File, ProgressCallback, ReopenableFile
 from .models import Accepted, Answer, Capabilities, JobPage, JobStatus, Readiness
@@ -144,6 +144,7 @@ def result(task_id: str, rendition: str | None = None) -> Call[bytes]:
     return Call(
         method="GET",
         path=_result_path(task_id, rendition),
+        answer_seconds=RESULT_SECONDS,
         receive=lambda answer: MemoryReceiver(answer, verify_content, max_bytes=RESULT_MAX_BYTES),
     )
 
@@ -164,7 +165,8 @@ def save_result(task_id: str, path: Path | str | None = None, rendition: str | N
             return FileReceiver(answer, join_inside(target, filename_of(answer)), overwrite=False)
         return FileReceiver(answer, target)
 
-    return Call(method="GET", path=_result_path(task_id, rendition), receive=receive)
+    path_on_gateway = _result_path(task_id, rendition)
+    return Call(method="GET", path=path_on_gateway, answer_seconds=RESULT_SECONDS, receive=receive)
 
 
 def retry(task_id: str) -> Call[Accepted]:

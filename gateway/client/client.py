@@ -24,6 +24,7 @@ import httpx
 from . import calls, pagination
 from .call import Call
 from .connection import client_options, raise_as_transport_error
+from .deadline import check_deadlines
 from .early_answers import read_early_answers
 from .job_errors import ensure_result
 from .models import JobStatus
@@ -102,6 +103,7 @@ class Client:
         self._retry_policy = retry_policy or RetryPolicy()
         self._timeout = timeout
         self._http = httpx.Client(**client_options(url, api_key), transport=transport)
+        check_deadlines(self._http)
 
     def wait_until_ended(self, task_id: str, *, timeout: float | None = None) -> JobStatus:
         """Wait until the job has ended, and return it if it has results.
@@ -133,7 +135,7 @@ class Client:
             yield from sequence.process_answer(self.send_call(call))
 
     def _send_once(self, call: Call[T]) -> T:
-        with call.open_request() as request:
+        with call.answer_within(), call.open_request() as request:
             timeout = httpx.Timeout(self._timeout, read=self._timeout + call.server_wait_seconds)
             sent = self._http.build_request(**request, timeout=timeout)
             with raise_as_transport_error():
@@ -226,7 +228,7 @@ class AsyncClient:
                 yield item
 
     async def _send_once(self, call: Call[T]) -> T:
-        with call.open_request() as request:
+        with call.answer_within(), call.open_request() as request:
             timeout = httpx.Timeout(self._timeout, read=self._timeout + call.server_wait_seconds)
             sent = self._http.build_request(**request, timeout=timeout)
             with raise_as_transport_error():

@@ -15,6 +15,8 @@ from typing import Any
 import httpcore
 import httpx
 
+from .deadline import check_deadline, restart_deadline
+
 READ_AHEAD_BYTES = 64 * 1024
 """httpcore reads as many bytes at a time."""
 _REFUSAL = re.compile(rb"HTTP/1\.[01] [45]")
@@ -73,12 +75,14 @@ class _Stream(httpcore.AsyncNetworkStream):
             if _is_refusal(self._reading):
                 raise httpcore.WriteError("The server refused the request before all of it was sent.")
             await writing
+            restart_deadline()
         finally:
             if not writing.done():
                 writing.cancel()
             writing.add_done_callback(_ignore_outcome)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        check_deadline()
         if self._reading is None:
             return await self._stream.read(max_bytes, timeout)
         done, _ = await asyncio.wait({self._reading}, timeout=timeout)
