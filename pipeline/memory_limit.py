@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import resource
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,13 @@ def refuse_beyond_limit() -> Iterator[None]:
         if _limit_is_the_cause():
             raise ImageNeedsTooMuchMemory from error
         raise
+
+
+def release_images(error: BaseException | None) -> None:
+    """Drop what the frames of an error hold: Celery keeps the error, and the next image needs this one's memory."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _limit_is_the_cause() -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -18,7 +17,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from pipeline import traces
-from pipeline.memory_limit import refuse_beyond_limit
+from pipeline.memory_limit import refuse_beyond_limit, release_images
 from pipeline.stage_blobs import StageBlobs
 from pipeline.stage_failures import (
     ATTEMPTS_EXHAUSTED,
@@ -223,19 +222,12 @@ def _work_and_record(run: StageRun, work: Callable[[StageRun], Mapping[str, Any]
         with refuse_beyond_limit():
             result = work(run)
     except Exception as error:
-        _release_images(error)
+        release_images(error)
         if isinstance(error, StageError):
             run.refuse(error)
         raise
     if not run.complete(result):
         raise Ignore
-
-
-def _release_images(error: BaseException | None) -> None:
-    """Drop what the frames of an error hold: Celery keeps the error, and the next image needs this one's memory."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
 
 
 def _retry(

@@ -44,7 +44,8 @@ class Wire:
         self._stream = wire.makefile("rb")
         self._url = httpx.URL(url)
 
-    def send(self, text: bytes) -> None:
+    def send(self, text: bytes, *, seconds: float = raw_http.SECONDS) -> None:
+        self._wire.settimeout(seconds)
         self._wire.sendall(self.fill(text))
 
     def fill(self, text: bytes) -> bytes:
@@ -274,6 +275,13 @@ def test_a_request_in_single_bytes_is_answered(direct_wire: Wire) -> None:
         direct_wire.send(bytes([byte]))
 
     assert [answer.status for answer in direct_wire.answers()] == [202, 200]
+
+
+def test_a_client_that_reads_no_answers_cannot_send_requests_without_end(direct_wire: Wire) -> None:
+    requests = LAST.replace(b"Connection: close\r\n", b"") * 500_000  # 20 MB: more than both systems' buffers hold
+
+    with pytest.raises(TimeoutError):
+        direct_wire.send(requests, seconds=3)
 
 
 HALVES = {

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
 
 from deploy.local.processes import MALLOC
-from pipeline.memory_limit import refuse_beyond_limit
+from pipeline.memory_limit import refuse_beyond_limit, release_images
+from stages.errors import ImageCorrupt
 
 TOO_MUCH = "image_needs_too_much_memory"
 LIMITED = """
@@ -51,3 +53,18 @@ def test_an_image_that_needs_more_memory_than_the_limit_is_refused_and_the_next_
 def test_without_a_limit_lack_of_memory_is_not_the_images_fault() -> None:
     with pytest.raises(MemoryError), refuse_beyond_limit():
         raise MemoryError
+
+
+def test_a_refusal_that_is_kept_holds_no_image() -> None:
+    images = []
+
+    def refuse() -> None:
+        image = type("Image", (), {})()
+        images.append(weakref.ref(image))
+        raise ImageCorrupt
+
+    with pytest.raises(ImageCorrupt) as refusal:
+        refuse()
+    release_images(refusal.value)
+
+    assert images[0]() is None
