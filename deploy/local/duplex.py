@@ -64,8 +64,8 @@ class _Connection(httpx.AsyncByteStream):
 
     async def exchange(self, request: httpx.Request) -> h11.Response:
         """Send the request, at most until an answer arrives, and return the head of the answer."""
-        headers = request.headers.raw
-        await self._send(h11.Request(method=request.method, target=request.url.raw_path, headers=headers))
+        target: bytes = request.extensions.get("target", request.url.raw_path)
+        await self._send(h11.Request(method=request.method, target=target, headers=request.headers.raw))
         if request.headers.get("expect", "").lower() == "100-continue":
             first = await self._event()
             if isinstance(first, h11.Response):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import string
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 from starlette.applications import Starlette
@@ -19,7 +21,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deploy.local.duplex import DuplexTransport
+from deploy.local.duplex import BODYLESS_METHODS, DuplexTransport
 from gateway.app import FORM_OVERHEAD_BYTES
 from gateway.middleware.body_limit import BodyLimit
 from gateway.problem_handlers import handle_http_exception
@@ -33,11 +35,13 @@ PAGE = DEPLOY / "frontend"
 HEADERS = DEPLOY / "nginx" / "page-headers.conf"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 HOP_BY_HOP_HEADERS = frozenset({  # RFC 9110, section 7.6.1, and other headers between two servers only
-    "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+    b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade",
 })  # fmt: skip
-UNTRUSTED_HEADERS = frozenset({"x-forwarded-proto", "x-forwarded-prefix", "forwarded"})  # the client could forge them
+UNTRUSTED_HEADERS = frozenset({b"x-forwarded-proto", b"x-forwarded-prefix", b"forwarded"})  # a client could forge them
+SERVER_HEADERS = frozenset({b"server", b"date"})  # this server writes its own
 TIMEOUT = httpx.Timeout(75, connect=3)  # a long poll takes up to 60 s, an event stream sends something every 15 s
 PREFIX = "/api"
+PATH_PUNCTUATION = "/:@!$&'()*+,;="  # RFC 3986, section 3.3
 EVENTS_PATH = re.compile(r"task-status/[^/]+/events")
 
 
@@ -69,17 +73,9 @@ async def proxy_request(request: Request) -> Response:
     path = _path_on_gateway(request)
     if path.partition("/")[0] == "metrics":
         raise HTTPException(HTTPStatus.NOT_FOUND)
-    client: httpx.AsyncClient = request.state.client
-    url = client.base_url.copy_with(path=f"/{path}", query=request.url.query.encode() or None)
-    headers = [
-        (name, value) for name, value in request.headers.items() if name not in HOP_BY_HOP_HEADERS | UNTRUSTED_HEADERS
-    ]
-    client_host = request.client.host if request.client else ""
-    headers += [("x-forwarded-for", client_host), ("x-forwarded-prefix", PREFIX)]  # the first after what proxies wrote
-    content = request.stream() if request.method not in {"GET", "HEAD"} else None
-    upstream_request = client.build_request(request.method, url, headers=headers, content=content)
+    transport: httpx.AsyncBaseTransport = request.state.transport
     try:
-        return await _relay_response(await client.send(upstream_request, stream=True))
+        return await _relay_response(await transport.handle_async_request(_build_request(request, path)))
     except ClientDisconnect:
         return Response(status_code=400)  # nobody receives it
     except BodyTooLarge as error:
@@ -103,6 +99,28 @@ def _path_on_gateway(request: Request) -> str:
     return path
 
 
+def _build_request(request: Request, path: str) -> httpx.Request:
+    """Build the request for the gateway: the same path, query, headers and body, as bytes.
+
+    An `httpx.URL` would resolve `..` in the path, and an `httpx.AsyncClient` would add headers of its own.
+    """
+    has_body = request.method not in BODYLESS_METHODS
+    dropped = HOP_BY_HOP_HEADERS | UNTRUSTED_HEADERS | (frozenset() if has_body else {b"content-length"})
+    headers = [(name, value.strip(b" \t")) for name, value in request.headers.raw if name not in dropped]
+    client_host = request.client.host if request.client else ""
+    headers += [(b"x-forwarded-for", client_host.encode()), (b"x-forwarded-prefix", PREFIX.encode())]
+    target = quote(f"/{path}", safe=PATH_PUNCTUATION)
+    if query := request.scope["query_string"]:
+        target += f"?{quote(query, safe=string.punctuation)}"
+    return httpx.Request(
+        request.method,
+        request.state.gateway,
+        headers=headers,
+        content=request.stream() if has_body else None,
+        extensions={"target": target.encode(), "timeout": TIMEOUT.as_dict()},
+    )
+
+
 async def _relay_response(answer: httpx.Response) -> Response:
     """Return the gateway's answer as our own. An error is read whole, other answers are streamed.
 
@@ -112,7 +130,8 @@ async def _relay_response(answer: httpx.Response) -> Response:
         response = Response(b"".join([piece async for piece in _stream_body(answer)]), answer.status_code)
     else:
         response = StreamingResponse(_stream_body(answer), answer.status_code)
-    response.raw_headers = [(name.lower(), value) for name, value in answer.headers.raw if _is_end_to_end(name)]
+    headers = [(name.lower(), value) for name, value in answer.headers.raw]
+    response.raw_headers = [header for header in headers if header[0] not in HOP_BY_HOP_HEADERS | SERVER_HEADERS]
     return response
 
 
@@ -125,18 +144,13 @@ async def _stream_body(answer: httpx.Response) -> AsyncIterator[bytes]:
         await answer.aclose()
 
 
-def _is_end_to_end(name: bytes) -> bool:
-    return name.lower().decode() not in HOP_BY_HOP_HEADERS | {"server", "date"}
-
-
 def create_app(gateway: str, links: Mapping[str, str]) -> Starlette:
     """Build the front server of a gateway. The page reads `links` as settings.json."""
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[Mapping[str, httpx.AsyncClient]]:
-        async with AsyncExitStack() as resources:
-            client = httpx.AsyncClient(base_url=gateway, timeout=TIMEOUT, transport=DuplexTransport(), trust_env=False)
-            yield {"client": await resources.enter_async_context(client)}
+    async def lifespan(_: Starlette) -> AsyncIterator[Mapping[str, object]]:
+        async with DuplexTransport() as transport:
+            yield {"transport": transport, "gateway": httpx.URL(gateway)}
 
     async def settings(_: Request) -> Response:
         return JSONResponse(dict(links))

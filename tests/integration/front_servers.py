@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import uvicorn
+from starlette.types import ASGIApp
 
 from deploy.local.ports import free_port
 from gateway.app import FORM_OVERHEAD_BYTES
+from gateway.server.http_protocol import HttpProtocol
 from pipeline.settings import Settings
 from tests.integration.api_helpers import wait_until
 from tests.support.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
@@ -102,6 +108,24 @@ def run_local_front(gateway: str, folder: Path) -> Iterator[Front]:
     ]
     with _running_front(port, *command, log=folder / "log", DARKROOM_FRONT_GATEWAY=gateway) as front:
         yield front
+
+
+@contextmanager
+def run_application(application: ASGIApp) -> Iterator[str]:
+    """Run an application in the gateway's place, on the gateway's own server; yield its address."""
+    port = free_port()
+    protocol: Any = HttpProtocol  # uvicorn only calls it
+    config = uvicorn.Config(
+        application, port=port, http=protocol, lifespan="off", proxy_headers=False, log_level="error"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=asyncio.run, args=(server.serve(),), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 @contextmanager

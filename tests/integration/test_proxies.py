@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from deploy.local.ports import free_port
 from gateway.middleware.trusted_proxies import TrustedProxies
-from tests.integration.front_servers import Front, run_local_front, run_nginx
+from tests.integration.front_servers import Front, run_application, run_local_front, run_nginx
 
 RunFront = Callable[[str, Path], AbstractContextManager[Front]]
 
@@ -27,27 +23,12 @@ async def show_client(scope: Scope, receive: Receive, send: Send) -> None:  # no
     await send({"type": "http.response.body", "body": json.dumps(scope["client"][0]).encode()})
 
 
-@contextmanager
-def run_gateway() -> Iterator[str]:
-    """Run an application behind TrustedProxies that trusts this machine; yield its address."""
-    port = free_port()
-    application = TrustedProxies(show_client, networks=[ip_network("127.0.0.1")])
-    config = uvicorn.Config(application, port=port, lifespan="off", proxy_headers=False, log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=asyncio.run, args=(server.serve(),), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
 @pytest.mark.parametrize("run_front", [run_nginx, run_local_front])
 def test_a_client_behind_two_proxies_is_told_from_others_and_cannot_forge_its_address(
     run_front: RunFront, tmp_path: Path
 ) -> None:
-    with run_gateway() as url, run_front(url, tmp_path) as front:
+    application = TrustedProxies(show_client, networks=[ip_network("127.0.0.1")])
+    with run_application(application) as url, run_front(url, tmp_path) as front:
         seen = [
             front.api.get("/jobs", headers={"X-Forwarded-For": value}).json()
             for value in ("203.0.113.9", "198.51.100.66, 203.0.113.9", "10.0.0.5, 2001:db8::7")
