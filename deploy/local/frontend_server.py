@@ -144,6 +144,16 @@ async def _stream_body(answer: httpx.Response) -> AsyncIterator[bytes]:
         await answer.aclose()
 
 
+async def _handle_unexpected_error(_: Request, __: Exception) -> Response:
+    """Answer without the error's text, which uvicorn logs."""
+    return build_response(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The server of the page failed unexpectedly. Try again."
+    )
+
+
+HANDLERS = {HTTPException: handle_http_exception, Exception: _handle_unexpected_error}
+
+
 def create_app(gateway: str, links: Mapping[str, str]) -> Starlette:
     """Build the front server of a gateway. The page reads `links` as settings.json."""
 
@@ -155,17 +165,16 @@ def create_app(gateway: str, links: Mapping[str, str]) -> Starlette:
     async def settings(_: Request) -> Response:
         return JSONResponse(dict(links))
 
-    handlers = {HTTPException: handle_http_exception}
     files = [Route("/settings.json", settings), Mount("/", StaticFiles(directory=PAGE, html=True))]
-    page = Starlette(routes=files, middleware=[Middleware(PageHeaders)], exception_handlers=handlers)
+    page = Starlette(routes=files, middleware=[Middleware(PageHeaders)], exception_handlers=HANDLERS)
     limit = Settings().limits.upload_bytes + FORM_OVERHEAD_BYTES
     api = Starlette(
         routes=[Route("/{path:path}", proxy_request, methods=METHODS)],
         middleware=[Middleware(BodyLimit, limit=limit)],
-        exception_handlers=handlers,
+        exception_handlers=HANDLERS,
     )
     routes = [Route(PREFIX, proxy_request, methods=METHODS), Mount(PREFIX, api), Mount("/", page)]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS)
 
 
 def production() -> Starlette:

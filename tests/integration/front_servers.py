@@ -115,13 +115,13 @@ def run_application(application: ASGIApp) -> Iterator[str]:
     """Run an application in the gateway's place, on the gateway's own server; yield its address."""
     port = free_port()
     protocol: Any = HttpProtocol  # uvicorn only calls it
-    config = uvicorn.Config(
-        application, port=port, http=protocol, lifespan="off", proxy_headers=False, log_level="error"
+    server = uvicorn.Server(
+        uvicorn.Config(application, port=port, http=protocol, proxy_headers=False, log_level="critical")
     )
-    server = uvicorn.Server(config)
     thread = threading.Thread(target=asyncio.run, args=(server.serve(),), daemon=True)
     thread.start()
     try:
+        wait_until(lambda: server.started, "the application")
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True

@@ -6,11 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from deploy.local.frontend_server import create_app
 from tests.integration import raw_http
 from tests.integration.front_servers import Front, run_application, run_local_front
+from tests.support.http_options import HTTP_OPTIONS
 
 HOST = b"Host: front\r\nConnection: close\r\n"
 ADDED = [["x-forwarded-for", "127.0.0.1"], ["x-forwarded-prefix", "/api"]]
@@ -122,3 +125,19 @@ def test_no_spelling_leads_to_the_metrics(front: Front, address: str) -> None:
     status, problem = ask(front, f"GET {address} HTTP/1.1\r\n".encode() + HOST + b"\r\n")
 
     assert (status, problem["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("address", ["/x%0ay", "/api/x%0ay", "*"])
+def test_an_address_that_no_route_takes_is_a_problem(front: Front, address: str) -> None:
+    status, problem = ask(front, f"GET {address} HTTP/1.1\r\n".encode() + HOST + b"\r\n")
+
+    assert (status, problem["code"]) == (404, "not_found")
+
+
+def test_an_unexpected_error_is_a_problem_without_its_text() -> None:
+    application = create_app("http://127.0.0.1:99999", {})  # no socket has this port
+    with run_application(application) as url:
+        answers = [httpx.request(method, f"{url}/api/jobs", **HTTP_OPTIONS) for method in ("GET", "POST")]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(500, "internal_error")] * 2
+    assert not any("99999" in answer.text or "Error" in answer.json()["detail"] for answer in answers)
