@@ -18,7 +18,10 @@ _NO_MEMORY = re.compile(
     r"|coder error -9$)",
     re.IGNORECASE | re.DOTALL,
 )
-_NO_THREAD = re.compile(r"(start|create|spawn)\b.*\bthread|resource temporarily unavailable", re.IGNORECASE)
+# Without a free thread, libheif reports an unexpected exception. If an image causes one, more attempts do no harm.
+_NO_THREAD = re.compile(
+    r"(start|create|spawn)\b.*\bthread|resource temporarily unavailable|unexpected C\+\+ exception", re.IGNORECASE
+)
 
 
 @contextmanager

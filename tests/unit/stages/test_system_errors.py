@@ -20,6 +20,7 @@ SYSTEM = {
     "no memory for libheif": (RuntimeError("Memory allocation error: Unspecified"), MemoryError),
     "no memory in C++": (RuntimeError("std::bad_alloc"), MemoryError),
     "no thread": (RuntimeError("can't start new thread"), OSError),
+    "no thread for libheif": (ValueError("Internal error (unexpected C++ exception)"), OSError),
     "too many tasks": (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), OSError),
     "a full disk": (OSError(errno.ENOSPC, "No space left on device"), OSError),
     "a broken disk": (OSError(errno.EIO, "Input/output error"), OSError),
