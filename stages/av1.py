@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stages.container_info import check_part_count
+from stages.errors import ImageCorrupt
 
-_SEQUENCE_HEADER, _FRAME_HEADER, _FRAME = 1, 3, 6
+_SEQUENCE_HEADER = 1
+# A frame's header, a whole frame, and a repeated header, which a decoder takes for the header if none came before.
+_FRAMES = frozenset((3, 6, 7))
 _KEY_FRAME, _SWITCH_FRAME = 0, 3
 _SELECT = 2  # each frame says it itself: SELECT_SCREEN_CONTENT_TOOLS and SELECT_INTEGER_MV
 _HEADER_BYTES = 512  # more than the longest sequence header, which describes 32 operating points
@@ -33,7 +36,9 @@ class _Bits:
         zeros = 0
         while not self.read():
             zeros += 1
-        self.read(zeros if zeros < 32 else 0)  # noqa: PLR2004  as the specification has it
+            if zeros == 32:  # noqa: PLR2004  no stream may say so, and decoders read on in different places
+                raise ImageCorrupt
+        self.read(zeros)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +64,17 @@ class Av1Stream:
     def frame_sizes(self, sample: memoryview) -> Iterator[tuple[int, int]]:
         """Yield the width and height of each frame that a decoder would decode, before any scaling.
 
-        Raises IndexError for a unit that ends too early, and ImageTooLarge for too many units.
+        Raises IndexError for a unit that ends too early, ImageCorrupt for a frame without a sequence, and
+        ImageTooLarge for too many units.
         """
         for kind, payload in self._split(sample):
             if kind == _SEQUENCE_HEADER:
                 self._sequence = _read_sequence(_Bits(payload))
-            elif kind in (_FRAME_HEADER, _FRAME) and self._sequence and (size := _frame_size(payload, self._sequence)):
-                yield size
+            elif kind in _FRAMES:
+                if self._sequence is None:  # a decoder may still know that of another stream
+                    raise ImageCorrupt
+                if size := _frame_size(payload, self._sequence):
+                    yield size
 
     def _split(self, sample: memoryview) -> Iterator[tuple[int, memoryview]]:
         """Yield the kind and the payload of each unit (OBU), 5.3."""

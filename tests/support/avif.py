@@ -11,6 +11,7 @@ from PIL import Image
 from tests.support.images import encode_image
 
 _SEQUENCE_HEADER = b"\x0a"  # an AV1 unit with a length: AV1 Bitstream Specification, 5.3.2
+_REPEATED_HEADER = b"\x3a"
 _BEFORE_SIZE = 10  # bits of a still picture's sequence header: profile, two flags and the level
 
 
@@ -43,6 +44,13 @@ def restate_stream(stream: bytes, size: tuple[int, int]) -> bytes:
     restated += "0" * (-len(restated) % 8)
     payload = int(restated, 2).to_bytes(len(restated) // 8)
     return stream[:start] + _SEQUENCE_HEADER + bytes([len(payload)]) + payload + stream[start + 2 + length :]
+
+
+def repeat_header(stream: bytes) -> bytes:
+    """Return a still picture's stream whose frame is a repeated header, of which none came before."""
+    start = stream.index(_SEQUENCE_HEADER)
+    frame = start + 2 + stream[start + 1]
+    return stream[:frame] + _REPEATED_HEADER + stream[frame + 1 :]
 
 
 def avif(*items: Item, grid: tuple[int, int, int, int] | None = None) -> bytes:

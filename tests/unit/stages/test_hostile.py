@@ -19,7 +19,7 @@ from stages.formats import ACCEPTED_FORMATS
 from stages.limits import Limits
 from stages.normalize import normalize
 from stages.validate import validate
-from tests.support.avif import avif, coded, restate_stream
+from tests.support.avif import avif, coded, repeat_header, restate_stream
 from tests.support.images import animation, chunk, cutout, decode_image, encode_image, encode_oriented_grid, photo, png
 
 LIMITS = Limits()
@@ -158,6 +158,14 @@ BOMBS = {
     "avif whose stream is larger than its boxes state": (
         avif(replace(coded((64, 64)), stream=restate_stream(coded((64, 64)).stream, (16_384, 16_384)))),
         "image_too_large",
+    ),
+    "avif whose frame is a repeated header": (
+        avif(replace(coded((64, 64)), stream=repeat_header(restate_stream(coded((64, 64)).stream, (16_384, 16_384))))),
+        "image_too_large",
+    ),
+    "avif whose frame has no sequence": (
+        avif(replace(coded((64, 64)), stream=coded((64, 64)).stream[13:])),
+        "image_corrupt",
     ),
     "avif whose hidden item is a bomb": (
         avif(
