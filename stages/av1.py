@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stages.container_info import check_part_count
+from stages.container_info import PartCounter
 from stages.errors import ImageCorrupt
 
 _SEQUENCE_HEADER = 1
@@ -55,11 +55,11 @@ class _Sequence:
 
 
 class Av1Stream:
-    """The frames of one stream, which may be split into samples."""
+    """The frames of one stream, which may be split into samples. All streams of a file count their units together."""
 
-    def __init__(self) -> None:
+    def __init__(self, units: PartCounter) -> None:
         self._sequence: _Sequence | None = None
-        self._units = 0
+        self._units = units
 
     def frame_sizes(self, sample: memoryview) -> Iterator[tuple[int, int]]:
         """Yield the width and height of each frame that a decoder would decode, before any scaling.
@@ -80,8 +80,7 @@ class Av1Stream:
         """Yield the kind and the payload of each unit (OBU), 5.3."""
         position = 0
         while position < len(sample):
-            self._units += 1
-            check_part_count(self._units, "units")
+            self._units.add()
             header = sample[position]
             position += 2 if header & 4 else 1
             length = len(sample) - position

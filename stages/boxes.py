@@ -5,12 +5,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from stages.container_info import check_part_count
+from stages.container_info import PartCounter, check_part_count
 from stages.errors import ImageCorrupt, ImageTruncated
 
 _FULL = 4  # bytes of version and flags, with which some boxes begin
 _NESTED = (b"mdia", b"minf", b"stbl")
 _CHUNK_OFFSETS = {b"stco": "I", b"co64": "Q"}
+# Boxes of which each place has one at most. A decoder refuses a second one, or reads the first or both.
+_SINGLE = frozenset(
+    (b"meta", b"moov", b"idat", b"iinf", b"iloc", b"iprp", b"iref", b"stsd", b"stsz", b"stsc", *_CHUNK_OFFSETS)
+)
 
 
 def split_boxes(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
@@ -30,30 +34,43 @@ def split_boxes(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         position += length
 
 
+def index_boxes(content: memoryview) -> dict[bytes, memoryview]:
+    """Return the payload of each kind of box. Raises as `split_boxes` does, and ImageCorrupt for a forbidden second."""
+    found: dict[bytes, memoryview] = {}
+    for kind, payload in split_boxes(content):
+        if kind in _SINGLE and kind in found:
+            raise ImageCorrupt
+        found[kind] = payload
+    return found
+
+
+def index_meta(file: memoryview) -> dict[bytes, memoryview]:
+    """Return the boxes that describe the file's items, or none. Raises as `index_boxes` does."""
+    return index_boxes(index_boxes(file).get(b"meta", file[:0])[_FULL:])
+
+
 def find_items(file: memoryview, item_type: bytes) -> Iterator[memoryview]:
     """Yield the content of each item of a type. Raises IndexError, struct.error or ImageCorrupt as it reads them."""
-    for kind, meta in split_boxes(file):
-        if kind != b"meta":
-            continue
-        boxes = list(split_boxes(meta[_FULL:]))
-        inside = next((payload for name, payload in boxes if name == b"idat"), meta[:0])
-        ids = {item for name, payload in boxes if name == b"iinf" for item in _ids_of_type(payload, item_type)}
-        for name, payload in boxes:
-            if name == b"iloc":
-                yield from _read_locations(payload, ids, (file, inside))
+    boxes = index_meta(file)
+    ids = set(_ids_of_type(boxes[b"iinf"], item_type)) if b"iinf" in boxes else set()
+    if b"iloc" in boxes:
+        yield from _read_locations(boxes[b"iloc"], ids, (file, boxes.get(b"idat", file[:0])))
 
 
 def find_tracks(file: memoryview, coding: bytes) -> Iterator[list[memoryview]]:
     """Yield the samples of each track of a coding. Raises as `find_items` does."""
-    for kind, movie in split_boxes(file):
-        for name, track in split_boxes(movie) if kind == b"moov" else ():
-            tables = [track] if name == b"trak" else []
-            for nested in _NESTED:
-                tables = [inner for table in tables for found, inner in split_boxes(table) if found == nested]
-            for table in tables:
-                boxes = list(split_boxes(table))
-                if any(name == b"stsd" and coding in bytes(payload[:64]) for name, payload in boxes):
-                    yield _read_samples(file, boxes)
+    counter, left = PartCounter("samples"), len(file)
+    for name, track in split_boxes(index_boxes(file).get(b"moov", file[:0])):
+        tables = [track] if name == b"trak" else []
+        for nested in _NESTED:
+            tables = [inner for table in tables for found, inner in split_boxes(table) if found == nested]
+        for boxes in map(index_boxes, tables):
+            if coding in bytes(boxes.get(b"stsd", b"")):  # in any entry: a decoder uses the first that it knows
+                samples = _read_samples(file, boxes, counter)
+                left -= sum(map(len, samples))
+                if left < 0:  # else tracks that share their bytes would be read again and again
+                    raise ImageCorrupt
+                yield samples
 
 
 def _ids_of_type(infos: memoryview, item_type: bytes) -> Iterator[int]:
@@ -107,30 +124,29 @@ def _read_locations(
             yield extents[0] if len(extents) == 1 else memoryview(b"".join(extents))
 
 
-def _read_samples(file: memoryview, boxes: list[tuple[bytes, memoryview]]) -> list[memoryview]:
-    """Return a track's samples: their sizes are in `stsz`, their places in `stsc` and `stco` or `co64`."""
-    tables = dict(boxes)
-    starts = [start for kind in _CHUNK_OFFSETS if kind in tables for start in _read_chunks(tables[kind], kind)]
+def _read_samples(file: memoryview, tables: dict[bytes, memoryview], counter: PartCounter) -> list[memoryview]:
+    """Return a track's samples: their sizes are in `stsz`, their places in `stsc` and in one of `stco` and `co64`."""
     size_table, chunk_table = (tables.get(kind, file[:0]) for kind in (b"stsz", b"stsc"))
     size, count = struct.unpack_from(">II", size_table, _FULL)
-    check_part_count(count, "samples")
+    counter.add(count)
     sizes = iter([size] * count if size else struct.unpack_from(f">{count}I", size_table, _FULL + 8))
     (runs,) = struct.unpack_from(">I", chunk_table, _FULL)
     check_part_count(runs, "chunks")
     firsts = dict(struct.unpack_from(">II", chunk_table, _FULL + 4 + 12 * run) for run in range(runs))
     samples, per_chunk = [], 0
-    for number, start in enumerate(starts, 1):
+    for number, start in enumerate(_read_chunks(tables), 1):
         per_chunk = firsts.get(number, per_chunk)
         position = start
         for _, length in zip(range(per_chunk), sizes, strict=False):
             samples.append(file[position : position + length])
             position += length
-    if sum(map(len, samples)) > len(file):
-        raise ImageCorrupt
     return samples
 
 
-def _read_chunks(table: memoryview, kind: bytes) -> tuple[int, ...]:
-    (count,) = struct.unpack_from(">I", table, _FULL)
+def _read_chunks(tables: dict[bytes, memoryview]) -> tuple[int, ...]:
+    kinds = [kind for kind in _CHUNK_OFFSETS if kind in tables]
+    if len(kinds) != 1:
+        raise ImageCorrupt
+    (count,) = struct.unpack_from(">I", tables[kinds[0]], _FULL)
     check_part_count(count, "chunks")
-    return struct.unpack_from(f">{count}{_CHUNK_OFFSETS[kind]}", table, _FULL + 4)
+    return struct.unpack_from(f">{count}{_CHUNK_OFFSETS[kinds[0]]}", tables[kinds[0]], _FULL + 4)

@@ -18,6 +18,18 @@ class ContainerInfo:
     exif: bytes | None = None
 
 
+class PartCounter:
+    """Counts the parts of one kind in a whole file, wherever they lie in it."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._count = name, 0
+
+    def add(self, count: int = 1) -> None:
+        """Raise ImageTooLarge if the file has more parts than MAX_PARTS."""
+        self._count += count
+        check_part_count(self._count, self._name)
+
+
 def check_part_count(actual: int, name: str, limit: int = MAX_PARTS) -> None:
     """Raise ImageTooLarge if an image has more parts than `limit`, which no ordinary file has."""
     if actual > limit:

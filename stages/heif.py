@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterable
 
 from stages.av1 import Av1Stream
 from stages.boxes import find_items, find_tracks, split_boxes
-from stages.container_info import ContainerInfo
+from stages.container_info import ContainerInfo, PartCounter
 from stages.errors import ImageTruncated
 from stages.limits import Limits, check_dimensions, check_pixels
 
@@ -32,16 +33,17 @@ def inspect_heif(original: bytes, limits: Limits) -> ContainerInfo:
 def inspect_avif(original: bytes, limits: Limits) -> ContainerInfo:
     """Check the boxes as `inspect_heif` does, and the frames of each AV1 stream: they are decoded in their own size."""
     info, file = inspect_heif(original, limits), memoryview(original)
-    _check_streams([[item] for item in find_items(file, b"av01")], limits, limits.pixels)
-    _check_streams(list(find_tracks(file, b"av01")), limits, max(limits.pixels, limits.animation_pixels))
+    units = PartCounter("units")
+    _check_streams(([item] for item in find_items(file, b"av01")), units, limits, limits.pixels)
+    _check_streams(find_tracks(file, b"av01"), units, limits, max(limits.pixels, limits.animation_pixels))
     return info
 
 
-def _check_streams(streams: list[list[memoryview]], limits: Limits, shown_pixels: int) -> None:
+def _check_streams(streams: Iterable[list[memoryview]], units: PartCounter, limits: Limits, shown_pixels: int) -> None:
     """Check each frame against the limits of an image, and all together against those of a whole file."""
     decoded = 0
     for samples in streams:
-        stream = Av1Stream()
+        stream = Av1Stream(units)
         for sample in samples:
             for width, height in stream.frame_sizes(sample):
                 check_dimensions(width, height, limits)

@@ -69,6 +69,25 @@ def avif(*items: Item, grid: tuple[int, int, int, int] | None = None) -> bytes:
     return head + _meta(kinds, contents, properties, references, start) + _box(b"mdat", *contents)
 
 
+def sequence(stream: bytes, *, tracks: int = 1, other_entries: bytes = b"") -> bytes:
+    """Return what there is of a sequence to find its frames: tracks of one sample each, the same in each of them."""
+    entries = other_entries + _box(b"av01", bytes(78))
+    head = _box(b"ftyp", b"avis\0\0\0\0avisavifmif1")
+    start = len(head) + len(_movie(tracks, entries, 0, len(stream))) + 8
+    return head + _movie(tracks, entries, start, len(stream)) + _box(b"mdat", stream)
+
+
+def _movie(tracks: int, entries: bytes, start: int, length: int) -> bytes:
+    samples = _box(
+        b"stbl",
+        _full(b"stsd", struct.pack(">I", 1), entries),
+        _full(b"stsz", struct.pack(">II", length, 1)),
+        _full(b"stsc", struct.pack(">4I", 1, 1, 1, 1)),
+        _full(b"stco", struct.pack(">II", 1, start)),
+    )
+    return _box(b"moov", _box(b"trak", _box(b"mdia", _box(b"minf", samples))) * tracks)
+
+
 def _meta(
     kinds: list[bytes], contents: list[bytes], properties: list[list[bytes]], references: bytes, start: int
 ) -> bytes:

@@ -13,13 +13,14 @@ from functools import cache
 import pytest
 from PIL import Image
 
+from stages.boxes import find_tracks
 from stages.decode import translate_pillow_errors
-from stages.errors import ImageTooLarge, StageError
+from stages.errors import ImageCorrupt, ImageTooLarge, StageError
 from stages.formats import ACCEPTED_FORMATS
 from stages.limits import Limits
 from stages.normalize import normalize
 from stages.validate import validate
-from tests.support.avif import avif, coded, repeat_header, restate_stream
+from tests.support.avif import avif, coded, repeat_header, restate_stream, sequence
 from tests.support.images import animation, chunk, cutout, decode_image, encode_image, encode_oriented_grid, photo, png
 
 LIMITS = Limits()
@@ -96,6 +97,12 @@ def resized(original: bytes, kind: bytes, size: tuple[int, int]) -> bytes:
         content[start + 8 : start + 16] = struct.pack(">II", *size)
         start += 16
     return bytes(content)
+
+
+def described(original: bytes) -> bytes:
+    """Return the box that describes the items of an AVIF."""
+    start = original.index(b"meta") - 4
+    return original[start : start + struct.unpack_from(">I", original, start)[0]]
 
 
 def webp_canvas(width: int, height: int) -> bytes:
@@ -178,6 +185,18 @@ BOMBS = {
         avif(
             *[replace(coded((64, 64)), stream=restate_stream(coded((64, 64)).stream, (7000, 7000)))] * 64,
             grid=(8, 8, 500, 500),
+        ),
+        "image_too_large",
+    ),
+    "avif of 80,000 units in two items": (
+        avif(*[replace(coded((64, 64)), stream=coded((64, 64)).stream + b"\x12\0" * 40_000)] * 2),
+        "image_too_large",
+    ),
+    "avif described twice": (avif(coded((64, 64))) + described(avif(coded((64, 64)))), "image_corrupt"),
+    "avif sequence whose samples are described behind others": (
+        sequence(
+            restate_stream(coded((64, 64)).stream, (16_384, 16_384)),
+            other_entries=struct.pack(">I4s", 100, b"abcd") + bytes(92),
         ),
         "image_too_large",
     ),
@@ -345,6 +364,14 @@ def test_a_run_length_encoded_bitmap_is_accepted() -> None:
     original = bmp(4, 1, 8, 1).replace(struct.pack("<I", 54), struct.pack("<I", 54 + 1024), 1)
 
     assert code_of(original + bytes(1024) + b"\4\0\0\1") == ("", "")
+
+
+def test_the_tracks_of_an_avif_share_no_samples() -> None:
+    stream = coded((64, 64)).stream + b"\x12\0" * 400
+
+    assert [*find_tracks(memoryview(sequence(stream)), b"av01")] == [[stream]]
+    with pytest.raises(ImageCorrupt):
+        list(find_tracks(memoryview(sequence(stream, tracks=16)), b"av01"))
 
 
 def test_boxes_may_be_long_or_end_with_the_file() -> None:
