@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from stages.container_info import PartCounter, check_part_count
 from stages.errors import ImageCorrupt, ImageTruncated
 
-_FULL = 4  # bytes of version and flags, with which some boxes begin
+FULL = 4  # bytes of version and flags, with which some boxes begin
 _NESTED = (b"mdia", b"minf", b"stbl")
 _CHUNK_OFFSETS = {b"stco": "I", b"co64": "Q"}
 # Boxes of which each place has one at most. A decoder refuses a second one, or reads the first or both.
 _SINGLE = frozenset(
-    (b"meta", b"moov", b"idat", b"iinf", b"iloc", b"iprp", b"iref", b"stsd", b"stsz", b"stsc", *_CHUNK_OFFSETS)
+    (b"meta", b"moov", b"idat", b"iinf", b"iloc", b"iprp", b"ipco", b"iref", b"stsd", b"stsz", b"stsc", *_CHUNK_OFFSETS)
 )
 
 
@@ -46,7 +46,7 @@ def index_boxes(content: memoryview) -> dict[bytes, memoryview]:
 
 def index_meta(file: memoryview) -> dict[bytes, memoryview]:
     """Return the boxes that describe the file's items, or none. Raises as `index_boxes` does."""
-    return index_boxes(index_boxes(file).get(b"meta", file[:0])[_FULL:])
+    return index_boxes(index_boxes(file).get(b"meta", file[:0])[FULL:])
 
 
 def find_items(file: memoryview, item_type: bytes) -> Iterator[memoryview]:
@@ -75,21 +75,22 @@ def find_tracks(file: memoryview, coding: bytes) -> Iterator[list[memoryview]]:
 
 def _ids_of_type(infos: memoryview, item_type: bytes) -> Iterator[int]:
     """Yield the ids of the items of a type: 23008-12 requires entries of version 2 or 3."""
-    for kind, entry in split_boxes(infos[_FULL + (4 if infos[0] else 2) :]):
+    for kind, entry in split_boxes(infos[FULL + (4 if infos[0] else 2) :]):
         if kind == b"infe" and entry[0] in (2, 3):
             layout = ">HH4s" if entry[0] == 2 else ">IH4s"  # noqa: PLR2004  a box's version
-            item, _, found = struct.unpack_from(layout, entry, _FULL)
+            item, _, found = struct.unpack_from(layout, entry, FULL)
             if found == item_type:
                 yield item
 
 
-class _Numbers:
+class Numbers:
     """Reads big-endian numbers one after the other. Raises IndexError at the end."""
 
     def __init__(self, content: memoryview) -> None:
         self._content, self._position = content, 0
 
     def read(self, length: int) -> int:
+        """Return the next number, of `length` bytes."""
         end = self._position + length
         if end > len(self._content):
             raise IndexError
@@ -102,8 +103,8 @@ def _read_locations(
     locations: memoryview, ids: set[int], sources: tuple[memoryview, memoryview]
 ) -> Iterator[memoryview]:
     """Yield the contents of the items with these ids: by the version and the widths at the start of the `iloc` box."""
-    numbers, left, parts = _Numbers(locations), len(sources[0]), 0
-    version = numbers.read(_FULL) >> 24
+    numbers, left, parts = Numbers(locations), len(sources[0]), 0
+    version = numbers.read(FULL) >> 24
     widths = numbers.read(2)
     offset_bytes, length_bytes, base_bytes = widths >> 12, widths >> 8 & 15, widths >> 4 & 15
     id_bytes, index_bytes = (4 if version > 1 else 2), (widths & 15 if version else 0)
@@ -127,12 +128,12 @@ def _read_locations(
 def _read_samples(file: memoryview, tables: dict[bytes, memoryview], counter: PartCounter) -> list[memoryview]:
     """Return a track's samples: their sizes are in `stsz`, their places in `stsc` and in one of `stco` and `co64`."""
     size_table, chunk_table = (tables.get(kind, file[:0]) for kind in (b"stsz", b"stsc"))
-    size, count = struct.unpack_from(">II", size_table, _FULL)
+    size, count = struct.unpack_from(">II", size_table, FULL)
     counter.add(count)
-    sizes = iter([size] * count if size else struct.unpack_from(f">{count}I", size_table, _FULL + 8))
-    (runs,) = struct.unpack_from(">I", chunk_table, _FULL)
+    sizes = iter([size] * count if size else struct.unpack_from(f">{count}I", size_table, FULL + 8))
+    (runs,) = struct.unpack_from(">I", chunk_table, FULL)
     check_part_count(runs, "chunks")
-    firsts = dict(struct.unpack_from(">II", chunk_table, _FULL + 4 + 12 * run) for run in range(runs))
+    firsts = dict(struct.unpack_from(">II", chunk_table, FULL + 4 + 12 * run) for run in range(runs))
     samples, per_chunk = [], 0
     for number, start in enumerate(_read_chunks(tables), 1):
         per_chunk = firsts.get(number, per_chunk)
@@ -147,6 +148,6 @@ def _read_chunks(tables: dict[bytes, memoryview]) -> tuple[int, ...]:
     kinds = [kind for kind in _CHUNK_OFFSETS if kind in tables]
     if len(kinds) != 1:
         raise ImageCorrupt
-    (count,) = struct.unpack_from(">I", tables[kinds[0]], _FULL)
+    (count,) = struct.unpack_from(">I", tables[kinds[0]], FULL)
     check_part_count(count, "chunks")
-    return struct.unpack_from(f">{count}{_CHUNK_OFFSETS[kinds[0]]}", tables[kinds[0]], _FULL + 4)
+    return struct.unpack_from(f">{count}{_CHUNK_OFFSETS[kinds[0]]}", tables[kinds[0]], FULL + 4)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import struct
 from collections.abc import Iterable
 
 from stages.av1 import Av1Stream
-from stages.boxes import find_items, find_tracks, split_boxes
+from stages.boxes import find_items, find_tracks, index_meta, split_boxes
 from stages.container_info import ContainerInfo, PartCounter
 from stages.errors import ImageTruncated
+from stages.heif_items import MAX_DECODED, check_items
 from stages.limits import Limits, check_dimensions, check_pixels
-
-MAX_DECODED = 4  # times the pixels that are shown: colour, alpha, a gain map, and frames that are never shown
-_SPATIAL_EXTENTS = re.compile(rb"\0\0\0\x14ispe\0{4}(.{8})", re.DOTALL)  # ISO/IEC 23008-12, 6.5.3
 
 
 def inspect_heif(original: bytes, limits: Limits) -> ContainerInfo:
@@ -24,9 +20,7 @@ def inspect_heif(original: bytes, limits: Limits) -> ContainerInfo:
     kinds = {kind for kind, _ in split_boxes(memoryview(original))}
     if b"mdat" not in kinds and b"idat" not in original:
         raise ImageTruncated
-    for size in _SPATIAL_EXTENTS.finditer(original):  # what is decoded, even if only a small part of it is shown
-        width, height = struct.unpack(">II", size[1])
-        check_dimensions(width, height, limits)
+    check_items(index_meta(memoryview(original)), limits)
     return ContainerInfo()
 
 

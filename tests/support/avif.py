@@ -53,18 +53,23 @@ def repeat_header(stream: bytes) -> bytes:
     return stream[:frame] + _REPEATED_HEADER + stream[frame + 1 :]
 
 
-def avif(*items: Item, grid: tuple[int, int, int, int] | None = None) -> bytes:
-    """Return a file of these items. The first is shown; with a `grid` of columns, rows and a size, all as its tiles."""
-    kinds, contents = [b"av01"] * len(items), [item.stream for item in items]
+def avif(
+    *items: Item, grid: tuple[int, int, int, int] | None = None, repeats: int = 1, coding: bytes = b"av01"
+) -> bytes:
+    """Return a file of these items: an AVIF, or a HEIC if their coding is `hvc1`.
+
+    The first is shown; with a `grid` of columns, rows and a size, all as its tiles, each of them `repeats` times.
+    """
+    kinds, contents = [coding] * len(items), [item.stream for item in items]
     properties = [[_full(b"ispe", struct.pack(">II", *item.size)), item.configuration] for item in items]
     references = b""
     if grid:
         columns, rows, *size = grid
         kinds, contents = [b"grid", *kinds], [struct.pack(">4B2H", 0, 0, rows - 1, columns - 1, *size), *contents]
         properties = [[_full(b"ispe", struct.pack(">II", *size))], *properties]
-        tiles = struct.pack(f">HH{len(items)}H", 1, len(items), *range(2, 2 + len(items)))
-        references = _full(b"iref", _box(b"dimg", tiles))
-    head = _box(b"ftyp", b"avif\0\0\0\0avifmif1miaf")
+        tiles = [*range(2, 2 + len(items))] * repeats
+        references = _full(b"iref", _box(b"dimg", struct.pack(f">HH{len(tiles)}H", 1, len(tiles), *tiles)))
+    head = _box(b"ftyp", b"avif\0\0\0\0avifmif1miaf" if coding == b"av01" else b"heic\0\0\0\0heicmif1")
     start = len(head) + len(_meta(kinds, contents, properties, references, 0)) + 8
     return head + _meta(kinds, contents, properties, references, start) + _box(b"mdat", *contents)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 
 import pytest
+from PIL import Image
 
-from stages.errors import ImageTooLarge, StageError
+from stages.errors import ImageCorrupt, ImageTooLarge, StageError
 from stages.formats import ACCEPTED_FORMATS, HEAD_BYTES, sniff
+from stages.heif import inspect_heif
 from stages.limits import Limits
 from stages.normalize import normalize
 from stages.validate import validate
+from tests.support.avif import Item, avif
 from tests.support.images import CELL, GRID, draw_stored_grid, exif, photo
 
 pillow_heif = pytest.importorskip("pillow_heif")
@@ -21,6 +24,16 @@ def heic(orientation: int = 1) -> bytes:
     content = io.BytesIO()
     pillow_heif.from_pillow(draw_stored_grid(orientation)).save(content, quality=90, exif=exif(orientation))
     return content.getvalue()
+
+
+def tile() -> Item:
+    """Return a grey picture, coded as HEVC."""
+    content = io.BytesIO()
+    pillow_heif.from_pillow(Image.new("RGB", (64, 64), (90, 80, 70))).save(content)
+    original = content.getvalue()
+    start, configuration = original.index(b"mdat") + 4, original.index(b"hvcC") - 4
+    length = int.from_bytes(original[configuration : configuration + 4])
+    return Item(original[start:], original[configuration : configuration + length], (64, 64))
 
 
 def test_heic_is_accepted_and_sniffed() -> None:
@@ -51,14 +64,31 @@ def test_a_truncated_heic_is_refused_as_truncated() -> None:
         assert refused.value.code == "image_truncated"
 
 
-@pytest.mark.parametrize("side", [10_000, 20_000, 65_535])
-def test_a_heic_bomb_is_refused_by_its_header(side: int) -> None:
+@pytest.mark.parametrize(("side", "flags"), [(10_000, 0), (20_000, 0), (65_535, 0), (10_000, 1)])
+def test_a_heic_bomb_is_refused_by_its_header(side: int, flags: int) -> None:
     original = bytearray(heic())
-    at = original.index(b"ispe") + 8
-    original[at : at + 8] = side.to_bytes(4, "big") * 2
+    at = original.index(b"ispe") + 4
+    original[at : at + 12] = flags.to_bytes(4, "big") + side.to_bytes(4, "big") * 2
 
     with pytest.raises(ImageTooLarge):
         validate(bytes(original), limits=LIMITS)
+
+
+def test_the_tiles_of_a_heic_count_as_often_as_they_are_decoded() -> None:
+    limits = Limits(pixels=64 * 64 * 49)
+
+    assert validate(avif(*[tile()] * 48, grid=(6, 8, 380, 500), coding=b"hvc1"), limits=limits).width == 380
+    with pytest.raises(ImageTooLarge):
+        validate(avif(tile(), grid=(16, 16, 100, 100), repeats=256, coding=b"hvc1"), limits=limits)
+
+
+def test_the_items_of_a_heic_do_not_consist_of_themselves() -> None:
+    original = avif(tile(), grid=(1, 1, 64, 64), coding=b"hvc1")
+    circular = original.replace(b"dimg\0\1\0\1\0\2", b"dimg\0\1\0\1\0\1")
+
+    inspect_heif(original, LIMITS)
+    with pytest.raises(ImageCorrupt):
+        inspect_heif(circular, LIMITS)
 
 
 def test_heic_is_scaled() -> None:
