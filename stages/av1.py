@@ -50,8 +50,10 @@ class _Sequence:
     size: tuple[int, int]
     presentation_time_bits: int
     frame_id_bits: int
+    has_decoder_model: bool
     screen_content_tools: int
     integer_mv: int
+    order_hint_bits: int
 
 
 class Av1Stream:
@@ -104,11 +106,11 @@ def _read_leb128(content: memoryview, position: int) -> tuple[int, int]:
 def _read_sequence(bits: _Bits) -> _Sequence:
     """Read a sequence header as far as its frames' headers depend on it, 5.5."""
     bits.read(4)  # the profile, and whether it is a still picture
-    is_reduced, time_bits = bool(bits.read()), 0
+    is_reduced, time_bits, has_model = bool(bits.read()), 0, False
     if is_reduced:
         bits.read(5)
     else:
-        time_bits = _skip_timing_and_operating_points(bits)
+        time_bits, has_model = _skip_timing_and_operating_points(bits)
     width_bits, height_bits = bits.read(4) + 1, bits.read(4) + 1
     size = bits.read(width_bits) + 1, bits.read(height_bits) + 1
     id_bits = 0
@@ -116,12 +118,12 @@ def _read_sequence(bits: _Bits) -> _Sequence:
         id_bits = bits.read(4) + 2
         id_bits += bits.read(3) + 1
     bits.read(3)
-    tools, integer_mv = (_SELECT, _SELECT) if is_reduced else _read_tools(bits)
-    return _Sequence(is_reduced, (width_bits, height_bits), size, time_bits, id_bits, tools, integer_mv)
+    tools = (_SELECT, _SELECT, 0) if is_reduced else _read_tools(bits)
+    return _Sequence(is_reduced, (width_bits, height_bits), size, time_bits, id_bits, has_model, *tools)
 
 
-def _skip_timing_and_operating_points(bits: _Bits) -> int:
-    """Return the bits of a frame's presentation time, 0 if frames have none."""
+def _skip_timing_and_operating_points(bits: _Bits) -> tuple[int, bool]:
+    """Return the bits of a frame's presentation time, 0 if frames have none, and whether it has a decoder model."""
     delay_bits = time_bits = is_steady = 0
     if bits.read():
         bits.read(64)
@@ -141,21 +143,23 @@ def _skip_timing_and_operating_points(bits: _Bits) -> int:
             bits.read(2 * delay_bits + 1)
         if has_display_delay and bits.read():
             bits.read(4)
-    return 0 if is_steady else time_bits
+    return 0 if is_steady else time_bits, bool(time_bits)
 
 
-def _read_tools(bits: _Bits) -> tuple[int, int]:
+def _read_tools(bits: _Bits) -> tuple[int, int, int]:
+    """Return whether frames use tools for screen content and whole motion vectors, and the bits of their order."""
     bits.read(4)
-    if bits.read():
+    if has_order := bits.read():
         bits.read(2)
     tools = _SELECT if bits.read() else bits.read()
-    if not tools:
-        return tools, _SELECT
-    return tools, _SELECT if bits.read() else bits.read()
+    integer_mv = _SELECT
+    if tools and not bits.read():
+        integer_mv = bits.read()
+    return tools, integer_mv, bits.read(3) + 1 if has_order else 0
 
 
 def _frame_size(payload: memoryview, sequence: _Sequence) -> tuple[int, int] | None:
-    """Return a frame's size, or the largest that it could state itself; None if it shows an earlier frame, 5.9.2."""
+    """Return a frame's size, or the largest that it could state; None if it shows an earlier frame, 5.9.2."""
     if sequence.is_reduced:
         return sequence.size
     bits = _Bits(payload)
@@ -170,6 +174,9 @@ def _frame_size(payload: memoryview, sequence: _Sequence) -> tuple[int, int] | N
     if tools and sequence.integer_mv == _SELECT:
         bits.read()
     bits.read(sequence.frame_id_bits)
-    if kind == _SWITCH_FRAME or bits.read():
-        return 1 << sequence.bits[0], 1 << sequence.bits[1]
-    return sequence.size
+    if kind != _SWITCH_FRAME and not bits.read():
+        return sequence.size
+    if kind == _KEY_FRAME and is_shown and not sequence.has_decoder_model:
+        bits.read(sequence.order_hint_bits)
+        return bits.read(sequence.bits[0]) + 1, bits.read(sequence.bits[1]) + 1
+    return 1 << sequence.bits[0], 1 << sequence.bits[1]  # its own size lies far behind, if it has one
