@@ -13,9 +13,9 @@ RUN python -m venv --without-pip /opt/tests \
 # A name without a digest is meant: what was built a moment ago.
 FROM ${IMAGE}
 USER root
-# Servers whose configurations are tested, and servers that tests start for themselves.
+# Servers whose configurations are tested, servers that tests start for themselves, and a client.
 RUN apt-get update \
- && apt-get install -y --no-install-recommends git nginx-light prometheus openssl iproute2 redis-server rabbitmq-server \
+ && apt-get install -y --no-install-recommends git nginx-light prometheus openssl iproute2 nodejs redis-server rabbitmq-server \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=tools /opt/tests /opt/tests
 # The image's own packages are found first, what only tests need behind them.
