@@ -115,9 +115,7 @@ def run_application(application: ASGIApp) -> Iterator[str]:
     """Run an application in the gateway's place, on the gateway's own server; yield its address."""
     port = free_port()
     protocol: Any = HttpProtocol  # uvicorn only calls it
-    server = uvicorn.Server(
-        uvicorn.Config(application, port=port, http=protocol, proxy_headers=False, log_level="critical")
-    )
+    server = uvicorn.Server(uvicorn.Config(application, port=port, http=protocol, proxy_headers=False, log_config=None))
     thread = threading.Thread(target=asyncio.run, args=(server.serve(),), daemon=True)
     thread.start()
     try:
