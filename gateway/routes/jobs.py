@@ -18,15 +18,7 @@ from gateway.conditional_requests import (
     matches_weakly,
     read_condition,
 )
-from gateway.dependencies import (
-    FeedDep,
-    JobsDep,
-    MetricsDep,
-    OwnerDep,
-    RootPathDep,
-    SettingsDep,
-    StoresDep,
-)
+from gateway.dependencies import FeedDep, JobsDep, MetricsDep, OwnerDep, RootPathDep, SettingsDep, StoresDep
 from gateway.disconnects import run_while_connected
 from gateway.feed import Feed
 from gateway.middleware.rate_limit import caller_of

@@ -14,8 +14,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from gateway.problems import HeadersTooLarge, HeadersTooSlow, MalformedRequest, Problem, build_response
+from gateway.server.bodies import ChunkedBody, FixedBody
 from gateway.server.bounded_flow import MAX_WAITING_BYTES, BoundedFlow
-from gateway.server.chunked_body import ChunkedBody
 from gateway.server.closing_transport import ClosingTransport
 from gateway.server.request_head import (
     CHUNKED,
@@ -64,8 +64,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._max_waiting_bytes = max(MAX_WAITING_BYTES, limits.max_bytes)
         self._buffer = bytearray()
         self._searched_bytes = 0  # of the buffer, complete lines without an end of the head
-        self._body_bytes = 0  # of the current body, still to come
-        self._chunked_body: ChunkedBody | None = None
+        self._body: FixedBody | ChunkedBody | None = None  # that is being received
         self._problem: Problem | None = None  # raised in a callback of httptools, which hides it
         self._head_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
@@ -129,17 +128,13 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _take_next(self) -> bool:
         """Take a head, or a piece of a body, from the buffer. False if nothing can be taken now."""
-        if self._is_receiving:
-            return self._take_body()
+        if self._body is not None:
+            return self._take_body(self._body)
         if self.cycle is not None and not self.cycle.response_complete:
             if len(self._buffer) > self._max_waiting_bytes:
                 self.flow.pause_reading()
             return False
         return self._take_head()
-
-    @property
-    def _is_receiving(self) -> bool:
-        return bool(self._body_bytes or self._chunked_body)
 
     def _take_head(self) -> bool:
         self._unset_keepalive_if_required()
@@ -183,24 +178,15 @@ class HttpProtocol(HttpToolsProtocol):
         except Problem as problem:
             self._problem = problem
             raise
-        self._chunked_body = ChunkedBody() if length == CHUNKED else None
-        self._body_bytes = max(0, length)
+        self._body = (ChunkedBody() if length == CHUNKED else FixedBody(length)) if length else None
         super().on_headers_complete()
 
-    def _take_body(self) -> bool:
+    def _take_body(self, body: FixedBody | ChunkedBody) -> bool:
         waiting_bytes = len(self._buffer)
-        if self._chunked_body is not None:
-            data = self._chunked_body.take(self._buffer)
-            is_complete = self._chunked_body.is_complete
-            self._chunked_body = None if is_complete else self._chunked_body
-        else:
-            data = bytes(self._buffer[: self._body_bytes])
-            del self._buffer[: self._body_bytes]
-            self._body_bytes -= len(data)
-            is_complete = not self._body_bytes
-        if data:
+        if data := body.take(self._buffer):
             self.on_body(data)
-        if is_complete:
+        if body.is_complete:
+            self._body = None
             self.on_message_complete()
         return len(self._buffer) < waiting_bytes
 

@@ -13,13 +13,7 @@ from fastapi import BackgroundTasks, Depends, Request, Response
 from uuid_utils.compat import uuid7
 
 from gateway.concurrency_limit import ConcurrencyLimit
-from gateway.dependencies import (
-    LaneChooserDep,
-    MetricsDep,
-    OwnerDep,
-    SettingsDep,
-    StoresDep,
-)
+from gateway.dependencies import LaneChooserDep, MetricsDep, OwnerDep, SettingsDep, StoresDep
 from gateway.metrics import GatewayMetrics, SubmissionCount
 from gateway.middleware.rate_limit import caller_of
 from gateway.middleware.root_path import root_path_of

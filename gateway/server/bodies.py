@@ -1,4 +1,4 @@
-"""The chunked body: a decoder that knows where the body ends (RFC 9112, section 7.1)."""
+"""The bodies of requests: decoders that know where they end (RFC 9112, sections 6 and 7.1)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,25 @@ MAX_LINE_BYTES = 4096
 MAX_EXTRA_BYTES = 64 * 1024
 DATA_BYTES_FOR_ONE_EXTRA = 8  # chunks of 48 bytes and more are no fault, however many they are
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[^\r\n]*)?")
+
+
+class FixedBody:
+    """A body of a length that the head gives."""
+
+    def __init__(self, length: int) -> None:
+        self._remaining_bytes = length
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of it was taken."""
+        return not self._remaining_bytes
+
+    def take(self, buffer: bytearray) -> bytes:
+        """Remove what belongs to the body from `buffer`, and return it. Call again when more has come."""
+        data = bytes(buffer[: self._remaining_bytes])
+        del buffer[: self._remaining_bytes]
+        self._remaining_bytes -= len(data)
+        return data
 
 
 class ChunkedBody:

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.problems import MalformedRequest
-from gateway.server.chunked_body import MAX_EXTRA_BYTES, MAX_LINE_BYTES, ChunkedBody
+from gateway.server.bodies import MAX_EXTRA_BYTES, MAX_LINE_BYTES, ChunkedBody
 
 NEXT = b"GET / HTTP/1.1\r\n"
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
