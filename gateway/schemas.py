@@ -7,14 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from pipeline import rendition_headers, stage_failures
+from gateway.public_errors import explain_error, public_failure
+from pipeline import rendition_headers
 from pipeline.routing import FINALIZE, VALIDATE
 from pipeline.stage_order import stage_by_rendition
-from stages.errors import UnsupportedFormat, default_message
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, Kind, Lane, Operation, StageRecord, StageState
-
-UNSUPPORTED_DETAILS = "This kind of image is not supported: "
 
 
 class Links(BaseModel):
@@ -57,7 +55,7 @@ class StageStatus(BaseModel):
     @classmethod
     def of(cls, record: StageRecord, *, until_ms: int, failure: Failure | None = None) -> StageStatus:
         """Build the public view of a stage. Durations that have not ended are counted until `until_ms`."""
-        code, sentence = _explain_error(record, failure)
+        code, sentence = explain_error(record, failure)
         return cls(
             state=record.state,
             attempts=record.attempts,
@@ -235,23 +233,6 @@ def _build_renditions(job: Job, root_path: str) -> dict[str, RenditionStatus]:
 def _build_rendition(job: Job, name: str, result: dict[str, Any], root_path: str) -> RenditionStatus:
     filename = rendition_headers.filename(job, name, format=result["format"])
     return RenditionStatus(url=f"{root_path}/result/{job.id}/{name}", filename=filename, **result)
-
-
-def public_failure(job: Job) -> Failure | None:
-    """Return why the job failed, without the decoder's own words, which earlier versions added."""
-    if job.failure is None or not job.failure.message.startswith(UNSUPPORTED_DETAILS):
-        return job.failure
-    return job.failure.model_copy(update={"message": default_message(UnsupportedFormat)})
-
-
-def _explain_error(record: StageRecord, failure: Failure | None) -> tuple[str | None, str | None]:
-    """Return the code and the sentence of a stage's error. What earlier versions stored is not shown."""
-    if record.error is None:
-        return None, None
-    if record.state is StageState.FAILED and failure is not None:
-        return failure.code, failure.message
-    code = record.error if record.error in stage_failures.SENTENCES else stage_failures.INTERNAL_ERROR
-    return code, stage_failures.SENTENCES[code]
 
 
 def has_renditions(job: Job) -> bool:

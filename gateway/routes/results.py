@@ -18,8 +18,9 @@ from gateway.dependencies import BlobsDep, JobsDep, OwnerDep, SettingsDep
 from gateway.middleware import resource_policy
 from gateway.middleware.rate_limit import caller_of
 from gateway.problems import POLL_SECONDS, Expired, NoResult, NotReady, RenditionNotFound
+from gateway.public_errors import public_failure
 from gateway.routing import Router
-from gateway.schemas import has_renditions, public_failure
+from gateway.schemas import has_renditions
 from pipeline import rendition_headers
 from pipeline.http_settings import ResultsSettings
 from pipeline.stage_order import stage_by_rendition
