@@ -72,7 +72,7 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
             app.state.queues = queues or await resources.enter_async_context(open_queues(settings))
             sweeper = Sweeper(app.state.stores, app.state.queues, settings, gateway_metrics.sweeper)
             gauge_updater = GaugeUpdater(gateway_metrics.registry, app.state.stores, app.state.queues, settings)
-            feed = app.state.feed = Feed(app.state.stores.jobs, app.state.queues)
+            feed = app.state.feed = Feed(app.state.stores.jobs, app.state.queues, on_end=app.state.lanes.forget)
             resources.enter_context(call_on_stop_signal(feed.close))
             for loop in (sweeper.run(), gauge_updater.run(), feed.run()):
                 await resources.enter_async_context(run_in_background(loop))

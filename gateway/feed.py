@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from typing import Protocol
 
@@ -78,10 +78,17 @@ class Feed:
     """All topics of one gateway. Two subscriptions to Redis and a few queries serve any number of watchers."""
 
     def __init__(
-        self, jobs: Jobs, notifications: NotificationSource, *, poll_interval_seconds: float = POLL_INTERVAL_SECONDS
+        self,
+        jobs: Jobs,
+        notifications: NotificationSource,
+        *,
+        on_end: Callable[[str], object] = lambda _: None,
+        poll_interval_seconds: float = POLL_INTERVAL_SECONDS,
     ) -> None:
+        """`on_end` is called with the id of each job whose end is notified, watched or not."""
         self._jobs = jobs
         self._notifications = notifications
+        self._on_end = on_end
         self._poll_interval_seconds = poll_interval_seconds
         self._topics: dict[str, Topic] = {}
         self._notified_ids: set[str] = set()
@@ -132,6 +139,7 @@ class Feed:
         while True:
             with suppress(RedisError, OSError):
                 async for job_id in self._notifications.ended_jobs():
+                    self._on_end(job_id)
                     if job_id in self._topics:
                         self._add_notified(job_id)
             await asyncio.sleep(RESUBSCRIBE_SECONDS)

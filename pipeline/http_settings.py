@@ -94,7 +94,8 @@ class LanesSettings(SettingsSection):
 
     burst: str = Field(
         "30/10 second",
-        description="Jobs per API key or address that take the express lane; further jobs take the bulk lane.",
+        description="Jobs per API key or address that take the express lane; further jobs take the bulk lane, unless "
+        "the caller has fewer than 4 unfinished jobs.",
     )
     heavy_bytes: Count = Field(8 * 1024 * 1024, description="A file of this size or more always takes the bulk lane.")
 

@@ -87,7 +87,7 @@ class Submission:
                     count.result = "replayed"
                     return answer
                 job = await self._copy_from_duplicate(job)
-                job.lane = await self.lanes.choose(caller_of(self.request.scope), size=original.bytes)
+                job.lane = await self.lanes.choose(caller_of(self.request.scope), self.job_id, size=original.bytes)
             if key is not None:
                 await self._extend_idempotency_key(key)
             self.has_started_insert = True

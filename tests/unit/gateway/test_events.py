@@ -128,6 +128,19 @@ async def test_a_hint_has_the_job_read_at_once(jobs: FakeJobs, queues: FakeQueue
     assert [event.get("id") for event in seen] == [None, "0", "1"]
 
 
+async def test_the_end_of_every_job_is_passed_on(jobs: FakeJobs, queues: FakeQueues) -> None:
+    ended = asyncio.Queue[str]()
+    feed = Feed(jobs, queues, on_end=ended.put_nowait)
+    loop = asyncio.create_task(feed.run())
+
+    await queues.ends.put("unwatched")
+
+    async with asyncio.timeout(SECONDS):
+        while await ended.get() != "unwatched":
+            pass
+    loop.cancel()
+
+
 async def test_who_waits_for_the_end_is_not_told_of_what_comes_before(
     jobs: FakeJobs, queues: FakeQueues, job: Job
 ) -> None:
