@@ -1,4 +1,4 @@
-"""The watchdog: it ends a process that does not end by itself, and hinders none that does."""
+"""The watchdog: it ends a process that stalls or does not end by itself, and hinders no other."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from celery.worker import WorkController
 
 from pipeline.celery import app
@@ -21,6 +22,54 @@ conf = SimpleNamespace(task_time_limit=0.0, worker_soft_shutdown_timeout=0.0)
 watchdog.Watchdog(None).close(SimpleNamespace(app=SimpleNamespace(conf=conf)))
 time.sleep({seconds})
 """
+
+WORKS = """
+import time
+from types import SimpleNamespace
+from celery.bootsteps import RUN
+from celery.worker import state
+from pipeline import watchdog
+
+class Request:
+    pass
+
+watchdog.EXIT_GRACE_SECONDS = watchdog.LOOK_SECONDS = 0.05
+request = Request()
+if {is_active}:
+    state.active_requests.add(request)
+held = {{"tag": SimpleNamespace(headers={{"id": "a-message"}})}}
+qos = SimpleNamespace(can_consume=lambda: {can_consume}, _delivered=held, _dirty=set())
+consumer = SimpleNamespace(
+    blueprint=SimpleNamespace(state=RUN),
+    connection={is_connected},
+    task_consumer=SimpleNamespace(channel=SimpleNamespace(qos=qos)),
+)
+conf = SimpleNamespace(task_time_limit=0.0)
+parent = SimpleNamespace(app=SimpleNamespace(conf=conf), consumer=consumer, pool=None)
+watchdog.Watchdog(parent).start(parent)
+time.sleep({seconds})
+"""
+
+
+def working(
+    *, seconds: float, can_consume: bool = False, is_active: bool = False, is_connected: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Be a worker for so many seconds: whether it may take messages, works on one, and has a broker."""
+    code = WORKS.format(seconds=seconds, can_consume=can_consume, is_active=is_active, is_connected=is_connected)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_worker_that_holds_messages_and_works_on_none_is_ended() -> None:
+    ended = working(seconds=3600)
+
+    assert ended.returncode == os.EX_SOFTWARE
+    assert "worker.stalled" in ended.stdout + ended.stderr
+    assert "a-message" in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("otherwise", [{"can_consume": True}, {"is_active": True}, {"is_connected": False}])
+def test_a_worker_that_works_or_waits_is_let_be(otherwise: dict[str, bool]) -> None:
+    assert working(seconds=0.5, **otherwise).returncode == 0
 
 
 def stopping(*, grace: float, seconds: float) -> subprocess.CompletedProcess[str]:
