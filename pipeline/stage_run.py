@@ -116,7 +116,7 @@ class StageRun:
             else ledger.complete_job(self._claim, result)
         )
         if not is_recorded:
-            self.record_outcome("fenced")
+            self._record_fenced()
             self.blobs.remove_written()
             return False
         self.record_outcome("done", has_ended=not due_stages)
@@ -132,7 +132,7 @@ class StageRun:
         errors = [asdict(rule) for rule in refusal.errors]
         failure = Failure(stage=self.stage, code=refusal.code, message=refusal.message, errors=errors)
         if not self._child.ledger.refuse(self._claim, failure):
-            self.record_outcome("fenced")
+            self._record_fenced()
             return
         cause = repr(refusal.__cause__)[:MAX_LOGGED_CHARACTERS] if refusal.__cause__ else None
         self.record_outcome("refused", has_ended=True, code=refusal.code, cause=cause)
@@ -141,20 +141,27 @@ class StageRun:
     def mark_dead(self, code: str, message: str, **details: object) -> None:
         """Mark the job dead and log `details`. Its blobs stay: a person can retry it once the cause is fixed."""
         if not self._child.ledger.mark_dead(self._claim, Failure(stage=self.stage, code=code, message=message)):
-            self.record_outcome("fenced")
+            self._record_fenced()
             return
         self.record_outcome("dead", has_ended=True, code=code, **details)
         self._child.metrics.job_ends.observe_end(self.job, JobState.DEAD)
 
     def release(self, code: str, *, counts_as_attempt: bool) -> None:
         """Release the stage for another run. Clients see the code, one of `stage_failures`."""
-        self._child.ledger.release(self._claim, code, counts_as_attempt=counts_as_attempt)
+        is_recorded = self._child.ledger.release(self._claim, code, counts_as_attempt=counts_as_attempt)
+        if not is_recorded and not counts_as_attempt:
+            self._child.ledger.uncount_attempt(self._claim)
         self._child.notifications.publish_change(self.job.id)
 
     def record_outcome(self, outcome: str, *, has_ended: bool = False, **details: object) -> None:
         """Publish that the job changed; log, trace and count the outcome of this run, one of OUTCOME_EVENTS."""
         self._child.notifications.publish_change(self.job.id, has_ended=has_ended)
         record_outcome(self._child, self.stage, outcome, attempt=self._claim.attempt, **details)
+
+    def _record_fenced(self) -> None:
+        with suppress(*INFRASTRUCTURE_ERRORS):  # then this run counts as an attempt
+            self._child.ledger.uncount_attempt(self._claim)
+        self.record_outcome("fenced")
 
 
 def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Callable[[StageRun], Mapping[str, Any]]) -> None:

@@ -116,7 +116,8 @@ class StageRecord(BaseModel):
     retries: int = 0
     """Number of `attempts` that do not count towards the limit.
 
-    These are the runs that the infrastructure ended, those out of order, and all runs before the job's last retry.
+    These are the runs that the infrastructure ended, those out of order, those that found themselves fenced, and all
+    runs before the job's last retry.
     """
     message_id: str | None = Field(default=None, alias=MESSAGE_ID)
     """Id of the Celery message that claimed the stage last; None before the first claim."""

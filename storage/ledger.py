@@ -121,6 +121,21 @@ class Ledger:
             update["$inc"] = {f"{prefix}.retries": 1}
         return self._update(claim, update)
 
+    def uncount_attempt(self, claim: Claim) -> None:
+        """Not count a fenced run towards the limit of attempts: it is alive, so its image has not ended it.
+
+        Only a run whose stage was claimed again has another attempt in its place. A person's retry resets the count, so
+        earlier runs change nothing after it.
+        """
+        prefix = f"stages.{claim.stage}"
+        taken_over = {
+            "_id": claim.job.id,
+            "state": _ACTIVE,
+            "first_generation": claim.job.first_generation,
+            f"{prefix}.attempts": {"$gt": claim.attempt},
+        }
+        self._jobs.update_one(taken_over, {"$inc": {f"{prefix}.retries": 1}})
+
     def schedule_dispatch(self, job_id: str, *, delay_ms: int) -> None:
         """Have the sweeper look at an active job in `delay_ms` milliseconds."""
         due_ms = now_ms() + delay_ms

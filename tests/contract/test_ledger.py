@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from storage.clock import now_ms
-from storage.documents import Failure, JobRecord, JobState, StageRecord, StageState
+from storage.documents import Failure, Job, JobRecord, JobState, StageRecord, StageState
 from storage.jobs import Jobs
 from storage.ledger import Claim, Ledger
 from storage.stores import Stores
@@ -199,6 +199,50 @@ async def test_attempts_that_nobody_is_to_blame_for_are_not_counted_as_failed(jo
     job_id = await accepted(jobs, stages={"validate": StageRecord(attempts=4, retries=3)})
 
     assert claimed(ledger, job_id).failed_attempts == 2
+
+
+async def test_a_run_that_was_taken_over_alive_is_not_counted_as_failed(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+    alive = claimed(ledger, job_id)
+    claimed(ledger, job_id)
+
+    ledger.uncount_attempt(alive)
+
+    taken = claimed(ledger, job_id)
+    assert (taken.attempt, taken.failed_attempts) == (3, 2)
+
+
+async def test_a_run_that_holds_its_stage_is_counted(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+    mine = claimed(ledger, job_id)
+
+    ledger.uncount_attempt(mine)
+
+    assert claimed(ledger, job_id).failed_attempts == 2
+
+
+async def test_a_run_from_before_a_retry_is_not_taken_off_the_attempts_after_it(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs)
+    alive = claimed(ledger, job_id)
+    ledger.mark_dead(claimed(ledger, job_id), FAILURE)
+    await jobs.retry(await jobs.get(job_id), next_dispatch_ms=now_ms())
+    claimed(ledger, job_id)
+
+    ledger.uncount_attempt(alive)
+
+    assert claimed(ledger, job_id).failed_attempts == 2
+
+
+@pytest.mark.parametrize("state", ENDED)
+async def test_the_attempts_of_a_job_that_ended_stay(jobs: Jobs, ledger: Ledger, state: JobState) -> None:
+    job_id = await accepted(jobs)
+    alive = claimed(ledger, job_id)
+    claimed(ledger, job_id)
+    await Job.find_one({"_id": job_id}).update({"$set": {"state": state.value}})
+
+    ledger.uncount_attempt(alive)
+
+    assert found(ledger, job_id).stages["validate"].retries == 0
 
 
 async def test_a_completed_stage_is_done(jobs: Jobs, ledger: Ledger) -> None:

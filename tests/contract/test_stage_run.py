@@ -1,0 +1,84 @@
+"""Attempts of a stage: an image that ends its worker each time has four, and a run that was taken over is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from celery.exceptions import Ignore
+from prometheus_client import CollectorRegistry
+from redis import Redis
+
+from pipeline import tasks
+from pipeline.metrics import StageMetrics
+from pipeline.settings import Settings
+from pipeline.stage_failures import ATTEMPTS_EXHAUSTED
+from pipeline.stage_run import StageRun
+from pipeline.worker_child import WorkerChild, open_worker_child
+from stages.errors import ImageCorrupt
+from storage.documents import JobState
+from storage.stores import Stores
+from tests.support.fakes import new_job
+
+MESSAGE = "delivered-again"
+
+
+@pytest.fixture
+def child(settings: Settings, redis: Redis) -> Iterator[WorkerChild]:  # noqa: ARG001
+    with open_worker_child(settings, StageMetrics(CollectorRegistry())) as child:
+        yield child
+
+
+@pytest.fixture
+async def job_id(stores: Stores) -> str:
+    job = new_job()
+    await stores.jobs.insert(job)
+    return job.id
+
+
+def claim(child: WorkerChild, job_id: str) -> StageRun:
+    """Claim the stage for the same message as before: its earlier run is taken for dead."""
+    run = StageRun.claim(child, job_id, "validate", message_id=MESSAGE, worker="here")
+    assert run is not None
+    return run
+
+
+@pytest.mark.parametrize("end", ["complete", "refuse", "mark_dead", "release"])
+def test_a_run_that_was_taken_over_alive_uses_up_no_attempt(child: WorkerChild, job_id: str, end: str) -> None:
+    limit = child.settings.work.max_attempts
+    taken_over = [claim(child, job_id) for _ in range(limit)]
+    claim(child, job_id)
+
+    for run in taken_over:
+        _end(run, end)
+
+    last = claim(child, job_id)
+    assert not last.attempts_exceeded
+    assert last.complete({})
+
+
+async def test_an_image_that_ends_its_worker_each_time_is_dead_after_the_last_attempt(
+    child: WorkerChild, job_id: str, stores: Stores
+) -> None:
+    for _ in range(child.settings.work.max_attempts):
+        claim(child, job_id)  # and the process ends
+
+    tasks.validate.push_request(id=MESSAGE, hostname="here")
+    with pytest.raises(Ignore):
+        tasks.validate.run(job_id)
+    tasks.validate.pop_request()
+
+    job = await stores.jobs.get(job_id)
+    assert (job.state, job.failure and job.failure.code) == (JobState.DEAD, ATTEMPTS_EXHAUSTED)
+
+
+def _end(run: StageRun, end: str) -> None:
+    match end:
+        case "complete":
+            assert not run.complete({})
+        case "refuse":
+            run.refuse(ImageCorrupt())
+        case "mark_dead":
+            run.mark_dead("internal_error", "It failed.")
+        case _:
+            run.release("infrastructure_error", counts_as_attempt=False)
