@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery import Celery
@@ -16,6 +17,7 @@ from pipeline.settings import Settings
 from storage.clock import now_ms
 
 QUEUED_HEADER = "queued_ms"  # when the message was sent (epoch ms)
+DELAY_HEADER = "delay_ms"  # how long its worker is to wait before it runs the task
 
 transport.patch_kombu()
 app = Celery("darkroom", set_as_current=True)
@@ -130,5 +132,8 @@ def _socket_timeouts(settings: Settings, *, publisher: bool) -> dict[str, float]
 
 
 @before_task_publish.connect
-def _add_queued_header(headers: dict[str, Any], **_: object) -> None:
+def _add_time_headers(headers: dict[str, Any], **_: object) -> None:
     headers[QUEUED_HEADER] = now_ms()
+    if headers.get("eta"):  # Celery's own, by the wall clock of the sender, which the receiver's may differ from
+        delay = datetime.fromisoformat(headers["eta"]) - datetime.now(UTC)
+        headers[DELAY_HEADER] = max(0, delay // timedelta(milliseconds=1))
