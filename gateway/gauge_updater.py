@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from time import monotonic, time
+from time import monotonic
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.routes.health import check_dependencies
 from pipeline.broker.transport import BROKER_ERRORS
-from pipeline.metrics import NAMESPACE
+from pipeline.metrics import NAMESPACE, ClockMetrics
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
+from storage.clock import DATABASE_CLOCK, now_ms
 from storage.documents import ACTIVE_STATES
 from storage.errors import TRANSIENT_ERRORS
 from storage.stores import Stores
@@ -49,6 +50,7 @@ class GaugeUpdater:
             )
         self._up = gauge("dependency_up", "1 if a dependency answers, else 0.", "dependency")
         self._check = gauge("dependency_check_seconds", "Duration of the last check of a dependency.", "dependency")
+        self._clock = ClockMetrics(registry)
         if stores.blobs.is_local:
             self._free = gauge("blob_store_free_bytes", "Free space of the disk with the blobs.")
             self._size = gauge("blob_store_size_bytes", "Total space of the disk with the blobs.")
@@ -63,6 +65,7 @@ class GaugeUpdater:
         """Update all gauges once."""
         await asyncio.gather(
             _run_and_log_errors(self._update_dependency_gauges),
+            _run_and_log_errors(self._measure_clock),
             _run_and_log_errors(self._update_queue_gauges),
             _run_and_log_errors(self._update_job_gauges),
             _run_and_log_errors(self._update_blob_store_gauges),
@@ -73,21 +76,24 @@ class GaugeUpdater:
             self._up.labels(name).set(check.ok)
             self._check.labels(name).set(check.ms / 1000)
 
+    async def _measure_clock(self) -> None:
+        await self._stores.measure_clock()
+        self._clock.observe_skew(DATABASE_CLOCK.skew_seconds)
+
     async def _update_queue_gauges(self) -> None:
-        backlog, now = await self._queues.read_backlog(), time()
+        backlog = await self._queues.read_backlog()
         for queue, length in backlog.lengths.items():
             sent_ms = backlog.oldest_ms[queue]
             self._lengths.labels(queue).set(length)
-            self._oldest.labels(queue).set(0 if sent_ms is None else max(0.0, now - sent_ms / 1000))
+            self._oldest.labels(queue).set(0 if sent_ms is None else _age_seconds(sent_ms))
         if self._queues.shows_unacked:
-            since = backlog.unacked_since_seconds
             self._unacked.set(backlog.unacked)
-            self._unacked_age.set(0 if since is None else max(0.0, now - since))
+            self._unacked_age.set(backlog.unacked_age_seconds)
 
     async def _update_job_gauges(self) -> None:
         for state in ACTIVE_STATES:
             job = await self._stores.jobs.find_oldest(state)
-            self._oldest_job.labels(state).set(0 if job is None else max(0.0, time() - job.upload_started_ms / 1000))
+            self._oldest_job.labels(state).set(0 if job is None else _age_seconds(job.upload_started_ms))
         if monotonic() >= self._count_due:  # rarely: counting reads an entry of every job
             self._count_due = monotonic() + self._settings.metrics.count_interval
             for state, count in (await self._stores.jobs.count_by_state()).items():
@@ -98,6 +104,11 @@ class GaugeUpdater:
             free, size = await asyncio.to_thread(self._stores.blobs.read_disk_space)
             self._free.set(free)
             self._size.set(size)
+
+
+def _age_seconds(since_ms: int) -> float:
+    """Return how long ago a time (epoch ms) was, in seconds."""
+    return max(0, now_ms() - since_ms) / 1000
 
 
 async def _run_and_log_errors(update: Callable[[], Awaitable[None]]) -> None:

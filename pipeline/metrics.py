@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
+import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 from obstore.exceptions import BaseError as BlobStoreError
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -25,12 +26,37 @@ REDISPATCH_REASONS = ("unclaimed", "stalled")
 RUN_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 WAIT_SECONDS_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 JOB_SECONDS_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
+SKEW_LIMIT_SECONDS = 5
+"""A larger skew is logged; the alert `ClockSkewed` has the same limit."""
+
+log = structlog.get_logger("metrics")
 
 
 def register_build_info(registry: CollectorRegistry) -> None:
     """Export the running version as a label."""
     gauge = Gauge("build_info", "1, labelled with the version.", ["version"], namespace=NAMESPACE, registry=registry)
     gauge.labels(VERSION).set(1)
+
+
+class ClockMetrics:
+    """The skew of this process's wall clock; the processes of a worker have the same, so the last measured counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._skew = Gauge(
+            "clock_skew_seconds",
+            "Wall clock of this process minus the database's clock.",
+            namespace=NAMESPACE,
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._is_skewed = False
+
+    def observe_skew(self, skew_seconds: float) -> None:
+        """Export the skew; log it when it has become too large."""
+        self._skew.set(skew_seconds)
+        was_skewed, self._is_skewed = self._is_skewed, abs(skew_seconds) > SKEW_LIMIT_SECONDS
+        if self._is_skewed and not was_skewed:
+            log.warning("clock.skewed", skew_seconds=round(skew_seconds, 1))
 
 
 class JobEndMetrics:
@@ -86,6 +112,7 @@ class StageMetrics:
             registry=registry,
         )
         self.job_ends = JobEndMetrics(registry)
+        self.clock = ClockMetrics(registry)
 
     def create_series(self, stages: Iterable[str]) -> None:
         """Create the series of these stages with zeros."""
@@ -172,7 +199,7 @@ class SweeperMetrics:
 
     def record_round(self) -> None:
         """Record the time of a successful check for due jobs."""
-        self._last_run.set_to_current_time()
+        self._last_run.set(now_ms() / 1000)
 
     def count_redispatch(self, job: JobRecord) -> None:
         """Count a redispatched job: stalled when any stage was claimed before, else unclaimed."""

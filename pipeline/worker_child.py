@@ -9,6 +9,7 @@ from pipeline.metrics import StageMetrics
 from pipeline.notifications import Notifications
 from pipeline.settings import Settings
 from storage.blobs import Blobs
+from storage.clock import DATABASE_CLOCK
 from storage.ledger import Ledger
 from storage.stores import WorkerStores, open_worker_stores
 
@@ -30,8 +31,15 @@ class WorkerChild:
 
     @property
     def ledger(self) -> Ledger:
-        """The job documents. Raises one of `storage.errors.TRANSIENT_ERRORS` while the stores cannot be opened."""
-        return self._open_stores().ledger
+        """The job documents. Raises one of `storage.errors.TRANSIENT_ERRORS` while the stores cannot be opened.
+
+        The clock by which they are written has been measured, a short time ago.
+        """
+        stores = self._open_stores()
+        if DATABASE_CLOCK.is_due:
+            stores.measure_clock()
+            self.metrics.clock.observe_skew(DATABASE_CLOCK.skew_seconds)
+        return stores.ledger
 
     @property
     def blobs(self) -> Blobs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 from uuid import UUID
@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pymongo import ASCENDING, IndexModel
 
 from storage.clock import now_ms
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class JobState(StrEnum):
@@ -163,7 +165,7 @@ class JobRecord(BaseModel):
     """Number of dispatches after the first. Redispatch and retry add 1; a failed redispatch is subtracted again."""
     first_generation: int = 0
     """Value of `generation` at submission (0) or at the last retry: the limit of redispatches counts from here."""
-    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    created_at: datetime = Field(default_factory=lambda: EPOCH + timedelta(milliseconds=now_ms()))
     """When the upload was complete and the job was created (UTC). Never changes."""
     updated_ms: int = Field(default_factory=now_ms)
     """When the job was last updated (epoch ms). Removing its blobs or scheduling its dispatch does not count."""

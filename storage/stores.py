@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import monotonic_ns
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +15,8 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import MongoClient
 
 from storage.blobs import Blobs
-from storage.documents import Job
+from storage.clock import DATABASE_CLOCK, MS
+from storage.documents import EPOCH, Job
 from storage.idempotency import IdempotencyKey, IdempotencyKeys
 from storage.jobs import Jobs
 from storage.ledger import Ledger
@@ -40,6 +43,11 @@ class Stores:
         """Raise when the database does not answer."""
         await self.mongo.admin.command("ping")
 
+    async def measure_clock(self) -> None:
+        """Measure the clock of the database, from which all times are taken. Raises when it does not answer."""
+        sent_ns = monotonic_ns()
+        _record_time(await self.mongo.admin.command("hello"), sent_ns=sent_ns)
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerStores:
@@ -47,6 +55,12 @@ class WorkerStores:
 
     ledger: Ledger
     blobs: Blobs
+    mongo: MongoClient[dict[str, Any]]
+
+    def measure_clock(self) -> None:
+        """Measure the clock of the database, from which all times are taken. Raises when it does not answer."""
+        sent_ns = monotonic_ns()
+        _record_time(self.mongo.admin.command("hello"), sent_ns=sent_ns)
 
 
 def database_name(mongo_url: str) -> str:
@@ -61,7 +75,9 @@ async def open_stores(*, mongo_url: str, blob_url: str, timeout_ms: int) -> Asyn
     try:
         await init_beanie(client[database_name(mongo_url)], document_models=[Job, IdempotencyKey])
         await create_list_indexes(Job.get_motor_collection())
-        yield Stores(Jobs(list_timeout_ms=timeout_ms), Blobs.open(blob_url), IdempotencyKeys(), client)
+        stores = Stores(Jobs(list_timeout_ms=timeout_ms), Blobs.open(blob_url), IdempotencyKeys(), client)
+        await stores.measure_clock()
+        yield stores
     finally:
         client.close()
 
@@ -74,9 +90,17 @@ def open_worker_stores(
     client: MongoClient[dict[str, Any]] = MongoClient(mongo_url, **_timeouts(timeout_ms), **DURABLE)
     try:
         jobs = client[database_name(mongo_url)][Job.Settings.name]
-        yield WorkerStores(Ledger(jobs, stall_timeout_ms=stall_timeout_ms), Blobs.open(blob_url))
+        yield WorkerStores(Ledger(jobs, stall_timeout_ms=stall_timeout_ms), Blobs.open(blob_url), client)
     finally:
         client.close()
+
+
+def _record_time(hello: Mapping[str, Any], *, sent_ns: int) -> None:
+    """Record the time in an answer to `hello`. Where a server tells none, the wall clock remains."""
+    local_time: datetime | None = hello.get("localTime")
+    if local_time is not None:
+        ms = (local_time.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
+        DATABASE_CLOCK.record(ms * MS, resolution_ns=MS, sent_ns=sent_ns)
 
 
 def _timeouts(timeout_ms: int) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import structlog
 from fastapi import BackgroundTasks, Depends, Request, Response
-from uuid_utils.compat import uuid7
 
 from gateway.concurrency_limit import ConcurrencyLimit
 from gateway.dependencies import LaneChooserDep, MetricsDep, OwnerDep, SettingsDep, StoresDep
@@ -32,6 +31,7 @@ from storage.clock import now_ms
 from storage.documents import Job, JobState, Kind, Original, StageRecord, blob_key, job_folder
 from storage.errors import TRANSIENT_ERRORS
 from storage.idempotency import IdempotencyKey, KeyState
+from storage.job_ids import new_job_id
 from storage.stores import Stores
 
 KEY_LEASE_MS = 120_000
@@ -65,7 +65,7 @@ class Submission:
     owner: str | None
     metrics: GatewayMetrics
     lanes: LaneChooser
-    job_id: str = field(default_factory=lambda: str(uuid7()))
+    job_id: str = field(default_factory=new_job_id)
     has_started_insert: bool = False
 
     async def create_job(self, kind: Kind, form_type: type[OutputForm]) -> Accepted:

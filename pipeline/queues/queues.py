@@ -23,8 +23,8 @@ class QueueBacklog:
     """When the oldest message was sent (epoch ms), by queue; None when the queue is empty."""
     unacked: int = 0
     """Number of messages that workers hold."""
-    unacked_since_seconds: float | None = None
-    """When the first of these was delivered (epoch seconds); None when there are none."""
+    unacked_age_seconds: float = 0
+    """How long ago the first of these was delivered; 0 when there are none."""
 
 
 class Queues(ABC):

@@ -40,12 +40,13 @@ class RedisQueues(Queues):
                 pipeline.lindex(queue, -1)
             pipeline.hlen(UNACKED)
             pipeline.zrange(UNACKED_INDEX, 0, 0, withscores=True)
-            *lengths_and_messages, unacked, first_unacked = await pipeline.execute()
+            pipeline.time()
+            *lengths_and_messages, unacked, first_unacked, (seconds, microseconds) = await pipeline.execute()
         return QueueBacklog(
             lengths=dict(zip(QUEUES, map(sum, group_by_queue(lengths_and_messages[::2])), strict=True)),
             oldest_ms=dict(zip(QUEUES, map(_first_sent_ms, group_by_queue(lengths_and_messages[1::2])), strict=True)),
             unacked=unacked,
-            unacked_since_seconds=first_unacked[0][1] if first_unacked else None,
+            unacked_age_seconds=max(0, seconds + microseconds / 1e6 - first_unacked[0][1]) if first_unacked else 0,
         )
 
 

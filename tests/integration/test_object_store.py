@@ -17,12 +17,12 @@ import httpx
 import obstore
 import pytest
 from obstore.store import S3Store
-from uuid_utils.compat import uuid7
 
 from deploy.local import processes
 from deploy.local.ports import free_port
 from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
+from storage.job_ids import new_job_id
 from tests.conftest import SHORT_TIMEOUTS
 from tests.integration import raw_http
 from tests.integration.api_helpers import submit_photo, upload, wait_for_all, wait_for_end, wait_for_image, wait_until
@@ -170,7 +170,7 @@ def test_redirects_change_no_other_answer(http: httpx.Client, redirecting: httpx
         (f"/result/{done}", {"If-None-Match": etag}, 304),
         (f"/result/{done}", {"Range": "bytes=99999999-"}, 416),
         (f"/result/{done}/huge", {}, 404),
-        (f"/result/{uuid7()}", {}, 404),
+        (f"/result/{new_job_id()}", {}, 404),
     ]
 
     assert [redirecting.get(path, headers=headers).status_code for path, headers, _ in asked] == [

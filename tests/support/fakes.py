@@ -297,7 +297,6 @@ class FakeQueues(Queues):
             lengths={queue: len(self.sent_ms.get(queue, [])) for queue in QUEUES},
             oldest_ms={queue: min(self.sent_ms.get(queue, []), default=None) for queue in QUEUES},
             unacked=0,
-            unacked_since_seconds=None,
         )
 
 
@@ -366,6 +365,9 @@ class FakeStores(Stores):
     async def ping(self) -> None:
         if self.ping_error:
             raise self.ping_error
+
+    async def measure_clock(self) -> None:
+        await self.ping()
 
 
 class FakeBroker:

@@ -8,8 +8,9 @@ from obstore.exceptions import GenericError
 from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from structlog.testing import capture_logs
 
-from pipeline.metrics import OUTCOMES, REASONS, StageMetrics, retry_reason
+from pipeline.metrics import OUTCOMES, REASONS, SKEW_LIMIT_SECONDS, StageMetrics, retry_reason
 from pipeline.routing import QUEUES
 from pipeline.stage_order import stages_of_queue
 from pipeline.stage_run import OUTCOME_EVENTS
@@ -115,6 +116,25 @@ def test_a_job_took_from_its_uploads_beginning_to_its_end(registry: CollectorReg
 def test_a_retry_is_counted_by_whose_fault_it_was(error: Exception, reason: str) -> None:
     assert reason in REASONS
     assert retry_reason(error) == reason
+
+
+@pytest.mark.parametrize("skew_seconds", [120, -120])
+def test_a_wall_clock_that_is_wrong_is_exported_and_logged_once(
+    registry: CollectorRegistry, metrics: StageMetrics, skew_seconds: float
+) -> None:
+    with capture_logs() as logs:
+        for seconds in (skew_seconds, skew_seconds + 1):
+            metrics.clock.observe_skew(seconds)
+
+    assert read(registry, "clock_skew_seconds") == skew_seconds + 1
+    assert [(line["event"], line["skew_seconds"]) for line in logs] == [("clock.skewed", skew_seconds)]
+
+
+def test_a_wall_clock_that_is_nearly_right_is_not_logged(metrics: StageMetrics) -> None:
+    with capture_logs() as logs:
+        metrics.clock.observe_skew(-SKEW_LIMIT_SECONDS)
+
+    assert not logs
 
 
 def test_every_outcome_has_an_event_and_a_series() -> None:
