@@ -1,4 +1,4 @@
-"""kombu's QoS for Redis, which counts the messages that a worker holds, changed so that none is held forever."""
+"""kombu's QoS for Redis, which keeps the messages that a worker holds: none is held forever, or taken too early."""
 
 from __future__ import annotations
 
@@ -6,16 +6,32 @@ from typing import Any
 
 from kombu.transport.redis import QoS
 
+from pipeline.broker.redis_clock import measure_redis_clock
+
 
 class ReleasingQoS(QoS):
-    """Releases a message whose acknowledgement did not reach Redis.
+    """Releases a message whose acknowledgement did not reach Redis, and measures the clock of Redis.
 
     kombu's own class holds such a message forever. A worker may hold one message for each of its processes, so it then
     receives no more, reads nothing, and does not notice that its connection is lost. Here the worker drops the message.
     Redis still has it as unacknowledged, and delivers it again after the visibility timeout.
+
+    Any worker delivers the messages of all others again. With kombu's own clock, the wall clock, a worker whose clock
+    is ahead would deliver them while they are worked on.
     """
 
+    channel: Any
     _quick_ack: Any  # method of kombu's virtual transports that drops a message
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Prepare for a new channel, also after a lost connection: the server may be another one then."""
+        super().__init__(*args, **options)
+        self._measure_clock()
+
+    def restore_visible(self, *args: Any, **options: Any) -> None:
+        """Deliver again what any worker has held for longer than the visibility timeout; called every few seconds."""
+        self._measure_clock()
+        super().restore_visible(*args, **options)
 
     def ack(self, delivery_tag: Any) -> None:
         """Acknowledge a message. Raises the errors of Redis; the message is released in any case."""
@@ -30,3 +46,7 @@ class ReleasingQoS(QoS):
             super().reject(delivery_tag, requeue=requeue)
         finally:
             self._quick_ack(delivery_tag)
+
+    def _measure_clock(self) -> None:
+        with self.channel.conn_or_acquire() as client:
+            measure_redis_clock(client)

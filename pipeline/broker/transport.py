@@ -1,4 +1,4 @@
-"""Patches of kombu's transports: which errors mean a lost connection, reuse of clients, and confirmed publishing."""
+"""Patches of kombu's transports: errors of a lost connection, reuse of clients, Redis' clock, confirmed publishing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from kombu.transport import pyamqp
 from kombu.transport import redis as stock
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 
+from pipeline.broker.redis_clock import redis_time
 from pipeline.broker.releasing_qos import ReleasingQoS
 
 UNWRITABLE = (OutOfMemoryError, ReadOnlyError)
@@ -72,6 +73,7 @@ def patch_kombu() -> None:
     """Patch kombu's classes in each process that imports the app. Without the patches, a full Redis ends workers."""
     _Channel._create_client = _reuse_client  # noqa: SLF001
     _Channel.QoS = ReleasingQoS
+    vars(stock).update(time=redis_time)  # kombu uses it only for the time since which a message is held
     stock.Transport.connection_errors = (*stock.Transport.connection_errors, *UNWRITABLE)
     _RabbitChannel.basic_publish_confirm = _publish_or_disconnect
     _RabbitTransport.verify_connection = _is_connected

@@ -1,21 +1,27 @@
-"""A worker's message that Redis cannot be told of: the worker takes the next, and the message comes again."""
+"""Messages that a worker holds: what Redis could not be told of comes again, and nothing comes again too early."""
 
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 from kombu import Connection, Queue
+from redis import Redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from deploy.local.stack import Stack
 from pipeline.broker.transport import patch_kombu
 from tests.integration.api_helpers import wait_until
+from tests.support.programs import ROOT
+from tests.support.skewed_program import skew_command
 
 VISIBILITY_SECONDS = 2
+SKEW_SECONDS = 120
 OPTIONS = {"socket_timeout": 0.3, "visibility_timeout": VISIBILITY_SECONDS, "unacked_restore_throttle": 1}
 
 
@@ -90,3 +96,31 @@ def test_a_message_that_could_not_be_handed_back_comes_again(redis_and_mongo: St
 
     assert again.payload == "first"
     assert again.delivery_info["redelivered"]
+
+
+@pytest.mark.parametrize("skew_seconds", [SKEW_SECONDS, -SKEW_SECONDS])
+def test_a_message_is_delivered_again_after_its_time_by_the_clock_of_redis(
+    redis_and_mongo: Stack, worker: Worker, skew_seconds: int
+) -> None:
+    worker.send("first")
+    with worker.consuming(), Redis.from_url(redis_and_mongo.redis_url) as redis:
+        first = worker.next()
+
+        restore_elsewhere(redis_and_mongo, skew_seconds, visibility_seconds=SKEW_SECONDS // 2)
+        is_held_until_its_time = redis.hexists("unacked", first.delivery_tag)
+        wait_until(lambda: _held_seconds(redis, first.delivery_tag) > 1, "the message to be held for too long")
+        restore_elsewhere(redis_and_mongo, skew_seconds, visibility_seconds=1)
+
+        assert is_held_until_its_time
+        assert not redis.hexists("unacked", first.delivery_tag)
+
+
+def restore_elsewhere(stack: Stack, skew_seconds: int, *, visibility_seconds: int) -> None:
+    """Have a worker of another machine deliver again what is held for too long."""
+    command = (sys.executable, "-m", "tests.support.restoring_worker", stack.redis_url, str(visibility_seconds))
+    subprocess.run(skew_command(command, seconds=skew_seconds), cwd=ROOT, check=True)
+
+
+def _held_seconds(redis: Redis, delivery_tag: str) -> float:
+    seconds, microseconds = redis.time()
+    return seconds + microseconds / 10**6 - (redis.zscore("unacked_index", delivery_tag) or 0)
