@@ -51,6 +51,11 @@ class HttpSettings(SettingsSection):
         1024,
         description="Bytes a second that a body must have on average, apart from twice `idle_timeout` at its start.",
     )
+    key_lease: Seconds = Field(
+        8,
+        description="An Idempotency-Key whose gateway has died is free again after this long; while a request is "
+        "received, its lease is renewed.",
+    )
     max_uploads: Count = Field(64, description="Uploads received at a time; further ones are answered 503.")
     max_uploads_per_caller: Count = Field(
         32, description="Of these, uploads of one API key, or of one address without keys."

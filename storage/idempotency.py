@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from beanie import Document
 from pydantic import Field
@@ -10,6 +11,9 @@ from pymongo.errors import DuplicateKeyError
 
 from storage.clock import now_ms
 from storage.documents import Job
+
+ABANDONED_MS = 3_600_000
+"""How long a running key is kept after its lease. A live request may renew it late, after an outage of the database."""
 
 
 class KeyState(StrEnum):
@@ -55,17 +59,18 @@ class IdempotencyKeys:
             return await self._acquire_existing(new_key)
         return None
 
-    async def mark_answered(self, key: str, *, job_id: str, fingerprint: str, keep_ms: int) -> None:
-        """Record that the request was answered with this job; the key is kept for `keep_ms` milliseconds."""
+    async def mark_answered(self, key: str, *, job_id: str, fingerprint: str, keep_ms: int) -> bool:
+        """Record that the request was answered with this job; the key is kept for `keep_ms` milliseconds.
+
+        False when the lease had expired and the key is no longer that request's.
+        """
         changes = {"state": KeyState.ANSWERED.value, "fingerprint": fingerprint, "expires_ms": now_ms() + keep_ms}
-        await IdempotencyKey.find_one({"_id": key, "task_id": job_id}).update({"$set": changes})
+        return await self._update_own({"_id": key, "task_id": job_id}, changes)
 
     async def extend_lease(self, key: str, *, job_id: str, lease_ms: int) -> bool:
-        """Renew the lease of a key; False when it had expired and another request holds the key."""
+        """Renew the lease of a key, also an expired one; False when another request has taken the key."""
         condition = {"_id": key, "task_id": job_id, "state": KeyState.RUNNING.value}
-        changes = {"$set": {"expires_ms": now_ms() + lease_ms}}
-        result = await IdempotencyKey.get_motor_collection().update_one(condition, changes)
-        return bool(result.matched_count)
+        return await self._update_own(condition, {"expires_ms": now_ms() + lease_ms})
 
     async def release(self, key: str, *, job_id: str) -> None:
         """Free the key of a refused request: it had no effect, so the client may correct it and send it again."""
@@ -73,12 +78,18 @@ class IdempotencyKeys:
         await IdempotencyKey.find(condition).delete()
 
     async def delete_expired(self) -> None:
-        """Delete the expired keys."""
-        expired = {"expires_ms": {"$lt": now_ms()}}
-        await IdempotencyKey.find({**expired, "state": KeyState.ANSWERED.value}).delete()
-        async for key in IdempotencyKey.find({**expired, "state": KeyState.RUNNING.value}):
+        """Delete the answered keys that have expired, and the running ones of ABANDONED_MS ago."""
+        now = now_ms()
+        await IdempotencyKey.find({"expires_ms": {"$lt": now}, "state": KeyState.ANSWERED.value}).delete()
+        abandoned = {"expires_ms": {"$lt": now - ABANDONED_MS}, "state": KeyState.RUNNING.value}
+        async for key in IdempotencyKey.find(abandoned):
             if await Job.get(key.job_id) is None:  # else it counts as answered for as long as its job is kept
                 await self.release(key.id, job_id=key.job_id)
+
+    @staticmethod
+    async def _update_own(condition: dict[str, str], changes: dict[str, Any]) -> bool:
+        result = await IdempotencyKey.get_motor_collection().update_one(condition, {"$set": changes})
+        return bool(result.matched_count)
 
     async def _acquire_existing(self, new_key: IdempotencyKey) -> IdempotencyKey | None:
         existing: IdempotencyKey | None = await IdempotencyKey.get(new_key.id)

@@ -19,6 +19,7 @@ from gateway.middleware.root_path import root_path_of
 from gateway.problems import POLL_SECONDS, FileMissing, InvalidHeader, KeyInUse, KeyReused, SourceGone, TooManyFiles
 from gateway.schemas import Accepted, Links
 from gateway.submission.forms import OperationForm, OutputForm, parse_form
+from gateway.submission.key_lease import KeyLease
 from gateway.submission.lanes import LaneChooser
 from gateway.submission.operation import build_operation, compute_fingerprint
 from gateway.submission.upload_stream import FILE_FIELD, store_upload
@@ -30,11 +31,10 @@ from pipeline.stage_order import stage_by_rendition, stage_order
 from storage.clock import now_ms
 from storage.documents import Job, JobState, Kind, Original, StageRecord, blob_key, job_folder
 from storage.errors import TRANSIENT_ERRORS
-from storage.idempotency import IdempotencyKey, KeyState
+from storage.idempotency import IdempotencyKey
 from storage.job_ids import new_job_id
 from storage.stores import Stores
 
-KEY_LEASE_MS = 120_000
 MAX_KEY_LENGTH = 255
 
 log = structlog.get_logger("gateway")
@@ -66,7 +66,6 @@ class Submission:
     metrics: GatewayMetrics
     lanes: LaneChooser
     job_id: str = field(default_factory=new_job_id)
-    has_started_insert: bool = False
 
     async def create_job(self, kind: Kind, form_type: type[OutputForm]) -> Accepted:
         """Receive the form and answer with its job. A request that repeats an Idempotency-Key gets the earlier job."""
@@ -88,26 +87,21 @@ class Submission:
                     return answer
                 job = await self._copy_from_duplicate(job)
                 job.lane = await self.lanes.choose(caller_of(self.request.scope), self.job_id, size=original.bytes)
-            if key is not None:
-                await self._extend_idempotency_key(key)
-            self.has_started_insert = True
+                if key is not None:
+                    await key.extend_for_insert()
             self._bind_job_id(job)
             await self.stores.jobs.insert(job)  # may have succeeded even if it raises: blobs stay
+        if key is not None and not await key.mark_answered(job):
+            await self._withdraw(job)
         count.result = "accepted" if job.is_active else "deduplicated"
         log.info("job.accepted", task_id=job.id, kind=kind, bytes=original.bytes)
-        if key is not None:
-            keep_ms = int(self.settings.retention.idempotency_keys * 1000)
-            with suppress(*TRANSIENT_ERRORS):  # a key whose job exists counts as answered anyway
-                await self.stores.idempotency_keys.mark_answered(
-                    key, job_id=job.id, fingerprint=job.fingerprint or "", keep_ms=keep_ms
-                )
         if job.is_active:
             self.background.add_task(dispatch_or_schedule, self.stores.jobs, job)
         return self._build_answer(job)
 
     @asynccontextmanager
-    async def _hold_idempotency_key(self) -> AsyncIterator[tuple[str | None, IdempotencyKey | None]]:
-        """Hold the request's Idempotency-Key while it is received. Release it if the request is refused."""
+    async def _hold_idempotency_key(self) -> AsyncIterator[tuple[KeyLease | None, IdempotencyKey | None]]:
+        """Hold the request's Idempotency-Key, if it has one, while it is received and its job is inserted."""
         header = self.request.headers.get("idempotency-key")
         if header is None:
             yield None, None
@@ -116,31 +110,21 @@ class Submission:
             raise InvalidHeader(
                 f"The Idempotency-Key has {len(header)} characters. Send one of 1 to {MAX_KEY_LENGTH} characters."
             )
-        key = f"{self.owner or ''}:{header}"
-        earlier = await self.stores.idempotency_keys.acquire(key, job_id=self.job_id, lease_ms=KEY_LEASE_MS)
-        if earlier is not None and earlier.state is KeyState.RUNNING:
-            raise KeyInUse(
-                "Another request with this Idempotency-Key is still being received. "
-                "Send this one again after the time in Retry-After.",
-                headers={"Retry-After": "1"},
-            )
-        try:
+        name, keys = f"{self.owner or ''}:{header}", self.stores.idempotency_keys
+        key = KeyLease(keys, name, job_id=self.job_id, settings=self.settings)
+        async with key.hold() as earlier:
             yield key, earlier
-        except BaseException:
-            if not self.has_started_insert:
-                with suppress(*TRANSIENT_ERRORS):  # then the key is free when its lease ends
-                    await asyncio.shield(self.stores.idempotency_keys.release(key, job_id=self.job_id))
-            raise
 
-    async def _extend_idempotency_key(self, key: str) -> None:
-        """Extend the lease of the key. Refuse the request if its lease has ended and another request has the key."""
-        if not await self.stores.idempotency_keys.extend_lease(key, job_id=self.job_id, lease_ms=KEY_LEASE_MS):
-            await self._remove_blobs()
-            raise KeyInUse(
-                "This request took longer than its Idempotency-Key is held, so another request may have the key now. "
-                "Send this one again after the time in Retry-After.",
-                headers={"Retry-After": "1"},
-            )
+    async def _withdraw(self, job: Job) -> None:
+        """Remove a job whose Idempotency-Key another request has taken, as the insert took longer than the lease."""
+        await self.stores.jobs.cancel(job)
+        await self.stores.jobs.remove(job.id)
+        await self._remove_blobs()
+        raise KeyInUse(
+            "Another request took this Idempotency-Key during the insert. "
+            "Send this one again after the time in Retry-After.",
+            headers={"Retry-After": "1"},
+        )
 
     @asynccontextmanager
     async def _remove_blobs_on_failure(self) -> AsyncIterator[None]:

@@ -155,7 +155,17 @@ async def test_a_key_whose_request_is_being_received_is_in_use(http: httpx.Async
     answer = await post(http, CAT_PART, key="key")
 
     assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_key_in_use")
-    assert answer.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize(("lease_ms", "seconds"), [(2500, "3"), (900, "1"), (2 * MINUTE, "16")])
+async def test_a_key_in_use_says_when_its_lease_ends_at_the_latest(
+    http: httpx.AsyncClient, stores: Stores, lease_ms: int, seconds: str
+) -> None:
+    await stores.idempotency_keys.acquire(":key", job_id="first", lease_ms=lease_ms)
+
+    answer = await post(http, CAT_PART, key="key")
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (409, seconds)
 
 
 async def test_a_key_in_use_stays_with_who_has_it(http: httpx.AsyncClient, stores: Stores) -> None:

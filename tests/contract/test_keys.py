@@ -10,7 +10,7 @@ import pytest
 
 from storage.clock import now_ms
 from storage.documents import JobState
-from storage.idempotency import IdempotencyKey, IdempotencyKeys, KeyState
+from storage.idempotency import ABANDONED_MS, IdempotencyKey, IdempotencyKeys, KeyState
 from storage.jobs import Jobs
 from tests.support.fakes import FakeJobs, FakeKeys, new_job
 
@@ -51,8 +51,8 @@ async def hold(
     return await keys.acquire(key, job_id=job_id, lease_ms=lease_ms)
 
 
-async def answer(keys: IdempotencyKeys, job_id: str, *, key: str = "key", keep_ms: int = MINUTE) -> None:
-    await keys.mark_answered(key, job_id=job_id, fingerprint=f"print of {job_id}", keep_ms=keep_ms)
+async def answer(keys: IdempotencyKeys, job_id: str, *, key: str = "key", keep_ms: int = MINUTE) -> bool:
+    return await keys.mark_answered(key, job_id=job_id, fingerprint=f"print of {job_id}", keep_ms=keep_ms)
 
 
 async def used_for(keys: IdempotencyKeys) -> tuple[KeyState, str, str | None]:
@@ -110,7 +110,7 @@ async def test_those_that_do_not_get_a_key_see_who_did(keys: IdempotencyKeys) ->
 async def test_a_key_that_was_answered_is_seen_answered(keys: IdempotencyKeys) -> None:
     await hold(keys, "first")
 
-    await answer(keys, "first")
+    assert await answer(keys, "first")
 
     assert await used_for(keys) == (KeyState.ANSWERED, "first", "print of first")
 
@@ -129,13 +129,13 @@ async def test_an_answered_key_is_kept_for_its_time(keys: IdempotencyKeys) -> No
 async def test_a_key_is_answered_by_its_holder_alone(keys: IdempotencyKeys) -> None:
     await hold(keys, "first")
 
-    await answer(keys, "second")
+    assert not await answer(keys, "second")
 
     assert await used_for(keys) == (KeyState.RUNNING, "first", None)
 
 
 async def test_a_key_that_nobody_holds_is_not_answered(keys: IdempotencyKeys) -> None:
-    await answer(keys, "first")
+    assert not await answer(keys, "first")
 
     assert await hold(keys, "second") is None
 
@@ -167,7 +167,7 @@ async def test_a_key_that_was_taken_over_is_not_answered_by_its_first_holder(key
     await hold(keys, "first", lease_ms=OVER)
     await hold(keys, "second")
 
-    await answer(keys, "first")
+    assert not await answer(keys, "first")
 
     assert await used_for(keys) == (KeyState.RUNNING, "second", None)
 
@@ -252,6 +252,23 @@ async def test_a_key_whose_time_is_not_over_is_not_forgotten(keys: IdempotencyKe
 
     assert await used_for(keys) == (KeyState.ANSWERED, "first", "print of first")
     assert await hold(keys, "second", key="another") is not None
+
+
+async def test_a_key_whose_lease_is_over_can_still_be_renewed_after_the_forgetting(keys: IdempotencyKeys) -> None:
+    await hold(keys, "first", lease_ms=OVER)
+
+    await keys.delete_expired()
+
+    assert await keys.extend_lease("key", job_id="first", lease_ms=MINUTE)
+    assert await used_for(keys) == (KeyState.RUNNING, "first", None)
+
+
+async def test_a_key_that_was_abandoned_is_forgotten(keys: IdempotencyKeys) -> None:
+    await hold(keys, "first", lease_ms=-ABANDONED_MS - 1)
+
+    await keys.delete_expired()
+
+    assert not await keys.extend_lease("key", job_id="first", lease_ms=MINUTE)
 
 
 async def test_forgetting_nothing_is_no_error(keys: IdempotencyKeys) -> None:

@@ -37,7 +37,7 @@ from storage.documents import (
     blob_key,
 )
 from storage.errors import JobNotFound
-from storage.idempotency import IdempotencyKey, IdempotencyKeys, KeyState
+from storage.idempotency import ABANDONED_MS, IdempotencyKey, IdempotencyKeys, KeyState
 from storage.jobs import Jobs
 from storage.stores import Stores
 
@@ -320,11 +320,13 @@ class FakeKeys(IdempotencyKeys):
         )
         return None
 
-    async def mark_answered(self, key: str, *, job_id: str, fingerprint: str, keep_ms: int) -> None:
+    async def mark_answered(self, key: str, *, job_id: str, fingerprint: str, keep_ms: int) -> bool:
         found = self._keys.get(key)
-        if found is not None and found.job_id == job_id:
-            changes = {"state": KeyState.ANSWERED, "fingerprint": fingerprint, "expires_ms": now_ms() + keep_ms}
-            self._keys[key] = found.model_copy(update=changes)
+        if found is None or found.job_id != job_id:
+            return False
+        changes = {"state": KeyState.ANSWERED, "fingerprint": fingerprint, "expires_ms": now_ms() + keep_ms}
+        self._keys[key] = found.model_copy(update=changes)
+        return True
 
     async def release(self, key: str, *, job_id: str) -> None:
         found = self._keys.get(key)
@@ -333,8 +335,9 @@ class FakeKeys(IdempotencyKeys):
 
     async def delete_expired(self) -> None:
         for key, found in list(self._keys.items()):
-            accepted = found.state is KeyState.RUNNING and await self._accepted(found.job_id)
-            if found.expires_ms < now_ms() and not accepted:
+            is_running = found.state is KeyState.RUNNING
+            accepted = is_running and await self._accepted(found.job_id)
+            if found.expires_ms < now_ms() - is_running * ABANDONED_MS and not accepted:
                 del self._keys[key]
 
     async def extend_lease(self, key: str, *, job_id: str, lease_ms: int) -> bool:

@@ -15,6 +15,7 @@ from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import Job, JobState, blob_key
 from storage.errors import JobNotFound
+from storage.idempotency import ABANDONED_MS
 from tests.support.fakes import FakeBroker, FakeJobs, FakeQueues, FakeStores, new_job, new_job_id
 
 SECOND = 1000
@@ -199,7 +200,7 @@ async def test_what_cannot_be_removed_holds_no_key_back(
     jobs: FakeJobs, queues: FakeQueues, settings: Settings, step: str
 ) -> None:
     stores = FakeStores(jobs, BlobsOfAnotherOwner.open("memory:///"))
-    await stores.idempotency_keys.acquire("key", job_id="first", lease_ms=-1)
+    await stores.idempotency_keys.acquire("key", job_id="first", lease_ms=-ABANDONED_MS - 1)
     state = {"remove_leftovers": JobState.CANCELLED, "remove_expired": JobState.DONE}.get(step)
     if state is not None:
         await accepted(jobs, state=state, finished_ms=1)
