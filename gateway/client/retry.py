@@ -16,7 +16,9 @@ BUSY_STATUSES = frozenset({RATE_LIMITED, 503})
 PROXY_ERROR_STATUSES = frozenset({502, 504})
 """Answers of a proxy: the gateway may have acted on the request."""
 KEY_IN_USE = "idempotency_key_in_use"
-"""The gateway is still receiving an earlier attempt."""
+"""A gateway is still receiving an earlier attempt, or died while it did."""
+KEY_IN_USE_SECONDS = 60.0
+"""How long a call outwaits its own key: 30 s until a cut connection is noticed, 16 s of lease, and a rest."""
 NOT_SENT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 INTERRUPTED_ERRORS = (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError)
 JITTER_RATIO = 0.25
@@ -30,7 +32,8 @@ RetryCallback = Callable[[CallError, float], None]
 class RetryPolicy:
     """How long to retry a call, and with which delays. All times are in seconds.
 
-    - `seconds`: give up this long after the first failure of the call. 0 means one attempt.
+    - `seconds`: give up this long after the first failure of the call. 0 means one attempt. While the call's
+      Idempotency-Key is in use by an earlier attempt, it is KEY_IN_USE_SECONDS from the first such answer, or longer.
     - `rate_limit_seconds`: the same for 429 answers, by default `seconds`. A gateway that answers 429 is available, and
       says when it accepts more.
     - `base`, `cap`: without a Retry-After, delays double from `base` to `cap`. Each is cut by a random share, at most
@@ -60,6 +63,7 @@ class RetryState:
         self._is_idempotent = is_idempotent
         self._failures = 0
         self._failing_since: float | None = None
+        self._key_in_use_since: float | None = None
         self._unavailable_since: float | None = None
 
     def next_delay_seconds(self, failure: CallError, *, now: float) -> float | None:
@@ -82,6 +86,10 @@ class RetryState:
         if limit is not None and isinstance(failure, Problem) and failure.status == RATE_LIMITED:
             self._unavailable_since = None  # the gateway is available: `seconds` starts again with the next failure
             return self._failing_since + limit
+        if isinstance(failure, Problem) and failure.code == KEY_IN_USE and self._retry_policy.seconds:
+            self._unavailable_since = None
+            self._key_in_use_since = now if self._key_in_use_since is None else self._key_in_use_since
+            return self._key_in_use_since + max(self._retry_policy.seconds, KEY_IN_USE_SECONDS)
         self._unavailable_since = now if self._unavailable_since is None else self._unavailable_since
         return self._unavailable_since + self._retry_policy.seconds
 

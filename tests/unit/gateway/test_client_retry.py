@@ -126,8 +126,40 @@ def test_a_rate_limit_may_have_a_longer_time_limit() -> None:
     assert attempts.next_delay_seconds(problem(429, retry_after=60), now=71) is None
 
 
-def test_a_time_limit_of_zero_means_one_attempt() -> None:
-    assert RetryState(steady(seconds=0), is_idempotent=True).next_delay_seconds(problem(503), now=0) is None
+def test_a_key_in_use_is_outwaited_whatever_failed_before() -> None:
+    attempts = RetryState(RetryPolicy(seconds=30, random=lambda: 0.0), is_idempotent=True)
+    in_use = problem(409, "idempotency_key_in_use", retry_after=8)
+
+    assert attempts.next_delay_seconds(httpx.ReadError("reset"), now=0) is not None
+    assert attempts.next_delay_seconds(in_use, now=29) == 8
+    assert attempts.next_delay_seconds(in_use, now=80) == 8
+    assert attempts.next_delay_seconds(in_use, now=82) is None
+
+
+def test_a_key_in_use_is_not_outwaited_for_ever() -> None:
+    attempts = RetryState(RetryPolicy(seconds=30), is_idempotent=True)
+    in_use = problem(409, "idempotency_key_in_use", retry_after=1)
+
+    delays = [
+        attempts.next_delay_seconds(failure, now=now)
+        for now in range(0, 100, 5)
+        for failure in (in_use, httpx.ReadError("reset"))
+    ]
+
+    assert None not in delays[:20]
+    assert delays[26::2] == [None] * 7
+
+
+def test_a_key_in_use_is_outwaited_as_long_as_other_failures_at_least() -> None:
+    attempts = RetryState(RetryPolicy(seconds=300), is_idempotent=True)
+
+    assert attempts.next_delay_seconds(problem(409, "idempotency_key_in_use"), now=0) is not None
+    assert attempts.next_delay_seconds(problem(409, "idempotency_key_in_use", retry_after=1), now=290) is not None
+
+
+@pytest.mark.parametrize("failure", [problem(503), problem(409, "idempotency_key_in_use")], ids=repr)
+def test_a_time_limit_of_zero_means_one_attempt(failure: CallError) -> None:
+    assert RetryState(steady(seconds=0), is_idempotent=True).next_delay_seconds(failure, now=0) is None
 
 
 def test_on_retry_is_called_only_before_a_retry() -> None:
