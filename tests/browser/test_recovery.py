@@ -148,6 +148,26 @@ async def test_a_server_that_is_busy_for_long_is_no_refusal(visitor: Visitor) ->
     await wait_until_done(page, NAME)
 
 
+async def test_a_photo_that_waits_for_its_own_key_holds_no_other_one_back(visitor: Visitor) -> None:
+    page = await visitor.open()
+    keys: list[str] = []
+
+    async def hold_first_key(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) == 1:
+            await route.fulfill(status=409, headers={"Retry-After": "600"}, body='{"code": "idempotency_key_in_use"}')
+        else:
+            await route.continue_()
+
+    await page.route("**/api/upload", hold_first_key)
+    await choose_photos(page, jpeg(NAME))
+    await expect_status(find_card(page, NAME), "pausing")
+    await choose_photos(page, jpeg("second.jpg"))
+
+    await wait_until_done(page, "second.jpg")
+    await expect_status(find_card(page, NAME), "pausing")
+
+
 @pytest.mark.parametrize("answer", [{"status": 502}, {"status": 200, "content_type": "text/html", "body": "<p>login"}])
 async def test_where_a_proxy_lets_no_stream_through_polls_tell(
     visitor: Visitor, frontend_stack: Stack, answer: dict[str, Any]

@@ -24,7 +24,12 @@ export class Problem extends Error {
 
   /** Whether the same request can succeed later. */
   get isTransient() {
-    return TRANSIENT_STATUSES.has(this.status) || this.code === "idempotency_key_in_use";
+    return TRANSIENT_STATUSES.has(this.status) || this.isKeyInUse;
+  }
+
+  /** Whether an earlier attempt of this request is still being received, or its gateway died. Other requests do not wait. */
+  get isKeyInUse() {
+    return this.code === "idempotency_key_in_use";
   }
 
   /** Whether the server, or a store it needs, is away. Other transient problems mean that it is busy. */

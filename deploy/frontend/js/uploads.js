@@ -15,7 +15,7 @@ const MAX_UNANSWERED_ATTEMPTS = 8; // if the server answers others, the file or 
 const LONGEST_PAUSE_SECONDS = 60;
 
 let activeUploads = 0;
-const pauseState = { until: 0, isBusy: false }; // a pause that the server requests applies to all photos
+const commonPause = { until: 0, isBusy: false }; // a pause that the server requests applies to all photos
 
 /** Send photos: {file, name, bytes, operation, fields} each. Without a file, the fields name a source job. */
 export function enqueue(photos) {
@@ -54,9 +54,10 @@ function startUploads() {
 
 async function uploadPhoto(entry) {
   const { signal } = entry.abortController;
+  const ownPause = { until: 0, isBusy: true };
   let isChecked = false;
   for (let failures = 0; ; ) {
-    await waitForTurn(entry);
+    await waitForTurn(entry, ownPause);
     if (signal.aborted) return;
     const rejection = isChecked ? null : await findRefusal(entry, { refresh: failures > 0 });
     if (rejection) return recordProblem(entry, rejection);
@@ -73,7 +74,7 @@ async function uploadPhoto(entry) {
         if (isServerDown()) failures = 0;
       }
       if (problem.status === 0 && failures >= MAX_UNANSWERED_ATTEMPTS) return recordProblem(entry, problem);
-      pauseAll(problem, failures);
+      extendPause(problem.isKeyInUse ? ownPause : commonPause, problem, failures);
     }
   }
 }
@@ -97,27 +98,28 @@ async function postPhoto(entry) {
   entry.attachJob(taskId);
 }
 
-/** Wait while the server does not answer, and until the pause that it requested is over. */
-async function waitForTurn(entry) {
+/** Wait while the server does not answer, and until the pauses that it requested are over. */
+async function waitForTurn(entry, ownPause) {
   const { signal } = entry.abortController;
   while (!signal.aborted) {
-    const left = pauseState.until - Date.now();
+    const { until, isBusy } = ownPause.until > commonPause.until ? ownPause : commonPause;
+    const left = until - Date.now();
     if (isServerDown()) {
       entry.set({ phase: "waiting" });
       await waitUntilReady(AbortSignal.any([signal, AbortSignal.timeout(LONGEST_PAUSE_SECONDS * 1000)]));
       if (isServerDown()) return; // try anyway: some proxies forward uploads but block health checks
     } else if (left > 0) {
-      entry.set({ phase: "pausing", retryAt: pauseState.until, isBusy: pauseState.isBusy });
+      entry.set({ phase: "pausing", retryAt: until, isBusy });
       await pause(Math.min(left, 1000), signal);
     } else return;
   }
 }
 
-/** Pause all photos as long as the server requested, or else with exponential backoff. */
-function pauseAll({ retryAfter, isUnanswered }, failures) {
+/** Pause as long as the server requested, or else with exponential backoff. */
+function extendPause(state, { retryAfter, isUnanswered }, failures) {
   const seconds = retryAfter ?? Math.min(2 ** Math.max(failures - 1, 0), LONGEST_PAUSE_SECONDS);
   const until = Date.now() + seconds * 1000 + Math.random() * 500; // jitter, so that clients do not retry together
-  if (until > pauseState.until) Object.assign(pauseState, { until, isBusy: !isUnanswered });
+  if (until > state.until) Object.assign(state, { until, isBusy: !isUnanswered });
 }
 
 function recordProblem(entry, problem) {
