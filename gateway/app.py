@@ -147,7 +147,10 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     http = settings.http
     app.add_middleware(RootPath, default=http.root_path)
     app.add_middleware(
-        BodyTimeout, idle_seconds=http.idle_timeout, total_seconds=http.receive_timeout, min_rate=http.min_upload_rate
+        BodyTimeout,
+        idle_seconds=http.idle_timeout,
+        total_seconds=settings.receive_seconds,
+        min_rate=http.min_upload_rate,
     )
     app.add_middleware(BodyLimit, limit=settings.limits.upload_bytes + FORM_OVERHEAD_BYTES)
     access = settings.access

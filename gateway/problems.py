@@ -75,6 +75,10 @@ class SourceGone(Problem, status=HTTPStatus.CONFLICT, code="source_gone"):
     """The original of the source job is no longer kept."""
 
 
+class UploadGone(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, code="upload_gone"):
+    """The blob of the upload was removed before its job could be inserted."""
+
+
 class InvalidCursor(Problem, code="invalid_cursor"):
     """The cursor of a list is not valid."""
 

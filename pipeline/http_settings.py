@@ -45,7 +45,7 @@ class HttpSettings(SettingsSection):
     header_timeout: Seconds = Field(10, description="How long a client may take to send its headers.")
     idle_timeout: Seconds = Field(30, description="How long a client may send nothing of a body that it has begun.")
     receive_timeout: Seconds = Field(
-        1800, description="How long a body may take in all; shorter than `sweeper.orphan_grace`."
+        1800, description="How long a body may take in all; never more than half of `sweeper.orphan_grace`."
     )
     min_upload_rate: Count = Field(
         1024,

@@ -220,6 +220,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def receive_seconds(self) -> float:
+        """How long a body may take: its blob becomes an orphan for the sweeper after `orphan_grace`."""
+        return min(self.http.receive_timeout, self.sweeper.orphan_grace / 2)
+
+    @property
     def result_backend_url(self) -> str:
         """The Redis database of chord counters: `result_url`, or the one after the broker's."""
         if self.result_url:

@@ -83,12 +83,21 @@ class Blobs:
                 raise AlreadyExistsError(key)
             obstore.put(self._store, key, content)
         elif len(content) > SINGLE_PUT_MAX_BYTES:  # in parts: no store supports conditions on these, so check first
-            if create_only and self._has(key):
+            if create_only and self.exists(key):
                 raise AlreadyExistsError(key)
             obstore.put(self._store, key, content, **_attribute_options(attributes), max_concurrency=REMOTE_CONCURRENCY)
         else:
             self._put_single(key, content, attributes, "create" if create_only else "overwrite")
         self._sync(key)
+
+    def exists(self, key: str) -> bool:
+        """Return whether there is a blob with this key."""
+        try:
+            _check_key(key)
+            obstore.head(self._store, key)
+        except FileNotFoundError:
+            return False
+        return True
 
     def copy(self, source: str, target: str) -> None:
         """Copy a whole blob within the store."""
@@ -195,16 +204,9 @@ class Blobs:
         try:
             obstore.put(self._store, key, content, mode=mode, **options)
         except NotImplementedError:  # AWS_CONDITIONAL_PUT=disabled, for stores without conditional writes
-            if self._has(key):
+            if self.exists(key):
                 raise AlreadyExistsError(key) from None
             obstore.put(self._store, key, content, **options)
-
-    def _has(self, key: str) -> bool:
-        try:
-            obstore.head(self._store, key)
-        except FileNotFoundError:
-            return False
-        return True
 
     def _delete(self, keys: list[str]) -> None:
         """Delete keys in as few requests as the store allows.

@@ -34,6 +34,8 @@ class BodyTimeout:
             nonlocal received_bytes, is_complete
             if is_complete:
                 return await receive()
+            if clock() >= start + self._total_seconds:  # a piece that has arrived already is received without a wait
+                raise BodyTooSlow(self._describe(is_idle=False))
             deadline, idle_at = self._deadline(start, received_bytes), clock() + self._idle_seconds
             try:
                 async with asyncio.timeout_at(min(deadline, idle_at)):

@@ -16,7 +16,17 @@ from gateway.dependencies import LaneChooserDep, MetricsDep, OwnerDep, SettingsD
 from gateway.metrics import GatewayMetrics, SubmissionCount
 from gateway.middleware.rate_limit import caller_of
 from gateway.middleware.root_path import root_path_of
-from gateway.problems import POLL_SECONDS, FileMissing, InvalidHeader, KeyInUse, KeyReused, SourceGone, TooManyFiles
+from gateway.problems import (
+    POLL_SECONDS,
+    RETRY_AFTER_SECONDS,
+    FileMissing,
+    InvalidHeader,
+    KeyInUse,
+    KeyReused,
+    SourceGone,
+    TooManyFiles,
+    UploadGone,
+)
 from gateway.schemas import Accepted, Links
 from gateway.submission.forms import OperationForm, OutputForm, parse_form
 from gateway.submission.key_lease import KeyLease
@@ -36,6 +46,8 @@ from storage.job_ids import new_job_id
 from storage.stores import Stores
 
 MAX_KEY_LENGTH = 255
+MAX_AGE_GRACE_SHARE = 0.75
+"""Age of an upload whose job may still be inserted, as a share of the sweeper's `orphan_grace`."""
 
 log = structlog.get_logger("gateway")
 
@@ -66,6 +78,7 @@ class Submission:
     metrics: GatewayMetrics
     lanes: LaneChooser
     job_id: str = field(default_factory=new_job_id)
+    start_ms: int = field(default_factory=now_ms)
 
     async def create_job(self, kind: Kind, form_type: type[OutputForm]) -> Accepted:
         """Receive the form and answer with its job. A request that repeats an Idempotency-Key gets the earlier job."""
@@ -87,6 +100,7 @@ class Submission:
                     return answer
                 job = await self._copy_from_duplicate(job)
                 job.lane = await self.lanes.choose(caller_of(self.request.scope), self.job_id, size=original.bytes)
+                await self._ensure_blob_is_kept(job)
                 if key is not None:
                     await key.extend_for_insert()
             self._bind_job_id(job)
@@ -210,6 +224,17 @@ class Submission:
             return job
         changes = {"state": duplicate.state, "finished_ms": now_ms(), "finalizations": 1, "stages": stages}
         return job.model_copy(update={**changes, "deduplicated_from": duplicate.id})
+
+    async def _ensure_blob_is_kept(self, job: Job) -> None:
+        """Refuse an upload that took so long that the sweeper has removed its blob as an orphan, or soon may."""
+        age_seconds = (now_ms() - self.start_ms) / 1000
+        is_orphan = age_seconds > self.settings.sweeper.orphan_grace * MAX_AGE_GRACE_SHARE
+        if is_orphan or not await asyncio.to_thread(self.stores.blobs.exists, job.original.blob):
+            raise UploadGone(
+                "The stored upload is gone, perhaps because the request took too long. "
+                "Send the request again after the time in Retry-After.",
+                headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+            )
 
     @staticmethod
     def _bind_job_id(job: Job) -> None:

@@ -132,6 +132,13 @@ def test_a_blob_with_attributes_is_got(blobs: Blobs) -> None:
     assert blobs.get("job/small.1") == b"content"
 
 
+def test_only_what_was_put_exists(blobs: Blobs) -> None:
+    blobs.put("job/original", b"content")
+
+    assert blobs.exists("job/original")
+    assert not any(blobs.exists(key) for key in ("job/other", "job", "../job/original"))
+
+
 def test_a_blob_that_is_missing_is_a_missing_file(blobs: Blobs) -> None:
     with pytest.raises(FileNotFoundError):
         blobs.get("job/original")

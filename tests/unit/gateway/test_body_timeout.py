@@ -60,6 +60,14 @@ async def test_a_client_that_never_ends_is_refused() -> None:
         await receive_body(_endless, idle_seconds=LONG, total_seconds=SHORT)
 
 
+async def test_a_body_that_never_ends_is_refused_though_it_never_has_to_be_waited_for() -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    with pytest.raises(BodyTooSlow, match=r"took longer than 0\.01 s"):
+        await receive_body(receive, idle_seconds=LONG, total_seconds=SHORT)
+
+
 async def test_a_client_that_sends_drop_by_drop_is_refused() -> None:
     with pytest.raises(BodyTooSlow, match="slower than 1000000 bytes a second"):
         await receive_body(_drip, idle_seconds=UNHURRIED, total_seconds=LONG, min_rate=1_000_000)

@@ -46,6 +46,7 @@ from gateway.problems import (
     TooManyStreams,
     TooManyUploads,
     UnsupportedMediaType,
+    UploadGone,
 )
 from stages.errors import (
     STAGE_ERRORS,
@@ -78,6 +79,7 @@ TABLE = [
     (KeyInUse("why"), 409, "idempotency_key_in_use"),
     (KeyReused("why"), 422, "idempotency_key_reused"),
     (SourceGone("why"), 409, "source_gone"),
+    (UploadGone("why"), 503, "upload_gone"),
     (NotRetryable("why"), 409, "not_retryable"),
     (Overloaded("why"), 503, "overloaded"),
     (BodyTooLarge("why"), 413, "upload_too_large"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pipeline.http_settings import AccessSettings
+from pipeline.http_settings import AccessSettings, HttpSettings
 from pipeline.settings import BrokerSettings, Settings, SweeperSettings, WorkSettings
 
 
@@ -102,6 +102,17 @@ def test_a_nested_variable_leaves_its_neighbours_alone(monkeypatch: pytest.Monke
     monkeypatch.setenv("DARKROOM_WORK__SOFT_TIME_LIMIT", "7.5")
 
     assert Settings().work.time_limit == WorkSettings().time_limit
+
+
+@pytest.mark.parametrize(
+    ("receive_timeout", "orphan_grace", "seconds"), [(1800, 3600, 1800), (600, 3600, 600), (1800, 60, 30)]
+)
+def test_no_body_may_take_as_long_as_its_blob_is_kept_without_a_job(
+    receive_timeout: float, orphan_grace: float, seconds: float
+) -> None:
+    http, sweeper = HttpSettings(receive_timeout=receive_timeout), SweeperSettings(orphan_grace=orphan_grace)
+
+    assert Settings(http=http, sweeper=sweeper).receive_seconds == seconds
 
 
 def test_a_variable_sets_a_limit_of_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
