@@ -31,10 +31,12 @@ from gateway.routes import capabilities, docs, events, health, jobs, operations,
 from gateway.schemas import ProblemDocument
 from gateway.submission.backpressure import Backlog
 from gateway.submission.lanes import LaneChooser
+from gateway.unreadable import log_unreadable
 from pipeline import traces
 from pipeline.celery import configure
 from pipeline.http_settings import HttpSettings
 from pipeline.logs import configure_logs
+from pipeline.operations import check_job
 from pipeline.queues.open_queues import open_queues
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
@@ -67,6 +69,8 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
                     mongo_url=settings.mongo_url,
                     blob_url=settings.blob_url,
                     timeout_ms=int(settings.mongo_timeout * 1000),
+                    check_job=check_job,
+                    report_unreadable=log_unreadable,
                 )
             )
             app.state.queues = queues or await resources.enter_async_context(open_queues(settings))

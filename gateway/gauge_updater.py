@@ -38,6 +38,9 @@ class GaugeUpdater:
         self._oldest_job = gauge(
             "job_oldest_age_seconds", "Age of the oldest active job by state; 0 without one.", "state"
         )
+        self._unreadable = gauge(
+            "unreadable_documents", "Job documents that this version cannot read, of those that it has come across."
+        )
         self._lengths = gauge("queue_length", "Messages that wait in both lanes of a queue.", "queue")
         self._oldest = gauge(
             "queue_oldest_age_seconds", "Age of the oldest waiting message of a queue; 0 without one.", "queue"
@@ -98,6 +101,7 @@ class GaugeUpdater:
             self._count_due = monotonic() + self._settings.metrics.count_interval
             for state, count in (await self._stores.jobs.count_by_state()).items():
                 self._jobs.labels(state).set(count)
+            self._unreadable.set(await self._stores.jobs.count_unreadable())
 
     async def _update_blob_store_gauges(self) -> None:
         if self._stores.blobs.is_local:

@@ -17,8 +17,9 @@ from starlette.requests import ClientDisconnect
 
 from gateway.problems import RETRY_AFTER_SECONDS, Problem, build_response
 from gateway.routing import allowed_methods
+from gateway.unreadable import handle_job_unreadable, handle_key_unreadable
 from stages.errors import EmptyFile, ImageNeedsTooMuchMemory, ImageTooLarge, StageError, UnsupportedFormat
-from storage.errors import JobNotFound
+from storage.errors import JobNotFound, JobUnreadable, KeyUnreadable
 
 log = structlog.get_logger("gateway")
 
@@ -42,6 +43,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _handle_problem)
     app.add_exception_handler(StageError, _handle_stage_error)
     app.add_exception_handler(JobNotFound, _handle_job_not_found)
+    app.add_exception_handler(JobUnreadable, handle_job_unreadable)
+    app.add_exception_handler(KeyUnreadable, handle_key_unreadable)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
     app.add_exception_handler(HTTPException, handle_http_exception)
     for error in (PyMongoError, BlobStoreError, OSError):

@@ -20,7 +20,7 @@ from storage.clock import now_ms
 from storage.documents import JobRecord, JobState, Kind
 
 NAMESPACE = "darkroom"
-OUTCOMES = ("done", "refused", "retried", "skipped", "ignored", "fenced", "dead", "out_of_order")
+OUTCOMES = ("done", "refused", "retried", "skipped", "ignored", "fenced", "dead", "out_of_order", "unreadable")
 REASONS = ("mongo", "redis", "blobs", "time_limit", "bug")
 REDISPATCH_REASONS = ("unclaimed", "stalled")
 RUN_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)

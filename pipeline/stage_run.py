@@ -32,7 +32,7 @@ from pipeline.time_limit import enforce_soft_time_limit
 from pipeline.worker_child import WorkerChild, current_worker_child
 from stages.errors import StageError
 from storage.documents import Failure, JobRecord, JobState, StageState
-from storage.errors import TRANSIENT_ERRORS
+from storage.errors import TRANSIENT_ERRORS, JobUnreadable
 from storage.ledger import Claim
 
 INFRASTRUCTURE_ERRORS = (*TRANSIENT_ERRORS, RedisConnectionError, RedisTimeoutError)
@@ -42,6 +42,7 @@ OUTCOME_EVENTS = {
     "done": ("stage.done", logging.INFO),
     "skipped": ("stage.skipped", logging.INFO),
     "ignored": ("stage.ignored", logging.INFO),
+    "unreadable": ("stage.unreadable", logging.WARNING),
     "refused": ("stage.refused", logging.INFO),
     "retried": ("stage.retried", logging.WARNING),
     "fenced": ("stage.fenced", logging.WARNING),
@@ -187,6 +188,9 @@ def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Callable[[Sta
                 _check_runnable(run)
                 with child.metrics.time_run(stage):
                     _work_and_record(run, work)
+        except JobUnreadable as error:  # for a newer version, whose sweeper dispatches the job again
+            record_outcome(child, stage, "unreadable", error=error.reason)
+            raise Ignore from error
         except INFRASTRUCTURE_ERRORS as error:
             _retry(task, run, error, stage, counts_as_attempt=False)
         except (Ignore, StageError):
@@ -252,11 +256,9 @@ def _retry(
     if run is not None:
         with suppress(*INFRASTRUCTURE_ERRORS):  # then the lease stays, but the retry has the same id and may claim it
             run.release(_code_of(error), counts_as_attempt=counts_as_attempt)
-    work = child.settings.work
+    work, has_limit = child.settings.work, run is None or not counts_as_attempt  # else attempts are the limit
     delay = get_exponential_backoff_interval(1, task.request.retries, int(work.retry_cap), full_jitter=True)
-    raise task.retry(
-        exc=error, countdown=delay + work.retry_base, max_retries=None if counts_as_attempt else work.max_retries
-    )
+    raise task.retry(exc=error, countdown=delay + work.retry_base, max_retries=work.max_retries if has_limit else None)
 
 
 def _code_of(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ import structlog
 from celery import Task
 
 from pipeline.celery import app
+from pipeline.operations import OPERATION_BY_KIND
 from pipeline.routing import ERRBACK, FINALIZE, NORMALIZE, RESIZE, TRANSFORM, VALIDATE
 from pipeline.stage_run import INFRASTRUCTURE_ERRORS, StageRun, run_stage
 from pipeline.worker_child import current_worker_child
@@ -18,14 +19,9 @@ from stages import finalize as finalize_stage
 from stages import normalize as normalize_stage
 from stages import resize as resize_stage
 from stages import validate as validate_stage
-from stages.crop import crop
 from stages.errors import StageError
-from stages.fit import fit
-from stages.grayscale import grayscale
-from stages.rendition import Rendition
-from storage.documents import OUTPUT, Kind
-
-OPERATION_BY_KIND: dict[Kind, Callable[..., Rendition]] = {Kind.CROP: crop, Kind.GRAYSCALE: grayscale, Kind.RESIZE: fit}
+from storage.documents import OUTPUT
+from storage.errors import JobUnreadable
 
 log = structlog.get_logger("pipeline")
 
@@ -128,5 +124,7 @@ def on_failed(self: Task[Any, Any], failed_id: str, job_id: str) -> None:
         if job is not None and job.is_active:
             log.warning("job.stalled", task_id=job_id, failed=failed_id)
             child.ledger.schedule_dispatch(job_id, delay_ms=child.settings.sweeper.backoff_ms(job.redispatches))
+    except JobUnreadable as error:
+        log.warning("job.unreadable", task_id=job_id, failed=failed_id, error=error.reason)
     except INFRASTRUCTURE_ERRORS as error:
         raise self.retry(exc=error, countdown=child.settings.work.retry_cap) from error

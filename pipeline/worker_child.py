@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from pipeline.metrics import StageMetrics
 from pipeline.notifications import Notifications
+from pipeline.operations import check_job
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.clock import DATABASE_CLOCK
@@ -55,6 +56,7 @@ class WorkerChild:
                     blob_url=settings.blob_url,
                     timeout_ms=int(settings.mongo_timeout * 1000),
                     stall_timeout_ms=int(settings.sweeper.patience * 1000),
+                    check_job=check_job,
                 )
             )
         return self._stores

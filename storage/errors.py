@@ -15,3 +15,20 @@ class JobNotFound(LookupError):
     def __init__(self, job_id: str) -> None:
         super().__init__(job_id)
         self.job_id = job_id
+
+
+class UnreadableDocument(Exception):
+    """A document that this version cannot read, such as one of a newer version. It is left as it is."""
+
+
+class JobUnreadable(UnreadableDocument):
+    """The document of a job. `reason` names the fields, for the log."""
+
+    def __init__(self, job_id: str, reason: str) -> None:
+        super().__init__(job_id, reason)
+        self.job_id = job_id
+        self.reason = reason
+
+
+class KeyUnreadable(UnreadableDocument):
+    """The document of an idempotency key."""

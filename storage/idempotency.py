@@ -6,11 +6,12 @@ from enum import StrEnum
 from typing import Any
 
 from beanie import Document
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pymongo.errors import DuplicateKeyError
 
 from storage.clock import now_ms
 from storage.documents import Job
+from storage.errors import KeyUnreadable
 
 ABANDONED_MS = 3_600_000
 """How long a running key is kept after its lease. A live request may renew it late, after an outage of the database."""
@@ -50,7 +51,8 @@ class IdempotencyKeys:
         """Hold a key for a new request and return None, or return the key as another request holds it.
 
         A key is free when no request holds it or it has expired. A running key whose job exists counts as answered: its
-        request was accepted, but cut off before `mark_answered`.
+        request was accepted, but cut off before `mark_answered`. Raises `KeyUnreadable` for a key of a newer version:
+        whether its request has had an effect is unknown.
         """
         new_key = IdempotencyKey(id=key, job_id=job_id, expires_ms=now_ms() + lease_ms)
         try:
@@ -82,9 +84,11 @@ class IdempotencyKeys:
         now = now_ms()
         await IdempotencyKey.find({"expires_ms": {"$lt": now}, "state": KeyState.ANSWERED.value}).delete()
         abandoned = {"expires_ms": {"$lt": now - ABANDONED_MS}, "state": KeyState.RUNNING.value}
-        async for key in IdempotencyKey.find(abandoned):
-            if await Job.get(key.job_id) is None:  # else it counts as answered for as long as its job is kept
-                await self.release(key.id, job_id=key.job_id)
+        keys = IdempotencyKey.get_motor_collection().find(abandoned)
+        async for key in keys:  # the documents as they are stored: an unreadable one must not keep the others
+            job_id = key.get("task_id")
+            if await _find_job(job_id) is None:  # else it counts as answered for as long as its job is kept
+                await self.release(key["_id"], job_id=job_id)
 
     @staticmethod
     async def _update_own(condition: dict[str, str], changes: dict[str, Any]) -> bool:
@@ -92,12 +96,15 @@ class IdempotencyKeys:
         return bool(result.matched_count)
 
     async def _acquire_existing(self, new_key: IdempotencyKey) -> IdempotencyKey | None:
-        existing: IdempotencyKey | None = await IdempotencyKey.get(new_key.id)
+        try:
+            existing: IdempotencyKey | None = await IdempotencyKey.get(new_key.id)
+        except ValidationError as error:
+            raise KeyUnreadable from error
         if existing is None:  # another request has just freed it
             return await self.acquire(new_key.id, job_id=new_key.job_id, lease_ms=new_key.expires_ms - now_ms())
-        if existing.state is KeyState.RUNNING and (job := await Job.get(existing.job_id)):
+        if existing.state is KeyState.RUNNING and (job := await _find_job(existing.job_id)):
             answered: IdempotencyKey = existing.model_copy(
-                update={"state": KeyState.ANSWERED, "fingerprint": job.fingerprint}
+                update={"state": KeyState.ANSWERED, "fingerprint": job.get("fingerprint")}
             )
             return answered
         if existing.expires_ms >= now_ms():
@@ -107,3 +114,9 @@ class IdempotencyKeys:
             {"$set": new_key.model_dump(mode="json", by_alias=True, exclude={"id", "revision_id"})},
         )
         return None if result.modified_count else existing
+
+
+async def _find_job(job_id: str) -> dict[str, Any] | None:
+    """Return the fingerprint of a job, as it is stored: the job itself may be unreadable. None without a job."""
+    job: dict[str, Any] | None = await Job.get_motor_collection().find_one({"_id": job_id}, {"fingerprint": 1})
+    return job

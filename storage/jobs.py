@@ -3,64 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
+from motor.motor_asyncio import AsyncIOMotorCollection
+
 from storage.clock import now_ms
+from storage.document_reader import JobReader
 from storage.documents import ACTIVE_STATES, Failure, Job, JobState, Kind
 from storage.errors import JobNotFound
 
+Document = dict[str, Any]
 LIST_TIMEOUT_MS = 2000
+MAX_QUERIES = 10
+"""Queries of one method for as many jobs as it is to return. Only unreadable documents need more than one."""
+MAX_SKIPPED = 100
+"""Unreadable documents that one query for a single job, or for those of unknown states, reads at most."""
+UNREADABLE_DELAY_MS = 60_000
+"""How long the sweeper does not look at an unreadable document again."""
 _INCREMENT_VERSION = {"version": 1}
 _ACTIVE = {"$in": [state.value for state in ACTIVE_STATES]}
 
 
-class Jobs:
-    """Job documents, through beanie. Needs `open_stores`, which binds the documents to their database."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list: its jobs, and the id that the next page is below; None on the last page."""
 
-    def __init__(self, *, list_timeout_ms: int = LIST_TIMEOUT_MS) -> None:
+    jobs: list[Job]
+    next_before_id: str | None
+
+
+class Jobs:
+    """Job documents, through beanie. Needs `open_stores`, which binds the documents to their database.
+
+    Documents that this version cannot read are skipped, and never changed but for `next_dispatch_ms`.
+    """
+
+    def __init__(self, *, list_timeout_ms: int = LIST_TIMEOUT_MS, reader: JobReader[Job] | None = None) -> None:
         self._list_timeout_ms = list_timeout_ms
+        self._reader = reader or JobReader(Job)
 
     async def insert(self, job: Job) -> None:
         """Insert a new job. It is journaled on a majority of the replica set, so it is not lost."""
         await job.insert()
 
     async def get(self, job_id: str, *, owner: str | None = None) -> Job:
-        """Return the job, or raise `JobNotFound`. With an `owner`, jobs of other owners are not found either."""
-        job = await Job.get(job_id)
-        if job is None or (owner is not None and job.owner != owner):
+        """Return the job, or raise `JobNotFound` or `JobUnreadable`. With an `owner`, other owners' are not found."""
+        document = await _collection().find_one({"_id": job_id})
+        if document is None or (owner is not None and document.get("owner") != owner):
             raise JobNotFound(job_id)
-        return job
+        return self._reader.read(document)
 
     async def get_many(self, job_ids: Collection[str]) -> list[Job]:
         """Return the jobs that exist, in no particular order."""
-        return await Job.find({"_id": {"$in": list(job_ids)}}).to_list()
+        return self._reader.read_all(await _collection().find({"_id": {"$in": list(job_ids)}}).to_list(None))
 
     async def get_versions(self, job_ids: Collection[str]) -> dict[str, int]:
         """Return the version of each job that exists, by its id."""
-        cursor = Job.get_motor_collection().find({"_id": {"$in": list(job_ids)}}, {"version": 1})
+        cursor = _collection().find({"_id": {"$in": list(job_ids)}}, {"version": 1})
         return {document["_id"]: document.get("version", 0) async for document in cursor}
 
     async def page(
         self, *, owner: str | None, state: JobState | None, kind: Kind | None, before_id: str | None, limit: int
-    ) -> list[Job]:
-        """Return jobs with an id below `before_id`, newest first: ids begin with a timestamp.
+    ) -> Page:
+        """Return `limit` jobs with an id below `before_id`, newest first: ids begin with a timestamp.
 
-        Raises pymongo's `ExecutionTimeout` when the server has worked on it for too long.
+        A page has fewer jobs if it is the last one, or if it has skipped very many unreadable documents. Raises
+        pymongo's `ExecutionTimeout` when the server has worked on it for too long.
         """
         filters = {"owner": owner, "state": state, "kind": kind}
-        query: dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
-        if before_id is not None:
-            query["_id"] = {"$lt": before_id}
-        found = Job.find(query, max_time_ms=self._list_timeout_ms)
-        return await found.sort("-_id").limit(limit).to_list()
+        query = {name: value for name, value in filters.items() if value is not None}
+        jobs: list[Job] = []
+        for _ in range(MAX_QUERIES):
+            below = {} if before_id is None else {"_id": {"$lt": before_id}}
+            found = _collection().find(query | below, max_time_ms=self._list_timeout_ms).sort("_id", -1)
+            missing = limit - len(jobs)
+            documents = await found.limit(missing + 1).to_list(None)  # one more, to know whether there is a next page
+            jobs += self._reader.read_all(documents[:missing])
+            if len(documents) <= missing:
+                return Page(jobs, None)
+            before_id = documents[missing - 1]["_id"]
+            if len(jobs) == limit:
+                break
+        return Page(jobs, before_id)
 
     async def find_duplicate(self, job: Job) -> Job | None:
         """Return a done job of the same owner, with the same bytes and the same request, that still has its blobs."""
         query = {"original.sha256": job.original.sha256, "state": JobState.DONE.value, "kind": job.kind.value}
-        other: Job
-        async for other in Job.find(query).sort("-_id"):
-            if (other.owner, other.operation, other.blobs_removed_ms) == (job.owner, job.operation, None):
-                return other
+        async for document in _collection().find(query).sort("_id", -1):
+            for other in self._reader.read_all([document]):
+                if (other.owner, other.operation, other.blobs_removed_ms) == (job.owner, job.operation, None):
+                    return other
         return None
 
     async def cancel(self, job: Job) -> bool:
@@ -68,7 +101,7 @@ class Jobs:
         now = now_ms()
         changes = {"state": JobState.CANCELLED.value, "finished_ms": now, "updated_ms": now}
         condition = {"_id": job.id, "state": _ACTIVE}
-        result = await Job.get_motor_collection().update_one(condition, {"$set": changes, "$inc": _INCREMENT_VERSION})
+        result = await _collection().update_one(condition, {"$set": changes, "$inc": _INCREMENT_VERSION})
         return bool(result.modified_count)
 
     async def remove(self, job_id: str) -> None:
@@ -79,15 +112,28 @@ class Jobs:
         """Reset an ended job for a retry and return it. None when it has changed since it was read, or has no blobs."""
         retried = job.reset_for_retry(now_ms(), next_dispatch_ms=next_dispatch_ms)
         before, after = (each.model_dump(mode="json", by_alias=True, exclude={"version"}) for each in (job, retried))
-        changes = {name: value for name, value in after.items() if value != before[name]}
+        changes = _find_changes(before, after)
         condition = {"_id": job.id, "state": job.state.value, "generation": job.generation, "blobs_removed_ms": None}
-        result = await Job.get_motor_collection().update_one(condition, {"$set": changes, "$inc": _INCREMENT_VERSION})
+        result = await _collection().update_one(condition, {"$set": changes, "$inc": _INCREMENT_VERSION})
         return retried if result.modified_count else None
 
     async def find_due(self, *, limit: int) -> list[Job]:
-        """Return active jobs whose `next_dispatch_ms` has passed, the longest waiting first."""
-        query = Job.find({"state": _ACTIVE, "next_dispatch_ms": {"$lte": now_ms()}})
-        return await query.sort("+next_dispatch_ms").limit(limit).to_list()
+        """Return active jobs whose `next_dispatch_ms` has passed, the longest waiting first.
+
+        Unreadable documents are postponed, or they would be the longest waiting ones for ever.
+        """
+        due = {"state": _ACTIVE, "next_dispatch_ms": {"$lte": now_ms()}}
+        jobs: list[Job] = []
+        for _ in range(MAX_QUERIES):
+            documents = await _collection().find(due).sort("next_dispatch_ms", 1).limit(limit).to_list(None)
+            jobs = self._reader.read_all(documents)
+            if len(jobs) < len(documents):
+                unreadable = {document["_id"] for document in documents} - {job.id for job in jobs}
+                postponed = {"next_dispatch_ms": now_ms() + UNREADABLE_DELAY_MS}
+                await _collection().update_many({"_id": {"$in": list(unreadable)}, **due}, {"$set": postponed})
+            if jobs or len(documents) < limit:
+                break
+        return jobs
 
     async def postpone(self, job: Job, *, until_ms: int) -> bool:
         """Have the sweeper look at the job again at `until_ms` (epoch ms), unless it changed since it was read."""
@@ -116,14 +162,17 @@ class Jobs:
 
     async def find_with_blobs(self, states: list[JobState], *, before_ms: int, limit: int) -> list[Job]:
         """Return jobs that ended in one of `states` before `before_ms` (epoch ms) and still have blobs."""
-        query = Job.find(
-            {
-                "state": {"$in": [state.value for state in states]},
-                "finished_ms": {"$lt": before_ms},
-                "blobs_removed_ms": None,
-            }
-        )
-        return await query.limit(limit).to_list()
+        query = {
+            "state": {"$in": [state.value for state in states]},
+            "finished_ms": {"$lt": before_ms},
+            "blobs_removed_ms": None,
+        }
+        jobs: list[Job] = []
+        async for document in _collection().find(query):
+            jobs += self._reader.read_all([document])
+            if len(jobs) == limit:
+                break
+        return jobs
 
     async def mark_blobs_removed(self, job_id: str) -> None:
         """Record that the blobs of an ended job are removed."""
@@ -131,24 +180,41 @@ class Jobs:
 
     async def delete_expired(self, *, before_ms: int) -> int:
         """Delete the documents of jobs whose blobs were removed before `before_ms` (epoch ms); return how many."""
-        ended = {"$nin": [state.value for state in ACTIVE_STATES]}
+        ended = {"$in": [state.value for state in JobState if state not in ACTIVE_STATES]}
         result = await Job.find({"state": ended, "blobs_removed_ms": {"$gt": 0, "$lt": before_ms}}).delete()
         return result.deleted_count if result else 0
 
     async def find_missing(self, job_ids: list[str]) -> list[str]:
         """Return the `job_ids` that have no document."""
-        documents = await Job.get_motor_collection().find({"_id": {"$in": job_ids}}, {"_id": 1}).to_list(None)
+        documents = await _collection().find({"_id": {"$in": job_ids}}, {"_id": 1}).to_list(None)
         return sorted(set(job_ids) - {document["_id"] for document in documents})
 
     async def count_by_state(self) -> dict[JobState, int]:
         """Return the number of jobs in each state. Reads the whole collection once."""
-        groups = Job.get_motor_collection().aggregate([{"$group": {"_id": "$state", "jobs": {"$sum": 1}}}])
+        groups = _collection().aggregate([{"$group": {"_id": "$state", "jobs": {"$sum": 1}}}])
         counts = {group["_id"]: group["jobs"] async for group in groups}
+        if unknown := set(counts) - set(JobState):  # no other query finds these
+            documents = _collection().find({"state": {"$in": list(unknown)}}).limit(MAX_SKIPPED)
+            self._reader.read_all(await documents.to_list(None))
         return {state: counts.get(state.value, 0) for state in JobState}
 
     async def find_oldest(self, state: JobState) -> Job | None:
         """Return the oldest job in a state: ids begin with a timestamp."""
-        return await Job.find({"state": state.value}).sort("+_id").first_or_none()
+        for limit in (1, MAX_SKIPPED + 1):
+            documents = _collection().find({"state": state.value}).sort("_id", 1).limit(limit)
+            if jobs := self._reader.read_all(await documents.to_list(None)):
+                return jobs[0]
+        return None
+
+    async def count_unreadable(self) -> int:
+        """Return how many of the unreadable documents that were found so far exist and are still unreadable."""
+        known = self._reader.unreadable_ids
+        if known:
+            documents = await _collection().find({"_id": {"$in": list(known.values())}}).to_list(None)
+            unreadable = {str(document["_id"]) for document in documents if self._reader.read_or_skip(document) is None}
+            for job_id in known.keys() - unreadable:
+                del known[job_id]
+        return len(known)
 
     async def _update_if_unchanged(self, job: Job, changes: dict[str, Any]) -> bool:
         condition = {
@@ -158,5 +224,18 @@ class Jobs:
             "next_dispatch_ms": job.next_dispatch_ms,
         }
         update = {"$set": {"updated_ms": now_ms(), **changes}, "$inc": _INCREMENT_VERSION}
-        result = await Job.get_motor_collection().update_one(condition, update)
+        result = await _collection().update_one(condition, update)
         return bool(result.modified_count)
+
+
+def _collection() -> AsyncIOMotorCollection[Document]:
+    return Job.get_motor_collection()
+
+
+def _find_changes(before: Document, after: Document) -> Document:
+    """Return the changed fields, those of stages one by one: a stage may have fields of a newer version."""
+    changes = {name: value for name, value in after.items() if name != "stages" and value != before[name]}
+    for stage, record in after["stages"].items():
+        earlier = before["stages"][stage]
+        changes |= {f"stages.{stage}.{name}": value for name, value in record.items() if value != earlier[name]}
+    return changes

@@ -10,6 +10,7 @@ from pymongo import ReturnDocument
 from pymongo.collection import Collection
 
 from storage.clock import now_ms
+from storage.document_reader import JobReader
 from storage.documents import ACTIVE_STATES, MESSAGE_ID, Failure, JobRecord, JobState, StageState
 
 Document = dict[str, Any]
@@ -36,21 +37,32 @@ class Ledger:
     Source of the design: leases with fencing tokens (Kleppmann, "How to do distributed locking", 2016).
     """
 
-    def __init__(self, collection: Collection[Document], *, stall_timeout_ms: int) -> None:
+    def __init__(
+        self,
+        collection: Collection[Document],
+        *,
+        stall_timeout_ms: int,
+        reader: JobReader[JobRecord] | None = None,
+    ) -> None:
         self._jobs = collection
         self._stall_timeout_ms = stall_timeout_ms
+        self._reader = reader or JobReader(JobRecord)
 
     def get(self, job_id: str) -> JobRecord | None:
-        """Return the job, or None."""
+        """Return the job, or None. Raises `JobUnreadable`."""
         document = self._jobs.find_one({"_id": job_id})
-        return JobRecord.model_validate(document) if document else None
+        return self._reader.read(document) if document else None
 
     def claim(self, job_id: str, stage: str, *, message_id: str, worker: str, lease_ms: int) -> Claim | None:
         """Claim the stage for `lease_ms` milliseconds; None when it cannot be claimed.
 
         The job must be active. The stage must be pending, or running with an expired lease, or running under this same
-        `message_id`: the broker delivered the message again, so the earlier run is dead.
+        `message_id`: the broker delivered the message again, so the earlier run is dead. Raises `JobUnreadable` for a
+        job that this version cannot read: it claims nothing then, so a newer version finds the job as it was.
         """
+        job = self.get(job_id)
+        if job is None or stage not in job.stages:
+            return None
         now = now_ms()
         prefix = f"stages.{stage}"
         free = {f"{prefix}.state": _UNFINISHED, f"{prefix}.lease_ms": {"$lte": now}}
@@ -72,7 +84,7 @@ class Ledger:
                 return_document=ReturnDocument.AFTER,
             )
             if document is not None:
-                job = JobRecord.model_validate(document)
+                job = self._reader.read(document)
                 record = job.stages[stage]
                 return Claim(job, stage, record.attempts, record.attempts - record.retries)
         return None

@@ -16,7 +16,8 @@ from pymongo import MongoClient
 
 from storage.blobs import Blobs
 from storage.clock import DATABASE_CLOCK, MS
-from storage.documents import EPOCH, Job
+from storage.document_reader import Check, JobReader, Report, accept_any, report_nothing
+from storage.documents import EPOCH, Job, JobRecord
 from storage.idempotency import IdempotencyKey, IdempotencyKeys
 from storage.jobs import Jobs
 from storage.ledger import Ledger
@@ -69,13 +70,24 @@ def database_name(mongo_url: str) -> str:
 
 
 @asynccontextmanager
-async def open_stores(*, mongo_url: str, blob_url: str, timeout_ms: int) -> AsyncIterator[Stores]:
-    """Open the gateway's stores on the running event loop. Raises when no database answers within `timeout_ms`."""
+async def open_stores(
+    *,
+    mongo_url: str,
+    blob_url: str,
+    timeout_ms: int,
+    check_job: Check = accept_any,
+    report_unreadable: Report = report_nothing,
+) -> AsyncIterator[Stores]:
+    """Open the gateway's stores on the running event loop. Raises when no database answers within `timeout_ms`.
+
+    `check_job` and `report_unreadable` are those of `JobReader`.
+    """
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(mongo_url, **_timeouts(timeout_ms), **DURABLE)
     try:
         await init_beanie(client[database_name(mongo_url)], document_models=[Job, IdempotencyKey])
         await create_list_indexes(Job.get_motor_collection())
-        stores = Stores(Jobs(list_timeout_ms=timeout_ms), Blobs.open(blob_url), IdempotencyKeys(), client)
+        jobs = Jobs(list_timeout_ms=timeout_ms, reader=JobReader(Job, check=check_job, report=report_unreadable))
+        stores = Stores(jobs, Blobs.open(blob_url), IdempotencyKeys(), client)
         await stores.measure_clock()
         yield stores
     finally:
@@ -84,13 +96,17 @@ async def open_stores(*, mongo_url: str, blob_url: str, timeout_ms: int) -> Asyn
 
 @contextmanager
 def open_worker_stores(
-    *, mongo_url: str, blob_url: str, timeout_ms: int, stall_timeout_ms: int
+    *, mongo_url: str, blob_url: str, timeout_ms: int, stall_timeout_ms: int, check_job: Check = accept_any
 ) -> Iterator[WorkerStores]:
-    """Open the stores of a worker child. Never call it in the parent: a fork would share its sockets and threads."""
+    """Open the stores of a worker child. Never call it in the parent: a fork would share its sockets and threads.
+
+    `check_job` is that of `JobReader`.
+    """
     client: MongoClient[dict[str, Any]] = MongoClient(mongo_url, **_timeouts(timeout_ms), **DURABLE)
     try:
         jobs = client[database_name(mongo_url)][Job.Settings.name]
-        yield WorkerStores(Ledger(jobs, stall_timeout_ms=stall_timeout_ms), Blobs.open(blob_url), client)
+        ledger = Ledger(jobs, stall_timeout_ms=stall_timeout_ms, reader=JobReader(JobRecord, check=check_job))
+        yield WorkerStores(ledger, Blobs.open(blob_url), client)
     finally:
         client.close()
 

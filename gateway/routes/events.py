@@ -19,6 +19,7 @@ from gateway.routing import Router
 from gateway.schemas import JobStatus
 from gateway.whole_numbers import parse_whole_number
 from storage.documents import Job
+from storage.errors import JobUnreadable
 
 MEDIA_TYPE = "text/event-stream"
 RETRY_MS = 2000
@@ -80,6 +81,8 @@ async def task_events(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
         job = await jobs.get(task_id, owner=owner)
     except PyMongoError as error:
         log.warning("dependency.failed", path="/task-status/{task_id}/events", error=repr(error))
+        return end_stream_early()
+    except JobUnreadable:  # a newer gateway may take the next request
         return end_stream_early()
     last_version = parse_whole_number(last_event_id or "")
     if not job.is_active and last_version == job.version:

@@ -85,11 +85,10 @@ async def list_jobs(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
 ) -> JobPage:
     """List jobs, newest first."""
     before_id = _decode_cursor(cursor) if cursor else None
-    page = await jobs.page(owner=owner, state=status, kind=kind, before_id=before_id, limit=limit + 1)
-    shown = page[:limit]
+    page = await jobs.page(owner=owner, state=status, kind=kind, before_id=before_id, limit=limit)
     return JobPage(
-        jobs=[JobSummary.of(job, root_path=root_path) for job in shown],
-        next=_encode_cursor(shown[-1].id) if len(page) > limit else None,
+        jobs=[JobSummary.of(job, root_path=root_path) for job in page.jobs],
+        next=_encode_cursor(page.next_before_id) if page.next_before_id else None,
     )
 
 

@@ -21,7 +21,9 @@ from deploy.local.stack import Stack
 from gateway.app import create_app
 from gateway.feed import Feed
 from gateway.submission.backpressure import Backlog
+from gateway.unreadable import log_unreadable
 from pipeline.http_settings import AccessSettings
+from pipeline.operations import check_job
 from pipeline.settings import Settings
 from stages.limits import Limits
 from storage.blobs import Blobs
@@ -91,7 +93,8 @@ def finds() -> FindCommands:
 @pytest.fixture(scope="session")
 async def opened_stores(mongo_url: str, finds: FindCommands) -> AsyncIterator[Stores]:  # noqa: ARG001
     """The gateway's side, connected once: its indexes are made, or found, each time."""
-    async with open_stores(mongo_url=mongo_url, blob_url="memory:///", timeout_ms=5000) as stores:
+    options: Any = {"check_job": check_job, "report_unreadable": log_unreadable}
+    async with open_stores(mongo_url=mongo_url, blob_url="memory:///", timeout_ms=5000, **options) as stores:
         yield stores
 
 
@@ -107,7 +110,11 @@ async def stores(opened_stores: Stores) -> Stores:
 def ledger(mongo_url: str) -> Iterator[Ledger]:
     """The worker's side of the same jobs."""
     with open_worker_stores(
-        mongo_url=mongo_url, blob_url="memory:///", timeout_ms=5000, stall_timeout_ms=PATIENCE_MS
+        mongo_url=mongo_url,
+        blob_url="memory:///",
+        timeout_ms=5000,
+        stall_timeout_ms=PATIENCE_MS,
+        check_job=check_job,
     ) as worker:
         yield worker.ledger
 

@@ -38,7 +38,7 @@ from storage.documents import (
 )
 from storage.errors import JobNotFound
 from storage.idempotency import ABANDONED_MS, IdempotencyKey, IdempotencyKeys, KeyState
-from storage.jobs import Jobs
+from storage.jobs import Jobs, Page
 from storage.stores import Stores
 
 RENDITIONS = {"small": 160, "medium": 640, "large": 1600}
@@ -111,9 +111,10 @@ class FakeRequest(Request):
 
 
 class FakeJobs(Jobs):
-    """Job documents in a dictionary, each handed out as a copy."""
+    """Job documents in a dictionary, each handed out as a copy; `unreadable` more cannot be read."""
 
     def __init__(self) -> None:
+        self.unreadable = 0
         self._documents: dict[str, Job] = {}
 
     async def insert(self, job: Job) -> None:
@@ -135,7 +136,7 @@ class FakeJobs(Jobs):
 
     async def page(
         self, *, owner: str | None, state: JobState | None, kind: Kind | None, before_id: str | None, limit: int
-    ) -> list[Job]:
+    ) -> Page:
         found = self._where(
             lambda job: (
                 owner in (None, job.owner)
@@ -144,7 +145,8 @@ class FakeJobs(Jobs):
                 and (before_id is None or job.id < before_id)
             )
         )
-        return sorted(found, key=lambda job: job.id, reverse=True)[:limit]
+        jobs = sorted(found, key=lambda job: job.id, reverse=True)[:limit]
+        return Page(jobs, jobs[-1].id if len(found) > limit else None)
 
     async def find_duplicate(self, job: Job) -> Job | None:
         def same(other: Job) -> list[object]:
@@ -241,6 +243,9 @@ class FakeJobs(Jobs):
 
     async def find_oldest(self, state: JobState) -> Job | None:
         return min(self._where(lambda job: job.state is state), key=lambda job: job.id, default=None)
+
+    async def count_unreadable(self) -> int:
+        return self.unreadable
 
     def _where(self, wanted: Callable[[Job], bool]) -> list[Job]:
         return [job.model_copy(deep=True) for job in self._documents.values() if wanted(job)]

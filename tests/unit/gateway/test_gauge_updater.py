@@ -52,6 +52,16 @@ async def test_jobs_are_told_by_state(observer: GaugeUpdater, jobs: FakeJobs, re
     assert [read(registry, "jobs", state=state) for state in ("done", "dead", "failed")] == [2, 1, 0]
 
 
+async def test_unreadable_documents_are_counted(
+    observer: GaugeUpdater, jobs: FakeJobs, registry: CollectorRegistry
+) -> None:
+    jobs.unreadable = 2
+
+    await observer.update_gauges()
+
+    assert read(registry, "unreadable_documents") == 2
+
+
 async def test_the_oldest_job_under_way_has_its_age(
     observer: GaugeUpdater, jobs: FakeJobs, registry: CollectorRegistry
 ) -> None:

@@ -12,9 +12,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from gateway.submission.forms import CropForm, GrayscaleForm, OutputForm, ResizeForm
 from pipeline import tasks
 from pipeline.celery import app
+from pipeline.operations import OPERATION_BY_KIND
 from pipeline.routing import ROUTES
 from pipeline.stage_run import INFRASTRUCTURE_ERRORS
-from pipeline.tasks import OPERATION_BY_KIND
 from stages.errors import STAGE_ERRORS, StageError
 from storage.documents import Kind
 

@@ -1,0 +1,34 @@
+"""The operations by kind of job, and the check whether this version can process a job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import signature
+
+from pipeline.stage_order import stage_order_of
+from stages.crop import crop
+from stages.fit import FITS, fit
+from stages.formats import OUTPUT_FORMATS
+from stages.grayscale import grayscale
+from stages.rendition import Rendition
+from storage.documents import JobRecord, Kind
+
+OPERATION_BY_KIND: dict[Kind, Callable[..., Rendition]] = {Kind.CROP: crop, Kind.GRAYSCALE: grayscale, Kind.RESIZE: fit}
+FORMATS = frozenset({*OUTPUT_FORMATS, "gif"})  # gif: animated previews only
+_PARAMETERS = {kind: frozenset(signature(operation).parameters) for kind, operation in OPERATION_BY_KIND.items()}
+
+
+def check_job(job: JobRecord) -> None:
+    """Raise ValueError for a job with stages or choices of another version, such as the one before a roll-back.
+
+    Without this check, the job's stages would fail or never end, and the job with them.
+    """
+    if job.stages.keys() != {name for names in stage_order_of(job) for name in names}:
+        raise ValueError(f"stages: not those of {job.kind}")
+    if job.operation.format not in FORMATS:
+        raise ValueError("operation.format: unknown")
+    if job.kind not in OPERATION_BY_KIND:
+        return
+    parameters = job.operation.parameters
+    if not parameters.keys() <= _PARAMETERS[job.kind] or parameters.get("fit", "contain") not in FITS:
+        raise ValueError("operation.parameters: unknown")

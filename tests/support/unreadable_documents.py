@@ -1,0 +1,51 @@
+"""Job documents that this version cannot read: as a newer version stores them, or as a hand restores them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Document = dict[str, Any]
+
+
+def _set(path: str, value: object) -> Callable[[Document], None]:
+    *folders, name = path.split(".")
+
+    def change(document: Document) -> None:
+        for folder in folders:
+            document = document[folder]
+        document[name] = value
+
+    return change
+
+
+def _remove(path: str) -> Callable[[Document], None]:
+    *folders, name = path.split(".")
+
+    def change(document: Document) -> None:
+        for folder in folders:
+            document = document[folder]
+        del document[name]
+
+    return change
+
+
+FROM_A_NEWER_VERSION: dict[str, Callable[[Document], None]] = {
+    "a new kind": _set("kind", "watermark"),
+    "a new lane": _set("lane", "overnight"),
+    "a new state of a stage": _set("stages.finalize.state", "paused"),
+    "a new stage": _set("stages.sharpen", {"state": "pending", "attempts": 0, "lease_ms": 0}),
+    "a new format": _set("operation.format", "jxl"),
+    "a stage less": _remove("stages.finalize"),
+}
+BY_HAND: dict[str, Callable[[Document], None]] = {
+    "no original": _remove("original"),
+    "no stages": _set("stages", {}),
+    "a list of stages": _set("stages", []),
+    "stages that are texts": _set("stages", {"validate": "pending"}),
+    "a version that is a text": _set("version", "3"),
+    "attempts that are a text": _set("stages.validate.attempts", "0"),
+    "no key of the bytes": _remove("original.blob"),
+    "a time that is none": _set("created_at", "yesterday"),
+}
+UNREADABLE = FROM_A_NEWER_VERSION | BY_HAND
