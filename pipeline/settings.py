@@ -25,6 +25,10 @@ RabbitAddress = Annotated[str, AfterValidator(lambda value: value and RabbitUrl(
 RenditionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
+MAX_DOUBLINGS = 64
+"""Doublings of a wait before it is at its limit in any case: a float has no power of two beyond 1023."""
+
+
 class WorkSettings(SettingsSection):
     """How long a stage run may take and how often it is retried."""
 
@@ -88,6 +92,7 @@ class SweeperSettings(SettingsSection):
     )
     patience: Seconds = Field(60, description="A job is checked if it makes no progress for this long.")
     backoff: Seconds = Field(60, description="Wait between two redispatches of one job; doubles each time.")
+    max_backoff: Seconds = Field(3600, le=30 * 86_400, description="Longest wait between two redispatches of one job.")
     batch: Count = Field(100, description="Jobs checked in one round.")
     max_generation: Count = Field(6, description="Redispatches of one job before it is dead.")
     tidy_interval: Seconds = Field(30, description="Wait between two cleanups of blobs, records and keys.")
@@ -97,8 +102,14 @@ class SweeperSettings(SettingsSection):
     )
 
     def backoff_ms(self, generation: int) -> int:
-        """Return the wait after redispatch number `generation`: 0 for none, `backoff` after the first, then doubled."""
-        return int(self.backoff * 1000) << (generation - 1) if generation else 0
+        """Return the wait after redispatch number `generation`: 0 for none, `backoff` after the first, then doubled.
+
+        It is never longer than `max_backoff`.
+        """
+        if not generation:
+            return 0
+        doublings = min(generation - 1, MAX_DOUBLINGS)
+        return int(min(self.backoff * 2**doublings, self.max_backoff) * 1000)
 
 
 class RetentionSettings(SettingsSection):

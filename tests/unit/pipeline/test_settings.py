@@ -152,6 +152,15 @@ def test_the_backoff_doubles_with_each_dispatch(generation: int, seconds: int) -
     assert SweeperSettings(backoff=60).backoff_ms(generation) == seconds * 1000
 
 
+@pytest.mark.parametrize(
+    ("generation", "seconds"), [(6, 1920), (7, 3600), (8, 3600), (64, 3600), (10_000, 3600), (2**62, 3600)]
+)
+def test_the_backoff_has_a_limit_whatever_the_generation(generation: int, seconds: int) -> None:
+    settings = SweeperSettings(backoff=60, max_backoff=3600, max_generation=2**62)
+
+    assert settings.backoff_ms(generation) == seconds * 1000
+
+
 HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
