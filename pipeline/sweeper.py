@@ -127,7 +127,9 @@ class Sweeper:
         if await dispatch(redispatched):
             self._metrics.count_redispatch(job)
         else:
-            await self._jobs.undo_redispatch(redispatched, next_dispatch_ms=now_ms() + self._claim_timeout_ms)
+            await self._jobs.undo_redispatch(
+                redispatched, dispatched_ms=job.dispatched_ms, next_dispatch_ms=now_ms() + self._claim_timeout_ms
+            )
 
     async def _is_queued(self, job: Job) -> bool:
         """Whether a message of the job may still wait: a queue on its way has an oldest message about as old, or older.

@@ -145,9 +145,13 @@ class Jobs:
         redispatched = job.model_copy(update=changes | {"version": job.version + 1})
         return redispatched if await self._update_if_unchanged(job, changes) else None
 
-    async def undo_redispatch(self, job: Job, *, next_dispatch_ms: int) -> None:
-        """Undo a dispatch that the broker did not take: an outage must not use up the job's redispatches."""
-        await self._update_if_unchanged(job, {"generation": job.generation - 1, "next_dispatch_ms": next_dispatch_ms})
+    async def undo_redispatch(self, job: Job, *, dispatched_ms: int, next_dispatch_ms: int) -> None:
+        """Undo a dispatch that the broker did not take: an outage must not use up the job's redispatches.
+
+        `dispatched_ms` is the time of the dispatch before (epoch ms): its message may still wait in a queue.
+        """
+        changes = {"dispatched_ms": dispatched_ms, "next_dispatch_ms": next_dispatch_ms}
+        await self._update_if_unchanged(job, {"generation": job.generation - 1, **changes})
 
     async def mark_dead(self, job: Job, failure: Failure) -> bool:
         """Mark a job dead that has no redispatch left."""

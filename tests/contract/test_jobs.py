@@ -204,7 +204,7 @@ async def test_a_dispatch_given_back_costs_no_generation(jobs: Jobs) -> None:
     taken = await jobs.redispatch(job, next_dispatch_ms=now_ms() + HOUR)
     assert taken is not None
 
-    await jobs.undo_redispatch(taken, next_dispatch_ms=now_ms() + 5)
+    await jobs.undo_redispatch(taken, dispatched_ms=1, next_dispatch_ms=now_ms() + 5)
 
     assert (await jobs.get(job.id)).generation == 1
 
@@ -213,9 +213,19 @@ async def test_a_dispatch_given_back_is_due_when_it_says(jobs: Jobs) -> None:
     taken = await jobs.redispatch(await accepted(jobs), next_dispatch_ms=now_ms() + HOUR)
     assert taken is not None
 
-    await jobs.undo_redispatch(taken, next_dispatch_ms=42)
+    await jobs.undo_redispatch(taken, dispatched_ms=1, next_dispatch_ms=42)
 
     assert (await jobs.get(taken.id)).next_dispatch_ms == 42
+
+
+async def test_a_dispatch_given_back_was_never_made(jobs: Jobs) -> None:
+    job = await accepted(jobs, dispatched_ms=1)
+    taken = await jobs.redispatch(job, next_dispatch_ms=now_ms() + HOUR)
+    assert taken is not None
+
+    await jobs.undo_redispatch(taken, dispatched_ms=job.dispatched_ms, next_dispatch_ms=now_ms())
+
+    assert (await jobs.get(job.id)).dispatched_ms == 1
 
 
 async def test_a_dispatch_is_given_back_by_the_one_who_has_it_alone(jobs: Jobs) -> None:
@@ -224,7 +234,7 @@ async def test_a_dispatch_is_given_back_by_the_one_who_has_it_alone(jobs: Jobs) 
     assert first is not None
     await jobs.redispatch(first, next_dispatch_ms=now_ms() + HOUR)
 
-    await jobs.undo_redispatch(first, next_dispatch_ms=now_ms())
+    await jobs.undo_redispatch(first, dispatched_ms=1, next_dispatch_ms=now_ms())
 
     assert (await jobs.get(job.id)).generation == 2
 

@@ -202,8 +202,9 @@ class FakeJobs(Jobs):
         taken = job.model_copy(update=changes | {"version": job.version + 1})
         return taken if self._replace(job, **changes) else None
 
-    async def undo_redispatch(self, job: Job, *, next_dispatch_ms: int) -> None:
-        self._replace(job, generation=job.generation - 1, next_dispatch_ms=next_dispatch_ms)
+    async def undo_redispatch(self, job: Job, *, dispatched_ms: int, next_dispatch_ms: int) -> None:
+        changes = {"dispatched_ms": dispatched_ms, "next_dispatch_ms": next_dispatch_ms}
+        self._replace(job, generation=job.generation - 1, **changes)
 
     async def mark_dead(self, job: Job, failure: Failure) -> bool:
         return self._replace(job, state=JobState.DEAD, finished_ms=now_ms(), failure=failure)

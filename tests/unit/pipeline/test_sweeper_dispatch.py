@@ -281,6 +281,17 @@ async def test_a_dispatch_that_the_broker_refused_is_tried_again_soon(sweeper: S
     assert (await jobs.get(job.id)).next_dispatch_ms == about(now_ms() + 15 * SECOND)
 
 
+@pytest.mark.usefixtures("no_broker")
+async def test_a_dispatch_that_the_broker_refused_does_not_count_as_one_whose_message_may_wait(
+    sweeper: Sweeper, jobs: FakeJobs
+) -> None:
+    job = await accepted(jobs, dispatched_ms=now_ms() - 3600 * SECOND)
+
+    await sweeper.dispatch_due()
+
+    assert (await jobs.get(job.id)).dispatched_ms == job.dispatched_ms
+
+
 async def test_a_round_without_a_broker_leaves_every_job_as_it_was(
     sweeper: Sweeper, jobs: FakeJobs, queues: FakeQueues
 ) -> None:
