@@ -92,10 +92,10 @@ class Sweeper:
     async def remove_orphans(self) -> None:
         """Remove old folders without a job: their uploads were interrupted before the document was inserted."""
         now, sweeper = now_ms(), self._settings.sweeper
-        folders = await asyncio.to_thread(self._blobs.list_folders)
-        old = [folder for folder in folders if _created_ms(folder) < now - sweeper.orphan_grace * 1000]
-        for start in range(0, len(old), sweeper.batch):
-            for folder in await self._jobs.find_missing(old[start : start + sweeper.batch]):
+        pages = self._blobs.read_folder_pages()
+        while folders := await asyncio.to_thread(next, pages, None):
+            old = [folder for folder in folders if _created_ms(folder) < now - sweeper.orphan_grace * 1000]
+            for folder in await self._jobs.find_missing(old):
                 await asyncio.to_thread(self._blobs.remove_folder, folder)
                 log.info("orphan.removed", folder=folder)
 

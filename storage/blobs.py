@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError
 from obstore.store import LocalStore, MemoryStore
 
+from storage.folder_pages import read_local_pages, read_remote_pages
 from storage.object_store import can_sign_urls, connect, connect_probe
 
 if TYPE_CHECKING:
@@ -148,19 +150,42 @@ class Blobs:
         prefix = f"{folder}/"
         return [item["path"].removeprefix(prefix) for page in obstore.list(self._store, folder) for item in page]
 
+    def list_all_names(self, folder: str) -> list[str]:
+        """Return the names of the blobs in one folder, and those of unfinished writes, such as `master.1#1`.
+
+        Only a local folder has these: an object store keeps the parts of unfinished writes where it lists none.
+        """
+        if self._folder is None or not _is_key(folder):
+            return self.list_names(folder)
+        with suppress(FileNotFoundError):
+            return [path.name for path in (self._folder / folder).iterdir()]
+        return []
+
+    def read_folder_pages(self, *, after: str = "") -> Iterator[list[str]]:
+        """Yield every folder whose name sorts after `after`, page by page, in no order.
+
+        Folders that hold only unfinished writes are among them.
+        """
+        if self._folder is None:
+            return read_remote_pages(self._store, after=after)
+        return read_local_pages(self._folder, after=after)
+
     def list_folders(self) -> list[str]:
-        """Return every folder, also those that hold only the rest of an interrupted upload."""
-        return list(obstore.list_with_delimiter(self._store)["common_prefixes"])
+        """Return every folder, all at once."""
+        return list(chain.from_iterable(self.read_folder_pages()))
 
     def remove(self, folder: str, names: Iterable[str]) -> None:
-        """Remove blobs of a folder, and the folder when it is empty. A blob that does not exist is no error."""
+        """Remove blobs or unfinished writes of a folder, and the folder when it is empty.
+
+        A name that does not exist is no error.
+        """
         keys = [key for key in (f"{folder}/{name}" for name in names) if _is_key(key)]
         if self._folder is None:
             self._delete(keys)
             return
         for key in keys:
             with suppress(FileNotFoundError):
-                obstore.delete(self._store, key)
+                (self._folder / key).unlink()
         if _is_key(folder):
             with suppress(OSError):  # the folder is not empty, or does not exist
                 (self._folder / folder).rmdir()

@@ -16,6 +16,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -67,7 +68,7 @@ def restore(settings: Settings, folder: Path) -> dict[str, int]:
         raise BackupError(f"{link} is a link: a backup has none.")
     blobs = Blobs.open(settings.blob_url)
     with _database(settings) as database:
-        if blobs.list_folders() or any(database[name].find_one() for name in COLLECTIONS):
+        if next(blobs.read_folder_pages(), None) or any(database[name].find_one() for name in COLLECTIONS):
             raise NotEmpty("The database or the blob store is not empty: restore into empty ones.")
         counts = {"blobs": _copy(Blobs.open((folder / "blobs").absolute().as_uri()), blobs)}
         for name in COLLECTIONS:
@@ -164,7 +165,7 @@ def _database(settings: Settings) -> Iterator[Database[dict[str, Any]]]:
 
 def _copy(source: Blobs, target: Blobs) -> int:
     copied = 0
-    for folder in source.list_folders():
+    for folder in chain.from_iterable(source.read_folder_pages()):
         for name in source.list_names(folder):
             try:
                 content = source.get(f"{folder}/{name}")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from obstore.exceptions import AlreadyExistsError
 
 from storage.blobs import LOCAL_CHUNK_BYTES, SINGLE_PUT_MAX_BYTES, Blobs
+from storage.folder_pages import PAGE
+from tests.support.programs import run_program
 
 
 @pytest.fixture(params=["memory", "file", "s3"])
@@ -17,6 +22,20 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
         return Blobs.open(request.getfixturevalue("bucket_url"))
     return Blobs.open("memory:///") if request.param == "memory" else Blobs.open((tmp_path / "new" / "blobs").as_uri())
 
+
+WRITE_ON = f"""
+import asyncio, sys
+from storage.blobs import Blobs
+
+async def write_on():
+    async with Blobs.open(sys.argv[1]).writer("job/master.1") as file:
+        await file.write(bytes({2 * LOCAL_CHUNK_BYTES}))
+        print("writing", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(write_on())
+"""
+"""A program that never ends a write."""
 
 emptied = pytest.mark.parametrize("blobs", ["memory", "file"], indirect=True)
 """For tests of folders that were emptied. S3 has none of them; SeaweedFS, in its place here, lists their names on."""
@@ -298,6 +317,29 @@ def test_folders_are_each_named_once(blobs: Blobs) -> None:
     assert sorted(blobs.list_folders()) == ["a", "b"]
 
 
+def test_folders_after_a_name_are_those_that_sort_after_it(blobs: Blobs) -> None:
+    for key in ("a/original", "b/original", "b0/original", "c/original", "c/small.1"):
+        blobs.put(key, b"")
+
+    assert sorted(chain.from_iterable(blobs.read_folder_pages(after="b0"))) == ["c"]
+    assert sorted(chain.from_iterable(blobs.read_folder_pages(after="b"))) == ["b0", "c"]
+
+
+def test_what_lies_beside_the_folders_is_none_of_them(blobs: Blobs) -> None:
+    blobs.put("job/original", b"")
+    blobs.put("readme", b"")
+
+    assert blobs.list_folders() == ["job"]
+
+
+@pytest.mark.parametrize("blobs", ["memory", "file"], indirect=True)
+def test_folders_come_in_pages_of_a_bounded_size(blobs: Blobs) -> None:
+    for number in range(2 * PAGE + 1):
+        blobs.put(f"{number:04}/original", b"")
+
+    assert [len(page) for page in blobs.read_folder_pages()] == [PAGE, PAGE, 1]
+
+
 def test_a_new_store_has_no_folders(blobs: Blobs) -> None:
     assert blobs.list_folders() == []
 
@@ -395,6 +437,39 @@ def test_the_remains_of_a_broken_upload_are_no_blobs(local: Blobs, folder: Path)
     (folder / "job" / "original#1").write_bytes(b"half of")
 
     assert local.list_names("job") == []
+
+
+def test_the_remains_of_a_broken_upload_can_be_listed_and_removed(local: Blobs, folder: Path) -> None:
+    local.put("job/small.1", b"")
+    (folder / "job" / "master.1#1").write_bytes(b"half of")
+
+    names = local.list_all_names("job")
+    local.remove("job", ["master.1#1"])
+
+    assert (sorted(names), local.list_all_names("job")) == (["master.1#1", "small.1"], ["small.1"])
+
+
+def test_what_a_killed_process_was_writing_can_be_listed_and_removed(local: Blobs, folder: Path) -> None:
+    local.put("job/small.1", b"")
+    with run_program(sys.executable, "-c", WRITE_ON, folder.as_uri(), stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+        process.wait()
+
+    left = set(local.list_all_names("job")) - set(local.list_names("job"))
+    local.remove("job", left)
+
+    assert len(left) == 1
+    assert local.list_all_names("job") == ["small.1"]
+
+
+def test_all_names_in_a_folder_are_those_of_its_blobs(blobs: Blobs) -> None:
+    for key in ("job/original", "job/small.1", "job2/original"):
+        blobs.put(key, b"")
+
+    assert sorted(blobs.list_all_names("job")) == ["original", "small.1"]
+    assert blobs.list_all_names("nobody") == []
 
 
 def test_removing_every_blob_leaves_the_remains_of_a_broken_upload(local: Blobs, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -246,8 +247,8 @@ async def test_a_round_with_a_bug_is_followed_by_the_next(blobs: Blobs, queues: 
 class BlobsOfAnotherOwner(Blobs):
     """Blobs that may be neither listed nor removed."""
 
-    def list_folders(self) -> list[str]:
-        raise PermissionError
+    def read_folder_pages(self, *, after: str = "") -> Iterator[list[str]]:
+        raise PermissionError(after)
 
     def remove_folder(self, folder: str) -> None:
         raise PermissionError(folder)
