@@ -78,9 +78,9 @@ class StageBlobs:
         }
 
     def remove_intermediates(self) -> None:
-        """Remove all blobs but the original and the renditions: the master, and the blobs of incomplete runs."""
+        """Remove all but the original and the renditions: the master, and what incomplete runs wrote or half wrote."""
         needed = {self._job.original.blob} | {record["blob"] for record in self._rendition_records().values()}
-        names = self._blobs.list_names(self._folder)
+        names = self._blobs.list_all_names(self._folder)
         self._blobs.remove(self._folder, [name for name in names if blob_key(self._job.id, name) not in needed])
 
     def remove_written(self) -> None:
