@@ -237,7 +237,7 @@ def _build_rendition(job: Job, name: str, result: dict[str, Any], root_path: str
 
 def has_renditions(job: Job) -> bool:
     """Whether renditions of the job can be fetched: it has not failed, and its blobs are not removed."""
-    return job.state in (JobState.PROCESSING, JobState.DONE) and job.blobs_removed_ms is None
+    return job.state in (JobState.PROCESSING, JobState.DONE) and job.keeps_blobs
 
 
 def _to_datetime(ms: int | None) -> datetime | None:

@@ -150,6 +150,8 @@ class Sweeper:
         before_ms, batch = now_ms() - age_ms, self._settings.sweeper.batch
         while ended := await self._jobs.find_with_blobs(states, before_ms=before_ms, limit=batch):
             for job in ended:
+                if not await self._jobs.mark_expiring(job):
+                    continue
                 await asyncio.to_thread(self._blobs.remove_folder, job_folder(job.id))
                 await self._jobs.mark_blobs_removed(job.id)
                 with job_log_context(job):

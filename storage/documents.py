@@ -168,15 +168,17 @@ class JobRecord(BaseModel):
     created_at: datetime = Field(default_factory=lambda: EPOCH + timedelta(milliseconds=now_ms()))
     """When the upload was complete and the job was created (UTC). Never changes."""
     updated_ms: int = Field(default_factory=now_ms)
-    """When the job was last updated (epoch ms). Removing its blobs or scheduling its dispatch does not count."""
+    """When the job was last updated (epoch ms). Scheduling its dispatch does not count."""
     dispatched_ms: int = Field(default_factory=now_ms)
     """When the job was last dispatched (epoch ms): at submission, redispatch or retry."""
     next_dispatch_ms: int
     """When the sweeper next looks at the job (epoch ms). Claims, stage ends and dispatches move it forward."""
     finished_ms: int | None = None
     """When the job ended (epoch ms); None while it is active. A retry sets it to None."""
+    expiring_ms: int | None = None
+    """When the removal of an ended job's blobs began (epoch ms); None before that. No retry is possible then."""
     blobs_removed_ms: int | None = None
-    """When the job's blobs were removed (epoch ms); None while it keeps them."""
+    """When the job's blobs were removed (epoch ms); None before that."""
     finalizations: int = 0
     """Number of updates that completed the job: 1 in every job that is done, else 0."""
     original: Original
@@ -204,6 +206,11 @@ class JobRecord(BaseModel):
     def is_active(self) -> bool:
         """Whether the job has not ended yet."""
         return self.state in ACTIVE_STATES
+
+    @property
+    def keeps_blobs(self) -> bool:
+        """Whether the removal of the job's blobs has not begun."""
+        return self.expiring_ms is None and self.blobs_removed_ms is None
 
     @property
     def upload_started_ms(self) -> int:

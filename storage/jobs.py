@@ -23,6 +23,8 @@ UNREADABLE_DELAY_MS = 60_000
 """How long the sweeper does not look at an unreadable document again."""
 _INCREMENT_VERSION = {"version": 1}
 _ACTIVE = {"$in": [state.value for state in ACTIVE_STATES]}
+_ENDED = {"$in": [state.value for state in JobState if state not in ACTIVE_STATES]}
+_KEEPS_BLOBS = {"expiring_ms": None, "blobs_removed_ms": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class Jobs:
         query = {"original.sha256": job.original.sha256, "state": JobState.DONE.value, "kind": job.kind.value}
         async for document in _collection().find(query).sort("_id", -1):
             for other in self._reader.read_all([document]):
-                if (other.owner, other.operation, other.blobs_removed_ms) == (job.owner, job.operation, None):
+                if other.keeps_blobs and (other.owner, other.operation) == (job.owner, job.operation):
                     return other
         return None
 
@@ -106,14 +108,14 @@ class Jobs:
 
     async def remove(self, job_id: str) -> None:
         """Delete the document of an ended job. Runs of messages that still name it are ignored."""
-        await Job.find({"_id": job_id, "state": {"$nin": [state.value for state in ACTIVE_STATES]}}).delete()
+        await Job.find({"_id": job_id, "state": _ENDED}).delete()
 
     async def retry(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
         """Reset an ended job for a retry and return it. None when it has changed since it was read, or has no blobs."""
         retried = job.reset_for_retry(now_ms(), next_dispatch_ms=next_dispatch_ms)
         before, after = (each.model_dump(mode="json", by_alias=True, exclude={"version"}) for each in (job, retried))
         changes = _find_changes(before, after)
-        condition = {"_id": job.id, "state": job.state.value, "generation": job.generation, "blobs_removed_ms": None}
+        condition = {"_id": job.id, "state": job.state.value, "generation": job.generation} | _KEEPS_BLOBS
         result = await _collection().update_one(condition, {"$set": changes, "$inc": _INCREMENT_VERSION})
         return retried if result.modified_count else None
 
@@ -164,28 +166,44 @@ class Jobs:
         """Have the sweeper look at an active job in its next round."""
         await Job.find_one({"_id": job_id, "state": _ACTIVE}).update({"$set": {"next_dispatch_ms": now_ms()}})
 
-    async def find_with_blobs(self, states: list[JobState], *, before_ms: int, limit: int) -> list[Job]:
-        """Return jobs that ended in one of `states` before `before_ms` (epoch ms) and still have blobs."""
+    async def find_with_blobs(
+        self, states: Collection[JobState], *, after_ms: int = 0, before_ms: int, limit: int
+    ) -> list[Job]:
+        """Return jobs that may still have blobs, in the order of their ends.
+
+        They ended in one of `states`, after `after_ms` and before `before_ms` (epoch ms).
+        """
         query = {
             "state": {"$in": [state.value for state in states]},
-            "finished_ms": {"$lt": before_ms},
+            "finished_ms": {"$gt": after_ms, "$lt": before_ms},
             "blobs_removed_ms": None,
         }
         jobs: list[Job] = []
-        async for document in _collection().find(query):
+        async for document in _collection().find(query).sort("finished_ms", 1):
             jobs += self._reader.read_all([document])
             if len(jobs) == limit:
                 break
         return jobs
 
+    async def mark_expiring(self, job: Job) -> bool:
+        """Mark an ended job before its blobs are removed, so that it cannot be retried.
+
+        False when it has been retried or deleted since it was read.
+        """
+        now = now_ms()
+        condition = {"_id": job.id, "state": job.state.value, "finished_ms": job.finished_ms}
+        update = {"$set": {"expiring_ms": now, "updated_ms": now}, "$inc": _INCREMENT_VERSION}
+        result = await _collection().update_one(condition, update)
+        return bool(result.modified_count)
+
     async def mark_blobs_removed(self, job_id: str) -> None:
-        """Record that the blobs of an ended job are removed."""
-        await Job.find_one({"_id": job_id}).update({"$set": {"blobs_removed_ms": now_ms()}, "$inc": _INCREMENT_VERSION})
+        """Record that the blobs of an expiring job are removed."""
+        condition = {"_id": job_id, "expiring_ms": {"$gt": 0}, "blobs_removed_ms": None}
+        await Job.find_one(condition | {"state": _ENDED}).update({"$set": {"blobs_removed_ms": now_ms()}})
 
     async def delete_expired(self, *, before_ms: int) -> int:
         """Delete the documents of jobs whose blobs were removed before `before_ms` (epoch ms); return how many."""
-        ended = {"$in": [state.value for state in JobState if state not in ACTIVE_STATES]}
-        result = await Job.find({"state": ended, "blobs_removed_ms": {"$gt": 0, "$lt": before_ms}}).delete()
+        result = await Job.find({"state": _ENDED, "blobs_removed_ms": {"$gt": 0, "$lt": before_ms}}).delete()
         return result.deleted_count if result else 0
 
     async def find_missing(self, job_ids: list[str]) -> list[str]:

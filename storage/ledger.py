@@ -153,12 +153,6 @@ class Ledger:
         due_ms = now_ms() + delay_ms
         self._jobs.update_one({"_id": job_id, "state": _ACTIVE}, {"$set": {"next_dispatch_ms": due_ms}})
 
-    def mark_blobs_removed(self, job_id: str) -> None:
-        """Record that the blobs of an ended job are removed."""
-        self._jobs.update_one(
-            {"_id": job_id, "blobs_removed_ms": None}, {"$set": {"blobs_removed_ms": now_ms()}, "$inc": {"version": 1}}
-        )
-
     def _end_job(self, claim: Claim, failure: Failure, state: JobState) -> bool:
         changes = self._stage_end_changes(claim, StageState.FAILED, error=failure.code)
         changes |= {"state": state.value, "finished_ms": changes["updated_ms"], "failure": failure.model_dump()}

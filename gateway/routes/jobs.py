@@ -29,6 +29,7 @@ from gateway.schemas import Accepted, JobPage, JobStatus, JobSummary, Links
 from pipeline.dispatch import dispatch_or_schedule
 from storage.clock import now_ms
 from storage.documents import Job, JobState, Kind, job_folder
+from storage.jobs import Jobs
 
 MAX_WAIT_SECONDS = 60
 RETRYABLE_STATES = (JobState.DEAD, JobState.FAILED)
@@ -132,17 +133,29 @@ async def retry(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     openapi_extra={"parameters": [IF_MATCH]},
 )
 async def delete(task_id: str, request: Request, stores: StoresDep, owner: OwnerDep, metrics: MetricsDep) -> None:
-    """Cancel an active job and remove its blobs, or remove an ended job with its blobs and its document."""
+    """Cancel an active job and remove its blobs, or remove an ended job with its blobs and its document.
+
+    A run of a cancelled job may still write, so the job counts as one with blobs until the tidier has looked again.
+    """
     job = await stores.jobs.get(task_id, owner=owner)
     evaluate_preconditions(request, _build_etag(job))
-    cancelled = job.is_active and await stores.jobs.cancel(job)
+    cancelled = await _cancel_or_mark_expiring(job, stores.jobs)
     await asyncio.to_thread(stores.blobs.remove_folder, job_folder(task_id))
     if cancelled:
         metrics.sweeper.job_ends.observe_end(job, JobState.CANCELLED)
-        await stores.jobs.mark_blobs_removed(task_id)
     else:
         await stores.jobs.remove(task_id)
     log.info("job.cancelled" if cancelled else "job.removed", task_id=task_id, job_request_id=job.request_id)
+
+
+async def _cancel_or_mark_expiring(job: Job, jobs: Jobs) -> bool:
+    """Take an active job from its runs, or an ended one from retries. Return whether it was active."""
+    while True:
+        if job.is_active and await jobs.cancel(job):
+            return True
+        if not job.is_active and await jobs.mark_expiring(job):
+            return False
+        job = await jobs.get(job.id)  # it has just ended, or been retried
 
 
 async def _wait_for_change(job: Job, feed: Feed, wait: float, known_etag: str | None) -> Job:

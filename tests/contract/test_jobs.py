@@ -320,7 +320,7 @@ async def test_jobs_with_blobs_are_those_that_ended_before_a_time(jobs: Jobs) ->
 
 
 async def test_a_job_whose_blobs_were_removed_has_none(jobs: Jobs) -> None:
-    job = await accepted(jobs, state=JobState.DONE, finished_ms=1)
+    job = await accepted(jobs, state=JobState.DONE, finished_ms=1, expiring_ms=1)
 
     await jobs.mark_blobs_removed(job.id)
 
@@ -334,9 +334,69 @@ async def test_jobs_with_blobs_are_no_more_than_asked_for(jobs: Jobs) -> None:
     assert len(await jobs.find_with_blobs([JobState.DONE], before_ms=2, limit=2)) == 2
 
 
+async def test_jobs_with_blobs_are_those_that_ended_after_a_time_in_the_order_of_their_ends(jobs: Jobs) -> None:
+    made = {ms: await accepted(jobs, state=JobState.DONE, finished_ms=ms) for ms in (3, 2, 4, 1)}
+
+    found = await jobs.find_with_blobs([JobState.DONE], after_ms=1, before_ms=9, limit=2)
+
+    assert [job.id for job in found] == [made[2].id, made[3].id]
+
+
+@pytest.mark.parametrize("state", ENDED)
+async def test_an_ended_job_is_marked_when_its_blobs_begin_to_go(jobs: Jobs, state: JobState) -> None:
+    start = now_ms()
+    job = await accepted(jobs, state=state, finished_ms=1, updated_ms=1)
+
+    assert await jobs.mark_expiring(await jobs.get(job.id))
+
+    found = await jobs.get(job.id)
+    assert start <= (found.expiring_ms or 0) == found.updated_ms <= now_ms()
+
+
+async def test_a_job_whose_mark_was_left_by_a_process_that_died_is_marked_again(jobs: Jobs) -> None:
+    job = await accepted(jobs, state=JobState.DONE, finished_ms=1, expiring_ms=1)
+
+    assert await jobs.mark_expiring(await jobs.get(job.id))
+
+
+@pytest.mark.parametrize("ends_again", [False, True], ids=["active", "ended again"])
+async def test_a_job_that_was_retried_meanwhile_is_not_marked(jobs: Jobs, ends_again: bool) -> None:
+    job = await accepted(jobs, state=JobState.DEAD, finished_ms=1)
+    retried = await jobs.retry(job, next_dispatch_ms=now_ms())
+    assert retried is not None
+    if ends_again:
+        await jobs.mark_dead(retried, FAILURE)
+
+    assert not await jobs.mark_expiring(job)
+
+    assert (await jobs.get(job.id)).expiring_ms is None
+
+
+async def test_an_unknown_job_is_not_marked(jobs: Jobs) -> None:
+    assert not await jobs.mark_expiring(new_job(state=JobState.DONE))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"state": JobState.DEAD},
+        {"state": JobState.PROCESSING, "expiring_ms": 1},
+        {"state": JobState.DEAD, "expiring_ms": 1, "blobs_removed_ms": 42},
+    ],
+    ids=["not marked", "active", "removed before"],
+)
+async def test_blobs_are_recorded_as_removed_once_and_of_marked_jobs_alone(jobs: Jobs, fields: dict[str, Any]) -> None:
+    job = await accepted(jobs, **fields)
+    seen = await jobs.get(job.id)
+
+    await jobs.mark_blobs_removed(job.id)
+
+    assert await jobs.get(job.id) == seen
+
+
 async def test_a_job_records_when_its_blobs_were_removed(jobs: Jobs) -> None:
     start = now_ms()
-    job = await accepted(jobs, state=JobState.DONE)
+    job = await accepted(jobs, state=JobState.DONE, expiring_ms=1)
 
     await jobs.mark_blobs_removed(job.id)
 
@@ -431,7 +491,7 @@ async def test_every_change_that_can_be_seen_makes_a_later_version(jobs: Jobs) -
     seen.append((await jobs.get(job.id)).version)
     await jobs.cancel(await jobs.get(job.id))
     seen.append((await jobs.get(job.id)).version)
-    await jobs.mark_blobs_removed(job.id)
+    await jobs.mark_expiring(await jobs.get(job.id))
     seen.append((await jobs.get(job.id)).version)
 
     assert seen == [0, 1, 2, 3, 4, 5, 6]

@@ -202,6 +202,7 @@ async def test_an_operation_has_a_twin_of_the_same_parameters(
         ({"state": JobState.DEAD}, {}),
         ({"state": JobState.CANCELLED}, {}),
         ({"blobs_removed_ms": 1}, {}),
+        ({"expiring_ms": 1}, {}),
     ],
     ids=lambda fields: (
         "-".join(f"{name}={value}" for name, value in fields.items() if name != "original") or "other bytes"
@@ -393,9 +394,9 @@ async def test_a_job_that_died_again_meanwhile_is_not_retried_by_who_saw_it_befo
     assert await jobs.retry(seen, next_dispatch_ms=now_ms()) is None
 
 
-async def test_a_job_whose_blobs_are_gone_is_not_retried(jobs: Jobs) -> None:
-    seen = await dead(jobs)
-    await jobs.mark_blobs_removed(seen.id)
+@pytest.mark.parametrize("fields", [{"expiring_ms": 1}, {"blobs_removed_ms": 1}], ids=str)
+async def test_a_job_whose_blobs_are_gone_or_going_is_not_retried(jobs: Jobs, fields: dict[str, int]) -> None:
+    seen = await dead(jobs, **fields)
 
     assert await jobs.retry(seen, next_dispatch_ms=now_ms()) is None
     assert (await jobs.get(seen.id)).state is JobState.DEAD

@@ -551,23 +551,6 @@ async def test_a_job_that_ended_is_not_scheduled(jobs: Jobs, ledger: Ledger, sta
     assert found(ledger, job_id).next_dispatch_ms == 42
 
 
-async def test_a_job_records_when_its_blobs_were_removed(jobs: Jobs, ledger: Ledger) -> None:
-    job_id = await accepted(jobs, state=JobState.FAILED)
-    start = now_ms()
-
-    ledger.mark_blobs_removed(job_id)
-
-    assert start <= (found(ledger, job_id).blobs_removed_ms or 0) <= now_ms()
-
-
-async def test_blobs_are_removed_at_the_first_time_they_are(jobs: Jobs, ledger: Ledger) -> None:
-    job_id = await accepted(jobs, state=JobState.FAILED, blobs_removed_ms=42)
-
-    ledger.mark_blobs_removed(job_id)
-
-    assert found(ledger, job_id).blobs_removed_ms == 42
-
-
 def _end(ledger: Ledger, mine: Claim, ending: str) -> None:
     match ending:
         case "complete":

@@ -153,7 +153,7 @@ class FakeJobs(Jobs):
             return [other.original.sha256, other.kind, other.owner, other.operation]
 
         duplicates = self._where(
-            lambda other: other.state is JobState.DONE and other.blobs_removed_ms is None and same(other) == same(job)
+            lambda other: other.state is JobState.DONE and other.keeps_blobs and same(other) == same(job)
         )
         return max(duplicates, key=lambda other: other.id, default=None)
 
@@ -177,7 +177,7 @@ class FakeJobs(Jobs):
 
     async def retry(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
         found = self._documents.get(job.id)
-        if found is None or found.blobs_removed_ms is not None:
+        if found is None or not found.keeps_blobs:
             return None
         if (found.state, found.generation) != (job.state, job.generation):
             return None
@@ -214,20 +214,31 @@ class FakeJobs(Jobs):
         if job and job.is_active:
             job.next_dispatch_ms = now_ms()
 
-    async def find_with_blobs(self, states: list[JobState], *, before_ms: int, limit: int) -> list[Job]:
-        return self._where(
+    async def find_with_blobs(
+        self, states: Collection[JobState], *, after_ms: int = 0, before_ms: int, limit: int
+    ) -> list[Job]:
+        found = self._where(
             lambda job: (
                 job.state in states
                 and job.finished_ms is not None
-                and job.finished_ms < before_ms
+                and after_ms < job.finished_ms < before_ms
                 and job.blobs_removed_ms is None
             )
-        )[:limit]
+        )
+        return sorted(found, key=lambda job: job.finished_ms or 0)[:limit]
+
+    async def mark_expiring(self, job: Job) -> bool:
+        found = self._documents.get(job.id)
+        if found is None or (found.state, found.finished_ms) != (job.state, job.finished_ms):
+            return False
+        found.expiring_ms = found.updated_ms = now_ms()
+        found.version += 1
+        return True
 
     async def mark_blobs_removed(self, job_id: str) -> None:
-        if job_id in self._documents:
-            self._documents[job_id].blobs_removed_ms = now_ms()
-            self._documents[job_id].version += 1
+        found = self._documents.get(job_id)
+        if found and found.expiring_ms and found.blobs_removed_ms is None and not found.is_active:
+            found.blobs_removed_ms = now_ms()
 
     async def delete_expired(self, *, before_ms: int) -> int:
         gone = self._where(lambda job: not job.is_active and 0 < (job.blobs_removed_ms or 0) < before_ms)

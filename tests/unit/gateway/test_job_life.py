@@ -115,7 +115,7 @@ async def test_a_job_that_is_neither_dead_nor_failed_cannot_be_tried_again(
 async def test_a_dead_job_without_its_blobs_cannot_be_tried_again(
     http: httpx.AsyncClient, jobs: FakeJobs, dead: Job, broker: FakeBroker
 ) -> None:
-    await jobs.mark_blobs_removed(dead.id)
+    assert await jobs.mark_expiring(dead)
 
     answer = await http.post(f"/jobs/{dead.id}/retry")
 
@@ -165,14 +165,16 @@ async def test_a_job_under_way_is_cancelled(
 
 
 @pytest.mark.parametrize("state", ACTIVE_STATES)
-async def test_a_cancelled_job_records_that_its_blobs_are_gone(
+async def test_a_cancelled_job_is_looked_at_again_because_its_runs_may_still_write(
     http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs, state: JobState
 ) -> None:
     job = await accepted(jobs, blobs, state=state)
 
     await http.delete(f"/jobs/{job.id}")
 
-    assert (await jobs.get(job.id)).blobs_removed_ms is not None
+    assert [
+        found.id for found in await jobs.find_with_blobs([JobState.CANCELLED], before_ms=now_ms() + 1, limit=9)
+    ] == [job.id]
 
 
 @pytest.mark.parametrize("state", ENDED)
@@ -238,6 +240,25 @@ class TestAJobThatEndsJustBeforeItIsCancelled:
         await http.delete(f"/jobs/{job.id}")
 
         assert (blobs.list_folders(), await jobs.find_missing([job.id])) == ([], [job.id])
+
+
+class RetriedJobs(FakeJobs):
+    """Jobs that are retried just before one of them is deleted."""
+
+    async def mark_expiring(self, job: Job) -> bool:
+        await self.retry(await self.get(job.id), next_dispatch_ms=0)
+        return await super().mark_expiring(job)
+
+
+class TestAJobThatIsRetriedJustBeforeItIsDeleted:
+    @pytest.fixture
+    def jobs(self) -> RetriedJobs:
+        return RetriedJobs()
+
+    async def test_is_cancelled(self, http: httpx.AsyncClient, jobs: RetriedJobs, dead: Job) -> None:
+        await http.delete(f"/jobs/{dead.id}")
+
+        assert (await jobs.get(dead.id)).state is JobState.CANCELLED
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/jobs/nobody/retry"), ("DELETE", "/jobs/nobody")])

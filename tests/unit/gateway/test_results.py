@@ -336,10 +336,11 @@ async def test_a_job_that_failed_says_why_there_is_no_result(
     assert answer.json()["failure"] == failure.model_dump()
 
 
-async def test_a_result_whose_blobs_were_removed_has_expired(
-    http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs
+@pytest.mark.parametrize("field", ["expiring_ms", "blobs_removed_ms"])
+async def test_a_result_whose_blobs_are_gone_or_going_has_expired(
+    http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs, field: str
 ) -> None:
-    job = await with_renditions(jobs, blobs, *CONTENT, state=JobState.DONE, blobs_removed_ms=now_ms())
+    job = await with_renditions(jobs, blobs, *CONTENT, state=JobState.DONE, **{field: now_ms()})
 
     answer = await http.get(f"/result/{job.id}")
 

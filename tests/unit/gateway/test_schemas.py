@@ -85,11 +85,12 @@ def test_a_failed_job_says_why() -> None:
         ({"state": JobState.PROCESSING, "stages": {"small": DONE}}, ["small"]),
         ({"state": JobState.DONE, "stages": ALL_DONE}, ["small", "medium", "large"]),
         ({"state": JobState.DONE, "stages": ALL_DONE, "blobs_removed_ms": 1}, []),
+        ({"state": JobState.DONE, "stages": ALL_DONE, "expiring_ms": 1}, []),
         ({"state": JobState.FAILED, "stages": {"small": DONE}}, []),
         ({"state": JobState.DEAD, "stages": {"small": DONE}}, []),
         ({}, []),
     ],
-    ids=["under way", "done", "expired", "failed", "dead", "accepted"],
+    ids=["under way", "done", "expired", "expiring", "failed", "dead", "accepted"],
 )
 def test_renditions_are_those_that_can_be_had(fields: dict[str, Any], names: list[str]) -> None:
     assert list(status_of(new_job(**fields)).renditions) == names
