@@ -40,6 +40,7 @@ HOP_BY_HOP_HEADERS = frozenset({  # RFC 9110, section 7.6.1, and other headers b
 UNTRUSTED_HEADERS = frozenset({b"x-forwarded-proto", b"x-forwarded-prefix", b"forwarded"})  # a client could forge them
 SERVER_HEADERS = frozenset({b"server", b"date"})  # this server writes its own
 TIMEOUT = httpx.Timeout(75, connect=3)  # a long poll takes up to 60 s, an event stream sends something every 15 s
+NOT_SENT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout)
 PREFIX = "/api"
 PATH_PUNCTUATION = "/:@!$&'()*+,;="  # RFC 3986, section 3.3
 EVENTS_PATH = re.compile(r"task-status/[^/]+/events")
@@ -80,15 +81,21 @@ async def proxy_request(request: Request) -> Response:
         return Response(status_code=400)  # nobody receives it
     except BodyTooLarge as error:
         return build_response(error.status, error.code, error.detail)
-    except httpx.TransportError:
-        if EVENTS_PATH.fullmatch(path):
-            return end_stream_early()
-        return build_response(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "unavailable",
-            "The gateway does not answer. Try again.",
-            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-        )
+    except httpx.TransportError as error:
+        return end_stream_early() if EVENTS_PATH.fullmatch(path) else describe_failure(error)
+
+
+def describe_failure(error: httpx.TransportError) -> Response:
+    """Return the answer for a gateway that has not answered. After a 503 any request may be repeated."""
+    if isinstance(error, NOT_SENT_ERRORS):
+        detail = "The gateway cannot be reached. It has not received the request. Try again."
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return build_response(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, headers=headers)
+    if isinstance(error, httpx.TimeoutException):
+        detail = "The gateway has not answered in time. It may have acted on the request."
+        return build_response(HTTPStatus.GATEWAY_TIMEOUT, "gateway_timeout", detail)
+    detail = "The connection to the gateway broke before its answer. It may have acted on the request."
+    return build_response(HTTPStatus.BAD_GATEWAY, "bad_gateway", detail)
 
 
 def _path_on_gateway(request: Request) -> str:

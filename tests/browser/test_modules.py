@@ -39,6 +39,8 @@ ELSEWHERE = {
     "job_not_found",
     "invalid_request",
     "unavailable",
+    "bad_gateway",
+    "gateway_timeout",
     "rate_limited",
     "too_many_connections",
 }

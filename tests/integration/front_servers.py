@@ -57,7 +57,9 @@ def _program() -> str:
     return ""
 
 
-def _write_configuration(folder: Path, *, port: int, environment: Mapping[str, str]) -> Path:
+def _write_configuration(
+    folder: Path, *, port: int, environment: Mapping[str, str], replaced: Mapping[str, str]
+) -> Path:
     """Write the configuration as the image does at its start, in a folder of the test's own."""
     moved = {
         "/tmp/nginx": str(folder / "nginx"),  # noqa: S108
@@ -67,6 +69,7 @@ def _write_configuration(folder: Path, *, port: int, environment: Mapping[str, s
         "/dev/stdout": str(folder / "access.log"),
         "listen 8000": f"listen 127.0.0.1:{port}",
         "exec nginx": "exit #",
+        **replaced,
     }
     sources = [*NGINX_CONFIG_FOLDER.glob("*.conf"), *NGINX_CONFIG_FOLDER.glob("*/*.template")]
     for source in [*sources, NGINX_CONFIG_FOLDER / "start.sh"]:
@@ -81,11 +84,16 @@ def _write_configuration(folder: Path, *, port: int, environment: Mapping[str, s
 
 
 @contextmanager
-def run_nginx(gateway: str, folder: Path, *wrapper: str, **settings: str) -> Iterator[Front]:
-    """Run the nginx that is deployed before a gateway, with settings of its image; `wrapper` is a command before it."""
+def run_nginx(
+    gateway: str, folder: Path, *wrapper: str, replaced: Mapping[str, str] | None = None, **settings: str
+) -> Iterator[Front]:
+    """Run the nginx that is deployed before a gateway, with settings of its image; `wrapper` is a command before it.
+
+    In the configuration, each key of `replaced` becomes its value.
+    """
     port = free_port()
     environment = {**IMAGE_SETTINGS, **settings, "DARKROOM_GATEWAY": gateway.removeprefix("http://")}
-    config = _write_configuration(folder / "image", port=port, environment=environment)
+    config = _write_configuration(folder / "image", port=port, environment=environment, replaced=replaced or {})
     command = [_program(), "-p", str(config.parent), "-c", str(config)]
     tested = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
     assert tested.returncode == 0, tested.stderr

@@ -51,8 +51,15 @@ def test_large_results_reach_slow_clients_though_the_disk_is_small(
 
 
 def test_the_requests_of_one_address_are_bounded(upstream: UpstreamServer, tmp_path: Path) -> None:
-    settings = {"DARKROOM_CONNECTIONS": str(CONNECTIONS), "DARKROOM_TRUSTED_PROXIES": '["127.0.0.1"]'}
-    with run_nginx(upstream.url, tmp_path, **settings) as front, ExitStack() as wires:
+    with (
+        run_nginx(
+            upstream.url,
+            tmp_path,
+            DARKROOM_CONNECTIONS=str(CONNECTIONS),
+            DARKROOM_TRUSTED_PROXIES='["127.0.0.1"]',
+        ) as front,
+        ExitStack() as wires,
+    ):
         for _ in range(CONNECTIONS):
             send_get(wires.enter_context(open_socket(front.url)), "/api/hold", X_Forwarded_For="203.0.113.9")
         for _ in range(CONNECTIONS):
