@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +20,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.values import MultiProcessValue, MutexValue
 
+from pipeline.allocated_dict import AllocatedDict
 from pipeline.metrics import NAMESPACE, StageMetrics, register_build_info
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own
@@ -111,19 +112,27 @@ class PoolCollector(Collector):
         return family
 
 
-def child_metrics() -> StageMetrics:
-    """Return the metrics of a child, stored in the files of its pool slot; the next child in that slot continues them.
+def child_metrics(stages: Sequence[str]) -> StageMetrics:
+    """Return the metrics of a child with the series of these stages, stored in the files of its pool slot.
 
-    When the files cannot be written, the child still works, but its counts are lost.
+    The next child in that slot continues them. When the files cannot be written, the child still works, but its counts
+    are lost.
     """
     if FOLDER_VARIABLE in os.environ:
+        prometheus_client.values.MmapedDict = AllocatedDict  # type: ignore[attr-defined]  # MultiProcessValue uses it
         prometheus_client.values.ValueClass = MultiProcessValue(_slot)  # type: ignore[no-untyped-call]
         try:
-            return StageMetrics(CollectorRegistry())
+            return _stage_metrics(stages)
         except OSError as error:
             log.warning("metrics.unwritable", error=repr(error))
             prometheus_client.values.ValueClass = MutexValue
-    return StageMetrics(CollectorRegistry())
+    return _stage_metrics(stages)
+
+
+def _stage_metrics(stages: Sequence[str]) -> StageMetrics:
+    metrics = StageMetrics(CollectorRegistry())
+    metrics.create_series(stages)  # creates the files, too
+    return metrics
 
 
 def _slot() -> int:

@@ -81,9 +81,8 @@ def _open_child(**_: object) -> None:
         exporter.close_inherited_socket()
     limit_memory(settings.work.max_image_memory_mib)
     traces.start("-".join(["darkroom-worker", *_served_queues()]))
-    metrics = child_metrics()
-    for queue in _served_queues():
-        metrics.create_series(stages_of_queue(queue, settings.renditions))
+    stages = [stage for queue in _served_queues() for stage in stages_of_queue(queue, settings.renditions)]
+    metrics = child_metrics(stages)
     _resources.enter_context(open_worker_child(settings, metrics))
 
 
