@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import setproctitle
-from supervisor import poller, supervisord
+from supervisor import loggers, poller, supervisord
 from supervisor.options import ServerOptions
 
 PR_SET_PDEATHSIG = 1
@@ -66,7 +66,6 @@ def preload(modules: Iterable[str]) -> None:
     """Import the modules that children need, and keep them in memory pages that they share."""
     os.environ["SPT_NOENV"] = "1"  # a title then overwrites only the arguments: the environment stays readable in /proc
     setproctitle.getproctitle()  # it must locate the arguments before the environment changes
-    sys.path.insert(0, ROOT)
     gc.disable()  # modules are never garbage
     for module in modules:
         with suppress(Exception):  # a process that needs the module reports the error in its own log
@@ -129,6 +128,8 @@ def main() -> None:
     Arguments: the modules to import first, separated by commas; then supervisord's.
     """
     modules, *arguments = sys.argv[1:]
+    sys.path.insert(0, ROOT)
+    loggers.RotatingFileHandler = importlib.import_module("deploy.local.log_file").LogFile
     options = Options()
     options.realize(arguments, doc=__doc__)
     options.first, options.test = True, False

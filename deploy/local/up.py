@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ from dotenv import load_dotenv
 from rich.console import Console
 from rich.text import Text
 
+from deploy.local.dropping_stream import DroppingStream
 from deploy.local.home import ROOT, find_home
 from deploy.local.log_follower import LogFollower
 from deploy.local.ports import free_port
@@ -65,7 +67,7 @@ CHOICES = {
 def run_up() -> int:
     """Run until an interrupt or an error, which is printed in one line. Return the exit status."""
     load_dotenv(ROOT / ".env")
-    console = PlainTextConsole()
+    console = PlainTextConsole(file=DroppingStream(sys.stdout))
     try:
         stack = create_stack()
         run_stack(console, stack)
