@@ -12,7 +12,7 @@ from structlog.typing import EventDict
 from storage.clock import now_ms
 from storage.documents import ACTIVE_STATES, Job, JobState, Kind, StageState
 from storage.errors import JobNotFound, JobUnreadable, KeyUnreadable
-from storage.idempotency import IdempotencyKey
+from storage.idempotency import ABANDONED_MS, IdempotencyKey
 from storage.jobs import UNREADABLE_DELAY_MS
 from storage.ledger import Ledger
 from storage.stores import Stores
@@ -241,7 +241,7 @@ async def test_fields_of_a_newer_version_survive_every_write(stores: Stores, led
     assert await stores.jobs.postpone(await stores.jobs.get(job_id), until_ms=5)
     redispatched = await stores.jobs.redispatch(await stores.jobs.get(job_id), next_dispatch_ms=6)
     assert redispatched
-    await stores.jobs.undo_redispatch(redispatched, next_dispatch_ms=7)
+    await stores.jobs.undo_redispatch(redispatched, dispatched_ms=4, next_dispatch_ms=7)
     await Job.get_motor_collection().update_one({"_id": job_id}, {"$set": {"state": JobState.DEAD.value}})
     assert await stores.jobs.retry(await stores.jobs.get(job_id), next_dispatch_ms=8)
     assert await stores.jobs.cancel(await stores.jobs.get(job_id))
@@ -279,7 +279,7 @@ async def test_the_key_of_an_unreadable_job_counts_as_answered(stores: Stores) -
 async def test_expired_keys_are_removed_beside_an_unreadable_one(stores: Stores) -> None:
     collection = IdempotencyKey.get_motor_collection()
     await collection.insert_one({"_id": "ada:0", "state": "running", "task_id": 5, "expires_ms": 10})
-    await stores.idempotency_keys.acquire("ada:k", job_id=new_job_id(), lease_ms=-MINUTE_MS)
+    await stores.idempotency_keys.acquire("ada:k", job_id=new_job_id(), lease_ms=-ABANDONED_MS - MINUTE_MS)
 
     await stores.idempotency_keys.delete_expired()
 
