@@ -33,6 +33,7 @@ from gateway.submission.backpressure import Backlog
 from gateway.submission.lanes import LaneChooser
 from gateway.unreadable import log_unreadable
 from pipeline import traces
+from pipeline.broker.unreadable_messages import call_on_unreadable_message
 from pipeline.celery import configure
 from pipeline.http_settings import HttpSettings
 from pipeline.logs import configure_logs
@@ -62,6 +63,7 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
         configure(settings, publisher=True)
         async with AsyncExitStack() as resources:
             resources.push_async_callback(asyncio.to_thread, traces.stop)
+            resources.enter_context(call_on_unreadable_message(gateway_metrics.unreadable_messages.count))
             app.state.settings = settings
             app.state.backlog = Backlog()
             app.state.stores = stores or await resources.enter_async_context(

@@ -54,6 +54,7 @@ def _reliability_options(settings: Settings) -> dict[str, Any]:
         "task_acks_on_failure_or_timeout": True,
         "task_allow_error_cb_on_chord_header": False,
         "task_ignore_result": True,  # the document has all results, and chords count their parts without them
+        "worker_consumer": "pipeline.consumer:CheckingConsumer",
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,

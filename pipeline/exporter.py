@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.values import MultiProcessValue, MutexValue
 
 from pipeline.allocated_dict import AllocatedDict
-from pipeline.metrics import NAMESPACE, StageMetrics, register_build_info
+from pipeline.metrics import NAMESPACE, StageMetrics, UnreadableMessageMetrics, register_build_info
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -56,6 +56,7 @@ class Exporter:
         )
         for queue in self._queues:
             self._lost_children.labels(queue)
+        self._unreadable_messages = UnreadableMessageMetrics(registry)
         self._pool = PoolCollector(self._queues)
         registry.register(self._pool)
         generate_latest(registry)  # runs its lazy imports now, not in a thread while a child is forked
@@ -76,6 +77,10 @@ class Exporter:
             clean_up(child)
 
         pool._process_cleanup_queues = count_and_clean_up  # noqa: SLF001
+
+    def count_unreadable_message(self) -> None:
+        """Count a message that the worker dropped because it cannot read it."""
+        self._unreadable_messages.count()
 
     def close_inherited_socket(self) -> None:
         """Close the parent's socket in a child: an open copy would keep the port in use after the parent has ended."""

@@ -59,6 +59,22 @@ class ClockMetrics:
             log.warning("clock.skewed", skew_seconds=round(skew_seconds, 1))
 
 
+class UnreadableMessageMetrics:
+    """Messages that this version cannot read."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._count = Counter(
+            "unreadable_messages",
+            "Messages that cannot be read: dropped by a worker, or seen by the gateway as the next one of a queue.",
+            namespace=NAMESPACE,
+            registry=registry,
+        )
+
+    def count(self) -> None:
+        """Count one message."""
+        self._count.inc()
+
+
 class JobEndMetrics:
     """Time from the upload to the end of a job, whether a worker or the gateway ends it."""
 

@@ -79,4 +79,4 @@ async def subscribe(redis: AsyncRedis, channel: str) -> AsyncGenerator[str, None
         while True:
             message = await subscription.get_message(timeout=LISTEN_SECONDS)
             if message is not None:
-                yield message["data"].decode() if message["type"] == "message" else SUBSCRIBED
+                yield message["data"].decode(errors="replace") if message["type"] == "message" else SUBSCRIBED

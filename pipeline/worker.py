@@ -17,6 +17,7 @@ from celery.signals import (
 )
 
 from pipeline import traces
+from pipeline.broker.unreadable_messages import call_on_unreadable_message
 from pipeline.celery import configure
 from pipeline.celery_request import JobContextRequest
 from pipeline.exporter import Exporter, child_metrics
@@ -34,6 +35,7 @@ app.Task.Request = JobContextRequest  # type: ignore[assignment]  # the type stu
 app.steps["worker"].add(Watchdog)
 _resources = ExitStack()
 _exporters: list[Exporter] = []
+_counting = ExitStack()
 
 
 @celeryd_init.connect
@@ -60,7 +62,9 @@ def _configure_logs(**_: object) -> None:
 @worker_init.connect
 def _start_exporter(**_: object) -> None:
     if settings.metrics.port:
-        _exporters.append(Exporter(host=settings.metrics.host, port=settings.metrics.port, queues=_served_queues()))
+        exporter = Exporter(host=settings.metrics.host, port=settings.metrics.port, queues=_served_queues())
+        _exporters.append(exporter)
+        _counting.enter_context(call_on_unreadable_message(exporter.count_unreadable_message))
 
 
 @worker_ready.connect
@@ -71,6 +75,7 @@ def _observe_pool(sender: Any, **_: object) -> None:
 
 @worker_shutdown.connect
 def _close_exporters(**_: object) -> None:
+    _counting.close()
     while _exporters:
         _exporters.pop().close()
 

@@ -13,6 +13,7 @@ from storage.errors import JobUnreadable
 
 MAX_REMEMBERED = 1000
 """Unreadable documents that a process remembers and reports; further ones are only skipped."""
+MAX_SUMMARY_CHARACTERS = 200
 
 Check = Callable[[JobRecord], None]
 Report = Callable[[JobUnreadable], None]
@@ -47,7 +48,7 @@ class JobReader(Generic[JobT]):
             UUID(job.id)
             self._check(job)
         except (ValueError, TypeError, AttributeError) as error:
-            unreadable = JobUnreadable(str(document.get("_id")), _summarize(error))
+            unreadable = JobUnreadable(str(document.get("_id")), summarize(error))
             self._remember(unreadable, document.get("_id"))
             raise unreadable from error
         return job
@@ -89,9 +90,10 @@ def _check_fields(document: Mapping[str, Any], names: Iterable[str]) -> None:
             raise ValueError(f"{name}: a number is needed")  # noqa: TRY004  # pydantic's own errors are ValueErrors
 
 
-def _summarize(error: Exception) -> str:
-    """Return the reason in one line, without the document's values: names of files are not logged."""
+def summarize(error: Exception) -> str:
+    """Return the reason in one line, without the values that were read: they may be a user's input."""
     if not isinstance(error, ValidationError):
-        return str(error)
+        return f"{type(error).__name__}: {error}"[:MAX_SUMMARY_CHARACTERS]
     details = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['type']}" for item in details[:5])
+    summary = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['type']}" for item in details)
+    return summary[:MAX_SUMMARY_CHARACTERS]

@@ -7,6 +7,7 @@ from typing import Any
 from kombu.transport.redis import QoS
 
 from pipeline.broker.redis_clock import measure_redis_clock
+from pipeline.broker.unreadable_messages import report_unreadable_message
 
 
 class ReleasingQoS(QoS):
@@ -22,6 +23,7 @@ class ReleasingQoS(QoS):
 
     channel: Any
     _quick_ack: Any  # method of kombu's virtual transports that drops a message
+    _remove_from_indices: Any  # method of kombu's Redis transport that removes a message from Redis
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """Prepare for a new channel, also after a lost connection: the server may be another one then."""
@@ -46,6 +48,14 @@ class ReleasingQoS(QoS):
             super().reject(delivery_tag, requeue=requeue)
         finally:
             self._quick_ack(delivery_tag)
+
+    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT002  # kombu's own
+        """Return a message to its queue. One that cannot be read is dropped, so that the others are returned."""
+        try:
+            super().restore_by_tag(tag, client, leftmost)
+        except (ValueError, TypeError) as error:
+            self._remove_from_indices(tag).execute()
+            report_unreadable_message(error, message_id=tag)
 
     def _measure_clock(self) -> None:
         with self.channel.conn_or_acquire() as client:

@@ -20,7 +20,7 @@ class QueueBacklog:
     lengths: dict[str, int]
     """Number of messages by queue."""
     oldest_ms: dict[str, int | None]
-    """When the oldest message was sent (epoch ms), by queue; None when the queue is empty."""
+    """When the oldest message was sent (epoch ms), by queue; None when the queue is empty or the time is unknown."""
     unacked: int = 0
     """Number of messages that workers hold."""
     unacked_age_seconds: float = 0

@@ -9,14 +9,18 @@ from dataclasses import dataclass
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from structlog.typing import EventDict
 
+from pipeline.broker.unreadable_messages import call_on_unreadable_message
 from pipeline.celery import app
 from pipeline.queues.open_queues import open_queues
 from pipeline.queues.queues import Queues
+from pipeline.queues.redis_queues import LOOKAHEAD
 from pipeline.routing import QUEUES
 from pipeline.settings import Settings
 from storage.clock import now_ms
 from tests.support.fakes import UNREACHABLE_URL, FakeQueues
+from tests.support.forged_messages import IN_REDIS, ForgedMessage, mark_sent
 
 
 @dataclass
@@ -183,3 +187,54 @@ def a_later_moment() -> int:
     while now_ms() < moment:
         pass
     return moment
+
+
+@pytest.mark.parametrize("entry", IN_REDIS.values(), ids=IN_REDIS)
+async def test_an_unreadable_message_hides_no_other(redis: Redis, settings: Settings, entry: bytes) -> None:
+    start = now_ms()
+    redis.lpush("validate", entry)
+    app.send_task("validate", ["job"], queue="validate")
+
+    async with open_queues(settings) as queues:
+        oldest_ms = await queues.read_oldest_message_ms("validate")
+        backlog = await queues.read_backlog()
+
+    assert oldest_ms == 0 or (oldest_ms and start <= oldest_ms <= now_ms())
+    assert backlog.lengths["validate"] == 2
+    assert backlog.oldest_ms["validate"] in (None, oldest_ms)
+
+
+@pytest.mark.parametrize("sent_ms", ["now", None, 1.5, [5], {"$gt": 0}])
+async def test_a_message_with_no_valid_time_is_skipped(redis: Redis, settings: Settings, sent_ms: object) -> None:
+    redis.lpush("validate", mark_sent(ForgedMessage(), sent_ms).to_redis(), mark_sent(ForgedMessage(), 7).to_redis())
+
+    async with open_queues(settings) as queues:
+        assert await queues.read_oldest_message_ms("validate") == 7
+        assert (await queues.read_backlog()).oldest_ms["validate"] == 7
+
+
+async def test_behind_many_unreadable_messages_the_time_is_unknown(redis: Redis, settings: Settings) -> None:
+    redis.lpush("validate", *[b"{"] * LOOKAHEAD, mark_sent(ForgedMessage(), 7).to_redis())
+
+    async with open_queues(settings) as queues:
+        assert await queues.read_oldest_message_ms("validate") == 0
+        assert (await queues.read_backlog()).oldest_ms["validate"] is None
+
+
+async def test_an_unreadable_message_is_reported_once_while_it_is_the_next(
+    redis: Redis, settings: Settings, logs: list[EventDict]
+) -> None:
+    redis.lpush("validate", b"{", b"[")
+    counted: list[None] = []
+
+    async with open_queues(settings) as queues:
+        with call_on_unreadable_message(lambda: counted.append(None)):
+            for _ in range(3):
+                await queues.read_oldest_message_ms("validate")
+                await queues.read_backlog()
+            redis.rpop("validate")
+            await queues.read_backlog()
+
+    events = [(line["event"], line["queue"]) for line in logs]
+    assert events == [("message.unreadable", "validate")] * 2
+    assert len(counted) == 2

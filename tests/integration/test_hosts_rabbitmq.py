@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from pipeline.routing import LANE_QUEUES
 from tests.conftest import SHORT_TIMEOUTS
 from tests.integration.api_helpers import submit_photo, wait_for_all, wait_until
 from tests.integration.progress import finalizations, wait_for_the_resizes
+from tests.support.forged_messages import MESSAGES, READABLE
 from tests.support.http_options import HTTP_CLIENT_OPTIONS
 from tests.support.images import photo_file
 from tests.support.programs import ROOT
@@ -79,6 +81,24 @@ def test_messages_wait_in_rabbitmq_alone_and_are_taken_from_both_lanes_by_turns(
     jobs = sorted(wait_for_all(http, task_ids), key=lambda job: job["stages"]["validate"]["started_at"])
     assert {(job["status"], job["generation"]) for job in jobs} == {("done", 0)}
     assert 1 <= [job["lane"] for job in jobs[: BURST // 2]].count("bulk") < BURST // 2
+
+
+def test_a_worker_drops_each_unreadable_message_and_takes_the_next(
+    hopping: Stack, rabbitmq: RabbitMQServer, http: httpx.Client
+) -> None:
+    worker = hopping.pid("worker")
+
+    with rabbitmq.connect() as connection:
+        channel: Any = connection.default_channel
+        for message in MESSAGES.values():
+            channel.basic_publish(message.to_rabbitmq(), exchange="", routing_key="validate")
+    (job,) = wait_for_all(http, [submit_photo(http, photo_file())])
+
+    assert job["status"] == "done"
+    dropped = len(MESSAGES.keys() - READABLE)
+    wait_until(lambda: hopping.log("worker").count("message.unreadable") == dropped, "all to be dropped")
+    wait_until(lambda: rabbitmq.count_messages("validate") == 0, "none to be left")
+    assert hopping.pid("worker") == worker
 
 
 def test_jobs_outlive_a_broker_that_is_killed_at_work(
