@@ -35,6 +35,8 @@ ELSEWHERE = {
     "host_not_allowed",
     "cross_site",
     "query_timeout",
+    "job_unreadable",
+    "idempotency_key_unreadable",
     "unauthorized",
     "job_not_found",
     "invalid_request",

@@ -121,7 +121,7 @@ def _redeliveries() -> Section:
 
 
 def _failures_and_refusals() -> Section:
-    unchanged = f'{STAGE},outcome=~"fenced|ignored|out_of_order|skipped"'
+    unchanged = f'{STAGE},outcome=~"fenced|ignored|out_of_order|skipped|unreadable"'
     return Section(
         "Dead jobs and refusals",
         [
@@ -146,9 +146,20 @@ def _failures_and_refusals() -> Section:
             graph(
                 "Runs that changed nothing",
                 "Stage runs per second. Skipped: the stage was already done. Ignored: another run has the stage, or the"
-                " job has ended. Out of order: an earlier stage is not done. Fenced: a later run took over.",
+                " job has ended. Out of order: an earlier stage is not done. Fenced: a later run took over."
+                " Unreadable: the job is of a newer version.",
                 Query(rate("darkroom_stage_runs_total", unchanged, by="outcome"), "{{outcome}}"),
                 unit=units.OpsPerSecond,
+                width=8,
+            ),
+            graph(
+                "Unreadable",
+                "Jobs that this version cannot read, and messages per second that workers dropped: of a newer version,"
+                " or damaged.",
+                Query("max(darkroom_unreadable_documents)", "jobs"),
+                Query(rate("darkroom_unreadable_messages_total", by="job"), "messages per second, {{job}}"),
+                unit=units.Short,
+                limits=Thresholds(warn=1, bad=1),
                 width=8,
             ),
             graph(
@@ -156,6 +167,7 @@ def _failures_and_refusals() -> Section:
                 "Refused submissions per second, by kind.",
                 Query(rate("darkroom_jobs_submitted_total", 'result="refused"', by="kind"), "{{kind}}"),
                 unit=units.RequestsPerSecond,
+                width=8,
             ),
             graph(
                 "Refused under load",
@@ -165,6 +177,7 @@ def _failures_and_refusals() -> Section:
                     "{{code}}",
                 ),
                 unit=units.RequestsPerSecond,
+                width=8,
             ),
         ],
     )
