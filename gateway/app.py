@@ -42,6 +42,7 @@ from pipeline.queues.open_queues import open_queues
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
 from pipeline.sweeper import Sweeper
+from pipeline.tidying.tidier import Tidier
 from pipeline.version import VERSION
 from storage.stores import Stores, open_stores
 
@@ -77,10 +78,11 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
             )
             app.state.queues = queues or await resources.enter_async_context(open_queues(settings))
             sweeper = Sweeper(app.state.stores, app.state.queues, settings, gateway_metrics.sweeper)
+            tidier = Tidier(app.state.stores, settings, gateway_metrics.tidier)
             gauge_updater = GaugeUpdater(gateway_metrics.registry, app.state.stores, app.state.queues, settings)
             feed = app.state.feed = Feed(app.state.stores.jobs, app.state.queues, on_end=app.state.lanes.forget)
             resources.enter_context(call_on_stop_signal(feed.close))
-            for loop in (sweeper.run(), gauge_updater.run(), feed.run()):
+            for loop in (sweeper.run(), tidier.run(), gauge_updater.run(), feed.run()):
                 await resources.enter_async_context(run_in_background(loop))
             yield
 

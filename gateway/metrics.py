@@ -18,7 +18,13 @@ from prometheus_client import (
 from starlette.concurrency import run_in_threadpool
 
 from gateway.routing import Router
-from pipeline.metrics import NAMESPACE, SweeperMetrics, UnreadableMessageMetrics, register_build_info
+from pipeline.metrics import (
+    NAMESPACE,
+    SweeperMetrics,
+    TidierMetrics,
+    UnreadableMessageMetrics,
+    register_build_info,
+)
 from storage.documents import Kind
 
 PATH = "/metrics"
@@ -39,6 +45,7 @@ class GatewayMetrics:
         register_build_info(self.registry)
         self.sweeper = SweeperMetrics(self.registry)
         self.unreadable_messages = UnreadableMessageMetrics(self.registry)
+        self.tidier = TidierMetrics(self.registry)
         self._requests = self._counter(
             "http_requests", "Requests by method, route and status.", "method", "route", "status"
         )

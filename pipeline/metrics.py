@@ -221,3 +221,19 @@ class SweeperMetrics:
         """Count a redispatched job: stalled when any stage was claimed before, else unclaimed."""
         is_claimed = any(record.attempts for record in job.stages.values())
         self._redispatched.labels("stalled" if is_claimed else "unclaimed").inc()
+
+
+class TidierMetrics:
+    """Metrics of a tidier."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._last_run = Gauge(
+            "tidier_last_run_timestamp_seconds",
+            "Unix time of the tidier's last round without an error; 0 in gateways whose tidier waits for the lease.",
+            namespace=NAMESPACE,
+            registry=registry,
+        )
+
+    def record_round(self) -> None:
+        """Record the time of a round without an error."""
+        self._last_run.set_to_current_time()

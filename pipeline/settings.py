@@ -98,7 +98,9 @@ class SweeperSettings(SettingsSection):
     tidy_interval: Seconds = Field(30, description="Wait between two cleanups of blobs, records and keys.")
     orphan_grace: Seconds = Field(3600, description="Blobs without a job are removed when they are older than this.")
     refused_grace: Seconds = Field(
-        60, description="Leftover blobs of a cancelled job are removed this long after its end."
+        60,
+        description="What killed stage runs left of an ended job is removed this long after its end, but not before "
+        "`work.time_limit`.",
     )
 
     def backoff_ms(self, generation: int) -> int:
@@ -234,6 +236,11 @@ class Settings(BaseSettings):
     def receive_seconds(self) -> float:
         """How long a body may take: its blob becomes an orphan for the sweeper after `orphan_grace`."""
         return min(self.http.receive_timeout, self.sweeper.orphan_grace / 2)
+
+    @property
+    def run_grace_ms(self) -> int:
+        """How long after the end of a job its runs may still write: each ends by its lease, if not by itself."""
+        return int(max(self.sweeper.refused_grace, self.work.time_limit) * 1000)
 
     @property
     def result_backend_url(self) -> str:

@@ -201,10 +201,14 @@ class Jobs:
         condition = {"_id": job_id, "expiring_ms": {"$gt": 0}, "blobs_removed_ms": None}
         await Job.find_one(condition | {"state": _ENDED}).update({"$set": {"blobs_removed_ms": now_ms()}})
 
-    async def delete_expired(self, *, before_ms: int) -> int:
+    async def delete_expired(self, *, before_ms: int, limit: int) -> int:
         """Delete the documents of jobs whose blobs were removed before `before_ms` (epoch ms); return how many."""
-        result = await Job.find({"state": _ENDED, "blobs_removed_ms": {"$gt": 0, "$lt": before_ms}}).delete()
-        return result.deleted_count if result else 0
+        jobs = Job.get_motor_collection()
+        condition = {"state": _ENDED, "blobs_removed_ms": {"$gt": 0, "$lt": before_ms}}
+        found = [document["_id"] async for document in jobs.find(condition, {"_id": 1}).limit(limit)]
+        if not found:
+            return 0
+        return int((await jobs.delete_many({"_id": {"$in": found}, **condition})).deleted_count)
 
     async def find_missing(self, job_ids: list[str]) -> list[str]:
         """Return the `job_ids` that have no document."""

@@ -22,6 +22,8 @@ from storage.idempotency import IdempotencyKey, IdempotencyKeys
 from storage.jobs import Jobs
 from storage.ledger import Ledger
 from storage.list_indexes import create_list_indexes
+from storage.tidying import COLLECTION as TIDYING
+from storage.tidying import Tidying
 
 COLLECTIONS = (Job.Settings.name, IdempotencyKey.Settings.name)
 DURABLE: dict[str, Any] = {"w": "majority", "journal": True, "readPreference": "primary", "tz_aware": True}
@@ -38,6 +40,7 @@ class Stores:
     jobs: Jobs
     blobs: Blobs
     idempotency_keys: IdempotencyKeys
+    tidying: Tidying
     mongo: AsyncIOMotorClient[dict[str, Any]]
 
     async def ping(self) -> None:
@@ -84,10 +87,12 @@ async def open_stores(
     """
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(mongo_url, **_timeouts(timeout_ms), **DURABLE)
     try:
-        await init_beanie(client[database_name(mongo_url)], document_models=[Job, IdempotencyKey])
+        database = client[database_name(mongo_url)]
+        await init_beanie(database, document_models=[Job, IdempotencyKey])
         await create_list_indexes(Job.get_motor_collection())
         jobs = Jobs(list_timeout_ms=timeout_ms, reader=JobReader(Job, check=check_job, report=report_unreadable))
-        stores = Stores(jobs, Blobs.open(blob_url), IdempotencyKeys(), client)
+        tidying = Tidying(database[TIDYING])
+        stores = Stores(jobs, Blobs.open(blob_url), IdempotencyKeys(), tidying, client)
         await stores.measure_clock()
         yield stores
     finally:

@@ -31,6 +31,7 @@ from storage.documents import Job
 from storage.idempotency import IdempotencyKey
 from storage.ledger import Ledger
 from storage.stores import Stores, open_stores, open_worker_stores
+from storage.tidying import COLLECTION as TIDYING
 from tests.contract.http_helpers import ADA_KEY, ZOE_KEY
 from tests.support.fakes import FakeBroker, FakeQueues, use_broker
 from tests.support.object_store import ObjectStore, run_object_store
@@ -103,6 +104,7 @@ async def stores(opened_stores: Stores) -> Stores:
     """The gateway's side, with no job, no key and no blob in it."""
     await Job.get_motor_collection().delete_many({})
     await IdempotencyKey.get_motor_collection().delete_many({})
+    await Job.get_motor_collection().database[TIDYING].delete_many({})
     return replace(opened_stores, blobs=Blobs.open("memory:///"))
 
 

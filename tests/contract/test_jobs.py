@@ -407,7 +407,7 @@ async def test_a_job_records_when_its_blobs_were_removed(jobs: Jobs) -> None:
 async def test_a_job_whose_blobs_went_long_ago_is_forgotten(jobs: Jobs, state: JobState) -> None:
     job = await accepted(jobs, state=state, blobs_removed_ms=1999)
 
-    await jobs.delete_expired(before_ms=2000)
+    await jobs.delete_expired(before_ms=2000, limit=10)
 
     with pytest.raises(JobNotFound):
         await jobs.get(job.id)
@@ -417,11 +417,18 @@ async def test_forgetting_tells_how_many(jobs: Jobs) -> None:
     for _ in range(3):
         await accepted(jobs, state=JobState.DONE, blobs_removed_ms=1)
 
-    assert await jobs.delete_expired(before_ms=2) == 3
+    assert await jobs.delete_expired(before_ms=2, limit=10) == 3
+
+
+async def test_no_more_are_forgotten_at_once_than_asked_for(jobs: Jobs) -> None:
+    for _ in range(3):
+        await accepted(jobs, state=JobState.DONE, blobs_removed_ms=1)
+
+    assert [await jobs.delete_expired(before_ms=2, limit=2) for _ in range(3)] == [2, 1, 0]
 
 
 async def test_forgetting_nothing_tells_so(jobs: Jobs) -> None:
-    assert await jobs.delete_expired(before_ms=2) == 0
+    assert await jobs.delete_expired(before_ms=2, limit=10) == 0
 
 
 @pytest.mark.parametrize(
@@ -436,7 +443,7 @@ async def test_forgetting_nothing_tells_so(jobs: Jobs) -> None:
 async def test_a_job_is_not_forgotten_early(jobs: Jobs, fields: dict[str, Any]) -> None:
     job = await accepted(jobs, **fields)
 
-    await jobs.delete_expired(before_ms=2000)
+    await jobs.delete_expired(before_ms=2000, limit=10)
 
     assert (await jobs.get(job.id)).id == job.id
 

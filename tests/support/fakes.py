@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -40,6 +40,7 @@ from storage.errors import JobNotFound
 from storage.idempotency import ABANDONED_MS, IdempotencyKey, IdempotencyKeys, KeyState
 from storage.jobs import Jobs, Page
 from storage.stores import Stores
+from storage.tidying import Tidying, TidyProgress
 
 RENDITIONS = {"small": 160, "medium": 640, "large": 1600}
 UNREACHABLE_URL = "redis://127.0.0.1:1/0"  # a port that nothing listens on
@@ -240,8 +241,8 @@ class FakeJobs(Jobs):
         if found and found.expiring_ms and found.blobs_removed_ms is None and not found.is_active:
             found.blobs_removed_ms = now_ms()
 
-    async def delete_expired(self, *, before_ms: int) -> int:
-        gone = self._where(lambda job: not job.is_active and 0 < (job.blobs_removed_ms or 0) < before_ms)
+    async def delete_expired(self, *, before_ms: int, limit: int) -> int:
+        gone = self._where(lambda job: not job.is_active and 0 < (job.blobs_removed_ms or 0) < before_ms)[:limit]
         for job in gone:
             del self._documents[job.id]
         return len(gone)
@@ -370,11 +371,31 @@ class FakeKeys(IdempotencyKeys):
         return None
 
 
+class FakeTidying(Tidying):
+    """The lease and the progress of the tidier in two attributes."""
+
+    def __init__(self) -> None:
+        self._held: tuple[str, int] | None = None
+        self._progress = TidyProgress()
+
+    async def acquire(self, holder: str, *, lease_ms: int) -> TidyProgress | None:
+        now = now_ms()
+        if self._held is not None and self._held[0] != holder and self._held[1] >= now:
+            return None
+        self._held = holder, now + lease_ms
+        return self._progress
+
+    async def record(self, holder: str, progress: TidyProgress) -> None:
+        if self._held is not None and self._held[0] == holder:
+            self._progress = progress
+
+
 @dataclass(frozen=True)
 class FakeStores(Stores):
     """Stores without a database; `ping_error` is what the database answers with."""
 
     idempotency_keys: IdempotencyKeys = cast("IdempotencyKeys", None)  # noqa: RUF009  # of these jobs, below
+    tidying: Tidying = field(default_factory=FakeTidying)
     mongo: Any = None
     ping_error: Exception | None = None
 

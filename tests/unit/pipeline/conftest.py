@@ -1,4 +1,4 @@
-"""Where the canvas is published, to a broker in memory or to one that is away, and a sweeper over fakes."""
+"""A broker in memory to publish to, or one that is away, and a sweeper and a tidier over fakes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from structlog.typing import EventDict
 
 from pipeline.settings import RetentionSettings, Settings, SweeperSettings
 from pipeline.sweeper import Sweeper
+from pipeline.tidying.tidier import Tidier
 from storage.blobs import Blobs
 from tests.support.fakes import UNREACHABLE_URL, FakeBroker, FakeJobs, FakeQueues, FakeStores, use_broker
 
@@ -71,6 +72,11 @@ def queues() -> FakeQueues:
 @pytest.fixture
 def stores(jobs: FakeJobs, blobs: Blobs) -> FakeStores:
     return FakeStores(jobs, blobs)
+
+
+@pytest.fixture
+def tidier(stores: FakeStores, settings: Settings) -> Tidier:
+    return Tidier(stores, settings)
 
 
 @pytest.fixture

@@ -1,0 +1,63 @@
+"""Removes the blobs of jobs whose retention has ended, and later their documents."""
+
+from __future__ import annotations
+
+import structlog
+
+from pipeline.context import job_log_context
+from pipeline.tidying.context import TidyContext
+from storage.clock import now_ms
+from storage.documents import Job, JobState, job_folder
+
+log = structlog.get_logger("tidier")
+
+
+class Expiry:
+    """Steps of the tidier. Each handles one batch and returns whether there is more to do now."""
+
+    def __init__(self, context: TidyContext) -> None:
+        self._context = context
+        self._after_ms: dict[tuple[JobState, ...], int] = {}
+
+    async def remove_cancelled(self) -> bool:
+        """Remove what DELETE, or a run that was killed after it, left of cancelled jobs."""
+        return await self._expire_batch(JobState.CANCELLED, age_ms=self._context.settings.run_grace_ms)
+
+    async def remove_expired(self) -> bool:
+        """Remove the blobs of done and dead jobs."""
+        age_ms = int(self._context.settings.retention.results * 1000)
+        return await self._expire_batch(JobState.DONE, JobState.DEAD, age_ms=age_ms)
+
+    async def remove_refused(self) -> bool:
+        """Remove the blobs of failed jobs."""
+        return await self._expire_batch(JobState.FAILED, age_ms=int(self._context.settings.retention.refused * 1000))
+
+    async def remove_documents(self) -> bool:
+        """Delete the documents of jobs whose blobs were removed long ago."""
+        settings = self._context.settings
+        before_ms, limit = now_ms() - int(settings.retention.records * 1000), settings.sweeper.batch
+        return await self._context.jobs.delete_expired(before_ms=before_ms, limit=limit) == limit
+
+    async def remove_expired_keys(self) -> bool:
+        """Remove expired idempotency keys."""
+        await self._context.keys.delete_expired()
+        return False
+
+    async def _expire_batch(self, *states: JobState, age_ms: int) -> bool:
+        """Remove the blobs of one batch of jobs. Jobs that fail wait until all others had their turn."""
+        after_ms = self._after_ms.pop(states, 0)
+        jobs, next_ms = await self._context.read_ended(states, after_ms=after_ms, before_ms=now_ms() - age_ms)
+        await self._context.for_each(jobs, self._expire)
+        if next_ms is None:
+            return False
+        self._after_ms[states] = next_ms
+        return True
+
+    async def _expire(self, job: Job) -> None:
+        """Mark the job, remove its blobs, then record that. After a crash in between, a later round does it again."""
+        with job_log_context(job):
+            if not await self._context.jobs.mark_expiring(job):
+                return
+            await self._context.call(self._context.blobs.remove_folder, job_folder(job.id))
+            await self._context.jobs.mark_blobs_removed(job.id)
+            log.info("blobs.removed", task_id=job.id, state=job.state)
