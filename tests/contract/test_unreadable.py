@@ -139,7 +139,7 @@ async def test_expiry_finds_the_jobs_beside_unreadable_ones(stores: Stores) -> N
 async def test_a_job_in_a_new_state_is_not_deleted(stores: Stores) -> None:
     job = await insert(lambda document: document.update(state="archived"), blobs_removed_ms=10)
 
-    await stores.jobs.delete_expired(before_ms=now_ms())
+    await stores.jobs.delete_expired(before_ms=now_ms(), limit=10)
 
     assert await stored(job) == job
 
