@@ -125,6 +125,16 @@ def run_tls_redis(folder: Path, acl_rules: str) -> Iterator[TlsRedis]:
         yield TlsRedis(urls["darkroom"], urls["admin"], ca_file)
 
 
+@contextmanager
+def run_redis_by_script(folder: Path, script: str, **environment: str) -> Iterator[None]:
+    """Run a shell's script in which `redis-server` is a Redis, until the block ends."""
+    (folder / SERVER_PROGRAMS[0]).symlink_to(find_server())
+    path = os.pathsep.join([str(folder), os.environ["PATH"]])
+    environment |= {"PATH": path, **_libraries()}
+    with run_logged_program("sh", "-c", script, log=folder / "redis.log", **environment):
+        yield
+
+
 def create_passwords() -> dict[str, str]:
     """Make a password for `darkroom`, and one for `admin`, who may do anything."""
     return {name: secrets.token_urlsafe(16) for name in ("darkroom", "admin")}

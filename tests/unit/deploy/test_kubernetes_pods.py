@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from deploy.compose.credentials import ACL, RIGHTS
 from deploy.generate.worker_memory import container_mib
 from pipeline.routing import QUEUES
 from pipeline.settings import Settings, WorkSettings
@@ -186,6 +187,31 @@ def test_redis_keeps_what_is_queued() -> None:
 
     assert "--appendonly yes" in command
     assert "--maxmemory-policy noeviction" in command
+
+
+def test_the_users_of_the_stores_have_the_rights_of_those_of_docker_compose() -> None:
+    redis = container_of(named("small", "StatefulSet")["redis"])
+    composed = (ROOT / "deploy/compose/mongo/users.js").read_text(encoding="utf-8")
+
+    assert re.findall(r"^user .*", redis["command"][-1], re.MULTILINE) == [
+        f"user default on >$REDIS_PASSWORD {RIGHTS}",
+        ACL.splitlines()[-1],
+    ]
+    assert named("small", "ConfigMap")["mongo-users"]["data"] == {"users.js": composed}
+
+
+@pytest.mark.parametrize("store", ["redis", "mongo"])
+def test_the_password_of_a_store_itself_is_in_its_own_pod_only(store: str) -> None:
+    holders = {each["metadata"]["name"] for each in PODS if f"'darkroom-{store}'" in str(pod_of(each))}
+
+    assert holders == {store}
+
+
+def test_mongo_starts_with_a_secret_that_has_no_password_of_a_second_user() -> None:
+    pod = pod_of(named("small", "StatefulSet")["mongo"])
+    secret = next(volume["secret"] for volume in pod["volumes"] if volume["name"] == "darkroom-password")
+
+    assert secret["optional"] is True
 
 
 def test_the_way_in_takes_the_largest_upload_and_holds_no_event_back() -> None:
