@@ -18,6 +18,27 @@ from tests.compose.project import PORTS, CheckFailed, Project
 SIZES = {"small": (120, 160), "medium": (480, 640), "large": (1200, 1600)}  # of the upright sample, 3 by 4
 SAMPLE = "sample.jpg"
 ONE_SHOTS = {"secrets"}
+LISTENERS = {"redis": 6379, "gateway": 8001, "frontend": 8000, "flower": 5555, "prometheus": 9090, "grafana": 3000}
+# Prints which of the services in `targets` (name, address, port) take a connection, through any interface: a socket
+# that is bound to one (SO_BINDTODEVICE) also reaches addresses to which no route leads.
+REACH = """
+import itertools, json, socket
+from concurrent.futures import ThreadPoolExecutor
+def reach(way):
+    (name, address, port), (_, interface) = way
+    with socket.socket() as connection:
+        connection.settimeout(3)
+        try:
+            if interface:
+                connection.setsockopt(socket.SOL_SOCKET, 25, interface.encode())
+            connection.connect((address, port))
+        except OSError:
+            return None
+    return name
+ways = itertools.product(targets, [(0, ""), *socket.if_nameindex()])
+with ThreadPoolExecutor(100) as pool:
+    print(json.dumps(sorted({name for name in pool.map(reach, ways) if name})))
+"""
 
 
 def expect(promise: bool, broken: str) -> None:  # as assert, which -O would remove
@@ -132,6 +153,20 @@ def check_access(project: Project) -> str:
     for what, code in trials.items():
         expect(project.python("worker-finalize", code).returncode != 0, f"not refused: {what}")
     return ", ".join([*refused, *trials])
+
+
+def check_separation(project: Project) -> str:
+    """A worker opens connections to the stores, and to nothing that serves people."""
+    targets = [
+        (service, network["IPAddress"], port)
+        for service, port in LISTENERS.items()
+        for found in project.containers(service)
+        for network in found["NetworkSettings"]["Networks"].values()
+    ]
+    done = project.python("worker-finalize", f"targets = {targets!r}{REACH}")
+    reached = json.loads(done.stdout or "null")
+    expect(reached == ["redis"], f"a worker reaches {reached} {done.stderr.decode(errors='replace')[-500:]}")
+    return f"redis; not {', '.join(service for service in LISTENERS if service not in reached)}"
 
 
 def check_redis_denials(project: Project) -> str:

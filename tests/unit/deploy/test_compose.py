@@ -19,6 +19,7 @@ TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 SERVICES: dict[str, dict[str, Any]] = load(TEXT)["services"]
 NETWORKS = load(TEXT)["networks"]
 ONE_SHOTS = {"secrets", "backup"}
+WORKERS = [f"worker-{queue}" for queue in QUEUES]
 LASTING = sorted(SERVICES.keys() - ONE_SHOTS)
 PUBLISHED = {"frontend": 8000, "gateway": 8001, "flower": 5555, "prometheus": 9090, "grafana": 3000}
 
@@ -30,8 +31,13 @@ def volumes(name: str) -> dict[str, str]:
     return {mount["source"]: mount["target"] for mount in mounts} | {source: target for source, target, *_ in short}
 
 
+def networks(name: str) -> set[str]:
+    """Return the networks of a service."""
+    return set(SERVICES[name].get("networks", ()))
+
+
 def test_there_is_a_worker_for_every_queue() -> None:
-    assert {name for name in SERVICES if name.startswith("worker-")} == {f"worker-{queue}" for queue in QUEUES}
+    assert {name for name in SERVICES if name.startswith("worker-")} == set(WORKERS)
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -83,15 +89,42 @@ def test_only_what_is_for_people_is_published_and_on_loopback_unless_told_otherw
         assert re.fullmatch(pattern, port)
 
 
-def test_the_stores_are_on_an_inner_network_only() -> None:
-    assert NETWORKS["stores"]["internal"] is True
-    for name in ("redis", "mongo"):
-        assert SERVICES[name]["networks"] == ["stores"]
+@pytest.mark.parametrize("name", ["redis", "mongo", *WORKERS])
+def test_stores_and_workers_are_on_inner_networks_only(name: str) -> None:
+    assert all(NETWORKS[network]["internal"] for network in networks(name))
 
 
-@pytest.mark.parametrize("queue", QUEUES)
-def test_workers_have_no_way_out(queue: str) -> None:
-    assert all(NETWORKS[name]["internal"] for name in SERVICES[f"worker-{queue}"]["networks"])
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("frontend", {"gateway"}),
+        ("gateway", {"frontend", "backup", "redis", "mongo", "prometheus"}),
+        ("flower", {"redis", "prometheus", "grafana"}),
+        *((worker, {*WORKERS, "redis", "mongo", "prometheus"} - {worker}) for worker in WORKERS),
+    ],
+)
+def test_those_who_need_not_talk_have_no_network_in_common(name: str, others: set[str]) -> None:
+    neighbours = {other for other in SERVICES if networks(other) & networks(name)} - {name}
+
+    assert neighbours == others
+
+
+def test_prometheus_listens_only_where_people_and_grafana_are() -> None:
+    prometheus = SERVICES["prometheus"]
+    listens = [word for word in prometheus["command"] if word.startswith("--web.listen-address")]
+    aliases = {name: (given or {}).get("aliases") for name, given in prometheus["networks"].items()}
+
+    assert listens == ["--web.listen-address=prometheus-web:9090"]
+    assert aliases == {"tools": ["prometheus-web"], "gateway-metrics": None, "worker-metrics": None}
+    assert prometheus["sysctls"] == {"net.ipv4.conf.all.arp_ignore": 1}
+    assert not networks("prometheus") - {"tools"} & networks("grafana")
+
+
+def test_what_may_reach_out_reaches_the_gateway_no_more() -> None:
+    over = load((ROOT / "deploy/compose/outside.yml").read_text(encoding="utf-8"))["services"]
+
+    assert set(over["gateway"]["networks"]) == {"outside"}
+    assert {network for worker in WORKERS for network in over[worker]["networks"]} == {"worker-outside"}
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES.keys() - {"secrets"}))
