@@ -61,6 +61,9 @@ def test_nobody_may_do_anything_unless_it_is_said(overlay: str) -> None:
         ("flower", "gateway", 8001, False),
         ("gateway", "worker", 9100, False),
         ("frontend", "flower", 5555, False),
+        ("worker", "worker", 9100, False),
+        ("worker", "frontend", 8000, False),
+        ("worker", "flower", 5555, False),
     ],
 )
 def test_only_the_frontend_asks_the_gateway(overlay: str, asking: str, asked: str, port: int, *, may: bool) -> None:
