@@ -1,4 +1,7 @@
-"""python -m tests.tools.chaos [--minutes N] [--seed S] [--no-faults] [--faults a,b]: break everything, lose nothing."""
+"""python -m tests.tools.chaos [--minutes N] [--seed S] [--pools 2] [--skew 120] [--no-faults] [--faults a,b].
+
+Break everything, lose nothing.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +49,10 @@ def _plan(arguments: list[str]) -> Plan:
     )
     parser.add_argument("--seed", type=int, default=None, help="of the faults and the uploads; by default another one")
     parser.add_argument("--rate", type=float, default=3, help="uploads a second")
+    parser.add_argument("--pools", type=int, choices=(1, 2), default=1, help="workers of each queue")
+    parser.add_argument(
+        "--skew", type=float, default=0, help="seconds by which the clock of every second process is ahead"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the evidence of a run in which all went well, too")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--no-faults", action="store_true", help="load and poison alone")
@@ -53,7 +60,15 @@ def _plan(arguments: list[str]) -> Plan:
     options = parser.parse_args(arguments)
     seed = random.randrange(10_000) if options.seed is None else options.seed  # noqa: S311  not a secret
     faults = [] if options.no_faults else options.faults
-    return Plan(seed=seed, seconds=options.minutes * 60, faults=faults, rate=options.rate, keep=options.keep)
+    return Plan(
+        seed=seed,
+        seconds=options.minutes * 60,
+        faults=faults,
+        rate=options.rate,
+        pools=options.pools,
+        skew_seconds=options.skew,
+        keep=options.keep,
+    )
 
 
 def _names(text: str) -> list[str]:

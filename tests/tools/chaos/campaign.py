@@ -46,6 +46,8 @@ class Plan:
     once: bool = False
     gap_seconds: tuple[float, float] = (3.0, 10.0)
     rate: float = 3.0
+    pools: int = 1
+    skew_seconds: float = 0.0
     keep: bool = False
 
 
@@ -71,17 +73,22 @@ def run(plan: Plan, tell: Callable[[str], None]) -> CampaignResult:
     began, result = time.monotonic(), CampaignResult(plan=plan)
     poison(), samples()  # drawn before the clock runs
     with tempfile.TemporaryDirectory(prefix="darkroom-chaos-") as folder:
-        stack = ChaosStack(Path(folder) / "stack", environment=SHORT_TIMEOUTS)
+        stack = ChaosStack(
+            Path(folder) / "stack", environment=SHORT_TIMEOUTS, pools=plan.pools, skew_seconds=plan.skew_seconds
+        )
         tell("starting the stack")
         with stack, closing(Witness(stack.mongo_url)) as witness:
+            scene = Scene(stack, witness, Random(plan.seed))  # noqa: S311  not a secret
             try:
-                _run_load_and_faults(result, Scene(stack, witness, Random(plan.seed)), tell)  # noqa: S311  not a secret
+                _run_load_and_faults(result, scene, tell)
             except StackError as error:
                 result.violations.append(Violation(ViolationKind.STUCK, str(error)))
+            result.uploads += scene.uploads
+            result.violations += scene.violations
             result.jobs = retry_mongo(witness.jobs)
             tell("checking every job")
             result.violations += check_jobs(result.jobs, result.uploads, result.injections, stack.urls)
-            result.violations += find_leftovers(result.jobs, stack.blob_folder, stack.redis_url)
+            result.violations += find_leftovers(result.jobs, stack, witness)
             result.violations += _delays(result)
         result.violations += _leaked(stack)
         result.seconds = time.monotonic() - began
@@ -111,7 +118,7 @@ def _run_load_and_faults(result: CampaignResult, scene: Scene, tell: Callable[[s
             result.uploads = load.uploads
             inject_faults(
                 scene,
-                _faults(plan, scene),
+                _faults(plan, scene, tell),
                 gap_seconds=plan.gap_seconds,
                 deadline=deadline,
                 on_injected=record_injection,
@@ -122,13 +129,11 @@ def _run_load_and_faults(result: CampaignResult, scene: Scene, tell: Callable[[s
         tell("no more load: waiting for every job to end")
         result.ended_seconds = _timed(lambda: not witness.active_ids(), ENDED_SECONDS)
     result.kills = len(executioner.kills)
-    result.tidy_seconds = _timed(
-        lambda: not find_leftovers(witness.jobs(), stack.blob_folder, stack.redis_url), TIDY_SECONDS
-    )
+    result.tidy_seconds = _timed(lambda: not find_leftovers(witness.jobs(), stack, witness), TIDY_SECONDS)
 
 
-def _faults(plan: Plan, scene: Scene) -> Iterable[str]:
-    names = select_possible(scene.stack, plan.faults)
+def _faults(plan: Plan, scene: Scene, tell: Callable[[str], None]) -> Iterable[str]:
+    names = select_possible(scene.stack, plan.faults, tell)
     return names if plan.once else shuffle_rounds(names, scene.random)
 
 

@@ -15,7 +15,7 @@ from deploy.local.supervisord_control import StackError
 from tests.tools.chaos.samples import POISON
 from tests.tools.chaos.stack import ChaosStack
 from tests.tools.chaos.timing import MAX_ATTEMPTS
-from tests.tools.chaos.witness import Witness
+from tests.tools.chaos.witness import Witness, worker_of
 
 STAGE = "normalize"  # its workers have one child each: whoever runs, it is the one
 LOOK_SECONDS = 0.02
@@ -50,7 +50,7 @@ class Executioner:
     def _look(self) -> None:
         for job, stage in self._witness.running([STAGE]):
             record = job.stages[stage]
-            worker = (record.worker or STAGE).partition("@")[0]
+            worker = worker_of(record) or STAGE
             run = (job.id, record.attempts)
             spent = (
                 record.attempts - record.retries > MAX_ATTEMPTS

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
 from tests.tools.chaos.attack_faults import gateway_attacked
 from tests.tools.chaos.blob_faults import blobs_away, blobs_full, blobs_slow
+from tests.tools.chaos.clock_faults import clock_skewed
 from tests.tools.chaos.gateway_faults import deploy, gateway_frozen, gateway_killed
 from tests.tools.chaos.message_faults import chord_early, duplicates, message_lost
 from tests.tools.chaos.scene import Fault
@@ -43,6 +45,7 @@ FAULTS: dict[str, Fault] = {
         worker_silent,
         zombie,
         zombie_finalize,
+        clock_skewed,
         gateway_killed,
         gateway_frozen,
         gateway_attacked,
@@ -66,10 +69,22 @@ FAULTS: dict[str, Fault] = {
 SERVERS = ("redis", "mongo")
 
 
-def select_possible(stack: ChaosStack, names: Sequence[str]) -> list[str]:
-    """Return those of the faults that this stack can suffer: a server given from outside is left alone."""
-    absent = tuple(f"{server}_" for server in SERVERS if server not in stack.processes)
-    return [name for name in names if not name.startswith(absent)]
+def select_possible(stack: ChaosStack, names: Sequence[str], tell: Callable[[str], None]) -> list[str]:
+    """Return those of the faults that this stack can suffer on this machine, and tell why the others are left out."""
+    obstacles = {name: obstacle for name in names if (obstacle := _find_obstacle(stack, name))}
+    for name, obstacle in obstacles.items():
+        tell(f"{name} is left out: {obstacle}")
+    return [name for name in names if name not in obstacles]
+
+
+def _find_obstacle(stack: ChaosStack, name: str) -> str | None:
+    """Return what prevents a fault: a server given from outside is left alone, and one needs a program."""
+    server = name.partition("_")[0]
+    if server in SERVERS and server not in stack.processes:
+        return f"{server} is not of this stack"
+    if name == blobs_slow.__name__ and shutil.which("strace") is None:
+        return "strace is not installed"
+    return None
 
 
 def shuffle_rounds(names: Sequence[str], random: Random) -> Iterator[str]:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.tools.chaos.scene import FaultEffect, Scene
-from tests.tools.chaos.stack import POOLS
 from tests.tools.chaos.witness import wait_for
 
 HALF_A_FORM = (
@@ -53,5 +52,5 @@ def deploy(scene: Scene) -> Iterator[FaultEffect]:
     yield FaultEffect()
     for name in scene.stack.urls:
         scene.stack.restart_process(name)
-    with ThreadPoolExecutor(len(POOLS)) as threads:
-        list(threads.map(scene.stack.restart_process, POOLS))
+    with ThreadPoolExecutor(len(scene.stack.workers)) as threads:
+        list(threads.map(scene.stack.restart_process, scene.stack.workers))

@@ -20,6 +20,7 @@ from tests.tools.chaos.violations import Violation, ViolationKind
 
 READERS = 4
 ANSWERS = {"202", "503", "429", "409", "none"}
+MONGO_OUTAGES = ("mongo_", "everything_")
 GAVE_UP = {"attempts_exhausted", "dispatches_exhausted"}
 
 
@@ -27,13 +28,13 @@ def check_jobs(
     jobs: Sequence[JobRecord], uploads: Sequence[Upload], injections: Sequence[Injection], urls: Mapping[str, str]
 ) -> list[Violation]:
     """Check the jobs, those too whose 202 was lost on its way, against what was uploaded."""
-    outages = sum(injection.fault.startswith("mongo_") for injection in injections)
-    by_name = {upload.name: upload.sample for upload in uploads}
+    outages = sum(injection.fault.startswith(MONGO_OUTAGES) for injection in injections)
+    by_name = {upload.name: upload for upload in uploads}
     found = [*_lost(jobs, uploads), *_check_duplicates(jobs), *_odd_answers(uploads)]
     for job in jobs:
-        sample = by_name.get(job.original.name or "")
-        if sample is not None:
-            found += [Violation(wrong, sentence, job.id) for wrong, sentence in _check(job, sample, outages)]
+        upload = by_name.get(job.original.name or "")
+        if upload is not None:
+            found += [Violation(wrong, sentence, job.id) for wrong, sentence in _check(job, upload, outages)]
     with ThreadPoolExecutor(READERS) as threads, httpx.Client(timeout=30, **HTTP_CLIENT_OPTIONS) as client:
         done = [job for job in jobs if job.state is JobState.DONE]
         for wrong in threads.map(lambda job: list(_check_results(client, list(urls.values()), job)), done):
@@ -44,7 +45,7 @@ def check_jobs(
 def _lost(jobs: Sequence[JobRecord], uploads: Sequence[Upload]) -> Iterator[Violation]:
     known = {job.id for job in jobs}
     for upload in uploads:
-        if upload.task_id is not None and upload.task_id not in known:
+        if upload.task_id is not None and upload.task_id not in known and not upload.is_raced:
             yield Violation(ViolationKind.LOST, f"{upload.name} was answered 202 and has no job", upload.task_id)
 
 
@@ -60,8 +61,10 @@ def _odd_answers(uploads: Sequence[Upload]) -> Iterator[Violation]:
             yield Violation(ViolationKind.REFUSED, f"{upload.name} was answered {', '.join(sorted(odd))}")
 
 
-def _check(job: JobRecord, sample: Sample, outages: int) -> Iterator[tuple[ViolationKind, str]]:
-    yield from _check_end(job, sample)
+def _check(job: JobRecord, upload: Upload, outages: int) -> Iterator[tuple[ViolationKind, str]]:
+    sample = upload.sample
+    if not (upload.is_raced and job.state is JobState.CANCELLED):
+        yield from _check_end(job, sample)
     yield from _check_effects(job)
     yield from _check_budget(job, outages)
     if job.original.sha256 != hashlib.sha256(sample.content).hexdigest():
@@ -91,7 +94,10 @@ def _check_effects(job: JobRecord) -> Iterator[tuple[ViolationKind, str]]:
         yield ViolationKind.DUPLICATE_EFFECT, f"done, and yet {job.failure or states}"
     if not done and states["finalize"] is StageState.DONE:
         yield ViolationKind.DUPLICATE_EFFECT, f"{job.state}, and yet finalized"
-    if not job.is_active and (job.finished_ms is None or (not done and job.failure is None)):
+    if job.blobs_removed_ms is not None and (done or job.is_active):
+        yield ViolationKind.WRONG_RESULT, f"{job.state}, and yet its blobs are removed"
+    has_reason = done or job.state is JobState.CANCELLED or job.failure is not None
+    if not job.is_active and (job.finished_ms is None or not has_reason):
         yield ViolationKind.WRONG_RESULT, f"{job.state} without a time or a reason"
 
 

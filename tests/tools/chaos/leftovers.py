@@ -7,24 +7,26 @@ from pathlib import Path
 
 from redis import Redis
 
+from pipeline.routing import LANE_QUEUES
 from pipeline.stage_order import stage_by_rendition
 from storage.clock import now_ms
 from storage.documents import JobRecord, JobState
-from tests.tools.chaos.stack import POOLS
+from tests.tools.chaos.stack import ChaosStack
 from tests.tools.chaos.violations import Violation, ViolationKind
+from tests.tools.chaos.witness import Witness
 
 PARTIAL_WRITE_MARK = "#"  # in the names of obstore's unfinished writes
 
 
-def find_leftovers(jobs: Sequence[JobRecord], blob_folder: Path, redis_url: str) -> list[Violation]:
-    """Return what should not be there: messages, leases, blobs."""
-    sentences = [*_messages(redis_url), *_leases(jobs), *_blobs(jobs, blob_folder)]
+def find_leftovers(jobs: Sequence[JobRecord], stack: ChaosStack, witness: Witness) -> list[Violation]:
+    """Return what should not be there: messages, leases, held keys, blobs."""
+    sentences = [*_messages(stack.redis_url), *_leases(jobs), *_keys(witness), *_blobs(jobs, stack.blob_folder)]
     return [Violation(ViolationKind.LEFT_OVER, sentence) for sentence in sentences]
 
 
 def _messages(redis_url: str) -> Iterator[str]:
     with Redis.from_url(redis_url) as redis:
-        counts = {queue: redis.llen(queue) for queue in POOLS}
+        counts = {queue: redis.llen(queue) for queue in LANE_QUEUES}
         counts |= {"unacked": redis.hlen("unacked"), "unacked_index": redis.zcard("unacked_index")}
     for name, count in counts.items():
         if count:
@@ -35,6 +37,11 @@ def _leases(jobs: Sequence[JobRecord]) -> Iterator[str]:
     for job in jobs:
         if job.has_live_lease(now_ms()):
             yield f"a lease of {job.id}"
+
+
+def _keys(witness: Witness) -> Iterator[str]:
+    for key, job_id in witness.held_keys(now_ms()):
+        yield f"the Idempotency-Key {key}, held for {job_id}, which is no job"
 
 
 def _blobs(jobs: Sequence[JobRecord], blob_folder: Path) -> Iterator[str]:
@@ -52,8 +59,8 @@ def _blobs(jobs: Sequence[JobRecord], blob_folder: Path) -> Iterator[str]:
 
 
 def _unexpected_blobs(job: JobRecord, files: set[str]) -> Iterator[str]:
-    if job.state is JobState.FAILED:
-        yield f"a folder of {job.id}, which has failed: {sorted(files)}"
+    if job.state in {JobState.FAILED, JobState.CANCELLED}:
+        yield f"a folder of {job.id}, which is {job.state}: {sorted(files)}"
     elif partial := {name for name in files if PARTIAL_WRITE_MARK in name}:
         yield f"unfinished writes in the folder of {job.id}, which is {job.state}: {sorted(partial)}"
     elif job.state is JobState.DONE and (unwanted := files - _expected_blobs(job)):

@@ -31,6 +31,8 @@ class Upload:
     sample: Sample
     answers: list[str] = field(default_factory=list)
     task_id: str | None = None
+    is_raced: bool = False
+    """Whether clients also cancel, delete and retry its job: it may end in other states, or be gone."""
 
     @property
     def name(self) -> str:
@@ -99,27 +101,28 @@ class Load:
     def _deliver(self, client: httpx.Client, upload: Upload) -> None:
         for attempt in range(TRIES):
             url = self._urls[(upload.serial + attempt) % len(self._urls)]
-            pause = self._try(client, url, upload)
+            pause = post_upload(client, url, upload, key=f"{self._key}-{upload.serial}")
             if pause is None:
                 return
             time.sleep(pause)
 
-    def _try(self, client: httpx.Client, url: str, upload: Upload) -> float | None:
-        """Ask once; how many seconds to wait before asking again, None when there is nothing more to ask."""
-        sample = upload.sample
-        try:
-            answer = client.post(
-                url + sample.path,
-                files={"file": (upload.name, sample.content)},
-                data=dict(sample.fields),
-                headers={"Idempotency-Key": f"{self._key}-{upload.serial}"},
-            )
-        except httpx.TransportError:
-            upload.answers.append("none")
-            return 0.5
-        upload.answers.append(str(answer.status_code))
-        if answer.status_code == httpx.codes.ACCEPTED:
-            upload.task_id = answer.json()["task_id"]
-        elif answer.status_code in RETRY_STATUSES:
-            return float(answer.headers.get("Retry-After", 1))
-        return None
+
+def post_upload(client: httpx.Client, url: str, upload: Upload, *, key: str) -> float | None:
+    """Ask once; how many seconds to wait before asking again, None when there is nothing more to ask."""
+    sample = upload.sample
+    try:
+        answer = client.post(
+            url + sample.path,
+            files={"file": (upload.name, sample.content)},
+            data=dict(sample.fields),
+            headers={"Idempotency-Key": key},
+        )
+    except httpx.TransportError:
+        upload.answers.append("none")
+        return 0.5
+    upload.answers.append(str(answer.status_code))
+    if answer.status_code == httpx.codes.ACCEPTED:
+        upload.task_id = answer.json()["task_id"]
+    elif answer.status_code in RETRY_STATUSES:
+        return float(answer.headers.get("Retry-After", 1))
+    return None

@@ -43,6 +43,11 @@ def job_durations(jobs: Iterable[JobRecord]) -> list[float]:
     ]
 
 
+def extra_runs(jobs: Iterable[JobRecord]) -> list[int]:
+    """Return the runs beyond the first of each stage, poison apart."""
+    return [max(0, stage.attempts - 1) for job in jobs if not is_poison(job) for stage in job.stages.values()]
+
+
 def p95(seconds: Sequence[float]) -> float | None:
     """Return what 95 of 100 waits do not exceed; None of too few to tell."""
     return percentile(seconds, 0.95) if len(seconds) >= FEWEST else None

@@ -60,6 +60,7 @@ def _numbers(result: CampaignResult) -> Table:
     table.add_row("uploads never accepted", str(len(result.uploads) - len(accepted)))
     table.add_row("answers", _counted(result.answers))
     table.add_row("jobs by end", _counted(Counter(job.state.value for job in result.jobs)))
+    table.add_row("stages run again", str(sum(measures.extra_runs(result.jobs))))
     table.add_row("dispatched again", _counted(Counter(str(job.generation) for job in result.jobs)))
     poison = Counter(job.state.value for job in result.jobs if measures.is_poison(job))
     table.add_row("poison", f"{_counted(poison)}; {result.kills} children killed")

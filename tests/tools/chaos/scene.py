@@ -1,12 +1,15 @@
-"""What a fault acts on."""
+"""What a fault acts on, and what it finds wrong itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
+from tests.tools.chaos.load import Upload
+from tests.tools.chaos.samples import Sample
 from tests.tools.chaos.stack import POOLS, ChaosStack
+from tests.tools.chaos.violations import Violation, ViolationKind
 from tests.tools.chaos.witness import SuspendedRun, Witness
 
 CATCH_SECONDS = 4.0
@@ -27,6 +30,19 @@ class Scene:
     stack: ChaosStack
     witness: Witness
     random: Random
+    uploads: list[Upload] = field(default_factory=list)
+    """What faults upload themselves: checked as the uploads of the load are."""
+    violations: list[Violation] = field(default_factory=list)
+
+    def add_upload(self, sample: Sample, *, is_raced: bool = False) -> Upload:
+        """Note that a fault is going to upload this."""
+        upload = Upload(serial=len(self.uploads), sample=sample, is_raced=is_raced)
+        self.uploads.append(upload)
+        return upload
+
+    def report(self, kind: ViolationKind, sentence: str, job_id: str | None = None) -> None:
+        """Note what a fault found wrong."""
+        self.violations.append(Violation(kind, sentence, job_id))
 
     def pick_pool(self) -> str:
         """Pick one of the worker pools."""

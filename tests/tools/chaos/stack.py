@@ -1,4 +1,4 @@
-"""The embedded stack with a second gateway and spare workers, and which processes belong to it."""
+"""The embedded stack with a second gateway, spare workers and some with a wrong clock, and what belongs to it."""
 
 from __future__ import annotations
 
@@ -12,23 +12,39 @@ from deploy.local import processes, readiness
 from deploy.local.ports import free_port
 from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
+from tests.support.programs import ROOT
 
 SECOND_GATEWAY = "gateway2"
 POOLS = QUEUES
+SKEWED_CLOCK = ROOT / "tests/support/skewed_clock"
+SKEWS = {"ahead": 120.0, "behind": -120.0}
+"""Seconds by which the clock of a worker `ahead-QUEUE` or `behind-QUEUE` differs: more than a lease has."""
 
 
 class ChaosStack(Stack):
-    """A running Darkroom with two gateways, two children for the resizes, and a spare worker a queue that is down."""
+    """A running Darkroom with two gateways, two children for the resizes, and a spare worker a queue.
 
-    def __init__(self, folder: Path, *, environment: Mapping[str, str]) -> None:
+    The spare workers run from the start with `pools=2`, else only when they are needed. The second gateway's clock and
+    those of the spare workers are ahead by `skew_seconds`.
+    """
+
+    def __init__(
+        self, folder: Path, *, environment: Mapping[str, str], pools: int = 1, skew_seconds: float = 0
+    ) -> None:
         self._second_port = free_port()
+        self._has_second_pools, self._skew_seconds = pools > 1, skew_seconds
         super().__init__(folder, pools={"resize": 2}, environment=environment)
         self.urls = {"gateway": self.url, SECOND_GATEWAY: f"http://127.0.0.1:{self._second_port}"}
 
     def _processes(self, *, gateway: bool, workers: bool) -> list[processes.Process]:
         second = replace(processes.gateway(port=self._second_port, autostart=gateway), name=SECOND_GATEWAY)
-        spares = [_spare(queue) for queue in POOLS]
-        return [*super()._processes(gateway=gateway, workers=workers), second, *spares]
+        spares = [_worker(f"spare-{queue}", queue, autostart=workers and self._has_second_pools) for queue in POOLS]
+        skewed = [
+            _skew(_worker(f"{side}-{queue}", queue), seconds) for side, seconds in SKEWS.items() for queue in POOLS
+        ]
+        seconds = self._skew_seconds
+        second_of_each = [_skew(process, seconds) if seconds else process for process in (second, *spares)]
+        return [*super()._processes(gateway=gateway, workers=workers), *second_of_each, *skewed]
 
     def _probe(self, name: str) -> Callable[[], bool]:
         if name == SECOND_GATEWAY:
@@ -40,6 +56,16 @@ class ChaosStack(Stack):
         """The processes that are to run whenever no fault is on."""
         return [name for name, process in self.processes.items() if process.autostart]
 
+    @property
+    def workers(self) -> dict[str, str]:
+        """The queue of each worker that is to run whenever no fault is on."""
+        return {name: queue_of_worker(name) for name in self.autostart_processes if queue_of_worker(name) in POOLS}
+
+    def darkroom_pids(self) -> list[int]:
+        """Return the ids of the gateways and workers that run, each parent before its children."""
+        names = [name for name in self.autostart_processes if self.processes[name].group == "darkroom"]
+        return [pid for name in names for pid in (self.pid(name), *self.children(name))]
+
     def wait_all_ready(self, seconds: float) -> None:
         """Return once every process does its work; StackError if one takes too long."""
         for name in self.autostart_processes:
@@ -48,11 +74,20 @@ class ChaosStack(Stack):
     @contextmanager
     def run_spare_worker(self, pool: str) -> Iterator[None]:
         """Run a second worker of a pool, as there is where workers run on several machines."""
-        self.start_process(f"spare-{pool}")
+        with self.run_worker(f"spare-{pool}"):
+            yield
+
+    @contextmanager
+    def run_worker(self, name: str) -> Iterator[None]:
+        """Run a worker that is down, until the block ends. One that runs anyway goes on."""
+        if name in self.workers:
+            yield
+            return
+        self.start_process(name)
         try:
             yield
         finally:
-            self.stop_process(f"spare-{pool}")
+            self.stop_process(name)
 
     def send(self, pids: Iterable[int], number: int) -> None:
         """Signal processes by id: those that live and are this stack's."""
@@ -75,9 +110,20 @@ class ChaosStack(Stack):
         return [f"{pid} {_command(pid)}" for pid in pids if self.owns_process(pid)]
 
 
-def _spare(queue: str) -> processes.Process:
-    name = f"spare-{queue}"
-    return processes.worker(name, queues=[queue], concurrency=1, autostart=False, metrics_port=free_port())
+def queue_of_worker(name: str) -> str:
+    """Return the queue of a worker, by the name of its process."""
+    return name.rpartition("-")[2]
+
+
+def _worker(name: str, queue: str, *, autostart: bool = False) -> processes.Process:
+    return processes.worker(name, queues=[queue], concurrency=1, autostart=autostart, metrics_port=free_port())
+
+
+def _skew(process: processes.Process, seconds: float) -> processes.Process:
+    """Shift a process's clock. It gets a Python of its own: forks of supervisord never read a sitecustomize."""
+    python, *arguments = process.command
+    here = {"PYTHONPATH": str(SKEWED_CLOCK), "DARKROOM_TEST_CLOCK_SKEW_SECONDS": str(seconds)}
+    return replace(process, command=(python, "-u", *arguments), environment={**process.environment, **here})
 
 
 def _command(pid: int) -> str:

@@ -6,7 +6,11 @@ from pipeline.settings import SweeperSettings, WorkSettings
 
 LEASE_SECONDS = 5.0
 VISIBILITY_SECONDS = 7.0
-ORPHAN_SECONDS = 12.0  # longer than a request can hang on a frozen store, or its blob would go before its document came
+IDLE_SECONDS = 7.0  # longer than a gateway is frozen for: the load's clients are not slow
+RECEIVE_SECONDS = 8.0
+ORPHAN_SECONDS = (
+    16.0  # longer than a body takes and then hangs on a frozen store, or it would go before its document came
+)
 
 SHORT_TIMEOUTS = {
     "DARKROOM_WORK__SOFT_TIME_LIMIT": "4",
@@ -25,7 +29,12 @@ SHORT_TIMEOUTS = {
     "DARKROOM_RETENTION__REFUSED": "1",
     "DARKROOM_SWEEPER__TIDY_INTERVAL": "1",
     "DARKROOM_SWEEPER__ORPHAN_GRACE": str(ORPHAN_SECONDS),
+    "DARKROOM_HTTP__IDLE_TIMEOUT": str(IDLE_SECONDS),
+    "DARKROOM_HTTP__RECEIVE_TIMEOUT": str(RECEIVE_SECONDS),
 }
+
+ACCEPT_SECONDS = 20.0
+"""Until an upload is accepted whose gateway was killed: a client does not wait longer for a key that nobody holds."""
 
 MAX_ATTEMPTS = WorkSettings().max_attempts
 MAX_GENERATION = SweeperSettings().max_generation

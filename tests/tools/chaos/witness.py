@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ import pymongo
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
-from storage.documents import ACTIVE_STATES, JobRecord, StageState
+from storage.documents import ACTIVE_STATES, JobRecord, StageRecord, StageState
 from tests.tools.chaos.stack import ChaosStack
 
 STAGES = {
@@ -31,9 +31,10 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, kw_only=True)
 class SuspendedRun:
-    """A stage in the middle of a run, its pool's children stopped."""
+    """A stage in the middle of a run, its worker's children stopped."""
 
     pool: str
+    worker: str
     job_id: str
     stage: str
     attempt: int
@@ -62,6 +63,18 @@ class Witness:
         found = self._jobs.find_one({"_id": job_id})
         return JobRecord.model_validate(found) if found else None
 
+    def read(self, job_id: str) -> dict[str, Any] | None:
+        """Return a document as it is stored, or None."""
+        return self._jobs.find_one({"_id": job_id})
+
+    def insert(self, document: Mapping[str, Any]) -> None:
+        """Put a document among the jobs."""
+        self._jobs.insert_one(dict(document))
+
+    def remove(self, job_id: str) -> None:
+        """Remove a document."""
+        self._jobs.delete_one({"_id": job_id})
+
     def newest(self) -> str | None:
         """Return the id of the youngest job."""
         found = self._jobs.find_one({}, {"_id": 1}, sort=[("_id", -1)])
@@ -71,6 +84,13 @@ class Witness:
         """Return the ids of the jobs that have not ended."""
         states = [state.value for state in ACTIVE_STATES]
         return [str(found["_id"]) for found in self._jobs.find({"state": {"$in": states}}, {"_id": 1})]
+
+    def held_keys(self, now: int) -> list[tuple[str, str]]:
+        """Return the Idempotency-Keys that requests without a job hold at `now` (epoch ms), and the ids of these."""
+        held = self._mongo.get_default_database()["idempotency_keys"].find(
+            {"state": "running", "expires_ms": {"$gt": now}}
+        )
+        return [(key["_id"], key["task_id"]) for key in held if self.get(key["task_id"]) is None]
 
     def running(self, stages: Iterable[str]) -> list[tuple[JobRecord, str]]:
         """Return the jobs in one of these stages, with that stage."""
@@ -85,26 +105,33 @@ class Witness:
         deadline, due = time.monotonic() + seconds, 0.0
         while time.monotonic() < deadline:
             if time.monotonic() > due:  # asked ahead: a stage can be over by the time it is found out
-                due, children = time.monotonic() + 1, {pool: tuple(stack.children(pool)) for pool in pools}
+                workers = [worker for worker, pool in stack.workers.items() if pool in pools]
+                due, children = time.monotonic() + 1, {worker: tuple(stack.children(worker)) for worker in workers}
             for pool in pools:
                 for job, stage in self.running(STAGES[pool])[:1]:
-                    if suspended_run := self._stopped(stack, pool, children[pool], job, stage):
+                    record = job.stages[stage]
+                    worker = worker_of(record)
+                    suspended_run = SuspendedRun(
+                        pool=pool,
+                        worker=worker,
+                        job_id=job.id,
+                        stage=stage,
+                        attempt=record.attempts,
+                        pids=children.get(worker, ()),
+                    )
+                    if self._suspend(stack, suspended_run):
                         return suspended_run
             time.sleep(0.001)
         return None
 
-    def _stopped(
-        self, stack: ChaosStack, pool: str, pids: tuple[int, ...], job: JobRecord, stage: str
-    ) -> SuspendedRun | None:
-        suspended_run = SuspendedRun(
-            pool=pool, job_id=job.id, stage=stage, attempt=job.stages[stage].attempts, pids=pids
-        )
-        stack.send(pids, signal.SIGSTOP)
+    def _suspend(self, stack: ChaosStack, run: SuspendedRun) -> bool:
+        """Stop the children; whether the run is then still on. Lets them go on if not."""
+        stack.send(run.pids, signal.SIGSTOP)
         time.sleep(SETTLE_SECONDS)
-        if self._is_held(suspended_run):
-            return suspended_run
-        stack.send(pids, signal.SIGCONT)
-        return None
+        if run.pids and self._is_held(run):
+            return True
+        stack.send(run.pids, signal.SIGCONT)
+        return False
 
     def is_superseded(self, suspended_run: SuspendedRun) -> bool:
         """Whether another run has taken over what was caught."""
@@ -120,6 +147,11 @@ class Witness:
         job = self.get(suspended_run.job_id)
         record = job.stages[suspended_run.stage] if job else None
         return record is not None and (record.state, record.attempts) == (StageState.RUNNING, suspended_run.attempt)
+
+
+def worker_of(record: StageRecord) -> str:
+    """Return the name of the process that claimed a stage last."""
+    return (record.worker or "").partition("@")[0]
 
 
 def retry_mongo(question: Callable[[], Answer], seconds: float = RETRY_SECONDS) -> Answer:

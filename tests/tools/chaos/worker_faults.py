@@ -46,7 +46,10 @@ def write_cut(scene: Scene) -> Iterator[FaultEffect]:
         for job_id in scene.witness.active_ids():
             for partial in (scene.stack.blob_folder / job_id).glob(f"*{PARTIAL_WRITE_MARK}*"):
                 if pool := WRITERS.get(partial.name.partition(".")[0]):
-                    scene.stack.send(scene.stack.children(pool), signal.SIGKILL)
+                    workers = [worker for worker, queue in scene.stack.workers.items() if queue == pool]
+                    scene.stack.send(
+                        [pid for worker in workers for pid in scene.stack.children(worker)], signal.SIGKILL
+                    )
                     yield FaultEffect(partial.name, STAGES[pool])
                     return
 
@@ -101,7 +104,7 @@ def _resume_after_takeover(scene: Scene, suspended_run: SuspendedRun | None) -> 
     if suspended_run is None:
         return
     late = scene.random.random() < 0.5
-    scene.stack.signal(suspended_run.pool, signal.SIGSTOP)
+    scene.stack.signal(suspended_run.worker, signal.SIGSTOP)
     try:
         moment = "after the end of its job" if late else "beside its successor"
         yield FaultEffect(f"{suspended_run.stage}, back {moment}", STAGES[suspended_run.pool])
@@ -117,4 +120,4 @@ def _resume_after_takeover(scene: Scene, suspended_run: SuspendedRun | None) -> 
             time.sleep(COME_BACK_SECONDS)
     finally:
         scene.stack.send(suspended_run.pids, signal.SIGCONT)
-        scene.stack.signal(suspended_run.pool, signal.SIGCONT)
+        scene.stack.signal(suspended_run.worker, signal.SIGCONT)
