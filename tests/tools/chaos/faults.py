@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
 from tests.tools.chaos.attack_faults import gateway_attacked
-from tests.tools.chaos.blob_faults import blobs_away, blobs_full, blobs_slow
+from tests.tools.chaos.blob_faults import STRACE, blobs_away, blobs_slow
 from tests.tools.chaos.clock_faults import clock_skewed
+from tests.tools.chaos.disk_faults import blobs_full, mongo_disk_full, redis_disk_full
 from tests.tools.chaos.gateway_faults import deploy, gateway_frozen, gateway_killed
 from tests.tools.chaos.message_faults import chord_early, duplicates, message_lost
 from tests.tools.chaos.scene import Fault
@@ -54,10 +55,12 @@ FAULTS: dict[str, Fault] = {
         redis_frozen,
         redis_away,
         redis_full,
+        redis_disk_full,
         redis_emptied,
         mongo_killed,
         mongo_frozen,
         mongo_away,
+        mongo_disk_full,
         blobs_away,
         blobs_full,
         blobs_slow,
@@ -82,8 +85,8 @@ def _find_obstacle(stack: ChaosStack, name: str) -> str | None:
     server = name.partition("_")[0]
     if server in SERVERS and server not in stack.processes:
         return f"{server} is not of this stack"
-    if name == blobs_slow.__name__ and shutil.which("strace") is None:
-        return "strace is not installed"
+    if name == blobs_slow.__name__ and shutil.which(STRACE) is None:
+        return f"{STRACE} is not installed"
     return None
 
 
