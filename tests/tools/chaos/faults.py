@@ -24,6 +24,7 @@ from tests.tools.chaos.server_faults import (
     redis_killed,
 )
 from tests.tools.chaos.stack import ChaosStack
+from tests.tools.chaos.upload_faults import gateway_killed_in_acceptance, gateway_stopped, upload_slow
 from tests.tools.chaos.worker_faults import (
     child_frozen,
     child_killed,
@@ -48,8 +49,11 @@ FAULTS: dict[str, Fault] = {
         zombie_finalize,
         clock_skewed,
         gateway_killed,
+        gateway_killed_in_acceptance,
+        gateway_stopped,
         gateway_frozen,
         gateway_attacked,
+        upload_slow,
         deploy,
         redis_killed,
         redis_frozen,
