@@ -1,17 +1,34 @@
-"""Faults that clients cause on purpose: what they hold open, and requests that can be read in two ways."""
+"""Faults that clients cause: what they hold open, requests that can be read in two ways, and races about one job."""
 
 from __future__ import annotations
 
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import partial
+from threading import Barrier
+
+import httpx
 
 from pipeline.http_settings import HttpSettings
+from tests.integration.raw_http import open_socket
+from tests.support.http_options import HTTP_CLIENT_OPTIONS
 from tests.tools.chaos.gateway_faults import HALF_A_FORM
+from tests.tools.chaos.keyed_upload import KeyedUpload
+from tests.tools.chaos.load import Upload, post_upload
+from tests.tools.chaos.samples import samples
 from tests.tools.chaos.scene import FaultEffect, Scene
+from tests.tools.chaos.violations import ViolationKind
+from tests.tools.chaos.witness import wait_for
 
 SECONDS = 5.0
+SILENT = 400  # connections
+RACED_JOBS = ("1-megapixel.jpg", "truncated.jpg", "crop-outside.jpg")
+RACES = 3  # of each
+RACERS = 8  # half of them retry, half of them delete
+RACE_ANSWERS = {"delete": {204, 404, 503}, "retry": {202, 404, 409, 503}}
 ENDLESS_HEADERS = b"GET /jobs HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: " + b"a" * 2**20 + b"\r\n"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 TWO_READINGS = (
@@ -39,3 +56,47 @@ def gateway_attacked(scene: Scene) -> Iterator[FaultEffect]:
             send(request)
         yield FaultEffect(f"{name}, {seconds:.1f} s")
         time.sleep(seconds)
+
+
+def connections_silent(scene: Scene) -> Iterator[FaultEffect]:
+    """Open hundreds of connections to one gateway and send nothing: uploads on others are accepted all the same."""
+    name, seconds = scene.pick_gateway(), scene.pick_seconds(2, 5)
+    url = scene.stack.urls[name]
+    with ExitStack() as sockets:
+        for _ in range(SILENT):
+            sockets.enter_context(open_socket(url))
+        yield FaultEffect(f"{SILENT} to {name}, {seconds:.1f} s")
+        KeyedUpload(scene).send_again(url, after=f"{SILENT} others connected", seconds=SECONDS)
+        time.sleep(seconds)
+
+
+def job_raced(scene: Scene) -> Iterator[FaultEffect]:
+    """Delete and retry each of some jobs from many clients at once, as soon as it can be retried or is under way."""
+    chosen = [sample for sample in samples() if sample.name in RACED_JOBS] * RACES
+    raced = [scene.add_upload(sample, is_raced=True) for sample in chosen]
+    yield FaultEffect(f"{len(raced)} jobs")
+    urls = list(scene.stack.urls.values())
+    with httpx.Client(timeout=30, **HTTP_CLIENT_OPTIONS) as client, ThreadPoolExecutor(RACERS) as threads:
+        for upload in raced:
+            post_upload(client, urls[0], upload, key=f"raced-{time.time_ns()}")
+            if upload.task_id is None:
+                continue
+            if upload.sample.expected_state == "failed":
+                wait_for(partial(scene.witness.has_ended, upload.task_id), SECONDS, look=0.01)
+            barrier = Barrier(RACERS)
+            turns = [(("delete", "retry")[turn % 2], urls[turn // 2 % len(urls)]) for turn in range(RACERS)]
+            list(threads.map(partial(_race, scene, client, barrier, upload), turns))
+
+
+def _race(scene: Scene, client: httpx.Client, barrier: Barrier, upload: Upload, turn: tuple[str, str]) -> None:
+    action, url = turn
+    barrier.wait()
+    with suppress(httpx.TransportError):
+        answer = (
+            client.delete(f"{url}/jobs/{upload.task_id}")
+            if action == "delete"
+            else client.post(f"{url}/jobs/{upload.task_id}/retry")
+        )
+        if answer.status_code not in RACE_ANSWERS[action]:
+            sentence = f"{action} of {upload.name} was answered {answer.status_code}: {answer.text[:200]}"
+            scene.report(ViolationKind.REFUSED, sentence, upload.task_id)
