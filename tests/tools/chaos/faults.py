@@ -14,9 +14,11 @@ from tests.tools.chaos.gateway_faults import deploy, gateway_frozen, gateway_kil
 from tests.tools.chaos.message_faults import chord_early, duplicates, message_lost
 from tests.tools.chaos.scene import Fault
 from tests.tools.chaos.server_faults import (
+    everything_killed,
     mongo_away,
     mongo_frozen,
     mongo_killed,
+    redis_aof_torn,
     redis_away,
     redis_emptied,
     redis_frozen,
@@ -57,7 +59,9 @@ FAULTS: dict[str, Fault] = {
         upload_slow,
         job_raced,
         deploy,
+        everything_killed,
         redis_killed,
+        redis_aof_torn,
         redis_frozen,
         redis_away,
         redis_full,

@@ -1,7 +1,8 @@
-"""Faults of the servers: Redis and Mongo killed, frozen and away, Redis full, and Redis come back with nothing."""
+"""Faults of the servers: killed, alone or with others, frozen, away; Redis full, and come back with less."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import time
@@ -9,8 +10,18 @@ from collections.abc import Iterator
 
 from redis import Redis
 
+from pipeline.routing import QUEUES
 from tests.tools.chaos.scene import FaultEffect, Scene
+from tests.tools.chaos.stack import queue_of_worker
 from tests.tools.chaos.timing import VISIBILITY_SECONDS
+
+MOST_TORN_BYTES = 3000
+VICTIMS = (
+    ("gateways", "redis"),
+    ("workers", "mongo"),
+    ("redis", "mongo"),
+    ("gateways", "workers", "redis", "mongo"),
+)
 
 
 def redis_killed(scene: Scene) -> Iterator[FaultEffect]:
@@ -31,6 +42,20 @@ def redis_emptied(scene: Scene) -> Iterator[FaultEffect]:
         scene.stack.start_process("redis")
 
 
+def redis_aof_torn(scene: Scene) -> Iterator[FaultEffect]:
+    """Stop Redis, cut the last bytes off its append-only file, start it: the latest messages are gone."""
+    scene.stack.stop_process("redis")
+    try:
+        file = max(
+            (scene.stack.folder / "redis" / "appendonlydir").glob("*.incr.aof"), key=lambda file: file.stat().st_mtime
+        )
+        cut = min(file.stat().st_size, scene.random.randint(1, MOST_TORN_BYTES))
+        os.truncate(file, file.stat().st_size - cut)
+        yield FaultEffect(f"{cut} bytes")
+    finally:
+        scene.stack.start_process("redis")
+
+
 def redis_full(scene: Scene) -> Iterator[FaultEffect]:
     """Let Redis have no more memory for a few seconds: it answers, and refuses what would add to it."""
     seconds = scene.pick_seconds(2, 6)
@@ -41,6 +66,17 @@ def redis_full(scene: Scene) -> Iterator[FaultEffect]:
             time.sleep(seconds)
         finally:
             redis.config_set("maxmemory", 0)
+
+
+def everything_killed(scene: Scene) -> Iterator[FaultEffect]:
+    """SIGKILL several things in one moment: the gateways and Redis, the workers and Mongo, both servers, or all."""
+    victims = scene.random.choice(VICTIMS)
+    names = [name for name in scene.stack.autostart_processes if _kind(name) in victims]
+    children = [pid for name in names for pid in scene.stack.children(name)]
+    for name in names:
+        scene.stack.signal(name, signal.SIGKILL)
+    scene.stack.send(children, signal.SIGKILL)
+    yield FaultEffect(" and ".join(victims))
 
 
 def redis_away(scene: Scene) -> Iterator[FaultEffect]:
@@ -87,3 +123,9 @@ def _frozen(scene: Scene, name: str) -> Iterator[FaultEffect]:
         time.sleep(seconds)
     finally:
         scene.stack.signal(name, signal.SIGCONT)
+
+
+def _kind(name: str) -> str:
+    if name.startswith("gateway"):
+        return "gateways"
+    return "workers" if queue_of_worker(name) in QUEUES else name
