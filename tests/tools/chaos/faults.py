@@ -10,6 +10,7 @@ from tests.tools.chaos.attack_faults import connections_silent, gateway_attacked
 from tests.tools.chaos.blob_faults import STRACE, blobs_away, blobs_slow
 from tests.tools.chaos.clock_faults import clock_skewed
 from tests.tools.chaos.disk_faults import blobs_full, mongo_disk_full, redis_disk_full
+from tests.tools.chaos.forged_faults import document_unreadable, messages_forged
 from tests.tools.chaos.gateway_faults import deploy, gateway_frozen, gateway_killed
 from tests.tools.chaos.message_faults import chord_early, duplicates, message_lost
 from tests.tools.chaos.scene import Fault
@@ -77,6 +78,8 @@ FAULTS: dict[str, Fault] = {
         duplicates,
         chord_early,
         message_lost,
+        messages_forged,
+        document_unreadable,
     )
 }
 SERVERS = ("redis", "mongo")
