@@ -12,6 +12,7 @@ QUEUE, STAGE = 'queue=~"$queue"', 'stage=~"$stage"'
 ERROR_BUDGET = 0.05
 """Share of jobs that may be late: the promise is 95 % within 10 s."""
 SWEEPER_AGE = "time() - max(darkroom_sweeper_last_run_timestamp_seconds)"
+TIDIER_AGE = "time() - max(darkroom_tidier_last_run_timestamp_seconds > 0)"
 
 
 def board() -> dashboard.Dashboard:
@@ -110,8 +111,9 @@ def _redeliveries() -> Section:
             ),
             graph(
                 "Since the last sweep",
-                "Time since the last round of any sweeper: one running sweeper is enough.",
-                Query(SWEEPER_AGE, "age"),
+                "Time since the last round of any sweeper, and of the tidier: one running gateway is enough.",
+                Query(SWEEPER_AGE, "sweeper"),
+                Query(TIDIER_AGE, "tidier"),
                 unit=units.Seconds,
                 limits=Thresholds(warn=30, bad=120),
             ),
