@@ -262,7 +262,6 @@ class Job(JobRecord, Document):
         name = "jobs"
         indexes: ClassVar = [
             IndexModel([("state", ASCENDING), ("next_dispatch_ms", ASCENDING)], name="due"),
-            IndexModel([("state", ASCENDING), ("finished_ms", ASCENDING)], name="finished"),
             IndexModel([("original.sha256", ASCENDING)], name="content"),
             IndexModel([("blobs_removed_ms", ASCENDING)], name="blobs_removed"),
         ]

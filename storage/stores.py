@@ -20,8 +20,8 @@ from storage.document_reader import Check, JobReader, Report, accept_any, report
 from storage.documents import EPOCH, Job, JobRecord
 from storage.idempotency import IdempotencyKey, IdempotencyKeys
 from storage.jobs import Jobs
+from storage.late_indexes import create_late_indexes
 from storage.ledger import Ledger
-from storage.list_indexes import create_list_indexes
 from storage.tidying import COLLECTION as TIDYING
 from storage.tidying import Tidying
 
@@ -89,7 +89,7 @@ async def open_stores(
     try:
         database = client[database_name(mongo_url)]
         await init_beanie(database, document_models=[Job, IdempotencyKey])
-        await create_list_indexes(Job.get_motor_collection())
+        await create_late_indexes(Job.get_motor_collection())
         jobs = Jobs(list_timeout_ms=timeout_ms, reader=JobReader(Job, check=check_job, report=report_unreadable))
         tidying = Tidying(database[TIDYING])
         stores = Stores(jobs, Blobs.open(blob_url), IdempotencyKeys(), tidying, client)

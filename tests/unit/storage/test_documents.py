@@ -67,8 +67,8 @@ def test_a_state_that_is_not_known_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "keys",
-    [["state", "next_dispatch_ms"], ["state", "finished_ms"], ["blobs_removed_ms"], ["original.sha256"]],
-    ids=["due", "ended", "forgotten", "duplicate"],
+    [["state", "next_dispatch_ms"], ["blobs_removed_ms"], ["original.sha256"]],
+    ids=["due", "forgotten", "duplicate"],
 )
 def test_what_is_asked_over_and_over_has_an_index(keys: list[str]) -> None:
     assert keys in [list(index.document["key"]) for index in Job.Settings.indexes]

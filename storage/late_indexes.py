@@ -1,4 +1,4 @@
-"""The indexes of the lists of jobs, in the order of their pages, and how they come to an existing collection."""
+"""The indexes that came later, of the lists of jobs and of the tidier, and how they come to an existing collection."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ def _index(name: str, *fields: str) -> IndexModel:
     return IndexModel([(field, ASCENDING) for field in (*fields, "_id")], name=name)
 
 
-LIST_INDEXES = [
+INDEXES = [
     _index("owner_list", "owner"),
     _index("owner_state_list", "owner", "state"),
     _index("state_list", "state"),
     _index("kind_list", "kind"),
+    IndexModel([(field, ASCENDING) for field in ("state", "blobs_removed_ms", "finished_ms")], name="with_blobs"),
 ]
 
 
-async def create_list_indexes(jobs: AsyncIOMotorCollection[dict[str, Any]]) -> None:
+async def create_late_indexes(jobs: AsyncIOMotorCollection[dict[str, Any]]) -> None:
     """Create the indexes that are missing, except on the embedded server.
 
     On a large collection this takes longer than a reply may take: MongoDB goes on building then, and serves the
@@ -35,4 +36,4 @@ async def create_list_indexes(jobs: AsyncIOMotorCollection[dict[str, Any]]) -> N
     if server.get("process") == EMBEDDED_SERVER:
         return
     with suppress(NetworkTimeout):
-        await jobs.create_indexes(LIST_INDEXES)
+        await jobs.create_indexes(INDEXES)

@@ -1,4 +1,4 @@
-"""Lists of jobs: their indexes are created without waiting for them, and their queries have a limit of time."""
+"""Indexes that came later are created without waiting for them, and queries of lists have a limit of time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pymongo import IndexModel
 from pymongo.errors import NetworkTimeout, OperationFailure
 
 from storage.documents import Job
-from storage.list_indexes import EMBEDDED_SERVER, create_list_indexes
+from storage.late_indexes import EMBEDDED_SERVER, create_late_indexes
 from storage.stores import Stores
 from tests.contract.conftest import FindCommands
 from tests.support.fakes import new_job
@@ -34,22 +34,23 @@ class MongoDB:
             raise self._error
 
 
-async def test_every_list_has_an_index_in_the_order_of_its_pages() -> None:
-    await create_list_indexes(cast("Any", database := MongoDB(version="8.0.0")))
+async def test_every_list_has_an_index_in_the_order_of_its_pages_and_so_have_jobs_with_blobs() -> None:
+    await create_late_indexes(cast("Any", database := MongoDB(version="8.0.0")))
 
     keys = [tuple(index.document["key"]) for index in database.created]
-    assert keys == [("owner", "_id"), ("owner", "state", "_id"), ("state", "_id"), ("kind", "_id")]
+    lists = [("owner", "_id"), ("owner", "state", "_id"), ("state", "_id"), ("kind", "_id")]
+    assert keys == [*lists, ("state", "blobs_removed_ms", "finished_ms")]
 
 
 async def test_a_gateway_does_not_wait_for_the_indexes_of_a_large_collection() -> None:
-    await create_list_indexes(cast("Any", database := MongoDB(NetworkTimeout("timed out"))))
+    await create_late_indexes(cast("Any", database := MongoDB(NetworkTimeout("timed out"))))
 
     assert database.created
 
 
 async def test_a_server_that_may_not_create_indexes_is_an_error() -> None:
     with pytest.raises(OperationFailure):
-        await create_list_indexes(cast("Any", MongoDB(OperationFailure("not authorized", code=13))))
+        await create_late_indexes(cast("Any", MongoDB(OperationFailure("not authorized", code=13))))
 
 
 async def test_lists_read_in_the_order_of_an_index_where_the_server_has_it(stores: Stores) -> None:
