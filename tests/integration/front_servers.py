@@ -42,6 +42,7 @@ class Front:
 
     url: str
     api: httpx.Client
+    process: subprocess.Popen[Any]
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask for a file of the page."""
@@ -138,10 +139,10 @@ def run_application(application: ASGIApp) -> Iterator[str]:
 def _running_front(port: int, *command: str, log: Path, **environment: str) -> Iterator[Front]:
     url = f"http://127.0.0.1:{port}"
     with ExitStack() as resources:
-        resources.enter_context(run_logged_program(*command, log=log, **environment))
+        process = resources.enter_context(run_logged_program(*command, log=log, **environment))
         api = resources.enter_context(httpx.Client(base_url=f"{url}/api", timeout=30, **HTTP_CLIENT_OPTIONS))
         wait_until(lambda: is_gateway_ready(api), f"the front, which says {log.read_text()}")
-        yield Front(url, api)
+        yield Front(url, api, process)
 
 
 def is_gateway_ready(api: httpx.Client) -> bool:

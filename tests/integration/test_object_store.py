@@ -326,7 +326,7 @@ def _answers(client: httpx.Client) -> bool:
         return False
 
 
-def _another_worker(stack: Stack, log: Path, **environment: str) -> AbstractContextManager[None]:
+def _another_worker(stack: Stack, log: Path, **environment: str) -> AbstractContextManager[object]:
     """Run a second worker on the stores of a stack."""
     program = processes.worker("another", queues=QUEUES, concurrency=1, autostart=True)
     return run_logged_program(

@@ -63,13 +63,13 @@ def run_program(*command: str, **options: Any) -> Iterator[subprocess.Popen[Any]
 
 
 @contextmanager
-def run_logged_program(*command: str, log: Path, **environment: str) -> Iterator[None]:
+def run_logged_program(*command: str, log: Path, **environment: str) -> Iterator[subprocess.Popen[Any]]:
     """Run a program until the block ends, and see it gone after; what it says goes to `log`."""
     with (
         log.open("wb") as output,
-        run_program(*command, cwd=ROOT, stdout=output, stderr=output, environment=environment),
+        run_program(*command, cwd=ROOT, stdout=output, stderr=output, environment=environment) as process,
     ):
-        yield
+        yield process
 
 
 @contextmanager
