@@ -84,7 +84,7 @@ class BrokerSettings(SettingsSection):
 
 
 class SweeperSettings(SettingsSection):
-    """When the sweeper checks jobs, dispatches them again and removes old data."""
+    """When the sweeper checks jobs and dispatches them again, and when the tidier removes old data."""
 
     interval: Seconds = Field(2, description="Wait between two rounds.")
     accept_patience: Seconds = Field(
@@ -93,9 +93,13 @@ class SweeperSettings(SettingsSection):
     patience: Seconds = Field(60, description="A job is checked if it makes no progress for this long.")
     backoff: Seconds = Field(60, description="Wait between two redispatches of one job; doubles each time.")
     max_backoff: Seconds = Field(3600, le=30 * 86_400, description="Longest wait between two redispatches of one job.")
-    batch: Count = Field(100, description="Jobs checked in one round.")
+    batch: Count = Field(100, description="Jobs that one round checks, or that one step of the tidier handles.")
     max_generation: Count = Field(6, description="Redispatches of one job before it is dead.")
-    tidy_interval: Seconds = Field(30, description="Wait between two cleanups of blobs, records and keys.")
+    tidy_interval: Seconds = Field(
+        30,
+        description="Wait between two rounds of the tidier when nothing is left to do. If its gateway dies, another "
+        "one takes over after three times this long.",
+    )
     orphan_grace: Seconds = Field(3600, description="Blobs without a job are removed when they are older than this.")
     refused_grace: Seconds = Field(
         60,

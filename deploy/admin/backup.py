@@ -7,7 +7,7 @@ DARKROOM_MONGO_URL and DARKROOM_BLOB_URL name the servers. If one is not set, th
 is used: `save` needs it running, `restore` needs it stopped.
 
 Documents are saved first: a blob is written before its document, so the blob of every saved document exists. Jobs that
-arrive meanwhile leave at most blobs without a document, which the sweeper removes.
+arrive meanwhile leave at most blobs without a document, which the tidier removes.
 """
 
 from __future__ import annotations
