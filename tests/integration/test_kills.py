@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 from pymongo.collection import Collection
 
 from deploy.local.stack import Stack
-from tests.integration.api_helpers import submit_photo, wait_for_all, wait_until
+from tests.integration.api_helpers import get_status, submit_operation, submit_photo, wait_for_all, wait_until
 from tests.support.images import encode_image, photo
 
 JOBS = 20
@@ -77,3 +78,23 @@ def _kill_quietly(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def test_what_a_run_of_a_cancelled_job_wrote_before_it_was_killed_is_removed(
+    client: httpx.Client, stack: Stack, blob_folder: Path
+) -> None:
+    task_id = submit_operation(client, "grayscale", encode_image(photo(1500, 1000), "jpeg"), format="avif", quality=90)
+    wait_until(lambda: get_status(client, task_id)["stages"]["transform"]["state"] == "running", "transform to run")
+    children = stack.children("transform")
+    for child in children:
+        os.kill(child, signal.SIGSTOP)
+
+    client.delete(f"/jobs/{task_id}").raise_for_status()
+    (blob_folder / task_id).mkdir(exist_ok=True)
+    for name in ("output.1", "output.1#1"):  # as the run would, had it been killed a little later
+        (blob_folder / task_id / name).write_bytes(b"half of")
+    for child in children:
+        _kill_quietly(child)
+
+    wait_until(lambda: not (blob_folder / task_id).exists(), "the folder to go", seconds=40)
+    assert get_status(client, task_id)["status"] == "cancelled"
