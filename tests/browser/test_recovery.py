@@ -9,6 +9,7 @@ import httpx
 import pymongo
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
+from pymongo.collection import Collection
 
 from deploy.local.stack import Stack
 from storage.clock import now_ms
@@ -22,6 +23,7 @@ from tests.browser.page_helpers import (
     wait_until_done,
 )
 from tests.integration.api_helpers import freeze_process, get_status
+from tests.support.fakes import new_job
 
 NAME = "photo.jpg"
 NOTICED_MS = 8000  # 5 s, and what a loaded machine adds
@@ -48,6 +50,21 @@ def mark_dead(frontend_stack: Stack, api: httpx.Client, task_id: str) -> dict[st
 def cancel(api: httpx.Client, task_id: str) -> None:
     """Cancel a job."""
     api.delete(f"/jobs/{task_id}").raise_for_status()
+
+
+async def test_a_job_of_a_newer_version_is_said_to_be_kept(visitor: Visitor, frontend_stack: Stack) -> None:
+    document = new_job().model_dump(mode="json", by_alias=True, exclude={"revision_id"}) | {"kind": "watermark"}
+    client: pymongo.MongoClient[dict[str, Any]]
+    with pymongo.MongoClient(frontend_stack.mongo_url) as client:
+        jobs: Collection[dict[str, Any]] = client.get_default_database().jobs
+        jobs.insert_one(document)
+        try:
+            page = await visitor.open(f"/jobs/{document['_id']}")
+
+            await expect(page.locator(".failure code")).to_have_text("job_unreadable")
+            await expect(page.locator(".failure-sentence")).to_contain_text("The job is kept as it is.")
+        finally:
+            jobs.delete_one({"_id": document["_id"]})
 
 
 async def test_a_reload_in_the_middle_of_a_job_goes_on_with_it(visitor: Visitor, frontend_stack: Stack) -> None:

@@ -11,6 +11,7 @@ export const addressOf = (path) => (path.startsWith(`${API}/`) ? path : API + pa
 
 const TRANSIENT_STATUSES = new Set([0, 408, 425, 429, 502, 503, 504]);
 const UNANSWERED = new Set([0, 502, 503, 504]);
+const UNREADABLE = "job_unreadable"; // a newer version has stored the job: waiting here does not help
 
 /** Emits when a request got no answer, or a 5xx. */
 export const requestFailed = new Signal();
@@ -24,7 +25,7 @@ export class Problem extends Error {
 
   /** Whether the same request can succeed later. */
   get isTransient() {
-    return TRANSIENT_STATUSES.has(this.status) || this.isKeyInUse;
+    return (TRANSIENT_STATUSES.has(this.status) && this.code !== UNREADABLE) || this.isKeyInUse;
   }
 
   /** Whether an earlier attempt of this request is still being received, or its gateway died. Other requests do not wait. */
@@ -32,9 +33,14 @@ export class Problem extends Error {
     return this.code === "idempotency_key_in_use";
   }
 
+  /** Whether no answer to this request can be the job. */
+  get isFinal() {
+    return !this.isTransient && (this.status < 500 || this.code === UNREADABLE);
+  }
+
   /** Whether the server, or a store it needs, is away. Other transient problems mean that it is busy. */
   get isUnanswered() {
-    return UNANSWERED.has(this.status) && this.code !== "overloaded";
+    return UNANSWERED.has(this.status) && !["overloaded", UNREADABLE].includes(this.code);
   }
 }
 

@@ -25,6 +25,7 @@ export async function watchJob(taskId, { signal, onJob }) {
     try {
       if (canStream && failures < FAILURES) {
         ended = await readStream(state);
+        if (!ended && !state.last) ended = await poll(state); // the stream was empty: an answer says why
         failures = 0;
         delay = state.retry;
       } else {
@@ -32,7 +33,7 @@ export async function watchJob(taskId, { signal, onJob }) {
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof Problem && !error.isTransient && !(error.status >= 500)) throw error;
+      if (error instanceof Problem && error.isFinal) throw error;
       if (error instanceof StreamUnavailable && !isServerDown()) canStream = false; // if the server is away, the proxy is not the cause
       delay = Math.min(250 * 2 ** failures++, 4000);
     }

@@ -48,7 +48,7 @@ def test_the_messages_of_later_stages_are_taken(broker: FakeBroker) -> None:
         check_message(message)
 
 
-@pytest.mark.parametrize("name", MESSAGES.keys() - READABLE)
+@pytest.mark.parametrize("name", sorted(MESSAGES.keys() - READABLE))
 def test_forged_messages_are_refused(name: str) -> None:
     message = to_kombu(MESSAGES[name])
 
@@ -57,7 +57,7 @@ def test_forged_messages_are_refused(name: str) -> None:
             check_message(message)
 
 
-@pytest.mark.parametrize("name", READABLE)
+@pytest.mark.parametrize("name", sorted(READABLE))
 def test_messages_that_a_worker_can_read_are_taken(name: str) -> None:
     check_message(to_kombu(MESSAGES[name]))
 
