@@ -12,7 +12,7 @@ from tests.tools.chaos.keyed_upload import NO_ANSWER, KeyedUpload
 from tests.tools.chaos.scene import FaultEffect, Scene
 from tests.tools.chaos.timing import RECEIVE_SECONDS
 
-AFTER_THE_END = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # of the time from the last byte to the answer
+AFTER_THE_END = (0.0, 0.3, 0.6, 0.9)  # of the time from the last byte to the answer
 LONGEST_ANSWER_SECONDS = 0.5
 ON_ITS_WAY_SECONDS = 0.1
 SLOW_SECONDS = RECEIVE_SECONDS - 2
@@ -23,7 +23,7 @@ def gateway_killed_in_acceptance(scene: Scene) -> Iterator[FaultEffect]:
     urls = scene.random.sample(list(scene.stack.urls.items()), 2)
     answer_seconds = min(_measure_answer(scene, urls[0][1]), LONGEST_ANSWER_SECONDS)
     yield FaultEffect(f"an answer takes {answer_seconds * 1000:.0f} ms")
-    shares = [share + scene.pick_seconds(0, 0.2) for share in AFTER_THE_END]
+    shares = [share + scene.pick_seconds(0, 0.3) for share in AFTER_THE_END]
     moments = [(0.5, 0.0, 0.0), (1.0, 0.5, 0.0), *((1.0, 1.0, share * answer_seconds) for share in shares)]
     for head_share, body_share, delay in moments:
         (killed, url), (_, other_url) = urls
