@@ -51,7 +51,7 @@ def _plan(arguments: list[str]) -> Plan:
     parser.add_argument("--rate", type=float, default=3, help="uploads a second")
     parser.add_argument("--pools", type=int, choices=(1, 2), default=1, help="workers of each queue")
     parser.add_argument(
-        "--skew", type=float, default=0, help="seconds by which the clock of every second process is ahead"
+        "--skew", type=int, default=0, help="seconds by which the clock of every second process is ahead"
     )
     parser.add_argument("--keep", action="store_true", help="keep the evidence of a run in which all went well, too")
     chosen = parser.add_mutually_exclusive_group()

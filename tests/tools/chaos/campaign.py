@@ -47,7 +47,7 @@ class Plan:
     gap_seconds: tuple[float, float] = (3.0, 10.0)
     rate: float = 3.0
     pools: int = 1
-    skew_seconds: float = 0.0
+    skew_seconds: int = 0
     keep: bool = False
 
 

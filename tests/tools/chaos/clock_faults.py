@@ -19,7 +19,7 @@ def clock_skewed(scene: Scene) -> Iterator[FaultEffect]:
     with scene.stack.run_spare_worker(pool), scene.stack.run_worker(f"{side}-{pool}"):
         scene.stack.stop_process(pool)
         try:
-            yield FaultEffect(f"{pool}, {seconds:+.0f} s", STAGES[pool])
+            yield FaultEffect(f"{pool}, {seconds:+d} s", STAGES[pool])
             time.sleep(SKEWED_SECONDS)
         finally:
             scene.stack.start_process(pool)

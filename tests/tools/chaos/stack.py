@@ -12,12 +12,11 @@ from deploy.local import processes, readiness
 from deploy.local.ports import free_port
 from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
-from tests.support.programs import ROOT
+from tests.support.skewed_program import skew_command
 
 SECOND_GATEWAY = "gateway2"
 POOLS = QUEUES
-SKEWED_CLOCK = ROOT / "tests/support/skewed_clock"
-SKEWS = {"ahead": 120.0, "behind": -120.0}
+SKEWS = {"ahead": 120, "behind": -120}
 """Seconds by which the clock of a worker `ahead-QUEUE` or `behind-QUEUE` differs: more than a lease has."""
 
 
@@ -28,9 +27,7 @@ class ChaosStack(Stack):
     those of the spare workers are ahead by `skew_seconds`.
     """
 
-    def __init__(
-        self, folder: Path, *, environment: Mapping[str, str], pools: int = 1, skew_seconds: float = 0
-    ) -> None:
+    def __init__(self, folder: Path, *, environment: Mapping[str, str], pools: int = 1, skew_seconds: int = 0) -> None:
         self._second_port = free_port()
         self._has_second_pools, self._skew_seconds = pools > 1, skew_seconds
         super().__init__(folder, pools={"resize": 2}, environment=environment)
@@ -119,11 +116,8 @@ def _worker(name: str, queue: str, *, autostart: bool = False) -> processes.Proc
     return processes.worker(name, queues=[queue], concurrency=1, autostart=autostart, metrics_port=free_port())
 
 
-def _skew(process: processes.Process, seconds: float) -> processes.Process:
-    """Shift a process's clock. It gets a Python of its own: forks of supervisord never read a sitecustomize."""
-    python, *arguments = process.command
-    here = {"PYTHONPATH": str(SKEWED_CLOCK), "DARKROOM_TEST_CLOCK_SKEW_SECONDS": str(seconds)}
-    return replace(process, command=(python, "-u", *arguments), environment={**process.environment, **here})
+def _skew(process: processes.Process, seconds: int) -> processes.Process:
+    return replace(process, command=skew_command(process.command, seconds=seconds))
 
 
 def _command(pid: int) -> str:
