@@ -8,9 +8,7 @@ LEASE_SECONDS = 5.0
 VISIBILITY_SECONDS = 7.0
 IDLE_SECONDS = 7.0  # longer than a gateway is frozen for: the load's clients are not slow
 RECEIVE_SECONDS = 8.0
-ORPHAN_SECONDS = (
-    16.0  # longer than a body takes and then hangs on a frozen store, or it would go before its document came
-)
+ORPHAN_SECONDS = 2 * RECEIVE_SECONDS  # a request may hang on a frozen store, too, before its document is inserted
 
 SHORT_TIMEOUTS = {
     "DARKROOM_WORK__SOFT_TIME_LIMIT": "4",
@@ -30,6 +28,7 @@ SHORT_TIMEOUTS = {
     "DARKROOM_SWEEPER__TIDY_INTERVAL": "1",
     "DARKROOM_SWEEPER__ORPHAN_GRACE": str(ORPHAN_SECONDS),
     "DARKROOM_HTTP__IDLE_TIMEOUT": str(IDLE_SECONDS),
+    "DARKROOM_HTTP__KEY_LEASE": "2",  # less than the slow uploads take
     "DARKROOM_HTTP__RECEIVE_TIMEOUT": str(RECEIVE_SECONDS),
 }
 
