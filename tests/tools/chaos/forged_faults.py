@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -9,8 +10,8 @@ import httpx
 from redis import Redis
 
 from pipeline.routing import LANE_QUEUES
+from tests.support.forged_messages import IN_REDIS, IN_UNACKED, ForgedMessage
 from tests.support.http_options import HTTP_OPTIONS
-from tests.tools.chaos.forgeries import NO_JOB, forge_messages, forge_unacknowledged
 from tests.tools.chaos.message_faults import take_message
 from tests.tools.chaos.scene import FaultEffect, Scene
 from tests.tools.chaos.timing import ENDED_SECONDS
@@ -18,21 +19,25 @@ from tests.tools.chaos.violations import ViolationKind
 from tests.tools.chaos.witness import retry_mongo, wait_for
 
 LONG_AGO_MS = 1_000_000_000_000
+DRAIN_SECONDS = 30.0
+NO_STAGES = (("resize", "colossal"), ("resize", "normalize"), ("resize", "$where"), ("transform",), ("no_task",))
+"""Tasks and renditions of which the job has no stage."""
 UNREADABLE_ID = "01900000-0000-7000-8000-00000000bad1"  # sorts before every job
 
 
 def messages_forged(scene: Scene) -> Iterator[FaultEffect]:
-    """Put forged messages at the head of a queue, and into what a worker has taken and not acknowledged."""
-    queue = scene.random.choice(LANE_QUEUES)
-    job_id = retry_mongo(scene.witness.newest) or NO_JOB
-    waiting, taken = forge_messages(queue, job_id=job_id), forge_unacknowledged(queue, job_id=job_id)
+    """Put forged messages at the head of a queue, and among those that workers have taken and not acknowledged."""
+    queue, job_id = scene.random.choice(LANE_QUEUES), retry_mongo(scene.witness.newest)
+    waiting = [*IN_REDIS.values(), *(_forge(task, job_id, *others) for task, *others in NO_STAGES)]
     with Redis.from_url(scene.stack.redis_url) as redis:
-        redis.rpush(queue, *waiting.values())
-        for entry in taken.values():
+        redis.rpush(queue, *waiting)
+        for entry in IN_UNACKED.values():
             tag = str(uuid4())
             redis.hset("unacked", tag, entry)
             redis.zadd("unacked_index", {tag: LONG_AGO_MS / 1000})
-    yield FaultEffect(f"{len(waiting)} in {queue}, {len(taken)} unacknowledged")
+        yield FaultEffect(f"{len(waiting)} in {queue}, {len(IN_UNACKED)} unacknowledged")
+        wait_for(lambda: redis.lpos(queue, waiting[0]) is None, DRAIN_SECONDS)  # what stays is found in the end
+        wait_for(lambda: not redis.zcount("unacked_index", 0, LONG_AGO_MS / 1000), DRAIN_SECONDS)
 
 
 def document_unreadable(scene: Scene) -> Iterator[FaultEffect]:
@@ -66,3 +71,10 @@ def _check_lists(scene: Scene) -> None:
         if answer.status_code != httpx.codes.OK:
             sentence = f"{name} answers a list of jobs {answer.status_code}, beside an unreadable document"
             scene.report(ViolationKind.REFUSED, sentence)
+
+
+def _forge(task: str, job_id: str | None, *others: str) -> bytes:
+    """Return a message for a real job."""
+    usual = ForgedMessage()
+    body = json.dumps([[job_id, *others], {}, {}]).encode()
+    return ForgedMessage(body, usual.headers | {"task": task, "root_id": job_id}).to_redis()

@@ -17,7 +17,7 @@ from tests.tools.chaos.timing import MAX_ATTEMPTS
 GATHER_SECONDS = 2.0
 MOST = 30
 COPIES = 5
-NO_MESSAGE = (ValueError, KeyError, TypeError)
+NO_MESSAGE = (ValueError, KeyError, TypeError, RecursionError)
 OVER_BUDGET = MAX_ATTEMPTS + 2  # times a job: none of them may count
 
 
