@@ -1,4 +1,4 @@
-"""A short campaign with a fixed seed: what was accepted ends once, whatever is killed."""
+"""A short campaign with a fixed seed: what was accepted ends once, whatever is killed, forged or raced."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ import pytest
 
 from tests.tools.chaos.campaign import Plan, run
 
-FAULTS = ("child_killed", "duplicates", "redis_emptied", "zombie_finalize", "gateway_killed", "mongo_killed")
+FAULTS = (
+    "messages_forged",
+    "duplicates",
+    "document_unreadable",
+    "redis_emptied",
+    "job_raced",
+    "zombie_finalize",
+    "gateway_killed_in_acceptance",
+    "everything_killed",
+)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found and limited through /proc and prlimit")
 @pytest.mark.timeout(600)
-def test_every_accepted_upload_ends_once_whatever_is_killed() -> None:
-    plan = Plan(seed=5, seconds=300, faults=FAULTS, once=True, gap_seconds=(0.3, 1.0), rate=2.5)
+def test_every_accepted_upload_ends_once_whatever_happens() -> None:
+    plan = Plan(seed=5, seconds=300, faults=FAULTS, once=True, gap_seconds=(0.2, 0.6), rate=2.5)
 
     result = run(plan, print)
 
