@@ -5,4 +5,4 @@ from __future__ import annotations
 from gateway.server.serve import serve
 
 if __name__ == "__main__":
-    serve("gateway.app:production", default_port=8001, graceful_seconds=10)
+    serve("gateway.app:production", default_port=8001)

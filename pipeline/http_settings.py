@@ -56,6 +56,11 @@ class HttpSettings(SettingsSection):
         description="An Idempotency-Key whose gateway has died is free again after this long; while a request is "
         "received, its lease is renewed.",
     )
+    shutdown_timeout: Seconds = Field(
+        30,
+        description="How long requests under way may take after a stop signal; an upload that is still being received "
+        "is then answered 503. The process is killed after 40 s in the deployments here.",
+    )
     max_uploads: Count = Field(64, description="Uploads received at a time; further ones are answered 503.")
     max_uploads_per_caller: Count = Field(
         32, description="Of these, uploads of one API key, or of one address without keys."

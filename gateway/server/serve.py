@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import math
 from functools import partial
 
 import uvicorn
 
-from gateway.server.http_protocol import HeadLimits, HttpProtocol
+from gateway.server.http_protocol import HttpProtocol, Limits
 from pipeline.settings import Settings
 
 KEEP_ALIVE_SECONDS = 75  # longer than clients and proxies keep an idle connection, so that they close it
+LAST_ANSWER_SECONDS = 3  # for answers to requests that had to be ended
 
 
-def serve(application: str, *, default_port: int, graceful_seconds: int) -> None:
+def serve(application: str, *, default_port: int) -> None:
     """Serve what the factory `module:function` builds, until a stop signal. Reads the address from the command line."""
     arguments = _parse_arguments(default_port)
     http = Settings().http
-    limits = HeadLimits(max_bytes=http.max_header_bytes, seconds=http.header_timeout)
+    limits = Limits(
+        head_bytes=http.max_header_bytes, head_seconds=http.header_timeout, stop_seconds=http.shutdown_timeout
+    )
     uvicorn.run(
         application,
         factory=True,
@@ -28,7 +32,7 @@ def serve(application: str, *, default_port: int, graceful_seconds: int) -> None
         access_log=False,
         proxy_headers=False,  # the gateway has a setting of its own
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=graceful_seconds,
+        timeout_graceful_shutdown=math.ceil(http.shutdown_timeout) + LAST_ANSWER_SECONDS,
     )
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from deploy.compose.credentials import ACL, RIGHTS
 from deploy.generate.worker_memory import container_mib
+from deploy.local.processes import SERVER_STOP_SECONDS
+from gateway.server.serve import LAST_ANSWER_SECONDS
 from pipeline.routing import QUEUES
 from pipeline.settings import Settings, WorkSettings
 from tests.support.kustomize import Manifest, render
@@ -23,6 +25,11 @@ WORKERS = {
     if each["kind"] == "Deployment" and each["metadata"]["labels"]["app.kubernetes.io/component"] == "worker"
 }
 COMPOSE = load_yaml(ROOT / "docker-compose.yml")["services"]
+NGINX = (ROOT / "deploy" / "nginx" / "nginx.conf").read_text(encoding="utf-8")
+STOP_SECONDS = {
+    "gateway": Settings().http.shutdown_timeout + LAST_ANSWER_SECONDS,
+    "frontend": int(*re.findall(r"worker_shutdown_timeout (\d+)s;", NGINX)),
+}
 BYTES = {"Mi": 1 << 20, "Gi": 1 << 30}
 IDS = [f"{each['metadata']['name']}-{number}" for number, each in enumerate(PODS)]
 
@@ -163,13 +170,15 @@ def test_the_gateway_has_the_memory_that_its_clients_may_take() -> None:
 
 
 @pytest.mark.parametrize("name", ["gateway", "frontend"])
-def test_what_is_asked_over_http_is_forgotten_before_it_stops(name: str) -> None:
+def test_what_is_asked_over_http_is_forgotten_before_it_stops_and_has_time_to_finish(name: str) -> None:
     deployment = named("production", "Deployment")[name]
     pause = container_of(deployment)["lifecycle"]["preStop"]["sleep"]["seconds"]
-    graceful = int(re.findall(r"graceful_seconds=(\d+)", (ROOT / "gateway/__main__.py").read_text(encoding="utf-8"))[0])
 
     assert pause >= 5
-    assert pod_of(deployment)["terminationGracePeriodSeconds"] >= pause + graceful + 10
+    assert pod_of(deployment)["terminationGracePeriodSeconds"] >= pause + STOP_SECONDS[name] + 5
+    assert int(COMPOSE[name]["stop_grace_period"].removesuffix("s")) >= STOP_SECONDS[name] + 5
+    assert STOP_SECONDS["gateway"] + 5 <= SERVER_STOP_SECONDS
+    assert STOP_SECONDS["frontend"] >= STOP_SECONDS["gateway"]
 
 
 @pytest.mark.parametrize("name", ["gateway", "worker-resize"])
