@@ -151,6 +151,10 @@ class TooManyStreams(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, code="too_m
     """The gateway, or this caller, has as many event streams and waiting requests open as it may."""
 
 
+class TooManyConnections(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, code="too_many_connections"):
+    """The server has as many connections open as it may."""
+
+
 class ShuttingDown(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, code="shutting_down"):
     """The server has been told to stop. It takes no new requests, and has waited long enough for this one."""
 

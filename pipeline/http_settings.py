@@ -61,6 +61,11 @@ class HttpSettings(SettingsSection):
         description="How long requests under way may take after a stop signal; an upload that is still being received "
         "is then answered 503. The process is killed after 40 s in the deployments here.",
     )
+    max_connections: Count = Field(
+        4096,
+        description="Connections open at a time, and never more than 40 % of the files that the process may open; for "
+        "further ones, those that have been idle for the longest are closed.",
+    )
     max_uploads: Count = Field(64, description="Uploads received at a time; further ones are answered 503.")
     max_uploads_per_caller: Count = Field(
         32, description="Of these, uploads of one API key, or of one address without keys."

@@ -17,7 +17,8 @@ from gateway.problems import HeadersTooLarge, HeadersTooSlow, MalformedRequest, 
 from gateway.server.bodies import ChunkedBody, FixedBody
 from gateway.server.bounded_flow import MAX_WAITING_BYTES, BoundedFlow
 from gateway.server.closing_transport import ClosingTransport
-from gateway.server.refusals import render, respond, shutting_down
+from gateway.server.open_connections import OpenConnections
+from gateway.server.refusals import render, respond, shutting_down, too_many_connections
 from gateway.server.request_head import (
     CHUNKED,
     HEAD_END,
@@ -62,10 +63,12 @@ class HttpProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: Limits = Limits(),  # frozen
+        open_connections: OpenConnections | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.app = self._serve
         self._limits = limits
+        self._open_connections = open_connections or OpenConnections(1)
         self._max_waiting_bytes = max(MAX_WAITING_BYTES, limits.head_bytes)
         self._buffer = bytearray()
         self._searched_bytes = 0  # of the buffer, complete lines without an end of the head
@@ -80,17 +83,20 @@ class HttpProtocol(HttpToolsProtocol):
     # The connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first head."""
+        """Wait for the first head. Refuse the connection if there are too many."""
         self._closing = ClosingTransport(transport, self.loop)
         super().connection_made(self._closing)  # type: ignore[arg-type]  # it delegates to a transport
         self.flow = BoundedFlow(self._closing, self._buffer, self._max_waiting_bytes)  # type: ignore[arg-type]  # as above
         self._head_timer.start(self._limits.head_seconds)
+        if not self._open_connections.add(self.transport):
+            self._refuse(too_many_connections())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         for timer in (self._head_timer, self._send_timer, self._stop_timer):
             timer.stop()
         self._closing.stop()
+        self._open_connections.remove(self.transport)
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -115,6 +121,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with the next request, if it is there already."""
+        self._open_connections.mark_idle(self.transport)
         super().on_response_complete()
         if self._buffer:
             self.loop.call_soon(self._advance)
@@ -191,6 +198,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._problem = problem
             raise
         self._body = (ChunkedBody() if length == CHUNKED else FixedBody(length)) if length else None
+        self._open_connections.mark_busy(self.transport)
         super().on_headers_complete()
 
     def _take_body(self, body: FixedBody | ChunkedBody) -> bool:
@@ -239,6 +247,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Answer with a problem and end the connection."""
         log.info("request.refused", code=problem.code, client=self.client and self.client[0])
         self._head_timer.stop()
+        self._open_connections.mark_idle(self.transport)
         self._buffer.clear()
         is_answered = False
         if self.cycle is not None and not self.cycle.response_complete:  # its body is malformed

@@ -9,6 +9,7 @@ from gateway.problems import (
     Problem,
     ProblemResponse,
     ShuttingDown,
+    TooManyConnections,
     build_response,
 )
 
@@ -19,6 +20,12 @@ def shutting_down() -> ShuttingDown:
     """Return the problem of a request that comes, or is still received, when the server is to stop."""
     detail = "The server is shutting down. Send the request again after the time in Retry-After."
     return ShuttingDown(detail, headers=RETRY_LATER)
+
+
+def too_many_connections() -> TooManyConnections:
+    """Return the problem of a connection for which none of the others can be closed."""
+    detail = "The server has as many connections open as it may. Try again after the time in Retry-After."
+    return TooManyConnections(detail, headers=RETRY_LATER)
 
 
 def respond(problem: Problem) -> ProblemResponse:

@@ -9,6 +9,7 @@ from functools import partial
 import uvicorn
 
 from gateway.server.http_protocol import HttpProtocol, Limits
+from gateway.server.open_connections import FILES_SHARE, OpenConnections, raise_file_limit
 from pipeline.settings import Settings
 
 KEEP_ALIVE_SECONDS = 75  # longer than clients and proxies keep an idle connection, so that they close it
@@ -19,6 +20,7 @@ def serve(application: str, *, default_port: int) -> None:
     """Serve what the factory `module:function` builds, until a stop signal. Reads the address from the command line."""
     arguments = _parse_arguments(default_port)
     http = Settings().http
+    open_connections = OpenConnections(min(http.max_connections, int(raise_file_limit() * FILES_SHARE)))
     limits = Limits(
         head_bytes=http.max_header_bytes, head_seconds=http.header_timeout, stop_seconds=http.shutdown_timeout
     )
@@ -27,7 +29,7 @@ def serve(application: str, *, default_port: int) -> None:
         factory=True,
         host=arguments.host,
         port=arguments.port,
-        http=partial(HttpProtocol, limits=limits),  # type: ignore[arg-type]  # uvicorn only calls it
+        http=partial(HttpProtocol, limits=limits, open_connections=open_connections),  # type: ignore[arg-type]  # uvicorn only calls it
         ws="none",
         access_log=False,
         proxy_headers=False,  # the gateway has a setting of its own

@@ -44,7 +44,6 @@ ELSEWHERE = {
     "bad_gateway",
     "gateway_timeout",
     "rate_limited",
-    "too_many_connections",
 }
 
 Compute = Callable[..., Awaitable[Any]]
