@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 
+from pipeline.watchdog import EXIT_GRACE_SECONDS
 from tests.tools.chaos.leftovers import PARTIAL_WRITE_MARK
 from tests.tools.chaos.scene import FaultEffect, Scene
 from tests.tools.chaos.timing import LEASE_SECONDS, VISIBILITY_SECONDS
@@ -14,6 +15,7 @@ from tests.tools.chaos.witness import STAGES, SuspendedRun, wait_for
 PAST_LEASE_SECONDS = LEASE_SECONDS + 1
 PAST_VISIBILITY_SECONDS = VISIBILITY_SECONDS + 2  # restores are looked for every second
 FINISH_SECONDS = 5.0
+STALL_SECONDS = LEASE_SECONDS + EXIT_GRACE_SECONDS + 5  # until the watchdog ends a worker, once it has a message
 HUNT_SECONDS = 10.0
 COME_BACK_SECONDS = 2.0
 WRITERS = {"master": "normalize", "small": "resize", "medium": "resize", "large": "resize", "output": "transform"}
@@ -64,6 +66,18 @@ def child_frozen(scene: Scene) -> Iterator[FaultEffect]:
         time.sleep(PAST_LEASE_SECONDS)
     finally:
         scene.stack.send(suspended_run.pids, signal.SIGCONT)
+
+
+def worker_stalled(scene: Scene) -> Iterator[FaultEffect]:
+    """SIGSTOP a worker's idle children: only its watchdog notices the message that they do not take."""
+    pool = scene.pick_pool()
+    parent, children = scene.stack.pid(pool), scene.stack.children(pool)
+    scene.stack.send(children, signal.SIGSTOP)
+    try:
+        yield FaultEffect(pool, STAGES[pool])
+        wait_for(lambda: scene.stack.pid(pool) != parent, STALL_SECONDS)
+    finally:
+        scene.stack.send(children, signal.SIGCONT)
 
 
 def worker_frozen(scene: Scene) -> Iterator[FaultEffect]:
