@@ -82,6 +82,12 @@ def send(redis: Redis, job_id: str, **headers: object) -> None:
     redis.lpush("validate", ForgedMessage(template.body, known).to_redis())
 
 
+def send_errback(redis: Redis, job_id: str) -> None:
+    """Put the message of a failed canvas into its queue."""
+    template = ForgedMessage(f'[["a message", "{job_id}"], {{}}, {{}}]'.encode())
+    redis.lpush("finalize", ForgedMessage(template.body, template.headers | {"task": "on_failed"}).to_redis())
+
+
 def test_after_a_roll_back_the_old_version_finishes_what_it_knows_and_leaves_the_rest(
     client: httpx.Client, stack: Stack, jobs: Collection[Document], redis: Redis
 ) -> None:
@@ -101,6 +107,7 @@ def test_after_a_roll_back_the_old_version_finishes_what_it_knows_and_leaves_the
     jobs.insert_many([*unknown, *known])
     for job in due:
         send(redis, job["_id"])
+    send_errback(redis, due[0]["_id"])
     send(redis, waiting[0]["_id"], task="watermark")
 
     # It finishes, retries and cancels what it knows.
@@ -123,6 +130,7 @@ def test_after_a_roll_back_the_old_version_finishes_what_it_knows_and_leaves_the
 
     # It has looked at each, and has left it as it was.
     wait_until(lambda: has_ignored(stack, due), "the workers to ignore their messages")
+    wait_until(lambda: "job.unreadable" in stack.log("finalize"), "the errback to be ignored")
     wait_until(lambda: is_postponed(jobs, due), "the sweeper to postpone them")
     for job in unknown:
         found = jobs.find_one({"_id": job["_id"]})
