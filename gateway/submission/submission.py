@@ -146,7 +146,7 @@ class Submission:
         try:
             yield
         except BaseException:
-            with suppress(*TRANSIENT_ERRORS):  # then the sweeper removes them
+            with suppress(*TRANSIENT_ERRORS):  # then the tidier removes them
                 await asyncio.shield(self._remove_blobs())
             raise
 
@@ -226,7 +226,7 @@ class Submission:
         return job.model_copy(update={**changes, "deduplicated_from": duplicate.id})
 
     async def _ensure_blob_is_kept(self, job: Job) -> None:
-        """Refuse an upload that took so long that the sweeper has removed its blob as an orphan, or soon may."""
+        """Refuse an upload that took so long that the tidier has removed its blob as an orphan, or soon may."""
         age_seconds = (now_ms() - self.start_ms) / 1000
         is_orphan = age_seconds > self.settings.sweeper.orphan_grace * MAX_AGE_GRACE_SHARE
         if is_orphan or not await asyncio.to_thread(self.stores.blobs.exists, job.original.blob):

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import obstore
+import pymongo
 import pytest
 from obstore.store import S3Store
 
@@ -205,12 +206,12 @@ def test_a_refused_image_leaves_no_objects(http: httpx.Client, bucket: S3Store) 
 
 
 @pytest.mark.usefixtures("remote")
-def test_objects_without_a_job_are_swept(bucket: S3Store) -> None:
-    orphan = "00000000-0001-7000-8000-000000000001"  # a UUIDv7 of long ago
+def test_objects_without_a_job_are_removed(bucket: S3Store) -> None:
+    orphan = new_job_id()
     obstore.put(bucket, f"some/prefix/{orphan}/original", b"cut off")
     obstore.put(bucket, "elsewhere/kept", b"not ours")
 
-    wait_until(lambda: names(bucket, orphan) == [], "the orphan to be swept")
+    wait_until(lambda: names(bucket, orphan) == [], "the orphan to go")
 
     assert obstore.head(bucket, "elsewhere/kept")["size"] == len(b"not ours")
 
@@ -294,13 +295,16 @@ def test_a_gateway_killed_in_an_upload_leaves_no_object(remote: Stack, s3_server
     assert folders(bucket) <= before
 
 
-def test_what_expires_leaves_the_store(http: httpx.Client, remote: Stack, bucket: S3Store, tmp_path: Path) -> None:
+def test_what_expires_leaves_the_store(http: httpx.Client, remote: Stack, bucket: S3Store) -> None:
     task_id = submit_photo(http, some_photo())
     wait_for_end(http, task_id)
 
-    with another_gateway(remote, tmp_path, DARKROOM_RETENTION__RESULTS="0.1") as forgetful:
-        wait_until(lambda: names(bucket, task_id) == [], "its objects to go")
-        wait_until(lambda: forgetful.get(f"/result/{task_id}").status_code == 410, "the job to tell")
+    mongo: pymongo.MongoClient[dict[str, Any]]
+    with pymongo.MongoClient(remote.mongo_url) as mongo:
+        mongo.get_default_database()["jobs"].update_one({"_id": task_id}, {"$set": {"finished_ms": 1}})
+
+    wait_until(lambda: names(bucket, task_id) == [], "its objects to go")
+    assert http.get(f"/result/{task_id}").status_code == 410
 
 
 @contextmanager
