@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from obstore.exceptions import BaseError as BlobStoreError
-from pymongo.errors import ExecutionTimeout, PyMongoError
+from pymongo.errors import ExecutionTimeout, PyMongoError, ServerSelectionTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -97,9 +97,18 @@ async def handle_http_exception(request: Request, error: Any) -> JSONResponse:
 
 async def _handle_store_error(request: Request, error: Exception) -> JSONResponse:
     log.warning("dependency.failed", path=request.url.path, error=repr(error))
+    if _may_have_acted(request, error):
+        detail = "A store has not answered, but may have acted on the request. Look at the job before you repeat it."
+        return build_response(HTTPStatus.GATEWAY_TIMEOUT, "outcome_unknown", detail)
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     detail = "A store that this request needs does not answer. Send the request again after the time in Retry-After."
     return build_response(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, headers=headers)
+
+
+def _may_have_acted(request: Request, error: Exception) -> bool:
+    """Whether a request that must not be repeated may have been carried out: a second DELETE removes the job."""
+    is_repeatable = request.method != "DELETE" and not request.url.path.endswith("/retry")
+    return not is_repeatable and not isinstance(error, ServerSelectionTimeoutError)
 
 
 async def _handle_query_timeout(request: Request, _: Exception) -> JSONResponse:

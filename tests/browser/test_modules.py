@@ -43,6 +43,7 @@ ELSEWHERE = {
     "unavailable",
     "bad_gateway",
     "gateway_timeout",
+    "outcome_unknown",
     "rate_limited",
 }
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import httpx
 import pytest
-from pymongo.errors import AutoReconnect
+from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
 from redis import Redis
 from starlette.types import ASGIApp, Message
 
@@ -27,6 +27,17 @@ class BrokenJobs(FakeJobs):
 
     async def insert(self, job: Job) -> None:  # noqa: ARG002
         raise AutoReconnect("10.0.0.7 is away")
+
+
+class SilentJobs(FakeJobs):
+    """Jobs of a database that carries out a cancellation, or refuses it, and whose answer is lost."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    async def cancel(self, job: Job) -> bool:  # noqa: ARG002
+        raise self._error
 
 
 async def upload(http: httpx.AsyncClient, body: bytes = FORM) -> httpx.Response:
@@ -133,6 +144,28 @@ async def test_an_upload_without_a_database_is_refused(stores: Stores, settings:
         answer = await upload(http)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (AutoReconnect("10.0.0.7 is away"), 504, "outcome_unknown"),
+        (ServerSelectionTimeoutError("10.0.0.7 is away"), 503, "unavailable"),
+    ],
+)
+async def test_a_delete_whose_outcome_is_unknown_is_not_said_to_be_undone(
+    stores: Stores,
+    settings: Settings,
+    redis: Redis,  # noqa: ARG001
+    error: Exception,
+    status: int,
+    code: str,
+) -> None:
+    async with create_client(create_gateway(FakeStores(SilentJobs(error), stores.blobs), settings)) as http:
+        task_id = (await upload(http)).json()["task_id"]
+        answer = await http.delete(f"/jobs/{task_id}")
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
 @pytest.mark.parametrize(
