@@ -82,4 +82,4 @@ def test_a_process_whose_clock_is_wrong_says_so(skewed_client: httpx.Client, ske
     wait_until(has_measured, "the first measurement")
 
     assert read(skewed_stack, process, "clock_skew_seconds") == pytest.approx(SKEW_SECONDS, abs=SKEW_SECONDS / 2)
-    assert "clock.skewed" in skewed_stack.log(process)
+    wait_until(lambda: "clock.skewed" in skewed_stack.log(process), "the log line")

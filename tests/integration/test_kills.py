@@ -81,9 +81,9 @@ def _kill_quietly(pid: int) -> None:
 
 
 def test_what_a_run_of_a_cancelled_job_wrote_before_it_was_killed_is_removed(
-    client: httpx.Client, stack: Stack, blob_folder: Path
+    client: httpx.Client, stack: Stack, blob_folder: Path, big_photo: bytes
 ) -> None:
-    task_id = submit_operation(client, "grayscale", encode_image(photo(1500, 1000), "jpeg"), format="avif", quality=90)
+    task_id = submit_operation(client, "grayscale", big_photo, format="avif", quality=90)  # takes seconds
     wait_until(lambda: get_status(client, task_id)["stages"]["transform"]["state"] == "running", "transform to run")
     children = stack.children("transform")
     for child in children:

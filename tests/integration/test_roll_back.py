@@ -125,11 +125,10 @@ def test_after_a_roll_back_the_old_version_finishes_what_it_knows_and_leaves_the
     for job in unknown:
         answer = client.get(f"/task-status/{job['_id']}")
         assert (answer.status_code, answer.json()["code"]) == (503, "job_unreadable")
-    reported = {line["task_id"] for line in select_events(find_log_lines(stack, "unreadable"), "document.unreadable")}
-    assert reported >= {job["_id"] for job in unknown}
+    wait_until(lambda: has_logged(stack, "document.unreadable", unknown), "the gateway to report them")
 
     # It has looked at each, and has left it as it was.
-    wait_until(lambda: has_ignored(stack, due), "the workers to ignore their messages")
+    wait_until(lambda: has_logged(stack, "stage.unreadable", due), "the workers to ignore their messages")
     wait_until(lambda: "job.unreadable" in stack.log("finalize"), "the errback to be ignored")
     wait_until(lambda: is_postponed(jobs, due), "the sweeper to postpone them")
     for job in unknown:
@@ -140,9 +139,9 @@ def test_after_a_roll_back_the_old_version_finishes_what_it_knows_and_leaves_the
         assert (stack.blob_folder / job["_id"] / "original").exists()
 
 
-def has_ignored(stack: Stack, due: list[Document]) -> bool:
-    ignored = select_events(find_log_lines(stack, "unreadable"), "stage.unreadable")
-    return {line["task_id"] for line in ignored} >= {job["_id"] for job in due}
+def has_logged(stack: Stack, event: str, jobs: list[Document]) -> bool:
+    lines = select_events(find_log_lines(stack, event), event)
+    return {line["task_id"] for line in lines} >= {job["_id"] for job in jobs}
 
 
 def is_postponed(jobs: Collection[Document], due: list[Document]) -> bool:

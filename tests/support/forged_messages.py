@@ -17,7 +17,6 @@ from pipeline.celery import QUEUED_HEADER
 from pipeline.routing import VALIDATE
 
 Json = dict[str, Any]
-PICKLE = b"\x80\x04K\x01."
 NO_JOB = "019392f0-7c1e-7d4a-b4d8-0f5e2c9a1b77"
 
 
