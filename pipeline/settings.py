@@ -238,7 +238,7 @@ class Settings(BaseSettings):
 
     @property
     def receive_seconds(self) -> float:
-        """How long a body may take: its blob becomes an orphan for the sweeper after `orphan_grace`."""
+        """How long a body may take: its blob becomes an orphan for the tidier after `orphan_grace`."""
         return min(self.http.receive_timeout, self.sweeper.orphan_grace / 2)
 
     @property

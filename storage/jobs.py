@@ -1,4 +1,4 @@
-"""The gateway's access to the job documents, asynchronous: insert, read, retry, and the sweeper's queries."""
+"""The gateway's access to the job documents, asynchronous: insert, read, retry, and what its loops look for."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ from storage.stores import Stores
 
 MAX_KEY_LENGTH = 255
 MAX_AGE_GRACE_SHARE = 0.75
-"""Age of an upload whose job may still be inserted, as a share of the sweeper's `orphan_grace`."""
+"""Age of an upload whose job may still be inserted, as a share of `sweeper.orphan_grace`."""
 
 log = structlog.get_logger("gateway")
 

@@ -85,7 +85,7 @@ async def test_the_copies_of_a_duplicates_results_do_not_replace_the_blob(
 
 
 @pytest.mark.usefixtures("redis")
-async def test_an_upload_that_the_sweeper_takes_for_an_orphan_is_refused(stores: Stores, settings: Settings) -> None:
+async def test_an_upload_that_the_tidier_takes_for_an_orphan_is_refused(stores: Stores, settings: Settings) -> None:
     gateway = create_gateway(stores, settings)
     gateway.state.settings = settings.model_copy(update={"sweeper": SweeperSettings(orphan_grace=1e-6)})
     async with create_client(gateway) as http:
