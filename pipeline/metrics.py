@@ -1,4 +1,4 @@
-"""Metrics of stages, job ends and the sweeper, and the labels that they use."""
+"""Metrics of clocks, messages, stages, job ends, the sweeper and the tidier, and the labels that they use."""
 
 from __future__ import annotations
 
@@ -236,4 +236,4 @@ class TidierMetrics:
 
     def record_round(self) -> None:
         """Record the time of a round without an error."""
-        self._last_run.set_to_current_time()
+        self._last_run.set(now_ms() / 1000)
