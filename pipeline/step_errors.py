@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import structlog
+from structlog.typing import FilteringBoundLogger as BoundLogger
 
 from pipeline.broker.transport import BROKER_ERRORS
 from storage.errors import TRANSIENT_ERRORS
 
-log = structlog.get_logger("sweeper")
-
 
 @contextmanager
-def log_errors(step: str, **details: str) -> Iterator[None]:
+def log_errors(log: BoundLogger, step: str, **details: str) -> Iterator[None]:
     """Log the error of a step instead of raising it."""
     try:
         yield

@@ -42,7 +42,7 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """Run one round. Errors are logged; later rounds retry."""
-        with log_errors("dispatch_due"):
+        with log_errors(log, "dispatch_due"):
             await self.dispatch_due()
             self._metrics.record_round()
 
@@ -53,7 +53,7 @@ class Sweeper:
             return
         await self._queues.ping()  # raises when the broker is down: an outage must not use up redispatches
         for job in due:
-            with job_log_context(job), log_errors("redispatch", task_id=job.id):  # one bad job must not stop the rest
+            with job_log_context(job), log_errors(log, "redispatch", task_id=job.id):  # one bad job stops no other
                 await self._redispatch_or_postpone(job)
 
     async def _redispatch_or_postpone(self, job: Job) -> None:

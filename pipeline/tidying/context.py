@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 from uuid import uuid4
 
+import structlog
+
 from pipeline.settings import Settings
 from pipeline.step_errors import log_errors
 from storage.documents import Job, JobState
@@ -22,6 +24,8 @@ LEASE_INTERVALS = 3
 Item = TypeVar("Item", Job, str)
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
+
+log = structlog.get_logger("tidier")
 
 
 class TidyContext:
@@ -64,7 +68,7 @@ class TidyContext:
         """Return the result of the work; None when it raises. The error is logged and counted."""
         result: Result | None = None
         failures = 1
-        with log_errors(step, **details):
+        with log_errors(log, step, **details):
             result = await work
             failures = 0
         self.errors += failures
