@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -67,15 +67,7 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
             resources.enter_context(call_on_unreadable_message(gateway_metrics.unreadable_messages.count))
             app.state.settings = settings
             app.state.backlog = Backlog()
-            app.state.stores = stores or await resources.enter_async_context(
-                open_stores(
-                    mongo_url=settings.mongo_url,
-                    blob_url=settings.blob_url,
-                    timeout_ms=int(settings.mongo_timeout * 1000),
-                    check_job=check_job,
-                    report_unreadable=log_unreadable,
-                )
-            )
+            app.state.stores = stores or await resources.enter_async_context(_open_stores(settings))
             app.state.queues = queues or await resources.enter_async_context(open_queues(settings))
             sweeper = Sweeper(app.state.stores, app.state.queues, settings, gateway_metrics.sweeper)
             tidier = Tidier(app.state.stores, settings, gateway_metrics.tidier)
@@ -100,6 +92,23 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
         setattr(app.state, name, limit)
     _add_middleware(app, settings)
     problem_handlers.install(app)
+    _include_routers(app)
+    _extend_openapi(app, settings)
+    return app
+
+
+def _open_stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
+    return open_stores(
+        mongo_url=settings.mongo_url,
+        blob_url=settings.blob_url,
+        timeout_ms=int(settings.mongo_timeout * 1000),
+        check_job=check_job,
+        report_unreadable=log_unreadable,
+    )
+
+
+def _include_routers(app: FastAPI) -> None:
+    """Include all routes; those that need a key say so in the OpenAPI document."""
     open_routers = (health.router, metrics.router, docs.router)
     keyed_routers = (operations.router, jobs.router, events.router, results.router, capabilities.router)
     for routers, dependencies in ((keyed_routers, [Depends(BEARER)]), (open_routers, [])):
@@ -107,8 +116,6 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
             app.include_router(router, dependencies=dependencies)
     for router in (*keyed_routers, *open_routers):
         app.include_router(router.head_routes)
-    _extend_openapi(app, settings)
-    return app
 
 
 def _extend_openapi(app: FastAPI, settings: Settings) -> None:
