@@ -43,6 +43,7 @@ Text = Annotated[str, Strict(), Field(max_length=1000)]
 Id = Annotated[str, Strict(), Field(min_length=1, max_length=200)]
 Time = Annotated[datetime, BeforeValidator(_check_time)]
 Eta = Annotated[Time, AfterValidator(_check_eta)]
+Delay = Annotated[int, Strict(), Field(ge=0, le=MAX_DELAY // timedelta(milliseconds=1))]
 Limit = Annotated[float, Strict()] | Annotated[int, Strict()] | None
 
 
@@ -77,6 +78,7 @@ class _Headers(BaseModel):
     retries: Annotated[int, Strict(), Field(ge=0)] = 0
     timelimit: Annotated[list[Limit], Field(min_length=2, max_length=2)] | None = None
     eta: Eta | None = None
+    delay_ms: Delay | None = None
     expires: Time | None = None
     stamped_headers: list[Text] | None = None
     stamps: dict[str, Any] | None = None
