@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -13,6 +14,8 @@ from storage.clock import now_ms
 
 COLLECTION = "tidying"
 _ID = "tidier"
+MAX_LEASES = 2
+"""Another tidier's lease ends at most so many of our leases from now. A later end is that of a clock that was ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,9 @@ class Tidying:
     """The lease and the progress of the one tidier.
 
     The lease saves work, nothing depends on it: a tidier that outlives its lease does no harm beside the next one.
+
+    The database's clock may have been ahead for a while. What was written then must not stop the tidier until the time
+    comes: such a lease is taken over, and such progress does not count.
     """
 
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
@@ -40,12 +46,17 @@ class Tidying:
         """Take or renew the lease for `lease_ms` milliseconds; None while another holder has it."""
         now = now_ms()
         held = {"holder": holder, "lease_ms": now + lease_ms}
-        for condition in ({"holder": holder}, {"lease_ms": {"$lt": now}}):
+        conditions: list[dict[str, Any]] = [
+            {"holder": holder},
+            {"lease_ms": {"$lt": now}},
+            {"lease_ms": {"$gt": now + MAX_LEASES * lease_ms}},
+        ]
+        for condition in conditions:
             document = await self._documents.find_one_and_update(
                 {"_id": _ID, **condition}, {"$set": held}, return_document=ReturnDocument.AFTER
             )
             if document is not None:
-                return TidyProgress(**{field.name: document.get(field.name, 0) for field in fields(TidyProgress)})
+                return _read_progress(document, now)
         try:
             await self._documents.insert_one({"_id": _ID, **held})
         except DuplicateKeyError:
@@ -55,3 +66,8 @@ class Tidying:
     async def record(self, holder: str, progress: TidyProgress) -> None:
         """Record the progress, unless another holder has taken over."""
         await self._documents.update_one({"_id": _ID, "holder": holder}, {"$set": asdict(progress)})
+
+
+def _read_progress(document: Mapping[str, Any], now: int) -> TidyProgress:
+    values = {field.name: document.get(field.name, 0) for field in fields(TidyProgress)}
+    return TidyProgress(**{name: value if value <= now else 0 for name, value in values.items()})

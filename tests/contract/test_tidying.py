@@ -6,12 +6,13 @@ import asyncio
 
 import pytest
 
+from storage.clock import now_ms
 from storage.stores import Stores
 from storage.tidying import Tidying, TidyProgress
 from tests.support.fakes import FakeTidying
 
 HOUR = 3_600_000
-PROGRESS = TidyProgress(leftovers_until_ms=2**41, orphans_until_ms=2, full_look_ms=3)
+PROGRESS = TidyProgress(leftovers_until_ms=2**40, orphans_until_ms=2, full_look_ms=3)
 
 
 @pytest.fixture(params=["real", "fake"])
@@ -63,3 +64,19 @@ async def test_one_who_lost_the_lease_records_no_progress(tidying: Tidying) -> N
     await tidying.record("a", PROGRESS)
 
     assert await tidying.acquire("b", lease_ms=HOUR) == TidyProgress()
+
+
+async def test_a_lease_of_a_clock_that_was_ahead_is_taken_over(tidying: Tidying) -> None:
+    await tidying.acquire("a", lease_ms=100 * HOUR)
+
+    assert await tidying.acquire("b", lease_ms=HOUR) == TidyProgress()
+    assert await tidying.acquire("a", lease_ms=HOUR) is None
+
+
+async def test_progress_of_a_clock_that_was_ahead_does_not_count(tidying: Tidying) -> None:
+    await tidying.acquire("a", lease_ms=HOUR)
+    ahead = now_ms() + HOUR
+
+    await tidying.record("a", TidyProgress(leftovers_until_ms=ahead, orphans_until_ms=2, full_look_ms=ahead))
+
+    assert await tidying.acquire("a", lease_ms=HOUR) == TidyProgress(orphans_until_ms=2)

@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from queue import Empty
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -380,10 +380,11 @@ class FakeTidying(Tidying):
 
     async def acquire(self, holder: str, *, lease_ms: int) -> TidyProgress | None:
         now = now_ms()
-        if self._held is not None and self._held[0] != holder and self._held[1] >= now:
+        if self._held is not None and self._held[0] != holder and now <= self._held[1] <= now + 2 * lease_ms:
             return None
         self._held = holder, now + lease_ms
-        return self._progress
+        values = asdict(self._progress)
+        return TidyProgress(**{name: value if value <= now else 0 for name, value in values.items()})
 
     async def record(self, holder: str, progress: TidyProgress) -> None:
         if self._held is not None and self._held[0] == holder:
