@@ -40,9 +40,9 @@ class OpenConnections:
     def add(self, transport: asyncio.Transport) -> bool:
         """Count a new connection, and abort idle ones above the limit. False if it is still one too many."""
         while len(self._open) >= self._limit and self._idle:
-            oldest = next(iter(self._idle))
-            self.remove(oldest)
-            oldest.abort()
+            dispensable = self._find_dispensable()
+            self.remove(dispensable)
+            dispensable.abort()
             self._log_limit()
         self._open.add(transport)
         self._idle[transport] = None
@@ -61,6 +61,11 @@ class OpenConnections:
         """Count a connection no longer. One that is not counted is no error."""
         self._open.discard(transport)
         self._idle.pop(transport, None)
+
+    def _find_dispensable(self) -> asyncio.Transport:
+        """Return the oldest idle connection, if possible one whose client has been sent all of its last answer."""
+        sent = (transport for transport in self._idle if not transport.get_write_buffer_size())
+        return next(sent, next(iter(self._idle)))
 
     def _log_limit(self) -> None:
         if monotonic() >= self._next_log:

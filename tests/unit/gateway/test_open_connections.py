@@ -11,6 +11,10 @@ class AbortableTransport(asyncio.Transport):
     """A transport that notes that it was aborted."""
 
     is_aborted = False
+    unsent_bytes = 0
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent_bytes
 
     def abort(self) -> None:
         self.is_aborted = True
@@ -53,6 +57,19 @@ def test_a_connection_is_idle_from_its_last_answer_on() -> None:
     transports += opened(connections, 1)
 
     assert aborted(transports) == [False, True, False]
+
+
+def test_an_answer_that_is_still_being_sent_is_cut_off_last() -> None:
+    connections = OpenConnections(2)
+    transports = opened(connections, 2)
+    transports[0].unsent_bytes = 1
+
+    transports += opened(connections, 1)
+    assert aborted(transports) == [False, True, False]
+
+    transports[2].unsent_bytes = 1
+    opened(connections, 1)
+    assert aborted(transports) == [True, True, False]
 
 
 def test_a_new_connection_is_one_too_many_while_all_others_are_busy() -> None:
