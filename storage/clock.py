@@ -6,6 +6,8 @@ import time
 
 MEASURE_INTERVAL_NS = 30 * 10**9
 MS = 10**6  # nanoseconds
+STEP_NS = 60 * 10**9
+"""A measurement that moves the estimate further shows that the clock was set, or that this machine was suspended."""
 
 
 class ServerClock:
@@ -21,11 +23,17 @@ class ServerClock:
         self._offset_ns: int | None = None
         """The server's clock minus our monotonic clock; None before the first measurement."""
         self._due_ns = 0
+        self._stepped_ns: int | None = None
+        """When a measurement last showed a step, by our monotonic clock; None without one."""
 
     @property
     def is_due(self) -> bool:
         """Whether the last measurement is too old, or there is none."""
         return time.monotonic_ns() >= self._due_ns
+
+    def has_stepped_within(self, seconds: float) -> bool:
+        """Whether a measurement in these last seconds has shown a step: ages that span it are wrong."""
+        return self._stepped_ns is not None and time.monotonic_ns() - self._stepped_ns < seconds * 10**9
 
     @property
     def skew_seconds(self) -> float:
@@ -45,7 +53,10 @@ class ServerClock:
         received_ns = time.monotonic_ns()
         lower, upper = server_ns - received_ns, server_ns + resolution_ns - sent_ns
         estimate = (lower + upper) // 2 if self._offset_ns is None else self._offset_ns
-        self._offset_ns = min(max(estimate, lower), upper)
+        offset_ns = min(max(estimate, lower), upper)
+        if abs(offset_ns - estimate) > STEP_NS:
+            self._stepped_ns = received_ns
+        self._offset_ns = offset_ns
         self._due_ns = received_ns + MEASURE_INTERVAL_NS
 
 

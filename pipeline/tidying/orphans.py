@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from pipeline.tidying.context import TidyContext
-from storage.clock import now_ms
+from storage.clock import DATABASE_CLOCK, now_ms
 
 JOB_ID_VERSION = 7
 LOOK_GRACE_SHARE = 0.25
@@ -54,9 +54,15 @@ class Orphans:
         return True
 
     def _begin(self) -> Look | None:
-        """Begin a look when one is due."""
+        """Begin a look when one is due.
+
+        None begins in the first grace period after a step of the database's clock: uploads under way look old then.
+        """
         now, progress = now_ms(), self._context.progress
-        grace_ms = int(self._context.settings.sweeper.orphan_grace * 1000)
+        grace_seconds = self._context.settings.sweeper.orphan_grace
+        if DATABASE_CLOCK.has_stepped_within(grace_seconds):
+            return None
+        grace_ms = int(grace_seconds * 1000)
         until_ms = now - grace_ms
         if until_ms - progress.orphans_until_ms < grace_ms * LOOK_GRACE_SHARE:
             return None

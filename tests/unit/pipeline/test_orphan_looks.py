@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from time import monotonic_ns
 
 import pytest
 from obstore.store import MemoryStore
 
 from pipeline.settings import Settings
+from pipeline.tidying import orphans
 from pipeline.tidying.orphans import FULL_LOOK_MS, created_ms
 from pipeline.tidying.tidier import Tidier
 from storage.blobs import Blobs
-from storage.clock import now_ms
+from storage.clock import ServerClock, now_ms
 from storage.documents import blob_key
 from storage.tidying import TidyProgress
 from tests.support.fakes import FakeJobs, FakeStores, new_job_id
@@ -128,3 +130,17 @@ async def test_a_look_that_fails_is_begun_again(jobs: FakeJobs, settings: Settin
 
 def test_the_time_of_a_folder_is_that_of_its_id() -> None:
     assert created_ms(new_job_id(at_ms=1234)) == 1234
+
+
+async def test_no_upload_under_way_looks_old_because_the_clock_was_set(
+    tidier: Tidier, blobs: PagedBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = ServerClock()
+    for server_ns in (0, 7200 * 10**9):
+        clock.record(server_ns, resolution_ns=1, sent_ns=monotonic_ns())
+    monkeypatch.setattr(orphans, "DATABASE_CLOCK", clock)
+    folder = blobs.interrupt_upload(minutes_ago=120)
+
+    await tidy_up(tidier)
+
+    assert blobs.list_folders() == [folder]

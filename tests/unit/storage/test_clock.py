@@ -88,3 +88,18 @@ def test_ids_sort_by_their_creation() -> None:
     job_ids = [new_job_id() for _ in range(1000)]
 
     assert job_ids == sorted(set(job_ids))
+
+
+def test_a_step_is_remembered() -> None:
+    clock = measured()
+    clock.record(SERVER_NS + 50 * SECOND, resolution_ns=1, sent_ns=monotonic_ns())
+    assert not clock.has_stepped_within(3600)
+
+    clock.record(SERVER_NS + 3600 * SECOND, resolution_ns=1, sent_ns=monotonic_ns())
+
+    assert clock.has_stepped_within(3600)
+    assert not clock.has_stepped_within(0)
+
+
+def test_the_first_measurement_is_no_step() -> None:
+    assert not measured().has_stepped_within(3600)
