@@ -103,6 +103,11 @@ class IdempotencyKeys:
         if existing is None:  # another request has just freed it
             return await self.acquire(new_key.id, job_id=new_key.job_id, lease_ms=new_key.expires_ms - now_ms())
         if existing.state is KeyState.RUNNING and (job := await _find_job(existing.job_id)):
+            # A third request may have looked before the job existed, and be about to take the key: the job would be
+            # withdrawn, although this request is answered with it. A changed lease stops the third one.
+            lease_ms = new_key.expires_ms - now_ms()
+            if not await self.extend_lease(existing.id, job_id=existing.job_id, lease_ms=lease_ms):
+                return await self._acquire_existing(new_key)
             answered: IdempotencyKey = existing.model_copy(
                 update={"state": KeyState.ANSWERED, "fingerprint": job.get("fingerprint")}
             )

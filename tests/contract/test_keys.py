@@ -12,6 +12,7 @@ from storage.clock import now_ms
 from storage.documents import JobState
 from storage.idempotency import ABANDONED_MS, IdempotencyKey, IdempotencyKeys, KeyState
 from storage.jobs import Jobs
+from storage.stores import Stores
 from tests.support.fakes import FakeJobs, FakeKeys, new_job
 
 MINUTE = 60_000
@@ -182,6 +183,24 @@ async def test_a_held_key_whose_job_was_accepted_counts_as_answered(
     await jobs.insert(job)
 
     assert await used_for(keys) == (KeyState.ANSWERED, job.id, "print of the job")
+
+
+async def test_a_takeover_that_began_before_the_job_was_accepted_fails_once_another_was_answered_with_it(
+    stores: Stores,
+) -> None:
+    keys, job = stores.idempotency_keys, new_job()
+    await hold(keys, job.id, lease_ms=OVER)
+    seen = await IdempotencyKey.get("key")
+    await stores.jobs.insert(job)
+
+    other = await hold(keys, "second")
+
+    assert seen is not None
+    assert other is not None
+    assert (other.state, other.job_id) == (KeyState.ANSWERED, job.id)
+    takeover = {"_id": "key", "task_id": job.id, "expires_ms": seen.expires_ms}
+    assert await IdempotencyKey.get_motor_collection().count_documents(takeover) == 0
+    assert await answer(keys, job.id)
 
 
 async def test_a_held_key_whose_job_has_ended_counts_as_answered(keys: IdempotencyKeys, jobs: Jobs) -> None:
