@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from pymongo import ReturnDocument
 from pymongo.collection import Collection
+from pymongo.errors import OperationFailure
 
 from storage.clock import now_ms
 from storage.document_reader import JobReader
 from storage.documents import ACTIVE_STATES, MESSAGE_ID, Failure, JobRecord, JobState, StageState
+from storage.errors import JobUnreadable
 
 Document = dict[str, Any]
 _ACTIVE = {"$in": [state.value for state in ACTIVE_STATES]}
@@ -60,33 +63,27 @@ class Ledger:
         `message_id`: the broker delivered the message again, so the earlier run is dead. Raises `JobUnreadable` for a
         job that this version cannot read: it claims nothing then, so a newer version finds the job as it was.
         """
-        job = self.get(job_id)
-        if job is None or stage not in job.stages:
-            return None
         now = now_ms()
         prefix = f"stages.{stage}"
         free = {f"{prefix}.state": _UNFINISHED, f"{prefix}.lease_ms": {"$lte": now}}
         redelivered = {f"{prefix}.state": StageState.RUNNING.value, f"{prefix}.{MESSAGE_ID}": message_id}
-        changes = {
-            "state": JobState.PROCESSING.value,
+        job_changes = {
+            "state": JobState.PROCESSING,
             "updated_ms": now,
             "next_dispatch_ms": now + lease_ms + self._stall_timeout_ms,
-            f"{prefix}.state": StageState.RUNNING.value,
-            f"{prefix}.{MESSAGE_ID}": message_id,
-            f"{prefix}.worker": worker,
-            f"{prefix}.lease_ms": now + lease_ms,
-            f"{prefix}.started_ms": now,
+        }
+        run = {"state": StageState.RUNNING, MESSAGE_ID: message_id, "worker": worker, "lease_ms": now + lease_ms}
+        stage_changes = run | {"started_ms": now}
+        update = {
+            "$set": job_changes | {f"{prefix}.{name}": value for name, value in stage_changes.items()},
+            "$inc": {f"{prefix}.attempts": 1, "version": 1},
         }
         for condition in (free, redelivered):  # one by one: an `$or` makes the embedded server read every job
-            document = self._jobs.find_one_and_update(
-                {"_id": job_id, "state": _ACTIVE, **condition},
-                {"$set": changes, "$inc": {f"{prefix}.attempts": 1, "version": 1}},
-                return_document=ReturnDocument.AFTER,
-            )
-            if document is not None:
-                job = self._reader.read(document)
-                record = job.stages[stage]
-                return Claim(job, stage, record.attempts, record.attempts - record.retries)
+            before = self._claim_if({"_id": job_id, "state": _ACTIVE, **condition}, update)
+            if before is not None:
+                job = self._read_or_undo(before, update, stage)
+                return _build_claim(job, stage, job_changes, stage_changes)
+        self.get(job_id)  # raises for an unreadable job
         return None
 
     def complete_stage(self, claim: Claim, result: Mapping[str, Any], *, due_stages: Iterable[str] = ()) -> bool:
@@ -153,6 +150,33 @@ class Ledger:
         due_ms = now_ms() + delay_ms
         self._jobs.update_one({"_id": job_id, "state": _ACTIVE}, {"$set": {"next_dispatch_ms": due_ms}})
 
+    def _claim_if(self, condition: Document, update: Document) -> Document | None:
+        """Claim a stage on a condition; return the job's document as it was before, or None."""
+        try:
+            return self._jobs.find_one_and_update(condition, update, return_document=ReturnDocument.BEFORE)
+        except OperationFailure:
+            self.get(condition["_id"])  # an unreadable job may have a text where the update adds to a number
+            raise
+
+    def _read_or_undo(self, before: Document, update: Document, stage: str) -> JobRecord:
+        """Return the job as it was before its claim. If it cannot be read, undo the claim and raise `JobUnreadable`.
+
+        Reading the job first would cost each run a query more.
+        """
+        try:
+            return self._reader.read(before)
+        except JobUnreadable:
+            undo: dict[str, Document] = {"$set": {}, "$unset": {}}
+            for path in (*update["$set"], *update["$inc"]):
+                *parents, name = path.split(".")
+                fields = reduce(lambda document, key: document[key], parents, before)
+                undo["$set" if name in fields else "$unset"][path] = fields.get(name)
+            held = {path: update["$set"][path] for path in (f"stages.{stage}.{MESSAGE_ID}", f"stages.{stage}.lease_ms")}
+            self._jobs.update_one(
+                {"_id": before["_id"], **held}, {operator: paths for operator, paths in undo.items() if paths}
+            )
+            raise
+
     def _end_job(self, claim: Claim, failure: Failure, state: JobState) -> bool:
         changes = self._stage_end_changes(claim, StageState.FAILED, error=failure.code)
         changes |= {"state": state.value, "finished_ms": changes["updated_ms"], "failure": failure.model_dump()}
@@ -180,3 +204,15 @@ class Ledger:
         }
         versioned = update | {"$inc": {**update.get("$inc", {}), "version": 1}}
         return self._jobs.update_one({**current, **(condition or {})}, versioned).modified_count == 1
+
+
+def _build_claim(
+    before: JobRecord, stage: str, job_changes: Mapping[str, Any], stage_changes: Mapping[str, Any]
+) -> Claim:
+    """Return the claim of a stage, from the job before it and the changes that it made; named as they are stored."""
+    record = before.stages[stage]
+    fields = {"message_id" if name == MESSAGE_ID else name: value for name, value in stage_changes.items()}
+    record = record.model_copy(update=fields | {"attempts": record.attempts + 1})
+    stages = before.stages | {stage: record}
+    job = before.model_copy(update={**job_changes, "version": before.version + 1, "stages": stages})
+    return Claim(job, stage, record.attempts, record.attempts - record.retries)
