@@ -94,6 +94,8 @@ class Blobs:
 
     def exists(self, key: str) -> bool:
         """Return whether there is a blob with this key."""
+        if self._folder is not None:
+            return _is_key(key) and (self._folder / key).is_file()
         try:
             _check_key(key)
             obstore.head(self._store, key)
