@@ -47,10 +47,10 @@ class Expiry:
         """Remove the blobs of one batch of jobs. Jobs that fail wait until all others had their turn."""
         after_ms = self._after_ms.pop(states, 0)
         jobs, next_ms = await self._context.read_ended(states, after_ms=after_ms, before_ms=now_ms() - age_ms)
-        await self._context.for_each(jobs, self._expire)
+        failures = await self._context.for_each(jobs, self._expire)
         if next_ms is None:
             return False
-        self._after_ms[states] = next_ms
+        self._after_ms[states] = next_ms if failures else after_ms  # the others are not found again
         return True
 
     async def _expire(self, job: Job) -> None:

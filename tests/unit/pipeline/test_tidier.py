@@ -145,7 +145,7 @@ async def test_a_round_removes_no_more_than_a_batch_and_the_next_ones_the_rest(
 async def test_more_jobs_than_a_batch_that_ended_in_one_millisecond_are_all_expired(
     tidier: Tidier, jobs: FakeJobs, blobs: Blobs, settings: Settings
 ) -> None:
-    for _ in range(settings.sweeper.batch + 2):
+    for _ in range(4 * settings.sweeper.batch):
         job = await accepted(jobs, state=JobState.DONE, finished_ms=7)
         blobs.put(job.original.blob, b"original")
 
