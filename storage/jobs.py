@@ -93,9 +93,9 @@ class Jobs:
         """Return a done job of the same owner, with the same bytes and the same request, that still has its blobs."""
         query = {"original.sha256": job.original.sha256, "state": JobState.DONE.value, "kind": job.kind.value}
         async for document in _collection().find(query).sort("_id", -1):
-            for other in self._reader.read_all([document]):
-                if other.keeps_blobs and (other.owner, other.operation) == (job.owner, job.operation):
-                    return other
+            other = self._reader.read_or_skip(document)
+            if other and other.keeps_blobs and (other.owner, other.operation) == (job.owner, job.operation):
+                return other
         return None
 
     async def cancel(self, job: Job) -> bool:
@@ -180,7 +180,8 @@ class Jobs:
         }
         jobs: list[Job] = []
         async for document in _collection().find(query).sort("finished_ms", 1):
-            jobs += self._reader.read_all([document])
+            if job := self._reader.read_or_skip(document):
+                jobs.append(job)
             if len(jobs) == limit:
                 break
         return jobs
