@@ -3,7 +3,7 @@
     docker compose run --rm secrets show      the users and passwords of Flower and Grafana
 
 `write` runs at every start: it creates missing passwords and writes each reader's files. A reader mounts only its own
-folder, so the files may be readable by every user.
+folder, so the files may be readable by every user. MongoDB's scripts go the same way, to `mongo-scripts`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from pathlib import Path
 from secrets import token_urlsafe
 
 ROOT = Path("/var/lib/darkroom/secrets")
+MONGO_SCRIPTS = Path(__file__).parent / "mongo"
 PASSWORDS = ("redis", "mongo_root", "mongo_darkroom", "flower", "grafana")
-READERS = ("app", "redis", "mongo", "flower", "prometheus", "grafana")
+READERS = ("app", "redis", "mongo", "mongo-scripts", "flower", "prometheus", "grafana")
 USER = "darkroom"
 
 # Celery, Flower and the gateway use keys, lists, transactions, channels and scripts, but no command that flushes,
@@ -61,7 +62,8 @@ def render_reader_files(passwords: Mapping[str, str]) -> dict[str, str]:
 
 def write_secrets(root: Path) -> None:
     """Create missing passwords, and update every reader's files."""
-    for path, content in render_reader_files(load_passwords(root / "master")).items():
+    scripts = {f"mongo-scripts/{file.name}": file.read_text(encoding="ascii") for file in MONGO_SCRIPTS.iterdir()}
+    for path, content in (render_reader_files(load_passwords(root / "master")) | scripts).items():
         file = root / path
         if not file.exists() or file.read_text(encoding="ascii") != content:
             _write(file, content, mode=0o444)

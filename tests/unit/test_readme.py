@@ -37,6 +37,8 @@ ELSEWHERE = {  # what is no setting, and read by whom
     "DARKROOM_GATEWAY": "deploy/nginx/start.sh",
     "DARKROOM_BODY_BYTES": "deploy/nginx/start.sh",
     "DARKROOM_TRUSTED_PROXIES": "deploy/nginx/start.sh",
+    "DARKROOM_TAG": "deploy/compose/release.py",
+    "DARKROOM_IMAGES": "deploy/compose/release.py",
     "DARKROOM_URL": "gateway/cli/session.py",
     "DARKROOM_API_KEY": "gateway/cli/session.py",
 }

@@ -18,7 +18,7 @@ from tests.support.prometheus_config import ROOT
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 SERVICES: dict[str, dict[str, Any]] = load(TEXT)["services"]
 NETWORKS = load(TEXT)["networks"]
-ONE_SHOTS = {"secrets", "backup"}
+ONE_SHOTS = {"secrets", "configuration", "backup"}
 WORKERS = [f"worker-{queue}" for queue in QUEUES]
 LASTING = sorted(SERVICES.keys() - ONE_SHOTS)
 PUBLISHED = {"frontend": 8000, "gateway": 8001, "flower": 5555, "prometheus": 9090, "grafana": 3000}
@@ -57,8 +57,10 @@ def test_a_worker_has_the_memory_that_its_children_may_take(queue: str) -> None:
     worker, settings = SERVICES[f"worker-{queue}"], Settings()
     default = re.fullmatch(r"\$\{DARKROOM_WORKER_MEMORY:-(\d+)m\}", worker["mem_limit"])
 
+    children = re.sub(r"\$\{\w+:-(\d+)\}", r"\1", str(worker["environment"]["CONCURRENCY"]))
+
     assert default
-    assert int(default[1]) >= container_mib(worker["environment"]["CONCURRENCY"], settings.work.max_image_memory_mib)
+    assert int(default[1]) >= container_mib(int(children), settings.work.max_image_memory_mib)
     assert settings.work.max_image_memory_mib >= image_mib(queue, settings)
 
 
@@ -133,6 +135,30 @@ def test_every_container_mounts_its_own_secrets_only(name: str) -> None:
 
     shared = name in {"gateway", "backup"} or name.startswith("worker-")
     assert own <= {"secrets-app" if shared else f"secrets-{name}"}
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_the_containers_of_each_pool_are_a_setting_so_that_an_upgrade_keeps_them(queue: str) -> None:
+    assert SERVICES[f"worker-{queue}"]["scale"] == f"${{DARKROOM_{queue.upper()}_REPLICAS:-1}}"
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_a_slow_start_is_no_failure(name: str) -> None:
+    assert SERVICES[name]["healthcheck"]["start_period"] == "180s"
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_a_mount_point_in_tmp_is_made_by_the_image(name: str) -> None:
+    mounts = [Path(mount.partition(":")[0]) for mount in SERVICES[name].get("tmpfs", ())]
+    below = {mount for mount in mounts if mount.parent.name == "tmp"}
+    dockerfile = SERVICES[name].get("build", {}).get("dockerfile")
+    made = (ROOT / dockerfile).read_text(encoding="utf-8") if dockerfile else ""
+
+    assert [folder for folder in below if f"mkdir -m 1777 {folder}\n" not in made] == []
+
+
+def test_no_container_mounts_a_file_of_the_tree() -> None:
+    assert {source for name in SERVICES for source in volumes(name)} <= load(TEXT)["volumes"].keys()
 
 
 def test_the_stores_wait_for_nothing_that_an_upgrade_of_darkroom_replaces() -> None:

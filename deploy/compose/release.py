@@ -1,0 +1,83 @@
+"""Print the files that run one published version without this tree, from what the image holds.
+
+    docker run --rm NAMESPACE/darkroom:VERSION python -m deploy.compose.release NAMESPACE > compose.yml
+
+`compose.yml` is docker-compose.yml with published images in place of `build`. Two variables of `.env` choose others:
+DARKROOM_IMAGES, the registry and namespace, and DARKROOM_TAG, the version.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+from pipeline.version import VERSION
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRETS = "darkroom-secrets"
+FILES = {
+    "compose.yml": ROOT / "docker-compose.yml",
+    "outside.yml": ROOT / "deploy" / "compose" / "outside.yml",
+    ".env.example": ROOT / ".env.example",
+}
+HEADER = """\
+# Darkroom {version} in containers: docker compose up -d, then open http://127.0.0.1:8000, or :8001/docs for the API.
+# It needs no configuration and no other file. The first start creates the passwords; show them with:
+# docker compose run --rm secrets show. Every ${{VARIABLE:-default}} can be set in .env. Made from docker-compose.yml.
+"""
+COMMENT = re.compile(r"\A(#.*\n)+")
+BUILD = re.compile(r"^    build:\n(      .*\n)+", re.MULTILINE)
+IMAGE = re.compile(r"^( +)image: (darkroom[a-z-]*):latest.*$", re.MULTILINE)
+
+
+def render_compose(source: str, *, namespace: str, version: str, secrets_tag: str) -> str:
+    """Return docker-compose.yml without `build`, with images of `namespace` (a registry's may stand before it).
+
+    The image of the passwords has a tag of its own, which changes with its content only: the stores wait for this
+    container, so that another tag would make the engine create them anew.
+    """
+
+    def published(found: re.Match[str]) -> str:
+        tag = secrets_tag if found[2] == SECRETS else f"${{DARKROOM_TAG:-{version}}}"
+        return f"{found[1]}image: ${{DARKROOM_IMAGES:-{namespace}}}/{found[2]}:{tag}"
+
+    text = COMMENT.sub(HEADER.format(version=version), source, count=1)
+    return IMAGE.sub(published, BUILD.sub("", text))
+
+
+def compute_secrets_tag(root: Path) -> str:
+    """Return the tag of the image of the passwords: a hash of the files that it consists of."""
+    folder = root / "deploy" / "compose"
+    files = [folder / "credentials.py", *sorted((folder / "mongo").iterdir())]
+    return sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+def main(arguments: list[str]) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.compose.release", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("namespace", nargs="?", help="where the images are, such as docker.io/example")
+    parser.add_argument("--version", default=VERSION, help="the tag of the images (default: %(default)s)")
+    parser.add_argument("--file", choices=FILES, default="compose.yml", help="which file (default: %(default)s)")
+    parser.add_argument("--secrets-tag", action="store_true", help="print only the tag of the image of the passwords")
+    chosen = parser.parse_args(arguments)
+    tag = compute_secrets_tag(ROOT)
+    if chosen.secrets_tag:
+        print(tag)
+    elif chosen.file != "compose.yml":
+        sys.stdout.write(FILES[chosen.file].read_text(encoding="utf-8"))
+    elif chosen.namespace is None:
+        parser.error("compose.yml needs the namespace of its images")
+    else:
+        source = FILES["compose.yml"].read_text(encoding="utf-8")
+        compose = render_compose(source, namespace=chosen.namespace, version=chosen.version, secrets_tag=tag)
+        sys.stdout.write(compose)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,86 @@
+"""The compose.yml of a published version: docker-compose.yml with its images, and nothing else changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.compose import configuration, release
+from pipeline.version import VERSION
+from tests.support.fast_yaml import load
+from tests.support.prometheus_config import ROOT
+
+NAMESPACE = "registry.example/photos"
+IMAGES = f"${{DARKROOM_IMAGES:-{NAMESPACE}}}"
+
+
+def published(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert release.main(list(arguments)) == 0
+    return capsys.readouterr().out
+
+
+def services(text: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = load(text)["services"]
+    return found
+
+
+def test_the_published_file_builds_nothing_and_names_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    compose = published(capsys, NAMESPACE)
+
+    ours = {service["image"] for service in services(compose).values() if "darkroom" in service["image"]}
+    secrets = f"{IMAGES}/darkroom-secrets:{release.compute_secrets_tag(ROOT)}"
+    assert "build" not in {key for service in services(compose).values() for key in service}
+    assert ours == {f"{IMAGES}/{name}:${{DARKROOM_TAG:-{VERSION}}}" for name in ("darkroom", "darkroom-frontend")} | {
+        secrets
+    }
+
+
+def test_everything_else_is_as_in_the_tree(capsys: pytest.CaptureFixture[str]) -> None:
+    tree = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    here, there = load(tree), load(published(capsys, NAMESPACE, "--version", "9.9.9"))
+
+    for service in (*here["services"].values(), *there["services"].values()):
+        service.pop("build", None)
+        if "darkroom" in service["image"]:
+            service["image"] = service["image"].rpartition("/")[2].partition(":")[0]
+    assert {**there, "x-darkroom": None, "x-worker": None} == {**here, "x-darkroom": None, "x-worker": None}
+
+
+def test_the_image_of_the_passwords_is_another_only_when_its_files_are(tmp_path: Path) -> None:
+    scripts = tmp_path / "deploy" / "compose" / "mongo"
+    scripts.mkdir(parents=True)
+    (scripts / "users.js").write_text("first")
+    (scripts.parent / "credentials.py").write_text("same")
+    before = release.compute_secrets_tag(tmp_path)
+
+    (scripts.parent / "archive.py").write_text("not in that image")
+    same = release.compute_secrets_tag(tmp_path)
+    (scripts / "users.js").write_text("second")
+
+    assert same == before != release.compute_secrets_tag(tmp_path)
+
+
+def test_the_other_files_come_with_the_image(capsys: pytest.CaptureFixture[str]) -> None:
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+
+    for name, file in release.FILES.items():
+        assert f"!{file.relative_to(ROOT)}" in ignored
+        if name != "compose.yml":
+            assert published(capsys, "--file", name) == file.read_text(encoding="utf-8")
+
+
+def test_configuration_of_an_older_version_is_replaced_and_removed(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    for reader in configuration.READERS:
+        (source / reader / "inner").mkdir(parents=True)
+        (source / reader / "inner" / "new.yml").write_text("new")
+        (target / reader / "inner").mkdir(parents=True)
+        (target / reader / "inner" / "new.yml").write_text("old")
+        (target / reader / "gone.yml").write_text("old")
+
+    configuration.write_configuration(source, target)
+
+    found = {str(file.relative_to(target)): file.read_text() for file in target.rglob("*") if file.is_file()}
+    assert found == {f"{reader}/inner/new.yml": "new" for reader in configuration.READERS}
