@@ -63,11 +63,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("namespace", nargs="?", help="where the images are, such as docker.io/example")
     parser.add_argument("--version", default=VERSION, help="the tag of the images (default: %(default)s)")
     parser.add_argument("--file", choices=FILES, default="compose.yml", help="which file (default: %(default)s)")
-    parser.add_argument("--secrets-tag", action="store_true", help="print only the tag of the image of the passwords")
+    parser.add_argument("--show", choices=["version", "secrets-tag"], help="print only one of the tags that it names")
     chosen = parser.parse_args(arguments)
     tag = compute_secrets_tag(ROOT)
-    if chosen.secrets_tag:
-        print(tag)
+    if chosen.show:
+        print(tag if chosen.show == "secrets-tag" else VERSION)
     elif chosen.file != "compose.yml":
         sys.stdout.write(FILES[chosen.file].read_text(encoding="utf-8"))
     elif chosen.namespace is None:

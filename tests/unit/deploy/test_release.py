@@ -84,3 +84,8 @@ def test_configuration_of_an_older_version_is_replaced_and_removed(tmp_path: Pat
 
     found = {str(file.relative_to(target)): file.read_text() for file in target.rglob("*") if file.is_file()}
     assert found == {f"{reader}/inner/new.yml": "new" for reader in configuration.READERS}
+
+
+def test_the_workflow_learns_the_tags(capsys: pytest.CaptureFixture[str]) -> None:
+    assert published(capsys, "--show", "version") == f"{VERSION}\n"
+    assert published(capsys, "--show", "secrets-tag") == f"{release.compute_secrets_tag(ROOT)}\n"

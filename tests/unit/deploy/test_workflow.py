@@ -22,6 +22,7 @@ JOBS: dict[str, dict[str, Any]] = WORKFLOW["jobs"]
 STEPS = [(name, step) for name, job in JOBS.items() for step in job["steps"]]
 DEPENDABOT = load_yaml(GITHUB / "dependabot.yml")["updates"]
 COMPOSE = load_yaml(ROOT / "docker-compose.yml")["services"]
+IMAGES = {service["image"] for service in COMPOSE.values() if service["image"].startswith("darkroom")}
 DOCKERFILES = sorted((ROOT / "deploy").rglob("*Dockerfile"))
 FROM = re.compile(r"FROM [a-z]+[^ ]*:")
 PINNED = re.compile(r"uses: [\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
@@ -92,7 +93,7 @@ def test_no_shell_is_given_what_strangers_wrote() -> None:
 def test_everything_is_tried_on_every_push_and_every_week() -> None:
     assert {"push", "pull_request", "schedule"} <= set(TRIGGERS)
     assert TRIGGERS["push"] is None
-    assert not [name for name in ("bases", "check", "test", "audit", "scan") if "if" in JOBS[name]]
+    assert not [name for name in ("bases", "check", "test", "compose", "audit", "scan") if "if" in JOBS[name]]
 
 
 def test_the_tests_run_inside_the_container_of_the_image() -> None:
@@ -144,6 +145,22 @@ def test_an_image_is_found_by_its_version_and_by_its_commit() -> None:
     assert "type=sha,format=long" in tags
 
 
+def test_the_image_of_the_passwords_is_pushed_once_under_the_tag_that_a_compose_file_names() -> None:
+    tags = steps_of("build_push", "docker/metadata-action")[0]["with"]["tags"].splitlines()
+    secrets = [tag for tag in tags if not tag.endswith("matrix.target != 'secrets' }}")]
+
+    assert secrets == ["type=raw,value=${{ steps.secrets.outputs.tag }},enable=${{ matrix.target == 'secrets' }}"]
+    assert "tag=$(python3 -m deploy.compose.release --show secrets-tag)" in told("build_push")
+    assert steps_of("build_push", "docker/build-push-action")[0]["if"] == "steps.secrets.outputs.pushed != 'true'"
+
+
+def test_the_whole_stack_runs_on_the_runner_with_the_real_images_of_its_servers() -> None:
+    assert "container" not in JOBS["compose"]
+    assert "./run compose-test" in told("compose")
+    hosts = {str(file.relative_to(ROOT)) for file in (ROOT / "tests" / "integration").glob("test_hosts*.py")}
+    assert hosts <= set(told("compose").split())
+
+
 def test_what_is_tested_scanned_and_pushed_is_built_on_the_same_bases() -> None:
     builds = [step["with"] for _, step in STEPS if step.get("uses", "").startswith("docker/build-push-action@")]
 
@@ -155,9 +172,11 @@ def test_what_is_tested_scanned_and_pushed_is_built_on_the_same_bases() -> None:
 
 def test_every_image_that_is_pushed_is_scanned_before() -> None:
     images = [JOBS[name]["strategy"]["matrix"]["include"] for name in ("scan", "build_push")]
+    names = {each["image"] for each in images[1]}
     [scan] = steps_of("scan", "anchore/scan-action")
 
     assert images[0] == images[1]
+    assert names == {image.partition(":")[0] for image in IMAGES}
     assert (scan["with"]["fail-build"], scan["with"]["severity-cutoff"]) == (True, "high")
 
 
