@@ -6,14 +6,17 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deploy.local.interrupts import interrupt_once
 from tests.compose import failures, steady
+from tests.compose.failed import CheckFailed
 from tests.compose.load import LoadGenerator
-from tests.compose.project import CheckFailed, Project, explain_missing_engine
+from tests.compose.project import Project, explain_missing_engine
+from tests.compose.registry import find_registry, run_registry
 
 Check = tuple[str, Callable[[], str]]
 
@@ -36,9 +39,12 @@ def failure_checks(project: Project, load: LoadGenerator, folder: Path) -> list[
     return [
         ("resize scaled to three", partial(failures.scale, project, load)),
         ("a worker killed at work", partial(failures.kill_worker, project, load, folder / steady.SAMPLE)),
+        ("the frontend restarted", partial(failures.restart, project, load, "frontend")),
         ("Redis restarted", partial(failures.restart, project, load, "redis")),
         ("MongoDB restarted", partial(failures.restart, project, load, "mongo")),
+        ("a mistyped version", partial(failures.refuse_unknown_version, project)),
         ("an upgrade in place", partial(failures.upgrade, project, load)),
+        ("a roll-back in place", partial(failures.roll_back, project, load)),
     ]
 
 
@@ -68,9 +74,13 @@ def main() -> int:
         print(f"compose-test: skipped: {missing}, so there is no engine to run containers")
         return 0
     started = time.monotonic()
-    with interrupt_once(), TemporaryDirectory(prefix="darkroom-compose-test-") as made:
-        folder = Path(made)
-        project = Project(folder)
+    with ExitStack() as stack:
+        stack.enter_context(interrupt_once())
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="darkroom-compose-test-")))
+        registry = stack.enter_context(run_registry(folder)) if find_registry() else ""
+        if not registry:
+            print("(docker-registry is not installed: images are not pushed and pulled)")
+        project = Project(folder, registry)
         load = LoadGenerator(project.url("frontend"))
         if not project.detect_mongo_users():
             print("(the image mongo:8 here is one without mongod, hence without users: its passwords are not tried)")

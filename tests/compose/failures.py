@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from tests.compose.failed import expect
 from tests.compose.load import LoadGenerator, wait_until
 from tests.compose.project import Project
-from tests.compose.steady import check_prometheus_targets, expect
+from tests.compose.steady import check_prometheus_targets
 
 # Waits until a child is at work, then kills the main process of the container, the first after init.
 KILL = """
@@ -23,8 +24,9 @@ os.kill(main, 9)
 
 
 def scale(project: Project, load: LoadGenerator) -> str:
-    """Three containers of the resize pool: all work, and Prometheus finds them."""
-    project.start("--no-recreate", "--scale", "worker-resize=3")
+    """Three containers of the resize pool, by a setting: all work, and Prometheus finds them."""
+    project.environment["DARKROOM_RESIZE_REPLICAS"] = "3"
+    project.start("--no-recreate")
     found = check_prometheus_targets(project)
 
     def workers() -> set[str]:
@@ -53,29 +55,53 @@ def kill_worker(project: Project, load: LoadGenerator, photo: Path) -> str:
     return "started again by itself"
 
 
-def restart(project: Project, load: LoadGenerator, store: str) -> str:
-    """A store is stopped and started; work goes on by itself."""
+def restart(project: Project, load: LoadGenerator, service: str) -> str:
+    """A store or the frontend is stopped and started; work goes on by itself."""
     started = time.monotonic()
-    project.compose("restart", store)
-    project.start("--no-recreate", "--scale", "worker-resize=3")
+    project.compose("restart", service)
+    project.start("--no-recreate")
     load.wait_for_more_done(3, 180)
     return f"{time.monotonic() - started:.0f} s to three jobs more done"
 
 
+def refuse_unknown_version(project: Project) -> str:
+    """A version that was never published is an error, and nothing is replaced."""
+    before = {found["Id"] for found in project.containers()}
+    project.environment["DARKROOM_TAG"] = "1.0.O"
+    failed = project.compose("up", "-d", check=False).returncode
+    del project.environment["DARKROOM_TAG"]
+    expect(failed != 0, "a version that there is none of was started")
+    expect({found["Id"] for found in project.containers()} == before, "containers were replaced")
+    return f"exit status {failed}, nothing replaced"
+
+
 def upgrade(project: Project, load: LoadGenerator) -> str:
-    """Another image in place of every one of ours; the stores go on."""
-    project.environment["DARKROOM_REVISION"] = "upgraded"
-    project.compose("build")
+    """Another version in place of every image of ours, as the docs say; the stores go on, and so does the scale."""
+    project.publish("1.1.0")
+    project.fetch("1.1.0")
+    return _replace(project, load, "1.1.0")
+
+
+def roll_back(project: Project, load: LoadGenerator) -> str:
+    """The previous version again, by its file."""
+    project.fetch("1.0.0")
+    return _replace(project, load, "1.0.0")
+
+
+def _replace(project: Project, load: LoadGenerator, version: str) -> str:
+    """Replace what runs by the version whose file is there."""
     before = {found["Id"] for found in project.containers()}
     started = time.monotonic()
     project.start("gateway", "frontend")  # first, or they would wait until every worker has stopped
-    project.start("--scale", "worker-resize=3")
+    project.start()
     gateway = project.containers("gateway")[0]
     expect(gateway["Id"] not in before, "the gateway was not replaced")
     for store in ("redis", "mongo"):
         expect(project.containers(store)[0]["Id"] in before, f"{store} was replaced, too")
     revision = gateway["Config"]["Labels"]["org.opencontainers.image.revision"]
-    expect(revision == "upgraded", f"the gateway runs revision {revision!r}")
+    expect(revision == version, f"the gateway runs revision {revision!r}")
+    pools = len(project.containers("worker-resize"))
+    expect(pools == 3, f"{pools} containers resize")
     load.wait_for_more_done(3, 180)
     pause = load.longest_pause(started)
     return f"every container of ours replaced, the stores not; at most {pause:.0f} s between two uploads taken"

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import httpx
 from PIL import Image
 
-from tests.compose.project import CheckFailed
+from tests.compose.failed import CheckFailed
 
 PAUSE = 0.4  # seconds between uploads
 SIZE = (1200, 900)

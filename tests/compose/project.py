@@ -1,4 +1,4 @@
-"""A Compose project of its own: a copy of the tree as a fresh clone has it, free ports, its own images and volumes."""
+"""A Compose project of its own: images built from a copy of the tree, run by the file of a published version alone."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from deploy.compose.release import compute_secrets_tag
 from deploy.local.ports import free_port
+from tests.compose.failed import CheckFailed
+from tests.compose.registry import push
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("gateway", "pipeline", "stages", "storage", "deploy")
-FILES = ("docker-compose.yml", ".dockerignore", "LICENSE")
-IMAGES = ("darkroom", "darkroom-frontend", "darkroom-secrets")
+FILES = ("docker-compose.yml", ".dockerignore", ".env.example", "LICENSE")
+IMAGES = {"gateway": "darkroom", "frontend": "darkroom-frontend", "secrets": "darkroom-secrets"}
 PORTS = {
     "frontend": "DARKROOM_UI_PORT",
     "gateway": "DARKROOM_PORT",
@@ -26,10 +29,6 @@ PORTS = {
 }
 WITHOUT_MONGO_USERS = Path(__file__).resolve().parent / "no-mongod.yml"
 STARTED_SECONDS = 420  # for all to be healthy, on a slow machine
-
-
-class CheckFailed(Exception):
-    """A promise that was not kept."""
 
 
 def explain_missing_engine() -> str:
@@ -43,22 +42,58 @@ def explain_missing_engine() -> str:
 
 
 class Project:
-    """The stack under a name that nobody else has; `folder` takes the copy of the tree."""
+    """The stack under a name that nobody else has.
 
-    def __init__(self, folder: Path) -> None:
+    `folder` takes the copy of the tree, and the folder of the one who runs it, with `compose.yml` and nothing else.
+    `registry` is the address of one that images are pushed to and pulled from; empty: they are only on this machine.
+    """
+
+    def __init__(self, folder: Path, registry: str) -> None:
+        self.tree, self.site = folder / "tree", folder / "site"
+        self.site.mkdir(parents=True)
         for name in SOURCES:
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, self.tree / name, ignore=shutil.ignore_patterns("__pycache__"))
         for name in FILES:
-            shutil.copy(ROOT / name, folder / name)
-        self.folder = folder
+            shutil.copy(ROOT / name, self.tree / name)
         self.name = f"darkroom-compose-test-{os.getpid()}"
+        self.registry = registry
+        self.namespace = f"{registry}/{self.name}" if registry else self.name
+        self.built: list[str] = []
         self.ports = {service: free_port() for service in PORTS}
         self.has_mongo_users = True
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("DARKROOM_")} | {
-            "DARKROOM_TAG": self.name,
             "DARKROOM_FRONT_NET": f"10.214.{random.randrange(256)}",  # noqa: S311  # not a secret
             **{variable: str(self.ports[service]) for service, variable in PORTS.items()},
         }
+
+    def publish(self, version: str) -> None:
+        """Build the images from docker-compose.yml, and give them the names of a version; push them to the registry."""
+        tags = dict.fromkeys(IMAGES, version) | {"secrets": compute_secrets_tag(self.tree)}
+        names = {service: f"{self.namespace}/{image}:{tags[service]}" for service, image in IMAGES.items()}
+        over = self.tree / "names.yml"
+        over.write_text(json.dumps({"services": {service: {"image": name} for service, name in names.items()}}))
+        files = ["-f", str(self.tree / "docker-compose.yml"), "-f", str(over)]
+        run(
+            ["docker", "compose", "--progress", "quiet", *files, "build"],
+            self.environment | {"DARKROOM_REVISION": version},
+        )
+        self.built += names.values()
+        if self.registry:
+            for name in names.values():
+                push(name)
+
+    def fetch(self, version: str) -> None:
+        """Write the version's `compose.yml` as its image prints it, and pull its images."""
+        image = f"{self.namespace}/darkroom:{version}"
+        command = ["python", "-m", "deploy.compose.release", self.namespace, "--version", version]
+        done = run(["docker", "run", "--rm", image, *command], self.environment)
+        (self.site / "compose.yml").write_bytes(done.stdout)
+        self.pull()
+
+    def pull(self) -> None:
+        """Pull our images, where they are in a registry."""
+        if self.registry:
+            self.compose("pull", "--policy", "missing", *IMAGES)
 
     def detect_mongo_users(self) -> bool:
         """Whether the image mongo:8 holds mongod, which knows users; without it the stack is run without them."""
@@ -78,13 +113,13 @@ class Project:
         stdout: IO[bytes] | int = subprocess.PIPE,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run `docker compose` on this project. When checked, raises `CheckFailed` with the end of its output."""
-        files = [self.folder / "docker-compose.yml", *([] if self.has_mongo_users else [WITHOUT_MONGO_USERS])]
+        files = [self.site / "compose.yml", *([] if self.has_mongo_users else [WITHOUT_MONGO_USERS])]
         chosen = [part for file in files for part in ("-f", str(file))]
         command = ["docker", "compose", "--progress", "quiet", "-p", self.name, *chosen, *arguments]
         done = subprocess.run(
             command,
             check=False,
-            cwd=self.folder,
+            cwd=self.site,
             env=self.environment,
             stdin=stdin or subprocess.DEVNULL,
             stdout=stdout,
@@ -111,8 +146,16 @@ class Project:
     def remove(self) -> None:
         """Take everything down: containers, networks, volumes and the images that were built."""
         self.compose("--profile", "*", "down", "-v", "--remove-orphans", "-t", "5", check=False)
-        images = [f"{name}:{self.environment['DARKROOM_TAG']}" for name in IMAGES]
-        subprocess.run(["docker", "image", "rm", "-f", *images], check=False, capture_output=True)
+        subprocess.run(["docker", "image", "rm", "-f", *self.built], check=False, capture_output=True)
+
+
+def run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+    """Run a command. Raises `CheckFailed` with the end of its output."""
+    done = subprocess.run(command, check=False, capture_output=True, env=environment, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        words = done.stderr.decode(errors="replace").strip()[-2000:]
+        raise CheckFailed(f"{' '.join(command)}: exit status {done.returncode}\n{words}")
+    return done
 
 
 def inspect(containers: Sequence[str]) -> list[dict[str, Any]]:

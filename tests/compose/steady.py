@@ -12,12 +12,13 @@ from PIL import Image
 
 from deploy.local.sample import draw_sample
 from pipeline.routing import QUEUES
+from tests.compose.failed import expect
 from tests.compose.load import LoadGenerator, wait_until
-from tests.compose.project import PORTS, CheckFailed, Project
+from tests.compose.project import PORTS, ROOT, Project
 
 SIZES = {"small": (120, 160), "medium": (480, 640), "large": (1200, 1600)}  # of the upright sample, 3 by 4
 SAMPLE = "sample.jpg"
-ONE_SHOTS = {"secrets"}
+ONE_SHOTS = {"secrets", "configuration"}
 LISTENERS = {"redis": 6379, "gateway": 8001, "frontend": 8000, "flower": 5555, "prometheus": 9090, "grafana": 3000}
 # Prints which of the services in `targets` (name, address, port) take a connection, through any interface: a socket
 # that is bound to one (SO_BINDTODEVICE) also reaches addresses to which no route leads.
@@ -41,21 +42,16 @@ with ThreadPoolExecutor(100) as pool:
 """
 
 
-def expect(promise: bool, broken: str) -> None:  # as assert, which -O would remove
-    """Raise `CheckFailed` unless the promise was kept."""
-    if not promise:
-        raise CheckFailed(broken)
-
-
 def start(project: Project) -> str:
-    """Build and start from nothing, without a file `.env`."""
-    project.compose("build")
+    """Publish a version, and start from nothing but its `compose.yml`, without a file `.env`."""
+    project.publish("1.0.0")
+    project.fetch("1.0.0")
     project.start()
     states = {found["Config"]["Labels"]["com.docker.compose.service"]: found for found in project.containers()}
     healthy = {name for name, found in states.items() if found["State"].get("Health", {}).get("Status") == "healthy"}
     expect(set(states) - healthy == ONE_SHOTS, f"not healthy: {set(states) - healthy}")
     sizes = project.compose("images", "--format", "json").stdout
-    image = next(found for found in json.loads(sizes) if found["Repository"] == "darkroom")
+    image = next(found for found in json.loads(sizes) if found["Repository"] == f"{project.namespace}/darkroom")
     return f"{len(healthy)} containers healthy; the image has {image['Size'] / 1e6:.0f} MB"
 
 
@@ -114,7 +110,7 @@ def check_tools(project: Project) -> str:
         return online if online == set(QUEUES) else set()
 
     wait_until(workers, "every worker in Flower", 60)
-    boards = len(list((project.folder / "deploy" / "grafana" / "dashboards").glob("*.json")))
+    boards = len(list((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json")))
     health = httpx.get(f"{project.url('grafana')}/api/health").json()
     expect(health["database"] == "ok", f"Grafana says {health}")
     if "version" in health:
