@@ -24,9 +24,11 @@ USER = "darkroom"
 
 # Celery, Flower and the gateway use keys, lists, transactions, channels and scripts, but no command that flushes,
 # configures, lists or stops a server. The health check's user may only send PING, so it needs no password.
+# Nobody can log in as `default`: it is off and has no password. It has all rights because Redis replays the append-only
+# file as this user and, without them, drops every transaction that is in the file (redis/redis#14541).
 RIGHTS = "~* &* -@all +@read +@write +@connection +@transaction +@pubsub +@scripting -@admin -@dangerous +info +time"
 ACL = """\
-user default off
+user default off resetpass ~* &* +@all
 user {user} on #{digest} {rights}
 user probe on nopass resetkeys resetchannels -@all +ping
 """

@@ -128,7 +128,9 @@ def run_tls_redis(folder: Path, acl_rules: str) -> Iterator[TlsRedis]:
 @contextmanager
 def run_redis_by_script(folder: Path, script: str, **environment: str) -> Iterator[None]:
     """Run a shell's script in which `redis-server` is a Redis, until the block ends."""
-    (folder / SERVER_PROGRAMS[0]).symlink_to(find_server())
+    server = folder / SERVER_PROGRAMS[0]
+    if not server.is_symlink():  # it is, when the server is started again
+        server.symlink_to(find_server())
     path = os.pathsep.join([str(folder), os.environ["PATH"]])
     environment |= {"PATH": path, **_libraries()}
     with run_logged_program("sh", "-c", script, log=folder / "redis.log", **environment):
@@ -144,7 +146,7 @@ def write_acl_file(folder: Path, acl_rules: str, passwords: Mapping[str, str]) -
     """Write a server's `users.acl`: those two, the first with these rights."""
     granted = {"darkroom": acl_rules, "admin": "~* &* +@all"}
     lines = [f"user {name} on #{_digest(passwords[name])} {each}" for name, each in granted.items()]
-    (folder / "users.acl").write_text("\n".join(["user default off", *lines, ""]))
+    (folder / "users.acl").write_text("\n".join(["user default off resetpass ~* &* +@all", *lines, ""]))
 
 
 def _digest(password: str) -> str:
