@@ -79,7 +79,7 @@ class Ledger:
             "$inc": {f"{prefix}.attempts": 1, "version": 1},
         }
         for condition in (free, redelivered):  # one by one: an `$or` makes the embedded server read every job
-            before = self._claim_if({"_id": job_id, "state": _ACTIVE, **condition}, update)
+            before = self._claim_if({"_id": job_id, "state": _ACTIVE, **condition}, update, stage)
             if before is not None:
                 job = self._read_or_undo(before, update, stage)
                 return _build_claim(job, stage, job_changes, stage_changes)
@@ -150,12 +150,14 @@ class Ledger:
         due_ms = now_ms() + delay_ms
         self._jobs.update_one({"_id": job_id, "state": _ACTIVE}, {"$set": {"next_dispatch_ms": due_ms}})
 
-    def _claim_if(self, condition: Document, update: Document) -> Document | None:
+    def _claim_if(self, condition: Document, update: Document, stage: str) -> Document | None:
         """Claim a stage on a condition; return the job's document as it was before, or None."""
         try:
             return self._jobs.find_one_and_update(condition, update, return_document=ReturnDocument.BEFORE)
         except OperationFailure:
-            self.get(condition["_id"])  # an unreadable job may have a text where the update adds to a number
+            job = self.get(condition["_id"])  # an unreadable job may have a text where the update adds to a number
+            if job is None or stage not in job.stages:
+                return None  # MongoDB refuses some names of stages, such as an empty one
             raise
 
     def _read_or_undo(self, before: Document, update: Document, stage: str) -> JobRecord:

@@ -19,8 +19,8 @@ from storage.clock import DATABASE_CLOCK, MS
 from storage.document_reader import Check, JobReader, Report, accept_any, report_nothing
 from storage.documents import EPOCH, Job, JobRecord
 from storage.idempotency import IdempotencyKey, IdempotencyKeys
+from storage.indexes import create_indexes
 from storage.jobs import Jobs
-from storage.late_indexes import create_late_indexes
 from storage.ledger import Ledger
 from storage.tidying import COLLECTION as TIDYING
 from storage.tidying import Tidying
@@ -88,8 +88,8 @@ async def open_stores(
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(mongo_url, **_timeouts(timeout_ms), **DURABLE)
     try:
         database = client[database_name(mongo_url)]
-        await init_beanie(database, document_models=[Job, IdempotencyKey])
-        await create_late_indexes(Job.get_motor_collection())
+        await init_beanie(database, document_models=[Job, IdempotencyKey], skip_indexes=True)
+        await create_indexes(Job.get_motor_collection(), Job.Settings.indexes)
         jobs = Jobs(list_timeout_ms=timeout_ms, reader=JobReader(Job, check=check_job, report=report_unreadable))
         tidying = Tidying(database[TIDYING])
         stores = Stores(jobs, Blobs.open(blob_url), IdempotencyKeys(), tidying, client)
