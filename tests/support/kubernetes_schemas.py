@@ -58,7 +58,13 @@ TRIGGER = _closed(
     type={"const": "prometheus"},
     name=TEXT,
     metricType={"enum": ["AverageValue", "Value"]},
-    metadata=_closed("serverAddress query threshold", serverAddress=TEXT, query=TEXT, threshold=TEXT),
+    metadata=_closed(
+        "serverAddress query threshold",
+        serverAddress=TEXT,
+        query=TEXT,
+        threshold=TEXT,
+        ignoreNullValues={"enum": ["true", "false"]},
+    ),
 )
 RULE = _closed(
     "expr",
@@ -69,7 +75,7 @@ RULE = _closed(
     annotations={"type": "object"},
     **{"for": TEXT},
 )
-# Closed: a field that is not named here is a mistake, or is to be looked up in the definitions of KEDA (2.10 on) or
+# Closed: a field that is not named here is a mistake, or is to be looked up in the definitions of KEDA (2.17 on) or
 # of the Prometheus operator (0.80 on), from which these are taken.
 SPECS = {
     ("keda.sh/v1alpha1", "ScaledObject"): _closed(
@@ -78,7 +84,14 @@ SPECS = {
         pollingInterval=NUMBER,
         minReplicaCount=NUMBER,
         maxReplicaCount=NUMBER,
-        fallback=_closed("failureThreshold replicas", failureThreshold=NUMBER, replicas=NUMBER),
+        fallback=_closed(
+            "failureThreshold replicas",
+            failureThreshold=NUMBER,
+            replicas=NUMBER,
+            behavior={
+                "enum": ["static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower"],
+            },
+        ),
         advanced=_closed(horizontalPodAutoscalerConfig=_closed(behavior={"type": "object"})),
         triggers=_list(TRIGGER),
     ),

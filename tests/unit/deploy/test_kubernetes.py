@@ -11,20 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # its types are another package
 
 from deploy.generate.kubernetes_rules import TARGET, render_manifest
 from tests.support.fast_yaml import load_all
 from tests.support.kubernetes_schemas import check
 from tests.support.kustomize import Manifest, render
-from tests.support.prometheus_config import PROMETHEUS_FOLDER, ROOT, find_program, load_yaml, rules, selectors
+from tests.support.prometheus_config import PROMETHEUS_FOLDER, ROOT, load_yaml
 
 HERE = ROOT / "deploy" / "kubernetes"
 FOLDERS = sorted(file.parent for file in HERE.rglob("kustomization.yaml"))
 OVERLAYS = {folder.name: render(folder) for folder in FOLDERS if folder.parent.name == "overlays"}
 EVERY = [each for manifests in OVERLAYS.values() for each in manifests]
-SCALED = [each for each in OVERLAYS["production"] if each["kind"] == "ScaledObject"]
-RECORDS = {rule["record"] for rule in rules() if "record" in rule}
 OLDEST, NEWEST = "1.30", "1.37"
 """The first release that knows `preStop: sleep` without being asked to, and the last that there are schemas of."""
 
@@ -141,25 +138,3 @@ def test_targets_have_the_labels_that_the_rules_ask_for() -> None:
     assert [step["sourceLabels"] for step in written if step["targetLabel"] == "pool"] == [
         ["__meta_kubernetes_pod_label_darkroom_queue"]
     ]
-
-
-@pytest.mark.parametrize("scaled", SCALED, ids=name_of)
-def test_a_pool_grows_by_records_that_there_are(scaled: Manifest) -> None:
-    queries = [trigger["metadata"]["query"] for trigger in scaled["spec"]["triggers"]]
-    asked = [selectors(query) for query in queries]
-
-    assert {name for names in asked for name in names} <= RECORDS
-    assert all(f'queue="{scaled["metadata"]["labels"]["darkroom/queue"]}"' in query for query in queries)
-
-
-def test_prometheus_understands_what_pools_grow_by(tmp_path: Path) -> None:
-    queries = [trigger["metadata"]["query"] for scaled in SCALED for trigger in scaled["spec"]["triggers"]]
-    file = tmp_path / "queries.yml"
-    records = [{"record": f"scaling:query{number}", "expr": query} for number, query in enumerate(queries)]
-    file.write_text(yaml.safe_dump({"groups": [{"name": "scaling", "rules": records}]}), encoding="utf-8")
-
-    done = subprocess.run(
-        [find_program("promtool"), "check", "rules", file], capture_output=True, text=True, check=False, timeout=60
-    )
-
-    assert done.returncode == 0, done.stdout + done.stderr
