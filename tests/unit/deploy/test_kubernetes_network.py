@@ -95,18 +95,31 @@ def test_in_production_the_stores_are_elsewhere(asking: str, ports: set[int]) ->
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_component_can_look_names_up(overlay: str) -> None:
-    names = [
-        each
-        for each in POLICIES[overlay]
-        if not each["podSelector"] and any(_is_names(rule) for rule in each.get("egress", []))
+def test_every_component_can_look_names_up_at_name_servers_only(overlay: str) -> None:
+    rules = [rule for each in POLICIES[overlay] for rule in each.get("egress", []) if 53 in _ports_of(rule)]
+    policies = [each for each in POLICIES[overlay] if rules[0] in each.get("egress", [])]
+
+    assert [each["podSelector"] for each in policies] == [{}]
+    assert [{(each["port"], each["protocol"]) for each in rule["ports"]} for rule in rules] == [
+        {(53, "UDP"), (53, "TCP")}
+    ]
+    assert [_name_server(peer) for peer in rules[0]["to"]] == [
+        "kube-dns or node-local-dns in kube-system",
+        "169.254.20.10/32",  # NodeLocal DNSCache on the network of the node
+        "169.254.169.254/32",  # GKE with Cloud DNS
     ]
 
-    assert len(names) == 1
+
+def _ports_of(rule: dict[str, Any]) -> set[int]:
+    return {each["port"] for each in rule["ports"]}
 
 
-def _is_names(rule: dict[str, Any]) -> bool:
-    return {(each["port"], each["protocol"]) for each in rule["ports"]} == {(53, "UDP"), (53, "TCP")}
+def _name_server(peer: dict[str, Any]) -> str:
+    if "ipBlock" in peer:
+        return str(peer["ipBlock"]["cidr"])
+    (chosen_pods,) = peer["podSelector"]["matchExpressions"]
+    namespace = peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+    return f"{' or '.join(chosen_pods['values'])} in {namespace}"
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
