@@ -7,20 +7,15 @@ known by its hash, and read where it lies, instead of being installed with every
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from functools import cache
-from hashlib import sha256
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import jsonschema_rs
-import pytest
 
-CACHE = Path(__file__).resolve().parents[2] / ".cache" / "pypi"
+from tests.support.pypi_wheels import fetch
+
 PACKAGE, WHEEL = "kubernetes-validate==1.37.0", "kubernetes_validate-1.37.0-py3-none-any.whl"
 SHA256 = "85136d018a27b50ec7fc049d902bfa5193f5976807e6c0f408e3ab6fe078cad9"
 BASE, DEFINITIONS_FILE = "schemas:///", "_definitions.json"
@@ -140,17 +135,4 @@ def _read(release: str, file: str) -> dict[str, Any]:
 @cache
 def _opened_wheel() -> ZipFile:
     """Return the wheel, opened once for all: its list of files is long. The file is closed: it is read into memory."""
-    return ZipFile(BytesIO(_wheel().read_bytes()))
-
-
-@cache
-def _wheel() -> Path:
-    """Return the wheel; where pip cannot fetch it the test is skipped, in CI it fails."""
-    wheel = CACHE / WHEEL
-    if not wheel.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(CACHE), PACKAGE]
-        if subprocess.run(command, capture_output=True, check=False, timeout=120).returncode:
-            (pytest.fail if os.environ.get("CI") else pytest.skip)(f"pip could not fetch {PACKAGE}")
-    assert sha256(wheel.read_bytes()).hexdigest() == SHA256, f"{wheel} is not what it was: remove it, or look into it"
-    return wheel
+    return ZipFile(BytesIO(fetch(PACKAGE, WHEEL, SHA256).read_bytes()))

@@ -1,6 +1,6 @@
-"""Kustomize for tests: so much of it as deploy/kubernetes uses, where neither kubectl nor kustomize is installed.
+"""Kustomize for tests: as much of it as deploy/kubernetes uses, without a program to start for each folder.
 
-No package index has the program. What is rendered here is compared with kubectl's own answer wherever there is one.
+What is rendered here is compared with kubectl's own answer.
 """
 
 from __future__ import annotations

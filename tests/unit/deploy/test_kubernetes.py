@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from deploy.generate.kubernetes_rules import TARGET, render_manifest
 from tests.support.fast_yaml import load_all
+from tests.support.kubectl import kubectl
 from tests.support.kubernetes_schemas import check
 from tests.support.kustomize import Manifest, render
 from tests.support.prometheus_config import PROMETHEUS_FOLDER, ROOT, load_yaml
@@ -30,20 +30,15 @@ def name_of(each: object) -> str:
     return f"{each['kind']}-{each['metadata']['name']}" if isinstance(each, dict) else str(each)
 
 
-def kustomize() -> list[str]:
-    for found in (["kustomize", "build"], ["kubectl", "kustomize"]):
-        if shutil.which(found[0]):
-            return found
-    pytest.skip("neither kustomize nor kubectl is on PATH: what the tests render is compared with nothing")
-
-
 def in_order(manifests: list[Manifest]) -> list[Manifest]:
     return sorted(manifests, key=lambda each: (each["apiVersion"], each["kind"], each["metadata"]["name"]))
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.relative_to(HERE).as_posix())
 def test_the_tests_see_what_kustomize_renders(folder: Path) -> None:
-    printed = subprocess.run([*kustomize(), str(folder)], capture_output=True, text=True, check=True, timeout=60).stdout
+    printed = subprocess.run(
+        [kubectl(), "kustomize", str(folder)], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
 
     assert in_order(render(folder)) == in_order(load_all(printed))
 
