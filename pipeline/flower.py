@@ -5,72 +5,23 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from ipaddress import ip_address
-from pathlib import Path
-from typing import Annotated
 
 import structlog
 from flower.options import options  # type: ignore[import-untyped]
 from flower.urls import settings as web_settings  # type: ignore[import-untyped]
-from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from tornado.ioloop import IOLoop
 
 from pipeline import flower_broker
 from pipeline.celery import configure
 from pipeline.flower_app import PersistentEvents, ReadOnlyFlower
+from pipeline.flower_settings import FlowerSettings
 from pipeline.logs import configure_logs
 from pipeline.settings import Settings
-from pipeline.settings_section import Count, Seconds
+from pipeline.settings_mistakes import stop_on_mistakes
 
 log = structlog.get_logger("flower")
 
 MAX_BODY_BYTES = 64 * 1024  # the form of the task table has a few hundred bytes
-PrintableAscii = Annotated[str, Field(pattern=r"^[ -~]*$")]  # browsers encode other characters differently
-
-
-class FlowerSettings(BaseSettings):
-    """Where Flower listens, who has access, and how much it keeps."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="DARKROOM_FLOWER_",
-        frozen=True,
-        extra="ignore",
-        env_file=None,
-        secrets_dir=os.environ.get("DARKROOM_SECRETS_DIR") or None,
-        hide_input_in_errors=True,  # it may hold the password
-    )
-
-    address: str = Field("127.0.0.1", description="Address to listen on; any but loopback requires credentials.")
-    port: int = Field(5555, ge=1, le=65535, description="Port to listen on.")
-    url_prefix: str = Field("", pattern=r"^[A-Za-z0-9_./-]*$", description="Path under a proxy, such as `/flower`.")
-    user: str = Field(
-        "", pattern=r"^[A-Za-z0-9_.-]*$", description="User name; every page requires it with the password."
-    )
-    password: PrintableAscii = Field("", repr=False, description="Password; or in the file `darkroom_flower_password`.")
-    folder: Path = Field(Path(".darkroom/flower"), description="Folder of the saved state.")
-    save_interval: Seconds = Field(30, description="Wait between two saves of the state.")
-    max_tasks: Count = Field(10_000, description="Tasks kept; the oldest are dropped.")
-    max_workers: Count = Field(200, description="Workers kept.")
-    forget_workers: Count = Field(86_400, description="An offline worker is removed after this long.")
-
-    @model_validator(mode="after")
-    def _require_credentials(self) -> FlowerSettings:
-        if bool(self.user) != bool(self.password):
-            raise ValueError("DARKROOM_FLOWER_USER and DARKROOM_FLOWER_PASSWORD need each other: set both")
-        if not self.user and not _is_loopback(self.address):
-            raise ValueError(
-                f"anyone can reach Flower on {self.address or 'every address'}: "
-                "set DARKROOM_FLOWER_USER and DARKROOM_FLOWER_PASSWORD"
-            )
-        return self
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
 
 
 def build_flower(settings: Settings, flower_settings: FlowerSettings) -> ReadOnlyFlower:
@@ -105,10 +56,8 @@ def _set_options(flower_settings: FlowerSettings) -> None:
 
 def main() -> None:
     """Serve until TERM or INT, then save the state."""
-    try:
-        settings, flower_settings = Settings(), FlowerSettings()
-    except ValidationError as error:
-        raise SystemExit(str(error)) from None
+    stop_on_mistakes(Settings, FlowerSettings)
+    settings, flower_settings = Settings(), FlowerSettings()
     configure_logs(settings.log_format)
     logging.getLogger("tornado.access").setLevel(logging.WARNING)
     logging.getLogger("flower.events").setLevel(logging.ERROR)  # else a line a second while Redis is down

@@ -8,13 +8,14 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from pipeline.broker.rabbit_urls import RabbitUrl
 from pipeline.broker.redis_urls import RedisUrl
 from pipeline.http_settings import AccessSettings, HttpSettings, LanesSettings, ResultsSettings
 from pipeline.routing import QUEUES, RESIZE
 from pipeline.settings_section import Count, Seconds, SettingsSection
+from pipeline.settings_sources import EnvironmentSettings
 from stages.limits import Limits
 
 Pixels = Annotated[int, Field(ge=1)]
@@ -138,7 +139,7 @@ class MetricsSettings(SettingsSection):
     count_interval: Seconds = Field(30, description="How often the gateway counts all jobs by state.")
 
 
-class Settings(BaseSettings):
+class Settings(EnvironmentSettings):
     """The settings of a process, from `DARKROOM_*` variables; nested ones as `DARKROOM_WORK__TIME_LIMIT`.
 
     When a variable is unset or empty, the value comes from the file of the same name in lower case
@@ -201,6 +202,14 @@ class Settings(BaseSettings):
     results: ResultsSettings = ResultsSettings()
     metrics: MetricsSettings = MetricsSettings()
 
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _forbid_unknown_limits(cls, limits: object) -> object:
+        """Refuse unknown names, as sections do: a dataclass ignores them."""
+        if isinstance(limits, dict) and (unknown := set(limits) - set(Limits.__dataclass_fields__)):
+            raise ValueError(f"there is no limit called {', '.join(sorted(unknown))}")
+        return limits
+
     @field_validator("renditions")
     @classmethod
     def _check_rendition_names(cls, renditions: dict[str, int]) -> dict[str, int]:
@@ -212,8 +221,8 @@ class Settings(BaseSettings):
     def _check_time_limits(self) -> Settings:
         if not self.work.soft_time_limit < self.work.time_limit < self.broker.visibility_timeout:
             msg = (
-                "soft_time_limit < time_limit < visibility_timeout must hold: "
-                "otherwise a message is delivered again while it is still processed"
+                "DARKROOM_WORK__SOFT_TIME_LIMIT < DARKROOM_WORK__TIME_LIMIT < DARKROOM_BROKER__VISIBILITY_TIMEOUT must "
+                "hold: otherwise a message is delivered again while it is still processed"
             )
             raise ValueError(msg)
         return self
@@ -224,7 +233,7 @@ class Settings(BaseSettings):
             try:
                 _ = RedisUrl(self.redis_url).database
             except ValueError as error:
-                raise ValueError(f"redis_url {error}: set result_url") from None
+                raise ValueError(f"DARKROOM_REDIS_URL {error}: set DARKROOM_RESULT_URL") from None
         return self
 
     @model_validator(mode="after")
@@ -232,7 +241,8 @@ class Settings(BaseSettings):
         scheme = urlsplit(self.blob_url).scheme
         if self.results.redirect and scheme in {"file", "memory"}:
             raise ValueError(
-                f"results.redirect needs an object store as blob_url (s3, gs or az): {scheme} has no signed links"
+                "DARKROOM_RESULTS__REDIRECT needs an object store as DARKROOM_BLOB_URL (s3, gs or az): "
+                f"{scheme} has no signed links"
             )
         return self
 

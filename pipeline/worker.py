@@ -25,10 +25,12 @@ from pipeline.logs import configure_logs, is_for_people
 from pipeline.memory_limit import limit_memory
 from pipeline.routing import QUEUES, consume_all_lanes
 from pipeline.settings import Settings
+from pipeline.settings_mistakes import stop_on_mistakes
 from pipeline.stage_order import stages_of_queue
 from pipeline.watchdog import Watchdog
 from pipeline.worker_child import open_worker_child
 
+stop_on_mistakes()
 settings = Settings()
 app = configure(settings)
 app.Task.Request = JobContextRequest  # type: ignore[assignment]  # the type stubs expect a class name

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from pipeline.flower import FlowerSettings
+from pipeline.flower_settings import FlowerSettings
 from pipeline.settings import Settings
 from stages.limits import Limits
 

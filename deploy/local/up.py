@@ -21,6 +21,7 @@ from deploy.local.progress import StartProgress
 from deploy.local.stack import Stack
 from deploy.local.supervisord_control import PortInUse, StackError
 from gateway.cli.console import PlainTextConsole
+from pipeline.settings_mistakes import find_mistakes
 
 COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_red")
 FOLLOW_SECONDS = 0.3
@@ -65,8 +66,14 @@ CHOICES = {
 
 
 def run_up() -> int:
-    """Run until an interrupt or an error, which is printed in one line. Return the exit status."""
+    """Run until an interrupt or an error, which is printed in one line, or one for each mistake in the settings.
+
+    Return the exit status.
+    """
     load_dotenv(ROOT / ".env")
+    if mistakes := find_mistakes():
+        print(*mistakes, sep="\n", file=sys.stderr)
+        return 1
     console = PlainTextConsole(file=DroppingStream(sys.stdout))
     try:
         stack = create_stack()

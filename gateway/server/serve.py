@@ -11,6 +11,7 @@ import uvicorn
 from gateway.server.http_protocol import HttpProtocol, Limits
 from gateway.server.open_connections import FILES_SHARE, OpenConnections, raise_file_limit
 from pipeline.settings import Settings
+from pipeline.settings_mistakes import stop_on_mistakes
 
 KEEP_ALIVE_SECONDS = 75  # longer than clients and proxies keep an idle connection, so that they close it
 LAST_ANSWER_SECONDS = 3  # for answers to requests that had to be ended
@@ -19,6 +20,7 @@ LAST_ANSWER_SECONDS = 3  # for answers to requests that had to be ended
 def serve(application: str, *, default_port: int) -> None:
     """Serve what the factory `module:function` builds, until a stop signal. Reads the address from the command line."""
     arguments = _parse_arguments(default_port)
+    stop_on_mistakes()
     http = Settings().http
     open_connections = OpenConnections(min(http.max_connections, int(raise_file_limit() * FILES_SHARE)))
     limits = Limits(

@@ -12,7 +12,7 @@ from pipeline.settings import Settings
 
 @pytest.mark.parametrize("url", ["file:///var/lib/blobs", "memory:///"])
 def test_redirects_to_a_store_without_links_are_refused(url: str) -> None:
-    with pytest.raises(ValidationError, match="redirect needs an object store"):
+    with pytest.raises(ValidationError, match="REDIRECT needs an object store"):
         Settings(blob_url=url, results=ResultsSettings(redirect=True))
 
 

@@ -13,8 +13,8 @@ from celery import Celery
 from pydantic import ValidationError
 from tornado.ioloop import IOLoop
 
-from pipeline.flower import FlowerSettings
 from pipeline.flower_app import PersistentEvents
+from pipeline.flower_settings import FlowerSettings
 
 LIMIT = 3
 
@@ -57,7 +57,7 @@ def test_the_password_can_be_in_a_file_of_the_secrets_folder(tmp_path: Path) -> 
     (tmp_path / "darkroom_flower_password").write_text("from-a-file\n", encoding="ascii")
 
     shown = subprocess.check_output(
-        [sys.executable, "-c", "from pipeline.flower import FlowerSettings; print(FlowerSettings().password)"],
+        [sys.executable, "-c", "from pipeline.flower_settings import FlowerSettings; print(FlowerSettings().password)"],
         env={**os.environ, "DARKROOM_FLOWER_USER": "ann", "DARKROOM_SECRETS_DIR": str(tmp_path)},
         text=True,
     )
