@@ -129,6 +129,14 @@ def test_what_may_reach_out_reaches_the_gateway_no_more() -> None:
     assert {network for worker in WORKERS for network in over[worker]["networks"]} == {"worker-outside"}
 
 
+def test_what_refuses_a_bucket_uses_it_where_it_may_reach_out() -> None:
+    over = load((ROOT / "deploy/compose/outside.yml").read_text(encoding="utf-8"))["services"]
+    refusing = {name for name in SERVICES if SERVICES[name].get("environment", {}).get("DARKROOM_GIVEN_BLOB_URL")}
+
+    assert refusing == over.keys()
+    assert all("${DARKROOM_BLOB_URL:-" in service["environment"]["DARKROOM_BLOB_URL"] for service in over.values())
+
+
 @pytest.mark.parametrize("name", sorted(SERVICES.keys() - {"secrets"}))
 def test_every_container_mounts_its_own_secrets_only(name: str) -> None:
     own = {source for source in volumes(name) if source.startswith("secrets")}
