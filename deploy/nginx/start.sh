@@ -4,12 +4,15 @@ set -eu
 resolvers=${NGINX_LOCAL_RESOLVERS:-$(awk '$1 == "nameserver" {print ($2 ~ /:/ ? "[" $2 "]" : $2)}' /etc/resolv.conf | paste -sd' ' -)}
 mkdir -p /tmp/nginx/conf.d
 cp /etc/darkroom/* /tmp/nginx/
-sed -e "s|\${DARKROOM_GATEWAY}|$DARKROOM_GATEWAY|g" \
-  -e "s|\${DARKROOM_BODY_BYTES}|$DARKROOM_BODY_BYTES|g" \
-  -e "s|\${DARKROOM_BODY_MIB}|$((DARKROOM_BODY_BYTES / 1048576))|g" \
-  -e "s|\${DARKROOM_CONNECTIONS}|$DARKROOM_CONNECTIONS|g" \
-  -e "s|\${NGINX_LOCAL_RESOLVERS}|$resolvers|g" \
-  /etc/darkroom-templates/darkroom.conf.template >/tmp/nginx/conf.d/darkroom.conf
+for name in darkroom metrics; do
+  sed -e "s|\${DARKROOM_GATEWAY}|$DARKROOM_GATEWAY|g" \
+    -e "s|\${DARKROOM_BODY_BYTES}|$DARKROOM_BODY_BYTES|g" \
+    -e "s|\${DARKROOM_BODY_MIB}|$((DARKROOM_BODY_BYTES / 1048576))|g" \
+    -e "s|\${DARKROOM_CONNECTIONS}|$DARKROOM_CONNECTIONS|g" \
+    -e "s|\${DARKROOM_METRICS_LISTEN}|$DARKROOM_METRICS_LISTEN|g" \
+    -e "s|\${NGINX_LOCAL_RESOLVERS}|$resolvers|g" \
+    "/etc/darkroom-templates/$name.conf.template" >"/tmp/nginx/conf.d/$name.conf"
+done
 # A list as in DARKROOM_HTTP__TRUSTED_PROXIES, or one that is separated by commas or spaces.
 for network in $(printf '%s' "$DARKROOM_TRUSTED_PROXIES" | tr '[],"' '    '); do
   echo "set_real_ip_from $network;" >&3

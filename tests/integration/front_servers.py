@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Front:
     url: str
     api: httpx.Client
     process: subprocess.Popen[Any]
+    metrics_url: str = ""
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask for a file of the page."""
@@ -92,8 +93,9 @@ def run_nginx(
 
     In the configuration, each key of `replaced` becomes its value.
     """
-    port = free_port()
-    environment = {**IMAGE_SETTINGS, **settings, "DARKROOM_GATEWAY": gateway.removeprefix("http://")}
+    port, metrics = free_port(), f"127.0.0.1:{free_port()}"
+    own = {"DARKROOM_GATEWAY": gateway.removeprefix("http://"), "DARKROOM_METRICS_LISTEN": metrics}
+    environment = {**IMAGE_SETTINGS, **settings, **own}
     config = _write_configuration(folder / "image", port=port, environment=environment, replaced=replaced or {})
     command = [_program(), "-p", str(config.parent), "-c", str(config)]
     tested = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
@@ -101,7 +103,7 @@ def run_nginx(
     assert "[warn]" not in tested.stderr
     user = "daemon off; user root;" if os.geteuid() == 0 else "daemon off;"  # as root, it would become nobody
     with _running_front(port, *wrapper, *command, "-g", user, log=folder / "log") as front:
-        yield front
+        yield replace(front, metrics_url=f"http://{metrics}/metrics")
 
 
 @contextmanager

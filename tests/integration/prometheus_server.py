@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +15,7 @@ import httpx
 from deploy.local.ports import free_port
 from deploy.local.stack import Stack
 from tests.integration.api_helpers import wait_until
+from tests.integration.front_servers import run_nginx
 from tests.support.http_options import HTTP_CLIENT_OPTIONS
 from tests.support.programs import run_logged_program
 from tests.support.prometheus_config import PROMETHEUS_FOLDER, find_program, load_yaml
@@ -59,11 +60,8 @@ class Prometheus:
 
 @contextmanager
 def run_prometheus(stack: Stack, folder: Path) -> Iterator[Prometheus]:
-    """Run Prometheus, and a Flower behind its password, beside the block; no process of theirs is left after it."""
+    """Run Prometheus, nginx and a Flower with its password beside the block; none of their processes outlives it."""
     port, flower_port = free_port(), free_port()
-    config = _configuration(stack, folder, own=f"127.0.0.1:{port}", flower=f"127.0.0.1:{flower_port}")
-    command = [find_program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}"]
-    command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
     flower = {
         "DARKROOM_REDIS_URL": stack.redis_url,
         "DARKROOM_MONGO_URL": stack.mongo_url,
@@ -73,29 +71,33 @@ def run_prometheus(stack: Stack, folder: Path) -> Iterator[Prometheus]:
         "DARKROOM_FLOWER_FOLDER": str(folder / "flower"),
     }
     with ExitStack() as resources:
+        front = resources.enter_context(run_nginx(stack.url, folder / "nginx"))
+        urls = {**stack.metrics_urls, "frontend-metrics": front.metrics_url}
+        targets = {name: httpx.URL(url).netloc.decode() for name, url in urls.items()}
+        targets |= {"prometheus": f"127.0.0.1:{port}", "flower": f"127.0.0.1:{flower_port}"}
+        command = [find_program("prometheus"), f"--config.file={_configuration(targets, folder)}"]
+        command += [f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address=127.0.0.1:{port}"]
         resources.enter_context(
             run_logged_program(sys.executable, "-m", "pipeline.flower", log=folder / "flower.log", **flower)
         )
-        resources.enter_context(run_logged_program(*command, log=folder / "prometheus.log"))
+        resources.enter_context(run_logged_program(*command, "--log.level=warn", log=folder / "prometheus.log"))
         prometheus = resources.enter_context(Prometheus(f"http://127.0.0.1:{port}"))
         wait_until(prometheus.is_ready, "Prometheus to answer")
         yield prometheus
 
 
-def _configuration(stack: Stack, folder: Path, *, own: str, flower: str) -> Path:
+def _configuration(targets: Mapping[str, str], folder: Path) -> Path:
     config = load_yaml(PROMETHEUS_FOLDER / "prometheus.yml")
     config["global"], config["rule_files"] = CLOCK, [str(PROMETHEUS_FOLDER / "rules.yml")]
-    addresses = {name: httpx.URL(url).netloc.decode() for name, url in stack.metrics_urls.items()}
     for job in config["scrape_configs"]:
         for found in job.pop("dns_sd_configs", []):  # answered as the name server would have
             job["static_configs"] = [
-                {"targets": [addresses[name.removeprefix("worker-")]], "labels": {"__meta_dns_name": name}}
+                {"targets": [targets[name.removeprefix("worker-")]], "labels": {"__meta_dns_name": name}}
                 for name in found["names"]
             ]
-        if job["job_name"] == "prometheus":
-            job["static_configs"] = [{"targets": [own]}]
+        if job["job_name"] in {"prometheus", "flower"}:
+            job["static_configs"] = [{"targets": [targets[job["job_name"]]]}]
         if job["job_name"] == "flower":
-            job["static_configs"] = [{"targets": [flower]}]
             job["basic_auth"]["password_file"] = str(folder / "password")
     (folder / "password").write_text(PASSWORD, encoding="utf-8")
     file = folder / "prometheus.yml"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families as parse
 
 from deploy.local.frontend_server import read_page_headers
 from deploy.local.stack import Stack
@@ -22,6 +23,8 @@ from tests.integration.front_servers import (
 from tests.integration.raw_http import open_socket, read_response
 from tests.support.http_options import HTTP_OPTIONS
 from tests.support.images import encode_image, photo
+
+CONNECTIONS = ("active", "reading", "writing", "waiting", "opened_total")
 
 
 @pytest.fixture(scope="module")
@@ -292,6 +295,19 @@ def test_a_gateway_that_is_away_is_a_problem_to_be_asked_again(front: Front, sta
 
 def test_the_image_allows_what_the_gateway_does() -> None:
     assert int(IMAGE_SETTINGS["DARKROOM_BODY_BYTES"]) == BODY_BYTES
+
+
+def test_connections_are_told_to_prometheus_on_a_port_of_their_own(nginx: Front) -> None:
+    front = nginx.get("/metrics")
+    answer = httpx.get(nginx.metrics_url, **HTTP_OPTIONS)
+
+    found = {sample.name: sample.value for family in parse(answer.text) for sample in family.samples}
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert found.keys() == {f"nginx_connections_{name}" for name in CONNECTIONS}
+    assert found["nginx_connections_active"] >= found["nginx_connections_writing"] >= 1  # this request's own
+    assert found["nginx_connections_opened_total"] >= 2
+    assert front.status_code == 404
+    assert httpx.get(nginx.metrics_url.removesuffix("metrics"), **HTTP_OPTIONS).status_code == 404
 
 
 def test_text_is_compressed_and_pictures_are_not(nginx: Front) -> None:

@@ -114,8 +114,8 @@ def test_a_gateway_that_takes_no_connection_in_time_has_received_nothing(tmp_pat
 def test_nginx_sends_only_a_get_to_a_second_gateway(gateway: SilentGateway, tmp_path: Path, method: str) -> None:
     gateway.received.clear()
     with run_silent_gateway() as second:
-        two = f"upstream gateways {{ server {gateway.address}; server {second.address}; }}\n\nserver {{"
-        with run_nginx("http://gateways", tmp_path, replaced={"server {": two}) as nginx:
+        two = f"upstream gateways {{ server {gateway.address}; server {second.address}; }}\n\nproxy_cache_path"
+        with run_nginx("http://gateways", tmp_path, replaced={"proxy_cache_path": two}) as nginx:
             answer = nginx.api.request(method, "/jobs/an-id")
 
         received = gateway.received + second.received

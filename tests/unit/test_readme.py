@@ -39,6 +39,7 @@ ELSEWHERE = {  # what is no setting, and read by whom
     "DARKROOM_TRUSTED_PROXIES": "deploy/nginx/start.sh",
     "DARKROOM_TAG": "deploy/compose/release.py",
     "DARKROOM_IMAGES": "deploy/compose/release.py",
+    "DARKROOM_METRICS_LISTEN": "deploy/nginx/start.sh",
     "DARKROOM_URL": "gateway/cli/session.py",
     "DARKROOM_API_KEY": "gateway/cli/session.py",
 }

@@ -99,7 +99,7 @@ def test_stores_and_workers_are_on_inner_networks_only(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "others"),
     [
-        ("frontend", {"gateway"}),
+        ("frontend", {"gateway", "prometheus"}),
         ("gateway", {"frontend", "backup", "redis", "mongo", "prometheus"}),
         ("flower", {"redis", "prometheus", "grafana"}),
         *((worker, {*WORKERS, "redis", "mongo", "prometheus"} - {worker}) for worker in WORKERS),
@@ -117,9 +117,20 @@ def test_prometheus_listens_only_where_people_and_grafana_are() -> None:
     aliases = {name: (given or {}).get("aliases") for name, given in prometheus["networks"].items()}
 
     assert listens == ["--web.listen-address=prometheus-web:9090"]
-    assert aliases == {"tools": ["prometheus-web"], "gateway-metrics": None, "worker-metrics": None}
+    assert aliases.pop("tools") == ["prometheus-web"]
+    assert set(aliases.values()) == {None}
     assert prometheus["sysctls"] == {"net.ipv4.conf.all.arp_ignore": 1}
     assert not networks("prometheus") - {"tools"} & networks("grafana")
+
+
+def test_nginx_tells_its_metrics_only_where_prometheus_is() -> None:
+    aliases = {name: (given or {}).get("aliases") for name, given in SERVICES["frontend"]["networks"].items()}
+    ((network, (name,)),) = [(network, names) for network, names in aliases.items() if names]
+    listens = SERVICES["frontend"]["environment"]["DARKROOM_METRICS_LISTEN"]
+
+    assert {name for name in SERVICES if network in networks(name)} == {"frontend", "prometheus"}
+    assert NETWORKS[network]["internal"]
+    assert listens == f"{name}:8081"
 
 
 def test_what_may_reach_out_reaches_the_gateway_no_more() -> None:

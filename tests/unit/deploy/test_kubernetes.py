@@ -129,7 +129,12 @@ def test_targets_have_the_labels_that_the_rules_ask_for() -> None:
     ]
     written = [step for endpoint in endpoints for step in endpoint["relabelings"]]
 
-    assert {step["replacement"] for step in written if step["targetLabel"] == "job"} == {"gateway", "workers", "flower"}
+    assert {step["replacement"] for step in written if step["targetLabel"] == "job"} == {
+        "gateway",
+        "frontend",
+        "workers",
+        "flower",
+    }
     assert [step["sourceLabels"] for step in written if step["targetLabel"] == "pool"] == [
         ["__meta_kubernetes_pod_label_darkroom_queue"]
     ]

@@ -63,6 +63,8 @@ def test_nobody_may_do_anything_unless_it_is_said(overlay: str) -> None:
         ("frontend", "flower", 5555, False),
         ("worker", "worker", 9100, False),
         ("worker", "frontend", 8000, False),
+        ("worker", "frontend", 8081, False),
+        ("gateway", "frontend", 8081, False),
         ("worker", "flower", 5555, False),
     ],
 )
