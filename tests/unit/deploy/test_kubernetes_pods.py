@@ -136,6 +136,7 @@ def test_a_pool_works_as_that_of_docker_compose(queue: str) -> None:
         "DARKROOM_REDIS_URL",
         "DARKROOM_MONGO_URL",
         "DARKROOM_BLOB_URL",
+        "DARKROOM_GIVEN_BLOB_URL",
         "DARKROOM_SECRETS_DIR",
         "DARKROOM_HEALTH",
     }
