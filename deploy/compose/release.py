@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SECRETS = "darkroom-secrets"
 FILES = {
     "compose.yml": ROOT / "docker-compose.yml",
+    "workers.yml": ROOT / "deploy" / "compose" / "workers.yml",
+    "open-stores.yml": ROOT / "deploy" / "compose" / "open-stores.yml",
     "outside.yml": ROOT / "deploy" / "compose" / "outside.yml",
     ".env.example": ROOT / ".env.example",
 }
@@ -28,13 +30,14 @@ HEADER = """\
 # It needs no configuration and no other file. The first start creates the passwords; show them with:
 # docker compose run --rm secrets show. Every ${{VARIABLE:-default}} can be set in .env. Made from docker-compose.yml.
 """
+WITH_IMAGES = {"compose.yml", "workers.yml"}
 COMMENT = re.compile(r"\A(#.*\n)+")
 BUILD = re.compile(r"^    build:\n(      .*\n)+", re.MULTILINE)
 IMAGE = re.compile(r"^( +)image: (darkroom[a-z-]*):latest.*$", re.MULTILINE)
 
 
 def render_compose(source: str, *, namespace: str, version: str, secrets_tag: str) -> str:
-    """Return docker-compose.yml without `build`, with images of `namespace` (a registry's may stand before it).
+    """Return a compose file without `build`, with images of `namespace` (a registry's may stand before it).
 
     The image of the passwords has a tag of its own, which changes with its content only: the stores wait for this
     container, so that another tag would make the engine create them anew.
@@ -44,8 +47,7 @@ def render_compose(source: str, *, namespace: str, version: str, secrets_tag: st
         tag = secrets_tag if found[2] == SECRETS else f"${{DARKROOM_TAG:-{version}}}"
         return f"{found[1]}image: ${{DARKROOM_IMAGES:-{namespace}}}/{found[2]}:{tag}"
 
-    text = COMMENT.sub(HEADER.format(version=version), source, count=1)
-    return IMAGE.sub(published, BUILD.sub("", text))
+    return IMAGE.sub(published, BUILD.sub("", source))
 
 
 def compute_secrets_tag(root: Path) -> str:
@@ -68,14 +70,15 @@ def main(arguments: list[str]) -> int:
     tag = compute_secrets_tag(ROOT)
     if chosen.show:
         print(tag if chosen.show == "secrets-tag" else VERSION)
-    elif chosen.file != "compose.yml":
-        sys.stdout.write(FILES[chosen.file].read_text(encoding="utf-8"))
-    elif chosen.namespace is None:
-        parser.error("compose.yml needs the namespace of its images")
+    elif chosen.namespace is None and chosen.file in WITH_IMAGES:
+        parser.error(f"{chosen.file} needs the namespace of its images")
     else:
-        source = FILES["compose.yml"].read_text(encoding="utf-8")
-        compose = render_compose(source, namespace=chosen.namespace, version=chosen.version, secrets_tag=tag)
-        sys.stdout.write(compose)
+        text = FILES[chosen.file].read_text(encoding="utf-8")
+        if chosen.file == "compose.yml":
+            text = COMMENT.sub(HEADER.format(version=chosen.version), text, count=1)
+        if chosen.file in WITH_IMAGES:
+            text = render_compose(text, namespace=chosen.namespace, version=chosen.version, secrets_tag=tag)
+        sys.stdout.write(text)
     return 0
 
 

@@ -37,6 +37,8 @@ ELSEWHERE = {  # what is no setting, and read by whom
     "DARKROOM_GATEWAY": "deploy/nginx/start.sh",
     "DARKROOM_BODY_BYTES": "deploy/nginx/start.sh",
     "DARKROOM_TRUSTED_PROXIES": "deploy/nginx/start.sh",
+    "DARKROOM_SERVER": "deploy/compose/workers.yml",
+    "DARKROOM_STORES_BIND": "deploy/compose/open-stores.yml",
     "DARKROOM_TAG": "deploy/compose/release.py",
     "DARKROOM_IMAGES": "deploy/compose/release.py",
     "DARKROOM_METRICS_LISTEN": "deploy/nginx/start.sh",

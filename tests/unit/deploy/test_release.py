@@ -67,7 +67,11 @@ def test_the_other_files_come_with_the_image(capsys: pytest.CaptureFixture[str])
 
     for name, file in release.FILES.items():
         assert f"!{file.relative_to(ROOT)}" in ignored
-        if name != "compose.yml":
+        if name in release.WITH_IMAGES:
+            found = published(capsys, NAMESPACE, "--file", name)
+            assert f"image: {IMAGES}/darkroom:${{DARKROOM_TAG:-{VERSION}}}\n" in found
+            assert "build:" not in found
+        else:
             assert published(capsys, "--file", name) == file.read_text(encoding="utf-8")
 
 
@@ -84,6 +88,14 @@ def test_configuration_of_an_older_version_is_replaced_and_removed(tmp_path: Pat
 
     found = {str(file.relative_to(target)): file.read_text() for file in target.rglob("*") if file.is_file()}
     assert found == {f"{reader}/inner/new.yml": "new" for reader in configuration.READERS}
+
+
+@pytest.mark.parametrize("name", sorted(release.WITH_IMAGES))
+def test_a_file_with_images_needs_their_namespace(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        release.main(["--file", name])
+
+    assert f"{name} needs the namespace of its images" in capsys.readouterr().err
 
 
 def test_the_workflow_learns_the_tags(capsys: pytest.CaptureFixture[str]) -> None:
