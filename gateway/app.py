@@ -69,7 +69,8 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
             app.state.backlog = Backlog()
             app.state.stores = stores or await resources.enter_async_context(_open_stores(settings))
             app.state.queues = queues or await resources.enter_async_context(open_queues(settings))
-            sweeper = Sweeper(app.state.stores, app.state.queues, settings, gateway_metrics.sweeper)
+            sweeper_metrics = gateway_metrics.sweeper, gateway_metrics.dispatches
+            sweeper = Sweeper(app.state.stores, app.state.queues, settings, *sweeper_metrics)
             tidier = Tidier(app.state.stores, settings, gateway_metrics.tidier)
             gauge_updater = GaugeUpdater(gateway_metrics.registry, app.state.stores, app.state.queues, settings)
             feed = app.state.feed = Feed(app.state.stores.jobs, app.state.queues, on_end=app.state.lanes.forget)

@@ -51,6 +51,10 @@ class GaugeUpdater:
                 "unacked_oldest_age_seconds",
                 "Time since the oldest unacknowledged message was delivered; 0 without one.",
             )
+        self._redis_used = gauge("redis_memory_used_bytes", "Memory that Redis uses.")
+        self._redis_max = gauge(
+            "redis_memory_max_bytes", "Memory that Redis may use; 0 without a limit, and where it must not be asked."
+        )
         self._up = gauge("dependency_up", "1 if a dependency answers, else 0.", "dependency")
         self._check = gauge("dependency_check_seconds", "Duration of the last check of a dependency.", "dependency")
         self._clock = ClockMetrics(registry)
@@ -70,6 +74,7 @@ class GaugeUpdater:
             _run_and_log_errors(self._update_dependency_gauges),
             _run_and_log_errors(self._measure_clock),
             _run_and_log_errors(self._update_queue_gauges),
+            _run_and_log_errors(self._update_redis_gauges),
             _run_and_log_errors(self._update_job_gauges),
             _run_and_log_errors(self._update_blob_store_gauges),
         )
@@ -92,6 +97,11 @@ class GaugeUpdater:
         if self._queues.shows_unacked:
             self._unacked.set(backlog.unacked)
             self._unacked_age.set(backlog.unacked_age_seconds)
+
+    async def _update_redis_gauges(self) -> None:
+        memory = await self._queues.read_redis_memory()
+        self._redis_used.set(memory.used_bytes)
+        self._redis_max.set(memory.max_bytes)
 
     async def _update_job_gauges(self) -> None:
         for state in ACTIVE_STATES:

@@ -18,6 +18,7 @@ from prometheus_client import (
 from starlette.concurrency import run_in_threadpool
 
 from gateway.routing import Router
+from pipeline.dispatch_metrics import DispatchMetrics
 from pipeline.metrics import (
     NAMESPACE,
     SweeperMetrics,
@@ -44,6 +45,7 @@ class GatewayMetrics:
         ProcessCollector(registry=self.registry)
         register_build_info(self.registry)
         self.sweeper = SweeperMetrics(self.registry)
+        self.dispatches = DispatchMetrics(self.registry)
         self.unreadable_messages = UnreadableMessageMetrics(self.registry)
         self.tidier = TidierMetrics(self.registry)
         self._requests = self._counter(

@@ -199,7 +199,7 @@ class Check(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether uploads are accepted. `degraded`: they are, but the broker is down, so that jobs wait."""
+    """Whether uploads are accepted. `degraded`: they are, but the broker is down or full, so that jobs wait."""
 
     status: str
     checks: dict[str, Check]

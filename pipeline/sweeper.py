@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.context import job_log_context
 from pipeline.dispatch import dispatch
+from pipeline.dispatch_metrics import DispatchMetrics
 from pipeline.metrics import SweeperMetrics
 from pipeline.queues.queues import Queues
 from pipeline.routing import lane_queue
@@ -26,12 +27,18 @@ class Sweeper:
     """One loop in each gateway. Replicas share the work by compare-and-set, so any number may run."""
 
     def __init__(
-        self, stores: Stores, queues: Queues, settings: Settings, metrics: SweeperMetrics | None = None
+        self,
+        stores: Stores,
+        queues: Queues,
+        settings: Settings,
+        metrics: SweeperMetrics | None = None,
+        dispatches: DispatchMetrics | None = None,
     ) -> None:
         self._jobs = stores.jobs
         self._queues = queues
         self._settings = settings
         self._metrics = metrics or SweeperMetrics(CollectorRegistry())
+        self._dispatches = dispatches or DispatchMetrics(CollectorRegistry())
         self._claim_timeout_ms = int(settings.sweeper.accept_patience * 1000)
 
     async def run(self) -> None:
@@ -51,7 +58,7 @@ class Sweeper:
         due = await self._jobs.find_due(limit=self._settings.sweeper.batch)
         if not due:
             return
-        await self._queues.ping()  # raises when the broker is down: an outage must not use up redispatches
+        await self._queues.ping()  # raises when the broker is down or full: that must not use up redispatches
         for job in due:
             with job_log_context(job), log_errors(log, "redispatch", task_id=job.id):  # one bad job stops no other
                 await self._redispatch_or_postpone(job)
@@ -77,7 +84,7 @@ class Sweeper:
         redispatched = await self._jobs.redispatch(job, next_dispatch_ms=next_dispatch_ms)
         if redispatched is None:
             return
-        if await dispatch(redispatched):
+        if await dispatch(redispatched, self._dispatches):
             self._metrics.count_redispatch(job)
         else:
             await self._jobs.undo_redispatch(

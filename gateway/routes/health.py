@@ -8,6 +8,7 @@ from functools import partial
 from time import perf_counter
 
 from fastapi import Response, status
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from gateway.dependencies import QueuesDep, SettingsDep, StoresDep
 from gateway.problems import RETRY_AFTER_SECONDS
@@ -16,6 +17,9 @@ from gateway.schemas import Check, Readiness
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
 from storage.stores import Stores
+
+ERROR_NAMES: dict[type[Exception], str] = {OutOfMemoryError: "full", ReadOnlyError: "read_only"}
+"""Names of errors whose type does not say what is wrong; any other error has the name of its type."""
 
 router = Router(tags=["health"])
 
@@ -30,7 +34,7 @@ async def livez() -> dict[str, str]:
 async def readyz(response: Response, settings: SettingsDep, stores: StoresDep, queues: QueuesDep) -> Readiness:
     """Check each dependency.
 
-    Mongo and the blob store are needed to accept jobs. Without a broker, jobs are accepted and wait.
+    Mongo and the blob store are needed to accept jobs. While the broker is down or full, jobs are accepted and wait.
     """
     checks = await check_dependencies(settings, stores, queues)
     ready = checks["mongo"].ok and checks["blobs"].ok
@@ -57,7 +61,7 @@ async def _run_check(ping: Callable[[], Awaitable[object]], timeout: float) -> C
     try:
         await asyncio.wait_for(ping(), timeout)
     except Exception as error:  # noqa: BLE001  # any error of a driver means not ready
-        return Check(ok=False, ms=_elapsed_ms(start), error=type(error).__name__)
+        return Check(ok=False, ms=_elapsed_ms(start), error=ERROR_NAMES.get(type(error), type(error).__name__))
     return Check(ok=True, ms=_elapsed_ms(start))
 
 

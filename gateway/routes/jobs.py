@@ -106,6 +106,7 @@ async def retry(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     background: BackgroundTasks,
     jobs: JobsDep,
     settings: SettingsDep,
+    metrics: MetricsDep,
     owner: OwnerDep,
     root_path: RootPathDep,
 ) -> Accepted:
@@ -120,7 +121,7 @@ async def retry(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
             "blobs can be retried. To process the image again, submit it as a new job."
         )
     log.info("job.retried", task_id=task_id, job_request_id=job.request_id, generation=retried.generation)
-    background.add_task(dispatch_or_schedule, jobs, retried)
+    background.add_task(dispatch_or_schedule, jobs, retried, metrics.dispatches)
     links = Links.of(task_id, root_path=root_path)
     response.headers["Location"] = links.status
     return Accepted(task_id=task_id, status=retried.state, links=links)

@@ -110,7 +110,7 @@ class Submission:
         count.result = "accepted" if job.is_active else "deduplicated"
         log.info("job.accepted", task_id=job.id, kind=kind, bytes=original.bytes)
         if job.is_active:
-            self.background.add_task(dispatch_or_schedule, self.stores.jobs, job)
+            self.background.add_task(dispatch_or_schedule, self.stores.jobs, job, self.metrics.dispatches)
         return self._build_answer(job)
 
     @asynccontextmanager

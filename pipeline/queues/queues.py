@@ -10,7 +10,10 @@ from typing import Any
 from redis.asyncio import Redis
 
 from pipeline import notifications
-from pipeline.routing import LANE_SUFFIXES
+from pipeline.routing import LANE_SUFFIXES, VALIDATE
+
+PROBE_KEY = f"{VALIDATE}.probe"
+"""A key that never exists; the rights to the keys of queues include it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,15 @@ class QueueBacklog:
     """How long ago the first of these was delivered; 0 when there are none."""
 
 
+@dataclass(frozen=True, slots=True)
+class RedisMemory:
+    """The memory of Redis."""
+
+    used_bytes: int
+    max_bytes: int
+    """Redis refuses all writes when it uses more; 0: it has no limit."""
+
+
 class Queues(ABC):
     """The queues of a broker. Methods raise one of `transport.BROKER_ERRORS` when the broker is down or refuses."""
 
@@ -39,11 +51,23 @@ class Queues(ABC):
 
     @abstractmethod
     async def ping(self) -> None:
-        """Raise when a server that messages need does not answer."""
+        """Raise when a server that messages need does not answer, or takes no messages."""
 
     def server_checks(self) -> Mapping[str, Callable[[], Awaitable[object]]]:
         """Return a check for each server that messages and notifications need; it raises when the server is down."""
         return {"redis": self.ping}
+
+    async def read_redis_memory(self) -> RedisMemory:
+        """Return the memory of Redis. Raises NoPermissionError when its user may not use INFO."""
+        memory = await self._redis.info("memory")
+        return RedisMemory(used_bytes=memory["used_memory"], max_bytes=memory["maxmemory"])
+
+    async def _check_redis(self) -> None:
+        """Raise when Redis does not answer, or refuses writes because it is full or a replica.
+
+        Redis refuses LPUSHX as it refuses every write that needs memory. Otherwise it writes nothing: there is no list.
+        """
+        await self._redis.lpushx(PROBE_KEY, "")
 
     def changed_jobs(self) -> AsyncGenerator[str, None]:
         """Yield SUBSCRIBED, then the ids of jobs that changed and continue. RedisError when the connection is lost."""

@@ -39,13 +39,13 @@ class RabbitQueues(Queues):
         self._next_reading = 0.0  # by the monotonic clock, in seconds
 
     async def ping(self) -> None:
-        """Raise when RabbitMQ or Redis does not answer: without Redis, a dispatched job could not finish."""
-        await self._redis.ping()
+        """Raise when RabbitMQ or Redis does not answer, or Redis is full: a dispatched job could not finish then."""
+        await self._check_redis()
         await self._read_lengths()
 
     def server_checks(self) -> Mapping[str, Callable[[], Awaitable[object]]]:
         """Return a check for Redis and one for RabbitMQ."""
-        return {"redis": self._redis.ping, "rabbitmq": self._read_lengths}
+        return {"redis": self._check_redis, "rabbitmq": self._read_lengths}
 
     async def read_max_queue_length(self) -> int:
         """Return how many messages wait in the longest queue, both lanes together."""

@@ -30,8 +30,8 @@ class RedisQueues(Queues):
         self._reported: dict[str, int] = {}
 
     async def ping(self) -> None:
-        """Raise when the broker does not answer."""
-        await self._redis.ping()
+        """Raise when Redis does not answer or takes no writes."""
+        await self._check_redis()
 
     async def read_max_queue_length(self) -> int:
         """Return how many messages wait in the longest queue, both lanes together."""

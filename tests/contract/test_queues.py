@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError
 from structlog.typing import EventDict
 
 from pipeline.broker.unreadable_messages import call_on_unreadable_message
@@ -120,6 +121,34 @@ async def test_measuring_takes_no_message_away(subject: Subject) -> None:
 
 async def test_a_broker_that_answers_is_no_error(subject: Subject) -> None:
     await subject.queues.ping()
+
+
+async def test_asking_a_broker_leaves_nothing_in_it(settings: Settings, redis: Redis) -> None:
+    async with open_queues(settings) as queues:
+        await queues.ping()
+
+    assert redis.dbsize() == 0
+
+
+async def test_a_full_broker_is_an_error_and_tells_its_memory(settings: Settings, redis: Redis) -> None:
+    redis.config_set("maxmemory", 1)
+    try:
+        async with open_queues(settings) as queues:
+            with pytest.raises(OutOfMemoryError):
+                await queues.ping()
+            memory = await queues.read_redis_memory()
+    finally:
+        redis.config_set("maxmemory", 0)
+
+    assert memory.used_bytes > memory.max_bytes == 1
+
+
+async def test_a_broker_without_a_limit_has_none_to_tell(settings: Settings, redis: Redis) -> None:  # noqa: ARG001
+    async with open_queues(settings) as queues:
+        memory = await queues.read_redis_memory()
+
+    assert memory.used_bytes > 0
+    assert memory.max_bytes == 0
 
 
 async def test_a_broker_that_is_away_is_an_error(away: Queues) -> None:

@@ -14,11 +14,13 @@ from urllib.parse import urlsplit
 import pytest
 from amqp.exceptions import AccessRefused
 from kombu.exceptions import OperationalError
+from prometheus_client import CollectorRegistry
 from redis.exceptions import RedisError
 
 from pipeline.broker.transport import BROKER_ERRORS
 from pipeline.celery import app
 from pipeline.dispatch import dispatch
+from pipeline.dispatch_metrics import DispatchMetrics
 from pipeline.queues.open_queues import open_queues
 from pipeline.queues.queues import Queues
 from pipeline.routing import LANE_QUEUES, QUEUES
@@ -215,7 +217,7 @@ async def test_one_who_is_refused_is_told_so_and_the_job_is_left_to_the_sweeper(
         async with open_queues(settings) as queues:
             with pytest.raises(AccessRefused) as told:
                 await queues.read_max_queue_length()
-        assert not await dispatch(new_job())
+        assert not await dispatch(new_job(), DispatchMetrics(CollectorRegistry()))
     finally:
         use_broker(FakeBroker.settings)
 

@@ -10,27 +10,13 @@ import sys
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.local.processes import ROOT
 from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
 from tests.integration.api_helpers import submit_operation, submit_photo, wait_for_end, wait_until
-from tests.support.http_options import HTTP_OPTIONS
+from tests.integration.scraping import scrape
 from tests.support.images import encode_image, photo
-
-Labels = tuple[tuple[str, str], ...]
-Samples = dict[tuple[str, Labels], float]
-
-
-def scrape(stack: Stack, process: str) -> Samples:
-    """Return what a process shows: by name without the prefix, and labels."""
-    text = httpx.get(stack.metrics_urls[process], timeout=10, **HTTP_OPTIONS).raise_for_status().text
-    return {
-        (sample.name.removeprefix("darkroom_"), tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
 
 
 def read(stack: Stack, process: str, name: str, **labels: str) -> float:

@@ -13,7 +13,10 @@ from redis import Redis
 from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
 from tests.integration.api_helpers import freeze_process, get_status, submit_photo, upload, wait_for_end, wait_until
+from tests.integration.scraping import scrape
 from tests.support.images import encode_image, photo
+
+UNSENT = 2  # jobs that a full Redis does not take
 
 
 @pytest.fixture
@@ -57,13 +60,19 @@ def test_a_full_redis_ends_no_worker_and_loses_nothing(client: httpx.Client, sta
             task_ids = [submit_photo(client, encode_image(photo(), "jpeg")) for _ in range(4)]
             redis.config_set("maxmemory", 1)
         try:
-            task_ids += [submit_photo(client, encode_image(photo(), "jpeg")) for _ in range(2)]
+            task_ids += [submit_photo(client, encode_image(photo(), "jpeg")) for _ in range(UNSENT)]
             wait_until(lambda: "OutOfMemoryError" in "".join(map(stack.log, QUEUES)), "a worker to meet it")
+            wait_until(lambda: scrape(stack, "gateway")["redis_memory_max_bytes", ()] == 1, "the gateway to measure it")
+            readiness, metrics = client.get("/readyz"), scrape(stack, "gateway")
         finally:
             redis.config_set("maxmemory", 0)
 
     assert {wait_for_end(client, task_id)["status"] for task_id in task_ids} == {"done"}
     assert {queue: stack.pid(queue) for queue in QUEUES} == workers
+    assert (readiness.status_code, readiness.json()["status"]) == (200, "degraded")
+    assert readiness.json()["checks"]["redis"]["error"] == "full"
+    assert metrics["dependency_up", (("dependency", "redis"),)] == 0
+    assert metrics["dispatches_total", (("result", "failed"),)] >= UNSENT
 
 
 def test_a_stage_that_cannot_read_its_blob_is_retried_and_then_sent_on_again(

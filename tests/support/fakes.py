@@ -15,12 +15,13 @@ from uuid import UUID, uuid4
 from kombu import Message as Published
 from pymongo.errors import DuplicateKeyError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError
 from starlette.requests import Request
 from starlette.types import Message
 
 from pipeline.celery import app, configure
 from pipeline.notifications import SUBSCRIBED
-from pipeline.queues.queues import QueueBacklog, Queues
+from pipeline.queues.queues import QueueBacklog, Queues, RedisMemory
 from pipeline.routing import QUEUES, lane_queues
 from pipeline.settings import Settings
 from pipeline.stage_order import stage_order
@@ -275,13 +276,14 @@ class FakeJobs(Jobs):
 
 
 class FakeQueues(Queues):
-    """Queues that hold nothing but when each message was sent; `is_down` is a broker that is away."""
+    """Queues that hold nothing but when each message was sent, of a broker that may be away or full."""
 
     def __init__(self) -> None:
         self.sent_ms: dict[str, list[int]] = {}
         self.changes = asyncio.Queue[str]()
         self.ends = asyncio.Queue[str]()
-        self.is_down = False
+        self.is_down = self.is_full = False
+        self.memory = RedisMemory(used_bytes=10, max_bytes=1000)
 
     async def changed_jobs(self) -> AsyncGenerator[str, None]:
         yield SUBSCRIBED
@@ -298,24 +300,34 @@ class FakeQueues(Queues):
         self.sent_ms.setdefault(queue, []).append(sent_ms)
 
     async def ping(self) -> None:
-        if self.is_down:
-            raise RedisConnectionError("the broker is away")
+        self._answer_read()
+        if self.is_full:
+            raise OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
+
+    async def read_redis_memory(self) -> RedisMemory:
+        self._answer_read()
+        return self.memory
 
     async def read_max_queue_length(self) -> int:
-        await self.ping()
+        self._answer_read()
         return max(len(self.sent_ms.get(queue, [])) for queue in QUEUES)
 
     async def read_oldest_message_ms(self, queue: str) -> int | None:
-        await self.ping()
+        self._answer_read()
         return min(self.sent_ms.get(queue, []), default=None)
 
     async def read_backlog(self) -> QueueBacklog:
-        await self.ping()
+        self._answer_read()
         return QueueBacklog(
             lengths={queue: len(self.sent_ms.get(queue, [])) for queue in QUEUES},
             oldest_ms={queue: min(self.sent_ms.get(queue, []), default=None) for queue in QUEUES},
             unacked=0,
         )
+
+    def _answer_read(self) -> None:
+        """Answer what changes nothing: a full broker does so, too."""
+        if self.is_down:
+            raise RedisConnectionError("the broker is away")
 
 
 class FakeKeys(IdempotencyKeys):

@@ -30,7 +30,7 @@ ACL_RULES = (
     "resetchannels &darkroom.changes &darkroom.ends &/0.celery.pidbox &/0.celeryev/* "
     "&celery-task-meta-* "  # the result of a broken chord
     "-@all +@list +@hash +@set +@sortedset +@string +@keyspace +@transaction +@scripting +@pubsub +@connection "
-    "+time -@dangerous"  # last: no FLUSHALL, KEYS, CONFIG, MONITOR
+    "+time -@dangerous +info"  # no FLUSHALL, KEYS, CONFIG, MONITOR
 )
 """What Darkroom does on a Redis, as its ACL says it; 0 is the database in its address."""
 

@@ -64,6 +64,16 @@ def test_a_worker_has_the_memory_that_its_children_may_take(queue: str) -> None:
     assert settings.work.max_image_memory_mib >= image_mib(queue, settings)
 
 
+def test_redis_has_twice_the_memory_that_it_may_use() -> None:
+    redis = SERVICES["redis"]
+    used = re.search(r"--maxmemory \$\{DARKROOM_REDIS_MEMORY:-(\d+)mb\}", redis["command"])
+    limit = re.fullmatch(r"\$\{DARKROOM_REDIS_CONTAINER_MEMORY:-(\d+)m\}", redis["mem_limit"])
+
+    assert used
+    assert limit
+    assert int(limit[1]) == 2 * int(used[1])
+
+
 @pytest.mark.parametrize("name", LASTING)
 def test_every_lasting_container_is_watched_and_started_again(name: str) -> None:
     service = SERVICES[name]

@@ -10,6 +10,7 @@ from pymongo.errors import AutoReconnect
 from structlog.typing import EventDict
 
 from gateway.gauge_updater import GaugeUpdater
+from pipeline.queues.queues import RedisMemory
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.clock import now_ms
@@ -109,6 +110,19 @@ async def test_a_broker_that_is_away_is_down_and_the_rest_is_still_seen(
     up = {name: read(registry, "dependency_up", dependency=name) for name in ("redis", "mongo", "blobs")}
     assert up == {"redis": 0, "mongo": 1, "blobs": 1}
     assert read(registry, "jobs", state="accepted") == 1
+
+
+async def test_a_full_broker_is_down_and_its_memory_and_queues_are_still_seen(
+    observer: GaugeUpdater, queues: FakeQueues, registry: CollectorRegistry
+) -> None:
+    queues.is_full, queues.memory = True, RedisMemory(used_bytes=1001, max_bytes=1000)
+    queues.push("resize", now_ms())
+
+    await observer.update_gauges()
+
+    assert read(registry, "dependency_up", dependency="redis") == 0
+    assert [read(registry, f"redis_memory_{name}_bytes") for name in ("used", "max")] == [1001, 1000]
+    assert read(registry, "queue_length", queue="resize") == 1
 
 
 async def test_a_database_that_is_away_is_down(

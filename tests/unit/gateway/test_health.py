@@ -46,6 +46,15 @@ async def test_a_gateway_without_a_broker_takes_uploads_still(http: httpx.AsyncC
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
 
 
+async def test_a_full_broker_is_told_and_uploads_are_accepted(http: httpx.AsyncClient, queues: FakeQueues) -> None:
+    queues.is_full = True
+
+    answer = await http.get("/readyz")
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert answer.json()["checks"]["redis"]["error"] == "full"
+
+
 @mongo_is_away
 async def test_a_gateway_without_a_database_is_not_ready(http: httpx.AsyncClient) -> None:
     answer = await http.get("/readyz")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from celery.signals import task_postrun, task_prerun
+from prometheus_client import CollectorRegistry
 from structlog.contextvars import bound_contextvars, clear_contextvars, get_contextvars
 
 from pipeline import tasks
@@ -15,6 +16,7 @@ from pipeline.celery import app
 from pipeline.celery_request import JobContextRequest
 from pipeline.context import job_log_context, job_traceparent
 from pipeline.dispatch import dispatch
+from pipeline.dispatch_metrics import DispatchMetrics
 from tests.support.fakes import FakeBroker, new_job
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -58,14 +60,14 @@ def test_lines_about_a_job_name_the_request_that_is_being_answered() -> None:
 
 async def test_the_messages_of_a_job_carry_what_it_came_with_whoever_has_them_sent(broker: FakeBroker) -> None:
     with bound_contextvars(request_id="another"):
-        await dispatch(new_job(request_id="its-own", traceparent=TRACE))
+        await dispatch(new_job(request_id="its-own", traceparent=TRACE), DispatchMetrics(CollectorRegistry()))
 
     [message] = broker.take_messages()
     assert (message.headers["request_id"], message.headers["job_trace"]) == ("its-own", TRACE)
 
 
 async def test_the_messages_of_a_job_without_a_request_carry_nothing_more(broker: FakeBroker) -> None:
-    await dispatch(new_job())
+    await dispatch(new_job(), DispatchMetrics(CollectorRegistry()))
 
     [message] = broker.take_messages()
     assert not {"request_id", "job_trace"} & message.headers.keys()
@@ -106,7 +108,7 @@ def test_what_a_task_sends_carries_what_its_own_message_did(broker: FakeBroker) 
 
 async def test_a_workers_parent_names_the_job_of_a_child_that_takes_too_long(broker: FakeBroker) -> None:
     job = new_job(request_id="its-own")
-    await dispatch(job)
+    await dispatch(job, DispatchMetrics(CollectorRegistry()))
     [message] = broker.take_messages()
     bound: list[Mapping[str, Any]] = []
     logger, listener = logging.getLogger("celery.worker.request"), _Listener(bound)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError
 
 from pipeline.settings import Settings
 from pipeline.sweeper import Sweeper
@@ -292,17 +293,18 @@ async def test_a_dispatch_that_the_broker_refused_does_not_count_as_one_whose_me
     assert (await jobs.get(job.id)).dispatched_ms == job.dispatched_ms
 
 
+@pytest.mark.parametrize("outage", ["down", "full"])
 async def test_a_round_without_a_broker_leaves_every_job_as_it_was(
-    sweeper: Sweeper, jobs: FakeJobs, queues: FakeQueues
+    sweeper: Sweeper, jobs: FakeJobs, queues: FakeQueues, outage: str
 ) -> None:
     jobs_before = [
         await accepted(jobs, stages={"validate": running(lease_seconds=5)}),
         await accepted(jobs),
         await accepted(jobs, generation=2),
     ]
-    queues.is_down = True
+    queues.is_down, queues.is_full = (outage == each for each in ("down", "full"))
 
-    with suppress(RedisConnectionError):
+    with suppress(RedisConnectionError, OutOfMemoryError):
         await sweeper.dispatch_due()
 
     assert [await jobs.get(job.id) for job in jobs_before] == jobs_before
