@@ -18,7 +18,7 @@ from tests.support.fast_yaml import load
 ROOT = Path(__file__).resolve().parents[2]
 PROMETHEUS_FOLDER = ROOT / "deploy" / "prometheus"
 DASHBOARDS = ROOT / "deploy" / "grafana" / "dashboards"
-UNPACKED = ROOT / ".cache" / "prometheus" / "usr" / "bin"
+UNPACKED = [ROOT / ".cache" / name / "usr" / "bin" for name in ("prometheus", "prometheus-alertmanager")]
 
 TOKEN = re.compile(
     r"""(?P<text>"(?:\\.|[^"\\])*")|(?P<window>\[[^]]*])|(?P<number>\d[\w.]*)|(?P<word>[a-zA-Z_:][\w:]*)|\S"""
@@ -30,10 +30,10 @@ PROMETHEUS_METRICS = {"up": {"job", "instance", "pool"}, "ALERTS": {"alertname",
 
 
 def find_program(name: str) -> str:
-    """Return the path of `prometheus` or `promtool`; without it the test is skipped, in CI it fails."""
-    if found := shutil.which(name) or shutil.which(name, path=str(UNPACKED)):
+    """Return the path of a program of Prometheus' or Alertmanager's; without it the test is skipped, in CI it fails."""
+    if found := shutil.which(name) or shutil.which(name, path=os.pathsep.join(map(str, UNPACKED))):
         return found
-    reason = f"{name} is neither on PATH nor in {UNPACKED}: .ci/run shows how it gets there"
+    reason = f"{name} is neither on PATH nor in .cache: .ci/run shows how it gets there"
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

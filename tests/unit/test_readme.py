@@ -22,10 +22,17 @@ API = TEXTS[Path("deploy/docs/API.md")]
 ROW = re.compile(r"^\| `(DARKROOM_\w+)` \| (.*?) \|", re.MULTILINE)
 DEFAULTS = dict(ROW.findall("\n".join(settings_table.render_sections())))
 COMPOSE = [Path("docker-compose.yml"), *sorted(Path("deploy/compose").glob("*.yml"))]
+INNER = re.compile(r"\$\{(DARKROOM_[A-Z_]+):-([^${}]*)\}")
+
+
+def _interpolated(text: str) -> dict[str, str]:
+    """Return the default of each variable of a compose file; a default may name another variable."""
+    found = dict(INNER.findall(text))
+    return found | _interpolated(INNER.sub(r"\2", text)) if found else found
+
+
 INTERPOLATED = dict(
-    chain.from_iterable(
-        re.findall(r"\$\{(DARKROOM_[A-Z_]+):-([^}]*)\}", file.read_text(encoding="utf-8")) for file in reversed(COMPOSE)
-    )
+    chain.from_iterable(_interpolated(file.read_text(encoding="utf-8")).items() for file in reversed(COMPOSE))
 )
 ELSEWHERE = {  # what is no setting, and read by whom
     "DARKROOM_SECRETS_DIR": "pipeline/settings.py",

@@ -21,7 +21,14 @@ NETWORKS = load(TEXT)["networks"]
 ONE_SHOTS = {"secrets", "configuration", "backup"}
 WORKERS = [f"worker-{queue}" for queue in QUEUES]
 LASTING = sorted(SERVICES.keys() - ONE_SHOTS)
-PUBLISHED = {"frontend": 8000, "gateway": 8001, "flower": 5555, "prometheus": 9090, "grafana": 3000}
+PUBLISHED = {
+    "frontend": 8000,
+    "gateway": 8001,
+    "flower": 5555,
+    "prometheus": 9090,
+    "grafana": 3000,
+    "alertmanager": 9093,
+}
 
 
 def volumes(name: str) -> dict[str, str]:
