@@ -1,4 +1,4 @@
-"""Write what Prometheus and Grafana read into their volumes: the service `configuration` of docker-compose.yml.
+"""Write what Prometheus, Grafana and Alertmanager read into their volumes: the service `configuration` of Compose.
 
 It runs at every start, so an upgrade brings its rules and dashboards, and no file of this tree has to be mounted.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1]
 TARGET = Path("/var/lib/darkroom/configuration")
-READERS = ("prometheus", "grafana")
+READERS = ("prometheus", "grafana", "alertmanager")
 
 
 def write_configuration(source: Path, target: Path) -> None:

@@ -24,6 +24,7 @@ FILES = {
     "open-stores.yml": ROOT / "deploy" / "compose" / "open-stores.yml",
     "outside.yml": ROOT / "deploy" / "compose" / "outside.yml",
     ".env.example": ROOT / ".env.example",
+    "alerts.env.example": ROOT / "deploy" / "alertmanager" / "alerts.env.example",
 }
 HEADER = """\
 # Darkroom {version} in containers: docker compose up -d, then open http://127.0.0.1:8000, or :8001/docs for the API.

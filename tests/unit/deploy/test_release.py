@@ -66,7 +66,7 @@ def test_the_other_files_come_with_the_image(capsys: pytest.CaptureFixture[str])
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
 
     for name, file in release.FILES.items():
-        assert f"!{file.relative_to(ROOT)}" in ignored
+        assert {f"!{file.relative_to(ROOT)}", f"!{file.relative_to(ROOT).parent}"} & set(ignored)
         if name in release.WITH_IMAGES:
             found = published(capsys, NAMESPACE, "--file", name)
             assert f"image: {IMAGES}/darkroom:${{DARKROOM_TAG:-{VERSION}}}\n" in found
