@@ -70,8 +70,8 @@ RULE = _closed(
     annotations={"type": "object"},
     **{"for": TEXT},
 )
-# Closed: a field that is not named here is a mistake, or is to be looked up in the definitions of KEDA (2.17 on) or
-# of the Prometheus operator (0.80 on), from which these are taken.
+# Closed: a field that is not named here is a mistake, or is to be looked up in the definitions of KEDA (2.17 on), the
+# Prometheus operator (0.80 on) or the Gateway API (1.2 on), from which these are taken.
 SPECS = {
     ("keda.sh/v1alpha1", "ScaledObject"): _closed(
         "scaleTargetRef triggers",
@@ -89,6 +89,21 @@ SPECS = {
         ),
         advanced=_closed(horizontalPodAutoscalerConfig=_closed(behavior={"type": "object"})),
         triggers=_list(TRIGGER),
+    ),
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"): _closed(
+        "parentRefs rules",
+        parentRefs=_list(_closed("name", name=TEXT, namespace=TEXT, sectionName=TEXT)),
+        hostnames=_list(TEXT),
+        rules=_list(
+            _closed(
+                "backendRefs",
+                matches=_list(
+                    _closed(path=_closed("value", type={"enum": ["Exact", "PathPrefix"]}, value={"pattern": "^/"}))
+                ),
+                timeouts=_closed(request=SECONDS, backendRequest=SECONDS),
+                backendRefs=_list(_closed("name port", name=TEXT, port=NUMBER)),
+            )
+        ),
     ),
     ("monitoring.coreos.com/v1", "PodMonitor"): _closed(
         "selector podMetricsEndpoints", selector=SELECTOR, podMetricsEndpoints=_list(ENDPOINT)

@@ -15,21 +15,32 @@ from tests.support.fast_yaml import load, load_all
 
 Manifest = dict[str, Any]
 
-SUPPORTED_FIELDS = {"apiVersion", "kind", "namespace", "resources", "nameSuffix", "labels", "images", "patches"}
+SUPPORTED_FIELDS = {
+    *("apiVersion", "kind", "namespace", "resources", "components"),
+    *("nameSuffix", "labels", "images", "patches"),
+}
 CLUSTER_SCOPED_KINDS = {"Namespace"}
+POD_TEMPLATES = {  # where labels go with `includeTemplates`
+    "Deployment": ("spec/template/metadata/labels",),
+    "StatefulSet": ("spec/template/metadata/labels",),
+    "CronJob": ("spec/jobTemplate/metadata/labels", "spec/jobTemplate/spec/template/metadata/labels"),
+}
 SELECTORS = {  # where kustomize puts labels with `includeSelectors`, of the kinds that are labelled so here
     "Deployment": ("spec/selector/matchLabels", "spec/template/metadata/labels"),
     "PodDisruptionBudget": ("spec/selector/matchLabels",),
 }
 
 
-def render(folder: Path) -> list[Manifest]:
-    """Return what `kubectl kustomize FOLDER` prints, in no particular order."""
+def render(folder: Path, *components: Path) -> list[Manifest]:
+    """Return what `kubectl kustomize FOLDER` prints, in no particular order; with more `components` than it names."""
     kustomization = load((folder / "kustomization.yaml").read_text(encoding="utf-8"))
     assert set(kustomization) <= SUPPORTED_FIELDS, (
         f"{folder} uses more of kustomize than is rendered here: {set(kustomization) - SUPPORTED_FIELDS}"
     )
-    manifests = [manifest for name in kustomization["resources"] for manifest in _resource(folder / name)]
+    manifests = [manifest for name in kustomization.get("resources", []) for manifest in _resource(folder / name)]
+    # A component may change what others bring. Here it changes only what it brings itself.
+    for component in [*(folder / name for name in kustomization.get("components", [])), *components]:
+        manifests += render(component)
     for change in kustomization.get("patches", []):
         _patch(manifests, change)
     for manifest in manifests:
@@ -79,8 +90,8 @@ def _apply_patch_operation(manifest: Manifest, *, op: str, path: str, value: Any
 
 def _label(manifest: Manifest, label: dict[str, Any]) -> None:
     pairs, places = label["pairs"], ["metadata/labels"]
-    if label.get("includeTemplates") and manifest["kind"] in {"Deployment", "StatefulSet"}:
-        places.append("spec/template/metadata/labels")
+    if label.get("includeTemplates") and manifest["kind"] in POD_TEMPLATES:
+        places += POD_TEMPLATES[manifest["kind"]]
         for claim in manifest["spec"].get("volumeClaimTemplates", []):
             claim["metadata"].setdefault("labels", {}).update(pairs)
     if label.get("includeSelectors"):
@@ -96,7 +107,8 @@ def _label(manifest: Manifest, label: dict[str, Any]) -> None:
 
 
 def _set_image(manifest: Manifest, image: dict[str, Any]) -> None:
-    pod = manifest.get("spec", {}).get("template", {}).get("spec", {})
+    spec = manifest.get("spec", {})
+    pod = spec.get("jobTemplate", {}).get("spec", spec).get("template", {}).get("spec", {})
     for container in pod.get("containers", []):
         if container["image"] == image["name"]:
             container["image"] = f"{image['newName']}:{image['newTag']}"

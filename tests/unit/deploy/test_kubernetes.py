@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from deploy.generate.kubernetes_rules import TARGET, render_manifest
+from pipeline.settings import Settings
 from tests.support.fast_yaml import load_all
 from tests.support.kubectl import kubectl
 from tests.support.kubernetes_schemas import check
@@ -21,7 +23,12 @@ from tests.support.prometheus_config import PROMETHEUS_FOLDER, ROOT, load_yaml
 HERE = ROOT / "deploy" / "kubernetes"
 FOLDERS = sorted(file.parent for file in HERE.rglob("kustomization.yaml"))
 OVERLAYS = {folder.name: render(folder) for folder in FOLDERS if folder.parent.name == "overlays"}
-EVERY = [each for manifests in OVERLAYS.values() for each in manifests]
+COMPONENTS = {
+    "small": [HERE / "components" / name for name in ("gateway-api", "backup-small")],
+    "production": [HERE / "components" / name for name in ("gateway-api", "backup")],
+}
+COMPLETE = {name: render(HERE / "overlays" / name, *components) for name, components in COMPONENTS.items()}
+EVERY = [each for manifests in COMPLETE.values() for each in manifests]
 OLDEST, NEWEST = "1.30", "1.37"
 """The first release that knows `preStop: sleep` without being asked to, and the last that there are schemas of."""
 
@@ -36,17 +43,28 @@ def in_order(manifests: list[Manifest]) -> list[Manifest]:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.relative_to(HERE).as_posix())
 def test_the_tests_see_what_kustomize_renders(folder: Path) -> None:
-    printed = subprocess.run(
-        [kubectl(), "kustomize", str(folder)], capture_output=True, text=True, check=True, timeout=60
-    ).stdout
+    assert in_order(render(folder)) == in_order(kustomize(folder))
 
-    assert in_order(render(folder)) == in_order(load_all(printed))
+
+@pytest.mark.parametrize("overlay", COMPONENTS)
+def test_the_tests_see_what_kustomize_renders_with_every_component(overlay: str, tmp_path: Path) -> None:
+    shutil.copytree(HERE, tmp_path, dirs_exist_ok=True)
+    file = tmp_path / "overlays" / overlay / "kustomization.yaml"
+    components = "".join(f"\n  - ../../components/{path.name}" for path in COMPONENTS[overlay])
+    file.write_text(f"{file.read_text(encoding='utf-8')}components:{components}\n", encoding="utf-8")
+
+    assert in_order(render(file.parent)) == in_order(kustomize(file.parent)) == in_order(COMPLETE[overlay])
+
+
+def kustomize(folder: Path) -> list[Manifest]:
+    command = [kubectl(), "kustomize", str(folder)]
+    return load_all(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
 
 
 @pytest.mark.parametrize("release", [OLDEST, NEWEST])
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_a_cluster_takes_every_manifest(overlay: str, release: str) -> None:
-    found = {name_of(each): check(each, release) for each in OVERLAYS[overlay]}
+    found = {name_of(each): check(each, release) for each in COMPLETE[overlay]}
 
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
@@ -61,26 +79,48 @@ def test_a_field_that_no_release_knows_is_found() -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_nothing_is_there_twice(overlay: str) -> None:
-    names = [(each["kind"], each["metadata"]["name"]) for each in OVERLAYS[overlay]]
+    names = [(each["kind"], each["metadata"]["name"]) for each in COMPLETE[overlay]]
 
     assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_everything_lives_in_one_namespace_that_lets_no_pod_do_much(overlay: str) -> None:
-    found = {each["metadata"].get("namespace") for each in OVERLAYS[overlay] if each["kind"] != "Namespace"}
-    namespace = next(each for each in OVERLAYS[overlay] if each["kind"] == "Namespace")["metadata"]
+    found = {each["metadata"].get("namespace") for each in COMPLETE[overlay] if each["kind"] != "Namespace"}
+    namespace = next(each for each in COMPLETE[overlay] if each["kind"] == "Namespace")["metadata"]
 
     assert found == {namespace["name"]} == {"darkroom"}
     assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_gateway_serves_the_host_of_the_ingress(overlay: str) -> None:
-    ingress = next(each for each in OVERLAYS[overlay] if each["kind"] == "Ingress")
-    settings = next(each["data"] for each in OVERLAYS[overlay] if each["kind"] == "ConfigMap" and "data" in each)
+def test_the_gateway_serves_the_host_of_the_ingress_and_of_the_route(overlay: str) -> None:
+    ingress, route = (
+        next(each["spec"] for each in COMPLETE[overlay] if each["kind"] == kind) for kind in ("Ingress", "HTTPRoute")
+    )
+    settings = next(each["data"] for each in COMPLETE[overlay] if each["metadata"]["name"] == "darkroom-settings")
+    hosts = json.loads(settings["DARKROOM_HTTP__ALLOWED_HOSTS"])
 
-    assert [rule["host"] for rule in ingress["spec"]["rules"]] == json.loads(settings["DARKROOM_HTTP__ALLOWED_HOSTS"])
+    assert [rule["host"] for rule in ingress["rules"]] == route["hostnames"] == hosts
+
+
+def test_the_way_in_takes_the_largest_upload_and_holds_no_event_back() -> None:
+    largest = Settings().limits.upload_bytes + 64 * 1024
+
+    for manifests in OVERLAYS.values():
+        said = next(each["metadata"]["annotations"] for each in manifests if each["kind"] == "Ingress")
+        assert said["nginx.ingress.kubernetes.io/proxy-body-size"] == said["nginx.org/client-max-body-size"]
+        assert int(said["nginx.org/client-max-body-size"]) == largest
+        assert said["nginx.ingress.kubernetes.io/proxy-buffering"] == "off"
+        assert said["nginx.org/proxy-buffering"] == "False"
+
+
+@pytest.mark.parametrize("overlay", COMPLETE)
+def test_no_gateway_cuts_off_an_event_stream(overlay: str) -> None:
+    (rule,) = next(each["spec"]["rules"] for each in COMPLETE[overlay] if each["kind"] == "HTTPRoute")
+
+    assert rule["timeouts"] == {"request": "0s", "backendRequest": "0s"}
+    assert rule["backendRefs"] == [{"name": "frontend", "port": 8000}]
 
 
 def test_nothing_secret_is_in_the_tree() -> None:

@@ -78,6 +78,7 @@ def test_only_the_frontend_asks_the_gateway(overlay: str, asking: str, asked: st
         ("gateway", {"redis", "mongo"}),
         ("worker", {"redis", "mongo"}),
         ("flower", {"redis"}),
+        ("backup", {"mongo"}),
         ("frontend", set()),
         ("redis", set()),
     ],
@@ -90,7 +91,13 @@ def test_only_those_who_need_a_store_reach_it(asking: str, stores: set[str]) -> 
 
 @pytest.mark.parametrize(
     ("asking", "ports"),
-    [("gateway", {6379, 27017, 443}), ("worker", {6379, 27017, 443}), ("flower", {6379}), ("frontend", set())],
+    [
+        ("gateway", {6379, 27017, 443}),
+        ("worker", {6379, 27017, 443}),
+        ("flower", {6379}),
+        ("backup", {27017, 443}),
+        ("frontend", set()),
+    ],
 )
 def test_in_production_the_stores_are_elsewhere(asking: str, ports: set[int]) -> None:
     assert {port for port in (80, 443, 6379, 27017) if may_ask("production", asking, ELSEWHERE, port)} == ports

@@ -19,6 +19,8 @@ from tests.support.prometheus_config import ROOT, load_yaml
 HERE = ROOT / "deploy" / "kubernetes"
 OVERLAYS = {name: render(HERE / "overlays" / name) for name in ("small", "production")}
 PODS = [each for manifests in OVERLAYS.values() for each in manifests if each["kind"] in {"Deployment", "StatefulSet"}]
+SMALL_BACKUP = render(HERE / "overlays" / "small", HERE / "components" / "backup-small")
+JOBS = {each["metadata"]["name"]: each for each in SMALL_BACKUP if each["kind"] == "CronJob"}
 WORKERS = {
     each["metadata"]["labels"]["darkroom/queue"]: each
     for each in OVERLAYS["production"]
@@ -33,12 +35,14 @@ STOP_SECONDS = {
 BYTES = {"Mi": 1 << 20, "Gi": 1 << 30}
 IDS = [f"{each['metadata']['name']}-{number}" for number, each in enumerate(PODS)]
 
+every_container = pytest.mark.parametrize("workload", [*PODS, *JOBS.values()], ids=[*IDS, *JOBS])
 every_pod = pytest.mark.parametrize("workload", PODS, ids=IDS)
 every_queue = pytest.mark.parametrize("queue", QUEUES)
 
 
 def pod_of(workload: Manifest) -> dict[str, Any]:
-    found: dict[str, Any] = workload["spec"]["template"]["spec"]
+    spec = workload["spec"]
+    found: dict[str, Any] = spec.get("jobTemplate", {}).get("spec", spec)["template"]["spec"]
     return found
 
 
@@ -61,7 +65,7 @@ def named(overlay: str, kind: str) -> dict[str, Manifest]:
     return {each["metadata"]["name"]: each for each in OVERLAYS[overlay] if each["kind"] == kind}
 
 
-@every_pod
+@every_container
 def test_a_pod_has_no_power_that_it_does_not_need(workload: Manifest) -> None:
     pod, container = pod_of(workload), container_of(workload)
 
@@ -90,7 +94,7 @@ def test_a_pod_says_how_it_is_and_what_it_takes(workload: Manifest) -> None:
     assert "cpu" not in container["resources"]["limits"]
 
 
-@every_pod
+@every_container
 def test_an_image_is_named_by_its_version(workload: Manifest) -> None:
     assert re.fullmatch(r"(registry\.example\.com/darkroom(-frontend)?:0\.0\.0|redis:8|mongo:8)", image_of(workload))
 
@@ -193,6 +197,23 @@ def test_the_small_overlay_keeps_blobs_on_one_shared_volume(name: str) -> None:
     assert {"name": "blobs", "persistentVolumeClaim": {"claimName": "blobs"}} in pod_of(deployment)["volumes"]
 
 
+def test_a_backup_reads_that_volume_and_a_restore_writes_it() -> None:
+    mounts = {name: {each["name"]: each for each in container_of(job)["volumeMounts"]} for name, job in JOBS.items()}
+
+    assert {name: each["blobs"]["mountPath"] for name, each in mounts.items()} == {
+        "backup": "/var/lib/darkroom/blobs",
+        "restore": "/var/lib/darkroom/blobs",
+    }
+    assert [name for name, each in mounts.items() if each["blobs"].get("readOnly")] == ["backup"]
+    assert [name for name, each in mounts.items() if each["backups"].get("readOnly")] == ["restore"]
+
+
+def test_a_backup_starts_every_night_and_a_restore_only_by_hand() -> None:
+    assert JOBS["restore"]["spec"]["suspend"] is True
+    assert "suspend" not in JOBS["backup"]["spec"]
+    assert {each["spec"]["concurrencyPolicy"] for each in JOBS.values()} == {"Forbid"}
+
+
 def test_redis_keeps_what_is_queued() -> None:
     command = container_of(named("small", "StatefulSet")["redis"])["command"][-1]
 
@@ -223,14 +244,3 @@ def test_mongo_starts_with_a_secret_that_has_no_password_of_a_second_user() -> N
     secret = next(volume["secret"] for volume in pod["volumes"] if volume["name"] == "darkroom-password")
 
     assert secret["optional"] is True
-
-
-def test_the_way_in_takes_the_largest_upload_and_holds_no_event_back() -> None:
-    largest = Settings().limits.upload_bytes + 64 * 1024
-
-    for overlay in OVERLAYS:
-        said = named(overlay, "Ingress")["darkroom"]["metadata"]["annotations"]
-        assert said["nginx.ingress.kubernetes.io/proxy-body-size"] == said["nginx.org/client-max-body-size"]
-        assert int(said["nginx.org/client-max-body-size"]) == largest
-        assert said["nginx.ingress.kubernetes.io/proxy-buffering"] == "off"
-        assert said["nginx.org/proxy-buffering"] == "False"
