@@ -29,6 +29,7 @@ from gateway.middleware.root_path import RootPath
 from gateway.middleware.trusted_proxies import TrustedProxies, read_uvicorn_variable
 from gateway.routes import capabilities, docs, events, health, jobs, operations, results
 from gateway.schemas import ProblemDocument
+from gateway.sizes import FORM_OVERHEAD_BYTES
 from gateway.submission.backpressure import Backlog
 from gateway.submission.lanes import LaneChooser
 from gateway.unreadable import log_unreadable
@@ -46,7 +47,6 @@ from pipeline.tidying.tidier import Tidier
 from pipeline.version import VERSION
 from storage.stores import Stores, open_stores
 
-FORM_OVERHEAD_BYTES = 64 * 1024
 # For the docs only: the middleware ApiKeys checks the keys.
 BEARER = HTTPBearer(auto_error=False, description="An API key. Needed only where keys are set.")
 PROBLEM: dict[str, Any] = {

@@ -1,7 +1,9 @@
-"""Sizes in error details, in the binary units that the limits are set in."""
+"""Sizes: of a form, and in error details, in the binary units that the limits are set in."""
 
 from __future__ import annotations
 
+FORM_OVERHEAD_BYTES = 64 * 1024
+"""What a form may have besides its file."""
 UNITS = {"MiB": 2**20, "KiB": 2**10}
 
 

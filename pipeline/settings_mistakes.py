@@ -36,6 +36,13 @@ def stop_on_mistakes(*models: type[BaseSettings]) -> None:
 
 def find_mistakes(*models: type[BaseSettings]) -> list[str]:
     """Return a line for each mistake: names that nothing reads first, then values."""
+    with without_mistakes(*models) as mistakes:
+        return mistakes
+
+
+@contextmanager
+def without_mistakes(*models: type[BaseSettings]) -> Iterator[list[str]]:
+    """Yield the lines of all mistakes, and hide the variables that have them until the end of the block."""
     unknown = find_unknown_names(os.environ, KNOWN_NAMES)
     lines = dict.fromkeys([*map(_describe_unknown, unknown), *_find_unknown_files(), *_find_misplaced()])
     with _hidden_variables() as hide:
@@ -43,7 +50,7 @@ def find_mistakes(*models: type[BaseSettings]) -> list[str]:
         for model in models or (Settings,):
             for prefix, error in _find_invalid(model, hide):
                 lines[_describe_error(prefix, error)] = None
-    return list(lines)
+        yield list(lines)
 
 
 @contextmanager

@@ -22,12 +22,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deploy.local.duplex import BODYLESS_METHODS, DuplexTransport
-from gateway.app import FORM_OVERHEAD_BYTES
 from gateway.middleware.body_limit import BodyLimit
 from gateway.problem_handlers import handle_http_exception
 from gateway.problems import RETRY_AFTER_SECONDS, Problem, build_response
 from gateway.routes.events import end_stream_early
 from gateway.server.serve import serve
+from gateway.sizes import FORM_OVERHEAD_BYTES
 from pipeline.settings import Settings
 
 DEPLOY = Path(__file__).resolve().parents[1]

@@ -21,8 +21,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from deploy.local.ports import free_port
-from gateway.app import FORM_OVERHEAD_BYTES
 from gateway.server.http_protocol import HttpProtocol
+from gateway.sizes import FORM_OVERHEAD_BYTES
 from pipeline.settings import Settings
 from tests.integration.api_helpers import wait_until
 from tests.support.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS

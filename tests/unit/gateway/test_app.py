@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from gateway.app import FORM_OVERHEAD_BYTES, create_app
+from gateway.app import create_app
 from gateway.middleware.access_log import AccessLog
 from gateway.middleware.allowed_hosts import AllowedHosts
 from gateway.middleware.auth import ApiKeys
@@ -21,6 +21,7 @@ from gateway.middleware.rate_limit import RateLimit
 from gateway.middleware.resource_policy import ResourcePolicy
 from gateway.middleware.root_path import RootPath
 from gateway.middleware.trusted_proxies import TrustedProxies
+from gateway.sizes import FORM_OVERHEAD_BYTES
 from pipeline.celery import app as celery
 from pipeline.http_settings import AccessSettings
 from pipeline.settings import BrokerSettings, Settings, SweeperSettings
