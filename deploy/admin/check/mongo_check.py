@@ -17,8 +17,7 @@ from deploy.admin.check.findings import Finding, error, ok, warning
 from deploy.admin.check.redis_check import judge_clock
 from pipeline.settings import Settings
 from storage.documents import Job
-from storage.late_indexes import EMBEDDED_SERVER
-from storage.late_indexes import INDEXES as LATE_INDEXES
+from storage.indexes import EMBEDDED_SERVER, LATE_INDEXES
 from storage.stores import DURABLE, database_name
 
 SUBJECT = "mongo"

@@ -14,7 +14,7 @@ from pipeline.settings import Settings
 
 SUBJECT = "settings"
 CHILDREN = {"normalize": 2, "resize": 2}
-"""Processes of a worker in docker-compose.yml; 1 for the other queues."""
+"""Processes of a worker in docker-compose.yml unless `DARKROOM_<QUEUE>_CONCURRENCY` says more; 1 for the other queues."""
 STOP_SECONDS = 40
 """When our deployments kill a process that was told to stop."""
 LAST_ANSWER_SECONDS = 3
@@ -25,7 +25,7 @@ UNITS = {"": 1, "b": 1, "k": 1024, "m": MIB, "g": 1024 * MIB}
 def check_settings(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
     """Yield what does not fit. What only Compose reads is checked where Compose passes it on."""
     yield from _check_sizes(settings, environment)
-    yield from _check_memory(settings, environment.get("DARKROOM_WORKER_MEMORY", ""))
+    yield from _check_memory(settings, environment.get("DARKROOM_WORKER_MEMORY", ""), _most_children(environment))
     yield from _check_access(settings, environment)
     yield from _check_times(settings)
 
@@ -49,7 +49,7 @@ def _check_sizes(settings: Settings, environment: Mapping[str, str]) -> Iterator
         )
 
 
-def _check_memory(settings: Settings, text: str) -> Iterator[Finding]:
+def _check_memory(settings: Settings, text: str, children: int) -> Iterator[Finding]:
     allowed = settings.work.max_image_memory_mib
     largest = {queue: image_mib(queue, settings) for queue in QUEUES}
     needed = max(largest.values())
@@ -65,7 +65,6 @@ def _check_memory(settings: Settings, text: str) -> Iterator[Finding]:
     if text and limit is None:
         yield error(SUBJECT, "DARKROOM_WORKER_MEMORY: should be a size", "Write it as 2560m or 3g.")
     elif limit is not None:
-        children = max(CHILDREN.values())
         most = container_mib(children, allowed or needed)
         if limit < most * MIB:
             yield warning(
@@ -74,6 +73,12 @@ def _check_memory(settings: Settings, text: str) -> Iterator[Finding]:
                 "with large images the kernel kills them",
                 f"Set {most}m, or lower DARKROOM_WORK__MAX_IMAGE_MEMORY_MIB.",
             )
+
+
+def _most_children(environment: Mapping[str, str]) -> int:
+    """Return the processes of the largest worker."""
+    given = {queue: environment.get(f"DARKROOM_{queue.upper()}_CONCURRENCY", "") for queue in QUEUES}
+    return max(int(text) if text.isdecimal() else CHILDREN.get(queue, 1) for queue, text in given.items())
 
 
 def _check_access(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:

@@ -80,8 +80,16 @@ def test_the_processes_of_a_worker_are_those_of_compose() -> None:
     workers = {name.removeprefix("worker-"): each for name, each in SERVICES.items() if name.startswith("worker-")}
 
     assert {queue: each["environment"]["CONCURRENCY"] for queue, each in workers.items()} == {
-        queue: CHILDREN.get(queue, 1) for queue in workers
+        queue: f"${{DARKROOM_{queue.upper()}_CONCURRENCY:-{CHILDREN.get(queue, 1)}}}" for queue in workers
     }
+
+
+def test_fewer_processes_need_less_memory() -> None:
+    one = {"DARKROOM_NORMALIZE_CONCURRENCY": "1", "DARKROOM_RESIZE_CONCURRENCY": "1"}
+    settings = Settings(work={"max_image_memory_mib": 1088})
+
+    assert find(settings, DARKROOM_WORKER_MEMORY="1400m", **one) == []
+    assert [level for level, _ in find(settings, DARKROOM_WORKER_MEMORY="1400m")] == [Level.WARNING]
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,11 @@ def test_nginx_tells_its_metrics_only_where_prometheus_is() -> None:
     assert listens == f"{name}:8081"
 
 
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_port_is_published_on_the_one_network_that_is_not_internal(name: str) -> None:
+    assert len([network for network in networks(name) if not (NETWORKS[network] or {}).get("internal")]) == 1
+
+
 def test_what_may_reach_out_reaches_the_gateway_no_more() -> None:
     over = load((ROOT / "deploy/compose/outside.yml").read_text(encoding="utf-8"))["services"]
 
