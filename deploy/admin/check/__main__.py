@@ -1,8 +1,8 @@
-"""Check the settings, and ask each store whether it will do, before anything is started or replaced.
+"""Check the settings and the stores, before anything is started or replaced.
 
     docker compose run --rm check
-    kubectl exec deployment/gateway -- python -m deploy.admin.check
-    ./run server-check            on the servers that DARKROOM_* or .env name
+    kubectl -n darkroom exec deployment/gateway -- darkroom-server check
+    .venv/bin/python -m deploy.admin.check        in a checkout, on the servers that DARKROOM_* or .env name
 
 Exit status: 0, or 1 if something is an error.
 """
@@ -30,6 +30,7 @@ from pipeline.flower_settings import FlowerSettings
 from pipeline.settings import Settings
 from pipeline.settings_mistakes import without_mistakes
 
+ABOUT = "Check the settings, and ask each store whether it will do, before anything is started or replaced."
 CHECKS: dict[str, Callable[[Settings], Iterator[Finding]]] = {
     "DARKROOM_REDIS_URL": check_redis,
     "DARKROOM_BROKER_URL": check_rabbit,
@@ -40,7 +41,9 @@ CHECKS: dict[str, Callable[[Settings], Iterator[Finding]]] = {
 
 def main(arguments: list[str]) -> int:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="check", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(
+        prog="darkroom-server check", description=__doc__.splitlines()[0] if __doc__ else None
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     chosen = parser.parse_args(arguments)
     load_dotenv(ROOT / ".env")

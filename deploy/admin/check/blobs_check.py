@@ -20,6 +20,7 @@ GIB = 1024**3
 MIN_FREE_BYTES = GIB // 4
 LOW_FREE_BYTES = 5 * GIB
 MAX_MESSAGE = 200
+METADATA_SERVER = "169.254.169.254"  # of a cloud, which is asked for keys where none are set
 
 
 def check_blobs(settings: Settings) -> Iterator[Finding]:
@@ -78,6 +79,8 @@ def judge_space(free: int, total: int) -> Iterator[Finding]:
 def _suggest(failure: Exception, blobs: Blobs) -> str:
     if blobs.is_local:
         return "Let the user that runs Darkroom write the folder (in containers: 10001)."
+    if METADATA_SERVER in str(failure):
+        return "Set the keys, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: there are none."
     if isinstance(failure, PermissionDeniedError | UnauthenticatedError):
         return "Check the keys, and what they may do in the bucket: read, write, list and delete."
     if isinstance(failure, FileNotFoundError):

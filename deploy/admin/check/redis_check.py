@@ -23,6 +23,7 @@ from pipeline.settings import Settings
 
 SUBJECT = "redis"
 MIN_VERSION = 6
+MIB = 1024 * 1024
 FULL_SHARE, NEARLY_FULL_SHARE = 0.98, 0.8
 MAX_SKEW_SECONDS = 5
 EXPIRE_SECONDS = 60
@@ -86,7 +87,7 @@ def _judge_memory(info: Mapping[str, Any]) -> Iterator[Finding]:
     if not limit:
         yield warning(SUBJECT, "no maxmemory: a long queue can take all memory of the machine", "Set maxmemory.")
         return
-    text = f"{used >> 20} of {limit >> 20} MiB are used"
+    text = f"{used / MIB:.1f} of {limit / MIB:.0f} MiB are used"
     if used >= FULL_SHARE * limit:
         yield error(SUBJECT, f"it is full: {text}", "Raise maxmemory, and start workers that empty the queues.")
     elif used >= NEARLY_FULL_SHARE * limit:
