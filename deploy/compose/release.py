@@ -1,6 +1,6 @@
 """Print the files that run one published version without this tree, from what the image holds.
 
-    docker run --rm NAMESPACE/darkroom:VERSION python -m deploy.compose.release NAMESPACE > compose.yml
+    docker run --rm NAMESPACE/darkroom:VERSION darkroom-server compose NAMESPACE > compose.yml
 
 `compose.yml` is docker-compose.yml with published images in place of `build`. Two variables of `.env` choose others:
 DARKROOM_IMAGES, the registry and namespace, and DARKROOM_TAG, the version.

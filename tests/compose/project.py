@@ -85,7 +85,7 @@ class Project:
     def fetch(self, version: str) -> None:
         """Write the version's `compose.yml` as its image prints it, and pull its images."""
         image = f"{self.namespace}/darkroom:{version}"
-        command = ["python", "-m", "deploy.compose.release", self.namespace, "--version", version]
+        command = ["darkroom-server", "compose", self.namespace, "--version", version]
         done = run(["docker", "run", "--rm", image, *command], self.environment)
         (self.site / "compose.yml").write_bytes(done.stdout)
         self.pull()

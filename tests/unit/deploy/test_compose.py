@@ -18,7 +18,7 @@ from tests.support.prometheus_config import ROOT
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 SERVICES: dict[str, dict[str, Any]] = load(TEXT)["services"]
 NETWORKS = load(TEXT)["networks"]
-ONE_SHOTS = {"secrets", "configuration", "backup"}
+ONE_SHOTS = {"secrets", "configuration", "backup", "check"}
 WORKERS = [f"worker-{queue}" for queue in QUEUES]
 LASTING = sorted(SERVICES.keys() - ONE_SHOTS)
 PUBLISHED = {
@@ -117,7 +117,7 @@ def test_stores_and_workers_are_on_inner_networks_only(name: str) -> None:
     ("name", "others"),
     [
         ("frontend", {"gateway", "prometheus"}),
-        ("gateway", {"frontend", "backup", "redis", "mongo", "prometheus"}),
+        ("gateway", {"frontend", "backup", "check", "redis", "mongo", "prometheus"}),
         ("flower", {"redis", "prometheus", "grafana"}),
         *((worker, {*WORKERS, "redis", "mongo", "prometheus"} - {worker}) for worker in WORKERS),
     ],
@@ -174,7 +174,7 @@ def test_what_refuses_a_bucket_uses_it_where_it_may_reach_out() -> None:
 def test_every_container_mounts_its_own_secrets_only(name: str) -> None:
     own = {source for source in volumes(name) if source.startswith("secrets")}
 
-    shared = name in {"gateway", "backup"} or name.startswith("worker-")
+    shared = name in {"gateway", "backup", "check"} or name.startswith("worker-")
     assert own <= {"secrets-app" if shared else f"secrets-{name}"}
 
 
