@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from pipeline.broker.rabbit_urls import RabbitUrl
+from pipeline.addresses import BlobAddress, MongoAddress, RabbitAddress, RedisAddress
 from pipeline.broker.redis_urls import RedisUrl
 from pipeline.http_settings import AccessSettings, HttpSettings, LanesSettings, ResultsSettings
 from pipeline.routing import QUEUES, RESIZE
@@ -21,8 +21,6 @@ from stages.limits import Limits
 Pixels = Annotated[int, Field(ge=1)]
 OwnerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-RedisAddress = Annotated[str, AfterValidator(lambda value: value and RedisUrl(value).text)]
-RabbitAddress = Annotated[str, AfterValidator(lambda value: value and RabbitUrl(value).text)]
 RenditionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
@@ -168,13 +166,13 @@ class Settings(EnvironmentSettings):
     result_url: RedisAddress = Field(
         "", description="Redis database of the chord counters; by default the next one of the same Redis."
     )
-    mongo_url: str = Field(
+    mongo_url: MongoAddress = Field(
         "mongodb://127.0.0.1:27017/darkroom", description="MongoDB for the job documents; a server or a replica set."
     )
     mongo_timeout: Seconds = Field(
         2, description="How long finding and connecting to MongoDB may take; a reply may take twice as long."
     )
-    blob_url: str = Field(
+    blob_url: BlobAddress = Field(
         default_factory=lambda: Path(".darkroom/blobs").absolute().as_uri(),
         description="Store of the blobs: `file:///folder`, `s3://bucket/prefix`, `gs://` or `az://`.",
     )

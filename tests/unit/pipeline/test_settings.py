@@ -147,6 +147,25 @@ def test_chords_are_counted_where_a_setting_says() -> None:
     assert settings.result_backend_url == "redis://two/7"
 
 
+@pytest.mark.parametrize("url", ["", "db.example", "mongo://db.example/x", "redis://db.example"])
+def test_an_address_that_is_not_of_mongodb_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(mongo_url=url)
+
+
+@pytest.mark.parametrize("url", ["", "/srv/blobs", "srv/blobs", "file://srv/blobs", "file:srv/blobs"])
+def test_a_place_of_blobs_that_is_no_url_or_no_whole_path_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(blob_url=url)
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///srv/blobs", "memory:///", "s3://photos/darkroom", "gs://photos", "az://photos/x"]
+)
+def test_a_place_of_blobs_is_taken(url: str) -> None:
+    assert Settings(blob_url=url).blob_url == url
+
+
 @pytest.mark.parametrize(("generation", "seconds"), [(0, 0), (1, 60), (2, 120), (3, 240), (6, 1920)])
 def test_the_backoff_doubles_with_each_dispatch(generation: int, seconds: int) -> None:
     assert SweeperSettings(backoff=60).backoff_ms(generation) == seconds * 1000
