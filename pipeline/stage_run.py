@@ -65,10 +65,17 @@ class StageRun:
         self._order = stage_order_of(claim.job)
 
     @classmethod
-    def claim(cls, child: WorkerChild, job_id: str, stage: str, *, message_id: str, worker: str) -> StageRun | None:
-        """Claim a stage; None when another run holds it, the stage is done or failed, or the job has ended."""
+    def claim(
+        cls, child: WorkerChild, job_id: str, stage: str, *, message_id: str, worker: str, is_retry: bool = False
+    ) -> StageRun | None:
+        """Claim a stage; None when another run holds it, the stage is done or failed, or the job has ended.
+
+        `is_retry` says that a run of this message ended with an error, and not with its process.
+        """
         lease_ms = int(child.settings.work.time_limit * 1000)
-        claim = child.ledger.claim(job_id, stage, message_id=message_id, worker=worker, lease_ms=lease_ms)
+        claim = child.ledger.claim(
+            job_id, stage, message_id=message_id, worker=worker, lease_ms=lease_ms, is_retry=is_retry
+        )
         if claim is None:
             return None
         child.notifications.publish_change(job_id)
@@ -172,14 +179,16 @@ def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Callable[[Sta
     image is refused, Celery's `Retry` when the stage is to run again, and `Ignore` in all other cases.
     """
     child = current_worker_child()
-    if (task.request.delivery_info or {}).get("redelivered"):
+    is_redelivered = bool((task.request.delivery_info or {}).get("redelivered"))
+    if is_redelivered:
         child.metrics.count_redelivery(stage)
     traces.annotate(task_id=job_id, stage=stage)
     with structlog.contextvars.bound_contextvars(task_id=job_id, stage=stage):
         run, message_id, worker = None, str(task.request.id), str(task.request.hostname)
+        is_retry = task.request.retries > 0 and not is_redelivered
         try:
             with enforce_soft_time_limit():
-                run = StageRun.claim(child, job_id, stage, message_id=message_id, worker=worker)
+                run = StageRun.claim(child, job_id, stage, message_id=message_id, worker=worker, is_retry=is_retry)
                 if run is None:
                     _skip_or_ignore(child, job_id, stage)
                     return

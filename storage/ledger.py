@@ -56,17 +56,22 @@ class Ledger:
         document = self._jobs.find_one({"_id": job_id})
         return self._reader.read(document) if document else None
 
-    def claim(self, job_id: str, stage: str, *, message_id: str, worker: str, lease_ms: int) -> Claim | None:
+    def claim(
+        self, job_id: str, stage: str, *, message_id: str, worker: str, lease_ms: int, is_retry: bool = False
+    ) -> Claim | None:
         """Claim the stage for `lease_ms` milliseconds; None when it cannot be claimed.
 
         The job must be active. The stage must be pending, or running with an expired lease, or running under this same
         `message_id`: the broker delivered the message again, so the earlier run is dead. Raises `JobUnreadable` for a
         job that this version cannot read: it claims nothing then, so a newer version finds the job as it was.
+
+        `is_retry` says that a worker has sent this message again, after an error. If the stage still runs under it, the
+        database has not answered a claim or a release: that run does not count towards the limit of attempts.
         """
         now = now_ms()
         prefix = f"stages.{stage}"
         free = {f"{prefix}.state": _UNFINISHED, f"{prefix}.lease_ms": {"$lte": now}}
-        redelivered = {f"{prefix}.state": StageState.RUNNING.value, f"{prefix}.{MESSAGE_ID}": message_id}
+        own = {f"{prefix}.state": StageState.RUNNING.value, f"{prefix}.{MESSAGE_ID}": message_id}
         job_changes = {
             "state": JobState.PROCESSING,
             "updated_ms": now,
@@ -74,15 +79,15 @@ class Ledger:
         }
         run = {"state": StageState.RUNNING, MESSAGE_ID: message_id, "worker": worker, "lease_ms": now + lease_ms}
         stage_changes = run | {"started_ms": now}
-        update = {
-            "$set": job_changes | {f"{prefix}.{name}": value for name, value in stage_changes.items()},
-            "$inc": {f"{prefix}.attempts": 1, "version": 1},
-        }
-        for condition in (free, redelivered):  # one by one: an `$or` makes the embedded server read every job
+        changes = job_changes | {f"{prefix}.{name}": value for name, value in stage_changes.items()}
+        claims = ((own, 1), (free, 0)) if is_retry else ((free, 0), (own, 0))
+        for condition, uncounted in claims:  # one by one: an `$or` makes the embedded server read every job
+            numbers = {f"{prefix}.attempts": 1, "version": 1} | ({f"{prefix}.retries": 1} if uncounted else {})
+            update = {"$set": changes, "$inc": numbers}
             before = self._claim_if({"_id": job_id, "state": _ACTIVE, **condition}, update, stage)
             if before is not None:
                 job = self._read_or_undo(before, update, stage)
-                return _build_claim(job, stage, job_changes, stage_changes)
+                return _build_claim(job, stage, job_changes, stage_changes, uncounted=uncounted)
         self.get(job_id)  # raises for an unreadable job
         return None
 
@@ -209,12 +214,13 @@ class Ledger:
 
 
 def _build_claim(
-    before: JobRecord, stage: str, job_changes: Mapping[str, Any], stage_changes: Mapping[str, Any]
+    before: JobRecord, stage: str, job_changes: Mapping[str, Any], stage_changes: Mapping[str, Any], *, uncounted: int
 ) -> Claim:
     """Return the claim of a stage, from the job before it and the changes that it made; named as they are stored."""
     record = before.stages[stage]
     fields = {"message_id" if name == MESSAGE_ID else name: value for name, value in stage_changes.items()}
-    record = record.model_copy(update=fields | {"attempts": record.attempts + 1})
+    numbers = {"attempts": record.attempts + 1, "retries": record.retries + uncounted}
+    record = record.model_copy(update=fields | numbers)
     stages = before.stages | {stage: record}
     job = before.model_copy(update={**job_changes, "version": before.version + 1, "stages": stages})
     return Claim(job, stage, record.attempts, record.attempts - record.retries)

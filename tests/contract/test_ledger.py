@@ -144,6 +144,24 @@ async def test_of_many_that_would_take_over_a_dead_run_one_does(jobs: Jobs, ledg
     assert len([each for each in claims if each is not None]) == 1
 
 
+@pytest.mark.parametrize("lease_ms", [LEASE_MS, -1])  # the message is sent again before the lease has ended, or after
+async def test_a_claim_that_was_not_answered_is_no_attempt(jobs: Jobs, ledger: Ledger, lease_ms: int) -> None:
+    job_id = await accepted(jobs)
+    ledger.claim(job_id, "validate", message_id="mine", worker="here", lease_ms=lease_ms)  # the answer is lost
+
+    again = ledger.claim(job_id, "validate", message_id="mine", worker="here", lease_ms=LEASE_MS, is_retry=True)
+
+    assert again
+    assert (again.attempt, again.failed_attempts) == (2, 1)
+    assert found(ledger, job_id) == again.job
+
+
+async def test_a_retry_takes_no_run_of_another_message(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, stages={"validate": running()})
+
+    assert ledger.claim(job_id, "validate", message_id="mine", worker="h", lease_ms=LEASE_MS, is_retry=True) is None
+
+
 async def test_a_claim_sets_the_job_to_processing(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs)
 

@@ -57,13 +57,15 @@ def test_a_run_that_was_taken_over_alive_uses_up_no_attempt(child: WorkerChild, 
     assert last.complete({})
 
 
+@pytest.mark.parametrize("retries", [0, 1])  # the message is one that an earlier run has sent again, or not
 async def test_an_image_that_ends_its_worker_each_time_is_dead_after_the_last_attempt(
-    child: WorkerChild, job_id: str, stores: Stores
+    child: WorkerChild, job_id: str, stores: Stores, retries: int
 ) -> None:
     for _ in range(child.settings.work.max_attempts):
         claim(child, job_id)  # and the process ends
 
-    tasks.validate.push_request(id=MESSAGE, hostname="here")
+    redelivered = {"redelivered": True}
+    tasks.validate.push_request(id=MESSAGE, hostname="here", retries=retries, delivery_info=redelivered)
     with pytest.raises(Ignore):
         tasks.validate.run(job_id)
     tasks.validate.pop_request()
