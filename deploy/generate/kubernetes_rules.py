@@ -1,9 +1,11 @@
-"""Write Prometheus' rules as a PrometheusRule: `.venv/bin/python -m deploy.generate.kubernetes_rules`."""
+"""Write the rules as a PrometheusRule, and into the chart: `.venv/bin/python -m deploy.generate.kubernetes_rules`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from textwrap import indent
+
+from deploy.generate.helm_chart import chart as helm_chart
 
 DEPLOY = Path(__file__).resolve().parents[1]
 SOURCE = DEPLOY / "prometheus" / "rules.yml"
@@ -26,3 +28,4 @@ def render_manifest() -> str:
 
 if __name__ == "__main__":
     TARGET.write_text(render_manifest(), encoding="utf-8")
+    helm_chart.write()

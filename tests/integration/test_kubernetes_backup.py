@@ -9,10 +9,10 @@ from pathlib import Path
 
 import httpx
 
+from deploy.generate.kustomize import render
 from deploy.local.stack import Stack
 from tests.integration.api_helpers import submit_photo, wait_for_end
 from tests.support.images import encode_image, photo
-from tests.support.kustomize import render
 from tests.support.prometheus_config import ROOT
 
 CONTAINERS = {

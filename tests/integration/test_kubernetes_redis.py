@@ -9,9 +9,9 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError
 
+from deploy.generate.kustomize import render
 from deploy.local.ports import free_port
 from tests.integration.api_helpers import wait_until
-from tests.support.kustomize import render
 from tests.support.prometheus_config import ROOT
 from tests.support.redis_servers import run_redis_by_script
 

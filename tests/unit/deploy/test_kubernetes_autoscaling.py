@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]  # its types are another package
 
+from deploy.generate.kustomize import Manifest, render
 from pipeline.routing import QUEUES
-from tests.support.kustomize import Manifest, render
 from tests.support.prometheus_config import ROOT, find_program, rules, selectors
 
 RECORDS = {rule["record"] for rule in rules() if "record" in rule}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.kustomize import Manifest, render
+from deploy.generate.kustomize import Manifest, render
 from tests.support.prometheus_config import ROOT
 
 HERE = ROOT / "deploy" / "kubernetes" / "overlays"

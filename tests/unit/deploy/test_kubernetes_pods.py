@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from deploy.compose.credentials import ACL, RIGHTS
+from deploy.generate.kustomize import Manifest, render
 from deploy.generate.worker_memory import container_mib
 from deploy.local.processes import SERVER_STOP_SECONDS
 from gateway.server.serve import LAST_ANSWER_SECONDS
 from pipeline.routing import QUEUES
 from pipeline.settings import Settings, WorkSettings
-from tests.support.kustomize import Manifest, render
 from tests.support.prometheus_config import ROOT, load_yaml
 
 HERE = ROOT / "deploy" / "kubernetes"

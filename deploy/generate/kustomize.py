@@ -1,6 +1,6 @@
-"""Kustomize for tests: as much of it as deploy/kubernetes uses, without a program to start for each folder.
+"""Kustomize for the tests and the Helm chart: as much of it as deploy/kubernetes uses, without a program to start.
 
-What is rendered here is compared with kubectl's own answer.
+A test compares what is rendered here with kubectl's own answer.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.support.fast_yaml import load, load_all
+import yaml  # type: ignore[import-untyped]  # its types are another package
 
 Manifest = dict[str, Any]
 
@@ -33,10 +33,9 @@ SELECTORS = {  # where kustomize puts labels with `includeSelectors`, of the kin
 
 def render(folder: Path, *components: Path) -> list[Manifest]:
     """Return what `kubectl kustomize FOLDER` prints, in no particular order; with more `components` than it names."""
-    kustomization = load((folder / "kustomization.yaml").read_text(encoding="utf-8"))
-    assert set(kustomization) <= SUPPORTED_FIELDS, (
-        f"{folder} uses more of kustomize than is rendered here: {set(kustomization) - SUPPORTED_FIELDS}"
-    )
+    kustomization = yaml.load((folder / "kustomization.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    if unknown := set(kustomization) - SUPPORTED_FIELDS:
+        raise ValueError(f"{folder} uses more of kustomize than is rendered here: {unknown}")
     manifests = [manifest for name in kustomization.get("resources", []) for manifest in _resource(folder / name)]
     # A component may change what others bring. Here it changes only what it brings itself.
     for component in [*(folder / name for name in kustomization.get("components", [])), *components]:
@@ -59,15 +58,16 @@ def _resource(path: Path) -> Iterator[Manifest]:
     if path.is_dir():
         yield from render(path)
     else:
-        yield from load_all(path.read_text(encoding="utf-8"))
+        yield from yaml.load_all(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
 
 
 def _patch(manifests: list[Manifest], change: dict[str, Any]) -> None:
     kind, name = change["target"]["kind"], re.compile(change["target"]["name"])
     found = [each for each in manifests if each["kind"] == kind and name.fullmatch(each["metadata"]["name"])]
-    assert found, f"a patch changes nothing: there is no {kind} {name.pattern}"
+    if not found:
+        raise ValueError(f"a patch changes nothing: there is no {kind} {name.pattern}")
     for manifest in found:
-        for step in load(change["patch"]):
+        for step in yaml.load(change["patch"], Loader=yaml.CSafeLoader):
             _apply_patch_operation(manifest, **step)
 
 
@@ -84,7 +84,8 @@ def _apply_patch_operation(manifest: Manifest, *, op: str, path: str, value: Any
         else:
             place[int(last)] = value
         return
-    assert op == "add" or last in place, f"{path} is not there to be replaced"
+    if op != "add" and last not in place:
+        raise ValueError(f"{path} is not there to be replaced")
     place[last] = value
 
 
