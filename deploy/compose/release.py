@@ -61,7 +61,7 @@ def compute_secrets_tag(root: Path) -> str:
 def main(arguments: list[str]) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m deploy.compose.release", description=(__doc__ or "").split("\n")[0]
+        prog="darkroom-server compose", description=__doc__.splitlines()[0] if __doc__ else None
     )
     parser.add_argument("namespace", nargs="?", help="where the images are, such as docker.io/example")
     parser.add_argument("--version", default=VERSION, help="the tag of the images (default: %(default)s)")

@@ -30,6 +30,7 @@ def steady_checks(project: Project, load: LoadGenerator, folder: Path) -> list[C
         ("Prometheus' targets, all up", partial(steady.check_prometheus_targets, project)),
         ("Flower and Grafana", partial(steady.check_tools, project)),
         ("refused", partial(steady.check_access, project)),
+        ("the check of the settings", partial(steady.check_settings, project)),
         ("what a worker reaches", partial(steady.check_separation, project)),
     ]
 

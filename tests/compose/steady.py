@@ -165,6 +165,20 @@ def check_separation(project: Project) -> str:
     return f"redis; not {', '.join(service for service in LISTENERS if service not in reached)}"
 
 
+def check_settings(project: Project) -> str:
+    """`check` finds no mistake in a stack that runs, and names one in `.env` before anything is replaced."""
+    found = project.compose("run", "--rm", "-T", "check").stdout.decode().splitlines()
+    mistaken = project.site / ".env"
+    mistaken.write_text("DARKROOM_LIMITS__PIXEL=1\n")
+    try:
+        failed = project.compose("run", "--rm", "-T", "check", check=False)
+    finally:
+        mistaken.unlink()
+    said = (failed.stdout + failed.stderr).decode()
+    expect(failed.returncode != 0 and "DARKROOM_LIMITS__PIXELS" in said, f"a typo is answered {said[-500:]}")
+    return f"{len(found)} lines, no error; a typo is told"
+
+
 def check_redis_denials(project: Project) -> str:
     """Redis refused no command for want of rights since its start, neither ours nor those that it replayed."""
     code = (

@@ -14,7 +14,7 @@ from pipeline.settings import Settings
 
 SUBJECT = "settings"
 CHILDREN = {"normalize": 2, "resize": 2}
-"""Processes of a worker in docker-compose.yml unless `DARKROOM_<QUEUE>_CONCURRENCY` says more; 1 for the other queues."""
+"""Processes of a worker in docker-compose.yml, unless `DARKROOM_<QUEUE>_CONCURRENCY` is set; 1 for the other queues."""
 STOP_SECONDS = 40
 """When our deployments kill a process that was told to stop."""
 LAST_ANSWER_SECONDS = 3
