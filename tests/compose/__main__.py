@@ -12,7 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deploy.local.interrupts import interrupt_once
-from tests.compose import failures, steady
+from deploy.local.sample import draw_sample
+from tests.compose import drills, failures, steady
 from tests.compose.failed import CheckFailed
 from tests.compose.load import LoadGenerator
 from tests.compose.project import Project, explain_missing_engine
@@ -68,9 +69,30 @@ def run_checks(checks: list[Check]) -> None:
         print(f"  ok, {time.monotonic() - started:.1f} s: {found}", flush=True)
 
 
+def run_all(project: Project, load: LoadGenerator, folder: Path) -> None:
+    """Keep every promise, from a start from nothing to a restored backup."""
+    run_checks(steady_checks(project, load, folder))
+    with load.keep_uploading():
+        run_checks(failure_checks(project, load, folder))
+    run_checks(final_checks(project, load, folder))
+
+
+def run_drills(project: Project, load: LoadGenerator, folder: Path, names: list[str]) -> None:
+    """Cause faults, wait for their alerts, do what the runbook says; print a table."""
+    project.over = [drills.SMALL_DISK]
+    steady.start(project)
+    photo = draw_sample(folder / steady.SAMPLE)
+    for row in drills.run_drills(project, load, photo, names):
+        print(row, flush=True)
+
+
 def main() -> int:
     """Try everything; exit status 1 at the first promise that is not kept. All is taken down in any case."""
-    argparse.ArgumentParser(prog="./run compose-test", description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(prog="./run compose-test", description=__doc__)
+    parser.add_argument(
+        "--drills", nargs="*", metavar="WORD", help="cause faults, those with a word in their name or all"
+    )
+    chosen = parser.parse_args()
     if missing := explain_missing_engine():
         print(f"compose-test: skipped: {missing}, so there is no engine to run containers")
         return 0
@@ -86,10 +108,10 @@ def main() -> int:
         if not project.detect_mongo_users():
             print("(the image mongo:8 here is one without mongod, hence without users: its passwords are not tried)")
         try:
-            run_checks(steady_checks(project, load, folder))
-            with load.keep_uploading():
-                run_checks(failure_checks(project, load, folder))
-            run_checks(final_checks(project, load, folder))
+            if chosen.drills is None:
+                run_all(project, load, folder)
+            else:
+                run_drills(project, load, folder, chosen.drills)
         except CheckFailed as broken:
             print(f"  BROKEN: {broken}", flush=True)
             print(project.compose("ps", "-a", check=False).stdout.decode(), flush=True)

@@ -61,6 +61,7 @@ class Project:
         self.built: list[str] = []
         self.ports = {service: free_port() for service in PORTS}
         self.has_mongo_users = True
+        self.over: list[Path] = []
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("DARKROOM_")} | {
             "DARKROOM_FRONT_NET": f"10.214.{random.randrange(256)}",  # noqa: S311  # not a secret
             **{variable: str(self.ports[service]) for service, variable in PORTS.items()},
@@ -113,8 +114,7 @@ class Project:
         stdout: IO[bytes] | int = subprocess.PIPE,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run `docker compose` on this project. When checked, raises `CheckFailed` with the end of its output."""
-        files = [self.site / "compose.yml", *([] if self.has_mongo_users else [WITHOUT_MONGO_USERS])]
-        chosen = [part for file in files for part in ("-f", str(file))]
+        chosen = [part for file in self.files() for part in ("-f", str(file))]
         command = ["docker", "compose", "--progress", "quiet", "-p", self.name, *chosen, *arguments]
         done = subprocess.run(
             command,
@@ -129,6 +129,10 @@ class Project:
             words = done.stderr.decode(errors="replace").strip()[-2000:]
             raise CheckFailed(f"docker compose {' '.join(arguments)}: exit status {done.returncode}\n{words}")
         return done
+
+    def files(self) -> list[Path]:
+        """Return what the project is made of."""
+        return [self.site / "compose.yml", *self.over, *([] if self.has_mongo_users else [WITHOUT_MONGO_USERS])]
 
     def start(self, *arguments: str) -> None:
         """Start what does not run, and wait until all of it is healthy."""
