@@ -13,10 +13,10 @@ from pymongo import MongoClient
 from redis import Redis
 
 from deploy.admin.check.blobs_check import check_blobs
-from deploy.admin.check.findings import Finding, Level, error, has_errors, ok, warning
 from deploy.admin.check.mongo_check import check_mongo
 from deploy.admin.check.rabbit_check import check_rabbit
 from deploy.admin.check.redis_check import check_redis
+from deploy.admin.findings import Finding, Level, error, has_errors, ok, warning
 from deploy.compose.credentials import RIGHTS
 from deploy.local.ports import free_port
 from pipeline.settings import Settings

@@ -20,11 +20,11 @@ from dotenv import load_dotenv
 from pydantic import ValidationError
 
 from deploy.admin.check.blobs_check import check_blobs
-from deploy.admin.check.findings import Finding, error, has_errors, ok, render_json, render_text, warning
 from deploy.admin.check.mongo_check import check_mongo
 from deploy.admin.check.rabbit_check import check_rabbit
 from deploy.admin.check.redis_check import check_redis
 from deploy.admin.check.settings_check import SUBJECT, check_settings
+from deploy.admin.findings import Finding, error, has_errors, ok, render_json, render_text, warning
 from deploy.local.home import ROOT
 from pipeline.flower_settings import FlowerSettings
 from pipeline.settings import Settings

@@ -10,7 +10,7 @@ from urllib.request import url2pathname
 
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
-from deploy.admin.check.findings import Finding, error, ok, warning
+from deploy.admin.findings import Finding, error, ok, warning
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.job_ids import new_job_id

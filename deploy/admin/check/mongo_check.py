@@ -13,8 +13,8 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
-from deploy.admin.check.findings import Finding, error, ok, warning
 from deploy.admin.check.redis_check import judge_clock
+from deploy.admin.findings import Finding, error, ok, warning
 from pipeline.settings import Settings
 from storage.documents import Job
 from storage.indexes import EMBEDDED_SERVER, LATE_INDEXES

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from amqp.exceptions import AccessRefused, AMQPError, NotAllowed
 
-from deploy.admin.check.findings import Finding, error, ok
+from deploy.admin.findings import Finding, error, ok
 from pipeline.celery import configure
 from pipeline.settings import Settings
 

@@ -17,7 +17,7 @@ from redis.exceptions import (
     RedisError,
 )
 
-from deploy.admin.check.findings import Finding, error, has_errors, ok, warning
+from deploy.admin.findings import Finding, error, has_errors, ok, warning
 from pipeline.broker.redis_urls import RedisUrl
 from pipeline.settings import Settings
 

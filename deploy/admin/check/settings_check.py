@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 
-from deploy.admin.check.findings import Finding, error, warning
+from deploy.admin.findings import Finding, error, warning
 from deploy.generate.worker_memory import container_mib, image_mib
 from gateway.sizes import FORM_OVERHEAD_BYTES
 from pipeline.routing import QUEUES

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from deploy.admin.check.blobs_check import judge_space
-from deploy.admin.check.findings import Finding, Level, error, ok, render_json, render_text, warning
 from deploy.admin.check.redis_check import judge_clock, judge_info
 from deploy.admin.check.settings_check import CHILDREN, check_settings, parse_bytes
+from deploy.admin.findings import Finding, Level, error, ok, render_json, render_text, warning
 from pipeline.http_settings import HttpSettings
 from pipeline.settings import Settings, WorkSettings
 from stages.limits import Limits

@@ -22,6 +22,7 @@ TASKS = {
     "docs": ("deploy.generate.settings_table",),
     "top": ("deploy.admin.top",),
     "backup": ("deploy.admin.backup",),
+    "doctor": ("deploy.admin.doctor",),
     "key": ("deploy.admin.key",),
 }
 WRONG = {"fuzz": "nowhere.jpg", "demo": "--wrong"}
@@ -73,5 +74,6 @@ def test_every_module_of_run_is_tested() -> None:
     script = Path("run").read_text(encoding="utf-8")
 
     modules = set(re.findall(r" -m ((?:deploy|tests)[\w.]*)", script))
+    modules |= {path.replace("/", ".") for path in re.findall(r" (deploy/[\w/]+)/__main__\.py", script)}
 
     assert modules == {module for module, *_ in TASKS.values()}

@@ -1,4 +1,4 @@
-"""What a check finds, and how it is shown."""
+"""What a check finds, and how it is shown. Runs on Python 3.9, too: the doctor looks at machines as they are."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from enum import StrEnum
+from enum import Enum
 
 
-class Level(StrEnum):
+class Level(str, Enum):  # noqa: UP042  # StrEnum came with Python 3.11
     """How serious a finding is. An error prevents work; a warning may cost data, speed or safety later."""
 
     OK = "ok"
@@ -53,16 +53,16 @@ def render_text(findings: list[Finding]) -> str:
     """Return a line for each finding, and a last one that counts them."""
     width = max((len(finding.subject) for finding in findings), default=0)
     lines = [
-        f"{finding.level:7}  {finding.subject:{width}}  {finding.text}"
+        f"{finding.level.value:7}  {finding.subject:{width}}  {finding.text}"
         + (f"  -> {finding.action}" if finding.action else "")
         for finding in findings
     ]
     counts = Counter(finding.level for finding in findings)
-    return "\n".join([*lines, ", ".join(f"{counts[level]} {level}" for level in Level)])
+    return "\n".join([*lines, ", ".join(f"{counts[level]} {level.value}" for level in Level)])
 
 
 def render_json(findings: list[Finding]) -> str:
     """Return the findings for programs."""
     levels = [finding.level for finding in findings]
     worst = max(levels, key=list(Level).index, default=Level.OK)
-    return json.dumps({"status": worst, "findings": [asdict(finding) for finding in findings]}, indent=2)
+    return json.dumps({"status": worst.value, "findings": [asdict(finding) for finding in findings]}, indent=2)
