@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import subprocess
 import sys
@@ -25,8 +26,18 @@ from tempfile import TemporaryDirectory
 
 ROOT = Path("/var/lib/darkroom/secrets")
 MONGO_SCRIPTS = Path(__file__).parent / "mongo"
-PASSWORDS = ("redis", "mongo_root", "mongo_darkroom", "flower", "grafana")
-READERS = ("app", "redis", "mongo", "mongo-scripts", "flower", "prometheus", "grafana")
+PASSWORDS = ("redis", "mongo_root", "mongo_darkroom", "flower", "grafana", "redis_exporter", "mongo_exporter")
+READERS = (
+    "app",
+    "redis",
+    "mongo",
+    "mongo-scripts",
+    "flower",
+    "prometheus",
+    "grafana",
+    "redis-exporter",
+    "mongo-exporter",
+)
 USER = "darkroom"
 USER_ID = 10001  # of the image's user, who reads the exported files
 
@@ -35,13 +46,16 @@ STORE_NAMES = "subjectAltName=DNS:redis,DNS:mongo"
 CERTIFICATE_DAYS = "3650"
 
 # Celery, Flower and the gateway use keys, lists, transactions, channels and scripts, but no command that flushes,
-# configures, lists or stops a server. The health check's user may only send PING, so it needs no password.
+# configures, lists or stops a server. The health check's user may only send PING, so it needs no password. The user of
+# the exporter may look at the server, but at no key.
 # Nobody can log in as `default`: it is off and has no password. It has all rights because Redis replays the append-only
 # file as this user and, without them, drops every transaction that is in the file (redis/redis#14541).
 RIGHTS = "~* &* -@all +@read +@write +@connection +@transaction +@pubsub +@scripting -@admin -@dangerous +info +time"
+EXPORTER_RIGHTS = "+ping +info +slowlog|len +slowlog|get +latency|latest +latency|histogram"
 ACL = """\
 user default off resetpass ~* &* +@all
 user {user} on #{digest} {rights}
+user exporter on #{exporter} resetkeys resetchannels -@all {exporter_rights}
 user probe on nopass resetkeys resetchannels -@all +ping
 """
 
@@ -60,13 +74,25 @@ def load_passwords(folder: Path) -> dict[str, str]:
 def render_reader_files(passwords: Mapping[str, str]) -> dict[str, str]:
     """Return the content of every reader's files, by `reader/name`."""
     redis_url = f"redis://{USER}:{passwords['redis']}@redis:6379/0"
-    acl = ACL.format(user=USER, rights=RIGHTS, digest=sha256(passwords["redis"].encode()).hexdigest())
+    digests = {name: sha256(passwords[name].encode()).hexdigest() for name in ("redis", "redis_exporter")}
+    acl = ACL.format(
+        user=USER,
+        rights=RIGHTS,
+        digest=digests["redis"],
+        exporter=digests["redis_exporter"],
+        exporter_rights=EXPORTER_RIGHTS,
+    )
     return {
         "app/darkroom_redis_url": redis_url,
         "app/darkroom_mongo_url": f"mongodb://{USER}:{passwords['mongo_darkroom']}@mongo:27017/darkroom",
         "redis/users.acl": acl,
         "mongo/root_password": passwords["mongo_root"],
         "mongo/darkroom_password": passwords["mongo_darkroom"],
+        "mongo/exporter_password": passwords["mongo_exporter"],
+        "redis-exporter/passwords.json": json.dumps(  # older versions leave the user out
+            {f"redis://{user}redis:6379": passwords["redis_exporter"] for user in ("exporter@", "")}
+        ),
+        "mongo-exporter/password": passwords["mongo_exporter"],
         "flower/darkroom_redis_url": redis_url,
         "flower/darkroom_flower_password": passwords["flower"],
         "prometheus/flower_password": passwords["flower"],

@@ -51,8 +51,8 @@ with open("{DISK}/ballast", "wb") as file:
 class Drill:
     """One fault: what causes it, the alert that must fire, where it is seen, and what ends it.
 
-    `lines` are commands that the runbook has under the alert, word for word, for `worker-resize` where it needs the name
-    of a pool; `repair` is what it says in words.
+    `lines` are commands that the runbook has under the alert, word for word, with `worker-resize` for the name of any
+    pool; `repair` is what it says in words.
     """
 
     fault: str

@@ -94,6 +94,7 @@ def _configuration(targets: Mapping[str, str], folder: Path) -> Path:
             job["static_configs"] = [
                 {"targets": [targets[name.removeprefix("worker-")]], "labels": {"__meta_dns_name": name}}
                 for name in found["names"]
+                if name.removeprefix("worker-") in targets
             ]
         if job["job_name"] in {"prometheus", "flower"}:
             job["static_configs"] = [{"targets": [targets[job["job_name"]]]}]

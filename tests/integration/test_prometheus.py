@@ -21,6 +21,9 @@ EMPTY_WHILE_ALL_IS_WELL = {
     "ALERTS",
 }
 
+OF_EXPORTERS = {"redis", "mongo"}
+"""The dashboards of servers whose exporters do not run here."""
+
 
 class Asked(NamedTuple):
     """A query of a panel."""
@@ -33,6 +36,7 @@ class Asked(NamedTuple):
 QUERIES = [
     Asked(f"{stem}: {panel['title']}", target["expr"], target["legendFormat"])
     for stem, board in load_dashboards().items()
+    if stem not in OF_EXPORTERS
     for panel in panels(board)
     for target in panel["targets"]
 ]

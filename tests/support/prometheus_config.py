@@ -18,7 +18,8 @@ from tests.support.fast_yaml import load
 ROOT = Path(__file__).resolve().parents[2]
 PROMETHEUS_FOLDER = ROOT / "deploy" / "prometheus"
 DASHBOARDS = ROOT / "deploy" / "grafana" / "dashboards"
-UNPACKED = [ROOT / ".cache" / name / "usr" / "bin" for name in ("prometheus", "prometheus-alertmanager")]
+PACKAGES = ("prometheus", "prometheus-alertmanager", "prometheus-redis-exporter")
+UNPACKED = [ROOT / ".cache" / name / "usr" / "bin" for name in PACKAGES]
 
 TOKEN = re.compile(
     r"""(?P<text>"(?:\\.|[^"\\])*")|(?P<window>\[[^]]*])|(?P<number>\d[\w.]*)|(?P<word>[a-zA-Z_:][\w:]*)|\S"""
@@ -27,10 +28,27 @@ MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
 GROUPINGS = {"by", "without", "on", "ignoring", "group_left", "group_right"}
 WORDS = {"and", "or", "unless", "bool", "offset", "sum", "min", "max", "count", "avg"}
 PROMETHEUS_METRICS = {"up": {"job", "instance", "pool"}, "ALERTS": {"alertname", "alertstate", "severity"}}
+_REDIS_COMMAND, _MONGO_OPERATION, _MONGO_DATABASE = {"cmd"}, {"op_type"}, {"database"}
+EXPORTER_METRICS: dict[str, set[str]] = {  # those that are asked for, of programs that are not ours
+    **{f"nginx_connections_{name}": set() for name in ("active", "reading", "writing", "waiting", "opened_total")},
+    **{f"redis_{name}": set() for name in ("up", "uptime_in_seconds", "connected_clients", "blocked_clients")},
+    **{f"redis_memory_{name}_bytes": set() for name in ("used", "used_rss", "max")},
+    **{f"redis_{name}_total": set() for name in ("commands_processed", "evicted_keys", "rejected_connections")},
+    **{f"redis_cpu_{name}_seconds_total": set() for name in ("user", "sys")},
+    **{f"redis_commands_{name}": _REDIS_COMMAND for name in ("total", "duration_seconds_total")},
+    "redis_db_keys": {"db"},
+    **{f"mongodb_{name}": set() for name in ("up", "ss_uptime")},
+    "mongodb_ss_connections": {"conn_type"},
+    **{f"mongodb_ss_opLatencies_{name}": _MONGO_OPERATION for name in ("ops", "latency")},
+    "mongodb_ss_wt_cache_bytes_currently_in_the_cache": set(),
+    "mongodb_ss_wt_cache_tracked_dirty_bytes_in_the_cache": set(),
+    "mongodb_ss_wt_cache_maximum_bytes_configured": set(),
+    **{f"mongodb_dbstats_{name}": _MONGO_DATABASE for name in ("objects", "dataSize", "storageSize", "indexSize")},
+}
 
 
 def find_program(name: str) -> str:
-    """Return the path of a program of Prometheus' or Alertmanager's; without it the test is skipped, in CI it fails."""
+    """Return the path of Prometheus or a program around it; without it the test is skipped, in CI it fails."""
     if found := shutil.which(name) or shutil.which(name, path=os.pathsep.join(map(str, UNPACKED))):
         return found
     reason = f"{name} is neither on PATH nor in .cache: .ci/run shows how it gets there"

@@ -30,6 +30,7 @@ PORTS = (
     Port("Flower", "DARKROOM_FLOWER_PORT", 5555, "DARKROOM_TOOLS_BIND"),
     Port("Prometheus", "DARKROOM_PROMETHEUS_PORT", 9090, "DARKROOM_TOOLS_BIND"),
     Port("Grafana", "DARKROOM_GRAFANA_PORT", 3000, "DARKROOM_TOOLS_BIND"),
+    Port("Alertmanager", "DARKROOM_ALERTMANAGER_PORT", 9093, "DARKROOM_TOOLS_BIND"),
 )
 """What docker-compose.yml publishes."""
 FIXED_PORTS = ("DARKROOM_PORT",)

@@ -57,10 +57,10 @@ def _glance() -> Section:
             ),
             number(
                 "Stores up",
-                "How many of Redis, MongoDB and the blob store every gateway reaches.",
-                "sum(min by (dependency) (darkroom_dependency_up))",
-                unit=units.Short,
-                limits=Thresholds(warn=3, bad=2),
+                "Share of the stores that every gateway reaches: MongoDB, Redis, the blob store, RabbitMQ if used.",
+                "avg(min by (dependency) (darkroom_dependency_up))",
+                unit=units.PercentUnit,
+                limits=Thresholds(warn=1, bad=0.9),
             ),
             number(
                 "Blob disk, free",
@@ -176,7 +176,11 @@ def _processes() -> Section:
     return Section(
         "Processes",
         [
-            timeline("Gateways up", "Gateways that Prometheus reaches.", Query(f"up{{{SELF}}}", "{{instance}}")),
+            timeline(
+                "Gateways and frontend up",
+                "Gateways and nginx, as Prometheus reaches them.",
+                Query('up{job=~"gateway|frontend"}', "{{job}} {{instance}}"),
+            ),
             graph(
                 "CPU",
                 "Share of one core. A gateway has one process: near 100 %, add another gateway.",
@@ -196,6 +200,21 @@ def _processes() -> Section:
                 Query(f"process_open_fds{{{SELF}}}", "{{instance}}"),
                 unit=units.Short,
             ),
+            graph(
+                "Connections of nginx",
+                "Reading: a request arrives. Writing: it is answered. Waiting: open for the next request.",
+                *(
+                    Query(f"sum(nginx_connections_{state})", state)
+                    for state in ("active", "reading", "writing", "waiting")
+                ),
+                unit=units.Short,
+            ),
+            graph(
+                "New connections of nginx",
+                "Connections per second, of clients and to the gateway.",
+                Query(rate("nginx_connections_opened_total"), "opened"),
+                unit=units.CountsPerSecond,
+            ),
         ],
-        width=6,
+        width=8,
     )

@@ -16,7 +16,7 @@ from pipeline.metrics import StageMetrics
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from tests.support.fakes import FakeJobs, FakeQueues, FakeStores
-from tests.support.prometheus_config import PROMETHEUS_METRICS, rules
+from tests.support.prometheus_config import EXPORTER_METRICS, PROMETHEUS_METRICS, rules
 
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
 SCRAPE_LABELS = {"job", "instance", "pool"}
@@ -30,7 +30,7 @@ def exported_labels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[s
     GaugeUpdater(gateway, stores, FakeQueues(), Settings())
     StageMetrics(worker)
     worker.register(PoolCollector(["resize"]))
-    found = {name: set(labels) for name, labels in PROMETHEUS_METRICS.items()}
+    found = {name: set(labels) for name, labels in (PROMETHEUS_METRICS | EXPORTER_METRICS).items()}
     for registry in (gateway, worker):
         found |= dict(_series(registry))
     found["darkroom_worker_child_lost_total"] = {"queue", *SCRAPE_LABELS}
