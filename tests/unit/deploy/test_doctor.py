@@ -22,7 +22,8 @@ from tests.support.fast_yaml import load
 from tests.support.prometheus_config import ROOT
 
 MIB, GIB = 2**20, 2**30
-PROGRAM = [*sorted((ROOT / "deploy/admin/doctor").glob("*.py")), ROOT / "deploy/admin/findings.py"]
+SHARED = ("deploy/admin/findings.py", "deploy/local/home.py")
+PROGRAM = [*(ROOT / "deploy/admin/doctor").glob("*.py"), *(ROOT / name for name in SHARED)]
 ROUTES = """\
 Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT
 eth0\t00000000\t0101A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
