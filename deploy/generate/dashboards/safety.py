@@ -11,7 +11,7 @@ from deploy.generate.dashboards.promql import increase, percentiles, quantile, r
 QUEUE, STAGE = 'queue=~"$queue"', 'stage=~"$stage"'
 ERROR_BUDGET = 0.05
 """Share of jobs that may be late: the promise is 95 % within 10 s."""
-SWEEPER_AGE = "time() - max(darkroom_sweeper_last_run_timestamp_seconds)"
+SWEEPER_AGE = "time() - max(darkroom_sweeper_last_run_timestamp_seconds > 0)"
 TIDIER_AGE = "time() - max(darkroom_tidier_last_run_timestamp_seconds > 0)"
 
 
