@@ -17,7 +17,7 @@ from pipeline.routing import FINALIZE
 from pipeline.stage_order import queue_of_stage
 from pipeline.version import VERSION
 from storage.clock import now_ms
-from storage.documents import JobRecord, JobState, Kind
+from storage.documents import JobRecord, JobState, Kind, Lane
 
 NAMESPACE = "darkroom"
 OUTCOMES = ("done", "refused", "retried", "skipped", "ignored", "fenced", "dead", "out_of_order", "unreadable")
@@ -82,7 +82,7 @@ class JobEndMetrics:
         self._seconds = Histogram(
             "job_end_to_end_seconds",
             "Seconds from the start of an upload to the end of its job.",
-            ["kind", "result"],
+            ["kind", "result", "lane"],
             namespace=NAMESPACE,
             buckets=JOB_SECONDS_BUCKETS,
             registry=registry,
@@ -92,11 +92,12 @@ class JobEndMetrics:
         """Create the series of these results with zeros: `rate` misses the first event of a series that is new."""
         for kind in Kind:
             for result in results:
-                self._seconds.labels(kind, result)
+                for lane in Lane:
+                    self._seconds.labels(kind, result, lane)
 
     def observe_end(self, job: JobRecord, result: JobState) -> None:
         """Observe the duration of a job that has just ended."""
-        self._seconds.labels(job.kind, result).observe(max(0, now_ms() - job.upload_started_ms) / 1000)
+        self._seconds.labels(job.kind, result, job.lane).observe(max(0, now_ms() - job.upload_started_ms) / 1000)
 
 
 class StageMetrics:
@@ -122,7 +123,7 @@ class StageMetrics:
         self._waits = Histogram(
             "stage_queue_wait_seconds",
             "Seconds from the time a stage was due to its claim.",
-            ["queue"],
+            ["queue", "lane"],
             namespace=NAMESPACE,
             buckets=WAIT_SECONDS_BUCKETS,
             registry=registry,
@@ -139,7 +140,8 @@ class StageMetrics:
                 self._retries.labels(stage, reason)
             self._redeliveries.labels(stage)
             self._seconds.labels(stage)
-            self._waits.labels(queue_of_stage(stage))
+            for lane in Lane:
+                self._waits.labels(queue_of_stage(stage), lane)
             self.job_ends.create_series(JobState.DONE if stage == FINALIZE else JobState.FAILED, JobState.DEAD)
 
     @contextmanager
@@ -156,7 +158,7 @@ class StageMetrics:
         record = job.stages[stage]
         if record.attempts - record.retries == 1 and record.queued_ms and record.started_ms:
             wait_ms = record.started_ms - record.queued_ms
-            self._waits.labels(queue_of_stage(stage)).observe(max(0, wait_ms) / 1000)
+            self._waits.labels(queue_of_stage(stage), job.lane).observe(max(0, wait_ms) / 1000)
 
     def count_redelivery(self, stage: str) -> None:
         """Count a message that the broker delivered again."""

@@ -32,25 +32,27 @@ def test_a_job_is_counted_at_every_stage_it_passes(client: httpx.Client, stack: 
     before = {
         queue: read(stack, queue, "stage_runs_total", stage=stage, outcome="done") for queue, stage in stages.items()
     }
-    waited = read(stack, "resize", "stage_queue_wait_seconds_count", queue="resize")
-    done = read(stack, "finalize", "job_end_to_end_seconds_count", kind="previews", result="done")
+    waited = read(stack, "resize", "stage_queue_wait_seconds_count", queue="resize", lane="express")
+    done = read(stack, "finalize", "job_end_to_end_seconds_count", kind="previews", result="done", lane="express")
 
     wait_for_end(client, submit_photo(client, encode_image(photo(), "jpeg")))
 
     for queue, stage in stages.items():
         assert read(stack, queue, "stage_runs_total", stage=stage, outcome="done") == before[queue] + 1, queue
-    assert read(stack, "resize", "stage_queue_wait_seconds_count", queue="resize") == waited + 3
-    assert read(stack, "finalize", "job_end_to_end_seconds_count", kind="previews", result="done") == done + 1
+    assert read(stack, "resize", "stage_queue_wait_seconds_count", queue="resize", lane="express") == waited + 3
+    ended = read(stack, "finalize", "job_end_to_end_seconds_count", kind="previews", result="done", lane="express")
+    assert ended == done + 1
 
 
 def test_a_refused_image_is_counted_where_it_was_refused(client: httpx.Client, stack: Stack) -> None:
     refused = read(stack, "normalize", "stage_runs_total", stage="normalize", outcome="refused")
-    failed = read(stack, "normalize", "job_end_to_end_seconds_count", kind="previews", result="failed")
+    end = {"kind": "previews", "result": "failed", "lane": "express"}
+    failed = read(stack, "normalize", "job_end_to_end_seconds_count", **end)
 
     wait_for_end(client, submit_photo(client, encode_image(photo(900, 600), "jpeg")[:20_000]))
 
     assert read(stack, "normalize", "stage_runs_total", stage="normalize", outcome="refused") == refused + 1
-    assert read(stack, "normalize", "job_end_to_end_seconds_count", kind="previews", result="failed") == failed + 1
+    assert read(stack, "normalize", "job_end_to_end_seconds_count", **end) == failed + 1
 
 
 @pytest.mark.parametrize("outage", [False, True], ids=["", "after the broker was away"])

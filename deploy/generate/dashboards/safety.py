@@ -194,7 +194,7 @@ def _latency() -> Section:
         [
             graph(
                 "Burn rate",
-                "Share of late jobs, as a multiple of the 5 % that the promise allows. Alerts fire above 6 and 14.4.",
+                "Share of late express jobs, as a multiple of the 5 % that may be late. Alerts fire above 6 and 14.4.",
                 *burn,
                 unit=units.Short,
                 limits=Thresholds(warn=6, bad=14.4),

@@ -98,7 +98,7 @@ async def test_a_cancelled_job_has_ended(http: httpx.AsyncClient, jobs: FakeJobs
 
     await http.delete(f"/jobs/{job.id}")
 
-    assert counted("job_end_to_end_seconds_count", kind=job.kind, result="cancelled") == 1
+    assert counted("job_end_to_end_seconds_count", kind=job.kind, result="cancelled", lane="express") == 1
 
 
 async def test_metrics_are_served_as_prometheus_reads_them(http: httpx.AsyncClient) -> None:

@@ -15,7 +15,7 @@ from pipeline.routing import QUEUES
 from pipeline.stage_order import stages_of_queue
 from pipeline.stage_run import OUTCOME_EVENTS
 from storage.clock import now_ms
-from storage.documents import JobState
+from storage.documents import JobState, Lane
 from tests.support.fakes import new_job, new_job_id
 
 RENDITIONS = {"small": 160, "large": 1600}
@@ -53,18 +53,25 @@ def test_every_stage_waits_in_one_queue() -> None:
 def test_only_finalize_ends_a_job_well(registry: CollectorRegistry, metrics: StageMetrics) -> None:
     metrics.create_series(stages_of_queue("normalize", RENDITIONS))
 
-    ends = {state: read(registry, "job_end_to_end_seconds_count", kind="crop", result=state) for state in JobState}
-    assert ends == dict.fromkeys(JobState) | {JobState.FAILED: 0, JobState.DEAD: 0}
+    for lane in Lane:
+        ends = {
+            state: read(registry, "job_end_to_end_seconds_count", kind="crop", result=state, lane=lane)
+            for state in JobState
+        }
+        assert ends == dict.fromkeys(JobState) | {JobState.FAILED: 0, JobState.DEAD: 0}
 
 
-def test_a_wait_is_from_when_a_stage_was_due_to_its_claim(registry: CollectorRegistry, metrics: StageMetrics) -> None:
-    job = new_job()
+@pytest.mark.parametrize("lane", Lane)
+def test_a_wait_is_from_when_a_stage_was_due_to_its_claim(
+    registry: CollectorRegistry, metrics: StageMetrics, lane: Lane
+) -> None:
+    job = new_job(lane=lane)
     record = job.stages["validate"]
     record.attempts, record.queued_ms, record.started_ms = 1, 10_000, 12_500
 
     metrics.observe_queue_wait(job, "validate")
 
-    assert read(registry, "stage_queue_wait_seconds_sum", queue="validate") == 2.5
+    assert read(registry, "stage_queue_wait_seconds_sum", queue="validate", lane=lane) == 2.5
 
 
 def test_the_wait_of_a_run_that_follows_a_lost_one_is_not_taken_for_a_wait(
@@ -76,7 +83,7 @@ def test_the_wait_of_a_run_that_follows_a_lost_one_is_not_taken_for_a_wait(
 
     metrics.observe_queue_wait(job, "validate")
 
-    assert read(registry, "stage_queue_wait_seconds_count", queue="validate") in {None, 0}
+    assert {read(registry, "stage_queue_wait_seconds_count", queue="validate", lane=lane) for lane in Lane} <= {None, 0}
 
 
 def test_a_run_is_timed_however_it_ends(registry: CollectorRegistry, metrics: StageMetrics) -> None:
@@ -94,12 +101,15 @@ def test_a_rendition_is_counted_with_its_bytes(registry: CollectorRegistry, metr
     assert read(registry, "rendition_bytes_total", rendition="small", format="jpeg") == 1000
 
 
-def test_a_job_took_from_its_uploads_beginning_to_its_end(registry: CollectorRegistry, metrics: StageMetrics) -> None:
-    job = new_job(id=new_job_id(at_ms=now_ms() - 40_000))
+@pytest.mark.parametrize("lane", Lane)
+def test_a_job_took_from_its_uploads_beginning_to_its_end(
+    registry: CollectorRegistry, metrics: StageMetrics, lane: Lane
+) -> None:
+    job = new_job(id=new_job_id(at_ms=now_ms() - 40_000), lane=lane)
 
     metrics.job_ends.observe_end(job, JobState.DONE)
 
-    assert 40 <= (read(registry, "job_end_to_end_seconds_sum", kind=job.kind, result="done") or 0) < 60
+    assert 40 <= (read(registry, "job_end_to_end_seconds_sum", kind=job.kind, result="done", lane=lane) or 0) < 60
 
 
 @pytest.mark.parametrize(
