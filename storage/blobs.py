@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
@@ -18,6 +18,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError
 from obstore.store import LocalStore, MemoryStore
 
+from storage.blob_copies import BlobCopy, copy_remote, open_local
 from storage.folder_pages import read_local_pages, read_remote_pages
 from storage.object_store import can_sign_urls, connect, connect_probe
 
@@ -90,6 +91,33 @@ class Blobs:
             obstore.put(self._store, key, content, **_attribute_options(attributes), max_concurrency=REMOTE_CONCURRENCY)
         else:
             self._put_single(key, content, attributes, "create" if create_only else "overwrite")
+        self._sync(key)
+
+    @contextmanager
+    def open_copy(self, key: str) -> Iterator[BlobCopy]:
+        """Yield a whole blob as a file, which a removal meanwhile does not change. Memory for it is bounded.
+
+        From an object store it is copied first, to a temporary file if it is large: the store may end a download when
+        the blob is removed.
+        """
+        _check_key(key)
+        copies = copy_remote(self._store, key) if self._folder is None else open_local(self._folder / key)
+        with copies as copy:
+            yield copy
+
+    def put_chunks(self, key: str, chunks: Iterator[bytes], *, attributes: Mapping[str, str] | None = None) -> None:
+        """Write a large blob in parts. An error that an iterator raises is passed on, and no blob exists then."""
+        _check_key(key)
+        options = {} if self._folder is not None else _attribute_options(attributes)
+        obstore.put(
+            self._store,
+            key,
+            chunks,
+            **options,
+            use_multipart=True,
+            chunk_size=REMOTE_CHUNK_BYTES,
+            max_concurrency=REMOTE_CONCURRENCY,
+        )
         self._sync(key)
 
     def exists(self, key: str) -> bool:

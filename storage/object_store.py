@@ -33,6 +33,10 @@ RETRY: Any = {
 So a request takes 20 s at most. After that the caller retries: a client after a 503, or a stage in its next run.
 """
 
+ARCHIVE_TIMEOUTS = {"connect_timeout": "10s", "read_timeout": "5m", "timeout": "30m"}
+ARCHIVE_RETRY: Any = RETRY | {"max_retries": 10, "retry_timeout": timedelta(minutes=10)}
+"""For archives, whose parts are large, and which nobody waits for."""
+
 PROBE = {"connect_timeout": "2s", "read_timeout": "2s", "timeout": "2s"}
 NO_RETRY: Any = {"max_retries": 0, "retry_timeout": timedelta(seconds=2)}
 
@@ -54,6 +58,14 @@ def connect(url: str) -> ObjectStore:
     Sends no request. Raises obstore's `BaseError` for an unusable URL or environment.
     """
     store: ObjectStore = from_url(url, client_options=_client_options(url, TIMEOUTS), retry_config=RETRY)
+    return store
+
+
+def connect_for_archives(url: str) -> ObjectStore:
+    """Return the same store for large archives: with long timeouts."""
+    store: ObjectStore = from_url(
+        url, client_options=_client_options(url, ARCHIVE_TIMEOUTS), retry_config=ARCHIVE_RETRY
+    )
     return store
 
 

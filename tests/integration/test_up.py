@@ -124,14 +124,16 @@ def test_a_backup_finds_what_runs(up: Up, tmp_path: Path) -> None:
         wait_for_end(client, submit_photo(client, encode_image(photo(), "jpeg")))
 
     saved = up.also("deploy.admin.backup", "save", str(tmp_path / "backup"))
+    verified = up.also("deploy.admin.backup", "verify", str(tmp_path / "backup"))
     refused = up.also("deploy.admin.backup", "restore", str(tmp_path / "backup"))
     restored = up.also(
         "deploy.admin.backup", "restore", str(tmp_path / "backup"), DARKROOM_HOME=str(tmp_path / "other")
     )
 
     assert saved == (0, "1 jobs, 0 idempotency keys, 4 blobs\n")
+    assert verified == saved
     assert refused == (1, f"backup: A `./run up` runs on {up.environment['DARKROOM_HOME']}: stop it first.\n")
-    assert restored == (0, "4 blobs, 1 jobs, 0 idempotency keys\n")
+    assert restored == (0, "1 jobs, 0 idempotency keys, 4 blobs\n")
 
 
 def test_a_backup_of_nothing_says_so_at_once(up: Up, tmp_path: Path) -> None:

@@ -1,13 +1,11 @@
-"""The helpers of the containers: passwords, health checks, reloading, the archive."""
+"""The helpers of the containers: passwords, health checks, reloading."""
 
 from __future__ import annotations
 
-import io
 import os
 import socket
 import stat
 import sys
-import tarfile
 import threading
 import time
 from hashlib import sha256
@@ -15,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.compose import archive, credentials, health, reload
-from pipeline.settings import Settings
+from deploy.compose import credentials, health, reload
 from tests.compose import project
 from tests.support.programs import run_program
 
@@ -155,15 +152,6 @@ def _until(look: object) -> None:
 
 def test_a_command_without_folders_is_refused() -> None:
     assert reload.main(["--", "true"]) == 2
-
-
-def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "SCRATCH", tmp_path)
-
-    with pytest.raises(tarfile.TarError):
-        archive.restore(Settings(), io.BytesIO(b"no tar" * 200))
-
-    assert not list(tmp_path.iterdir())
 
 
 def test_without_a_docker_engine_the_test_is_skipped_with_a_reason(
