@@ -68,6 +68,7 @@ def _write_configuration(
         "/etc/darkroom-templates": str(folder / "templates"),
         "/etc/darkroom": str(folder / "etc"),
         "/usr/share/nginx/html": str(ROOT / "deploy" / "frontend"),
+        "/usr/share/doc/darkroom": str(ROOT / "deploy" / "prometheus" / "consoles"),
         "/dev/stdout": str(folder / "access.log"),
         "listen 8000": f"listen 127.0.0.1:{port}",
         "exec nginx": "exit #",

@@ -50,6 +50,10 @@ class Prometheus:
         assert answer["status"] == "success", f"{parameters}: {answer['error']}"
         return answer["data"]
 
+    def fetch(self, url: str) -> httpx.Response:
+        """Return what is at an address of its own, as a browser asks for it."""
+        return self._http.get(url)
+
     def ask(self, expression: str) -> list[dict[str, str]]:
         """Return the labels of each series that an expression, a dashboard's variables in it, has a value of now."""
         for name, value in VARIABLES.items():
@@ -77,6 +81,8 @@ def run_prometheus(stack: Stack, folder: Path) -> Iterator[Prometheus]:
         targets |= {"prometheus": f"127.0.0.1:{port}", "flower": f"127.0.0.1:{flower_port}"}
         command = [find_program("prometheus"), f"--config.file={_configuration(targets, folder)}"]
         command += [f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address=127.0.0.1:{port}"]
+        command += [f"--web.console.templates={PROMETHEUS_FOLDER / 'consoles'}", "--web.route-prefix=/"]
+        command += [f"--web.external-url=http://127.0.0.1:{port}"]
         resources.enter_context(
             run_logged_program(sys.executable, "-m", "pipeline.flower", log=folder / "flower.log", **flower)
         )

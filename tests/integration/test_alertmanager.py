@@ -177,6 +177,7 @@ def test_a_firing_alert_reaches_a_webhook(webhook: tuple[str, Queue[dict[str, An
     (alert,) = message["alerts"]
     assert alert["labels"] == {"alertname": "GatewayDown", "job": "gateway", "severity": "critical"}
     assert alert["annotations"]["summary"] == "A gateway does not answer."
+    assert alert["annotations"]["runbook_url"] == f"{EXTERNAL_URL}/consoles/runbook.html#gatewaydown"
     assert alert["generatorURL"].startswith(EXTERNAL_URL)
     assert message["externalURL"] == "http://alertmanager.test"
 

@@ -297,6 +297,14 @@ def test_the_image_allows_what_the_gateway_does() -> None:
     assert int(IMAGE_SETTINGS["DARKROOM_BODY_BYTES"]) == BODY_BYTES
 
 
+def test_the_runbook_is_a_page_that_runs_nothing(nginx: Front) -> None:
+    found = nginx.get("/runbook")
+
+    assert (found.status_code, found.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert 'id="frontenddown"' in found.text
+    assert "default-src 'none'" in found.headers["content-security-policy"]
+
+
 def test_connections_are_told_to_prometheus_on_a_port_of_their_own(nginx: Front) -> None:
     front = nginx.get("/metrics")
     answer = httpx.get(nginx.metrics_url, **HTTP_OPTIONS)

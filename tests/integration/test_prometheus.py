@@ -13,7 +13,7 @@ from deploy.local.stack import Stack
 from tests.integration.api_helpers import submit_operation, submit_photo, upload, wait_for_all, wait_until
 from tests.integration.prometheus_server import Prometheus, run_prometheus
 from tests.support.images import encode_image, photo
-from tests.support.prometheus_config import load_dashboards, panels, rules, selectors
+from tests.support.prometheus_config import PROMETHEUS_FOLDER, load_dashboards, panels, rules, selectors
 
 EMPTY_WHILE_ALL_IS_WELL = {
     "safety: Refused under load",
@@ -119,6 +119,17 @@ def test_every_rule_is_evaluated_without_an_error(prometheus: Prometheus) -> Non
 
     assert len(evaluated()) == len(rules())
     assert [rule for rule in evaluated() if rule["health"] != "ok"] == []
+
+
+def test_every_alert_links_to_its_section_of_the_runbook_that_prometheus_serves(prometheus: Prometheus) -> None:
+    fired = prometheus.get("rules", type="alert")["groups"]
+    names = [rule["name"] for group in fired for rule in group["rules"]]
+
+    page = prometheus.fetch("/consoles/runbook.html")
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.text == (PROMETHEUS_FOLDER / "consoles" / "runbook.html").read_text(encoding="utf-8")
+    assert {name for name in names if f'id="{name.lower()}"' not in page.text} == set()
 
 
 def test_no_alert_fires_while_all_is_well(prometheus: Prometheus) -> None:

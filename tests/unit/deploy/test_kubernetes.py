@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deploy.generate.kubernetes_rules import TARGET, render_manifest
+from deploy.generate.kubernetes_rules import CONSOLE, RUNBOOK, TARGET, render_manifest
 from deploy.generate.kustomize import Manifest, render
 from pipeline.settings import Settings
 from tests.support.fast_yaml import load_all
@@ -157,7 +157,14 @@ def test_prometheus_rules_are_those_of_every_other_deployment() -> None:
     command = ".venv/bin/python -m deploy.generate.kubernetes_rules"
 
     assert TARGET.read_text(encoding="utf-8") == render_manifest(), f"run {command}"
-    assert load_yaml(TARGET)["spec"] == load_yaml(PROMETHEUS_FOLDER / "rules.yml")
+    written, rules = (json.dumps(load_yaml(file)) for file in (TARGET, PROMETHEUS_FOLDER / "rules.yml"))
+    assert json.loads(written)["spec"] == json.loads(rules.replace(CONSOLE, RUNBOOK))
+
+
+def test_alerts_lead_to_the_host_of_the_ingress() -> None:
+    (host,) = {each["spec"]["rules"][0]["host"] for each in EVERY if each["kind"] == "Ingress"}
+
+    assert f"https://{host}/runbook" == RUNBOOK
 
 
 def test_targets_have_the_labels_that_the_rules_ask_for() -> None:

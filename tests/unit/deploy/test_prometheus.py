@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from deploy.generate import runbook_page
+from deploy.generate.kubernetes_rules import CONSOLE
 from pipeline.routing import QUEUES
 from tests.support.prometheus_config import (
     PROMETHEUS_FOLDER,
@@ -75,7 +77,7 @@ def test_every_record_has_a_case(record: str) -> None:
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_every_alert_leads_to_its_section_of_the_runbook(alert: str) -> None:
-    assert ALERTS[alert]["annotations"]["runbook_url"] == f"deploy/docs/RUNBOOK.md#{alert.lower()}"
+    assert ALERTS[alert]["annotations"]["runbook_url"] == f"{CONSOLE}#{alert.lower()}"
     for part in ("Symptom", "Automatic", "Action"):
         assert f"**{part}:**" in SECTIONS[alert]
 
@@ -86,6 +88,25 @@ def test_every_alert_says_how_bad_it_is_and_what_it_is(alert: str) -> None:
 
     assert rule["labels"]["severity"] in {"critical", "warning"}
     assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
+
+
+def test_the_page_of_the_runbook_is_up_to_date() -> None:
+    command = ".venv/bin/python -m deploy.generate.runbook_page"
+
+    assert runbook_page.TARGET.read_text(encoding="utf-8") == runbook_page.render_page(), f"run {command}"
+
+
+def test_prometheus_sees_no_template_in_the_page_of_the_runbook() -> None:
+    assert "{{" not in runbook_page.render_page()
+
+
+def test_every_link_of_the_page_leads_somewhere() -> None:
+    page = runbook_page.render_page()
+    ids = re.findall(r' id="([^"]+)"', page)
+    inner = [target for target in re.findall(r'href="([^"]+)"', page) if not target.startswith("http")]
+
+    assert len(set(ids)) == len(ids)
+    assert {f"#{name}" for name in ids} >= set(inner) | {f"#{alert.lower()}" for alert in ALERTS}
 
 
 def test_the_runbook_explains_no_alert_that_there_is_not() -> None:
