@@ -31,6 +31,7 @@ from gateway.routes import capabilities, docs, events, health, jobs, operations,
 from gateway.schemas import ProblemDocument
 from gateway.sizes import FORM_OVERHEAD_BYTES
 from gateway.submission.backpressure import Backlog
+from gateway.submission.blob_room import BlobRoom
 from gateway.submission.lanes import LaneChooser
 from gateway.unreadable import log_unreadable
 from pipeline import traces
@@ -89,6 +90,7 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
         redirect_slashes=False,  # a client that follows a redirect of its POST sends the upload twice
     )
     app.state.metrics, app.state.lanes = gateway_metrics, LaneChooser(settings.lanes)
+    app.state.blob_room = BlobRoom(settings.blobs, upload_bytes=settings.limits.upload_bytes)
     for name, limit in _create_limits(settings.http).items():
         setattr(app.state, name, limit)
     _add_middleware(app, settings)

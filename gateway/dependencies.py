@@ -11,6 +11,7 @@ from gateway.feed import Feed
 from gateway.metrics import GatewayMetrics
 from gateway.middleware.rate_limit import caller_of
 from gateway.middleware.root_path import root_path_of
+from gateway.submission.blob_room import BlobRoom
 from gateway.submission.lanes import LaneChooser
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
@@ -50,6 +51,7 @@ StoresDep = Annotated[Stores, _from_state("stores")]
 FeedDep = Annotated[Feed, _from_state("feed")]
 MetricsDep = Annotated[GatewayMetrics, _from_state("metrics")]
 LaneChooserDep = Annotated[LaneChooser, _from_state("lanes")]
+BlobRoomDep = Annotated[BlobRoom, _from_state("blob_room")]
 QueuesDep = Annotated[Queues, _from_state("queues")]
 StreamsDep = Annotated[ConcurrencyLimit, _from_state("streams")]
 RootPathDep = Annotated[str, Depends(_root_path)]

@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.routes.health import check_dependencies
+from pipeline.blob_reserve import compute_reserve
 from pipeline.broker.transport import BROKER_ERRORS
 from pipeline.metrics import NAMESPACE, ClockMetrics
 from pipeline.queues.queues import Queues
@@ -61,6 +62,9 @@ class GaugeUpdater:
         if stores.blobs.is_local:
             self._free = gauge("blob_store_free_bytes", "Free space of the disk with the blobs.")
             self._size = gauge("blob_store_size_bytes", "Total space of the disk with the blobs.")
+            self._reserve = gauge(
+                "blob_store_reserve_bytes", "Free space of that disk below which uploads are refused; 0: never."
+            )
 
     async def run(self) -> None:
         """Update the gauges until cancelled."""
@@ -118,6 +122,8 @@ class GaugeUpdater:
             free, size = await asyncio.to_thread(self._stores.blobs.read_disk_space)
             self._free.set(free)
             self._size.set(size)
+            reserve = compute_reserve(self._settings.blobs, size)
+            self._reserve.set(reserve and reserve + self._settings.limits.upload_bytes)
 
 
 def _age_seconds(since_ms: int) -> float:

@@ -91,6 +91,13 @@ class Overloaded(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, code="overloade
     """A queue has reached its maximum length."""
 
 
+class StorageFull(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, code="storage_full"):
+    """The disk with the blobs has no room for an upload.
+
+    Not 507: clients must not repeat a request after it by themselves (RFC 4918, section 11.5), but space comes back.
+    """
+
+
 class TooManyFiles(InvalidForm, code="too_many_files"):
     """The form has more than one file."""
 

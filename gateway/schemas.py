@@ -199,7 +199,10 @@ class Check(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether uploads are accepted. `degraded`: they are, but the broker is down or full, so that jobs wait."""
+    """Whether uploads are accepted. `degraded`: the broker is down or full, and jobs wait; or the disk is full.
+
+    While the check `disk` fails, uploads are answered 503 (`storage_full`). All other requests are served.
+    """
 
     status: str
     checks: dict[str, Check]

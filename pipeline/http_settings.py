@@ -1,4 +1,4 @@
-"""The settings of the gateway alone: what it accepts from the network, from whom, and how fast."""
+"""The settings of the gateway: what it accepts from the network, from whom, and how fast."""
 
 from __future__ import annotations
 
@@ -102,6 +102,20 @@ class AccessSettings(SettingsSection):
         if value:
             parse_rate_limit(value)
         return value
+
+
+class BlobsSettings(SettingsSection):
+    """How much of the disk with the blobs uploads leave free, so that accepted jobs can finish."""
+
+    reserve_bytes: int = Field(
+        2 * 1024**3,
+        ge=0,
+        description="Bytes of the disk of a `file://` store that uploads leave free; they are answered 503 "
+        "(`storage_full`) instead. 0: they may fill it.",
+    )
+    reserve_share: float = Field(
+        0.05, ge=0, lt=1, description="The same as a share of the disk; the smaller of the two counts."
+    )
 
 
 class LanesSettings(SettingsSection):

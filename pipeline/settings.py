@@ -12,7 +12,7 @@ from pydantic_settings import SettingsConfigDict
 
 from pipeline.addresses import BlobAddress, MongoAddress, RabbitAddress, RedisAddress
 from pipeline.broker.redis_urls import RedisUrl
-from pipeline.http_settings import AccessSettings, HttpSettings, LanesSettings, ResultsSettings
+from pipeline.http_settings import AccessSettings, BlobsSettings, HttpSettings, LanesSettings, ResultsSettings
 from pipeline.routing import QUEUES, RESIZE
 from pipeline.settings_section import Count, Seconds, SettingsSection
 from pipeline.settings_sources import EnvironmentSettings
@@ -196,6 +196,7 @@ class Settings(EnvironmentSettings):
     retention: RetentionSettings = RetentionSettings()
     http: HttpSettings = HttpSettings()
     access: AccessSettings = AccessSettings()
+    blobs: BlobsSettings = BlobsSettings()
     lanes: LanesSettings = LanesSettings()
     results: ResultsSettings = ResultsSettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -8,6 +8,8 @@ from hashlib import sha256
 from typing import Any
 
 from pipeline import rendition_headers
+from pipeline.blob_reserve import check_room_for_master
+from pipeline.http_settings import BlobsSettings
 from pipeline.routing import NORMALIZE
 from pipeline.stage_order import stage_by_rendition
 from stages.finalize import RenditionFacts
@@ -41,6 +43,10 @@ class StageBlobs:
         stop = start + level["width"] * level["height"] * len(mode)
         pixels = self._blobs.get(record["blob"], start=start, stop=stop)
         return Master(mode, level["width"], level["height"], pixels)
+
+    def check_room_for_master(self, settings: BlobsSettings) -> None:
+        """Raise OSError when the disk has no room for a master."""
+        check_room_for_master(self._blobs, settings)
 
     def write_master(self, masters: Mapping[str, Master]) -> dict[str, Any]:
         """Write the master in all sizes into one blob, largest first; return its record with the offset of each."""

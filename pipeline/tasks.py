@@ -41,6 +41,7 @@ def normalize(self: Task[Any, Any], job_id: str) -> None:
     """Decode the original once, into a master in the size of each rendition."""
 
     def work(run: StageRun) -> Mapping[str, Any]:
+        run.blobs.check_room_for_master(run.settings.blobs)
         edges = run.job.operation.renditions
         masters = normalize_stage.build_master_pyramid(
             run.blobs.read_original(), edges=edges.values(), limits=run.settings.limits

@@ -10,15 +10,16 @@ from time import perf_counter
 from fastapi import Response, status
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
-from gateway.dependencies import QueuesDep, SettingsDep, StoresDep
-from gateway.problems import RETRY_AFTER_SECONDS
+from gateway.dependencies import BlobRoomDep, QueuesDep, SettingsDep, StoresDep
+from gateway.problems import RETRY_AFTER_SECONDS, StorageFull
 from gateway.routing import Router
 from gateway.schemas import Check, Readiness
+from gateway.submission.blob_room import DETAIL, BlobRoom
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
 from storage.stores import Stores
 
-ERROR_NAMES: dict[type[Exception], str] = {OutOfMemoryError: "full", ReadOnlyError: "read_only"}
+ERROR_NAMES: dict[type[Exception], str] = {OutOfMemoryError: "full", ReadOnlyError: "read_only", StorageFull: "full"}
 """Names of errors whose type does not say what is wrong; any other error has the name of its type."""
 
 router = Router(tags=["health"])
@@ -31,12 +32,17 @@ async def livez() -> dict[str, str]:
 
 
 @router.get("/readyz", summary="Check that the gateway is ready", responses={503: {"model": Readiness}})
-async def readyz(response: Response, settings: SettingsDep, stores: StoresDep, queues: QueuesDep) -> Readiness:
-    """Check each dependency.
+async def readyz(
+    response: Response, settings: SettingsDep, stores: StoresDep, queues: QueuesDep, room: BlobRoomDep
+) -> Readiness:
+    """Check each dependency, and whether the disk of a local blob store has room for uploads.
 
     Mongo and the blob store are needed to accept jobs. While the broker is down or full, jobs are accepted and wait.
+    While the disk is full, uploads are refused, but jobs finish and results are served: so the gateway stays in use.
     """
     checks = await check_dependencies(settings, stores, queues)
+    if stores.blobs.is_local:
+        checks["disk"] = await _run_check(partial(_check_room, room, stores), settings.mongo_timeout)
     ready = checks["mongo"].ok and checks["blobs"].ok
     if not ready:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
@@ -54,6 +60,11 @@ async def check_dependencies(settings: Settings, stores: Stores, queues: Queues)
         *(_run_check(ping, settings.broker.publish_timeout) for ping in servers.values()),
     )
     return dict(zip(("mongo", "blobs", *servers), checks, strict=True))
+
+
+async def _check_room(room: BlobRoom, stores: Stores) -> None:
+    if await room.is_full(stores.blobs):
+        raise StorageFull(DETAIL)
 
 
 async def _run_check(ping: Callable[[], Awaitable[object]], timeout: float) -> Check:  # noqa: ASYNC109  # a setting, not a cancel scope

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -12,7 +12,7 @@ import structlog
 from fastapi import BackgroundTasks, Depends, Request, Response
 
 from gateway.concurrency_limit import ConcurrencyLimit
-from gateway.dependencies import LaneChooserDep, MetricsDep, OwnerDep, SettingsDep, StoresDep
+from gateway.dependencies import BlobRoomDep, LaneChooserDep, MetricsDep, OwnerDep, SettingsDep, StoresDep
 from gateway.metrics import GatewayMetrics, SubmissionCount
 from gateway.middleware.rate_limit import caller_of
 from gateway.middleware.root_path import root_path_of
@@ -28,11 +28,13 @@ from gateway.problems import (
     UploadGone,
 )
 from gateway.schemas import Accepted, Links
+from gateway.submission.blob_room import BlobRoom, HeldRoom
 from gateway.submission.forms import OperationForm, OutputForm, parse_form
 from gateway.submission.key_lease import KeyLease
 from gateway.submission.lanes import LaneChooser
 from gateway.submission.operation import build_operation, compute_fingerprint
 from gateway.submission.upload_stream import FILE_FIELD, store_upload
+from gateway.whole_numbers import parse_whole_number
 from pipeline import traces
 from pipeline.dispatch import dispatch_or_schedule
 from pipeline.routing import VALIDATE
@@ -61,8 +63,9 @@ async def _create_submission(  # noqa: PLR0913, PLR0917  # FastAPI injects by pa
     owner: OwnerDep,
     metrics: MetricsDep,
     lanes: LaneChooserDep,
+    room: BlobRoomDep,
 ) -> Submission:
-    return Submission(request, response, background, settings, stores, owner, metrics, lanes)
+    return Submission(request, response, background, settings, stores, owner, metrics, lanes, room)
 
 
 @dataclass
@@ -77,22 +80,30 @@ class Submission:
     owner: str | None
     metrics: GatewayMetrics
     lanes: LaneChooser
+    room: BlobRoom
     job_id: str = field(default_factory=new_job_id)
     start_ms: int = field(default_factory=now_ms)
 
     async def create_job(self, kind: Kind, form_type: type[OutputForm]) -> Accepted:
         """Receive the form and answer with its job. A request that repeats an Idempotency-Key gets the earlier job."""
         with self.metrics.count_submission(kind) as count, self._hold_upload():
-            return await self._create_job(kind, form_type, count)
+            async with self._hold_room() as room:
+                return await self._create_job(kind, form_type, count, room)
 
     def _hold_upload(self) -> AbstractContextManager[None]:
         uploads: ConcurrencyLimit = self.request.app.state.uploads
         return uploads.hold(caller_of(self.request.scope))
 
-    async def _create_job(self, kind: Kind, form_type: type[OutputForm], count: SubmissionCount) -> Accepted:
+    def _hold_room(self) -> AbstractAsyncContextManager[HeldRoom]:
+        size = parse_whole_number(self.request.headers.get("content-length", ""))
+        return self.room.hold(self.stores.blobs, size)
+
+    async def _create_job(
+        self, kind: Kind, form_type: type[OutputForm], count: SubmissionCount, room: HeldRoom
+    ) -> Accepted:
         async with self._hold_idempotency_key() as (key, earlier):
             async with self._remove_blobs_on_failure():
-                original, form = await self._receive_form(form_type)
+                original, form = await self._receive_form(form_type, room)
                 job = self._new_job(kind, original, form)
                 if earlier is not None:
                     answer = await self._replay(earlier, job)
@@ -153,9 +164,9 @@ class Submission:
     async def _remove_blobs(self) -> None:
         await asyncio.to_thread(self.stores.blobs.remove_folder, job_folder(self.job_id))
 
-    async def _receive_form(self, form_type: type[OutputForm]) -> tuple[Original, OutputForm]:
+    async def _receive_form(self, form_type: type[OutputForm], room: HeldRoom) -> tuple[Original, OutputForm]:
         blobs, key, limits = self.stores.blobs, blob_key(self.job_id, "original"), self.settings.limits
-        original, fields = await store_upload(self.request, blobs, key=key, limits=limits)
+        original, fields = await store_upload(self.request, blobs, key=key, limits=limits, on_write=room.use)
         if original is not None:
             self.metrics.upload_bytes.observe(original.bytes)
         form = parse_form(form_type, fields, limits)
@@ -165,10 +176,10 @@ class Submission:
                 f"The form has a file and a source_task_id. Send either the field {FILE_FIELD} or source_task_id."
             )
         if original is None:
-            original = await self._copy_original(source_id)
+            original = await self._copy_original(source_id, room)
         return original, form
 
-    async def _copy_original(self, source_id: str | None) -> Original:
+    async def _copy_original(self, source_id: str | None, room: HeldRoom) -> Original:
         """Copy the original of an earlier job, so that this job does not depend on that one."""
         if source_id is None:
             raise FileMissing(f"The form has no file. Send the image as a file in the field {FILE_FIELD}.")
@@ -176,11 +187,13 @@ class Submission:
         if source.state is JobState.FAILED:  # its original is kept for a retry of that job only
             raise SourceGone(f"The image of the job {source_id} was refused. Send an image in the field {FILE_FIELD}.")
         key = blob_key(self.job_id, "original")
+        room.expect_copy(source.original.bytes)
         try:
             await asyncio.to_thread(self.stores.blobs.copy, source.original.blob, key)
         except FileNotFoundError as error:
             detail = f"The original of the job {source_id} is no longer kept. Send the image in the field {FILE_FIELD}."
             raise SourceGone(detail) from error
+        room.use(source.original.bytes)
         return source.original.model_copy(update={"blob": key})
 
     def _new_job(self, kind: Kind, original: Original, form: OutputForm) -> Job:

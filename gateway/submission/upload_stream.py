@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -20,6 +20,7 @@ from storage.blobs import Blobs
 from storage.documents import Original
 
 FILE_FIELD = "file"
+OnWrite = Callable[[int], object]
 DIGEST_OF_FILE = (
     "The request's Content-Digest is that of the file, but it must be that of the whole multipart body (RFC 9530). "
     f"Send the file's digest in the header of the part {FILE_FIELD} instead: Content-Digest: sha-256=:BASE64:."
@@ -35,16 +36,17 @@ class Form:
 
 
 async def store_upload(
-    request: Request, blobs: Blobs, *, key: str, limits: Limits
+    request: Request, blobs: Blobs, *, key: str, limits: Limits, on_write: OnWrite = lambda _: None
 ) -> tuple[Original | None, dict[str, str]]:
     """Store the form's file, if it has one, under `key`, and return it with the form's other fields.
 
     Holds at most one chunk of the file in memory. Raises a `Problem` for an invalid form, and a `StageError` for a file
-    that its first bytes show to be unacceptable. The blob may exist then; the caller removes it.
+    that its first bytes show to be unacceptable. The blob may exist then; the caller removes it. `on_write` is called
+    with the number of bytes that were written.
     """
     form = Form()
     try:
-        await _read_parts(request, form, blobs, key, limits)
+        await _read_parts(request, form, blobs, key, limits, on_write)
     except DigestMismatch as error:
         if form.original and is_digest_of(request.headers.get("content-digest"), form.original.sha256):
             raise DigestMismatch(DIGEST_OF_FILE) from error
@@ -54,7 +56,7 @@ async def store_upload(
     return form.original, form.fields
 
 
-async def _read_parts(request: Request, form: Form, blobs: Blobs, key: str, limits: Limits) -> None:
+async def _read_parts(request: Request, form: Form, blobs: Blobs, key: str, limits: Limits, on_write: OnWrite) -> None:
     async with aclosing(parse_multipart(request)) as stream:
         async for event in stream:
             if not isinstance(event, Part):
@@ -70,7 +72,7 @@ async def _read_parts(request: Request, form: Form, blobs: Blobs, key: str, limi
             elif form.original is not None:
                 raise TooManyFiles("The form has more than one file. Send one file in each request.")
             else:
-                form.original = await _store_file(stream, event, blobs, key, limits)
+                form.original = await _store_file(stream, event, blobs, key, limits, on_write)
 
 
 def _add_field(fields: dict[str, str], name: str, value: str) -> None:
@@ -79,7 +81,9 @@ def _add_field(fields: dict[str, str], name: str, value: str) -> None:
     fields[name] = value
 
 
-async def _store_file(stream: AsyncIterator[Event], part: Part, blobs: Blobs, key: str, limits: Limits) -> Original:
+async def _store_file(
+    stream: AsyncIterator[Event], part: Part, blobs: Blobs, key: str, limits: Limits, on_write: OnWrite
+) -> Original:
     digest, size = sha256(), 0
     content = _iterate_content(stream)
     head = await _read_head(content)
@@ -92,6 +96,7 @@ async def _store_file(stream: AsyncIterator[Event], part: Part, blobs: Blobs, ke
                 raise BodyTooLarge(f"The file is larger than {format_size(limits.upload_bytes)}. Send a smaller file.")
             digest.update(chunk)
             await blob.write(chunk)
+            on_write(len(chunk))
             chunk = await anext(content, None)
     return Original(
         blob=key,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import zipfile
 
+import pytest
 from playwright.async_api import FilePayload, Page, Request, Route, expect
 
 from tests.browser.page_helpers import (
@@ -23,7 +25,7 @@ from tests.support.images import decode_image
 TIMES = "\N{MULTIPLICATION SIGN}"
 SIZES = [f"{width} {TIMES} {height}" for width, height in ((160, 120), (640, 480), (800, 600))]
 FIVE = [f"photo-{number}.jpg" for number in range(1, 6)]
-BUSY = '{"status": 503, "code": "overloaded", "detail": "The queues are too long."}'
+BUSY = {"overloaded": "busy: retry in 1 second", "storage_full": "server full: retry in 1 second"}
 
 
 def posts(page: Page) -> list[Request]:
@@ -105,7 +107,8 @@ async def test_what_only_the_gateway_can_tell_is_said_in_its_words(visitor: Visi
     await expect(find_card(page, "liar.jpg").locator(".failure")).to_contain_text("unsupported_format")
 
 
-async def test_a_busy_server_is_asked_again_when_it_says_with_the_same_key(visitor: Visitor) -> None:
+@pytest.mark.parametrize("code", BUSY)
+async def test_a_busy_server_is_asked_again_when_it_says_with_the_same_key(visitor: Visitor, code: str) -> None:
     page = await visitor.open()
     keys: list[str | None] = []
 
@@ -115,12 +118,12 @@ async def test_a_busy_server_is_asked_again_when_it_says_with_the_same_key(visit
             await route.continue_()
         else:
             headers = {"Retry-After": "1", "Content-Type": "application/problem+json"}
-            await route.fulfill(status=503, headers=headers, body=BUSY)
+            await route.fulfill(status=503, headers=headers, body=json.dumps({"status": 503, "code": code}))
 
     await page.route("**/api/upload", busy_once)
     await choose_photos(page, jpeg())
 
-    await expect(find_card(page, "photo.jpg").locator(".frame-note")).to_have_text("busy: retry in 1 second")
+    await expect(find_card(page, "photo.jpg").locator(".frame-note")).to_have_text(BUSY[code])
     await wait_until_done(page)
     assert keys[0] is not None
     assert keys == [keys[0], keys[0]]

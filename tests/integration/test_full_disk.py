@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,6 +15,7 @@ from deploy.local import processes
 from deploy.local.processes import Process
 from deploy.local.supervisord_control import STACK_MIN_FREE_BYTES, Supervisord
 from tests.integration.api_helpers import wait_until
+from tests.support.small_disks import mount_small_disk
 
 TALK = "import itertools, time; [print('x' * 400, flush=True) or time.sleep(0.01) for _ in itertools.count()]"
 SLEEP = "import time; time.sleep(3600)"
@@ -26,15 +25,8 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk as small as a stack may have."""
-    size = STACK_MIN_FREE_BYTES + (1 << 20)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(tmp_path)]
-    mounted = shutil.which("mount") and subprocess.run(command, check=False, capture_output=True).returncode == 0
-    if not mounted:
-        pytest.skip("only root may mount a disk, and not in every container")
-    try:
-        yield tmp_path
-    finally:
-        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+    with mount_small_disk(tmp_path, STACK_MIN_FREE_BYTES + (1 << 20)) as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ def test_jobs_outlive_a_broker_that_is_stopped_and_started_at_work(
 
     assert {job["status"] for job in wait_for_all(http, task_ids, seconds=90)} == {"done"}
     assert finalizations(hopping.mongo_url, task_ids) == {1}
-    assert set(http.get("/readyz").json()["checks"]) == {"mongo", "blobs", "redis", "rabbitmq"}
+    assert set(http.get("/readyz").json()["checks"]) == {"mongo", "blobs", "redis", "rabbitmq", "disk"}
 
 
 def test_an_upload_is_accepted_while_the_broker_hangs(

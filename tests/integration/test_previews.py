@@ -196,7 +196,7 @@ def test_ready_names_each_dependency_with_its_time(client: httpx.Client) -> None
     wait_until(is_ready, "the gateway to be ready")
     checks = client.get("/readyz").json()["checks"]
 
-    assert set(checks) == {"mongo", "redis", "blobs"}
+    assert set(checks) == {"mongo", "redis", "blobs", "disk"}
     assert all(check["ok"] and check["ms"] >= 0 for check in checks.values())
 
 

@@ -40,7 +40,7 @@ export class Problem extends Error {
 
   /** Whether the server, or a store it needs, is away. Other transient problems mean that it is busy. */
   get isUnanswered() {
-    return UNANSWERED.has(this.status) && !["overloaded", UNREADABLE].includes(this.code);
+    return UNANSWERED.has(this.status) && !["overloaded", "storage_full", UNREADABLE].includes(this.code);
   }
 }
 

@@ -98,7 +98,7 @@ function tick(entry, parts) {
   const { job, phase } = entry;
   if (phase === "pausing") {
     const seconds = Math.max(1, Math.ceil((entry.retryAt - Date.now()) / 1000));
-    parts.note.textContent = t(entry.isBusy ? "upload.busy" : "upload.no_answer", { count: seconds });
+    parts.note.textContent = t(entry.pauseNote, { count: seconds });
   }
   if (phase === "waiting") {
     parts.note.textContent = t("upload.waiting");

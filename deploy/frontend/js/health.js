@@ -83,9 +83,10 @@ export function watchHealth(root) {
 
 function draw(root, { status, checks }) {
   root.dataset.health = status;
-  root.querySelector(".health-word").textContent = t(`health.${status}`);
+  const word = status === "degraded" && checks.disk?.ok === false ? "full" : status;
+  root.querySelector(".health-word").textContent = t(`health.${word}`);
   const rows = Object.entries(checks).map(([name, { ok, ms, error }]) =>
     h("li", { "data-ok": ok }, h("span", {}, t(`health.check.${name}`)), h("span", {}, ok ? formatDuration(ms) : (error ?? "–"))),
   );
-  root.querySelector(".health-more").replaceChildren(h("p", {}, t(`health.${status}.why`)), rows.length ? h("ul", {}, rows) : "");
+  root.querySelector(".health-more").replaceChildren(h("p", {}, t(`health.${word}.why`)), rows.length ? h("ul", {}, rows) : "");
 }

@@ -15,7 +15,7 @@ const MAX_UNANSWERED_ATTEMPTS = 8; // if the server answers others, the file or 
 const LONGEST_PAUSE_SECONDS = 60;
 
 let activeUploads = 0;
-const commonPause = { until: 0, isBusy: false }; // a pause that the server requests applies to all photos
+const commonPause = { until: 0, note: "upload.no_answer" }; // a pause that the server requests applies to all photos
 
 /** Send photos: {file, name, bytes, operation, fields} each. Without a file, the fields name a source job. */
 export function enqueue(photos) {
@@ -54,7 +54,7 @@ function startUploads() {
 
 async function uploadPhoto(entry) {
   const { signal } = entry.abortController;
-  const ownPause = { until: 0, isBusy: true };
+  const ownPause = { until: 0, note: "upload.busy" };
   let isChecked = false;
   for (let failures = 0; ; ) {
     await waitForTurn(entry, ownPause);
@@ -102,24 +102,25 @@ async function postPhoto(entry) {
 async function waitForTurn(entry, ownPause) {
   const { signal } = entry.abortController;
   while (!signal.aborted) {
-    const { until, isBusy } = ownPause.until > commonPause.until ? ownPause : commonPause;
+    const { until, note } = ownPause.until > commonPause.until ? ownPause : commonPause;
     const left = until - Date.now();
     if (isServerDown()) {
       entry.set({ phase: "waiting" });
       await waitUntilReady(AbortSignal.any([signal, AbortSignal.timeout(LONGEST_PAUSE_SECONDS * 1000)]));
       if (isServerDown()) return; // try anyway: some proxies forward uploads but block health checks
     } else if (left > 0) {
-      entry.set({ phase: "pausing", retryAt: until, isBusy });
+      entry.set({ phase: "pausing", retryAt: until, pauseNote: note });
       await pause(Math.min(left, 1000), signal);
     } else return;
   }
 }
 
 /** Pause as long as the server requested, or else with exponential backoff. */
-function extendPause(state, { retryAfter, isUnanswered }, failures) {
+function extendPause(state, { code, retryAfter, isUnanswered }, failures) {
   const seconds = retryAfter ?? Math.min(2 ** Math.max(failures - 1, 0), LONGEST_PAUSE_SECONDS);
   const until = Date.now() + seconds * 1000 + Math.random() * 500; // jitter, so that clients do not retry together
-  if (until > state.until) Object.assign(state, { until, isBusy: !isUnanswered });
+  const note = code === "storage_full" ? "upload.full" : isUnanswered ? "upload.no_answer" : "upload.busy";
+  if (until > state.until) Object.assign(state, { until, note });
 }
 
 function recordProblem(entry, problem) {

@@ -14,6 +14,7 @@ from gateway.app import create_app
 from gateway.feed import Feed
 from gateway.lifespan import run_in_background
 from gateway.submission.backpressure import Backlog
+from gateway.submission.blob_room import BlobRoom
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from tests.support.fakes import UNREACHABLE_URL, FakeJobs, FakeQueues, FakeStores
@@ -67,6 +68,7 @@ async def http(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the gateway, whose lifespan does not run: no sweeper takes part."""
     app.state.settings, app.state.stores, app.state.queues = settings, stores, queues
+    app.state.blob_room = BlobRoom(settings.blobs, upload_bytes=settings.limits.upload_bytes)
     app.state.backlog, app.state.feed = (
         Backlog(),
         Feed(stores.jobs, queues, poll_interval_seconds=POLL_INTERVAL_SECONDS),

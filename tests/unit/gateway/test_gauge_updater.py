@@ -10,8 +10,10 @@ from pymongo.errors import AutoReconnect
 from structlog.typing import EventDict
 
 from gateway.gauge_updater import GaugeUpdater
+from pipeline.http_settings import BlobsSettings
 from pipeline.queues.queues import RedisMemory
 from pipeline.settings import Settings
+from stages.limits import Limits
 from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import JobState
@@ -141,6 +143,16 @@ async def test_the_disk_of_a_local_folder_is_told(observer: GaugeUpdater, regist
 
     free, size = read(registry, "blob_store_free_bytes"), read(registry, "blob_store_size_bytes")
     assert 0 < (free or 0) <= (size or 0)
+
+
+async def test_the_free_space_below_which_uploads_are_refused_is_told(
+    registry: CollectorRegistry, stores: FakeStores, queues: FakeQueues
+) -> None:
+    settings = Settings(blobs=BlobsSettings(reserve_bytes=1000), limits=Limits(upload_bytes=50))
+
+    await GaugeUpdater(registry, stores, queues, settings).update_gauges()
+
+    assert read(registry, "blob_store_reserve_bytes") == 1050
 
 
 async def test_a_store_that_is_no_folder_has_no_disk(

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
 from pymongo.errors import AutoReconnect
 
+from pipeline.http_settings import BlobsSettings
+from pipeline.settings import Settings
 from storage.blobs import Blobs
-from tests.support.fakes import FakeJobs, FakeQueues, FakeStores
+from storage.documents import JobState
+from tests.support.fakes import FORM_TYPE, FakeJobs, FakeQueues, FakeStores, form, part
+from tests.unit.gateway.conftest import SETTINGS
+
+FULL_DISK = {"blobs": BlobsSettings(reserve_bytes=2**62, reserve_share=0.9999)}
+"""More than any disk that tests run on has free."""
 
 
 @pytest.fixture
 def stores(jobs: FakeJobs, blobs: Blobs, request: pytest.FixtureRequest) -> FakeStores:
     """Stores whose database is away where the test is marked so."""
     return FakeStores(jobs, blobs, ping_error=getattr(request, "param", None))
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest) -> Settings:
+    """The settings that the test is marked with."""
+    return SETTINGS.model_copy(update=getattr(request, "param", {}))
 
 
 @pytest.fixture
@@ -35,7 +49,9 @@ async def test_a_gateway_is_ready_when_everything_answers(http: httpx.AsyncClien
 async def test_each_dependency_is_checked(http: httpx.AsyncClient) -> None:
     checks = (await http.get("/readyz")).json()["checks"]
 
-    assert {name: check["ok"] for name, check in checks.items()} == {"mongo": True, "blobs": True, "redis": True}
+    assert {name: check["ok"] for name, check in checks.items()} == dict.fromkeys(
+        ("mongo", "blobs", "redis", "disk"), True
+    )
 
 
 async def test_a_gateway_without_a_broker_takes_uploads_still(http: httpx.AsyncClient, queues: FakeQueues) -> None:
@@ -53,6 +69,34 @@ async def test_a_full_broker_is_told_and_uploads_are_accepted(http: httpx.AsyncC
 
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
     assert answer.json()["checks"]["redis"]["error"] == "full"
+
+
+@pytest.mark.parametrize("settings", [FULL_DISK], indirect=True)
+async def test_a_full_disk_is_told_and_the_gateway_stays_in_use(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/readyz")
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert answer.json()["checks"]["disk"]["error"] == "full"
+
+
+@pytest.mark.parametrize("settings", [FULL_DISK], indirect=True)
+async def test_a_full_disk_refuses_an_upload_before_its_body_is_read(
+    http: httpx.AsyncClient, jobs: FakeJobs, tmp_path: Path
+) -> None:
+    bodies_read = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal bodies_read
+        bodies_read += 1
+        yield form(part("file", b"content", filename="cat.jpg"))
+
+    answer = await http.post("/upload", content=body(), headers={"Content-Type": FORM_TYPE})
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "storage_full")
+    assert answer.headers["retry-after"] == "60"
+    assert bodies_read == 0
+    assert not any((tmp_path / "blobs").iterdir())
+    assert await jobs.count_by_state() == dict.fromkeys(JobState, 0)
 
 
 @mongo_is_away

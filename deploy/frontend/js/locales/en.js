@@ -24,6 +24,7 @@ export default {
   "upload.progress": "Upload progress of {name}",
   "upload.busy": { one: "busy: retry in {count} second", other: "busy: retry in {count} seconds" },
   "upload.no_answer": { one: "no answer: retry in {count} second", other: "no answer: retry in {count} seconds" },
+  "upload.full": { one: "server full: retry in {count} second", other: "server full: retry in {count} seconds" },
   "upload.waiting": "waiting for the server",
   "upload.sum": { one: "{done} of {count} photo done", other: "{done} of {count} photos done" },
 
@@ -155,6 +156,8 @@ export default {
   "health.ready.why": "Photos are accepted and processed.",
   "health.degraded": "degraded",
   "health.degraded.why": "Photos are accepted, but wait until the queues are back.",
+  "health.full": "full",
+  "health.full.why": "The server's disk is full: no photos are accepted at the moment. Accepted ones are still processed.",
   "health.unavailable": "unavailable",
   "health.unavailable.why": "A store does not answer. No photos are accepted at the moment.",
   "health.unreachable": "unreachable",
@@ -162,6 +165,7 @@ export default {
   "health.check.mongo": "Database",
   "health.check.blobs": "Files",
   "health.check.redis": "Queues",
+  "health.check.disk": "Disk",
   "health.check.rabbitmq": "Message broker",
 
   "announce.chosen": { one: "Uploading {count} photo.", other: "Uploading {count} photos." },

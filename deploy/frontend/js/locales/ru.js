@@ -36,6 +36,12 @@ export default {
     many: "нет ответа: повтор через {count} секунд",
     other: "нет ответа: повтор через {count} секунды",
   },
+  "upload.full": {
+    one: "диск сервера полон: повтор через {count} секунду",
+    few: "диск сервера полон: повтор через {count} секунды",
+    many: "диск сервера полон: повтор через {count} секунд",
+    other: "диск сервера полон: повтор через {count} секунды",
+  },
   "upload.waiting": "ждёт сервера",
   "upload.sum": {
     one: "готово {done} из {count} фотографии",
@@ -172,6 +178,8 @@ export default {
   "health.ready.why": "Фотографии принимаются и обрабатываются.",
   "health.degraded": "с перебоями",
   "health.degraded.why": "Фотографии принимаются, но ждут, пока вернутся очереди.",
+  "health.full": "диск полон",
+  "health.full.why": "Диск сервера полон: фотографии сейчас не принимаются. Принятые обрабатываются.",
   "health.unavailable": "недоступен",
   "health.unavailable.why": "Хранилище не отвечает: фотографии сейчас не принимаются.",
   "health.unreachable": "нет связи",
@@ -179,6 +187,7 @@ export default {
   "health.check.mongo": "База данных",
   "health.check.blobs": "Файлы",
   "health.check.redis": "Очереди",
+  "health.check.disk": "Диск",
   "health.check.rabbitmq": "Брокер сообщений",
 
   "announce.chosen": {
