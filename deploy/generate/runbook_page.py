@@ -16,6 +16,8 @@ from markdown_it.token import Token
 DEPLOY = Path(__file__).resolve().parents[1]
 SOURCE = DEPLOY / "docs" / "RUNBOOK.md"
 TARGET = DEPLOY / "prometheus" / "consoles" / "runbook.html"
+ALERT = re.compile(r"(?:[A-Z][a-z]*){2,}")
+"""The name of an alert. Dashboards link by it, because they cannot make it the anchor that it is on GitHub."""
 HEAD = """\
 <!doctype html>
 <html lang="en">
@@ -44,6 +46,9 @@ def render_page() -> str:
     for opening, title in pairwise(tokens):
         if opening.type == "heading_open":
             opening.attrSet("id", _slug(title.content))
+            if ALERT.fullmatch(title.content):
+                anchor = Token("html_inline", "", 0, content=f'<a id="{title.content}"></a>')
+                title.children = [anchor, *(title.children or [])]
         title.children = list(_without_links_to_files(title.children or []))
     body = str(markdown.renderer.render(tokens, markdown.options, {}))
     return HEAD + body.replace("{", "&#123;").replace("}", "&#125;") + "</body>\n</html>\n"

@@ -19,6 +19,11 @@ EMPTY_WHILE_ALL_IS_WELL = {
     "safety: Refused under load",
     "darkroom:http_requests_5xx:ratio_rate5m",
     "ALERTS",
+    "ALERTS_FOR_STATE",
+    "pipeline: Alerts",
+    "pipeline: Memory of Redis",
+    "darkroom_redis_memory_used_bytes",
+    "darkroom_redis_memory_max_bytes",
 }
 
 OF_EXPORTERS = {"redis", "mongo"}

@@ -28,6 +28,7 @@ MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
 GROUPINGS = {"by", "without", "on", "ignoring", "group_left", "group_right"}
 WORDS = {"and", "or", "unless", "bool", "offset", "sum", "min", "max", "count", "avg"}
 PROMETHEUS_METRICS = {"up": {"job", "instance", "pool"}, "ALERTS": {"alertname", "alertstate", "severity"}}
+PROMETHEUS_METRICS["ALERTS_FOR_STATE"] = PROMETHEUS_METRICS["ALERTS"]
 _REDIS_COMMAND, _MONGO_OPERATION, _MONGO_DATABASE = {"cmd"}, {"op_type"}, {"database"}
 EXPORTER_METRICS: dict[str, set[str]] = {  # those that are asked for, of programs that are not ours
     **{f"nginx_connections_{name}": set() for name in ("active", "reading", "writing", "waiting", "opened_total")},
@@ -37,6 +38,7 @@ EXPORTER_METRICS: dict[str, set[str]] = {  # those that are asked for, of progra
     **{f"redis_cpu_{name}_seconds_total": set() for name in ("user", "sys")},
     **{f"redis_commands_{name}": _REDIS_COMMAND for name in ("total", "duration_seconds_total")},
     "redis_db_keys": {"db"},
+    **{f"darkroom_redis_memory_{name}_bytes": set() for name in ("used", "max")},  # of the gateway
     **{f"mongodb_{name}": set() for name in ("up", "ss_uptime")},
     "mongodb_ss_connections": {"conn_type"},
     **{f"mongodb_ss_opLatencies_{name}": _MONGO_OPERATION for name in ("ops", "latency")},

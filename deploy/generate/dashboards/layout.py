@@ -70,6 +70,7 @@ def _variables() -> list[Builder[model.VariableModel]]:
         _text("task_id", "Task id", "", "task id of a job, for the links at the top"),
         _text("ui", "Page", "http://localhost:8000", "address of Darkroom's page, as the browser reaches it"),
         _text("flower", "Flower", "http://localhost:5555", "address of Flower, as the browser reaches it"),
+        _text("prometheus", "Prometheus", "http://localhost:9090", "address of Prometheus, as the browser reaches it"),
     ]
 
 

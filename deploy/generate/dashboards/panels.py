@@ -1,11 +1,20 @@
-"""The kinds of panels in the dashboards: graph, number, heatmap and timeline."""
+"""The kinds of panels in the dashboards: graph, number, heatmap, timeline and alerts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from grafana_foundation_sdk.builders import common, dashboard, heatmap, prometheus, stat, statetimeline, timeseries
+from grafana_foundation_sdk.builders import (
+    common,
+    dashboard,
+    heatmap,
+    prometheus,
+    stat,
+    statetimeline,
+    table,
+    timeseries,
+)
 from grafana_foundation_sdk.models import common as common_model
 from grafana_foundation_sdk.models import dashboard as dashboard_model
 from grafana_foundation_sdk.models import heatmap as heatmap_model
@@ -13,7 +22,7 @@ from grafana_foundation_sdk.models import prometheus as prometheus_model
 from grafana_foundation_sdk.models import units
 
 SOURCE = dashboard_model.DataSourceRef(type_val="prometheus", uid="prometheus")
-Panel = timeseries.Panel | stat.Panel | heatmap.Panel | statetimeline.Panel
+Panel = timeseries.Panel | stat.Panel | heatmap.Panel | statetimeline.Panel | table.Panel
 GREEN, YELLOW, RED = "green", "yellow", "red"
 
 
@@ -86,6 +95,31 @@ def timeline(title: str, description: str, *queries: Query, width: int = 12) -> 
     }
     panel.mappings([dashboard_model.ValueMap(options=words)]).row_height(0.9).merge_values(merge_values=True)
     return panel.color_scheme(dashboard.FieldColor().mode(dashboard_model.FieldColorModeId.THRESHOLDS))
+
+
+def alerts(title: str, description: str, *, width: int, height: int = 8) -> table.Panel:
+    """Return a table of the alerts that fire, with how long each has been active; its name links to the runbook.
+
+    From Prometheus' own series, so that Grafana needs no alerting.
+    """
+    firing = '(time() - ALERTS_FOR_STATE) and ignoring (alertstate) ALERTS{alertstate="firing"}'
+    target = prometheus.Dataquery().expr(firing).legend_format("alerts").ref_id("A").datasource(SOURCE).instant()
+    panel = table.Panel().title(title).description(description).datasource(SOURCE).unit(units.DurationSeconds)
+    panel.span(width).height(height).with_target(target.format(prometheus_model.PromQueryFormat.TABLE))
+    columns = ["Value", "severity", "alertname", "queue", "dependency", "state", "pool", "instance"]
+    panel.with_transformation(
+        dashboard_model.DataTransformerConfig(
+            id_val="organize",
+            options={
+                "excludeByName": {"Time": True, "__name__": True, "job": True},
+                "indexByName": {name: place for place, name in enumerate(columns)},
+                "renameByName": {"Value": "active for", "alertname": "alert"},
+            },
+        )
+    )
+    link = {"title": "Runbook", "url": "${prometheus}/consoles/runbook.html#${__value.raw}", "targetBlank": True}
+    panel.override_by_name("alert", [dashboard_model.DynamicConfigValue(id_val="links", value=[link])])
+    return panel.show_header(show_header=True).no_value("No alert fires.")
 
 
 def _targets(queries: Sequence[Query]) -> Iterator[prometheus.Dataquery]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.models import dashboard, units
 
 from deploy.generate.dashboards.layout import Section, build_dashboard
-from deploy.generate.dashboards.panels import Query, Thresholds, graph, heat, number
+from deploy.generate.dashboards.panels import Query, Thresholds, alerts, graph, heat, number
 from deploy.generate.dashboards.promql import buckets, increase, mean, percentiles, quantile, rate
 
 QUEUE, STAGE = 'queue=~"$queue"', 'stage=~"$stage"'
@@ -22,7 +22,7 @@ def board() -> dashboard.Dashboard:
         "Darkroom: Pipeline",
         uid="darkroom-pipeline",
         description="Rate, errors and duration of jobs and stages; queues; renditions.",
-        sections=[_glance(), _stages(), _times(), _jobs(), _renditions()],
+        sections=[_glance(), _alerts(), _stages(), _times(), _jobs(), _renditions()],
     )
 
 
@@ -70,6 +70,27 @@ def _glance() -> Section:
                 'state:darkroom_jobs:max{state="dead"}',
                 unit=units.Short,
                 limits=Thresholds(warn=1, bad=1),
+            ),
+        ],
+    )
+
+
+def _alerts() -> Section:
+    return Section(
+        "Alerts and memory",
+        [
+            alerts(
+                "Alerts",
+                "Alerts that fire. The name of each leads to its section of the runbook.",
+                width=16,
+            ),
+            graph(
+                "Memory of Redis",
+                "Used bytes, and the most that Redis may use. When it is full, no job is dispatched.",
+                Query("max(darkroom_redis_memory_used_bytes)", "used"),
+                Query("max(darkroom_redis_memory_max_bytes > 0)", "limit"),
+                unit=units.BytesIEC,
+                width=8,
             ),
         ],
     )

@@ -31,7 +31,7 @@ def _glance() -> Section:
         [
             number(
                 "Alerts firing",
-                "See http://localhost:9090/alerts and deploy/docs/RUNBOOK.md.",
+                "The dashboard Pipeline lists them, with links to the runbook.",
                 'count(ALERTS{alertstate="firing"}) or vector(0)',
                 unit=units.Short,
                 limits=Thresholds(warn=1, bad=3),

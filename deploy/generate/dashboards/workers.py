@@ -11,6 +11,7 @@ from deploy.generate.dashboards.promql import increase, quantile, rate
 QUEUE = 'queue=~"$queue"'
 POOL = 'job="workers",pool=~"$queue"'
 PROCESSES = f"sum by (queue) (darkroom_worker_pool_processes{{{QUEUE}}})"
+CPU = "darkroom_worker_cpu_seconds_total"
 FULL = Thresholds(warn=0.8, bad=0.95)
 
 
@@ -80,6 +81,12 @@ def _utilisation() -> Section:
                 limits=FULL,
             ),
             graph(
+                "CPU",
+                "Cores that each worker and its children use. A container has DARKROOM_WORKER_CPUS of them (1).",
+                Query(f"rate({CPU}{{{QUEUE}}}[$__rate_interval])", "{{queue}} {{instance}}"),
+                unit=units.Short,
+            ),
+            graph(
                 "Active children",
                 "Messages that children are working on now, and the number of children.",
                 Query(f"sum by (queue) (darkroom_worker_tasks_active{{{QUEUE}}})", "{{queue}} active"),
@@ -87,6 +94,7 @@ def _utilisation() -> Section:
                 unit=units.Short,
             ),
         ],
+        width=8,
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from deploy.generate.dashboards.catalogue import render_dashboards
 from tests.support.prometheus_config import (
     DASHBOARDS,
+    PROMETHEUS_FOLDER,
     PROMETHEUS_METRICS,
     ROOT,
     groupings,
@@ -25,7 +26,7 @@ BOARDS = load_dashboards()
 PANELS = [
     pytest.param(panel, id=f"{stem}: {panel['title']}") for stem, board in BOARDS.items() for panel in panels(board)
 ]
-VARIABLES = {"queue", "stage", "task_id", "ui", "flower"}
+VARIABLES = {"queue", "stage", "task_id", "ui", "flower", "prometheus"}
 PROVISIONED = ROOT / "deploy" / "grafana" / "provisioning"
 STARTS = "process_start_time_seconds"
 NOT_SHOWN = {
@@ -118,6 +119,15 @@ def test_a_task_id_leads_to_its_job_and_to_flower(stem: str) -> None:
     assert links["Job"] == "${ui}/#/jobs/${task_id}"
     assert links["Task in Flower"] == "${flower}/task/${task_id}"
     assert (defaults["ui"], defaults["flower"]) == ("http://localhost:8000", "http://localhost:5555")
+
+
+def test_the_first_dashboard_lists_the_alerts_and_leads_to_their_sections_of_the_runbook() -> None:
+    (table,) = [panel for panel in panels(BOARDS["pipeline"]) if panel["type"] == "table"]
+    ((link,),) = [each["value"] for override in table["fieldConfig"]["overrides"] for each in override["properties"]]
+    anchors = re.findall(r' id="(\w+)"', (PROMETHEUS_FOLDER / "consoles" / "runbook.html").read_text(encoding="utf-8"))
+
+    assert link["url"] == "${prometheus}/consoles/runbook.html#${__value.raw}"
+    assert {rule["alert"] for rule in rules() if "alert" in rule} <= set(anchors)
 
 
 @pytest.mark.parametrize("stem", BOARDS)
