@@ -1,4 +1,4 @@
-"""A restart of a Redis with Compose's access list, or by Kubernetes' script: what was in a transaction is kept."""
+"""A Redis with the access list of Compose, or by the script of Kubernetes: restarts, rights, and who comes in."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from deploy.generate.kustomize import render
 from deploy.local.ports import free_port
 from pipeline.canvas import publish_canvas
 from pipeline.celery import app
+from pipeline.queues.open_queues import open_queues
 from pipeline.routing import LANE_QUEUES
 from pipeline.settings import Settings
 from tests.integration.api_helpers import wait_until
@@ -143,6 +144,16 @@ def test_every_queue_is_the_same_after_a_restart(server: Server) -> None:
             assert count_messages(client) == COUNTS
             assert read_content(client) == before
             assert count_refusals(client) == 0
+
+
+async def test_the_gateway_may_ask_whether_it_is_full(server: Server) -> None:
+    with server.running() as client:
+        async with open_queues(Settings(redis_url=server.url)) as queues:
+            await queues.ping()
+            memory = await queues.read_redis_memory()
+
+        assert memory.used_bytes > 0
+        assert count_refusals(client) == 0
 
 
 @pytest.mark.parametrize("server", ["redis", "valkey"], indirect=True)
