@@ -18,12 +18,14 @@ UP_MIB = 403
 """Measured: all processes of `./run up`, idle."""
 COMFORTABLE_BYTES = 4 * GIB
 SMALL_SETTINGS = {
-    "DARKROOM_LIMITS__PIXELS": "20000000",
-    "DARKROOM_LIMITS__ANIMATION_PIXELS": "30000000",
-    "DARKROOM_WORK__MAX_IMAGE_MEMORY_MIB": "384",
-    "DARKROOM_WORKER_MEMORY": "1100m",
+    "DARKROOM_NORMALIZE_CONCURRENCY": "1",
+    "DARKROOM_RESIZE_CONCURRENCY": "1",
+    "DARKROOM_LIMITS__PIXELS": "24000000",
+    "DARKROOM_LIMITS__ANIMATION_PIXELS": "40000000",
+    "DARKROOM_WORK__MAX_IMAGE_MEMORY_MIB": "512",
+    "DARKROOM_WORKER_MEMORY": "768m",
 }
-"""For a machine where the largest images of the defaults do not fit."""
+"""For a machine where the largest images of the defaults do not fit: as in DEPLOYMENT.md."""
 IMAGES_GIB, ROOMY_GIB = 4, 10
 MIN_PYTHON = (3, 11)
 MAX_CLOCK_ERROR_US = 16_000_000  # what the kernel reports when nothing has set its clock

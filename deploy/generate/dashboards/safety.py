@@ -175,7 +175,11 @@ def _failures_and_refusals() -> Section:
                 "Refused under load",
                 "Responses per second that ask a client to try again later.",
                 Query(
-                    rate("darkroom_http_problems_total", 'code=~"overloaded|rate_limited|storage_full|unavailable"', by="code"),
+                    rate(
+                        "darkroom_http_problems_total",
+                        'code=~"overloaded|rate_limited|storage_full|unavailable"',
+                        by="code",
+                    ),
                     "{{code}}",
                 ),
                 unit=units.RequestsPerSecond,

@@ -80,7 +80,10 @@ def test_the_settings_for_a_small_machine_fit_each_other() -> None:
     image = int(small["DARKROOM_WORK__MAX_IMAGE_MEMORY_MIB"])
 
     assert max(image_mib(queue, Settings(limits=limits)) for queue in QUEUES) <= image
-    assert container_mib(2, image) <= int(small["DARKROOM_WORKER_MEMORY"].rstrip("m"))
+    deployment = (ROOT / "deploy" / "docs" / "DEPLOYMENT.md").read_text(encoding="utf-8")
+    assert "\n".join(f"{name}={value}" for name, value in small.items()) in deployment
+    assert small["DARKROOM_NORMALIZE_CONCURRENCY"] == small["DARKROOM_RESIZE_CONCURRENCY"] == "1"
+    assert container_mib(1, image) <= int(small["DARKROOM_WORKER_MEMORY"].rstrip("m"))
 
 
 @pytest.mark.parametrize(
