@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -17,6 +18,7 @@ from redis import Redis
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from deploy.local.scratch_database import drop_database, name_scratch_database
 from deploy.local.stack import Stack
 from gateway.app import create_app
 from gateway.feed import Feed
@@ -36,8 +38,24 @@ from tests.contract.http_helpers import ADA_KEY, ZOE_KEY
 from tests.support.fakes import FakeBroker, FakeQueues, use_broker
 from tests.support.object_store import ObjectStore, run_object_store
 
+DOCUMENT_FIXTURES = frozenset({"stores", "ledger"})
+FOREIGN_FIXTURES = frozenset({"s3_server", "rabbitmq", "replica_set"})
+"""What the tests of the documents use, and what others beside them are about: see `tests.tools.judge`."""
 PATIENCE_MS = 60_000
 UPLOAD_BYTES = 200_000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests in this folder that judge documents."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and _judges_documents(item):
+            item.add_marker(pytest.mark.documents)
+
+
+def _judges_documents(item: pytest.Item) -> bool:
+    names = frozenset(getattr(item, "fixturenames", ()))
+    has_real_stores = "real" in getattr(getattr(item, "callspec", None), "params", {}).values()
+    return (has_real_stores or not names.isdisjoint(DOCUMENT_FIXTURES)) and names.isdisjoint(FOREIGN_FIXTURES)
 
 
 @pytest.fixture(autouse=True)
@@ -48,9 +66,11 @@ def logs() -> Iterator[list[EventDict]]:
 
 
 @pytest.fixture(scope="session")
-def mongo_url(redis_and_mongo: Stack) -> str:
-    """A database that only these tests use."""
-    return urlsplit(redis_and_mongo.mongo_url)._replace(path="/darkroom-contract").geturl()
+def mongo_url(redis_and_mongo: Stack) -> Iterator[str]:
+    """A database that only these tests use, in this process: others may run them on the same server."""
+    url = name_scratch_database(redis_and_mongo.mongo_url)
+    yield url
+    drop_database(url)
 
 
 @pytest.fixture(scope="session")

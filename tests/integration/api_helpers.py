@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from deploy.local.stack import Stack
@@ -101,3 +102,9 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = SECOND
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
         time.sleep(pause)
         pause = min(pause * 1.2, PAUSES[1])
+
+
+def skip_unless_own(stack: Stack, name: str) -> None:
+    """Skip the test if the stack uses somebody else's server in the place of this process."""
+    if name not in stack.processes:
+        pytest.skip(f"the stack runs no {name} of its own that could be stopped")

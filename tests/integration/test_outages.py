@@ -12,7 +12,15 @@ from redis import Redis
 
 from deploy.local.stack import Stack
 from pipeline.routing import QUEUES
-from tests.integration.api_helpers import freeze_process, get_status, submit_photo, upload, wait_for_end, wait_until
+from tests.integration.api_helpers import (
+    freeze_process,
+    get_status,
+    skip_unless_own,
+    submit_photo,
+    upload,
+    wait_for_end,
+    wait_until,
+)
 from tests.integration.scraping import scrape
 from tests.support.images import encode_image, photo
 
@@ -116,6 +124,7 @@ def test_a_worker_born_while_the_blobs_are_away_works_once_they_are_back(
 def test_upload_without_mongo_is_503_and_leaves_no_orphan(
     client: httpx.Client, stack: Stack, blob_folder: Path, down: list[str]
 ) -> None:
+    skip_unless_own(stack, "mongo")
     before = {path.name for path in blob_folder.iterdir()}
     stack.stop_process("mongo")
     down.append("mongo")
@@ -146,6 +155,7 @@ def test_jobs_wait_for_their_workers_and_are_not_sent_twice(
     assert {job["generation"] for job in jobs} == {0}
 
 
+@pytest.mark.documents
 def test_jobs_survive_an_emptied_redis(client: httpx.Client, stack: Stack, down: list[str]) -> None:
     stack.stop_process("normalize")
     down.append("normalize")
@@ -161,6 +171,7 @@ def test_jobs_survive_an_emptied_redis(client: httpx.Client, stack: Stack, down:
     assert job["stages"]["validate"]["attempts"] == 1
 
 
+@pytest.mark.documents
 def test_a_warm_restart_of_everything_loses_nothing(client: httpx.Client, stack: Stack) -> None:
     task_ids = [submit_photo(client, encode_image(photo(2400, 1600), "jpeg")) for _ in range(6)]
 

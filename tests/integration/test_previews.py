@@ -14,6 +14,7 @@ import pytest
 from tests.integration.api_helpers import submit_photo, upload, wait_for_end, wait_until
 from tests.support.images import decode_image, encode_image, exif, photo
 
+pytestmark = pytest.mark.documents
 STAGES = ["validate", "normalize", "small", "medium", "large", "finalize"]
 
 

@@ -5,6 +5,7 @@ Source: MongoDB manual, "MongoDB Wire Protocol".
 
 from __future__ import annotations
 
+import socket
 import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -61,7 +62,33 @@ def read_message(stream: BinaryIO) -> WireMessage | None:
     return WireMessage(message_id, opcode, body, header + body) if len(body) == length - HEADER.size else None
 
 
-def encode_command(document: Document) -> bytes:
+class ServerConnection:
+    """One connection to a server."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._socket = socket.create_connection(address)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._replies = self._socket.makefile("rb")
+
+    def run(self, command: Document) -> Document:
+        """Have a command carried out; return its reply."""
+        return self.forward(_encode_command(command)).decode()
+
+    def forward(self, content: bytes) -> WireMessage:
+        """Send a message as it is; return the answer. Raises `ConnectionError` when there is none."""
+        self._socket.sendall(content)
+        reply = read_message(self._replies)
+        if reply is None:
+            raise ConnectionResetError("the server has closed the connection")
+        return reply
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._replies.close()
+        self._socket.close()
+
+
+def _encode_command(document: Document) -> bytes:
     """Return a message with a command."""
     return _frame(b"\0\0\0\0\0" + bson.encode(document), OP_MSG, answers=0)
 

@@ -6,7 +6,6 @@ that the driver repeats once. So what fails behind it is our own handling of err
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 from bson import ObjectId
 from pymongo import MongoClient
 
-from tests.support.mongo_wire import Document, WireMessage, encode_command, encode_reply, read_message
+from tests.support.mongo_wire import Document, ServerConnection, WireMessage, encode_reply, read_message
 
 NAME = "rs0"
 NOT_WRITABLE_PRIMARY, NO_SECONDARY_OK = 10107, 13435
@@ -125,7 +124,7 @@ class ReplicaSet:
             self.hit.append(dict(command))
             return self.faults.popleft()
 
-    def apply(self, name: str, command: Document, upstream: _Upstream, fault: Fault | None) -> Document:
+    def apply(self, name: str, command: Document, upstream: ServerConnection, fault: Fault | None) -> Document:
         """Have the server carry out a command, unless it is the repetition of one that it has carried out."""
         lsid, number = command.pop("lsid", None), command.pop("txnNumber", None)
         key = (lsid["id"], number) if number is not None else None
@@ -155,31 +154,13 @@ class ReplicaSet:
         self._documents.close()
 
 
-class _Upstream:
-    """One connection to the server."""
-
-    def __init__(self, address: tuple[str, int]) -> None:
-        self.socket = socket.create_connection(address)
-        self._replies = self.socket.makefile("rb")
-
-    def run(self, command: Document) -> Document:
-        self.socket.sendall(encode_command(command))
-        reply = read_message(self._replies)
-        assert reply is not None, "the server has closed the connection"
-        return reply.decode()
-
-    def close(self) -> None:
-        self._replies.close()
-        self.socket.close()
-
-
 class _Connection(StreamRequestHandler):
     """A driver's connection to one member."""
 
     server: Member
 
     def handle(self) -> None:
-        upstream = _Upstream(self.server.replica_set.server)
+        upstream = ServerConnection(self.server.replica_set.server)
         try:
             while (message := read_message(self.rfile)) is not None:  # type: ignore[arg-type]
                 reply = self._answer(message, upstream)
@@ -191,7 +172,7 @@ class _Connection(StreamRequestHandler):
         finally:
             upstream.close()
 
-    def _answer(self, message: WireMessage, upstream: _Upstream) -> Document | None:
+    def _answer(self, message: WireMessage, upstream: ServerConnection) -> Document | None:
         """Return the answer; None for none, and the end of the connection."""
         replica_set, name = self.server.replica_set, message.name
         if name.lower() in {"hello", "ismaster"}:
@@ -204,7 +185,7 @@ class _Connection(StreamRequestHandler):
         replica_set.reads_for_secondary += command.get("$readPreference", {}).get("mode", "primary") != "primary"
         return _error(NO_SECONDARY_OK if name in {"find", "aggregate", "count"} else NOT_WRITABLE_PRIMARY)
 
-    def _answer_as_primary(self, name: str, command: Document, upstream: _Upstream) -> Document | None:
+    def _answer_as_primary(self, name: str, command: Document, upstream: ServerConnection) -> Document | None:
         replica_set = self.server.replica_set
         fault = replica_set.take_fault(name, command)
         reply = replica_set.apply(name, command, upstream, fault) if fault is None or fault.applies else {}

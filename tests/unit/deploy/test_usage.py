@@ -17,6 +17,7 @@ TASKS = {
     "chaos": ("tests.tools.chaos",),
     "flood": ("tests.tools.chaos.flood",),
     "bench": ("tests.tools.bench",),
+    "judge": ("tests.tools.judge",),
     "compose-test": ("tests.compose",),
     "dashboards": ("deploy.generate.dashboards",),
     "docs": ("deploy.generate.settings_table",),
