@@ -108,7 +108,9 @@ def write_secrets(root: Path, *, certificate: bool = False) -> None:
         files |= render_certificate_files(load_certificate(root / "master"))
     for path, content in files.items():
         file = root / path
-        if not file.exists() or file.read_text(encoding="ascii") != content:
+        if not os.access(file.parent, os.W_OK):  # the compose file of another version, which has no such reader
+            print(f"secrets: {path} is not written, because its volume is not mounted", file=sys.stderr)
+        elif not file.exists() or file.read_text(encoding="ascii") != content:
             _write(file, content, mode=0o444)
 
 

@@ -58,6 +58,17 @@ def test_lost_files_of_a_reader_are_written_again(root: Path) -> None:
     assert contents(root) == before
 
 
+def test_a_reader_that_the_compose_file_does_not_know_is_left_out(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "mongo-exporter").rmdir()
+
+    credentials.write_secrets(root)
+
+    assert "mongo-exporter/password is not written" in capsys.readouterr().err
+    assert (root / "redis" / "users.acl").exists()
+
+
 def test_only_the_owner_can_read_the_passwords(root: Path) -> None:
     credentials.write_secrets(root)
 
