@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from gateway.server.timer import Timer
+
 LINGER_BYTES = 64 * 2**20
-LINGER_SECONDS = 30.0
-IDLE_SECONDS = 5.0
+LINGER_SECONDS = 300.0  # the largest upload, at 90 kB a second
+IDLE_SECONDS = 30.0  # as long as an accepted upload may pause, by default
+STOP_SECONDS = 3.0
 
 
 class ClosingTransport:
@@ -21,10 +24,11 @@ class ClosingTransport:
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self.is_lingering = False
         self._transport = transport
-        self._loop = loop
         self._lingers_on_close = False
+        self._linger_seconds = LINGER_SECONDS
         self._remaining_bytes = LINGER_BYTES
-        self._timers: dict[float, asyncio.TimerHandle] = {}
+        self._end_timer = Timer(loop, self.close_now)
+        self._idle_timer = Timer(loop, self.close_now)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -46,27 +50,28 @@ class ClosingTransport:
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self._transport.resume_reading()
-        for seconds in (LINGER_SECONDS, IDLE_SECONDS):
-            self._start_timer(seconds)
+        self._end_timer.start(self._linger_seconds)
+        self._idle_timer.start(IDLE_SECONDS)
 
     def close_now(self) -> None:
         """Send what is written, then close."""
         self.stop()
         self._transport.close()
 
+    def shorten(self) -> None:
+        """Linger for STOP_SECONDS at most from now on: the server is to stop."""
+        self._linger_seconds = STOP_SECONDS
+        if self.is_lingering:
+            self._end_timer.start(STOP_SECONDS)
+
     def drop(self, count: int) -> None:
         """Count bytes that came while lingering."""
         self._remaining_bytes -= count
-        self._start_timer(IDLE_SECONDS)
+        self._idle_timer.start(IDLE_SECONDS)
         if self._remaining_bytes < 0:
             self._transport.pause_reading()
 
     def stop(self) -> None:
         """Stop the timers."""
-        while self._timers:
-            self._timers.popitem()[1].cancel()
-
-    def _start_timer(self, seconds: float) -> None:
-        if timer := self._timers.pop(seconds, None):
-            timer.cancel()
-        self._timers[seconds] = self._loop.call_later(seconds, self.close_now)
+        self._end_timer.stop()
+        self._idle_timer.stop()

@@ -102,9 +102,10 @@ class HttpProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Close the connection, but first answer the request on it, or refuse the one whose head is arriving."""
         self._is_stopping = True
+        self._closing.shorten()
         if self._closing.is_lingering:
-            self._closing.close_now()
-        elif self.cycle is not None and not self.cycle.response_complete:
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
             self._stop_timer.start(self._limits.stop_seconds)
         elif not self._buffer:

@@ -3,8 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
-from gateway.server.closing_transport import LINGER_BYTES, ClosingTransport
+from gateway.server.closing_transport import (
+    IDLE_SECONDS,
+    LINGER_BYTES,
+    LINGER_SECONDS,
+    STOP_SECONDS,
+    ClosingTransport,
+)
+
+
+class RecordingLoop:
+    """An event loop that notes after how long something is to be called."""
+
+    def __init__(self) -> None:
+        self.delays: list[float] = []
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        self.delays.append(delay)
+        return asyncio.get_running_loop().call_later(delay, callback)
 
 
 class RecordingTransport(asyncio.Transport):
@@ -66,4 +85,17 @@ async def test_a_client_that_sends_without_end_is_read_no_more_and_can_still_rea
     lingering.drop(1)
 
     assert transport.calls[-1] == "pause_reading"
+    lingering.stop()
+
+
+async def test_a_server_that_is_to_stop_does_not_wait_as_long() -> None:
+    loop: Any = RecordingLoop()
+    lingering = ClosingTransport(RecordingTransport(), loop)
+    lingering.linger_on_close()
+    lingering.close()
+
+    lingering.shorten()
+
+    assert loop.delays == [LINGER_SECONDS, IDLE_SECONDS, STOP_SECONDS]
+    assert lingering.is_lingering
     lingering.stop()
