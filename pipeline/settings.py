@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from pipeline.addresses import BlobAddress, MongoAddress, RabbitAddress, RedisAddress
+from pipeline.backup_settings import BackupSettings
 from pipeline.broker.redis_urls import RedisUrl
 from pipeline.http_settings import AccessSettings, BlobsSettings, HttpSettings, LanesSettings, ResultsSettings
 from pipeline.routing import QUEUES, RESIZE
@@ -200,6 +201,7 @@ class Settings(EnvironmentSettings):
     lanes: LanesSettings = LanesSettings()
     results: ResultsSettings = ResultsSettings()
     metrics: MetricsSettings = MetricsSettings()
+    backup: BackupSettings = BackupSettings()
 
     @field_validator("limits", mode="before")
     @classmethod

@@ -28,8 +28,8 @@ WORKER = ("celery", "-A", "pipeline.worker", "worker", "-Q", "validate", "--conc
 
 @pytest.mark.parametrize(
     "command",
-    [("gateway", "--port", "0"), WORKER, ("pipeline.flower",), ("deploy.local", "up")],
-    ids=["gateway", "worker", "flower", "up"],
+    [("gateway", "--port", "0"), WORKER, ("pipeline.flower",), ("deploy.local", "up"), ("deploy.admin.backup", "run")],
+    ids=["gateway", "worker", "flower", "up", "backup"],
 )
 def test_all_mistakes_are_told_in_a_line_each_and_nothing_starts(command: tuple[str, ...], tmp_path: Path) -> None:
     environment = {**os.environ, **MISTAKES, "DARKROOM_HOME": str(tmp_path / "home")}
@@ -45,6 +45,6 @@ def test_all_mistakes_are_told_in_a_line_each_and_nothing_starts(command: tuple[
     )
 
     assert done.returncode == 1
-    assert [line.removeprefix("darkroom: ") for line in done.stderr.splitlines()] == LINES
+    assert [line.removeprefix("darkroom: ").removeprefix("backup: ") for line in done.stderr.splitlines()] == LINES
     assert not done.stdout
     assert not (tmp_path / "home").exists()
