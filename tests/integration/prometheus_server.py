@@ -64,8 +64,8 @@ class Prometheus:
 
 @contextmanager
 def run_prometheus(stack: Stack, folder: Path) -> Iterator[Prometheus]:
-    """Run Prometheus, nginx and a Flower with its password beside the block; none of their processes outlives it."""
-    port, flower_port = free_port(), free_port()
+    """Run Prometheus, nginx, backups and a guarded Flower beside the block; none of their processes outlives it."""
+    port, flower_port, backups_port = free_port(), free_port(), free_port()
     flower = {
         "DARKROOM_REDIS_URL": stack.redis_url,
         "DARKROOM_MONGO_URL": stack.mongo_url,
@@ -74,10 +74,17 @@ def run_prometheus(stack: Stack, folder: Path) -> Iterator[Prometheus]:
         "DARKROOM_FLOWER_PASSWORD": PASSWORD,
         "DARKROOM_FLOWER_FOLDER": str(folder / "flower"),
     }
+    backups = {
+        "DARKROOM_MONGO_URL": stack.mongo_url,
+        "DARKROOM_BLOB_URL": stack.blob_folder.as_uri(),
+        "DARKROOM_BACKUP__TARGET": (folder / "backups").as_uri(),
+        "DARKROOM_METRICS__PORT": str(backups_port),
+    }
     with ExitStack() as resources:
         front = resources.enter_context(run_nginx(stack.url, folder / "nginx"))
         urls = {**stack.metrics_urls, "frontend-metrics": front.metrics_url}
         targets = {name: httpx.URL(url).netloc.decode() for name, url in urls.items()}
+        targets["backups"] = f"127.0.0.1:{backups_port}"
         targets |= {"prometheus": f"127.0.0.1:{port}", "flower": f"127.0.0.1:{flower_port}"}
         command = [find_program("prometheus"), f"--config.file={_configuration(targets, folder)}"]
         command += [f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address=127.0.0.1:{port}"]
@@ -86,6 +93,8 @@ def run_prometheus(stack: Stack, folder: Path) -> Iterator[Prometheus]:
         resources.enter_context(
             run_logged_program(sys.executable, "-m", "pipeline.flower", log=folder / "flower.log", **flower)
         )
+        schedule = [sys.executable, "-m", "deploy.admin.backup", "schedule"]
+        resources.enter_context(run_logged_program(*schedule, log=folder / "backups.log", **backups))
         resources.enter_context(run_logged_program(*command, "--log.level=warn", log=folder / "prometheus.log"))
         prometheus = resources.enter_context(Prometheus(f"http://127.0.0.1:{port}"))
         wait_until(prometheus.is_ready, "Prometheus to answer")

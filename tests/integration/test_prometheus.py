@@ -113,7 +113,7 @@ def test_every_target_is_up(prometheus: Prometheus) -> None:
     wait_until(lambda: every_target_is_up(prometheus), "every target to be up")
 
     workers = {"validate", "normalize", "resize", "transform", "finalize"}
-    assert health(prometheus).keys() == workers | {"gateway", "frontend", "flower", "prometheus"}
+    assert health(prometheus).keys() == workers | {"gateway", "frontend", "backups", "flower", "prometheus"}
 
 
 def test_every_rule_is_evaluated_without_an_error(prometheus: Prometheus) -> None:

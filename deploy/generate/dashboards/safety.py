@@ -21,7 +21,7 @@ def board() -> dashboard.Dashboard:
         "Darkroom: Is it fair and safe",
         uid="darkroom-safety",
         description="Whether an accepted job could be lost, and whether any job waits too long.",
-        sections=[_glance(), _redeliveries(), _failures_and_refusals(), _latency()],
+        sections=[_glance(), _redeliveries(), _failures_and_refusals(), _latency(), _backups()],
     )
 
 
@@ -222,6 +222,36 @@ def _latency() -> Section:
                 Query(quantile(0.95, "darkroom_job_end_to_end_seconds", by="kind"), "{{kind}}"),
                 unit=units.Seconds,
                 limits=Thresholds(warn=5, bad=10),
+            ),
+        ],
+    )
+
+
+def _backups() -> Section:
+    return Section(
+        "Scheduled backups",
+        [
+            graph(
+                "Since the newest backup",
+                "Time since the newest complete backup was begun. Empty where no backups are scheduled.",
+                Query("time() - max(darkroom_backup_last_success_timestamp_seconds > 0)", "age"),
+                unit=units.Seconds,
+                width=8,
+            ),
+            graph(
+                "Backups by result",
+                "Backups in the time range shown.",
+                Query(increase("darkroom_backup_runs_total", by="result"), "{{result}}"),
+                unit=units.Short,
+                width=8,
+            ),
+            graph(
+                "Size and duration",
+                "Bytes of the newest backup, and the seconds that it took.",
+                Query("max(darkroom_backup_last_size_bytes)", "bytes"),
+                Query("max(darkroom_backup_last_duration_seconds)", "seconds"),
+                unit=units.Short,
+                width=8,
             ),
         ],
     )

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
+from deploy.backup.metrics import BackupMetrics
 from gateway.gauge_updater import GaugeUpdater
 from gateway.metrics import GatewayMetrics
 from pipeline.exporter import PoolCollector
@@ -29,6 +30,7 @@ def exported_labels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[s
     gateway, worker = GatewayMetrics().registry, CollectorRegistry()
     GaugeUpdater(gateway, stores, FakeQueues(), Settings())
     StageMetrics(worker)
+    BackupMetrics(worker)
     worker.register(PoolCollector(["resize"]))
     found = {name: set(labels) for name, labels in (PROMETHEUS_METRICS | EXPORTER_METRICS).items()}
     for registry in (gateway, worker):
