@@ -35,7 +35,8 @@ PUBLISHED = {
 def volumes(name: str) -> dict[str, str]:
     """Return the target of each volume or folder that a service mounts."""
     mounts = [mount for mount in SERVICES[name].get("volumes", []) if isinstance(mount, dict)]
-    short = [mount.split(":") for mount in SERVICES[name].get("volumes", []) if isinstance(mount, str)]
+    texts = [mount for mount in SERVICES[name].get("volumes", []) if isinstance(mount, str)]
+    short = [re.sub(r"\$\{\w+:-(\w+)\}", r"\1", text).split(":") for text in texts]
     return {mount["source"]: mount["target"] for mount in mounts} | {source: target for source, target, *_ in short}
 
 
@@ -109,7 +110,7 @@ def test_only_what_is_for_people_is_published_and_on_loopback_unless_told_otherw
         assert re.fullmatch(pattern, port)
 
 
-@pytest.mark.parametrize("name", ["redis", "mongo", *WORKERS])
+@pytest.mark.parametrize("name", ["redis", "mongo", "backup", "backups", *WORKERS])
 def test_stores_and_workers_are_on_inner_networks_only(name: str) -> None:
     assert all(NETWORKS[network]["internal"] for network in networks(name))
 
@@ -118,7 +119,9 @@ def test_stores_and_workers_are_on_inner_networks_only(name: str) -> None:
     ("name", "others"),
     [
         ("frontend", {"gateway", "prometheus"}),
-        ("gateway", {"frontend", "backup", "check", "redis", "mongo", "prometheus"}),
+        ("gateway", {"frontend", "check", "redis", "mongo", "prometheus"}),
+        ("backup", {"mongo", "backups"}),
+        ("backups", {"mongo", "backup", "prometheus"}),
         ("flower", {"redis", "prometheus", "grafana"}),
         ("redis-exporter", {"redis", "mongo-exporter", "prometheus"}),
         ("mongo-exporter", {"mongo", "redis-exporter", "prometheus"}),
@@ -178,7 +181,7 @@ def test_what_refuses_a_bucket_uses_it_where_it_may_reach_out() -> None:
 def test_every_container_mounts_its_own_secrets_only(name: str) -> None:
     own = {source for source in volumes(name) if source.startswith("secrets")}
 
-    shared = name in {"gateway", "backup", "check"} or name.startswith("worker-")
+    shared = name in {"gateway", "backup", "backups", "check"} or name.startswith("worker-")
     assert own <= {"secrets-app" if shared else f"secrets-{name}"}
 
 
@@ -211,6 +214,13 @@ def test_the_stores_wait_for_nothing_that_an_upgrade_of_darkroom_replaces() -> N
 
     assert waited_for == {"secrets"}
     assert SERVICES["secrets"]["image"].partition(":")[0] != SERVICES["gateway"]["image"].partition(":")[0]
+
+
+def test_scheduled_backups_are_off_by_default_and_only_read_what_they_save() -> None:
+    started = {name for name in SERVICES if not SERVICES[name].get("profiles")}
+
+    assert not {"backup", "backups"} & started
+    assert "blobs:/var/lib/darkroom/blobs:ro" in SERVICES["backups"]["volumes"]
 
 
 def test_no_password_stands_in_the_file() -> None:
