@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from deploy.local.interrupts import interrupt_once
 from deploy.local.sample import draw_sample
 from tests.compose import drills, failures, steady
+from tests.compose.backups import ScheduledBackup
 from tests.compose.failed import CheckFailed
 from tests.compose.load import LoadGenerator
 from tests.compose.project import Project, explain_missing_engine
@@ -71,10 +72,11 @@ def run_checks(checks: list[Check]) -> None:
 
 def run_all(project: Project, load: LoadGenerator, folder: Path) -> None:
     """Keep every promise, from a start from nothing to a restored backup."""
+    backup = ScheduledBackup(project, load, folder)
     run_checks(steady_checks(project, load, folder))
     with load.keep_uploading():
-        run_checks(failure_checks(project, load, folder))
-    run_checks(final_checks(project, load, folder))
+        run_checks([("a scheduled backup", backup.make), *failure_checks(project, load, folder)])
+    run_checks([*final_checks(project, load, folder), ("loss, restore of the scheduled backup", backup.restore)])
 
 
 def run_drills(project: Project, load: LoadGenerator, folder: Path, names: list[str]) -> None:

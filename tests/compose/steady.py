@@ -86,6 +86,7 @@ def check_published_ports(project: Project) -> str:
 def check_prometheus_targets(project: Project) -> str:
     """Prometheus reaches every process, each container of a pool."""
     expected = len(project.containers("gateway")) + 3  # nginx, Flower and itself
+    expected += project.environment.get("COMPOSE_PROFILES") == "backups"
     expected += sum(len(project.containers(f"worker-{queue}")) for queue in QUEUES)
 
     def up() -> Counter[str]:
