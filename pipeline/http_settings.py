@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from limits import parse as parse_rate_limit
@@ -11,6 +12,7 @@ from pipeline.settings_section import Count, Seconds, SettingsSection
 
 HostName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9_.-]+)$")]
 Origin = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[a-z0-9_.:\[\]-]+$")]
+_SEPARATORS = re.compile(r"[,\s]+")
 ROOT_PATH_PATTERN = r"^(/[A-Za-z0-9._~-]+)*$"
 
 
@@ -30,7 +32,8 @@ class HttpSettings(SettingsSection):
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
         (),
         description="Networks of the proxies in front of the gateway. Only their `X-Forwarded-For`, "
-        "`X-Forwarded-Proto` and `X-Forwarded-Prefix` are believed.",
+        "`X-Forwarded-Proto` and `X-Forwarded-Prefix` are believed. One element may be a list that is separated by "
+        "commas or spaces.",
     )
     root_path: str = Field(
         "",
@@ -80,6 +83,15 @@ class HttpSettings(SettingsSection):
     max_streams_per_caller: Count = Field(
         200, description="Of these, streams of one API key, or of one address without keys."
     )
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_lists(cls, value: object) -> object:
+        if not isinstance(value, list | tuple):
+            return value
+        return [
+            name for item in value for name in (_SEPARATORS.split(item) if isinstance(item, str) else [item]) if name
+        ]
 
 
 class AccessSettings(SettingsSection):

@@ -254,6 +254,13 @@ def test_a_queue_of_no_messages_is_no_bound() -> None:
         AccessSettings(max_queue=0)
 
 
+@pytest.mark.parametrize("proxies", ["10.0.0.5,fd00::/8", "10.0.0.5, fd00::/8", " 10.0.0.5 fd00::/8 "])
+def test_compose_adds_several_proxies_to_its_own_with_one_variable(proxies: str) -> None:
+    trusted = HttpSettings(trusted_proxies=["10.213.77.10", proxies]).trusted_proxies
+
+    assert [str(network) for network in trusted] == ["10.213.77.10/32", "10.0.0.5/32", "fd00::/8"]
+
+
 def test_twins_are_not_looked_for_unless_it_is_set() -> None:
     assert Settings().access.deduplicate is False
 
