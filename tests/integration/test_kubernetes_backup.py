@@ -22,13 +22,16 @@ CONTAINERS = {
 }
 
 
-def run(name: str, backups: Path, stack: Stack, **environment: str) -> subprocess.CompletedProcess[str]:
-    *shell, script = CONTAINERS[name]["command"]
+def run(name: str, backups: Path, stack: Stack, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run a CronJob's command with its own environment, where /backups is another folder."""
+    environment = {each["name"]: each["value"] for each in CONTAINERS[name]["env"]}
+    environment["DARKROOM_BACKUP__TARGET"] = environment["DARKROOM_BACKUP__TARGET"].replace("/backups", str(backups))
+    command = [part.replace("$(BACKUP)", environment.get("BACKUP", "")) for part in CONTAINERS[name]["command"]]
     stores = {"DARKROOM_MONGO_URL": stack.mongo_url, "DARKROOM_BLOB_URL": stack.blob_folder.as_uri()}
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment.pop("BACKUP", None)
     return subprocess.run(
-        [*shell, script.replace("/backups", str(backups))],
-        env={**os.environ, "PATH": path, **stores, **environment},
+        [sys.executable, *command[1:]],
+        env={**os.environ, **stores, **environment, **changes},
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -40,24 +43,25 @@ def run(name: str, backups: Path, stack: Stack, **environment: str) -> subproces
 def test_a_backup_takes_the_place_of_the_oldest_and_a_restore_takes_the_newest(
     client: httpx.Client, stack: Stack, tmp_path: Path
 ) -> None:
-    job = wait_for_end(client, submit_photo(client, encode_image(photo(), "jpeg")))
-    for left in ("2024-01-01T031700Z", "2024-01-02T031700Z", "2024-01-03T031700Z.unfinished"):
-        (tmp_path / left / "documents").mkdir(parents=True)
+    wait_for_end(client, submit_photo(client, encode_image(photo(), "jpeg")))
+    for day in (1, 2, 3):
+        (tmp_path / f"darkroom-2024010{day}T031700Z.tar").touch()
 
-    done = run("backup", tmp_path, stack, KEEP="2")
+    done = run("backup", tmp_path, stack)
 
     assert done.returncode == 0, done.stderr
-    kept, made = sorted(tmp_path.iterdir())
-    assert kept.name == "2024-01-02T031700Z"
-    assert job["task_id"].encode() in (made / "documents" / "jobs.bson").read_bytes()
-    assert (made / "blobs" / job["task_id"]).is_dir()
-    assert "not empty: restore into empty ones" in run("restore", tmp_path, stack).stderr
+    kept = sorted(file.name for file in tmp_path.glob("*.tar"))
+    assert kept[:2] == [f"darkroom-2024010{day}T031700Z.tar" for day in (2, 3)]
+    assert (tmp_path / kept[2]).stat().st_size > 0
+    assert "not empty" in run("restore", tmp_path, stack).stderr
 
 
 def test_a_backup_that_fails_removes_none(stack: Stack, tmp_path: Path) -> None:
-    (tmp_path / "2024-01-01T031700Z").mkdir()
+    (tmp_path / "darkroom-20240101T031700Z.tar").touch()
 
-    done = run("backup", tmp_path, stack, KEEP="1", DARKROOM_MONGO_URL="no address")
+    done = run(
+        "backup", tmp_path, stack, DARKROOM_MONGO_URL="mongodb://127.0.0.1:1/darkroom", DARKROOM_MONGO_TIMEOUT="1"
+    )
 
-    assert done.returncode == 1
-    assert [each.name for each in tmp_path.iterdir()] == ["2024-01-01T031700Z"]
+    assert done.returncode == 1, done.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["darkroom-20240101T031700Z.tar"]

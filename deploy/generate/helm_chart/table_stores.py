@@ -96,7 +96,7 @@ def backup() -> Iterator[Value]:
     yield Value(
         path="backup.keep",
         comment="How many are kept.",
-        places=[place("CronJob", "backup", f"{JOB_CONTAINER}/env/KEEP/value")],
+        places=[place("CronJob", "backup", f"{JOB_CONTAINER}/env/DARKROOM_BACKUP__KEEP_DAILY/value")],
         types=("integer", "string"),
     )
     yield Value(

@@ -160,9 +160,9 @@ def test_every_value_has_an_effect_that_a_cluster_takes(tmp_path: Path) -> None:
     }
     assert "gateway.photos.svc.cluster.example:8001" in str(found["Deployment", "frontend"])
     assert found["PodMonitor", "workers"]["metadata"]["labels"]["release"] == "prometheus"
-    assert {"name": "KEEP", "value": "30"} in found["CronJob", "backup"]["spec"]["jobTemplate"]["spec"]["template"][
+    assert {"name": "DARKROOM_BACKUP__KEEP_DAILY", "value": "30"} in found["CronJob", "backup"]["spec"]["jobTemplate"][
         "spec"
-    ]["containers"][0]["env"]
+    ]["template"]["spec"]["containers"][0]["env"]
 
 
 def spec_of(deployment: Manifest) -> dict[str, Any]:
