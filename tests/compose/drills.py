@@ -21,8 +21,8 @@ SMALL_DISK = Path(__file__).resolve().parent / "small-disk.yml"
 FIRING_SECONDS = 900
 RESOLVED_SECONDS = 900
 POOL = re.compile(r"worker-[a-z]+")
-# Fills Redis with keys of its own, `EMPTY` removes them. Redis takes one more while it has a byte left, and buffers that
-# it frees meanwhile make room: so it goes on for a while.
+# Fills Redis with keys of its own, `EMPTY` removes them. Redis takes one more while it has a byte left, and
+# buffers that it frees meanwhile make room: so it goes on for a while.
 FILL = """
 import time, redis; from pipeline.settings import Settings
 client = redis.Redis.from_url(Settings().redis_url)
