@@ -120,12 +120,12 @@ def test_stores_and_workers_are_on_inner_networks_only(name: str) -> None:
     [
         ("frontend", {"gateway", "prometheus"}),
         ("gateway", {"frontend", "check", "redis", "mongo", "prometheus"}),
-        ("backup", {"mongo", "backups"}),
-        ("backups", {"mongo", "backup", "prometheus"}),
-        ("flower", {"redis", "prometheus", "grafana"}),
-        ("redis-exporter", {"redis", "mongo-exporter", "prometheus"}),
-        ("mongo-exporter", {"mongo", "redis-exporter", "prometheus"}),
-        ("alertmanager", {"prometheus"}),
+        ("backup", {"mongo", "mongo-exporter", "backups"}),
+        ("backups", {"mongo", "backup", "prometheus", "redis-exporter", "mongo-exporter", "alertmanager"}),
+        ("flower", {"redis", "redis-exporter", "prometheus", "grafana"}),
+        ("redis-exporter", {"redis", "flower", "mongo-exporter", "backups", "alertmanager", "prometheus"}),
+        ("mongo-exporter", {"mongo", "backup", "redis-exporter", "backups", "alertmanager", "prometheus"}),
+        ("alertmanager", {"redis-exporter", "mongo-exporter", "backups", "prometheus"}),
         *((worker, {*WORKERS, "redis", "mongo", "prometheus"} - {worker}) for worker in WORKERS),
     ],
 )
@@ -160,6 +160,14 @@ def test_nginx_tells_its_metrics_only_where_prometheus_is() -> None:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_port_is_published_on_the_one_network_that_is_not_internal(name: str) -> None:
     assert len([network for network in networks(name) if not (NETWORKS[network] or {}).get("internal")]) == 1
+
+
+def test_the_frontend_and_the_gateway_meet_on_the_network_whose_address_is_trusted() -> None:
+    assert networks("frontend") & networks("gateway") == {"front"}
+
+
+def test_a_stack_takes_few_networks_from_the_thirty_that_an_engine_has() -> None:
+    assert len(NETWORKS) - len({"outside-alerts"}) <= 10
 
 
 def test_what_may_reach_out_reaches_the_gateway_no_more() -> None:
