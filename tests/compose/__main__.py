@@ -17,7 +17,7 @@ from tests.compose import drills, failures, steady
 from tests.compose.backups import ScheduledBackup
 from tests.compose.failed import CheckFailed
 from tests.compose.load import LoadGenerator
-from tests.compose.project import Project, explain_missing_engine
+from tests.compose.project import SMALL_DISK, Project, explain_missing_engine
 from tests.compose.registry import find_registry, run_registry
 
 Check = tuple[str, Callable[[], str]]
@@ -81,7 +81,7 @@ def run_all(project: Project, load: LoadGenerator, folder: Path) -> None:
 
 def run_drills(project: Project, load: LoadGenerator, folder: Path, names: list[str]) -> None:
     """Cause faults, wait for their alerts, do what the runbook says; print a table."""
-    project.over = [drills.SMALL_DISK]
+    project.over = [SMALL_DISK]
     steady.start(project)
     photo = draw_sample(folder / steady.SAMPLE)
     for row in drills.run_drills(project, load, photo, names):

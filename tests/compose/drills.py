@@ -17,7 +17,6 @@ from tests.compose.load import LoadGenerator, wait_until
 from tests.compose.project import ROOT, Project
 
 RUNBOOK = ROOT / "deploy" / "docs" / "RUNBOOK.md"
-SMALL_DISK = Path(__file__).resolve().parent / "small-disk.yml"
 FIRING_SECONDS = 900
 RESOLVED_SECONDS = 900
 POOL = re.compile(r"worker-[a-z]+")

@@ -27,7 +27,8 @@ PORTS = {
     "prometheus": "DARKROOM_PROMETHEUS_PORT",
     "grafana": "DARKROOM_GRAFANA_PORT",
 }
-WITHOUT_MONGO_USERS = Path(__file__).resolve().parent / "no-mongod.yml"
+WITHOUT_MONGO_USERS, SMALL_DISK = "no-mongod.yml", "small-disk.yml"
+OVERLAYS = [Path(__file__).resolve().parent / name for name in (WITHOUT_MONGO_USERS, SMALL_DISK)]
 STARTED_SECONDS = 420  # for all to be healthy, on a slow machine
 
 
@@ -61,7 +62,9 @@ class Project:
         self.built: list[str] = []
         self.ports = {service: free_port() for service in PORTS}
         self.has_mongo_users = True
-        self.over: list[Path] = []
+        self.over: list[str] = []
+        for file in OVERLAYS:  # copies, because the tree may change before the end
+            shutil.copy(file, folder / file.name)
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("DARKROOM_")} | {
             "DARKROOM_FRONT_NET": f"10.214.{random.randrange(256)}",  # noqa: S311  # not a secret
             **{variable: str(self.ports[service]) for service, variable in PORTS.items()},
@@ -132,7 +135,8 @@ class Project:
 
     def files(self) -> list[Path]:
         """Return what the project is made of."""
-        return [self.site / "compose.yml", *self.over, *([] if self.has_mongo_users else [WITHOUT_MONGO_USERS])]
+        over = [*self.over, *([] if self.has_mongo_users else [WITHOUT_MONGO_USERS])]
+        return [self.site / "compose.yml", *(self.site.parent / name for name in over)]
 
     def start(self, *arguments: str) -> None:
         """Start what does not run, and wait until all of it is healthy."""

@@ -247,6 +247,13 @@ def test_the_gateway_trusts_the_page_and_one_proxy_that_is_configured() -> None:
     assert trusted == [page, "${DARKROOM_TRUSTED_PROXY:-127.0.0.1}"]
 
 
+def test_a_proxy_on_this_machine_has_the_address_that_the_documentation_names() -> None:
+    gateway = NETWORKS["front"]["ipam"]["config"][0]["gateway"]
+    documentation = (ROOT / "deploy/docs/DEPLOYMENT.md").read_text(encoding="utf-8")
+
+    assert f"`DARKROOM_TRUSTED_PROXY={gateway.replace('${DARKROOM_FRONT_NET:-', '').replace('}', '')}`" in documentation
+
+
 def test_the_cache_of_results_leaves_room_for_those_that_arrive() -> None:
     site = (ROOT / "deploy/nginx/templates/darkroom.conf.template").read_text(encoding="utf-8")
     cached, free = (int(re.findall(rf"{name}=(\d+)m", site)[0]) for name in ("max_size", "min_free"))
