@@ -29,7 +29,8 @@ from tests.support.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
 from tests.support.programs import ROOT, run_logged_program
 
 NGINX_CONFIG_FOLDER = ROOT / "deploy" / "nginx"
-UNPACKED = ROOT / ".cache" / "nginx" / "usr" / "sbin"
+UNPACKED = ROOT / ".cache"
+AS_ROOT = "user root;" if os.geteuid() == 0 else ""  # else nginx would become nobody
 IMAGE_SETTINGS = dict(
     re.findall(r'(DARKROOM_\w+)="?([^" \n]*)', (NGINX_CONFIG_FOLDER / "Dockerfile").read_text(encoding="utf-8"))
 ) | {"NGINX_LOCAL_RESOLVERS": "127.0.0.1"}
@@ -50,11 +51,12 @@ class Front:
         return httpx.get(f"{self.url}{path}", headers=headers, **HTTP_OPTIONS)
 
 
-def _program() -> str:
-    """Return the path of nginx; without it the test is skipped, in CI it fails."""
-    if found := shutil.which("nginx") or shutil.which("nginx", path=str(UNPACKED)):
+def find_program(name: str) -> str:
+    """Return the path of a program that .ci/run unpacks; without it the test is skipped, in CI it fails."""
+    folders = [UNPACKED / name / "usr" / folder for folder in ("sbin", "bin")]
+    if found := shutil.which(name) or shutil.which(name, path=os.pathsep.join(map(str, folders))):
         return found
-    reason = f"nginx is neither on PATH nor in {UNPACKED}: .ci/run shows how it gets there"
+    reason = f"{name} is neither on PATH nor in {UNPACKED / name}: .ci/run shows how it gets there"
     (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
     return ""
 
@@ -98,12 +100,11 @@ def run_nginx(
     own = {"DARKROOM_GATEWAY": gateway.removeprefix("http://"), "DARKROOM_METRICS_LISTEN": metrics}
     environment = {**IMAGE_SETTINGS, **settings, **own}
     config = _write_configuration(folder / "image", port=port, environment=environment, replaced=replaced or {})
-    command = [_program(), "-p", str(config.parent), "-c", str(config)]
+    command = [find_program("nginx"), "-p", str(config.parent), "-c", str(config)]
     tested = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
     assert tested.returncode == 0, tested.stderr
     assert "[warn]" not in tested.stderr
-    user = "daemon off; user root;" if os.geteuid() == 0 else "daemon off;"  # as root, it would become nobody
-    with _running_front(port, *wrapper, *command, "-g", user, log=folder / "log") as front:
+    with _running_front(port, *wrapper, *command, "-g", f"daemon off; {AS_ROOT}", log=folder / "log") as front:
         yield replace(front, metrics_url=f"http://{metrics}/metrics")
 
 
