@@ -24,9 +24,15 @@ os.kill(main, 9)
 
 
 def scale(project: Project, load: LoadGenerator) -> str:
-    """Three containers of the resize pool, by a setting: all work, and Prometheus finds them."""
-    project.environment["DARKROOM_RESIZE_REPLICAS"] = "3"
-    project.start("--no-recreate")
+    """Three containers of the resize pool, by a line in .env: all work, Prometheus finds them, the others stay."""
+
+    def others() -> list[str]:
+        return [each["Id"] for name in ("gateway", "frontend", "worker-normalize") for each in project.containers(name)]
+
+    before = others()
+    (project.site / ".env").write_text("DARKROOM_RESIZE_REPLICAS=3\n", encoding="utf-8")
+    project.start()
+    expect(others() == before, "the size of a pool recreated containers of others")
     found = check_prometheus_targets(project)
 
     def workers() -> set[str]:

@@ -147,7 +147,7 @@ def test_a_pool_works_as_that_of_docker_compose(queue: str) -> None:
 
     assert f"exec {told}" == composed["command"][-1].replace("$$", "$").strip()
     defaults = {name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(value)) for name, value in composed["environment"].items()}
-    assert environment == {name: value for name, value in defaults.items() if name not in elsewhere}
+    assert environment == {name: value for name, value in defaults.items() if value and name not in elsewhere}
 
 
 @every_queue
