@@ -237,7 +237,7 @@ def test_only_a_dead_job_is_tried_again(darkroom: Client) -> None:
 def test_limits_and_health_are_told(darkroom: Client) -> None:
     assert darkroom.capabilities().limits["upload_bytes"] == 25 * 1024 * 1024
     assert darkroom.health().accepts_uploads
-    assert set(darkroom.health().checks) == {"mongo", "blobs", "redis"}
+    assert set(darkroom.health().checks) == {"mongo", "blobs", "redis", "disk"}
 
 
 def test_a_busy_gateway_is_asked_again_under_one_key(connect: Connect, stack: Stack) -> None:
