@@ -180,12 +180,13 @@ class Check(Answer):
 
 
 class Readiness(Answer):
-    """Whether the gateway accepts uploads: `ready`, `degraded` (accepted, but processed later) or `unavailable`."""
+    """Whether the gateway works: `ready`, `degraded` (jobs wait, or its disk is full) or `unavailable`."""
 
     status: str
     checks: dict[str, Check] = Field(default_factory=dict)
 
     @property
     def accepts_uploads(self) -> bool:
-        """Whether the gateway accepts uploads now."""
-        return self.status in {"ready", "degraded"}
+        """Whether the gateway accepts uploads now: while its disk is full, it serves results only."""
+        disk = self.checks.get("disk")
+        return self.status in {"ready", "degraded"} and (disk is None or disk.ok)

@@ -96,6 +96,24 @@ MADE = {"output": {"format": "jpeg", "width": 1, "height": 1, "bytes": 1, "sha25
 FAILURE = {"code": "image_corrupt", "message": "It is broken.", "errors": [{"pointer": "/file"}]}
 
 
+@pytest.mark.parametrize(
+    ("status", "checks", "accepts"),
+    [
+        ("ready", {"disk": True}, True),
+        ("degraded", {"redis": False, "disk": True}, True),
+        ("degraded", {"redis": False}, True),
+        ("degraded", {"redis": True, "disk": False}, False),
+        ("unavailable", {"mongo": False}, False),
+    ],
+)
+def test_a_gateway_with_a_full_disk_accepts_no_uploads(status: str, checks: dict[str, bool], accepts: bool) -> None:
+    answer = models.Readiness.model_validate(
+        {"status": status, "checks": {key: {"ok": ok} for key, ok in checks.items()}}
+    )
+
+    assert answer.accepts_uploads is accepts
+
+
 def test_a_job_that_is_done_has_a_result() -> None:
     done = job("done", renditions=MADE)
 
