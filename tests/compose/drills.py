@@ -20,24 +20,14 @@ RUNBOOK = ROOT / "deploy" / "docs" / "RUNBOOK.md"
 FIRING_SECONDS = 900
 RESOLVED_SECONDS = 900
 POOL = re.compile(r"worker-[a-z]+")
-# Fills Redis with keys of its own, `EMPTY` removes them. Redis takes one more while it has a byte left, and
-# buffers that it frees meanwhile make room: so it goes on for a while.
 FILL = """
-import time, redis; from pipeline.settings import Settings
-client = redis.Redis.from_url(Settings().redis_url)
-refused = 0
-for number in range(10 ** 6):
-    try:
-        client.set(f"ballast:{number}", b"x" * 2 ** 19)
-    except redis.OutOfMemoryError:
-        refused += 1
-        time.sleep(0.1)
-        if refused > 30: break
-"""
-EMPTY = """
 import redis; from pipeline.settings import Settings
 client = redis.Redis.from_url(Settings().redis_url)
-for key in client.scan_iter("ballast:*", 1000): client.unlink(key)
+try:
+    for number in range(10 ** 6):
+        client.set(f"ballast:{number}", b"x" * 2 ** 19)
+except redis.OutOfMemoryError:
+    pass
 """
 DISK = "/var/lib/darkroom/blobs"
 FILL_DISK = f"""
@@ -99,14 +89,17 @@ DRILLS = (
         cause=pause("mongo"),
         alert="DependencyDown",
         panel="Gateway: Stores up",
-        repair=lambda project: project.compose("unpause", "mongo"),
+        lines=("docker compose restart mongo",),
     ),
     Drill(
         fault="Redis is full",
         cause=run_python("gateway", FILL),
-        alert="DependencyDown",
-        panel="Gateway: Stores reached",
-        repair=run_python("gateway", EMPTY),
+        alert="RedisNearlyFull",
+        panel="Pipeline: Memory of Redis",
+        lines=(
+            "printf '%s\\n' DARKROOM_REDIS_MEMORY=1gb DARKROOM_REDIS_CONTAINER_MEMORY=2g >>.env",
+            "docker compose up -d redis",
+        ),
         uploads=3,
     ),
     Drill(
@@ -121,7 +114,7 @@ DRILLS = (
         fault="the frontend is down",
         cause=kill("frontend"),
         alert="FrontendDown",
-        panel="Is it fair and safe: Alerts firing",
+        panel="Gateway: Gateways and frontend up",
         lines=("docker compose up -d frontend",),
     ),
     Drill(
