@@ -85,6 +85,7 @@ class BlobRoom:
         self._refresh_seconds = refresh_seconds
         self._space = DiskSpace()
         self._refresh_at = 0.0
+        self._reading: asyncio.Task[None] | None = None
 
     async def is_full(self, blobs: Blobs) -> bool:
         """Whether an upload is refused now. Raises OSError when the disk cannot be asked."""
@@ -104,11 +105,17 @@ class BlobRoom:
             held.release()
 
     async def _refresh(self, blobs: Blobs) -> None:
+        """Read the free space when that is due. Requests that come meanwhile, or give up, share one reading."""
         if not blobs.is_local or monotonic() < self._refresh_at:
             return
-        self._refresh_at = monotonic() + self._refresh_seconds
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_space(blobs))
+        await asyncio.shield(self._reading)
+
+    async def _read_space(self, blobs: Blobs) -> None:
         written_before = self._space.written
         free, size = await asyncio.to_thread(blobs.read_disk_space)
         reserve = compute_reserve(self._settings, size)
         self._space.free = free - reserve if reserve else None
         self._space.written -= written_before
+        self._refresh_at = monotonic() + self._refresh_seconds

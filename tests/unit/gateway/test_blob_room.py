@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
@@ -92,6 +93,28 @@ async def test_the_disk_is_not_read_for_each_request() -> None:
         async with uploads.hold(disk, UPLOAD_BYTES):
             pass
 
+    assert disk.readings == 1
+
+
+async def test_uploads_that_come_before_the_disk_was_read_wait_for_it() -> None:
+    uploads, disk = room(), Disk(RESERVE_BYTES)
+
+    async with AsyncExitStack() as held:
+        attempts = [held.enter_async_context(uploads.hold(disk, 1)) for _ in range(3)]
+        ends = await asyncio.gather(*attempts, return_exceptions=True)
+
+    assert [type(end) for end in ends] == [StorageFull] * 3
+    assert disk.readings == 1
+
+
+async def test_a_reading_whose_check_gives_up_counts() -> None:
+    uploads, disk = room(), Disk(RESERVE_BYTES)
+
+    check = asyncio.create_task(uploads.is_full(disk))
+    await asyncio.sleep(0)
+    check.cancel()
+
+    assert await uploads.is_full(disk)
     assert disk.readings == 1
 
 
