@@ -1,4 +1,8 @@
-"""Create an API key: print the key for its owner and its SHA-256 for the gateway. Neither is stored."""
+"""Create an API key: print the key for its owner and its SHA-256 for the gateway. Neither is stored.
+
+./run key OWNER
+docker compose exec gateway darkroom-server key OWNER
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,9 @@ OWNER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 def main(arguments: list[str]) -> int:
     """Print a new key for the owner named on the command line."""
-    parser = argparse.ArgumentParser(prog="./run key", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="./run key", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "owner", metavar="OWNER", type=_parse_owner, help="name of the key's owner: letters, digits and _.-"
     )

@@ -87,7 +87,7 @@ def _check_access(settings: Settings, environment: Mapping[str, str]) -> Iterato
             SUBJECT,
             "DARKROOM_BIND: other machines reach the API, and DARKROOM_API_KEYS is not set: everybody may upload, list "
             "and delete",
-            "Set DARKROOM_API_KEYS; `./run key OWNER` creates a key.",
+            "Set DARKROOM_API_KEYS; `./run key OWNER` or `darkroom-server key OWNER` creates a key.",
         )
     if _is_public(environment.get("DARKROOM_TOOLS_BIND", "")):
         yield warning(
