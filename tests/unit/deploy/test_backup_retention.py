@@ -51,6 +51,16 @@ def test_a_day_is_one_of_the_time_zone() -> None:
     assert len(kept(times, **NONE | {"keep_daily": 2, "time_zone": "Europe/Berlin"})) == 2
 
 
+def test_in_the_night_in_which_clocks_are_set_back_each_hour_counts_once() -> None:
+    midnight = datetime(2026, 10, 24, 22, tzinfo=UTC)  # in Berlin, where 2:30 comes twice in this night
+    night = [midnight + timedelta(minutes=minutes) for minutes in range(0, 240, 30)]
+
+    assert kept(night, **NONE | {"keep_last": 5, "time_zone": "Europe/Berlin"}) == [
+        f"{time:%m-%d %H:%M}" for time in reversed(night[-5:])
+    ]
+    assert kept(night, **NONE | {"time_zone": "Europe/Berlin"}) == ["10-25 01:30"]
+
+
 def test_after_a_pause_the_old_ones_are_still_there() -> None:
     old = [NOON - timedelta(days=400 + days) for days in range(7)]
 
