@@ -54,6 +54,8 @@ class Scheduler:
     def step(self) -> timedelta:
         """Make a backup if one is due. Return how long to wait before the next step."""
         now = self._clock()
+        if self._newest and self._newest.time > now:  # the clock was wrong then, or is now
+            self._newest, self._started, self._retry_at = None, now, now
         self._record_deadline()
         if now >= max(self._due, self._retry_at):
             try:

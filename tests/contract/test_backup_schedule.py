@@ -166,6 +166,17 @@ def test_a_backup_of_the_future_neither_counts_nor_is_removed(place: Place) -> N
     assert place.metric("last_success_timestamp_seconds") == EVENING.timestamp()
 
 
+def test_after_a_clock_was_set_back_backups_go_on(place: Place) -> None:
+    wrong = EVENING + timedelta(days=3000)
+    place.at(wrong)
+
+    place.at(EVENING)
+    place.at(EVENING + timedelta(minutes=1))
+
+    assert place.names() == [archive_name(EVENING), archive_name(wrong)]
+    assert place.metric("deadline_timestamp_seconds") == (EVENING + timedelta(hours=9)).timestamp()
+
+
 def test_it_is_healthy_until_a_backup_is_missing() -> None:
     registry = CollectorRegistry()
     metrics = BackupMetrics(registry)
