@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,9 +71,16 @@ def archive_name(started: datetime) -> str:
 
 
 def find(target: Target, name: str) -> Stored:
-    """Return the archive of this name, or the newest for `latest`. Raises `BackupError` if there is none."""
+    """Return the archive of this name, or the newest for `latest`. Raises `BackupError` if there is none.
+
+    One of the future was made while a clock was wrong: it is the newest only if there is no other.
+    """
     stored = target.list()
-    found = stored[-1:] if name == LATEST else [each for each in stored if each.name == name]
+    if name == LATEST:
+        now = datetime.now(UTC)
+        found = ([each for each in stored if each.time <= now] or stored)[-1:]
+    else:
+        found = [each for each in stored if each.name == name]
     if not found:
         raise BackupError("The target holds no backup." if name == LATEST else f"The target holds no backup {name!r}.")
     return found[0]
@@ -89,7 +96,7 @@ class FolderTarget:
         """Return the complete archives, oldest first."""
         if not self._folder.is_dir():
             return []
-        return _sort((path.name, path.stat().st_size) for path in self._folder.iterdir())
+        return _sort(_sizes(self._folder))
 
     @contextmanager
     def write(self, name: str) -> Iterator[Writable]:
@@ -162,6 +169,14 @@ class _Ranges:
 
     def read(self, size: int, /) -> bytes:
         return bytes(self._reader.read(size))
+
+
+def _sizes(folder: Path) -> Iterator[tuple[str, int]]:
+    """Yield the archives of a folder. Others may be removed or renamed meanwhile, or be links to what is gone."""
+    for path in folder.iterdir():
+        if NAME.fullmatch(path.name):
+            with suppress(FileNotFoundError):
+                yield path.name, path.stat().st_size
 
 
 def _sort(files: Iterable[tuple[str, int]]) -> list[Stored]:

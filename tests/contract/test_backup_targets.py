@@ -98,6 +98,23 @@ def test_the_newest_is_found_and_other_files_are_not(target: Target, url: str) -
         find(target, "../etc")
 
 
+def test_one_of_the_future_is_the_newest_only_if_there_is_no_other(target: Target) -> None:
+    future = archive_name(datetime(2999, 1, 1, tzinfo=UTC))
+    write(target, future, b"made while a clock was wrong")
+
+    assert find(target, "latest").name == future
+    write(target, archive_name(FIRST), b"x")
+    assert find(target, "latest").name == archive_name(FIRST)
+
+
+def test_a_link_to_an_archive_that_is_gone_is_no_archive(tmp_path: Path) -> None:
+    write(FolderTarget(tmp_path), archive_name(FIRST), b"x")
+    for name in ("latest", archive_name(SECOND)):
+        (tmp_path / name).symlink_to("gone")
+
+    assert [each.name for each in FolderTarget(tmp_path).list()] == [archive_name(FIRST)]
+
+
 def test_a_target_without_archives_has_no_newest(target: Target) -> None:
     with pytest.raises(BackupError, match="holds no backup"):
         find(target, "latest")
