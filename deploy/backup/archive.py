@@ -21,6 +21,13 @@ from deploy.backup.members import BLOBS, CHUNK_BYTES, DOCUMENTS, MANIFEST, Diges
 TOP = "darkroom"
 ATTRIBUTE = "DARKROOM.attribute."
 """Prefix of extended headers (POSIX pax) that hold a blob's attributes."""
+EXTENDED_HEADERS = {
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+}
 END = bytes(2 * tarfile.BLOCKSIZE)
 
 
@@ -94,7 +101,7 @@ class ArchiveReader:
                     pass
                 if member.name.startswith(f"{DOCUMENTS}/"):
                     names.add(member.name)
-        except (tarfile.TarError, ValueError) as error:  # tarfile does not wrap all that is wrong with a header
+        except (tarfile.TarError, ValueError, RecursionError) as error:  # tarfile does not wrap all of them
             raise BackupError(f"The backup is damaged or ends early: {error}.") from error
         _check_end(self.manifest, digest, names)
 
@@ -106,7 +113,7 @@ class ArchiveReader:
                 if info.isdir():
                     continue
                 top, _, name = info.name.partition("/")
-                content = tar.extractfile(info) if info.isreg() else None
+                content = tar.extractfile(info) if info.isreg() and not info.issparse() and info.size >= 0 else None
                 if content is None or top != TOP:
                     raise BackupError(f"The backup has a member that no backup has: {info.name!r}.")
                 attributes = {
@@ -118,7 +125,17 @@ class ArchiveReader:
 
 
 class _StrictHeader(tarfile.TarInfo):
-    """A header that is damaged or missing is an error: tarfile takes it for the end of the archive."""
+    """A header that is damaged or missing is an error: tarfile takes it for the end of the archive.
+
+    So is one that announces a very long name or many attributes: tarfile would read all of it into memory.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        info = super().frombuf(buf, encoding, errors)
+        if info.type in EXTENDED_HEADERS and not 0 <= info.size <= CHUNK_BYTES:
+            raise ReadError(f"a header of {info.size} bytes")
+        return info
 
     @classmethod
     def fromtarfile(cls, tarfile: TarFile) -> Self:

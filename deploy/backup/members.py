@@ -137,6 +137,7 @@ class Manifest:
             values = json.loads(text)
             if values["format"] != FORMAT:
                 raise BackupError(f"The backup has format {values['format']}; this version reads up to {FORMAT}.")
-            return cls(**{name: values[name] for name in cls.__dataclass_fields__})
-        except (ValueError, KeyError, TypeError) as error:
+            known = {name: values[name] for name in cls.__dataclass_fields__}
+            return cls(**known | {"counts": dict(known["counts"])})
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise BackupError("The backup is damaged: its manifest cannot be read.") from error
