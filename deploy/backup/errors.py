@@ -9,3 +9,10 @@ class BackupError(Exception):
 
 class NotEmpty(BackupError):
     """The target of a restore has jobs or blobs already."""
+
+
+class TakenOver(BackupError):
+    """Another restore into the same stores has begun, and has removed what this one restored."""
+
+    def __init__(self) -> None:
+        super().__init__("Another restore into the same stores has begun: this one ends, and leaves the stores to it.")

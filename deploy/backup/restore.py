@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any, Protocol
+from uuid import uuid4
 
 from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 from pymongo.write_concern import WriteConcern
 
 from deploy.backup.archive import ArchiveReader, FolderReader
-from deploy.backup.errors import BackupError, NotEmpty
+from deploy.backup.errors import BackupError, NotEmpty, TakenOver
 from deploy.backup.members import Member
 from deploy.backup.save import RAW, open_database
 from pipeline.settings import Settings
@@ -21,7 +22,9 @@ from storage.stores import COLLECTIONS
 
 BATCH = 500
 MARKER = "restoring"
-"""A collection that exists while a restore runs. `restoring_jobs` and the like hold the documents until its end."""
+"""A collection that exists while a restore runs, and says which one.
+
+`restoring_jobs` and the like hold the documents until its end."""
 
 Backup = ArchiveReader | FolderReader
 
@@ -52,21 +55,28 @@ class Nowhere:
 class Stores:
     """Stores that were empty. Documents wait in collections of their own until `publish`."""
 
-    def __init__(self, database: Database[dict[str, Any]], blobs: Blobs) -> None:
+    def __init__(self, database: Database[dict[str, Any]], blobs: Blobs, blob_url: str) -> None:
         self._database, self._blobs = database, blobs
+        self._mine = {"_id": "restore", "run": uuid4().hex, "blob_url": blob_url}
 
     def prepare(self) -> None:
         """Raise `NotEmpty` if there are jobs or blobs. What an interrupted restore has left is removed first."""
+        marker = self._database[MARKER]
+        left = marker.find_one()
+        if left and left.get("blob_url") == self._mine["blob_url"] and all(map(self._is_restored, COLLECTIONS)):
+            marker.replace_one({"_id": left["_id"]}, self._mine)
+            self._clear()
+            return
         if any(self._database[name].find_one() for name in COLLECTIONS):
             raise NotEmpty("The database is not empty: restore into an empty one.")
-        if self._database[MARKER].find_one():
-            self.discard()
         if next(self._blobs.read_folder_pages(), None):
             raise NotEmpty("The blob store is not empty: restore into an empty one.")
-        self._database[MARKER].insert_one({"_id": "restore"})
+        self._clear()
+        marker.replace_one({"_id": self._mine["_id"]}, self._mine, upsert=True)
 
     def add_documents(self, collection: str, documents: Iterator[bytes]) -> int:
         """Insert them where nothing looks for them."""
+        self.check_mine()
         return self._insert(f"{MARKER}_{collection}", (RawBSONDocument(each) for each in documents))
 
     def add_blob(self, blob: Member) -> None:
@@ -78,20 +88,41 @@ class Stores:
 
     def publish(self) -> None:
         """Copy the documents to where everything looks for them; jobs last, since with them it is a Darkroom again."""
+        self.check_mine()
         for name in reversed(COLLECTIONS):
             source = self._database.get_collection(f"{MARKER}_{name}", codec_options=RAW)
             self._insert(name, source.find())
         marker = self._database.get_collection(MARKER, write_concern=WriteConcern(w="majority", j=True))
-        marker.delete_many({})  # waits until everything before it is on the disk
+        if not marker.delete_one(self._mine).deleted_count:  # waits until everything before it is on the disk
+            raise TakenOver
         self._drop()
+        self._database.drop_collection(MARKER)
+
+    def check_mine(self) -> None:
+        """Raise `TakenOver` if another restore has removed what this one restored."""
+        if not self._database[MARKER].find_one(self._mine):
+            raise TakenOver
 
     def discard(self) -> None:
         """Remove what was restored so far, to stores that were empty."""
+        self._clear()
+        self._database.drop_collection(MARKER)
+
+    def _clear(self) -> None:
         for name in COLLECTIONS:
             self._database[name].delete_many({})
         for folder in chain.from_iterable(self._blobs.read_folder_pages()):
             self._blobs.remove_folder(folder)
         self._drop()
+
+    def _is_restored(self, collection: str) -> bool:
+        """Whether a restore that was killed while it published has put every document there that is there now."""
+        waiting = self._database[f"{MARKER}_{collection}"]
+        ids = (document["_id"] for document in self._database[collection].find({}, {"_id": 1}))
+        while batch := list(islice(ids, BATCH)):
+            if len(list(waiting.find({"_id": {"$in": batch}}, {"_id": 1}))) < len(batch):
+                return False
+        return True
 
     def _insert(self, collection: str, documents: Any) -> int:
         target = self._database.get_collection(collection, codec_options=RAW)
@@ -102,8 +133,8 @@ class Stores:
         return count
 
     def _drop(self) -> None:
-        for name in (*(f"{MARKER}_{each}" for each in COLLECTIONS), MARKER):
-            self._database.drop_collection(name)
+        for name in COLLECTIONS:
+            self._database.drop_collection(f"{MARKER}_{name}")
 
 
 def restore(settings: Settings, backup: Backup) -> dict[str, int]:
@@ -112,7 +143,7 @@ def restore(settings: Settings, backup: Backup) -> dict[str, int]:
     Raises `BackupError` for a backup that is damaged or ends early; then nothing of it is left.
     """
     with open_database(settings) as database:
-        stores = Stores(database, Blobs.open(settings.blob_url))
+        stores = Stores(database, Blobs.open(settings.blob_url), settings.blob_url)
         stores.prepare()
         with _discard_on_error(stores):
             counts = _read(backup, stores)
@@ -129,7 +160,10 @@ def verify(backup: Backup) -> dict[str, int]:
 def _discard_on_error(stores: Stores) -> Iterator[None]:
     try:
         yield
+    except TakenOver:
+        raise
     except BaseException:
+        stores.check_mine()
         stores.discard()
         raise
 

@@ -172,7 +172,7 @@ def test_an_archive_that_is_cut_off_leaves_nothing_and_a_good_one_is_restored_th
 
 
 def test_a_restore_that_was_killed_is_begun_anew(archive: bytes, elsewhere: Place) -> None:
-    killed = Stores(elsewhere.database, elsewhere.blobs)
+    killed = Stores(elsewhere.database, elsewhere.blobs, elsewhere.settings.blob_url)
     killed.prepare()
     killed.add_blob(Member("blobs/other/small.1", 1, io.BytesIO(b"x")))
     killed.add_documents("jobs", iter([encode({"_id": "other"})]))
