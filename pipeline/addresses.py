@@ -10,6 +10,9 @@ from pydantic import AfterValidator
 from pipeline.broker.rabbit_urls import RabbitUrl
 from pipeline.broker.redis_urls import RedisUrl
 
+BUCKET_SCHEMES = {"s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss"}
+OTHER_SCHEMES = {"file", "memory", "http", "https"}
+
 
 def _check_mongo_url(url: str) -> str:
     if not url.startswith(("mongodb://", "mongodb+srv://")):
@@ -19,8 +22,10 @@ def _check_mongo_url(url: str) -> str:
 
 def _check_blob_url(url: str) -> str:
     parts = urlsplit(url)
-    if not parts.scheme:
+    if parts.scheme not in BUCKET_SCHEMES | OTHER_SCHEMES:
         raise ValueError("must begin with file://, s3://, gs:// or az://")
+    if parts.scheme in BUCKET_SCHEMES and not parts.netloc:
+        raise ValueError("must name a bucket, after two slashes: s3://bucket/prefix")
     if parts.scheme == "file" and (parts.netloc or not parts.path.startswith("/")):
         raise ValueError("must name the whole path of a folder, after three slashes: file:///srv/blobs")
     return url
@@ -30,3 +35,14 @@ RedisAddress = Annotated[str, AfterValidator(lambda value: value and RedisUrl(va
 RabbitAddress = Annotated[str, AfterValidator(lambda value: value and RabbitUrl(value).text)]
 MongoAddress = Annotated[str, AfterValidator(_check_mongo_url)]
 BlobAddress = Annotated[str, AfterValidator(_check_blob_url)]
+
+
+def is_below(url: str, top: str) -> bool:
+    """Whether one place for files is in a folder of another."""
+    (scheme, host, path), (top_scheme, top_host, top_path) = (_place(each) for each in (url, top))
+    return (scheme, host) == (top_scheme, top_host) and path.startswith(f"{top_path}/")
+
+
+def _place(url: str) -> tuple[str, str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc, parts.path.rstrip("/")

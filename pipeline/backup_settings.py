@@ -67,4 +67,6 @@ class BackupSettings(SettingsSection):
             raise ValueError("should begin with file://, s3://, gs:// or az://")
         if parts.scheme == "file" and (parts.netloc or not parts.path.startswith("/")):
             raise ValueError("should name a folder by its whole path: file:///folder")
+        if target and parts.scheme != "file" and not parts.netloc:
+            raise ValueError("should name a bucket: s3://bucket/prefix")
         return target

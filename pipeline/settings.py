@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from pipeline.addresses import BlobAddress, MongoAddress, RabbitAddress, RedisAddress
+from pipeline.addresses import BlobAddress, MongoAddress, RabbitAddress, RedisAddress, is_below
 from pipeline.backup_settings import BackupSettings
 from pipeline.broker.redis_urls import RedisUrl
 from pipeline.http_settings import AccessSettings, BlobsSettings, HttpSettings, LanesSettings, ResultsSettings
@@ -244,6 +244,14 @@ class Settings(EnvironmentSettings):
             raise ValueError(
                 "DARKROOM_RESULTS__REDIRECT needs an object store as DARKROOM_BLOB_URL (s3, gs or az): "
                 f"{scheme} has no signed links"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_backup_target(self) -> Settings:
+        if is_below(self.backup.target, self.blob_url):
+            raise ValueError(
+                "DARKROOM_BACKUP__TARGET must not be in DARKROOM_BLOB_URL: each backup would contain all earlier ones"
             )
         return self
 

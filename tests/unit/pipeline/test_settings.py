@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from pipeline.backup_settings import BackupSettings
 from pipeline.http_settings import AccessSettings, HttpSettings
 from pipeline.settings import BrokerSettings, Settings, SweeperSettings, WorkSettings
 
@@ -153,8 +154,10 @@ def test_an_address_that_is_not_of_mongodb_is_refused(url: str) -> None:
         Settings(mongo_url=url)
 
 
-@pytest.mark.parametrize("url", ["", "/srv/blobs", "srv/blobs", "file://srv/blobs", "file:srv/blobs"])
-def test_a_place_of_blobs_that_is_no_url_or_no_whole_path_is_refused(url: str) -> None:
+@pytest.mark.parametrize(
+    "url", ["", "/srv/blobs", "srv/blobs", "file://srv/blobs", "file:srv/blobs", "s3:///photos", "s4://b"]
+)
+def test_a_place_of_blobs_that_is_no_url_or_no_whole_path_or_no_bucket_is_refused(url: str) -> None:
     with pytest.raises(ValidationError):
         Settings(blob_url=url)
 
@@ -164,6 +167,30 @@ def test_a_place_of_blobs_that_is_no_url_or_no_whole_path_is_refused(url: str) -
 )
 def test_a_place_of_blobs_is_taken(url: str) -> None:
     assert Settings(blob_url=url).blob_url == url
+
+
+@pytest.mark.parametrize(
+    ("blob_url", "target"),
+    [
+        ("s3://photos/darkroom", "s3://photos/darkroom/backups"),
+        ("s3://photos", "s3://photos/backups"),
+        ("file:///srv/blobs/", "file:///srv/blobs/old/backups"),
+    ],
+)
+def test_backups_among_the_blobs_are_refused_because_each_would_hold_all_before_it(blob_url: str, target: str) -> None:
+    with pytest.raises(ValidationError, match="must not be in DARKROOM_BLOB_URL"):
+        Settings(blob_url=blob_url, backup=BackupSettings(target=target))
+
+
+@pytest.mark.parametrize("target", ["s3://photos/backups", "s3://photos/darkroom-backups", "s3://others", ""])
+def test_backups_beside_the_blobs_are_kept(target: str) -> None:
+    assert Settings(blob_url="s3://photos/darkroom", backup=BackupSettings(target=target)).backup.target == target
+
+
+@pytest.mark.parametrize("target", ["s3:///photos", "s3://", "ftp://x", "/srv", "file://srv"])
+def test_a_place_of_backups_that_cannot_be_is_refused(target: str) -> None:
+    with pytest.raises(ValidationError):
+        BackupSettings(target=target)
 
 
 @pytest.mark.parametrize(("generation", "seconds"), [(0, 0), (1, 60), (2, 120), (3, 240), (6, 1920)])
