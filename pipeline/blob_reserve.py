@@ -18,10 +18,15 @@ def compute_reserve(settings: BlobsSettings, disk_bytes: int) -> int:
     return min(settings.reserve_bytes, int(settings.reserve_share * disk_bytes))
 
 
-def check_room_for_master(blobs: Blobs, settings: BlobsSettings) -> None:
-    """Raise OSError when the rest of the reserve is for stages that finish jobs. An object store always has room."""
+def has_room_for_master(blobs: Blobs, settings: BlobsSettings) -> bool:
+    """Whether more of the reserve is free than is kept for stages that finish jobs. An object store always has room."""
     if not blobs.is_local:
-        return
+        return True
     free, size = blobs.read_disk_space()
-    if free < (1 - MASTERS_SHARE) * compute_reserve(settings, size):
+    return free >= (1 - MASTERS_SHARE) * compute_reserve(settings, size)
+
+
+def check_room_for_master(blobs: Blobs, settings: BlobsSettings) -> None:
+    """Raise OSError when there is no room for a master."""
+    if not has_room_for_master(blobs, settings):
         raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: the rest is for jobs that are nearly done")

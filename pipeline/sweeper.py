@@ -7,12 +7,13 @@ import asyncio
 import structlog
 from prometheus_client import CollectorRegistry
 
+from pipeline.blob_reserve import has_room_for_master
 from pipeline.context import job_log_context
 from pipeline.dispatch import dispatch
 from pipeline.dispatch_metrics import DispatchMetrics
 from pipeline.metrics import SweeperMetrics
 from pipeline.queues.queues import Queues
-from pipeline.routing import lane_queue
+from pipeline.routing import NORMALIZE, lane_queue
 from pipeline.settings import Settings
 from pipeline.stage_order import prerequisites, queue_of_stage, stage_order_of
 from pipeline.step_errors import log_errors
@@ -35,6 +36,7 @@ class Sweeper:
         dispatches: DispatchMetrics | None = None,
     ) -> None:
         self._jobs = stores.jobs
+        self._blobs = stores.blobs
         self._queues = queues
         self._settings = settings
         self._metrics = metrics or SweeperMetrics(CollectorRegistry())
@@ -65,7 +67,7 @@ class Sweeper:
 
     async def _redispatch_or_postpone(self, job: Job) -> None:
         now, sweeper = now_ms(), self._settings.sweeper
-        if job.has_live_lease(now) or await self._is_queued(job):
+        if job.has_live_lease(now) or await self._is_queued(job) or await self._waits_for_room(job):
             await self._jobs.postpone(job, until_ms=now + int(sweeper.patience * 1000))
         elif job.redispatches >= sweeper.max_generation:
             failure = Failure(
@@ -90,6 +92,13 @@ class Sweeper:
             await self._jobs.undo_redispatch(
                 redispatched, dispatched_ms=job.dispatched_ms, next_dispatch_ms=now_ms() + self._claim_timeout_ms
             )
+
+    async def _waits_for_room(self, job: Job) -> bool:
+        """Whether the disk has no room for the job's master: that must not use up redispatches either."""
+        normalize = job.stages.get(NORMALIZE)
+        if normalize is None or normalize.state is StageState.DONE:
+            return False
+        return not await asyncio.to_thread(has_room_for_master, self._blobs, self._settings.blobs)
 
     async def _is_queued(self, job: Job) -> bool:
         """Whether a message of the job may still wait: a queue on its way has an oldest message about as old, or older.
