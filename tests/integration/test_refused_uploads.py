@@ -22,7 +22,7 @@ from tests.integration.lone_gateway import run_lone_gateway
 from tests.support.http_options import HTTP_OPTIONS
 
 TRIES, PARALLEL = 24, 8
-BYTES = 24_000_000
+BYTES = 12_000_000  # more than all sockets on the way hold
 PIECE = bytes(64 * 1024)
 PAUSE_SECONDS = 6.0  # nginx waits for 5 s by itself
 SCALE = 30  # the test of pauses in accepted bodies runs this much faster
@@ -55,7 +55,7 @@ def _read_answer(wire: socket.socket) -> str:
 
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_no_refusal_of_many_is_masked(url: str, refusal: str) -> None:
-    size = BODY_BYTES + BYTES if refusal.startswith("413") else BYTES
+    size = BODY_BYTES + 1 if refusal.startswith("413") else BYTES
     if refusal.startswith("429"):
         while httpx.post(f"{url}/jobs/nope/retry", headers=REFUSALS[refusal], **HTTP_OPTIONS).status_code != 429:
             pass
