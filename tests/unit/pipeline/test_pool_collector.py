@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
+from subprocess import PIPE
 from types import SimpleNamespace
 
 from pipeline.exporter import PoolCollector
+from tests.support.programs import run_program
 
 BURN = "import os, sys\nwhile os.times().user < 0.3: pass\nprint(flush=True)\nsys.stdin.read()"
 
@@ -22,7 +23,7 @@ def cpu_seconds(collector: PoolCollector) -> float:
 def test_the_processor_time_of_a_child_counts_while_it_runs_and_after_it_has_ended() -> None:
     collector = PoolCollector(["resize"])
     before = sum(os.times()[:4])
-    with subprocess.Popen([sys.executable, "-S", "-c", BURN], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+    with run_program(sys.executable, "-S", "-c", BURN, stdin=PIPE, stdout=PIPE) as child:
         assert child.stdout is not None
         child.stdout.readline()
         collector.pool = SimpleNamespace(_pool=[SimpleNamespace(pid=child.pid)])
