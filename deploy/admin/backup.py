@@ -130,6 +130,8 @@ def _open(file: str | None, source: str | None) -> Iterator[Readable]:
         print(stored.name, file=sys.stderr)
         with target.read(stored.name) as stream:
             yield stream
+    elif not Path(file).exists():
+        raise BackupError(f"There is no file {file} here. A container reads a file from stdin: restore < {file}")
     else:
         with Path(file).open("rb") as stream:
             yield stream

@@ -69,6 +69,16 @@ def test_a_backup_goes_through_pipes(tmp_path: Path) -> None:
     assert saved.stderr.decode() == verified.stdout.decode() == f"{SAID}\n"
 
 
+@pytest.mark.parametrize("action", ["verify", "restore"])
+def test_of_a_file_that_is_not_there_it_is_said_how_a_container_gets_it(
+    action: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main([action, "monday.tar"])
+
+    assert status == 1
+    assert "A container reads a file from stdin: restore < monday.tar" in capsys.readouterr().err
+
+
 def test_a_file_that_exists_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "monday.tar").write_bytes(b"precious")
 
