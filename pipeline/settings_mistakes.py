@@ -139,6 +139,6 @@ def _find_misplaced() -> Iterator[str]:
     given, used = os.environ.get("DARKROOM_GIVEN_BLOB_URL", ""), os.environ.get("DARKROOM_BLOB_URL", "")
     if urlsplit(given).scheme not in {"", "file"} and urlsplit(used).scheme == "file":
         yield (
-            "DARKROOM_BLOB_URL: a bucket has no effect in containers without deploy/compose/outside.yml: "
-            "docker compose -f docker-compose.yml -f deploy/compose/outside.yml ..."
+            "DARKROOM_BLOB_URL: a bucket has no effect in containers without outside.yml. Name it in .env: "
+            "COMPOSE_FILE=compose.yml:outside.yml, in a checkout docker-compose.yml:deploy/compose/outside.yml"
         )

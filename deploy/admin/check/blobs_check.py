@@ -86,7 +86,7 @@ def _suggest(failure: Exception, blobs: Blobs) -> str:
     if isinstance(failure, FileNotFoundError):
         return "Create the bucket, or correct DARKROOM_BLOB_URL."
     if "DARKROOM_GIVEN_BLOB_URL" in os.environ:
-        return "Check the endpoint (AWS_ENDPOINT_URL), and that each command has -f deploy/compose/outside.yml."
+        return "Check the endpoint (AWS_ENDPOINT_URL), and that COMPOSE_FILE in .env names outside.yml."
     return "Check the endpoint (AWS_ENDPOINT_URL), and that this machine reaches it."
 
 
