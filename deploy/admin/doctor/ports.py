@@ -22,6 +22,8 @@ class Port:
     variable: str
     default: int
     bind: str
+    profile: str = ""
+    """The profile of docker-compose.yml that its service needs."""
 
 
 PORTS = (
@@ -30,7 +32,7 @@ PORTS = (
     Port("Flower", "DARKROOM_FLOWER_PORT", 5555, "DARKROOM_TOOLS_BIND"),
     Port("Prometheus", "DARKROOM_PROMETHEUS_PORT", 9090, "DARKROOM_TOOLS_BIND"),
     Port("Grafana", "DARKROOM_GRAFANA_PORT", 3000, "DARKROOM_TOOLS_BIND"),
-    Port("Alertmanager", "DARKROOM_ALERTMANAGER_PORT", 9093, "DARKROOM_TOOLS_BIND"),
+    Port("Alertmanager", "DARKROOM_ALERTMANAGER_PORT", 9093, "DARKROOM_TOOLS_BIND", "alerts"),
 )
 """What docker-compose.yml publishes."""
 FIXED_PORTS = ("DARKROOM_PORT",)
@@ -41,8 +43,9 @@ def check_ports(variables: Mapping[str, str], *, own: Collection[int]) -> Iterat
     """Yield a finding for each port that another program uses; `own` are those that Darkroom has already."""
     taken = False
     seen: dict[int, str] = {}
+    profiles = {"", *(name.strip() for name in variables.get("COMPOSE_PROFILES", "").split(","))}
 
-    for port in PORTS:
+    for port in (each for each in PORTS if profiles & {each.profile, "*"}):
         text = variables.get(port.variable, str(port.default))
         number = int(text) if text.isdecimal() else 0
         if not 0 < number < 1 << 16:

@@ -158,6 +158,14 @@ def test_ports_and_addresses_that_cannot_be_are_errors(changes: dict[str, str], 
     assert Level.ERROR in levels(ports.check_ports(free_ports | changes, own=()))
 
 
+def test_the_port_of_a_service_that_is_off_may_be_in_use(free_ports: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", int(free_ports["DARKROOM_ALERTMANAGER_PORT"]))):
+        assert levels(ports.check_ports(free_ports, own=())) == [Level.OK]
+        for profiles in ("backups, alerts", "*"):
+            switched_on = free_ports | {"COMPOSE_PROFILES": profiles}
+            assert levels(ports.check_ports(switched_on, own=())) == [Level.ERROR]
+
+
 def test_two_services_on_one_port_are_an_error(free_ports: dict[str, str]) -> None:
     same = {"DARKROOM_UI_PORT": free_ports["DARKROOM_PORT"]}
 
@@ -261,6 +269,25 @@ def test_variables_are_read_from_the_file_unless_the_environment_has_them(
         "DARKROOM_BIND": "0.0.0.0",  # noqa: S104
         "DARKROOM_UI_PORT": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("A=8001 # the API", "8001"),
+        ('A="8001" # the API', "8001"),
+        ("A='a # b'", "a # b"),
+        ("A=10.99.7#x", "10.99.7#x"),
+        ("A: 0.5\r", "0.5"),
+        ("A=# nothing but a comment", "# nothing but a comment"),
+        ('A={"small": 160}', '{"small": 160}'),
+        ("A=x=y", "x=y"),
+    ],
+)
+def test_lines_of_the_file_are_read_as_compose_reads_them(line: str, value: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"{line}\n", newline="")
+
+    assert read_variables(tmp_path / ".env")["A"] == value
 
 
 def test_findings_are_not_lost_when_docker_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
