@@ -19,6 +19,7 @@ from deploy.admin.check.redis_check import check_redis
 from deploy.admin.findings import Finding, Level, error, has_errors, ok, warning
 from deploy.compose.credentials import RIGHTS
 from deploy.local.ports import free_port
+from pipeline.http_settings import BlobsSettings
 from pipeline.settings import Settings
 from tests.support.rabbitmq_server import RabbitMQServer
 
@@ -70,6 +71,21 @@ def test_rights_that_are_missing_are_named(settings: Settings, redis: Redis) -> 
         findings = list(check_redis(settings.model_copy(update={"redis_url": with_user(settings.redis_url)})))
 
     assert "may not run EVALSHA, PUBLISH (messages)" in texts(findings, Level.ERROR)
+
+
+def test_a_user_who_may_not_use_info_is_good_enough(settings: Settings, redis: Redis) -> None:
+    with user(redis, f"{RIGHTS} -info"):
+        findings = list(check_redis(settings.model_copy(update={"redis_url": with_user(settings.redis_url)})))
+
+    assert not has_errors(findings)
+    assert "may not use INFO" in texts(findings, Level.WARNING)
+
+
+def test_a_disk_on_which_the_gateway_refuses_uploads_is_an_error(settings: Settings, tmp_path: Path) -> None:
+    reserve = BlobsSettings(reserve_bytes=2**60, reserve_share=0.999999)
+    findings = list(check_blobs(settings.model_copy(update={"blob_url": tmp_path.as_uri(), "blobs": reserve})))
+
+    assert "uploads are refused" in texts(findings, Level.ERROR)
 
 
 def test_a_wrong_password_of_redis_is_told_without_it(settings: Settings) -> None:

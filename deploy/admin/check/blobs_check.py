@@ -11,6 +11,7 @@ from urllib.request import url2pathname
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
 from deploy.admin.findings import Finding, error, ok, warning
+from pipeline.blob_reserve import compute_reserve
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.job_ids import new_job_id
@@ -38,7 +39,8 @@ def check_blobs(settings: Settings) -> Iterator[Finding]:
             return
         blobs = Blobs.open(settings.blob_url)
         yield from _probe(blobs)
-        yield from judge_space(*blobs.read_disk_space())
+        free, total = blobs.read_disk_space()
+        yield from judge_space(free, total, needed=_needed_bytes(settings, total))
     except (BaseError, OSError, ValueError) as failure:
         yield error(SUBJECT, f"DARKROOM_BLOB_URL cannot be used: {_shorten(failure)}", "Correct it.")
 
@@ -64,11 +66,21 @@ def _probe(blobs: Blobs) -> Iterator[Finding]:
     yield ok(SUBJECT, "can be written, read, copied, listed and removed")
 
 
-def judge_space(free: int, total: int) -> Iterator[Finding]:
-    """Yield what to say of a disk with so many free bytes, and bytes in all."""
+def _needed_bytes(settings: Settings, total: int) -> int:
+    """Return how much must be free for an upload to be accepted."""
+    reserve = compute_reserve(settings.blobs, total)
+    return reserve + settings.limits.upload_bytes if reserve else 0
+
+
+def judge_space(free: int, total: int, *, needed: int) -> Iterator[Finding]:
+    """Yield what to say of a disk with so many free bytes, and bytes in all. Uploads are refused below `needed`."""
     text = f"{free / GIB:.1f} of {total / GIB:.1f} GiB are free"
     action = "Make room, or shorten DARKROOM_RETENTION__RESULTS."
-    if free < MIN_FREE_BYTES:
+    if free < needed:
+        yield error(
+            SUBJECT, f"the disk is full, and uploads are refused: {text}, {needed / GIB:.1f} are needed", action
+        )
+    elif free < MIN_FREE_BYTES:
         yield error(SUBJECT, f"the disk is full: {text}", action)
     elif free < LOW_FREE_BYTES:
         yield warning(SUBJECT, f"the disk is nearly full: {text}", action)

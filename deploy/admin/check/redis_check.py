@@ -48,8 +48,18 @@ def _check_server(variable: str, url: str, settings: Settings) -> Iterator[Findi
 
 
 def _check_answers(client: Redis) -> Iterator[Finding]:
-    info: Mapping[str, Any] = client.info()
-    yield from judge_info(info)
+    client.ping()  # raises if user or password is wrong
+    try:
+        info: Mapping[str, Any] = client.info()
+    except NoPermissionError:
+        yield warning(
+            SUBJECT,
+            "it answers, but the user may not use INFO: its version, memory and settings are unknown, and the alert "
+            "RedisNearlyFull cannot fire",
+            "Grant it +info, if you can.",
+        )
+    else:
+        yield from judge_info(info)
     yield from judge_clock(SUBJECT, float(".".join(map(str, client.time()))) - time.time())
     yield from _check_rights(client, "messages")
 

@@ -127,10 +127,18 @@ def test_a_clock_that_is_off_is_a_warning(skew: float, levels: list[Level]) -> N
 
 
 @pytest.mark.parametrize(
-    ("free", "level"), [(100 * GIB, Level.OK), (4 * GIB, Level.WARNING), (GIB // 8, Level.ERROR), (0, Level.ERROR)]
+    ("free", "needed", "level"),
+    [
+        (100 * GIB, 2 * GIB, Level.OK),
+        (4 * GIB, 2 * GIB, Level.WARNING),
+        (GIB, 2 * GIB, Level.ERROR),
+        (GIB, 0, Level.WARNING),
+        (GIB // 8, 0, Level.ERROR),
+        (0, 0, Level.ERROR),
+    ],
 )
-def test_a_disk_is_judged_by_its_free_space(free: int, level: Level) -> None:
-    assert [finding.level for finding in judge_space(free, 500 * GIB)] == [level]
+def test_a_disk_is_judged_by_its_free_space_and_by_what_an_upload_needs(free: int, needed: int, level: Level) -> None:
+    assert [finding.level for finding in judge_space(free, 500 * GIB, needed=needed)] == [level]
 
 
 def test_a_report_has_a_line_for_each_finding_and_says_what_to_do() -> None:
