@@ -31,6 +31,7 @@ HEADER = """\
 # It needs no configuration and no other file. The first start creates the passwords; show them with:
 # docker compose run --rm secrets show. Every ${{VARIABLE:-default}} can be set in .env. Made from docker-compose.yml.
 """
+NAMESPACE = re.compile(r"([A-Za-z0-9.-]+(:\d+)?/)?[a-z0-9._-]+(/[a-z0-9._-]+)*|[A-Za-z0-9.-]+:\d+")
 WITH_IMAGES = {"compose.yml", "workers.yml"}
 COMMENT = re.compile(r"\A(#.*\n)+")
 BUILD = re.compile(r"^    build:\n(      .*\n)+", re.MULTILINE)
@@ -58,12 +59,22 @@ def compute_secrets_tag(root: Path) -> str:
     return sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
+def parse_namespace(text: str) -> str:
+    """Return a registry and namespace without a slash at the end. Raises for what no image can be in."""
+    namespace = text.rstrip("/")
+    if not NAMESPACE.fullmatch(namespace):
+        raise argparse.ArgumentTypeError(f"{text!r} is no namespace; write it as docker.io/example, in small letters")
+    return namespace
+
+
 def main(arguments: list[str]) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(
         prog="darkroom-server compose", description=__doc__.splitlines()[0] if __doc__ else None
     )
-    parser.add_argument("namespace", nargs="?", help="where the images are, such as docker.io/example")
+    parser.add_argument(
+        "namespace", type=parse_namespace, nargs="?", help="where the images are, such as docker.io/example"
+    )
     parser.add_argument("--version", default=VERSION, help="the tag of the images (default: %(default)s)")
     parser.add_argument("--file", choices=FILES, default="compose.yml", help="which file (default: %(default)s)")
     parser.add_argument("--show", choices=["version", "secrets-tag"], help="print only one of the tags that it names")

@@ -98,6 +98,21 @@ def test_a_file_with_images_needs_their_namespace(name: str, capsys: pytest.Capt
     assert f"{name} needs the namespace of its images" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "namespace", ["example", "docker.io/example", "localhost:5000", "10.0.0.5:5000/a/b_c", "registry.example/photos/"]
+)
+def test_a_namespace_may_have_a_registry_a_port_and_a_path(namespace: str, capsys: pytest.CaptureFixture[str]) -> None:
+    images = f"${{DARKROOM_IMAGES:-{namespace.rstrip('/')}}}"
+
+    assert f"image: {images}/darkroom-frontend:" in published(capsys, namespace)
+
+
+@pytest.mark.parametrize("namespace", ["https://registry.example/x", "Example", "a b", "a//b", "", "x}y"])
+def test_a_namespace_that_no_image_can_be_in_is_refused(namespace: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        release.main([namespace])
+
+
 def test_the_workflow_learns_the_tags(capsys: pytest.CaptureFixture[str]) -> None:
     assert published(capsys, "--show", "version") == f"{VERSION}\n"
     assert published(capsys, "--show", "secrets-tag") == f"{release.compute_secrets_tag(ROOT)}\n"
