@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 
+from deploy.admin.check.compose_check import check_compose, parse_bytes
 from deploy.admin.findings import Finding, error, warning
 from deploy.generate.worker_memory import container_mib, image_mib
 from gateway.sizes import FORM_OVERHEAD_BYTES
@@ -19,7 +19,6 @@ STOP_SECONDS = 40
 """When our deployments kill a process that was told to stop."""
 LAST_ANSWER_SECONDS = 3
 MIB = 1024 * 1024
-UNITS = {"": 1, "b": 1, "k": 1024, "m": MIB, "g": 1024 * MIB}
 
 
 def check_settings(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -28,12 +27,7 @@ def check_settings(settings: Settings, environment: Mapping[str, str]) -> Iterat
     yield from _check_memory(settings, environment.get("DARKROOM_WORKER_MEMORY", ""), _most_children(environment))
     yield from _check_access(settings, environment)
     yield from _check_times(settings)
-
-
-def parse_bytes(text: str) -> int | None:
-    """Return the bytes of a size as Docker writes it, such as `2560m`; None if it is no size."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", text.strip().lower())
-    return int(float(match[1]) * UNITS[match[2]]) if match else None
+    yield from check_compose(environment)
 
 
 def _check_sizes(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from deploy.admin.check.blobs_check import judge_space
+from deploy.admin.check.compose_check import parse_bytes
 from deploy.admin.check.redis_check import judge_clock, judge_info
-from deploy.admin.check.settings_check import CHILDREN, check_settings, parse_bytes
+from deploy.admin.check.settings_check import CHILDREN, check_settings
 from deploy.admin.findings import Finding, Level, error, ok, render_json, render_text, warning
 from pipeline.http_settings import HttpSettings
 from pipeline.settings import Settings, WorkSettings
@@ -49,6 +50,11 @@ def test_the_defaults_of_compose_fit_each_other() -> None:
         ({"limits": Limits(upload_bytes=2**30)}, {"DARKROOM_BODY_BYTES": "26279936"}, "DARKROOM_BODY_BYTES"),
         ({}, {"DARKROOM_BODY_BYTES": "25m"}, "DARKROOM_BODY_BYTES"),
         ({}, {"DARKROOM_WORKER_MEMORY": "much"}, "DARKROOM_WORKER_MEMORY"),
+        ({}, {"DARKROOM_TRUSTED_PROXY": "10.0.0.1, proxy.example"}, "DARKROOM_TRUSTED_PROXY"),
+        ({}, {"DARKROOM_TRUSTED_PROXY": "10.0.0.1/33"}, "DARKROOM_TRUSTED_PROXY"),
+        ({}, {"DARKROOM_RESIZE_CONCURRENCY": "two"}, "DARKROOM_RESIZE_CONCURRENCY"),
+        ({}, {"DARKROOM_CONNECTIONS": "0"}, "DARKROOM_CONNECTIONS"),
+        ({}, {"DARKROOM_REDIS_MEMORY": "1.5g"}, "DARKROOM_REDIS_MEMORY"),
     ],
 )
 def test_what_cannot_work_is_an_error(changes: dict[str, Any], environment: dict[str, str], expected: str) -> None:
@@ -60,6 +66,7 @@ def test_what_cannot_work_is_an_error(changes: dict[str, Any], environment: dict
     [
         ({"limits": Limits(pixels=100_000_000)}, {}, "DARKROOM_WORK__MAX_IMAGE_MEMORY_MIB"),
         ({}, {"DARKROOM_WORKER_MEMORY": "1g"}, "DARKROOM_WORKER_MEMORY"),
+        ({}, {"DARKROOM_REDIS_MEMORY": "1gb"}, "DARKROOM_REDIS_CONTAINER_MEMORY"),
         ({}, {"DARKROOM_BIND": "0.0.0.0"}, "DARKROOM_BIND"),  # noqa: S104
         ({}, {"DARKROOM_TOOLS_BIND": "192.0.2.7"}, "DARKROOM_TOOLS_BIND"),
         ({"http": HttpSettings(trusted_proxies=("0.0.0.0/0",))}, {}, "DARKROOM_HTTP__TRUSTED_PROXIES"),
@@ -70,6 +77,19 @@ def test_what_cannot_work_is_an_error(changes: dict[str, Any], environment: dict
 )
 def test_what_may_hurt_later_is_a_warning(changes: dict[str, Any], environment: dict[str, str], expected: str) -> None:
     assert find(Settings(**changes), **environment) == [(Level.WARNING, expected)]
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"DARKROOM_TRUSTED_PROXY": "10.213.77.1,fd00::/8 192.0.2.0/24", "DARKROOM_RESIZE_CONCURRENCY": "1"},
+        {"DARKROOM_REDIS_MEMORY": "1gb", "DARKROOM_REDIS_CONTAINER_MEMORY": "2g"},
+        {"DARKROOM_REDIS_MEMORY": "402653184"},
+        {"DARKROOM_REDIS_MEMORY": "", "DARKROOM_TRUSTED_PROXY": "", "DARKROOM_CONNECTIONS": ""},
+    ],
+)
+def test_what_compose_passes_on_may_have_several_forms(environment: dict[str, str]) -> None:
+    assert find(Settings(), **environment) == []
 
 
 def test_a_public_address_with_keys_is_no_mistake() -> None:
