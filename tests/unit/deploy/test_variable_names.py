@@ -22,7 +22,7 @@ COMPUTED = {"DARKROOM_FRONT_FLOWER", "DARKROOM_FRONT_GRAFANA"}  # by deploy/loca
 @cache
 def _read_names() -> set[str]:
     """Return all names in what reads variables or sets them; the guides are no witness."""
-    files = {path for pattern in READERS for path in ROOT.glob(pattern) if path.suffix not in {".md", ".png"}}
+    files = {path for pattern in READERS for path in ROOT.glob(pattern) if path.suffix not in {".md", ".png", ".pyc"}}
     return {name for path in files if path.is_file() for name in NAME.findall(path.read_text(encoding="utf-8"))}
 
 
