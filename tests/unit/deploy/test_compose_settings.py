@@ -7,6 +7,7 @@ import re
 import pytest
 
 from pipeline.backup_settings import BackupSettings
+from tests.support.prometheus_config import ROOT
 from tests.unit.deploy.test_compose import SERVICES, TEXT
 
 BACKUP = {f"DARKROOM_BACKUP__{name}".upper() for name in BackupSettings.model_fields}
@@ -28,6 +29,15 @@ def test_settings_of_backups_reach_nothing_else(name: str) -> None:
 @pytest.mark.parametrize("name", ["backup", "backups"])
 def test_settings_of_backups_reach_them(name: str) -> None:
     assert not BACKUP & SERVICES[name]["environment"].keys()
+
+
+def test_flower_which_has_a_page_has_no_keys_of_a_bucket() -> None:
+    documented = set(
+        re.findall(r"^#(AWS_\w*KEY\w*)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+
+    assert documented
+    assert {SERVICES["flower"]["environment"][variable] for variable in documented} == {""}
 
 
 def test_the_check_sees_all_that_it_judges() -> None:
