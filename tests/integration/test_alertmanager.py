@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -32,16 +33,8 @@ ADDRESSES = {
     "ALERT_SLACK_WEBHOOK": "https://hooks.slack.com/services/x",
     "ALERT_WEBHOOK_URL": "http://127.0.0.1:9/",
 }
-# Debian's reads its templates from /usr/share: from the package where it is unpacked, not installed.
-WRAPPER = """#!/bin/sh
-program={program}
-share=${{program%/bin/*}}/share/prometheus
-[ -d /usr/share/prometheus/alertmanager ] && exec "$program" "$@"
-exec unshare --map-root-user --mount sh -c '
-  mount -t tmpfs none /usr/share && mkdir /usr/share/prometheus &&
-    cp -r "$0"/alertmanager /usr/share/prometheus && exec "$@"
-' "$share" "$program" "$@"
-"""
+TEMPLATES = "/usr/share/prometheus/alertmanager"  # of Debian's package
+MOVED_TEMPLATES = "/proc/self/cwd" + "/." * 10  # as long
 ALERTS = {rule["alert"] for rule in rules() if "alert" in rule}
 
 
@@ -55,6 +48,24 @@ def write_configuration(folder: Path, addresses: Mapping[str, str]) -> Path:
     return folder / "alertmanager.yml"
 
 
+def write_program(path: Path) -> None:
+    """Write a script that runs Debian's Alertmanager, where its package is only unpacked too.
+
+    A copy of the program has the script's working directory, named at the same length, for the folder of its templates.
+    """
+    program = Path(find_program("prometheus-alertmanager"))
+    command, templates = str(program), Path(TEMPLATES)
+    if not templates.exists():
+        copy, templates = path.with_suffix(".moved"), program.parents[1] / "share/prometheus/alertmanager"
+        copy.write_bytes(program.read_bytes().replace(TEMPLATES.encode(), MOVED_TEMPLATES.encode()))
+        copy.chmod(0o755)
+        command = str(copy)
+    path.write_text(
+        f'#!/bin/sh\ncd {shlex.quote(str(templates))} && exec {shlex.quote(command)} "$@"\n', encoding="utf-8"
+    )
+    path.chmod(0o755)
+
+
 @contextmanager
 def run_alertmanager(folder: Path, **addresses: str) -> Iterator[str]:
     """Run Alertmanager without its patience; yield its address."""
@@ -63,9 +74,7 @@ def run_alertmanager(folder: Path, **addresses: str) -> Iterator[str]:
     timed = folder / "alertmanager.yml"
     timed.write_text(timed.read_text(encoding="utf-8").replace("group_wait: 10s", "group_wait: 0s"), encoding="utf-8")
     (folder / "bin").mkdir()
-    program = folder / "bin" / "alertmanager"
-    program.write_text(WRAPPER.format(program=find_program("prometheus-alertmanager")), encoding="utf-8")
-    program.chmod(0o755)
+    write_program(folder / "bin" / "alertmanager")
     (folder / "tmp").mkdir()
     port = free_port()
     flags = [f"--storage.path={folder / 'data'}", "--cluster.listen-address=", "--web.route-prefix=/"]
