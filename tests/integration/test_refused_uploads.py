@@ -25,7 +25,7 @@ TRIES, PARALLEL = 24, 8
 BYTES = 12_000_000  # more than all sockets on the way hold
 PIECE = bytes(64 * 1024)
 PAUSE_SECONDS = 6.0  # nginx waits for 5 s by itself
-SCALE = 30  # the test of pauses in accepted bodies runs this much faster
+SCALE = 15  # the test of pauses in accepted bodies runs this much faster
 REFUSALS = {
     "401 unauthorized": {"Authorization": "Bearer wrong"},
     "403 cross_site": {"Origin": "https://evil.example"},
