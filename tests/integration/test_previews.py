@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64decode
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from tests.integration.api_helpers import submit_photo, upload, wait_for_end, wa
 from tests.support.images import decode_image, encode_image, exif, photo
 
 pytestmark = pytest.mark.documents
+CLOCK_ERROR = timedelta(milliseconds=500)
 STAGES = ["validate", "normalize", "small", "medium", "large", "finalize"]
 
 
@@ -46,10 +47,15 @@ def test_every_stage_is_done_once_and_in_order(job: dict[str, Any]) -> None:
     assert list(stages) == STAGES
     assert {stage["state"] for stage in stages.values()} == {"done"}
     assert {stage["attempts"] for stage in stages.values()} == {1}
-    assert _time(stages["validate"]["finished_at"]) <= _time(stages["normalize"]["started_at"])
+    assert_in_order(stages, "validate", "normalize")
     for name in ("small", "medium", "large"):
-        assert _time(stages["normalize"]["finished_at"]) <= _time(stages[name]["started_at"])
-        assert _time(stages[name]["finished_at"]) <= _time(stages["finalize"]["started_at"])
+        assert_in_order(stages, "normalize", name)
+        assert_in_order(stages, name, "finalize")
+
+
+def assert_in_order(stages: dict[str, Any], earlier: str, later: str) -> None:
+    """Each worker reads the database's clock over the network, so two of them may differ by what that took."""
+    assert _time(stages[earlier]["finished_at"]) <= _time(stages[later]["started_at"]) + CLOCK_ERROR
 
 
 def test_every_stage_tells_its_wait_its_run_and_its_worker(job: dict[str, Any]) -> None:

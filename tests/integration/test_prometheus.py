@@ -24,6 +24,7 @@ EMPTY_WHILE_ALL_IS_WELL = {
     "pipeline: Memory of Redis",
     "darkroom_redis_memory_used_bytes",
     "darkroom_redis_memory_max_bytes",
+    "darkroom:redis_memory_used:ratio",  # of a limit, which this Redis has not
 }
 
 OF_EXPORTERS = {"redis", "mongo"}
