@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from tests.support.images import decode_image
 
 ENDED = ("done", "failed", "dead", "cancelled")
 SECONDS = 60.0
+CLOCK_ERROR = timedelta(milliseconds=500)
 LONG_POLL_SECONDS = 2.0  # a gateway may lose its feed of changes meanwhile
 PAUSES = 0.02, 0.15  # seconds between two looks, at first and at last: what waits long should not keep others busy
 
@@ -108,3 +110,9 @@ def skip_unless_own(stack: Stack, name: str) -> None:
     """Skip the test if the stack uses somebody else's server in the place of this process."""
     if name not in stack.processes:
         pytest.skip(f"the stack runs no {name} of its own that could be stopped")
+
+
+def assert_in_order(stages: dict[str, Any], earlier: str, later: str) -> None:
+    """Each worker reads the database's clock over the network, so two of them may differ by what that took."""
+    finished, started = stages[earlier]["finished_at"], stages[later]["started_at"]
+    assert datetime.fromisoformat(finished) <= datetime.fromisoformat(started) + CLOCK_ERROR

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64decode
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.integration.api_helpers import submit_photo, upload, wait_for_end, wait_until
+from tests.integration.api_helpers import assert_in_order, submit_photo, upload, wait_for_end, wait_until
 from tests.support.images import decode_image, encode_image, exif, photo
 
 pytestmark = pytest.mark.documents
-CLOCK_ERROR = timedelta(milliseconds=500)
 STAGES = ["validate", "normalize", "small", "medium", "large", "finalize"]
 
 
@@ -51,11 +49,6 @@ def test_every_stage_is_done_once_and_in_order(job: dict[str, Any]) -> None:
     for name in ("small", "medium", "large"):
         assert_in_order(stages, "normalize", name)
         assert_in_order(stages, name, "finalize")
-
-
-def assert_in_order(stages: dict[str, Any], earlier: str, later: str) -> None:
-    """Each worker reads the database's clock over the network, so two of them may differ by what that took."""
-    assert _time(stages[earlier]["finished_at"]) <= _time(stages[later]["started_at"]) + CLOCK_ERROR
 
 
 def test_every_stage_tells_its_wait_its_run_and_its_worker(job: dict[str, Any]) -> None:
@@ -205,8 +198,3 @@ def test_ready_names_each_dependency_with_its_time(client: httpx.Client) -> None
 
     assert set(checks) == {"mongo", "redis", "blobs", "disk"}
     assert all(check["ok"] and check["ms"] >= 0 for check in checks.values())
-
-
-def _time(text: str) -> datetime:
-    """Read a time: a whole second is written without a fraction, so texts do not compare."""
-    return datetime.fromisoformat(text)
