@@ -12,6 +12,7 @@ import pytest
 from pymongo import MongoClient
 from redis import Redis
 
+from deploy.admin.check.backups_check import check_backups
 from deploy.admin.check.blobs_check import check_blobs
 from deploy.admin.check.mongo_check import check_mongo
 from deploy.admin.check.rabbit_check import check_rabbit
@@ -19,6 +20,7 @@ from deploy.admin.check.redis_check import check_redis
 from deploy.admin.findings import Finding, Level, error, has_errors, ok, warning
 from deploy.compose.credentials import RIGHTS
 from deploy.local.ports import free_port
+from pipeline.backup_settings import BackupSettings
 from pipeline.http_settings import BlobsSettings
 from pipeline.settings import Settings
 from tests.support.rabbitmq_server import RabbitMQServer
@@ -194,6 +196,30 @@ def test_a_bucket_that_is_out_of_reach_or_refuses_is_an_error(
     assert [finding.level for finding in findings] == [Level.ERROR]
     assert findings[0].text.startswith("cannot write")
     assert action in findings[0].action
+
+
+def test_a_bucket_for_backups_is_listed(settings: Settings, bucket_url: str) -> None:
+    with_bucket = settings.model_copy(update={"backup": BackupSettings(target=f"{bucket_url}/backups")})
+    missing = settings.model_copy(update={"backup": BackupSettings(target="s3://nowhere/backups")})
+
+    assert texts(list(check_backups(with_bucket)), Level.OK)
+    assert "cannot be listed" in texts(list(check_backups(missing)), Level.ERROR)
+    assert list(check_backups(settings)) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "is_lost"),
+    [("file:///var/lib/darkroom/backups", False), ("file:///var/lib/darkroom/backups/a", False), ("file:///tmp", True)],
+)
+def test_a_folder_that_ends_with_its_container_is_no_place_for_backups(
+    target: str, *, is_lost: bool, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_target = settings.model_copy(update={"backup": BackupSettings(target=target)})
+    outside = list(check_backups(with_target))
+    monkeypatch.setenv("DARKROOM_GIVEN_BLOB_URL", "")
+
+    assert outside == []
+    assert has_errors(check_backups(with_target)) == is_lost
 
 
 def test_where_redis_carries_the_messages_no_rabbitmq_is_asked(settings: Settings) -> None:

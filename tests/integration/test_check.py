@@ -63,6 +63,7 @@ def test_before_the_first_start_there_is_nothing_to_ask(tmp_path: Path) -> None:
         "DARKROOM_SECRETS_DIR": str(tmp_path),
         "DARKROOM_REDIS_URL": "",
         "DARKROOM_MONGO_URL": "",
+        "DARKROOM_BROKER_URL": "",  # as .env may have it: Redis carries the messages, and nothing is to be created
         "DARKROOM_BLOB_URL": (tmp_path / "blobs").as_uri(),
     }
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from dotenv import load_dotenv
 from pydantic import ValidationError
 
+from deploy.admin.check.backups_check import check_backups
 from deploy.admin.check.blobs_check import check_blobs
 from deploy.admin.check.mongo_check import check_mongo
 from deploy.admin.check.rabbit_check import check_rabbit
@@ -36,7 +37,10 @@ CHECKS: dict[str, Callable[[Settings], Iterator[Finding]]] = {
     "DARKROOM_BROKER_URL": check_rabbit,
     "DARKROOM_MONGO_URL": check_mongo,
     "DARKROOM_BLOB_URL": check_blobs,
+    "DARKROOM_BACKUP__TARGET": check_backups,
 }
+WITH_PASSWORDS = {"DARKROOM_REDIS_URL", "DARKROOM_MONGO_URL"}
+"""Whose files in the secrets folder the first start creates."""
 
 
 def main(arguments: list[str]) -> int:
@@ -85,7 +89,7 @@ def _ask(variable: str, settings: Settings) -> Iterator[Finding]:
 def _is_before_first_start(variable: str) -> bool:
     """Whether the secrets folder will have a store's URL, with a password that the first start creates."""
     folder = os.environ.get("DARKROOM_SECRETS_DIR")
-    is_expected = bool(folder) and variable in os.environ and not os.environ[variable]
+    is_expected = bool(folder) and variable in WITH_PASSWORDS & os.environ.keys() and not os.environ[variable]
     return is_expected and not (Path(folder or "") / variable.lower()).exists()
 
 
