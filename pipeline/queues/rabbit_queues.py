@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from pipeline.queues.queue_progress import QueueProgress
 from pipeline.queues.queues import QueueBacklog, Queues, group_by_queue
+from pipeline.queues.rabbit_probe import RabbitProbe
 from pipeline.routing import LANE_QUEUES, QUEUES
 from storage.clock import now_ms
 
@@ -32,6 +33,7 @@ class RabbitQueues(Queues):
         super().__init__(redis)
         self._app, self._timeout_seconds = app, timeout_seconds
         self._connection: Any = app.connection_for_read()
+        self._probe = RabbitProbe(app, timeout_seconds=timeout_seconds)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rabbitmq")
         self._progress = {lane: QueueProgress() for lane in LANE_QUEUES}
         self._opened_ms = now_ms()
@@ -39,13 +41,13 @@ class RabbitQueues(Queues):
         self._next_reading = 0.0  # by the monotonic clock, in seconds
 
     async def ping(self) -> None:
-        """Raise when RabbitMQ or Redis does not answer, or Redis is full: a dispatched job could not finish then."""
+        """Raise when RabbitMQ or Redis does not answer or takes nothing: a dispatched job could not finish then."""
         await self._check_redis()
-        await self._read_lengths()
+        await self._probe.check()
 
     def server_checks(self) -> Mapping[str, Callable[[], Awaitable[object]]]:
         """Return a check for Redis and one for RabbitMQ."""
-        return {"redis": self._check_redis, "rabbitmq": self._read_lengths}
+        return {"redis": self._check_redis, "rabbitmq": self._probe.check}
 
     async def read_max_queue_length(self) -> int:
         """Return how many messages wait in the longest queue, both lanes together."""
@@ -72,6 +74,7 @@ class RabbitQueues(Queues):
         """Close the connection and end the thread."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.release)
         self._thread.shutdown(wait=False)
+        await self._probe.close()
 
     async def _read_lengths(self) -> dict[str, int]:
         """Return the length of each lane. Concurrent callers share one reading, which is reused for CACHE_SECONDS."""

@@ -137,6 +137,32 @@ async def test_a_gateway_asks_both_servers_whether_they_are_there(queues: Queues
         await servers["redis"]()
 
 
+async def test_a_server_that_stops_publishers_is_told_and_its_lengths_too(
+    settings: Settings, rabbitmq: RabbitMQServer
+) -> None:
+    send("validate")
+    use_broker(settings.model_copy(update={"broker": BrokerSettings(publish_timeout=1, connect_timeout=5)}))
+    async with open_queues(settings.model_copy(update={"broker": BrokerSettings(publish_timeout=1)})) as queues:
+        check = queues.server_checks()["rabbitmq"]
+        await check()
+
+        with rabbitmq.alarm():
+            with pytest.raises((TimeoutError, *BROKER_ERRORS)):
+                await check()
+            assert await queues.read_max_queue_length() == 1
+
+        async with asyncio.timeout(SECONDS):
+            while not await _passes(check):  # noqa: ASYNC110  # RabbitMQ knows
+                await asyncio.sleep(POLL_SECONDS)
+
+
+async def _passes(check: Callable[[], Any]) -> bool:
+    with suppress(*BROKER_ERRORS):
+        await check()
+        return True
+    return False
+
+
 async def test_nothing_is_sent_on_while_chords_cannot_be_counted(queues: Queues) -> None:
     with pytest.raises(RedisError):
         await queues.ping()

@@ -27,6 +27,8 @@ UNPACKED = ROOT / ".cache" / "rabbitmq-server"
 USER = "darkroom"
 START_SECONDS = 180  # of which it takes six of CPU
 CLOSE_CONNECTIONS = 'rabbit_networking:close_all_connections("maintenance").'
+SET_ALARM = "rabbit_alarm:set_alarm({{resource_limit, disk, node()}, []})."
+CLEAR_ALARM = "rabbit_alarm:clear_alarm({resource_limit, disk, node()})."
 CUT_CONNECTIONS = """[prim_inet:shutdown(Socket, read_write) || Reader <- rabbit_networking:connections(),
   {links, Links} <- [process_info(Reader, links)], Socket <- Links, is_port(Socket)]."""
 ERLANG_OPTIONS = (  # as Debian's script starts it; that needs a user of its own, and Erlang under /usr
@@ -101,6 +103,15 @@ class RabbitMQServer:
             yield
         finally:
             self._process.send_signal(signal.SIGCONT)
+
+    @contextmanager
+    def alarm(self) -> Iterator[None]:
+        """Stop publishers until the block ends, as when the disk is nearly full."""
+        self._evaluate(SET_ALARM)
+        try:
+            yield
+        finally:
+            self._evaluate(CLEAR_ALARM)
 
     def close_connections(self) -> None:
         """Close every client's connection, saying so."""
