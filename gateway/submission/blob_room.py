@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 
+from gateway import problems
 from gateway.problems import StorageFull
 from pipeline.blob_reserve import compute_reserve
 from pipeline.http_settings import BlobsSettings
@@ -16,6 +18,8 @@ from storage.blobs import Blobs
 REFRESH_SECONDS = 1.0
 RETRY_AFTER_SECONDS = 60
 """Space comes back when results expire, or when a person makes room."""
+HELD_RETRY_AFTER_SECONDS = problems.RETRY_AFTER_SECONDS
+"""Room that uploads under way hold comes back when they end, as they may be smaller than they could be, or fail."""
 DETAIL = (
     "The server's disk is full: it has no room for new images. Jobs that were accepted still finish. "
     "Send the request again after the time in Retry-After."
@@ -33,14 +37,16 @@ class DiskSpace:
     expected: int = 0
     """Bytes that requests under way have yet to write."""
 
-    def has_room(self, size: int) -> bool:
-        """Whether so many bytes more leave the reserve free."""
-        return self.free is None or self.free - self.written - self.expected >= size
+    @property
+    def unused(self) -> float:
+        """Bytes above the reserve, those included that requests under way hold; infinite without a limit."""
+        return math.inf if self.free is None else self.free - self.written
 
     def check(self, size: int) -> None:
-        """Raise `StorageFull` unless there is room."""
-        if not self.has_room(size):
-            raise StorageFull(DETAIL, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+        """Raise `StorageFull` unless so many bytes more leave the reserve free."""
+        if self.unused - self.expected < size:
+            seconds = RETRY_AFTER_SECONDS if self.unused < size else HELD_RETRY_AFTER_SECONDS
+            raise StorageFull(DETAIL, headers={"Retry-After": str(seconds)})
 
 
 class HeldRoom:
@@ -88,9 +94,12 @@ class BlobRoom:
         self._reading: asyncio.Task[None] | None = None
 
     async def is_full(self, blobs: Blobs) -> bool:
-        """Whether an upload is refused now. Raises OSError when the disk cannot be asked."""
+        """Whether an upload has no room, even once those under way have ended without using what they hold.
+
+        Raises OSError when the disk cannot be asked.
+        """
         await self._refresh(blobs)
-        return not self._space.has_room(self._upload_bytes)
+        return self._space.unused < self._upload_bytes
 
     @asynccontextmanager
     async def hold(self, blobs: Blobs, size: int | None) -> AsyncIterator[HeldRoom]:

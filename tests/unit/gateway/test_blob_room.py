@@ -49,6 +49,18 @@ async def test_uploads_at_the_same_time_do_not_use_the_reserve_together(size: in
     assert not await uploads.is_full(disk)
 
 
+async def test_room_that_others_hold_for_now_is_asked_for_again_soon_and_the_disk_is_not_full() -> None:
+    uploads, disk = room(), Disk(RESERVE_BYTES + UPLOAD_BYTES)
+
+    async with uploads.hold(disk, UPLOAD_BYTES):
+        with pytest.raises(StorageFull) as refused:
+            async with uploads.hold(disk, UPLOAD_BYTES):
+                pass
+
+        assert refused.value.headers == {"Retry-After": "5"}
+        assert not await uploads.is_full(disk)
+
+
 async def test_what_was_written_counts_until_the_disk_is_read_again() -> None:
     uploads, disk = room(), Disk(RESERVE_BYTES + 2 * UPLOAD_BYTES - 1)
 
