@@ -130,12 +130,11 @@ class _StrictHeader(tarfile.TarInfo):
     So is one that announces a very long name or many attributes: tarfile would read all of it into memory.
     """
 
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        info = super().frombuf(buf, encoding, errors)
-        if info.type in EXTENDED_HEADERS and not 0 <= info.size <= CHUNK_BYTES:
-            raise ReadError(f"a header of {info.size} bytes")
-        return info
+    def _proc_member(self, tarfile: TarFile) -> Any:
+        """Read what follows the header. The one method through which every version of Python comes to that."""
+        if self.type in EXTENDED_HEADERS and not 0 <= self.size <= CHUNK_BYTES:
+            raise ReadError(f"a header of {self.size} bytes")
+        return super()._proc_member(tarfile)  # type: ignore[misc]
 
     @classmethod
     def fromtarfile(cls, tarfile: TarFile) -> Self:
