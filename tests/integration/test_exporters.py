@@ -38,10 +38,10 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 def answers(port: int) -> bool:
-    """Whether the server answers the health check."""
+    """Whether the server answers."""
     try:
-        with Redis(port=port, username="probe", password="none") as probe:  # noqa: S106
-            return bool(probe.ping())
+        with as_user(port, "darkroom", "redis") as darkroom:
+            return bool(darkroom.ping())
     except RedisError:
         return False
 
