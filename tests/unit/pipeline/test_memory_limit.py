@@ -17,7 +17,7 @@ from stages.errors import ImageCorrupt
 TOO_MUCH = "image_needs_too_much_memory"
 LIMITED = """
 from PIL import Image
-from pipeline.memory_limit import limit_memory, refuse_beyond_limit
+from pipeline.memory_limit import limit_memory, refuse_beyond_limit, release_images
 from stages.errors import StageError
 from stages.grayscale import grayscale
 from stages.limits import Limits
@@ -39,6 +39,7 @@ for work, given in ((convert, small), (convert, large), (fill_heap, 1 << 20), (c
             print(work(given))
     except StageError as refusal:
         print(refusal.code)
+        release_images(refusal)
 """
 
 
