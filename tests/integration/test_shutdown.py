@@ -72,10 +72,10 @@ def test_an_upload_under_way_is_finished_and_a_new_one_is_refused(gateway: LoneG
     key = uuid4().hex
     with open_socket(gateway.url) as slow, open_socket(gateway.url) as idle, open_socket(gateway.url) as new:
         begin(gateway.url, slow, key, database)
-        idle.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        read_response(idle)
         new_head = build_head(gateway.url, "/upload", Content_Length=len(FORM))
         new.sendall(new_head[:-2])
+        idle.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        read_response(idle)  # so the gateway, which has one thread, has read what was sent before, too
 
         gateway.process.send_signal(signal.SIGTERM)
         wait_until(lambda: is_refused(gateway.url), "the gateway to stop listening")
