@@ -12,10 +12,14 @@ MAX_PARTS = 65_536
 
 @dataclass(frozen=True, slots=True)
 class ContainerInfo:
-    """What Pillow does not read from a header: the number of a GIF's frames, and EXIF after the pixels of a PNG."""
+    """What Pillow does not read from a header: the number of a GIF's frames, and EXIF after the pixels of a PNG.
+
+    `content` is what to decode instead of the original, if the decoder is stricter about it than browsers are.
+    """
 
     frames: int | None = None
     exif: bytes | None = None
+    content: bytes | None = None
 
 
 class PartCounter:

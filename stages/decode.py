@@ -89,8 +89,9 @@ def open_image(original: bytes, *, limits: Limits, all_frames: bool = False) -> 
         check_memory(_DECODED_BYTES * sniffed.width * sniffed.height)
     with translate_pillow_errors(limits):
         decoders = _DECODERS | (FRAMEWISE if all_frames else ONE_FRAME)
-        image = decoders[sniffed.format](io.BytesIO(original))
-        image.decodermaxblock = len(original)  # all is in memory: 5% faster than in blocks of 64 KiB
+        content = original if container.content is None else container.content
+        image = decoders[sniffed.format](io.BytesIO(content))
+        image.decodermaxblock = len(content)  # all is in memory: 5% faster than in blocks of 64 KiB
         frames = container.frames or (int(getattr(image, "n_frames", 1)) if sniffed.format in ANIMATED else 1)
     check_dimensions(*image.size, limits)
     check_frames(frames, *image.size, limits)
