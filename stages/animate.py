@@ -67,7 +67,7 @@ def _decode(original: bytes, edge: int, limits: Limits) -> tuple[list[Image.Imag
 
 def _frames(opened: OpenedImage, size: tuple[int, int]) -> Iterator[tuple[Image.Image, int]]:
     """Yield each composed frame at `size`, without metadata, and its duration in milliseconds."""
-    image, profile = opened.image, opened.image.info.get("icc_profile")
+    image = opened.image
     if opened.frames == 1:
         still = decode_upright(opened, size=size).copy()  # a plain Image: of a TIFF, Pillow would save all pages
         still.info = {}
@@ -79,7 +79,7 @@ def _frames(opened: OpenedImage, size: tuple[int, int]) -> Iterator[tuple[Image.
             image.load()
             pixels = scale(apply_orientation(to_eight_bit(image), opened.orientation), size)
             # The next frame may build on the pixels of this one: they must not be converted in place.
-            frame = to_srgb(pixels.copy() if pixels is image else pixels, profile)
+            frame = to_srgb(pixels.copy() if pixels is image else pixels, opened.colour_space)
         frame.info = {}
         yield frame, round(image.info.get("duration", 0))
 

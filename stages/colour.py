@@ -1,15 +1,17 @@
-"""Colour conversion: an embedded ICC profile is applied and dropped, and the result is sRGB."""
+"""Colour conversion: the colour space that an image states is applied and dropped, and the result is sRGB."""
 
 from __future__ import annotations
 
 import io
 from functools import cache, lru_cache
 from itertools import product
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image, ImageChops, ImageCms
 
-MAX_PROFILE_BYTES = 4 * 1024 * 1024  # the largest press profiles have 2.7 MB
+if TYPE_CHECKING:
+    from stages.colour_space import ColourSpace
+
 JUST_NOTICEABLE = 2  # levels of 255: cameras' variants of sRGB differ by less; not converting them saves 14 ns a pixel
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # ICC.1:2022, table 19, to Pillow's modes
 
@@ -20,12 +22,13 @@ class _Transform(NamedTuple):
     keep_alpha: ImageCms.ImageCmsTransform | None = None  # the same for RGBA
 
 
-def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+def to_srgb(image: Image.Image, space: ColourSpace) -> Image.Image:
     """Convert an 8-bit L, LA, RGB, RGBA, CMYK or LAB image to RGB, or to RGBA if a pixel is not opaque.
 
     A profile is ignored if it is broken or for other channels. CMYK without a profile is converted by subtraction. An
     RGB or RGBA image is converted in place: it may be the result.
     """
+    profile = space.icc
     if image.mode not in ("LA", "RGBA"):
         return _apply_profile(image, profile)
     if image.getchannel("A").getextrema() == (255, 255):
@@ -40,7 +43,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 def _apply_profile(colours: Image.Image, profile: bytes | None) -> Image.Image:
     if colours.mode == "LAB":
         return _lab(colours)
-    transform = _transform(profile) if profile and len(profile) <= MAX_PROFILE_BYTES else None
+    transform = _transform(profile) if profile else None
     if transform and transform.mode == "RGB" and colours.mode == "L":  # a grey image that still has an RGB profile
         colours = colours.convert("RGB")
     if transform and transform.keep_alpha and colours.mode == "RGBA":

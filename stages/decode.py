@@ -18,6 +18,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from stages.colour_space import ColourSpace, read_colour_space
 from stages.containers import inspect_container
 from stages.errors import ImageCorrupt, ImageTooLarge, ImageTruncated, StageError, UnsupportedFormat
 from stages.formats import HAS_HEIC, HEAD_BYTES, recognize
@@ -75,6 +76,7 @@ class OpenedImage:
     limits: Limits
     orientation: int
     display_size: tuple[int, int]
+    colour_space: ColourSpace
 
 
 def open_image(original: bytes, *, limits: Limits, all_frames: bool = False) -> OpenedImage:
@@ -98,7 +100,8 @@ def open_image(original: bytes, *, limits: Limits, all_frames: bool = False) -> 
     if container.exif is not None:
         image.info.setdefault("exif", b"Exif\0\0" + container.exif)
     orientation = _orientation(image, limits)
-    return OpenedImage(image, sniffed.format, frames, limits, orientation, _display_size(image, orientation))
+    display_size, colour_space = _display_size(image, orientation), read_colour_space(image)
+    return OpenedImage(image, sniffed.format, frames, limits, orientation, display_size, colour_space)
 
 
 def decode_pixels(opened: OpenedImage) -> None:

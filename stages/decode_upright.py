@@ -43,7 +43,7 @@ def decode_upright(
         partial(scale, size=swap_if_sideways(target, orientation)),
         partial(_cut, box=stored_box(box or (0, 0, *target), target, orientation)),
         partial(apply_orientation, orientation=orientation),
-        partial(to_srgb, profile=image.info.get("icc_profile")),
+        partial(to_srgb, space=opened.colour_space),
     ]
     pixels: Image.Image = image
     with translate_pillow_errors(opened.limits):
