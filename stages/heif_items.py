@@ -46,13 +46,13 @@ def _read_sizes(properties: memoryview, limits: Limits) -> dict[int, int]:
     sizes: dict[int, int] = {}
     counter = PartCounter("properties")
     for kind, payload in split_boxes(properties):
-        for item, index in _read_associations(payload, counter) if kind == b"ipma" else ():
+        for item, index in read_associations(payload, counter) if kind == b"ipma" else ():
             if index in stated:
                 sizes[item] = max(sizes.get(item, 0), stated[index])
     return sizes
 
 
-def _read_associations(payload: memoryview, counter: PartCounter) -> Iterator[tuple[int, int]]:
+def read_associations(payload: memoryview, counter: PartCounter) -> Iterator[tuple[int, int]]:
     """Yield an item and the index of a property of it, for each of its properties."""
     numbers = Numbers(payload)
     version, flags = numbers.read(1), numbers.read(3)

@@ -5,15 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages.bit_depth import read_bit_depth
 from stages.decode import open_image
+from stages.position import states_position
 
 if TYPE_CHECKING:
     from stages.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
+class StatedColours:
+    """The name of the colour space that an original states, and where it states it: `ColourSpace.source`."""
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """The facts of an original: width and height are in pixels as displayed, after its EXIF orientation is applied."""
+    """The facts of an original: width and height are in pixels as displayed, after its EXIF orientation is applied.
+
+    `has_alpha` says whether it can have transparent pixels; the bits of a channel and whether its metadata state a
+    position are None if unknown.
+    """
 
     format: str
     width: int
@@ -21,10 +35,25 @@ class ImageFacts:
     mode: str
     frames: int
     orientation: int
+    bit_depth: int | None
+    colour_space: StatedColours
+    has_alpha: bool
+    has_gps: bool | None
 
 
 def validate(original: bytes, *, limits: Limits) -> ImageFacts:
     """Return the facts of an original within the limits, or raise the StageError that says why it is refused."""
     opened = open_image(original, limits=limits)
-    width, height = opened.display_size
-    return ImageFacts(opened.format, width, height, opened.image.mode, opened.frames, opened.orientation)
+    image, (width, height) = opened.image, opened.display_size
+    return ImageFacts(
+        format=opened.format,
+        width=width,
+        height=height,
+        mode=image.mode,
+        frames=opened.frames,
+        orientation=opened.orientation,
+        bit_depth=read_bit_depth(original, image, opened.format),
+        colour_space=StatedColours(opened.colour_space.name, opened.colour_space.source),
+        has_alpha=image.has_transparency_data,
+        has_gps=states_position(original, image, opened.format),
+    )

@@ -36,6 +36,7 @@ def run_stages(original: bytes, on_stage: Callable[[str], None]) -> str:
             facts = validate(original, limits=LIMITS)
     except StageError as refusal:
         return refusal.code
+    _check_facts(facts)
     for name, step in _STEPS.items():
         on_stage(name)
         try:
@@ -44,6 +45,16 @@ def run_stages(original: bytes, on_stage: Callable[[str], None]) -> str:
         except StageError as refusal:
             code = code or refusal.code
     return code
+
+
+def _check_facts(facts: ImageFacts) -> None:
+    """Check what a status shows of an original, some of which is text from the file."""
+    assert facts.bit_depth is None or 1 <= facts.bit_depth <= 64, "a channel has a number of bits that none has"
+    name = facts.colour_space.name
+    assert name.isprintable(), "a colour space has a name that obeys no terminal"
+    assert 0 < len(name) <= 64, "the name of a colour space is empty or long"
+    assert facts.has_alpha in (True, False), "transparency is neither there nor not"
+    assert facts.has_gps in (True, False, None), "a position is neither stated nor not"
 
 
 def _preview(original: bytes, facts: ImageFacts, rng: Random) -> None:

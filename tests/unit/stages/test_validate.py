@@ -7,7 +7,7 @@ import pytest
 from stages.errors import ImageTooLarge, TooManyFrames
 from stages.limits import Limits
 from stages.normalize import normalize
-from stages.validate import ImageFacts, validate
+from stages.validate import ImageFacts, StatedColours, validate
 from tests.support.images import (
     CELL,
     GRID,
@@ -33,7 +33,18 @@ SHOWN = (3 * CELL, 2 * CELL)
 def test_validate_states_the_facts_of_every_format(name: str, mode: str) -> None:
     facts = validate(encode_image(photo(70, 30), name), limits=Limits())
 
-    assert facts == ImageFacts(format=name, width=70, height=30, mode=mode, frames=1, orientation=1)
+    assert facts == ImageFacts(
+        format=name,
+        width=70,
+        height=30,
+        mode=mode,
+        frames=1,
+        orientation=1,
+        bit_depth=8,
+        colour_space=StatedColours(name="sRGB", source="none"),
+        has_alpha=False,
+        has_gps=False,
+    )
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

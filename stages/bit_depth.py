@@ -1,0 +1,113 @@
+"""The bit depth of an original: how many bits each of its channels has in the file, read from the headers."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from stages.boxes import FULL, index_boxes, index_meta, split_boxes
+from stages.container_info import PartCounter
+from stages.errors import StageError
+from stages.heif_items import read_associations
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+_BYTE = 8
+_MAX_BITS = 64  # TIFF has floats of 64 bits
+_PNG_PALETTE, _TIFF_PALETTE = 3, 3  # PNG (Third Edition), 11.2.1 and TIFF 6.0, section 5
+_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262
+
+
+def read_bit_depth(original: bytes, image: ImageFile, format: str) -> int | None:  # noqa: A002  the API's own word
+    """Return the bits of a channel of an opened original, the largest if they differ, or None if it is not stated.
+
+    Where pixels are numbers of colours in a palette, the colours have 8 bits.
+    """
+    try:
+        depth = _READERS[format](original, image)
+    except (LookupError, OverflowError, TypeError, ValueError, struct.error, StageError):
+        return None  # damaged headers are no reason to refuse the pixels
+    return depth if isinstance(depth, int) and 0 < depth <= _MAX_BITS else None
+
+
+def _read_jpeg(_original: bytes, image: ImageFile) -> int | None:
+    return getattr(image, "bits", None)
+
+
+def _read_png(original: bytes, _image: ImageFile) -> int | None:
+    """Read the header, which is the first chunk: PNG (Third Edition), 11.2.1."""
+    kind, depth, colour = struct.unpack_from(">4s8xBB", original, 12)
+    if kind != b"IHDR":
+        return None
+    return _BYTE if colour == _PNG_PALETTE else int(depth)
+
+
+def _read_tiff(_original: bytes, image: ImageFile) -> int | None:
+    tags: dict[int, Any] = getattr(image, "tag_v2", {})
+    return _BYTE if tags.get(_PHOTOMETRIC) == _TIFF_PALETTE else max(tags.get(_BITS_PER_SAMPLE, (1,)))
+
+
+def _read_bmp(original: bytes, _image: ImageFile) -> int | None:
+    """Count the bits of the colour masks, of which 16 bits have 5 each unless others are stated: BITMAPV4HEADER."""
+    (header,) = struct.unpack_from("<I", original, 14)
+    if header == 12:  # noqa: PLR2004  the OS/2 header, without a compression field
+        return _BYTE
+    bits, compression = struct.unpack_from("<HI", original, 28)
+    if bits not in (16, 32):
+        return _BYTE
+    if compression in (3, 6):  # BI_BITFIELDS and BI_ALPHABITFIELDS: the masks are behind the first 40 bytes
+        masks: tuple[int, ...] = struct.unpack_from("<3I", original, 54)
+        return max(map(int.bit_count, masks))
+    return 5 if bits == 16 else _BYTE  # noqa: PLR2004
+
+
+def _read_heic(_original: bytes, image: ImageFile) -> int | None:
+    return image.info.get("bit_depth")
+
+
+def _read_avif(original: bytes, _image: ImageFile) -> int | None:
+    """Read what the primary item states, or else the first coded one: a grid is made of those."""
+    boxes = index_meta(memoryview(original))
+    (primary,) = struct.unpack_from(">4xI" if boxes[b"pitm"][0] else ">4xH", boxes[b"pitm"])
+    properties = boxes[b"iprp"]
+    stated = list(split_boxes(index_boxes(properties)[b"ipco"]))
+    counter = PartCounter("properties")
+    own = [
+        stated[index - 1]
+        for kind, payload in split_boxes(properties)
+        if kind == b"ipma"
+        for item, index in read_associations(payload, counter)
+        if item == primary and 0 < index <= len(stated)
+    ]
+    found = (_AVIF_DEPTHS[kind](payload) for kind, payload in (*own, *stated) if kind in _AVIF_DEPTHS)
+    return next(found, None)
+
+
+def _read_pixi(payload: memoryview) -> int:
+    """Read the bits of each channel: ISO/IEC 23008-12, 6.5.6."""
+    return max(payload[FULL + 1 : FULL + 1 + payload[FULL]])
+
+
+def _read_av1c(payload: memoryview) -> int:
+    """Read high_bitdepth and twelve_bit: AV1 Codec ISO Media File Format Binding, 2.3.3."""
+    if not payload[2] & 0x40:
+        return _BYTE
+    return 12 if payload[2] & 0x20 else 10
+
+
+_AVIF_DEPTHS: dict[bytes, Callable[[memoryview], int]] = {
+    b"pixi": _read_pixi,
+    b"av1C": _read_av1c,
+}
+_READERS: dict[str, Callable[[bytes, ImageFile], int | None]] = {
+    "jpeg": _read_jpeg,
+    "png": _read_png,
+    "gif": lambda _original, _image: _BYTE,  # the colours of its palettes
+    "webp": lambda _original, _image: _BYTE,
+    "tiff": _read_tiff,
+    "bmp": _read_bmp,
+    "avif": _read_avif,
+    "heic": _read_heic,
+}
