@@ -14,6 +14,8 @@ from pipeline.stage_order import stage_by_rendition
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, Kind, Lane, Operation, StageRecord, StageState
 
+_FACTS = ("width", "height", "format", "frames", "orientation", "bit_depth", "has_alpha", "has_gps")
+
 
 class Links(BaseModel):
     """Where to follow the job and where to fetch its result."""
@@ -87,15 +89,47 @@ class RenditionStatus(BaseModel):
     sha256: str
 
 
+class ColorSpaceStatus(BaseModel):
+    """The colour space that an original states. Results are in sRGB."""
+
+    name: str = Field(
+        description="The description of its ICC profile, at most 64 characters, or the usual name of the space.",
+        examples=["Display P3", "sRGB"],
+    )
+    source: str = Field(
+        description="Where it is stated: `icc`, an ICC profile; `cicp`; `gama`, the gamma of a PNG; `none`, nowhere.",
+        examples=["icc", "none"],
+    )
+
+
 class OriginalStatus(BaseModel):
-    """The original: the bytes as uploaded."""
+    """The original: the bytes as uploaded. The fields after `sha256` are null until its validate stage is done.
+
+    Of a job that an older version validated, only its width and height are known.
+    """
 
     name: str | None
     media_type: str
     bytes: int
     sha256: str
-    width: int | None = None
-    height: int | None = None
+    width: int | None = Field(None, description="In pixels as displayed, after its orientation is applied.")
+    height: int | None = Field(None, description="In pixels as displayed, after its orientation is applied.")
+    format: str | None = Field(None, examples=["jpeg"])
+    frames: int | None = Field(None, description="The number of frames: 1, unless it is an animation.")
+    orientation: int | None = Field(None, description="Its EXIF orientation, 1 to 8: results are upright.")
+    bit_depth: int | None = Field(None, description="The bits of a channel; 8 where pixels are entries of a palette.")
+    color_space: ColorSpaceStatus | None = None
+    has_alpha: bool | None = Field(None, description="Whether it can have transparent pixels.")
+    has_gps: bool | None = Field(
+        None, description="Whether its metadata state a position, which no answer tells; null if they are damaged."
+    )
+
+    @classmethod
+    def of(cls, job: Job) -> OriginalStatus:
+        """Build the public view of the original of a job, with what its validate stage found."""
+        found = job.stages[VALIDATE].result or {}
+        facts = {name: found.get(name) for name in _FACTS}
+        return cls(**job.original.model_dump(exclude={"blob"}), **facts, color_space=found.get("colour_space"))
 
 
 class JobStatus(BaseModel):
@@ -126,7 +160,6 @@ class JobStatus(BaseModel):
     def of(cls, job: Job, *, root_path: str) -> JobStatus:
         """Build the public view of a job. Its links begin with the root path."""
         done_count = sum(record.state is StageState.DONE for record in job.stages.values())
-        validation = job.stages[VALIDATE].result or {}
         until_ms, failure = job.finished_ms or now_ms(), public_failure(job)
         return cls(
             task_id=job.id,
@@ -138,11 +171,7 @@ class JobStatus(BaseModel):
             created_at=job.created_at,
             updated_at=_to_datetime(job.updated_ms),
             finished_at=_to_datetime(job.finished_ms),
-            original=OriginalStatus(
-                **job.original.model_dump(exclude={"blob"}),
-                width=validation.get("width"),
-                height=validation.get("height"),
-            ),
+            original=OriginalStatus.of(job),
             operation=job.operation,
             source_task_id=job.source_task_id,
             deduplicated_from=job.deduplicated_from,

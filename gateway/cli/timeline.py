@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..client.models import Failure, JobStatus, JobSummary, StageStatus
+from ..client.models import Failure, JobStatus, JobSummary, OriginalStatus, StageStatus
 from .humanize import (
     elapsed_ms,
     format_bytes,
@@ -105,7 +105,25 @@ def _heading(job: JobStatus) -> Text:
         "" if duration_ms is None else f"{'took' if job.has_ended else 'so far'} {format_duration(duration_ms)}",
         f"dispatched again {pluralize(job.generation, 'time')}" if job.generation else "",
     ]
-    return heading.append("\n" + " · ".join(fact for fact in facts if fact))
+    for line in (facts, _original_facts(job.original)):
+        heading.append("\n" + " · ".join(filter(None, line)) if any(line) else "")
+    return heading
+
+
+def _original_facts(original: OriginalStatus) -> list[str]:
+    """Return what the gateway found in the original, without what every photo has: one frame, and it is upright."""
+    frames, orientation, space = original.frames or 1, original.orientation or 1, original.color_space
+    source = f" ({space.source})" if space and space.source not in {"", "none"} else ""
+    facts = [
+        original.format or "",
+        f"{original.bit_depth}-bit" if original.bit_depth else "",
+        f"{space.name}{source}" if space else "",
+        "alpha" if original.has_alpha else "",
+        pluralize(frames, "frame") if frames > 1 else "",
+        f"orientation {orientation}" if orientation > 1 else "",
+        "with GPS position" if original.has_gps else "",
+    ]
+    return [replace_unprintable(fact) for fact in facts]
 
 
 def _stages(job: JobStatus) -> Table:

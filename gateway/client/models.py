@@ -86,8 +86,18 @@ class RenditionStatus(Answer):
     sha256: str
 
 
+class ColorSpaceStatus(Answer):
+    """The colour space that an image states, and what states it: `icc`, `cicp`, `gama` or `none`."""
+
+    name: str = ""
+    source: str = ""
+
+
 class OriginalStatus(Answer):
-    """The image that was uploaded; sizes in pixels and bytes, `sha256` in hex."""
+    """The image that was uploaded; sizes in pixels and bytes, `sha256` in hex.
+
+    The fields after `sha256` are None until the image is validated, and what an older gateway does not send.
+    """
 
     name: str | None = None
     media_type: str = ""
@@ -95,6 +105,13 @@ class OriginalStatus(Answer):
     sha256: str = ""
     width: Integer | None = None
     height: Integer | None = None
+    format: str | None = None
+    frames: Integer | None = None
+    orientation: Integer | None = None
+    bit_depth: Integer | None = None
+    color_space: ColorSpaceStatus | None = None
+    has_alpha: bool | None = None
+    has_gps: bool | None = None
 
 
 class JobBase(Answer):

@@ -118,6 +118,23 @@ def test_an_id_is_never_truncated() -> None:
     assert any(TASK_ID in line for line in render(job_view(job()), width=60))
 
 
+def test_a_job_shows_what_was_found_in_its_original() -> None:
+    original = {
+        "name": "beach.jpg", "width": 40, "height": 30, "bytes": 1024, "format": "avif", "bit_depth": 10, "frames": 3,
+        "orientation": 6, "color_space": {"name": "P3\x1b", "source": "cicp"}, "has_alpha": True, "has_gps": True,
+    }  # fmt: skip
+
+    lines = render(job_view(job(original=original)))
+
+    facts = "avif · 10-bit · P3\ufffd (cicp) · alpha · 3 frames · orientation 6 · with GPS position"
+    assert lines[1].startswith("beach.jpg")
+    assert lines[2] == facts
+
+
+def test_an_original_of_an_older_gateway_takes_one_line() -> None:
+    assert render(job_view(job(original={"name": "beach.jpg"})))[2] == ""
+
+
 def test_control_characters_in_a_name_do_not_reach_the_terminal() -> None:
     name = "\x1b[2Jbeach\r\n.jpg"
     found = job(original={"name": name})

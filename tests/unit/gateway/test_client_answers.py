@@ -26,6 +26,7 @@ PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (schemas.Accepted, models.Accepted),
     (schemas.StageStatus, models.StageStatus),
     (schemas.RenditionStatus, models.RenditionStatus),
+    (schemas.ColorSpaceStatus, models.ColorSpaceStatus),
     (schemas.OriginalStatus, models.OriginalStatus),
     (schemas.JobStatus, models.JobStatus),
     (schemas.JobSummary, models.JobSummary),

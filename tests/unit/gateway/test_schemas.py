@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from gateway.schemas import JobStatus, JobSummary, StageStatus
 from pipeline.stage_failures import SENTENCES
+from stages.validate import ImageFacts, StatedColours
 from storage.documents import Failure, Job, JobState, Kind, Operation, StageRecord, StageState
 from tests.support.fakes import SHA256, new_job
 
@@ -65,6 +67,29 @@ def test_the_original_is_not_measured_before() -> None:
     original = status_of(new_job()).original
 
     assert (original.width, original.height) == (None, None)
+
+
+def test_a_status_says_what_validate_found_in_the_original() -> None:
+    facts = ImageFacts(
+        format="jpeg", width=4000, height=3000, mode="RGB", frames=1, orientation=6, bit_depth=8,
+        colour_space=StatedColours("Display P3", "icc"), has_alpha=False, has_gps=True,
+    )  # fmt: skip
+    job = new_job(stages={"validate": StageRecord(state=StageState.DONE, result=asdict(facts))})
+
+    original = status_of(job).original.model_dump(exclude={"name", "media_type", "bytes", "sha256"})
+
+    shown = {name: value for name, value in asdict(facts).items() if name not in ("mode", "colour_space")}
+    assert original == {**shown, "color_space": {"name": "Display P3", "source": "icc"}}
+
+
+def test_a_job_of_an_older_version_is_shown_without_the_newer_facts() -> None:
+    result = {"format": "png", "width": 40, "height": 30, "mode": "P", "frames": 2, "orientation": 1}
+    job = new_job(stages={"validate": StageRecord(state=StageState.DONE, result=result)})
+
+    original = status_of(job).original
+
+    assert (original.format, original.width, original.frames, original.orientation) == ("png", 40, 2, 1)
+    assert (original.bit_depth, original.color_space, original.has_alpha, original.has_gps) == (None,) * 4
 
 
 def test_where_things_are_kept_is_not_told() -> None:
