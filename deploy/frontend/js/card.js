@@ -9,6 +9,7 @@ import { jobFailure, problemBox } from "./failure.js";
 import { formatDimensions, formatSaving, formatShare, formatBytes } from "./format.js";
 import { health } from "./health.js";
 import { t, apiLabel } from "./i18n.js";
+import { originalFacts } from "./original.js";
 import { timeline } from "./timeline.js";
 import { retryUpload } from "./uploads.js";
 
@@ -57,7 +58,7 @@ function draw(entry, element, parts, shown) {
 
 function summary({ job, bytes }) {
   const { width, height } = job?.original ?? {};
-  const parts = [bytes != null && formatBytes(bytes), width && formatDimensions(width, height)].filter(Boolean);
+  const parts = [bytes != null && formatBytes(bytes), width && formatDimensions(width, height), ...originalFacts(job?.original ?? {})].filter(Boolean);
   if (job && job.kind !== "previews") parts.unshift(apiLabel("kind", job.kind));
   return parts.join(" · ");
 }

@@ -122,6 +122,12 @@ export default {
   "jobs.newest": "Newest",
   "jobs.older": "Older",
 
+  "original.bits": { one: "{count} bit", other: "{count} bits" },
+  "original.alpha": "transparency",
+  "original.frames": { one: "{count} frame", other: "{count} frames" },
+  "original.orientation": "EXIF orientation {orientation}",
+  "original.gps": "with GPS position",
+
   "job.stages": "Stages",
   "job.lost": "This job cannot be shown",
   "job.rendition": "Rendition",
