@@ -17,7 +17,7 @@ from tests.browser.page_helpers import (
     wait_until_done,
 )
 from tests.integration.api_helpers import submit_operation, submit_photo, wait_for_all, wait_for_end
-from tests.support.images import encode_image, photo
+from tests.support.images import encode_image, exif, photo, rgb_profile
 
 
 def is_unknown(api: httpx.Client, task_id: str) -> bool:
@@ -56,13 +56,15 @@ async def test_the_list_goes_on_to_older_jobs_and_back(visitor: Visitor, api: ht
 
 
 async def test_a_job_has_a_page_with_every_stage_and_rendition(visitor: Visitor, api: httpx.Client) -> None:
-    task_id = submit_photo(api, encode_image(photo(800, 600), "jpeg"), "kept.jpg")
+    original = encode_image(photo(800, 600), "jpeg", exif=exif(), icc_profile=rgb_profile("p3"))
+    task_id = submit_photo(api, original, "kept.jpg")
     job = wait_for_end(api, task_id)
 
     page = await visitor.open(f"/jobs/{task_id}")
 
     await expect(page.get_by_role("heading", name="kept.jpg")).to_be_visible()
     assert await wait_for_size(page.locator(".viewer-picture img")) == (800, 600)
+    await expect(page.locator(".view-head .sum")).to_contain_text("(ICC) · with GPS position")
     await expect(page.locator(".stages tbody tr[data-state=done]")).to_have_count(len(job["stages"]))
     await expect(page.locator(".stages")).to_contain_text(job["stages"]["normalize"]["worker"])
     await choose_option(page, "small")
