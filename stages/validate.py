@@ -10,7 +10,11 @@ from stages.decode import open_image
 from stages.position import states_position
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from stages.limits import Limits
+
+_ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,12 @@ def validate(original: bytes, *, limits: Limits) -> ImageFacts:
         orientation=opened.orientation,
         bit_depth=read_bit_depth(original, image, opened.format),
         colour_space=StatedColours(opened.colour_space.name, opened.colour_space.source),
-        has_alpha=image.has_transparency_data,
+        has_alpha=_has_alpha(image),
         has_gps=states_position(original, image, opened.format),
     )
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    """Tell whether there is an alpha channel or a transparent colour. Pillow's own property wants a palette."""
+    in_palette = image.palette is not None and image.palette.mode.endswith("A")
+    return image.mode in _ALPHA_MODES or "transparency" in image.info or (image.mode == "P" and in_palette)
