@@ -24,6 +24,8 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "stamp"
 FROM_LOCK = ("--require-hashes", "--no-deps", "--only-binary", ":all:")
 IMPLIED_KINDS = {"local": ("local",), "dev": ("dev", "local")}  # the first lock contains the packages of the others
+SOURCES_BY_ADDITION = {"pixels": ("pyvips",)}  # installed on top of the others; these packages have no wheel
+BUILDER = r"(?m)^setuptools==[\w.]+"
 UV_NAMES = {  # uv's name of each pip setting
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
@@ -43,7 +45,7 @@ CAUSES = (  # installer output, and its meaning to a user; the first match count
     (r"has no usable wheels|No matching distribution|was not found in", "A package is not available for {python}."),
     (r"(?i)permission denied|read-only file system", "{venv} cannot be written."),
 )
-MEGABYTES = {"local": 250, "dev": 800}
+MEGABYTES = {"local": 250, "dev": 800, "pixels": 25}
 
 
 class InstallError(Exception):
@@ -51,7 +53,7 @@ class InstallError(Exception):
 
 
 def main(kind: str) -> int:
-    """Install the packages of one lock, `local` or `dev`, if they are missing. Return the exit status."""
+    """Install the packages of one lock, `local`, `dev` or `pixels`, if they are missing. Return the exit status."""
     try:
         with _hold_install_lock():
             if not is_installed(kind):
@@ -110,17 +112,36 @@ def is_installed(kind: str) -> bool:
 def install(kind: str) -> None:
     """Create the environment, or keep a complete one, and install the lock into it."""
     began = time.monotonic()
-    can_stay = STAMP.exists() and was_made_here(STAMP.read_text(encoding="utf-8"))
-    STAMP.unlink(missing_ok=True)
+    stamp = STAMP.read_text(encoding="utf-8") if STAMP.exists() else ""
+    can_stay, kept = was_made_here(stamp), kept_lines(kind, stamp)
+    if kind not in SOURCES_BY_ADDITION:  # if it fails to install, the rest is still complete
+        STAMP.unlink(missing_ok=True)
     if not can_stay:
         _run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)], f"Creating .venv with {_python()}")
     with tempfile.TemporaryDirectory(prefix="installer-", dir=VENV) as folder:
         uv, settings = _install_uv(Path(folder))
         count = len(re.findall(r"^[\w.-]+==", lock_of(kind).read_text(encoding="utf-8"), re.MULTILINE))
         command = [*uv, "--quiet", "--python", str(VENV / "bin" / "python"), "--compile-bytecode", *FROM_LOCK]
+        command += _prepare_builds(kind, command, settings)
         _run([*command, "-r", str(lock_of(kind))], f"Installing {count} packages", settings)
-    STAMP.write_text("\n".join(map(stamp_line, IMPLIED_KINDS[kind])) + "\n", encoding="utf-8")
+    lines = [*(kept if can_stay else []), *map(stamp_line, IMPLIED_KINDS.get(kind, (kind,)))]
+    STAMP.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"Installed in {time.monotonic() - began:.0f} s.", file=sys.stderr)
+
+
+def kept_lines(kind: str, stamp: str) -> list[str]:
+    """Return the lines of a stamp that stay true: an addition and what it is added to do not replace each other."""
+    lines = stamp.splitlines()
+    return [line for line in lines if (kind in SOURCES_BY_ADDITION) != (line.split()[0] in SOURCES_BY_ADDITION)]
+
+
+def _prepare_builds(kind: str, command: list[str], settings: Mapping[str, str]) -> list[str]:
+    """Install the locked builder of packages that have no wheel: uv then fetches no other. Return uv's options."""
+    packages = SOURCES_BY_ADDITION.get(kind, ())
+    if packages:
+        builder = re.findall(BUILDER, lock_of(kind).read_text(encoding="utf-8"))
+        _run([*command, "-c", str(lock_of(kind)), *builder], "Installing the builder", settings)
+    return ["--no-build-isolation", *(f"--no-binary={name}" for name in packages)] if packages else []
 
 
 def _install_uv(folder: Path) -> tuple[list[str], Mapping[str, str]]:

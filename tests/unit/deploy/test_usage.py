@@ -13,6 +13,7 @@ import pytest
 TASKS = {
     "up": ("deploy.local", "up"),
     "demo": ("deploy.local.demo",),
+    "pixels": ("tests.tools.pixels",),
     "fuzz": ("tests.tools.fuzz.fuzzer",),
     "chaos": ("tests.tools.chaos",),
     "flood": ("tests.tools.chaos.flood",),

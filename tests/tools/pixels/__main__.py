@@ -1,0 +1,82 @@
+"""Hold every image of a folder against what a browser, or libvips, makes of it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from itertools import islice
+
+from rich.console import Console
+
+from pipeline.settings import Settings
+from tests.tools.pixels.archive import is_image, list_files
+from tests.tools.pixels.child_program import ReadOptions
+from tests.tools.pixels.chromium_program import ChromiumProgram, find_browser
+from tests.tools.pixels.command_line import Options, parse_arguments
+from tests.tools.pixels.comparing import compare_images
+from tests.tools.pixels.finding import PROBLEMS
+from tests.tools.pixels.reading import Program
+from tests.tools.pixels.report import make_summary, print_report, write_report
+from tests.tools.pixels.sheet import draw_sheet
+from tests.tools.pixels.stages_program import make_stages_program
+from tests.tools.pixels.vips_program import is_available, make_vips_program
+
+_FINDINGS, _USAGE = 1, 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Compare and report; return 1 if an image is worth a look."""
+    options = parse_arguments(arguments)
+    start = time.monotonic()
+    files = list(list_files(options.paths))
+    images = list(islice(filter(is_image, files), options.limit))
+    with ExitStack() as stack:
+        ours, *oracles = _start_programs(options, stack)
+        if not oracles and options.oracle != "none":
+            print("run: there is no oracle; --oracle none only looks for faults and refusals.", file=sys.stderr)  # noqa: T201
+            return _USAGE
+        findings = list(compare_images(images, ours, oracles, options.thresholds, kept=options.worst))
+    findings.sort(key=lambda finding: finding.order)
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    print_report(findings, options.folder, options.worst, console)
+    if options.report:
+        write_report(findings, options.report, options.folder)
+    problems = [finding for finding in findings if finding.kind in PROBLEMS]
+    if options.sheet and problems:
+        draw_sheet(problems[: options.worst], options.folder).save(options.sheet, format="PNG")
+    skipped = 0 if options.limit else len(files) - len(images)
+    console.print(make_summary(findings, skipped, time.monotonic() - start), style="bold", highlight=False)
+    return _FINDINGS if problems else 0
+
+
+def _start_programs(options: Options, stack: ExitStack) -> list[Program]:
+    """Start Darkroom and the oracles, and say which oracle is missing."""
+    settings = Settings()
+    read_options = ReadOptions(
+        edge=options.edge,
+        preview_edges=tuple(sorted(set(settings.renditions.values()))),
+        limits=settings.limits,
+        timeout=options.timeout,
+        jobs=options.jobs,
+    )
+    programs: list[Program] = [stack.enter_context(make_stages_program(read_options))]
+    if options.oracle in {"auto", "chromium"}:
+        if browser := options.browser or find_browser():
+            programs.append(stack.enter_context(ChromiumProgram(browser, read_options)))
+        else:
+            _say_missing("Chromium", "no Chromium or Chrome is on PATH; --browser names one")
+    if options.oracle in {"auto", "vips"}:
+        if is_available():
+            programs.append(stack.enter_context(make_vips_program(read_options)))
+        else:
+            _say_missing("libvips", "the Python package pyvips is not installed")
+    return programs
+
+
+def _say_missing(oracle: str, reason: str) -> None:
+    print(f"run: {oracle} is not asked: {reason}.", file=sys.stderr)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""The files of a folder that somebody could upload as an image."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Iterator
+from pathlib import Path
+
+from stages.formats import HEAD_BYTES, sniff
+
+_NOT_PIXELS = frozenset({"image/svg+xml"})
+_TYPES = mimetypes.MimeTypes()  # the same on every machine
+for _type, _suffixes in {
+    "image/avif": ".avif",
+    "image/bmp": ".bmp .dib",
+    "image/heic": ".heic .heif",
+    "image/jp2": ".jp2 .j2k .jpx",
+    "image/jxl": ".jxl",
+    "image/vnd.adobe.photoshop": ".psd",
+    "image/webp": ".webp",
+    "image/x-dcraw": ".arw .cr2 .cr3 .dng .nef .orf .raf .rw2",
+}.items():
+    for _suffix in _suffixes.split():
+        _TYPES.add_type(_type, _suffix)
+
+
+def list_files(paths: list[Path]) -> Iterator[Path]:
+    """Yield the files, and those of the folders and their subfolders by name. Links to folders are not followed."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(found for found in path.rglob("*") if found.is_file())
+        else:
+            yield path
+
+
+def is_image(file: Path) -> bool:
+    """Whether the first bytes or the suffix say that this is an image of pixels; unreadable files are none."""
+    try:
+        with file.open("rb") as content:
+            head = content.read(HEAD_BYTES)
+    except OSError:
+        return False
+    if sniff(head) is not None:
+        return True
+    media_type = _TYPES.guess_type(file.name)[0] or ""
+    return bool(head) and media_type.startswith("image/") and media_type not in _NOT_PIXELS

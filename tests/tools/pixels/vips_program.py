@@ -1,0 +1,77 @@
+"""libvips as an oracle, by pyvips: upright, converted to sRGB by the embedded profile, first page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from stages.scale import fit_size
+from tests.tools.pixels.child_program import ChildProgram, Order, ReadOptions, refusal
+from tests.tools.pixels.reading import BACKGROUNDS, Reading, reduce_view, save_reading
+
+NAME = "libvips"
+FORMATS = frozenset({"jpeg", "png", "gif", "webp", "tiff", "avif"})  # of pyvips-binary: no BMP, no HEVC
+_ROUGH_SIDE = 1024  # Pillow averages the rest
+_SRGB_BANDS, _ICC = 3, "icc-profile-data"
+
+
+def is_available() -> bool:
+    """Whether pyvips is installed."""
+    return find_spec("pyvips") is not None
+
+
+def make_vips_program(options: ReadOptions) -> ChildProgram:
+    """Return libvips."""
+    return ChildProgram(NAME, FORMATS, read_with_vips, options)
+
+
+def read_with_vips(content: bytes, on_stage: Callable[[str], None]) -> str:
+    """Decode one file and save the reading; return the refusal, or nothing."""
+    os.environ["VIPS_CONCURRENCY"] = "1"  # read when it is imported
+    import pyvips  # noqa: PLC0415  optional, and not to be loaded into the parent
+
+    pyvips.block_untrusted_set(state=True)  # loaders that are not made for hostile files
+    pyvips.cache_set_max(0)
+    order = Order.from_bytes(content)
+    on_stage("libvips")
+    try:
+        save_reading(_read(pyvips, order), Path(order.result))
+    except pyvips.Error as error:
+        return refusal("refused", " ".join(str(error).split()))
+    return ""
+
+
+def _read(pyvips: Any, order: Order) -> Reading:
+    stored = pyvips.Image.new_from_file(order.file, fail_on="truncated")
+    image = _to_srgb(pyvips, stored.autorot().copy_memory())
+    size = fit_size((image.width, image.height), order.edge)
+    loader = str(stored.get("vips-loader"))
+    return Reading(
+        format=loader.removesuffix("load").removesuffix("_source"),
+        width=image.width,
+        height=image.height,
+        views=tuple(_view(image, colour, size) for colour in BACKGROUNDS.values()),
+    )
+
+
+def _to_srgb(pyvips: Any, image: Any) -> Any:
+    """Convert as a browser does: relative colorimetric with black point compensation; no profile is sRGB."""
+    if image.get_typeof(_ICC):
+        with suppress(pyvips.Error):  # a damaged profile, or one for other channels, does not count
+            return image.icc_transform("srgb", embedded=True, intent="relative", black_point_compensation=True)
+    return image.colourspace("srgb")
+
+
+def _view(image: Any, colour: tuple[int, int, int], size: tuple[int, int]) -> Image.Image:
+    flat = image.flatten(background=list(colour)) if image.hasalpha() else image
+    if flat.bands > _SRGB_BANDS:
+        flat = flat.extract_band(0, n=_SRGB_BANDS)
+    step = max(1, max(flat.width, flat.height) // _ROUGH_SIDE)
+    flat = (flat.shrink(step, step, ceil=True) if step > 1 else flat).cast("uchar")
+    return reduce_view(Image.frombytes("RGB", (flat.width, flat.height), flat.write_to_memory()), size)
