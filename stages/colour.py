@@ -9,17 +9,31 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image, ImageChops, ImageCms
 
+from stages.hdr import sdr_profile
+
 if TYPE_CHECKING:
     from stages.colour_space import ColourSpace
 
+
+class _Rendering(NamedTuple):
+    renderingIntent: ImageCms.Intent  # noqa: N815  ImageCms' own words
+    flags: ImageCms.Flags
+
+
 JUST_NOTICEABLE = 2  # levels of 255: cameras' variants of sRGB differ by less; not converting them saves 14 ns a pixel
+# For tone mapping, LittleCMS has a table of 65 points along each axis instead of 33: it is off by a third as much where
+# a channel becomes 0. To fill it once takes 60 ms, and a pixel takes 38 ns instead of 29. The perceptual intent would
+# take the table's black for that of paper, and the fix-up its last colour for white.
+_TONE_MAPPING = _Rendering(
+    ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.GRIDPOINTS(65) | ImageCms.Flags.NOWHITEONWHITEFIXUP
+)
+_BY_PROFILE = _Rendering(ImageCms.Intent.PERCEPTUAL, ImageCms.Flags.NONE)
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # ICC.1:2022, table 19, to Pillow's modes
 
 
 class _Transform(NamedTuple):
-    mode: str
-    apply: ImageCms.ImageCmsTransform | None  # None if the profile looks like sRGB
-    keep_alpha: ImageCms.ImageCmsTransform | None = None  # the same for RGBA
+    mode: str  # of the pixels that it takes
+    apply: ImageCms.ImageCmsTransform
 
 
 def to_srgb(image: Image.Image, space: ColourSpace) -> Image.Image:
@@ -28,46 +42,46 @@ def to_srgb(image: Image.Image, space: ColourSpace) -> Image.Image:
     A profile is ignored if it is broken or for other channels. CMYK without a profile is converted by subtraction. An
     RGB or RGBA image is converted in place: it may be the result.
     """
-    profile = space.icc
     if image.mode not in ("LA", "RGBA"):
-        return _apply_profile(image, profile)
+        return _convert(image, space)
     if image.getchannel("A").getextrema() == (255, 255):
-        return _apply_profile(image.convert(image.mode.removesuffix("A")), profile)
+        return _convert(image.convert(image.mode.removesuffix("A")), space)
     if image.mode == "RGBA":
-        return _apply_profile(image, profile)
-    colours = _apply_profile(image.convert("L"), profile)
+        return _convert(image, space)
+    colours = _convert(image.convert("L"), space)
     colours.putalpha(image.getchannel("A"))
     return colours
 
 
-def _apply_profile(colours: Image.Image, profile: bytes | None) -> Image.Image:
+def _convert(colours: Image.Image, space: ColourSpace) -> Image.Image:
     if colours.mode == "LAB":
         return _lab(colours)
-    transform = _transform(profile) if profile else None
+    transform = _transform(space, colours.mode) if space.icc or space.hdr else None
     if transform and transform.mode == "RGB" and colours.mode == "L":  # a grey image that still has an RGB profile
         colours = colours.convert("RGB")
-    if transform and transform.keep_alpha and colours.mode == "RGBA":
-        return transform.keep_alpha.apply_in_place(colours)
-    if transform and transform.mode == colours.mode and transform.apply:
-        return transform.apply.apply(colours, colours if transform.mode == "RGB" else None)
+    if transform and transform.mode == colours.mode:
+        return transform.apply.apply(colours, colours if colours.mode in ("RGB", "RGBA") else None)
     return colours if colours.mode in ("RGB", "RGBA") else colours.convert("RGB")
 
 
 @lru_cache(maxsize=16)
-def _transform(profile: bytes) -> _Transform | None:
+def _transform(space: ColourSpace, mode: str) -> _Transform | None:
+    """Return the transform for pixels of a mode, or None if the profile is broken or looks like sRGB."""
+    rendering = _TONE_MAPPING if space.hdr else _BY_PROFILE
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        mode = _MODES[source.profile.xcolor_space.strip()]
-        transform = ImageCms.buildTransform(source, _srgb(), mode, "RGB")
-        keep_alpha = ImageCms.buildTransform(source, _srgb(), "RGBA", "RGBA") if mode == "RGB" else None
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(sdr_profile(space.hdr) if space.hdr else space.icc or b""))
+        source = _MODES[profile.profile.xcolor_space.strip()]
+        if source == "RGB" and mode == "RGBA":
+            source = mode
+        target = "RGBA" if source == "RGBA" else "RGB"
+        transform = ImageCms.buildTransform(profile, _srgb(), source, target, **rendering._asdict())
     except (ImageCms.PyCMSError, OSError, KeyError, TypeError, ValueError):
         return None
-    if mode == "CMYK":
-        return _Transform(mode, transform)
-    swatches = _swatches().convert(mode)
-    extrema = ImageChops.difference(transform.apply(swatches), swatches.convert("RGB")).getextrema()
-    changes = max(high for _, high in extrema) > JUST_NOTICEABLE  # type: ignore[misc]
-    return _Transform(mode, transform, keep_alpha) if changes else _Transform(mode, None)
+    if source == "CMYK" or space.hdr:
+        return _Transform(source, transform)
+    swatches = _swatches().convert(source)
+    extrema = ImageChops.difference(transform.apply(swatches), swatches.convert(target)).getextrema()
+    return _Transform(source, transform) if max(high for _, high in extrema) > JUST_NOTICEABLE else None  # type: ignore[misc]
 
 
 @cache

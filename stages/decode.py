@@ -18,13 +18,14 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from stages.colour_space import ColourSpace, read_colour_space
+from stages.colour_space import ColourSpace
 from stages.containers import inspect_container
 from stages.errors import ImageCorrupt, ImageTooLarge, ImageTruncated, StageError, UnsupportedFormat
 from stages.formats import HAS_HEIC, HEAD_BYTES, recognize
 from stages.frugal_decoders import FRAMEWISE, ONE_FRAME
 from stages.limits import Limits, check_dimensions, check_frames
 from stages.orientation import ORIENTATION_TAG, UPRIGHT, read_orientation, swap_if_sideways
+from stages.stated_colours import read_colour_space
 from stages.system_errors import check_memory, find_system_error
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def open_image(original: bytes, *, limits: Limits, all_frames: bool = False) -> 
     if container.exif is not None:
         image.info.setdefault("exif", b"Exif\0\0" + container.exif)
     orientation = _orientation(image, limits)
-    display_size, colour_space = _display_size(image, orientation), read_colour_space(image)
+    display_size, colour_space = _display_size(image, orientation), read_colour_space(image, content)
     return OpenedImage(image, sniffed.format, frames, limits, orientation, display_size, colour_space)
 
 

@@ -1,0 +1,52 @@
+"""Which colour space an original states: by its ICC profile, or by what its format has for it."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from PIL import ImageCms
+
+from stages.colour_space import SRGB, ColourSpace
+from stages.png_colours import png_colour_space
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_PROFILE_BYTES = 4 * 1024 * 1024  # the largest press profiles have 2.7 MB
+_MAX_NAME = 64
+_GREY_MODES = frozenset({"1", "L", "LA", "I", "F"})
+_UNSTATED = {"CMYK": ColourSpace("CMYK", "none"), "LAB": ColourSpace("Lab", "none")}
+
+
+def read_colour_space(image: Image.Image, content: bytes) -> ColourSpace:
+    """Return the colours of an image whose header is read. What is damaged or fits other channels is ignored.
+
+    `content` is the file that was opened.
+    """
+    stated = _embedded_profile(image)
+    if image.format == "PNG":
+        stated = png_colour_space(content, stated)
+    return stated or _UNSTATED.get(image.mode, SRGB)
+
+
+def _embedded_profile(image: Image.Image) -> ColourSpace | None:
+    content = image.info.get("icc_profile")
+    if not isinstance(content, bytes) or not 0 < len(content) <= MAX_PROFILE_BYTES:
+        return None
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(content)).profile
+        space, description = profile.xcolor_space.strip(), profile.profile_description or ""
+    except (OSError, TypeError, ValueError):
+        return None
+    if space not in _profile_spaces(image.mode):
+        return None
+    name = "".join(filter(str.isprintable, description))[:_MAX_NAME].strip()
+    return ColourSpace(name or "ICC profile", "icc", content)
+
+
+def _profile_spaces(mode: str) -> tuple[str, ...]:
+    """Return the colour spaces of profiles that fit the pixels of a mode: ICC.1:2022, table 19."""
+    if mode in ("CMYK", "LAB"):
+        return ("CMYK",) if mode == "CMYK" else ()
+    return ("GRAY", "RGB") if mode in _GREY_MODES or mode.startswith("I;16") else ("RGB",)
