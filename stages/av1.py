@@ -15,6 +15,7 @@ _SEQUENCE_HEADER = 1
 # A frame's header, a whole frame, and a repeated header, which a decoder takes for the header if none came before.
 _FRAMES = frozenset((3, 6, 7))
 _KEY_FRAME, _SWITCH_FRAME = 0, 3
+_HIGH, _PROFESSIONAL = 1, 2  # profiles
 _SELECT = 2  # each frame says it itself: SELECT_SCREEN_CONTENT_TOOLS and SELECT_INTEGER_MV
 _HEADER_BYTES = 512  # more than the longest sequence header, which describes 32 operating points
 
@@ -69,7 +70,7 @@ class Av1Stream:
         Raises IndexError for a unit that ends too early, ImageCorrupt for a frame without a sequence, and
         ImageTooLarge for too many units.
         """
-        for kind, payload in self._split(sample):
+        for kind, payload in self.split(sample):
             if kind == _SEQUENCE_HEADER:
                 self._sequence = _read_sequence(_Bits(payload))
             elif kind in _FRAMES:
@@ -78,7 +79,7 @@ class Av1Stream:
                 if size := _frame_size(payload, self._sequence):
                     yield size
 
-    def _split(self, sample: memoryview) -> Iterator[tuple[int, memoryview]]:
+    def split(self, sample: memoryview) -> Iterator[tuple[int, memoryview]]:
         """Yield the kind and the payload of each unit (OBU), 5.3."""
         position = 0
         while position < len(sample):
@@ -90,6 +91,25 @@ class Av1Stream:
                 length, position = _read_leb128(sample, position)
             yield header >> 3 & 15, sample[position : position + length]
             position += length
+
+
+def read_colour_description(sample: memoryview) -> tuple[int, int] | None:
+    """Return the primaries and the transfer of the first sequence header (H.273, tables 2 and 3), or None, 5.5.2.
+
+    Raises as `frame_sizes` does.
+    """
+    for kind, payload in Av1Stream(PartCounter("units")).split(sample):
+        if kind == _SEQUENCE_HEADER:
+            bits = _Bits(payload)
+            _read_sequence(bits)
+            bits.read(3)  # super-resolution, and two filters
+            profile, has_high_depth = payload[0] >> 5, bits.read()
+            if profile == _PROFESSIONAL and has_high_depth:
+                bits.read()
+            if profile != _HIGH:
+                bits.read()  # whether it is grey
+            return (bits.read(8), bits.read(8)) if bits.read() else None
+    return None
 
 
 def _read_leb128(content: memoryview, position: int) -> tuple[int, int]:

@@ -101,7 +101,7 @@ def open_image(original: bytes, *, limits: Limits, all_frames: bool = False) -> 
     if container.exif is not None:
         image.info.setdefault("exif", b"Exif\0\0" + container.exif)
     orientation = _orientation(image, limits)
-    display_size, colour_space = _display_size(image, orientation), read_colour_space(image, content)
+    display_size, colour_space = _display_size(image, orientation), read_colour_space(image, sniffed.format, content)
     return OpenedImage(image, sniffed.format, frames, limits, orientation, display_size, colour_space)
 
 

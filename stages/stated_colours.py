@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PIL import ImageCms
 
 from stages.colour_space import SRGB, ColourSpace
+from stages.heif_colours import heif_colour_space
 from stages.png_colours import png_colour_space
 
 if TYPE_CHECKING:
@@ -19,14 +20,16 @@ _GREY_MODES = frozenset({"1", "L", "LA", "I", "F"})
 _UNSTATED = {"CMYK": ColourSpace("CMYK", "none"), "LAB": ColourSpace("Lab", "none")}
 
 
-def read_colour_space(image: Image.Image, content: bytes) -> ColourSpace:
+def read_colour_space(image: Image.Image, format: str, content: bytes) -> ColourSpace:  # noqa: A002  the API's own word
     """Return the colours of an image whose header is read. What is damaged or fits other channels is ignored.
 
     `content` is the file that was opened.
     """
     stated = _embedded_profile(image)
-    if image.format == "PNG":
+    if format == "png":
         stated = png_colour_space(content, stated)
+    if format in ("avif", "heic"):
+        stated = stated or heif_colour_space(content)
     return stated or _UNSTATED.get(image.mode, SRGB)
 
 

@@ -17,17 +17,21 @@ _BEFORE_SIZE = 10  # bits of a still picture's sequence header: profile, two fla
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One coded picture: its stream, the configuration box that belongs to it, and the size that the file states."""
+    """One coded picture: its stream, the configuration box that belongs to it, and the size that the file states.
+
+    `properties` are more boxes that belong to it.
+    """
 
     stream: bytes
     configuration: bytes
     size: tuple[int, int]
+    properties: tuple[bytes, ...] = ()
 
 
 @cache
-def coded(size: tuple[int, int]) -> Item:
-    """Return a grey picture, coded as AV1."""
-    content = encode_image(Image.new("RGB", size, (90, 80, 70)), "avif", speed=10)
+def coded(size: tuple[int, int], colour: tuple[int, int, int] = (90, 80, 70)) -> Item:
+    """Return a picture of one colour, coded as AV1."""
+    content = encode_image(Image.new("RGB", size, colour), "avif", speed=10)
     stream, configuration = (content.index(kind) for kind in (b"mdat", b"av1C"))
     length = struct.unpack_from(">I", content, configuration - 4)[0]
     return Item(content[stream + 4 :], content[configuration - 4 : configuration - 4 + length], size)
@@ -53,6 +57,27 @@ def repeat_header(stream: bytes) -> bytes:
     return stream[:frame] + _REPEATED_HEADER + stream[frame + 1 :]
 
 
+def nclx(primaries: int, transfer: int) -> bytes:
+    """Return a `colr` box of these code points, with the matrix of BT.601 and the full range."""
+    return _box(b"colr", struct.pack(">4sHHHB", b"nclx", primaries, transfer, 6, 0x80))
+
+
+def light_level(nits: int) -> bytes:
+    """Return a `clli` box that states the luminance of the brightest pixel."""
+    return _box(b"clli", struct.pack(">HH", nits, 0))
+
+
+def gain_mapped(base: Item, gain: Item, alternate: tuple[int, int], *, coding: bytes = b"av01") -> bytes:
+    """Return a file that shows `base`, or with a gain map a picture of other code points: ISO 21496-1, annex C."""
+    fractions = (0, 1, 3, 1, 0, 1, 3, 1, 1, 1, 1, 64, 1, 64)  # headrooms, then the range, gamma and offsets of the map
+    metadata = struct.pack(">BHHB14I", 0, 0, 0, 0x40, *fractions)
+    size = _full(b"ispe", struct.pack(">II", *base.size))
+    properties = [[size, base.configuration, *base.properties], [size, gain.configuration], [size, nclx(*alternate)]]
+    links = _full(b"iref", _box(b"dimg", struct.pack(">HHHH", 3, 2, 1, 2)))
+    links += _box(b"grpl", _full(b"altr", struct.pack(">4I", 4, 2, 3, 1)))
+    return _file(coding, [coding, coding, b"tmap"], [base.stream, gain.stream, metadata], properties, links)
+
+
 def avif(
     *items: Item, grid: tuple[int, int, int, int] | None = None, repeats: int = 1, coding: bytes = b"av01"
 ) -> bytes:
@@ -61,7 +86,9 @@ def avif(
     The first is shown; with a `grid` of columns, rows and a size, all as its tiles, each of them `repeats` times.
     """
     kinds, contents = [coding] * len(items), [item.stream for item in items]
-    properties = [[_full(b"ispe", struct.pack(">II", *item.size)), item.configuration] for item in items]
+    properties = [
+        [_full(b"ispe", struct.pack(">II", *item.size)), item.configuration, *item.properties] for item in items
+    ]
     references = b""
     if grid:
         columns, rows, *size = grid
@@ -69,6 +96,12 @@ def avif(
         properties = [[_full(b"ispe", struct.pack(">II", *size))], *properties]
         tiles = [*range(2, 2 + len(items))] * repeats
         references = _full(b"iref", _box(b"dimg", struct.pack(f">HH{len(tiles)}H", 1, len(tiles), *tiles)))
+    return _file(coding, kinds, contents, properties, references)
+
+
+def _file(
+    coding: bytes, kinds: list[bytes], contents: list[bytes], properties: list[list[bytes]], references: bytes
+) -> bytes:
     head = _box(b"ftyp", b"avif\0\0\0\0avifmif1miaf" if coding == b"av01" else b"heic\0\0\0\0heicmif1")
     start = len(head) + len(_meta(kinds, contents, properties, references, 0)) + 8
     return head + _meta(kinds, contents, properties, references, start) + _box(b"mdat", *contents)
