@@ -6,10 +6,9 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from stages.boxes import FULL, index_boxes, index_meta, split_boxes
-from stages.container_info import PartCounter
+from stages.boxes import FULL
 from stages.errors import StageError
-from stages.heif_items import read_associations
+from stages.heif_colours import picture_boxes
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -68,21 +67,8 @@ def _read_heic(_original: bytes, image: ImageFile) -> int | None:
 
 
 def _read_avif(original: bytes, _image: ImageFile) -> int | None:
-    """Read what the primary item states, or else the first coded one: a grid is made of those."""
-    boxes = index_meta(memoryview(original))
-    (primary,) = struct.unpack_from(">4xI" if boxes[b"pitm"][0] else ">4xH", boxes[b"pitm"])
-    properties = boxes[b"iprp"]
-    stated = list(split_boxes(index_boxes(properties)[b"ipco"]))
-    counter = PartCounter("properties")
-    own = [
-        stated[index - 1]
-        for kind, payload in split_boxes(properties)
-        if kind == b"ipma"
-        for item, index in read_associations(payload, counter)
-        if item == primary and 0 < index <= len(stated)
-    ]
-    found = (_AVIF_DEPTHS[kind](payload) for kind, payload in (*own, *stated) if kind in _AVIF_DEPTHS)
-    return next(found, None)
+    boxes = picture_boxes(memoryview(original))
+    return next((_AVIF_DEPTHS[kind](payload) for kind, payload in boxes if kind in _AVIF_DEPTHS), None)
 
 
 def _read_pixi(payload: memoryview) -> int:

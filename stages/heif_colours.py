@@ -29,7 +29,7 @@ def heif_colour_space(content: bytes) -> ColourSpace | None:
     peak_nits = DEFAULT_PEAK_NITS
     with suppress(StageError, IndexError, struct.error):
         is_sequence = content[8:12] == b"avis"
-        for kind, payload in _sequence_boxes(file) if is_sequence else _picture_boxes(file):
+        for kind, payload in _sequence_boxes(file) if is_sequence else picture_boxes(file):
             if kind == b"colr" and bytes(payload[:4]) == b"nclx":
                 stated = struct.unpack_from(">HH", payload, 4)
             if kind == b"clli":
@@ -50,7 +50,7 @@ def _as_browsers_do(primaries: int, transfer: int, peak_nits: float) -> ColourSp
     return cicp_space(primaries, transfer, peak_nits)
 
 
-def _picture_boxes(file: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+def picture_boxes(file: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """Yield the properties of the primary item: 23008-12, 9.3."""
     meta = index_meta(file)
     primary = int.from_bytes(meta[b"pitm"][FULL:]) if b"pitm" in meta else 0

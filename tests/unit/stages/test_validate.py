@@ -41,7 +41,7 @@ def test_validate_states_the_facts_of_every_format(name: str, mode: str) -> None
         frames=1,
         orientation=1,
         bit_depth=8,
-        colour_space=StatedColours(name="sRGB", source="none"),
+        colour_space=StatedColours(name="sRGB", source="cicp" if name == "avif" else "none"),
         has_alpha=False,
         has_gps=False,
     )
