@@ -6,7 +6,7 @@ const COMMON_BITS = 8;
 
 /** Return what is special about an original: nothing of a plain upright sRGB photo. An older server sends none of it. */
 export function originalFacts({ bit_depth: bits, color_space: space, frames, orientation, has_alpha: alpha, has_gps: gps }) {
-  const source = space && { icc: "ICC", cicp: "CICP", gama: "gAMA" }[space.source];
+  const source = space && !space.name.startsWith("sRGB") && { icc: "ICC", cicp: "CICP", gama: "gAMA" }[space.source];
   return [
     bits && bits !== COMMON_BITS && t("original.bits", { count: bits }),
     source && `${space.name} (${source})`,
