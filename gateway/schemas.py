@@ -97,7 +97,7 @@ class ColorSpaceStatus(BaseModel):
         examples=["Display P3", "sRGB"],
     )
     source: str = Field(
-        description="Where it is stated: `icc`, an ICC profile; `cicp`; `gama`, the gamma of a PNG; `none`, nowhere.",
+        description="Where it is stated: `icc`, an ICC profile; `cicp`; `gama`, the gamma of a PNG; `none`.",
         examples=["icc", "none"],
     )
 

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..client.models import Failure, JobStatus, JobSummary, OriginalStatus, StageStatus
+from ..client.models import Failure, JobStatus, JobSummary, StageStatus
 from .humanize import (
     elapsed_ms,
     format_bytes,
@@ -105,13 +105,14 @@ def _heading(job: JobStatus) -> Text:
         "" if duration_ms is None else f"{'took' if job.has_ended else 'so far'} {format_duration(duration_ms)}",
         f"dispatched again {pluralize(job.generation, 'time')}" if job.generation else "",
     ]
-    for line in (facts, _original_facts(job.original)):
+    for line in (facts, _original_facts(job)):
         heading.append("\n" + " · ".join(filter(None, line)) if any(line) else "")
     return heading
 
 
-def _original_facts(original: OriginalStatus) -> list[str]:
+def _original_facts(job: JobStatus) -> list[str]:
     """Return what the gateway found in the original, without what every photo has: one frame, and it is upright."""
+    original = job.original
     frames, orientation, space = original.frames or 1, original.orientation or 1, original.color_space
     source = f" ({space.source})" if space and space.source not in {"", "none"} else ""
     facts = [
