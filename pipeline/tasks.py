@@ -31,7 +31,8 @@ def validate(self: Task[Any, Any], job_id: str) -> None:
     """Check that the original is an image within the limits."""
 
     def work(run: StageRun) -> Mapping[str, Any]:
-        return asdict(validate_stage.validate(run.blobs.read_original(), limits=run.settings.limits))
+        original, animated = run.blobs.read_original(), run.job.operation.animated
+        return asdict(validate_stage.validate(original, limits=run.settings.limits, animated=animated))
 
     run_stage(self, job_id, VALIDATE, work)
 

@@ -83,9 +83,11 @@ class OpenedImage:
 def open_image(original: bytes, *, limits: Limits, all_frames: bool = False) -> OpenedImage:
     """Open an original of any accepted format, and check every limit that its header can break.
 
-    Without `all_frames`, only the first frame can be decoded: this needs less memory. Raises the StageError that says
-    why it is refused.
+    Without `all_frames`, only the first frame can be decoded: this needs less memory, and the others may be any number.
+    Raises the StageError that says why it is refused.
     """
+    if not all_frames:
+        limits = limits.for_first_frame()
     sniffed = recognize(original[:HEAD_BYTES], limits)
     container = inspect_container(original, sniffed.format, limits)
     if sniffed.format == "webp" and sniffed.width and sniffed.height:  # its decoder allocates the canvas when it opens

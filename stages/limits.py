@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 
 from stages.errors import BrokenRule, ImageCorrupt, ImageTooLarge, TooManyFrames
 
@@ -12,7 +13,7 @@ class Limits:
     """The largest original that is accepted.
 
     `pixels` is width x height of a still image, `animation_pixels` is width x height x frames, `side` is the longest
-    side in pixels.
+    side in pixels. `frames` and `animation_pixels` are for animated previews: all others use the first frame only.
     """
 
     upload_bytes: int = 25 * 1024 * 1024
@@ -20,6 +21,10 @@ class Limits:
     animation_pixels: int = 100_000_000
     frames: int = 200
     side: int = 16_384
+
+    def for_first_frame(self) -> Limits:
+        """Return the limits on an original of which only the first frame is decoded."""
+        return replace(self, frames=sys.maxsize, animation_pixels=sys.maxsize)
 
 
 def check_dimensions(width: int, height: int, limits: Limits) -> None:

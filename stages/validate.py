@@ -45,9 +45,12 @@ class ImageFacts:
     has_gps: bool | None
 
 
-def validate(original: bytes, *, limits: Limits) -> ImageFacts:
-    """Return the facts of an original within the limits, or raise the StageError that says why it is refused."""
-    opened = open_image(original, limits=limits)
+def validate(original: bytes, *, limits: Limits, animated: bool = False) -> ImageFacts:
+    """Return the facts of an original within the limits, or raise the StageError that says why it is refused.
+
+    The limits on animations count only if all frames are wanted.
+    """
+    opened = open_image(original, limits=limits, all_frames=animated)
     image, (width, height) = opened.image, opened.display_size
     return ImageFacts(
         format=opened.format,

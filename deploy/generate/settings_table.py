@@ -22,8 +22,8 @@ BEGIN, END = "<!-- begin: written by ./run docs -->", "<!-- end -->"
 LIMITS = {  # a dataclass in `stages`, which does not use pydantic and so has no descriptions
     "upload_bytes": "Bytes of a file.",
     "pixels": "Width x height of a still.",
-    "animation_pixels": "Width x height of all frames of an animation together.",
-    "frames": "Frames of an animation.",
+    "animation_pixels": "Width x height of all frames together, if animated previews are asked for.",
+    "frames": "Frames, if animated previews are asked for.",
     "side": "Width or height, in pixels.",
 }
 

@@ -19,7 +19,8 @@ class Capabilities(BaseModel):
     """What this Darkroom accepts and produces."""
 
     limits: dict[str, int] = Field(
-        description="The largest accepted original: bytes, pixels, frames and the longest side in pixels."
+        description="The largest accepted original: bytes, pixels, and the longest side in pixels; for animated "
+        "previews also its frames, and their pixels together."
     )
     accepts: dict[str, str] = Field(description="The accepted formats, with their media types.")
     formats: list[str] = Field(description="The values that `format` can have.")

@@ -70,7 +70,8 @@ class PreviewForm(OutputForm):
         "auto", description="`auto`: JPEG for opaque images, WebP for images with alpha. `gif`: only with `animated`."
     )
     animated: bool = Field(
-        default=False, description="Keep the frames of an animation. The format is then WebP or GIF."
+        default=False,
+        description="Keep all frames of an animation, within the limits on frames. The format is then WebP or GIF.",
     )
 
     @model_validator(mode="after")

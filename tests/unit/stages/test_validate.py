@@ -110,14 +110,22 @@ def test_the_pages_of_a_tiff_are_not_frames() -> None:
 
 
 @pytest.mark.parametrize("name", ["gif", "webp", "png", "avif"])
-def test_an_animation_over_the_limits_is_refused(name: str) -> None:
+def test_an_animation_over_the_limits_is_refused_if_its_frames_are_wanted(name: str) -> None:
     original = animation(name, 4, size=(10, 10))
 
-    validate(original, limits=Limits(frames=4, animation_pixels=400))
+    validate(original, limits=Limits(frames=4, animation_pixels=400), animated=True)
     with pytest.raises(TooManyFrames):
-        validate(original, limits=Limits(frames=3))
+        validate(original, limits=Limits(frames=3), animated=True)
     with pytest.raises(ImageTooLarge):
-        validate(original, limits=Limits(animation_pixels=399))
+        validate(original, limits=Limits(animation_pixels=399), animated=True)
+
+
+@pytest.mark.parametrize("name", ["gif", "webp", "png", "avif"])
+def test_an_animation_over_the_limits_gives_a_still(name: str) -> None:
+    original, limits = animation(name, 4, size=(10, 10)), Limits(frames=3, animation_pixels=399)
+
+    assert validate(original, limits=limits).frames == 4
+    assert normalize(original, edge=1600, limits=limits).width == 10
 
 
 @pytest.mark.parametrize("name", ["jpeg", "png", "webp", "tiff", "bmp", "avif", "gif"])
