@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from PIL import AvifImagePlugin, Image
 from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
@@ -22,7 +21,7 @@ from stages.colour_space import ColourSpace
 from stages.containers import inspect_container
 from stages.errors import ImageCorrupt, ImageTooLarge, ImageTruncated, StageError, UnsupportedFormat
 from stages.formats import HAS_HEIC, HEAD_BYTES, recognize
-from stages.frugal_decoders import FRAMEWISE, ONE_FRAME
+from stages.frugal_decoders import FRAMEWISE, ONE_FRAME, Decoder
 from stages.limits import Limits, check_dimensions, check_frames
 from stages.orientation import ORIENTATION_TAG, UPRIGHT, read_orientation, swap_if_sideways
 from stages.stated_colours import read_colour_space
@@ -33,12 +32,10 @@ if TYPE_CHECKING:
 
     from PIL.ImageFile import ImageFile
 
-# By class: Image.open() would open a phone's JPEG as an MPO, and parse the index of the other pictures in it. WebP and
-# AVIF are in stages/frugal_decoders.py.
-_DECODERS: dict[str, type[ImageFile]] = {
+# By class: Image.open() would open a phone's JPEG as an MPO, and parse the index of the other pictures in it.
+_DECODERS: dict[str, Decoder] = {
     "jpeg": JpegImageFile,
     "png": PngImageFile,
-    "gif": GifImageFile,
     "tiff": TiffImageFile,
     "bmp": BmpImageFile,
 }

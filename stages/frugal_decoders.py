@@ -1,20 +1,35 @@
-"""Pillow's decoders of WebP and AVIF, without the memory that they hold longer than it is needed.
+"""The decoders of animations, by whether their first frame or all frames are wanted.
 
-Their own decoders keep 4 to 8 bytes a pixel, and hand over each frame as bytes, which Pillow then copies.
+Those of WebP and AVIF are Pillow's, without the memory that they hold longer than it is needed: their codecs keep 4 to
+8 bytes a pixel, and hand over each frame as bytes, which Pillow then copies.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+from collections.abc import Callable
 
 from PIL.AvifImagePlugin import AvifImageFile
+from PIL.ImageFile import ImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-if TYPE_CHECKING:
-    from PIL.ImageFile import ImageFile
+from stages.gif_frames import open_gif, open_gif_animation
+
+_ANIMATION = 2  # of the flags in the header: https://developers.google.com/speed/webp/docs/riff_container
+Decoder = Callable[[io.BytesIO], ImageFile]
 
 
-class OneFrameWebP(WebPImageFile):
+class _WebP(WebPImageFile):
+    """Keeps the alpha of animations, also if the header denies it: what no frame covers is transparent."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        head = file.getvalue()[12:21]
+        if head.startswith(b"VP8X") and head[8] & _ANIMATION:
+            self.rawmode = self._mode = "RGBA"
+
+
+class OneFrameWebP(_WebP):
     """Decodes its first frame only."""
 
     def load_prepare(self) -> None:
@@ -32,7 +47,7 @@ class OneFrameAvif(AvifImageFile):
         super().load_prepare()
 
 
-class FramewiseWebP(WebPImageFile):
+class FramewiseWebP(_WebP):
     """Decodes each frame once, in any order."""
 
     def seek(self, frame: int) -> None:
@@ -50,5 +65,5 @@ class FramewiseAvif(AvifImageFile):
         super().seek(frame)
 
 
-ONE_FRAME: dict[str, type[ImageFile]] = {"webp": OneFrameWebP, "avif": OneFrameAvif}
-FRAMEWISE: dict[str, type[ImageFile]] = {"webp": FramewiseWebP, "avif": FramewiseAvif}
+ONE_FRAME: dict[str, Decoder] = {"gif": open_gif, "webp": OneFrameWebP, "avif": OneFrameAvif}
+FRAMEWISE: dict[str, Decoder] = {"gif": open_gif_animation, "webp": FramewiseWebP, "avif": FramewiseAvif}

@@ -10,6 +10,7 @@ from functools import cache
 
 from PIL import Image, ImageCms
 
+from tests.support.gifs import control, filled, gif, loop
 from tests.support.images import (
     animation,
     chunk,
@@ -23,6 +24,7 @@ from tests.support.images import (
     rgb_profile,
     xmp,
 )
+from tests.support.webps import webp, webp_frame
 
 SIZE = (40, 30)  # small, so that a mutation seldom hits nothing but pixels
 P3 = rgb_profile("p3")
@@ -102,8 +104,9 @@ def _gif() -> Iterator[bytes]:
         yield encode_image(
             _cut().copy(), "gif", save_all=True, append_images=frames, disposal=disposal, duration=40, loop=0
         )
-    part = encode_image(Image.new("P", (4, 4), 1), "gif")
-    yield part[:6] + struct.pack("<HH", 20, 10) + part[10:]
+    for disposal, key in ((1, None), (2, None), (3, 2)):
+        parts = (control(disposal=disposal, transparent=key) + filled(box, 1) for box in ((3, 2, 9, 7), (0, 0, 20, 4)))
+        yield gif(loop(3), *parts, filled((18, 9, 7, 7), 3), screen=(20, 10))
 
 
 def _webp() -> Iterator[bytes]:
@@ -112,6 +115,8 @@ def _webp() -> Iterator[bytes]:
         yield encode_image(image, "webp", lossless=False, quality=60)
     yield encode_image(_small(), "webp", exif=exif(5), icc_profile=P3, xmp=xmp(2))
     yield animation("webp", size=SIZE)
+    parts = (webp_frame((at, 0), _small().resize((9, 7)), blends=at == 0, clears=True) for at in (0, 8))
+    yield webp(SIZE, *parts)
     frames = [_cut().rotate(40), _small()]
     yield encode_image(
         _cut().copy(), "webp", save_all=True, append_images=frames, lossless=False, exif=exif(6), duration=20

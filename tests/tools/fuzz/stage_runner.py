@@ -92,6 +92,7 @@ def _fit(original: bytes, _facts: ImageFacts, rng: Random) -> None:
 
 def _animate(original: bytes, facts: ImageFacts, rng: Random) -> None:
     edge = rng.choice(EDGES[:3])
+    validate(original, limits=LIMITS, animated=True)
     rendition = animate(original, edge=edge, format=rng.choice(("webp", "gif")), limits=LIMITS)
     _check_rendition(rendition, fit_size((facts.width, facts.height), edge))
 

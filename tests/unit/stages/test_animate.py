@@ -6,9 +6,11 @@ import pytest
 from PIL import Image
 
 from stages.animate import animate
+from stages.decode import open_image
 from stages.errors import StageError, TooManyFrames
 from stages.limits import Limits
 from stages.normalize import normalize
+from tests.support.gifs import control, filled, gif
 from tests.support.images import (
     animation,
     chunk,
@@ -20,6 +22,7 @@ from tests.support.images import (
     photo,
     png,
 )
+from tests.support.webps import webp, webp_frame
 
 LIMITS = Limits()
 COLOURS = ((230, 20, 20), (20, 200, 20), (20, 20, 230))
@@ -78,6 +81,54 @@ def test_animate_keeps_transparent_pixels(output: str) -> None:
     shown = image.convert("RGBA")
     assert shown.getpixel((30, 32))[3] == 0  # type: ignore[index]
     assert shown.getpixel((72, 48)) == pytest.approx((250, 20, 20, 255), abs=14)
+
+
+def test_what_no_frame_of_a_webp_covers_is_transparent_whatever_its_header_says() -> None:
+    dot = Image.new("RGB", (2, 2), (230, 20, 20))
+    frames = (webp_frame((0, 0), dot, clears=True), webp_frame((2, 0), dot))
+    original = webp((4, 2), *frames, background=0xFF0000FF)
+
+    opened = open_image(original, limits=LIMITS, all_frames=True)
+    alpha = []
+    for number in range(2):
+        opened.image.seek(number)
+        opened.image.load()
+        alpha.append([*opened.image.convert("RGBA").getchannel("A").tobytes()[:4]])
+
+    assert normalize(original, edge=9, limits=LIMITS).mode == "RGBA"
+    assert alpha == [[255, 255, 0, 0], [0, 0, 255, 255]]  # as in Chromium 156
+
+
+# As Chromium 156 plays them, measured by the time that 20 frames take. Its GIFs have hundredths of a second.
+@pytest.mark.parametrize(
+    ("name", "stored", "shown", "shown_as_gif"),
+    [
+        ("gif", [0, 10, 20, 30], [100, 100, 20, 30], [100, 100, 20, 30]),
+        ("webp", [0, 5, 10, 11], [100, 100, 100, 11], [100, 100, 100, 20]),
+        ("png", [0, 5, 10, 11], [100, 100, 100, 11], [100, 100, 100, 20]),
+        ("avif", [1, 10, 11, 30], [100, 100, 11, 30], [100, 100, 20, 30]),
+        ("webp", [33, 33, 33, 33], [33, 33, 33, 33], [30, 40, 30, 30]),
+        ("webp", [700_000, 16_777_215, 50, 60], [700_000, 16_777_215, 50, 60], [655_350, 655_350, 50, 60]),
+    ],
+)
+def test_a_frame_lasts_as_long_as_in_a_browser(
+    name: str, stored: list[int], shown: list[int], shown_as_gif: list[int]
+) -> None:
+    original = animation(name, 4, duration=stored)
+
+    assert [duration for _, duration in frames_of(animate(original, edge=24, limits=LIMITS).content)] == shown
+    as_gif = animate(original, edge=24, limits=LIMITS, format="gif")
+    assert [duration for _, duration in frames_of(as_gif.content)] == shown_as_gif
+
+
+@pytest.mark.parametrize(("output", "longest"), [("gif", 655_350), ("webp", 40 * 655_350)])
+def test_equal_frames_last_as_long_as_the_format_can_hold(output: str, longest: int) -> None:
+    same = control(hundredths=65_535) + filled((0, 0, 24, 16), 1)
+    original = gif(*[same] * 40, control(hundredths=5) + filled((0, 0, 9, 9), 2), screen=(24, 16))
+
+    found = frames_of(animate(original, edge=24, limits=LIMITS, format=output).content)  # type: ignore[arg-type]
+
+    assert longest * 0.97 <= sum(duration for _, duration in found[:-1]) <= longest
 
 
 def test_animate_leaves_out_the_default_image_of_an_apng() -> None:

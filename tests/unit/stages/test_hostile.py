@@ -136,6 +136,8 @@ BOMBS = {
     "gif with a huge screen": (gif((0, 0, 1, 1), screen=(65_535, 65_535)), "image_too_large"),
     "gif whose first frame is the bomb": (gif((0, 0, 60_000, 60_000)), "image_too_large"),
     "gif of a million blocks": (gif((0, 0, 1, 1), tail=b"!\xfe" + b"\1a" * 1_000_000 + b"\0;"), "image_too_large"),
+    "gif of 600,000 empty extensions": (gif((0, 0, 1, 1), tail=b"!\xfe\0" * 600_000), "image_too_large"),
+    "gif of 70,000 frames": (gif((0, 0, 1, 1), tail=(b"," + bytes(9) + b"\2\0") * 70_000), "image_too_large"),
     "gif without a frame": (gif(), "image_corrupt"),
     "webp with a huge canvas": (webp_canvas(16_384, 16_384), "image_too_large"),
     "tiff of 4 gigapixels": (tiff({**GREY_TIFF, 256: (65_536,), 257: (65_536,)}), "image_too_large"),
