@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from PIL import AvifImagePlugin, Image
 from PIL.BmpImagePlugin import BmpImageFile
-from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from stages.colour_space import ColourSpace
+from stages.complete_jpeg import CompleteJpeg
 from stages.containers import inspect_container
 from stages.errors import ImageCorrupt, ImageTooLarge, ImageTruncated, StageError, UnsupportedFormat
 from stages.formats import HAS_HEIC, HEAD_BYTES, recognize
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # By class: Image.open() would open a phone's JPEG as an MPO, and parse the index of the other pictures in it.
 _DECODERS: dict[str, Decoder] = {
-    "jpeg": JpegImageFile,
+    "jpeg": CompleteJpeg,
     "png": PngImageFile,
     "tiff": TiffImageFile,
     "bmp": BmpImageFile,

@@ -69,6 +69,7 @@ def _jpeg() -> Iterator[bytes]:
         yield encode_image(image, "jpeg", quality=60)
         yield encode_image(image, "jpeg", progressive=True)
     yield encode_image(_small(), "jpeg", subsampling="4:4:4", optimize=True, restart_marker_blocks=2)
+    yield encode_image(_small(), "jpeg", progressive=True, restart_marker_rows=1)
     yield encode_image(_small(), "jpeg", exif=exif(6), icc_profile=P3, xmp=xmp(3), comment="Tattletale")
 
 

@@ -88,8 +88,9 @@ def jpeg(width: int, height: int, *, scans: int = 1, padding: int = 0, segments:
     frame = content.index(b"\xff\xc2" if scans > 1 else b"\xff\xc0")
     content[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
     first_scan = content.index(b"\xff\xda")
-    content[first_scan:first_scan] = b"\xff\xfe\0\2" * segments + b"\0" * padding
-    return bytes(content[:-2]) + bytes(content[content.rindex(b"\xff\xda") : -2]) * (scans - 1) + b"\xff\xd9"
+    scan = content[first_scan : content.find(b"\xff\xc4", first_scan)]
+    content[first_scan:first_scan] = b"\xff\xfe\0\2" * segments + b"\0" * padding + scan * (scans - 1)
+    return bytes(content)
 
 
 def resized(original: bytes, kind: bytes, size: tuple[int, int]) -> bytes:
