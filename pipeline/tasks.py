@@ -20,6 +20,7 @@ from stages import normalize as normalize_stage
 from stages import resize as resize_stage
 from stages import validate as validate_stage
 from stages.errors import StageError
+from stages.placeholder import build_placeholder
 from storage.documents import OUTPUT
 from storage.errors import JobUnreadable
 
@@ -39,15 +40,18 @@ def validate(self: Task[Any, Any], job_id: str) -> None:
 
 @app.task(bind=True, name=NORMALIZE, throws=(StageError,))
 def normalize(self: Task[Any, Any], job_id: str) -> None:
-    """Decode the original once, into a master in the size of each rendition."""
+    """Decode the original once, into a master in the size of each rendition and a placeholder."""
 
     def work(run: StageRun) -> Mapping[str, Any]:
         run.blobs.check_room_for_master(run.settings.blobs)
-        edges = run.job.operation.renditions
+        operation = run.job.operation
+        edges = operation.renditions
         masters = normalize_stage.build_master_pyramid(
             run.blobs.read_original(), edges=edges.values(), limits=run.settings.limits
         )
-        return run.blobs.write_master({name: masters[edge] for name, edge in edges.items()})
+        placeholder = build_placeholder(masters[min(masters)], background=operation.background)
+        record = run.blobs.write_master({name: masters[edge] for name, edge in edges.items()})
+        return record | {"placeholder": asdict(placeholder)}
 
     run_stage(self, job_id, NORMALIZE, work)
 

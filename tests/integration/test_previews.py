@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import ImageColor, ImageStat
 
 from tests.integration.api_helpers import assert_in_order, submit_photo, upload, wait_for_end, wait_until
 from tests.support.images import decode_image, encode_image, exif, photo
@@ -70,6 +71,12 @@ def test_previews_are_upright_bounded_and_without_metadata(
     assert image.mode == "RGB"
     assert not image.getexif()
     assert not {"exif", "icc_profile", "xmp", "comment"} & set(image.info)
+
+
+def test_a_placeholder_is_that_of_the_photo(job: dict[str, Any]) -> None:
+    mean = ImageStat.Stat(photo(2000, 1500)).mean
+    assert ImageColor.getrgb(job["placeholder"]["color"]) == pytest.approx(mean, abs=4)
+    assert b64decode(job["placeholder"]["thumbhash"])
 
 
 def test_result_without_a_name_is_the_largest_preview(client: httpx.Client, job: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from stages.fit import FITS, fit
 from stages.grayscale import grayscale
 from stages.limits import Limits
 from stages.normalize import normalize
+from stages.placeholder import build_placeholder
 from stages.rendition import Rendition
 from stages.resize import resize
 from stages.scale import fit_size
@@ -21,6 +22,7 @@ from stages.validate import ImageFacts, validate
 
 LIMITS = Limits()
 EDGES = (1, 16, 160, 640, 1600)
+BLURHASH_CHARACTERS = 28
 SECRETS = (b"Tattletale", b"xmpmeta")  # what the specimens' metadata say
 
 
@@ -63,6 +65,7 @@ def _preview(original: bytes, facts: ImageFacts, rng: Random) -> None:
     size = fit_size((facts.width, facts.height), edge)
     assert (master.width, master.height) == size, "a master is not the size validate said"
     assert len(master.pixels) == size[0] * size[1] * len(master.mode), "a master has not the bytes of its pixels"
+    assert len(build_placeholder(master).blurhash) == BLURHASH_CHARACTERS, "a placeholder is not whole"
     small = rng.choice(EDGES)
     format_ = rng.choice(("auto", "jpeg", "png", "webp", "avif" if small < 640 else "auto"))
     _check_rendition(resize(master, edge=small, format=format_), fit_size(size, small))
