@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from gateway.public_errors import explain_error, public_failure
 from pipeline import rendition_headers
-from pipeline.routing import FINALIZE, VALIDATE
+from pipeline.routing import FINALIZE, NORMALIZE, VALIDATE
 from pipeline.stage_order import stage_by_rendition
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, Kind, Lane, Operation, StageRecord, StageState
@@ -132,6 +132,37 @@ class OriginalStatus(BaseModel):
         return cls(**job.original.model_dump(exclude={"blob"}), **facts, color_space=found.get("colour_space"))
 
 
+class Placeholder(BaseModel):
+    """What a page can show until it has the image: its ThumbHash, its BlurHash and its colour."""
+
+    thumbhash: str = Field(
+        description="The ThumbHash in base64: a blur with the alpha and about the aspect ratio of the image.",
+        examples=["3OcRJYB4d3h/iIeHeEh3eIhw+j2w"],
+    )
+    blurhash: str = Field(
+        description="The BlurHash, 28 characters: a blur of the image laid on `background`.",
+        examples=["LEHV6nWB2yk8pyo0adR*.7kCMdnj"],
+    )
+    color: str = Field(
+        description="The mean colour of the image laid on `background`, as #rrggbb.", examples=["#7f6a52"]
+    )
+
+    @classmethod
+    def of(cls, job: Job) -> Placeholder | None:
+        """Return the placeholder of a job whose renditions can be fetched, now or once they are made."""
+        record = job.stages.get(NORMALIZE)
+        found = (record.result or {}).get("placeholder") if record and has_renditions(job) else None
+        return cls(**found) if found else None
+
+
+JobPlaceholder = Annotated[
+    Placeholder | None,
+    Field(
+        description="Set as soon as the stage `normalize` is done. Null for an operation, and if there are no results."
+    ),
+]
+
+
 class JobStatus(BaseModel):
     """One job, with its stages and renditions."""
 
@@ -151,6 +182,7 @@ class JobStatus(BaseModel):
     source_task_id: str | None
     deduplicated_from: str | None
     failure: Failure | None
+    placeholder: JobPlaceholder
     stages: dict[str, StageStatus]
     renditions: dict[str, RenditionStatus]
     summary: dict[str, Any] | None = Field(description="The result of the finalize stage: renditions, bytes and ratio.")
@@ -176,6 +208,7 @@ class JobStatus(BaseModel):
             source_task_id=job.source_task_id,
             deduplicated_from=job.deduplicated_from,
             failure=failure,
+            placeholder=Placeholder.of(job),
             stages={
                 name: StageStatus.of(record, failure=failure, until_ms=until_ms) for name, record in job.stages.items()
             },
@@ -195,6 +228,7 @@ class JobSummary(BaseModel):
     finished_at: datetime | None
     name: str | None
     failure: Failure | None
+    placeholder: JobPlaceholder
     links: Links
 
     @classmethod
@@ -208,6 +242,7 @@ class JobSummary(BaseModel):
             finished_at=_to_datetime(job.finished_ms),
             name=job.original.name,
             failure=public_failure(job),
+            placeholder=Placeholder.of(job),
             links=Links.of(job.id, root_path=root_path),
         )
 

@@ -114,8 +114,19 @@ class OriginalStatus(Answer):
     has_gps: bool | None = None
 
 
+class Placeholder(Answer):
+    """What a page can show until it has the image: its ThumbHash in base64, its BlurHash and its colour (#rrggbb)."""
+
+    thumbhash: str = ""
+    blurhash: str = ""
+    color: str = ""
+
+
 class JobBase(Answer):
-    """The fields that a job and a job summary have in common."""
+    """The fields that a job and a job summary have in common.
+
+    Previews have a `placeholder` as soon as their original is decoded. An older gateway sends none.
+    """
 
     task_id: TaskId
     kind: Name
@@ -123,6 +134,7 @@ class JobBase(Answer):
     created_at: Time | None = None
     finished_at: Time | None = None
     failure: Failure | None = None
+    placeholder: Placeholder | None = None
     links: Links = Links()
 
     @property

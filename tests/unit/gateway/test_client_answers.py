@@ -28,6 +28,7 @@ PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (schemas.RenditionStatus, models.RenditionStatus),
     (schemas.ColorSpaceStatus, models.ColorSpaceStatus),
     (schemas.OriginalStatus, models.OriginalStatus),
+    (schemas.Placeholder, models.Placeholder),
     (schemas.JobStatus, models.JobStatus),
     (schemas.JobSummary, models.JobSummary),
     (schemas.JobPage, models.JobPage),

@@ -172,5 +172,6 @@ async def test_a_job_in_a_list_says_what_it_is(http: httpx.AsyncClient, jobs: Fa
         "finished_at": "2023-11-14T22:13:20.123000Z",
         "name": "cat.jpg",
         "failure": failure.model_dump(),
+        "placeholder": None,
         "links": {"status": f"/task-status/{job.id}", "result": f"/result/{job.id}"},
     }

@@ -121,6 +121,32 @@ def test_renditions_are_those_that_can_be_had(fields: dict[str, Any], names: lis
     assert list(status_of(new_job(**fields)).renditions) == names
 
 
+@pytest.mark.parametrize(
+    ("fields", "is_shown"),
+    [
+        ({"state": JobState.PROCESSING}, True),
+        ({"state": JobState.DONE}, True),
+        ({"state": JobState.DONE, "expiring_ms": 1}, False),
+        ({"state": JobState.CANCELLED}, False),
+    ],
+    ids=["under way", "done", "expiring", "cancelled"],
+)
+def test_a_placeholder_is_shown_while_its_job_can_have_renditions(fields: dict[str, Any], *, is_shown: bool) -> None:
+    placeholder = {"thumbhash": "3OcRJYB4d3h/iIeHeEh3eIhw+j2w", "blurhash": "LEHV6n", "color": "#7f6a52"}
+    result = {"blob": "job/master.1", "placeholder": placeholder | {"a newer field": 1}}
+    job = new_job(stages={"normalize": StageRecord(state=StageState.DONE, result=result)}, **fields)
+
+    for shown in (status_of(job), JobSummary.of(job, root_path="")):
+        assert shown.model_dump()["placeholder"] == (placeholder if is_shown else None)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_job_of_an_earlier_version_or_an_operation_has_no_placeholder(kind: Kind) -> None:
+    job = new_job(kind, state=JobState.DONE, stages=ALL_DONE if kind is Kind.PREVIEWS else None)
+
+    assert status_of(job).placeholder is None
+
+
 @pytest.mark.parametrize("kind", [Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE])
 def test_the_rendition_of_an_operation_is_its_output(kind: Kind) -> None:
     job = new_job(kind, id="job", state=JobState.DONE, stages={"transform": DONE})
