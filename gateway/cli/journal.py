@@ -44,6 +44,7 @@ class JournalEntry:
     """The start of the names of the saved files."""
     saved: dict[str, str] = field(default_factory=dict)
     """The path of each saved rendition, by name, relative to the journal's folder."""
+    placeholder: dict[str, Any] | None = None
     status: str | None = None
     code: str | None = None
     message: str | None = None

@@ -131,7 +131,8 @@ class PhotoUpload:
             self._record(state="failed", status=job.status, code=code, message=message)
             return replace(self._build_outcome(), errors=failure.errors if failure else ())
         saved = await self._save_renditions(job) if self._options.save else {}
-        self._record(state="done", status=job.status, saved=saved, code=None, message=None)
+        placeholder = job.placeholder.model_dump() if job.placeholder else None
+        self._record(state="done", status=job.status, saved=saved, placeholder=placeholder, code=None, message=None)
         return self._build_outcome()
 
     async def _save_renditions(self, job: JobStatus) -> dict[str, str]:
@@ -176,6 +177,7 @@ class PhotoUpload:
             task_id=entry.task_id,
             status=entry.status or (entry.state if entry.state == "accepted" else None),
             saved={name: str(folder / saved) for name, saved in entry.saved.items()},
+            placeholder=entry.placeholder,
             code=entry.code,
             message=entry.message,
             ms=(monotonic() - self._start) * 1000,

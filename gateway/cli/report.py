@@ -47,6 +47,7 @@ class PhotoOutcome:
     task_id: str | None = None
     status: str | None = None
     saved: Mapping[str, str] = field(default_factory=dict)
+    placeholder: Mapping[str, Any] | None = None
     code: str | None = None
     message: str | None = None
     errors: Sequence[Mapping[str, Any]] = ()
@@ -61,6 +62,7 @@ class PhotoOutcome:
             "task_id": self.task_id,
             "status": self.status,
             "saved": dict(self.saved),
+            "placeholder": self.placeholder,
             "code": self.code,
             "message": self.message,
             "errors": list(self.errors),

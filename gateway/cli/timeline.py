@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from rich import box
@@ -9,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..client.models import Failure, JobStatus, JobSummary, StageStatus
+from ..client.models import Failure, JobStatus, JobSummary, Placeholder, StageStatus
 from .humanize import (
     elapsed_ms,
     format_bytes,
@@ -32,6 +33,7 @@ STYLES = {
 }
 WAIT, RUN = "·", "━"
 TIMELINE_COLUMNS = 32
+HEX_COLOR = re.compile("#[0-9a-f]{6}")
 DIGEST_DIGITS = 16  # enough to tell two SHA-256 digests apart
 
 
@@ -48,6 +50,8 @@ def job_view(job: JobStatus) -> RenderableType:
         parts += [Text(""), failure_text(job.failure)]
     if job.renditions:
         parts += [Text(""), _renditions(job)]
+    if job.placeholder:
+        parts += [Text(""), _placeholder(job.placeholder)]
     return Group(*parts)
 
 
@@ -188,4 +192,14 @@ def _renditions(job: JobStatus) -> Table:
             format_bytes(rendition.bytes),
             Text(f"{rendition.sha256[:DIGEST_DIGITS]}…", "dim"),
         )
+    return table
+
+
+def _placeholder(placeholder: Placeholder) -> Table:
+    table = plain_table("placeholder", "value")
+    color = placeholder.color if HEX_COLOR.fullmatch(placeholder.color) else ""
+    swatch = Text.assemble(("██ ", color), color)
+    table.add_row("color", swatch)
+    for name in ("thumbhash", "blurhash"):
+        table.add_row(name, Text(replace_unprintable(getattr(placeholder, name))))
     return table

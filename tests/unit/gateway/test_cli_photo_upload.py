@@ -25,6 +25,7 @@ from gateway.client.models import JobStatus
 ACCEPTS = {"jpeg": "image/jpeg"}
 SAVE = UploadOptions(wait=False, save=True, retry_failed=False)
 SAVE_AND_RETRY_FAILED = replace(SAVE, retry_failed=True)
+PLACEHOLDER = {"thumbhash": "3OcR", "blurhash": "LEHV", "color": "#7f6a52"}
 IMAGE = b"a small image"
 REQUEST = UploadRequest(name="upload", fields={}, url="http://darkroom")
 
@@ -72,6 +73,7 @@ class Gateway:
         has_results = self.jobs[task_id] == "done" and self.keeps_results
         failure = None if self.jobs[task_id] == "done" else {"code": "attempts_exhausted", "message": "Too often."}
         facts = {"task_id": task_id, "kind": "previews", "status": self.jobs[task_id], "failure": failure}
+        facts["placeholder"] = PLACEHOLDER if has_results else None
         return facts | {"renditions": {"small": rendition} if has_results else {}}
 
 
@@ -131,7 +133,7 @@ async def run(
 async def test_a_photo_is_uploaded_followed_and_saved(gateway: Gateway, album: Path) -> None:
     (outcome,) = await run(gateway, album)
 
-    assert (outcome.result, outcome.skipped) == (Result.DONE, False)
+    assert (outcome.result, outcome.skipped, outcome.placeholder) == (Result.DONE, False, PLACEHOLDER)
     assert small(outcome).read_bytes() == IMAGE
     assert (last_entry(album).state, last_entry(album).stem) == ("done", "a")
 
@@ -143,6 +145,7 @@ async def test_a_photo_that_is_done_causes_no_request(gateway: Gateway, album: P
     (outcome,) = await run(gateway, album)
 
     assert outcome.skipped
+    assert outcome.to_document()["placeholder"] == PLACEHOLDER
     assert len(gateway.keys) == 1
 
 

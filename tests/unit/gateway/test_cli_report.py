@@ -145,6 +145,20 @@ def test_control_characters_in_a_name_do_not_reach_the_terminal() -> None:
     assert sum("�[2Jbeach��.jpg" in line for line in lines) == 2
 
 
+def test_a_placeholder_is_shown_without_what_a_terminal_would_execute() -> None:
+    found = {"thumbhash": "3OcR\x1b[2J", "blurhash": "LEHV6n", "color": "#7f6a52"}
+
+    lines = render(job_view(job(placeholder=found)))
+    odd = render(job_view(job(placeholder=found | {"color": "blink red"})))
+
+    assert [line.split() for line in lines[-3:]] == [
+        ["color", "██", "#7f6a52"],
+        ["thumbhash", "3OcR\N{REPLACEMENT CHARACTER}[2J"],
+        ["blurhash", "LEHV6n"],
+    ]
+    assert not any("blink" in line for line in odd)
+
+
 NUMBERS = [10**400, -(10**400), 10**18, 2**53, -(2**53), float("nan"), float("inf")]
 TIMES = ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2020-01-01T00:00:00", "1970-01-01T00:00:00Z", 1e18]
 
