@@ -24,6 +24,7 @@ UNREADABLE_DELAY_MS = 60_000
 _INCREMENT_VERSION = {"version": 1}
 _ACTIVE = {"$in": [state.value for state in ACTIVE_STATES]}
 _ENDED = {"$in": [state.value for state in JobState if state not in ACTIVE_STATES]}
+_PLACEHOLDER = "stages.normalize.result.placeholder"
 _KEEPS_BLOBS = {"expiring_ms": None, "blobs_removed_ms": None}
 
 
@@ -198,9 +199,10 @@ class Jobs:
         return bool(result.modified_count)
 
     async def mark_blobs_removed(self, job_id: str) -> None:
-        """Record that the blobs of an expiring job are removed."""
+        """Record that the blobs of an expiring job are removed. Its placeholder, a small image, goes with them."""
         condition = {"_id": job_id, "expiring_ms": {"$gt": 0}, "blobs_removed_ms": None}
-        await Job.find_one(condition | {"state": _ENDED}).update({"$set": {"blobs_removed_ms": now_ms()}})
+        update = {"$set": {"blobs_removed_ms": now_ms()}, "$unset": {_PLACEHOLDER: ""}}
+        await Job.find_one(condition | {"state": _ENDED}).update(update)
 
     async def delete_expired(self, *, before_ms: int, limit: int) -> int:
         """Delete the documents of jobs whose blobs were removed before `before_ms` (epoch ms); return how many."""

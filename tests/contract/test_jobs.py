@@ -10,7 +10,7 @@ import pytest
 from pymongo.errors import DuplicateKeyError
 
 from storage.clock import now_ms
-from storage.documents import Failure, Job, JobState
+from storage.documents import Failure, Job, JobState, Kind, StageRecord
 from storage.errors import JobNotFound
 from storage.jobs import Jobs
 from tests.support.fakes import FakeJobs, new_job, new_job_id
@@ -325,6 +325,29 @@ async def test_a_job_whose_blobs_were_removed_has_none(jobs: Jobs) -> None:
     await jobs.mark_blobs_removed(job.id)
 
     assert await jobs.find_with_blobs([JobState.DONE], before_ms=2, limit=10) == []
+
+
+@pytest.mark.parametrize("result", [None, {"blob": "master.1"}, {"blob": "master.1", "placeholder": {"color": "#fff"}}])
+async def test_a_placeholder_is_removed_with_the_blobs(jobs: Jobs, result: dict[str, Any] | None) -> None:
+    stages = {"normalize": StageRecord(result=result)}
+    job = await accepted(jobs, state=JobState.DONE, finished_ms=1, expiring_ms=1, stages=stages)
+
+    await jobs.mark_blobs_removed(job.id)
+
+    found = await jobs.get(job.id)
+    assert found.blobs_removed_ms is not None
+    assert found.stages["normalize"].result == (result and {"blob": "master.1"})
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+async def test_the_blobs_of_a_job_of_any_kind_are_recorded_as_removed(jobs: Jobs, kind: Kind) -> None:
+    job = await accepted(jobs, kind=kind, state=JobState.DONE, finished_ms=1, expiring_ms=1)
+
+    await jobs.mark_blobs_removed(job.id)
+
+    found = await jobs.get(job.id)
+    assert found.blobs_removed_ms is not None
+    assert found.stages == job.stages
 
 
 async def test_jobs_with_blobs_are_no_more_than_asked_for(jobs: Jobs) -> None:

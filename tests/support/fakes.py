@@ -241,6 +241,8 @@ class FakeJobs(Jobs):
         found = self._documents.get(job_id)
         if found and found.expiring_ms and found.blobs_removed_ms is None and not found.is_active:
             found.blobs_removed_ms = now_ms()
+            normalize = found.stages.get("normalize")
+            ((normalize and normalize.result) or {}).pop("placeholder", None)
 
     async def delete_expired(self, *, before_ms: int, limit: int) -> int:
         gone = self._where(lambda job: not job.is_active and 0 < (job.blobs_removed_ms or 0) < before_ms)[:limit]
