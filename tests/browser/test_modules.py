@@ -47,6 +47,21 @@ ELSEWHERE = {
     "rate_limited",
 }
 
+THUMBHASHES = {  # size, and the corners and the middle by thumbHashToRGBA of npm's thumbhash 0.1.1
+    "WOcJHYwwl2Vgd4dyiFiZhkCaGPTZ": (
+        (32, 23),
+        [(0, 0, 0, 255), (107, 2, 52, 255), (135, 161, 154, 255), (0, 84, 102, 255), (138, 130, 140, 255)],
+    ),
+    "GMcJHQ5QSmF3J4dIiJZ4eGCqCNXZ": (
+        (23, 32),
+        [(0, 0, 3, 255), (68, 0, 16, 255), (74, 133, 128, 255), (0, 120, 135, 255), (118, 85, 103, 255)],
+    ),
+    "VeeFDIgpMIZBdXFZCsSoMJ/PifhpiJaXCA==": (
+        (32, 26),
+        [(13, 1, 32, 255), (100, 24, 68, 180), (92, 121, 125, 149), (17, 102, 98, 143), (108, 96, 119, 143)],
+    ),
+}
+
 Compute = Callable[..., Awaitable[Any]]
 
 
@@ -102,6 +117,30 @@ async def test_checksums_are_those_of_zlib(compute: Compute) -> None:
     content = encode_image(photo(40, 30), "jpeg")
 
     assert await compute("zip", "return m.crc32(Uint8Array.from(given));", list(content)) == zlib.crc32(content)
+
+
+async def test_a_thumbhash_is_the_picture_that_the_reference_draws(compute: Compute) -> None:
+    body = """
+      return given.map((hash) => {
+        const bytes = Uint8Array.from(atob(hash), (letter) => letter.charCodeAt(0));
+        const { width, height, pixels } = m.decodeThumbhash(bytes);
+        const places = [[0, 0], [width - 1, 0], [width >> 1, height >> 1], [0, height - 1], [width - 1, height - 1]];
+        const pixelAt = ([x, y]) => [...pixels.slice((y * width + x) * 4, (y * width + x + 1) * 4)];
+        return [[width, height], places.map(pixelAt)];
+      });"""
+
+    drawn = await compute("placeholder", body, list(THUMBHASHES))
+
+    for (size, found), (expected_size, expected) in zip(drawn, THUMBHASHES.values(), strict=True):
+        assert tuple(size) == expected_size
+        assert found == [pytest.approx(pixel, abs=1) for pixel in expected]
+
+
+@pytest.mark.parametrize("thumbhash", ["", "AAAA", "no base64!"])
+async def test_a_placeholder_without_a_readable_hash_is_its_color(compute: Compute, thumbhash: str) -> None:
+    body = "return m.placeholderPicture(given).style.getPropertyValue('--color');"
+
+    assert await compute("placeholder", body, {"thumbhash": thumbhash, "color": "#7f6a52"}) == "#7f6a52"
 
 
 async def test_a_pulled_box_stays_inside_keeps_its_aspect_and_its_far_side(compute: Compute) -> None:

@@ -8,7 +8,7 @@ import struct
 import zipfile
 
 import pytest
-from playwright.async_api import FilePayload, Page, Request, Route, expect
+from playwright.async_api import FilePayload, Locator, Page, Request, Route, expect
 
 from tests.browser.page_helpers import (
     Visitor,
@@ -20,7 +20,7 @@ from tests.browser.page_helpers import (
     wait_for_size,
     wait_until_done,
 )
-from tests.support.images import decode_image
+from tests.support.images import decode_image, photo
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 SIZES = [f"{width} {TIMES} {height}" for width, height in ((160, 120), (640, 480), (800, 600))]
@@ -35,6 +35,13 @@ def posts(page: Page) -> list[Request]:
     return found
 
 
+async def middle_pixel_of(card: Locator) -> list[int]:
+    """Return the middle of the blur that stands for the photo until its preview is there."""
+    read = "canvas => [...canvas.getContext('2d').getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data]"
+    pixel: list[int] = await card.locator(".frame .placeholder").evaluate(read)
+    return pixel[:3]
+
+
 async def test_five_photos_at_once_show_their_previews(visitor: Visitor) -> None:
     page = await visitor.open()
 
@@ -45,6 +52,7 @@ async def test_five_photos_at_once_show_their_previews(visitor: Visitor) -> None
         assert await wait_for_size(shown.locator(".frame img")) == (640, 480)
         await expect(shown.locator(".chip")).to_contain_text(SIZES)
         await expect(shown.locator(".timeline li[data-state=done]")).to_have_count(6)
+        assert await middle_pixel_of(shown) == pytest.approx(photo(800, 600).getpixel((400, 300)), abs=30)
     await expect(page.locator(".album-progress")).to_have_text("5 of 5 photos done")
 
 

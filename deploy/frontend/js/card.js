@@ -10,6 +10,7 @@ import { formatDimensions, formatSaving, formatShare, formatBytes } from "./form
 import { health } from "./health.js";
 import { t, apiLabel } from "./i18n.js";
 import { originalFacts } from "./original.js";
+import { placeholderPicture } from "./placeholder.js";
 import { timeline } from "./timeline.js";
 import { retryUpload } from "./uploads.js";
 
@@ -33,7 +34,7 @@ export function card(entry) {
   const close = button("close", t("action.dismiss", { name: entry.name }), () => album.dismiss(entry), { class: "small plain" });
   const head = h("div", { class: "card-head" }, title, parts.pill, close);
   const element = h("li", { class: "card" }, parts.frame, h("div", { class: "card-body" }, head, parts.sum, parts.bar, parts.line.element, parts.chips, parts.bottom));
-  const shown = { picture: null, chips: "", bottom: null };
+  const shown = { hasPlaceholder: false, picture: null, chips: "", bottom: null };
   const update = () => draw(entry, element, parts, shown);
   update();
   const free = entry.changed.listen(update);
@@ -64,6 +65,11 @@ function summary({ job, bytes }) {
 }
 
 function drawJob(job, parts, shown) {
+  if (job.placeholder && !shown.hasPlaceholder) {
+    shown.hasPlaceholder = true;
+    parts.frame.classList.add("placed");
+    parts.frame.prepend(placeholderPicture(job.placeholder, job.original.width / job.original.height));
+  }
   const picture = pickRendition(job, PICTURE_PIXELS);
   if (picture && picture !== shown.picture) {
     shown.picture = picture;

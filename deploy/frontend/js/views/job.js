@@ -11,6 +11,7 @@ import { formatDimensions, formatTime, formatSaving, formatShare, formatBytes } 
 import { health } from "../health.js";
 import { problemSentence, t, apiLabel } from "../i18n.js";
 import { followJob } from "../job-subscriptions.js";
+import { placeholderPicture } from "../placeholder.js";
 import { forgetJob } from "../browser-storage.js";
 import { originalFacts } from "../original.js";
 import { externalUrl } from "../settings.js";
@@ -65,7 +66,7 @@ function draw(page, job) {
   parts.pill.textContent = apiLabel("status", job.status);
   parts.pill.parentElement.dataset.status = job.status;
   parts.facts.textContent = facts(job);
-  redraw(page, "viewer", JSON.stringify([job.renditions, job.status]), () => drawViewer(page));
+  redraw(page, "viewer", JSON.stringify([job.renditions, job.status, job.placeholder]), () => drawViewer(page));
   redraw(page, "side", JSON.stringify([job.renditions, job.status, job.failure]), () => parts.side.replaceChildren(...sideContent(job)));
   drawStages(page);
 }
@@ -90,7 +91,8 @@ function drawViewer(page) {
   const names = Object.keys(job.renditions);
   if (!names.length) {
     const note = END_STATUSES.has(job.status) ? t("viewer.nothing") : t("viewer.waiting");
-    return parts.viewer.replaceChildren(h("div", { class: "viewer-empty" }, h("p", {}, note)));
+    const placeholder = job.placeholder && placeholderPicture(job.placeholder, job.original.width / job.original.height);
+    return parts.viewer.replaceChildren(h("div", { class: "viewer-empty" }, placeholder, h("p", {}, note)));
   }
   if (!names.includes(page.selectedRendition)) page.selectedRendition = null;
   const picture = h("div", { class: "viewer-picture" });

@@ -7,6 +7,7 @@ import { problemBox } from "../failure.js";
 import { formatDuration, formatTime } from "../format.js";
 import { health, acceptsUploads } from "../health.js";
 import { problemSentence, t, apiLabel } from "../i18n.js";
+import { placeholderPicture } from "../placeholder.js";
 
 const STATUSES = ["accepted", "processing", "done", "failed", "dead", "cancelled"];
 const KINDS = ["previews", "crop", "grayscale", "resize"];
@@ -78,14 +79,15 @@ function jobTile(job, rendition) {
   const image = h("img", { alt: "", loading: "lazy" });
   const took = job.finished_at && job.status === "done" && formatDuration(Date.parse(job.finished_at) - Date.parse(job.created_at));
   const facts = [job.kind !== "previews" && apiLabel("kind", job.kind), formatTime(job.created_at), took].filter(Boolean).join(" · ");
-  if (job.status === "done") showPicture(image, job, rendition);
+  const placeholder = job.placeholder && placeholderPicture(job.placeholder);
+  if (job.status === "done") showPicture(image, job, rendition).then(() => placeholder?.remove());
   return h(
     "li",
     {},
     h(
       "a",
       { href: `#/jobs/${job.task_id}`, class: "job-tile", "data-status": job.status },
-      h("span", { class: "job-tile-picture" }, image),
+      h("span", { class: "job-tile-picture" }, placeholder, image),
       h("span", { class: "job-tile-name" }, job.name ?? job.task_id),
       h("span", { class: "job-tile-facts" }, facts),
       h("span", { class: "pill" }, apiLabel("status", job.status)),
