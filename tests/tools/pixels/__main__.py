@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from contextlib import ExitStack
 from itertools import islice
+from pathlib import Path
 
 from rich.console import Console
 
 from pipeline.settings import Settings
-from tests.tools.pixels.archive import is_image, list_files
+from tests.tools.pixels.archive import find_format, list_files
 from tests.tools.pixels.child_program import ReadOptions
 from tests.tools.pixels.chromium_program import ChromiumProgram, find_browser
 from tests.tools.pixels.command_line import Options, parse_arguments
 from tests.tools.pixels.comparing import compare_images
+from tests.tools.pixels.drawn import write_images
 from tests.tools.pixels.finding import PROBLEMS
 from tests.tools.pixels.reading import Program
 from tests.tools.pixels.report import make_summary, print_report, write_report
@@ -29,9 +32,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Compare and report; return 1 if an image is worth a look."""
     options = parse_arguments(arguments)
     start = time.monotonic()
-    files = list(list_files(options.paths))
-    images = list(islice(filter(is_image, files), options.limit))
     with ExitStack() as stack:
+        paths = [*options.paths, *([_draw(stack)] if options.drawn else [])]
+        files = list(list_files(paths))
+        formats = ((file, find_format(file)) for file in files)
+        images = list(islice(((file, format_) for file, format_ in formats if format_), options.limit))
         ours, *oracles = _start_programs(options, stack)
         if not oracles and options.oracle != "none":
             print("run: there is no oracle; --oracle none only looks for faults and refusals.", file=sys.stderr)  # noqa: T201
@@ -48,6 +53,12 @@ def main(arguments: list[str] | None = None) -> int:
     skipped = 0 if options.limit else len(files) - len(images)
     console.print(make_summary(findings, skipped, time.monotonic() - start), style="bold", highlight=False)
     return _FINDINGS if problems else 0
+
+
+def _draw(stack: ExitStack) -> Path:
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="darkroom-drawn-")))
+    write_images(folder)
+    return folder
 
 
 def _start_programs(options: Options, stack: ExitStack) -> list[Program]:

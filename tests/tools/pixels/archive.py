@@ -33,14 +33,15 @@ def list_files(paths: list[Path]) -> Iterator[Path]:
             yield path
 
 
-def is_image(file: Path) -> bool:
-    """Whether the first bytes or the suffix say that this is an image of pixels; unreadable files are none."""
+def find_format(file: Path) -> str:
+    """Return the format by the first bytes, or else the suffix of an image; empty for other and unreadable files."""
     try:
         with file.open("rb") as content:
             head = content.read(HEAD_BYTES)
     except OSError:
-        return False
-    if sniff(head) is not None:
-        return True
+        return ""
+    if sniffed := sniff(head):
+        return sniffed.format
     media_type = _TYPES.guess_type(file.name)[0] or ""
-    return bool(head) and media_type.startswith("image/") and media_type not in _NOT_PIXELS
+    is_image = bool(head) and media_type.startswith("image/") and media_type not in _NOT_PIXELS
+    return file.suffix.lower() if is_image else ""

@@ -20,7 +20,7 @@ from PIL import Image
 from stages.scale import fit_size
 from tests.tools.pixels.child_program import ReadOptions
 from tests.tools.pixels.chromium_server import Answer, PageServer
-from tests.tools.pixels.reading import BACKGROUNDS, Reading, Views, reduce_view
+from tests.tools.pixels.reading import BACKGROUNDS, REFUSED, Reading, Views, reduce_view
 
 NAME = "chromium"
 FORMATS = frozenset({"jpeg", "png", "gif", "webp", "bmp", "avif"})
@@ -128,7 +128,7 @@ class ChromiumProgram:
 def _to_reading(answer: Answer, edge: int) -> Reading:
     _, facts, pixels = answer
     if "refusal" in facts:
-        return Reading(code="refused", message=facts["refusal"])
+        return Reading(code=REFUSED, message=facts["refusal"])
     width, height, columns, rows = (int(facts[name]) for name in ("width", "height", "columns", "rows"))
     views = _views(pixels, (columns, rows), fit_size((width, height), edge))
     return Reading(width=width, height=height, views=views, is_partial=facts["partial"] == "1")

@@ -28,8 +28,7 @@ class PageServer:
         self.orders: queue.Queue[int] = queue.Queue()
         self.answers: queue.Queue[Answer] = queue.Queue()
         self.files: dict[int, Path] = {}
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"page": self}))
-        self._http.daemon_threads = True
+        self._http = _QuietServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"page": self}))
         self._thread = Thread(target=self._http.serve_forever, daemon=True)
 
     def __enter__(self) -> Self:
@@ -62,6 +61,13 @@ def _media_type(file: Path) -> str:
     with file.open("rb") as content:
         sniffed = sniff(content.read(HEAD_BYTES))
     return MEDIA_TYPES[sniffed.format] if sniffed else ""
+
+
+class _QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Print nothing: a browser that is stopped leaves its connections."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -21,7 +21,7 @@ An oracle is another program that shows the same file: Chromium (or Chrome), and
 "auto" asks all that are installed, and believes Chromium where it shows the whole file, else libvips. Both sides are
 averaged down to the same small size, laid over black and over white, and compared channel by channel. `mean` is the
 mean difference in levels of 255; 99 of 100 differences are at most `p99`. `preview mean` is that of the largest
-preview: it is encoded, and so never quite as near.
+preview, of averages over blocks of pixels, because it is encoded with losses.
 
 kinds of result:
 {"".join(f"  {kind:17}{meaning}{chr(10)}" for kind, meaning in MEANINGS.items())}
@@ -43,6 +43,7 @@ class Options:
     worst: int
     report: Path | None
     sheet: Path | None
+    drawn: bool
     jobs: int
     timeout: float
 
@@ -61,20 +62,25 @@ def parse_arguments(arguments: list[str] | None) -> Options:
     given = vars(parser.parse_args(arguments))
     base: Path = given.pop("directory")
     paths = given["paths"] = [base / path for path in given["paths"]]
+    if not paths and not given["drawn"]:
+        parser.error("name a folder")
     for path in paths:
         if not path.exists():
             parser.error(f"there is no file or folder {path}")
     for name in ("report", "sheet"):
         given[name] = given[name] and base / given[name]
     thresholds = Thresholds(given.pop("mean"), given.pop("p99"))
-    folder = paths[0] if paths[0].is_dir() else paths[0].parent
+    folder = next((path if path.is_dir() else path.parent for path in paths), base)
     return Options(folder=folder, thresholds=thresholds, **given)
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", type=Path, metavar="FOLDER", help="a folder with its subfolders, or files")
+    parser.add_argument("paths", nargs="*", type=Path, metavar="FOLDER", help="a folder with its subfolders, or files")
     parser.add_argument("--oracle", choices=ORACLES, default="auto", help="what to compare with (default auto)")
     parser.add_argument("--browser", metavar="PROGRAM", help="a Chromium or Chrome that is not on PATH")
+    parser.add_argument(
+        "--drawn", action="store_true", help="also images that it draws itself, one of each kind that a format has"
+    )
     parser.add_argument("--limit", type=_parse_count, metavar="N", help="only the first N images")
     parser.add_argument(
         "--edge", type=_parse_count, default=128, metavar="PIXELS", help="longest side to compare at (default 128)"

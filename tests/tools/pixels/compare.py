@@ -10,6 +10,7 @@ from PIL import Image, ImageChops
 from tests.tools.pixels.reading import Views, reduce_view
 
 LEVELS = 256
+_ROUGH = 8  # the averages of so many pixels squared lose what JPEG and WebP lose
 _TURNS = {  # what must be done to ours to make it look like the oracle's
     "mirror": Image.Transpose.FLIP_LEFT_RIGHT,
     "flip": Image.Transpose.FLIP_TOP_BOTTOM,
@@ -36,6 +37,13 @@ def compare_views(ours: Views, theirs: Views) -> Difference:
     pairs = enumerate(zip(ours, theirs, strict=True))
     differences = [_difference(one, other, index) for index, (one, other) in pairs]
     return max(differences, key=lambda difference: (difference.mean, difference.p99))
+
+
+def compare_roughly(ours: Views, theirs: Views) -> Difference:
+    """Compare averages over blocks: for what was encoded with losses."""
+    size = tuple(max(1, side // _ROUGH) for side in theirs[0].size)
+    rough = [tuple(reduce_view(view, (size[0], size[1])) for view in views) for views in (ours, theirs)]
+    return compare_views(rough[0], rough[1])
 
 
 def find_turn(ours: Views, theirs: Views, found: Difference) -> str:

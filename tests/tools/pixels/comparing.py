@@ -17,9 +17,17 @@ _BATCH = 64  # files that one program after the other reads
 
 
 def compare_images(
-    images: Sequence[Path], ours: Program, oracles: Sequence[Program], thresholds: Thresholds, *, kept: int
+    images: Sequence[tuple[Path, str]],
+    ours: Program,
+    oracles: Sequence[Program],
+    thresholds: Thresholds,
+    *,
+    kept: int,
 ) -> Iterator[Finding]:
-    """Yield a finding for each image. Only the `kept` worst of them keep their views: an archive may be large."""
+    """Yield a finding for each image, a file and its format.
+
+    Only the `kept` worst of them keep their views: an archive may be large.
+    """
     worst: list[Finding] = []
     with Progress(transient=True, disable=not sys.stderr.isatty(), console=Console(stderr=True)) as progress:
         bar = progress.add_task("comparing", total=len(images))
@@ -34,12 +42,13 @@ def compare_images(
 
 
 def _compare_batch(
-    images: Sequence[Path], ours: Program, oracles: Sequence[Program], thresholds: Thresholds
+    images: Sequence[tuple[Path, str]], ours: Program, oracles: Sequence[Program], thresholds: Thresholds
 ) -> Iterator[Finding]:
-    readings = {program.name: dict(program.read(images)) for program in (ours, *oracles)}
-    for file in images:
+    readings = {program.name: dict(program.read([file for file, _ in images])) for program in (ours, *oracles)}
+    for file, format_ in images:
         by_oracle = {oracle.name: readings[oracle.name][file] for oracle in oracles}
-        yield judge(file, readings[ours.name][file], oracles, by_oracle, thresholds)
+        finding = Finding(file=file, format=format_, kind="not compared", ours=readings[ours.name][file])
+        yield judge(finding, oracles, by_oracle, thresholds)
 
 
 def _drop_views(finding: Finding) -> None:

@@ -12,6 +12,8 @@ from PIL import Image
 
 BACKGROUNDS = {"black": (0, 0, 0), "white": (255, 255, 255)}
 """A view is what is seen over one of them: a pixel is the same over both only if it is opaque."""
+REFUSED = "refused"
+"""The code of an oracle that knows this kind of file, and shows nothing of it."""
 Views = tuple[Image.Image, ...]
 
 
@@ -23,7 +25,6 @@ class Reading:
     that a part of the pixels is missing. A fault is a crash, a time-out, an exception or too much memory.
     """
 
-    format: str = ""
     width: int = 0
     height: int = 0
     views: Views = field(default=(), compare=False)

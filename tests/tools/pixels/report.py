@@ -32,7 +32,7 @@ def print_report(findings: Sequence[Finding], folder: Path, worst: int, console:
         if rows:
             console.print(_table(_TITLES[kind], rows[:worst], len(rows), folder))
     refusals = Counter(
-        (finding.ours.format or finding.theirs.format or finding.file.suffix, finding.ours.code, finding.ours.message)
+        (finding.format, finding.ours.code, finding.ours.message)
         for finding in findings
         if finding.kind in {"refused", "not compared"} and finding.ours.code
     )
@@ -65,7 +65,9 @@ def write_report(findings: Sequence[Finding], path: Path, folder: Path) -> None:
         path.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(_row(Finding(file=folder, kind="alike", ours=Reading()), folder)))
+        writer = csv.DictWriter(
+            file, fieldnames=list(_row(Finding(file=folder, format="", kind="alike", ours=Reading()), folder))
+        )
         writer.writeheader()
         writer.writerows(rows)
 
@@ -81,7 +83,7 @@ def _row(finding: Finding, folder: Path) -> dict[str, Any]:
     return {
         "file": name_of(finding, folder),
         "kind": finding.kind,
-        "format": ours.format or theirs.format,
+        "format": finding.format,
         "oracle": finding.oracle,
         "size": _size(ours),
         "oracle_size": _size(theirs),

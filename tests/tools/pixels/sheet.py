@@ -60,7 +60,7 @@ def _draw_tile(sheet: Image.Image, place: tuple[int, int], tile: Image.Image | N
 
 def _lines(finding: Finding, folder: Path) -> list[str]:
     ours, theirs, difference = finding.ours, finding.theirs, finding.difference
-    lines = [*_wrap(name_of(finding, folder)), f"{finding.kind}, {ours.format or theirs.format}, {finding.oracle}"]
+    lines = [*_wrap(name_of(finding, folder)), f"{finding.kind}, {finding.format}, {finding.oracle}"]
     lines.append(f"{theirs.width} x {theirs.height}, here {ours.width} x {ours.height} {finding.turn}")
     if difference:
         over = list(BACKGROUNDS)[difference.background]

@@ -51,7 +51,6 @@ def _read(original: bytes, order: Order, on_stage: Callable[[str], None]) -> Rea
         preview = largest.convert("RGBA" if largest.mode == "RGBA" else "RGB")
     size = fit_size((facts.width, facts.height), order.edge)
     return Reading(
-        format=facts.format,
         width=facts.width,
         height=facts.height,
         views=make_views(masters[max(masters)].image(), size),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
@@ -13,12 +14,13 @@ from PIL import Image
 
 from stages.scale import fit_size
 from tests.tools.pixels.child_program import ChildProgram, Order, ReadOptions, refusal
-from tests.tools.pixels.reading import BACKGROUNDS, Reading, reduce_view, save_reading
+from tests.tools.pixels.reading import BACKGROUNDS, REFUSED, Reading, reduce_view, save_reading
 
 NAME = "libvips"
 FORMATS = frozenset({"jpeg", "png", "gif", "webp", "tiff", "avif"})  # of pyvips-binary: no BMP, no HEVC
+_UNSUPPORTED = re.compile(r"not configured|not supported|not a known file format|not a whole number|bad labq")
 _ROUGH_SIDE = 1024  # Pillow averages the rest
-_SRGB_BANDS, _ICC = 3, "icc-profile-data"
+_SRGB_BANDS, _ICC, _CMYK = 3, "icc-profile-data", "cmyk"
 
 
 def is_available() -> bool:
@@ -43,17 +45,16 @@ def read_with_vips(content: bytes, on_stage: Callable[[str], None]) -> str:
     try:
         save_reading(_read(pyvips, order), Path(order.result))
     except pyvips.Error as error:
-        return refusal("refused", " ".join(str(error).split()))
+        message = " ".join(str(error).split())
+        return refusal("unsupported" if _UNSUPPORTED.search(message) else REFUSED, message)
     return ""
 
 
 def _read(pyvips: Any, order: Order) -> Reading:
-    stored = pyvips.Image.new_from_file(order.file, fail_on="truncated")
+    stored = pyvips.Image.new_from_file(order.file, fail_on="error")
     image = _to_srgb(pyvips, stored.autorot().copy_memory())
     size = fit_size((image.width, image.height), order.edge)
-    loader = str(stored.get("vips-loader"))
     return Reading(
-        format=loader.removesuffix("load").removesuffix("_source"),
         width=image.width,
         height=image.height,
         views=tuple(_view(image, colour, size) for colour in BACKGROUNDS.values()),
@@ -61,10 +62,17 @@ def _read(pyvips: Any, order: Order) -> Reading:
 
 
 def _to_srgb(pyvips: Any, image: Any) -> Any:
-    """Convert as a browser does: relative colorimetric with black point compensation; no profile is sRGB."""
+    """Convert as a browser does: relative colorimetric with black point compensation.
+
+    Without a profile it is sRGB, or CMYK of inks that take away one colour each.
+    """
     if image.get_typeof(_ICC):
         with suppress(pyvips.Error):  # a damaged profile, or one for other channels, does not count
             return image.icc_transform("srgb", embedded=True, intent="relative", black_point_compensation=True)
+    if image.interpretation == _CMYK:
+        most = 65535 if image.format == "ushort" else 255
+        paper = (most - image) * (255 / most)
+        return (paper.extract_band(0, n=3) * paper.extract_band(3) / 255).copy(interpretation="srgb")
     return image.colourspace("srgb")
 
 
