@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from PIL import AvifImagePlugin, Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
 
 from stages.colour_space import ColourSpace
 from stages.complete_jpeg import CompleteJpeg
@@ -23,9 +22,10 @@ from stages.errors import ImageCorrupt, ImageTooLarge, ImageTruncated, StageErro
 from stages.formats import HAS_HEIC, HEAD_BYTES, recognize
 from stages.frugal_decoders import FRAMEWISE, ONE_FRAME, Decoder
 from stages.limits import Limits, check_dimensions, check_frames
-from stages.orientation import ORIENTATION_TAG, UPRIGHT, read_orientation, swap_if_sideways
+from stages.orientation import UPRIGHT, read_orientation, swap_if_sideways
 from stages.stated_colours import read_colour_space
 from stages.system_errors import check_memory, find_system_error
+from stages.tiff_decoder import TiffFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _DECODERS: dict[str, Decoder] = {
     "jpeg": CompleteJpeg,
     "png": PngImageFile,
-    "tiff": TiffImageFile,
+    "tiff": TiffFile,
     "bmp": BmpImageFile,
 }
 # One thread a codec: by default it starts one for each core of the machine, however few its container may have.
@@ -100,7 +100,8 @@ def open_image(original: bytes, *, limits: Limits, all_frames: bool = False) -> 
     if container.exif is not None:
         image.info.setdefault("exif", b"Exif\0\0" + container.exif)
     orientation = _orientation(image, limits)
-    display_size, colour_space = _display_size(image, orientation), read_colour_space(image, sniffed.format, content)
+    display_size = swap_if_sideways(image.size, orientation)
+    colour_space = read_colour_space(image, sniffed.format, content)
     return OpenedImage(image, sniffed.format, frames, limits, orientation, display_size, colour_space)
 
 
@@ -142,12 +143,6 @@ def _orientation(image: ImageFile, limits: Limits) -> int:
             return read_orientation(image)
     except StageError:  # damaged metadata is no reason to refuse the pixels
         return UPRIGHT
-
-
-def _display_size(image: ImageFile, orientation: int) -> tuple[int, int]:
-    if isinstance(image, TiffImageFile) and ORIENTATION_TAG in image.tag_v2:  # Pillow has swapped its size already
-        return image.size
-    return swap_if_sideways(image.size, orientation)
 
 
 def _to_stage_error(error: Exception) -> StageError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stages.colour import to_srgb
 from stages.decode import OpenedImage, decode_pixels, translate_pillow_errors
 from stages.depth import scale_transparent_colour, to_eight_bit
-from stages.orientation import UPRIGHT, apply_orientation, stored_box, swap_if_sideways
+from stages.orientation import apply_orientation, stored_box, swap_if_sideways
 from stages.scale import scale
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ def decode_upright(
     if opened.format == "png":
         scale_transparent_colour(image)
     decode_pixels(opened)
-    if opened.format == "tiff":  # Pillow has turned it upright on loading
-        orientation = UPRIGHT
     steps: list[Callable[[Image.Image], Image.Image]] = [
         to_eight_bit,
         partial(scale, size=swap_if_sideways(target, orientation)),
