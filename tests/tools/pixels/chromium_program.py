@@ -18,6 +18,7 @@ from typing import Self
 from PIL import Image
 
 from stages.scale import fit_size
+from tests.support.programs import report_end, start_program
 from tests.tools.pixels.child_program import ReadOptions
 from tests.tools.pixels.chromium_server import Answer, PageServer
 from tests.tools.pixels.reading import BACKGROUNDS, REFUSED, Reading, Views, reduce_view
@@ -109,19 +110,14 @@ class ChromiumProgram:
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
         profile = tempfile.mkdtemp(dir=self._folder)
         command = [self._program, *FLAGS, *sandbox, f"--user-data-dir={profile}", self._server.url]
-        self._browser = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._browser = start_program(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def _stop(self) -> None:
         if self._browser is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._browser.pid, signal.SIGKILL)  # some installations start it by a script
             self._browser.wait()
+            report_end(self._browser)
             self._browser = None
 
 
