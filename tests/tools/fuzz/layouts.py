@@ -11,12 +11,14 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")
 _FRAMES = frozenset((*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC)))  # SOFn: ISO/IEC 10918-1, table B.1
 _ALONE, _SCAN = frozenset((0x01, *range(0xD0, 0xDA))), 0xDA
 _BOXES = {b"meta": 12, b"moov": 8, b"trak": 8, b"mdia": 8, b"minf": 8, b"stbl": 8, b"iprp": 8, b"ipco": 8, b"iinf": 14}
 _TIFF_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 9: 4, 12: 8, 13: 4, 16: 8}
+_SUB_DIRECTORIES = 330  # TIFF/EP
 _OPEN_ENDED = 400  # bytes of a box within which any four may be a number worth changing
 
 
@@ -154,22 +156,27 @@ def _webp(content: bytes, found: Layout, position: int = 12) -> None:
 def _tiff(content: bytes, found: Layout) -> None:
     order, big = ("<" if content[:1] == b"I" else ">"), content[2:4] in (b"+\0", b"\0+")
     pointer, count, entry, size = ("Q", "Q", "HHQQ", 20) if big else ("I", "H", "HHII", 12)
-    place = 8 if big else 4
-    for _ in range(4):  # directories
+    places = [8 if big else 4]  # of the numbers that say where directories lie
+    for place in islice(places, 6):
         found.add(place, order + pointer)
         (position,) = struct.unpack_from(order + pointer, content, place)
+        if not position:
+            continue
         (entries,) = struct.unpack_from(order + count, content, position)
         found.add(position, order + count)
         position += struct.calcsize(count)
         for _ in range(min(entries, 64)):
-            _, kind, values, value = struct.unpack_from(order + entry, content, position)
+            tag, kind, values, value = struct.unpack_from(order + entry, content, position)
             found.add(position, order + entry)
             found.kinds.append((position, position + 2))
             found.parts.append((position, position + size))
-            if values * _TIFF_BYTES.get(kind, 0) > struct.calcsize(pointer):
+            is_away = values * _TIFF_BYTES.get(kind, 0) > struct.calcsize(pointer)
+            if is_away:
                 found.add(value, order + ("H" if kind == 3 else "I") * min(4, values))
+            if tag == _SUB_DIRECTORIES and not big:
+                places += [value + 4 * index for index in range(min(4, values))] if is_away else [position + 8]
             position += size
-        place = position
+        places.append(position)
 
 
 def _bmp(content: bytes, found: Layout) -> None:

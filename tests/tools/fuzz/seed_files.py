@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 
 from PIL import Image, ImageCms
@@ -24,11 +24,11 @@ from tests.support.images import (
     rgb_profile,
     xmp,
 )
+from tests.support.tiff import DEFLATE, FLOAT, GREY, PALETTE, RAW, YCBCR, TiffPage, write_tiff
 from tests.support.webps import webp, webp_frame
 
 SIZE = (40, 30)  # small, so that a mutation seldom hits nothing but pixels
 P3 = rgb_profile("p3")
-_DEFLATE = 8  # TIFF 6.0, supplement 2
 
 
 @cache
@@ -141,25 +141,38 @@ def _tiff() -> Iterator[bytes]:
     )
     yield encode_image(_small(), "tiff", big_tiff=True)
     yield encode_image(_small().copy(), "tiff", save_all=True, append_images=[_grey(), _cut()])
-    yield from (_tiled(compression) for compression in (1, _DEFLATE))
+    yield from (write_tiff(page, order=order) for page in _layouts() for order in "<>")
+    thumbnail = TiffPage(rows=[[(9, 9, 9)] * 4] * 3, tags={254: [1]})
+    yield write_tiff(thumbnail, TiffPage(rows=_rows(_small()), compression=DEFLATE), big=True)
+    yield write_tiff(replace(thumbnail, below=[thumbnail, TiffPage(rows=_rows(_small()))]), thumbnail)
 
 
-def _tiled(compression: int) -> bytes:
-    """Build a grey picture of four tiles of 16 x 16 pixels."""
-    tags = {256: 32, 257: 32, 258: 8, 259: compression, 262: 1, 277: 1, 322: 16, 323: 16, 324: 4, 325: 4}
-    values = 8 + 2 + 12 * len(tags) + 4
-    pixels = values + 32
-    entries = b"".join(
-        struct.pack("<HHII", tag, 4, *((4, values + 16 * (tag - 324)) if tag in (324, 325) else (1, value)))
-        for tag, value in tags.items()
-    )
-    grey = _grey().resize((32, 32)).tobytes()
-    tiles = [grey[start : start + 256] for start in range(0, 1024, 256)]
-    if compression == _DEFLATE:
-        tiles = [zlib.compress(tile).ljust(320, b"\0") for tile in tiles]
-    starts = range(pixels, pixels + 4 * len(tiles[0]), len(tiles[0]))
-    tables = struct.pack("<8I", *starts, *map(len, tiles))
-    return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + tables + b"".join(tiles)
+def _layouts() -> Iterator[TiffPage]:
+    """Yield pages that Pillow does not write: deep, in planes and tiles, with extra samples, subsampled."""
+    grey, colours, alpha = _rows(_grey()), _rows(_small()), _rows(_cut())
+    for compression in (RAW, DEFLATE):
+        for tile in ((0, 0), (16, 16)):
+            stored = TiffPage(compression=compression, tile=tile)
+            yield from (replace(stored, rows=colours, bits=bits, planar=True) for bits in (8, 16))
+            yield from (replace(stored, rows=alpha, bits=bits, planar=True, extra=(1,)) for bits in (8, 16))
+            yield replace(stored, rows=[[(*pixel, 7) for pixel in row] for row in alpha], extra=(2, 0))
+            yield from (replace(stored, rows=grey, photometric=GREY, bits=bits) for bits in (4, 8, 12, 16, 32))
+            yield replace(stored, rows=grey, photometric=GREY, bits=64, sample_format=FLOAT)
+            yield replace(stored, rows=_rows(_cut().convert("LA")), photometric=GREY, bits=16, extra=(2,))
+            yield replace(stored, rows=grey, photometric=PALETTE, tags={320: [*range(256)] * 3})
+    yield TiffPage(rows=grey, photometric=GREY, bits=16, compression=DEFLATE, predictor=2, rows_per_strip=7)
+    yield TiffPage(rows=grey, photometric=GREY, fill_order=2)
+    size: dict[int, Sequence[int] | None] = {256: [16], 257: [8], 278: [8]}
+    yield TiffPage(photometric=YCBCR, chunks=[bytes(range(192))], tags={**size, 530: [2, 2]})
+    jpeg = encode_image(_small(), "jpeg")
+    size = {256: [SIZE[0]], 257: [SIZE[1]], 278: [SIZE[1]]}
+    yield TiffPage(photometric=YCBCR, compression=6, chunks=[jpeg], tags={**size, 513: [8], 514: [len(jpeg)]})
+
+
+def _rows(image: Image.Image) -> list[list[tuple[int, ...]]]:
+    content, bands = image.tobytes(), len(image.getbands())
+    pixels = [tuple(content[start : start + bands]) for start in range(0, len(content), bands)]
+    return [pixels[start : start + image.width] for start in range(0, len(pixels), image.width)]
 
 
 def _bmp() -> Iterator[bytes]:
