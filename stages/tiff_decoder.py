@@ -88,5 +88,5 @@ class TiffFile(TiffImageFile):
             grey, extra = (self.getchannel(_HIGH_BYTE + 2 * sample) for sample in range(2))
             if self.tag_v2.get(tag.PHOTOMETRIC, WHITE_IS_ZERO) == WHITE_IS_ZERO:
                 grey = ImageOps.invert(grey)
-            self._mode = _GREY_MODES[self.mode]
+            self._mode, self._im = _GREY_MODES[self.mode], None  # frees the pixels that are taken
             self.im = (grey if self.mode == "L" else Image.merge(self.mode, (grey, extra))).im

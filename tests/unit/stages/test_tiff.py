@@ -288,69 +288,14 @@ def test_any_other_layout_is_refused_by_its_name(name: str, page: TiffPage) -> N
             stage()
 
 
-THUMBNAIL = TiffPage(rows=[[(9, 9, 9)] * 4] * 3, tags={254: [1]})
-PICTURE = TiffPage(rows=draw(TiffPage()))
-
-
-@pytest.mark.parametrize(("order", "big"), [("<", False), (">", False), ("<", True)])
-@pytest.mark.parametrize(
-    "pages",
-    [
-        [THUMBNAIL, PICTURE],
-        [THUMBNAIL, replace(THUMBNAIL, tags={254: [5]}), PICTURE],
-        [replace(THUMBNAIL, tags={255: [2]}), replace(PICTURE, tags={255: [1]})],
-        [replace(THUMBNAIL, below=[THUMBNAIL, PICTURE])],
-        [replace(PICTURE, below=[THUMBNAIL]), THUMBNAIL],
-        [PICTURE, replace(PICTURE, rows=[[(9, 9, 9)] * 99] * 9)],
-    ],
-)
-def test_the_picture_is_the_first_page_that_is_no_thumbnail(pages: list[TiffPage], order: str, big: bool) -> None:
-    assert difference(pixels_of(write_tiff(*pages, order=order, big=big)), expected(PICTURE)) <= 2
-
-
-def test_a_thumbnail_alone_is_the_picture() -> None:
-    assert pixels_of(write_tiff(THUMBNAIL, THUMBNAIL)) == [(9, 9, 9)] * 12
-
-
-def test_a_chain_of_thumbnails_ends() -> None:
-    original = bytearray(write_tiff(THUMBNAIL))
-    original[-4:] = original[4:8]  # the next page is the first again
-
-    assert pixels_of(bytes(original)) == [(9, 9, 9)] * 12
-
-
-SENSOR = TiffPage(photometric=32_803, bits=16, rows=[[(1,)] * 8] * 8)
-RAW_FILES = {
-    "DNG": write_tiff(replace(THUMBNAIL, tags={254: [1], 50_706: b"\1\4\0\0"}, below=[SENSOR])),
-    "linear DNG": write_tiff(replace(PICTURE, photometric=34_892)),
-    "NEF": write_tiff(replace(THUMBNAIL, below=[PICTURE, SENSOR])),
-    "PEF": write_tiff(SENSOR, THUMBNAIL),
-    "sensor data behind a thumbnail": write_tiff(THUMBNAIL, SENSOR),
-    "CR2": b"II*\0\x10\0\0\0CR\2\0" + write_tiff(PICTURE)[12:],
-}
-
-
-@pytest.mark.parametrize("original", RAW_FILES.values(), ids=RAW_FILES)
-def test_a_raw_file_is_refused_as_raw(original: bytes) -> None:
-    with pytest.raises(UnsupportedFormat, match="camera's raw file"):
-        validate(original, limits=Limits())
-
-
-def test_a_big_endian_big_tiff_is_refused() -> None:
-    with pytest.raises(UnsupportedFormat, match="A big-endian BigTIFF is not supported"):
-        validate(write_tiff(PICTURE, order=">", big=True), limits=Limits())
-
-
-def test_pixels_that_begin_like_a_raw_file_do_not_make_one() -> None:
-    original = write_tiff(TiffPage(rows=[[(67, 82, 2), (0, 1, 2)]]))
-
-    assert original[8:12] == b"CR\2\0"
-    assert pixels_of(original) == [(67, 82, 2), (0, 1, 2)]
-
-
 def test_a_tiff_is_turned_after_it_is_decoded() -> None:
     page = TiffPage(rows=[[(200, 0, 0), (0, 200, 0)]], bits=16, tags={274: [6]})
 
     facts, master = validate(write_tiff(page), limits=Limits()), master_of(write_tiff(page))
 
     assert (facts.width, facts.height) == (master.width, master.height) == (1, 2)
+
+
+def test_a_big_endian_big_tiff_is_refused() -> None:
+    with pytest.raises(UnsupportedFormat, match="A big-endian BigTIFF is not supported"):
+        validate(write_tiff(TiffPage(rows=draw(TiffPage())), order=">", big=True), limits=Limits())
