@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 ORIENTATION_TAG = 0x0112
 UPRIGHT = 1
@@ -22,12 +23,16 @@ _RIGHT_ORIENTATIONS, _BOTTOM_ORIENTATIONS = frozenset({2, 3, 6, 7}), frozenset({
 
 
 def read_orientation(image: Image.Image) -> int:
-    """Return the orientation in the EXIF, or else in the XMP: 1 to 8, and 1 if it is missing or not one of these.
+    """Return the orientation in the EXIF: 1 to 8, and 1 if it is missing or not one of these.
 
-    May raise what Pillow raises for damaged metadata.
+    That in the XMP is ignored, as browsers do. May raise what Pillow raises for damaged metadata.
     """
-    # Not image.getexif(): PngImageFile's own decodes the pixels, to look for EXIF behind them.
-    value = Image.Image.getexif(image).get(ORIENTATION_TAG, UPRIGHT)
+    if isinstance(image, TiffImageFile):
+        value = image.tag_v2.get(ORIENTATION_TAG)
+    else:  # not image.getexif(), which falls back on the XMP
+        exif = Image.Exif()
+        exif.load(image.info.get("exif", b""))
+        value = exif.get(ORIENTATION_TAG)
     return value if isinstance(value, int) and value in _TRANSPOSE_BY_ORIENTATION else UPRIGHT
 
 
