@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import TYPE_CHECKING
 
 from PIL import ImageCms
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 MAX_PROFILE_BYTES = 4 * 1024 * 1024  # the largest press profiles have 2.7 MB
 _MAX_NAME = 64
 _GREY_MODES = frozenset({"1", "L", "LA", "I", "F"})
+_V5_HEADER, _V5_END = struct.pack("<I", 124), 14 + 124
 _UNSTATED = {"CMYK": ColourSpace("CMYK", "none"), "LAB": ColourSpace("Lab", "none")}
 
 
@@ -25,7 +27,8 @@ def read_colour_space(image: Image.Image, format: str, content: bytes) -> Colour
 
     `content` is the file that was opened.
     """
-    stated = _embedded_profile(image)
+    profile = _bmp_profile(content) if format == "bmp" else image.info.get("icc_profile")
+    stated = _describe_profile(profile, image.mode)
     if format == "png":
         stated = png_colour_space(content, stated)
     if format in ("avif", "heic"):
@@ -33,8 +36,15 @@ def read_colour_space(image: Image.Image, format: str, content: bytes) -> Colour
     return stated or _UNSTATED.get(image.mode, SRGB)
 
 
-def _embedded_profile(image: Image.Image) -> ColourSpace | None:
-    content = image.info.get("icc_profile")
+def _bmp_profile(content: bytes) -> bytes | None:
+    """Return the profile of a BITMAPV5HEADER. The gamma and the primaries in the header are ignored, as in browsers."""
+    if len(content) < _V5_END or content[14:18] != _V5_HEADER or content[70:74] != b"DEBM":
+        return None
+    start, length = struct.unpack_from("<II", content, 14 + 112)
+    return content[14 + start : 14 + start + length]
+
+
+def _describe_profile(content: object, mode: str) -> ColourSpace | None:
     if not isinstance(content, bytes) or not 0 < len(content) <= MAX_PROFILE_BYTES:
         return None
     try:
@@ -42,7 +52,7 @@ def _embedded_profile(image: Image.Image) -> ColourSpace | None:
         space, description = profile.xcolor_space.strip(), profile.profile_description or ""
     except (OSError, TypeError, ValueError):
         return None
-    if space not in _profile_spaces(image.mode):
+    if space not in _profile_spaces(mode):
         return None
     name = "".join(filter(str.isprintable, description))[:_MAX_NAME].strip()
     return ColourSpace(name or "ICC profile", "icc", content)

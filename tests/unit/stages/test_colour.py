@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from PIL import Image, ImageCms
 
@@ -70,6 +72,36 @@ def test_a_profile_applies_to_a_palette() -> None:
     picture = plain("RGB", ORANGE).quantize(2)
 
     assert first_pixel(picture, icc_profile=rgb_profile("p3")) == pytest.approx(srgb_of("p3", ORANGE, 2.2), abs=3)
+
+
+def bmp(kind: bytes, profile: bytes) -> bytes:
+    """Build a BITMAPV5HEADER, four pixels and a profile; the header's own primaries are those of P3, its gamma is 1."""
+    colours = struct.pack("<9i3I", *(round(part * 2**30) for part in sum(PRIMARIES["p3"], ())), *[65_536] * 3)
+    header = struct.pack("<IiiHHIIiiII16x", 124, 4, 1, 1, 24, 0, 12, 0, 0, 0, 0) + kind + colours
+    header += struct.pack("<4I", 4, 124 + 12, len(profile), 0)
+    return (
+        b"BM"
+        + struct.pack("<IHHI", 14 + 124 + 12 + len(profile), 0, 0, 138)
+        + header
+        + bytes(ORANGE[::-1]) * 4
+        + profile
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "profile", "colour"),
+    [
+        (b"DEBM", rgb_profile("p3"), srgb_of("p3", ORANGE, 2.2)),
+        (b"DEBM", rgb_profile("p3")[:90], ORANGE),
+        (b"BGRs", rgb_profile("p3"), ORANGE),
+        (bytes(4), b"", ORANGE),
+    ],
+    ids=["embedded", "truncated", "sRGB", "calibrated"],
+)
+def test_only_an_embedded_profile_is_applied_to_a_bmp(kind: bytes, profile: bytes, colour: tuple[int, ...]) -> None:
+    found = normalize(bmp(kind, profile), edge=16, limits=Limits()).image().getpixel((1, 0))
+
+    assert found == pytest.approx(colour, abs=2)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA"])
