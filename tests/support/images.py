@@ -164,14 +164,25 @@ def grey_profile(gamma: float) -> bytes:
     return _profile(b"GRAY", {b"kTRC": _curve(gamma)})
 
 
-def cmyk_profile() -> bytes:
-    """Build a press that prints nothing but grey: L* falls with the mean ink, and a* and b* are nought."""
+def cmyk_profile(*, black: int = 0, perceptual_black: int = 0) -> bytes:
+    """Build a press that prints nothing but grey: L* falls with the mean ink, and a* and b* are nought.
+
+    `black` is the L* of all inks, and `perceptual_black` that of the perceptual intent, 0 to 255 for 0 to 100.
+    """
+    identity = struct.pack(">9i", *(65536 if cell % 4 == 0 else 0 for cell in range(9)))
     ramp = bytes(range(256))
-    corners = [corner.bit_count() for corner in range(16)]
-    table = b"".join(bytes((255 - inks * 255 // 4, 128, 128)) for inks in corners)
-    matrix = struct.pack(">9i", *(65536 if cell % 4 == 0 else 0 for cell in range(9)))
-    lut = b"mft1\0\0\0\0" + bytes((4, 3, 2, 0)) + matrix + ramp * 4 + table + ramp * 3
-    return _profile(b"CMYK", {b"A2B0": lut}, pcs=b"Lab ", kind=b"prtr")
+
+    def table(channels: tuple[int, int], values: bytes) -> bytes:
+        return b"mft1\0\0\0\0" + bytes((*channels, 2, 0)) + identity + ramp * channels[0] + values + ramp * channels[1]
+
+    def grey(darkest: int) -> bytes:
+        inks = (corner.bit_count() for corner in range(16))
+        return table((4, 3), b"".join(bytes((255 - (255 - darkest) * count // 4, 128, 128)) for count in inks))
+
+    separation = table((3, 4), b"\xff" * 16 + b"\0" * 16)  # by L* alone, which changes slowest
+    return _profile(
+        b"CMYK", {b"A2B0": grey(perceptual_black), b"A2B1": grey(black), b"B2A0": separation}, pcs=b"Lab ", kind=b"prtr"
+    )
 
 
 def _profile(space: bytes, tags: dict[bytes, bytes], *, pcs: bytes = b"XYZ ", kind: bytes = b"mntr") -> bytes:

@@ -135,6 +135,18 @@ def test_cmyk_with_a_profile_is_converted_by_it(name: str) -> None:
     assert 150 < ink[0] < 210  # L* 75
 
 
+def test_the_darkest_ink_of_a_press_becomes_black_and_paper_white() -> None:
+    profile = cmyk_profile(black=50, perceptual_black=120)
+
+    paper, half, ink = (
+        first_pixel(plain("CMYK", (level,) * 4), "tiff", icc_profile=profile) for level in (0, 128, 255)
+    )
+
+    assert paper == pytest.approx((255, 255, 255), abs=1)
+    assert half == pytest.approx((139, 139, 139), abs=2)  # L* 60, less the light of L* 20: CIE 15
+    assert ink == pytest.approx((0, 0, 0), abs=1)
+
+
 def test_an_adobe_jpeg_stores_its_inks_inverted() -> None:
     original = encode_image(plain("CMYK", (0, 0, 0, 0)), "jpeg")
 
