@@ -17,6 +17,10 @@ _MARKER = re.compile(rb"\xff[\x01-\xfe]")
 _FRAMES = frozenset((*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC)))  # SOFn: ISO/IEC 10918-1, table B.1
 _ALONE, _SCAN = frozenset((0x01, *range(0xD0, 0xDA))), 0xDA
 _BOXES = {b"meta": 12, b"moov": 8, b"trak": 8, b"mdia": 8, b"minf": 8, b"stbl": 8, b"iprp": 8, b"ipco": 8, b"iinf": 14}
+_PNG_FIELDS = {
+    b"IHDR": ">IIBBBBB", b"acTL": ">II", b"fcTL": ">IIIIIHHBB", b"gAMA": ">I", b"cHRM": ">IIIIIIII", b"cICP": ">BBBB",
+    b"cLLI": ">II", b"mDCV": ">HHHHHHHHII",
+}  # fmt: skip
 _TIFF_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 9: 4, 12: 8, 13: 4, 16: 8}
 _SUB_DIRECTORIES = 330  # TIFF/EP
 _OPEN_ENDED = 400  # bytes of a box within which any four may be a number worth changing
@@ -80,7 +84,7 @@ def _png(content: bytes, found: Layout) -> None:
     while position + 12 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, position)
         found.add(position, ">I")
-        found.add(position + 8, {b"IHDR": ">IIBBBBB", b"acTL": ">II", b"fcTL": ">IIIIIHHBB"}.get(kind, ">B"))
+        found.add(position + 8, _PNG_FIELDS.get(kind, ">B"))
         found.kinds.append((position + 4, position + 8))
         if position + 12 + length > len(content):
             return

@@ -10,6 +10,7 @@ from functools import cache
 
 from PIL import Image, ImageCms
 
+from tests.support.avif import avif, coded, gain_mapped, light_level, nclx
 from tests.support.gifs import control, filled, gif, loop
 from tests.support.images import (
     animation,
@@ -76,6 +77,11 @@ def _jpeg() -> Iterator[bytes]:
 def _png() -> Iterator[bytes]:
     for image in (_small(), _grey(), _palette(), _cut(), _cut().convert("LA"), _grey().convert("1")):
         yield encode_image(image)
+    light = chunk(b"cLLI", struct.pack(">II", 4_000_000, 0)) + chunk(b"mDCV", struct.pack(">8HII", *range(8), 9, 1))
+    yield png(2, 1, depth=8, colour=2, rows=[bytes(range(6))], before=chunk(b"cICP", b"\x09\x10\0\1") + light)
+    primaries = (31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000)
+    gamma = chunk(b"gAMA", struct.pack(">I", 55_000)) + chunk(b"cHRM", struct.pack(">8I", *primaries))
+    yield png(2, 1, depth=8, colour=2, rows=[bytes(range(6))], before=gamma)
     yield encode_image(_palette(), transparency=bytes(range(16)))
     yield encode_image(_small(), transparency=(1, 2, 3), exif=exif(8), icc_profile=P3)
     yield encode_image(Image.linear_gradient("L").resize(SIZE).convert("I;16"), icc_profile=grey_profile(1.8))
@@ -193,6 +199,8 @@ def _bitmap(bits: int, compression: int, tables: bytes, pixels: bytes) -> bytes:
 
 
 def _avif() -> Iterator[bytes]:
+    bright = replace(coded((16, 16)), properties=(nclx(9, 16), light_level(4000)))
+    yield from (avif(coded((16, 16))), avif(bright), gain_mapped(bright, coded((16, 16)), (12, 13)))
     for image in (_small(), _grey(), _cut()):
         yield encode_image(image, "avif", speed=10, quality=50)
     yield encode_image(_small(), "avif", speed=10, exif=exif(6), icc_profile=P3, subsampling="4:4:4", xmp=xmp(3))
@@ -205,6 +213,7 @@ def _heic() -> Iterator[bytes]:
         yield heic(image)
     yield heic(_small(), exif=exif(6), icc_profile=P3, xmp=xmp(3))
     yield heic(_small(), _cut().convert("RGB"))
+    yield heic(_small(), save_nclx_profile=True, color_primaries=9, transfer_characteristics=18)
 
 
 _DRAWN: dict[str, Callable[[], Iterator[bytes]]] = {
