@@ -27,9 +27,13 @@ JUST_NOTICEABLE = 2  # levels of 255: cameras' variants of sRGB differ by less; 
 _TONE_MAPPING = _Rendering(
     ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.GRIDPOINTS(65) | ImageCms.Flags.NOWHITEONWHITEFIXUP
 )
-# An ink's colours, and the darkest ink as black: what print programs do. A perceptual table is made for another gamut.
-_PRINT = _Rendering(ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION)
 _BY_PROFILE = _Rendering(ImageCms.Intent.PERCEPTUAL, ImageCms.Flags.NONE)
+_RENDERINGS = {
+    # An ink's own colours, and the darkest ink as black, as print programs do: a perceptual table is for another gamut.
+    "CMYK": _Rendering(ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION),
+    # LittleCMS interpolates grey between 33 points, and dark levels of linear light were off by 10.
+    "L": _Rendering(ImageCms.Intent.PERCEPTUAL, ImageCms.Flags.GRIDPOINTS(255)),
+}
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # ICC.1:2022, table 19, to Pillow's modes
 
 
@@ -69,13 +73,13 @@ def _convert(colours: Image.Image, space: ColourSpace) -> Image.Image:
 @lru_cache(maxsize=16)
 def _transform(space: ColourSpace, mode: str) -> _Transform | None:
     """Return the transform for pixels of a mode, or None if the profile is broken or looks like sRGB."""
-    rendering = _TONE_MAPPING if space.hdr else _PRINT if mode == "CMYK" else _BY_PROFILE
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(sdr_profile(space.hdr) if space.hdr else space.icc or b""))
         source = _MODES[profile.profile.xcolor_space.strip()]
         if source == "RGB" and mode == "RGBA":
             source = mode
         target = "RGBA" if source == "RGBA" else "RGB"
+        rendering = _TONE_MAPPING if space.hdr else _RENDERINGS.get(source, _BY_PROFILE)
         transform = ImageCms.buildTransform(profile, _srgb(), source, target, **rendering._asdict())
     except (ImageCms.PyCMSError, OSError, KeyError, TypeError, ValueError):
         return None

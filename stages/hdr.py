@@ -36,7 +36,7 @@ class HdrSignal:
 
 @lru_cache(maxsize=8)
 def sdr_profile(signal: HdrSignal) -> bytes:
-    """Return a profile that tone-maps the signal: 40 ms, and 200 KiB."""
+    """Return a profile that tone-maps the signal: 60 ms, and 211 KiB."""
     return table_profile(_sdr_colours(signal))
 
 

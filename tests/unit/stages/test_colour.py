@@ -104,11 +104,12 @@ def test_only_an_embedded_profile_is_applied_to_a_bmp(kind: bytes, profile: byte
     assert found == pytest.approx(colour, abs=2)
 
 
+@pytest.mark.parametrize("level", [1, 4, 100])
 @pytest.mark.parametrize("mode", ["L", "LA"])
-def test_a_grey_profile_is_applied(mode: str) -> None:
-    found = first_pixel(plain(mode, 100 if mode == "L" else (100, 128)), icc_profile=grey_profile(1.0))
+def test_a_grey_profile_is_applied(mode: str, level: int) -> None:
+    found = first_pixel(plain(mode, level if mode == "L" else (level, 128)), icc_profile=grey_profile(1.0))
 
-    assert found[:3] == pytest.approx((_srgb_level(100 / 255),) * 3, abs=2)
+    assert found[:3] == pytest.approx((_srgb_level(level / 255),) * 3, abs=1)
     assert found[3:] == (() if mode == "L" else (128,))
 
 
