@@ -25,6 +25,12 @@ class _Bits:
 
     def __init__(self, content: memoryview) -> None:
         self._value, self._left = int.from_bytes(content[:_HEADER_BYTES]), 8 * len(content[:_HEADER_BYTES])
+        self._bits = self._left
+
+    @property
+    def position(self) -> int:
+        """How many bits are read."""
+        return self._bits - self._left
 
     def read(self, count: int = 1) -> int:
         self._left -= count
@@ -98,6 +104,21 @@ def read_colour_description(sample: memoryview) -> tuple[int, int] | None:
 
     Raises as `frame_sizes` does.
     """
+    found = find_colour_description(sample)
+    return found.numbers[:2] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class ColourDescription:
+    """The primaries, the transfer and the matrix; and the place of these 24 bits: a payload, and the first of them."""
+
+    numbers: tuple[int, int, int]
+    payload: memoryview
+    position: int
+
+
+def find_colour_description(sample: memoryview) -> ColourDescription | None:
+    """Return what the first sequence header says, or None, 5.5.2. Raises as `frame_sizes` does."""
     for kind, payload in Av1Stream(PartCounter("units")).split(sample):
         if kind == _SEQUENCE_HEADER:
             bits = _Bits(payload)
@@ -108,7 +129,10 @@ def read_colour_description(sample: memoryview) -> tuple[int, int] | None:
                 bits.read()
             if profile != _HIGH:
                 bits.read()  # whether it is grey
-            return (bits.read(8), bits.read(8)) if bits.read() else None
+            if not bits.read():
+                return None
+            position = bits.position
+            return ColourDescription((bits.read(8), bits.read(8), bits.read(8)), payload, position)
     return None
 
 

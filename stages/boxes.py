@@ -9,6 +9,7 @@ from stages.container_info import PartCounter, check_part_count
 from stages.errors import ImageCorrupt, ImageTruncated
 
 FULL = 4  # bytes of version and flags, with which some boxes begin
+_NEEDED = frozenset((b"ftyp", b"meta", b"moov", b"mdat"))
 _NESTED = (b"mdia", b"minf", b"stbl")
 _CHUNK_OFFSETS = {b"stco": "I", b"co64": "Q"}
 # Boxes of which each place has one at most. A decoder refuses a second one, or reads the first or both.
@@ -22,16 +23,36 @@ def split_boxes(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     position, parts = 0, 0
     while position < len(content):
         check_part_count(parts := parts + 1, "boxes")
-        length, kind = struct.unpack_from(">I4s", content, position)
-        header = 8
-        if length == 0:  # the box extends to the end
-            length = len(content) - position
-        if length == 1:
-            (length,), header = struct.unpack_from(">Q", content, position + 8), 16
-        if length < header or position + length > len(content):
-            raise ImageTruncated
-        yield kind, content[position + header : position + length]
-        position += length
+        kind, start, end = _measure_box(content, position)
+        yield kind, content[start:end]
+        position = end
+
+
+def strip_trailer(file: memoryview) -> memoryview:
+    """Return the file up to its last box. Raises ImageTruncated or struct.error if one that is needed does not fit."""
+    position, parts = 0, 0
+    while position < len(file):
+        check_part_count(parts := parts + 1, "boxes")
+        try:
+            _, _, position = _measure_box(file, position)
+        except (ImageTruncated, struct.error):
+            if bytes(file[position + 4 : position + 8]) in _NEEDED:
+                raise
+            break
+    return file[:position]
+
+
+def _measure_box(content: memoryview, position: int) -> tuple[bytes, int, int]:
+    """Return the kind of the box at a position, and where its payload starts and ends."""
+    length, kind = struct.unpack_from(">I4s", content, position)
+    header = 8
+    if length == 0:  # the box extends to the end
+        length = len(content) - position
+    if length == 1:
+        (length,), header = struct.unpack_from(">Q", content, position + 8), 16
+    if length < header or position + length > len(content):
+        raise ImageTruncated
+    return kind, position + header, position + length
 
 
 def index_boxes(content: memoryview) -> dict[bytes, memoryview]:
@@ -52,7 +73,7 @@ def index_meta(file: memoryview) -> dict[bytes, memoryview]:
 def find_items(file: memoryview, item_type: bytes) -> Iterator[memoryview]:
     """Yield the content of each item of a type. Raises IndexError, struct.error or ImageCorrupt as it reads them."""
     boxes = index_meta(file)
-    ids = set(_ids_of_type(boxes[b"iinf"], item_type)) if b"iinf" in boxes else set()
+    ids = {item for item, found in read_item_types(boxes.get(b"iinf", file[:0])) if found == item_type}
     if b"iloc" in boxes:
         yield from _read_locations(boxes[b"iloc"], ids, (file, boxes.get(b"idat", file[:0])))
 
@@ -73,14 +94,13 @@ def find_tracks(file: memoryview, coding: bytes) -> Iterator[list[memoryview]]:
                 yield samples
 
 
-def _ids_of_type(infos: memoryview, item_type: bytes) -> Iterator[int]:
-    """Yield the ids of the items of a type: 23008-12 requires entries of version 2 or 3."""
-    for kind, entry in split_boxes(infos[FULL + (4 if infos[0] else 2) :]):
+def read_item_types(infos: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yield the id of each item, and its type: 23008-12 requires entries of version 2 or 3."""
+    for kind, entry in split_boxes(infos[FULL + (4 if infos and infos[0] else 2) :]):
         if kind == b"infe" and entry[0] in (2, 3):
-            layout = ">HH4s" if entry[0] == 2 else ">IH4s"  # noqa: PLR2004  a box's version
-            item, _, found = struct.unpack_from(layout, entry, FULL)
-            if found == item_type:
-                yield item
+            id_bytes = 2 if entry[0] == 2 else 4  # noqa: PLR2004  a box's version
+            (item,) = struct.unpack_from(">H" if id_bytes == 2 else ">I", entry, FULL)  # noqa: PLR2004
+            yield item, entry[FULL + id_bytes + 2 : FULL + id_bytes + 6]
 
 
 class Numbers:

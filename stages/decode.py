@@ -58,7 +58,9 @@ _DECODER_ERRORS = (
 _DECODED_BYTES = 8  # a pixel, of the codec and of Pillow: with less memory, most codecs would call the image damaged
 _TRUNCATED = re.compile(r"truncat|not processed|not large enough|unexpected end|premature", re.IGNORECASE)
 _CODEC_LIMIT = re.compile(r"security limit", re.IGNORECASE)  # libheif's: a stream is larger than its container states
-_UNSUPPORTED = re.compile(r"unsupported|cannot handle|unknown pixel mode|not (yet )?supported", re.IGNORECASE)
+_UNSUPPORTED = re.compile(
+    r"unsupported|reformat failed|cannot handle|unknown pixel mode|not (yet )?supported", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)

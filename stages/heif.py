@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stages.av1 import Av1Stream
-from stages.boxes import find_items, find_tracks, index_meta, split_boxes
+from stages.boxes import find_items, find_tracks, index_meta, split_boxes, strip_trailer
 from stages.container_info import ContainerInfo, PartCounter
 from stages.errors import ImageTruncated
 from stages.heif_items import MAX_DECODED, check_items
+from stages.heif_repairs import repair_boxes
 from stages.limits import Limits, check_dimensions, check_pixels
 
 
@@ -17,20 +18,22 @@ def inspect_heif(original: bytes, limits: Limits) -> ContainerInfo:
 
     The decoder of HEIC refuses a stream that is larger than the boxes state.
     """
-    kinds = {kind for kind, _ in split_boxes(memoryview(original))}
+    file = strip_trailer(memoryview(original))
+    kinds = {kind for kind, _ in split_boxes(file)}
     if b"mdat" not in kinds and b"idat" not in original:
         raise ImageTruncated
-    check_items(index_meta(memoryview(original)), limits)
-    return ContainerInfo()
+    check_items(index_meta(file), limits)
+    return ContainerInfo(content=None if len(file) == len(original) else bytes(file))
 
 
 def inspect_avif(original: bytes, limits: Limits) -> ContainerInfo:
     """Check the boxes as `inspect_heif` does, and the frames of each AV1 stream: they are decoded in their own size."""
-    info, file = inspect_heif(original, limits), memoryview(original)
+    content = inspect_heif(original, limits).content
+    file = memoryview(content or original)
     units = PartCounter("units")
     _check_streams(([item] for item in find_items(file, b"av01")), units, limits, limits.pixels)
     _check_streams(find_tracks(file, b"av01"), units, limits, max(limits.pixels, limits.animation_pixels))
-    return info
+    return ContainerInfo(content=repair_boxes(file) or content)
 
 
 def _check_streams(streams: Iterable[list[memoryview]], units: PartCounter, limits: Limits, shown_pixels: int) -> None:

@@ -107,6 +107,54 @@ def _file(
     return head + _meta(kinds, contents, properties, references, start) + _box(b"mdat", *contents)
 
 
+def separate_associations(content: bytes) -> bytes:
+    """Return an AVIF of Pillow with a box of associations for each item, as older encoders wrote it."""
+    start = content.index(b"ipma") - 4
+    (length,), (count,) = (struct.unpack_from(">I", content, start + offset) for offset in (0, 12))
+    boxes, position = b"", start + 16
+    for _ in range(count):
+        end = position + 3 + content[position + 2]
+        boxes += _full(b"ipma", struct.pack(">I", 1), content[position:end])
+        position = end
+    grown = len(boxes) - length
+    result = bytearray(content[:start] + boxes + content[start + length :])
+    for place in (content.index(b"meta") - 4, content.index(b"iprp") - 4, *_offset_places(content)):
+        struct.pack_into(">I", result, place, struct.unpack_from(">I", content, place)[0] + grown)
+    return bytes(result)
+
+
+def resize_item(content: bytes, number: int, length: int) -> bytes:
+    """Return an AVIF of Pillow that states another length of an item."""
+    place = _offset_places(content)[number - 1] + 4
+    return content[:place] + struct.pack(">I", length) + content[place + 4 :]
+
+
+def overwrite_item(content: bytes, number: int, start: bytes) -> bytes:
+    """Return an AVIF of Pillow with another start of an item."""
+    (place,) = struct.unpack_from(">I", content, _offset_places(content)[number - 1])
+    return content[:place] + start + content[place + len(start) :]
+
+
+def restate_colours(content: bytes, colours: tuple[int, int, int], *, in_stream: bool = False) -> bytes:
+    """Return an AVIF of Pillow that states other primaries, transfer and matrix; in its stream alone if asked to."""
+    place = content.index(b"colrnclx") + 8
+    if not in_stream:
+        return content[:place] + struct.pack(">3H", *colours) + content[place + 6 :]
+    stated = bytes(struct.unpack_from(">3H", content, place))
+    start = struct.unpack_from(">I", content, _offset_places(content)[0])[0]
+    bits = f"{int.from_bytes(content[start : start + 32]):0256b}"
+    bits = bits.replace(f"{int.from_bytes(stated):024b}", f"{int.from_bytes(bytes(colours)):024b}", 1)
+    content = content[:start] + int(bits, 2).to_bytes(32) + content[start + 32 :]
+    return content.replace(b"colrnclx", b"freenclx")
+
+
+def _offset_places(content: bytes) -> list[int]:
+    """Return where an AVIF of Pillow states the offset of each item; the length comes behind it."""
+    start = content.index(b"iloc") + 8
+    (count,) = struct.unpack_from(">H", content, start + 2)
+    return [start + 4 + 14 * item + 6 for item in range(count)]
+
+
 def sequence(stream: bytes, *, tracks: int = 1, other_entries: bytes = b"") -> bytes:
     """Return what there is of a sequence to find its frames: tracks of one sample each, the same in each of them."""
     entries = other_entries + _box(b"av01", bytes(78))

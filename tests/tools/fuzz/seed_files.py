@@ -10,7 +10,7 @@ from functools import cache
 
 from PIL import Image, ImageCms
 
-from tests.support.avif import avif, coded, gain_mapped, light_level, nclx
+from tests.support.avif import avif, coded, gain_mapped, light_level, nclx, restate_colours, separate_associations
 from tests.support.gifs import control, filled, gif, loop
 from tests.support.images import (
     animation,
@@ -204,6 +204,8 @@ def _avif() -> Iterator[bytes]:
     for image in (_small(), _grey(), _cut()):
         yield encode_image(image, "avif", speed=10, quality=50)
     yield encode_image(_small(), "avif", speed=10, exif=exif(6), icc_profile=P3, subsampling="4:4:4", xmp=xmp(3))
+    yield separate_associations(encode_image(_cut(), "avif", speed=10))
+    yield restate_colours(encode_image(_small(), "avif", speed=10), (9, 16, 10), in_stream=True)
     yield animation("avif", size=SIZE, speed=10)
     yield encode_image(_cut().copy(), "avif", save_all=True, append_images=[_cut().rotate(40)], speed=10, duration=30)
 

@@ -64,6 +64,13 @@ def test_a_truncated_heic_is_refused_as_truncated() -> None:
         assert refused.value.code == "image_truncated"
 
 
+@pytest.mark.parametrize("trailer", [b"\n", bytes(4), b"trailing rubbish"], ids=["newline", "zeros", "text"])
+def test_bytes_behind_the_last_box_are_ignored(trailer: bytes) -> None:
+    original = heic()
+
+    assert normalize(original + trailer, edge=64, limits=LIMITS) == normalize(original, edge=64, limits=LIMITS)
+
+
 @pytest.mark.parametrize(("side", "flags"), [(10_000, 0), (20_000, 0), (65_535, 0), (10_000, 1)])
 def test_a_heic_bomb_is_refused_by_its_header(side: int, flags: int) -> None:
     original = bytearray(heic())
