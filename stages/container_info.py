@@ -14,11 +14,13 @@ MAX_PARTS = 65_536
 class ContainerInfo:
     """What Pillow does not read from a header: the number of a GIF's frames, and EXIF after the pixels of a PNG.
 
-    `content` is what to decode instead of the original, if the decoder is stricter about it than browsers are.
+    `plays` is how often an AVIF plays, 0 for endlessly. `content` is what to decode instead of the original, if the
+    decoder is stricter about it than browsers are.
     """
 
     frames: int | None = None
     exif: bytes | None = None
+    plays: int | None = None
     content: bytes | None = None
 
 

@@ -101,6 +101,8 @@ def open_image(original: bytes, *, limits: Limits, all_frames: bool = False) -> 
     check_frames(frames, *image.size, limits)
     if container.exif is not None:
         image.info.setdefault("exif", b"Exif\0\0" + container.exif)
+    if container.plays is not None:
+        image.info["loop"] = container.plays
     orientation = _orientation(image, limits)
     display_size = swap_if_sideways(image.size, orientation)
     colour_space = read_colour_space(image, sniffed.format, content)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from stages.av1 import Av1Stream
 from stages.boxes import find_items, find_tracks, index_meta, split_boxes, strip_trailer
 from stages.container_info import ContainerInfo, PartCounter
+from stages.edit_list import read_plays
 from stages.errors import ImageTruncated
 from stages.heif_items import MAX_DECODED, check_items
 from stages.heif_repairs import repair_boxes
@@ -33,7 +34,7 @@ def inspect_avif(original: bytes, limits: Limits) -> ContainerInfo:
     units = PartCounter("units")
     _check_streams(([item] for item in find_items(file, b"av01")), units, limits, limits.pixels)
     _check_streams(find_tracks(file, b"av01"), units, limits, max(limits.pixels, limits.animation_pixels))
-    return ContainerInfo(content=repair_boxes(file) or content)
+    return ContainerInfo(plays=read_plays(file), content=repair_boxes(file) or content)
 
 
 def _check_streams(streams: Iterable[list[memoryview]], units: PartCounter, limits: Limits, shown_pixels: int) -> None:

@@ -148,6 +148,16 @@ def restate_colours(content: bytes, colours: tuple[int, int, int], *, in_stream:
     return content.replace(b"colrnclx", b"freenclx")
 
 
+def restate_duration(content: bytes, repeats: float | None, *, is_repeated: bool = True) -> bytes:
+    """Return an animation of Pillow whose track lasts as long as that many repeats, or without an end."""
+    header, edits = (content.index(kind) + 4 for kind in (b"tkhd", b"elst"))
+    (once,) = struct.unpack_from(">Q", content, edits + 8)
+    result = bytearray(content)
+    struct.pack_into(">Q", result, header + 28, 2**64 - 1 if repeats is None else round(once * repeats))
+    result[edits + 3] = is_repeated
+    return bytes(result)
+
+
 def _offset_places(content: bytes) -> list[int]:
     """Return where an AVIF of Pillow states the offset of each item; the length comes behind it."""
     start = content.index(b"iloc") + 8

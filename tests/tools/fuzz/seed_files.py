@@ -10,7 +10,16 @@ from functools import cache
 
 from PIL import Image, ImageCms
 
-from tests.support.avif import avif, coded, gain_mapped, light_level, nclx, restate_colours, separate_associations
+from tests.support.avif import (
+    avif,
+    coded,
+    gain_mapped,
+    light_level,
+    nclx,
+    restate_colours,
+    restate_duration,
+    separate_associations,
+)
 from tests.support.gifs import control, filled, gif, loop
 from tests.support.images import (
     animation,
@@ -207,6 +216,7 @@ def _avif() -> Iterator[bytes]:
     yield separate_associations(encode_image(_cut(), "avif", speed=10))
     yield restate_colours(encode_image(_small(), "avif", speed=10), (9, 16, 10), in_stream=True)
     yield animation("avif", size=SIZE, speed=10)
+    yield restate_duration(animation("avif", size=SIZE, speed=10), 3)
     yield encode_image(_cut().copy(), "avif", save_all=True, append_images=[_cut().rotate(40)], speed=10, duration=30)
 
 

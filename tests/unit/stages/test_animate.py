@@ -10,6 +10,7 @@ from stages.decode import open_image
 from stages.errors import StageError, TooManyFrames
 from stages.limits import Limits
 from stages.normalize import normalize
+from tests.support.avif import restate_duration
 from tests.support.gifs import control, filled, gif
 from tests.support.images import (
     animation,
@@ -67,6 +68,26 @@ def test_animate_keeps_the_number_of_plays(name: str, loop: int | None, plays: i
     assert decode_image(animate(original, edge=24, limits=LIMITS).content).info["loop"] == plays
     repeats = decode_image(animate(original, edge=24, limits=LIMITS, format="gif").content).info.get("loop")
     assert repeats == {0: 0, 1: None}.get(plays, plays - 1)
+
+
+@pytest.mark.parametrize(
+    ("repeats", "plays"), [(None, 0), (1, 1), (3, 3), (2.5, 3), (0.5, 1), (70_000, 65_535), (1e12, 0)]
+)
+def test_an_avif_plays_as_often_as_chromium_plays_it(repeats: float | None, plays: int) -> None:
+    original = restate_duration(animation("avif"), repeats)
+
+    assert decode_image(animate(original, edge=24, limits=LIMITS).content).info["loop"] == plays
+
+
+def test_an_avif_plays_once_if_its_edit_list_is_not_repeated_and_for_ever_without_one() -> None:
+    original = restate_duration(animation("avif"), None, is_repeated=False)
+
+    once, endless = (
+        animate(avif, edge=24, limits=LIMITS).content for avif in (original, original.replace(b"edts", b"free"))
+    )
+
+    assert decode_image(once).info["loop"] == 1
+    assert decode_image(endless).info["loop"] == 0
 
 
 @pytest.mark.parametrize("output", ["webp", "gif"])
