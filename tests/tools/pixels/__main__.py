@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tests.tools.pixels.chromium_program import ChromiumProgram, find_browser
 from tests.tools.pixels.command_line import Options, parse_arguments
 from tests.tools.pixels.comparing import compare_images
 from tests.tools.pixels.drawn import write_images
-from tests.tools.pixels.finding import PROBLEMS
+from tests.tools.pixels.finding import PROBLEMS, Finding
 from tests.tools.pixels.reading import Program
 from tests.tools.pixels.report import make_summary, print_report, write_report
 from tests.tools.pixels.sheet import draw_sheet
@@ -38,10 +38,11 @@ def main(arguments: list[str] | None = None) -> int:
         formats = ((file, find_format(file)) for file in files)
         images = list(islice(((file, format_) for file, format_ in formats if format_), options.limit))
         ours, *oracles = _start_programs(options, stack)
-        if not oracles and options.oracle != "none":
-            print("run: there is no oracle; --oracle none only looks for faults and refusals.", file=sys.stderr)  # noqa: T201
+        if not oracles and options.oracle not in {"auto", "none"}:
             return _USAGE
-        findings = list(compare_images(images, ours, oracles, options.thresholds, kept=options.worst))
+        findings: list[Finding] = []
+        with suppress(KeyboardInterrupt):  # the report tells of what was compared by then
+            findings.extend(compare_images(images, ours, oracles, options.thresholds, kept=options.worst))
     findings.sort(key=lambda finding: finding.order)
     console = Console(width=None if sys.stdout.isatty() else 200)
     print_report(findings, options.folder, options.worst, console)
@@ -56,7 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _draw(stack: ExitStack) -> Path:
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="darkroom-drawn-")))
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="darkroom-pixels-"))) / "drawn"
+    folder.mkdir()
     write_images(folder)
     return folder
 

@@ -6,7 +6,7 @@ import mimetypes
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.formats import HEAD_BYTES, sniff
+from stages.formats import HEAD_BYTES, MEDIA_TYPES, sniff
 
 _NOT_PIXELS = frozenset({"image/svg+xml"})
 _TYPES = mimetypes.MimeTypes()  # the same on every machine
@@ -34,7 +34,10 @@ def list_files(paths: list[Path]) -> Iterator[Path]:
 
 
 def find_format(file: Path) -> str:
-    """Return the format by the first bytes, or else the suffix of an image; empty for other and unreadable files."""
+    """Return the format by the first bytes, or else by the suffix; empty for files that are no images or unreadable.
+
+    A format that is not accepted here is its suffix.
+    """
     try:
         with file.open("rb") as content:
             head = content.read(HEAD_BYTES)
@@ -43,5 +46,6 @@ def find_format(file: Path) -> str:
     if sniffed := sniff(head):
         return sniffed.format
     media_type = _TYPES.guess_type(file.name)[0] or ""
-    is_image = bool(head) and media_type.startswith("image/") and media_type not in _NOT_PIXELS
-    return file.suffix.lower() if is_image else ""
+    if not head or not media_type.startswith("image/") or media_type in _NOT_PIXELS:
+        return ""
+    return next((name for name, known in MEDIA_TYPES.items() if known == media_type), file.suffix.lower())

@@ -50,11 +50,14 @@ def find_turn(ours: Views, theirs: Views, found: Difference) -> str:
     """Return what would make ours far more like theirs: a turn or a mirror image; empty if nothing does."""
     if found.mean < _TURN_MATTERS:
         return ""
+    turned = {name: tuple(view.transpose(turn) for view in ours) for name, turn in _TURNS.items()}
     means = {
-        name: compare_views(tuple(view.transpose(turn) for view in ours), theirs).mean for name, turn in _TURNS.items()
+        name: compare_views(views, theirs).mean
+        for name, views in turned.items()
+        if views[0].width * theirs[0].height == views[0].height * theirs[0].width
     }
-    best = min(means, key=lambda name: means[name])
-    return best if means[best] * _TURN_HELPS < found.mean else ""
+    best = min(means, key=lambda name: means[name], default="")
+    return best if best and means[best] * _TURN_HELPS < found.mean else ""
 
 
 def difference_image(ours: Image.Image, theirs: Image.Image) -> Image.Image:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from stages.formats import MEDIA_TYPES
 from tests.tools.pixels.compare import Difference, compare_roughly, compare_views, find_turn
 from tests.tools.pixels.reading import REFUSED, Program, Reading
 
-Kind = Literal["fault", "differs", "refused", "accepted", "partial", "alike", "refused by both", "not compared"]
+Kind = Literal[
+    "fault", "differs", "refused", "accepted", "partial", "alike", "refused by both", "other format", "not compared"
+]
 PROBLEMS: tuple[Kind, ...] = ("fault", "differs", "refused", "accepted")
 """Worth a look, worst first; the others are as they should be, or cannot be judged."""
 MEANINGS: dict[Kind, str] = {
@@ -21,11 +24,12 @@ MEANINGS: dict[Kind, str] = {
     "partial": "refused here, and an oracle shows only a part of it",
     "alike": "the same pixels, within the threshold",
     "refused by both": "refused here, and by every oracle that knows the format",
-    "not compared": "no oracle knows the format",
+    "other format": "refused here, as all files of this format",
+    "not compared": "no oracle that was asked knows the format",
 }
 
 
-_PREVIEW_LEVELS = 6.0  # more than the master: hard edges between pure colours lose this much to JPEG 4:2:0
+_PREVIEW_LEVELS = 12.0  # more than the master: hard edges between pure colours lose this much to JPEG 4:2:0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +80,13 @@ def judge(
     shown = [oracle.name for oracle in oracles if readings[oracle.name].is_shown]
     whole = [name for name in shown if not readings[name].is_partial]
     refused = [oracle.name for oracle in oracles if _means_refusal(oracle, readings[oracle.name], finding.format)]
-    finding.oracle = next(iter(whole or shown or refused), "")
+    failed = [oracle.name for oracle in oracles if readings[oracle.name].fault]
+    finding.oracle = next(iter(whole or shown or refused or failed), "")
     finding.theirs = readings.get(finding.oracle, Reading())
     if ours.fault:
         finding.kind = "fault"
+    elif finding.format not in MEDIA_TYPES and not ours.is_shown:
+        finding.kind = "other format"
     elif ours.is_shown and shown:
         _compare(finding, readings, thresholds)
     else:

@@ -17,6 +17,7 @@ from rich.text import Text
 from tests.tools.pixels.finding import MEANINGS, PROBLEMS, Finding
 from tests.tools.pixels.reading import Reading
 
+_REFUSALS = {"refused", "other format", "not compared"}
 _TITLES = {
     "fault": "Faults: report these",
     "differs": "Other pixels than the oracle's",
@@ -34,7 +35,7 @@ def print_report(findings: Sequence[Finding], folder: Path, worst: int, console:
     refusals = Counter(
         (finding.format, finding.ours.code, finding.ours.message)
         for finding in findings
-        if finding.kind in {"refused", "not compared"} and finding.ours.code
+        if finding.kind in _REFUSALS and finding.ours.code
     )
     if refusals:
         console.print("Refusals that no oracle shares, by reason:")
@@ -73,8 +74,9 @@ def write_report(findings: Sequence[Finding], path: Path, folder: Path) -> None:
 
 
 def name_of(finding: Finding, folder: Path) -> str:
-    """Return a file's name within the folder, without bytes that a terminal or JSON cannot show."""
-    path = finding.file.relative_to(folder) if finding.file.is_relative_to(folder) else finding.file
+    """Return a file's name within the folder, or of another folder's file with it; every character can be shown."""
+    file = finding.file
+    path = file.relative_to(folder) if file.is_relative_to(folder) else Path(file.parent.name, file.name)
     return str(path).encode("utf-8", "replace").decode()
 
 
@@ -95,7 +97,7 @@ def _row(finding: Finding, folder: Path) -> dict[str, Any]:
         "code": ours.code,
         "message": ours.message,
         "fault": ours.fault,
-        "oracle_message": theirs.message or ("a part is missing" if theirs.is_partial else ""),
+        "oracle_message": theirs.message or theirs.fault or ("a part is missing" if theirs.is_partial else ""),
     }
 
 

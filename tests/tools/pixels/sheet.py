@@ -69,7 +69,8 @@ def _lines(finding: Finding, folder: Path) -> list[str]:
         )
     if finding.others:
         lines.append(", ".join(f"{name}: mean {mean}" for name, mean in finding.others.items()))
-    return [*lines, *_wrap(ours.fault or f"{ours.code} {ours.message}"), *_wrap(theirs.message)][: _TILE // _LINE]
+    reasons = (ours.fault or f"{ours.code} {ours.message}".strip(), theirs.message or theirs.fault)
+    return [*lines, *_wrap(reasons[0]), *_wrap(reasons[1])][: _TILE // _LINE]
 
 
 def _wrap(text: str, width: int = 62) -> list[str]:

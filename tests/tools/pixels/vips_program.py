@@ -20,7 +20,9 @@ NAME = "libvips"
 FORMATS = frozenset({"jpeg", "png", "gif", "webp", "tiff", "avif"})  # of pyvips-binary: no BMP, no HEVC
 _UNSUPPORTED = re.compile(r"not configured|not supported|not a known file format|not a whole number|bad labq")
 _ROUGH_SIDE = 1024  # Pillow averages the rest
-_SRGB_BANDS, _ICC, _CMYK = 3, "icc-profile-data", "cmyk"
+_MOST = {"uchar": 255, "ushort": 65535}
+_DEEP = {"b-w": "grey16", "srgb": "rgb16", "rgb": "rgb16"}  # with 16 bits; else all above 255 is white
+_COLOURS = 3
 
 
 def is_available() -> bool:
@@ -52,13 +54,12 @@ def read_with_vips(content: bytes, on_stage: Callable[[str], None]) -> str:
 
 def _read(pyvips: Any, order: Order) -> Reading:
     stored = pyvips.Image.new_from_file(order.file, fail_on="error")
+    if stored.format not in _MOST:
+        raise pyvips.Error(f"samples of the type {stored.format} are not supported by this oracle")
     image = _to_srgb(pyvips, stored.autorot().copy_memory())
     size = fit_size((image.width, image.height), order.edge)
-    return Reading(
-        width=image.width,
-        height=image.height,
-        views=tuple(_view(image, colour, size) for colour in BACKGROUNDS.values()),
-    )
+    views = tuple(_view(image, colour, size) for colour in BACKGROUNDS.values())
+    return Reading(width=image.width, height=image.height, views=views)
 
 
 def _to_srgb(pyvips: Any, image: Any) -> Any:
@@ -66,20 +67,21 @@ def _to_srgb(pyvips: Any, image: Any) -> Any:
 
     Without a profile it is sRGB, or CMYK of inks that take away one colour each.
     """
-    if image.get_typeof(_ICC):
+    most, interpretation = _MOST[image.format], image.interpretation
+    if image.get_typeof("icc-profile-data"):
         with suppress(pyvips.Error):  # a damaged profile, or one for other channels, does not count
             return image.icc_transform("srgb", embedded=True, intent="relative", black_point_compensation=True)
-    if image.interpretation == _CMYK:
-        most = 65535 if image.format == "ushort" else 255
+    if interpretation == "cmyk":
         paper = (most - image) * (255 / most)
-        return (paper.extract_band(0, n=3) * paper.extract_band(3) / 255).copy(interpretation="srgb")
+        return (paper.extract_band(0, n=_COLOURS) * paper.extract_band(3) / 255).copy(interpretation="srgb")
+    if image.format == "ushort":
+        image = image.copy(interpretation=_DEEP.get(interpretation, interpretation))
     return image.colourspace("srgb")
 
 
 def _view(image: Any, colour: tuple[int, int, int], size: tuple[int, int]) -> Image.Image:
     flat = image.flatten(background=list(colour)) if image.hasalpha() else image
-    if flat.bands > _SRGB_BANDS:
-        flat = flat.extract_band(0, n=_SRGB_BANDS)
+    flat = flat.extract_band(0, n=_COLOURS)
     step = max(1, max(flat.width, flat.height) // _ROUGH_SIDE)
     flat = (flat.shrink(step, step, ceil=True) if step > 1 else flat).cast("uchar")
     return reduce_view(Image.frombytes("RGB", (flat.width, flat.height), flat.write_to_memory()), size)
