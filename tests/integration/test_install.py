@@ -141,6 +141,13 @@ def test_an_environment_stays_in_its_folder_and_with_its_python() -> None:
     assert not install.was_made_here(line.replace(str(install.ROOT), "/elsewhere"))
 
 
+def test_an_addition_and_what_it_is_added_to_do_not_replace_each_other() -> None:
+    stamp = "dev 1\nlocal 2\npixels 3\n"
+
+    assert install.kept_lines("pixels", stamp) == ["dev 1", "local 2"]
+    assert install.kept_lines("local", stamp) == ["pixels 3"]
+
+
 def test_settings_of_pip_become_those_of_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     listed = f"""global.index-url='https://user:p%40ss@index.example/simple'
