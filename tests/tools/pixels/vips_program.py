@@ -63,7 +63,15 @@ def _read(pyvips: Any, order: Order) -> Reading:
 
 
 def _to_srgb(pyvips: Any, image: Any) -> Any:
-    """Convert as a browser does: relative colorimetric with black point compensation.
+    """Convert the colours as a browser does, and the alpha to 8 bits."""
+    if not image.hasalpha():
+        return _colours_to_srgb(pyvips, image)
+    colours, alpha = image.extract_band(0, n=image.bands - 1), image.extract_band(image.bands - 1)
+    return _colours_to_srgb(pyvips, colours).bandjoin(alpha * (255 / _MOST[image.format]))
+
+
+def _colours_to_srgb(pyvips: Any, image: Any) -> Any:
+    """Convert relative colorimetrically, with black point compensation.
 
     Without a profile it is sRGB, or CMYK of inks that take away one colour each.
     """
