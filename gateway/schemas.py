@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import BaseModel, Field
 
+from gateway.image_schemas import JobPlaceholder, OriginalStatus, Placeholder, RenditionStatus, build_renditions
 from gateway.public_errors import explain_error, public_failure
-from pipeline import rendition_headers
-from pipeline.routing import FINALIZE, NORMALIZE, VALIDATE
-from pipeline.stage_order import stage_by_rendition
+from pipeline.routing import FINALIZE
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, Kind, Lane, Operation, StageRecord, StageState
-
-_FACTS = ("width", "height", "format", "frames", "orientation", "bit_depth", "has_alpha", "has_gps")
 
 
 class Links(BaseModel):
@@ -72,97 +69,6 @@ class StageStatus(BaseModel):
         )
 
 
-class RenditionStatus(BaseModel):
-    """One rendition of a job, once its stage is done."""
-
-    url: str
-    filename: str = Field(
-        description="The file name to save it under, as in `Content-Disposition`: the stem of the upload's name, the "
-        "rendition or operation, and the usual extension.",
-        examples=["photo-small.jpg", "photo-crop.webp"],
-    )
-    media_type: str
-    format: str
-    width: int
-    height: int
-    bytes: int
-    sha256: str
-
-
-class ColorSpaceStatus(BaseModel):
-    """The colour space that an original states. Results are in sRGB."""
-
-    name: str = Field(
-        description="The description of its ICC profile, at most 64 characters, or the usual name of the space.",
-        examples=["Display P3", "sRGB"],
-    )
-    source: str = Field(
-        description="Where it is stated: `icc`, an ICC profile; `cicp`; `gama`, the gamma of a PNG; `none`.",
-        examples=["icc", "none"],
-    )
-
-
-class OriginalStatus(BaseModel):
-    """The original: the bytes as uploaded. The fields after `sha256` are null until its validate stage is done.
-
-    Of a job that an older version validated, only its width and height are known.
-    """
-
-    name: str | None
-    media_type: str
-    bytes: int
-    sha256: str
-    width: int | None = Field(None, description="In pixels as displayed, after its orientation is applied.")
-    height: int | None = Field(None, description="In pixels as displayed, after its orientation is applied.")
-    format: str | None = Field(None, examples=["jpeg"])
-    frames: int | None = Field(None, description="The number of frames: 1, unless it is an animation.")
-    orientation: int | None = Field(None, description="Its EXIF orientation, 1 to 8: results are upright.")
-    bit_depth: int | None = Field(None, description="The bits of a channel; 8 where pixels are entries of a palette.")
-    color_space: ColorSpaceStatus | None = None
-    has_alpha: bool | None = Field(None, description="Whether it can have transparent pixels.")
-    has_gps: bool | None = Field(
-        None, description="Whether its metadata state a position, which no answer tells; null if they are damaged."
-    )
-
-    @classmethod
-    def of(cls, job: Job) -> OriginalStatus:
-        """Build the public view of the original of a job, with what its validate stage found."""
-        found = job.stages[VALIDATE].result or {}
-        facts = {name: found.get(name) for name in _FACTS}
-        return cls(**job.original.model_dump(exclude={"blob"}), **facts, color_space=found.get("colour_space"))
-
-
-class Placeholder(BaseModel):
-    """What a page can show until it has the image: its ThumbHash, its BlurHash and its colour."""
-
-    thumbhash: str = Field(
-        description="The ThumbHash in base64: a blur with the alpha and about the aspect ratio of the image.",
-        examples=["3OcRJYB4d3h/iIeHeEh3eIhw+j2w"],
-    )
-    blurhash: str = Field(
-        description="The BlurHash, 28 characters: a blur of the image laid on `background`.",
-        examples=["LEHV6nWB2yk8pyo0adR*.7kCMdnj"],
-    )
-    color: str = Field(
-        description="The mean colour of the image laid on `background`, as #rrggbb.", examples=["#7f6a52"]
-    )
-
-    @classmethod
-    def of(cls, job: Job) -> Placeholder | None:
-        """Return the placeholder of a job whose renditions can be fetched, now or once they are made."""
-        record = job.stages.get(NORMALIZE)
-        found = (record.result or {}).get("placeholder") if record and has_renditions(job) else None
-        return cls(**found) if found else None
-
-
-JobPlaceholder = Annotated[
-    Placeholder | None,
-    Field(
-        description="Set as soon as the stage `normalize` is done. Null for an operation, and if there are no results."
-    ),
-]
-
-
 class JobStatus(BaseModel):
     """One job, with its stages and renditions."""
 
@@ -212,7 +118,7 @@ class JobStatus(BaseModel):
             stages={
                 name: StageStatus.of(record, failure=failure, until_ms=until_ms) for name, record in job.stages.items()
             },
-            renditions=_build_renditions(job, root_path),
+            renditions=build_renditions(job, root_path),
             summary=job.stages[FINALIZE].result,
             links=Links.of(job.id, root_path=root_path),
         )
@@ -284,27 +190,6 @@ class ProblemDocument(BaseModel):
         None, description="The same as the header `X-Request-ID`. The log lines about this request have it too."
     )
     errors: list[dict[str, Any]] | None = None
-
-
-def _build_renditions(job: Job, root_path: str) -> dict[str, RenditionStatus]:
-    if not has_renditions(job):
-        return {}
-    records = {name: job.stages[stage] for name, stage in stage_by_rendition(job).items()}
-    return {
-        name: _build_rendition(job, name, record.result, root_path)
-        for name, record in records.items()
-        if record.state is StageState.DONE and record.result
-    }
-
-
-def _build_rendition(job: Job, name: str, result: dict[str, Any], root_path: str) -> RenditionStatus:
-    filename = rendition_headers.filename(job, name, format=result["format"])
-    return RenditionStatus(url=f"{root_path}/result/{job.id}/{name}", filename=filename, **result)
-
-
-def has_renditions(job: Job) -> bool:
-    """Whether renditions of the job can be fetched: it has not failed, and its blobs are not removed."""
-    return job.state in (JobState.PROCESSING, JobState.DONE) and job.keeps_blobs
 
 
 def _to_datetime(ms: int | None) -> datetime | None:

@@ -15,12 +15,12 @@ from gateway.byte_ranges import parse_range
 from gateway.concurrency_limit import ConcurrencyLimit
 from gateway.conditional_requests import IF_MATCH, IF_NONE_MATCH, evaluate_preconditions
 from gateway.dependencies import BlobsDep, JobsDep, OwnerDep, SettingsDep
+from gateway.image_schemas import has_renditions
 from gateway.middleware import resource_policy
 from gateway.middleware.rate_limit import caller_of
 from gateway.problems import POLL_SECONDS, Expired, NoResult, NotReady, RenditionNotFound
 from gateway.public_errors import public_failure
 from gateway.routing import Router
-from gateway.schemas import has_renditions
 from pipeline import rendition_headers
 from pipeline.http_settings import ResultsSettings
 from pipeline.stage_order import stage_by_rendition

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from gateway import schemas
+from gateway import image_schemas, schemas
 from gateway.client import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult, models
 from gateway.client.filenames import filename_of, join_inside
 from gateway.client.job_errors import ensure_result
@@ -25,10 +25,10 @@ PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (schemas.Links, models.Links),
     (schemas.Accepted, models.Accepted),
     (schemas.StageStatus, models.StageStatus),
-    (schemas.RenditionStatus, models.RenditionStatus),
-    (schemas.ColorSpaceStatus, models.ColorSpaceStatus),
-    (schemas.OriginalStatus, models.OriginalStatus),
-    (schemas.Placeholder, models.Placeholder),
+    (image_schemas.RenditionStatus, models.RenditionStatus),
+    (image_schemas.ColorSpaceStatus, models.ColorSpaceStatus),
+    (image_schemas.OriginalStatus, models.OriginalStatus),
+    (image_schemas.Placeholder, models.Placeholder),
     (schemas.JobStatus, models.JobStatus),
     (schemas.JobSummary, models.JobSummary),
     (schemas.JobPage, models.JobPage),
