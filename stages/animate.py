@@ -101,7 +101,7 @@ def _frames(opened: OpenedImage, size: tuple[int, int]) -> Iterator[tuple[Image.
         still.info = {}
         yield still, 0
         return
-    for number in range(1 if getattr(image, "default_image", False) else 0, opened.frames):
+    for number in range(opened.frames):
         with translate_pillow_errors(opened.limits):
             image.seek(number)
             image.load()

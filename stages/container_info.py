@@ -12,7 +12,7 @@ MAX_PARTS = 65_536
 
 @dataclass(frozen=True, slots=True)
 class ContainerInfo:
-    """What Pillow does not read from a header: the number of a GIF's frames, and EXIF after the pixels of a PNG.
+    """What Pillow does not read from a header: the number of frames, and the EXIF behind the pixels of a PNG.
 
     `plays` is how often an AVIF plays, 0 for endlessly. `content` is what to decode instead of the original, if the
     decoder is stricter about it than browsers are.

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from PIL import AvifImagePlugin, Image
 from PIL.BmpImagePlugin import BmpImageFile
-from PIL.PngImagePlugin import PngImageFile
 
 from stages.colour_space import ColourSpace
 from stages.complete_jpeg import CompleteJpeg
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 # By class: Image.open() would open a phone's JPEG as an MPO, and parse the index of the other pictures in it.
 _DECODERS: dict[str, Decoder] = {
     "jpeg": CompleteJpeg,
-    "png": PngImageFile,
     "tiff": TiffFile,
     "bmp": BmpImageFile,
 }

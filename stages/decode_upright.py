@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stages.colour import to_srgb
 from stages.decode import OpenedImage, decode_pixels, translate_pillow_errors
-from stages.depth import scale_transparent_colour, to_eight_bit
+from stages.depth import to_eight_bit
 from stages.orientation import apply_orientation, stored_box, swap_if_sideways
 from stages.scale import scale
 
@@ -33,8 +33,6 @@ def decode_upright(
     if opened.format == "jpeg":
         # The decoder halves the image up to three times, as long as it stays at least as large as the target.
         image.draft(image.mode, swap_if_sideways(target, orientation))
-    if opened.format == "png":
-        scale_transparent_colour(image)
     decode_pixels(opened)
     steps: list[Callable[[Image.Image], Image.Image]] = [
         to_eight_bit,

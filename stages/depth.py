@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL import Image
-    from PIL.ImageFile import ImageFile
 
 EIGHT_BIT_MODES = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "LAB"})
 _BYTE_MAX, _WORD_MAX = 255, 65_535
@@ -63,13 +62,3 @@ def _scale_32_bit(image: Image.Image) -> Image.Image:
         low, high = 0.0, float(next(ceiling for ceiling in ceilings if high <= ceiling))
     factor = _BYTE_MAX / (high - low) if high > low else 0.0
     return numbers.point(lambda value: value * factor + (0.5 - low * factor)).convert("L")
-
-
-def scale_transparent_colour(image: ImageFile) -> None:
-    """Convert the transparent colour of a PNG from the file's bit depth to that of Pillow's pixels, before loading."""
-    key = image.info.get("transparency")
-    layout = image.tile[0].args if image.tile else None
-    if layout in ("L;2", "L;4") and isinstance(key, int):
-        image.info["transparency"] = key * (85 if layout == "L;2" else 17)
-    elif layout == "RGB;16B" and isinstance(key, tuple):
-        image.info["transparency"] = tuple(value >> 8 for value in key)

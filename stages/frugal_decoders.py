@@ -14,6 +14,7 @@ from PIL.ImageFile import ImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from stages.gif_frames import open_gif, open_gif_animation
+from stages.png_frames import open_png, open_png_animation
 
 _ANIMATION = 2  # of the flags in the header: https://developers.google.com/speed/webp/docs/riff_container
 Decoder = Callable[[io.BytesIO], ImageFile]
@@ -65,5 +66,10 @@ class FramewiseAvif(AvifImageFile):
         super().seek(frame)
 
 
-ONE_FRAME: dict[str, Decoder] = {"gif": open_gif, "webp": OneFrameWebP, "avif": OneFrameAvif}
-FRAMEWISE: dict[str, Decoder] = {"gif": open_gif_animation, "webp": FramewiseWebP, "avif": FramewiseAvif}
+ONE_FRAME: dict[str, Decoder] = {"gif": open_gif, "png": open_png, "webp": OneFrameWebP, "avif": OneFrameAvif}
+FRAMEWISE: dict[str, Decoder] = {
+    "gif": open_gif_animation,
+    "png": open_png_animation,
+    "webp": FramewiseWebP,
+    "avif": FramewiseAvif,
+}

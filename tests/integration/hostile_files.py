@@ -87,9 +87,6 @@ _SWELLING = zlib.compress(bytes(64 << 20), 1)
 BOMBS = {
     "a PNG of 60 megapixels of one bit": png(10_000, 6_000, depth=1, colour=0, rows=[bytes(1250)] * 6_000),
     "a PNG of 4 gigapixels": png(65_535, 65_535, depth=1, colour=0, rows=[b"\0"]),
-    "a PNG whose text swells": _dot(chunk(b"zTXt", b"a\0\0" + _SWELLING)),
-    "a PNG whose profile swells": _dot(chunk(b"iCCP", b"a\0\0" + _SWELLING)),
-    "an APNG of two billion frames": _dot(chunk(b"acTL", struct.pack(">II", 2**31, 0))),
     "a BMP of 2^31 columns": _bmp(2**31 - 1, 1),
     "a BMP upside down": _bmp(20_000, -20_000),
     "a GIF with a huge screen": _gif((0, 0, 1, 1), screen=(65_535, 65_535)),
@@ -122,6 +119,9 @@ UNSUPPORTED_FILES = {
     "a line break before a PNG": b"\n" + encode_image(photo(20, 20)),
 }
 POLYGLOTS = {
+    "a PNG whose text swells": _dot(chunk(b"zTXt", b"a\0\0" + _SWELLING)),
+    "a PNG whose profile swells": _dot(chunk(b"iCCP", b"a\0\0" + _SWELLING)),
+    "an APNG of two billion frames": _dot(chunk(b"acTL", struct.pack(">II", 2**31 - 1, 0))),
     "a JPEG before a ZIP": _JPEG + b"PK\3\4\x14\0<script>alert(1)</script>",
     "a PNG before a page": encode_image(photo(20, 20)) + b"<script>alert(1)</script>",
     "a GIF around a page": encode_image(photo(20, 20), "gif", comment=b"<script>alert(1)</script>"),

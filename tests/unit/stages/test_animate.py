@@ -7,21 +7,19 @@ from PIL import Image
 
 from stages.animate import animate
 from stages.decode import open_image
-from stages.errors import StageError, TooManyFrames
+from stages.errors import TooManyFrames
 from stages.limits import Limits
 from stages.normalize import normalize
 from tests.support.avif import restate_duration
 from tests.support.gifs import control, filled, gif
 from tests.support.images import (
     animation,
-    chunk,
     cutout,
     decode_image,
     draw_stored_grid,
     encode_image,
     exif,
     photo,
-    png,
 )
 from tests.support.webps import webp, webp_frame
 
@@ -180,13 +178,6 @@ def test_animate_accepts_a_still_image(name: str) -> None:
 def test_animate_obeys_the_frame_limit() -> None:
     with pytest.raises(TooManyFrames):
         animate(animation("gif", 4), edge=24, limits=Limits(frames=3))
-
-
-def test_animate_refuses_a_broken_later_frame() -> None:
-    promised = chunk(b"acTL", bytes((0, 0, 0, 2, 0, 0, 0, 0)))
-
-    with pytest.raises(StageError):
-        animate(png(1, 1, depth=8, colour=0, rows=[b"\0"], before=promised), edge=24, limits=LIMITS)
 
 
 def test_a_first_frame_smaller_than_the_screen_is_composed() -> None:

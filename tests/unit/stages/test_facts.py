@@ -133,7 +133,7 @@ def test_a_heic_of_ten_bits_says_so(bits: int) -> None:
         (True, encode_image(photo().convert("LA"), "png")),
         (True, png(1, 1, **GREY_DOT, before=chunk(b"tRNS", b"\0\7"))),
         (True, png(1, 1, depth=8, colour=3, rows=[b"\0"], before=chunk(b"PLTE", bytes(3)) + chunk(b"tRNS", b"\0"))),
-        (False, png(1, 1, depth=8, colour=3, rows=[b"\0"])),
+        (False, png(1, 1, depth=8, colour=3, rows=[b"\0"], before=chunk(b"PLTE", bytes(3)))),
         (False, encode_image(photo().quantize(), "gif")),
         (True, encode_image(photo().quantize(), "gif", transparency=3)),
         (False, encode_image(photo(), "webp")),

@@ -1,0 +1,96 @@
+"""A PNG of every layout shows the colours of its samples, computed without a decoder of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+from random import Random
+
+import pytest
+
+from stages.limits import Limits
+from stages.normalize import normalize
+from tests.support.apng import build_png, pack_rows
+from tests.support.images import chunk, pack_samples
+
+Pixel = tuple[int, ...]
+SIZE = (13, 7)
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # PNG (Third Edition), 11.2.1
+LAYOUTS = [(colour, depth) for colour, depths in DEPTHS.items() for depth in depths]
+PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # 8.1
+
+
+def pixels_of(original: bytes) -> list[Pixel]:
+    """Return the pixels with alpha."""
+    image = normalize(original, edge=1600, limits=Limits()).image().convert("RGBA")
+    assert image.size == SIZE
+    return [*image.get_flattened_data()]
+
+
+def samples_of(colour: int, depth: int, levels: int) -> list[list[list[int]]]:
+    """Return random rows of pixels of samples below `levels`."""
+    rng = Random(f"{colour}/{depth}")  # noqa: S311  the same picture each time
+    return [[[rng.randrange(levels) for _ in range(CHANNELS[colour])] for _ in range(SIZE[0])] for _ in range(SIZE[1])]
+
+
+def pack(samples: list[int], depth: int) -> bytes:
+    """Pack the samples of a row: PNG (Third Edition), 7.2."""
+    bits = "".join(format(sample, f"0{depth}b") for sample in samples)
+    return bytes(int(bits[at : at + 8].ljust(8, "0"), 2) for at in range(0, len(bits), 8))
+
+
+def encode_layout(colour: int, depth: int, rows: list[list[list[int]]], *before: bytes, interlaced: bool) -> bytes:
+    passes = PASSES if interlaced else ((0, 0, 1, 1),)
+    parts = [rows[top::down] for _, top, _, down in passes]
+    lines = [
+        pack([sample for pixel in row[left::across] for sample in pixel], depth)
+        for part, (left, _, across, _) in zip(parts, passes, strict=True)
+        for row in part
+        if row[left::across]
+    ]
+    pixels = chunk(b"IDAT", pack_rows(lines))
+    return build_png(*before, pixels, size=SIZE, depth=depth, colour=colour, interlace=int(interlaced))
+
+
+def expect(colour: int, depth: int, palette: Sequence[Pixel], key: list[int] | None) -> Callable[[list[int]], Pixel]:
+    """Return what makes an RGBA pixel of samples."""
+
+    def expected(samples: list[int]) -> Pixel:
+        if colour == 3:
+            return palette[samples[0]]
+        levels = [round(sample * 255 / ((1 << depth) - 1)) for sample in samples]
+        alpha = levels.pop() if colour in (4, 6) else 0 if samples == key else 255
+        return (*(levels * 3 if len(levels) == 1 else levels), alpha)
+
+    return expected
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("has_key", [False, True])
+@pytest.mark.parametrize(("colour", "depth"), LAYOUTS)
+def test_every_layout_of_pixels_is_decoded(colour: int, depth: int, *, has_key: bool, interlaced: bool) -> None:
+    levels, rounding = 1 << depth, int(depth == 16)
+    rows = samples_of(colour, depth, levels)
+    rows[3][4] = [sample ^ 1 for sample in rows[2][3]]  # like the transparent colour but for the last bit
+    palette = [(at, 255 - at, at // 2, at * 37 & 255 if has_key else 255) for at in range(levels if colour == 3 else 0)]
+    before = [chunk(b"PLTE", bytes(level for entry in palette for level in entry[:3]))] if palette else []
+    if has_key and colour in (0, 2, 3):
+        before.append(chunk(b"tRNS", bytes(entry[3] for entry in palette) or pack_samples(*rows[2][3])))
+
+    found = pixels_of(encode_layout(colour, depth, rows, *before, interlaced=interlaced))
+
+    to_pixel = expect(colour, depth, palette, rows[2][3] if has_key else None)
+    for pixel, expected in zip(found, map(to_pixel, chain.from_iterable(rows)), strict=True):
+        assert pixel[3] == pytest.approx(expected[3], abs=rounding)
+        assert not pixel[3] or pixel == pytest.approx(expected, abs=rounding)
+
+
+@pytest.mark.parametrize(("colour", "depth"), [(0, 1), (0, 2), (0, 8), (2, 8)])
+def test_bits_of_the_transparent_colour_above_the_depth_are_ignored(colour: int, depth: int) -> None:
+    rows = samples_of(colour, depth, 1 << depth)
+    key, high = rows[0][0], 0x100
+
+    assert pixels_of(
+        encode_layout(colour, depth, rows, chunk(b"tRNS", pack_samples(*(high | at for at in key))), interlaced=False)
+    ) == pixels_of(encode_layout(colour, depth, rows, chunk(b"tRNS", pack_samples(*key)), interlaced=False))
