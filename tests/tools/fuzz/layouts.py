@@ -23,6 +23,7 @@ _PNG_FIELDS = {
 }  # fmt: skip
 _TIFF_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 9: 4, 12: 8, 13: 4, 16: 8}
 _SUB_DIRECTORIES = 330  # TIFF/EP
+_NUMBERED = (b"fcTL", b"fdAT")
 _OPEN_ENDED = 400  # bytes of a box within which any four may be a number worth changing
 
 
@@ -51,11 +52,15 @@ def layout(content: bytes, format: str) -> Layout:  # noqa: A002
 
 
 def fix_checksums(content: bytes, format: str) -> bytes:  # noqa: A002
-    """Put right the checksums and the overall length that a mutation broke, where the format has them."""
+    """Put right the checksums, the order of frames and the overall length that a mutation broke, if there are any."""
     result = bytearray(content)
     if format == "png":
+        number = 0
         for start, end in layout(content, "png").parts:
-            struct.pack_into(">I", result, end - 4, zlib.crc32(content[start + 4 : end - 4]))
+            if content[start + 4 : start + 8] in _NUMBERED and end - start >= 16:
+                struct.pack_into(">I", result, start + 8, number)
+                number += 1
+            struct.pack_into(">I", result, end - 4, zlib.crc32(result[start + 4 : end - 4]))
     if format == "webp" and len(content) >= 8:
         struct.pack_into("<I", result, 4, len(content) - 8)
     return bytes(result)

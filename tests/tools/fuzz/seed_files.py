@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 
 from PIL import Image, ImageCms
 
+from tests.support.apng import build_apng, build_png, pack_rows, plain_frame
 from tests.support.avif import (
     avif,
     coded,
@@ -100,14 +102,18 @@ def _png() -> Iterator[bytes]:
     yield animation("png", size=SIZE)
     yield encode_image(_small().copy(), save_all=True, append_images=[_cut(), _small()], default_image=True, disposal=2)
     yield encode_image(_cut().copy(), save_all=True, append_images=[_small(), _cut()], blend=1, disposal=1)
-    yield png(
-        4,
-        2,
-        depth=2,
-        colour=0,
-        rows=[b"\x1b", b"\xe4"],
-        before=chunk(b"tRNS", pack_samples(1)) + chunk(b"tEXt", b"a\0b"),
+    texts = chunk(b"tEXt", b"a\0b"), chunk(b"zTXt", b"b\0\0" + zlib.compress(b"c")), chunk(b"pHYs", bytes(9))
+    key = chunk(b"tRNS", pack_samples(1))
+    yield png(4, 2, depth=2, colour=0, rows=[b"\x1b", b"\xe4"], before=key + b"".join(texts), after=texts[1])
+    colours = chunk(b"gAMA", pack_samples(0, 45_455)), chunk(b"cHRM", bytes(32)), chunk(b"cICP", b"\x0c\x0d\0\1")
+    key, rows = chunk(b"tRNS", pack_samples(1, 2, 3)), [pack_samples(1, 2, 3, 1, 2, 4)] * 2
+    yield png(2, 2, depth=16, colour=2, rows=rows, before=key + b"".join(colours), after=chunk(b"eXIf", exif(6)[6:]))
+    interlaced = [b"\x10", b"\x20", b"\x30", b"\x12", b"\x34", b"\x21\x32"]  # 4 x 3 pixels of 4 bits
+    yield build_png(
+        chunk(b"PLTE", bytes(12)), chunk(b"IDAT", pack_rows(interlaced)), size=(4, 3), depth=4, colour=3, interlace=1
     )
+    frames = [plain_frame((250, 9, 9, 99), (3, 3), place=(2, 2), disposal=at % 3, blend=at % 2) for at in range(6)]
+    yield build_apng(frames, default=plain_frame((9, 9, 9, 9)))
 
 
 def _gif() -> Iterator[bytes]:
