@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PIL import AvifImagePlugin, Image
-from PIL.BmpImagePlugin import BmpImageFile
 
+from stages.bmp_pixels import Bmp
 from stages.colour_space import ColourSpace
 from stages.complete_jpeg import CompleteJpeg
 from stages.containers import inspect_container
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _DECODERS: dict[str, Decoder] = {
     "jpeg": CompleteJpeg,
     "tiff": TiffFile,
-    "bmp": BmpImageFile,
+    "bmp": Bmp,
 }
 # One thread a codec: by default it starts one for each core of the machine, however few its container may have.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1

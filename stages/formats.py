@@ -44,7 +44,7 @@ _SIGNATURES: dict[str, re.Pattern[bytes]] = {
     "gif": re.compile(rb"GIF8[79]a"),
     "webp": re.compile(rb"RIFF.{4}WEBPVP8[ LX]", re.DOTALL),
     "tiff": re.compile(rb"II[*+]\0|MM\0[*+]"),
-    "bmp": re.compile(rb"BM.{12}[\x0c(48@l|]\0\0\0", re.DOTALL),  # the seven sizes of a DIB header
+    "bmp": re.compile(rb"BM.{12}[\x0c\x10-@l|]\0\0\0", re.DOTALL),  # the size of its second header
     "avif": re.compile(rb".{4}ftyp(.{4})*?avi[fs]", re.DOTALL),
     "heic": re.compile(rb".{4}ftyp(.{4})*?(hei[cxms]|hev[cxms])", re.DOTALL),
 }

@@ -22,6 +22,7 @@ from tests.support.avif import (
     restate_duration,
     separate_associations,
 )
+from tests.support.bmps import MASKS_32, bmp
 from tests.support.gifs import control, filled, gif, loop
 from tests.support.images import (
     animation,
@@ -205,6 +206,11 @@ def _bmp() -> Iterator[bytes]:
     yield _bitmap(4, 2, palette[:64], b"\4\x12\0\0\0\4\x34\x56\0\0" * 2 + b"\0\1")
     yield _bitmap(16, 3, fields, bytes(range(32)))
     yield _bitmap(32, 3, struct.pack("<III", 0xFF0000, 0xFF00, 0xFF), bytes(range(64)))
+    yield bmp((4, 4), 16, bytes(range(32)), coding=3, header=108, masks=(0xF00, 0xF0, 0xF, 0xF000))
+    yield bmp((4, -4), 32, bytes(range(64)), coding=6, masks=(0x3FF00000, 0xFFC00, 0x3FF, 0xC0000000))
+    yield bmp((4, 4), 32, bytes(64), header=124, masks=(*MASKS_32, 0xFF000000))
+    yield bmp((4, 4), 2, bytes(range(16)), palette=[(9, 9, 9), (200, 0, 0)], colours=2, gap=5)
+    yield bmp((4, 4), 24, b"\2abc\0\2\1\1\1def\0\3ghijklmno\0\0\1", coding=4, header=64)
 
 
 def _bitmap(bits: int, compression: int, tables: bytes, pixels: bytes) -> bytes:
