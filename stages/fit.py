@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from PIL import Image, ImageColor
 
+from stages.background import is_transparent
 from stages.crop import centred_box
 from stages.decode import OpenedImage, open_image
 from stages.decode_upright import decode_upright
@@ -40,9 +41,9 @@ def fit(  # noqa: PLR0913  the operation's own parameters
     """Bring the upright original to a box of width x height pixels; a missing side follows from the other.
 
     `inside` scales the image so that all of it fits in the box. `contain` does the same and pads the box with the
-    background. `cover` scales it so that it covers the box and cuts off the rest evenly. `fill` stretches it to the
-    box. Without `enlarge` the image never grows: `inside` and `contain` leave a small image as it is; `cover` and
-    `fill` shrink the box, in its own aspect ratio, until it fits in the image.
+    background, which may be transparent. `cover` scales it so that it covers the box and cuts off the rest evenly.
+    `fill` stretches it to the box. Without `enlarge` the image never grows: `inside` and `contain` leave a small image
+    as it is; `cover` and `fill` shrink the box, in its own aspect ratio, until it fits in the image.
 
     Raises InvalidOperation with every broken rule, also if the result would be over the limits.
     """
@@ -96,6 +97,8 @@ def _pad_to_box(image: Image.Image, plan: _Plan, background: str) -> Image.Image
     if plan.final == plan.scaled:
         return image
     colour = ImageColor.getrgb(background)[:3]
+    if is_transparent(background) and image.mode == "RGB":
+        image.putalpha(255)
     canvas = Image.new(image.mode, plan.final, (*colour, 0) if image.mode == "RGBA" else colour)
     canvas.paste(image, ((plan.final[0] - image.width) // 2, (plan.final[1] - image.height) // 2))
     return canvas

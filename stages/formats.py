@@ -30,6 +30,7 @@ MEDIA_TYPES: dict[str, str] = {
 HAS_HEIC = find_spec("pillow_heif") is not None
 ACCEPTED_FORMATS: tuple[str, ...] = tuple(name for name in MEDIA_TYPES if name != "heic" or HAS_HEIC)
 OUTPUT_FORMATS: tuple[str, ...] = ("auto", "jpeg", "png", "webp", "avif")
+FORMAT_SYNONYMS = {"jpg": "jpeg"}
 DEFAULT_QUALITY: dict[str, int] = {"jpeg": 80, "webp": 80, "avif": 60}
 OPAQUE_FORMATS = frozenset({"jpeg"})
 WEBP_SIDE = 16_383  # 14 bits: https://developers.google.com/speed/webp/faq#what_is_the_maximum_size_a_webp_image_can_be
@@ -120,6 +121,15 @@ def _webp_size(head: bytes) -> tuple[int, int] | tuple[None, None]:
 def _pair(layout: str, head: bytes, offset: int) -> tuple[int, int]:
     first, second = struct.unpack_from(layout, head, offset)
     return first, second
+
+
+def parse_format(text: str) -> str:
+    """Return the name that a job stores for an output format, or what is no name of one as it is.
+
+    A request may write a name in any case, or a synonym of it.
+    """
+    name = FORMAT_SYNONYMS.get(text.lower(), text.lower())
+    return name if name in MEDIA_TYPES or name in OUTPUT_FORMATS else text
 
 
 def choose_format(format: str, *, has_alpha: bool, size: tuple[int, int]) -> str:  # noqa: A002  the API's own word

@@ -97,7 +97,10 @@ class Operation(BaseModel):
     quality: int | None = None
     """Encoder quality, 1 to 100; None: the default of the format."""
     background: str = "#ffffff"
-    """Colour (#rrggbb) of padding, and of what is behind transparent pixels in a format without transparency."""
+    """Colour of padding, and of what is behind transparent pixels in a format without transparency.
+
+    It is #rrggbb, or #rrggbb00 for padding that is transparent where the format allows it.
+    """
     animated: bool = False
     """Whether previews of an animated original keep its frames."""
 

@@ -28,9 +28,10 @@ AnswerT = TypeVar("AnswerT", bound=Answer)
 class ImageOptions(TypedDict, total=False):
     """The options of every call that uploads an image.
 
-    `format` ("auto" by default), `quality` (1 to 100) and `background` (#rrggbb) are form fields of the gateway. `name`
-    is the image's file name, needed for bytes and streams without one. `progress` is called while the image is sent,
-    with the bytes sent so far and in all. Without an `idempotency_key`, the call creates one for all its attempts.
+    `format` ("auto" by default), `quality` (1 to 100) and `background` (a colour as in CSS) are form fields of the
+    gateway. `name` is the image's file name, needed for bytes and streams without one. `progress` is called while the
+    image is sent, with the bytes sent so far and in all. Without an `idempotency_key`, the call creates one for all its
+    attempts.
     """
 
     format: str

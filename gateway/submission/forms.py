@@ -9,9 +9,20 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from gateway.problems import InvalidForm
 from gateway.whole_numbers import MAX_DIGITS, MAX_NUMBER, parse_whole_number
+from stages.background import BACKGROUND_PATTERN, parse_background
+from stages.formats import FORMAT_SYNONYMS, parse_format
 from stages.limits import Limits
 
+
+def _add_synonyms(schema: dict[str, Any]) -> None:
+    """Let a schema list the synonyms, too."""
+    schema["enum"] = [*schema["enum"], *FORMAT_SYNONYMS]
+
+
 Format = Literal["auto", "jpeg", "png", "webp", "avif"]
+PreviewFormat = Literal["auto", "jpeg", "png", "webp", "avif", "gif"]
+_WITH_SYNONYMS = (BeforeValidator(parse_format), Field(json_schema_extra=_add_synonyms))
+_FORMAT_HELP = "`auto`: JPEG for opaque images, WebP for images with alpha."
 
 
 def _check_whole_number(value: str) -> str:
@@ -27,14 +38,14 @@ Side = Annotated[int, Field(ge=1), BeforeValidator(_check_whole_number)]
 Offset = Annotated[int, Field(ge=0), BeforeValidator(_check_whole_number)]
 SIDES = ("left", "top", "width", "height")
 """Fields whose maximum is the limit of a side."""
-COLOUR = "^#[0-9a-fA-F]{6}$"
 ASPECT = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$"
 
 
-def _check_colour(value: str) -> str:
-    if not re.fullmatch(COLOUR, value):
-        raise ValueError("The value must be a colour such as #ff8800.")
-    return value
+def _parse_colour(value: str) -> str:
+    try:
+        return parse_background(value)
+    except ValueError:
+        raise ValueError("The value must be an opaque colour, such as #ff8800, orange or rgb(255, 136, 0).") from None
 
 
 def _check_aspect(value: str) -> str:
@@ -43,7 +54,7 @@ def _check_aspect(value: str) -> str:
     return value
 
 
-Colour = Annotated[str, AfterValidator(_check_colour), Field(json_schema_extra={"pattern": COLOUR})]
+Colour = Annotated[str, AfterValidator(_parse_colour), Field(json_schema_extra={"pattern": BACKGROUND_PATTERN})]
 Aspect = Annotated[str, AfterValidator(_check_aspect), Field(json_schema_extra={"pattern": ASPECT}, examples=["16:9"])]
 
 
@@ -56,18 +67,22 @@ class OutputForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Format = Field("auto", description="`auto`: JPEG for opaque images, WebP for images with alpha.")
+    format: Annotated[Format, *_WITH_SYNONYMS] = Field(
+        "auto", description=f"{_FORMAT_HELP} In any case; `jpg` is `jpeg`."
+    )
     quality: Quality | None = Field(None, description="1 to 100. The default is 80, for AVIF 60. PNG has no quality.")
     background: Colour = Field(
-        "#ffffff", description="The colour behind transparent pixels, for formats without alpha."
+        "#ffffff",
+        description="The colour behind transparent pixels, for formats without alpha, and of padding: #rrggbb or #rgb, "
+        "a name as in CSS, `rgb(255, 136, 0)`, or `transparent` for padding that is.",
     )
 
 
 class PreviewForm(OutputForm):
     """The form of an upload."""
 
-    format: Literal["auto", "jpeg", "png", "webp", "avif", "gif"] = Field(  # type: ignore[assignment]  # one more
-        "auto", description="`auto`: JPEG for opaque images, WebP for images with alpha. `gif`: only with `animated`."
+    format: Annotated[PreviewFormat, *_WITH_SYNONYMS] = Field(  # type: ignore[assignment]  # one more
+        "auto", description=f"{_FORMAT_HELP} `gif`: only with `animated`. In any case; `jpg` is `jpeg`."
     )
     animated: bool = Field(
         default=False,

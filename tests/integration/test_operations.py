@@ -116,7 +116,7 @@ def test_a_crop_outside_the_image_fails_and_names_every_broken_rule(
         ("resize", {"width": 16385, "height": 16385}, {"/width", "/height"}),
         ("crop", {"left": 2**63, "top": 16385, "width": 1, "height": 1}, {"/left", "/top"}),
         ("resize", {"width": "wide", "fit": "stretch", "enlarge": "perhaps"}, {"/width", "/fit", "/enlarge"}),
-        ("grayscale", {"quality": 0, "format": "bmp", "background": "red"}, {"/quality", "/format", "/background"}),
+        ("grayscale", {"quality": 0, "format": "bmp", "background": "reddish"}, {"/quality", "/format", "/background"}),
         ("upload", {"quality": 101, "format": "tiff", "animated": 7}, {"/quality", "/format", "/animated"}),
         ("upload", {"width": 40}, {"/width"}),
     ],

@@ -73,7 +73,10 @@ def _upload_options(  # noqa: PLR0913  # options
     ] = None,
     background: Annotated[
         str | None,
-        result_option(help="Colour behind transparent pixels, as #rrggbb, for formats without transparency."),
+        result_option(
+            help="Colour of padding, and behind transparent pixels for formats without transparency: "
+            "white, #fff, #ffffff, rgb(255,255,255) or the like."
+        ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="File name of the photo that is read from stdin.")] = None,
     concurrency: Annotated[

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from gateway.problems import InvalidForm
 from gateway.submission.forms import CropForm, GrayscaleForm, OutputForm, PreviewForm, ResizeForm, parse_form
+from gateway.submission.operation import build_operation
+from stages.background import BACKGROUND_PATTERN
 from stages.limits import Limits
 
 LIMITS = Limits(side=5000)
@@ -52,7 +55,16 @@ def test_a_format_can_be_asked_for(kind: type[OutputForm], value: str) -> None:
 
 
 @every_form
-@pytest.mark.parametrize("value", ["tiff", "JPEG", "jpg", "bmp", "image/png"])
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [("jpg", "jpeg"), ("JPEG", "jpeg"), ("Jpg", "jpeg"), ("PNG", "png"), ("WebP", "webp"), ("AUTO", "auto")],
+)
+def test_a_format_is_stored_under_one_name(kind: type[OutputForm], value: str, stored: str) -> None:
+    assert parsed(kind, format=value)["format"] == stored
+
+
+@every_form
+@pytest.mark.parametrize("value", ["tiff", "TIF", "jpe g", "bmp", "image/png", "jpeg\n"])
 def test_another_format_cannot(kind: type[OutputForm], value: str) -> None:
     assert rules(kind, LEAST.get(kind, {}) | {"format": value}) == [("/format", "choice")]
 
@@ -82,14 +94,51 @@ def test_a_quality_that_is_no_number_is_refused(value: str) -> None:
     assert pointer == "/quality"
 
 
-@pytest.mark.parametrize("value", ["#000000", "#ffffff", "#1a2B3c"])
-def test_a_background_is_a_colour(value: str) -> None:
-    assert parsed(GrayscaleForm, background=value)["background"] == value
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        ("#000000", "#000000"),
+        ("#1a2B3c", "#1a2b3c"),
+        ("#f80", "#ff8800"),
+        ("fff", "#ffffff"),
+        ("FF8800", "#ff8800"),
+        ("#f80f", "#ff8800"),
+        ("#ff8800ff", "#ff8800"),
+        ("white", "#ffffff"),
+        ("Red", "#ff0000"),
+        ("rebeccapurple", "#663399"),
+        ("rgb(255, 136, 0)", "#ff8800"),
+        ("rgb(255 136 0 / 100%)", "#ff8800"),
+        ("rgb(100%,50%,0%)", "#ff8000"),
+        ("rgba(255,136,0,1.0)", "#ff8800"),
+        ("transparent", "#ffffff00"),
+        ("#f800", "#ff880000"),
+        ("rgba(1, 2, 3, 0)", "#01020300"),
+    ],
+)
+def test_a_background_is_stored_in_one_way(value: str, stored: str) -> None:
+    assert parsed(GrayscaleForm, background=value)["background"] == stored
+    assert re.fullmatch(BACKGROUND_PATTERN, value)
 
 
-@pytest.mark.parametrize("value", ["red", "#fff", "ffffff", "#fffffff", "#ggffff", "rgb(0, 0, 0)", "#ffffff\n", "#"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("#fffffff", "#ggffff", "#ffffff\n", "#", "#ff", " white", "whitish", "inherit", "٣٣٣", "#ffffff80"),
+        *("rgb(256, 0, 0)", "rgb(101%, 0, 0)", "rgb(1, 2)", "rgb(1, 2, 3", "rgba(1, 2, 3, 0.5)", "rgba(1, 2, 3, 1..)"),
+        "rgb(" + " " * 100_000,
+    ],
+)
 def test_another_background_is_refused(value: str) -> None:
     assert rules(GrayscaleForm, {"background": value}) == [("/background", "invalid")]
+
+
+def test_requests_that_mean_the_same_are_duplicates() -> None:
+    one, other = ({"format": "JPG", "background": "White"}, {"format": "jpeg", "background": "#FFFFFF"})
+
+    asked, again = (build_operation(parse_form(PreviewForm, fields, LIMITS), {}) for fields in (one, other))
+
+    assert asked == again
 
 
 @every_form
@@ -313,7 +362,7 @@ def test_every_broken_rule_is_named_at_once() -> None:
         "enlarge": "maybe",
         "quality": "101",
         "format": "gif",
-        "background": "red",
+        "background": "reddish",
         "nonsense": "1",
     }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from stages.background import parse_background
 from stages.errors import InvalidOperation
 from stages.fit import fit
 from stages.limits import Limits
@@ -76,6 +77,18 @@ def test_contain_keeps_alpha_and_pads_transparently_if_the_format_has_alpha() ->
     assert clear.mode == "RGBA"
     assert clear.getpixel((0, 0))[3] == 0  # type: ignore[index]
     assert flat.getpixel((0, 0)) == pytest.approx((0, 255, 0), abs=4)
+
+
+@pytest.mark.parametrize(("name", "format_"), [("auto", "webp"), ("png", "png"), ("jpeg", "jpeg")])
+def test_contain_pads_transparently_if_it_is_asked_to_and_the_format_has_alpha(name: str, format_: str) -> None:
+    asked = parse_background("transparent")
+
+    padded = fit(WIDE, width=60, height=60, background=asked, limits=LIMITS, format=name)
+
+    image = decode_image(padded.content).convert("RGBA")
+    assert padded.format == format_
+    assert image.getpixel((30, 5)) == pytest.approx((255, 255, 255, 255 if name == "jpeg" else 0), abs=2)
+    assert image.getpixel((30, 30))[3] == 255  # type: ignore[index]
 
 
 @pytest.mark.parametrize("enlarge", [False, True])
