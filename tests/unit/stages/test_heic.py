@@ -13,7 +13,7 @@ from stages.heif import inspect_heif
 from stages.limits import Limits
 from stages.normalize import normalize
 from stages.validate import validate
-from tests.support.avif import Item, avif
+from tests.support.avif import Item, avif, separate_associations
 from tests.support.images import CELL, GRID, draw_stored_grid, exif, photo
 
 pillow_heif = pytest.importorskip("pillow_heif")
@@ -96,6 +96,15 @@ def test_the_items_of_a_heic_do_not_consist_of_themselves() -> None:
     inspect_heif(original, LIMITS)
     with pytest.raises(ImageCorrupt):
         inspect_heif(circular, LIMITS)
+
+
+def test_each_item_may_have_a_box_of_associations() -> None:
+    original = avif(tile(), tile(), grid=(2, 1, 128, 64), coding=b"hvc1")
+
+    apart = separate_associations(original)
+
+    assert apart.count(b"ipma") == 3
+    assert normalize(apart, edge=128, limits=LIMITS) == normalize(original, edge=128, limits=LIMITS)
 
 
 def test_heic_is_scaled() -> None:
