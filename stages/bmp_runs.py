@@ -61,8 +61,8 @@ def _repeat(content: bytes, coding: int, count: int, position: int) -> bytes:
 
 
 def _literal(content: bytes, header: BmpHeader, position: int) -> bytes:
-    count = content[position]
-    stored = content[position + 1 :][: _literal_bytes(count, header.coding)]
+    count, start = content[position], position + 1
+    stored = content[start : start + _literal_bytes(count, header.coding)]
     return b"".join(map(_NIBBLES.__getitem__, stored))[:count] if header.coding == RLE4 else stored
 
 
