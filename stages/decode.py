@@ -97,11 +97,11 @@ def open_image(original: bytes, *, limits: Limits, all_frames: bool = False) -> 
         frames = container.frames or (int(getattr(image, "n_frames", 1)) if sniffed.format in ANIMATED else 1)
     check_dimensions(*image.size, limits)
     check_frames(frames, *image.size, limits)
-    if container.exif is not None:
-        image.info.setdefault("exif", b"Exif\0\0" + container.exif)
     if container.plays is not None:
         image.info["loop"] = container.plays
     orientation = _orientation(image, limits)
+    if container.exif is not None:  # browsers take no orientation from it
+        image.info.setdefault("exif", b"Exif\0\0" + container.exif)
     display_size = swap_if_sideways(image.size, orientation)
     colour_space = read_colour_space(image, sniffed.format, content)
     return OpenedImage(image, sniffed.format, frames, limits, orientation, display_size, colour_space)

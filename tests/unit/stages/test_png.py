@@ -104,6 +104,7 @@ IGNORED = {
     "an unknown chunk behind the pixels": rgb(after=chunk(b"ABCD")),
     "frames that nothing announces": rgb(chunk(b"fcTL", struct.pack(">5I2H2B", 0, 1, 1, 0, 0, 1, 1, 0, 0))),
     "pixels of frames before the others": rgb(chunk(b"fdAT", bytes(4) + PIXELS)),
+    "an orientation behind the pixels": rgb(after=turned()),
     "an orientation with the header of a JPEG's": rgb(turned(b"Exif\0\0" + ORIENTATION)),
     "an orientation in a text": rgb(
         chunk(b"tEXt", b"Raw profile type exif\0\nexif\n%8d\n%s\n" % (len(ORIENTATION), ORIENTATION.hex().encode()))
