@@ -5,30 +5,29 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from itertools import starmap
 from typing import TYPE_CHECKING
 
 from stages.exif import Directories
+from stages.png_metadata import PngMetadata
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-_EXIF_HEADER, _XMP_HEADER = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+_EXIF_HEADER = b"Exif\0\0"
 _EXTENDED_XMP, _EXTENDED_XMP_HEADER = b"http://ns.adobe.com/xmp/extension/\0", 75  # XMP, part 3, 1.1.3.1
 _GPS_DIRECTORY = 34_853  # Exif 2.32, 4.6.3
 _POSITION_TAGS = (2, 4, 20, 22)  # latitude and longitude, also of the destination: Exif 2.32, 4.6.6
 # A property with a value, as an attribute or an element: XMP, part 1, 7.5 and 7.9.
 _XMP_POSITION = re.compile(rb"GPS(?:Dest)?(?:Latitude|Longitude)\s*(?:=\s*[\"']\s*[^\"'\s]|>\s*[^<\s])")
-_TEXT_PROFILE = re.compile(r"Raw profile type (?:exif|APP1|xmp)")  # how ImageMagick keeps them in a PNG
 
 
 def states_position(original: bytes, image: ImageFile, format: str) -> bool | None:  # noqa: A002  the API's own word
     """Tell whether the EXIF or the XMP of an opened original state a position; None if they cannot be read."""
-    answers = {
-        *map(_is_in_exif, _exif_blocks(original, image, format)),
-        *map(_is_in_xmp, _xmp_packets(image)),
-        *starmap(_is_in_text, image.info.items()),
-    }
+    if format == "png":  # Pillow reads what lies before the pixels
+        metadata = PngMetadata(original)
+        answers = {*map(_is_in_exif, metadata.exif), *map(_is_in_xmp, metadata.xmp)}
+    else:
+        answers = {*map(_is_in_exif, _exif_blocks(original, image, format)), *map(_is_in_xmp, _xmp_packets(image))}
     return True if True in answers else None if None in answers else False
 
 
@@ -45,18 +44,6 @@ def _xmp_packets(image: ImageFile) -> Iterator[object]:
     segments = [content for _, content in getattr(image, "applist", ()) if content.startswith(_EXTENDED_XMP)]
     if segments:
         yield b"".join(content[_EXTENDED_XMP_HEADER:] for content in segments)
-
-
-def _is_in_text(keyword: object, text: object) -> bool | None:
-    """Look into a profile that is text: an empty line, its name, its length, and hexadecimal digits."""
-    if not (isinstance(keyword, str) and isinstance(text, str) and _TEXT_PROFILE.fullmatch(keyword)):
-        return False
-    try:
-        profile = bytes.fromhex("".join(text.split("\n")[3:]))
-    except ValueError:
-        return None
-    is_xmp = profile.startswith(_XMP_HEADER) or keyword.endswith("xmp")
-    return _is_in_xmp(profile) if is_xmp else _is_in_exif(profile)
 
 
 def _is_in_xmp(packet: object) -> bool | None:

@@ -115,6 +115,9 @@ def _png() -> Iterator[bytes]:
     )
     frames = [plain_frame((250, 9, 9, 99), (3, 3), place=(2, 2), disposal=at % 3, blend=at % 2) for at in range(6)]
     yield build_apng(frames, default=plain_frame((9, 9, 9, 9)))
+    profile = b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n8\n" + exif(6).hex().encode())
+    metadata = chunk(b"zTXt", profile) + chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(3))
+    yield png(1, 1, depth=8, colour=0, rows=[b"\0"], after=metadata)
 
 
 def _gif() -> Iterator[bytes]:

@@ -86,6 +86,12 @@ def raw_profile(name: bytes, block: bytes) -> bytes:
     return b"Raw profile type %b\0\n%b\n%8d\n%b\n" % (name, name, len(block), block.hex().encode())
 
 
+def pack_text(text: bytes) -> bytes:
+    """Build the compressed chunk of a text."""
+    keyword, _, value = text.partition(b"\0")
+    return chunk(b"zTXt", keyword + b"\0\0" + zlib.compress(value))
+
+
 @pytest.mark.parametrize(
     ("bits", "original"),
     [
@@ -186,6 +192,9 @@ def test_a_format_without_metadata_has_no_position(name: str) -> None:
         png(1, 1, **GREY_DOT, after=chunk(b"eXIf", gps_block(latitude()))),
         png(1, 1, **GREY_DOT, before=chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + PLACE)),
         png(1, 1, **GREY_DOT, before=chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(PLACE))),
+        png(1, 1, **GREY_DOT, after=chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0en\0title\0" + PLACE)),
+        png(1, 1, **GREY_DOT, before=chunk(b"eXIf", b"Exif\0\0" + gps_block(latitude()))),
+        png(1, 1, **GREY_DOT, after=pack_text(raw_profile(b"xmp", PLACE))),
         png(1, 1, **GREY_DOT, before=chunk(b"tEXt", raw_profile(b"exif", b"Exif\0\0" + gps_block(latitude())))),
         png(1, 1, **GREY_DOT, before=chunk(b"tEXt", raw_profile(b"APP1", b"http://ns.adobe.com/xap/1.0/\0" + PLACE))),
         encode_image(photo(), "tiff", tiffinfo={700: PLACE}),
@@ -242,3 +251,10 @@ def test_a_text_that_is_no_profile_is_no_answer(has_gps: bool | None, text: byte
 
 def test_a_position_beside_damaged_exif_is_found() -> None:
     assert facts_of(encode_image(photo(), "jpeg", exif=b"Exif\0\0rubbish", xmp=PLACE)).has_gps is True
+
+
+def test_texts_are_unpacked_up_to_a_limit() -> None:
+    bomb = pack_text(b"Raw profile type exif\0" + b"\n" * (5 * 1024 * 1024))
+
+    for texts, has_gps in ((bomb, None), (bomb * 50, None), (pack_text(raw_profile(b"xmp", PLACE)) + bomb, True)):
+        assert facts_of(png(1, 1, **GREY_DOT, after=texts)).has_gps is has_gps
