@@ -7,7 +7,7 @@ import struct
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Literal
 
-from stages.colour import to_srgb
+from stages.colour.convert import to_srgb
 from stages.decode import OpenedImage, open_image, translate_pillow_errors
 from stages.decode_upright import decode_upright
 from stages.depth import to_eight_bit

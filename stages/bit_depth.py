@@ -6,9 +6,9 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from stages.boxes import FULL
 from stages.errors import StageError
-from stages.heif_colours import picture_boxes
+from stages.heif.boxes import FULL
+from stages.heif.colours import picture_boxes
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile

@@ -5,15 +5,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from stages.bmp import inspect_bmp
+from stages.bmp.inspection import inspect_bmp
 from stages.container_info import ContainerInfo
 from stages.errors import ImageTruncated
-from stages.gif import inspect_gif
-from stages.heif import inspect_avif, inspect_heif
-from stages.jpeg import inspect_jpeg
+from stages.gif.inspection import inspect_gif
+from stages.heif.inspection import inspect_avif, inspect_heif
+from stages.jpeg.inspection import inspect_jpeg
 from stages.limits import Limits
-from stages.png import inspect_png
-from stages.tiff import inspect_tiff
+from stages.png.inspection import inspect_png
+from stages.tiff.inspection import inspect_tiff
 
 
 def inspect_container(original: bytes, format: str, limits: Limits) -> ContainerInfo:  # noqa: A002  the API's own word

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 from PIL import AvifImagePlugin, Image
 
-from stages.bmp_pixels import Bmp
-from stages.colour_space import ColourSpace
-from stages.complete_jpeg import CompleteJpeg
+from stages.bmp.decoder import Bmp
+from stages.colour.space import ColourSpace
+from stages.colour.stated import read_colour_space
 from stages.containers import inspect_container
 from stages.errors import ImageCorrupt, ImageTooLarge, ImageTruncated, StageError, UnsupportedFormat
 from stages.formats import HAS_HEIC, HEAD_BYTES, recognize
 from stages.frugal_decoders import FRAMEWISE, ONE_FRAME, Decoder
+from stages.jpeg.decoder import CompleteJpeg
 from stages.limits import Limits, check_dimensions, check_frames
 from stages.orientation import UPRIGHT, read_orientation, swap_if_sideways
-from stages.stated_colours import read_colour_space
 from stages.system_errors import check_memory, find_system_error
-from stages.tiff_decoder import TiffFile
+from stages.tiff.decoder import TiffFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from stages.colour import to_srgb
+from stages.colour.convert import to_srgb
 from stages.decode import OpenedImage, decode_pixels, translate_pillow_errors
 from stages.depth import to_eight_bit
 from stages.orientation import apply_orientation, stored_box, swap_if_sideways

@@ -13,8 +13,8 @@ from PIL.AvifImagePlugin import AvifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from stages.gif_frames import open_gif, open_gif_animation
-from stages.png_frames import open_png, open_png_animation
+from stages.gif.frames import open_gif, open_gif_animation
+from stages.png.frames import open_png, open_png_animation
 
 _ANIMATION = 2  # of the flags in the header: https://developers.google.com/speed/webp/docs/riff_container
 Decoder = Callable[[io.BytesIO], ImageFile]

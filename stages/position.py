@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from stages.exif import Directories
-from stages.png_metadata import PngMetadata
+from stages.png.metadata import PngMetadata
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile

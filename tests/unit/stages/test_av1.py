@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stages.av1 import Av1Stream
 from stages.container_info import PartCounter
+from stages.heif.av1 import Av1Stream
 
 _SEQUENCE = f"{0:029b} 1011 1011 {3999:012b} {2999:012b} 0 000 0000 1 00 0 0 110"  # order hints of 7 bits
 _KEY, _INTER = "0 00 1", "0 01 1 0"

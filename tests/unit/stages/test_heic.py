@@ -9,7 +9,7 @@ from PIL import Image
 
 from stages.errors import ImageCorrupt, ImageTooLarge, StageError
 from stages.formats import ACCEPTED_FORMATS, HEAD_BYTES, sniff
-from stages.heif import inspect_heif
+from stages.heif.inspection import inspect_heif
 from stages.limits import Limits
 from stages.normalize import normalize
 from stages.validate import validate

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from stages.animate import animate
-from stages.colour_space import ColourSpace
+from stages.colour.space import ColourSpace
 from stages.decode import open_image
-from stages.heif_colours import heif_colour_space
+from stages.heif.colours import heif_colour_space
 from stages.limits import Limits
 from stages.normalize import normalize
 from tests.support.avif import Item, avif, coded, gain_mapped, light_level, nclx

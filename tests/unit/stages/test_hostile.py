@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from stages.animate import animate
-from stages.boxes import find_tracks
 from stages.decode import translate_pillow_errors
 from stages.errors import ImageCorrupt, ImageTooLarge, StageError
 from stages.formats import ACCEPTED_FORMATS
+from stages.heif.boxes import find_tracks
 from stages.limits import Limits
 from stages.normalize import normalize
 from stages.validate import validate

@@ -14,7 +14,7 @@ from stages.animate import animate
 from stages.errors import StageError
 from stages.limits import Limits
 from stages.normalize import normalize
-from stages.png import inspect_png
+from stages.png.inspection import inspect_png
 from stages.validate import validate
 from tests.support.apng import build_png, pack_rows
 from tests.support.images import chunk, encode_image, exif, pack_samples, photo, rgb_profile
