@@ -64,7 +64,7 @@ async def test_a_job_has_a_page_with_every_stage_and_rendition(visitor: Visitor,
 
     await expect(page.get_by_role("heading", name="kept.jpg")).to_be_visible()
     assert await wait_for_size(page.locator(".viewer-picture img")) == (800, 600)
-    await expect(page.locator(".view-head .sum")).to_contain_text("(ICC) · with GPS position")
+    await expect(page.locator(".view-head .sum")).to_contain_text("ICC profile · GPS position")
     await expect(page.locator(".stages tbody tr[data-state=done]")).to_have_count(len(job["stages"]))
     await expect(page.locator(".stages")).to_contain_text(job["stages"]["normalize"]["worker"])
     await choose_option(page, "small")

@@ -6,10 +6,9 @@ import { album } from "./album.js";
 import { button, h } from "./dom.js";
 import { bestRendition, pickRendition, renditionLabel } from "./downloads.js";
 import { jobFailure, problemBox } from "./failure.js";
-import { formatDimensions, formatSaving, formatShare, formatBytes } from "./format.js";
+import { formatDimensions, formatFacts, formatSaving, formatShare, formatBytes } from "./format.js";
 import { health } from "./health.js";
 import { t, apiLabel } from "./i18n.js";
-import { originalFacts } from "./original.js";
 import { placeholderPicture } from "./placeholder.js";
 import { timeline } from "./timeline.js";
 import { retryUpload } from "./uploads.js";
@@ -59,7 +58,7 @@ function draw(entry, element, parts, shown) {
 
 function summary({ job, bytes }) {
   const { width, height } = job?.original ?? {};
-  const parts = [bytes != null && formatBytes(bytes), width && formatDimensions(width, height), ...originalFacts(job?.original ?? {})].filter(Boolean);
+  const parts = [bytes != null && formatBytes(bytes), width && formatDimensions(width, height), ...formatFacts(job?.original ?? {})].filter(Boolean);
   if (job && job.kind !== "previews") parts.unshift(apiLabel("kind", job.kind));
   return parts.join(" · ");
 }

@@ -1,4 +1,4 @@
-// Sizes, times and percentages in the format of the current language.
+// Sizes, times, percentages and facts, in the format of the current language.
 
 import { currentLanguage, t } from "./i18n.js";
 
@@ -40,4 +40,15 @@ export function formatTime(text) {
   const at = new Date(text);
   const day = at.toDateString() === new Date().toDateString() ? {} : { dateStyle: "medium" };
   return new Intl.DateTimeFormat(currentLanguage(), { ...day, timeStyle: "medium" }).format(at);
+}
+
+/** What is special about an original: nothing of a plain photo. */
+export function formatFacts({ bit_depth: bits, color_space: space, frames, has_alpha: alpha, has_gps: gps }) {
+  return [
+    bits > 8 && t("original.bits", { bits }),
+    space && !space.name.startsWith("sRGB") && space.name,
+    alpha && t("original.alpha"),
+    frames > 1 && t("original.frames", { frames }),
+    gps && t("original.gps"),
+  ].filter(Boolean);
 }

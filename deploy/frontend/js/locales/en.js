@@ -122,11 +122,10 @@ export default {
   "jobs.newest": "Newest",
   "jobs.older": "Older",
 
-  "original.bits": { one: "{count} bit", other: "{count} bits" },
+  "original.bits": "{bits}-bit",
   "original.alpha": "transparency",
-  "original.frames": { one: "{count} frame", other: "{count} frames" },
-  "original.orientation": "EXIF orientation {orientation}",
-  "original.gps": "with GPS position",
+  "original.frames": "frames: {frames}",
+  "original.gps": "GPS position",
 
   "job.stages": "Stages",
   "job.lost": "This job cannot be shown",

@@ -144,11 +144,10 @@ export default {
   "jobs.newest": "Новые",
   "jobs.older": "Старше",
 
-  "original.bits": { one: "{count} бит", few: "{count} бита", many: "{count} бит", other: "{count} бита" },
+  "original.bits": "{bits}-битное",
   "original.alpha": "прозрачность",
-  "original.frames": { one: "{count} кадр", few: "{count} кадра", many: "{count} кадров", other: "{count} кадра" },
-  "original.orientation": "ориентация EXIF {orientation}",
-  "original.gps": "с координатами GPS",
+  "original.frames": "кадров: {frames}",
+  "original.gps": "координаты GPS",
 
   "job.stages": "Этапы",
   "job.lost": "Это задание нельзя показать",

@@ -7,13 +7,12 @@ import { comparison } from "../compare.js";
 import { button, h, icon, showToast } from "../dom.js";
 import { bestRendition, download, fileName, renditionLabel } from "../downloads.js";
 import { jobFailure, problemBox } from "../failure.js";
-import { formatDimensions, formatTime, formatSaving, formatShare, formatBytes } from "../format.js";
+import { formatDimensions, formatFacts, formatTime, formatSaving, formatShare, formatBytes } from "../format.js";
 import { health } from "../health.js";
 import { problemSentence, t, apiLabel } from "../i18n.js";
 import { followJob } from "../job-subscriptions.js";
 import { placeholderPicture } from "../placeholder.js";
 import { forgetJob } from "../browser-storage.js";
-import { originalFacts } from "../original.js";
 import { externalUrl } from "../settings.js";
 import { stageTable } from "../timeline.js";
 import { END_STATUSES } from "../job-stream.js";
@@ -80,7 +79,7 @@ function redraw(page, part, state, build) {
 
 function facts(job) {
   const { bytes, width, height, media_type: type } = job.original;
-  const parts = [apiLabel("kind", job.kind), formatBytes(bytes), width && formatDimensions(width, height), type, ...originalFacts(job.original), formatTime(job.created_at)];
+  const parts = [apiLabel("kind", job.kind), formatBytes(bytes), width && formatDimensions(width, height), type, ...formatFacts(job.original), formatTime(job.created_at)];
   if (!END_STATUSES.has(job.status)) parts.push(formatShare(job.progress));
   return parts.filter(Boolean).join(" · ");
 }
