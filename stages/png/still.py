@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from functools import reduce
-from itertools import takewhile
 from typing import TYPE_CHECKING, cast
 
 from PIL import Image, ImageChops, ImagePalette, PngImagePlugin
 from PIL.PngImagePlugin import PngImageFile
 
-from stages.png.chunks import ADLER_BYTES, IDAT, walk_chunks
 from stages.png.header import MAX_PROFILE_BYTES
+from stages.png.pixels import find_last, has_all, read_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,14 +20,15 @@ if TYPE_CHECKING:
 PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES  # of profiles too: the inspection leaves out the larger ones
 _MAX_COLOURS = 256
 _GREY_SCALES = {"L;2": 85, "L;4": 17}  # from the levels in the file to those of Pillow
+_UNLIKELY = (145, 62, 201, 118)  # the levels of a pixel
 _HIGH_BYTES, _LOW_BYTES = "RGB;16B", "RGB;16L"  # which byte of each 16-bit sample Pillow keeps
 
 
 class StillPng(PngImageFile):
     """A PNG without frames, which has been inspected.
 
-    Nothing behind its pixels is read, nor the last byte of zlib's checksum of them: Chromium ignores it. It would also
-    end a stream of too few pixels, and Pillow would take the others to be black. Without it, they are missing.
+    Nothing behind its pixels is read, and zlib's checksum is not checked, as in Chromium. Pillow takes pixels to
+    be black that are missing before the end of a stream: here they are missed.
     """
 
     def _open(self) -> None:
@@ -71,30 +70,26 @@ class StillPng(PngImageFile):
         return _find_levels(low, [sample & 255 for sample in colour])
 
     def load_prepare(self) -> None:
-        """Prepare the pixels: Pillow calls this before `load_read`."""
+        """Prepare the pixels, and mark the last of them: Pillow calls this before `load_read`."""
         super().load_prepare()
-        self._parts = _read_parts(self._content, self.tile[0].offset - 8)
+        self._start, self._last = self.tile[0].offset - 8, find_last(self._content)
+        self._parts = read_parts(self._content, self._start)
+        mark = _UNLIKELY[: len(self.getbands())]
+        self.im.putpixel(self._last, mark if len(mark) > 1 else mark[0])
+        self._mark = self.im.getpixel(self._last)
 
     def load_read(self, read_bytes: int) -> bytes:  # noqa: ARG002  all is in memory
         """Return the next part of the compressed pixels, empty at their end."""
         return next(self._parts, b"")
 
     def load_end(self) -> None:
-        """Leave the chunks behind the pixels alone: Pillow reads them here."""
+        """Check that the last pixel was decoded. Pillow reads the chunks behind them here, which are left alone."""
         if self.png:
             self.png.close()
             self.png = None
-
-
-def _read_parts(content: bytes, position: int) -> Iterator[bytes]:
-    """Yield the pixels but for the last byte. What the end of the file cuts off of their checksum is made up."""
-    chunks = [*takewhile(lambda chunk: chunk.kind == IDAT, walk_chunks(content, position))]
-    left = sum(chunk.end - chunk.start for chunk in chunks) - 1
-    for chunk in chunks:
-        if part := content[chunk.start : min(chunk.end, chunk.start + left)]:
-            yield part
-        left -= chunk.end - chunk.start
-    yield bytes(max(0, min(chunks[-1].end - len(content), ADLER_BYTES) - 1))
+        if self.im.getpixel(self._last) == self._mark and not has_all(self._content, self._start):
+            message = "the pixels are truncated"
+            raise OSError(message)
 
 
 def _find_levels(image: Image.Image, levels: Sequence[int]) -> Image.Image:

@@ -149,6 +149,8 @@ REFUSED = {
     "an unknown chunk that is necessary": (rgb(chunk(b"ABCD")), "unsupported_format"),
     "Apple's variant": (rgb()[:8] + chunk(b"CgBI", b"\x50\0\x20\2") + rgb()[8:], "unsupported_format"),
     "too few rows": (rgb(idat=chunk(b"IDAT", pack_rows(ROWS[:-1]))), "image_truncated"),
+    "too few rows before other bytes": (rgb(idat=chunk(b"IDAT", pack_rows(ROWS[:-1]) + b"rubbish")), "image_truncated"),
+    "too few rows before other pixels": (rgb(idat=chunk(b"IDAT", pack_rows(ROWS[:-1])) + IDAT), "image_truncated"),
     "a row cut short": (rgb(idat=chunk(b"IDAT", zlib.compress(zlib.decompress(PIXELS)[:-1]))), "image_truncated"),
     "pixels cut short": (rgb(idat=chunk(b"IDAT", PIXELS[:-9])), "image_truncated"),
     "pixels cut short by the end": (end_cut(12 + 4 + 5), "image_truncated"),

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from stages.errors import ImageTruncated
 from stages.limits import Limits
 from stages.normalize import normalize
 from tests.support.apng import build_png, pack_rows
@@ -40,16 +41,19 @@ def pack(samples: list[int], depth: int) -> bytes:
     return bytes(int(bits[at : at + 8].ljust(8, "0"), 2) for at in range(0, len(bits), 8))
 
 
-def encode_layout(colour: int, depth: int, rows: list[list[list[int]]], *before: bytes, interlaced: bool) -> bytes:
+def pack_layout(rows: list[list[list[int]]], depth: int, *, interlaced: bool) -> list[bytes]:
+    """Pack the samples of pixels in the order in which a PNG stores them."""
     passes = PASSES if interlaced else ((0, 0, 1, 1),)
-    parts = [rows[top::down] for _, top, _, down in passes]
-    lines = [
+    return [
         pack([sample for pixel in row[left::across] for sample in pixel], depth)
-        for part, (left, _, across, _) in zip(parts, passes, strict=True)
-        for row in part
+        for left, top, across, down in passes
+        for row in rows[top::down]
         if row[left::across]
     ]
-    pixels = chunk(b"IDAT", pack_rows(lines))
+
+
+def encode_layout(colour: int, depth: int, rows: list[list[list[int]]], *before: bytes, interlaced: bool) -> bytes:
+    pixels = chunk(b"IDAT", pack_rows(pack_layout(rows, depth, interlaced=interlaced)))
     return build_png(*before, pixels, size=SIZE, depth=depth, colour=colour, interlace=int(interlaced))
 
 
@@ -94,3 +98,20 @@ def test_bits_of_the_transparent_colour_above_the_depth_are_ignored(colour: int,
     assert pixels_of(
         encode_layout(colour, depth, rows, chunk(b"tRNS", pack_samples(*(high | at for at in key))), interlaced=False)
     ) == pixels_of(encode_layout(colour, depth, rows, chunk(b"tRNS", pack_samples(*key)), interlaced=False))
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (1, 5), (5, 1), (3, 3), (5, 4), (9, 10)])
+@pytest.mark.parametrize("sample", [0, 145, 255])
+def test_pixels_are_complete_or_missed_whatever_they_are(
+    size: tuple[int, int], sample: int, *, interlaced: bool
+) -> None:
+    lines = pack_layout([[[sample]] * size[0]] * size[1], 8, interlaced=interlaced)
+
+    def encode(lines: list[bytes]) -> bytes:
+        pixels = chunk(b"IDAT", pack_rows(lines) + b"rubbish behind them")
+        return build_png(pixels, size=size, colour=0, interlace=int(interlaced))
+
+    assert normalize(encode(lines), edge=16, limits=Limits()).pixels == bytes((sample,)) * 3 * size[0] * size[1]
+    with pytest.raises(ImageTruncated):
+        normalize(encode(lines[:-1]), edge=16, limits=Limits())
