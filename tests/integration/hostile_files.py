@@ -40,6 +40,8 @@ def encode_damaged(name: str) -> bytes:
             return _overwritten(content, 18, bytes(4))  # its width
         case "avif" | "heic":
             return _overwritten(content, content.index(b"iloc"), b"????")  # where its pixels are
+        case "jpeg":
+            return _overwritten(content, content.index(b"\xff\xc4") + 5, b"\xff" * 16)  # the lengths of its codes
         case "tiff":
             return _overwritten(content, 8, b"\xff" * 200)
         case _:
@@ -90,7 +92,6 @@ BOMBS = {
     "a BMP of 2^31 columns": _bmp(2**31 - 1, 1),
     "a BMP upside down": _bmp(20_000, -20_000),
     "a GIF with a huge screen": _gif((0, 0, 1, 1), screen=(65_535, 65_535)),
-    "a GIF with a frame far outside": _gif((0, 0, 2, 2), (65_000, 65_000, 9, 9)),
     "a GIF without end": _gif(*[(0, 0, 1, 1)] * 100_000),
     "a TIFF of 4 gigapixels": _tiff({**_GREY, 256: 65_536, 257: 65_536, 273: 8, 279: 64}),
     "a TIFF with huge tiles": _tiff({**_GREY, 322: 2**20, 323: 2**20, 324: 8, 325: 64}),
