@@ -10,7 +10,8 @@ from gateway.server.request_head import check_line_ends
 MAX_LINE_BYTES = 4096
 MAX_EXTRA_BYTES = 64 * 1024
 DATA_BYTES_FOR_ONE_EXTRA = 8  # chunks of 48 bytes and more are no fault, however many they are
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[^\r\n]*)?")
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[^\0\r\n]*)?")
+_FIELD_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t \x21-\x7e\x80-\xff]*")  # RFC 9110, 5.1 and 5.5
 
 
 class FixedBody:
@@ -81,6 +82,8 @@ class ChunkedBody:
     def _read_line(self, line: bytes) -> None:
         if self._is_trailer:
             self.is_complete = not line
+            if line and not _FIELD_LINE.fullmatch(line):
+                raise MalformedRequest("A trailer behind the body is no header field.")
         elif self._is_chunk_end:
             if line:
                 raise MalformedRequest("A chunk of the body is longer than its size says.")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.problems import MalformedRequest
 from gateway.server.bodies import MAX_EXTRA_BYTES, MAX_LINE_BYTES, ChunkedBody
+from tests.support.properties import EXAMPLES
 
 NEXT = b"GET / HTTP/1.1\r\n"
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -40,6 +41,7 @@ def split(text: bytes, sizes: list[int]) -> Iterable[bytes]:
     yield text[start:]
 
 
+@EXAMPLES
 @given(bodies, st.lists(st.integers(1, 7), max_size=40))
 def test_every_way_to_cut_a_body_gives_its_data_and_leaves_the_next_request(
     chunks: list[tuple[bytes, bytes]], sizes: list[int]
@@ -49,6 +51,7 @@ def test_every_way_to_cut_a_body_gives_its_data_and_leaves_the_next_request(
     assert (data, rest, is_complete) == (b"".join(data for data, _ in chunks), NEXT, True)
 
 
+@EXAMPLES
 @given(bodies, st.data())
 @example([(b"ab", b"")], None)
 def test_what_is_accepted_means_the_same_to_another_parser(chunks: list[tuple[bytes, bytes]], draw: object) -> None:
@@ -88,6 +91,12 @@ def _decode_with_h11(text: bytes) -> bytes:
 def test_bytes_around_the_data_are_bounded(text: bytes) -> None:
     with pytest.raises(MalformedRequest):
         decode([text])
+
+
+@pytest.mark.parametrize("trailer", [b"\0", b"a\0: b", b"no colon", b": no name", b"a : b", b" folded", b"a: \x7f"])
+def test_a_trailer_must_be_a_header_field(trailer: bytes) -> None:
+    with pytest.raises(MalformedRequest):
+        decode([b"0\r\nA: b\r\n" + trailer + b"\r\n\r\n"])
 
 
 def test_small_chunks_with_some_data_are_no_fault() -> None:

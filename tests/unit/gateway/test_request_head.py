@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from gateway.problems import MalformedRequest
 from gateway.server.request_head import CHUNKED, read_framing, remove_upgrade
+from tests.support.properties import EXAMPLES
 
 HOST = (b"host", b"photos.example:8001")
 names = st.sampled_from([b"host", b"content-length", b"transfer-encoding", b"x-other"])
 values = st.one_of(st.sampled_from([b"5", b"chunked", b"Chunked ", b"a"]), st.binary(max_size=30))
 
 
+@EXAMPLES
 @given(
     st.sampled_from([b"GET", b"POST", b"PRI"]),
     st.sampled_from(["1.0", "1.1", "2.0"]),
