@@ -1,45 +1,38 @@
-"""The colour space that a PNG states in its chunks: W3C PNG (Third Edition), 4.3 and 11.3.2."""
+"""The colour space that an inspected PNG states in its chunks: W3C PNG (Third Edition), 4.3 and 11.3.2."""
 
 from __future__ import annotations
 
 import struct
-import zlib
 from contextlib import suppress
+from itertools import takewhile
 
 from stages.colour.chromaticities import Chromaticities
 from stages.colour.cicp import BT709, cicp_space
 from stages.colour.hdr import DEFAULT_PEAK_NITS
 from stages.colour.profiles import Curve, matrix_profile
 from stages.colour.space import SRGB, ColourSpace
+from stages.png.chunks import IDAT, PLTE, walk_chunks
 
 _LENGTHS = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"cLLI": 8, b"mDCV": 24}
 _GAMMA_SCALE = _CHROMATICITY_SCALE = 100_000
 _NITS_SCALE = 10_000
-_INTENTS = 4
 _SRGB_GAMMA, _TOLERANCE = 1 / 2.2, 0.05  # browsers and libpng take such a gAMA for sRGB's curve
 
 
 def png_colour_space(content: bytes, profile: ColourSpace | None) -> ColourSpace | None:
     """Return what the PNG states, in the order cICP, the ICC profile in it, sRGB, gAMA with cHRM; or None."""
     chunks = _read_chunks(content)
-    return _cicp(chunks) or profile or _srgb(chunks) or _gamma(chunks)
+    return _cicp(chunks) or profile or (SRGB if b"sRGB" in chunks else _gamma(chunks))
 
 
 def _read_chunks(content: bytes) -> dict[bytes, bytes]:
-    """Return the first sound chunk of each kind before the pixels; a cICP behind the palette is ignored."""
+    """Return the first chunk of each kind before the pixels; a cICP behind the palette is ignored."""
     found: dict[bytes, bytes] = {}
-    position, kind, wanted = 8, b"", set(_LENGTHS)
-    with suppress(struct.error):
-        while kind != b"IDAT" and wanted:
-            length, kind = struct.unpack_from(">I4s", content, position)
-            if kind == b"PLTE":
-                wanted.discard(b"cICP")
-            if kind in wanted and length == _LENGTHS[kind]:
-                payload = content[position + 8 : position + 8 + length]
-                if struct.unpack_from(">I", content, position + 8 + length)[0] == zlib.crc32(kind + payload):
-                    found[kind] = payload
-                    wanted.discard(kind)
-            position += 12 + length
+    has_palette = False
+    for kind, start, end in takewhile(lambda chunk: chunk.kind != IDAT, walk_chunks(content)):
+        has_palette |= kind == PLTE
+        if end - start == _LENGTHS.get(kind) and not (kind == b"cICP" and has_palette):
+            found.setdefault(kind, content[start:end])
     return found
 
 
@@ -56,10 +49,6 @@ def _peak_nits(chunks: dict[bytes, bytes]) -> float:
     (brightest,) = struct.unpack_from(">I", chunks.get(b"cLLI", bytes(4)))
     (mastered,) = struct.unpack_from(">I", chunks.get(b"mDCV", bytes(20)), 16)
     return float(brightest or mastered) / _NITS_SCALE or DEFAULT_PEAK_NITS
-
-
-def _srgb(chunks: dict[bytes, bytes]) -> ColourSpace | None:
-    return SRGB if b"sRGB" in chunks and chunks[b"sRGB"][0] < _INTENTS else None
 
 
 def _gamma(chunks: dict[bytes, bytes]) -> ColourSpace | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import struct
 import zlib
-from collections.abc import Iterator
+
+from stages.png.chunks import walk_chunks
 
 _TEXT_KINDS = frozenset((b"tEXt", b"zTXt", b"iTXt"))
 _XMP = b"XML:com.adobe.xmp"
@@ -20,11 +20,11 @@ class PngMetadata:
         self.exif: list[bytes | None] = []
         self.xmp: list[bytes | None] = []
         self._left = _MAX_TEXT
-        for kind, content in _find_chunks(original):
+        for kind, start, end in walk_chunks(original):
             if kind == b"eXIf":
-                self.exif.append(content)
-            else:
-                self._read_text(kind, *content.partition(b"\0")[::2])
+                self.exif.append(original[start:end])
+            elif kind in _TEXT_KINDS:
+                self._read_text(kind, *original[start:end].partition(b"\0")[::2])
 
     def _read_text(self, kind: bytes, keyword: bytes, value: bytes) -> None:
         profile = keyword.removeprefix(_PROFILE)
@@ -46,15 +46,6 @@ class PngMetadata:
             return None
         self._left -= len(text)
         return text if self._left > 0 else None
-
-
-def _find_chunks(original: bytes) -> Iterator[tuple[bytes, bytes]]:
-    position, end, header = 8, len(original) - 8, struct.Struct(">I4s")
-    while position <= end:
-        length, kind = header.unpack_from(original, position)
-        if kind in _TEXT_KINDS or kind == b"eXIf":
-            yield kind, original[position + 8 : position + 8 + length]
-        position += 12 + length
 
 
 def _from_digits(text: bytes | None) -> bytes | None:
