@@ -111,7 +111,6 @@ def decode_pixels(opened: OpenedImage) -> None:
     """Decode every pixel of the current frame, or raise as `translate_pillow_errors` does."""
     width, height = opened.image.size
     check_memory(_DECODED_BYTES * width * height)
-    opened.image.info.pop("xmp", None)  # Pillow turns a TIFF upright as it loads it, by its XMP if it has no tag
     with translate_pillow_errors(opened.limits):
         opened.image.load()
 
