@@ -13,6 +13,7 @@ from stages.limits import Limits, check_dimensions, check_frames, check_pixels
 MAX_BLOCKS = 8 * MAX_PARTS  # 25 MiB of full blocks, 255 bytes each, are about 100,000 blocks
 _IMAGE, _EXTENSION = b",!"
 _CONTROL, _APPLICATION = 0xF9, 0xFF
+_CLEAR, _RESTORE = 2, (3, 4)  # 4 is what early encoders wrote for 3
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")  # the applications whose block states how often an animation repeats
 
 
@@ -29,6 +30,21 @@ class GifFrame(NamedTuple):
     is_interlaced: bool
     palette: bytes
     start: int
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Return left, top, right and bottom on the screen."""
+        return self.left, self.top, self.left + self.width, self.top + self.height
+
+    @property
+    def is_cleared(self) -> bool:
+        """Tell whether its place becomes transparent after it: 23 c iv."""
+        return self.disposal == _CLEAR
+
+    @property
+    def is_undone(self) -> bool:
+        """Tell whether what was there before comes back after it."""
+        return self.disposal in _RESTORE
 
 
 class GifReader:
