@@ -6,17 +6,20 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from stages.bmp.header import read_bmp_header
 from stages.errors import StageError
 from stages.heif.boxes import FULL
 from stages.heif.colours import picture_boxes
+from stages.png.chunks import HEADER
+from stages.tiff import directory as tag
+from stages.tiff.layout import PALETTE as TIFF_PALETTE
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 _BYTE = 8
 _MAX_BITS = 64  # TIFF has floats of 64 bits
-_PNG_PALETTE, _TIFF_PALETTE = 3, 3  # PNG (Third Edition), 11.2.1 and TIFF 6.0, section 5
-_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262
+_PNG_PALETTE = 3  # PNG (Third Edition), 11.2.1
 
 
 def read_bit_depth(original: bytes, image: ImageFile, format: str) -> int | None:  # noqa: A002  the API's own word
@@ -36,30 +39,18 @@ def _read_jpeg(_original: bytes, image: ImageFile) -> int | None:
 
 
 def _read_png(original: bytes, _image: ImageFile) -> int | None:
-    """Read the header, which is the first chunk: PNG (Third Edition), 11.2.1."""
-    kind, depth, colour = struct.unpack_from(">4s8xBB", original, 12)
-    if kind != b"IHDR":
-        return None
-    return _BYTE if colour == _PNG_PALETTE else int(depth)
+    depth, colour = original[HEADER][8:10]
+    return _BYTE if colour == _PNG_PALETTE else depth
 
 
 def _read_tiff(_original: bytes, image: ImageFile) -> int | None:
     tags: dict[int, Any] = getattr(image, "tag_v2", {})
-    return _BYTE if tags.get(_PHOTOMETRIC) == _TIFF_PALETTE else max(tags.get(_BITS_PER_SAMPLE, (1,)))
+    return _BYTE if tags.get(tag.PHOTOMETRIC) == TIFF_PALETTE else max(tags.get(tag.BITS, (1,)))
 
 
 def _read_bmp(original: bytes, _image: ImageFile) -> int | None:
-    """Count the bits of the colour masks, of which 16 bits have 5 each unless others are stated: BITMAPV4HEADER."""
-    (header,) = struct.unpack_from("<I", original, 14)
-    if header == 12:  # noqa: PLR2004  the OS/2 header, without a compression field
-        return _BYTE
-    bits, compression = struct.unpack_from("<HI", original, 28)
-    if bits not in (16, 32):
-        return _BYTE
-    if compression in (3, 6):  # BI_BITFIELDS and BI_ALPHABITFIELDS: the masks are behind the first 40 bytes
-        masks: tuple[int, ...] = struct.unpack_from("<3I", original, 54)
-        return max(map(int.bit_count, masks))
-    return 5 if bits == 16 else _BYTE  # noqa: PLR2004
+    masks = read_bmp_header(original).masks
+    return max(map(int.bit_count, masks[:3])) if masks else _BYTE
 
 
 def _read_heic(_original: bytes, image: ImageFile) -> int | None:

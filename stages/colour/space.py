@@ -7,6 +7,8 @@ from typing import Literal
 
 from stages.colour.hdr import HdrSignal
 
+MAX_PROFILE_BYTES = 4 * 1024 * 1024  # the largest press profiles have 2.7 MB; a larger one is ignored
+
 
 @dataclass(frozen=True, slots=True)
 class ColourSpace:

@@ -11,10 +11,10 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable
 
+from stages.colour.space import MAX_PROFILE_BYTES
 from stages.errors import ImageCorrupt, UnsupportedFormat
 from stages.png.chunks import ACTL, HEADER, IHDR, PLTE, TRNS, Chunk, build_chunk, check_sound, is_sound
 
-MAX_PROFILE_BYTES = 4 * 1024 * 1024  # unpacked: the largest that is applied
 MAX_TEXT_BYTES = 1024 * 1024  # of all texts together, unpacked: they are not shown
 _GREY, _RGB, _PALETTE = 0, 2, 3  # colour types: PNG (Third Edition), 11.2.1
 _DEPTHS = {_GREY: (1, 2, 4, 8, 16), _RGB: (8, 16), _PALETTE: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from PIL import Image, ImageChops, ImagePalette, PngImagePlugin
 from PIL.PngImagePlugin import PngImageFile
 
-from stages.png.header import MAX_PROFILE_BYTES
+from stages.colour.space import MAX_PROFILE_BYTES
 from stages.png.pixels import find_last, has_all, read_parts
 
 if TYPE_CHECKING:
