@@ -14,6 +14,7 @@ from stages.jpeg.inspection import inspect_jpeg
 from stages.limits import Limits
 from stages.png.inspection import inspect_png
 from stages.tiff.inspection import inspect_tiff
+from stages.webp.inspection import inspect_webp
 
 
 def inspect_container(original: bytes, format: str, limits: Limits) -> ContainerInfo:  # noqa: A002  the API's own word
@@ -27,18 +28,11 @@ def inspect_container(original: bytes, format: str, limits: Limits) -> Container
         raise ImageTruncated from error
 
 
-def _inspect_webp(original: bytes, _limits: Limits) -> ContainerInfo:
-    """Check the length in the RIFF header: https://developers.google.com/speed/webp/docs/riff_container."""
-    if 8 + struct.unpack_from("<I", original, 4)[0] > len(original):
-        raise ImageTruncated
-    return ContainerInfo()
-
-
 _INSPECTORS: dict[str, Callable[[bytes, Limits], ContainerInfo]] = {
     "jpeg": inspect_jpeg,
     "png": inspect_png,
     "gif": inspect_gif,
-    "webp": _inspect_webp,
+    "webp": inspect_webp,
     "bmp": inspect_bmp,
     "avif": inspect_avif,
     "heic": inspect_heif,

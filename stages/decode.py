@@ -11,42 +11,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PIL import AvifImagePlugin, Image
+from PIL import Image
 
-from stages.bmp.decoder import Bmp
 from stages.colour.space import ColourSpace
 from stages.colour.stated import read_colour_space
 from stages.containers import inspect_container
+from stages.decoders import ALL_FRAMES, FIRST_FRAME
 from stages.errors import ImageCorrupt, ImageTooLarge, ImageTruncated, StageError, UnsupportedFormat
-from stages.formats import HAS_HEIC, HEAD_BYTES, recognize
-from stages.frugal_decoders import FRAMEWISE, ONE_FRAME, Decoder
-from stages.jpeg.decoder import CompleteJpeg
+from stages.formats import HEAD_BYTES, recognize
 from stages.limits import Limits, check_dimensions, check_frames
 from stages.orientation import UPRIGHT, read_orientation, swap_if_sideways
 from stages.system_errors import check_memory, find_system_error
-from stages.tiff.decoder import TiffFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from PIL.ImageFile import ImageFile
 
-# By class: Image.open() would open a phone's JPEG as an MPO, and parse the index of the other pictures in it.
-_DECODERS: dict[str, Decoder] = {
-    "jpeg": CompleteJpeg,
-    "tiff": TiffFile,
-    "bmp": Bmp,
-}
-# One thread a codec: by default it starts one for each core of the machine, however few its container may have.
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-if HAS_HEIC:
-    import pillow_heif
-    from pillow_heif import HeifImageFile
-
-    pillow_heif.options.DECODE_THREADS = 1
-    _DECODERS["heic"] = HeifImageFile
-
-ANIMATED = frozenset({"png", "gif", "webp", "avif"})  # a TIFF's pages and a HEIC's other pictures are not frames
+_COUNTED_BY_DECODER = frozenset({"webp", "avif"})  # the frames of PNGs and GIFs are counted by their inspection
 
 # All that a Pillow plugin raises, or could raise, on hostile bytes. Not `Exception`: a worker's time limit is one too.
 _DECODER_ERRORS = (
@@ -90,11 +72,13 @@ def open_image(original: bytes, *, limits: Limits, all_frames: bool = False) -> 
     if sniffed.format == "webp" and sniffed.width and sniffed.height:  # its decoder allocates the canvas when it opens
         check_memory(_DECODED_BYTES * sniffed.width * sniffed.height)
     with translate_pillow_errors(limits):
-        decoders = _DECODERS | (FRAMEWISE if all_frames else ONE_FRAME)
+        decoders = ALL_FRAMES if all_frames else FIRST_FRAME
         content = original if container.content is None else container.content
         image = decoders[sniffed.format](io.BytesIO(content))
         image.decodermaxblock = len(content)  # all is in memory: 5% faster than in blocks of 64 KiB
-        frames = container.frames or (int(getattr(image, "n_frames", 1)) if sniffed.format in ANIMATED else 1)
+        frames = container.frames or (
+            int(getattr(image, "n_frames", 1)) if sniffed.format in _COUNTED_BY_DECODER else 1
+        )
     check_dimensions(*image.size, limits)
     check_frames(frames, *image.size, limits)
     if container.plays is not None:
