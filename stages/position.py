@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from stages.exif import Directories
+from stages.exif import ExifDirectories
 from stages.png.metadata import PngMetadata
 
 if TYPE_CHECKING:
@@ -61,12 +61,12 @@ def _is_in_exif(block: object) -> bool | None:
         return None
     content = block.removeprefix(_EXIF_HEADER)
     try:
-        return bool(content) and _has_position(Directories(content))
+        return bool(content) and _has_position(ExifDirectories(content))
     except (KeyError, OverflowError, ValueError, struct.error):
         return None
 
 
-def _has_position(directories: Directories) -> bool:
+def _has_position(directories: ExifDirectories) -> bool:
     """Tell whether the GPS directory has a position. A camera without reception writes none, or 0/0."""
     gps = directories.find(directories.first, _GPS_DIRECTORY).get(_GPS_DIRECTORY)
     if gps is None:
