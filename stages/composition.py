@@ -14,23 +14,21 @@ if TYPE_CHECKING:
     from PIL._imaging import PixelAccess
 
 WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
+# What becomes of a frame before the next one, in the numbers of PNG (Third Edition), 11.3.6.2: it stays, or its place
+# becomes transparent, or what was there before comes back.
+STAY, CLEAR, RESTORE = 0, 1, 2
 _Box = tuple[int, int, int, int]
 
 
 class Placement(Protocol):
-    """Where a frame lies, as (left, top, right, bottom), how long it is shown, and what becomes of it then.
-
-    It stays, or its place becomes transparent (`is_cleared`), or what was there before comes back (`is_undone`).
-    """
+    """Where a frame lies, as (left, top, right, bottom), how long it is shown, and what becomes of it then."""
 
     @property
     def box(self) -> _Box: ...  # noqa: D102
     @property
     def duration_ms(self) -> int: ...  # noqa: D102
     @property
-    def is_cleared(self) -> bool: ...  # noqa: D102
-    @property
-    def is_undone(self) -> bool: ...  # noqa: D102
+    def disposal(self) -> int: ...  # noqa: D102
 
 
 class Composition(ImageFile):
@@ -39,7 +37,7 @@ class Composition(ImageFile):
     def __init__(self, content: bytes, placements: Sequence[Placement]) -> None:
         self._content, self._placements = content, placements
         self._canvas: Image.Image | None = None
-        self._before: Image.Image | None = None  # what the current frame replaced, if it is undone
+        self._before: Image.Image | None = None  # what the current frame replaced, if that comes back
         self._wanted, self._composed = 0, -1
         super().__init__(io.BytesIO())
 
@@ -61,8 +59,8 @@ class Composition(ImageFile):
             canvas = self._dispose(self._canvas) if self._canvas else Image.new(self.mode, self.size)
             self._composed += 1
             placement = self._placements[self._composed]
-            is_undone = placement.is_undone and self._composed > 0  # before the first, the canvas was clear
-            self._before = canvas.crop(self._visible(placement.box)) if is_undone else None
+            restores = placement.disposal == RESTORE and self._composed > 0  # before the first, the canvas was clear
+            self._before = canvas.crop(self._visible(placement.box)) if restores else None
             canvas = self._paint(canvas, self._composed)
             self._canvas = canvas if self._composed < len(self._placements) - 1 else None
             self._im, self._mode, self.info["duration"] = canvas.im, canvas.mode, placement.duration_ms
@@ -74,7 +72,7 @@ class Composition(ImageFile):
         box = self._visible(placement.box)
         if self._before:
             canvas.paste(self._before, box)
-        elif placement.is_cleared or placement.is_undone:
+        elif placement.disposal in (CLEAR, RESTORE):
             canvas = canvas.convert(WITH_ALPHA[canvas.mode]) if canvas.mode in WITH_ALPHA else canvas
             canvas.paste((0,) * len(canvas.mode), box)
         return canvas

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from stages.composition import CLEAR, RESTORE, STAY
 from stages.container_info import MAX_PARTS, ContainerInfo, PartCounter, check_part_count
 from stages.errors import ImageCorrupt, ImageTruncated
 from stages.limits import Limits, check_dimensions, check_frames, check_pixels
@@ -13,7 +14,7 @@ from stages.limits import Limits, check_dimensions, check_frames, check_pixels
 MAX_BLOCKS = 8 * MAX_PARTS  # 25 MiB of full blocks, 255 bytes each, are about 100,000 blocks
 _IMAGE, _EXTENSION = b",!"
 _CONTROL, _APPLICATION = 0xF9, 0xFF
-_CLEAR, _RESTORE = 2, (3, 4)  # 4 is what early encoders wrote for 3
+_DISPOSALS = {2: CLEAR, 3: RESTORE, 4: RESTORE}  # 23 c iv; 4 is what early encoders wrote for 3
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")  # the applications whose block states how often an animation repeats
 
 
@@ -35,16 +36,6 @@ class GifFrame(NamedTuple):
     def box(self) -> tuple[int, int, int, int]:
         """Return left, top, right and bottom on the screen."""
         return self.left, self.top, self.left + self.width, self.top + self.height
-
-    @property
-    def is_cleared(self) -> bool:
-        """Tell whether its place becomes transparent after it: 23 c iv."""
-        return self.disposal == _CLEAR
-
-    @property
-    def is_undone(self) -> bool:
-        """Tell whether what was there before comes back after it."""
-        return self.disposal in _RESTORE
 
 
 class GifReader:
@@ -92,7 +83,7 @@ class GifReader:
         packed, delay, transparent = struct.unpack("<BHB", control) if len(control) == 4 else (0, 0, 0)  # noqa: PLR2004
         return GifFrame(
             left, top, width, height,
-            disposal=packed >> 2 & 7, duration_ms=delay * 10, transparent=transparent if packed & 1 else None,
+            disposal=_DISPOSALS.get(packed >> 2 & 7, STAY), duration_ms=delay * 10, transparent=transparent if packed & 1 else None,
             is_interlaced=bool(flags & 0x40), palette=palette or self._palette, start=start,
         )  # fmt: skip
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from stages.composition import RESTORE
 from stages.png.chunks import ACTL, FCTL, FDAT, HEADER, IDAT, IHDR, PLTE, Chunk
 
-_CLEAR, _RESTORE = 1, 2  # what becomes of a frame before the next one, if it does not stay: 11.3.6.2, dispose_op
 OVER = 1  # lay a frame over the canvas, instead of replacing its pixels: blend_op
 SEQUENCE_BYTES = 4  # the number before the rest of fcTL and fdAT
 _CONTROL = struct.Struct(">4I2H2B")
@@ -42,21 +42,11 @@ class FrameControl(NamedTuple):
         """Return the delay in whole milliseconds: it is in hundredths of a second if no unit is stated."""
         return self.delay * 1000 // (self.delay_units or 100)
 
-    @property
-    def is_cleared(self) -> bool:
-        """Tell whether its place becomes transparent after it."""
-        return self.disposal == _CLEAR
-
-    @property
-    def is_undone(self) -> bool:
-        """Tell whether what was there before comes back after it."""
-        return self.disposal == _RESTORE
-
     def is_valid(self, size: tuple[int, int]) -> bool:
         """Tell whether the frame has pixels, all of them on a canvas of `size`, and what to do is known."""
         has_pixels = self.width > 0 < self.height
         is_inside = self.box[2] <= size[0] and self.box[3] <= size[1]
-        return has_pixels and is_inside and self.disposal <= _RESTORE and self.blend <= OVER
+        return has_pixels and is_inside and self.disposal <= RESTORE and self.blend <= OVER
 
 
 @dataclass(frozen=True, slots=True)
