@@ -83,8 +83,9 @@ class GifReader:
         packed, delay, transparent = struct.unpack("<BHB", control) if len(control) == 4 else (0, 0, 0)  # noqa: PLR2004
         return GifFrame(
             left, top, width, height,
-            disposal=_DISPOSALS.get(packed >> 2 & 7, STAY), duration_ms=delay * 10, transparent=transparent if packed & 1 else None,
-            is_interlaced=bool(flags & 0x40), palette=palette or self._palette, start=start,
+            disposal=_DISPOSALS.get(packed >> 2 & 7, STAY), duration_ms=delay * 10,
+            transparent=transparent if packed & 1 else None, is_interlaced=bool(flags & 0x40),
+            palette=palette or self._palette, start=start,
         )  # fmt: skip
 
     def _read_palette(self, position: int, flags: int) -> tuple[bytes, int]:

@@ -135,15 +135,20 @@ def overwrite_item(content: bytes, number: int, start: bytes) -> bytes:
     return content[:place] + start + content[place + len(start) :]
 
 
-def restate_colours(content: bytes, colours: tuple[int, int, int], *, in_stream: bool = False) -> bytes:
-    """Return an AVIF of Pillow that states other primaries, transfer and matrix; in its stream alone if asked to."""
-    place = content.index(b"colrnclx") + 8
+def restate_colours(content: bytes, *colours: int, in_stream: bool = False) -> bytes:
+    """Return an AVIF of Pillow that states other primaries, another transfer and, if it is given, another matrix.
+
+    Each `colr` box states them, or `in_stream` the AV1 stream alone: ISO/IEC 14496-12, 12.1.5.
+    """
+    before, *boxes = content.split(b"colrnclx")
     if not in_stream:
-        return content[:place] + struct.pack(">3H", *colours) + content[place + 6 :]
-    stated = bytes(struct.unpack_from(">3H", content, place))
+        stated = struct.pack(f">{len(colours)}H", *colours)
+        return b"colrnclx".join([before, *(stated + box[len(stated) :] for box in boxes)])
+    old = bytes(struct.unpack_from(">3H", boxes[0]))
+    new = bytes(colours) + old[len(colours) :]
     start = struct.unpack_from(">I", content, _offset_places(content)[0])[0]
     bits = f"{int.from_bytes(content[start : start + 32]):0256b}"
-    bits = bits.replace(f"{int.from_bytes(stated):024b}", f"{int.from_bytes(bytes(colours)):024b}", 1)
+    bits = bits.replace(f"{int.from_bytes(old):024b}", f"{int.from_bytes(new):024b}", 1)
     content = content[:start] + int(bits, 2).to_bytes(32) + content[start + 32 :]
     return content.replace(b"colrnclx", b"freenclx")
 

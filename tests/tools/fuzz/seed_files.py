@@ -229,7 +229,7 @@ def _avif() -> Iterator[bytes]:
         yield encode_image(image, "avif", speed=10, quality=50)
     yield encode_image(_small(), "avif", speed=10, exif=exif(6), icc_profile=P3, subsampling="4:4:4", xmp=xmp(3))
     yield separate_associations(encode_image(_cut(), "avif", speed=10))
-    yield restate_colours(encode_image(_small(), "avif", speed=10), (9, 16, 10), in_stream=True)
+    yield restate_colours(encode_image(_small(), "avif", speed=10), 9, 16, 10, in_stream=True)
     yield animation("avif", size=SIZE, speed=10)
     yield restate_duration(animation("avif", size=SIZE, speed=10), 3)
     yield encode_image(_cut().copy(), "avif", save_all=True, append_images=[_cut().rotate(40)], speed=10, duration=30)

@@ -11,6 +11,8 @@ from typing import Any
 
 from PIL import Image
 
+from tests.support.avif import restate_colours
+from tests.support.bmps import bmp
 from tests.support.images import (
     animation,
     chunk,
@@ -173,33 +175,27 @@ def _bmps() -> Drawn:
     }
     for name, (bits, mask) in masks.items():
         pixels = bytes((at * 11) % 256 for at in range(32 * 24 * bits // 8))
-        yield f"bmp {name}.bmp", _bmp(32, 24, bits, mask, pixels)
+        make = partial(bmp, (32, 24), bits, header=108, coding=3, masks=mask)
+        yield f"bmp {name}.bmp", make(pixels=pixels)
         if mask[3]:
             clear = mask[3].to_bytes(bits // 8, "little") * (32 * 24)
             no_alpha = bytes(value & ~alpha for value, alpha in zip(pixels, clear, strict=True))
-            yield f"bmp {name} alpha all 0.bmp", _bmp(32, 24, bits, mask, no_alpha)
-        yield f"bmp {name} top down.bmp", _bmp(32, -24, bits, mask, pixels)
+            yield f"bmp {name} alpha all 0.bmp", make(pixels=no_alpha)
+        yield f"bmp {name} top down.bmp", bmp((32, -24), bits, pixels, header=108, coding=3, masks=mask)
     whole = encode_image(_SCENE.crop((0, 0, 63, 48)), "bmp")
     for missing in (1, 3, 4):
         yield f"bmp lacks {missing} bytes.bmp", whole[:-missing]
-
-
-def _bmp(width: int, height: int, bits: int, masks: tuple[int, ...], pixels: bytes) -> bytes:
-    """Build a BMP with a BITMAPV4HEADER and bit fields."""
-    header = struct.pack("<IiiHHIIiiII", 108, width, height, 1, bits, 3, len(pixels), 0, 0, 0, 0)
-    header += struct.pack("<4I", *masks) + b"BGRs" + bytes(48)
-    return b"BM" + struct.pack("<IHHI", 14 + len(header) + len(pixels), 0, 0, 14 + len(header)) + header + pixels
 
 
 def _avifs() -> Drawn:
     make = partial(encode_image, format="avif", speed=10)
     plain, clear = make(_SCENE), make(cutout(*_SIZE))
     for name, codes in _CICP.items():
-        yield f"avif nclx {name}.avif", with_nclx(plain, codes)
-        yield f"avif alpha nclx {name}.avif", with_nclx(clear, codes)
+        yield f"avif nclx {name}.avif", restate_colours(plain, *codes)
+        yield f"avif alpha nclx {name}.avif", restate_colours(clear, *codes)
     for name, profile in _profiles("p3", "adobe").items():
         yield f"avif {name}.avif", make(_SCENE, icc_profile=profile)
-        yield f"avif nclx PQ and {name}.avif", with_nclx(make(_SCENE, icc_profile=profile), _CICP["PQ"])
+        yield f"avif nclx PQ and {name}.avif", restate_colours(make(_SCENE, icc_profile=profile), *_CICP["PQ"])
     for subsampling in ("4:4:4", "4:2:2", "4:2:0", "4:0:0"):
         yield f"avif {subsampling.replace(':', '')}.avif", make(_SCENE, subsampling=subsampling)
     yield "avif limited range.avif", make(_SCENE, range="limited")
@@ -207,12 +203,6 @@ def _avifs() -> Drawn:
     yield "avif zeros behind.avif", plain + bytes(4)
     yield "avif XMP orientation.avif", make(_SCENE, xmp=xmp(6))
     yield "avif animation.avif", animation("avif", speed=10)
-
-
-def with_nclx(avif: bytes, codes: tuple[int, int]) -> bytes:
-    """State other colour primaries and another transfer in every nclx box: ISO/IEC 14496-12, 12.1.5."""
-    parts = avif.split(b"colrnclx")
-    return b"colrnclx".join([parts[0], *(struct.pack(">HH", *codes) + part[4:] for part in parts[1:])])
 
 
 def _profiles(*spaces: str) -> dict[str, bytes]:

@@ -77,16 +77,16 @@ def test_unusable_exif_is_no_reason_to_refuse_the_pixels(damage: Callable[[bytes
 @pytest.mark.parametrize("in_stream", [False, True], ids=["in its box", "in its stream"])
 @pytest.mark.parametrize("matrix", [3, 10, 13, 14, 18, 255])
 def test_matrices_without_a_decoder_look_as_chromium_paints_them(matrix: int, *, in_stream: bool) -> None:
-    as_srgb = decoded(restate_colours(plain(), (1, 13, 6), in_stream=in_stream))
+    as_srgb = decoded(restate_colours(plain(), 1, 13, 6, in_stream=in_stream))
 
-    assert decoded(restate_colours(plain(), (1, 13, matrix), in_stream=in_stream)) == as_srgb
+    assert decoded(restate_colours(plain(), 1, 13, matrix, in_stream=in_stream)) == as_srgb
 
 
 @pytest.mark.parametrize("primaries", [9, 12])
 def test_the_colours_of_a_matrix_without_a_decoder_do_not_count(primaries: int) -> None:
-    assert decoded(restate_colours(plain(), (primaries, 16, 10))) == decoded(plain())
+    assert decoded(restate_colours(plain(), primaries, 16, 10)) == decoded(plain())
 
 
 @pytest.mark.parametrize("matrix", [11, 16, 17])
 def test_other_matrices_without_a_decoder_are_unsupported(matrix: int) -> None:
-    assert decoded(restate_colours(plain(), (1, 13, matrix))) == "unsupported_format"
+    assert decoded(restate_colours(plain(), 1, 13, matrix)) == "unsupported_format"

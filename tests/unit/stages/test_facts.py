@@ -16,6 +16,7 @@ from stages.limits import Limits
 from stages.validate import ImageFacts, StatedColours, validate
 from tests.support.avif import avif as boxes
 from tests.support.avif import coded
+from tests.support.bmps import bmp
 from tests.support.images import animation, chunk, cutout, encode_image, exif, photo, png, rgb_profile
 
 PLACE = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description exif:GPSLatitude="52,5.4N"/></x:xmpmeta>'
@@ -38,13 +39,6 @@ def encode(name: str, image: Image.Image | None = None, **options: object) -> by
     from tests.tools.fuzz.seed_files import heic  # noqa: PLC0415
 
     return heic(image or photo(), **options)
-
-
-def bmp(bits: int, *masks: int) -> bytes:
-    """Build a bitmap of one pixel, whose colours lie under the masks."""
-    tables = struct.pack(f"<{len(masks)}I", *masks)
-    header = struct.pack("<IiiHHIIiiII", 40, 1, 1, 1, bits, 3 if masks else 0, 4, 0, 0, 0, 0)
-    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 54 + len(tables)) + header + tables + bytes(4)
 
 
 def avif(bits: int) -> bytes:
@@ -106,10 +100,10 @@ def pack_text(text: bytes) -> bytes:
         (8, encode_image(photo().quantize(16), "tiff")),
         (16, encode_image(Image.new("I;16", (2, 2)), "tiff")),
         (32, encode_image(Image.new("F", (2, 2)), "tiff", big_tiff=True)),
-        (8, bmp(24)),
-        (8, bmp(32)),
-        (5, bmp(16)),
-        (6, bmp(16, 0xF800, 0x7E0, 0x1F)),
+        (8, bmp((1, 1), 24, bytes(4))),
+        (8, bmp((1, 1), 32, bytes(4))),
+        (5, bmp((1, 1), 16, bytes(4))),
+        (6, bmp((1, 1), 16, bytes(4), coding=3, masks=(0xF800, 0x7E0, 0x1F))),
         (8, encode_image(photo().quantize(16), "bmp")),
         (8, avif(8)),
         (10, avif(10)),
@@ -147,7 +141,7 @@ def test_a_heic_of_ten_bits_says_so(bits: int) -> None:
         (True, encode_image(cutout(), "webp", lossless=False)),
         (True, encode_image(cutout(), "tiff")),
         (False, encode_image(photo(), "tiff")),
-        (False, bmp(32)),
+        (False, bmp((1, 1), 32, bytes(4))),
         (True, encode_image(cutout(), "avif")),
         (False, encode_image(photo(), "avif")),
     ],

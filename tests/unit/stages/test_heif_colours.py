@@ -15,7 +15,7 @@ from stages.decode import open_image
 from stages.heif.colours import heif_colour_space
 from stages.limits import Limits
 from stages.normalize import normalize
-from tests.support.avif import Item, avif, coded, gain_mapped, light_level, nclx
+from tests.support.avif import Item, avif, coded, gain_mapped, light_level, nclx, restate_colours
 from tests.support.images import decode_image, encode_image, rgb_profile
 
 LIMITS = Limits()
@@ -35,25 +35,7 @@ def drawn(primaries: int, transfer: int, **options: object) -> bytes:
     encoded = encode_image(
         patches(*COLOURS), "avif", quality=100, subsampling="4:4:4", speed=10, range="limited", **options
     )
-    return stated(encoded, primaries, transfer)
-
-
-def stated(encoded: bytes, primaries: int, transfer: int) -> bytes:
-    """Overwrite the code points in each `colr` box."""
-    start, content = -1, bytearray(encoded)
-    while (start := content.find(b"colrnclx", start + 1)) >= 0:
-        struct.pack_into(">HH", content, start + 8, primaries, transfer)
-    return bytes(content)
-
-
-def unboxed(encoded: bytes, primaries: int, transfer: int) -> bytes:
-    """Take away each `colr` box, and let the AV1 stream state these code points instead of BT.709 and sRGB."""
-    start = encoded.index(b"\x0a", encoded.index(b"mdat"))  # the sequence header: AV1 Bitstream Specification, 5.3.2
-    end = start + 2 + encoded[start + 1]
-    bits = f"{int.from_bytes(encoded[start + 2 : end]):0{8 * encoded[start + 1]}b}"
-    bits = bits.replace(f"{1:08b}{13:08b}{6:08b}", f"{primaries:08b}{transfer:08b}{6:08b}")
-    restated = encoded[: start + 2] + int(bits, 2).to_bytes(end - start - 2) + encoded[end:]
-    return restated.replace(b"colrnclx", b"freenclx")
+    return restate_colours(encoded, primaries, transfer)
 
 
 def shown(original: bytes, colours: int = 4) -> list[tuple[int, ...]]:
@@ -104,19 +86,19 @@ def test_a_profile_in_an_avif_counts_more_than_its_code_points() -> None:
 
 
 def test_the_stream_of_an_avif_states_its_colours_if_no_box_does() -> None:
-    assert shown(unboxed(drawn(1, 13), 12, 13)) == near(*P3_COLOURS)
-    assert shown(stated(drawn(1, 13), 2, 2)) == near(*COLOURS)
+    assert shown(restate_colours(drawn(1, 13), 12, 13, in_stream=True)) == near(*P3_COLOURS)
+    assert shown(restate_colours(drawn(1, 13), 2, 2)) == near(*COLOURS)
 
 
-@pytest.mark.parametrize("change", [stated, unboxed])
-def test_every_frame_of_an_animation_has_the_colours_that_are_stated(change: object) -> None:
-    assert callable(change)
+@pytest.mark.parametrize("in_stream", [False, True])
+def test_every_frame_of_an_animation_has_the_colours_that_are_stated(*, in_stream: bool) -> None:
     frames = [patches(*COLOURS), patches(*COLOURS[::-1])]
     encoded = encode_image(
         frames[0], "avif", quality=100, subsampling="4:4:4", save_all=True, append_images=frames[1:], duration=50
     )
 
-    played = decode_image(animate(change(encoded, 12, 13), edge=1600, limits=LIMITS, quality=100).content)
+    original = restate_colours(encoded, 12, 13, in_stream=in_stream)
+    played = decode_image(animate(original, edge=1600, limits=LIMITS, quality=100).content)
 
     for number, colours in enumerate((P3_COLOURS, P3_COLOURS[::-1])):
         played.seek(number)
@@ -165,6 +147,6 @@ def test_a_heic_has_the_colours_that_it_states_and_a_gain_map_changes_nothing() 
     length = int.from_bytes(encoded[configuration : configuration + 4])
     picture = Item(encoded[start:], encoded[configuration : configuration + length], (64, 64), (nclx(12, 13),))
 
-    assert shown(stated(encoded, 12, 13), 1) == near(P3_COLOURS[0], within=4)
-    assert shown(stated(encoded, 9, 16), 1) == near((255, 0, 0), within=4)
+    assert shown(restate_colours(encoded, 12, 13), 1) == near(P3_COLOURS[0], within=4)
+    assert shown(restate_colours(encoded, 9, 16), 1) == near((255, 0, 0), within=4)
     assert shown(gain_mapped(picture, picture, (9, 16), coding=b"hvc1"), 1) == near(P3_COLOURS[0], within=4)
