@@ -6,7 +6,6 @@ import pytest
 from PIL import Image
 
 from stages.animate import animate
-from stages.decode import open_image
 from stages.errors import TooManyFrames
 from stages.limits import Limits
 from stages.normalize import normalize
@@ -22,6 +21,7 @@ from tests.support.images import (
     photo,
 )
 from tests.support.webps import webp, webp_frame
+from tests.unit.stages.frames import decode_frames
 
 LIMITS = Limits()
 COLOURS = ((230, 20, 20), (20, 200, 20), (20, 20, 230))
@@ -107,12 +107,7 @@ def test_what_no_frame_of_a_webp_covers_is_transparent_whatever_its_header_says(
     frames = (webp_frame((0, 0), dot, clears=True), webp_frame((2, 0), dot))
     original = webp((4, 2), *frames, background=0xFF0000FF)
 
-    opened = open_image(original, limits=LIMITS, all_frames=True)
-    alpha = []
-    for number in range(2):
-        opened.image.seek(number)
-        opened.image.load()
-        alpha.append([*opened.image.convert("RGBA").getchannel("A").tobytes()[:4]])
+    alpha = [[*image.convert("RGBA").getchannel("A").tobytes()[:4]] for image in decode_frames(original)]
 
     assert normalize(original, edge=9, limits=LIMITS).mode == "RGBA"
     assert alpha == [[255, 255, 0, 0], [0, 0, 255, 255]]  # as in Chromium 156

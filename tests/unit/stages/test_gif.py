@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from stages.animate import animate
-from stages.decode import open_image
 from stages.errors import ImageCorrupt, ImageTooLarge, TooManyFrames
 from stages.limits import Limits
 from stages.normalize import normalize
 from stages.validate import validate
 from tests.support.gifs import COLOURS, PALETTE, Box, control, filled, frame, gif, loop
 from tests.support.images import decode_image
+from tests.unit.stages.frames import decode_frames
 
 LIMITS = Limits()
 SCREEN = (4, 3)
@@ -40,12 +40,7 @@ def draw_still(original: bytes) -> str:
 
 
 def draw_frames(original: bytes) -> list[str]:
-    opened, drawn = open_image(original, limits=LIMITS, all_frames=True), []
-    for number in range(opened.frames):
-        opened.image.seek(number)
-        opened.image.load()
-        drawn.append(draw(opened.image))
-    return drawn
+    return [draw(image) for image in decode_frames(original)]
 
 
 def middle(disposal: int, transparent: int | None = None) -> bytes:
