@@ -12,14 +12,13 @@ MAX_PARTS = 65_536
 
 @dataclass(frozen=True, slots=True)
 class ContainerInfo:
-    """What Pillow does not read from a header: the number of frames, and the EXIF behind the pixels of a PNG.
+    """What an inspection has found: `frames` is None if the decoder counts them, or if it is a still image.
 
     `plays` is how often an AVIF plays, 0 for endlessly. `content` is what to decode instead of the original, if the
     decoder is stricter about it than browsers are.
     """
 
     frames: int | None = None
-    exif: bytes | None = None
     plays: int | None = None
     content: bytes | None = None
 

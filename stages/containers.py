@@ -1,4 +1,4 @@
-"""Checks of a file's structure before decoding: truncated files, and bombs that Pillow notices only while decoding."""
+"""The inspection of each format: what is refused before decoding, such as bombs that a decoder notices too late."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stages.webp.inspection import inspect_webp
 def inspect_container(original: bytes, format: str, limits: Limits) -> ContainerInfo:  # noqa: A002  the API's own word
     """Read the file's structure once without decoding.
 
-    Raises ImageTruncated, ImageCorrupt, ImageTooLarge or TooManyFrames.
+    Raises ImageTruncated, ImageCorrupt, ImageTooLarge, TooManyFrames or UnsupportedFormat.
     """
     try:
         return _INSPECTORS[format](original, limits)

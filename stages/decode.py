@@ -84,8 +84,6 @@ def open_image(original: bytes, *, limits: Limits, all_frames: bool = False) -> 
     if container.plays is not None:
         image.info["loop"] = container.plays
     orientation = _orientation(image, limits)
-    if container.exif is not None:  # browsers take no orientation from it
-        image.info.setdefault("exif", b"Exif\0\0" + container.exif)
     display_size = swap_if_sideways(image.size, orientation)
     colour_space = read_colour_space(image, sniffed.format, content)
     return OpenedImage(image, sniffed.format, frames, limits, orientation, display_size, colour_space)
@@ -104,7 +102,7 @@ def translate_pillow_errors(limits: Limits) -> Iterator[None]:
     """Turn what Pillow raises on hostile bytes into the matching StageError.
 
     Errors of the system stay: a MemoryError, or an OSError with its number. They are no reason to refuse an image.
-    Set Pillow's own limit, a global, for the block: it bounds the canvas of a GIF or TIFF that grows during decoding.
+    Set Pillow's own limit, a global, for the block: it holds where a decoder makes an image larger than its header.
     """
     before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, limits.pixels
     with warnings.catch_warnings():

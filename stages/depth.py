@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from stages.tiff.directory import PHOTOMETRIC
+from stages.tiff.layout import WHITE_IS_ZERO
+
 if TYPE_CHECKING:
     from PIL import Image
 
 EIGHT_BIT_MODES = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "LAB"})
 _BYTE_MAX, _WORD_MAX = 255, 65_535
-_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # TIFF 6.0, section 4
 _FROM_WORD = [(value * _BYTE_MAX + _WORD_MAX // 2) // _WORD_MAX for value in range(_WORD_MAX + 1)]
 
 
@@ -33,7 +35,7 @@ def _palette_mode(image: Image.Image) -> str:
 
 def _scale_16_bit(image: Image.Image) -> Image.Image:
     words = image.convert("I")
-    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow inverts up to 8 bits only
+    if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO:  # Pillow inverts up to 8 bits only
         words = words.point(lambda value: value * -1 + _WORD_MAX)
     grey = words.point(_FROM_WORD, "L")
     key = image.info.get("transparency")

@@ -93,7 +93,7 @@ def _size(name: str, head: bytes) -> tuple[int, int] | tuple[None, None]:
             return _pair(">II", head, 16)
         if name == "gif":
             width, height = _pair("<HH", head, 6)
-            return (width, height) if width and height else (None, None)  # Pillow grows an empty screen
+            return (width, height) if width and height else (None, None)  # the first frame enlarges it
         if name == "bmp":
             width, height = _pair("<HH" if head[14] == 12 else "<ii", head, 18)  # noqa: PLR2004  the OS/2 header
             return width, abs(height)

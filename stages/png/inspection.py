@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
+from itertools import islice, takewhile
 
 from stages.container_info import MAX_PARTS, ContainerInfo, check_part_count
 from stages.errors import ImageCorrupt, ImageTruncated
@@ -25,7 +25,7 @@ from stages.png.header import HeaderReader
 
 
 def inspect_png(original: bytes, _limits: Limits) -> ContainerInfo:
-    """Check the chunks that are shown, count the frames, and find the EXIF behind the pixels.
+    """Check the chunks that are shown, and count the frames.
 
     A missing end is accepted if all pixels are there; decoding tells whether they are. Raises ImageCorrupt,
     ImageTruncated, ImageTooLarge or UnsupportedFormat.
@@ -37,11 +37,9 @@ def inspect_png(original: bytes, _limits: Limits) -> ContainerInfo:
     header = HeaderReader(view, chunks[0])
     first = _find_pixels(chunks)
     header.read(chunks[1:first])
-    behind = next((number for number in range(first, len(chunks)) if chunks[number].kind != IDAT), len(chunks))
-    _check_pixels(view, chunks[first:behind])
+    _check_pixels(view, takewhile(lambda chunk: chunk.kind == IDAT, islice(chunks, first, None)))
     frames, changes = _inspect_frames(original, chunks, first, header.changes), header.changes
-    exif = _find_exif(view, chunks[behind:])
-    return ContainerInfo(frames=frames, exif=exif, content=_rewrite(view, changes) if changes else None)
+    return ContainerInfo(frames=frames, content=_rewrite(view, changes) if changes else None)
 
 
 def _find_pixels(chunks: list[Chunk]) -> int:
@@ -78,13 +76,6 @@ def _inspect_frames(original: bytes, chunks: list[Chunk], first: int, changes: d
     for frame in animation.frames:
         _check_pixels(view, (chunk for chunk in frame.chunks if chunk.kind == FDAT))
     return max(1, len(animation.frames))
-
-
-def _find_exif(view: memoryview, chunks: list[Chunk]) -> bytes | None:
-    for chunk in chunks:
-        if chunk.kind == b"eXIf" and is_sound(view, chunk):
-            return bytes(view[chunk.start : chunk.end])
-    return None
 
 
 def _rewrite(view: memoryview, changes: dict[Chunk, bytes]) -> bytes:
