@@ -16,7 +16,7 @@ from tests.tools.pixels.archive import find_format, list_files
 from tests.tools.pixels.child_program import ReadOptions
 from tests.tools.pixels.chromium_program import ChromiumProgram, find_browser
 from tests.tools.pixels.command_line import Options, parse_arguments
-from tests.tools.pixels.comparing import compare_images
+from tests.tools.pixels.comparison import compare_images
 from tests.tools.pixels.drawn import write_images
 from tests.tools.pixels.finding import PROBLEMS, Finding
 from tests.tools.pixels.reading import Program

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from stages.formats import MEDIA_TYPES
-from tests.tools.pixels.compare import Difference, compare_roughly, compare_views, find_turn
+from tests.tools.pixels.difference import Difference, compare_roughly, compare_views, find_turn
 from tests.tools.pixels.reading import REFUSED, Program, Reading
 
 Kind = Literal[

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from stages.scale import fit_size
-from tests.tools.pixels.compare import difference_image
+from tests.tools.pixels.difference import difference_image
 from tests.tools.pixels.finding import Finding
 from tests.tools.pixels.reading import BACKGROUNDS, Reading, reduce_view
 from tests.tools.pixels.report import name_of

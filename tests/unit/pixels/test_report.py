@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tests.support.images import encode_image, photo
 from tests.tools.pixels.archive import find_format, list_files
-from tests.tools.pixels.compare import Difference
+from tests.tools.pixels.difference import Difference
 from tests.tools.pixels.finding import Finding
 from tests.tools.pixels.reading import Reading, make_views
 from tests.tools.pixels.report import make_summary, print_report, write_report

@@ -10,8 +10,8 @@ from PIL import Image, ImageChops
 
 from stages.scale import fit_size
 from tests.support.images import cutout, photo
-from tests.tools.pixels.compare import compare_roughly, compare_views, find_turn
-from tests.tools.pixels.comparing import compare_images
+from tests.tools.pixels.comparison import compare_images
+from tests.tools.pixels.difference import compare_roughly, compare_views, find_turn
 from tests.tools.pixels.finding import Finding, Thresholds
 from tests.tools.pixels.reading import REFUSED, Reading, load_reading, make_views, save_reading
 
