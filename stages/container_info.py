@@ -12,13 +12,13 @@ MAX_PARTS = 65_536
 
 @dataclass(frozen=True, slots=True)
 class ContainerInfo:
-    """What an inspection has found: `frames` is None if the decoder counts them, or if it is a still image.
+    """What an inspection has found: `frames` is None if the decoder counts them.
 
     `plays` is how often an AVIF plays, 0 for endlessly. `content` is what to decode instead of the original, if the
     decoder is stricter about it than browsers are.
     """
 
-    frames: int | None = None
+    frames: int | None = 1
     plays: int | None = None
     content: bytes | None = None
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from PIL.ImageFile import ImageFile
 
-_COUNTED_BY_DECODER = frozenset({"webp", "avif"})  # the frames of PNGs and GIFs are counted by their inspection
-
 # All that a Pillow plugin raises, or could raise, on hostile bytes. Not `Exception`: a worker's time limit is one too.
 _DECODER_ERRORS = (
     ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError, OSError, RuntimeError,
@@ -76,9 +74,7 @@ def open_image(original: bytes, *, limits: Limits, all_frames: bool = False) -> 
         content = original if container.content is None else container.content
         image = decoders[sniffed.format](io.BytesIO(content))
         image.decodermaxblock = len(content)  # all is in memory: 5% faster than in blocks of 64 KiB
-        frames = container.frames or (
-            int(getattr(image, "n_frames", 1)) if sniffed.format in _COUNTED_BY_DECODER else 1
-        )
+        frames = int(getattr(image, "n_frames", 1)) if container.frames is None else container.frames
     check_dimensions(*image.size, limits)
     check_frames(frames, *image.size, limits)
     if container.plays is not None:

@@ -34,7 +34,7 @@ def inspect_avif(original: bytes, limits: Limits) -> ContainerInfo:
     units = PartCounter("units")
     _check_streams(([item] for item in find_items(file, b"av01")), units, limits, limits.pixels)
     _check_streams(find_tracks(file, b"av01"), units, limits, max(limits.pixels, limits.animation_pixels))
-    return ContainerInfo(plays=read_plays(file), content=repair_boxes(file) or content)
+    return ContainerInfo(frames=None, plays=read_plays(file), content=repair_boxes(file) or content)
 
 
 def _check_streams(streams: Iterable[list[memoryview]], units: PartCounter, limits: Limits, shown_pixels: int) -> None:

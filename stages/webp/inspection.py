@@ -16,4 +16,4 @@ def inspect_webp(original: bytes, _limits: Limits) -> ContainerInfo:
     """
     if 8 + struct.unpack_from("<I", original, 4)[0] > len(original):
         raise ImageTruncated
-    return ContainerInfo()
+    return ContainerInfo(frames=None)

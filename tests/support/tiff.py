@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 Number = int | float
 Row = Sequence[tuple[Number, ...]]  # of pixels, each a tuple of samples
-RAW, LZW, DEFLATE, PACKBITS = 1, 5, 8, 32_773
+RAW, DEFLATE, PACKBITS = 1, 8, 32_773
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3
 WHITE_IS_ZERO, GREY, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
 _CODES = {
