@@ -18,7 +18,6 @@ from tests.support.images import (
     draw_stored_grid,
     encode_image,
     exif,
-    photo,
 )
 from tests.support.webps import webp, webp_frame
 from tests.unit.stages.frames import decode_frames
@@ -145,13 +144,6 @@ def test_equal_frames_last_as_long_as_the_format_can_hold(output: str, longest: 
     assert longest * 0.97 <= sum(duration for _, duration in found[:-1]) <= longest
 
 
-def test_animate_leaves_out_the_default_image_of_an_apng() -> None:
-    pictures = [Image.new("RGB", (48, 32), colour) for colour in COLOURS]
-    original = encode_image(photo(48, 32).copy(), "png", save_all=True, append_images=pictures, default_image=True)
-
-    assert len(frames_of(animate(original, edge=48, limits=LIMITS).content)) == 3
-
-
 def test_animate_turns_frames_upright_and_drops_their_metadata() -> None:
     first, second = draw_stored_grid(6), draw_stored_grid(6).rotate(180)
     original = encode_image(first, "webp", save_all=True, append_images=[second], duration=40, exif=exif(6))
@@ -173,14 +165,3 @@ def test_animate_accepts_a_still_image(name: str) -> None:
 def test_animate_obeys_the_frame_limit() -> None:
     with pytest.raises(TooManyFrames):
         animate(animation("gif", 4), edge=24, limits=Limits(frames=3))
-
-
-def test_a_first_frame_smaller_than_the_screen_is_composed() -> None:
-    small = Image.new("P", (4, 4), 0)
-    small.putpalette([200, 0, 0])
-    content = bytearray(encode_image(small, "gif"))
-    content[6:10] = (8).to_bytes(2, "little") * 2
-
-    master = normalize(bytes(content), edge=1600, limits=LIMITS)
-
-    assert (master.width, master.height) == (8, 8)
