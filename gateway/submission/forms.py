@@ -23,6 +23,7 @@ Format = Literal["auto", "jpeg", "png", "webp", "avif"]
 PreviewFormat = Literal["auto", "jpeg", "png", "webp", "avif", "gif"]
 _WITH_SYNONYMS = (BeforeValidator(parse_format), Field(json_schema_extra=_add_synonyms))
 _FORMAT_HELP = "`auto`: JPEG for opaque images, WebP for images with alpha."
+_SYNONYMS_HELP = "Case does not matter, and `jpg` means `jpeg`."
 
 
 def _check_whole_number(value: str) -> str:
@@ -67,14 +68,12 @@ class OutputForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Annotated[Format, *_WITH_SYNONYMS] = Field(
-        "auto", description=f"{_FORMAT_HELP} In any case; `jpg` is `jpeg`."
-    )
+    format: Annotated[Format, *_WITH_SYNONYMS] = Field("auto", description=f"{_FORMAT_HELP} {_SYNONYMS_HELP}")
     quality: Quality | None = Field(None, description="1 to 100. The default is 80, for AVIF 60. PNG has no quality.")
     background: Colour = Field(
         "#ffffff",
-        description="The colour behind transparent pixels, for formats without alpha, and of padding: #rrggbb or #rgb, "
-        "a name as in CSS, `rgb(255, 136, 0)`, or `transparent` for padding that is.",
+        description="The colour of padding, and behind transparent pixels for formats without alpha: #rrggbb or #rgb, "
+        "a name as in CSS, or `rgb(255, 136, 0)`. With `transparent`, padding is transparent if the format has alpha.",
     )
 
 
@@ -82,7 +81,7 @@ class PreviewForm(OutputForm):
     """The form of an upload."""
 
     format: Annotated[PreviewFormat, *_WITH_SYNONYMS] = Field(  # type: ignore[assignment]  # one more
-        "auto", description=f"{_FORMAT_HELP} `gif`: only with `animated`. In any case; `jpg` is `jpeg`."
+        "auto", description=f"{_FORMAT_HELP} `gif`: only with `animated`. {_SYNONYMS_HELP}"
     )
     animated: bool = Field(
         default=False,

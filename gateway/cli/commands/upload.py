@@ -75,7 +75,7 @@ def _upload_options(  # noqa: PLR0913  # options
         str | None,
         result_option(
             help="Colour of padding, and behind transparent pixels for formats without transparency: "
-            "white, #fff, #ffffff, rgb(255,255,255) or the like."
+            "#ffffff, #fff, white or rgb(255, 255, 255); `transparent` is for padding."
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="File name of the photo that is read from stdin.")] = None,
