@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stages.container_info import check_part_count
+from stages.container_info import PartCounter, check_part_count
 from stages.errors import ImageCorrupt, ImageTruncated
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _BETWEEN_SCANS = frozenset(bytes((_MARKER, code)) for code in (0xC4, 0xCC, 0xDB,
 _END_OF_DATA, _NEXT_MARKER = re.compile(rb"\xff[^\0\xff\xd0-\xd7]"), re.compile(rb"\xff[^\0\1\xff\xd0-\xd7]")
 _STRAY_BYTES = 16  # more than there are between a scan's data and the end marker, if any
 _OTHER_IMAGES = b"MPF\0"  # CIPA DC-007: the file has several images, each with its end marker
-_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+_RESTARTS = [bytes((_MARKER, code)) for code in range(0xD0, 0xD8)]
 _ALL_COEFFICIENTS = (1 << 64) - 1
 
 
@@ -101,19 +101,20 @@ def find_scan_ends(content: bytes, frame: Frame) -> Iterator[int]:
     image, which only refine it, may be missing if it has an end marker: encoders may leave them out.
     """
     marker, start, interval, scans = _SCAN, frame.first_scan, frame.restart_interval, 0
+    segments = PartCounter("segments")
     coarse = dict.fromkeys((component[0] for component in frame.components), _ALL_COEFFICIENTS)
     unseen = set(coarse)
     while marker == _SCAN and any(coarse.values()):
         check_part_count(scans := scans + 1, "scans", MAX_SCANS)
         ids, coefficients, is_exact = _read_scan(content, start, frame)
         end = find_marker(content, _start_of_data(content, start))
-        if interval and len(_RESTART.findall(content, start, end)) < (frame.count_units(ids) - 1) // interval:
+        if interval and _count_restarts(content, start, end) < (frame.count_units(ids) - 1) // interval:
             raise ImageTruncated
         yield end
         unseen -= set(ids) if coefficients & 1 else set()
         for component in ids if is_exact else ():
             coarse[component] &= ~coefficients
-        marker, start, interval = _find_next_scan(content, end, interval)
+        marker, start, interval = _find_next_scan(content, end, interval, segments)
     if unseen or (marker != END and any(coarse.values())):
         raise ImageTruncated
 
@@ -161,14 +162,17 @@ def _read_scan(content: bytes, start: int, frame: Frame) -> tuple[bytes, int, bo
     return ids, (1 << last + 1) - (1 << first), precision & 15 == 0
 
 
-def _find_next_scan(content: bytes, position: int, interval: int) -> tuple[bytes, int, int]:
+def _count_restarts(content: bytes, start: int, end: int) -> int:
+    return sum(content.count(marker, start, end) for marker in _RESTARTS)
+
+
+def _find_next_scan(content: bytes, position: int, interval: int, segments: PartCounter) -> tuple[bytes, int, int]:
     """Return the marker of the next scan or of the image's end, where it lies, and the restart interval from there on.
 
     If something else follows, such as what a camera's maker appends, the marker is empty: there is no end marker.
     """
-    parts = 0
     while found := _NEXT_MARKER.search(content, position):
-        check_part_count(parts := parts + 1, "segments")
+        segments.add()
         marker, position = found.group(), found.start()
         length = int.from_bytes(content[position + 2 : position + 4])
         if marker in (_SCAN, END):

@@ -11,6 +11,7 @@ _XMP = b"XML:com.adobe.xmp"
 _PROFILE, _PROFILES = b"Raw profile type ", (b"exif", b"APP1", b"xmp")  # how ImageMagick keeps them
 _XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"  # of a JPEG's segment, from which the profile APP1 comes
 _MAX_TEXT = 4 * 1024 * 1024  # of all together, unpacked
+_MAX_RATIO = 1032  # of what zlib unpacks to what it has packed: 258 bytes for two bits, RFC 1951, 3.2.5
 
 
 class PngMetadata:
@@ -36,13 +37,16 @@ class PngMetadata:
             (self.xmp if is_xmp else self.exif).append(content)
 
     def _unpack(self, kind: bytes, value: bytes) -> bytes | None:
+        if self._left <= 0:
+            return None
         is_packed = kind == b"zTXt" or (kind == b"iTXt" and value[:1] == b"\1")
         text = value if kind == b"tEXt" else value[1:]
         if kind == b"iTXt":  # behind its method, its language and its keyword in that language
             text = text[1:].split(b"\0", 2)[-1]
         try:
-            text = zlib.decompressobj().decompress(text, max(1, self._left)) if is_packed else text
-        except zlib.error:
+            text = zlib.decompressobj().decompress(text, self._left) if is_packed else text
+        except zlib.error:  # it may have unpacked all of the text before it met the damage
+            self._left -= _MAX_RATIO * len(text)
             return None
         self._left -= len(text)
         return text if self._left > 0 else None

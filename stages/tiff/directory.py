@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from stages.container_info import MAX_PARTS, check_part_count
+from stages.container_info import MAX_PARTS, PartCounter, check_part_count
 from stages.errors import ImageCorrupt, ImageTruncated, UnsupportedFormat
 from stages.tiff.fields import INTEGERS, TYPE_BYTES, read_file_layout
 
@@ -56,6 +56,7 @@ def read_directory(original: bytes, start: int) -> Directory:
     if end > len(original):
         raise ImageTruncated
     tags: Tags = {}
+    repeated = PartCounter("strips")
     for number, kind, values, content in layout.entry.iter_unpack(original[position:end]):
         length, offset = values * TYPE_BYTES.get(kind, 0), 0
         if length > pointer.size:
@@ -64,6 +65,7 @@ def read_directory(original: bytes, start: int) -> Directory:
                 raise ImageTruncated
         if number in _NEEDED and len(INTEGERS.get(kind, "")) == 1 and values:
             check_part_count(values, "strips")
+            repeated.add(values if number in tags else 0)
             place = original if length > pointer.size else content
             found = struct.unpack_from(f"{layout.order}{values}{INTEGERS[kind]}", place, offset)
             if tags.setdefault(number, found) != found:  # Pillow takes the last one, the codec the first

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _MAX_PAGES = 16  # files with a thumbnail have few pages
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType: TIFF 6.0, section 8
 _OLD_REDUCED = 2
+_DESCRIBING = (tag.SUBFILE_TYPE, tag.OLD_SUBFILE_TYPE, tag.PHOTOMETRIC)  # tags that tell what a page is
 _SENSOR_DATA = frozenset({32_803, 34_892})  # color filter array: TIFF/EP, 5.1.6; linear raw: DNG 1.4
 _CR2 = b"\x10\0\0\0CR\2\0"  # in the header of Canon's raw files: the first directory lies behind it
 _RAW_MESSAGE = "This is a camera's raw file, such as a DNG, NEF or CR2. Develop it and save it as a JPEG or a TIFF."
@@ -37,7 +38,8 @@ def find_page(original: bytes) -> tuple[int, Tags]:
         raise UnsupportedFormat(_RAW_MESSAGE)
     if not _is_reduced(first.tags):
         return start, first.tags
-    return next((page for page in others.items() if not _is_reduced(page[1])), (start, first.tags))
+    found = next((place for place, tags in others.items() if not _is_reduced(tags)), start)
+    return found, read_directory(original, found).tags
 
 
 def _is_reduced(tags: Tags) -> bool:
@@ -47,19 +49,26 @@ def _is_reduced(tags: Tags) -> bool:
 
 
 def _read_others(original: bytes, start: int, first: Directory) -> dict[int, Tags]:
-    """Return the tags of the pages after the first one, and of the directories below it, by where they lie."""
+    """Return what the pages after the first one are, and the directories below it, by where they lie.
+
+    The places of their strips are left out: they need far more memory than the file.
+    """
     found: dict[int, Tags] = {}
     place = first.next
     while place not in (0, start, *found) and len(found) < _MAX_PAGES:
         directory = _try_to_read(original, place)
         if directory is None:
             break
-        found[place], place = directory.tags, directory.next
+        found[place], place = _describe(directory.tags), directory.next
     for place in first.tags.get(tag.SUB_DIRECTORIES, ())[:_MAX_PAGES]:
         directory = _try_to_read(original, place)
         if directory is not None:
-            found.setdefault(place, directory.tags)
+            found.setdefault(place, _describe(directory.tags))
     return found
+
+
+def _describe(tags: Tags) -> Tags:
+    return {number: tags[number][:2] for number in _DESCRIBING if number in tags}
 
 
 def _try_to_read(original: bytes, place: int) -> Directory | None:

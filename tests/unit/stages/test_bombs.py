@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import resource
 import struct
 import time
@@ -85,6 +86,47 @@ def jpeg(width: int, height: int, *, scans: int = 1, padding: int = 0, segments:
     return bytes(content)
 
 
+def spread_segments(count: int) -> bytes:
+    """Return a progressive JPEG with this many comments behind each of its scans but the last."""
+    parts = encode_image(photo(16, 16), "jpeg", progressive=True).split(b"\xff\xc4")
+    head, scans = parts[:-1], parts[-1:]
+    comments = b"\xff\xfe\0\2" * count
+    return b"\xff\xc4".join([part + comments * (b"\xff\xda" in part) for part in head] + scans)
+
+
+def restarting_jpeg(markers: int) -> bytes:
+    """Return a progressive JPEG with this many needless restart markers in its first scan."""
+    content = encode_image(photo(16, 16), "jpeg", progressive=True, restart_marker_blocks=1)
+    end = content.index(b"\xff\xc4", content.index(b"\xff\xda"))
+    return content[:end] + b"\xff\xd0" * markers + content[end:]
+
+
+def repeated_tag(count: int) -> bytes:
+    """Return a TIFF that says this often where its strips lie, in the same 60,000 places."""
+    strips = struct.pack("<HHII", 273, 4, 60_000, 8 + 2 + 12 * (count + 8) + 4)
+    entries = [struct.pack("<HHII", tag, 4, 1, *values) for tag, values in GREY_TIFF.items() if tag != 273]
+    directory = struct.pack("<H", count + 8) + b"".join(entries[:5]) + strips * count + b"".join(entries[5:])
+    return b"II*\0\x08\0\0\0" + directory + bytes(4 + 4 * 60_000)
+
+
+def sharing_pages(pages: int) -> bytes:
+    """Return a TIFF of thumbnails, which all say of their samples and strips what lies in the same 240 KiB."""
+    first, shared = 8, 60_000
+    tags = (255, 258, 259, 262, 273, 277, 279, 284, 317, 322, 323, 324, 325, 332, 338, 339, 530)
+    size = 2 + 12 * (len(GREY_TIFF) + 1) + 4
+    later = 2 + 12 * (len(tags) + 1) + 4
+    end = first + size + (pages - 1) * later
+    thumbnail = struct.pack("<HHII", 254, 4, 1, 1)
+    content = struct.pack("<2sHIH", b"II", 42, first, len(GREY_TIFF) + 1) + thumbnail
+    content += b"".join(struct.pack("<HHII", tag, 4, 1, *values) for tag, values in GREY_TIFF.items())
+    content += struct.pack("<I", first + size)
+    for page in range(1, pages):
+        content += struct.pack("<H", len(tags) + 1) + thumbnail
+        content += b"".join(struct.pack("<HHII", tag, 4, shared, end) for tag in tags)
+        content += struct.pack("<I", first + size + page * later if page < pages - 1 else 0)
+    return content + random.Random(1).randbytes(4 * shared)  # noqa: S311  numbers that Python does not share
+
+
 def resized(original: bytes, kind: bytes, size: tuple[int, int]) -> bytes:
     """Overwrite the size in every box of an AVIF that states one."""
     content, start = bytearray(original), 0
@@ -142,6 +184,8 @@ BOMBS = {
     "jpeg of 4 gigapixels": (jpeg(65_500, 65_500), "image_too_large"),
     "jpeg of 101 scans": (jpeg(16, 16, scans=101), "image_too_large"),
     "jpeg of 70,000 segments": (jpeg(16, 16, segments=70_000), "image_too_large"),
+    "jpeg of 80,000 segments between its scans": (spread_segments(20_000), "image_too_large"),
+    "tiff with one tag 30,000 times": (repeated_tag(30_000), "image_too_large"),
     "jpeg of nothing but padding": (jpeg(16, 16, padding=70_000), "image_too_large"),
     "avif of 256 megapixels": (resized(encode_image(photo(), "avif"), b"ispe", (16_000, 16_000)), "image_too_large"),
     "avif whose stream is larger than its boxes state": (
@@ -198,10 +242,17 @@ ANIMATED_BOMBS = {
     ),
 }
 SWELLING = zlib.compress(bytes(64 << 20), 1)
+DAMAGED = zlib.compress(bytes(4 << 20))[:-1] + b"\0"
+# They cost nothing that is worth a refusal.
+SHOWN_BOMBS = {
+    "jpeg of 4 million restart markers": restarting_jpeg(4_000_000),
+    "tiff whose pages share their numbers": sharing_pages(16),
+}
 IGNORED_BOMBS = {
     "png with a text that swells": chunk(b"zTXt", b"a\0\0" + SWELLING),
     "png with a profile that swells": chunk(b"iCCP", b"a\0\0" + SWELLING),
     "png with texts that swell together": chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1 << 19))) * 9999,
+    "png with damaged metadata that swells": chunk(b"zTXt", b"Raw profile type exif\0\0" + DAMAGED) * 3000,
     "apng of two billion frames": chunk(b"acTL", struct.pack(">II", 2**31 - 1, 0)),
 }
 
@@ -254,3 +305,13 @@ def test_a_bomb_that_browsers_ignore_costs_nothing(before: bytes) -> None:
 def test_the_plain_files_of_which_these_bombs_are_made_are_accepted() -> None:
     for original in (tiff(GREY_TIFF), tiff(TILED_TIFF), gif((0, 0, 1, 1)), jpeg(16, 16), jpeg(16, 16, scans=9)):
         assert code_of(original) == ("", "")
+
+
+@pytest.mark.parametrize("original", SHOWN_BOMBS.values(), ids=SHOWN_BOMBS)
+def test_a_bomb_of_things_that_an_image_has_few_of_is_shown_at_a_bounded_cost(original: bytes) -> None:
+    resident, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+
+    assert code_of(original) == ("", "")
+
+    assert time.process_time() - start < 2
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident < 64 * KB
