@@ -113,14 +113,20 @@ class HeaderReader:
             self.changes[chunk] = build_chunk(TRNS, wanted) if wanted else b""
 
     def _transparency(self, content: bytes) -> bytes:
-        """Return what counts of a tRNS chunk: PNG (Third Edition), 11.3.1.1. Nothing if it is too short or too long."""
+        """Return what counts of a tRNS chunk: PNG (Third Edition), 11.3.1.1. Nothing if it is too short or too long.
+
+        Of a sample of up to 8 bits the low byte counts. One that no pixel of this depth can have matches none.
+        """
         if self._colour == _PALETTE:
             return content[: self._colours] if len(content) <= _MAX_COLOURS else b""
         channels = {_GREY: 1, _RGB: 3}.get(self._colour, 0)
         if len(content) < 2 * channels:
             return b""
-        mask = (1 << self._depth) - 1
-        return b"".join((int.from_bytes(content[at : at + 2]) & mask).to_bytes(2) for at in range(0, 2 * channels, 2))
+        mask = (1 << max(8, self._depth)) - 1
+        samples = [int.from_bytes(content[at : at + 2]) & mask for at in range(0, 2 * channels, 2)]
+        if max(samples, default=0) >> self._depth:
+            return b""
+        return b"".join(sample.to_bytes(2) for sample in samples)
 
     def _is_wanted(self, kind: bytes, content: bytes) -> bool:
         if kind in (b"tEXt", b"zTXt", b"iTXt"):

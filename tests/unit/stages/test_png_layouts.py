@@ -115,3 +115,13 @@ def test_pixels_are_complete_or_missed_whatever_they_are(
     assert normalize(encode(lines), edge=16, limits=Limits()).pixels == bytes((sample,)) * 3 * size[0] * size[1]
     with pytest.raises(ImageTruncated):
         normalize(encode(lines[:-1]), edge=16, limits=Limits())
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+@pytest.mark.parametrize("key", [0, 1])
+def test_a_transparent_grey_that_the_depth_does_not_have_is_no_pixels(depth: int, key: int) -> None:
+    rows = samples_of(0, depth, 1 << depth)
+
+    original = encode_layout(0, depth, rows, chunk(b"tRNS", pack_samples(key | 1 << depth)), interlaced=False)
+
+    assert {pixel[3] for pixel in pixels_of(original)} == {255}  # as Chromium 156 and libvips show it
