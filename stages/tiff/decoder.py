@@ -73,7 +73,7 @@ class TiffFile(TiffImageFile):
         """Tell whether Pillow's own decoder of uncompressed pixels, which is the faster one, would get them wrong."""
         tags = self.tag_v2
         return tags.get(tag.COMPRESSION, RAW) == RAW and (
-            (tags.get(tag.PLANAR) == SEPARATE_PLANES and tags.get(tag.SAMPLES) != 1)
+            tags.get(tag.PLANAR) == SEPARATE_PLANES  # also one plane: Pillow takes the wrong raw mode
             or (tags.get(tag.PHOTOMETRIC) == YCBCR and tags.get(tag.SAMPLES) != 1)
             or tags.get(_FILL_ORDER, 1) != 1
             or (tags.get(tag.SAMPLES) == len(_GREY_AND_MORE) and tags.get(tag.BITS, (1,))[0] == _GREY_AND_MORE[0])

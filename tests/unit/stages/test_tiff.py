@@ -41,13 +41,17 @@ WIDTH, HEIGHT = 19, 13  # no whole bytes of 12 bits in a row, and no whole tiles
 UNSPECIFIED, ASSOCIATED, UNASSOCIATED = 0, 1, 2
 Pixels = list[tuple[int, ...]]
 
-LAYOUTS = [
+ONE_SAMPLE = [
     *(TiffPage(photometric=zero, bits=bits) for zero in (WHITE_IS_ZERO, GREY) for bits in (1, 2, 4, 8, 12, 16)),
-    *(TiffPage(photometric=WHITE_IS_ZERO, bits=16, extra=(more,)) for more in (0, 2)),
-    *(TiffPage(photometric=GREY, bits=bits, extra=(more,)) for bits in (8, 16) for more in (0, 1, 2)),
     TiffPage(photometric=GREY, bits=32),
     TiffPage(photometric=GREY, bits=32, sample_format=SIGNED),
     *(TiffPage(photometric=GREY, bits=bits, sample_format=FLOAT) for bits in (32, 64)),
+]
+LAYOUTS = [
+    *ONE_SAMPLE,
+    *(replace(page, planar=True) for page in ONE_SAMPLE),
+    *(TiffPage(photometric=WHITE_IS_ZERO, bits=16, extra=(more,)) for more in (0, 2)),
+    *(TiffPage(photometric=GREY, bits=bits, extra=(more,)) for bits in (8, 16) for more in (0, 1, 2)),
     *(TiffPage(bits=bits, planar=planar) for bits in (8, 16) for planar in (False, True)),
     *(
         TiffPage(bits=bits, planar=planar, extra=(more,))
@@ -173,13 +177,13 @@ def test_bits_may_be_stored_in_reverse(page: TiffPage, compression: int) -> None
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
-@pytest.mark.parametrize("scale", [1, 257])
-def test_the_colours_of_a_palette_may_have_8_or_16_bits(bits: int, scale: int) -> None:
+@pytest.mark.parametrize(("scale", "planar"), [(1, False), (257, False), (257, True)])
+def test_the_colours_of_a_palette_may_have_8_or_16_bits(bits: int, scale: int, *, planar: bool) -> None:
     palette = [(entry * 255 // ((1 << bits) - 1), 255 - entry, entry * 37 % 256) for entry in range(1 << bits)]
     rows = [[(x * y % (1 << bits),) for x in range(WIDTH)] for y in range(HEIGHT)]
     colours = [part * scale for band in zip(*palette, strict=True) for part in band]
 
-    original = write_tiff(TiffPage(rows=rows, bits=bits, photometric=PALETTE, tags={320: colours}))
+    original = write_tiff(TiffPage(rows=rows, bits=bits, photometric=PALETTE, planar=planar, tags={320: colours}))
 
     assert pixels_of(original) == [palette[entry] for row in rows for (entry,) in row]
 
