@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from stages.errors import UnsupportedFormat
+from stages.errors import ImageTruncated, UnsupportedFormat
 from stages.limits import Limits
 from stages.normalize import Master, normalize
 from stages.validate import validate
@@ -231,6 +231,15 @@ def test_an_old_jpeg_in_a_tiff_is_decoded() -> None:
     found = pixels_of(write_tiff(TiffPage(photometric=YCBCR, compression=6, chunks=[content], tags=size | jpeg)))
 
     assert difference(found, list(decode_image(content).get_flattened_data())) <= 4  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("page", [TiffPage(), TiffPage(extra=(UNASSOCIATED,)), TiffPage(photometric=GREY, bits=12)])
+def test_the_size_of_an_uncompressed_strip_may_be_overstated(page: TiffPage) -> None:
+    overstated = replace(page, rows=draw(page), tags={279: [35_711_440]})
+
+    assert difference(pixels_of(write_tiff(overstated)), expected(page)) <= 2
+    with pytest.raises(ImageTruncated):
+        validate(write_tiff(replace(overstated, tags={**overstated.tags, 273: [300]})), limits=Limits())
 
 
 @pytest.mark.parametrize(
