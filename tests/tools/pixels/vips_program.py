@@ -18,11 +18,14 @@ from tests.tools.pixels.reading import BACKGROUNDS, REFUSED, Reading, reduce_vie
 
 NAME = "libvips"
 FORMATS = frozenset({"jpeg", "png", "gif", "webp", "tiff", "avif"})  # of pyvips-binary: no BMP, no HEVC
-_UNSUPPORTED = re.compile(r"not configured|not supported|not a known file format|not a whole number|bad labq")
+_UNSUPPORTED = re.compile(
+    r"not configured|not supported|not a known file format|not a whole number|bad labq|samples out of range"
+)
 _ROUGH_SIDE = 1024  # Pillow averages the rest
 _MOST = {"uchar": 255, "ushort": 65535}
 _DEEP = {"b-w": "grey16", "srgb": "rgb16", "rgb": "rgb16"}  # with 16 bits; else all above 255 is white
 _COLOURS = 3
+_BANDS = {"b-w": 1, "grey16": 1, "cmyk": 4}
 
 
 def is_available() -> bool:
@@ -66,7 +69,8 @@ def _to_srgb(pyvips: Any, image: Any) -> Any:
     """Convert the colours as a browser does, and the alpha to 8 bits."""
     if not image.hasalpha():
         return _colours_to_srgb(pyvips, image)
-    colours, alpha = image.extract_band(0, n=image.bands - 1), image.extract_band(image.bands - 1)
+    count = min(_BANDS.get(image.interpretation, _COLOURS), image.bands - 1)  # more bands than one may be behind them
+    colours, alpha = image.extract_band(0, n=count), image.extract_band(count)
     return _colours_to_srgb(pyvips, colours).bandjoin(alpha * (255 / _MOST[image.format]))
 
 
