@@ -42,6 +42,7 @@ _CICP = {  # ITU-T H.273: colour primaries, transfer characteristics
     "BT.2020": (9, 14), "PQ": (9, 16), "P3 PQ": (12, 16), "HLG": (9, 18), "BT.601": (6, 6), "unspecified": (2, 2),
 }  # fmt: skip
 _SCENE = photo(*_SIZE)
+_FADED = Image.merge("RGBA", [*_SCENE.split(), Image.linear_gradient("L").resize(_SIZE)])
 
 
 def draw_images() -> Drawn:
@@ -77,6 +78,10 @@ def _pngs() -> Drawn:
             if colour in transparent:
                 trns = chunk(b"tRNS", transparent[colour][: 2**depth if colour == 3 else 6])
                 yield f"png colour {colour} depth {depth} tRNS.png", make(before=before + trns)
+    for depth in (1, 2, 4):
+        key = chunk(b"tRNS", struct.pack(">H", 1 << depth))
+        rows = [bytes(range(0, 16 * depth, 2))] * 24
+        yield f"png grey depth {depth} tRNS beyond.png", png(64, 24, depth=depth, colour=0, rows=rows, before=key)
     whole = encode_image(_SCENE)
     damaged = chunk(b"tEXt", b"a\0b")[:-1] + b"\0"
     for name, content in {
@@ -88,8 +93,16 @@ def _pngs() -> Drawn:
         "short pHYs": whole[:33] + chunk(b"pHYs", b"\0\0") + whole[33:],
         "iCCP of method 1": whole[:33] + chunk(b"iCCP", b"a\0\1" + zlib.compress(b"x")) + whole[33:],
         "text of 2 MiB": whole[:33] + chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1 << 21))) + whole[33:],
+        "EXIF in a text": whole[:33] + _exif_text(6) + whole[33:],
+        "graded alpha": encode_image(_FADED),
     }.items():
         yield f"png {name}.png", content
+
+
+def _exif_text(orientation: int) -> bytes:
+    """Build EXIF as ImageMagick writes it into a PNG, in a text."""
+    block = exif(orientation)
+    return chunk(b"tEXt", b"Raw profile type exif\0\nexif\n%8d\n%b\n" % (len(block), block.hex().encode()))
 
 
 def _png_colours() -> Drawn:
@@ -155,7 +168,7 @@ def _apngs() -> Drawn:
 
 
 def _webps() -> Drawn:
-    for name, image in {"RGB": _SCENE, "RGBA": cutout(*_SIZE)}.items():
+    for name, image in {"RGB": _SCENE, "RGBA": cutout(*_SIZE), "graded alpha": _FADED}.items():
         for lossless in (False, True):
             yield f"webp {name} lossless {lossless}.webp", encode_image(image, "webp", lossless=lossless)
     for name, profile in _profiles("p3", "adobe").items():
@@ -198,11 +211,12 @@ def _avifs() -> Drawn:
         yield f"avif nclx PQ and {name}.avif", restate_colours(make(_SCENE, icc_profile=profile), *_CICP["PQ"])
     for subsampling in ("4:4:4", "4:2:2", "4:2:0", "4:0:0"):
         yield f"avif {subsampling.replace(':', '')}.avif", make(_SCENE, subsampling=subsampling)
+    yield "avif graded alpha.avif", make(_FADED)
     yield "avif limited range.avif", make(_SCENE, range="limited")
     yield "avif newline behind.avif", plain + b"\n"
     yield "avif zeros behind.avif", plain + bytes(4)
     yield "avif XMP orientation.avif", make(_SCENE, xmp=xmp(6))
-    yield "avif animation.avif", animation("avif", speed=10)
+    yield "avif animation.avif", animation("avif", speed=10, range="limited")  # Chromium shows full range wrongly
 
 
 def _profiles(*spaces: str) -> dict[str, bytes]:
