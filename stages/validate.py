@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from stages.bit_depth import read_bit_depth
 from stages.decode import open_image
 from stages.position import states_position
+from stages.webp import is_first_frame_opaque
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -61,7 +62,7 @@ def validate(original: bytes, *, limits: Limits, animated: bool = False) -> Imag
         orientation=opened.orientation,
         bit_depth=read_bit_depth(original, image, opened.format),
         colour_space=StatedColours(opened.colour_space.name, opened.colour_space.source),
-        has_alpha=_has_alpha(image),
+        has_alpha=_has_alpha(image) and not (opened.format == "webp" and is_first_frame_opaque(original)),
         has_gps=states_position(original, image, opened.format),
     )
 

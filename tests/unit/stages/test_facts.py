@@ -18,6 +18,7 @@ from tests.support.avif import avif as boxes
 from tests.support.avif import coded
 from tests.support.bmps import bmp
 from tests.support.images import animation, chunk, cutout, encode_image, exif, photo, png, rgb_profile
+from tests.support.webps import webp, webp_frame
 
 PLACE = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description exif:GPSLatitude="52,5.4N"/></x:xmpmeta>'
 NO_PLACE = (
@@ -139,6 +140,11 @@ def test_a_heic_of_ten_bits_says_so(bits: int) -> None:
         (False, encode_image(photo(), "webp")),
         (True, encode_image(cutout(), "webp")),
         (True, encode_image(cutout(), "webp", lossless=False)),
+        (False, animation("webp")),
+        (False, webp((8, 8), webp_frame((0, 0), photo(8, 8)), webp_frame((0, 0), cutout(8, 8)))),
+        (True, webp((8, 8), webp_frame((0, 0), cutout(8, 8)), webp_frame((0, 0), photo(8, 8)))),
+        (True, webp((8, 8), webp_frame((0, 0), photo(6, 8)))),
+        (True, webp((8, 8), webp_frame((2, 0), photo(6, 8)))),
         (True, encode_image(cutout(), "tiff")),
         (False, encode_image(photo(), "tiff")),
         (False, bmp((1, 1), 32, bytes(4))),
@@ -148,6 +154,7 @@ def test_a_heic_of_ten_bits_says_so(bits: int) -> None:
 )
 def test_alpha_is_what_a_header_says_of_transparency(has_alpha: bool, original: bytes) -> None:
     assert facts_of(original).has_alpha is has_alpha
+    assert validate(original, limits=Limits(), animated=True).has_alpha is has_alpha
 
 
 def test_the_colour_space_has_the_name_of_the_profile_and_no_more() -> None:
