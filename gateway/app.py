@@ -52,7 +52,7 @@ from storage.stores import Stores, open_stores
 BEARER = HTTPBearer(auto_error=False, description="An API key. Needed only where keys are set.")
 PROBLEM: dict[str, Any] = {
     "description": "A problem document (RFC 9457)",
-    "content": {problems.MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}},
+    "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
 }
 
 
@@ -122,12 +122,14 @@ def _include_routers(app: FastAPI) -> None:
 
 
 def _extend_openapi(app: FastAPI, settings: Settings) -> None:
-    """Add the forms to the OpenAPI document that FastAPI generates."""
+    """Add the forms and the problem document to the OpenAPI document that FastAPI generates."""
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            operations.describe_forms(describe(), settings.limits)
+            document = describe()
+            operations.describe_forms(document, settings.limits)
+            document["components"]["schemas"]["ProblemDocument"] = ProblemDocument.model_json_schema()
         return describe()
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it

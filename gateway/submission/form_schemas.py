@@ -19,6 +19,12 @@ PART_DIGEST = {
     "description": "SHA-256 of the file's bytes. If they do not match, the request is refused (`digest_mismatch`).",
     "schema": {"type": "string", "examples": ["sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:"]},
 }
+IMAGE = {
+    "type": "string",
+    "format": "binary",  # of OpenAPI 3.0: generators of clients know a file by it, and not by its media type
+    "contentMediaType": "application/octet-stream",
+    "description": "The image file.",
+}
 
 
 def request_body(form: type[BaseModel], limits: Limits) -> dict[str, Any]:
@@ -30,8 +36,7 @@ def request_body(form: type[BaseModel], limits: Limits) -> dict[str, Any]:
             field["example"] = field["examples"][0]  # Swagger UI fills it in, so that a first try is accepted
     for name in fields.keys() & set(SIDES):
         fields[name]["maximum"] = limits.side
-    image = {"type": "string", "contentMediaType": "application/octet-stream", "description": "The image file."}
-    schema["properties"] = {FILE_FIELD: image} | fields
+    schema["properties"] = {FILE_FIELD: IMAGE} | fields
     if "source_task_id" not in fields:
         schema["required"] = [FILE_FIELD]
     encoding = {FILE_FIELD: {"headers": {"Content-Digest": PART_DIGEST}}}

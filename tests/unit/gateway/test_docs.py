@@ -15,7 +15,7 @@ from stages.limits import Limits
 POSTS = ["/upload", "/crop", "/grayscale", "/resize"]
 WORDS = {
     *("type", "enum", "title", "description", "default", "example", "examples"),
-    *("minimum", "maximum", "pattern", "contentMediaType"),
+    *("minimum", "maximum", "pattern", "contentMediaType", "format"),
 }
 SIDE = Limits().side
 
@@ -32,6 +32,14 @@ def every_field(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def test_every_field_is_described_in_the_words_of_json_schema(app: FastAPI) -> None:
     assert {(path, name): field.keys() - WORDS for path, name, field in every_field(app) if field.keys() - WORDS} == {}
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_generators_of_clients_know_the_file_as_one(app: FastAPI, path: str) -> None:
+    file = fields_of(app, path)["file"]
+
+    # openapi-python-client sends a field without the format as text, which has no file name and is refused.
+    assert (file["format"], file["contentMediaType"]) == ("binary", "application/octet-stream")
 
 
 def test_every_field_has_one_type(app: FastAPI) -> None:
