@@ -125,3 +125,8 @@ def _build_rendition(job: Job, name: str, result: dict[str, Any], root_path: str
 def has_renditions(job: Job) -> bool:
     """Whether renditions of the job can be fetched: it has not failed, and its blobs are not removed."""
     return job.state in (JobState.PROCESSING, JobState.DONE) and job.keeps_blobs
+
+
+def has_facts(job: Job) -> bool:
+    """Whether everything was learned of the original of a job: an older version learned its format and size only."""
+    return "colour_space" in (job.stages[VALIDATE].result or {})

@@ -13,6 +13,7 @@ from fastapi import BackgroundTasks, Depends, Request, Response
 
 from gateway.concurrency_limit import ConcurrencyLimit
 from gateway.dependencies import BlobRoomDep, LaneChooserDep, MetricsDep, OwnerDep, SettingsDep, StoresDep
+from gateway.image_schemas import has_facts
 from gateway.metrics import GatewayMetrics, SubmissionCount
 from gateway.middleware.rate_limit import caller_of
 from gateway.middleware.root_path import root_path_of
@@ -223,8 +224,14 @@ class Submission:
         return self._build_answer(await self.stores.jobs.get(earlier.job_id, owner=self.owner))
 
     async def _copy_from_duplicate(self, job: Job) -> Job:
-        """Return the job, finished with copies of a duplicate's renditions if deduplication is on and finds one."""
-        if not self.settings.access.deduplicate or (duplicate := await self.stores.jobs.find_duplicate(job)) is None:
+        """Return the job, finished with copies of a duplicate's renditions if deduplication is on and finds one.
+
+        One that an older version has made is none: it lacks facts of its original, and its pixels may differ.
+        """
+        if not self.settings.access.deduplicate:
+            return job
+        duplicate = await self.stores.jobs.find_duplicate(job)
+        if duplicate is None or not has_facts(duplicate):
             return job
         stages = dict(duplicate.stages)
         try:

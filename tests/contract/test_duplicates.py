@@ -15,6 +15,8 @@ from storage.stores import Stores
 from tests.contract.http_helpers import ADA_KEY, CAT_PART, JPEG, get_accepted_job, post
 from tests.support.fakes import RENDITIONS, new_job, part
 
+FACTS = {"frames": 1, "colour_space": {"name": "sRGB", "source": "none"}}
+
 
 def output(job_id: str, name: str, stage: str) -> StageRecord:
     """Return the record of a stage that made a rendition."""
@@ -30,10 +32,10 @@ def output(job_id: str, name: str, stage: str) -> StageRecord:
     return StageRecord(state=StageState.DONE, attempts=1, result=result)
 
 
-async def finished(stores: Stores, kind: Kind = Kind.PREVIEWS, **fields: Any) -> Job:
+async def finished(stores: Stores, kind: Kind = Kind.PREVIEWS, *, facts: dict[str, Any] = FACTS, **fields: Any) -> Job:
     """Accept a job on the cat's bytes that is done and has its renditions."""
     blank = new_job(kind, **fields)
-    done = dict.fromkeys(blank.stages, StageRecord(state=StageState.DONE, attempts=1, result={"frames": 1}))
+    done = dict.fromkeys(blank.stages, StageRecord(state=StageState.DONE, attempts=1, result=facts))
     made = {stage: output(blank.id, name, stage) for name, stage in stage_by_rendition(blank).items()}
     values: dict[str, Any] = {
         "id": blank.id,
@@ -147,6 +149,16 @@ async def test_a_job_whose_twin_expires_meanwhile_is_worked_on(
 
     assert (job.state, job.deduplicated_from, redis.llen("validate")) == (JobState.ACCEPTED, None, 1)
     assert {record.state for record in job.stages.values()} == {StageState.PENDING}
+
+
+async def test_what_an_older_version_has_made_is_made_again(
+    keyed_client: httpx.AsyncClient, stores: Stores, redis: Redis
+) -> None:
+    await finished(stores, facts={"frames": 1})
+
+    job = await get_accepted_job(stores, await post(keyed_client, CAT_PART, api_key=ADA_KEY))
+
+    assert (job.state, job.deduplicated_from, redis.llen("validate")) == (JobState.ACCEPTED, None, 1)
 
 
 async def test_twins_are_not_looked_for_unless_they_are_wanted(http: httpx.AsyncClient, stores: Stores) -> None:
