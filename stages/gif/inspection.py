@@ -114,10 +114,10 @@ def inspect_gif(original: bytes, limits: Limits) -> ContainerInfo:
             size = reader.canvas_size(frame)
             check_dimensions(*size, limits)
         frames += 1
-        check_frames(frames, *size, limits)
         decoded += frame.width * frame.height
         check_pixels(frame.width * frame.height, limits.pixels)
-        check_pixels(decoded, max(limits.pixels, limits.animation_pixels))
     if not frames:
         raise ImageCorrupt if reader.has_ended else ImageTruncated
+    check_frames(frames, *size, limits)
+    check_pixels(decoded, max(limits.pixels, limits.animation_pixels))
     return ContainerInfo(frames=frames)
