@@ -40,6 +40,17 @@ async def test_the_list_is_filtered_by_status_and_kind(visitor: Visitor, api: ht
     assert page.url.endswith("#/jobs?kind=resize&status=done")
 
 
+async def test_no_empty_box_is_drawn_where_a_job_has_no_picture(visitor: Visitor, api: httpx.Client) -> None:
+    task_id = submit_photo(api, encode_image(photo(), "jpeg")[:-900], "cut.jpg")
+    assert wait_for_end(api, task_id)["status"] == "failed"
+
+    page = await visitor.open("/jobs")
+
+    picture = page.locator(f"a[href='#/jobs/{task_id}'] .job-tile-picture")
+    await expect(picture).to_be_visible()
+    await expect(picture.locator("img")).to_be_hidden()
+
+
 async def test_the_list_goes_on_to_older_jobs_and_back(visitor: Visitor, api: httpx.Client) -> None:
     content = encode_image(photo(16, 16), "jpeg")
     oldest = submit_operation(api, "grayscale", content)
