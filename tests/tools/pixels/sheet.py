@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -38,7 +39,7 @@ def _draw_row(sheet: Image.Image, top: int, finding: Finding, folder: Path) -> N
         tiles.append(difference.point(lambda level: min(255, level * AMPLIFIED)))
     for column, tile in enumerate(tiles):
         _draw_tile(sheet, (_GAP + column * (_TILE + _GAP), top), tile)
-    for line, text in enumerate(_lines(finding, folder)):
+    for line, text in enumerate(describe(finding, folder)):
         _write(sheet, (_GAP + 3 * (_TILE + _GAP), top + line * _LINE), text)
 
 
@@ -58,10 +59,11 @@ def _draw_tile(sheet: Image.Image, place: tuple[int, int], tile: Image.Image | N
     sheet.paste(shown, (place[0] + (_TILE - shown.width) // 2, place[1] + (_TILE - shown.height) // 2))
 
 
-def _lines(finding: Finding, folder: Path) -> list[str]:
+def describe(finding: Finding, folder: Path) -> list[str]:
+    """Return the lines beside the tiles of a finding."""
     ours, theirs, difference = finding.ours, finding.theirs, finding.difference
     lines = [*_wrap(name_of(finding, folder)), f"{finding.kind}, {finding.format}, {finding.oracle}"]
-    lines.append(f"{theirs.width} x {theirs.height}, here {ours.width} x {ours.height} {finding.turn}")
+    lines.append(f"{_size(theirs)}, here {_size(ours)} {finding.turn}".strip())
     if difference:
         over = list(BACKGROUNDS)[difference.background]
         lines.append(
@@ -73,8 +75,12 @@ def _lines(finding: Finding, folder: Path) -> list[str]:
     return [*lines, *_wrap(reasons[0]), *_wrap(reasons[1])][: _TILE // _LINE]
 
 
-def _wrap(text: str, width: int = 62) -> list[str]:
-    return [text[start : start + width] for start in range(0, len(text), width)][:3]
+def _size(reading: Reading) -> str:
+    return f"{reading.width} x {reading.height}" if reading.views else "not shown"
+
+
+def _wrap(text: str) -> list[str]:
+    return wrap(text, 62)[:3]
 
 
 def _write(sheet: Image.Image, place: tuple[int, int], text: str) -> None:

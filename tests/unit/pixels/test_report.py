@@ -17,7 +17,7 @@ from tests.tools.pixels.difference import Difference
 from tests.tools.pixels.finding import Finding
 from tests.tools.pixels.reading import Reading, make_views
 from tests.tools.pixels.report import make_summary, print_report, write_report
-from tests.tools.pixels.sheet import draw_sheet
+from tests.tools.pixels.sheet import describe, draw_sheet
 
 FOLDER = Path("/archive")
 VIEWS = make_views(photo(), (96, 64))
@@ -88,6 +88,22 @@ def test_the_contact_sheet_shows_the_oracle_ours_and_the_difference(findings: li
     columns = [8 + column * 168 for column in range(3)]
     tiles = [sheet.crop((left, tops[0], left + 160, tops[0] + 160)).tobytes() for left in columns]
     assert len(set(tiles)) == len(columns)
+
+
+def test_the_contact_sheet_says_what_is_wrong_in_whole_words() -> None:
+    message = "This is a camera's raw file, such as a DNG, NEF or CR2. Develop it and save it as a JPEG."
+    shown, refused = Reading(width=96, height=64, views=VIEWS), Reading(code="unsupported_format", message=message)
+    finding = Finding(
+        file=FOLDER / "a.dng", format="tiff", kind="refused", ours=refused, oracle="libvips", theirs=shown
+    )
+
+    assert describe(finding, FOLDER) == [
+        "a.dng",
+        "refused, tiff, libvips",
+        "96 x 64, here not shown",
+        "unsupported_format This is a camera's raw file, such as a DNG,",
+        "NEF or CR2. Develop it and save it as a JPEG.",
+    ]
 
 
 def test_an_image_is_known_by_its_bytes_or_else_by_its_name(tmp_path: Path) -> None:
