@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from pipeline import rendition_headers
 from pipeline.routing import NORMALIZE, VALIDATE
 from pipeline.stage_order import stage_by_rendition
 from storage.documents import Job, JobState, StageState
 
+ModelT = TypeVar("ModelT", bound=BaseModel)
 _FACTS = ("width", "height", "format", "frames", "orientation", "bit_depth", "has_alpha", "has_gps")
 
 
@@ -71,7 +72,8 @@ class OriginalStatus(BaseModel):
         """Build the public view of the original of a job, with what its validate stage found."""
         found = job.stages[VALIDATE].result or {}
         facts = {name: found.get(name) for name in _FACTS}
-        return cls(**job.original.model_dump(exclude={"blob"}), **facts, color_space=found.get("colour_space"))
+        color_space = _read(ColorSpaceStatus, found.get("colour_space"))
+        return cls(**job.original.model_dump(exclude={"blob"}), **facts, color_space=color_space)
 
 
 class Placeholder(BaseModel):
@@ -93,8 +95,7 @@ class Placeholder(BaseModel):
     def of(cls, job: Job) -> Placeholder | None:
         """Return the placeholder of a job whose renditions can be fetched, now or once they are made."""
         record = job.stages.get(NORMALIZE)
-        found = (record.result or {}).get("placeholder") if record and has_renditions(job) else None
-        return cls(**found) if found else None
+        return _read(cls, (record.result or {}).get("placeholder")) if record and has_renditions(job) else None
 
 
 JobPlaceholder = Annotated[
@@ -103,6 +104,14 @@ JobPlaceholder = Annotated[
         description="Set as soon as the stage `normalize` is done. Null for an operation, and if there are no results."
     ),
 ]
+
+
+def _read(model: type[ModelT], found: object) -> ModelT | None:
+    """Return what a stage has stored. None if it is missing, or if a newer version has stored something else."""
+    try:
+        return model.model_validate(found)
+    except ValidationError:
+        return None
 
 
 def build_renditions(job: Job, root_path: str) -> dict[str, RenditionStatus]:

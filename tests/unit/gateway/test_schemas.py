@@ -271,3 +271,17 @@ def test_clocks_that_disagree_make_no_negative_wait() -> None:
     )
 
     assert (stage.queue_wait_ms, stage.run_ms) == (0, 0)
+
+
+def test_what_a_newer_version_stores_in_another_way_is_not_shown() -> None:
+    results: dict[str, dict[str, Any]] = {
+        "validate": {"width": 40, "colour_space": "Display P3"},
+        "normalize": {"placeholder": {"thumbhash": "3OcRJYB4d3h/iIeHeEh3eIhw+j2w"}},
+    }
+    stages = {name: StageRecord(state=StageState.DONE, result=result) for name, result in results.items()}
+    job = new_job(state=JobState.PROCESSING, stages=stages)
+
+    status = status_of(job)
+
+    assert (status.original.width, status.original.color_space, status.placeholder) == (40, None, None)
+    assert JobSummary.of(job, root_path="").placeholder is None
