@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stages.bit_depth import read_bit_depth
 from stages.decode import open_image
 from stages.position import states_position
-from stages.webp import is_first_frame_opaque
+from stages.webp.first_frame import is_first_frame_opaque
 
 if TYPE_CHECKING:
     from PIL import Image
