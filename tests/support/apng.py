@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import struct
-import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tests.support.images import chunk
+from tests.support.images import build_png, chunk, pack_rows
 
 
 @dataclass(frozen=True)
@@ -35,22 +33,9 @@ class ApngFrame:
         return chunk(b"fdAT", struct.pack(">I", sequence) + pack_rows(self.rows))
 
 
-def pack_rows(rows: Iterable[bytes]) -> bytes:
-    """Compress rows, none of them filtered."""
-    return zlib.compress(b"".join(b"\0" + row for row in rows))
-
-
 def plain_frame(colour: tuple[int, ...], size: tuple[int, int] = (8, 8), **options: object) -> ApngFrame:
     """Return a frame of one colour."""
     return ApngFrame([bytes(colour) * size[0]] * size[1], size, **options)  # type: ignore[arg-type]
-
-
-def build_png(
-    *parts: bytes, size: tuple[int, int] = (8, 8), depth: int = 8, colour: int = 6, interlace: int = 0
-) -> bytes:
-    """Return a PNG of a header and these chunks, and an end."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, interlace))
-    return b"\x89PNG\r\n\x1a\n" + b"".join((header, *parts, chunk(b"IEND")))
 
 
 def announce(frames: int, plays: int = 0) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterable
 from functools import cache
 from random import Random
 
@@ -112,6 +113,14 @@ def chunk(kind: bytes, content: bytes = b"") -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
+def build_png(
+    *parts: bytes, size: tuple[int, int] = (8, 8), depth: int = 8, colour: int = 6, interlace: int = 0
+) -> bytes:
+    """Return a PNG of a header and these chunks, and an end."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, interlace))
+    return b"\x89PNG\r\n\x1a\n" + b"".join((header, *parts, chunk(b"IEND")))
+
+
 def png(  # noqa: PLR0913  a PNG has this many parts
     width: int,
     height: int,
@@ -123,9 +132,13 @@ def png(  # noqa: PLR0913  a PNG has this many parts
     after: bytes = b"",
 ) -> bytes:
     """Build a PNG of any depth and colour type from packed rows, with chunks before and after its pixels."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
-    pixels = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))
-    return b"\x89PNG\r\n\x1a\n" + header + before + pixels + after + chunk(b"IEND")
+    pixels = chunk(b"IDAT", pack_rows(rows))
+    return build_png(before, pixels, after, size=(width, height), depth=depth, colour=colour)
+
+
+def pack_rows(rows: Iterable[bytes]) -> bytes:
+    """Compress rows, none of them filtered."""
+    return zlib.compress(b"".join(b"\0" + row for row in rows))
 
 
 def pack_samples(*values: int) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image, ImageCms
 
-from tests.support.apng import build_apng, build_png, pack_rows, plain_frame
+from tests.support.apng import build_apng, plain_frame
 from tests.support.avif import (
     avif,
     coded,
@@ -27,11 +27,13 @@ from tests.support.bmps import MASKS_32, bmp
 from tests.support.gifs import control, filled, gif, loop
 from tests.support.images import (
     animation,
+    build_png,
     chunk,
     cutout,
     encode_image,
     exif,
     grey_profile,
+    pack_rows,
     pack_samples,
     photo,
     png,

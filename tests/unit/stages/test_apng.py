@@ -11,8 +11,8 @@ from stages.errors import StageError
 from stages.limits import Limits
 from stages.normalize import normalize
 from stages.validate import validate
-from tests.support.apng import ApngFrame, announce, build_apng, build_png, plain_frame
-from tests.support.images import chunk, decode_image, exif, grey_profile
+from tests.support.apng import ApngFrame, announce, build_apng, plain_frame
+from tests.support.images import build_png, chunk, decode_image, exif, grey_profile
 from tests.unit.stages.frames import decode_frames
 
 LIMITS = Limits()

@@ -16,8 +16,7 @@ from stages.limits import Limits
 from stages.normalize import normalize
 from stages.png.inspection import inspect_png
 from stages.validate import validate
-from tests.support.apng import build_png, pack_rows
-from tests.support.images import chunk, encode_image, exif, pack_samples, photo, rgb_profile
+from tests.support.images import build_png, chunk, encode_image, exif, pack_rows, pack_samples, photo, rgb_profile
 
 Pixel = tuple[int, ...]
 LIMITS = Limits()

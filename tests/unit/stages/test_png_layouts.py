@@ -11,8 +11,7 @@ import pytest
 from stages.errors import ImageTruncated
 from stages.limits import Limits
 from stages.normalize import normalize
-from tests.support.apng import build_png, pack_rows
-from tests.support.images import chunk, pack_samples
+from tests.support.images import build_png, chunk, pack_rows, pack_samples
 
 Pixel = tuple[int, ...]
 SIZE = (13, 7)
