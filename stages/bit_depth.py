@@ -10,7 +10,8 @@ from stages.bmp.header import read_bmp_header
 from stages.errors import StageError
 from stages.heif.boxes import FULL
 from stages.heif.colours import picture_boxes
-from stages.png.chunks import HEADER
+from stages.png.chunks import PALETTE as PNG_PALETTE
+from stages.png.chunks import read_header
 from stages.tiff import directory as tag
 from stages.tiff.layout import PALETTE as TIFF_PALETTE
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _BYTE = 8
 _MAX_BITS = 64  # TIFF has floats of 64 bits
-_PNG_PALETTE = 3  # PNG (Third Edition), 11.2.1
 
 
 def read_bit_depth(original: bytes, image: ImageFile, format: str) -> int | None:  # noqa: A002  the API's own word
@@ -39,8 +39,8 @@ def _read_jpeg(_original: bytes, image: ImageFile) -> int | None:
 
 
 def _read_png(original: bytes, _image: ImageFile) -> int | None:
-    depth, colour = original[HEADER][8:10]
-    return _BYTE if colour == _PNG_PALETTE else depth
+    header = read_header(original)
+    return _BYTE if header.colour == PNG_PALETTE else header.depth
 
 
 def _read_tiff(_original: bytes, image: ImageFile) -> int | None:

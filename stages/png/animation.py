@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from stages.composition import RESTORE
-from stages.png.chunks import ACTL, FCTL, FDAT, HEADER, IDAT, IHDR, PLTE, Chunk
+from stages.png.chunks import ACTL, FCTL, FDAT, IDAT, IHDR, PLTE, Chunk, read_header
 
 OVER = 1  # lay a frame over the canvas, instead of replacing its pixels: blend_op
 SEQUENCE_BYTES = 4  # the number before the rest of fcTL and fdAT
@@ -84,8 +84,7 @@ class _Reader:
     def __init__(self, content: bytes, most: int) -> None:
         self.animation: Animation | None = None
         self._content, self._most = content, most
-        width, height = struct.unpack_from(">II", content, HEADER.start)
-        self._size = (width, height)
+        self._size = read_header(content).size
         self._control: FrameControl | None = None  # that of the frame whose pixels come next
         self._sequence, self._has_pixels, self._kind_before = 0, False, b""
 

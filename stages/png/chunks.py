@@ -16,6 +16,7 @@ HEADER = slice(16, 29)  # the content of IHDR, which is the first chunk
 ADLER_BYTES = 4  # the checksum behind the compressed pixels: RFC 1950, 2.2
 _ANCILLARY = 0x20  # of the first letter: 5.4
 _HEAD, _CRC_BYTES = struct.Struct(">I4s"), 4
+GREY, RGB, PALETTE = 0, 2, 3  # types of colour: 11.2.1
 
 
 class Chunk(NamedTuple):
@@ -34,6 +35,28 @@ class Chunk(NamedTuple):
     def is_critical(self) -> bool:
         """Tell whether the image cannot be shown by a program that does not know the kind."""
         return not self.kind[0] & _ANCILLARY
+
+
+class Header(NamedTuple):
+    """What IHDR states: 11.2.1."""
+
+    width: int
+    height: int
+    depth: int
+    colour: int
+    compression: int
+    filters: int
+    interlace: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return the width and the height."""
+        return self.width, self.height
+
+
+def read_header(content: bytes | memoryview) -> Header:
+    """Return the header of a file that begins with one. Raises struct.error if the file ends within it."""
+    return Header(*struct.unpack_from(">2I5B", content, HEADER.start))
 
 
 def walk_chunks(content: bytes, position: int = len(SIGNATURE)) -> Iterator[Chunk]:

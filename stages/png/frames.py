@@ -21,6 +21,7 @@ from stages.png.chunks import (
     SIGNATURE,
     TRNS,
     build_chunk,
+    read_header,
     walk_chunks,
 )
 from stages.png.still import StillPng
@@ -38,10 +39,10 @@ def open_png(file: io.BytesIO) -> ImageFile:
     animation = read_animation(content, walk_chunks(content), most=1)
     if not animation:
         return StillPng(file)
-    first, size = animation.frames[0], _read_size(content)
+    first, size = animation.frames[0], read_header(content).size
     if first.control.box != (0, 0, *size):
         return _ComposedPng(content, Animation(1, animation.plays, [first]))
-    return _open_frame(content, first, _read_header(content))
+    return _open_frame(content, first, _copy_header(content))
 
 
 def open_png_animation(file: io.BytesIO) -> ImageFile:
@@ -60,15 +61,15 @@ class _ComposedPng(Composition):
 
     def _open(self) -> None:
         first = self._animation.frames[0]
-        still = _open_frame(self._content, first, _read_header(self._content))
-        self._size = _read_size(self._content)
+        still = _open_frame(self._content, first, _copy_header(self._content))
+        self._size = read_header(self._content).size
         has_alpha = still.has_transparency_data or first.control.box != (0, 0, *self._size)
         colours = "L" if still.mode in _GREY_MODES else "RGB"
         self._mode = WITH_ALPHA[colours] if has_alpha else colours
         self.private_chunks = still.private_chunks
         self.info = {key: value for key, value in still.info.items() if key != "transparency"}
         self.info["loop"] = self._animation.plays
-        self._header = _read_header(self._content, PLTE, TRNS)
+        self._header = _copy_header(self._content, PLTE, TRNS)
 
     def _paint(self, canvas: Image.Image, number: int) -> Image.Image:
         frame = self._animation.frames[number]
@@ -82,12 +83,7 @@ class _ComposedPng(Composition):
         return canvas
 
 
-def _read_size(content: bytes) -> tuple[int, int]:
-    width, height = struct.unpack_from(">II", content, HEADER.start)
-    return width, height
-
-
-def _read_header(content: bytes, *kinds: bytes) -> bytes:
+def _copy_header(content: bytes, *kinds: bytes) -> bytes:
     """Return the chunks before the pixels, all that a still image has or those of some kinds."""
     chunks = takewhile(lambda chunk: chunk.kind != IDAT, walk_chunks(content))
     return b"".join(

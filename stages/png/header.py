@@ -13,11 +13,24 @@ from collections.abc import Callable, Iterable
 
 from stages.colour.space import MAX_PROFILE_BYTES
 from stages.errors import ImageCorrupt, UnsupportedFormat
-from stages.png.chunks import ACTL, HEADER, IHDR, PLTE, TRNS, Chunk, build_chunk, check_sound, is_sound
+from stages.png.chunks import (
+    ACTL,
+    GREY,
+    HEADER,
+    IHDR,
+    PALETTE,
+    PLTE,
+    RGB,
+    TRNS,
+    Chunk,
+    build_chunk,
+    check_sound,
+    is_sound,
+    read_header,
+)
 
 MAX_TEXT_BYTES = 1024 * 1024  # of all texts together, unpacked: they are not shown
-_GREY, _RGB, _PALETTE = 0, 2, 3  # colour types: PNG (Third Edition), 11.2.1
-_DEPTHS = {_GREY: (1, 2, 4, 8, 16), _RGB: (8, 16), _PALETTE: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+_DEPTHS = {GREY: (1, 2, 4, 8, 16), RGB: (8, 16), PALETTE: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _MAX_COLOURS, _MAX_APNG_COUNT, _MAX_INTENT = 256, 2**31 - 1, 3
 _DECODABLE_KIND = re.compile(rb"\w{4}")
 _PROFILE = re.compile(rb"[^\0]{1,79}\0\0")  # a name, and the compression method
@@ -76,8 +89,14 @@ class HeaderReader:
         if header.kind != IHDR or header.end - header.start != HEADER.stop - HEADER.start:
             raise ImageCorrupt
         check_sound(view, header)
-        self._depth, self._colour, compression, filters, interlace = view[HEADER][8:]
-        if self._depth not in _DEPTHS.get(self._colour, ()) or compression or filters or interlace > 1:
+        stated = read_header(view)
+        self._depth, self._colour = stated.depth, stated.colour
+        if (
+            stated.depth not in _DEPTHS.get(stated.colour, ())
+            or stated.compression
+            or stated.filters
+            or stated.interlace > 1
+        ):
             raise ImageCorrupt
 
     def read(self, chunks: Iterable[Chunk]) -> None:
@@ -94,7 +113,7 @@ class HeaderReader:
                 self._read_transparency(chunk, content)
             elif not is_sound(self._view, chunk) or not self._is_wanted(chunk.kind, content):
                 self.changes[chunk] = b""
-        if self._colour == _PALETTE and PLTE not in self._seen:
+        if self._colour == PALETTE and PLTE not in self._seen:
             raise ImageCorrupt
 
     def _read_palette(self, chunk: Chunk) -> None:
@@ -117,9 +136,9 @@ class HeaderReader:
 
         Of a sample of up to 8 bits the low byte counts. One that no pixel of this depth can have matches none.
         """
-        if self._colour == _PALETTE:
+        if self._colour == PALETTE:
             return content[: self._colours] if len(content) <= _MAX_COLOURS else b""
-        channels = {_GREY: 1, _RGB: 3}.get(self._colour, 0)
+        channels = {GREY: 1, RGB: 3}.get(self._colour, 0)
         if len(content) < 2 * channels:
             return b""
         mask = (1 << max(8, self._depth)) - 1

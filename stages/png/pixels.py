@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import struct
 import zlib
 from collections.abc import Iterator
 from itertools import takewhile
 
-from stages.png.chunks import ADLER_BYTES, HEADER, IDAT, walk_chunks
+from stages.png.chunks import ADLER_BYTES, GREY, IDAT, PALETTE, RGB, read_header, walk_chunks
 
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-_WHOLE = ((0, 0, 1, 1),)
+_CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, 4: 2, 6: 4}
+_WHOLE = [(0, 0, 1, 1)]
 # The passes of an interlaced image: the first column and row, and the steps to the next ones.
-_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
 _STEP = 1024 * 1024
 
 
@@ -54,6 +53,7 @@ def has_all(content: bytes, position: int) -> bool:
 
 def _read_layout(content: bytes) -> tuple[int, int, int, list[tuple[int, int, int, int]]]:
     """Return the width, the height, the bits of a pixel and the passes that have pixels."""
-    width, height, depth, colour, interlace = struct.unpack_from(">IIBBxxB", content, HEADER.start)
-    passes = [each for each in (_ADAM7 if interlace else _WHOLE) if each[0] < width and each[1] < height]
-    return width, height, depth * _CHANNELS[colour], passes
+    header = read_header(content)
+    passes = _ADAM7 if header.interlace else _WHOLE
+    passes = [each for each in passes if each[0] < header.width and each[1] < header.height]
+    return *header.size, header.depth * _CHANNELS[header.colour], passes
