@@ -70,6 +70,14 @@ def index_meta(file: memoryview) -> dict[bytes, memoryview]:
     return index_boxes(index_boxes(file).get(b"meta", file[:0])[FULL:])
 
 
+def index_track_metas(file: memoryview) -> Iterator[dict[bytes, memoryview]]:
+    """Yield the boxes that describe the items of each track that has its own. Raises as `index_boxes` does."""
+    for kind, track in split_boxes(index_boxes(file).get(b"moov", file[:0])):
+        for inner, meta in split_boxes(track) if kind == b"trak" else ():
+            if inner == b"meta":
+                yield index_boxes(meta[FULL:])
+
+
 def find_items(file: memoryview, item_type: bytes) -> Iterator[memoryview]:
     """Yield the content of each item of a type. Raises IndexError, struct.error or ImageCorrupt as it reads them."""
     boxes = index_meta(file)

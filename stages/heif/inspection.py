@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from stages.container_info import ContainerInfo, PartCounter
+from stages.container_info import ContainerInfo, PartCounter, check_part_count
 from stages.errors import ImageTruncated
 from stages.heif.av1 import Av1Stream
-from stages.heif.boxes import find_items, find_tracks, index_meta, split_boxes, strip_trailer
+from stages.heif.boxes import find_items, find_tracks, index_meta, index_track_metas, split_boxes, strip_trailer
 from stages.heif.edit_list import read_plays
-from stages.heif.items import MAX_DECODED, check_items
+from stages.heif.items import MAX_DECODED, MAX_ITEMS, check_items, count_items
 from stages.heif.repairs import repair_boxes
 from stages.limits import Limits, check_dimensions, check_pixels
 
@@ -23,7 +23,9 @@ def inspect_heif(original: bytes, limits: Limits) -> ContainerInfo:
     kinds = {kind for kind, _ in split_boxes(file)}
     if b"mdat" not in kinds and b"idat" not in original:
         raise ImageTruncated
-    check_items(index_meta(file), limits)
+    items = index_meta(file)
+    check_part_count(count_items(items) + sum(map(count_items, index_track_metas(file))), "items", MAX_ITEMS)
+    check_items(items, limits)
     return ContainerInfo(content=None if len(file) == len(original) else bytes(file))
 
 

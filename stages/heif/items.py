@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from stages.container_info import PartCounter
 from stages.errors import ImageCorrupt
-from stages.heif.boxes import FULL, Numbers, index_boxes, split_boxes
+from stages.heif.boxes import FULL, Numbers, index_boxes, read_item_types, split_boxes
 from stages.limits import Limits, check_dimensions, check_pixels
 
+MAX_ITEMS = 8192  # a photo in tiles has hundreds; libavif looks for each among all: 60,000 take it 6 seconds
 MAX_DECODED = 4  # times the pixels that are shown: colour, alpha, a gain map, and frames that are never shown
 _MAX_DEPTH = 8  # a picture with a gain map, each of them a grid of tiles, has 4 levels
 _Links = dict[int, list[int]]
@@ -33,6 +34,24 @@ def check_items(boxes: dict[bytes, memoryview], limits: Limits) -> None:
         pending -= ready
     if pending:  # items that lie too deep, or refer to each other in a circle
         raise ImageCorrupt
+
+
+def count_items(boxes: dict[bytes, memoryview]) -> int:
+    """Return how many items, or how often some, are named by that kind of the boxes that names the most."""
+    nothing = memoryview(b"")
+    locations, references = (boxes.get(kind, nothing) for kind in (b"iloc", b"iref"))
+    associations = (payload for kind, payload in split_boxes(boxes.get(b"iprp", nothing)) if kind == b"ipma")
+    id_bytes = 4 if any(references[:1]) else 2
+    return max(
+        sum(1 for _ in read_item_types(boxes.get(b"iinf", nothing))),
+        _read_count(locations, FULL + 2, 4 if locations and locations[0] > 1 else 2),
+        sum(_read_count(payload, FULL, 4) for payload in associations),
+        sum(1 + _read_count(payload, id_bytes, 2) for _, payload in split_boxes(references[FULL:])),
+    )
+
+
+def _read_count(payload: memoryview, position: int, length: int) -> int:
+    return int.from_bytes(payload[position : position + length])
 
 
 def _read_sizes(properties: memoryview, limits: Limits) -> dict[int, int]:

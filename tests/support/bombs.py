@@ -127,3 +127,18 @@ def webp_canvas(width: int, height: int) -> bytes:
     content = bytearray(animation("webp"))
     content[24:30] = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     return bytes(content)
+
+
+def naming_items(place: bytes) -> bytes:
+    """Return an AVIF that says of 60,000 items that each has no content: in the file's `meta` box, or in a track's."""
+    content = encode_image(photo(), "avif")
+    names = b"\0" * 6 + struct.pack(">H", 60_000) + b"".join(struct.pack(">3H", item, 0, 0) for item in range(60_000))
+    names = struct.pack(">I4s", 8 + len(names), b"iloc") + names
+    if place == b"meta":
+        start, length = content.index(b"iloc") - 4, int.from_bytes(content[content.index(b"iloc") - 4 :][:4])
+        meta = content.index(b"meta") - 4
+        grown = int.from_bytes(content[meta : meta + 4]) + len(names) - length
+        return content[:meta] + grown.to_bytes(4) + content[meta + 4 : start] + names + content[start + length :]
+    for kind, head in ((b"meta", bytes(4)), (b"trak", b""), (b"moov", b"")):
+        names = struct.pack(">I4s", 8 + len(head) + len(names), kind) + head + names
+    return content + names

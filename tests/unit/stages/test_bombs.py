@@ -24,6 +24,7 @@ from tests.support.bombs import (
     described,
     gif,
     jpeg,
+    naming_items,
     repeated_tag,
     resized,
     restarting_jpeg,
@@ -118,6 +119,8 @@ BOMBS = {
         ),
         "image_too_large",
     ),
+    "avif of 60,000 items": (naming_items(b"meta"), "image_too_large"),
+    "avif sequence whose track has 60,000 items": (naming_items(b"moov"), "image_too_large"),
     "avif of 4 gigapixels": (resized(encode_image(photo(), "avif"), b"ispe", (65_535, 65_535)), "image_too_large"),
 }
 ANIMATED_BOMBS = {
