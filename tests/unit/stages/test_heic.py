@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from stages.errors import ImageCorrupt, ImageTooLarge, StageError
 from stages.formats import ACCEPTED_FORMATS, HEAD_BYTES, sniff
@@ -44,7 +45,7 @@ def test_heic_is_accepted_and_sniffed() -> None:
     assert found.format == "heic"
 
 
-@pytest.mark.parametrize("orientation", [1, 6, 8, 3])
+@pytest.mark.parametrize("orientation", range(1, 9))
 def test_heic_is_turned_upright_once(orientation: int) -> None:
     facts = validate(heic(orientation), limits=LIMITS)
     master = normalize(heic(orientation), edge=1600, limits=LIMITS)
@@ -53,6 +54,27 @@ def test_heic_is_turned_upright_once(orientation: int) -> None:
     assert (master.width, master.height) == (3 * CELL, 2 * CELL)
     found = master.image().getpixel((CELL // 2, CELL // 2))
     assert found == pytest.approx(GRID[0][0], abs=12)
+
+
+def test_the_orientation_of_a_heic_is_that_of_its_container() -> None:
+    original = heic()
+    turned = original.replace(exif(1)[6:], exif(6)[6:])
+
+    assert turned != original
+    assert validate(turned, limits=LIMITS).width == 3 * CELL
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_a_heic_may_have_more_bits_and_alpha(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pillow_heif.options, "SAVE_HDR_TO_12_BIT", bits == 12)
+    faded = Image.merge("RGBA", [*photo().split(), Image.linear_gradient("L").resize(photo().size)])
+    samples, content = struct.pack(f"<{4 * 96 * 64}H", *(257 * level for level in faded.tobytes())), io.BytesIO()
+    pillow_heif.encode("RGBA;16", faded.size, samples, content, quality=-1, chroma=444)
+
+    found = normalize(content.getvalue(), edge=1600, limits=LIMITS).image()
+
+    assert validate(content.getvalue(), limits=LIMITS).bit_depth == bits
+    assert max(ImageChops.difference(found, faded).tobytes()) <= 1
 
 
 def test_a_truncated_heic_is_refused_as_truncated() -> None:
