@@ -14,6 +14,7 @@ from PIL.ImageFile import PyDecoder
 from PIL.JpegImagePlugin import JpegImageFile
 
 from stages.errors import ImageTruncated
+from stages.jpeg.profile import join_profile
 from stages.jpeg.scans import (
     END,
     Frame,
@@ -100,10 +101,23 @@ class CompleteJpegDecoder(PyDecoder):
 
 
 class CompleteJpeg(JpegImageFile):
-    """Raises ImageTruncated when it decodes an image of which pixels are missing."""
+    """Raises ImageTruncated when it decodes an image of which pixels are missing.
+
+    Pillow takes no part of a profile behind the frame's header, takes parts that cannot be, and fails at a short one.
+    """
+
+    @property
+    def icclist(self) -> list[bytes]:
+        """Return Pillow's list of parts, which stays empty."""
+        return []
+
+    @icclist.setter
+    def icclist(self, parts: list[bytes]) -> None:
+        pass
 
     def _open(self) -> None:
         super()._open()
+        self.info["icc_profile"] = join_profile(content for name, content in self.applist if name == "APP2")
         self.tile = [tile._replace(codec_name=_CODEC) for tile in self.tile]
 
 
