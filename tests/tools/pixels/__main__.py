@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.settings import Settings
+from pipeline.settings_mistakes import find_mistakes
 from tests.tools.pixels.archive import find_format, list_files
 from tests.tools.pixels.child_program import ReadOptions
 from tests.tools.pixels.chromium_program import ChromiumProgram, find_browser
@@ -31,10 +33,14 @@ _FINDINGS, _USAGE = 1, 2
 def main(arguments: list[str] | None = None) -> int:
     """Compare and report; return 1 if an image is worth a look."""
     options = parse_arguments(arguments)
+    if mistakes := find_mistakes():
+        print(*mistakes, sep="\n", file=sys.stderr)  # noqa: T201
+        return _USAGE
     start = time.monotonic()
     with ExitStack() as stack:
         paths = [*options.paths, *([_draw(stack)] if options.drawn else [])]
         files = list(list_files(paths))
+        _say_unreadable([file for file in files if not os.access(file, os.R_OK)])
         formats = ((file, find_format(file)) for file in files)
         images = list(islice(((file, format_) for file, format_ in formats if format_), options.limit))
         ours, *oracles = _start_programs(options, stack)
@@ -85,6 +91,12 @@ def _start_programs(options: Options, stack: ExitStack) -> list[Program]:
         else:
             _say_missing("libvips", "the Python package pyvips is not installed")
     return programs
+
+
+def _say_unreadable(files: list[Path]) -> None:
+    for file in files[:1]:
+        others = f", and {len(files) - 1} others cannot" if len(files) > 1 else ""
+        print(f"run: {str(file)!a} cannot be read{others}.", file=sys.stderr)  # noqa: T201
 
 
 def _say_missing(oracle: str, reason: str) -> None:

@@ -6,6 +6,7 @@ import argparse
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 
 from tests.tools.pixels.finding import MEANINGS, PROBLEMS, Thresholds
 
@@ -69,6 +70,12 @@ def parse_arguments(arguments: list[str] | None) -> Options:
             parser.error(f"there is no file or folder {path}")
     for name in ("report", "sheet"):
         given[name] = given[name] and base / given[name]
+        if given[name] and not _is_writable(given[name]):
+            parser.error(f"argument --{name}: {given[name]} cannot be written")
+    if browser := given["browser"]:
+        given["browser"] = which(str(base / browser) if os.sep in browser else browser)
+        if not given["browser"]:
+            parser.error(f"argument --browser: there is no program {browser}")
     thresholds = Thresholds(given.pop("mean"), given.pop("p99"))
     folder = next((path if path.is_dir() else path.parent for path in paths), base)
     return Options(folder=folder, thresholds=thresholds, **given)
@@ -114,6 +121,10 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sheet", type=Path, metavar="FILE.png", help="draw the worst: as the oracle shows it, as here, the difference"
     )
+
+
+def _is_writable(file: Path) -> bool:
+    return os.access(file if file.exists() else file.parent, os.W_OK) and not file.is_dir()
 
 
 def _parse_count(text: str) -> int:
