@@ -59,7 +59,10 @@ class OriginalStatus(BaseModel):
     height: int | None = Field(None, description="In pixels as displayed, after its orientation is applied.")
     format: str | None = Field(None, examples=["jpeg"])
     frames: int | None = Field(None, description="The number of frames: 1, unless it is an animation.")
-    orientation: int | None = Field(None, description="Its EXIF orientation, 1 to 8: results are upright.")
+    orientation: int | None = Field(
+        None,
+        description="Its EXIF orientation, 1 to 8: results are upright. 1 for an AVIF or HEIC: its container turns it.",
+    )
     bit_depth: int | None = Field(None, description="The bits of a channel; 8 where pixels are entries of a palette.")
     color_space: ColorSpaceStatus | None = None
     has_alpha: bool | None = Field(None, description="Whether it can have transparent pixels.")

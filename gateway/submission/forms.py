@@ -46,7 +46,9 @@ def _parse_colour(value: str) -> str:
     try:
         return parse_background(value)
     except ValueError:
-        raise ValueError("The value must be an opaque colour, such as #ff8800, orange or rgb(255, 136, 0).") from None
+        raise ValueError(
+            "The value must be an opaque colour, such as #ff8800, orange or rgb(255, 136, 0); or transparent."
+        ) from None
 
 
 def _check_aspect(value: str) -> str:
