@@ -24,6 +24,7 @@ from tests.browser.page_helpers import (
 )
 from tests.integration.api_helpers import submit_photo, wait_for_end
 from tests.support.images import cutout, decode_image, encode_image, photo
+from tests.support.tiff import GREY, TiffPage, write_tiff
 
 AXE = "axe-core-4.14.1"
 PHONE = ViewportSize(width=360, height=740)
@@ -185,6 +186,23 @@ async def test_a_russian_browser_reads_russian_down_to_plurals_and_failures(visi
     await expect(page.locator(".album-progress")).to_have_text("готово 2 из 3 фотографий")
     await expect(page.locator(".limits")).to_contain_text("25 МиБ")
     await expect(page.locator("html")).to_have_attribute("lang", "ru")
+
+
+async def test_a_russian_browser_reads_what_of_a_file_is_not_supported(visitor: Visitor) -> None:
+    page = await visitor.open(locale="ru-RU")
+    original = write_tiff(TiffPage(rows=[[(1,)] * 8] * 8, photometric=GREY, bits=10))
+
+    await choose_photos(
+        page,
+        FilePayload(name="scan.tif", mimeType="image/tiff", buffer=original),
+        FilePayload(name="liar.jpg", mimeType="image/jpeg", buffer=b"these are no pixels" * 9),
+    )
+
+    start, end = "Файлы этого вида не принимаются:", "unsupported_format"
+    sentence = f"{start} A TIFF with 10-bit grey samples is not supported. {end}"
+    await expect(find_card(page, "scan.tif").locator(".failure")).to_contain_text(sentence)
+    sentence = f"{start} The file is not an image in one of the accepted formats: jpeg, png"
+    await expect(find_card(page, "liar.jpg").locator(".failure")).to_contain_text(sentence)
 
 
 async def test_the_language_is_changed_and_remembered(visitor: Visitor) -> None:

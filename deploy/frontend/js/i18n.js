@@ -43,7 +43,9 @@ export const apiLabel = (group, name) => dictionary.words[`${group}.${name}`] ??
 /** Return the sentence for a failure or a problem: the current language's, or else the API's own. */
 export function problemSentence({ code, message, detail }) {
   if (code === "unreachable" || code === "unauthorized") return t(`problem.${code}`);
-  return dictionary.codes[code] || message || detail || t("problem.unknown");
+  const said = message || detail;
+  const known = dictionary.codes[code];
+  return (known ? interpolate(known, { message: said }) : said) || t("problem.unknown");
 }
 
 /** Return the sentence for a broken rule: the current language's with the numbers, or else the API's own. */

@@ -3,7 +3,7 @@
 export const codes = {
   // Failed jobs and refused files.
   empty_file: "Файл пуст.",
-  unsupported_format: "Файл — не изображение в одном из принимаемых форматов.",
+  unsupported_format: "Файлы этого вида не принимаются: {message}",
   image_too_large: "В изображении больше пикселей или сторона длиннее, чем разрешено.",
   image_needs_too_much_memory: "Обработка изображения требует больше памяти, чем разрешено.",
   too_many_frames: "В анимации больше кадров, чем разрешено.",
