@@ -173,6 +173,12 @@ def _webps() -> Drawn:
             yield f"webp {name} lossless {lossless}.webp", encode_image(image, "webp", lossless=lossless)
     for name, profile in _profiles("p3", "adobe").items():
         yield f"webp {name}.webp", encode_image(_SCENE, "webp", icc_profile=profile)
+    frames: dict[str, Any] = {
+        "save_all": True,
+        "append_images": [_SCENE.rotate(180)],
+        "icc_profile": rgb_profile("adobe"),
+    }
+    yield "webp animation ICC adobe.webp", encode_image(_SCENE.copy(), "webp", **frames)
     yield "webp XMP orientation.webp", encode_image(_SCENE, "webp", xmp=xmp(6))
 
 
