@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL import Image, ImageChops, ImageCms
 
 from stages.colour.hdr import sdr_profile
+from stages.colour.profiles import hide_elements
 
 if TYPE_CHECKING:
     from stages.colour.space import ColourSpace
@@ -74,7 +75,9 @@ def _convert(colours: Image.Image, space: ColourSpace) -> Image.Image:
 def _transform(space: ColourSpace, mode: str) -> _Transform | None:
     """Return the transform for pixels of a mode, or None if the profile is broken or looks like sRGB."""
     try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(sdr_profile(space.hdr) if space.hdr else space.icc or b""))
+        profile = ImageCms.ImageCmsProfile(
+            io.BytesIO(sdr_profile(space.hdr) if space.hdr else hide_elements(space.icc or b""))
+        )
         source = _MODES[profile.profile.xcolor_space.strip()]
         if source == "RGB" and mode == "RGBA":
             source = mode

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import struct
 
+from stages.colour.chromaticities import Chromaticities
+from stages.colour.profiles import Curve, matrix_profile
 from tests.support.images import animation, encode_image, photo
 
 
@@ -142,3 +144,17 @@ def naming_items(place: bytes) -> bytes:
     for kind, head in ((b"meta", bytes(4)), (b"trak", b""), (b"moov", b"")):
         names = struct.pack(">I4s", 8 + len(head) + len(names), kind) + head + names
     return content + names
+
+
+def profile_of_elements(count: int) -> bytes:
+    """Return a profile of linear light with this many multi-process elements, all of them one that changes nothing."""
+    linear = matrix_profile(Chromaticities((0.64, 0.33), (0.3, 0.6), (0.15, 0.06), (0.3127, 0.329)), Curve(1.0))
+    (tags,) = struct.unpack_from(">I", linear, 128)
+    content = bytearray(linear[:128] + struct.pack(">I", tags + 1) + linear[132 : 132 + 12 * tags])
+    content += struct.pack(">4sII", b"D2B0", len(linear) + 12, 16 + 8 * count + 60) + linear[132 + 12 * tags :]
+    for start in range(132, 132 + 12 * tags, 12):
+        content[start + 4 : start + 8] = (int.from_bytes(content[start + 4 : start + 8]) + 12).to_bytes(4)
+    matrix = b"matf" + struct.pack(">IHH12f", 0, 3, 3, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0)
+    content += b"mpet" + struct.pack(">IHHI", 0, 3, 3, count) + struct.pack(">II", 16 + 8 * count, 60) * count + matrix
+    content[:4] = len(content).to_bytes(4)
+    return bytes(content)
