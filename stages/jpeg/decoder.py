@@ -7,11 +7,13 @@ bytes that no Huffman code begins with: a decoder that has all of a scan is done
 
 from __future__ import annotations
 
+import struct
+from contextlib import suppress
 from typing import Any
 
 from PIL import Image
 from PIL.ImageFile import PyDecoder
-from PIL.JpegImagePlugin import JpegImageFile
+from PIL.JpegImagePlugin import APP, MARKER, JpegImageFile
 
 from stages.errors import ImageTruncated
 from stages.jpeg.profile import join_profile
@@ -121,4 +123,13 @@ class CompleteJpeg(JpegImageFile):
         self.tile = [tile._replace(codec_name=_CODEC) for tile in self.tile]
 
 
+def _read_application_data(image: JpegImageFile, marker: int) -> None:
+    """Read a segment as Pillow does, but leave out what ends too early: browsers show the image without it."""
+    with suppress(IndexError, struct.error):  # it is behind the segment already
+        APP(image, marker)
+
+
+for _marker, (_name, _text, _read) in tuple(MARKER.items()):
+    if _read is APP:
+        MARKER[_marker] = _name, _text, _read_application_data  # type: ignore[assignment]
 Image.register_decoder(_CODEC, CompleteJpegDecoder)

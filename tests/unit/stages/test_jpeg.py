@@ -157,3 +157,14 @@ def test_a_coding_without_huffman_codes_is_left_to_the_decoder(coding: int) -> N
     original = drawn("grey").replace(b"\xff\xc0", bytes((0xFF, coding)))
 
     assert isinstance(decoded(original), Master | str)
+
+
+@pytest.mark.parametrize(
+    ("marker", "content"),
+    [(0xE0, b"JFIF\0"), (0xE2, b"ICC_PROFILE\0"), (0xED, b"Photoshop 3.0\x008BIM\4\4"), (0xEE, b"Adobe")],
+)
+def test_application_data_that_ends_too_early_is_left_out(marker: int, content: bytes) -> None:
+    whole = drawn("4:2:0")
+    segment = bytes((0xFF, marker)) + struct.pack(">H", 2 + len(content)) + content
+
+    assert decoded(whole[:2] + segment + whole[2:]) == decoded(whole)
