@@ -41,8 +41,9 @@ class _Handler(BaseHTTPRequestHandler):
             server.held.release()
             server.released.wait()
         content = json.dumps({name.lower(): value for name, value in self.headers.items()}).encode()
-        self._send_head(len(content))
-        self.wfile.write(content)
+        with suppress(ConnectionError):  # its client may have gone
+            self._send_head(len(content))
+            self.wfile.write(content)
 
     def _send_head(self, size: int) -> None:
         self.send_response(200)
