@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+from datetime import datetime, timedelta
 
 import httpx
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser.page_helpers import (
     Visitor,
     choose_option,
     choose_photos,
+    expect_status,
     jpeg,
     wait_for_job_id,
     wait_for_size,
@@ -85,6 +88,25 @@ async def test_a_job_has_a_page_with_every_stage_and_rendition(visitor: Visitor,
     async with page.expect_download() as download:
         await page.get_by_role("button", name="kept-small.jpg").click()
     assert (await download.value).suggested_filename == "kept-small.jpg"
+
+
+async def test_the_end_of_a_job_is_shown_though_a_faster_clock_wrote_what_came_before(
+    visitor: Visitor, api: httpx.Client
+) -> None:
+    task_id = submit_photo(api, encode_image(photo(), "jpeg"))
+    ended = wait_for_end(api, task_id)
+    later = (datetime.fromisoformat(ended["updated_at"]) + timedelta(milliseconds=50)).isoformat()
+    states = [{**ended, "status": "processing", "finished_at": None, "updated_at": later}, ended]
+    events = "".join(f"event: job\nid: {number}\ndata: {json.dumps(job)}\n\n" for number, job in enumerate(states, 1))
+
+    async def stream(route: Route) -> None:
+        await route.fulfill(content_type="text/event-stream", body=events)
+
+    page = await visitor.open()
+    await page.route("**/events", stream)
+    await page.goto(f"{visitor.url}/#/jobs/{task_id}")
+
+    await expect_status(page.locator(".view-head"), "done")
 
 
 async def test_before_and_after_are_compared_by_a_slider(visitor: Visitor) -> None:

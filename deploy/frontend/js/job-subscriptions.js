@@ -86,18 +86,19 @@ async function pollWaitingJobs() {
 }
 
 async function pollJob(found) {
+  const before = found.job;
   try {
     const headers = found.etag ? { "If-None-Match": found.etag } : {};
     const answer = await fetchApi(`/task-status/${found.taskId}`, { headers });
     found.etag = answer.headers.get("ETag");
-    if (answer.status !== 304) publishJob(found, await answer.json());
+    const job = answer.status === 304 ? null : await answer.json();
+    if (job && found.job === before) publishJob(found, job); // a stream that began meanwhile knows more
   } catch (problem) {
     if (!problem.isTransient) publishProblem(found, problem);
   }
 }
 
 function publishJob(found, job) {
-  if (found.job && Date.parse(job.updated_at) < Date.parse(found.job.updated_at)) return; // an older answer arrived late
   job.receivedAt = performance.now();
   found.job = job;
   if (END_STATUSES.has(job.status)) found.isFinished = true;
