@@ -11,6 +11,7 @@ from gateway.feed import Feed
 from gateway.metrics import GatewayMetrics
 from gateway.middleware.rate_limit import caller_of
 from gateway.middleware.root_path import root_path_of
+from gateway.permission import Permission, permission_of
 from gateway.submission.blob_room import BlobRoom
 from gateway.submission.lanes import LaneChooser
 from pipeline.queues.queues import Queues
@@ -37,9 +38,8 @@ async def _root_path(request: Request) -> str:
     return root_path_of(request.scope)
 
 
-async def _owner(request: Request) -> str | None:
-    owner: str | None = getattr(request.state, "owner", None)
-    return owner
+async def _permission(request: Request) -> Permission:
+    return permission_of(request.scope)
 
 
 async def _caller(request: Request) -> str:
@@ -56,8 +56,8 @@ QueuesDep = Annotated[Queues, _from_state("queues")]
 StreamsDep = Annotated[ConcurrencyLimit, _from_state("streams")]
 RootPathDep = Annotated[str, Depends(_root_path)]
 """The path that links begin with; empty, or such as `/api`."""
-OwnerDep = Annotated[str | None, Depends(_owner)]
-"""The owner of the API key; None without keys."""
+PermissionDep = Annotated[Permission, Depends(_permission)]
+"""What the caller may do."""
 CallerDep = Annotated[str, Depends(_caller)]
 """Whom limits count: the owner of the API key, or the address without keys."""
 

@@ -198,6 +198,10 @@ class JobRecord(BaseModel):
     """Id of the duplicate whose renditions were copied; None when the job's own stages make them. Never changes."""
     fingerprint: str | None = None
     """SHA-256 (hex) of kind, bytes, file name and operation: a repeated Idempotency-Key must have the same."""
+    token_id: str | None = None
+    """Id (`jti`) of the upload token that submitted the job; None for an API key. Never changes."""
+    metadata: dict[str, str] = Field(default_factory=dict)
+    """What that token says of the job, for the backend that minted it. Never changes."""
     request_id: str | None = None
     """Id of the POST that submitted the job, for logs. Never changes."""
     traceparent: str | None = None

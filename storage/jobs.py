@@ -50,10 +50,14 @@ class Jobs:
         """Insert a new job. It is journaled on a majority of the replica set, so it is not lost."""
         await job.insert()
 
-    async def get(self, job_id: str, *, owner: str | None = None) -> Job:
-        """Return the job, or raise `JobNotFound` or `JobUnreadable`. With an `owner`, other owners' are not found."""
+    async def get(self, job_id: str, *, owner: str | None = None, token_id: str | None = None) -> Job:
+        """Return the job, or raise `JobNotFound` or `JobUnreadable`.
+
+        With an `owner`, jobs of other owners are not found; with a `token_id`, neither are those of other tokens.
+        """
         document = await _collection().find_one({"_id": job_id})
-        if document is None or (owner is not None and document.get("owner") != owner):
+        wanted = {name: value for name, value in {"owner": owner, "token_id": token_id}.items() if value is not None}
+        if document is None or any(document.get(name) != value for name, value in wanted.items()):
             raise JobNotFound(job_id)
         return self._reader.read(document)
 

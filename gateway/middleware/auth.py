@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import problems
+from gateway.permission import Permission
 from gateway.routes import docs
 
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"}) | docs.PATHS
@@ -38,7 +39,7 @@ class ApiKeys:
             )
             await answer(scope, receive, send)
             return
-        scope.setdefault("state", {})["owner"] = owner
+        scope.setdefault("state", {}).update(owner=owner, permission=Permission(owner=owner))
         await self._app(scope, receive, send)
 
     def _owner(self, headers: Headers) -> str | None:

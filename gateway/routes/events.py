@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from pymongo.errors import PyMongoError
 
-from gateway.dependencies import CallerDep, FeedDep, JobsDep, OwnerDep, RootPathDep, StreamsDep
+from gateway.dependencies import CallerDep, FeedDep, JobsDep, PermissionDep, RootPathDep, StreamsDep
 from gateway.feed import Feed
 from gateway.problems import TooManyStreams
 from gateway.routing import Router
@@ -61,7 +61,7 @@ async def task_events(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     task_id: str,
     request: Request,
     jobs: JobsDep,
-    owner: OwnerDep,
+    permission: PermissionDep,
     feed: FeedDep,
     has_slot: StreamSlot,
     root_path: RootPathDep,
@@ -78,7 +78,7 @@ async def task_events(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     if not has_slot:
         return end_stream_early()
     try:
-        job = await jobs.get(task_id, owner=owner)
+        job = await permission.get_job(jobs, task_id)
     except PyMongoError as error:
         log.warning("dependency.failed", path="/task-status/{task_id}/events", error=repr(error))
         return end_stream_early()

@@ -18,7 +18,7 @@ from gateway.conditional_requests import (
     matches_weakly,
     read_condition,
 )
-from gateway.dependencies import FeedDep, JobsDep, MetricsDep, OwnerDep, RootPathDep, SettingsDep, StoresDep
+from gateway.dependencies import FeedDep, JobsDep, MetricsDep, PermissionDep, RootPathDep, SettingsDep, StoresDep
 from gateway.disconnects import run_while_connected
 from gateway.feed import Feed
 from gateway.middleware.rate_limit import caller_of
@@ -49,7 +49,7 @@ async def task_status(
     task_id: str,
     request: Request,  # for the rest: each dependency takes a twentieth of this route's time, and it is the busiest
     jobs: JobsDep,
-    owner: OwnerDep,
+    permission: PermissionDep,
     feed: FeedDep,
     wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="How many seconds to wait for a change.")] = 0,
 ) -> Response:
@@ -58,7 +58,7 @@ async def task_status(
     With `wait` and `If-None-Match`, the answer comes when the job has changed; with `wait` alone, when it has ended. It
     comes when the time is over in any case.
     """
-    job = await jobs.get(task_id, owner=owner)
+    job = await permission.get_job(jobs, task_id)
     if wait:
         with request.app.state.streams.hold(caller_of(request.scope)):
             known_etag = read_condition(request.headers, "if-none-match")
@@ -75,7 +75,7 @@ async def task_status(
 @router.get("/jobs", summary="List jobs")
 async def list_jobs(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     jobs: JobsDep,
-    owner: OwnerDep,
+    permission: PermissionDep,
     root_path: RootPathDep,
     status: JobState | None = None,
     kind: Kind | None = None,
@@ -86,7 +86,7 @@ async def list_jobs(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
 ) -> JobPage:
     """List jobs, newest first."""
     before_id = _decode_cursor(cursor) if cursor else None
-    page = await jobs.page(owner=owner, state=status, kind=kind, before_id=before_id, limit=limit)
+    page = await jobs.page(owner=permission.owner, state=status, kind=kind, before_id=before_id, limit=limit)
     return JobPage(
         jobs=[JobSummary.of(job, root_path=root_path) for job in page.jobs],
         next=_encode_cursor(page.next_before_id) if page.next_before_id else None,
@@ -107,11 +107,11 @@ async def retry(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     jobs: JobsDep,
     settings: SettingsDep,
     metrics: MetricsDep,
-    owner: OwnerDep,
+    permission: PermissionDep,
     root_path: RootPathDep,
 ) -> Accepted:
     """Retry a job from the stage in which it died or failed. Stages that are done are not run again."""
-    job = await jobs.get(task_id, owner=owner)
+    job = await permission.get_job(jobs, task_id)
     evaluate_preconditions(request, _build_etag(job))
     next_dispatch_ms = now_ms() + int(settings.sweeper.accept_patience * 1000)
     retried = await jobs.retry(job, next_dispatch_ms=next_dispatch_ms) if job.state in RETRYABLE_STATES else None
@@ -133,12 +133,14 @@ async def retry(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     status_code=status.HTTP_204_NO_CONTENT,
     openapi_extra={"parameters": [IF_MATCH]},
 )
-async def delete(task_id: str, request: Request, stores: StoresDep, owner: OwnerDep, metrics: MetricsDep) -> None:
+async def delete(
+    task_id: str, request: Request, stores: StoresDep, permission: PermissionDep, metrics: MetricsDep
+) -> None:
     """Cancel an active job and remove its blobs, or remove an ended job with its blobs and its document.
 
     A run of a cancelled job may still write, so the job counts as one with blobs until the tidier has looked again.
     """
-    job = await stores.jobs.get(task_id, owner=owner)
+    job = await permission.get_job(stores.jobs, task_id)
     evaluate_preconditions(request, _build_etag(job))
     cancelled = await _cancel_or_mark_expiring(job, stores.jobs)
     await asyncio.to_thread(stores.blobs.remove_folder, job_folder(task_id))

@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 from gateway.byte_ranges import parse_range
 from gateway.concurrency_limit import ConcurrencyLimit
 from gateway.conditional_requests import IF_MATCH, IF_NONE_MATCH, evaluate_preconditions
-from gateway.dependencies import BlobsDep, JobsDep, OwnerDep, SettingsDep
+from gateway.dependencies import BlobsDep, JobsDep, PermissionDep, SettingsDep
 from gateway.image_schemas import has_renditions
 from gateway.middleware import resource_policy
 from gateway.middleware.rate_limit import caller_of
@@ -73,19 +73,21 @@ DESCRIPTION: dict[str, Any] = {
 
 
 @router.get("/result/{task_id}", summary="Fetch the main result", **DESCRIPTION)
-async def result(task_id: str, request: Request, jobs: JobsDep, source: SourceDep, owner: OwnerDep) -> Response:
+async def result(
+    task_id: str, request: Request, jobs: JobsDep, source: SourceDep, permission: PermissionDep
+) -> Response:
     """Send the job's main result: the output of an operation, or the largest preview."""
-    job = await jobs.get(task_id, owner=owner)
+    job = await permission.get_job(jobs, task_id)
     main = max(stage_by_rendition(job), key=lambda name: job.operation.renditions.get(name, 0))
     return await _serve(job, main, request, source)
 
 
 @router.get("/result/{task_id}/{rendition}", summary="Fetch a rendition", **DESCRIPTION)
 async def named_result(
-    task_id: str, rendition: str, request: Request, jobs: JobsDep, source: SourceDep, owner: OwnerDep
+    task_id: str, rendition: str, request: Request, jobs: JobsDep, source: SourceDep, permission: PermissionDep
 ) -> Response:
     """Send one rendition. It can be fetched as soon as its stage is done, before the job ends."""
-    return await _serve(await jobs.get(task_id, owner=owner), rendition, request, source)
+    return await _serve(await permission.get_job(jobs, task_id, rendition=rendition), rendition, request, source)
 
 
 async def _serve(job: Job, name: str, request: Request, source: ResultSource) -> Response:

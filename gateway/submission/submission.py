@@ -10,13 +10,14 @@ from typing import Annotated
 
 import structlog
 from fastapi import BackgroundTasks, Depends, Request, Response
+from pymongo.errors import DuplicateKeyError
 
 from gateway.concurrency_limit import ConcurrencyLimit
-from gateway.dependencies import BlobRoomDep, LaneChooserDep, MetricsDep, OwnerDep, SettingsDep, StoresDep
-from gateway.image_schemas import has_facts
+from gateway.dependencies import BlobRoomDep, LaneChooserDep, MetricsDep, PermissionDep, SettingsDep, StoresDep
 from gateway.metrics import GatewayMetrics, SubmissionCount
 from gateway.middleware.rate_limit import caller_of
 from gateway.middleware.root_path import root_path_of
+from gateway.permission import Permission
 from gateway.problems import (
     POLL_SECONDS,
     RETRY_AFTER_SECONDS,
@@ -30,6 +31,7 @@ from gateway.problems import (
 )
 from gateway.schemas import Accepted, Links
 from gateway.submission.blob_room import BlobRoom, HeldRoom
+from gateway.submission.duplicates import copy_from_duplicate
 from gateway.submission.forms import OperationForm, OutputForm, parse_form
 from gateway.submission.key_lease import KeyLease
 from gateway.submission.lanes import LaneChooser
@@ -40,7 +42,7 @@ from pipeline import traces
 from pipeline.dispatch import dispatch_or_schedule
 from pipeline.routing import VALIDATE
 from pipeline.settings import Settings
-from pipeline.stage_order import stage_by_rendition, stage_order
+from pipeline.stage_order import stage_order
 from storage.clock import now_ms
 from storage.documents import Job, JobState, Kind, Original, StageRecord, blob_key, job_folder
 from storage.errors import TRANSIENT_ERRORS
@@ -61,12 +63,12 @@ async def _create_submission(  # noqa: PLR0913, PLR0917  # FastAPI injects by pa
     background: BackgroundTasks,
     settings: SettingsDep,
     stores: StoresDep,
-    owner: OwnerDep,
+    permission: PermissionDep,
     metrics: MetricsDep,
     lanes: LaneChooserDep,
     room: BlobRoomDep,
 ) -> Submission:
-    return Submission(request, response, background, settings, stores, owner, metrics, lanes, room)
+    return Submission(request, response, background, settings, stores, permission, metrics, lanes, room)
 
 
 @dataclass
@@ -78,7 +80,7 @@ class Submission:
     background: BackgroundTasks
     settings: Settings
     stores: Stores
-    owner: str | None
+    permission: Permission
     metrics: GatewayMetrics
     lanes: LaneChooser
     room: BlobRoom
@@ -110,8 +112,7 @@ class Submission:
                     answer = await self._replay(earlier, job)
                     count.result = "replayed"
                     return answer
-                job = await self._copy_from_duplicate(job)
-                job.lane = await self.lanes.choose(caller_of(self.request.scope), self.job_id, size=original.bytes)
+                job = await self._prepare(job)
                 await self._ensure_blob_is_kept(job)
                 if key is not None:
                     await key.extend_for_insert()
@@ -119,8 +120,31 @@ class Submission:
             await self.stores.jobs.insert(job)  # may have succeeded even if it raises: blobs stay
         if key is not None and not await key.mark_answered(job):
             await self._withdraw(job)
+        return self._answer_accepted(job, count)
+
+    async def accept_original(self, kind: Kind, original: Original, form: OutputForm) -> Accepted:
+        """Make the job of an original that is stored, and answer with it. Done again, it answers with the same job."""
+        with self.metrics.count_submission(kind) as count:
+            job = await self._prepare(self._new_job(kind, original, form))
+            self._bind_job_id(job)
+            try:
+                await self.stores.jobs.insert(job)
+            except DuplicateKeyError:
+                count.result = "replayed"
+                return self._build_answer(await self.permission.get_job(self.stores.jobs, job.id))
+            return self._answer_accepted(job, count)
+
+    async def _prepare(self, job: Job) -> Job:
+        """Return the job as it is to be inserted: with its lane, and with the results of a duplicate if it has one."""
+        if self.settings.access.deduplicate:
+            job = await copy_from_duplicate(job, self.stores)
+        caller, size = caller_of(self.request.scope), job.original.bytes
+        return job.model_copy(update={"lane": await self.lanes.choose(caller, job.id, size=size)})
+
+    def _answer_accepted(self, job: Job, count: SubmissionCount) -> Accepted:
+        """Have an inserted job dispatched after its answer, and build the answer."""
         count.result = "accepted" if job.is_active else "deduplicated"
-        log.info("job.accepted", task_id=job.id, kind=kind, bytes=original.bytes)
+        log.info("job.accepted", task_id=job.id, kind=job.kind, bytes=job.original.bytes)
         if job.is_active:
             self.background.add_task(dispatch_or_schedule, self.stores.jobs, job, self.metrics.dispatches)
         return self._build_answer(job)
@@ -136,7 +160,7 @@ class Submission:
             raise InvalidHeader(
                 f"The Idempotency-Key has {len(header)} characters. Send one of 1 to {MAX_KEY_LENGTH} characters."
             )
-        name, keys = f"{self.owner or ''}:{header}", self.stores.idempotency_keys
+        name, keys = f"{self.permission.owner or ''}:{header}", self.stores.idempotency_keys
         key = KeyLease(keys, name, job_id=self.job_id, settings=self.settings)
         async with key.hold() as earlier:
             yield key, earlier
@@ -184,7 +208,7 @@ class Submission:
         """Copy the original of an earlier job, so that this job does not depend on that one."""
         if source_id is None:
             raise FileMissing(f"The form has no file. Send the image as a file in the field {FILE_FIELD}.")
-        source = await self.stores.jobs.get(source_id, owner=self.owner)
+        source = await self.permission.get_job(self.stores.jobs, source_id)
         if source.state is JobState.FAILED:  # its original is kept for a retry of that job only
             raise SourceGone(f"The image of the job {source_id} was refused. Send an image in the field {FILE_FIELD}.")
         key = blob_key(self.job_id, "original")
@@ -207,7 +231,9 @@ class Submission:
             kind=kind,
             original=original,
             operation=operation,
-            owner=self.owner,
+            owner=self.permission.owner,
+            token_id=self.permission.token_id,
+            metadata=dict(self.permission.metadata),
             source_task_id=form.source_task_id if isinstance(form, OperationForm) else None,
             fingerprint=compute_fingerprint(kind, original, operation),
             request_id=getattr(self.request.state, "request_id", None),
@@ -221,29 +247,7 @@ class Submission:
         if earlier.fingerprint != job.fingerprint:
             raise KeyReused("This Idempotency-Key was used for another request. Send a new key with a new request.")
         self.response.headers["Idempotency-Replayed"] = "true"
-        return self._build_answer(await self.stores.jobs.get(earlier.job_id, owner=self.owner))
-
-    async def _copy_from_duplicate(self, job: Job) -> Job:
-        """Return the job, finished with copies of a duplicate's renditions if deduplication is on and finds one.
-
-        One that an older version has made is none: it lacks facts of its original, and its pixels may differ.
-        """
-        if not self.settings.access.deduplicate:
-            return job
-        duplicate = await self.stores.jobs.find_duplicate(job)
-        if duplicate is None or not has_facts(duplicate):
-            return job
-        stages = dict(duplicate.stages)
-        try:
-            for stage in stage_by_rendition(duplicate).values():
-                result = dict(duplicate.stages[stage].result or {})
-                blob = blob_key(job.id, result["blob"].rpartition("/")[2])
-                await asyncio.to_thread(self.stores.blobs.copy, result["blob"], blob)
-                stages[stage] = duplicate.stages[stage].model_copy(update={"result": result | {"blob": blob}})
-        except FileNotFoundError:  # the duplicate expired meanwhile
-            return job
-        changes = {"state": duplicate.state, "finished_ms": now_ms(), "finalizations": 1, "stages": stages}
-        return job.model_copy(update={**changes, "deduplicated_from": duplicate.id})
+        return self._build_answer(await self.permission.get_job(self.stores.jobs, earlier.job_id))
 
     async def _ensure_blob_is_kept(self, job: Job) -> None:
         """Refuse an upload that took so long that the tidier has removed its blob as an orphan, or soon may."""

@@ -47,7 +47,7 @@ async def test_the_status_of_a_job_is_no_error_whatever_became_of_it(
     answer = await http.get(f"/task-status/{jobs.get.return_value.id}")
 
     assert (answer.status_code, answer.json()["status"]) == (200, state)
-    jobs.get.assert_awaited_once_with(jobs.get.return_value.id, owner=None)
+    jobs.get.assert_awaited_once_with(jobs.get.return_value.id, owner=None, token_id=None)
 
 
 @pytest.mark.parametrize(

@@ -124,9 +124,9 @@ class FakeJobs(Jobs):
             raise DuplicateKeyError(job.id)
         self._documents[job.id] = job.model_copy(deep=True)
 
-    async def get(self, job_id: str, *, owner: str | None = None) -> Job:
+    async def get(self, job_id: str, *, owner: str | None = None, token_id: str | None = None) -> Job:
         job = self._documents.get(job_id)
-        if job is None or (owner is not None and job.owner != owner):
+        if job is None or owner not in {None, job.owner} or token_id not in {None, job.token_id}:
             raise JobNotFound(job_id)
         return job.model_copy(deep=True)
 

@@ -39,12 +39,12 @@ ODD_ID = "odd"
 class OddJobs(FakeJobs):
     """Jobs of which one breaks whoever asks for it, and another finds the database away."""
 
-    async def get(self, job_id: str, *, owner: str | None = None) -> Job:
+    async def get(self, job_id: str, *, owner: str | None = None, token_id: str | None = None) -> Job:
         if job_id == ODD_ID:
             raise ZeroDivisionError
         if job_id == "away":
             raise AutoReconnect
-        return await super().get(job_id, owner=owner)
+        return await super().get(job_id, owner=owner, token_id=token_id)
 
 
 @pytest.fixture

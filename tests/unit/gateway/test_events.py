@@ -263,8 +263,8 @@ async def test_a_job_that_is_removed_ends_its_streams(jobs: FakeJobs, queues: Fa
 class AbsentJobs(FakeJobs):
     """Jobs of a database that is away."""
 
-    async def get(self, job_id: str, *, owner: str | None = None) -> Job:
-        raise AutoReconnect(f"10.0.0.7 has neither {job_id} nor {owner}")
+    async def get(self, job_id: str, *, owner: str | None = None, token_id: str | None = None) -> Job:
+        raise AutoReconnect(f"10.0.0.7 has none of {job_id}, {owner}, {token_id}")
 
 
 class TestADatabaseThatIsAway:

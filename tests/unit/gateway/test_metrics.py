@@ -141,8 +141,8 @@ async def test_the_sweeper_tells_jobs_nobody_took_up_from_those_that_stood_still
 class BrokenJobs(FakeJobs):
     """Jobs whose code has a bug."""
 
-    async def get(self, job_id: str, *, owner: str | None = None) -> Job:
-        raise KeyError(job_id, owner)
+    async def get(self, job_id: str, *, owner: str | None = None, token_id: str | None = None) -> Job:
+        raise KeyError(job_id, owner, token_id)
 
 
 class TestABug:

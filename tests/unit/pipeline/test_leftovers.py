@@ -126,8 +126,8 @@ async def test_a_job_whose_runs_all_recorded_their_ends_is_not_looked_at(
 class RetryingJobs(FakeJobs):
     """Jobs that are retried when the tidier has just listed their folders."""
 
-    async def get(self, job_id: str, *, owner: str | None = None) -> Job:
-        job = await super().get(job_id, owner=owner)
+    async def get(self, job_id: str, *, owner: str | None = None, token_id: str | None = None) -> Job:
+        job = await super().get(job_id, owner=owner, token_id=token_id)
         return await self.retry(job, next_dispatch_ms=0) or job
 
 
