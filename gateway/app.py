@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 from limits import parse as parse_rate_limit
+from starlette.middleware.errors import ServerErrorMiddleware
 
 from gateway import metrics, problem_handlers, problems
 from gateway.concurrency_limit import ConcurrencyLimit
@@ -21,6 +22,7 @@ from gateway.middleware.allowed_hosts import ANY, AllowedHosts
 from gateway.middleware.auth import ApiKeys
 from gateway.middleware.body_limit import BodyLimit
 from gateway.middleware.body_timeout import BodyTimeout
+from gateway.middleware.cors import Cors
 from gateway.middleware.cross_site import CrossSite
 from gateway.middleware.options import Options
 from gateway.middleware.rate_limit import RateLimit, create_limiter
@@ -181,9 +183,12 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(RateLimit, limiter=create_limiter(settings.redis_url), posts=posts, lists=lists)
     app.add_middleware(ApiKeys, keys=settings.api_keys)
     app.add_middleware(Options)
-    app.add_middleware(CrossSite, origins=settings.http.allowed_origins)
+    app.add_middleware(CrossSite, origins={*settings.cors.origins, *settings.http.allowed_origins})
     app.add_middleware(AllowedHosts, names=settings.http.allowed_hosts or ([ANY] if settings.api_keys else []))
+    app.add_middleware(ServerErrorMiddleware, handler=problem_handlers.handle_unexpected_error)
     app.add_middleware(ResourcePolicy)
+    if settings.cors.origins:
+        app.add_middleware(Cors, settings=settings.cors)
     app.add_middleware(AccessLog, metrics=app.state.metrics)
     app.add_middleware(TrustedProxies, networks=settings.http.trusted_proxies or read_uvicorn_variable())
 

@@ -39,7 +39,11 @@ DETAIL_BY_STATUS = {
 
 
 def install(app: FastAPI) -> None:
-    """Register a handler for every exception that a route may raise."""
+    """Register a handler for every exception that a route may raise, except those that nobody expects.
+
+    Starlette would answer those outside of all middleware, so without the headers of CORS. The application has a
+    ServerErrorMiddleware of its own for them, with `handle_unexpected_error`.
+    """
     app.add_exception_handler(Problem, _handle_problem)
     app.add_exception_handler(StageError, _handle_stage_error)
     app.add_exception_handler(JobNotFound, _handle_job_not_found)
@@ -51,7 +55,6 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(error, _handle_store_error)
     app.add_exception_handler(ExecutionTimeout, _handle_query_timeout)
     app.add_exception_handler(ClientDisconnect, _handle_disconnect)
-    app.add_exception_handler(Exception, _handle_unexpected_error)
 
 
 async def _handle_problem(_: Request, error: Any) -> JSONResponse:
@@ -127,7 +130,8 @@ async def _handle_disconnect(request: Request, _: Exception) -> JSONResponse:
     )
 
 
-async def _handle_unexpected_error(request: Request, error: Exception) -> JSONResponse:
+async def handle_unexpected_error(request: Request, error: Exception) -> JSONResponse:
+    """Log an error of ours, and answer without its text."""
     log.error("request.broken", path=request.url.path, exc_info=error)
     return build_response(
         HTTPStatus.INTERNAL_SERVER_ERROR,

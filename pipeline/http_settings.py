@@ -8,10 +8,10 @@ from typing import Annotated
 from limits import parse as parse_rate_limit
 from pydantic import Field, IPvAnyNetwork, field_validator
 
+from pipeline.origins import Origin, SentOrigin
 from pipeline.settings_section import Count, Seconds, SettingsSection
 
 HostName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9_.-]+)$")]
-Origin = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[a-z0-9_.:\[\]-]+$")]
 _SEPARATORS = re.compile(r"[,\s]+")
 ROOT_PATH_PATTERN = r"^(/[A-Za-z0-9._~-]+)*$"
 
@@ -26,8 +26,8 @@ class HttpSettings(SettingsSection):
     )
     allowed_origins: tuple[Origin, ...] = Field(
         (),
-        description="Origins, such as `https://app.example`, whose pages may send requests that change something. "
-        "Pages of the gateway's own origin may always.",
+        description="Origins, such as `https://app.example`, whose pages may send requests that change something, but "
+        "not read the answers: see `cors.origins`. Pages of the gateway's own origin may always.",
     )
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
         (),
@@ -92,6 +92,21 @@ class HttpSettings(SettingsSection):
         return [
             name for item in value for name in (_SEPARATORS.split(item) if isinstance(item, str) else [item]) if name
         ]
+
+
+class CorsSettings(SettingsSection):
+    """Which web pages of other origins may use the gateway (CORS)."""
+
+    origins: tuple[SentOrigin, ...] = Field(
+        (),
+        description="Origins, such as `https://app.example`, whose pages may upload, follow jobs and read results. "
+        "Exactly as browsers send them: in lower case, without a path, a slash at the end, or a wildcard. Empty: none.",
+    )
+    max_age: int = Field(
+        7200,
+        ge=0,
+        description="How long browsers may keep the answer to a preflight. Chromium keeps it for two hours at most.",
+    )
 
 
 class AccessSettings(SettingsSection):

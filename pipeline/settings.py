@@ -13,7 +13,14 @@ from pydantic_settings import SettingsConfigDict
 from pipeline.addresses import BlobAddress, MongoAddress, RabbitAddress, RedisAddress, is_below
 from pipeline.backup_settings import BackupSettings
 from pipeline.broker.redis_urls import RedisUrl
-from pipeline.http_settings import AccessSettings, BlobsSettings, HttpSettings, LanesSettings, ResultsSettings
+from pipeline.http_settings import (
+    AccessSettings,
+    BlobsSettings,
+    CorsSettings,
+    HttpSettings,
+    LanesSettings,
+    ResultsSettings,
+)
 from pipeline.routing import QUEUES, RESIZE
 from pipeline.settings_section import Count, Seconds, SettingsSection
 from pipeline.settings_sources import EnvironmentSettings
@@ -196,6 +203,7 @@ class Settings(EnvironmentSettings):
     sweeper: SweeperSettings = SweeperSettings()
     retention: RetentionSettings = RetentionSettings()
     http: HttpSettings = HttpSettings()
+    cors: CorsSettings = CorsSettings()
     access: AccessSettings = AccessSettings()
     blobs: BlobsSettings = BlobsSettings()
     lanes: LanesSettings = LanesSettings()

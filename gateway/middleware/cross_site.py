@@ -19,8 +19,8 @@ class CrossSite:
     """ASGI middleware that answers 403 if a page of an origin that is not in `origins` sends an unsafe method.
 
     Browsers send `Sec-Fetch-Site`; older ones, and all over plain HTTP to another machine, only send `Origin`, which is
-    compared with `Host`. Other clients send neither and pass. API keys make no difference: no page of another origin
-    can send one, because browsers ask for permission first.
+    compared with `Host`. Other clients send neither and pass. API keys and tokens make no difference: browsers ask for
+    permission before they send one, but not before they send a form.
     """
 
     def __init__(self, app: ASGIApp, *, origins: Collection[str]) -> None:
@@ -35,7 +35,7 @@ class CrossSite:
         origin = headers.get("origin", "unknown")[:MAX_SHOWN_CHARACTERS]
         detail = (
             f"A page of another origin ({origin}) sent this request. To allow it, add its origin to "
-            "DARKROOM_HTTP__ALLOWED_ORIGINS."
+            "DARKROOM_CORS__ORIGINS."
         )
         await problems.build_response(403, "cross_site", detail)(scope, receive, send)
 

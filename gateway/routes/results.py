@@ -38,7 +38,7 @@ class ResultSource:
 
 
 async def _source(blobs: BlobsDep, settings: SettingsDep) -> ResultSource:
-    return ResultSource(blobs, settings.results, settings.http.cross_origin_results)
+    return ResultSource(blobs, settings.results, settings.http.cross_origin_results or bool(settings.cors.origins))
 
 
 SourceDep = Annotated[ResultSource, Depends(_source)]

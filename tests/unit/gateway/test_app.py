@@ -8,6 +8,7 @@ from typing import Any, cast
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.middleware.errors import ServerErrorMiddleware
 
 from gateway.app import create_app
 from gateway.middleware.access_log import AccessLog
@@ -109,6 +110,7 @@ def test_a_request_is_asked_for_its_key_before_it_is_counted_and_before_its_body
         TrustedProxies,
         AccessLog,
         ResourcePolicy,
+        ServerErrorMiddleware,
         AllowedHosts,
         CrossSite,
         Options,
@@ -125,6 +127,7 @@ def test_requests_are_not_counted_unless_a_limit_is_set() -> None:
         TrustedProxies,
         AccessLog,
         ResourcePolicy,
+        ServerErrorMiddleware,
         AllowedHosts,
         CrossSite,
         Options,

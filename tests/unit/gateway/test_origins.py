@@ -104,7 +104,7 @@ async def test_a_page_of_another_origin_changes_nothing(method: str, headers: di
     answer = await CLIENT.request(method, NOWHERE, headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "cross_site")
-    assert "DARKROOM_HTTP__ALLOWED_ORIGINS" in answer.json()["detail"]
+    assert "DARKROOM_CORS__ORIGINS" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

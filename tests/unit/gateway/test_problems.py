@@ -12,6 +12,7 @@ from fastapi import FastAPI, Query
 from obstore.exceptions import GenericError
 from pymongo.errors import AutoReconnect, ExecutionTimeout, ServerSelectionTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import ClientDisconnect
 
 from gateway import problem_handlers
@@ -131,6 +132,7 @@ class Thrower:
         self.error: Exception = ZeroDivisionError()
         self.app = FastAPI()
         problem_handlers.install(self.app)
+        self.app.add_middleware(ServerErrorMiddleware, handler=problem_handlers.handle_unexpected_error)
         self.app.add_api_route("/raise", self._raise)
         self.app.add_api_route("/number", self._number)
 

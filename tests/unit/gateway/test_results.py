@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from pipeline.http_settings import HttpSettings
+from pipeline.http_settings import CorsSettings, HttpSettings
 from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, Kind, StageRecord, StageState
@@ -262,11 +262,18 @@ async def test_a_result_is_served_if_it_is_the_one_expected(
     assert (answer.status_code, answer.headers["etag"]) == (status, ETAG)
 
 
-@pytest.mark.parametrize(("is_allowed", "policy"), [(False, "same-origin"), (True, "cross-origin")])
+@pytest.mark.parametrize(
+    ("changed", "policy"),
+    [
+        ({}, "same-origin"),
+        ({"http": HttpSettings(cross_origin_results=True)}, "cross-origin"),
+        ({"cors": CorsSettings(origins=("https://app.example",))}, "cross-origin"),
+    ],
+)
 async def test_other_origins_embed_results_only_where_it_is_set(
-    http: httpx.AsyncClient, app: FastAPI, done: Job, *, is_allowed: bool, policy: str
+    http: httpx.AsyncClient, app: FastAPI, done: Job, changed: dict[str, object], policy: str
 ) -> None:
-    app.state.settings = SETTINGS.model_copy(update={"http": HttpSettings(cross_origin_results=is_allowed)})
+    app.state.settings = SETTINGS.model_copy(update=changed)
     paths = [f"/result/{done.id}", f"/result/{done.id}/nothing", f"/task-status/{done.id}", "/nowhere"]
 
     policies = [(await http.get(path)).headers.get_list("cross-origin-resource-policy") for path in paths]

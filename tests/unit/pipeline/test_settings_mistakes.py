@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -185,3 +186,40 @@ def test_a_process_with_mistakes_ends_with_a_line_for_each(monkeypatch: pytest.M
         stop_on_mistakes()
 
     assert end.value.code == "darkroom: DARKROOM_TAGG: there is no such setting. Did you mean DARKROOM_TAG?"
+
+
+@pytest.mark.parametrize(
+    ("origin", "mistake"),
+    [
+        ("*", "should name each origin, without *"),
+        ("https://*.app.example", "should name each origin, without *"),
+        ("null", "should begin each origin with its scheme"),
+        ("app.example", "should begin each origin with its scheme"),
+        ("https://app.example/", "should have nothing behind an origin, not even a slash"),
+        ("https://app.example/page", "should have nothing behind an origin, not even a slash"),
+        ("https://App.example", "should be in lower case"),
+        ("https://app.example:443", "should leave out the default port, as browsers do"),
+        ("http://[::1]:80", "should leave out the default port, as browsers do"),
+        ("https://ann@app.example", "should have a scheme, a host and perhaps a port"),
+        ("https://büro.example", "should have a scheme, a host and perhaps a port"),
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_told_with_what_is_wrong(
+    origin: str, mistake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DARKROOM_CORS__ORIGINS", json.dumps(["https://right.example", origin]))
+
+    example = "such as https://app.example or http://localhost:5173"
+    assert find_mistakes() == [f"DARKROOM_CORS__ORIGINS: {mistake}, {example}"]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://app.example", "http://localhost:5173", "https://app.example:80", "http://[::1]:3000", "capacitor://localhost",
+     "chrome-extension://abcdef", "https://xn--bro-hoa.example"],
+)  # fmt: skip
+def test_an_origin_as_browsers_send_it_is_no_mistake(origin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_CORS__ORIGINS", json.dumps([origin]))
+
+    assert find_mistakes() == []
+    assert Settings().cors.origins == (origin,)
