@@ -187,8 +187,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(AllowedHosts, names=settings.http.allowed_hosts or ([ANY] if settings.api_keys else []))
     app.add_middleware(ServerErrorMiddleware, handler=problem_handlers.handle_unexpected_error)
     app.add_middleware(ResourcePolicy)
-    if settings.cors.origins:
-        app.add_middleware(Cors, settings=settings.cors)
+    app.add_middleware(Cors, settings=settings.cors)
     app.add_middleware(AccessLog, metrics=app.state.metrics)
     app.add_middleware(TrustedProxies, networks=settings.http.trusted_proxies or read_uvicorn_variable())
 

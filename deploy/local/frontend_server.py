@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deploy.local.duplex import BODYLESS_METHODS, DuplexTransport
 from gateway.middleware.body_limit import BodyLimit
+from gateway.middleware.cors import Cors
 from gateway.problem_handlers import handle_http_exception
 from gateway.problems import RETRY_AFTER_SECONDS, Problem, build_response
 from gateway.routes.events import end_stream_early
@@ -169,18 +170,20 @@ def create_app(gateway: str, links: Mapping[str, str]) -> Starlette:
         async with DuplexTransport() as transport:
             yield {"transport": transport, "gateway": httpx.URL(gateway)}
 
-    async def settings(_: Request) -> Response:
+    async def send_links(_: Request) -> Response:
         return JSONResponse(dict(links))
 
-    files = [Route("/settings.json", settings), Mount("/", StaticFiles(directory=PAGE, html=True))]
+    files = [Route("/settings.json", send_links), Mount("/", StaticFiles(directory=PAGE, html=True))]
     page = Starlette(routes=files, middleware=[Middleware(PageHeaders)], exception_handlers=HANDLERS)
-    limit = Settings().limits.upload_bytes + FORM_OVERHEAD_BYTES
+    settings = Settings()
+    limit = settings.limits.upload_bytes + FORM_OVERHEAD_BYTES
     api = Starlette(
         routes=[Route("/{path:path}", proxy_request, methods=METHODS)],
         middleware=[Middleware(BodyLimit, limit=limit)],
         exception_handlers=HANDLERS,
     )
-    routes = [Route(PREFIX, proxy_request, methods=METHODS), Mount(PREFIX, api), Mount("/", page)]
+    readable_api = Cors(api, settings=settings.cors)  # the errors of this server, too
+    routes = [Route(PREFIX, proxy_request, methods=METHODS), Mount(PREFIX, readable_api), Mount("/", page)]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS)
 
 

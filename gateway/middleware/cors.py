@@ -7,7 +7,7 @@ from http import HTTPStatus
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
 from pipeline.http_settings import CorsSettings
@@ -43,7 +43,7 @@ MAX_SHOWN_CHARACTERS = 100
 
 
 class Cors(CORSMiddleware):
-    """Starlette's middleware, with problem documents for preflights that it refuses.
+    """Starlette's middleware, with problem documents for preflights that it refuses. Without origins, it does nothing.
 
     Each answer has `Vary: Origin`, also without an Origin: a browser would otherwise give the cached answer of an
     `<img>` to a `fetch`, which may not read it. There are no cookies, and so no `Access-Control-Allow-Credentials`.
@@ -59,6 +59,10 @@ class Cors(CORSMiddleware):
             allow_private_network=True,  # a page on the internet, a gateway in the local network
             max_age=settings.max_age,
         )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a preflight, or serve the request and add the headers."""
+        await (super().__call__ if self.allow_origins else self.app)(scope, receive, send)
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Say what the page may send. It is asked before keys are, because a preflight cannot have one."""

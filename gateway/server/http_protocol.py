@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import httptools
 import structlog
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -52,7 +53,8 @@ class HttpProtocol(HttpToolsProtocol):
     An answer that is sent before its request has come completely ends the connection as RFC 9112, section 9.6 says:
     `ClosingTransport` closes only its own side and reads on for a while. Otherwise the answer could be lost.
 
-    When the server is to stop, the request on the connection is the last one, and new ones are refused.
+    When the server is to stop, the request on the connection is the last one, and new ones are refused. `wrap_refusal`
+    puts middleware around the refusals of whole requests.
     """
 
     def __init__(
@@ -64,11 +66,13 @@ class HttpProtocol(HttpToolsProtocol):
         *,
         limits: Limits = Limits(),  # frozen
         open_connections: OpenConnections | None = None,
+        wrap_refusal: Callable[[ASGIApp], ASGIApp] = lambda refusal: refusal,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.app = self._serve
         self._limits = limits
         self._open_connections = open_connections or OpenConnections(1)
+        self._wrap_refusal = wrap_refusal
         self._max_waiting_bytes = max(MAX_WAITING_BYTES, limits.head_bytes)
         self._buffer = bytearray()
         self._searched_bytes = 0  # of the buffer, complete lines without an end of the head
@@ -228,13 +232,16 @@ class HttpProtocol(HttpToolsProtocol):
                 self._closing.linger_on_close()
             await send(message)
 
-        app = respond(shutting_down()) if self._is_stopping else self.config.loaded_app
+        app = self._build_refusal() if self._is_stopping else self.config.loaded_app
         try:
             await app(scope, receive_in_time, send_last)
         except asyncio.CancelledError:  # the server waits no longer
             if cycle.response_started:
                 raise
-            await respond(shutting_down())(scope, receive, send_last)
+            await self._build_refusal()(scope, receive, send_last)
+
+    def _build_refusal(self) -> ASGIApp:
+        return self._wrap_refusal(respond(shutting_down()))
 
     def _end_receiving(self) -> None:
         """Have the application refuse the request if it is still being received."""

@@ -8,6 +8,7 @@ from functools import partial
 
 import uvicorn
 
+from gateway.middleware.cors import Cors
 from gateway.server.http_protocol import HttpProtocol, Limits
 from gateway.server.open_connections import FILES_SHARE, OpenConnections, raise_file_limit
 from pipeline.settings import Settings
@@ -21,7 +22,8 @@ def serve(application: str, *, default_port: int) -> None:
     """Serve what the factory `module:function` builds, until a stop signal. Reads the address from the command line."""
     arguments = _parse_arguments(default_port)
     stop_on_mistakes()
-    http = Settings().http
+    settings = Settings()
+    http = settings.http
     open_connections = OpenConnections(min(http.max_connections, int(raise_file_limit() * FILES_SHARE)))
     limits = Limits(
         head_bytes=http.max_header_bytes, head_seconds=http.header_timeout, stop_seconds=http.shutdown_timeout
@@ -31,7 +33,12 @@ def serve(application: str, *, default_port: int) -> None:
         factory=True,
         host=arguments.host,
         port=arguments.port,
-        http=partial(HttpProtocol, limits=limits, open_connections=open_connections),  # type: ignore[arg-type]  # uvicorn only calls it
+        http=partial(  # type: ignore[arg-type]  # uvicorn only calls it
+            HttpProtocol,
+            limits=limits,
+            open_connections=open_connections,
+            wrap_refusal=partial(Cors, settings=settings.cors),
+        ),
         ws="none",
         access_log=False,
         proxy_headers=False,  # the gateway has a setting of its own

@@ -24,12 +24,14 @@ from tests.support.images import encode_image, photo
 
 FORM = form(part("file", encode_image(photo(400, 300), "jpeg"), b"photo.jpg"))
 LEASE_SECONDS = 1.0
+PAGE = "https://app.example"
 
 
 @pytest.fixture
 def gateway(redis_and_mongo: Stack, tmp_path: Path) -> Iterator[LoneGateway]:
     lease = {"DARKROOM_HTTP__KEY_LEASE": str(LEASE_SECONDS)}
-    with run_lone_gateway(redis_and_mongo, tmp_path, **lease, DARKROOM_SWEEPER__ORPHAN_GRACE="3600") as gateway:
+    others = {"DARKROOM_SWEEPER__ORPHAN_GRACE": "3600", "DARKROOM_CORS__ORIGINS": f'["{PAGE}"]'}
+    with run_lone_gateway(redis_and_mongo, tmp_path, **lease, **others) as gateway:
         yield gateway
 
 
@@ -72,7 +74,7 @@ def test_an_upload_under_way_is_finished_and_a_new_one_is_refused(gateway: LoneG
     key = uuid4().hex
     with open_socket(gateway.url) as slow, open_socket(gateway.url) as idle, open_socket(gateway.url) as new:
         begin(gateway.url, slow, key, database)
-        new_head = build_head(gateway.url, "/upload", Content_Length=len(FORM))
+        new_head = build_head(gateway.url, "/upload", Content_Length=len(FORM), Origin=PAGE)
         new.sendall(new_head[:-2])
         idle.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         read_response(idle)  # so the gateway, which has one thread, has read what was sent before, too
@@ -89,6 +91,7 @@ def test_an_upload_under_way_is_finished_and_a_new_one_is_refused(gateway: LoneG
     assert idle_end == b""
     assert (refused.status, json.loads(problem)["code"]) == (503, "shutting_down")
     assert (refused.headers["connection"], int(refused.headers["retry-after"])) == ("close", 5)
+    assert refused.headers["access-control-allow-origin"] == PAGE
     assert (accepted.status, accepted.headers["connection"]) == (202, "close")
     assert database.jobs.find_one({"_id": json.loads(answer)["task_id"]}) is not None
     assert gateway.process.wait(20) == -signal.SIGTERM

@@ -16,6 +16,7 @@ from gateway.middleware.allowed_hosts import AllowedHosts
 from gateway.middleware.auth import ApiKeys
 from gateway.middleware.body_limit import BodyLimit
 from gateway.middleware.body_timeout import BodyTimeout
+from gateway.middleware.cors import Cors
 from gateway.middleware.cross_site import CrossSite
 from gateway.middleware.options import Options
 from gateway.middleware.rate_limit import RateLimit
@@ -109,6 +110,7 @@ def test_a_request_is_asked_for_its_key_before_it_is_counted_and_before_its_body
     assert list(guards(SETTINGS.model_copy(update={"access": access}))) == [
         TrustedProxies,
         AccessLog,
+        Cors,
         ResourcePolicy,
         ServerErrorMiddleware,
         AllowedHosts,
@@ -126,6 +128,7 @@ def test_requests_are_not_counted_unless_a_limit_is_set() -> None:
     assert list(guards(SETTINGS)) == [
         TrustedProxies,
         AccessLog,
+        Cors,
         ResourcePolicy,
         ServerErrorMiddleware,
         AllowedHosts,
