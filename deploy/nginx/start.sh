@@ -18,4 +18,9 @@ for network in $(printf '%s' "$DARKROOM_TRUSTED_PROXIES" | tr '[],"' '    '); do
   echo "set_real_ip_from $network;" >&3
   echo "$network 1;" >&4
 done 3>/tmp/nginx/trusted-proxies.conf 4>/tmp/nginx/trusted-proxies.geo
+# A list of origins, as the gateway takes it; the host of one may be an address in brackets.
+set -f
+for origin in $(printf '%s' "$DARKROOM_CORS__ORIGINS" | tr -s ',"\n' ' ' | sed 's/^ *\[//; s/\] *$//'); do
+  echo "\"$origin\" \"$origin\";"
+done >/tmp/nginx/cors-origins.map
 exec nginx -c /tmp/nginx/nginx.conf -g 'daemon off;'

@@ -109,7 +109,7 @@ def run_nginx(
 
 
 @contextmanager
-def run_local_front(gateway: str, folder: Path) -> Iterator[Front]:
+def run_local_front(gateway: str, folder: Path, **settings: str) -> Iterator[Front]:
     """Run the front of `./run up` before a gateway."""
     port = free_port()
     command = [
@@ -119,7 +119,7 @@ def run_local_front(gateway: str, folder: Path) -> Iterator[Front]:
         "--port",
         str(port),
     ]
-    with _running_front(port, *command, log=folder / "log", DARKROOM_FRONT_GATEWAY=gateway) as front:
+    with _running_front(port, *command, log=folder / "log", DARKROOM_FRONT_GATEWAY=gateway, **settings) as front:
         yield front
 
 

@@ -11,7 +11,7 @@ from tests.support.prometheus_config import ROOT
 from tests.unit.deploy.test_compose import SERVICES, TEXT
 
 BACKUP = {f"DARKROOM_BACKUP__{name}".upper() for name in BackupSettings.model_fields}
-SETTINGS = {"DARKROOM_BLOB_URL"}
+SETTINGS = {"DARKROOM_BLOB_URL", "DARKROOM_CORS__ORIGINS"}
 READ_BY_COMPOSE = {"COMPOSE_FILE", "COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME", *re.findall(r"\$\{(DARKROOM_\w+)", TEXT)}
 WITH_DOTENV = {name for name, service in SERVICES.items() if "env_file" in service and name != "alertmanager"}
 
