@@ -26,6 +26,14 @@ class Links(BaseModel):
         return cls(status=f"{root_path}/task-status/{job_id}", result=f"{root_path}/result/{job_id}")
 
 
+class FieldWarning(BaseModel):
+    """A field that was ignored, as this route does not know it."""
+
+    pointer: str = Field(examples=["/caption"])
+    rule: str = Field(examples=["unknown"])
+    message: str
+
+
 class Accepted(BaseModel):
     """The accepted job: its upload is stored and will be processed."""
 
@@ -35,6 +43,9 @@ class Accepted(BaseModel):
         None, description="The earlier job whose results were copied: it had the same bytes and request."
     )
     links: Links
+    warnings: list[FieldWarning] = Field(
+        default_factory=list, description="The fields that were ignored, each with the reason. Empty if there are none."
+    )
 
 
 class StageStatus(BaseModel):

@@ -131,6 +131,16 @@ class AccessSettings(SettingsSection):
         return value
 
 
+class FormsSettings(SettingsSection):
+    """How forms are read."""
+
+    strict: bool = Field(
+        default=False,
+        description="Refuse forms with unknown fields (422), instead of naming these fields in `warnings` of the "
+        "answer. Misspelt fields are always refused.",
+    )
+
+
 class BlobsSettings(SettingsSection):
     """How much of the disk with the blobs uploads leave free, so that accepted jobs can finish."""
 

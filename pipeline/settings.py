@@ -17,6 +17,7 @@ from pipeline.http_settings import (
     AccessSettings,
     BlobsSettings,
     CorsSettings,
+    FormsSettings,
     HttpSettings,
     LanesSettings,
     ResultsSettings,
@@ -205,6 +206,7 @@ class Settings(EnvironmentSettings):
     http: HttpSettings = HttpSettings()
     cors: CorsSettings = CorsSettings()
     access: AccessSettings = AccessSettings()
+    forms: FormsSettings = FormsSettings()
     blobs: BlobsSettings = BlobsSettings()
     lanes: LanesSettings = LanesSettings()
     results: ResultsSettings = ResultsSettings()

@@ -37,16 +37,26 @@ class Links(Answer):
     result: str = ""
 
 
+class FieldWarning(Answer):
+    """A field that the gateway ignored."""
+
+    pointer: str = ""
+    rule: str = ""
+    message: str = ""
+
+
 class Accepted(Answer):
     """The answer to a POST: the gateway has stored the job.
 
-    `deduplicated_from` is the id of an earlier job whose results were copied, if any.
+    `deduplicated_from` is the id of an earlier job whose results were copied, if any. `warnings` names the fields that
+    the gateway ignored.
     """
 
     task_id: TaskId
     status: str
     deduplicated_from: str | None = None
     links: Links = Links()
+    warnings: list[FieldWarning] = Field(default_factory=list)
 
 
 class Failure(Answer):

@@ -10,21 +10,13 @@ from gateway.routing import Router
 from gateway.schemas import Accepted
 from gateway.submission.backpressure import shed_load
 from gateway.submission.form_schemas import request_body
-from gateway.submission.forms import CropForm, GrayscaleForm, OutputForm, PreviewForm, ResizeForm
+from gateway.submission.forms import FORMS, CropForm, GrayscaleForm, PreviewForm, ResizeForm
 from gateway.submission.submission import SubmissionDep
 from stages.limits import Limits
 from storage.documents import Kind
 
 router = Router(tags=["operations"], dependencies=[Depends(shed_load)])
 ACCEPTED = status.HTTP_202_ACCEPTED
-
-
-FORMS: dict[str, type[OutputForm]] = {
-    "/upload": PreviewForm,
-    "/crop": CropForm,
-    "/grayscale": GrayscaleForm,
-    "/resize": ResizeForm,
-}
 
 
 def describe_forms(document: dict[str, Any], limits: Limits) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from gateway.problems import InvalidForm
+from gateway.submission.misspellings import find_misspelt
 from gateway.whole_numbers import MAX_DIGITS, MAX_NUMBER, parse_whole_number
 from stages.background import BACKGROUND_PATTERN, parse_background
 from stages.formats import FORMAT_SYNONYMS, parse_format
@@ -62,7 +63,10 @@ Aspect = Annotated[str, AfterValidator(_check_aspect), Field(json_schema_extra={
 
 
 IGNORED_FIELDS = frozenset({"name", "type", "relativePath"})
-"""Fields that upload widgets such as Uppy add by themselves. Other unknown fields are refused: they may be typos."""
+"""Fields that upload widgets such as Uppy add by themselves, and that need no warning."""
+NO_VALUES = frozenset({"", "undefined", "null"})
+"""Values of a field that was not filled in: FormData makes text of JavaScript's undefined and null."""
+MAX_SHOWN_NAME = 64
 
 
 class OutputForm(BaseModel):
@@ -143,33 +147,63 @@ class ResizeForm(OperationForm):
         return self
 
 
+FORMS: dict[str, type[OutputForm]] = {
+    "/upload": PreviewForm,
+    "/crop": CropForm,
+    "/grayscale": GrayscaleForm,
+    "/resize": ResizeForm,
+}
+"""The routes that take a form."""
+
+
 _RULES = {
     "greater_than_equal": "minimum",
     "less_than_equal": "maximum",
     "literal_error": "choice",
-    "extra_forbidden": "unknown",
     "value_error": "invalid",
 }
 """Pydantic's error types, and the names that the stages use for the same rules."""
 FormT = TypeVar("FormT", bound=BaseModel)
 
 
-def parse_form(form_type: type[FormT], fields: dict[str, str], limits: Limits) -> FormT:
-    """Parse a form's fields, or raise `InvalidForm` with each broken rule: pointer, rule, limit and actual value."""
+def parse_form(
+    form_type: type[FormT], fields: dict[str, str], limits: Limits, *, strict: bool
+) -> tuple[FormT, list[dict[str, Any]]]:
+    """Parse a form's fields; return the form, and a warning for each unknown field, which is ignored.
+
+    Raises `InvalidForm` with each broken rule: pointer, rule, limit and actual value. A misspelt field breaks one, and
+    so does any unknown field if `strict`.
+    """
+    filled = {name: value for name, value in fields.items() if value not in NO_VALUES and name not in IGNORED_FIELDS}
+    known = {name: value for name, value in filled.items() if name in form_type.model_fields}
     errors: list[dict[str, Any]] = []
+    warnings: list[dict[str, Any]] = []
     form: FormT | None = None
     try:
-        form = form_type.model_validate({name: value for name, value in fields.items() if _is_relevant(name, value)})
+        form = form_type.model_validate(known)
     except ValidationError as error:
         errors = [_describe_error(item) for item in error.errors()]
-    errors += _find_oversized_sides(form_type, fields, limits)
+    errors += _find_oversized_sides(form_type, known, limits)
+    for name in [name for name in filled if name not in known]:
+        misspelt = find_misspelt(name, form_type.model_fields)
+        description = _describe_unknown(name, misspelt, strict=strict)
+        if strict or misspelt:
+            errors.append(description | {"actual": filled[name]})
+        else:
+            warnings.append(description)
     if form is None or errors:
         raise InvalidForm("The form breaks the rules that errors lists. Correct it and send it again.", errors=errors)
-    return form
+    return form, warnings
 
 
-def _is_relevant(name: str, value: str) -> bool:
-    return value != "" and name not in IGNORED_FIELDS
+def _describe_unknown(name: str, misspelt: str | None, *, strict: bool) -> dict[str, Any]:
+    shown = name if len(name) <= MAX_SHOWN_NAME else f"{name[:MAX_SHOWN_NAME]}…"
+    message = f"The field {shown!r} is unknown{'' if strict else ', and ignored'}."
+    if misspelt:
+        message = f"There is no field {shown!r}. Did you mean {misspelt}?"
+    elif routes := [route for route, form in FORMS.items() if name in form.model_fields]:
+        message = f"The field {name} is{'' if strict else ' ignored: it is'} only for {' and '.join(routes)}."
+    return {"pointer": "/" + shown.replace("~", "~0").replace("/", "~1"), "rule": "unknown", "message": message}
 
 
 def _describe_error(item: Any) -> dict[str, Any]:

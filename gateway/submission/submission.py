@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 from fastapi import BackgroundTasks, Depends, Request, Response
@@ -29,7 +29,7 @@ from gateway.problems import (
     TooManyFiles,
     UploadGone,
 )
-from gateway.schemas import Accepted, Links
+from gateway.schemas import Accepted, FieldWarning, Links
 from gateway.submission.blob_room import BlobRoom, HeldRoom
 from gateway.submission.duplicates import copy_from_duplicate
 from gateway.submission.forms import OperationForm, OutputForm, parse_form
@@ -86,6 +86,7 @@ class Submission:
     room: BlobRoom
     job_id: str = field(default_factory=new_job_id)
     start_ms: int = field(default_factory=now_ms)
+    warnings: list[dict[str, Any]] = field(default_factory=list)
 
     async def create_job(self, kind: Kind, form_type: type[OutputForm]) -> Accepted:
         """Receive the form and answer with its job. A request that repeats an Idempotency-Key gets the earlier job."""
@@ -194,7 +195,7 @@ class Submission:
         original, fields = await store_upload(self.request, blobs, key=key, limits=limits, on_write=room.use)
         if original is not None:
             self.metrics.upload_bytes.observe(original.bytes)
-        form = parse_form(form_type, fields, limits)
+        form, self.warnings = parse_form(form_type, fields, limits, strict=self.settings.forms.strict)
         source_id = form.source_task_id if isinstance(form, OperationForm) else None
         if original is not None and source_id is not None:
             raise TooManyFiles(
@@ -271,7 +272,13 @@ class Submission:
         links = Links.of(job.id, root_path=root_path_of(self.request.scope))
         self.response.headers["Location"] = links.status
         self.response.headers["Retry-After"] = str(POLL_SECONDS)
-        return Accepted(task_id=job.id, status=job.state, links=links, deduplicated_from=job.deduplicated_from)
+        return Accepted(
+            task_id=job.id,
+            status=job.state,
+            links=links,
+            deduplicated_from=job.deduplicated_from,
+            warnings=[FieldWarning(**warning) for warning in self.warnings],
+        )
 
 
 SubmissionDep = Annotated[Submission, Depends(_create_submission)]

@@ -154,7 +154,7 @@ async def test_an_operation_on_an_earlier_operation_is_on_its_original(http: htt
         ("/grayscale", [part("source_task_id", b"nobody"), CAT_PART], 422, "too_many_files"),
         ("/grayscale", [], 422, "file_missing"),
         ("/grayscale", [part("source_task_id", b"")], 422, "file_missing"),
-        ("/upload", [part("source_task_id", b"nobody")], 422, "invalid_form"),
+        ("/upload", [part("source_task_id", b"nobody")], 422, "file_missing"),
         ("/crop", [CAT_PART], 422, "invalid_form"),
         ("/resize", [CAT_PART, part("width", b"0")], 422, "invalid_form"),
     ],

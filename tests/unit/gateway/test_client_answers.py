@@ -23,6 +23,7 @@ from storage import documents
 
 PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (schemas.Links, models.Links),
+    (schemas.FieldWarning, models.FieldWarning),
     (schemas.Accepted, models.Accepted),
     (schemas.StageStatus, models.StageStatus),
     (image_schemas.RenditionStatus, models.RenditionStatus),

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.problems import InvalidForm
-from gateway.submission.forms import CropForm, GrayscaleForm, OutputForm, PreviewForm, ResizeForm, parse_form
+from gateway.submission.forms import FORMS as FORMS_BY_ROUTE
+from gateway.submission.forms import CropForm, FormT, GrayscaleForm, OutputForm, PreviewForm, ResizeForm, parse_form
 from gateway.submission.operation import build_operation
 from stages.background import BACKGROUND_PATTERN
 from stages.limits import Limits
@@ -23,22 +24,33 @@ BOX = {"left": "1", "top": "2", "width": "30", "height": "40"}
 every_form = pytest.mark.parametrize("kind", FORMS)
 
 
+def parse(kind: type[FormT], fields: dict[str, str]) -> FormT:
+    form, _ = parse_form(kind, fields, LIMITS, strict=False)
+    return form
+
+
 def parsed(kind: type[OutputForm], **fields: str) -> dict[str, Any]:
     """Return what a form holds, with the least that it needs."""
-    return parse_form(kind, LEAST.get(kind, {}) | fields, LIMITS).model_dump()
+    return parse(kind, LEAST.get(kind, {}) | fields).model_dump()
 
 
-def broken(kind: type[OutputForm], fields: dict[str, str]) -> list[dict[str, Any]]:
+def warnings(kind: type[OutputForm], **fields: str) -> list[dict[str, Any]]:
+    """Return the warnings about a form with the least that it needs."""
+    _, warnings = parse_form(kind, LEAST.get(kind, {}) | fields, LIMITS, strict=False)
+    return warnings
+
+
+def broken(kind: type[OutputForm], fields: dict[str, str], *, strict: bool = False) -> list[dict[str, Any]]:
     """Return the rules that a form breaks."""
     with pytest.raises(InvalidForm) as caught:
-        parse_form(kind, fields, LIMITS)
+        parse_form(kind, fields, LIMITS, strict=strict)
     errors: list[dict[str, Any]] = caught.value.extra["errors"]
     return errors
 
 
-def rules(kind: type[OutputForm], fields: dict[str, str]) -> list[tuple[str, str]]:
+def rules(kind: type[OutputForm], fields: dict[str, str], *, strict: bool = False) -> list[tuple[str, str]]:
     """Return pointer and rule of each broken one."""
-    return [(error["pointer"], error["rule"]) for error in broken(kind, fields)]
+    return [(error["pointer"], error["rule"]) for error in broken(kind, fields, strict=strict)]
 
 
 @every_form
@@ -136,7 +148,7 @@ def test_another_background_is_refused(value: str) -> None:
 def test_requests_that_mean_the_same_are_duplicates() -> None:
     one, other = ({"format": "JPG", "background": "White"}, {"format": "jpeg", "background": "#FFFFFF"})
 
-    asked, again = (build_operation(parse_form(PreviewForm, fields, LIMITS), {}) for fields in (one, other))
+    asked, again = (build_operation(parse(PreviewForm, fields), {}) for fields in (one, other))
 
     assert asked == again
 
@@ -148,9 +160,81 @@ def test_an_empty_field_is_as_if_it_were_not_there(kind: type[OutputForm], name:
 
 
 @every_form
-@pytest.mark.parametrize("name", ["nonsense", "Quality", "x", "file"])
-def test_a_field_that_a_form_does_not_have_is_refused(kind: type[OutputForm], name: str) -> None:
-    assert rules(kind, LEAST.get(kind, {}) | {name: "1"}) == [(f"/{name}", "unknown")]
+@pytest.mark.parametrize("name", ["format", "quality", "background"])
+@pytest.mark.parametrize("value", ["undefined", "null"])
+def test_what_javascript_sends_for_no_value_is_as_if_it_were_not_there(
+    kind: type[OutputForm], name: str, value: str
+) -> None:
+    assert parsed(kind, **{name: value}) == parsed(kind)
+
+
+UNASKED = [
+    "authenticity_token",
+    "csrfmiddlewaretoken",
+    "_token",
+    "utf8",
+    "commit",
+    "submit",
+    "caption",
+    "title",
+    "tags",
+]
+
+
+@every_form
+@pytest.mark.parametrize("name", [*UNASKED, "nonsense", "x", "file", "form", "id", "a" * 8000])
+def test_an_unknown_field_is_a_warning(kind: type[OutputForm], name: str) -> None:
+    [warning] = warnings(kind, **{name: "1"})
+
+    assert set(warning) == {"pointer", "rule", "message"}
+    assert (warning["pointer"][:65], warning["rule"]) == (f"/{name[:64]}", "unknown")
+    assert len(warning["message"]) < 200
+
+
+@every_form
+@pytest.mark.parametrize("name", [*UNASKED, "nonsense", "x", "file"])
+def test_an_unknown_field_breaks_a_strict_rule(kind: type[OutputForm], name: str) -> None:
+    assert rules(kind, LEAST.get(kind, {}) | {name: "1"}, strict=True) == [(f"/{name}", "unknown")]
+
+
+@every_form
+def test_a_known_field_is_no_warning(kind: type[OutputForm]) -> None:
+    assert warnings(kind, quality="10", name="cat.jpg", caption="", utf8="undefined") == []
+
+
+def test_a_pointer_to_a_field_is_escaped() -> None:
+    [warning] = warnings(PreviewForm, **{"a/b~c": "1"})
+
+    assert warning["pointer"] == "/a~1b~0c"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "meant"),
+    [
+        (PreviewForm, "qualty", "quality"),
+        (PreviewForm, "Quality", "quality"),
+        (PreviewForm, "fromat", "format"),
+        (PreviewForm, "Format", "format"),
+        (PreviewForm, "backgroud", "background"),
+        (PreviewForm, "back-ground", "background"),
+        (PreviewForm, "bakgrond", "background"),
+        (PreviewForm, "animate", "animated"),
+        (CropForm, "hieght", "height"),
+        (CropForm, "Left", "left"),
+        (CropForm, "TOP", "top"),
+        (CropForm, "apsect", "aspect"),
+        (ResizeForm, "widht", "width"),
+        (ResizeForm, "Fit", "fit"),
+        (ResizeForm, "enlarged", "enlarge"),
+        (ResizeForm, "sourceTaskId", "source_task_id"),
+    ],
+)
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_misspelt_field_is_refused(kind: type[OutputForm], name: str, meant: str, strict: bool) -> None:
+    [error] = broken(kind, LEAST.get(kind, {}) | {name: "1"}, strict=strict)
+
+    assert (error["pointer"], error["rule"], error["actual"]) == (f"/{name}", "unknown", "1")
+    assert f"Did you mean {meant}?" in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -168,8 +252,12 @@ def test_a_field_that_a_form_does_not_have_is_refused(kind: type[OutputForm], na
         (ResizeForm, "animated"),
     ],
 )
-def test_a_field_of_another_form_is_refused(kind: type[OutputForm], name: str) -> None:
-    assert (f"/{name}", "unknown") in rules(kind, LEAST.get(kind, {}) | {name: "1"})
+def test_a_field_of_another_form_is_a_warning_that_names_its_routes(kind: type[OutputForm], name: str) -> None:
+    [warning] = warnings(kind, **{name: "1"})
+
+    routes = {route for route, form in FORMS_BY_ROUTE.items() if name in form.model_fields}
+    assert (warning["pointer"], warning["rule"]) == (f"/{name}", "unknown")
+    assert set(re.findall(r"/\w+", warning["message"])) == routes
 
 
 @pytest.mark.parametrize("kind", OPERATIONS)
@@ -223,13 +311,13 @@ def test_no_operation_makes_a_gif(kind: type[OutputForm]) -> None:
 
 
 def test_a_crop_takes_a_box() -> None:
-    form = parse_form(CropForm, BOX, LIMITS)
+    form = parse(CropForm, BOX)
 
     assert (form.left, form.top, form.width, form.height, form.aspect) == (1, 2, 30, 40, None)
 
 
 def test_a_box_may_begin_in_the_corner() -> None:
-    form = parse_form(CropForm, BOX | {"left": "0", "top": "0"}, LIMITS)
+    form = parse(CropForm, BOX | {"left": "0", "top": "0"})
 
     assert (form.left, form.top) == (0, 0)
 
@@ -275,7 +363,7 @@ def test_a_box_lies_within_what_an_image_may_be(name: str, value: str, rule: str
 
 @pytest.mark.parametrize("value", ["1:1", "16:9", "99999:1", "1:99999"])
 def test_an_aspect_is_two_numbers(value: str) -> None:
-    assert parse_form(CropForm, {"aspect": value}, LIMITS).aspect == value
+    assert parse(CropForm, {"aspect": value}).aspect == value
 
 
 @pytest.mark.parametrize(
@@ -312,7 +400,7 @@ def test_another_aspect_is_refused(value: str) -> None:
     ids=["width", "height", "both", "bounds"],
 )
 def test_a_resize_takes_a_side_at_least(fields: dict[str, str], box: tuple[int | None, int | None]) -> None:
-    form = parse_form(ResizeForm, fields, LIMITS)
+    form = parse(ResizeForm, fields)
 
     assert (form.width, form.height) == box
 
@@ -366,7 +454,7 @@ def test_every_broken_rule_is_named_at_once() -> None:
         "nonsense": "1",
     }
 
-    assert {pointer for pointer, _ in rules(ResizeForm, fields)} == {f"/{name}" for name in fields}
+    assert {pointer for pointer, _ in rules(ResizeForm, fields, strict=True)} == {f"/{name}" for name in fields}
 
 
 def test_a_broken_rule_names_its_limit_and_what_was_sent() -> None:
@@ -402,4 +490,4 @@ def test_what_is_right_is_not_named() -> None:
 
 @pytest.mark.parametrize("name", ["name", "type", "relativePath"])
 def test_what_an_upload_widget_adds_unasked_is_let_pass(name: str) -> None:
-    assert parse_form(PreviewForm, {name: "photo.jpg"}, Limits()) == PreviewForm()
+    assert parse(PreviewForm, {name: "photo.jpg"}) == PreviewForm()
