@@ -6,11 +6,14 @@ import signal
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from typing import Annotated
 
 import typer
 
+from ..client.defaults import VERSION
 from .commands import gateway, jobs, upload
 from .exit_codes import EXIT_CODES_HELP, ExitCode
+from .help_text import Command, Group
 from .usage import UsageError, usage_line
 
 PROGRAM = "darkroom"
@@ -26,13 +29,31 @@ app = typer.Typer(
     help="Upload photos to a Darkroom gateway, save the results, and manage its jobs.",
     epilog=EXIT_CODES_HELP,
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    cls=Group,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for panel, functions in COMMANDS.items():
     for function in functions:
-        app.command(rich_help_panel=panel, epilog=EXIT_CODES_HELP)(function)
+        app.command(cls=Command, rich_help_panel=panel, epilog=EXIT_CODES_HELP)(function)
+
+
+def print_version(is_wanted: bool) -> None:
+    """Print the version and exit, if it is wanted."""
+    if is_wanted:
+        typer.echo(f"{PROGRAM} {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global_options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Declare the options of the program itself; its help is that of `app`."""
 
 
 def main() -> None:

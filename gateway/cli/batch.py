@@ -12,13 +12,13 @@ import httpx
 from ..client import AsyncClient
 from ..client.problem import Problem
 from ..client.retry import BUSY_STATUSES, PROXY_ERROR_STATUSES
-from .exit_codes import ExitCode, exit_code_of_problem
+from .errors import describe_error, exit_code_of_problem
+from .exit_codes import ExitCode
 from .humanize import format_bytes
 from .photo_upload import Bar, PhotoUpload, SaveError
 from .photos import Photo, UploadRequest
 from .plan import UploadOptions
 from .report import PhotoOutcome, Result
-from .session import describe_error
 
 BarFactory = Callable[[Photo], AbstractContextManager[Bar]]
 OutcomeCallback = Callable[[PhotoOutcome], None]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..client.filenames import is_image_name
+from .command import CommandError
 from .journal import JOURNAL_NAME, read_entries
-from .session import CommandError
 
 STDIN = Path("-")
 EXTENSIONS_BY_FORMAT = {

@@ -13,7 +13,8 @@ from ..client import AsyncClient
 from ..client.filenames import image_extension, join_inside
 from ..client.models import JobStatus
 from ..client.problem import Problem
-from .exit_codes import ExitCode, exit_code_of_problem
+from .errors import exit_code_of_problem
+from .exit_codes import ExitCode
 from .journal import JournalEntry
 from .output_names import rendition_label, upload_name_of
 from .photos import Photo, UploadRequest

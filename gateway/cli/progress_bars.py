@@ -16,9 +16,9 @@ from rich.text import Text
 
 from ..client.models import JobStatus
 from ..client.retry import CallError
+from .errors import describe_error
 from .humanize import format_bytes, format_duration, replace_unprintable
 from .photos import Photo
-from .session import describe_error
 
 UPLOADED_SHARE, PROCESSED_SHARE = 0.4, 0.9
 """The progress of a photo when its upload is complete, and when its job is done."""

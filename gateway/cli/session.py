@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import json
-import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec
+from typing import Any
 
 import httpx
 import typer
@@ -19,22 +16,18 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from ..client import AsyncClient, Client
-from ..client.connection import DEFAULT_URL, normalize_url
+from ..client.connection import normalize_url
 from ..client.problem import Problem
 from ..client.retry import CallError, RetryPolicy
+from .command import CommandError
 from .console import PlainTextConsole
-from .exit_codes import SERVER_ERROR, ExitCode, exit_code_of_problem
+from .errors import SERVER_ERROR, describe_error, exit_code_of_problem
+from .exit_codes import ExitCode
 from .humanize import format_duration
 
-P = ParamSpec("P")
-connection_option = functools.partial(typer.Option, rich_help_panel="Connection and output")
 RATE_LIMIT_SECONDS = 600.0
 """How long an upload is retried while the gateway answers 429, unless --patience is longer or 0."""
 DEFAULT_COLUMNS = 160  # where there is no terminal
-
-
-class CommandError(Exception):
-    """The command line cannot be carried out as given. The message is shown to the user."""
 
 
 def _console(*, stderr: bool) -> Console:
@@ -102,64 +95,17 @@ class Session:
             self.print_note(f"  Request id in the gateway's logs: {request_id}.", "dim")
 
 
-def describe_error(failure: CallError) -> str:
-    """Return the error of a call as a sentence."""
-    if isinstance(failure, Problem):
-        return str(failure)
-    return f"No answer from the gateway: {str(failure) or type(failure).__name__}."
+def open_session(url: str | None, *, api_key: str | None, retry_seconds: float, json: bool) -> Session:
+    """Return the session of a command line. Raises `typer.BadParameter` if the address cannot be one of a gateway."""
+    try:
+        address = normalize_url(url)
+    except httpx.InvalidURL as error:
+        raise typer.BadParameter(str(error), param_hint="--url") from error
+    return Session(url=address, api_key=api_key or None, retry_seconds=retry_seconds, json=json)
 
 
-def command(run: Callable[Concatenate[Session, P], ExitCode | None]) -> Callable[..., None]:
-    """Turn a function of a session into a typer command, with the common options; errors become exit codes."""
-
-    @functools.wraps(run)
-    def wrapped(
-        *args: Any, url: str | None, api_key: str | None, patience: float, json_output: bool, **kwargs: Any
-    ) -> None:
-        try:
-            address = normalize_url(url)
-        except httpx.InvalidURL as error:
-            raise typer.BadParameter(str(error), param_hint="--url") from error
-        session = Session(url=address, api_key=api_key or None, retry_seconds=patience, json=json_output)
-        raise typer.Exit(_run(session, functools.partial(run, session, *args, **kwargs)))
-
-    wrapped.__doc__ = re.sub(
-        r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(run.__doc__ or "")
-    )  # typer wraps the help itself
-    set_parameters(wrapped, [*parameters_of(run)[1:], *parameters_of(_common_options)])
-    return wrapped
-
-
-def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """Return a function's parameters, with evaluated annotations."""
-    return list(inspect.signature(function, eval_str=True).parameters.values())
-
-
-def set_parameters(function: Callable[..., Any], parameters: Sequence[inspect.Parameter]) -> None:
-    """Give a function these parameters, for typer, which reads signatures and annotations."""
-    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-
-
-def _common_options(
-    *,
-    url: Annotated[
-        str | None, connection_option(envvar="DARKROOM_URL", help=f"Address of the gateway; by default {DEFAULT_URL}.")
-    ] = None,
-    api_key: Annotated[
-        str | None, connection_option(envvar="DARKROOM_API_KEY", help="API key, if the gateway requires one.")
-    ] = None,
-    patience: Annotated[
-        float, connection_option(min=0, help="How many seconds to retry while the gateway is unreachable or busy.")
-    ] = 30.0,
-    json_output: Annotated[
-        bool, connection_option("--json", help="Write only JSON to stdout: one document on each line.")
-    ] = False,
-) -> None:
-    """Declare the options of every command."""
-
-
-def _run(session: Session, run: Callable[[], ExitCode | None]) -> ExitCode:
+def run_in_session(session: Session, run: Callable[[], ExitCode | None]) -> ExitCode:
+    """Run a command, print its error if it has one, and return its exit code."""
     try:
         return run() or ExitCode.OK
     except KeyboardInterrupt:

@@ -42,6 +42,11 @@ def style_state(word: str) -> Text:
     return Text(word, STYLES.get(word, ""))
 
 
+def id_line(name: str, *parts: Text | str) -> Text:
+    """Return a line that begins with an id or a path."""
+    return Text.assemble((name, "bold"), "  ", *parts)
+
+
 def job_view(job: JobStatus) -> RenderableType:
     """Return the view of a whole job."""
     parts: list[RenderableType] = [_heading(job), Text(""), _stages(job)]

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..client.models import Capabilities
 from .batch import Batch
+from .command import CommandError
 from .exit_codes import ExitCode
 from .humanize import pluralize
 from .journal import JournalLocked
@@ -21,7 +22,7 @@ from .photos import Photo, PhotoSet, UploadRequest
 from .plan import UploadOptions
 from .progress_bars import ProgressBars
 from .report import PhotoOutcome, exit_code_of_batch, format_summary
-from .session import CommandError, Session
+from .session import Session
 
 NAME_COLUMNS = 40
 

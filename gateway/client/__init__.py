@@ -1,9 +1,13 @@
 """The typed client of a Darkroom gateway: `Client` and `AsyncClient`, their errors, and `RetryPolicy`."""
 
-from .client import AsyncClient, Client
-from .job_errors import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult
-from .problem import Problem
-from .retry import RetryPolicy
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .client import AsyncClient, Client
+    from .job_errors import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult
+    from .problem import Problem
+    from .retry import RetryPolicy
 
 __all__ = [
     "AsyncClient",
@@ -16,3 +20,15 @@ __all__ = [
     "Problem",
     "RetryPolicy",
 ]
+_MODULES = ("client", "job_errors", "problem", "retry")
+
+if not TYPE_CHECKING:  # a type checker would believe that every name exists
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first used: httpx and pydantic take a fifth of a second."""
+        if name in __all__:
+            for module in _MODULES:
+                if value := vars(import_module(f"{__name__}.{module}")).get(name):
+                    globals()[name] = value
+                    return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-DEFAULT_URL = "http://127.0.0.1:8001"
+from .defaults import DEFAULT_URL, USER_AGENT
+
 MAX_REDIRECTS = 5
 LOOPBACK_PREFIXES = ("127.", "localhost", "::1")
 
@@ -18,7 +19,7 @@ def client_options(url: str | None, api_key: str | None) -> dict[str, Any]:
     """Return the arguments of both httpx clients. DARKROOM_URL and DARKROOM_API_KEY replace a None."""
     url = normalize_url(url)
     key = api_key or os.environ.get("DARKROOM_API_KEY")
-    headers = {"User-Agent": "darkroom-client", "Accept-Encoding": "identity"}
+    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
     headers |= {"Authorization": f"Bearer {key}"} if key else {}
     is_loopback = httpx.URL(url).host.startswith(LOOPBACK_PREFIXES)  # a proxy cannot reach this machine's loopback
     # httpx does not send the API key to another origin.

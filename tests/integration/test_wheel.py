@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from gateway import client
+from pipeline.version import VERSION
 from tests.support.programs import ROOT
 
 SERVER = {"gateway", "pipeline", "stages", "storage", "celery", "fastapi", "motor", "PIL", "redis"}
+HEAVY = {"asyncio", "email", "httpx", "markdown_it", "pydantic", "pygments", "rich", "ssl"}
+"""What takes longer to import than a help may take."""
+STRANGER = """
+from darkroom_client import Client, JobFailed, RetryPolicy
+
+with Client(retry_policy=RetryPolicy(seconds=1)) as darkroom:
+    task: str = darkroom.upload("photo.jpg", quality=80).task_id
+    pixels: int = darkroom.wait_until_ended(task).renditions["small"].width
+    content: bytes = darkroom.result(task, "small")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +47,18 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def stranger(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of somebody else, with an environment that has the wheel and its dependencies."""
+    folder = tmp_path_factory.mktemp("stranger")
+    venv.create(folder / "environment")
+    [packages] = (folder / "environment").glob("lib/python*/site-packages")
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    return folder
+
+
 def test_it_holds_one_package_and_its_metadata(installed: Path) -> None:
     names = {path.name.partition("-")[0] for path in installed.iterdir()}
 
@@ -41,8 +66,33 @@ def test_it_holds_one_package_and_its_metadata(installed: Path) -> None:
     assert (installed / "darkroom_client" / "py.typed").exists()
 
 
+def test_a_strangers_project_sees_its_types(stranger: Path) -> None:
+    assert "Success" in _check_types(stranger, STRANGER)
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("from darkroom_client import Cleint", 'Module "darkroom_client" has no attribute "Cleint"'),
+        ("import darkroom_client.client as c; c.Cleint", 'Module has no attribute "Cleint"'),
+        ('darkroom.upload("photo.jpg", qualty=80)', 'Unexpected keyword argument "qualty"'),
+        ('number: int = darkroom.result("id")', "Incompatible types in assignment"),
+    ],
+)
+def test_a_strangers_project_sees_its_own_mistakes(stranger: Path, line: str, error: str) -> None:
+    assert error in _check_types(stranger, f"{STRANGER}{line}\n")
+
+
 def test_all_that_the_client_offers_is_imported_from_its_top(installed: Path) -> None:
-    assert _run(installed, f"from darkroom_client import {', '.join(client.__all__)}") == ""
+    names = ", ".join(client.__all__)
+
+    assert _run(installed, f"from darkroom_client import {names}; from darkroom_client import *; {names}") == ""
+
+
+def test_a_name_that_the_client_does_not_offer_is_an_import_error(installed: Path) -> None:
+    code = "try: from darkroom_client import Cleint\nexcept ImportError as error: print(error)"
+
+    assert "cannot import name 'Cleint'" in _run(installed, code)
 
 
 def test_the_client_and_the_command_import_nothing_of_the_server(installed: Path) -> None:
@@ -53,6 +103,40 @@ def test_the_client_and_the_command_import_nothing_of_the_server(installed: Path
 
 def test_the_command_runs(installed: Path) -> None:
     assert "Usage: darkroom" in _run(installed, "from darkroom_client.cli.app import run; run(['--help'])")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["--version"], ["upload", "--help"], ["upload", "-h"], ["no"]])
+def test_a_help_and_the_version_import_nothing_heavy(installed: Path, arguments: list[str]) -> None:
+    code = f"from darkroom_client.cli.app import run; run({arguments}); import sys; print(*sys.modules)"
+
+    imported = {name.partition(".")[0] for name in _run(installed, code).split()}
+
+    assert "typer" in imported
+    assert imported & HEAVY == set()
+
+
+def test_the_client_imports_nothing_heavy_before_it_is_used(installed: Path) -> None:
+    imported = _run(installed, "import darkroom_client, sys; print(*sys.modules)").split()
+
+    assert {name.partition(".")[0] for name in imported} & HEAVY == set()
+
+
+def test_the_command_completes_words_without_a_client(installed: Path) -> None:
+    code = "from darkroom_client.cli.app import app; import atexit, sys; atexit.register(lambda: print(*sys.modules))"
+    words = {"_DARKROOM_COMPLETE": "complete_bash", "COMP_WORDS": "darkroom gray", "COMP_CWORD": "1"}
+
+    completion, *imported = _run(installed, f"{code}; app(prog_name='darkroom')", **words).split()
+
+    assert completion == "grayscale"
+    assert set(imported) & {"asyncio", "httpx", "rich"} == set()
+
+
+def test_the_command_says_its_version(installed: Path) -> None:
+    [metadata] = installed.glob("*.dist-info/METADATA")
+    version = _run(installed, "from darkroom_client.cli.app import run; run(['--version'])")
+
+    assert version == f"darkroom {VERSION}\n"
+    assert f"Version: {VERSION}" in metadata.read_text().splitlines()
 
 
 def test_its_entry_point_is_there(installed: Path) -> None:
@@ -78,9 +162,16 @@ def _copy(folder: Path) -> Path:
     return folder
 
 
-def _run(installed: Path, code: str) -> str:
+def _run(installed: Path, code: str, **variables: str) -> str:
     """Run code where the checkout is not to be seen; return what it says."""
     command = [sys.executable, "-P", "-c", code]
-    return subprocess.run(
-        command, env={"PYTHONPATH": str(installed)}, cwd=installed, check=True, capture_output=True, text=True
-    ).stdout
+    environment = {"PYTHONPATH": str(installed), **variables}
+    return subprocess.run(command, env=environment, cwd=installed, check=True, capture_output=True, text=True).stdout
+
+
+def _check_types(stranger: Path, code: str) -> str:
+    """Check a project's code as its author would, with the packages of the environment."""
+    (stranger / "app.py").write_text(code)
+    python = stranger / "environment" / "bin" / "python"
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(python), "app.py"]
+    return subprocess.run(command, cwd=stranger, check=False, capture_output=True, text=True).stdout

@@ -5,18 +5,16 @@ from __future__ import annotations
 import sys
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.live import Live
-from rich.text import Text
 
-from ...client import Client
-from ...client.models import JobStatus
+from ..command import CommandError, command
 from ..exit_codes import ExitCode
-from ..humanize import format_bytes, format_duration
-from ..session import CommandError, Session, command
-from ..timeline import job_view, jobs_table, style_state
+
+if TYPE_CHECKING:
+    from ...client.models import JobStatus
+    from ..session import Session
 
 TaskId = Annotated[str, typer.Argument(help="The id of the job.", metavar="TASK_ID", show_default=False)]
 STATUSES = ("accepted", "processing", "done", "failed", "dead", "cancelled")
@@ -32,9 +30,12 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show each change until the job has ended.")] = False,
 ) -> ExitCode:
     """Show a job stage by stage: waiting time, run time, attempts and worker."""
+    from ..timeline import job_view
+    from ..watch import watch_job
+
     with session.client() as darkroom:
         if watch:
-            return exit_code_of_job(_watch_job(session, darkroom, task_id))
+            return exit_code_of_job(watch_job(session, darkroom, task_id))
         job = darkroom.status(task_id)
         session.print_result(job, job_view(job))
         return exit_code_of_job(job)
@@ -43,38 +44,6 @@ def status(
 def exit_code_of_job(job: JobStatus) -> ExitCode:
     """Return the exit code for a job: failed, dead and cancelled jobs are errors."""
     return ExitCode.JOB_FAILED if job.has_ended and job.status != "done" else ExitCode.OK
-
-
-def _watch_job(session: Session, darkroom: Client, task_id: str) -> JobStatus:
-    states = darkroom.follow(task_id)
-    job = next(states)
-    if not session.json and sys.stdout.isatty():
-        with Live(job_view(job), console=session.out, refresh_per_second=8) as live:
-            for job in states:
-                live.update(job_view(job))
-        return job
-    _print_change(session, None, job)
-    for changed in states:
-        _print_change(session, job, changed)
-        job = changed
-    if not session.json:
-        session.out.print(job_view(job))
-    return job
-
-
-def _print_change(session: Session, before: JobStatus | None, job: JobStatus) -> None:
-    """Print the changed job: as a JSON document, or a line for each stage whose state changed."""
-    if session.json:
-        session.print_result(job, None)
-        return
-    for name, stage in job.stages.items():
-        earlier = before.stages.get(name) if before else None
-        if stage.state != "pending" and (earlier is None or earlier.state != stage.state):
-            run_time = f"   ran {format_duration(stage.run_ms)}" if stage.finished_at else ""
-            wait_time = f"waited {format_duration(stage.queue_wait_ms)}"
-            session.out.print(
-                Text.assemble(f"{name:<10} ", style_state(f"{stage.state:<8}"), f" {wait_time}{run_time}")
-            )
 
 
 @command
@@ -100,6 +69,8 @@ def jobs(
     """List jobs, newest first. With --json, each job is one line."""
     if every and limit:
         raise CommandError("Use either --all or --limit, not both.")
+    from ..timeline import jobs_table
+
     with session.client() as darkroom:
         matches = darkroom.jobs(status=status, kind=kind, limit=None if every else limit or DEFAULT_LIMIT + 1)
         listed = matches if every or limit else islice(matches, DEFAULT_LIMIT)
@@ -109,7 +80,7 @@ def jobs(
         else:
             rows = list(listed)
             no_rows = "No jobs match." if status or kind else "No jobs yet."
-            session.out.print(jobs_table(rows) if rows else Text(no_rows))
+            session.out.print(jobs_table(rows) if rows else no_rows)
         if next(matches, None):
             session.print_note(
                 f"Only the newest {DEFAULT_LIMIT} jobs are listed. Use --all to list every job, or --limit N for more."
@@ -119,17 +90,21 @@ def jobs(
 @command
 def retry(session: Session, task_id: TaskId) -> None:
     """Retry a dead job from the stage that failed."""
+    from ..timeline import id_line, style_state
+
     with session.client() as darkroom:
         answer = darkroom.retry(task_id)
-        session.print_result(answer, Text.assemble((task_id, "bold"), "  ", style_state(answer.status), " for a retry"))
+        session.print_result(answer, id_line(task_id, style_state(answer.status), " for a retry"))
 
 
 @command
 def delete(session: Session, task_id: TaskId) -> None:
     """Cancel a job that has not ended, or remove one that has. Its images are deleted in both cases."""
+    from ..timeline import id_line
+
     with session.client() as darkroom:
         darkroom.delete(task_id)
-        session.print_result({"task_id": task_id, "deleted": True}, Text.assemble((task_id, "bold"), "  deleted"))
+        session.print_result({"task_id": task_id, "deleted": True}, id_line(task_id, "deleted"))
 
 
 @command
@@ -157,6 +132,9 @@ def result(
     to_stdout = output == Path("-")
     if to_stdout and session.json:
         raise CommandError("--output - and --json both write to stdout: use only one of them.")
+    from ..humanize import format_bytes
+    from ..timeline import id_line
+
     with session.client() as darkroom:
         job = darkroom.follow_to_end(task_id) if wait else darkroom.status(task_id)
         name = rendition or _largest_rendition(job)
@@ -166,7 +144,7 @@ def result(
             return
         path = darkroom.save_result(task_id, output, name)
         facts = {"task_id": task_id, "rendition": name, "file": str(path), "bytes": path.stat().st_size}
-        session.print_result(facts, Text.assemble((str(path), "bold"), f"  {format_bytes(path.stat().st_size)}"))
+        session.print_result(facts, id_line(str(path), format_bytes(path.stat().st_size)))
 
 
 def _largest_rendition(job: JobStatus) -> str | None:

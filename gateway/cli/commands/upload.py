@@ -6,13 +6,15 @@ import inspect
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..command import CommandError, command, parameters_of, set_parameters
 from ..exit_codes import ExitCode
-from ..session import CommandError, Session, command, parameters_of, set_parameters
-from ..upload_run import UploadArguments, upload_photos
+
+if TYPE_CHECKING:
+    from ..session import Session
 
 saving_option = partial(typer.Option, rich_help_panel="Waiting and saving")
 batch_option = partial(typer.Option, rich_help_panel="Many photos")
@@ -104,13 +106,15 @@ def upload_command(
         names = {parameter.name for parameter in own}
 
         def run(session: Session, /, **options: Any) -> ExitCode:
+            from ..upload_run import UploadArguments, upload_photos
+
             fields = fields_of(**{name: options.pop(name) for name in names})
             fields |= {name: options.pop(name) for name in ("format", "quality", "background")}
             given = {name: value for name, value in fields.items() if value not in (None, False)}
             files = tuple(options.pop("files") or ())
             return upload_photos(session, UploadArguments(operation=operation, fields=given, files=files, **options))
 
-        session = inspect.Parameter("session", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Session)
+        session = inspect.Parameter("session", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Any)
         run.__name__, run.__doc__ = fields_of.__name__, fields_of.__doc__
         set_parameters(run, [session, *parameters_of(sources), *own, *parameters_of(_upload_options)])
         return command(run)

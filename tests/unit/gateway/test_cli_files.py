@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
+from gateway.cli.command import CommandError
 from gateway.cli.journal import Journal, JournalEntry
 from gateway.cli.output_names import OutputNames, output_paths, rendition_label, upload_name_of
 from gateway.cli.photo_search import ensure_files_exist, find_photos
-from gateway.cli.session import CommandError
 from gateway.client.filenames import image_extension
 from gateway.client.models import JobStatus
 from pipeline import rendition_headers

@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 from rich.console import Console, RenderableType
 
-from gateway.cli.exit_codes import ExitCode, exit_code_of_problem
+from gateway.cli.errors import exit_code_of_problem
+from gateway.cli.exit_codes import ExitCode
 from gateway.cli.humanize import format_bytes, format_duration, pluralize
 from gateway.cli.report import PhotoOutcome, Result, exit_code_of_batch, format_summary
 from gateway.cli.timeline import job_view

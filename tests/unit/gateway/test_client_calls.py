@@ -23,6 +23,7 @@ from gateway.client.models import JobPage, JobStatus, JobSummary
 from gateway.client.pagination import JobPager, JobPoller
 from gateway.middleware.auth import ApiKeys
 from gateway.submission.forms import CropForm, GrayscaleForm, PreviewForm, ResizeForm
+from pipeline.version import VERSION
 
 TASK_ID = "01a20393-7178-742a-8954-a6e97ef610d9"
 FORMS: dict[Callable[..., Any], type[BaseModel]] = {
@@ -225,6 +226,10 @@ def test_following_a_job_ends_after_the_timeout() -> None:
 )
 def test_addresses_are_normalized(given: str, address: str) -> None:
     assert client_options(given, None)["base_url"] == address
+
+
+def test_the_client_names_itself_and_its_version() -> None:
+    assert client_options(None, None)["headers"]["User-Agent"] == f"darkroom-client/{VERSION}"
 
 
 @pytest.mark.parametrize("given", ["http://", "ftp://darkroom", "http:///x", "http://a..b", f"http://{'a' * 64}"])
