@@ -14,11 +14,13 @@ _MEMBER = re.compile(r"([a-z0-9*_.-]+)=:([A-Za-z0-9+/]*={0,2}):", re.ASCII)
 class ContentDigest:
     """Hashes a body as it streams in, if the header has a SHA-256. Other algorithms are ignored, as the RFC allows.
 
-    With `part`, the name of a form's field, the header and the bytes are those of that part.
+    With `part`, the name of a form's field, the header and the bytes are those of that part. With `is_file`, the body
+    is the file itself.
     """
 
-    def __init__(self, header: str | None, *, part: str | None = None) -> None:
+    def __init__(self, header: str | None, *, part: str | None = None, is_file: bool = False) -> None:
         self._part = part
+        self._is_file = is_file
         self._expected = _parse_digest(header, part)
         self._digest = sha256()
 
@@ -35,6 +37,10 @@ class ContentDigest:
             raise DigestMismatch(
                 f"The content of the part {self._part!r} does not match the part's Content-Digest. "
                 "Check the digest and send the form again."
+            )
+        if self._is_file:
+            raise DigestMismatch(
+                "The file does not match its Content-Digest. Check the digest and send the file again."
             )
         raise DigestMismatch(
             "The body does not match the request's Content-Digest. This digest covers the whole multipart body, with "

@@ -154,6 +154,8 @@ FORMS: dict[str, type[OutputForm]] = {
     "/resize": ResizeForm,
 }
 """The routes that take a form."""
+FIELD_NAMES = frozenset(name for form in FORMS.values() for name in form.model_fields)
+"""The fields that some route knows."""
 
 
 _RULES = {

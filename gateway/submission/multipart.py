@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
@@ -11,10 +12,15 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
 from gateway.problems import MalformedForm, TooManyParts, UnsupportedMediaType
+from gateway.submission.boundaries import BodyNormalizer
 from gateway.submission.content_digest import ContentDigest
+from gateway.submission.file_names import parse_filename
+from gateway.submission.media_types import is_file_type
 
-MEDIA_TYPE = "multipart/form-data"
+TRANSFER_ENCODINGS = frozenset({"7bit", "8bit", "binary"})
+"""Content-Transfer-Encodings that leave the bytes as they are."""
 MAX_PARTS = 32
+_HEADER_AFTER_LF = re.compile(rb"\n(Content-|\n)", re.IGNORECASE)
 MAX_FIELD_BYTES = 8 * 1024
 
 
@@ -27,23 +33,37 @@ class Part:
     @property
     def name(self) -> str:
         """The field's name."""
-        return self._option(b"name") or ""
+        _, options = parse_options_header(self._disposition)
+        return options.get(b"name", b"").decode("utf-8", "replace")
 
     @property
     def filename(self) -> str | None:
-        """The file's name, which is only a label; None for a part that is not a file."""
-        return self._option(b"filename")
+        """The file's name, which is only a label."""
+        return parse_filename(self._disposition)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the part is a file: it has a file name, or the type of one."""
+        media_type = self._text_of("content-type") or ""
+        return self.filename is not None or is_file_type(media_type)
 
     @property
     def content_digest(self) -> str | None:
         """The part's own Content-Digest."""
-        value = self.headers.get("content-digest")
-        return None if value is None else value.decode("latin-1")
+        return self._text_of("content-digest")
 
-    def _option(self, option: bytes) -> str | None:
-        _, options = parse_options_header(self.headers.get("content-disposition", b""))
-        value = options.get(option)
-        return value.decode("utf-8", "replace") if value is not None else None
+    @property
+    def transfer_encoding(self) -> str:
+        """How the content is encoded, in lower case."""
+        return (self._text_of("content-transfer-encoding") or "binary").strip().lower()
+
+    @property
+    def _disposition(self) -> bytes:
+        return self.headers.get("content-disposition", b"")
+
+    def _text_of(self, header: str) -> str | None:
+        value = self.headers.get(header)
+        return None if value is None else value.decode("latin-1")
 
 
 Event = Part | bytes | None
@@ -60,6 +80,7 @@ class _Collector:
         self._part = Part()
         self._name = bytearray()
         self._value = bytearray()
+        self._body = BodyNormalizer(boundary)
         self.parser = MultipartParser(
             boundary,
             {
@@ -67,7 +88,7 @@ class _Collector:
                 "on_header_field": lambda data, start, stop: self._name.extend(data[start:stop]),
                 "on_header_value": lambda data, start, stop: self._value.extend(data[start:stop]),
                 "on_header_end": self._add_header,
-                "on_headers_finished": lambda: self.events.append(self._part),
+                "on_headers_finished": self._end_headers,
                 "on_part_data": lambda data, start, stop: self.events.append(data[start:stop]),
                 "on_part_end": lambda: self.events.append(None),
                 "on_end": self._end_form,
@@ -78,11 +99,15 @@ class _Collector:
         """Parse one chunk of the body and return its events."""
         self.events = []
         try:
-            self.parser.write(chunk)
+            self.parser.write(self._body.normalize(chunk))
         except FormParserError as error:
             msg = f"The multipart body is malformed: {error}. Correct its encoding and send it again."
             raise MalformedForm(msg) from error
         return self.events
+
+    def ensure_begun(self) -> None:
+        """Raise `MalformedForm` if no boundary has come."""
+        self._body.ensure_begun()
 
     def _begin_part(self) -> None:
         self._parts += 1
@@ -92,23 +117,31 @@ class _Collector:
         self._part = Part()
 
     def _add_header(self) -> None:
+        if _HEADER_AFTER_LF.search(self._value):
+            raise MalformedForm("A header of a part ends with LF, others with CRLF. End all lines with CRLF.")
         self._part.headers[self._name.decode("latin-1").lower()] = bytes(self._value)
         self._name.clear()
         self._value.clear()
+
+    def _end_headers(self) -> None:
+        name, encoding = self._part.name, self._part.transfer_encoding
+        if encoding not in TRANSFER_ENCODINGS:
+            raise UnsupportedMediaType(
+                f"The part {name!r} has the Content-Transfer-Encoding {encoding!r}, which forms do not use "
+                "(RFC 7578, section 4.7). Send the bytes as they are, without this header."
+            )
+        self.events.append(self._part)
 
     def _end_form(self) -> None:
         self.has_ended = True
 
 
 async def parse_multipart(request: Request) -> AsyncGenerator[Event, None]:
-    """Yield the events of the request's form. Raises `UnsupportedMediaType` and `MalformedForm`.
+    """Yield the events of the request's form. Raises `MalformedForm`, and `UnsupportedMediaType` for an encoded part.
 
     Raises `DigestMismatch` when the body, or a part, does not match its Content-Digest; for a part, before its end.
     """
-    media_type, options = parse_options_header(request.headers.get("content-type"))
-    if media_type != MEDIA_TYPE.encode():
-        msg = f"The body is not {MEDIA_TYPE}. Send a multipart form, with the image in the field file."
-        raise UnsupportedMediaType(msg, headers={"Accept": MEDIA_TYPE, "Accept-Post": MEDIA_TYPE})
+    _, options = parse_options_header(request.headers.get("content-type"))
     boundary = options.get(b"boundary")
     if not boundary:
         raise MalformedForm("Content-Type names no boundary. Let the HTTP client set Content-Type.")
@@ -128,6 +161,7 @@ async def parse_multipart(request: Request) -> AsyncGenerator[Event, None]:
             else:
                 part_check.update(event)
             yield event
+    collector.ensure_begun()
     if not collector.has_ended:
         msg = "The multipart body ends before its last boundary. Send the whole body again."
         raise MalformedForm(msg)

@@ -173,14 +173,14 @@ async def test_a_delete_whose_outcome_is_unknown_is_not_said_to_be_undone(
     [
         (form(part("file", b"", filename="a.jpg")), 422, "empty_file"),
         (form(part("file", b"hello", filename="a.jpg")), 415, "unsupported_format"),
-        (form(part("photo", JPEG, filename="a.jpg")), 422, "invalid_form"),
+        (form(part("quality", JPEG, filename="a.jpg")), 422, "invalid_form"),
         (form(part("quality", b"80")), 422, "file_missing"),
         (FORM[:-30], 400, "malformed_form"),
         (form(part("file", JPEG, filename="a.jpg"), part("qualty", b"10")), 422, "invalid_form"),
         (form(*[part("file", JPEG, filename="a.jpg")] * 2), 422, "too_many_files"),
         (form(part("file", JPEG + bytes(UPLOAD_BYTES), filename="a.jpg")), 413, "upload_too_large"),
     ],
-    ids=["empty", "no image", "another field", "no file", "cut short", "a misspelt field", "two files", "too large"],
+    ids=["empty", "no image", "a field of text", "no file", "cut short", "a misspelt field", "two files", "too large"],
 )
 class TestARefusedUpload:
     async def test_says_why(self, http: httpx.AsyncClient, body: bytes, status: int, code: str) -> None:

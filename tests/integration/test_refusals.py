@@ -102,7 +102,7 @@ def test_a_chunked_body_over_the_limit_stops_being_read(client: httpx.Client, bl
     [
         pytest.param([], 422, "file_missing", id="no file"),
         pytest.param([("file", ("a.jpg", encode_image(photo(), "jpeg")))] * 2, 422, "too_many_files", id="two files"),
-        pytest.param([("image", ("a.jpg", encode_image(photo(), "jpeg")))], 422, "invalid_form", id="another field"),
+        pytest.param([("quality", ("a.jpg", encode_image(photo(), "jpeg")))], 422, "invalid_form", id="text field"),
     ],
 )
 def test_a_form_that_is_not_as_it_should_be_is_refused(

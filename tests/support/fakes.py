@@ -102,7 +102,7 @@ class FakeRequest(Request):
     ) -> None:
         given = {b"content-type": content_type, b"content-digest": digest}
         headers = [(name, value.encode()) for name, value in given.items() if value is not None]
-        super().__init__({"type": "http", "method": "POST", "headers": headers}, self._next)
+        super().__init__({"type": "http", "method": "POST", "headers": headers, "query_string": b""}, self._next)
         self.chunks_read = 0
         self._chunks = iter(chunks)
 

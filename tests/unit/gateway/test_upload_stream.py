@@ -147,6 +147,12 @@ async def test_a_field_named_file_without_a_file_name_is_refused(blobs: Blobs) -
         await upload(blobs, part("file", b"hello"))
 
 
+async def test_an_unknown_field_may_come_twice(blobs: Blobs) -> None:
+    _, fields = await upload(blobs, part("tags", b"1"), image(), part("tags", b"2"))
+
+    assert fields == {"tags": "1"}
+
+
 async def test_a_field_given_twice_is_refused(blobs: Blobs) -> None:
     with pytest.raises(InvalidForm):
         await upload(blobs, part("width", b"1"), image(), part("width", b"2"))
@@ -216,14 +222,55 @@ async def test_both_digests_may_be_sent(blobs: Blobs) -> None:
     assert fields == {"width": "1"}
 
 
-async def test_a_second_file_is_refused(blobs: Blobs) -> None:
-    with pytest.raises(TooManyFiles):
-        await upload(blobs, image(), image())
+@pytest.mark.parametrize("names", [("file", "file"), ("file", "photo"), ("files[]", "files[]"), ("file[0]", "file[1]")])
+async def test_a_second_file_is_refused_with_how_to_send_each_by_itself(blobs: Blobs, names: tuple[str, str]) -> None:
+    with pytest.raises(TooManyFiles, match=r"`bundle: false`.*`uploadMultiple: false`"):
+        await upload(blobs, *[part(name, JPEG, filename="cat.jpg") for name in names])
 
 
-async def test_a_file_in_another_field_is_refused(blobs: Blobs) -> None:
-    with pytest.raises(InvalidForm, match="photo"):
-        await upload(blobs, part("photo", JPEG, filename="cat.jpg"))
+@pytest.mark.parametrize("name", ["files", "files[]", "file[]", "file[0]", "filepond", "photo", "upload[image]", ""])
+async def test_the_file_is_taken_from_a_field_of_any_name(blobs: Blobs, name: str) -> None:
+    original = await original_of(blobs, part(name, JPEG, filename="cat.jpg"))
+
+    assert (original.name, original.bytes) == ("cat.jpg", len(JPEG))
+
+
+@pytest.mark.parametrize("name", ["quality", "width", "source_task_id"])
+async def test_a_file_in_a_field_that_takes_text_is_refused(blobs: Blobs, name: str) -> None:
+    with pytest.raises(InvalidForm, match=name):
+        await upload(blobs, image(), part(name, JPEG, filename="cat.jpg"))
+
+
+@pytest.mark.parametrize("name", ["file", "filepond"])
+async def test_a_text_of_the_files_name_is_ignored(blobs: Blobs, name: str) -> None:
+    original, fields = await upload(blobs, part(name, b"{}"), part(name, JPEG, filename="cat.jpg"))
+
+    assert (original is not None, fields) == (True, {})
+
+
+async def test_a_file_that_was_not_chosen_is_no_file(blobs: Blobs) -> None:
+    unchosen = part("other", b"", filename="")
+
+    original, fields = await upload(blobs, unchosen, image(), unchosen)
+
+    assert (original is not None, fields) == (True, {})
+
+
+async def test_a_form_whose_file_was_not_chosen_has_no_original(blobs: Blobs) -> None:
+    assert await upload(blobs, image(b"", filename="")) == (None, {})
+
+
+async def test_a_file_without_a_name_but_with_a_type_has_no_name(blobs: Blobs) -> None:
+    typed = part("file", JPEG).replace(b"\r\n\r\n", b"\r\nContent-Type: image/jpeg\r\n\r\n", 1)
+
+    original = await original_of(blobs, typed)
+
+    assert (original.name, original.bytes) == (None, len(JPEG))
+
+
+async def test_an_image_as_text_is_refused_as_a_missing_file(blobs: Blobs) -> None:
+    with pytest.raises(FileMissing, match="no file name"):
+        await upload(blobs, part("file", b"data:image/jpeg;base64," + b"A" * 10_000))
 
 
 async def test_an_empty_file_is_refused(blobs: Blobs) -> None:
