@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from itertools import chain
 
 from gateway.problems import MalformedForm
 
@@ -16,18 +18,21 @@ MAX_HEADER_BYTES = 8 * 1024
 class BodyNormalizer:
     """Drops what stands before the first boundary, and ends lines with CRLF if that boundary's line ends with LF.
 
-    The usual body passes unchanged: it is looked at up to its first boundary only.
+    The usual body passes unchanged: only its first bytes are compared.
     """
 
     def __init__(self, boundary: bytes) -> None:
         self._line = b"--" + boundary
-        self._boundary = re.compile(rb"\n%s(--|[ \t]{0,%d}\r?\n)" % (re.escape(self._line), MAX_PADDING))
         self._longest = len(self._line) + MAX_PADDING + len("\n\r\n")
         self._rest = b"\n"  # a boundary begins a line, and so does the body
         self._has_begun = False
         self._is_in_headers = True
-        self.normalize: Callable[[bytes], bytes] = self._skip_preamble
-        """Takes one chunk of the body, and returns what the parser may have of it and of earlier ones."""
+        self.normalize: Callable[[bytes], Iterable[bytes]] = self._skip_preamble
+        """Takes one chunk of the body, and returns what the parser may have of it and of earlier ones, in pieces."""
+
+    @cached_property
+    def _boundary(self) -> re.Pattern[bytes]:
+        return re.compile(rb"\n%s(--|[ \t]{0,%d}\r?\n)" % (re.escape(self._line), MAX_PADDING))
 
     def ensure_begun(self) -> None:
         """Raise `MalformedForm` if no boundary has come."""
@@ -37,27 +42,31 @@ class BodyNormalizer:
                 "Let the HTTP client set Content-Type."
             )
 
-    def _skip_preamble(self, chunk: bytes) -> bytes:
+    def _skip_preamble(self, chunk: bytes) -> Iterable[bytes]:
+        if len(self._rest) == 1 and chunk.startswith(self._line + b"\r\n"):  # the usual body
+            self._has_begun, self.normalize = True, _pass_on
+            return [chunk]
         self._rest += chunk
         match = self._boundary.search(self._rest, 0, MAX_PREAMBLE_BYTES)
         if match is None:
             if len(self._rest) > MAX_PREAMBLE_BYTES:
                 self.ensure_begun()
-            return b""
+            return []
         self._has_begun = match[1] != b"--" or not self._rest[: match.start()].strip()
         self.ensure_begun()
         rest, self._rest = self._rest[match.end() :], b""
         is_lf = match[1].lstrip(b" \t") == b"\n"
         self.normalize = self._end_lines if is_lf else _pass_on
-        return self._line + _end_of(match) + self.normalize(rest)
+        return chain([self._line + _end_of(match)], self.normalize(rest))
 
-    def _end_lines(self, chunk: bytes) -> bytes:
-        """Return the chunk with the line ends of headers and boundaries, but not of content, made CRLF."""
+    def _end_lines(self, chunk: bytes) -> Iterable[bytes]:
+        """Yield the chunk with the line ends of headers and boundaries, but not of content, made CRLF.
+
+        Each line by itself: the parser refuses too many of them before the rest is looked at.
+        """
         self._rest += chunk
-        pieces: list[bytes] = []
         while (piece := self._take_header() if self._is_in_headers else self._take_content()) is not None:
-            pieces.append(piece)
-        return b"".join(pieces)
+            yield piece
 
     def _take_header(self) -> bytes | None:
         line, newline, rest = self._rest.partition(b"\n")
@@ -94,5 +103,5 @@ def _end_of(match: re.Match[bytes]) -> bytes:
     return b"--" if match[1] == b"--" else b"\r\n"
 
 
-def _pass_on(chunk: bytes) -> bytes:
-    return chunk
+def _pass_on(chunk: bytes) -> Iterable[bytes]:
+    return [chunk]

@@ -99,7 +99,8 @@ class _Collector:
         """Parse one chunk of the body and return its events."""
         self.events = []
         try:
-            self.parser.write(self._body.normalize(chunk))
+            for piece in self._body.normalize(chunk):
+                self.parser.write(piece)
         except FormParserError as error:
             msg = f"The multipart body is malformed: {error}. Correct its encoding and send it again."
             raise MalformedForm(msg) from error
@@ -124,10 +125,10 @@ class _Collector:
         self._value.clear()
 
     def _end_headers(self) -> None:
-        name, encoding = self._part.name, self._part.transfer_encoding
+        encoding = self._part.transfer_encoding
         if encoding not in TRANSFER_ENCODINGS:
             raise UnsupportedMediaType(
-                f"The part {name!r} has the Content-Transfer-Encoding {encoding!r}, which forms do not use "
+                f"The part {self._part.name!r} has the Content-Transfer-Encoding {encoding!r}, which forms do not use "
                 "(RFC 7578, section 4.7). Send the bytes as they are, without this header."
             )
         self.events.append(self._part)

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.problems import MalformedForm
-from gateway.submission.boundaries import MAX_HEADER_BYTES, MAX_PADDING, MAX_PREAMBLE_BYTES
+from gateway.submission.boundaries import MAX_HEADER_BYTES, MAX_PADDING, MAX_PREAMBLE_BYTES, BodyNormalizer
 from gateway.submission.multipart import Part, parse_multipart
 from tests.support.fakes import FakeRequest
 from tests.support.properties import EXAMPLES
@@ -133,3 +133,15 @@ async def test_a_form_with_both_line_ends_says_so() -> None:
 
     with pytest.raises(MalformedForm, match="End all lines with CRLF"):
         await contents_of([body])
+
+
+@pytest.mark.parametrize(
+    ("begin", "line"), [(b"---edge\n", b"a:\n"), (b"", b"---edge\n\n\n")], ids=["headers", "parts"]
+)
+def test_of_too_many_lines_with_lf_the_rest_is_not_looked_at(begin: bytes, line: bytes) -> None:
+    body = BodyNormalizer(BOUNDARY)
+
+    pieces = iter(body.normalize(begin + line * 20_000))
+    first = [next(pieces) for _ in range(10)]
+
+    assert sum(map(len, first)) < 200
