@@ -56,6 +56,7 @@ class PhotoUpload:
         self._options = options
         self._bar = bar
         self._start = monotonic()
+        self._warnings: list[str] = []
         self._earlier_entry = photo.find_entry(request)
         self._entry: JournalEntry = self._earlier_entry or photo.create_entry(request, str(uuid4()))
 
@@ -103,6 +104,7 @@ class PhotoUpload:
                 raise
             self._record(state="refused", code=problem.code, message=problem.detail)
             return replace(self._build_outcome(), errors=problem.errors)
+        self._warnings = [warning.message for warning in answer.warnings]
         self._record(state="accepted", task_id=answer.task_id)
         return None
 
@@ -181,5 +183,6 @@ class PhotoUpload:
             placeholder=entry.placeholder,
             code=entry.code,
             message=entry.message,
+            warnings=self._warnings,
             ms=(monotonic() - self._start) * 1000,
         )

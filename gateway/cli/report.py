@@ -51,6 +51,7 @@ class PhotoOutcome:
     code: str | None = None
     message: str | None = None
     errors: Sequence[Mapping[str, Any]] = ()
+    warnings: Sequence[str] = ()
     ms: float | None = None
 
     def to_document(self) -> dict[str, Any]:
@@ -66,6 +67,7 @@ class PhotoOutcome:
             "code": self.code,
             "message": self.message,
             "errors": list(self.errors),
+            "warnings": list(self.warnings),
         }
 
     def format_line(self, width: int = 0) -> Text | None:

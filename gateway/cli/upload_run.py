@@ -92,10 +92,14 @@ def _run_batch(session: Session, arguments: UploadArguments, photos: list[Photo]
     options = UploadOptions(wait=arguments.wait, save=arguments.out is not None, retry_failed=arguments.retry_failed)
     request = UploadRequest(name=arguments.operation, fields=arguments.fields, url=session.url)
     start, width = monotonic(), min(NAME_COLUMNS, max(len(photo.display_name) for photo in photos))
+    warnings: set[str] = set()
     with ProgressBars(session.notes, len(photos), follows_jobs=options.follows_jobs) as bars:
 
         def print_outcome(outcome: PhotoOutcome) -> None:
             bars.count()
+            for warning in sorted({*outcome.warnings} - warnings):  # the same for every photo: once is enough
+                session.print_note(f"Warning: {warning}", "yellow")
+            warnings.update(outcome.warnings)
             session.print_result(outcome.to_document(), outcome.format_line(width), above_bars=True)
 
         async def run() -> None:

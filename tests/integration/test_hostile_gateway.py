@@ -14,6 +14,7 @@ import pytest
 
 from deploy.local.processes import ROOT
 from tests.integration.hostile_gateway import (
+    ACCEPTED,
     CAPABILITIES,
     IMAGE,
     JOB,
@@ -300,3 +301,15 @@ def test_a_stage_that_appears_later_is_shown(caller: Caller, gateway: HostileGat
 
     assert status == 0, said
     assert "late" in said
+
+
+def test_a_warning_is_printed_once_for_all_photos(caller: Caller, gateway: HostileGateway) -> None:
+    (caller.folder / "hill.jpg").write_bytes(b"another photo")
+    warning = {"pointer": "/x", "rule": "unknown", "message": "The field 'x' is unknown, and ignored.\x1b[2J"}
+    gateway.answers["upload"] = json_answer(ACCEPTED | {"warnings": [warning]}, 202)
+
+    status, said = caller.run("upload", "beach.jpg", "hill.jpg")
+
+    assert status == 0
+    assert said.count("Warning: The field 'x' is unknown, and ignored.") == 1
+    assert "\x1b" not in said
