@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any
 
-from fastapi import Depends, FastAPI
-from fastapi.security import HTTPBearer
+from fastapi import FastAPI
 from limits import parse as parse_rate_limit
 from starlette.middleware.errors import ServerErrorMiddleware
 
@@ -29,8 +27,8 @@ from gateway.middleware.rate_limit import RateLimit, create_limiter
 from gateway.middleware.resource_policy import ResourcePolicy
 from gateway.middleware.root_path import RootPath
 from gateway.middleware.trusted_proxies import TrustedProxies, read_uvicorn_variable
+from gateway.openapi import document
 from gateway.routes import capabilities, docs, events, health, jobs, operations, results
-from gateway.schemas import ProblemDocument
 from gateway.sizes import FORM_OVERHEAD_BYTES
 from gateway.submission.backpressure import Backlog
 from gateway.submission.blob_room import BlobRoom
@@ -49,13 +47,6 @@ from pipeline.sweeper import Sweeper
 from pipeline.tidying.tidier import Tidier
 from pipeline.version import VERSION
 from storage.stores import Stores, open_stores
-
-# For the docs only: the middleware ApiKeys checks the keys.
-BEARER = HTTPBearer(auto_error=False, description="An API key. Needed only where keys are set.")
-PROBLEM: dict[str, Any] = {
-    "description": "A problem document (RFC 9457)",
-    "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
-}
 
 
 def create_app(settings: Settings, stores: Stores | None = None, queues: Queues | None = None) -> FastAPI:
@@ -85,11 +76,11 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
     app = FastAPI(
         title="Darkroom",
         version=VERSION,
-        summary="Upload photos; get validated, upright previews without metadata.",
         lifespan=lifespan,
-        responses={"4XX": PROBLEM, "5XX": PROBLEM},
         openapi_url=None,  # the docs routes serve it
         redirect_slashes=False,  # a client that follows a redirect of its POST sends the upload twice
+        generate_unique_id_function=lambda route: route.name,  # for routes without an operation_id
+        **document.OPTIONS,
     )
     app.state.metrics, app.state.lanes = gateway_metrics, LaneChooser(settings.lanes)
     app.state.blob_room = BlobRoom(settings.blobs, upload_bytes=settings.limits.upload_bytes)
@@ -98,7 +89,7 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
     _add_middleware(app, settings)
     problem_handlers.install(app)
     _include_routers(app)
-    _extend_openapi(app, settings)
+    document.install(app, settings)
     return app
 
 
@@ -113,28 +104,12 @@ def _open_stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
 
 
 def _include_routers(app: FastAPI) -> None:
-    """Include all routes; those that need a key say so in the OpenAPI document."""
-    open_routers = (health.router, metrics.router, docs.router)
-    keyed_routers = (operations.router, jobs.router, events.router, results.router, capabilities.router)
-    for routers, dependencies in ((keyed_routers, [Depends(BEARER)]), (open_routers, [])):
-        for router in routers:
-            app.include_router(router, dependencies=dependencies)
-    for router in (*keyed_routers, *open_routers):
-        app.include_router(router.head_routes)
-
-
-def _extend_openapi(app: FastAPI, settings: Settings) -> None:
-    """Add the forms and the problem document to the OpenAPI document that FastAPI generates."""
-    describe = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            document = describe()
-            operations.describe_forms(document, settings.limits)
-            document["components"]["schemas"]["ProblemDocument"] = ProblemDocument.model_json_schema()
-        return describe()
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
+    """Include all routes."""
+    routers = (operations, jobs, events, results, capabilities, health, metrics, docs)
+    for module in routers:
+        app.include_router(module.router)
+    for module in routers:
+        app.include_router(module.router.head_routes)
 
 
 def _create_limits(http: HttpSettings) -> dict[str, ConcurrencyLimit]:

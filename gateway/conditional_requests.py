@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import Request
 from starlette.datastructures import Headers
 
 from gateway.problems import PreconditionFailed
-
-
-def _parameter(name: str, description: str) -> dict[str, Any]:
-    return {"in": "header", "name": name, "required": False, "description": description, "schema": {"type": "string"}}
-
-
-IF_MATCH = _parameter("If-Match", "Answer 412 unless this is `*` or lists the current strong `ETag`.")
-IF_NONE_MATCH = _parameter("If-None-Match", "Answer 304 if this is `*` or lists the current `ETag`.")
 
 
 def evaluate_preconditions(request: Request, etag: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
+from gateway.openapi.numbers import Count, Orientation, Positive
 from pipeline import rendition_headers
 from pipeline.routing import NORMALIZE, VALIDATE
 from pipeline.stage_order import stage_by_rendition
@@ -26,9 +27,9 @@ class RenditionStatus(BaseModel):
     )
     media_type: str
     format: str
-    width: int
-    height: int
-    bytes: int
+    width: Positive
+    height: Positive
+    bytes: Positive
     sha256: str
 
 
@@ -53,17 +54,19 @@ class OriginalStatus(BaseModel):
 
     name: str | None
     media_type: str
-    bytes: int
+    bytes: Count
     sha256: str
-    width: int | None = Field(None, description="In pixels as displayed, after its orientation is applied.")
-    height: int | None = Field(None, description="In pixels as displayed, after its orientation is applied.")
+    width: Positive | None = Field(None, description="In pixels as displayed, after its orientation is applied.")
+    height: Positive | None = Field(None, description="In pixels as displayed, after its orientation is applied.")
     format: str | None = Field(None, examples=["jpeg"])
-    frames: int | None = Field(None, description="The number of frames: 1, unless it is an animation.")
-    orientation: int | None = Field(
+    frames: Positive | None = Field(None, description="The number of frames: 1, unless it is an animation.")
+    orientation: Orientation | None = Field(
         None,
         description="Its EXIF orientation, 1 to 8: results are upright. 1 for an AVIF or HEIC: its container turns it.",
     )
-    bit_depth: int | None = Field(None, description="The bits of a channel; 8 where pixels are entries of a palette.")
+    bit_depth: Positive | None = Field(
+        None, description="The bits of a channel; 8 where pixels are entries of a palette."
+    )
     color_space: ColorSpaceStatus | None = None
     has_alpha: bool | None = Field(None, description="Whether it can have transparent pixels.")
     has_gps: bool | None = Field(

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from gateway.image_schemas import JobPlaceholder, OriginalStatus, Placeholder, RenditionStatus, build_renditions
+from gateway.openapi.numbers import Count, Milliseconds
 from gateway.public_errors import explain_error, public_failure
 from pipeline.routing import FINALIZE
 from storage.clock import now_ms
@@ -17,8 +18,8 @@ from storage.documents import Failure, Job, JobState, Kind, Lane, Operation, Sta
 class Links(BaseModel):
     """Where to follow the job and where to fetch its result."""
 
-    status: str
-    result: str
+    status: str = Field(examples=["/task-status/019392f0-7c1e-7d4a-b4d8-0f5e2c9a1b77"])
+    result: str = Field(examples=["/result/019392f0-7c1e-7d4a-b4d8-0f5e2c9a1b77"])
 
     @classmethod
     def of(cls, job_id: str, *, root_path: str) -> Links:
@@ -52,12 +53,12 @@ class StageStatus(BaseModel):
     """One stage: its state, how long it waited and how long it ran."""
 
     state: StageState
-    attempts: int
+    attempts: Count
     queued_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
-    queue_wait_ms: int | None
-    run_ms: int | None
+    queue_wait_ms: Milliseconds | None
+    run_ms: Milliseconds | None
     worker: str | None
     error: str | None = Field(description="Why the last run did not complete the stage, in a sentence.")
     error_code: str | None = Field(description="The same, as a stable code.", examples=["infrastructure_error"])
@@ -90,7 +91,7 @@ class JobStatus(BaseModel):
     lane: Lane = Field(
         description="`bulk` for a large file or one of a burst: it waits in a queue apart from `express` jobs."
     )
-    generation: int = Field(description="How often the job was dispatched to the workers again.")
+    generation: Count = Field(description="How often the job was dispatched to the workers again.")
     created_at: datetime
     updated_at: datetime | None
     finished_at: datetime | None
@@ -175,7 +176,7 @@ class Check(BaseModel):
     """One dependency: whether it answered, and in how many milliseconds."""
 
     ok: bool
-    ms: float
+    ms: float = Field(json_schema_extra={"minimum": 0})
     error: str | None = None
 
 
@@ -189,18 +190,28 @@ class Readiness(BaseModel):
     checks: dict[str, Check]
 
 
+class BrokenRule(BaseModel):
+    """One rule that the request, or its image, breaks."""
+
+    pointer: str = Field(description="A JSON pointer to the value that breaks the rule.", examples=["/quality"])
+    rule: str = Field(examples=["maximum"])
+    message: str
+    limit: int | str | None = Field(None, description="What the rule allows.", examples=[100])
+    actual: int | str | None = Field(None, description="The value.", examples=[101])
+
+
 class ProblemDocument(BaseModel):
     """An error answer (RFC 9457)."""
 
     type: str = Field(examples=["urn:darkroom:problem:unsupported_format"])
     title: str = Field(examples=["Unsupported Media Type"])
-    status: int = Field(examples=[415])
+    status: int = Field(examples=[415], json_schema_extra={"minimum": 400, "maximum": 599})
     code: str = Field(examples=["unsupported_format"])
     detail: str
     request_id: str | None = Field(
         None, description="The same as the header `X-Request-ID`. The log lines about this request have it too."
     )
-    errors: list[dict[str, Any]] | None = None
+    errors: list[BrokenRule] | None = Field(None, description="Every rule that the request, or its image, breaks.")
 
 
 def _to_datetime(ms: int | None) -> datetime | None:

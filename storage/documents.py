@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 from beanie import Document
@@ -88,13 +88,13 @@ class Original(BaseModel):
 class Operation(BaseModel):
     """What the client requests: the encoding, and the long edge of each preview or the operation's parameters."""
 
-    renditions: dict[str, int] = Field(default_factory=dict)
+    renditions: dict[str, Annotated[int, Field(json_schema_extra={"minimum": 1})]] = Field(default_factory=dict)
     """Long edge in pixels of each preview, by rendition name; empty for an operation."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the operation, such as the box of a crop; empty for previews."""
     format: str = "auto"
     """Format of the results; `auto` chooses one by the image."""
-    quality: int | None = None
+    quality: Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": 100})] | None = None
     """Encoder quality, 1 to 100; None: the default of the format."""
     background: str = "#ffffff"
     """Colour of padding, and of what is behind transparent pixels in a format without transparency.

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from gateway.dependencies import SettingsDep
+from gateway.openapi.numbers import Positive, Seconds
 from gateway.routing import Router
 from stages.errors import STAGE_ERRORS, default_message
 from stages.formats import ACCEPTED_FORMATS, DEFAULT_QUALITY, MEDIA_TYPES, OUTPUT_FORMATS
@@ -18,23 +19,23 @@ router = Router(tags=["capabilities"])
 class Capabilities(BaseModel):
     """What this Darkroom accepts and produces."""
 
-    limits: dict[str, int] = Field(
+    limits: dict[str, Positive] = Field(
         description="The largest accepted original: bytes, pixels, and the longest side in pixels; for animated "
         "previews also its frames, and their pixels together."
     )
     accepts: dict[str, str] = Field(description="The accepted formats, with their media types.")
     formats: list[str] = Field(description="The values that `format` can have.")
-    default_quality: dict[str, int] = Field(description="The quality of each format if the request gives none.")
-    renditions: dict[str, int] = Field(description="The previews, with the long edge of each in pixels.")
+    default_quality: dict[str, Positive] = Field(description="The quality of each format if the request gives none.")
+    renditions: dict[str, Positive] = Field(description="The previews, with the long edge of each in pixels.")
     operations: list[str]
-    result_seconds: float = Field(description="How long results are kept, in seconds.")
-    idempotency_seconds: float = Field(description="How long an Idempotency-Key is remembered, in seconds.")
+    result_seconds: Seconds = Field(description="How long results are kept, in seconds.")
+    idempotency_seconds: Seconds = Field(description="How long an Idempotency-Key is remembered, in seconds.")
     refusals: dict[str, str] = Field(
         description="Every code that a job can fail with because of its image, with its meaning."
     )
 
 
-@router.get("/capabilities", summary="Get limits and formats")
+@router.get("/capabilities", summary="Get limits and formats", operation_id="get_capabilities")
 async def capabilities(settings: SettingsDep) -> Capabilities:
     """Return the limits and formats that are in force."""
     limits: dict[str, Any] = asdict(settings.limits)

@@ -14,6 +14,8 @@ from pymongo.errors import PyMongoError
 
 from gateway.dependencies import CallerDep, FeedDep, JobsDep, PermissionDep, RootPathDep, StreamsDep
 from gateway.feed import Feed
+from gateway.openapi.errors import errors
+from gateway.openapi.headers import answer_headers
 from gateway.problems import TooManyStreams
 from gateway.routing import Router
 from gateway.schemas import JobStatus
@@ -52,9 +54,15 @@ StreamSlot = Annotated[bool, Depends(_hold_stream)]
     "/task-status/{task_id}/events",
     summary="Stream the changes of a job",
     response_class=StreamingResponse,
+    operation_id="stream_job",
     responses={
-        200: {"content": {MEDIA_TYPE: {}}},
+        200: {
+            "description": "The events",
+            "content": {MEDIA_TYPE: {}},
+            "headers": answer_headers("Cache-Control"),
+        },
         204: {"description": "The job has ended, and `Last-Event-ID` is its last event"},
+        **errors(404),
     },
 )
 async def task_events(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter

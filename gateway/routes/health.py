@@ -11,6 +11,7 @@ from fastapi import Response, status
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from gateway.dependencies import BlobRoomDep, QueuesDep, SettingsDep, StoresDep
+from gateway.openapi.headers import answer_headers
 from gateway.problems import RETRY_AFTER_SECONDS, StorageFull
 from gateway.routing import Router
 from gateway.schemas import Check, Readiness
@@ -25,13 +26,24 @@ ERROR_NAMES: dict[type[Exception], str] = {OutOfMemoryError: "full", ReadOnlyErr
 router = Router(tags=["health"])
 
 
-@router.get("/livez", summary="Check that the gateway is alive")
+@router.get("/livez", summary="Check that the gateway is alive", operation_id="check_alive")
 async def livez() -> dict[str, str]:
     """Answer while the process runs, even if its dependencies are down."""
     return {"status": "alive"}
 
 
-@router.get("/readyz", summary="Check that the gateway is ready", responses={503: {"model": Readiness}})
+@router.get(
+    "/readyz",
+    summary="Check that the gateway is ready",
+    operation_id="check_ready",
+    responses={
+        503: {
+            "description": "Mongo or the blob store does not answer, or the gateway is shutting down",
+            "model": Readiness,
+            "headers": answer_headers("Retry-After"),
+        }
+    },
+)
 async def readyz(
     response: Response, settings: SettingsDep, stores: StoresDep, queues: QueuesDep, room: BlobRoomDep
 ) -> Readiness:

@@ -12,8 +12,6 @@ import structlog
 from fastapi import BackgroundTasks, Query, Request, Response, status
 
 from gateway.conditional_requests import (
-    IF_MATCH,
-    IF_NONE_MATCH,
     evaluate_preconditions,
     matches_weakly,
     read_condition,
@@ -23,6 +21,9 @@ from gateway.disconnects import run_while_connected
 from gateway.feed import Feed
 from gateway.middleware.rate_limit import caller_of
 from gateway.middleware.root_path import root_path_of
+from gateway.openapi.errors import errors
+from gateway.openapi.headers import answer_headers, request_headers
+from gateway.openapi.links import job_links
 from gateway.problems import POLL_SECONDS, InvalidCursor, NotRetryable
 from gateway.routing import Router
 from gateway.schemas import Accepted, JobPage, JobStatus, JobSummary, Links
@@ -42,8 +43,16 @@ router = Router(tags=["jobs"])
     "/task-status/{task_id}",
     summary="Get a job",
     response_model=JobStatus,
-    responses={304: {"description": "The job has not changed since `If-None-Match`"}},
-    openapi_extra={"parameters": [IF_MATCH, IF_NONE_MATCH]},
+    operation_id="get_job",
+    responses={
+        200: {"headers": answer_headers("ETag", "Retry-After", "Cache-Control")},
+        304: {
+            "description": "The job has not changed since `If-None-Match`",
+            "headers": answer_headers("ETag", "Retry-After", "Cache-Control"),
+        },
+        **errors(404, 412),
+    },
+    openapi_extra={"parameters": request_headers("If-Match", "If-None-Match")},
 )
 async def task_status(
     task_id: str,
@@ -72,7 +81,7 @@ async def task_status(
     return Response(status_document.model_dump_json(), media_type="application/json", headers=headers)
 
 
-@router.get("/jobs", summary="List jobs")
+@router.get("/jobs", summary="List jobs", responses=errors(400))
 async def list_jobs(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     jobs: JobsDep,
     permission: PermissionDep,
@@ -97,7 +106,9 @@ async def list_jobs(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     "/jobs/{task_id}/retry",
     summary="Retry a dead or failed job",
     status_code=status.HTTP_202_ACCEPTED,
-    openapi_extra={"parameters": [IF_MATCH]},
+    operation_id="retry_job",
+    responses={202: {"headers": answer_headers("Location"), "links": job_links()}, **errors(404, 409, 412, 504)},
+    openapi_extra={"parameters": request_headers("If-Match")},
 )
 async def retry(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     task_id: str,
@@ -131,7 +142,9 @@ async def retry(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     "/jobs/{task_id}",
     summary="Cancel or delete a job",
     status_code=status.HTTP_204_NO_CONTENT,
-    openapi_extra={"parameters": [IF_MATCH]},
+    operation_id="delete_job",
+    responses=errors(404, 412, 504),
+    openapi_extra={"parameters": request_headers("If-Match")},
 )
 async def delete(
     task_id: str, request: Request, stores: StoresDep, permission: PermissionDep, metrics: MetricsDep

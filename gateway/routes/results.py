@@ -13,11 +13,13 @@ from fastapi.responses import StreamingResponse
 
 from gateway.byte_ranges import parse_range
 from gateway.concurrency_limit import ConcurrencyLimit
-from gateway.conditional_requests import IF_MATCH, IF_NONE_MATCH, evaluate_preconditions
+from gateway.conditional_requests import evaluate_preconditions
 from gateway.dependencies import BlobsDep, JobsDep, PermissionDep, SettingsDep
 from gateway.image_schemas import has_renditions
 from gateway.middleware import resource_policy
 from gateway.middleware.rate_limit import caller_of
+from gateway.openapi.errors import errors
+from gateway.openapi.headers import answer_headers, request_headers
 from gateway.problems import POLL_SECONDS, Expired, NoResult, NotReady, RenditionNotFound
 from gateway.public_errors import public_failure
 from gateway.routing import Router
@@ -45,15 +47,22 @@ SourceDep = Annotated[ResultSource, Depends(_source)]
 NO_LONGER_KEPT = "This result is no longer kept. To get it again, submit the image as a new job."
 
 router = Router(tags=["results"])
+IMAGE = {"image/*": {"schema": {"type": "string", "format": "binary"}}}  # generators of clients know bytes by it
+HEADERS = ("ETag", "Repr-Digest", "Accept-Ranges", "Content-Disposition", "Cache-Control")
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/*": {}}},
-    206: {"content": {"image/*": {}}},
-    304: {"description": "The result matches `If-None-Match`"},
+    200: {"description": "The whole result", "content": IMAGE, "headers": answer_headers(*HEADERS)},
+    206: {
+        "description": "The bytes that `Range` names",
+        "content": IMAGE,
+        "headers": answer_headers(*HEADERS, "Content-Range"),
+    },
+    304: {"description": "The result matches `If-None-Match`", "headers": answer_headers(*HEADERS)},
     307: {
         "description": "The object store has the bytes: fetch them from `Location`. The link expires, and needs no API "
         "key. Only where `DARKROOM_RESULTS__REDIRECT` is set.",
-        "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
+        "headers": answer_headers("Location", "Cache-Control"),
     },
+    **errors(404, 409, 410, 412, 416),
 }
 
 
@@ -68,11 +77,11 @@ DESCRIPTION: dict[str, Any] = {
     "dependencies": [Depends(_hold_download)],
     "response_class": Response,
     "responses": RESPONSES,
-    "openapi_extra": {"parameters": [IF_MATCH, IF_NONE_MATCH]},
+    "openapi_extra": {"parameters": request_headers("If-Match", "If-None-Match", "Range", "If-Range")},
 }
 
 
-@router.get("/result/{task_id}", summary="Fetch the main result", **DESCRIPTION)
+@router.get("/result/{task_id}", summary="Fetch the main result", operation_id="get_result", **DESCRIPTION)
 async def result(
     task_id: str, request: Request, jobs: JobsDep, source: SourceDep, permission: PermissionDep
 ) -> Response:
@@ -82,7 +91,7 @@ async def result(
     return await _serve(job, main, request, source)
 
 
-@router.get("/result/{task_id}/{rendition}", summary="Fetch a rendition", **DESCRIPTION)
+@router.get("/result/{task_id}/{rendition}", summary="Fetch a rendition", operation_id="get_rendition", **DESCRIPTION)
 async def named_result(
     task_id: str, rendition: str, request: Request, jobs: JobsDep, source: SourceDep, permission: PermissionDep
 ) -> Response:

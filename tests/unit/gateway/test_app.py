@@ -186,9 +186,3 @@ def test_an_upload_needs_a_file(app: FastAPI) -> None:
     body = app.openapi()["paths"]["/upload"]["post"]["requestBody"]
 
     assert body["content"]["multipart/form-data"]["schema"]["required"] == ["file"]
-
-
-def test_the_api_describes_its_problems(app: FastAPI) -> None:
-    responses = app.openapi()["paths"]["/task-status/{task_id}"]["get"]["responses"]
-
-    assert "application/problem+json" in responses["4XX"]["content"]
