@@ -28,7 +28,7 @@ from gateway.middleware.resource_policy import ResourcePolicy
 from gateway.middleware.root_path import RootPath
 from gateway.middleware.trusted_proxies import TrustedProxies, read_uvicorn_variable
 from gateway.openapi import document
-from gateway.routes import capabilities, docs, events, health, jobs, operations, results
+from gateway.routes import capabilities, docs, events, health, jobs, js_client, operations, results
 from gateway.sizes import FORM_OVERHEAD_BYTES
 from gateway.submission.backpressure import Backlog
 from gateway.submission.blob_room import BlobRoom
@@ -105,7 +105,7 @@ def _open_stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
 
 def _include_routers(app: FastAPI) -> None:
     """Include all routes."""
-    routers = (operations, jobs, events, results, capabilities, health, metrics, docs)
+    routers = (operations, jobs, events, results, capabilities, health, metrics, docs, js_client)
     for module in routers:
         app.include_router(module.router)
     for module in routers:

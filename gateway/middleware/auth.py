@@ -11,9 +11,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import problems
 from gateway.permission import Permission
-from gateway.routes import docs
+from gateway.routes import docs, js_client
 
-OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"}) | docs.PATHS
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"}) | docs.PATHS | js_client.PATHS
 
 
 class ApiKeys:
