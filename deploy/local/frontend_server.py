@@ -33,6 +33,7 @@ from pipeline.settings import Settings
 
 DEPLOY = Path(__file__).resolve().parents[1]
 PAGE = DEPLOY / "frontend"
+CLIENT = DEPLOY.parent / "gateway" / "js_client" / "darkroom.js"
 HEADERS = DEPLOY / "nginx" / "page-headers.conf"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 HOP_BY_HOP_HEADERS = frozenset({  # RFC 9110, section 7.6.1, and other headers between two servers only
@@ -173,7 +174,13 @@ def create_app(gateway: str, links: Mapping[str, str]) -> Starlette:
     async def send_links(_: Request) -> Response:
         return JSONResponse(dict(links))
 
-    files = [Route("/settings.json", send_links), Mount("/", StaticFiles(directory=PAGE, html=True))]
+    client_files = StaticFiles(directory=CLIENT.parent)
+
+    async def client(request: Request) -> Response:
+        return await client_files.get_response(CLIENT.name, request.scope)
+
+    page_files = Mount("/", StaticFiles(directory=PAGE, html=True))
+    files = [Route("/settings.json", send_links), Route("/client.js", client), page_files]
     page = Starlette(routes=files, middleware=[Middleware(PageHeaders)], exception_handlers=HANDLERS)
     settings = Settings()
     limit = settings.limits.upload_bytes + FORM_OVERHEAD_BYTES

@@ -31,7 +31,7 @@ export interface UploadOptions extends RequestOptions {
   idempotencyKey?: string;
   /** The address of an upload in parts that was interrupted, from `onResumable`. */
   resumeFrom?: string;
-  /** Called with the address of an upload in parts. Without it, an upload that is aborted is removed from the gateway. */
+  /** Called with the address of an upload in parts. Without it, an upload that is aborted is discarded. */
   onResumable?: (address: string) => void;
   /** Called with the share that is sent, from 0 to 1. */
   onProgress?: (share: number) => void;
@@ -119,6 +119,7 @@ export declare class Darkroom {
   capabilities(options?: RequestOptions): Promise<Record<string, unknown>>;
   picture(job: Job, options?: PictureOptions): HTMLImageElement;
   pictureAttributes(job: Job, options?: PictureOptions): PictureAttributes;
+  discard(address: string): Promise<void>;
   forgetToken(): void;
   address(path: string): string;
   request(path: string, options?: RequestInit & { taskId?: string | null; onSent?: (bytes: number, total: number) => void }): Promise<Response>;

@@ -162,6 +162,11 @@ export class Darkroom {
     };
   }
 
+  /** Remove an upload in parts that was interrupted and is not resumed. */
+  async discard(address) {
+    await this.#sendTus("DELETE", address, { keepalive: true });
+  }
+
   /** Ask the function `token` again at the next request, for example because another user has logged in. */
   forgetToken() {
     this.#knownToken = null;
@@ -284,7 +289,7 @@ export class Darkroom {
         this.#canResume = false;
         return null;
       }
-      if (sent.signal?.aborted && upload.url && !sent.onResumable) this.#sendTus("DELETE", upload.url, { keepalive: true }).catch(() => {});
+      if (sent.signal?.aborted && upload.url && !sent.onResumable) this.discard(upload.url).catch(() => {}); // it expires
       throw error;
     }
   }

@@ -78,7 +78,7 @@ def compute(page: Page) -> Compute:
     """Evaluate JavaScript with a module's names in `m` and an argument in `given`."""
 
     async def evaluate(module: str, body: str, given: object = None) -> Any:
-        script = f"async given => {{ const m = await import('/js/{module}.js'); {body} }}"
+        script = f"async given => {{ const m = await import('/{module}.js'); {body} }}"
         return await page.evaluate(script, given)
 
     return evaluate
@@ -94,7 +94,7 @@ async def test_a_stream_is_understood_however_it_is_cut(compute: Compute, piece:
       } });
       return Array.fromAsync(m.parseEvents(stream));"""
 
-    assert await compute("sse", body, {"text": STREAM, "piece": piece}) == HEARD
+    assert await compute("client", body, {"text": STREAM, "piece": piece}) == HEARD
 
 
 async def test_an_archive_is_one_for_others_too(compute: Compute) -> None:
@@ -104,7 +104,7 @@ async def test_an_archive_is_one_for_others_too(compute: Compute) -> None:
       const blob = m.zip([...files, files[0], { ...files[0], name: "ONE.jpg" }], new Date(2026, 10, 22, 13, 5, 8));
       return btoa(String.fromCharCode(...new Uint8Array(await blob.arrayBuffer())));"""
 
-    packed = await compute("zip", body, [[name, list(content)] for name, content in files.items()])
+    packed = await compute("js/zip", body, [[name, list(content)] for name, content in files.items()])
 
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(packed))) as archive:
         assert archive.testzip() is None
@@ -116,7 +116,7 @@ async def test_an_archive_is_one_for_others_too(compute: Compute) -> None:
 async def test_checksums_are_those_of_zlib(compute: Compute) -> None:
     content = encode_image(photo(40, 30), "jpeg")
 
-    assert await compute("zip", "return m.crc32(Uint8Array.from(given));", list(content)) == zlib.crc32(content)
+    assert await compute("client", "return m.crc32(Uint8Array.from(given));", list(content)) == zlib.crc32(content)
 
 
 async def test_a_thumbhash_is_the_picture_that_the_reference_draws(compute: Compute) -> None:
@@ -129,7 +129,7 @@ async def test_a_thumbhash_is_the_picture_that_the_reference_draws(compute: Comp
         return [[width, height], places.map(pixelAt)];
       });"""
 
-    drawn = await compute("placeholder", body, list(THUMBHASHES))
+    drawn = await compute("client", body, list(THUMBHASHES))
 
     for (size, found), (expected_size, expected) in zip(drawn, THUMBHASHES.values(), strict=True):
         assert tuple(size) == expected_size
@@ -140,7 +140,7 @@ async def test_a_thumbhash_is_the_picture_that_the_reference_draws(compute: Comp
 async def test_a_placeholder_without_a_readable_hash_is_its_color(compute: Compute, thumbhash: str) -> None:
     body = "return m.placeholderPicture(given).style.getPropertyValue('--color');"
 
-    assert await compute("placeholder", body, {"thumbhash": thumbhash, "color": "#7f6a52"}) == "#7f6a52"
+    assert await compute("js/placeholder", body, {"thumbhash": thumbhash, "color": "#7f6a52"}) == "#7f6a52"
 
 
 async def test_a_pulled_box_stays_inside_keeps_its_aspect_and_its_far_side(compute: Compute) -> None:
@@ -165,7 +165,7 @@ async def test_a_pulled_box_stays_inside_keeps_its_aspect_and_its_far_side(compu
           }
       return wrong;"""
 
-    assert await compute("cropbox", body) == []
+    assert await compute("js/cropbox", body) == []
 
 
 @pytest.mark.parametrize(
@@ -175,8 +175,8 @@ async def test_a_picture_is_measured_by_its_first_bytes(compute: Compute, format
     head = encode_image(photo(640, 480), format)[:2000]
     body = "return m.readImageSize(new DataView(Uint8Array.from(given).buffer));"
 
-    assert await compute("file-check", body, list(head)) == size
-    assert await compute("file-check", body, list(head[:8])) is None
+    assert await compute("js/file-check", body, list(head)) == size
+    assert await compute("js/file-check", body, list(head[:8])) is None
 
 
 async def test_hours_in_which_nothing_was_due_are_folded(compute: Compute) -> None:
@@ -186,7 +186,7 @@ async def test_hours_in_which_nothing_was_due_are_folded(compute: Compute) -> No
         "finalize": stage(None, None, wait=None, run=None),
     }
 
-    spans = await compute("timeline", "return m.layout(given);", {"finished_at": "now", "stages": stages})
+    spans = await compute("js/timeline", "return m.layout(given);", {"finished_at": "now", "stages": stages})
 
     validate, transform = spans
     assert validate["waitRange"] == [0, pytest.approx(0.16, abs=0.01)]
@@ -211,7 +211,7 @@ async def test_sizes_have_the_unit_of_the_limits(compute: Compute, size: int, en
       setLanguage(before);
       return said;"""
 
-    assert await compute("format", body, size) == [english, russian]
+    assert await compute("js/format", body, size) == [english, russian]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ async def test_a_result_is_named_by_the_api_and_by_its_rule_where_an_older_one_s
 ) -> None:
     job = {"kind": kind, "original": {"name": "folder/photo.1.png"}, "renditions": {rendition: made}}
 
-    assert await compute("downloads", f"return m.fileName(given, '{rendition}');", job) == name
+    assert await compute("js/downloads", f"return m.fileName(given, '{rendition}');", job) == name
 
 
 def stage(queued: str | None, started: str | None, *, wait: int | None, run: int | None) -> dict[str, Any]:
@@ -240,8 +240,8 @@ def stage(queued: str | None, started: str | None, *, wait: int | None, run: int
 
 
 async def test_both_dictionaries_have_the_same_words_and_every_plural_form(compute: Compute) -> None:
-    english = await compute("locales/en", "return m.default;")
-    russian = await compute("locales/ru", "return m.default;")
+    english = await compute("js/locales/en", "return m.default;")
+    russian = await compute("js/locales/ru", "return m.default;")
 
     assert list(english) == list(russian)
     assert [key for key in english if names(english[key]) != names(russian[key])] == []
@@ -259,7 +259,7 @@ async def test_every_code_of_the_api_has_a_russian_sentence(compute: Compute) ->
     kinds = problems.Problem.__subclasses__() + problems.InvalidForm.__subclasses__()
     codes = {kind.code for kind in kinds} | set(STAGE_ERRORS) | DEAD | ELSEWHERE
 
-    russian = await compute("locales/ru-problems", "return Object.keys(m.codes);")
+    russian = await compute("js/locales/ru-problems", "return Object.keys(m.codes);")
 
     assert set(russian) == codes
 
@@ -272,7 +272,7 @@ async def test_russian_counts_as_russians_do(compute: Compute) -> None:
       await m.setLanguage(before);
       return said;"""
 
-    said = await compute("i18n", body, [1, 2, 5, 11, 21, 22, 25])
+    said = await compute("js/i18n", body, [1, 2, 5, 11, 21, 22, 25])
 
     words = [sentence.split()[-1] for sentence in said]
     assert words == [

@@ -6,10 +6,17 @@ import gzip
 import re
 from pathlib import Path
 
+from deploy.local.frontend_server import CLIENT
+
 PAGE = Path("deploy/frontend")
 INDEX = (PAGE / "index.html").read_text(encoding="utf-8")
-MODULES = {path.relative_to(PAGE).as_posix(): path.read_text(encoding="utf-8") for path in PAGE.rglob("*.js")}
-FIRST_LOAD_BYTES = 64_000  # all there is: a module that is loaded late is missing when the server is away
+FILES = {path.relative_to(PAGE).as_posix(): path for path in PAGE.rglob("*.*")} | {"client.js": CLIENT}
+MODULES = {name: path.read_text(encoding="utf-8") for name, path in FILES.items() if path.suffix == ".js"}
+FIRST_LOAD_BYTES = 69_000
+"""All there is: a module that is loaded late is missing when the server is away.
+
+5,000 of them are what the client does for other pages only: tokens, pictures, retries.
+"""
 FAMILIES = {"status", "state", "kind", "stage", "format"}  # words by what the API says
 
 
@@ -47,7 +54,7 @@ def test_the_first_load_is_small() -> None:
     files = needed("js/main.js")
     files |= {"js/theme.js", "style.css", "index.html", "icon.svg", "settings.json"}
 
-    loaded = sum(len(gzip.compress((PAGE / name).read_bytes(), 6)) for name in files)
+    loaded = sum(len(gzip.compress(FILES[name].read_bytes(), 6)) for name in files)
 
     assert loaded < FIRST_LOAD_BYTES
 

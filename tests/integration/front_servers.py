@@ -70,6 +70,7 @@ def _write_configuration(
         "/etc/darkroom-templates": str(folder / "templates"),
         "/etc/darkroom": str(folder / "etc"),
         "/usr/share/nginx/html": str(ROOT / "deploy" / "frontend"),
+        "/usr/share/darkroom/client": str(ROOT / "gateway" / "js_client"),
         "/usr/share/doc/darkroom": str(ROOT / "deploy" / "prometheus" / "consoles"),
         "/dev/stdout": str(folder / "access.log"),
         "listen 8000": f"listen 127.0.0.1:{port}",

@@ -54,6 +54,7 @@ def front(request: pytest.FixtureRequest) -> Front:
         ("/", "text/html"),
         ("/style.css", "text/css"),
         ("/js/main.js", "text/javascript"),
+        ("/client.js", "text/javascript"),
         ("/icon.svg", "image/svg+xml"),
     ],
 )

@@ -1,6 +1,6 @@
 // The buttons of a job that has ended: the same row on a card and on the job's page.
 
-import { addressOf } from "./api.js";
+import { darkroom } from "./api.js";
 import { button, h, showToast } from "./dom.js";
 import { bestRendition, download, downloadAll, fileName } from "./downloads.js";
 import { buildCurl } from "./curl.js";
@@ -13,7 +13,7 @@ export function actions(job, { compact = false } = {}) {
   const made = rendition && [
     button("down", t("action.download"), () => download(job, rendition).catch(reportProblem), { class: "primary", title: fileName(job, rendition) }),
     !compact && Object.keys(job.renditions).length > 1 && button("down", t("action.download_all"), () => downloadAll([job]).catch(reportProblem)),
-    button("link", t("action.copy_link"), (event) => copy(event, location.origin + addressOf(job.links.result)), { class: "copy" }),
+    button("link", t("action.copy_link"), (event) => copy(event, darkroom.address(job.links.result)), { class: "copy" }),
   ];
   return h(
     "div",

@@ -1,10 +1,10 @@
 // The photos of this browser: uploads in progress, and their jobs. Views only show this state.
 
+import { END_STATUSES, newKey } from "../client.js";
+import { darkroom } from "./api.js";
 import { Signal } from "./dom.js";
 import { followJob } from "./job-subscriptions.js";
 import * as memory from "./browser-storage.js";
-import { newKey } from "./send.js";
-import { END_STATUSES } from "./job-stream.js";
 
 const RESTORED = 24; // jobs of earlier visits that are shown again
 
@@ -13,6 +13,7 @@ class Entry {
   changed = new Signal();
   abortController = new AbortController();
   idempotencyKey = newKey();
+  partsAddress = null; // of an upload in parts
   phase = "queued";
   progress = 0;
   retryAt = 0;
@@ -71,6 +72,7 @@ class Album {
   /** Remove an entry. Its upload is stopped; its job continues but is not shown. */
   remove(entry) {
     entry.abortController.abort();
+    if (entry.partsAddress && !entry.taskId) darkroom.discard(entry.partsAddress).catch(() => {}); // it expires
     entry.unfollow?.();
     this.entries = this.entries.filter((other) => other !== entry);
     this.entriesChanged.emit();

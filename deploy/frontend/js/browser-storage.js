@@ -1,5 +1,7 @@
 // What this browser stores. Job ids and preferences stay after the tab is closed, an API key does not. No cookies.
 
+import { Signal } from "./dom.js";
+
 const JOBS = "darkroom.jobs";
 const MOST = 100;
 
@@ -17,6 +19,9 @@ export const loadPreference = (name) => tryStorage(() => localStorage.getItem(`d
 /** Store a preference. */
 export const savePreference = (name, word) => tryStorage(() => localStorage.setItem(`darkroom.${name}`, word));
 
+/** Emits when the API key of this tab is another one. */
+export const keyChanged = new Signal();
+
 let apiKey = tryStorage(() => sessionStorage.getItem("darkroom.key")); // a variable, so that a key works without storage
 
 /** Return the API key of this tab, or null. */
@@ -26,6 +31,7 @@ export const getApiKey = () => apiKey;
 export function setApiKey(value) {
   apiKey = value;
   tryStorage(() => sessionStorage.setItem("darkroom.key", value));
+  keyChanged.emit();
 }
 
 /** Return the jobs that this browser submitted, newest first: {id, name, bytes}. */

@@ -1,13 +1,13 @@
 // What this server accepts and produces: requested once, and again after a failure.
 
-import { fetchJson } from "./api.js";
+import { darkroom } from "./api.js";
 
 let pendingRequest = null;
 
 /** Return the answer of GET /capabilities. `refresh` ignores the cached answer. */
 export function loadCapabilities({ refresh = false } = {}) {
   if (refresh) pendingRequest = null;
-  pendingRequest ??= fetchJson("/capabilities").catch((problem) => {
+  pendingRequest ??= darkroom.capabilities().catch((problem) => {
     pendingRequest = null;
     throw problem;
   });

@@ -1,6 +1,6 @@
 // The curl command for a job: the same request that this page sends.
 
-import { API } from "./api.js";
+import { darkroom } from "./api.js";
 import { getApiKey } from "./browser-storage.js";
 
 const quoteShell = (text) => `'${String(text).replaceAll("'", "'\\''")}'`;
@@ -13,7 +13,7 @@ export function buildCurl(job) {
   if (job.source_task_id) words.push("-F", quoteShell(`source_task_id=${job.source_task_id}`));
   else words.push("-F", quoteShell(`file=@"${(job.original.name ?? "photo").replaceAll('"', '\\"')}"`));
   for (const [name, value] of Object.entries(fieldsOf(job))) words.push("-F", quoteShell(`${name}=${value}`));
-  return [...words, quoteShell(`${location.origin}${API}/${operation}`)].join(" ");
+  return [...words, quoteShell(darkroom.address(`/${operation}`))].join(" ");
 }
 
 /** Return the fields that differ from their defaults. */

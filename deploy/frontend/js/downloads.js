@@ -1,6 +1,6 @@
 // Downloads of renditions: one by one, or all of them in a zip.
 
-import { fetchApi, saveBlob } from "./api.js";
+import { darkroom, saveBlob } from "./api.js";
 import { apiLabel } from "./i18n.js";
 import { zip } from "./zip.js";
 
@@ -34,7 +34,7 @@ export function pickRendition(job, pixels) {
 
 /** Download one rendition. */
 export async function download(job, rendition) {
-  const answer = await fetchApi(job.renditions[rendition].url, { cache: "default" });
+  const answer = await darkroom.request(job.renditions[rendition].url, { cache: "default" });
   saveBlob(await answer.blob(), fileName(job, rendition));
 }
 
@@ -43,7 +43,7 @@ export async function downloadAll(jobs, name = "darkroom.zip") {
   const files = [];
   for (const job of jobs) {
     for (const [rendition, { url }] of Object.entries(job.renditions)) {
-      const bytes = new Uint8Array(await (await fetchApi(url, { cache: "default" })).arrayBuffer());
+      const bytes = new Uint8Array(await (await darkroom.request(url, { cache: "default" })).arrayBuffer());
       files.push({ name: fileName(job, rendition), bytes });
     }
   }

@@ -1,6 +1,6 @@
 // Whether the server answers and accepts uploads: polled, and shown by the lamp in the header.
 
-import { API, requestFailed } from "./api.js";
+import { darkroom, requestFailed } from "./api.js";
 import { Signal, h } from "./dom.js";
 import { formatDuration } from "./format.js";
 import { t } from "./i18n.js";
@@ -60,7 +60,7 @@ function schedule() {
 
 async function fetchHealth() {
   try {
-    const answer = await fetch(`${API}/readyz`, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const answer = await fetch(darkroom.address("/readyz"), { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
     const found = await answer.json();
     if (found.checks) return { status: found.status, checks: found.checks }; // otherwise a proxy answered
   } catch {

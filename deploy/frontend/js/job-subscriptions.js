@@ -1,8 +1,8 @@
 // All jobs that this page shows. A browser opens six connections to a server, so only a few can be streams.
 
-import { Problem, fetchApi } from "./api.js";
+import { DarkroomError, END_STATUSES } from "../client.js";
+import { darkroom } from "./api.js";
 import { pause } from "./dom.js";
-import { END_STATUSES, watchJob } from "./job-stream.js";
 
 const STREAMS = 2; // the other connections are for uploads and images
 const TURN_MS = 400; // between polls of jobs without a stream
@@ -60,10 +60,9 @@ async function stream(found) {
   const controller = new AbortController();
   found.stream = controller;
   try {
-    await watchJob(found.taskId, { signal: controller.signal, onJob: (job) => publishJob(found, job) });
-    found.isFinished ||= !controller.signal.aborted;
+    for await (const job of darkroom.follow(found.taskId, { signal: controller.signal })) publishJob(found, job);
   } catch (problem) {
-    publishProblem(found, problem);
+    if (!controller.signal.aborted) publishProblem(found, problem);
   } finally {
     if (found.stream === controller) found.stream = null;
     assignStreams();
@@ -89,7 +88,7 @@ async function pollJob(found) {
   const before = found.job;
   try {
     const headers = found.etag ? { "If-None-Match": found.etag } : {};
-    const answer = await fetchApi(`/task-status/${found.taskId}`, { headers });
+    const answer = await darkroom.request(`/task-status/${found.taskId}`, { headers });
     found.etag = answer.headers.get("ETag");
     const job = answer.status === 304 ? null : await answer.json();
     if (job && found.job === before) publishJob(found, job); // a stream that began meanwhile knows more
@@ -107,7 +106,7 @@ function publishJob(found, job) {
 
 function publishProblem(found, problem) {
   found.isFinished = true;
-  if (!(problem instanceof Problem)) throw problem;
+  if (!(problem instanceof DarkroomError)) throw problem;
   for (const listener of [...found.listeners]) listener({ problem });
 }
 

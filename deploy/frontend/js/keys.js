@@ -12,9 +12,6 @@ let openDialog = null;
 let isDeclined = false;
 let hasWaitingRequests = false; // requests gave up when the dialog was closed
 
-/** Whether the dialog is open: requests may be waiting for the user. */
-export const isKeyDialogOpen = () => openDialog !== null;
-
 /** Ask for a key; resolve to whether the user gave one. All waiting requests share one dialog. */
 export function askForKey() {
   openDialog ??= askInKeyDialog().finally(() => (openDialog = null));

@@ -1,6 +1,7 @@
 // The upload queue: a few photos at once. Each has its own idempotency key, so a retry never makes a second job.
 
-import { Problem } from "./api.js";
+import { DarkroomError } from "../client.js";
+import { darkroom } from "./api.js";
 import { album } from "./album.js";
 import { loadCapabilities } from "./capabilities.js";
 import { announce, pause } from "./dom.js";
@@ -8,11 +9,12 @@ import { checkHealth, isServerDown, waitUntilReady } from "./health.js";
 import { problemSentence, t } from "./i18n.js";
 import { describeRefusal } from "./file-check.js";
 import { allowKeyDialog } from "./keys.js";
-import { uploadForm } from "./send.js";
 
 const MAX_CONCURRENT_UPLOADS = 2;
 const MAX_UNANSWERED_ATTEMPTS = 8; // if the server answers others, the file or a proxy is then the cause
 const LONGEST_PAUSE_SECONDS = 60;
+const UNANSWERED_STATUSES = new Set([0, 502, 503, 504]);
+const BUSY_CODES = new Set(["overloaded", "storage_full"]);
 
 let activeUploads = 0;
 const commonPause = { until: 0, note: "upload.no_answer" }; // a pause that the server requests applies to all photos
@@ -68,13 +70,13 @@ async function uploadPhoto(entry) {
       if (signal.aborted) return;
       if (!problem.isTransient) return recordProblem(entry, problem);
       failures += 1;
-      if (problem.isUnanswered) {
+      if (isUnanswered(problem)) {
         await checkHealth();
         isChecked = false; // the key may have been refused: that answer is lost while the body is still being sent
         if (isServerDown()) failures = 0;
       }
       if (problem.status === 0 && failures >= MAX_UNANSWERED_ATTEMPTS) return recordProblem(entry, problem);
-      extendPause(problem.isKeyInUse ? ownPause : commonPause, problem, failures);
+      extendPause(problem.code === "idempotency_key_in_use" ? ownPause : commonPause, problem, failures);
     }
   }
 }
@@ -88,14 +90,17 @@ async function findRefusal({ file }, { refresh }) {
     if (problem.code === "unauthorized") return problem;
   }
   const detail = file && (await describeRefusal(file, capabilities));
-  return detail ? new Problem({ status: 422, code: "refused_here", detail }) : null;
+  return detail ? new DarkroomError({ status: 422, code: "refused_here", detail }) : null;
 }
 
 async function postPhoto(entry) {
   entry.set({ phase: "sending", progress: 0 });
   const onProgress = (progress) => entry.set({ progress });
-  const { task_id: taskId } = await uploadForm({ ...entry, signal: entry.abortController.signal, onProgress });
-  entry.attachJob(taskId);
+  const { file, operation, fields, idempotencyKey, partsAddress: resumeFrom } = entry;
+  const onResumable = (address) => (entry.partsAddress = address);
+  const { signal } = entry.abortController;
+  const job = await darkroom.upload(file, { ...fields, operation, idempotencyKey, resumeFrom, onResumable, onProgress, signal });
+  entry.attachJob(job.taskId);
 }
 
 /** Wait while the server does not answer, and until the pauses that it requested are over. */
@@ -115,11 +120,15 @@ async function waitForTurn(entry, ownPause) {
   }
 }
 
+/** Whether the server, or a store it needs, is away. Other transient problems mean that it is busy. */
+const isUnanswered = ({ status, code }) => UNANSWERED_STATUSES.has(status) && !BUSY_CODES.has(code);
+
 /** Pause as long as the server requested, or else with exponential backoff. */
-function extendPause(state, { code, retryAfter, isUnanswered }, failures) {
+function extendPause(state, problem, failures) {
+  const { code, retryAfter } = problem;
   const seconds = retryAfter ?? Math.min(2 ** Math.max(failures - 1, 0), LONGEST_PAUSE_SECONDS);
   const until = Date.now() + seconds * 1000 + Math.random() * 500; // jitter, so that clients do not retry together
-  const note = code === "storage_full" ? "upload.full" : isUnanswered ? "upload.no_answer" : "upload.busy";
+  const note = code === "storage_full" ? "upload.full" : isUnanswered(problem) ? "upload.no_answer" : "upload.busy";
   if (until > state.until) Object.assign(state, { until, note });
 }
 

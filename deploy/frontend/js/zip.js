@@ -1,23 +1,13 @@
 // A zip archive without compression (images do not get smaller): PKWARE's APPNOTE 6.3.9, sections 4.3.7 to 4.3.16.
 
+import { crc32 } from "../client.js";
+
 const UTF8_NAMES = 0x0800;
 const VERSION = 20;
 const LOCAL = { signature: 0x04034b50, size: 30 };
 const CENTRAL = { signature: 0x02014b50, size: 46 };
 const END = { signature: 0x06054b50, size: 22 };
 const MOST_BYTES = 0xffffffff;
-
-const CRC = Uint32Array.from({ length: 256 }, (_, byte) => {
-  for (let bit = 0; bit < 8; bit += 1) byte = byte & 1 ? 0xedb88320 ^ (byte >>> 1) : byte >>> 1;
-  return byte;
-});
-
-/** Return the CRC-32 of bytes. */
-export function crc32(bytes) {
-  let crc = 0xffffffff;
-  for (const byte of bytes) crc = CRC[(crc ^ byte) & 0xff] ^ (crc >>> 8);
-  return (crc ^ 0xffffffff) >>> 0;
-}
 
 /** Pack files [{name, bytes}] into one Blob. Names that are equal, or differ only in case, get a number. */
 export function zip(files, at = new Date()) {

@@ -1,6 +1,7 @@
 // #/jobs/{task_id} : one job: its images, all stages, and links to other tools.
 
-import { Problem, addressOf, fetchApi, showImage } from "../api.js";
+import { DarkroomError, END_STATUSES } from "../../client.js";
+import { darkroom, showImage } from "../api.js";
 import { actions } from "../actions.js";
 import { album } from "../album.js";
 import { comparison } from "../compare.js";
@@ -15,7 +16,6 @@ import { placeholderPicture } from "../placeholder.js";
 import { forgetJob } from "../browser-storage.js";
 import { externalUrl } from "../settings.js";
 import { stageTable } from "../timeline.js";
-import { END_STATUSES } from "../job-stream.js";
 
 const TICK_MS = 200;
 const COMPARABLE = new Set(["previews", "grayscale"]); // the kinds that keep the aspect ratio
@@ -50,7 +50,7 @@ export function jobView(root, taskId) {
 
 /** While no job is loaded yet, show a problem if the server does not answer. */
 function showEmptyReason(viewer) {
-  viewer.replaceChildren(health.status === "unreachable" ? problemBox(new Problem()) : "");
+  viewer.replaceChildren(health.status === "unreachable" ? problemBox(new DarkroomError()) : "");
 }
 
 function showMissingJob(root, problem, taskId) {
@@ -180,7 +180,7 @@ function links(job) {
     duplicate,
     link(externalUrl("flower", job.task_id), t("job.flower")),
     link(externalUrl("grafana", job.task_id), t("job.grafana")),
-    link(addressOf(job.links.status), t("job.json")),
+    link(darkroom.address(job.links.status), t("job.json")),
     h("li", { class: "task-id" }, h("code", {}, job.task_id)),
   );
 }
@@ -190,7 +190,7 @@ function removalControls(job) {
   const active = !END_STATUSES.has(job.status);
   const remove = async () => {
     try {
-      await fetchApi(`/jobs/${job.task_id}`, { method: "DELETE" });
+      await darkroom.remove(job);
       showToast(t(active ? "announce.cancelled" : "announce.removed", { name: job.original.name ?? job.task_id }));
       const entry = album.entries.find(({ taskId }) => taskId === job.task_id);
       if (active) return;

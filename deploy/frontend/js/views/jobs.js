@@ -1,6 +1,7 @@
 // #/jobs : all jobs, newest first, filtered by status and kind.
 
-import { Problem, fetchApi, fetchJson, showImage } from "../api.js";
+import { DarkroomError } from "../../client.js";
+import { darkroom, fetchJson, showImage } from "../api.js";
 import { loadCapabilities } from "../capabilities.js";
 import { h } from "../dom.js";
 import { problemBox } from "../failure.js";
@@ -23,7 +24,7 @@ export function jobsView(root, query) {
 
 /** While the list loads, show if the server is away; load it again once the server is back. */
 function followHealth(list) {
-  if (list.state === "asking" && health.status === "unreachable") showProblem(list, new Problem());
+  if (list.state === "asking" && health.status === "unreachable") showProblem(list, new DarkroomError());
   else if (list.state === "failed" && acceptsUploads()) loadPage(list);
 }
 
@@ -109,7 +110,7 @@ async function showPicture(image, job, rendition) {
 const SMALL_FILE_BYTES = 300_000;
 
 async function isSmallFile(job) {
-  const answer = await fetchApi(job.links.result, { method: "HEAD" });
+  const answer = await darkroom.request(job.links.result, { method: "HEAD" });
   return Number(answer.headers.get("Content-Length")) < SMALL_FILE_BYTES;
 }
 
