@@ -92,7 +92,8 @@ export class Darkroom {
           pauseMs = state.etag ? 0 : state.retryMs;
         }
       } catch (error) {
-        if (signal?.aborted || isFinal(error)) throw error;
+        if (signal?.aborted) throw signal.reason;
+        if (isFinal(error)) throw error;
         if (error instanceof StreamBlocked) state.isBlocked = true;
         pauseMs = Math.min(250 * 2 ** failures++, 4000);
       }
@@ -257,7 +258,8 @@ export class Darkroom {
         since ??= Date.now();
         const pauseMs = retryPauseMs(failures, error.retryAfter);
         const isTooLate = Date.now() + pauseMs - since >= this.#retrySeconds * 1000;
-        if (isTooLate || signal?.aborted || !(error instanceof DarkroomError) || !canRepeat(error)) throw error;
+        if (signal?.aborted) throw signal.reason;
+        if (isTooLate || !(error instanceof DarkroomError) || !canRepeat(error)) throw error;
         await pause(pauseMs, signal);
       }
     }

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,6 +20,7 @@ CLIENT = (FOLDER / "darkroom.js").read_text(encoding="utf-8")
 TYPES = (FOLDER / "darkroom.d.ts").read_text(encoding="utf-8")
 CLASS = re.compile(r"^export (?:declare )?class (\w+).*?^}", re.MULTILINE | re.DOTALL)
 METHOD = re.compile(r"^  (?:async |get |readonly |\*)*(\w+)[(:]", re.MULTILINE)
+TESTS = sorted(Path(__file__).with_name("js_client").glob("*.test.mjs"))
 FIELDS = {"status", "code", "detail", "errors", "requestId", "retryAfter", "job"}  # of an error
 
 
@@ -29,6 +34,17 @@ def methods(text: str) -> dict[str, set[str]]:
     """Return the public methods of each class."""
     found = {match[1]: set(METHOD.findall(match[0])) for match in CLASS.finditer(text)}
     return {name: names - FIELDS if name == "DarkroomError" else names for name, names in found.items()}
+
+
+@pytest.mark.parametrize("script", TESTS, ids=lambda path: path.name)
+def test_the_client_passes_its_tests_in_node(script: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("node is not on PATH: .ci/run shows how it gets there")
+
+    done = subprocess.run([node, "--test", str(script)], capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize(
