@@ -27,8 +27,11 @@ from gateway.middleware.rate_limit import RateLimit, create_limiter
 from gateway.middleware.resource_policy import ResourcePolicy
 from gateway.middleware.root_path import RootPath
 from gateway.middleware.trusted_proxies import TrustedProxies, read_uvicorn_variable
+from gateway.middleware.tus import PATH as TUS_PATH
+from gateway.middleware.tus import Tus
 from gateway.openapi import document
-from gateway.routes import capabilities, docs, events, health, jobs, js_client, operations, results
+from gateway.resumable.protocol import describe_server
+from gateway.routes import capabilities, docs, events, files, health, jobs, js_client, operations, results
 from gateway.sizes import FORM_OVERHEAD_BYTES
 from gateway.submission.backpressure import Backlog
 from gateway.submission.blob_room import BlobRoom
@@ -105,7 +108,7 @@ def _open_stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
 
 def _include_routers(app: FastAPI) -> None:
     """Include all routes."""
-    routers = (operations, jobs, events, results, capabilities, health, metrics, docs, js_client)
+    routers = (operations, files, jobs, events, results, capabilities, health, metrics, docs, js_client)
     for module in routers:
         app.include_router(module.router)
     for module in routers:
@@ -157,7 +160,9 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         )
         app.add_middleware(RateLimit, limiter=create_limiter(settings.redis_url), posts=posts, lists=lists)
     app.add_middleware(ApiKeys, keys=settings.api_keys)
-    app.add_middleware(Options)
+    app.add_middleware(Tus)
+    tus = describe_server(settings.limits.upload_bytes)
+    app.add_middleware(Options, headers={TUS_PATH: tus, f"{TUS_PATH}/{{task_id}}": tus})
     app.add_middleware(CrossSite, origins={*settings.cors.origins, *settings.http.allowed_origins})
     app.add_middleware(AllowedHosts, names=settings.http.allowed_hosts or ([ANY] if settings.api_keys else []))
     app.add_middleware(ServerErrorMiddleware, handler=problem_handlers.handle_unexpected_error)

@@ -17,9 +17,9 @@ from starlette.requests import ClientDisconnect
 
 from gateway.problems import RETRY_AFTER_SECONDS, Problem, build_response
 from gateway.routing import allowed_methods
-from gateway.unreadable import handle_job_unreadable, handle_key_unreadable
+from gateway.unreadable import handle_job_unreadable, handle_key_unreadable, handle_upload_unreadable
 from stages.errors import EmptyFile, ImageNeedsTooMuchMemory, ImageTooLarge, StageError, UnsupportedFormat
-from storage.errors import JobNotFound, JobUnreadable, KeyUnreadable
+from storage.errors import JobNotFound, JobUnreadable, KeyUnreadable, UploadNotFound, UploadUnreadable
 
 log = structlog.get_logger("gateway")
 
@@ -47,6 +47,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _handle_problem)
     app.add_exception_handler(StageError, _handle_stage_error)
     app.add_exception_handler(JobNotFound, _handle_job_not_found)
+    app.add_exception_handler(UploadNotFound, _handle_upload_not_found)
+    app.add_exception_handler(UploadUnreadable, handle_upload_unreadable)
     app.add_exception_handler(JobUnreadable, handle_job_unreadable)
     app.add_exception_handler(KeyUnreadable, handle_key_unreadable)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
@@ -71,6 +73,15 @@ async def _handle_job_not_found(_: Request, error: Any) -> JSONResponse:
         HTTPStatus.NOT_FOUND,
         "job_not_found",
         f"No job has the id {error.job_id!r}. It may have been removed, or it may belong to another API key.",
+    )
+
+
+async def _handle_upload_not_found(_: Request, error: Any) -> JSONResponse:
+    return build_response(
+        HTTPStatus.NOT_FOUND,
+        "upload_not_found",
+        f"No upload has the id {error.upload_id!r}. It may have expired long ago, or it may belong to another API key. "
+        "Create a new upload.",
     )
 
 

@@ -15,13 +15,17 @@ RETRY_AFTER_SECONDS = 5
 POLL_SECONDS = 1
 
 
+TITLES = {460: "Checksum Mismatch"}
+"""Titles of statuses that HTTP does not define."""
+
+
 class Problem(Exception):
     """An error answer: its status, its stable code, a sentence for a person, and extra headers."""
 
-    status = HTTPStatus.BAD_REQUEST
+    status: int = HTTPStatus.BAD_REQUEST
     code = "bad_request"
 
-    def __init_subclass__(cls, *, code: str, status: HTTPStatus | None = None) -> None:
+    def __init_subclass__(cls, *, code: str, status: int | None = None) -> None:
         cls.code, cls.status = code, status or cls.status
 
     def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
@@ -166,6 +170,30 @@ class ShuttingDown(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, code="shuttin
     """The server has been told to stop. It takes no new requests, and has waited long enough for this one."""
 
 
+class TooManyUnfinished(Problem, status=HTTPStatus.TOO_MANY_REQUESTS, code="too_many_unfinished_uploads"):
+    """The caller has as many unfinished resumable uploads as it may."""
+
+
+class OffsetMismatch(Problem, status=HTTPStatus.CONFLICT, code="offset_mismatch"):
+    """The bytes do not begin where the stored ones end."""
+
+
+class ChecksumMismatch(Problem, status=460, code="checksum_mismatch"):
+    """The bytes of a PATCH do not match its Upload-Checksum. The tus protocol defines the status."""
+
+
+class UploadComplete(Problem, status=HTTPStatus.CONFLICT, code="upload_complete"):
+    """The resumable upload has become a job."""
+
+
+class UploadEnded(Problem, status=HTTPStatus.GONE, code="upload_ended"):
+    """The resumable upload has ended without a job, or its job was removed."""
+
+
+class UploadExpired(UploadEnded, code="upload_expired"):
+    """The resumable upload has expired."""
+
+
 class ProblemResponse(JSONResponse):
     """A problem document. It puts its code into the request's state, where AccessLog reads it to log and count it."""
 
@@ -191,7 +219,7 @@ def build_response(
     """Build one problem document (RFC 9457, section 3)."""
     body: dict[str, Any] = {
         "type": f"urn:darkroom:problem:{code}",
-        "title": HTTPStatus(status).phrase,
+        "title": TITLES.get(status) or HTTPStatus(status).phrase,
         "status": int(status),
         "code": code,
         "detail": detail,

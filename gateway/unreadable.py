@@ -42,6 +42,16 @@ async def handle_key_unreadable(request: Request, _: Exception) -> JSONResponse:
     )
 
 
+async def handle_upload_unreadable(request: Request, _: Exception) -> JSONResponse:
+    """Answer a request for an unreadable resumable upload: a newer gateway can go on with it."""
+    log.error("upload.unreadable", path=request.url.path)
+    return _build_response(
+        "upload_unreadable",
+        "This version of the gateway cannot read what it stores about this upload: a newer version has probably stored "
+        "it. Send the request again once the newer version is back, or create a new upload.",
+    )
+
+
 def _build_response(code: str, detail: str) -> JSONResponse:
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return build_response(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers=headers)

@@ -155,6 +155,18 @@ class BlobsSettings(SettingsSection):
     )
 
 
+class ResumableSettings(SettingsSection):
+    """How long unfinished resumable uploads (tus) are kept, and how many."""
+
+    expires: Seconds = Field(
+        86_400, description="An unfinished upload is removed when nothing of it has come for this long."
+    )
+    max_unfinished_per_caller: Count = Field(
+        100,
+        description="Unfinished uploads of one API key, or of one address without keys; further ones are answered 429.",
+    )
+
+
 class LanesSettings(SettingsSection):
     """Which jobs take the bulk lane, so that a burst does not delay the jobs of others."""
 

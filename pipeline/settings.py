@@ -21,6 +21,7 @@ from pipeline.http_settings import (
     HttpSettings,
     LanesSettings,
     ResultsSettings,
+    ResumableSettings,
 )
 from pipeline.routing import QUEUES, RESIZE
 from pipeline.settings_section import Count, Seconds, SettingsSection
@@ -208,6 +209,7 @@ class Settings(EnvironmentSettings):
     access: AccessSettings = AccessSettings()
     forms: FormsSettings = FormsSettings()
     blobs: BlobsSettings = BlobsSettings()
+    resumable: ResumableSettings = ResumableSettings()
     lanes: LanesSettings = LanesSettings()
     results: ResultsSettings = ResultsSettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -32,3 +32,15 @@ class JobUnreadable(UnreadableDocument):
 
 class KeyUnreadable(UnreadableDocument):
     """The document of an idempotency key."""
+
+
+class UploadNotFound(LookupError):
+    """No resumable upload has this id."""
+
+    def __init__(self, upload_id: str) -> None:
+        super().__init__(upload_id)
+        self.upload_id = upload_id
+
+
+class UploadUnreadable(UnreadableDocument):
+    """The document of a resumable upload."""

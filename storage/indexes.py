@@ -33,17 +33,17 @@ async def create_indexes(jobs: AsyncIOMotorCollection[dict[str, Any]], indexes: 
     On a large collection the later ones take longer than a reply may take: MongoDB goes on building then, and serves
     the collection meanwhile. The embedded server fails every insert once it has an index with an id in it.
     """
-    await _create_missing(jobs, indexes)
+    await create_missing(jobs, indexes)
     server = await jobs.database.command("buildInfo")
     if server.get("process") == EMBEDDED_SERVER:
         return
     with suppress(NetworkTimeout):
-        await _create_missing(jobs, LATE_INDEXES)
+        await create_missing(jobs, LATE_INDEXES)
 
 
-async def _create_missing(jobs: AsyncIOMotorCollection[dict[str, Any]], indexes: list[IndexModel]) -> None:
+async def create_missing(documents: AsyncIOMotorCollection[dict[str, Any]], indexes: list[IndexModel]) -> None:
     """Create the indexes that are not there as they are to be. FerretDB 1 panics when it is asked for two that are."""
-    existing = {name: index["key"] for name, index in (await jobs.index_information()).items()}
+    existing = {name: index["key"] for name, index in (await documents.index_information()).items()}
     missing = [each for each in indexes if existing.get(each.document["name"]) != list(each.document["key"].items())]
     if missing:
-        await jobs.create_indexes(missing)
+        await documents.create_indexes(missing)

@@ -19,13 +19,17 @@ from storage.clock import DATABASE_CLOCK, MS
 from storage.document_reader import Check, JobReader, Report, accept_any, report_nothing
 from storage.documents import EPOCH, Job, JobRecord
 from storage.idempotency import IdempotencyKey, IdempotencyKeys
-from storage.indexes import create_indexes
+from storage.indexes import create_indexes, create_missing
 from storage.jobs import Jobs
 from storage.ledger import Ledger
+from storage.resumable_uploads import COLLECTION as RESUMABLE_UPLOADS
+from storage.resumable_uploads import INDEXES as UPLOAD_INDEXES
+from storage.resumable_uploads import ResumableUploads
 from storage.tidying import COLLECTION as TIDYING
 from storage.tidying import Tidying
 
 COLLECTIONS = (Job.Settings.name, IdempotencyKey.Settings.name)
+"""The collections of a backup. Unfinished uploads are in none: a client whose upload is gone begins a new one."""
 DURABLE: dict[str, Any] = {"w": "majority", "journal": True, "readPreference": "primary", "tz_aware": True}
 """Options of every client, whatever the URL says: writes are journaled on a majority, reads go to the primary.
 
@@ -41,6 +45,7 @@ class Stores:
     blobs: Blobs
     idempotency_keys: IdempotencyKeys
     tidying: Tidying
+    resumable_uploads: ResumableUploads
     mongo: AsyncIOMotorClient[dict[str, Any]]
 
     async def ping(self) -> None:
@@ -92,7 +97,9 @@ async def open_stores(
         await create_indexes(Job.get_motor_collection(), Job.Settings.indexes)
         jobs = Jobs(list_timeout_ms=timeout_ms, reader=JobReader(Job, check=check_job, report=report_unreadable))
         tidying = Tidying(database[TIDYING])
-        stores = Stores(jobs, Blobs.open(blob_url), IdempotencyKeys(), tidying, client)
+        await create_missing(database[RESUMABLE_UPLOADS], UPLOAD_INDEXES)
+        uploads = ResumableUploads(database[RESUMABLE_UPLOADS])
+        stores = Stores(jobs, Blobs.open(blob_url), IdempotencyKeys(), tidying, uploads, client)
         await stores.measure_clock()
         yield stores
     finally:

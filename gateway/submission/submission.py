@@ -132,8 +132,12 @@ class Submission:
                 await self.stores.jobs.insert(job)
             except DuplicateKeyError:
                 count.result = "replayed"
-                return self._build_answer(await self.permission.get_job(self.stores.jobs, job.id))
+                return await self.repeat_answer()
             return self._answer_accepted(job, count)
+
+    async def repeat_answer(self) -> Accepted:
+        """Answer with the job that was made under this id. Raises `JobNotFound`."""
+        return self._build_answer(await self.permission.get_job(self.stores.jobs, self.job_id))
 
     async def _prepare(self, job: Job) -> Job:
         """Return the job as it is to be inserted: with its lane, and with the results of a duplicate if it has one."""

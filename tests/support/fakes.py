@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from queue import Empty
@@ -37,9 +37,10 @@ from storage.documents import (
     StageRecord,
     blob_key,
 )
-from storage.errors import JobNotFound
+from storage.errors import JobNotFound, UploadNotFound
 from storage.idempotency import ABANDONED_MS, IdempotencyKey, IdempotencyKeys, KeyState
 from storage.jobs import Jobs, Page
+from storage.resumable_uploads import Part, ResumableUpload, ResumableUploads, UploadState, parts_by_start
 from storage.stores import Stores
 from storage.tidying import Tidying, TidyProgress
 
@@ -405,12 +406,90 @@ class FakeTidying(Tidying):
             self._progress = progress
 
 
+class FakeUploads(ResumableUploads):
+    """Resumable uploads in a dictionary, each handed out as a copy."""
+
+    def __init__(self) -> None:
+        self._uploads: dict[str, ResumableUpload] = {}
+
+    async def insert(self, upload: ResumableUpload) -> None:
+        if upload.id in self._uploads:
+            raise DuplicateKeyError(upload.id)
+        self._uploads[upload.id] = upload.model_copy(deep=True)
+
+    async def get(self, upload_id: str, *, owner: str | None = None, token_id: str | None = None) -> ResumableUpload:
+        upload = self._uploads.get(upload_id)
+        if upload is None or owner not in {None, upload.owner} or token_id not in {None, upload.token_id}:
+            raise UploadNotFound(upload_id)
+        return upload.model_copy(deep=True)
+
+    async def append(self, upload: ResumableUpload, parts: Sequence[Part], *, expires_ms: int) -> bool:
+        found = self._open(upload)
+        if found is None or found.offset != upload.offset:
+            return False
+        found.parts |= parts_by_start(parts)
+        found.offset, found.expires_ms = parts[-1].end, expires_ms
+        return True
+
+    async def replace_parts(self, upload: ResumableUpload, parts: Sequence[Part], merged: Part) -> bool:
+        found = self._open(upload)
+        if found is None or not set(parts) <= set(found.sorted_parts):
+            return False
+        for part in parts:
+            del found.parts[str(part.start)]
+        found.parts |= parts_by_start([merged])
+        return True
+
+    async def begin_insert(self, upload: ResumableUpload, *, lease_ms: int) -> bool:
+        found = self._open(upload)
+        if found is None or found.offset != upload.offset:
+            return False
+        found.inserting_until_ms = now_ms() + lease_ms
+        return True
+
+    async def complete(self, upload: ResumableUpload, *, expires_ms: int) -> None:
+        if found := self._uploads.get(upload.id):
+            found.state, found.offset, found.parts = UploadState.COMPLETE, found.length, {}
+            found.expires_ms = expires_ms
+
+    async def end(self, upload: ResumableUpload, state: UploadState, *, expired: bool = False) -> bool:
+        found = self._open(upload)
+        if found is None or found.inserting_until_ms >= now_ms() or (expired and found.expires_ms >= now_ms()):
+            return False
+        found.state, found.parts = state, {}
+        return True
+
+    async def count_unfinished(self, caller: str, *, limit: int) -> int:
+        return min(limit, sum(u.caller == caller and u.state is UploadState.OPEN for u in self._uploads.values()))
+
+    async def find_expired(self, *, limit: int) -> list[ResumableUpload]:
+        uploads = [upload for upload in self._uploads.values() if upload.state is UploadState.OPEN]
+        expired = [upload for upload in uploads if upload.expires_ms < now_ms()]
+        return [each.model_copy(deep=True) for each in sorted(expired, key=lambda each: each.expires_ms)[:limit]]
+
+    async def find_not_open(self, upload_ids: list[str]) -> list[str]:
+        states = {upload_id: upload.state for upload_id, upload in self._uploads.items()}
+        return sorted(upload_id for upload_id in set(upload_ids) if states.get(upload_id) is not UploadState.OPEN)
+
+    async def delete_ended(self, *, before_ms: int, limit: int) -> int:
+        ended = [upload for upload in self._uploads.values() if upload.state is not UploadState.OPEN]
+        old = [upload.id for upload in ended if upload.expires_ms < before_ms][:limit]
+        for upload_id in old:
+            del self._uploads[upload_id]
+        return len(old)
+
+    def _open(self, upload: ResumableUpload) -> ResumableUpload | None:
+        found = self._uploads.get(upload.id)
+        return found if found is not None and found.state is UploadState.OPEN else None
+
+
 @dataclass(frozen=True)
 class FakeStores(Stores):
     """Stores without a database; `ping_error` is what the database answers with."""
 
     idempotency_keys: IdempotencyKeys = cast("IdempotencyKeys", None)  # noqa: RUF009  # of these jobs, below
     tidying: Tidying = field(default_factory=FakeTidying)
+    resumable_uploads: ResumableUploads = field(default_factory=FakeUploads)
     mongo: Any = None
     ping_error: Exception | None = None
 

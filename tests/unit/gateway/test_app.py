@@ -23,6 +23,7 @@ from gateway.middleware.rate_limit import RateLimit
 from gateway.middleware.resource_policy import ResourcePolicy
 from gateway.middleware.root_path import RootPath
 from gateway.middleware.trusted_proxies import TrustedProxies
+from gateway.middleware.tus import Tus
 from gateway.sizes import FORM_OVERHEAD_BYTES
 from pipeline.celery import app as celery
 from pipeline.http_settings import AccessSettings
@@ -116,6 +117,7 @@ def test_a_request_is_asked_for_its_key_before_it_is_counted_and_before_its_body
         AllowedHosts,
         CrossSite,
         Options,
+        Tus,
         ApiKeys,
         RateLimit,
         BodyLimit,
@@ -134,6 +136,7 @@ def test_requests_are_not_counted_unless_a_limit_is_set() -> None:
         AllowedHosts,
         CrossSite,
         Options,
+        Tus,
         ApiKeys,
         BodyLimit,
         BodyTimeout,

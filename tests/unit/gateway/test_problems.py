@@ -17,8 +17,10 @@ from starlette.requests import ClientDisconnect
 
 from gateway import problem_handlers
 from gateway.problems import (
+    TITLES,
     BodyTooLarge,
     BodyTooSlow,
+    ChecksumMismatch,
     DigestMismatch,
     Expired,
     FileMissing,
@@ -35,6 +37,7 @@ from gateway.problems import (
     NoResult,
     NotReady,
     NotRetryable,
+    OffsetMismatch,
     Overloaded,
     PreconditionFailed,
     Problem,
@@ -48,8 +51,12 @@ from gateway.problems import (
     TooManyFiles,
     TooManyParts,
     TooManyStreams,
+    TooManyUnfinished,
     TooManyUploads,
     UnsupportedMediaType,
+    UploadComplete,
+    UploadEnded,
+    UploadExpired,
     UploadGone,
 )
 from stages.errors import (
@@ -64,7 +71,7 @@ from stages.errors import (
     TooManyFrames,
     UnsupportedFormat,
 )
-from storage.errors import JobNotFound
+from storage.errors import JobNotFound, UploadNotFound, UploadUnreadable
 
 INSIDE = "mongodb://admin:hunter2@10.0.0.7"
 
@@ -103,6 +110,14 @@ TABLE = [
     (TooManyUploads("why"), 503, "too_many_uploads"),
     (TooManyStreams("why"), 503, "too_many_streams"),
     (TooManyDownloads("why"), 503, "too_many_downloads"),
+    (TooManyUnfinished("why"), 429, "too_many_unfinished_uploads"),
+    (OffsetMismatch("why"), 409, "offset_mismatch"),
+    (ChecksumMismatch("why"), 460, "checksum_mismatch"),
+    (UploadComplete("why"), 409, "upload_complete"),
+    (UploadEnded("why"), 410, "upload_ended"),
+    (UploadExpired("why"), 410, "upload_expired"),
+    (UploadNotFound("upload"), 404, "upload_not_found"),
+    (UploadUnreadable("upload"), 503, "upload_unreadable"),
     (EmptyFile(), 422, "empty_file"),
     (UnsupportedFormat(), 415, "unsupported_format"),
     (ImageTooLarge(), 413, "image_too_large"),
@@ -178,7 +193,7 @@ async def test_an_exception_is_a_problem_document_with_a_type_of_its_own_and_a_t
     assert (answer.headers["content-type"], problem["type"], problem["title"]) == (
         "application/problem+json",
         f"urn:darkroom:problem:{problem['code']}",
-        HTTPStatus(answer.status_code).phrase,
+        TITLES.get(answer.status_code) or HTTPStatus(answer.status_code).phrase,
     )
 
 

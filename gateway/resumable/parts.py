@@ -1,0 +1,121 @@
+"""The parts of a resumable upload as blobs: stored as they arrive, merged when they are many, joined in the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import sha256
+from uuid import uuid4
+
+from gateway.resumable.body import UploadBody
+from gateway.submission.blob_room import HeldRoom
+from stages.formats import HEAD_BYTES, MEDIA_TYPES, recognize
+from stages.limits import Limits
+from storage.blobs import Blobs
+from storage.documents import Original, blob_key, job_folder
+from storage.errors import TRANSIENT_ERRORS
+from storage.resumable_uploads import Part, ResumableUpload
+
+PART_BYTES = 5 * 1024 * 1024
+"""Bytes after which a part is recorded: a gateway that is killed loses no more than that."""
+MAX_SMALL_PARTS = 64
+MERGE_PARTS = 32
+PART_PREFIX, ORIGINAL_PREFIX = "part.", "original."
+
+
+class PartStore:
+    """The blobs of resumable uploads. Each has a name of its own, so that two requests never write the same blob."""
+
+    def __init__(self, blobs: Blobs, room: HeldRoom) -> None:
+        self._blobs = blobs
+        self._room = room
+
+    async def store(self, upload: ResumableUpload, body: UploadBody, *, start: int) -> Part:
+        """Store the next bytes of a body as a part. Memory is bounded."""
+        name, size = f"{PART_PREFIX}{uuid4().hex}", 0
+        key = blob_key(upload.id, name)
+        async with self._blobs.writer(key) as blob:
+            async for chunk in body.iterate(PART_BYTES):
+                size += len(chunk)
+                await blob.write(chunk)
+                self._room.use(len(chunk))
+        await asyncio.to_thread(self._blobs.sync, key)
+        return Part(start, size, name)
+
+    async def read_head(self, upload: ResumableUpload, parts: Sequence[Part]) -> bytes:
+        """Return the first bytes of the file, which show its format."""
+        return await asyncio.to_thread(self._read_head, upload, parts)
+
+    async def merge(self, upload: ResumableUpload, parts: Sequence[Part]) -> Part:
+        """Write a blob that has the bytes of several parts."""
+        name, size = f"{PART_PREFIX}{uuid4().hex}", sum(part.bytes for part in parts)
+        await self._copy(upload, parts, blob_key(upload.id, name), size)
+        return Part(parts[0].start, size, name)
+
+    async def join(
+        self, upload: ResumableUpload, parts: Sequence[Part], *, name: str | None, limits: Limits
+    ) -> Original:
+        """Write the original, which has the bytes of all parts."""
+        sniffed = recognize(await self.read_head(upload, parts), limits)
+        key = blob_key(upload.id, f"{ORIGINAL_PREFIX}{uuid4().hex}")
+        digest = await self._copy(upload, parts, key, upload.length)
+        media_type = MEDIA_TYPES[sniffed.format]
+        return Original(blob=key, name=name, media_type=media_type, bytes=upload.length, sha256=digest)
+
+    async def remove(self, upload: ResumableUpload, names: Sequence[str]) -> None:
+        """Remove blobs of an upload. Errors are ignored: they go with the rest of the folder."""
+        with suppress(*TRANSIENT_ERRORS):
+            await asyncio.to_thread(self._blobs.remove, job_folder(upload.id), names)
+
+    async def remove_all(self, upload: ResumableUpload, *, original: Original | None = None) -> None:
+        """Remove everything, or all but the job's original and what its stages have written. Errors are ignored."""
+        with suppress(*TRANSIENT_ERRORS):
+            if original is None:
+                await asyncio.to_thread(self._blobs.remove_folder, job_folder(upload.id))
+            else:
+                await asyncio.to_thread(self._remove_parts, upload, original)
+
+    def _remove_parts(self, upload: ResumableUpload, original: Original) -> None:
+        folder = job_folder(upload.id)
+        names = [
+            name
+            for name in self._blobs.list_all_names(folder)
+            if name.startswith((PART_PREFIX, ORIGINAL_PREFIX)) and blob_key(upload.id, name) != original.blob
+        ]
+        self._blobs.remove(folder, names)
+
+    def _read_head(self, upload: ResumableUpload, parts: Sequence[Part]) -> bytes:
+        head = b""
+        for part in parts:
+            if len(head) < HEAD_BYTES:
+                head += self._blobs.get(upload.key_of(part), stop=min(part.bytes, HEAD_BYTES))
+        return head
+
+    async def _copy(self, upload: ResumableUpload, parts: Sequence[Part], key: str, size: int) -> str:
+        """Write the bytes of the parts to one blob, and return their SHA-256 (hex)."""
+        self._room.expect_copy(size)
+        digest = sha256()
+        async with self._blobs.writer(key) as blob:
+            for part in parts:
+                async for chunk in await self._blobs.stream(upload.key_of(part), start=0, stop=part.bytes):
+                    digest.update(chunk)
+                    await blob.write(chunk)
+                    self._room.use(len(chunk))
+        await asyncio.to_thread(self._blobs.sync, key)
+        return digest.hexdigest()
+
+
+def choose_parts_to_merge(upload: ResumableUpload) -> list[Part]:
+    """Return the last parts, if there are too many; none otherwise.
+
+    Earlier parts are taken as long as they are no larger than what follows. So each byte is copied a few times only,
+    however small the parts are (the merge policy of a log-structured merge tree).
+    """
+    parts = upload.sorted_parts
+    if len(parts) <= MAX_SMALL_PARTS + upload.length // PART_BYTES:
+        return []
+    first = len(parts) - MERGE_PARTS
+    while first and parts[first - 1].bytes <= sum(part.bytes for part in parts[first:]):
+        first -= 1
+    return parts[first:]

@@ -1,0 +1,57 @@
+"""What a resumable upload is to become: the form in its metadata, checked when the upload is created."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.problems import InvalidForm, TooManyFiles
+from gateway.submission.forms import (
+    CropForm,
+    GrayscaleForm,
+    OperationForm,
+    OutputForm,
+    PreviewForm,
+    ResizeForm,
+    parse_form,
+)
+from stages.limits import Limits
+from storage.documents import Kind
+
+FORMS: dict[Kind, type[OutputForm]] = {
+    Kind.PREVIEWS: PreviewForm,
+    Kind.CROP: CropForm,
+    Kind.GRAYSCALE: GrayscaleForm,
+    Kind.RESIZE: ResizeForm,
+}
+OPERATION_FIELD = "operation"
+IGNORED_FIELDS = frozenset({"filetype"})
+"""Fields that clients of tus add by themselves, besides those that any form may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestForm:
+    """The kind of the job, its form, and the name of the file."""
+
+    kind: Kind
+    form: OutputForm
+    name: str | None
+
+
+def read_request_form(metadata: dict[str, str], limits: Limits, *, strict: bool) -> RequestForm:
+    """Read the form from an upload's metadata. Raises `InvalidForm` with each broken rule, as `parse_form` does."""
+    fields = {name: value for name, value in metadata.items() if name not in IGNORED_FIELDS}
+    name = fields.pop("filename", "") or fields.get("name", "")
+    kind = _read_kind(fields.pop(OPERATION_FIELD, ""))
+    form, _ = parse_form(FORMS[kind], fields, limits, strict=strict)
+    if isinstance(form, OperationForm) and form.source_task_id is not None:
+        raise TooManyFiles("An upload has a file of its own. Leave source_task_id out.")
+    return RequestForm(kind, form, name or None)
+
+
+def _read_kind(operation: str) -> Kind:
+    names = [kind.value for kind in FORMS if kind is not Kind.PREVIEWS]
+    if operation and operation not in names:
+        raise InvalidForm(
+            f"There is no such operation. Set {OPERATION_FIELD} to one of {', '.join(names)}, or leave it out."
+        )
+    return Kind(operation) if operation else Kind.PREVIEWS

@@ -1,0 +1,98 @@
+"""Resumable uploads: the routes of the tus protocol, version 1.0.0."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+
+from fastapi import Depends, Request, Response, status
+
+from gateway.dependencies import RootPathDep
+from gateway.problems import UnsupportedMediaType
+from gateway.resumable.protocol import MEDIA_TYPE, read_length, read_offset
+from gateway.resumable.uploads import Progress, UploadServiceDep
+from gateway.routing import Router
+from gateway.submission.backpressure import shed_load
+from storage.resumable_uploads import ResumableUpload
+
+router = Router(tags=["resumable uploads"])
+NO_CONTENT = status.HTTP_204_NO_CONTENT
+
+
+@router.post(
+    "/files",
+    summary="Create a resumable upload",
+    status_code=status.HTTP_201_CREATED,
+    response_class=Response,
+    dependencies=[Depends(shed_load)],
+)
+async def create(request: Request, uploads: UploadServiceDep, root_path: RootPathDep) -> Response:
+    """Create an upload of a file whose size is in `Upload-Length`. A body has the first bytes, or all of them."""
+    has_body = _has_body(request)
+    if has_body:
+        _check_media_type(request)
+    upload = await uploads.create(read_length(request.headers), request.headers.get("upload-metadata"))
+    progress = Progress(upload)
+    if has_body:
+        try:
+            progress = await uploads.receive(progress, 0)
+        except BaseException:
+            await uploads.discard(upload)
+            raise
+    headers = {"Location": f"{root_path}/files/{upload.id}"} | _describe(progress)
+    return Response(status_code=status.HTTP_201_CREATED, headers=headers)
+
+
+@router.head("/files/{task_id}", summary="Get the offset of a resumable upload", response_class=Response)
+async def show(task_id: str, uploads: UploadServiceDep) -> Response:
+    """Return in `Upload-Offset` how many bytes are stored."""
+    progress = await uploads.find(task_id)
+    headers = {"Upload-Length": str(progress.upload.length)} | _describe(progress)
+    if progress.upload.metadata is not None:
+        headers["Upload-Metadata"] = progress.upload.metadata
+    return Response(headers=headers)
+
+
+@router.patch(
+    "/files/{task_id}", summary="Send bytes of a resumable upload", status_code=NO_CONTENT, response_class=Response
+)
+async def receive(task_id: str, request: Request, uploads: UploadServiceDep) -> Response:
+    """Store the body, which begins at `Upload-Offset` of the file. The last bytes make the job."""
+    _check_media_type(request)
+    offset = read_offset(request.headers)
+    progress = await uploads.receive(await uploads.find(task_id), offset)
+    return Response(status_code=NO_CONTENT, headers=_describe(progress))
+
+
+@router.delete("/files/{task_id}", summary="Remove a resumable upload", status_code=NO_CONTENT, response_class=Response)
+async def remove(task_id: str, uploads: UploadServiceDep) -> Response:
+    """Remove an unfinished upload. The job of a complete one stays."""
+    await uploads.remove(await uploads.find(task_id))
+    return Response(status_code=NO_CONTENT)
+
+
+def _describe(progress: Progress) -> dict[str, str]:
+    """Return the headers about an upload, and about its job once it has one."""
+    headers = {"Upload-Offset": str(progress.offset)}
+    if progress.job is None:
+        headers["Upload-Expires"] = _format_time(progress.upload)
+        return headers
+    links = progress.job.links
+    link = f'<{links.status}>; rel="status", <{links.result}>; rel="result"'
+    return headers | {"Task-ID": progress.job.task_id, "Link": link}
+
+
+def _format_time(upload: ResumableUpload) -> str:
+    return formatdate(upload.expires_ms / 1000, usegmt=True)
+
+
+def _has_body(request: Request) -> bool:
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+
+
+def _check_media_type(request: Request) -> None:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != MEDIA_TYPE:
+        raise UnsupportedMediaType(
+            f"The body is not {MEDIA_TYPE}. Send the bytes of the file with this Content-Type.",
+            headers={"Accept-Patch": MEDIA_TYPE},
+        )
