@@ -202,6 +202,8 @@ class JobRecord(BaseModel):
     """Id (`jti`) of the upload token that submitted the job; None for an API key. Never changes."""
     metadata: dict[str, str] = Field(default_factory=dict)
     """What that token says of the job, for the backend that minted it. Never changes."""
+    received_ms: int | None = None
+    """When a resumable upload was complete (epoch ms); None for an upload in one request. Never changes."""
     request_id: str | None = None
     """Id of the POST that submitted the job, for logs. Never changes."""
     traceparent: str | None = None
@@ -221,8 +223,11 @@ class JobRecord(BaseModel):
 
     @property
     def upload_started_ms(self) -> int:
-        """When the upload began (epoch ms): ids are UUIDv7, which begin with a timestamp (RFC 9562, section 5.7)."""
-        return UUID(self.id).int >> 80
+        """When the upload began (epoch ms): ids are UUIDv7, which begin with a timestamp (RFC 9562, section 5.7).
+
+        For a resumable upload, it is when it was complete: it may have paused for hours, which says nothing of the job.
+        """
+        return UUID(self.id).int >> 80 if self.received_ms is None else self.received_ms
 
     @property
     def redispatches(self) -> int:

@@ -126,7 +126,8 @@ class Submission:
     async def accept_original(self, kind: Kind, original: Original, form: OutputForm) -> Accepted:
         """Make the job of an original that is stored, and answer with it. Done again, it answers with the same job."""
         with self.metrics.count_submission(kind) as count:
-            job = await self._prepare(self._new_job(kind, original, form))
+            new_job = self._new_job(kind, original, form).model_copy(update={"received_ms": now_ms()})
+            job = await self._prepare(new_job)
             self._bind_job_id(job)
             try:
                 await self.stores.jobs.insert(job)

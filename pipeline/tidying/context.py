@@ -13,6 +13,7 @@ import structlog
 from pipeline.settings import Settings
 from pipeline.step_errors import log_errors
 from storage.documents import Job, JobState
+from storage.resumable_uploads import ResumableUpload
 from storage.stores import Stores
 from storage.tidying import TidyProgress
 
@@ -21,7 +22,7 @@ CONCURRENCY = 8
 LEASE_INTERVALS = 3
 """Length of the lease, in intervals between two rounds."""
 
-Item = TypeVar("Item", Job, str)
+Item = TypeVar("Item", Job, ResumableUpload, str)
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 
@@ -33,6 +34,7 @@ class TidyContext:
 
     def __init__(self, stores: Stores, settings: Settings) -> None:
         self.jobs, self.blobs, self.keys = stores.jobs, stores.blobs, stores.idempotency_keys
+        self.uploads = stores.resumable_uploads
         self.settings = settings
         self.progress = TidyProgress()
         self.errors = 0
@@ -75,12 +77,12 @@ class TidyContext:
         return result
 
     async def for_each(self, items: Collection[Item], work: Callable[[Item], Awaitable[None]]) -> int:
-        """Run `work` on every job or folder, a few at a time; return how many failed."""
+        """Run `work` on every job, upload or folder, a few at a time; return how many failed."""
         limit, errors_before = asyncio.Semaphore(CONCURRENCY), self.errors
 
         async def run(item: Item) -> None:
             async with limit:
-                await self.attempt(work.__name__, work(item), task_id=item.id if isinstance(item, Job) else item)
+                await self.attempt(work.__name__, work(item), task_id=item if isinstance(item, str) else item.id)
 
         await asyncio.gather(*map(run, items))
         return self.errors - errors_before

@@ -1,4 +1,4 @@
-"""Removes old folders without a job: their uploads were interrupted before the document was inserted."""
+"""Removes old folders without a job or an open upload: the request ended before the document was inserted."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ class Orphans:
             await self._context.record(replace(progress, full_look_ms=look.began_ms) if look.is_full else progress)
             return False
         old = [folder for folder in folders if created_ms(folder) < look.until_ms]
-        await self._context.for_each(await self._context.jobs.find_missing(old), self._remove_orphan)
+        # Uploads first: one that becomes a job between the two questions has its job by the second one.
+        without_upload = await self._context.uploads.find_not_open(old)
+        await self._context.for_each(await self._context.jobs.find_missing(without_upload), self._remove_orphan)
         self._look = look
         return True
 

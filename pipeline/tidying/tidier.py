@@ -12,6 +12,7 @@ from pipeline.tidying.context import TidyContext
 from pipeline.tidying.expiry import Expiry
 from pipeline.tidying.leftovers import Leftovers
 from pipeline.tidying.orphans import Orphans
+from pipeline.tidying.upload_expiry import UploadExpiry
 from storage.stores import Stores
 
 
@@ -26,12 +27,15 @@ class Tidier:
         self._metrics = metrics or TidierMetrics(CollectorRegistry())
         self._interval = settings.sweeper.tidy_interval
         expiry, leftovers, orphans = Expiry(self._context), Leftovers(self._context), Orphans(self._context)
+        uploads = UploadExpiry(self._context)
         self._steps = (
             expiry.remove_cancelled,
             expiry.remove_expired,
             expiry.remove_refused,
             expiry.remove_documents,
             expiry.remove_expired_keys,
+            uploads.remove_expired_uploads,
+            uploads.forget_ended_uploads,
             leftovers.remove_leftovers,
             orphans.remove_orphans,
         )
