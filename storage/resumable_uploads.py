@@ -59,6 +59,11 @@ class StoredPart(BaseModel):
     bytes: int
 
 
+def parts_by_start(parts: Collection[Part]) -> dict[str, StoredPart]:
+    """Return parts as a document stores them."""
+    return {str(part.start): StoredPart(name=part.name, bytes=part.bytes) for part in parts}
+
+
 class ResumableUpload(BaseModel):
     """One upload, from its creation to the job that is made of it."""
 
@@ -95,6 +100,17 @@ class ResumableUpload(BaseModel):
         return sorted(
             (Part(int(start), part.bytes, part.name) for start, part in self.parts.items()), key=lambda part: part.start
         )
+
+    def with_parts(self, parts: Sequence[Part], *, expires_ms: int) -> ResumableUpload:
+        """Return the upload with parts that follow its own."""
+        changes = {"offset": parts[-1].end, "parts": self.parts | parts_by_start(parts), "expires_ms": expires_ms}
+        return self.model_copy(update=changes)
+
+    def with_merged(self, parts: Sequence[Part], merged: Part) -> ResumableUpload:
+        """Return the upload with one part in the place of several."""
+        gone = {str(part.start) for part in parts}
+        rest = {start: part for start, part in self.parts.items() if start not in gone}
+        return self.model_copy(update={"parts": rest | parts_by_start([merged])})
 
     def key_of(self, part: Part) -> str:
         """Return the key of a part's blob."""
@@ -203,8 +219,3 @@ def _read_or_skip(document: dict[str, Any]) -> ResumableUpload | None:
         return _read(document)
     except UploadUnreadable:
         return None
-
-
-def parts_by_start(parts: Collection[Part]) -> dict[str, StoredPart]:
-    """Return parts as a document stores them."""
-    return {str(part.start): StoredPart(name=part.name, bytes=part.bytes) for part in parts}

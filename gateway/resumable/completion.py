@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from gateway.problems import OffsetMismatch
+from gateway.problems import OffsetMismatch, Problem, UploadEnded
 from gateway.resumable.parts import PartStore
 from gateway.resumable.protocol import parse_metadata
 from gateway.resumable.request_form import read_request_form
@@ -15,7 +15,7 @@ from pipeline.settings import Settings
 from storage.clock import now_ms
 from storage.documents import Original
 from storage.errors import TRANSIENT_ERRORS
-from storage.resumable_uploads import Part, ResumableUpload
+from storage.resumable_uploads import Part, ResumableUpload, ResumableUploads, UploadState
 
 TIMEOUTS_OF_INSERT = 8
 """An insert takes this many `mongo_timeout`s at most."""
@@ -41,7 +41,10 @@ async def complete(
     """
     settings, stores = submission.settings, submission.stores
     request = read_request_form(parse_metadata(upload.metadata), settings.limits, strict=settings.forms.strict)
-    original = await store.join(upload, parts, name=request.name, limits=settings.limits)
+    try:
+        original = await store.join(upload, parts, name=request.name, limits=settings.limits)
+    except FileNotFoundError:
+        raise await _explain_missing_part(upload, stores.resumable_uploads) from None
     if not await stores.resumable_uploads.begin_insert(upload, lease_ms=_insert_lease_ms(settings)):
         await store.remove(upload, [original.blob.rpartition("/")[2]])
         raise build_offset_mismatch(upload.offset)
@@ -62,6 +65,15 @@ async def record_completion(
         expires_ms = now_ms() + int(submission.settings.resumable.expires * 1000)
         await submission.stores.resumable_uploads.complete(upload, expires_ms=expires_ms)
         await store.remove_all(upload, original=original)
+
+
+async def _explain_missing_part(upload: ResumableUpload, uploads: ResumableUploads) -> Problem:
+    """Return the problem of a part that has no blob: another request has merged or completed it, or it is lost."""
+    found = await uploads.get(upload.id)
+    if (found.state, found.parts) != (upload.state, upload.parts):
+        return build_offset_mismatch(found.offset)
+    await uploads.end(upload, UploadState.REMOVED)
+    return UploadEnded("The stored bytes of the upload are lost. Create a new upload.")
 
 
 def _insert_lease_ms(settings: Settings) -> int:

@@ -108,7 +108,7 @@ class UploadService:
             raise build_offset_mismatch(upload.offset)
         body = UploadBody(self._request, max_bytes=upload.length - upload.offset)
         uploads: ConcurrencyLimit = self._request.app.state.uploads
-        with uploads.hold(upload.caller):
+        with uploads.hold(caller_of(self._request.scope)):
             async with self._submission.room.hold(self._submission.stores.blobs, body.max_bytes) as room:
                 store = PartStore(self._submission.stores.blobs, room)
                 return await self._receive(upload, body, store)
@@ -116,13 +116,15 @@ class UploadService:
     async def remove(self, progress: Progress) -> None:
         """Remove an open upload and its bytes."""
         upload = progress.upload
-        if progress.job is not None or not await self._uploads.end(upload, UploadState.REMOVED):
-            raise UploadComplete(
-                f"The upload is complete, and has become the job {upload.id}. To remove the job, send "
-                f"DELETE /jobs/{upload.id}."
-            )
-        await self._remove_folder(upload)
-        log.info("upload.removed", task_id=upload.id)
+        if progress.job is None and not await self._uploads.end(upload, UploadState.REMOVED):
+            progress = await self.find(upload.id)  # it has just ended, or is about to become a job
+        elif progress.job is None:
+            await self._remove_folder(upload)
+            log.info("upload.removed", task_id=upload.id)
+            return
+        raise UploadComplete(
+            f"The upload is complete, and becomes the job {upload.id}. To remove that, send DELETE /jobs/{upload.id}."
+        )
 
     async def discard(self, upload: ResumableUpload) -> None:
         """Remove an upload that its client does not know of, as its creation has failed."""
@@ -140,7 +142,6 @@ class UploadService:
                 await self._check_format(upload, new, store)
                 if body.checksum is None and new[-1].end < upload.length:
                     upload = await self._append(upload, new, store)
-                    new.clear()
             is_whole = upload.length == (new[-1].end if new else upload.offset)
             if body.checksum is not None:
                 if body.interruption and not is_whole:
@@ -151,20 +152,33 @@ class UploadService:
                 return Progress(upload, job)
             if new:
                 upload = await self._append(upload, new, store)
-                new.clear()
         if body.interruption:
             raise body.interruption
         return Progress(upload)
 
     async def _append(self, upload: ResumableUpload, new: list[Part], store: PartStore) -> ResumableUpload:
-        if not await self._uploads.append(upload, new, expires_ms=self._expires_ms()):
+        """Record the new parts, and return the upload as this request has made it.
+
+        It is not read again: another request may have gone further with it, to where this body does not continue. The
+        list is emptied first: if the database does not answer, the parts may be recorded.
+        """
+        parts, expires_ms = list(new), self._expires_ms()
+        new.clear()
+        if not await self._uploads.append(upload, parts, expires_ms=expires_ms):
+            await store.remove(upload, [part.name for part in parts])
             raise build_offset_mismatch((await self.find(upload.id)).offset)
-        upload = await self._uploads.get(upload.id)
-        if parts := choose_parts_to_merge(upload):
-            merged = await store.merge(upload, parts)
-            is_merged = await self._uploads.replace_parts(upload, parts, merged)
-            await store.remove(upload, [part.name for part in parts] if is_merged else [merged.name])
-            upload = await self._uploads.get(upload.id)
+        return await self._merge(upload.with_parts(parts, expires_ms=expires_ms), store)
+
+    async def _merge(self, upload: ResumableUpload, store: PartStore) -> ResumableUpload:
+        """Merge parts if there are too many. If a store fails, a later request does it."""
+        parts = choose_parts_to_merge(upload)
+        with suppress(*TRANSIENT_ERRORS):
+            if parts:
+                merged = await store.merge(upload, parts)
+                if await self._uploads.replace_parts(upload, parts, merged):
+                    await store.remove(upload, [part.name for part in parts])
+                    return upload.with_merged(parts, merged)
+                await store.remove(upload, [merged.name])  # another request has merged some of them
         return upload
 
     async def _check_format(self, upload: ResumableUpload, new: list[Part], store: PartStore) -> None:

@@ -40,7 +40,7 @@ from storage.documents import (
 from storage.errors import JobNotFound, UploadNotFound
 from storage.idempotency import ABANDONED_MS, IdempotencyKey, IdempotencyKeys, KeyState
 from storage.jobs import Jobs, Page
-from storage.resumable_uploads import Part, ResumableUpload, ResumableUploads, UploadState, parts_by_start
+from storage.resumable_uploads import Part, ResumableUpload, ResumableUploads, UploadState
 from storage.stores import Stores
 from storage.tidying import Tidying, TidyProgress
 
@@ -427,17 +427,14 @@ class FakeUploads(ResumableUploads):
         found = self._open(upload)
         if found is None or found.offset != upload.offset:
             return False
-        found.parts |= parts_by_start(parts)
-        found.offset, found.expires_ms = parts[-1].end, expires_ms
+        self._uploads[upload.id] = found.with_parts(parts, expires_ms=expires_ms)
         return True
 
     async def replace_parts(self, upload: ResumableUpload, parts: Sequence[Part], merged: Part) -> bool:
         found = self._open(upload)
         if found is None or not set(parts) <= set(found.sorted_parts):
             return False
-        for part in parts:
-            del found.parts[str(part.start)]
-        found.parts |= parts_by_start([merged])
+        self._uploads[upload.id] = found.with_merged(parts, merged)
         return True
 
     async def begin_insert(self, upload: ResumableUpload, *, lease_ms: int) -> bool:
