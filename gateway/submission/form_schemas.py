@@ -42,6 +42,7 @@ def request_body(form: type[BaseModel], limits: Limits) -> dict[str, Any]:
         if "examples" in field:
             field["example"] = field["examples"][0]  # Swagger UI fills it in, so that a first try is accepted
     schema = form.model_json_schema() | {"properties": {FILE_FIELD: IMAGE} | fields}
+    del schema["title"]  # generators of clients then name the form by its route
     if "source_task_id" not in fields:
         schema["required"] = [FILE_FIELD]
     encoding = {FILE_FIELD: {"headers": {"Content-Digest": PART_DIGEST}}}

@@ -16,7 +16,25 @@ from tests.integration.collector import Collector, run_collector
 from tests.integration.front_servers import run_local_front, run_nginx
 from tests.support.http_options import HTTP_CLIENT_OPTIONS
 
-OWNERS = ("al", "ann", "bob", "eve", "ida", "jay", "kim", "lee", "max", "ned", "pia", "tom", "udo", "uma", "ute", "zoe")
+OWNERS = (
+    "al",
+    "ann",
+    "bob",
+    "eve",
+    "gil",
+    "ida",
+    "jay",
+    "kim",
+    "lee",
+    "max",
+    "ned",
+    "pia",
+    "tom",
+    "udo",
+    "uma",
+    "ute",
+    "zoe",
+)
 HASHES = {owner: sha256(f"key of {owner}".encode()).hexdigest() for owner in OWNERS}
 POSTS_A_MINUTE = 30
 MAX_UPLOADS_PER_CALLER = 8
