@@ -34,6 +34,10 @@ OPTIONS: dict[str, Any] = {
     "license_info": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
     "openapi_tags": [
         {"name": "operations", "description": "Send an image. Each request creates a job."},
+        {
+            "name": "resumable uploads",
+            "description": "Send an image in pieces, over lines that break (tus 1.0.0). The last one creates the job.",
+        },
         {"name": "jobs", "description": "Follow, list, retry and delete jobs."},
         {"name": "results", "description": "Fetch what jobs have made."},
         {"name": "capabilities", "description": "What this gateway accepts."},

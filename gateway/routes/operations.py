@@ -12,7 +12,7 @@ from gateway.openapi.links import job_links
 from gateway.routing import Router
 from gateway.schemas import Accepted
 from gateway.submission.backpressure import shed_load
-from gateway.submission.form_schemas import query_parameters, request_body
+from gateway.submission.form_schemas import request_body
 from gateway.submission.forms import FORMS, CropForm, GrayscaleForm, PreviewForm, ResizeForm
 from gateway.submission.submission import SubmissionDep
 from stages.limits import Limits
@@ -36,11 +36,9 @@ def _describe(*, rendition: str | None = None) -> dict[str, Any]:
 
 
 def describe_forms(document: dict[str, Any], limits: Limits) -> None:
-    """Add the bodies and queries to the OpenAPI document of these routes."""
+    """Add the forms to the OpenAPI document of these routes."""
     for path, form in FORMS.items():
-        post = document["paths"][path]["post"]
-        post["requestBody"] = request_body(form, limits)
-        post["parameters"] = [*post.get("parameters", []), *query_parameters(form, limits)]
+        document["paths"][path]["post"]["requestBody"] = request_body(form, limits)
 
 
 @router.post("/upload", summary="Upload a photo", operation_id="upload_photo", **_describe())

@@ -49,15 +49,8 @@ def test_every_operation_says_what_it_does(operations: dict[str, dict[str, Any]]
 def test_every_form_lists_its_fields(operations: dict[str, dict[str, Any]], path: str) -> None:
     content = operations[f"post {path}"]["requestBody"]["content"]
 
-    assert set(content) == {"multipart/form-data", "image/*"}
+    assert set(content) == {"multipart/form-data"}
     assert set(content["multipart/form-data"]["schema"]["properties"]) == FIELDS[path]
-
-
-@pytest.mark.parametrize("path", FIELDS)
-def test_every_form_lists_its_fields_in_the_query_too(operations: dict[str, dict[str, Any]], path: str) -> None:
-    query = {each["name"] for each in operations[f"post {path}"]["parameters"] if each["in"] == "query"}
-
-    assert query == FIELDS[path] - {"file", "source_task_id"}
 
 
 def test_every_answer_is_one_that_the_document_promises(stack: Stack, tmp_path: Path) -> None:

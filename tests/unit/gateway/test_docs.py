@@ -73,15 +73,6 @@ def test_the_form_says_where_the_digest_of_the_file_belongs(app: FastAPI) -> Non
     assert "Content-Digest" in body["content"]["multipart/form-data"]["encoding"]["file"]["headers"]
 
 
-@pytest.mark.parametrize("path", POSTS)
-def test_a_field_in_the_query_is_described_but_not_filled_in(app: FastAPI, path: str) -> None:
-    parameters = app.openapi()["paths"][path]["post"]["parameters"]
-
-    for each in parameters:
-        assert each["schema"].items() <= fields_of(app, path)[each["name"]].items()
-        assert not each["schema"].keys() & {"default", "example", "examples"}  # Swagger UI would send it in both places
-
-
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", *(f"/docs/{name}" for name in FILES)])
 async def test_what_the_docs_consist_of_is_served_with_its_guards(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.get(path)
