@@ -65,6 +65,16 @@ def test_an_upload_of_another_page_is_refused_before_its_end_and_leaves_nothing(
     assert not list(gateway.blob_folder.rglob("*"))
 
 
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+def test_no_front_waits_for_the_end_of_a_body_that_is_refused(front: Front, method: str) -> None:
+    head = build_head(front.url, "/api/files/an-upload", Content_Length=len(FORM), Origin=OTHER)
+    with open_socket(front.url) as wire:
+        wire.sendall(head.replace(b"POST", method.encode(), 1) + FORM[:2000])
+        refused, problem = read_response(wire)
+
+    assert (refused.status, json.loads(problem)["code"]) == (403, "cross_site")
+
+
 def count_jobs(gateway: LoneGateway) -> int:
     return len(httpx.get(f"{gateway.url}/jobs", params={"limit": 100}, **HTTP_OPTIONS).json()["jobs"])
 
