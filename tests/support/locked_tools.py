@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def _install(lock: Path, command: Sequence[str], *, copies: Sequence[Path] = ())
         failure = _run(command, unfinished)
         if failure:
             (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{lock.name} could not be installed: {failure}")
-        unfinished.replace(target)
+        with suppress(OSError):  # another process was faster
+            unfinished.replace(target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return target
