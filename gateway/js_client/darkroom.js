@@ -258,7 +258,6 @@ export class Darkroom {
         since ??= Date.now();
         const pauseMs = retryPauseMs(failures, error.retryAfter);
         const isTooLate = Date.now() + pauseMs - since >= this.#retrySeconds * 1000;
-        if (signal?.aborted) throw signal.reason;
         if (isTooLate || !(error instanceof DarkroomError) || !canRepeat(error)) throw error;
         await pause(pauseMs, signal);
       }

@@ -105,6 +105,13 @@ test("a gateway without the route gets a form, and is not asked again", async ()
   assert.deepEqual(requests.map(({ path }) => path), ["/files", "/upload", "/upload"]);
 });
 
+test("parts that never arrive end the upload", async () => {
+  const parts = new Parts({ fault: ({ method }) => (method === "PATCH" ? lostConnection() : null) });
+  const { darkroom } = clientOf(parts.answer, { ...OPTIONS, retrySeconds: 0.01 });
+
+  await assert.rejects(darkroom.upload(FILE), { code: "unreachable" });
+});
+
 test("a refusal of the file is final", async () => {
   const { darkroom, requests } = clientOf(() => problem(413, "upload_too_large"), OPTIONS);
 
