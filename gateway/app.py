@@ -17,7 +17,7 @@ from gateway.gauge_updater import GaugeUpdater
 from gateway.lifespan import call_on_stop_signal, run_in_background
 from gateway.middleware.access_log import AccessLog
 from gateway.middleware.allowed_hosts import ANY, AllowedHosts
-from gateway.middleware.auth import ApiKeys
+from gateway.middleware.authorization import Authorization
 from gateway.middleware.body_limit import BodyLimit
 from gateway.middleware.body_timeout import BodyTimeout
 from gateway.middleware.cors import Cors
@@ -159,7 +159,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             parse_rate_limit(text) if text else None for text in (access.rate_limit, access.list_rate_limit)
         )
         app.add_middleware(RateLimit, limiter=create_limiter(settings.redis_url), posts=posts, lists=lists)
-    app.add_middleware(ApiKeys, keys=settings.api_keys)
+    app.add_middleware(Authorization, keys=settings.api_keys, secrets=settings.signing_secrets)
     app.add_middleware(Tus)
     tus = describe_server(settings.limits.upload_bytes)
     app.add_middleware(Options, headers={TUS_PATH: tus, f"{TUS_PATH}/{{task_id}}": tus})

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from starlette.types import Scope as AsgiScope
 
+from gateway.problems import BodyTooLarge, FormatNotAllowed, TokenUsedUp
+from gateway.sizes import format_size
+from stages.limits import Limits
 from storage.documents import Job
 from storage.errors import JobNotFound
 from storage.jobs import Jobs
+from storage.token_uses import TokenUses
 
 
 class Scope(StrEnum):
@@ -53,6 +57,47 @@ class Permission:
         if self.scope is Scope.READ and (task_id != self.task_id or self.rendition not in {None, rendition}):
             raise JobNotFound(task_id)
         return await jobs.get(task_id, owner=self.owner, token_id=self.token_id)
+
+    def limits(self, limits: Limits) -> Limits:
+        """Return the limits on an original that the caller sends."""
+        if self.max_bytes is None:
+            return limits
+        return replace(limits, upload_bytes=min(limits.upload_bytes, self.max_bytes))
+
+    def check_size(self, size: int) -> None:
+        """Raise `BodyTooLarge` for a file of more bytes than the token allows."""
+        if self.max_bytes is not None and size > self.max_bytes:
+            raise BodyTooLarge(f"The file is larger than {format_size(self.max_bytes)}. Send a smaller file.")
+
+    def check_format(self, name: str) -> None:
+        """Raise `FormatNotAllowed` for a format of an original, such as `jpeg`, that the token does not allow."""
+        if self.formats is not None and name not in self.formats:
+            allowed = ", ".join(sorted(self.formats))
+            raise FormatNotAllowed(f"The token allows no file of the format {name}. Send one of: {allowed}.")
+
+    async def check_uses(self, uses: TokenUses) -> None:
+        """Raise `TokenUsedUp` if the token has made all its jobs. Before a body is read: `count_use` decides."""
+        if self._use_key is not None and self.uses is not None and await uses.read(self._use_key) >= self.uses:
+            raise self._used_up()
+
+    async def count_use(self, uses: TokenUses, job_id: str) -> None:
+        """Count a job that the token is about to make, or raise `TokenUsedUp`. The same job counts once."""
+        if self._use_key is None or self.uses is None or self.expires_ms is None:
+            return
+        if not await uses.count(self._use_key, job_id=job_id, limit=self.uses, expires_ms=self.expires_ms):
+            raise self._used_up()
+
+    async def release_use(self, uses: TokenUses, job_id: str) -> None:
+        """Give back the use of a job that does not exist any more, because its request is refused."""
+        if self._use_key is not None and self.uses is not None:
+            await uses.release(self._use_key, job_id=job_id)
+
+    @property
+    def _use_key(self) -> str | None:
+        return None if self.token_id is None else f"{self.owner}:{self.token_id}"
+
+    def _used_up(self) -> TokenUsedUp:
+        return TokenUsedUp(f"The token has made {self.uses} of {self.uses} jobs. Ask for a new one where it came from.")
 
 
 def permission_of(scope: AsgiScope) -> Permission:

@@ -194,6 +194,43 @@ class UploadExpired(UploadEnded, code="upload_expired"):
     """The resumable upload has expired."""
 
 
+class Unauthorized(Problem, status=HTTPStatus.UNAUTHORIZED, code="unauthorized"):
+    """The API key or token is missing or wrong. `challenge` is what RFC 6750 (section 3) has the client told."""
+
+    challenge = "Bearer"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": self.challenge})
+
+
+class InvalidToken(Unauthorized, status=HTTPStatus.UNAUTHORIZED, code="invalid_token"):
+    """The token is malformed, has a wrong signature, or claims what no token may."""
+
+    challenge = 'Bearer error="invalid_token"'
+
+
+class TokenExpired(InvalidToken, status=HTTPStatus.UNAUTHORIZED, code="token_expired"):
+    """The token has ended."""
+
+
+class InsufficientScope(Unauthorized, status=HTTPStatus.FORBIDDEN, code="insufficient_scope"):
+    """The token is valid, but not for this route."""
+
+    challenge = 'Bearer error="insufficient_scope"'
+
+
+class OriginNotAllowed(Problem, status=HTTPStatus.FORBIDDEN, code="origin_not_allowed"):
+    """The upload token is for pages of another origin."""
+
+
+class TokenUsedUp(Problem, status=HTTPStatus.FORBIDDEN, code="token_used_up"):
+    """The upload token has made as many jobs as it may."""
+
+
+class FormatNotAllowed(Problem, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE, code="format_not_allowed"):
+    """The upload token is for other formats."""
+
+
 class ProblemResponse(JSONResponse):
     """A problem document. It puts its code into the request's state, where AccessLog reads it to log and count it."""
 

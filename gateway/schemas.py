@@ -43,6 +43,11 @@ class Accepted(BaseModel):
     deduplicated_from: str | None = Field(
         None, description="The earlier job whose results were copied: it had the same bytes and request."
     )
+    view_token: str | None = Field(
+        None,
+        description="A token that reads this job, as the query parameter `token` of its links. null where the owner of "
+        "the API key has no signing secret.",
+    )
     links: Links
     warnings: list[FieldWarning] = Field(
         default_factory=list, description="The fields that were ignored, each with the reason. Empty if there are none."
@@ -101,6 +106,7 @@ class JobStatus(BaseModel):
     deduplicated_from: str | None
     failure: Failure | None
     placeholder: JobPlaceholder
+    metadata: dict[str, str] = Field(description="What the upload token that submitted the job says of it.")
     stages: dict[str, StageStatus]
     renditions: dict[str, RenditionStatus]
     summary: dict[str, Any] | None = Field(description="The result of the finalize stage: renditions, bytes and ratio.")
@@ -127,6 +133,7 @@ class JobStatus(BaseModel):
             deduplicated_from=job.deduplicated_from,
             failure=failure,
             placeholder=Placeholder.of(job),
+            metadata=job.metadata,
             stages={
                 name: StageStatus.of(record, failure=failure, until_ms=until_ms) for name, record in job.stages.items()
             },
@@ -147,6 +154,7 @@ class JobSummary(BaseModel):
     name: str | None
     failure: Failure | None
     placeholder: JobPlaceholder
+    metadata: dict[str, str]
     links: Links
 
     @classmethod
@@ -161,6 +169,7 @@ class JobSummary(BaseModel):
             name=job.original.name,
             failure=public_failure(job),
             placeholder=Placeholder.of(job),
+            metadata=job.metadata,
             links=Links.of(job.id, root_path=root_path),
         )
 

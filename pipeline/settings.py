@@ -26,6 +26,7 @@ from pipeline.http_settings import (
 from pipeline.routing import QUEUES, RESIZE
 from pipeline.settings_section import Count, Seconds, SettingsSection
 from pipeline.settings_sources import EnvironmentSettings
+from pipeline.signing_secrets import SigningSecret, check_signing_secrets
 from stages.limits import Limits
 
 Pixels = Annotated[int, Field(ge=1)]
@@ -194,6 +195,11 @@ class Settings(EnvironmentSettings):
     api_keys: dict[OwnerName, Sha256] = Field(
         {}, description="SHA-256 (hex) of each owner's API key; empty: no key needed."
     )
+    signing_secrets: dict[OwnerName, tuple[SigningSecret, ...]] = Field(
+        {},
+        description="The secret that signs each owner's tokens, of at least 32 characters: "
+        '`{"shop": "SECRET"}`, or `{"shop": ["NEW", "OLD"]}` while one replaces the other. Empty: no tokens.',
+    )
     log_format: str = Field(
         "auto",
         pattern="^(auto|json|console)$",
@@ -229,6 +235,18 @@ class Settings(EnvironmentSettings):
         if stage_names := set(renditions) & set(QUEUES) - {RESIZE}:
             raise ValueError(f"a rendition cannot have the name of a stage: {', '.join(sorted(stage_names))}")
         return renditions
+
+    @field_validator("signing_secrets", mode="before")
+    @classmethod
+    def _list_signing_secrets(cls, secrets: object) -> object:
+        if not isinstance(secrets, dict):
+            return secrets
+        return {owner: [value] if isinstance(value, str) else value for owner, value in secrets.items()}
+
+    @model_validator(mode="after")
+    def _check_signing_secrets(self) -> Settings:
+        check_signing_secrets(self.signing_secrets, self.api_keys)
+        return self
 
     @model_validator(mode="after")
     def _check_time_limits(self) -> Settings:

@@ -18,7 +18,7 @@ from pipeline.settings import Settings
 from pipeline.variable_names import PREFIX, KnownNames, find_unknown_names
 
 KNOWN_NAMES = KnownNames([Settings, FlowerSettings])
-SECRET_KEYS = ("api_keys",)  # what is meant for a value may be there as a key
+SECRET_KEYS = ("api_keys", "signing_secrets")  # what is meant for a value may be there as a key
 NO_JSON = {
     "dict_type": 'an object, such as {"a": 1}',
     "model_type": 'an object, such as {"a": 1}',

@@ -27,8 +27,10 @@ from storage.resumable_uploads import INDEXES as UPLOAD_INDEXES
 from storage.resumable_uploads import ResumableUploads
 from storage.tidying import COLLECTION as TIDYING
 from storage.tidying import Tidying
+from storage.token_uses import COLLECTION as TOKEN_USES
+from storage.token_uses import TokenUses
 
-COLLECTIONS = (Job.Settings.name, IdempotencyKey.Settings.name)
+COLLECTIONS = (Job.Settings.name, IdempotencyKey.Settings.name, TOKEN_USES)
 """The collections of a backup. Unfinished uploads are in none: a client whose upload is gone begins a new one."""
 DURABLE: dict[str, Any] = {"w": "majority", "journal": True, "readPreference": "primary", "tz_aware": True}
 """Options of every client, whatever the URL says: writes are journaled on a majority, reads go to the primary.
@@ -46,6 +48,7 @@ class Stores:
     idempotency_keys: IdempotencyKeys
     tidying: Tidying
     resumable_uploads: ResumableUploads
+    token_uses: TokenUses
     mongo: AsyncIOMotorClient[dict[str, Any]]
 
     async def ping(self) -> None:
@@ -98,8 +101,8 @@ async def open_stores(
         jobs = Jobs(list_timeout_ms=timeout_ms, reader=JobReader(Job, check=check_job, report=report_unreadable))
         tidying = Tidying(database[TIDYING])
         await create_missing(database[RESUMABLE_UPLOADS], UPLOAD_INDEXES)
-        uploads = ResumableUploads(database[RESUMABLE_UPLOADS])
-        stores = Stores(jobs, Blobs.open(blob_url), IdempotencyKeys(), tidying, uploads, client)
+        uploads, token_uses = ResumableUploads(database[RESUMABLE_UPLOADS]), TokenUses(database[TOKEN_USES])
+        stores = Stores(jobs, Blobs.open(blob_url), IdempotencyKeys(), tidying, uploads, token_uses, client)
         await stores.measure_clock()
         yield stores
     finally:

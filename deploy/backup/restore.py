@@ -177,6 +177,7 @@ def _read(backup: Backup, sink: Sink) -> dict[str, int]:
             counts["blobs"] += 1
         else:
             counts[collection] += sink.add_documents(collection, member.documents())
-    if backup.manifest is not None and dict(backup.manifest.counts) != counts:
+    none = dict.fromkeys(counts, 0)  # an earlier version did not know all of the collections
+    if backup.manifest is not None and none | dict(backup.manifest.counts) != counts:
         raise BackupError("The backup is damaged: it holds other numbers of documents or blobs than it says.")
     return counts

@@ -48,13 +48,15 @@ class FieldWarning(Answer):
 class Accepted(Answer):
     """The answer to a POST: the gateway has stored the job.
 
-    `deduplicated_from` is the id of an earlier job whose results were copied, if any. `warnings` names the fields that
+    `deduplicated_from` is the id of an earlier job whose results were copied, if any. `view_token` reads this job, as
+    the query parameter `token` of its links; None where the gateway signs no tokens. `warnings` names the fields that
     the gateway ignored.
     """
 
     task_id: TaskId
     status: str
     deduplicated_from: str | None = None
+    view_token: str | None = Field(None, repr=False)
     links: Links = Links()
     warnings: list[FieldWarning] = Field(default_factory=list)
 
@@ -135,7 +137,8 @@ class Placeholder(Answer):
 class JobBase(Answer):
     """The fields that a job and a job summary have in common.
 
-    Previews have a `placeholder` as soon as their original is decoded. An older gateway sends none.
+    Previews have a `placeholder` as soon as their original is decoded. `metadata` is what the upload token that
+    submitted the job says of it. An older gateway sends neither.
     """
 
     task_id: TaskId
@@ -145,6 +148,7 @@ class JobBase(Answer):
     finished_at: Time | None = None
     failure: Failure | None = None
     placeholder: Placeholder | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
     links: Links = Links()
 
     @property

@@ -6,14 +6,15 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
-from gateway.sizes import format_size
+from gateway.permission import permission_of
+from gateway.sizes import FORM_OVERHEAD_BYTES, format_size
 from gateway.whole_numbers import parse_whole_number
 
 
 class BodyLimit:
     """ASGI middleware that answers 413 if `Content-Length` is over the limit, else counts the bytes that are read.
 
-    Over the limit, it raises `BodyTooLarge` where the route reads.
+    Over the limit, it raises `BodyTooLarge` where the route reads. An upload token may have a smaller limit.
     """
 
     def __init__(self, app: ASGIApp, *, limit: int) -> None:
@@ -25,29 +26,35 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if self._declared_bytes(scope) > self._limit:
-            answer = problems.build_response(413, problems.BodyTooLarge.code, self._detail)
+        limit = self._limit_of(scope)
+        if self._declared_bytes(scope) > limit:
+            answer = problems.build_response(413, problems.BodyTooLarge.code, _describe(limit))
             await answer(scope, receive, send)
             return
-        await self._app(scope, self._wrap_receive(receive), send)
+        await self._app(scope, self._wrap_receive(receive, limit), send)
 
-    def _wrap_receive(self, receive: Receive) -> Receive:
+    def _limit_of(self, scope: Scope) -> int:
+        max_bytes = permission_of(scope).max_bytes
+        return self._limit if max_bytes is None else min(self._limit, max_bytes + FORM_OVERHEAD_BYTES)
+
+    @staticmethod
+    def _wrap_receive(receive: Receive, limit: int) -> Receive:
         received_bytes = 0
 
         async def count_and_receive() -> Message:
             nonlocal received_bytes
             message = await receive()
             received_bytes += len(message.get("body", b""))
-            if received_bytes > self._limit:
-                raise problems.BodyTooLarge(self._detail)
+            if received_bytes > limit:
+                raise problems.BodyTooLarge(_describe(limit))
             return message
 
         return count_and_receive
 
-    @property
-    def _detail(self) -> str:
-        return f"The body is larger than {format_size(self._limit)}. Send a smaller file."
-
     @staticmethod
     def _declared_bytes(scope: Scope) -> int:
         return parse_whole_number(Headers(scope=scope).get("content-length", "0")) or 0
+
+
+def _describe(limit: int) -> str:
+    return f"The body is larger than {format_size(limit)}. Send a smaller file."

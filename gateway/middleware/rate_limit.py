@@ -17,6 +17,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
+from gateway.permission import Scope as TokenScope
+from gateway.permission import permission_of
 from gateway.routing import route_of
 from pipeline.broker.redis_connections import raise_connection_error_when_closed
 from pipeline.broker.redis_urls import RedisUrl
@@ -115,9 +117,16 @@ def create_limiter(redis_url: str) -> SlidingWindowCounterRateLimiter:
 
 
 def caller_of(scope: Scope) -> str:
-    """Return the caller that is counted: the owner of the API key, or the address without keys."""
-    owner = scope.get("state", {}).get("owner")
-    return f"key:{owner}" if owner else f"address:{(scope.get('client') or ('unknown',))[0]}"
+    """Return the caller that is counted: the owner of the API key, or the address without keys.
+
+    With a token, it is the owner and the address: one browser must not use up what others of its owner need.
+    """
+    permission, address = permission_of(scope), (scope.get("client") or ("unknown",))[0]
+    if permission.owner is None:
+        return f"address:{address}"
+    if permission.scope is TokenScope.ALL:
+        return f"key:{permission.owner}"
+    return f"token:{permission.owner}:{address}"
 
 
 def _add_headers(send: Send, headers: dict[str, str]) -> Send:

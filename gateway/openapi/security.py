@@ -1,10 +1,10 @@
-"""The ways to send a key, for the OpenAPI document. The middleware ApiKeys checks keys."""
+"""The ways to send a key, for the OpenAPI document. The middleware Authorization checks them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from gateway.middleware.auth import OPEN_PATHS
+from gateway.middleware.authorization import OPEN_PATHS
 
 SCHEMES: dict[str, dict[str, Any]] = {
     "BearerKey": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer KEY`, with an API key."},

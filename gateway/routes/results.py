@@ -20,6 +20,7 @@ from gateway.middleware import resource_policy
 from gateway.middleware.rate_limit import caller_of
 from gateway.openapi.errors import errors
 from gateway.openapi.headers import answer_headers, request_headers
+from gateway.permission import Scope
 from gateway.problems import POLL_SECONDS, Expired, NoResult, NotReady, RenditionNotFound
 from gateway.public_errors import public_failure
 from gateway.routing import Router
@@ -39,8 +40,9 @@ class ResultSource:
     is_cross_origin: bool
 
 
-async def _source(blobs: BlobsDep, settings: SettingsDep) -> ResultSource:
-    return ResultSource(blobs, settings.results, settings.http.cross_origin_results or bool(settings.cors.origins))
+async def _source(blobs: BlobsDep, settings: SettingsDep, permission: PermissionDep) -> ResultSource:
+    is_for_pages = permission.scope is Scope.READ or bool(settings.cors.origins)
+    return ResultSource(blobs, settings.results, is_for_pages or settings.http.cross_origin_results)
 
 
 SourceDep = Annotated[ResultSource, Depends(_source)]

@@ -37,6 +37,7 @@ from gateway.submission.key_lease import KeyLease
 from gateway.submission.lanes import LaneChooser
 from gateway.submission.operation import build_operation, compute_fingerprint
 from gateway.submission.upload_stream import FILE_FIELD, store_upload
+from gateway.tokens import sign_view_token
 from gateway.whole_numbers import parse_whole_number
 from pipeline import traces
 from pipeline.dispatch import dispatch_or_schedule
@@ -106,6 +107,8 @@ class Submission:
         self, kind: Kind, form_type: type[OutputForm], count: SubmissionCount, room: HeldRoom
     ) -> Accepted:
         async with self._hold_idempotency_key() as (key, earlier):
+            if earlier is None:
+                await self.permission.check_uses(self.stores.token_uses)
             async with self._remove_blobs_on_failure():
                 original, form = await self._receive_form(form_type, room)
                 job = self._new_job(kind, original, form)
@@ -117,6 +120,7 @@ class Submission:
                 await self._ensure_blob_is_kept(job)
                 if key is not None:
                     await key.extend_for_insert()
+                await self.permission.count_use(self.stores.token_uses, job.id)
             self._bind_job_id(job)
             await self.stores.jobs.insert(job)  # may have succeeded even if it raises: blobs stay
         if key is not None and not await key.mark_answered(job):
@@ -129,6 +133,7 @@ class Submission:
             new_job = self._new_job(kind, original, form).model_copy(update={"received_ms": now_ms()})
             job = await self._prepare(new_job)
             self._bind_job_id(job)
+            await self.permission.count_use(self.stores.token_uses, job.id)
             try:
                 await self.stores.jobs.insert(job)
             except DuplicateKeyError:
@@ -166,15 +171,23 @@ class Submission:
             raise InvalidHeader(
                 f"The Idempotency-Key has {len(header)} characters. Send one of 1 to {MAX_KEY_LENGTH} characters."
             )
-        name, keys = f"{self.permission.owner or ''}:{header}", self.stores.idempotency_keys
-        key = KeyLease(keys, name, job_id=self.job_id, settings=self.settings)
+        key = KeyLease(
+            self.stores.idempotency_keys, f"{self._key_space}:{header}", job_id=self.job_id, settings=self.settings
+        )
         async with key.hold() as earlier:
             yield key, earlier
+
+    @property
+    def _key_space(self) -> str:
+        """Whose Idempotency-Keys they are: the owner's, or those of one upload token, which sees no other jobs."""
+        owner, token_id = self.permission.owner or "", self.permission.token_id
+        return owner if token_id is None else f"{owner}:{token_id}"
 
     async def _withdraw(self, job: Job) -> None:
         """Remove a job whose Idempotency-Key another request has taken, as the insert took longer than the lease."""
         await self.stores.jobs.cancel(job)
         await self.stores.jobs.remove(job.id)
+        await self.permission.release_use(self.stores.token_uses, job.id)
         await self._remove_blobs()
         raise KeyInUse(
             "Another request took this Idempotency-Key during the insert. "
@@ -197,7 +210,14 @@ class Submission:
 
     async def _receive_form(self, form_type: type[OutputForm], room: HeldRoom) -> tuple[Original, OutputForm]:
         blobs, key, limits = self.stores.blobs, blob_key(self.job_id, "original"), self.settings.limits
-        original, fields = await store_upload(self.request, blobs, key=key, limits=limits, on_write=room.use)
+        original, fields = await store_upload(
+            self.request,
+            blobs,
+            key=key,
+            limits=self.permission.limits(limits),
+            on_write=room.use,
+            check_format=self.permission.check_format,
+        )
         if original is not None:
             self.metrics.upload_bytes.observe(original.bytes)
         form, self.warnings = parse_form(form_type, fields, limits, strict=self.settings.forms.strict)
@@ -277,12 +297,17 @@ class Submission:
         links = Links.of(job.id, root_path=root_path_of(self.request.scope))
         self.response.headers["Location"] = links.status
         self.response.headers["Retry-After"] = str(POLL_SECONDS)
+        secrets, owner = self.settings.signing_secrets, self.permission.owner
+        view_token = sign_view_token(secrets, owner=owner, task_id=job.id, now_ms=now_ms())
+        if view_token is not None:
+            self.response.headers["View-Token"] = view_token
         return Accepted(
             task_id=job.id,
             status=job.state,
             links=links,
             deduplicated_from=job.deduplicated_from,
             warnings=[FieldWarning(**warning) for warning in self.warnings],
+            view_token=view_token,
         )
 
 

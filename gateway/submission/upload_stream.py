@@ -31,6 +31,7 @@ ONE_FILE = (
     "The form has more than one file. Send each file in a request of its own: in Uppy with `bundle: false`, in "
     "Dropzone with `uploadMultiple: false`, in HTML without `multiple`."
 )
+CheckFormat = Callable[[str], object]
 DIGEST_OF_FILE = (
     "The request's Content-Digest is that of the file, but it must be that of the whole multipart body (RFC 9530). "
     f"Send the file's digest in the header of the part {FILE_FIELD} instead: Content-Digest: sha-256=:BASE64:."
@@ -53,19 +54,28 @@ class Form:
 
 
 async def store_upload(
-    request: Request, blobs: Blobs, *, key: str, limits: Limits, on_write: OnWrite = lambda _: None
+    request: Request,
+    blobs: Blobs,
+    *,
+    key: str,
+    limits: Limits,
+    on_write: OnWrite = lambda _: None,
+    check_format: CheckFormat = lambda _: None,
 ) -> tuple[Original | None, dict[str, str]]:
     """Store the request's file, if it has one, under `key`, and return it with the fields of its query and form.
 
     Holds at most one chunk of the file in memory. Raises a `Problem` for an invalid form, and a `StageError` for a file
     that its first bytes show to be unacceptable. The blob may exist then; the caller removes it. `on_write` is called
-    with the number of bytes that were written.
+    with the number of bytes that were written, `check_format` with the format before any byte is.
     """
     form = Form()
     events = _read_body(request, limits)
     _add_query(request, form)
     try:
-        await _read_parts(events, form, partial(_store_file, blobs=blobs, key=key, limits=limits, on_write=on_write))
+        store_file = partial(
+            _store_file, blobs=blobs, key=key, limits=limits, on_write=on_write, check_format=check_format
+        )
+        await _read_parts(events, form, store_file)
     except DigestMismatch as error:
         if form.original and is_digest_of(request.headers.get("content-digest"), form.original.sha256):
             raise DigestMismatch(DIGEST_OF_FILE) from error
@@ -129,9 +139,11 @@ async def _store_file(  # noqa: PLR0913  # what, and where to
     key: str,
     limits: Limits,
     on_write: OnWrite,
+    check_format: CheckFormat,
 ) -> Original:
     digest, size = sha256(), 0
     sniffed = recognize(head, limits)
+    check_format(sniffed.format)
     async with blobs.writer(key) as blob:
         chunk: bytes | None = head
         while chunk is not None:

@@ -35,6 +35,7 @@ from storage.ledger import Ledger
 from storage.resumable_uploads import COLLECTION as RESUMABLE_UPLOADS
 from storage.stores import Stores, open_stores, open_worker_stores
 from storage.tidying import COLLECTION as TIDYING
+from storage.token_uses import COLLECTION as TOKEN_USES
 from tests.contract.http_helpers import ADA_KEY, ZOE_KEY
 from tests.support.fakes import FakeBroker, FakeQueues, use_broker
 from tests.support.object_store import ObjectStore, run_object_store
@@ -122,11 +123,11 @@ async def opened_stores(mongo_url: str, finds: FindCommands) -> AsyncIterator[St
 
 @pytest.fixture
 async def stores(opened_stores: Stores) -> Stores:
-    """The gateway's side, with no job, no key, no upload and no blob in it."""
+    """The gateway's side, with no job, no key, no upload, no count and no blob in it."""
     await Job.get_motor_collection().delete_many({})
     await IdempotencyKey.get_motor_collection().delete_many({})
-    for collection in (TIDYING, RESUMABLE_UPLOADS):
-        await Job.get_motor_collection().database[collection].delete_many({})
+    for name in (TIDYING, RESUMABLE_UPLOADS, TOKEN_USES):
+        await Job.get_motor_collection().database[name].delete_many({})
     return replace(opened_stores, blobs=Blobs.open("memory:///"))
 
 

@@ -16,9 +16,9 @@ from bson import Int64, encode
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from deploy.backup.archive import ArchiveReader, FolderReader
+from deploy.backup.archive import ArchiveReader, ArchiveWriter, FolderReader
 from deploy.backup.errors import BackupError, NotEmpty
-from deploy.backup.members import Member
+from deploy.backup.members import FORMAT, Manifest, Member
 from deploy.backup.restore import Stores, restore, verify
 from deploy.backup.save import PART_BYTES, save
 from pipeline.settings import Settings
@@ -32,7 +32,8 @@ KEYS = [{"_id": "owner/key", "job_id": "job-1"}]
 LARGE = bytes(range(256)) * (SINGLE_PUT_MAX_BYTES // 256) + b"more than one put takes"
 BLOBS = {"job-1/original": b"x" * 1000, "job-1/small.1": b"", "job-2/master.1": LARGE, "job-3/small.1": b"z" * 512}
 HEADERS = {"Content-Disposition": "inline; filename*=UTF-8''f%C3%B3to.webp", "Cache-Control": "private"}
-COUNTS = {"jobs": 22, "idempotency_keys": 1, "blobs": 4}
+USES = [{"_id": "owner:token", "uses": 1, "jobs": {"job-1": 1}, "expires_ms": 1}]
+COUNTS = {"jobs": 22, "idempotency_keys": 1, "token_uses": 1, "blobs": 4}
 
 
 class Place:
@@ -48,6 +49,7 @@ class Place:
     def fill(self) -> Place:
         self.database["jobs"].insert_many(JOBS + HEAVY)
         self.database["idempotency_keys"].insert_many(KEYS)
+        self.database["token_uses"].insert_many(USES)
         for key, content in BLOBS.items():
             self.blobs.put(key, content, attributes=HEADERS)
         return self
@@ -179,7 +181,7 @@ def test_a_restore_that_was_killed_is_begun_anew(archive: bytes, elsewhere: Plac
 
     restore(elsewhere.settings, read(archive))
 
-    assert elsewhere.documents().keys() == {"jobs", "idempotency_keys"}
+    assert elsewhere.documents().keys() == {"jobs", "idempotency_keys", "token_uses"}
     assert elsewhere.database["jobs"].find_one({"_id": "other"}) is None
     assert elsewhere.blob_contents() == {key: BLOBS[key] for key in BLOBS if key != "job-2/master.1"}
 
@@ -205,9 +207,22 @@ def test_a_backup_of_an_earlier_version_is_restored(is_tar: bool, elsewhere: Pla
 
     counts = restore(elsewhere.settings, read(stream.getvalue()) if is_tar else FolderReader(folder))
 
-    assert counts == {"jobs": 2, "idempotency_keys": 0, "blobs": 1}
+    assert counts == {"jobs": 2, "idempotency_keys": 0, "token_uses": 0, "blobs": 1}
     assert list(elsewhere.database["jobs"].find()) == LEGACY_DOCUMENTS
     assert elsewhere.blob_contents() == {"old/small.1": b"old"}
+
+
+def test_an_archive_whose_version_did_not_know_a_collection_is_restored(elsewhere: Place) -> None:
+    stream, document = io.BytesIO(), encode({"_id": "old"})
+    archive = ArchiveWriter(stream)
+    archive.add("documents/jobs/000000.bson", io.BytesIO(document), len(document))
+    counts = {"jobs": 1, "idempotency_keys": 0, "blobs": 0}
+    archive.finish(Manifest(FORMAT, "1.0", "then", counts, archive.digest.bytes, archive.digest.hexdigest()))
+
+    restored = restore(elsewhere.settings, read(stream.getvalue()))
+
+    assert restored == counts | {"token_uses": 0}
+    assert elsewhere.documents() == {"jobs": [document]}
 
 
 def test_an_archive_of_an_earlier_version_that_is_cut_off_is_refused(tmp_path: Path) -> None:

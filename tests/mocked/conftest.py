@@ -25,6 +25,7 @@ from storage.blobs import Blobs
 from storage.documents import Job
 from storage.idempotency import IdempotencyKeys
 from storage.jobs import Jobs
+from storage.token_uses import TokenUses
 
 SETTINGS = Settings(redis_url="redis://nowhere.invalid/0", blob_url="memory:///")
 
@@ -76,7 +77,13 @@ def blobs(blob_writer: AsyncMock) -> MagicMock:
 @pytest.fixture
 def stores(jobs: MagicMock, blobs: MagicMock) -> SimpleNamespace:
     """What the gateway keeps things in."""
-    return SimpleNamespace(jobs=jobs, blobs=blobs, idempotency_keys=mock_of(IdempotencyKeys), ping=AsyncMock())
+    return SimpleNamespace(
+        jobs=jobs,
+        blobs=blobs,
+        idempotency_keys=mock_of(IdempotencyKeys),
+        token_uses=mock_of(TokenUses),
+        ping=AsyncMock(),
+    )
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ from storage.jobs import Jobs, Page
 from storage.resumable_uploads import Part, ResumableUpload, ResumableUploads, UploadState
 from storage.stores import Stores
 from storage.tidying import Tidying, TidyProgress
+from storage.token_uses import KEEP_MS, TokenUses
 
 RENDITIONS = {"small": 160, "medium": 640, "large": 1600}
 UNREACHABLE_URL = "redis://127.0.0.1:1/0"  # a port that nothing listens on
@@ -480,6 +481,32 @@ class FakeUploads(ResumableUploads):
         return found if found is not None and found.state is UploadState.OPEN else None
 
 
+class FakeTokenUses(TokenUses):
+    """The uses of tokens in a dictionary: the end of each token, and its jobs."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, tuple[int, set[str]]] = {}
+
+    async def read(self, token: str) -> int:
+        return len(self._tokens[token][1]) if token in self._tokens else 0
+
+    async def count(self, token: str, *, job_id: str, limit: int, expires_ms: int) -> bool:
+        _, jobs = self._tokens.setdefault(token, (expires_ms, set()))
+        if job_id not in jobs and len(jobs) >= limit:
+            return False
+        jobs.add(job_id)
+        return True
+
+    async def release(self, token: str, *, job_id: str) -> None:
+        if token in self._tokens:
+            self._tokens[token][1].discard(job_id)
+
+    async def delete_expired(self) -> None:
+        for token, (expires_ms, _) in list(self._tokens.items()):
+            if expires_ms < now_ms() - KEEP_MS:
+                del self._tokens[token]
+
+
 @dataclass(frozen=True)
 class FakeStores(Stores):
     """Stores without a database; `ping_error` is what the database answers with."""
@@ -487,6 +514,7 @@ class FakeStores(Stores):
     idempotency_keys: IdempotencyKeys = cast("IdempotencyKeys", None)  # noqa: RUF009  # of these jobs, below
     tidying: Tidying = field(default_factory=FakeTidying)
     resumable_uploads: ResumableUploads = field(default_factory=FakeUploads)
+    token_uses: TokenUses = field(default_factory=FakeTokenUses)
     mongo: Any = None
     ping_error: Exception | None = None
 

@@ -8,12 +8,13 @@ from typing import Any, cast
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 from starlette.middleware.errors import ServerErrorMiddleware
 
 from gateway.app import create_app
 from gateway.middleware.access_log import AccessLog
 from gateway.middleware.allowed_hosts import AllowedHosts
-from gateway.middleware.auth import ApiKeys
+from gateway.middleware.authorization import Authorization
 from gateway.middleware.body_limit import BodyLimit
 from gateway.middleware.body_timeout import BodyTimeout
 from gateway.middleware.cors import Cors
@@ -118,7 +119,7 @@ def test_a_request_is_asked_for_its_key_before_it_is_counted_and_before_its_body
         CrossSite,
         Options,
         Tus,
-        ApiKeys,
+        Authorization,
         RateLimit,
         BodyLimit,
         BodyTimeout,
@@ -137,7 +138,7 @@ def test_requests_are_not_counted_unless_a_limit_is_set() -> None:
         CrossSite,
         Options,
         Tus,
-        ApiKeys,
+        Authorization,
         BodyLimit,
         BodyTimeout,
         RootPath,
@@ -168,9 +169,11 @@ async def test_lists_are_counted_apart_from_posts_and_other_requests_are_not(sto
 
 
 def test_the_keys_are_those_that_are_set() -> None:
-    keys = {"ada": SHA256}
+    access = {"api_keys": {"ada": SHA256}, "signing_secrets": {"ada": (SecretStr("s" * 32),)}}
 
-    assert guards(SETTINGS.model_copy(update={"api_keys": keys}))[ApiKeys] == {"keys": keys}
+    guard = guards(SETTINGS.model_copy(update=access))[Authorization]
+
+    assert guard == {"keys": access["api_keys"], "secrets": access["signing_secrets"]}
 
 
 async def test_a_gateway_begins_with_an_empty_backlog(own_app: FastAPI, queues: FakeQueues) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.middleware.auth import OPEN_PATHS, ApiKeys
+from gateway.middleware.authorization import OPEN_PATHS, Authorization
 
 ADA_KEY, ZOE_KEY = "ada's key", "zoe's key"
 NOTHING: dict[str, str] = {}
@@ -48,7 +48,7 @@ class Inside:
 
         given = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         scope: dict[str, Any] = {"type": kind, "method": method, "path": path, "headers": given}
-        await ApiKeys(self, keys=keys)(scope, receive, send)
+        await Authorization(self, keys=keys)(scope, receive, send)
 
     @property
     def status(self) -> int:
@@ -188,7 +188,7 @@ async def test_a_key_that_was_set_as_itself_and_not_as_its_hash_opens_nothing(in
 
 
 def test_a_key_is_kept_as_its_hash_alone() -> None:
-    assert ADA_KEY not in repr(vars(ApiKeys(Inside(), keys=KEYS)))
+    assert ADA_KEY not in repr(vars(Authorization(Inside(), keys=KEYS)))
 
 
 async def test_each_request_is_asked_on_its_own(inside: Inside) -> None:

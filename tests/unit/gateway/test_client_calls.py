@@ -21,7 +21,7 @@ from gateway.client.connection import client_options
 from gateway.client.files import File
 from gateway.client.models import JobPage, JobStatus, JobSummary
 from gateway.client.pagination import JobPager, JobPoller
-from gateway.middleware.auth import ApiKeys
+from gateway.middleware.authorization import Authorization
 from gateway.submission.forms import CropForm, GrayscaleForm, PreviewForm, ResizeForm
 from pipeline.version import VERSION
 
@@ -240,7 +240,7 @@ def test_invalid_addresses_are_refused(given: str) -> None:
 
 @pytest.mark.usefixtures("http")
 async def test_a_key_is_sent_and_a_missing_one_is_a_problem(app: FastAPI) -> None:
-    guarded = httpx.ASGITransport(ApiKeys(app, keys={"ann": sha256(b"her key").hexdigest()}))
+    guarded = httpx.ASGITransport(Authorization(app, keys={"ann": sha256(b"her key").hexdigest()}))
     async with AsyncClient("http://localhost", transport=guarded) as stranger:
         with pytest.raises(Problem, match="unauthorized"):
             await stranger.capabilities()

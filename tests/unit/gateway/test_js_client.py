@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.middleware.auth import OPEN_PATHS
+from gateway.middleware.authorization import OPEN_PATHS
 from gateway.routes.js_client import FOLDER, PATHS
 from pipeline.version import VERSION
 

@@ -1,0 +1,100 @@
+"""The claims of a token: what its JSON may say, and the permission that this makes."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from gateway.permission import Permission, Scope
+from gateway.problems import InvalidToken
+from pipeline.origins import SentOrigin
+from pipeline.settings import OwnerName
+from stages.formats import MEDIA_TYPES
+
+MAX_METADATA = 16
+MAX_USES = 1000
+"""The document that counts uses has an entry for each job, so it is bounded."""
+MAX_NUMBER = 2**53  # the largest whole number that all JSON parsers read exactly
+READ = re.compile(r"read:([A-Za-z0-9-]{1,64})(?:/([a-z][a-z0-9_]{0,31}))?")
+LIMITS = ("max_bytes", "formats", "uses", "origin", "metadata")
+"""Claims of upload tokens only."""
+
+Time = Annotated[float, Field(ge=0, le=MAX_NUMBER, allow_inf_nan=False)]
+TokenId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
+MaxBytes = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
+Uses = Annotated[int, Field(ge=1, le=MAX_USES)]
+Formats = Annotated[list[str], Field(min_length=1, max_length=len(MEDIA_TYPES))]
+MetadataName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
+Metadata = Annotated[dict[MetadataName, Annotated[str, Field(max_length=256)]], Field(max_length=MAX_METADATA)]
+
+
+class Limits(BaseModel):
+    """What an upload token may do. A name that is not here is refused: with a typing mistake, a limit has no effect."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    max_bytes: MaxBytes | None = Field(None, description="The largest file that the token may upload, in bytes.")
+    formats: Formats | None = Field(None, description="Formats that the token may upload.", examples=[["jpeg", "png"]])
+    uses: Uses | None = Field(None, description="How many jobs the token may make.")
+    origin: SentOrigin | None = Field(None, description="The only origin whose pages may upload with the token.")
+    metadata: Metadata = Field({}, description="Copied into the jobs that the token makes.")
+
+    @field_validator("formats")
+    @classmethod
+    def _check_formats(cls, formats: list[str] | None) -> list[str] | None:
+        if unknown := set(formats or ()) - set(MEDIA_TYPES):
+            raise ValueError(f"there is no format {min(unknown)[:32]!r}; use some of {', '.join(MEDIA_TYPES)}")
+        return formats
+
+
+class Claims(Limits):
+    """The claims of a token (RFC 7519, section 4). `iss` and `iat` have no effect here, but some libraries add them."""
+
+    sub: OwnerName
+    exp: Time
+    scope: str
+    jti: TokenId | None = None
+    nbf: Time = 0
+    iat: Time = 0
+    iss: str = ""
+
+    def permission(self) -> Permission:
+        """Return what the token allows. Raises `InvalidToken` if its claims do not fit each other."""
+        expires_ms = int(self.exp * 1000)
+        if match := READ.fullmatch(self.scope):
+            if given := [name for name in LIMITS if getattr(self, name)]:
+                raise InvalidToken(f"The claim {given[0]} has no meaning in a view token. Leave it out.")
+            task_id, rendition = match.groups()
+            return Permission(
+                owner=self.sub, scope=Scope.READ, expires_ms=expires_ms, task_id=task_id, rendition=rendition
+            )
+        if self.scope != Scope.UPLOAD:
+            raise InvalidToken("The claim scope is neither upload, nor read:TASK_ID, nor read:TASK_ID/RENDITION.")
+        if self.jti is None:
+            raise InvalidToken("The claim jti is missing. Give each upload token an id of its own, such as a UUID.")
+        return Permission(
+            owner=self.sub,
+            scope=Scope.UPLOAD,
+            token_id=self.jti,
+            expires_ms=expires_ms,
+            max_bytes=self.max_bytes,
+            formats=None if self.formats is None else frozenset(self.formats),
+            uses=self.uses,
+            origin=self.origin,
+            metadata=self.metadata,
+        )
+
+
+def read_claims(payload: dict[str, Any]) -> Claims:
+    """Return the claims of a payload whose signature is right. Raises `InvalidToken` that names a wrong claim."""
+    if "preset" in payload:
+        raise InvalidToken("The claim preset is reserved: this version has no presets. Leave it out.")
+    try:
+        return Claims.model_validate(payload)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(map(str, first["loc"]))[:64]
+        message = first["msg"].removeprefix("Value error, ").replace("Extra inputs are not permitted", "is unknown")
+        raise InvalidToken(f"A claim of the token is not valid: {name}: {message}") from None

@@ -1,0 +1,30 @@
+"""The routes that tokens may use. All others need an API key."""
+
+from __future__ import annotations
+
+from gateway.permission import Scope
+
+_JOB = ("/task-status/{task_id}", "/task-status/{task_id}/events", "/result/{task_id}", "/result/{task_id}/{rendition}")
+_READS = frozenset((method, route) for method in ("GET", "HEAD") for route in _JOB)
+ROUTES: dict[Scope, frozenset[tuple[str, str]]] = {
+    Scope.READ: _READS,
+    Scope.UPLOAD: _READS
+    | {
+        ("GET", "/capabilities"),
+        ("HEAD", "/capabilities"),
+        ("POST", "/upload"),
+        ("POST", "/crop"),
+        ("POST", "/grayscale"),
+        ("POST", "/resize"),
+        ("POST", "/files"),
+        ("HEAD", "/files/{task_id}"),
+        ("PATCH", "/files/{task_id}"),
+        ("DELETE", "/files/{task_id}"),
+    },
+}
+"""The method and the path template of each route, by the scope of the token."""
+
+
+def allows_route(scope: Scope, method: str, route: str) -> bool:
+    """Whether a token of this scope may use a route."""
+    return (method, route) in ROUTES.get(scope, frozenset())
