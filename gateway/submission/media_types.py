@@ -25,6 +25,12 @@ def is_file_type(content_type: str) -> bool:
     return media_type.startswith("image/") or media_type.endswith("/octet-stream")
 
 
+def is_text_type(content_type: str) -> bool:
+    """Whether a Content-Type is that of a form's text: none, text, JSON or an encoded form."""
+    media_type = media_type_of(content_type)
+    return media_type.startswith("text/") or media_type in {"", "application/json", "application/x-www-form-urlencoded"}
+
+
 def media_type_of(content_type: str) -> str:
     """Return a Content-Type without its parameters, in lower case."""
     return content_type.partition(";")[0].strip().lower()[:MAX_LENGTH]

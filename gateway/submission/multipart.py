@@ -15,7 +15,7 @@ from gateway.problems import MalformedForm, TooManyParts, UnsupportedMediaType
 from gateway.submission.boundaries import BodyNormalizer
 from gateway.submission.content_digest import ContentDigest
 from gateway.submission.file_names import parse_filename
-from gateway.submission.media_types import is_file_type
+from gateway.submission.media_types import media_type_of
 
 TRANSFER_ENCODINGS = frozenset({"7bit", "8bit", "binary"})
 """Content-Transfer-Encodings that leave the bytes as they are."""
@@ -42,10 +42,9 @@ class Part:
         return parse_filename(self._disposition)
 
     @property
-    def is_file(self) -> bool:
-        """Whether the part is a file: it has a file name, or the type of one."""
-        media_type = self._text_of("content-type") or ""
-        return self.filename is not None or is_file_type(media_type)
+    def media_type(self) -> str:
+        """The declared type, in lower case; empty if there is none."""
+        return media_type_of(self._text_of("content-type") or "")
 
     @property
     def content_digest(self) -> str | None:

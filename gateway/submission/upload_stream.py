@@ -15,7 +15,7 @@ from gateway.problems import BodyTooLarge, DigestMismatch, FileMissing, InvalidF
 from gateway.sizes import format_size
 from gateway.submission.content_digest import is_digest_of
 from gateway.submission.forms import FIELD_NAMES
-from gateway.submission.media_types import FORM_TYPE, is_file_type, media_type_of, refuse_media_type
+from gateway.submission.media_types import FORM_TYPE, is_file_type, is_text_type, media_type_of, refuse_media_type
 from gateway.submission.multipart import MAX_FIELD_BYTES, MAX_PARTS, Event, Part, parse_multipart
 from gateway.submission.raw_body import read_raw_body
 from stages.formats import HEAD_BYTES, MEDIA_TYPES, recognize
@@ -107,7 +107,7 @@ async def _read_parts(events: AsyncGenerator[Event, None], form: Form, store_fil
         async for event in stream:
             if not isinstance(event, Part):
                 continue
-            if event.is_file:
+            if _is_file(event):
                 await _read_file(stream, event, form, store_file)
             else:
                 form.add_field(event.name, await _read_text(stream, event.name))
@@ -115,6 +115,12 @@ async def _read_parts(events: AsyncGenerator[Event, None], form: Form, store_fil
         form.fields.pop(form.file_field, None)  # FilePond sends data about the file in a field of the same name
     elif FILE_FIELD in form.fields:
         raise FileMissing(NO_FILE_NAME)
+
+
+def _is_file(part: Part) -> bool:
+    """Whether a part is a file: it has a file name, or the type of a file; in the field file, any type but a text's."""
+    has_type = is_file_type(part.media_type) or (part.name == FILE_FIELD and not is_text_type(part.media_type))
+    return part.filename is not None or has_type
 
 
 async def _read_file(stream: AsyncIterator[Event], part: Part, form: Form, store_file: StoreFile) -> None:

@@ -9,8 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from pipeline.http_settings import FormsSettings
+from pipeline.settings import Settings
 from storage.documents import Lane, Operation
 from storage.stores import Stores
+from tests.contract.conftest import create_client, create_gateway
 from tests.contract.http_helpers import ADA_KEY, CAT_PART, JPEG, ZOE_KEY, get_accepted_job, list_job_ids, post
 from tests.support.fakes import RENDITIONS, form, part
 
@@ -199,3 +202,25 @@ async def test_a_job_whose_original_is_gone_is_no_source(http: httpx.AsyncClient
 
     assert (answer.status_code, answer.json()["code"]) == (409, "source_gone")
     assert (await list_job_ids(), stores.blobs.list_folders()) == ([source.id], [])
+
+
+async def test_an_unknown_field_is_a_warning_in_each_answer(http: httpx.AsyncClient) -> None:
+    answers = [await post(http, CAT_PART, part("csrfmiddlewaretoken", b"x"), key="one") for _ in range(2)]
+
+    for answer in answers:
+        [warning] = answer.json()["warnings"]
+        assert (answer.status_code, warning["pointer"], warning["rule"]) == (202, "/csrfmiddlewaretoken", "unknown")
+
+
+async def test_an_answer_without_a_warning_has_an_empty_list(http: httpx.AsyncClient) -> None:
+    assert (await post(http, CAT_PART)).json()["warnings"] == []
+
+
+async def test_a_strict_gateway_refuses_an_unknown_field(settings: Settings, stores: Stores) -> None:
+    strict = settings.model_copy(update={"forms": FormsSettings(strict=True)})
+
+    async with create_client(create_gateway(stores, strict)) as http:
+        answer = await post(http, CAT_PART, part("csrfmiddlewaretoken", b"x"))
+
+    assert (answer.status_code, answer.json()["errors"][0]["rule"]) == (422, "unknown")
+    assert (await list_job_ids(), stores.blobs.list_folders()) == ([], [])

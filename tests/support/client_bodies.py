@@ -200,6 +200,22 @@ CLIENT_BODIES = [
         fields=FIELDS,
     ),
     ClientBody(  # after its source
+        "Retrofit 2, @Part without a file name",
+        "3f1e4b0e-58d4-4f6e-9b35-0a6d8f6b2c77",
+        [
+            (
+                [
+                    DISPOSITION + 'name="file"',
+                    "Content-Transfer-Encoding: binary",
+                    "Content-Type: multipart/form-data",
+                    LENGTH,
+                ],
+                IMAGE,
+            )
+        ],
+        name=None,
+    ),
+    ClientBody(  # after its source
         "Apache HttpClient 4",
         "VpnrzKqvFmPYtVv0nHk2GdJ1CwmBqTzJ",
         [

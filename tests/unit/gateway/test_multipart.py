@@ -200,24 +200,6 @@ async def test_a_part_that_only_says_that_it_is_not_encoded_is_read(encoding: st
     assert await parts_of([body]) == [("file", "a.jpg", b"x")]
 
 
-@pytest.mark.parametrize(
-    ("content_type", "is_file"),
-    [
-        ("image/jpeg", True),
-        ("IMAGE/HEIC; x=y", True),
-        ("application/octet-stream", True),
-        ("binary/octet-stream", True),
-        ("text/plain; charset=utf-8", False),
-        ("application/json", False),
-        ("multipart/form-data; charset=utf-8", False),
-    ],
-)
-async def test_a_part_without_a_file_name_is_a_file_by_its_type(content_type: str, is_file: bool) -> None:
-    request = FakeRequest([with_header(part("file", b"x"), "Content-Type", content_type)])
-
-    assert [event.is_file async for event in parse_multipart(request) if isinstance(event, Part)] == [is_file]
-
-
 def with_header(whole: bytes, name: str, value: str) -> bytes:
     """Return a form of one part, with a header more."""
     return form(whole.replace(b"\r\n\r\n", f"\r\n{name}: {value}\r\n\r\n".encode(), 1))

@@ -260,12 +260,39 @@ async def test_a_form_whose_file_was_not_chosen_has_no_original(blobs: Blobs) ->
     assert await upload(blobs, image(b"", filename="")) == (None, {})
 
 
-async def test_a_file_without_a_name_but_with_a_type_has_no_name(blobs: Blobs) -> None:
-    typed = part("file", JPEG).replace(b"\r\n\r\n", b"\r\nContent-Type: image/jpeg\r\n\r\n", 1)
+def typed(name: str, content: bytes, content_type: str) -> bytes:
+    """Return a part with a type but without a file name."""
+    return part(name, content).replace(b"\r\n\r\n", f"\r\nContent-Type: {content_type}\r\n\r\n".encode(), 1)
 
-    original = await original_of(blobs, typed)
+
+@pytest.mark.parametrize(
+    ("name", "content_type"),
+    [
+        ("file", "image/jpeg"),
+        ("file", "IMAGE/HEIC; x=y"),
+        ("file", "multipart/form-data"),
+        ("file", "application/x-picture"),
+        ("photo", "image/*"),
+        ("photo", "binary/octet-stream"),
+    ],
+)
+async def test_a_file_without_a_name_is_known_by_its_type(blobs: Blobs, name: str, content_type: str) -> None:
+    original = await original_of(blobs, typed(name, JPEG, content_type))
 
     assert (original.name, original.bytes) == (None, len(JPEG))
+
+
+@pytest.mark.parametrize("content_type", ["text/plain; charset=utf-8", "multipart/form-data", "application/json"])
+async def test_a_text_with_a_type_is_a_text(blobs: Blobs, content_type: str) -> None:
+    _, fields = await upload(blobs, typed("format", b"webp", content_type), image())
+
+    assert fields == {"format": "webp"}
+
+
+@pytest.mark.parametrize("content_type", ["text/plain; charset=utf-8", "application/json"])
+async def test_a_text_in_the_field_of_the_file_is_no_file(blobs: Blobs, content_type: str) -> None:
+    with pytest.raises(FileMissing, match="no file name"):
+        await upload(blobs, typed("file", b"{}", content_type))
 
 
 async def test_an_image_as_text_is_refused_as_a_missing_file(blobs: Blobs) -> None:
