@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from gateway.middleware.allowed_hosts import PROBE_PATHS
 from gateway.middleware.cross_site import SAFE_METHODS
 from gateway.middleware.rate_limit import LIST_ROUTE
-from gateway.openapi.errors import CONTENT, describe_errors, errors
+from gateway.openapi.errors import describe_errors, error_content, errors
 from gateway.openapi.headers import (
     PATH_PARAMETERS,
     answer_headers,
@@ -90,7 +90,7 @@ def _complete(operation: dict[str, Any], path: str, method: str, *, has_keys: bo
     for status, error in errors(*_common_errors(operation, path, method, is_limited=is_limited)).items():
         described = responses.setdefault(str(status), error)
         if "content" in described:
-            described["content"] |= CONTENT
+            described["content"] |= error_content(int(status))
     operation["responses"] = dict(sorted(responses.items()))
     operation["parameters"] = [*operation.get("parameters", []), *request_headers("X-Request-ID")]
     for parameter in operation["parameters"]:

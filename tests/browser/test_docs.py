@@ -68,9 +68,10 @@ async def test_the_docs_behind_a_front_work_with_a_key(visitor: Visitor, keyed_f
     await expect(refused).to_have_text(re.compile(r"^401\b"))
 
     await page.get_by_role("button", name="Authorize", exact=True).first.click()
-    await page.locator(".auth-container input").fill(KEY)
-    await page.locator(".auth-btn-wrapper").get_by_role("button", name="Apply credentials").click()
-    await page.locator(".auth-btn-wrapper").get_by_role("button", name="Close").click()
+    bearer = page.locator(".auth-container").filter(has_text="BearerKey")
+    await bearer.locator("input").fill(KEY)
+    await bearer.get_by_role("button", name="Apply credentials").click()
+    await bearer.get_by_role("button", name="Close").click()
     await operation(page, "/upload").get_by_role("button", name="Execute").click()
 
     await expect(refused).to_have_text(re.compile(r"^202\b"))
