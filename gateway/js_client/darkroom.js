@@ -63,7 +63,7 @@ export class Darkroom {
   async upload(file, { operation = "upload", filename, idempotencyKey = newKey(), resumeFrom, onResumable, onProgress, signal, ...fields } = {}) {
     const blob = file === null || file instanceof Blob ? file : new Blob([file]);
     const sent = { blob, name: filename ?? (file?.name || "photo"), fields: formFields(fields), operation, idempotencyKey, resumeFrom, onResumable, onProgress, signal };
-    const isLarge = operation === "upload" && (resumeFrom || blob?.size > this.#resumableBytes);
+    const isLarge = blob && (resumeFrom || blob.size > this.#resumableBytes);
     const accepted = (isLarge && this.#canResume && (await this.#uploadParts(sent))) || (await this.#uploadForm(sent));
     onProgress?.(1);
     if (accepted.view_token) this.#viewTokens.set(accepted.task_id, accepted.view_token);
@@ -307,8 +307,10 @@ export class Darkroom {
   }
 
   async #createUpload(upload) {
-    const metadata = [["filename", upload.name], ...upload.fields].map(([name, value]) => `${name} ${encodeBase64(value)}`);
-    const headers = { "Upload-Length": String(upload.blob.size), "Upload-Metadata": metadata.join(",") };
+    const { blob, name, operation, fields } = upload;
+    const form = [["filename", name], ...(operation === "upload" ? [] : [["operation", operation]]), ...fields];
+    const metadata = form.map(([field, value]) => `${field} ${encodeBase64(value)}`).join(",");
+    const headers = { "Upload-Length": String(blob.size), "Upload-Metadata": metadata };
     const answer = await this.#sendTus("POST", this.address("/files"), { headers, signal: upload.signal });
     upload.url = new URL(answer.headers.get("Location"), this.address("/files")).href;
     upload.offset = 0;

@@ -127,7 +127,7 @@ async def test_an_aborted_upload_leaves_no_job_and_no_blob(
             const client = new Darkroom(url, {{ resumableBytes }});
             return client.upload(file, options).then(() => "accepted", ({{ name }}) => name);
         }};
-        return [await abort(Infinity), await abort(0)]; // as a form, and in parts where the gateway takes them"""
+        return [await abort(Infinity), await abort(0)]; // as a form, and in parts"""
     with run_lone_gateway(frontend_stack, tmp_path, DARKROOM_CORS__ORIGINS=json.dumps([origin])) as gateway:
         before = list_jobs(gateway)
 

@@ -4,7 +4,8 @@ import { readFile } from "node:fs/promises";
 import { Darkroom } from "@darkroom/client";
 
 const [, , url, path, rendition] = process.argv;
-const darkroom = new Darkroom(url);
+const methods = [];
+const darkroom = new Darkroom(url, { fetch: (address, options) => (methods.push(options.method ?? "GET"), fetch(address, options)) });
 const shares = [];
 const statuses = [];
 
@@ -21,4 +22,4 @@ const refusal = await darkroom.upload(new Blob(["no pixels"])).catch(({ status, 
 await darkroom.remove(handle);
 const removed = await darkroom.status(handle).catch(({ status, code }) => [status, code]);
 const sha256 = createHash("sha256").update(bytes).digest("hex");
-console.log(JSON.stringify({ statuses, shares, name: job.original.name, sha256, job, src, width, refusal, removed }));
+console.log(JSON.stringify({ methods, statuses, shares, name: job.original.name, sha256, job, src, width, refusal, removed }));

@@ -32,13 +32,23 @@ test("a large file is sent in parts, with its name and fields", async () => {
   assert.equal(shares.at(-1), 1);
 });
 
-test("a small file, and an operation, are sent as forms", async () => {
+test("a small file, and an operation without a file, are sent as forms", async () => {
   const { darkroom, requests } = clientOf(() => accepted(), OPTIONS);
 
   await darkroom.upload(new Blob(["small"]));
-  await darkroom.upload(FILE, { operation: "grayscale" });
+  await darkroom.upload(null, { operation: "grayscale", source_task_id: TASK_ID });
 
   assert.deepEqual(requests.map(({ path }) => path), ["/upload", "/grayscale"]);
+});
+
+test("an operation on a large file is named among its fields", async () => {
+  const parts = new Parts();
+  const { darkroom } = clientOf(parts.answer, OPTIONS);
+
+  await darkroom.upload(FILE, { operation: "crop", aspect: "16:9", filename: "a.jpg" });
+
+  const [{ fields }] = parts.uploads.values();
+  assert.deepEqual(fields, { filename: "a.jpg", operation: "crop", aspect: "16:9" });
 });
 
 for (const number of [1, 2, 4])
