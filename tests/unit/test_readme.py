@@ -49,8 +49,8 @@ ELSEWHERE = {  # what is no setting, and read by whom
     "DARKROOM_TAG": "deploy/compose/release.py",
     "DARKROOM_IMAGES": "deploy/compose/release.py",
     "DARKROOM_METRICS_LISTEN": "deploy/nginx/start.sh",
-    "DARKROOM_URL": "gateway/cli/session.py",
-    "DARKROOM_API_KEY": "gateway/cli/session.py",
+    "DARKROOM_URL": "gateway/cli/command.py",
+    "DARKROOM_API_KEY": "gateway/cli/command.py",
 }
 TASKS = set(re.findall(r"^  ([a-z-]+)\)", Path("run").read_text(encoding="utf-8"), re.MULTILINE))
 SHOWN = [line.split("|")[1:-1] for line in API.splitlines() if line.startswith("| ")]
