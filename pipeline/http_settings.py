@@ -161,6 +161,11 @@ class ResumableSettings(SettingsSection):
     expires: Seconds = Field(
         86_400, description="An unfinished upload is removed when nothing of it has come for this long."
     )
+    part_bytes: Count = Field(
+        5 * 1024 * 1024,
+        description="Bytes after which the progress of an upload is recorded: what a gateway that is killed loses at "
+        "most. Smaller parts cost more requests to the stores.",
+    )
     max_unfinished_per_caller: Count = Field(
         100,
         description="Unfinished uploads of one API key, or of one address without keys; further ones are answered 429.",

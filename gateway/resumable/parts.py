@@ -17,8 +17,6 @@ from storage.documents import Original, blob_key, job_folder
 from storage.errors import TRANSIENT_ERRORS
 from storage.resumable_uploads import Part, ResumableUpload
 
-PART_BYTES = 5 * 1024 * 1024
-"""Bytes after which a part is recorded: a gateway that is killed loses no more than that."""
 MAX_SMALL_PARTS = 64
 MERGE_PARTS = 32
 PART_PREFIX, ORIGINAL_PREFIX = "part.", "original."
@@ -27,16 +25,17 @@ PART_PREFIX, ORIGINAL_PREFIX = "part.", "original."
 class PartStore:
     """The blobs of resumable uploads. Each has a name of its own, so that two requests never write the same blob."""
 
-    def __init__(self, blobs: Blobs, room: HeldRoom) -> None:
+    def __init__(self, blobs: Blobs, room: HeldRoom, *, part_bytes: int) -> None:
         self._blobs = blobs
         self._room = room
+        self._part_bytes = part_bytes
 
     async def store(self, upload: ResumableUpload, body: UploadBody, *, start: int) -> Part:
         """Store the next bytes of a body as a part. Memory is bounded."""
         name, size = f"{PART_PREFIX}{uuid4().hex}", 0
         key = blob_key(upload.id, name)
         async with self._blobs.writer(key) as blob:
-            async for chunk in body.iterate(PART_BYTES):
+            async for chunk in body.iterate(self._part_bytes):
                 size += len(chunk)
                 await blob.write(chunk)
                 self._room.use(len(chunk))
@@ -46,6 +45,20 @@ class PartStore:
     async def read_head(self, upload: ResumableUpload, parts: Sequence[Part]) -> bytes:
         """Return the first bytes of the file, which show its format."""
         return await asyncio.to_thread(self._read_head, upload, parts)
+
+    def choose_parts_to_merge(self, upload: ResumableUpload) -> list[Part]:
+        """Return the last parts, if there are too many; none otherwise.
+
+        Earlier parts are taken as long as they are no larger than what follows. So each byte is copied a few times
+        only, however small the parts are (the merge policy of a log-structured merge tree).
+        """
+        parts = upload.sorted_parts
+        if len(parts) <= MAX_SMALL_PARTS + upload.length // self._part_bytes:
+            return []
+        first = len(parts) - MERGE_PARTS
+        while first and parts[first - 1].bytes <= sum(part.bytes for part in parts[first:]):
+            first -= 1
+        return parts[first:]
 
     async def merge(self, upload: ResumableUpload, parts: Sequence[Part]) -> Part:
         """Write a blob that has the bytes of several parts."""
@@ -104,18 +117,3 @@ class PartStore:
                     self._room.use(len(chunk))
         await asyncio.to_thread(self._blobs.sync, key)
         return digest.hexdigest()
-
-
-def choose_parts_to_merge(upload: ResumableUpload) -> list[Part]:
-    """Return the last parts, if there are too many; none otherwise.
-
-    Earlier parts are taken as long as they are no larger than what follows. So each byte is copied a few times only,
-    however small the parts are (the merge policy of a log-structured merge tree).
-    """
-    parts = upload.sorted_parts
-    if len(parts) <= MAX_SMALL_PARTS + upload.length // PART_BYTES:
-        return []
-    first = len(parts) - MERGE_PARTS
-    while first and parts[first - 1].bytes <= sum(part.bytes for part in parts[first:]):
-        first -= 1
-    return parts[first:]

@@ -23,7 +23,7 @@ from gateway.problems import (
 )
 from gateway.resumable.body import UploadBody
 from gateway.resumable.completion import build_offset_mismatch, complete
-from gateway.resumable.parts import PartStore, choose_parts_to_merge
+from gateway.resumable.parts import PartStore
 from gateway.resumable.protocol import parse_metadata
 from gateway.resumable.request_form import read_request_form
 from gateway.schemas import Accepted
@@ -108,9 +108,10 @@ class UploadService:
             raise build_offset_mismatch(upload.offset)
         body = UploadBody(self._request, max_bytes=upload.length - upload.offset)
         uploads: ConcurrencyLimit = self._request.app.state.uploads
+        blobs, part_bytes = self._submission.stores.blobs, self._settings.resumable.part_bytes
         with uploads.hold(caller_of(self._request.scope)):
-            async with self._submission.room.hold(self._submission.stores.blobs, body.max_bytes) as room:
-                store = PartStore(self._submission.stores.blobs, room)
+            async with self._submission.room.hold(blobs, body.max_bytes) as room:
+                store = PartStore(blobs, room, part_bytes=part_bytes)
                 return await self._receive(upload, body, store)
 
     async def remove(self, progress: Progress) -> None:
@@ -171,7 +172,7 @@ class UploadService:
 
     async def _merge(self, upload: ResumableUpload, store: PartStore) -> ResumableUpload:
         """Merge parts if there are too many. If a store fails, a later request does it."""
-        parts = choose_parts_to_merge(upload)
+        parts = store.choose_parts_to_merge(upload)
         with suppress(*TRANSIENT_ERRORS):
             if parts:
                 merged = await store.merge(upload, parts)
