@@ -17,10 +17,13 @@ MAX_METADATA = 16
 MAX_USES = 1000
 """The document that counts uses has an entry for each job, so it is bounded."""
 MAX_NUMBER = 2**53  # the largest whole number that all JSON parsers read exactly
-READ = re.compile(r"read:([A-Za-z0-9-]{1,64})(?:/([a-z][a-z0-9_]{0,31}))?")
+JOB_ID, RENDITION = "[A-Za-z0-9-]{1,64}", "[a-z][a-z0-9_]{0,31}"
+READ = re.compile(f"read:({JOB_ID})(?:/({RENDITION}))?")
 LIMITS = ("max_bytes", "formats", "uses", "origin", "metadata")
 """Claims of upload tokens only."""
 
+JobId = Annotated[str, Field(pattern=f"^{JOB_ID}$")]
+Rendition = Annotated[str, Field(pattern=f"^{RENDITION}$")]
 Time = Annotated[float, Field(ge=0, le=MAX_NUMBER, allow_inf_nan=False)]
 TokenId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
 MaxBytes = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
@@ -30,7 +33,7 @@ MetadataName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
 Metadata = Annotated[dict[MetadataName, Annotated[str, Field(max_length=256)]], Field(max_length=MAX_METADATA)]
 
 
-class Limits(BaseModel):
+class TokenLimits(BaseModel):
     """What an upload token may do. A name that is not here is refused: with a typing mistake, a limit has no effect."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -49,7 +52,7 @@ class Limits(BaseModel):
         return formats
 
 
-class Claims(Limits):
+class Claims(TokenLimits):
     """The claims of a token (RFC 7519, section 4). `iss` and `iat` have no effect here, but some libraries add them."""
 
     sub: OwnerName

@@ -99,7 +99,12 @@ async def _handle_validation_error(_: Request, error: Any) -> JSONResponse:
 
 
 async def handle_http_exception(request: Request, error: Any) -> JSONResponse:
-    """Answer the framework's own errors, such as 404 and 405."""
+    """Answer the framework's own errors, such as 404 and 405.
+
+    A `Problem` that was raised while the framework read a JSON body is the cause of its own error.
+    """
+    if isinstance(error.__cause__, Problem):
+        return await _handle_problem(request, error.__cause__)
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "_").replace("-", "_")
     detail = DETAIL_BY_STATUS.get(error.status_code, phrase) if error.detail == phrase else str(error.detail)

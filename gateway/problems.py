@@ -219,6 +219,10 @@ class InsufficientScope(Unauthorized, status=HTTPStatus.FORBIDDEN, code="insuffi
     challenge = 'Bearer error="insufficient_scope"'
 
 
+class NoSigningSecret(Problem, status=HTTPStatus.CONFLICT, code="no_signing_secret"):
+    """The owner of the API key has no secret that signs tokens."""
+
+
 class OriginNotAllowed(Problem, status=HTTPStatus.FORBIDDEN, code="origin_not_allowed"):
     """The upload token is for pages of another origin."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,37 +35,28 @@ def has_form_of_token(text: str) -> bool:
     return _FORM.fullmatch(text) is not None
 
 
-def sign_token(claims: Mapping[str, Any], secrets: Secrets) -> str | None:
-    """Return a token with these claims; None if its owner (`sub`) has no signing secret."""
-    owned = secrets.get(claims["sub"], ())
-    if not owned:
+def sign_token(claims: dict[str, Any], secrets: Secrets) -> str:
+    """Return a token with these claims, signed with the first secret of its owner (`sub`)."""
+    return jwt.encode(claims, secrets[claims["sub"]][0].get_secret_value(), algorithm=ALGORITHM)
+
+
+def sign_view_token(secrets: Secrets, *, owner: str | None, task_id: str, now_ms: int) -> str | None:
+    """Return a token that reads one job for an hour; None if the owner has no signing secret."""
+    if owner is None or owner not in secrets:
         return None
-    given = {name: value for name, value in claims.items() if value is not None}
-    return jwt.encode(given, owned[0].get_secret_value(), algorithm=ALGORITHM)
+    return sign_token(view_claims(owner=owner, task_id=task_id, now_ms=now_ms), secrets)
 
 
-def sign_view_token(
-    secrets: Secrets,
-    *,
-    owner: str | None,
-    task_id: str,
-    now_ms: int,
-    rendition: str | None = None,
-    seconds: float = VIEW_SECONDS,
-) -> str | None:
-    """Return a token that reads one job or one rendition; None if the owner has no signing secret.
+def view_claims(
+    *, owner: str, task_id: str, now_ms: int, rendition: str | None = None, seconds: float = VIEW_SECONDS
+) -> dict[str, Any]:
+    """Return the claims of a token that reads one job or one rendition, for at least so many seconds.
 
-    It is the same for a quarter of an hour, and so is a URL that it is a part of.
+    They are the same for a quarter of an hour, and so are the token and every URL that it is a part of.
     """
-    if owner is None:
-        return None
     scope = f"read:{task_id}" if rendition is None else f"read:{task_id}/{rendition}"
-    return sign_token({"sub": owner, "scope": scope, "exp": view_end(seconds, now_ms=now_ms)}, secrets)
-
-
-def view_end(seconds: float, *, now_ms: int) -> int:
-    """Return when a view token ends (epoch seconds) that is to be valid for so many seconds."""
-    return int(-(-(now_ms / 1000 + seconds) // ROUNDING_SECONDS) * ROUNDING_SECONDS)
+    end = math.ceil((now_ms / 1000 + seconds) / ROUNDING_SECONDS) * ROUNDING_SECONDS
+    return {"sub": owner, "exp": end, "scope": scope}
 
 
 def verify_token(token: str, secrets: Secrets, *, now_ms: int) -> Permission:

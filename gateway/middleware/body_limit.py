@@ -10,6 +10,9 @@ from gateway.permission import permission_of
 from gateway.sizes import FORM_OVERHEAD_BYTES, format_size
 from gateway.whole_numbers import parse_whole_number
 
+SMALL_BODIES = frozenset({"/tokens"})
+"""Paths of routes whose bodies are JSON, which is read into the memory."""
+
 
 class BodyLimit:
     """ASGI middleware that answers 413 if `Content-Length` is over the limit, else counts the bytes that are read.
@@ -34,6 +37,8 @@ class BodyLimit:
         await self._app(scope, self._wrap_receive(receive, limit), send)
 
     def _limit_of(self, scope: Scope) -> int:
+        if scope["path"] in SMALL_BODIES:
+            return FORM_OVERHEAD_BYTES
         max_bytes = permission_of(scope).max_bytes
         return self._limit if max_bytes is None else min(self._limit, max_bytes + FORM_OVERHEAD_BYTES)
 

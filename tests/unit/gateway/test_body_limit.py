@@ -39,7 +39,7 @@ class Drain:
             self.sent.append(message)
 
         headers = [] if length is None else [(b"content-length", length.encode())]
-        scope: dict[str, Any] = {"type": kind, "headers": headers}
+        scope: dict[str, Any] = {"type": kind, "path": "/upload", "headers": headers}
         await BodyLimit(self, limit=LIMIT)(scope, receive, send)
 
     @property

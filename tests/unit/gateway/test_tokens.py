@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gateway.permission import Permission, Scope
 from gateway.problems import InvalidToken, TokenExpired
-from gateway.tokens import ROUNDING_SECONDS, sign_token, sign_view_token, verify_token
+from gateway.tokens import ROUNDING_SECONDS, sign_token, sign_view_token, verify_token, view_claims
 from tests.support.properties import EXAMPLES
 from tests.support.tokens import ADA_OLD_SECRET, ADA_SECRET, SECRETS, ZOE_SECRET, encode, sign
 
@@ -83,7 +83,6 @@ def test_both_secrets_of_an_owner_are_valid(secret: str) -> None:
 def test_the_first_secret_signs() -> None:
     token = sign_token(CLAIMS, SECRETS)
 
-    assert token is not None
     assert jwt.decode(token, ADA_SECRET, algorithms=["HS256"], options={"verify_exp": False}) == CLAIMS
 
 
@@ -95,8 +94,9 @@ def test_a_secret_that_was_replaced_twice_is_valid_no_more() -> None:
 
 
 def test_an_owner_without_a_secret_signs_nothing() -> None:
-    assert sign_token(CLAIMS | {"sub": "eve"}, SECRETS) is None
-    assert sign_view_token(SECRETS, owner=None, task_id="a-job", now_ms=NOW_MS) is None
+    tokens = [sign_view_token(SECRETS, owner=owner, task_id="a-job", now_ms=NOW_MS) for owner in ("eve", None)]
+
+    assert tokens == [None, None]
 
 
 def none_of(claims: dict[str, Any], alg: str) -> str:
@@ -282,9 +282,9 @@ def test_a_view_token_is_the_same_for_a_quarter_of_an_hour() -> None:
 @EXAMPLES
 @given(at=st.floats(NOW, NOW + 86_400), seconds=st.floats(1, 86_400))
 def test_a_view_token_is_valid_at_once_and_never_shorter_than_asked_for(at: float, seconds: float) -> None:
-    token = sign_view_token(SECRETS, owner="ada", task_id="a-job", now_ms=int(at * 1000), seconds=seconds)
+    token = sign_token(view_claims(owner="ada", task_id="a-job", now_ms=int(at * 1000), seconds=seconds), SECRETS)
 
-    permission = verify_token(token or "", SECRETS, now_ms=int(at * 1000))
+    permission = verify_token(token, SECRETS, now_ms=int(at * 1000))
     assert permission.expires_ms is not None
     assert permission.expires_ms >= int((at + seconds) * 1000)
 

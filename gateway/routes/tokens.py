@@ -1,0 +1,84 @@
+"""The route that makes tokens for an API key: upload tokens, and view tokens of the key's own jobs."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+from uuid import uuid4
+
+from fastapi import Response, status
+from pydantic import BaseModel, Field, model_validator
+
+from gateway.claims import LIMITS, JobId, Rendition, TokenLimits
+from gateway.dependencies import JobsDep, PermissionDep, SettingsDep
+from gateway.permission import Permission
+from gateway.problems import NoSigningSecret, RenditionNotFound
+from gateway.routing import Router
+from gateway.tokens import MAX_SECONDS, VIEW_SECONDS, sign_token, view_claims
+from pipeline.stage_order import stage_by_rendition
+from storage.clock import now_ms
+from storage.jobs import Jobs
+
+router = Router(tags=["tokens"])
+
+
+class TokenRequest(TokenLimits):
+    """What a token is for. The limits are for upload tokens only."""
+
+    scope: Literal["upload", "read"]
+    task_id: JobId | None = Field(None, description="The job that a view token reads.")
+    rendition: Rendition | None = Field(None, description="The only rendition that a view token reads.")
+    seconds: Annotated[float, Field(ge=1, le=MAX_SECONDS, allow_inf_nan=False)] = Field(
+        VIEW_SECONDS, description="How long the token is valid. The end of a view token is up to 15 minutes later."
+    )
+
+    @model_validator(mode="after")
+    def _check_scope(self) -> Self:
+        if self.scope == "read" and self.task_id is None:
+            raise ValueError("a view token needs the task_id of its job")
+        others = LIMITS if self.scope == "read" else ("task_id", "rendition")
+        if given := [name for name in others if getattr(self, name)]:
+            raise ValueError(f"{given[0]} is not for a token with the scope {self.scope}")
+        return self
+
+
+class Token(BaseModel):
+    """A new token. It is not stored: whoever has it may use it until it expires."""
+
+    token: str = Field(repr=False)
+    expires_at: datetime
+    token_id: str | None = Field(
+        description="The id of an upload token, which the jobs that it makes keep. null for a view token."
+    )
+
+
+@router.post("/tokens", summary="Make a token", status_code=status.HTTP_201_CREATED)
+async def create_token(
+    wanted: TokenRequest, response: Response, settings: SettingsDep, jobs: JobsDep, permission: PermissionDep
+) -> Token:
+    """Make an upload token for a browser or an app, or a view token that stands in the address of an image."""
+    if permission.owner is None:
+        raise NoSigningSecret("No API keys are set, so every route is open: nobody needs a token here.")
+    if permission.owner not in settings.signing_secrets:
+        raise NoSigningSecret(
+            f"The owner {permission.owner} has no signing secret in DARKROOM_SIGNING_SECRETS. "
+            f"`./run key {permission.owner}` creates one."
+        )
+    claims = await _build_claims(wanted, permission.owner, jobs, permission)
+    token = sign_token(claims, settings.signing_secrets)
+    response.headers["Cache-Control"] = "no-store"
+    return Token(token=token, expires_at=datetime.fromtimestamp(claims["exp"], UTC), token_id=claims.get("jti"))
+
+
+async def _build_claims(wanted: TokenRequest, owner: str, jobs: Jobs, permission: Permission) -> dict[str, Any]:
+    if wanted.task_id is None:
+        end = math.ceil(now_ms() / 1000 + wanted.seconds)
+        limits = wanted.model_dump(include=set(LIMITS), exclude_defaults=True)
+        return {"sub": owner, "exp": end, "jti": uuid4().hex, "scope": wanted.scope, **limits}
+    job = await permission.get_job(jobs, wanted.task_id)
+    if wanted.rendition is not None and wanted.rendition not in stage_by_rendition(job):
+        names = ", ".join(stage_by_rendition(job))
+        raise RenditionNotFound(f"The job has no rendition {wanted.rendition!r}. Ask for one of: {names}.")
+    seconds, now = wanted.seconds, now_ms()
+    return view_claims(owner=owner, task_id=job.id, rendition=wanted.rendition, seconds=seconds, now_ms=now)
