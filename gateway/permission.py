@@ -9,8 +9,7 @@ from typing import Any
 
 from starlette.types import Scope as AsgiScope
 
-from gateway.problems import BodyTooLarge, FormatNotAllowed, TokenUsedUp
-from gateway.sizes import format_size
+from gateway.problems import FormatNotAllowed, TokenUsedUp
 from stages.limits import Limits
 from storage.documents import Job
 from storage.errors import JobNotFound
@@ -63,11 +62,6 @@ class Permission:
         if self.max_bytes is None:
             return limits
         return replace(limits, upload_bytes=min(limits.upload_bytes, self.max_bytes))
-
-    def check_size(self, size: int) -> None:
-        """Raise `BodyTooLarge` for a file of more bytes than the token allows."""
-        if self.max_bytes is not None and size > self.max_bytes:
-            raise BodyTooLarge(f"The file is larger than {format_size(self.max_bytes)}. Send a smaller file.")
 
     def check_format(self, name: str) -> None:
         """Raise `FormatNotAllowed` for a format of an original, such as `jpeg`, that the token does not allow."""

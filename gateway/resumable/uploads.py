@@ -16,6 +16,7 @@ from gateway.middleware.rate_limit import caller_of
 from gateway.problems import (
     RETRY_AFTER_SECONDS,
     BodyTooLarge,
+    FormatNotAllowed,
     TooManyUnfinished,
     UploadComplete,
     UploadEnded,
@@ -68,6 +69,7 @@ class UploadService:
         """Create an upload, if its job could be accepted. Raises a `Problem` or a `StageError` if not."""
         permission, caller = self._submission.permission, caller_of(self._request.scope)
         self._check_length(length)
+        await permission.check_uses(self._submission.stores.token_uses)
         read_request_form(parse_metadata(metadata), self._settings.limits, strict=self._settings.forms.strict)
         await self._check_share(caller)
         async with self._submission.room.hold(self._submission.stores.blobs, length):
@@ -189,8 +191,9 @@ class UploadService:
             return
         head = await store.read_head(upload, [*upload.sorted_parts, *new])
         try:
-            recognize(head, self._settings.limits)
-        except StageError as error:
+            sniffed = recognize(head, self._settings.limits)
+            self._submission.permission.check_format(sniffed.format)
+        except (StageError, FormatNotAllowed) as error:
             if await self._uploads.end(upload, UploadState.REFUSED):
                 await self._remove_folder(upload)
                 log.info("upload.refused", task_id=upload.id, code=error.code)
@@ -224,9 +227,9 @@ class UploadService:
         """Refuse a file by its size."""
         if length == 0:
             raise EmptyFile
-        if length > self._settings.limits.upload_bytes:
-            size = format_size(self._settings.limits.upload_bytes)
-            raise BodyTooLarge(f"The file is larger than {size}. Send a smaller file.")
+        limits = self._submission.permission.limits(self._settings.limits)
+        if length > limits.upload_bytes:
+            raise BodyTooLarge(f"The file is larger than {format_size(limits.upload_bytes)}. Send a smaller file.")
 
     async def _check_share(self, caller: str) -> None:
         limit = self._settings.resumable.max_unfinished_per_caller

@@ -78,7 +78,8 @@ def _describe(progress: Progress) -> dict[str, str]:
         return headers
     links = progress.job.links
     link = f'<{links.status}>; rel="status", <{links.result}>; rel="result"'
-    return headers | {"Task-ID": progress.job.task_id, "Link": link}
+    view = {"View-Token": progress.job.view_token} if progress.job.view_token else {}
+    return headers | {"Task-ID": progress.job.task_id, "Link": link} | view
 
 
 def _format_time(upload: ResumableUpload) -> str:

@@ -10,7 +10,7 @@ from uuid import uuid4
 from fastapi import Response, status
 from pydantic import BaseModel, Field, model_validator
 
-from gateway.claims import LIMITS, JobId, Rendition, TokenLimits
+from gateway.claims import LIMITS, JobId, Rendition, TokenId, TokenLimits
 from gateway.dependencies import JobsDep, PermissionDep, SettingsDep
 from gateway.permission import Permission
 from gateway.problems import NoSigningSecret, RenditionNotFound
@@ -29,6 +29,11 @@ class TokenRequest(TokenLimits):
     scope: Literal["upload", "read"]
     task_id: JobId | None = Field(None, description="The job that a view token reads.")
     rendition: Rendition | None = Field(None, description="The only rendition that a view token reads.")
+    token_id: TokenId | None = Field(
+        None,
+        description="The id of an earlier upload token that this one continues: it reads the same jobs, sends the rest "
+        "of the same resumable uploads, and shares its uses. A new one by default.",
+    )
     seconds: Annotated[float, Field(ge=1, le=MAX_SECONDS, allow_inf_nan=False)] = Field(
         VIEW_SECONDS, description="How long the token is valid. The end of a view token is up to 15 minutes later."
     )
@@ -37,7 +42,7 @@ class TokenRequest(TokenLimits):
     def _check_scope(self) -> Self:
         if self.scope == "read" and self.task_id is None:
             raise ValueError("a view token needs the task_id of its job")
-        others = LIMITS if self.scope == "read" else ("task_id", "rendition")
+        others = ("token_id", *LIMITS) if self.scope == "read" else ("task_id", "rendition")
         if given := [name for name in others if getattr(self, name)]:
             raise ValueError(f"{given[0]} is not for a token with the scope {self.scope}")
         return self
@@ -75,7 +80,7 @@ async def _build_claims(wanted: TokenRequest, owner: str, jobs: Jobs, permission
     if wanted.task_id is None:
         end = math.ceil(now_ms() / 1000 + wanted.seconds)
         limits = wanted.model_dump(include=set(LIMITS), exclude_defaults=True)
-        return {"sub": owner, "exp": end, "jti": uuid4().hex, "scope": wanted.scope, **limits}
+        return {"sub": owner, "exp": end, "jti": wanted.token_id or uuid4().hex, "scope": wanted.scope, **limits}
     job = await permission.get_job(jobs, wanted.task_id)
     if wanted.rendition is not None and wanted.rendition not in stage_by_rendition(job):
         names = ", ".join(stage_by_rendition(job))

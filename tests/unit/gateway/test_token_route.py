@@ -73,6 +73,12 @@ async def test_each_upload_token_has_an_id_of_its_own(http: httpx.AsyncClient) -
     assert answers[0].json()["token_id"] != answers[1].json()["token_id"]
 
 
+async def test_a_token_continues_an_earlier_one_under_its_id(http: httpx.AsyncClient) -> None:
+    answer = await ask(http, scope="upload", token_id="session-one")
+
+    assert (verify(answer).token_id, answer.json()["token_id"]) == ("session-one", "session-one")
+
+
 @pytest.mark.parametrize("rendition", [None, "small"])
 async def test_a_key_makes_a_view_token_of_its_own_job(
     http: httpx.AsyncClient, jobs: FakeJobs, rendition: str | None
