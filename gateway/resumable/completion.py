@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from gateway.problems import OffsetMismatch, Problem, UploadEnded
-from gateway.resumable.parts import PartStore
+from gateway.resumable.parts import PartStore, remove_bytes
 from gateway.resumable.protocol import parse_metadata
 from gateway.resumable.request_form import read_request_form
 from gateway.schemas import Accepted
@@ -15,7 +15,8 @@ from pipeline.settings import Settings
 from storage.clock import now_ms
 from storage.documents import Original
 from storage.errors import TRANSIENT_ERRORS
-from storage.resumable_uploads import Part, ResumableUpload, ResumableUploads, UploadState
+from storage.resumable_uploads import Part, ResumableUpload, UploadState
+from storage.stores import Stores
 
 TIMEOUTS_OF_INSERT = 8
 """An insert takes this many `mongo_timeout`s at most."""
@@ -44,35 +45,34 @@ async def complete(
     try:
         original = await store.join(upload, parts, name=request.name, limits=settings.limits)
     except FileNotFoundError:
-        raise await _explain_missing_part(upload, stores.resumable_uploads) from None
+        raise await _explain_missing_part(upload, stores) from None
     if not await stores.resumable_uploads.begin_insert(upload, lease_ms=_insert_lease_ms(settings)):
         await store.remove(upload, [original.blob.rpartition("/")[2]])
         raise build_offset_mismatch(upload.offset)
     accepted = await submission.accept_original(request.kind, original, request.form)
     kept = (await stores.jobs.get(upload.id)).original
     submission.metrics.upload_bytes.observe(original.bytes)
-    await record_completion(upload, kept, store=store, submission=submission)
+    await record_completion(upload, kept, stores, settings)
     if kept.sha256 != original.sha256:  # another request has sent other last bytes at the same time
         raise build_offset_mismatch(upload.length)
     return accepted
 
 
-async def record_completion(
-    upload: ResumableUpload, original: Original, *, store: PartStore, submission: Submission
-) -> None:
+async def record_completion(upload: ResumableUpload, original: Original, stores: Stores, settings: Settings) -> None:
     """Record that the job exists, and remove the parts. Errors are ignored: the job is what counts."""
     with suppress(*TRANSIENT_ERRORS):
-        expires_ms = now_ms() + int(submission.settings.resumable.expires * 1000)
-        await submission.stores.resumable_uploads.complete(upload, expires_ms=expires_ms)
-        await store.remove_all(upload, original=original)
+        expires_ms = now_ms() + int(settings.resumable.expires * 1000)
+        await stores.resumable_uploads.complete(upload, expires_ms=expires_ms)
+        await remove_bytes(stores.blobs, upload, original=original)
 
 
-async def _explain_missing_part(upload: ResumableUpload, uploads: ResumableUploads) -> Problem:
+async def _explain_missing_part(upload: ResumableUpload, stores: Stores) -> Problem:
     """Return the problem of a part that has no blob: another request has merged or completed it, or it is lost."""
-    found = await uploads.get(upload.id)
+    found = await stores.resumable_uploads.get(upload.id)
     if (found.state, found.parts) != (upload.state, upload.parts):
         return build_offset_mismatch(found.offset)
-    await uploads.end(upload, UploadState.REMOVED)
+    if await stores.resumable_uploads.end(upload, UploadState.REMOVED):
+        await remove_bytes(stores.blobs, upload)
     return UploadEnded("The stored bytes of the upload are lost. Create a new upload.")
 
 

@@ -81,23 +81,6 @@ class PartStore:
         with suppress(*TRANSIENT_ERRORS):
             await asyncio.to_thread(self._blobs.remove, job_folder(upload.id), names)
 
-    async def remove_all(self, upload: ResumableUpload, *, original: Original | None = None) -> None:
-        """Remove everything, or all but the job's original and what its stages have written. Errors are ignored."""
-        with suppress(*TRANSIENT_ERRORS):
-            if original is None:
-                await asyncio.to_thread(self._blobs.remove_folder, job_folder(upload.id))
-            else:
-                await asyncio.to_thread(self._remove_parts, upload, original)
-
-    def _remove_parts(self, upload: ResumableUpload, original: Original) -> None:
-        folder = job_folder(upload.id)
-        names = [
-            name
-            for name in self._blobs.list_all_names(folder)
-            if name.startswith((PART_PREFIX, ORIGINAL_PREFIX)) and blob_key(upload.id, name) != original.blob
-        ]
-        self._blobs.remove(folder, names)
-
     def _read_head(self, upload: ResumableUpload, parts: Sequence[Part]) -> bytes:
         head = b""
         for part in parts:
@@ -117,3 +100,22 @@ class PartStore:
                     self._room.use(len(chunk))
         await asyncio.to_thread(self._blobs.sync, key)
         return digest.hexdigest()
+
+
+async def remove_bytes(blobs: Blobs, upload: ResumableUpload, *, original: Original | None = None) -> None:
+    """Remove the folder of an upload, or all that its job does not need. Errors are ignored: the tidier removes it."""
+    with suppress(*TRANSIENT_ERRORS):
+        if original is None:
+            await asyncio.to_thread(blobs.remove_folder, job_folder(upload.id))
+        else:
+            await asyncio.to_thread(_remove_parts, blobs, upload, original)
+
+
+def _remove_parts(blobs: Blobs, upload: ResumableUpload, original: Original) -> None:
+    folder = job_folder(upload.id)
+    names = [
+        name
+        for name in blobs.list_all_names(folder)
+        if name.startswith((PART_PREFIX, ORIGINAL_PREFIX)) and blob_key(upload.id, name) != original.blob
+    ]
+    blobs.remove(folder, names)

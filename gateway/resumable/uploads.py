@@ -23,8 +23,8 @@ from gateway.problems import (
     UploadExpired,
 )
 from gateway.resumable.body import UploadBody
-from gateway.resumable.completion import build_offset_mismatch, complete
-from gateway.resumable.parts import PartStore
+from gateway.resumable.completion import build_offset_mismatch, complete, record_completion
+from gateway.resumable.parts import PartStore, remove_bytes
 from gateway.resumable.protocol import parse_metadata
 from gateway.resumable.request_form import read_request_form
 from gateway.schemas import Accepted
@@ -61,6 +61,7 @@ class UploadService:
 
     def __init__(self, submission: Submission) -> None:
         self._submission = submission
+        self._stores = submission.stores
         self._uploads = submission.stores.resumable_uploads
         self._settings = submission.settings
         self._request = submission.request
@@ -72,7 +73,7 @@ class UploadService:
         await permission.check_uses(self._submission.stores.token_uses)
         read_request_form(parse_metadata(metadata), self._settings.limits, strict=self._settings.forms.strict)
         await self._check_share(caller)
-        async with self._submission.room.hold(self._submission.stores.blobs, length):
+        async with self._submission.room.hold(self._stores.blobs, length):
             upload = ResumableUpload(
                 id=self._submission.job_id,
                 owner=permission.owner,
@@ -93,13 +94,20 @@ class UploadService:
         self._submission.job_id = upload.id
         if upload.state is UploadState.COMPLETE or upload.inserting_until_ms:
             with suppress(JobNotFound):
-                job = await self._submission.repeat_answer()
-                return Progress(upload, job)
+                return await self._find_complete(upload)
         if upload.state is not UploadState.OPEN:
             raise _build_ended(upload)
         if upload.expires_ms < now_ms():
             raise _build_expired()
         return Progress(upload)
+
+    async def _find_complete(self, upload: ResumableUpload) -> Progress:
+        """Return an upload with its job. If a gateway died between the two, record that the job exists."""
+        job = await self._submission.repeat_answer()
+        if upload.state is not UploadState.COMPLETE:
+            original = (await self._stores.jobs.get(upload.id)).original
+            await record_completion(upload, original, self._stores, self._settings)
+        return Progress(upload, job)
 
     async def receive(self, progress: Progress, offset: int) -> Progress:
         """Store the request's body at `offset`. With the last bytes, the upload becomes a job."""
@@ -110,7 +118,7 @@ class UploadService:
             raise build_offset_mismatch(upload.offset)
         body = UploadBody(self._request, max_bytes=upload.length - upload.offset)
         uploads: ConcurrencyLimit = self._request.app.state.uploads
-        blobs, part_bytes = self._submission.stores.blobs, self._settings.resumable.part_bytes
+        blobs, part_bytes = self._stores.blobs, self._settings.resumable.part_bytes
         with uploads.hold(caller_of(self._request.scope)):
             async with self._submission.room.hold(blobs, body.max_bytes) as room:
                 store = PartStore(blobs, room, part_bytes=part_bytes)
@@ -122,7 +130,7 @@ class UploadService:
         if progress.job is None and not await self._uploads.end(upload, UploadState.REMOVED):
             progress = await self.find(upload.id)  # it has just ended, or is about to become a job
         elif progress.job is None:
-            await self._remove_folder(upload)
+            await remove_bytes(self._stores.blobs, upload)
             log.info("upload.removed", task_id=upload.id)
             return
         raise UploadComplete(
@@ -133,7 +141,7 @@ class UploadService:
         """Remove an upload that its client does not know of, as its creation has failed."""
         with suppress(*TRANSIENT_ERRORS):  # then it expires
             if await self._uploads.end(upload, UploadState.REMOVED):
-                await self._remove_folder(upload)
+                await remove_bytes(self._stores.blobs, upload)
 
     async def _receive(self, upload: ResumableUpload, body: UploadBody, store: PartStore) -> Progress:
         """Record each part when it is stored, or all of them once the checksum matches; the last bytes with the job."""
@@ -195,7 +203,7 @@ class UploadService:
             self._submission.permission.check_format(sniffed.format)
         except (StageError, FormatNotAllowed) as error:
             if await self._uploads.end(upload, UploadState.REFUSED):
-                await self._remove_folder(upload)
+                await remove_bytes(self._stores.blobs, upload)
                 log.info("upload.refused", task_id=upload.id, code=error.code)
             raise
 
@@ -219,9 +227,6 @@ class UploadService:
             if new:
                 await asyncio.shield(store.remove(upload, [part.name for part in new]))
             raise
-
-    async def _remove_folder(self, upload: ResumableUpload) -> None:
-        await asyncio.to_thread(self._submission.stores.blobs.remove_folder, upload.id)
 
     def _check_length(self, length: int) -> None:
         """Refuse a file by its size."""

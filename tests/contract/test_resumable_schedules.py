@@ -21,7 +21,7 @@ from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.resumable_uploads import UploadState
 from storage.stores import Stores
-from tests.support.fakes import UNREACHABLE_URL, FakeJobs, FakeQueues, FakeStores, use_broker
+from tests.support.fakes import UNREACHABLE_URL, FakeJobs, FakeQueues, FakeStores, FakeUploads, use_broker
 from tests.support.properties import EXAMPLES
 
 SOURCE = b"\xff\xd8\xff\xe0" + bytes(range(251)) * 5
@@ -123,6 +123,23 @@ class Client:
             self.job_ids.add(answer.headers["task-id"])
 
 
+class SlowUploads(FakeUploads):
+    """Uploads of a database that takes a while, so that other requests come in between."""
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name.startswith("_"):
+            return found
+
+        async def call_slowly(*args: Any, **options: Any) -> Any:
+            await asyncio.sleep(0)
+            result = await found(*args, **options)
+            await asyncio.sleep(0)
+            return result
+
+        return call_slowly
+
+
 @pytest.fixture(scope="module")
 def gateways(opened_stores: Stores) -> list[FastAPI]:  # noqa: ARG001  # it binds the documents of jobs
     """As many gateways as there are clients at most."""
@@ -132,7 +149,7 @@ def gateways(opened_stores: Stores) -> list[FastAPI]:  # noqa: ARG001  # it bind
 
 def open_stores(gateways: Sequence[FastAPI]) -> FakeStores:
     """Give the gateways empty stores, the same to all of them."""
-    stores = FakeStores(FakeJobs(), Blobs.open("memory:///"))
+    stores = FakeStores(FakeJobs(), Blobs.open("memory:///"), resumable_uploads=SlowUploads())
     for app in gateways:
         app.state.settings, app.state.stores = SETTINGS, stores
         app.state.queues, app.state.backlog = FakeQueues(), Backlog()
