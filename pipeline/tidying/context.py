@@ -35,6 +35,7 @@ class TidyContext:
     def __init__(self, stores: Stores, settings: Settings) -> None:
         self.jobs, self.blobs, self.keys = stores.jobs, stores.blobs, stores.idempotency_keys
         self.uploads = stores.resumable_uploads
+        self.token_uses = stores.token_uses
         self.settings = settings
         self.progress = TidyProgress()
         self.errors = 0

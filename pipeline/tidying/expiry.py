@@ -43,6 +43,11 @@ class Expiry:
         await self._context.keys.delete_expired()
         return False
 
+    async def remove_expired_token_uses(self) -> bool:
+        """Remove the counts of tokens that have expired."""
+        await self._context.token_uses.delete_expired()
+        return False
+
     async def _expire_batch(self, *states: JobState, age_ms: int) -> bool:
         """Remove the blobs of one batch of jobs. Jobs that fail wait until all others had their turn."""
         after_ms = self._after_ms.pop(states, 0)

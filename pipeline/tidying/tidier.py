@@ -36,6 +36,7 @@ class Tidier:
             expiry.remove_expired_keys,
             uploads.remove_expired_uploads,
             uploads.forget_ended_uploads,
+            expiry.remove_expired_token_uses,
             leftovers.remove_leftovers,
             orphans.remove_orphans,
         )

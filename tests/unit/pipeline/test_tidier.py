@@ -16,6 +16,7 @@ from storage.clock import now_ms
 from storage.documents import Job, JobState, blob_key
 from storage.errors import JobNotFound
 from storage.idempotency import ABANDONED_MS
+from storage.token_uses import KEEP_MS
 from tests.support.fakes import FakeJobs, FakeStores, new_job, new_job_id
 
 SECOND = 1000
@@ -201,6 +202,17 @@ async def test_a_key_is_remembered_for_its_time(stores: FakeStores, tidier: Tidi
     found = await stores.idempotency_keys.acquire("key", job_id="second", lease_ms=SECOND)
     assert found is not None
     assert found.job_id == "first"
+
+
+@pytest.mark.parametrize(("age_ms", "left"), [(KEEP_MS + SECOND, 0), (0, 1)])
+async def test_the_uses_of_a_token_are_forgotten_a_day_after_it(
+    stores: FakeStores, tidier: Tidier, age_ms: int, left: int
+) -> None:
+    await stores.token_uses.count("ada:token", job_id="first", limit=1, expires_ms=now_ms() - age_ms)
+
+    await tidy_up(tidier)
+
+    assert await stores.token_uses.read("ada:token") == left
 
 
 @pytest.mark.parametrize("state", [JobState.CANCELLED, JobState.DONE, JobState.FAILED, None], ids=str)
