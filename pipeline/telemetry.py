@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from threading import Thread
+from typing import Any
 
 from celery.signals import task_postrun, task_prerun
 from fastapi import FastAPI
@@ -27,6 +29,7 @@ from pipeline.version import VERSION
 FLUSH_SECONDS = 3.0  # a collector that is down must not delay a worker child that is being replaced
 PROBES = "/livez$,/readyz$,/metrics$"
 
+_QUERY_TOKEN = re.compile(r"(?<![^?&])token=[^&\s]*")
 _w3c = TraceContextTextMapPropagator()
 
 
@@ -48,7 +51,11 @@ class Telemetry:
     def instrument_app(self, app: FastAPI) -> None:
         """Trace the requests of an application, one span for each."""
         FastAPIInstrumentor.instrument_app(
-            app, tracer_provider=self._provider, excluded_urls=PROBES, exclude_spans=["receive", "send"]
+            app,
+            tracer_provider=self._provider,
+            excluded_urls=PROBES,
+            exclude_spans=["receive", "send"],
+            server_request_hook=_hide_tokens,
         )
 
     def _instrument_tasks(self) -> None:
@@ -112,6 +119,14 @@ class BackgroundQueryFilter(BatchSpanProcessor):
         """Queue a span that has ended, unless it is a client call without a parent."""
         if span.parent is not None or span.kind is not SpanKind.CLIENT:
             super().on_end(span)
+
+
+def _hide_tokens(span: trace.Span, _: Mapping[str, Any]) -> None:
+    """Remove the tokens in the query from the attributes of a request's span, whatever their names are."""
+    attributes = span.attributes or {} if isinstance(span, ReadableSpan) else {}
+    for name, value in list(attributes.items()):
+        if isinstance(value, str) and "token=" in value:
+            span.set_attribute(name, _QUERY_TOKEN.sub("token=...", value))
 
 
 def _current_trace_id() -> int:

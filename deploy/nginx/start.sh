@@ -1,5 +1,5 @@
-#!/bin/sh
-# Writes the configuration with its addresses to /tmp/nginx, then replaces itself with nginx.
+#!/bin/bash
+# Writes the configuration with its addresses to /tmp/nginx, then replaces itself with nginx, whose errors pass a filter.
 set -eu
 resolvers=${NGINX_LOCAL_RESOLVERS:-$(awk '$1 == "nameserver" {print ($2 ~ /:/ ? "[" $2 "]" : $2)}' /etc/resolv.conf | paste -sd' ' -)}
 mkdir -p /tmp/nginx/conf.d
@@ -23,4 +23,5 @@ set -f
 for origin in $(printf '%s' "$DARKROOM_CORS__ORIGINS" | tr -s ',"\n' ' ' | sed 's/^ *\[//; s/\] *$//'); do
   echo "\"$origin\" \"$origin\";"
 done >/tmp/nginx/cors-origins.map
-exec nginx -c /tmp/nginx/nginx.conf -g 'daemon off;'
+# nginx writes the whole address of a request to its errors.
+exec nginx -c /tmp/nginx/nginx.conf -g 'daemon off;' 2> >(exec sed -u 's/\([?&]token=\)[^ "&]*/\1.../g' >&2)

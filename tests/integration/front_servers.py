@@ -89,6 +89,12 @@ def _write_configuration(
     return folder / "nginx" / "nginx.conf"
 
 
+def _find_error_filter() -> str:
+    """Return what start.sh puts behind its last command: it removes tokens from the errors of nginx."""
+    start = (NGINX_CONFIG_FOLDER / "start.sh").read_text(encoding="utf-8")
+    return start[start.rindex("2> >(") :].strip()
+
+
 @contextmanager
 def run_nginx(
     gateway: str, folder: Path, *wrapper: str, replaced: Mapping[str, str] | None = None, **settings: str
@@ -105,7 +111,8 @@ def run_nginx(
     tested = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
     assert tested.returncode == 0, tested.stderr
     assert "[warn]" not in tested.stderr
-    with _running_front(port, *wrapper, *command, "-g", f"daemon off; {AS_ROOT}", log=folder / "log") as front:
+    filtered = ["bash", "-c", f'exec "$@" {_find_error_filter()}', "bash", *command, "-g", f"daemon off; {AS_ROOT}"]
+    with _running_front(port, *wrapper, *filtered, log=folder / "log") as front:
         yield replace(front, metrics_url=f"http://{metrics}/metrics")
 
 

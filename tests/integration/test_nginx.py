@@ -339,6 +339,8 @@ def test_a_result_is_kept_for_those_without_a_key_until_its_job_is_removed(nginx
 
     assert cached(Authorization="Bearer somebody") is None
     assert cached(**{"X-API-Key": "somebody"}) is None
+    assert "x-cache" not in nginx.api.get(f"{path}?token=somebody").headers
+    assert "x-cache" not in nginx.api.get(f"{path}?first=1&token=somebody").headers
     assert cached() == "MISS"
     wait_until(lambda: cached() == "HIT", "nginx to answer by itself")
     wait_until(lambda: cached() == "REVALIDATED", "the gateway to be asked whether it is still there")
