@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import BrowserContext, Page, Route
-from starlette.responses import HTMLResponse
+from playwright.async_api import BrowserContext, Page, Route, expect
+from starlette.responses import HTMLResponse, PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from deploy.local.stack import Stack
+from tests.browser.page_helpers import jpeg, wait_for_size
 from tests.integration.api_helpers import wait_until
 from tests.integration.front_servers import run_application
 from tests.integration.lone_gateway import LoneGateway, run_lone_gateway
@@ -29,6 +32,7 @@ MODULE = """async ({ url }) => {
     };
     %s
 }"""
+GUIDE = Path("deploy/docs/BROWSER.md").read_text(encoding="utf-8")
 SIZE = 20 * 2**20
 
 
@@ -93,6 +97,33 @@ async def test_a_page_uploads_a_drawing_follows_its_job_and_shows_it(page: Page,
     assert (seen["width"], seen["height"], seen["alt"]) == (160, 900, "A drawing")
     assert "data:image/png;base64," in seen["before"]
     assert seen["after"] == ""
+
+
+async def test_the_page_of_the_guide_shows_a_photo(
+    context: BrowserContext, frontend_stack: Stack, tmp_path: Path
+) -> None:
+    [text] = re.findall(r"```html page\.html\n(.*?)```", GUIDE, re.DOTALL)
+    html = ""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        answer = PlainTextResponse("a token") if scope["path"] == "/darkroom-token" else HTMLResponse(html)
+        await answer(scope, receive, send)
+
+    with run_application(application) as origin:
+        settings = {
+            "DARKROOM_CORS__ORIGINS": json.dumps([origin]),
+            "DARKROOM_BLOB_URL": frontend_stack.blob_folder.as_uri(),
+        }
+        with run_lone_gateway(frontend_stack, tmp_path, **settings) as gateway:
+            html = text.replace("https://photos.example/api", gateway.url)
+            page = await context.new_page()
+            await page.goto(origin)
+            await page.locator("input").set_input_files([jpeg("garden.jpg", 1200, 900)])
+
+            await expect(page.get_by_alt_text("garden.jpg")).to_have_js_property("complete", value=True)
+            assert await wait_for_size(page.get_by_alt_text("garden.jpg")) != (0, 0)
+            await expect(page).to_have_title("done")
+            await page.close()
 
 
 async def test_an_attempt_whose_answer_is_lost_makes_one_job(page: Page, gateway: LoneGateway) -> None:
