@@ -15,13 +15,16 @@ _SEPARATORS = re.compile(r"[\W_]+")
 def find_misspelt(name: str, known: Iterable[str]) -> str | None:
     """Return the known field that `name` is a misspelling of, or None: other case or separators, or one or two edits.
 
-    An edit is a letter too many, missing, or another one, or two neighbours swapped.
+    An edit is a letter too many, missing, or another one, or two neighbours swapped. The first letter is right in a
+    misspelling, or `weight` would be one of `height`.
     """
     letters = _SEPARATORS.sub("", name.lower())
     for field in known:
         expected = field.replace("_", "")
         edits = 0 if len(expected) < MIN_LETTERS else 1 if len(expected) < LONG_NAME else 2
-        if abs(len(letters) - len(expected)) <= edits and _count_edits(letters, expected) <= edits:
+        if letters[:1] != expected[:1] or abs(len(letters) - len(expected)) > edits:
+            continue
+        if _count_edits(letters, expected) <= edits:
             return field
     return None
 

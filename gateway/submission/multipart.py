@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
@@ -24,24 +25,24 @@ _HEADER_AFTER_LF = re.compile(rb"\n(Content-|\n)", re.IGNORECASE)
 MAX_FIELD_BYTES = 8 * 1024
 
 
-@dataclass(slots=True)
+@dataclass
 class Part:
     """The headers of one part: its field's name and, for a file, the file's name and declared type."""
 
     headers: dict[str, bytes] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The field's name."""
         _, options = parse_options_header(self._disposition)
         return options.get(b"name", b"").decode("utf-8", "replace")
 
-    @property
+    @cached_property
     def filename(self) -> str | None:
         """The file's name, which is only a label."""
         return parse_filename(self._disposition)
 
-    @property
+    @cached_property
     def media_type(self) -> str:
         """The declared type, in lower case; empty if there is none."""
         return media_type_of(self._text_of("content-type") or "")

@@ -118,7 +118,7 @@ def test_a_body_over_the_limit_is_refused_with_a_problem(url: str, *, is_chunked
 
 
 def test_a_route_that_stops_reading_answers_too(url: str) -> None:
-    content = raw_http.part("photo", b"".join(body_of(20_000_000)), b"a.jpg")
+    content = raw_http.part("quality", b"".join(body_of(20_000_000)), b"a.jpg")
     headers = {"Content-Type": raw_http.FORM_TYPE, "Authorization": "Bearer key of kim"}
 
     answer = httpx.post(f"{url}/upload", content=content, headers=headers, timeout=30, **HTTP_OPTIONS)

@@ -182,7 +182,7 @@ UNASKED = [
 
 
 @every_form
-@pytest.mark.parametrize("name", [*UNASKED, "nonsense", "x", "file", "form", "id", "a" * 8000])
+@pytest.mark.parametrize("name", [*UNASKED, "nonsense", "x", "file", "form", "id", "weight", "to", "a" * 8000])
 def test_an_unknown_field_is_a_warning(kind: type[OutputForm], name: str) -> None:
     [warning] = warnings(kind, **{name: "1"})
 
