@@ -9,6 +9,8 @@ from gateway import problems
 from gateway.resumable.protocol import VERSION
 
 PATH = "/files"
+METHODS = frozenset({"POST", "HEAD", "PATCH", "DELETE"})
+"""Methods of the protocol that have a version. The router refuses others."""
 METHOD_HEADER = "X-HTTP-Method-Override"
 OVERRIDES = frozenset({"PATCH", "DELETE"})
 """Methods that some clients cannot send: they send POST with the method in METHOD_HEADER."""
@@ -21,8 +23,8 @@ class Tus:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the request by the protocol's rules if it is for a resumable upload. OPTIONS has no version."""
-        is_concerned = scope["type"] == "http" and scope["method"] != "OPTIONS" and _is_file_path(scope["path"])
+        """Serve the request by the protocol's rules if it is for a resumable upload."""
+        is_concerned = scope["type"] == "http" and scope["method"] in METHODS and _is_file_path(scope["path"])
         if not is_concerned:
             await self._app(scope, receive, send)
             return

@@ -22,6 +22,7 @@ from gateway.openapi.security import SCHEMES, security_of
 from gateway.routes.operations import describe_forms
 from gateway.schemas import ProblemDocument
 from pipeline.settings import Settings
+from stages.limits import Limits
 
 SCHEMAS = "#/components/schemas/"
 FRAMEWORK_SCHEMAS = ("HTTPValidationError", "ValidationError")
@@ -55,7 +56,7 @@ def install(app: FastAPI, settings: Settings) -> None:
         if app.openapi_schema is None:
             document = generate()
             describe_forms(document, settings.limits)
-            _add_components(document["components"])
+            _add_components(document["components"], settings.limits)
             for path, operations in document["paths"].items():
                 for method, operation in operations.items():
                     _complete(operation, path, method.upper(), has_keys=bool(settings.api_keys))
@@ -64,11 +65,11 @@ def install(app: FastAPI, settings: Settings) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
 
 
-def _add_components(components: dict[str, Any]) -> None:
+def _add_components(components: dict[str, Any], limits: Limits) -> None:
     problem = ProblemDocument.model_json_schema(ref_template=f"{SCHEMAS}{{model}}")
     schemas = components["schemas"] | problem.pop("$defs") | {"ProblemDocument": problem}
     components["schemas"] = {name: schemas[name] for name in sorted(schemas) if name not in FRAMEWORK_SCHEMAS}
-    components["parameters"] = describe_parameters()
+    components["parameters"] = describe_parameters(limits)
     components["headers"] = describe_headers()
     components["responses"] = describe_errors()
     components["securitySchemes"] = SCHEMES

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from gateway.openapi.headers import answer_headers
-from gateway.problems import MEDIA_TYPE
+from gateway.problems import MEDIA_TYPE, TITLES
 
 SCHEMA = {"$ref": "#/components/schemas/ProblemDocument"}
 
@@ -30,7 +30,12 @@ ERRORS = {
         "Conflict", "not_ready", "The job, or an equal `Idempotency-Key`, is in another state.", ("Retry-After",)
     ),
     410: Error("Gone", "expired", "The result is no longer kept."),
-    412: Error("PreconditionFailed", "precondition_failed", "A condition in the headers does not hold.", ("ETag",)),
+    412: Error(
+        "PreconditionFailed",
+        "precondition_failed",
+        "A condition in the headers does not hold, or `Tus-Resumable` is missing.",
+        ("ETag", "Tus-Version"),
+    ),
     413: Error("ContentTooLarge", "upload_too_large", "The body or the image is too large."),
     415: Error("UnsupportedMediaType", "unsupported_format", "The file is not an image in an accepted format."),
     416: Error("RangeNotSatisfiable", "range_not_satisfiable", "The range is outside the result.", ("Content-Range",)),
@@ -42,6 +47,7 @@ ERRORS = {
         "The rate limit is exceeded. Send the request again after the time in `Retry-After`.",
         ("Retry-After", "RateLimit", "RateLimit-Policy"),
     ),
+    460: Error("ChecksumMismatch", "checksum_mismatch", "The body does not match `Upload-Checksum`."),
     500: Error("InternalServerError", "internal_error", "The gateway failed unexpectedly."),
     503: Error(
         "ServiceUnavailable",
@@ -78,7 +84,7 @@ def error_content(status: int) -> dict[str, Any]:
     """Return the problem document as `content` of an answer, with an example."""
     example = {
         "type": f"urn:darkroom:problem:{ERRORS[status].code}",
-        "title": HTTPStatus(status).phrase,
+        "title": TITLES.get(status) or HTTPStatus(status).phrase,
         "status": status,
         "code": ERRORS[status].code,
         "detail": ERRORS[status].text.replace("`", ""),

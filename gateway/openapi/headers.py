@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.resumable.protocol import VERSION
 from gateway.submission.submission import MAX_KEY_LENGTH
+from stages.limits import Limits
 
 TEXT = {"type": "string"}
+BYTES = {"type": "integer", "minimum": 0}
+TUS_VERSION = {"type": "string", "enum": [VERSION]}
 SECONDS = {"type": "integer", "minimum": 0, "maximum": 86400}
 DIGEST = TEXT | {"examples": ["sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:"]}
 
@@ -20,9 +24,22 @@ REQUEST_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "If-None-Match": ("Answer 304 if this is `*` or lists the current `ETag`.", TEXT),
     "If-Range": ("Ignore `Range` unless this is the current `ETag`.", TEXT),
     "Range": ("The bytes to send, such as `bytes=0-1023`. Only one range.", TEXT),
+    "Tus-Resumable": ("The version of the protocol.", TUS_VERSION),
+    "Upload-Checksum": (
+        "Checksum of the body: `sha1` or `sha256`, then BASE64. If it differs, the answer is 460.",
+        TEXT,
+    ),
+    "Upload-Length": ("The size of the file in bytes.", BYTES | {"minimum": 1}),
+    "Upload-Metadata": (
+        "Fields of the form, `filename` and `operation`: each name, a space, the value in BASE64.",
+        TEXT,
+    ),
+    "Upload-Offset": ("Where the body begins in the file.", BYTES),
     "X-Request-ID": ("An id of this request for logs. The answer has the same, or another if this is unusual.", TEXT),
 }
 """What each header of a request does, and its schema."""
+
+REQUIRED = frozenset({"Tus-Resumable", "Upload-Length", "Upload-Offset"})
 
 PATH_PARAMETERS = {
     "task_id": "The id of the job.",
@@ -39,11 +56,19 @@ ANSWER_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
         "The `Idempotency-Key` was used before: this is the earlier job.",
         {"type": "string", "enum": ["true"]},
     ),
+    "Link": ("The status and the result of the job, once the upload is complete.", TEXT),
     "Location": ("Where to continue.", TEXT | {"format": "uri-reference"}),
     "RateLimit": ("What is left of the rate limit, where one is set.", TEXT),
     "RateLimit-Policy": ("The rate limit, where one is set.", TEXT),
     "Repr-Digest": ("SHA-256 of the whole result (RFC 9530).", DIGEST),
     "Retry-After": ("How many seconds to wait before the next request.", SECONDS),
+    "Task-ID": ("The id of the job, once the upload is complete.", TEXT),
+    "Tus-Resumable": ("The version of the protocol.", TUS_VERSION),
+    "Tus-Version": ("The versions of the protocol that are supported.", TEXT),
+    "Upload-Expires": ("When the upload is removed if nothing more arrives.", TEXT),
+    "Upload-Length": ("The size of the file in bytes.", BYTES),
+    "Upload-Metadata": ("What the upload was created with.", TEXT),
+    "Upload-Offset": ("How many bytes are stored.", BYTES),
     "WWW-Authenticate": ("How to send a key.", TEXT),
     "X-Request-ID": ("The id of the request. Its log lines have it too.", TEXT),
 }
@@ -60,12 +85,14 @@ def request_headers(*names: str) -> list[dict[str, Any]]:
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
-def describe_parameters() -> dict[str, Any]:
+def describe_parameters(limits: Limits) -> dict[str, Any]:
     """Return `components.parameters`."""
-    return {
-        name: {"in": "header", "name": name, "required": False, "description": text, "schema": schema}
+    parameters: dict[str, dict[str, Any]] = {
+        name: {"in": "header", "name": name, "required": name in REQUIRED, "description": text, "schema": dict(schema)}
         for name, (text, schema) in REQUEST_HEADERS.items()
     }
+    parameters["Upload-Length"]["schema"] |= {"maximum": limits.upload_bytes}
+    return parameters
 
 
 def describe_headers() -> dict[str, Any]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from email.utils import formatdate
+from typing import Any
 
 from fastapi import Depends, Request, Response, status
 
 from gateway.dependencies import RootPathDep
+from gateway.openapi.errors import errors
+from gateway.openapi.headers import answer_headers, request_headers
 from gateway.problems import UnsupportedMediaType
 from gateway.resumable.protocol import MEDIA_TYPE, read_length, read_offset
 from gateway.resumable.uploads import Progress, UploadServiceDep
@@ -16,6 +19,25 @@ from storage.resumable_uploads import ResumableUpload
 
 router = Router(tags=["resumable uploads"])
 NO_CONTENT = status.HTTP_204_NO_CONTENT
+PROGRESS = ("Upload-Offset", "Upload-Expires", "Task-ID", "Link")
+BODY = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
+
+
+def _describe_route(
+    success: int,
+    *headers: str,
+    operation_id: str,
+    refusals: dict[int | str, Any],
+    takes: tuple[str, ...] = (),
+    body: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return what the OpenAPI document says of a route: what it takes, and the headers of its answer."""
+    extra: dict[str, Any] = {"parameters": request_headers("Tus-Resumable", *takes)}
+    return {
+        "operation_id": operation_id,
+        "responses": {success: {"headers": answer_headers("Tus-Resumable", *headers)}, **refusals},
+        "openapi_extra": extra | ({"requestBody": body} if body else {}),
+    }
 
 
 @router.post(
@@ -24,6 +46,14 @@ NO_CONTENT = status.HTTP_204_NO_CONTENT
     status_code=status.HTTP_201_CREATED,
     response_class=Response,
     dependencies=[Depends(shed_load)],
+    **_describe_route(
+        201,
+        *("Location", *PROGRESS),
+        operation_id="create_resumable_upload",
+        takes=("Upload-Length", "Upload-Metadata", "Upload-Checksum"),
+        refusals=errors(409, 412, 460),
+        body={"required": False, "content": BODY},
+    ),
 )
 async def create(request: Request, uploads: UploadServiceDep, root_path: RootPathDep) -> Response:
     """Create an upload of a file whose size is in `Upload-Length`. A body has the first bytes, or all of them."""
@@ -42,7 +72,17 @@ async def create(request: Request, uploads: UploadServiceDep, root_path: RootPat
     return Response(status_code=status.HTTP_201_CREATED, headers=headers)
 
 
-@router.head("/files/{task_id}", summary="Get the offset of a resumable upload", response_class=Response)
+@router.head(
+    "/files/{task_id}",
+    summary="Get the offset of a resumable upload",
+    response_class=Response,
+    **_describe_route(
+        200,
+        *("Upload-Length", "Upload-Metadata", *PROGRESS),
+        operation_id="get_resumable_upload",
+        refusals=errors(404, 410, 412),
+    ),
+)
 async def show(task_id: str, uploads: UploadServiceDep) -> Response:
     """Return in `Upload-Offset` how many bytes are stored."""
     progress = await uploads.find(task_id)
@@ -53,7 +93,18 @@ async def show(task_id: str, uploads: UploadServiceDep) -> Response:
 
 
 @router.patch(
-    "/files/{task_id}", summary="Send bytes of a resumable upload", status_code=NO_CONTENT, response_class=Response
+    "/files/{task_id}",
+    summary="Send bytes of a resumable upload",
+    status_code=NO_CONTENT,
+    response_class=Response,
+    **_describe_route(
+        204,
+        *PROGRESS,
+        operation_id="append_to_resumable_upload",
+        takes=("Upload-Offset", "Upload-Checksum"),
+        refusals=errors(404, 409, 410, 412, 460),
+        body={"required": True, "content": BODY},
+    ),
 )
 async def receive(task_id: str, request: Request, uploads: UploadServiceDep) -> Response:
     """Store the body, which begins at `Upload-Offset` of the file. The last bytes make the job."""
@@ -63,7 +114,13 @@ async def receive(task_id: str, request: Request, uploads: UploadServiceDep) -> 
     return Response(status_code=NO_CONTENT, headers=_describe(progress))
 
 
-@router.delete("/files/{task_id}", summary="Remove a resumable upload", status_code=NO_CONTENT, response_class=Response)
+@router.delete(
+    "/files/{task_id}",
+    summary="Remove a resumable upload",
+    status_code=NO_CONTENT,
+    response_class=Response,
+    **_describe_route(204, operation_id="remove_resumable_upload", refusals=errors(404, 409, 410, 412)),
+)
 async def remove(task_id: str, uploads: UploadServiceDep) -> Response:
     """Remove an unfinished upload. The job of a complete one stays."""
     await uploads.remove(await uploads.find(task_id))

@@ -36,7 +36,7 @@ def write_example(title: str, folder: Path, url: str) -> list[str]:
 
 
 def run(command: str, folder: Path, environment: dict[str, str]) -> None:
-    """Run a command, which must not fail."""
+    """Run a command, which must neither fail nor leave out a part of the API."""
     done = subprocess.run(
         shlex.split(command),
         cwd=folder,
@@ -47,6 +47,7 @@ def run(command: str, folder: Path, environment: dict[str, str]) -> None:
         timeout=SECONDS,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert "WARNING parsing" not in done.stdout + done.stderr
 
 
 def assert_preview(folder: Path) -> None:

@@ -17,6 +17,7 @@ PROBLEM = {"$ref": "#/components/schemas/ProblemDocument"}
 OPERATION_IDS = {
     *("upload_photo", "crop_image", "convert_to_grayscale", "resize_image"),
     *("get_job", "stream_job", "list_jobs", "retry_job", "delete_job", "get_result", "get_rendition"),
+    *("create_resumable_upload", "get_resumable_upload", "append_to_resumable_upload", "remove_resumable_upload"),
     *("get_capabilities", "check_alive", "check_ready"),
 }
 BEARER: dict[str, Any] = {"BearerKey": []}
@@ -124,6 +125,7 @@ def _names_of(operation: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize(
     ("path", "names"),
     [
+        ("/files", {"Tus-Resumable", "Upload-Length", "Upload-Metadata", "Upload-Checksum", "X-Request-ID"}),
         ("/upload", {"Idempotency-Key", "Content-Digest", "X-Request-ID"}),
         ("/result/{task_id}", {"If-Match", "If-None-Match", "Range", "If-Range", "X-Request-ID"}),
     ],
