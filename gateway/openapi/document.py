@@ -8,7 +8,6 @@ from typing import Any
 from fastapi import FastAPI
 
 from gateway.middleware.allowed_hosts import PROBE_PATHS
-from gateway.middleware.cross_site import SAFE_METHODS
 from gateway.middleware.rate_limit import LIST_ROUTE
 from gateway.openapi.errors import describe_errors, error_content, errors
 from gateway.openapi.headers import (
@@ -39,6 +38,7 @@ OPTIONS: dict[str, Any] = {
             "name": "resumable uploads",
             "description": "Send an image in pieces, over lines that break (tus 1.0.0). The last one creates the job.",
         },
+        {"name": "tokens", "description": "Make tokens, with which browsers and apps upload or show images."},
         {"name": "jobs", "description": "Follow, list, retry and delete jobs."},
         {"name": "results", "description": "Fetch what jobs have made."},
         {"name": "capabilities", "description": "What this gateway accepts."},
@@ -78,7 +78,7 @@ def _add_components(components: dict[str, Any], limits: Limits) -> None:
 def _complete(operation: dict[str, Any], path: str, method: str, *, has_keys: bool) -> None:
     """Add what the middleware takes, answers and refuses."""
     responses = operation["responses"]
-    operation["security"] = security_of(path, operation.pop("security", []), has_keys=has_keys)
+    operation["security"] = security_of(path, method, has_keys=has_keys)
     is_limited = method == "POST" or path == LIST_ROUTE
     headers = answer_headers("X-Request-ID", *(("RateLimit", "RateLimit-Policy") if is_limited else ()))
     for status, response in list(responses.items()):
@@ -88,7 +88,7 @@ def _complete(operation: dict[str, Any], path: str, method: str, *, has_keys: bo
             del responses[status]
         else:
             response["headers"] = headers | response.get("headers", {})
-    for status, error in errors(*_common_errors(operation, path, method, is_limited=is_limited)).items():
+    for status, error in errors(*_common_errors(operation, path, is_limited=is_limited)).items():
         described = responses.setdefault(str(status), error)
         if "content" in described:
             described["content"] |= error_content(int(status))
@@ -99,16 +99,14 @@ def _complete(operation: dict[str, Any], path: str, method: str, *, has_keys: bo
             parameter.setdefault("description", text)
 
 
-def _common_errors(operation: dict[str, Any], path: str, method: str, *, is_limited: bool) -> Iterator[int]:
+def _common_errors(operation: dict[str, Any], path: str, *, is_limited: bool) -> Iterator[int]:
     """Return the errors that follow from what a route takes, and from the middleware."""
     if "requestBody" in operation:
         yield from (400, 408, 413, 415, 422)
     if any(each.get("in") in {"query", "header"} for each in operation.get("parameters", [])):
         yield 422
     if operation["security"]:
-        yield 401
-    if method not in SAFE_METHODS:
-        yield 403
+        yield from (401, 403)
     if path not in PROBE_PATHS:
         yield 421
     if is_limited:

@@ -22,8 +22,8 @@ class Error(NamedTuple):
 
 ERRORS = {
     400: Error("BadRequest", "malformed_form", "The request is malformed: a header, the form, the cursor or a digest."),
-    401: Error("Unauthorized", "unauthorized", "The API key is missing or wrong.", ("WWW-Authenticate",)),
-    403: Error("Forbidden", "cross_site", "A page of another origin sent the request."),
+    401: Error("Unauthorized", "unauthorized", "The API key or token is missing or wrong.", ("WWW-Authenticate",)),
+    403: Error("Forbidden", "cross_site", "A page of another origin sent the request, or the token does not allow it."),
     404: Error("NotFound", "job_not_found", "There is no such job or rendition, or it belongs to another API key."),
     408: Error("RequestTimeout", "body_timeout", "The body came too slowly."),
     409: Error(

@@ -12,6 +12,8 @@ from pydantic import BaseModel, Field, model_validator
 
 from gateway.claims import LIMITS, JobId, Rendition, TokenId, TokenLimits
 from gateway.dependencies import JobsDep, PermissionDep, SettingsDep
+from gateway.openapi.errors import errors
+from gateway.openapi.headers import answer_headers
 from gateway.permission import Permission
 from gateway.problems import NoSigningSecret, RenditionNotFound
 from gateway.routing import Router
@@ -58,7 +60,12 @@ class Token(BaseModel):
     )
 
 
-@router.post("/tokens", summary="Make a token", status_code=status.HTTP_201_CREATED)
+@router.post(
+    "/tokens",
+    summary="Make a token",
+    status_code=status.HTTP_201_CREATED,
+    responses={201: {"headers": answer_headers("Cache-Control")}, **errors(404, 409)},
+)
 async def create_token(
     wanted: TokenRequest, response: Response, settings: SettingsDep, jobs: JobsDep, permission: PermissionDep
 ) -> Token:

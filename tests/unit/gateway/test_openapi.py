@@ -17,7 +17,13 @@ PROBLEM = {"$ref": "#/components/schemas/ProblemDocument"}
 OPERATION_IDS = {
     *("upload_photo", "crop_image", "convert_to_grayscale", "resize_image"),
     *("get_job", "stream_job", "list_jobs", "retry_job", "delete_job", "get_result", "get_rendition"),
-    *("create_resumable_upload", "get_resumable_upload", "append_to_resumable_upload", "remove_resumable_upload"),
+    *(
+        "create_token",
+        "create_resumable_upload",
+        "get_resumable_upload",
+        "append_to_resumable_upload",
+        "remove_resumable_upload",
+    ),
     *("get_capabilities", "check_alive", "check_ready"),
 }
 BEARER: dict[str, Any] = {"BearerKey": []}
@@ -76,7 +82,8 @@ def test_an_error_that_has_no_reason_is_not_listed(document: dict[str, Any]) -> 
     assert "422" not in paths["/result/{task_id}"]["get"]["responses"]
     assert "422" in paths["/jobs"]["get"]["responses"]
     assert "429" not in paths["/capabilities"]["get"]["responses"]
-    assert "401" not in paths["/livez"]["get"]["responses"]
+    assert not {"401", "403"} & paths["/livez"]["get"]["responses"].keys()
+    assert {"401", "403"} < paths["/jobs"]["get"]["responses"].keys()  # a token is for other routes
 
 
 def test_every_number_has_a_minimum(document: dict[str, Any]) -> None:
@@ -96,6 +103,20 @@ def _unbounded(node: object, path: tuple[str, ...] = ()) -> Iterator[str]:
 
 def test_no_key_is_an_alternative_where_none_is_set(document: dict[str, Any]) -> None:
     assert document["paths"]["/jobs"]["get"]["security"] == [{}, BEARER, HEADER]
+
+
+@pytest.mark.parametrize(
+    ("path", "tokens"),
+    [
+        ("/result/{task_id}", [{"BearerToken": []}, {"QueryToken": []}]),
+        ("/capabilities", [{"BearerToken": []}]),
+        ("/jobs", []),
+    ],
+)
+def test_a_token_is_an_alternative_where_it_is_taken(
+    document: dict[str, Any], path: str, tokens: list[dict[str, Any]]
+) -> None:
+    assert document["paths"][path]["get"]["security"] == [{}, BEARER, HEADER, *tokens]
 
 
 def test_a_key_is_needed_where_keys_are_set() -> None:
