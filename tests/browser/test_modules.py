@@ -136,6 +136,25 @@ async def test_a_thumbhash_is_the_picture_that_the_reference_draws(compute: Comp
         assert found == [pytest.approx(pixel, abs=1) for pixel in expected]
 
 
+async def test_a_placeholder_as_an_address_is_the_same_picture(compute: Compute) -> None:
+    body = """
+      return Promise.all(given.map(async (hash) => {
+        const [, encoded] = m.thumbhashUrl(hash).split("base64,");
+        const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+        const image = await createImageBitmap(new Blob([bytes(encoded)]), { premultiplyAlpha: "none" });
+        const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");
+        canvas.drawImage(image, 0, 0);
+        const { width, height, pixels } = m.decodeThumbhash(bytes(hash));
+        const seen = canvas.getImageData(0, 0, width, height).data;
+        const worst = Math.max(...pixels.map((level, at) => Math.abs(level - seen[at])));
+        return [image.width === width, image.height === height, worst];
+      }));"""
+
+    seen = await compute("client", body, list(THUMBHASHES))
+
+    assert seen == [[True, True, pytest.approx(0, abs=2)]] * len(THUMBHASHES)  # a canvas multiplies by alpha and back
+
+
 @pytest.mark.parametrize("thumbhash", ["", "AAAA", "no base64!"])
 async def test_a_placeholder_without_a_readable_hash_is_its_color(compute: Compute, thumbhash: str) -> None:
     body = "return m.placeholderPicture(given).style.getPropertyValue('--color');"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import httpx
 import pymongo
 import pytest
-from playwright.async_api import Locator, Page, Route, expect
+from playwright.async_api import FilePayload, Locator, Page, Route, expect
 from pymongo.collection import Collection
 
 from deploy.local.stack import Stack
@@ -24,6 +25,7 @@ from tests.browser.page_helpers import (
 )
 from tests.integration.api_helpers import freeze_process, get_status
 from tests.support.fakes import new_job
+from tests.support.images import encode_image, photo
 
 NAME = "photo.jpg"
 NOTICED_MS = 8000  # 5 s, and what a loaded machine adds
@@ -183,6 +185,47 @@ async def test_a_photo_that_waits_for_its_own_key_holds_no_other_one_back(visito
 
     await wait_until_done(page, "second.jpg")
     await expect_status(find_card(page, NAME), "pausing")
+
+
+async def test_a_large_photo_goes_on_where_it_was_cut(visitor: Visitor) -> None:
+    page = await visitor.open()
+    methods: list[str] = []
+
+    async def cut_second_part(route: Route) -> None:
+        methods.append(route.request.method)
+        await (route.abort() if methods == ["POST", "PATCH", "PATCH"] else route.continue_())
+
+    await page.route(re.compile("/api/files"), cut_second_part)
+    await choose_photos(page, large_bmp(NAME))
+
+    await wait_until_done(page, NAME)
+    assert methods == ["POST", "PATCH", "PATCH", "HEAD", "PATCH"]
+
+
+async def test_a_large_photo_that_is_dismissed_leaves_no_parts(visitor: Visitor) -> None:
+    page = await visitor.open()
+    methods: list[str] = []
+    is_held = asyncio.Event()
+
+    async def hold_second_part(route: Route) -> None:
+        methods.append(route.request.method)
+        if methods == ["POST", "PATCH", "PATCH"]:
+            is_held.set()
+        else:
+            await route.continue_()
+
+    await page.route(re.compile("/api/files"), hold_second_part)
+    await choose_photos(page, large_bmp(NAME))
+    await is_held.wait()
+    async with page.expect_response(lambda answer: answer.request.method == "DELETE") as removal:
+        await page.get_by_role("button", name=f"Remove {NAME} from this list").click()
+
+    assert (await removal.value).status == 204
+
+
+def large_bmp(name: str) -> FilePayload:
+    """Return a photo that is sent in two parts."""
+    return FilePayload(name=name, mimeType="image/bmp", buffer=encode_image(photo(1600, 1300), "bmp"))
 
 
 @pytest.mark.parametrize("answer", [{"status": 502}, {"status": 200, "content_type": "text/html", "body": "<p>login"}])
