@@ -14,7 +14,7 @@ from pymongo.errors import AutoReconnect
 from redis import Redis
 
 from gateway.resumable.parts import PART_PREFIX
-from pipeline.http_settings import ResumableSettings
+from pipeline.http_settings import HttpSettings, ResumableSettings
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.documents import blob_key
@@ -301,4 +301,33 @@ async def test_a_line_that_is_cut_behind_the_last_byte_makes_no_difference(
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         await patch(http, path, JPEG, 0)
 
+    await check(kept, await finish(other, path))
+
+
+class Silent(Vanishing):
+    """A line on which nothing more comes behind so many bytes of a body."""
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
+        async def receive_or_wait() -> Any:
+            if self._left <= 0:
+                await asyncio.Event().wait()
+            message = await receive()
+            body = message.get("body", b"")[: self._left]
+            self._left -= len(body)
+            return message | {"body": body, "more_body": True}
+
+        await self._gateway(scope, receive_or_wait, send)
+
+
+async def test_what_came_before_a_client_fell_silent_is_kept(
+    kept: Stores, small_parts: Settings, other: httpx.AsyncClient
+) -> None:
+    path = await create_upload(other)
+    impatient = small_parts.model_copy(update={"http": HttpSettings(idle_timeout=0.1)})
+    transport = Silent(create_gateway(kept, impatient), after=1500)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        answer = await patch(http, path, JPEG, 0)
+
+    assert (answer.status_code, answer.json()["code"]) == (408, "body_timeout")
+    assert await read_offset(other, path) == 1500
     await check(kept, await finish(other, path))
