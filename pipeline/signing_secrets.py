@@ -6,22 +6,24 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, SecretStr
 
 MAX_SECRETS = 2
 MIN_CHARACTERS, MAX_CHARACTERS = 32, 256
 
 
-def _check_characters(secret: SecretStr) -> SecretStr:
+def _check_form(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
-    if not (text.isascii() and text.isprintable() and " " not in text):
-        raise ValueError("a secret has only visible ASCII characters; `./run key OWNER` makes one")
+    is_visible = text.isascii() and text.isprintable() and " " not in text
+    if not is_visible or not MIN_CHARACTERS <= len(text) <= MAX_CHARACTERS:
+        raise ValueError(
+            f"each secret should have {MIN_CHARACTERS} to {MAX_CHARACTERS} visible ASCII characters; "
+            "`./run key OWNER --signing` makes one"
+        )
     return secret
 
 
-SigningSecret = Annotated[
-    SecretStr, Field(min_length=MIN_CHARACTERS, max_length=MAX_CHARACTERS), AfterValidator(_check_characters)
-]
+SigningSecret = Annotated[SecretStr, AfterValidator(_check_form)]
 
 
 def check_signing_secrets(secrets: Mapping[str, Sequence[SecretStr]], api_keys: Mapping[str, str]) -> None:

@@ -2,6 +2,8 @@
 
 ./run key OWNER
 docker compose exec gateway darkroom-server key OWNER
+
+With --signing, create a secret instead: it signs the owner's tokens, in the gateway and in the owner's backend.
 """
 
 from __future__ import annotations
@@ -24,10 +26,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "owner", metavar="OWNER", type=_parse_owner, help="name of the key's owner: letters, digits and _.-"
     )
-    owner = parser.parse_args(arguments).owner
-    key = secrets.token_urlsafe(32)
+    parser.add_argument("--signing", action="store_true", help="create a secret that signs tokens")
+    options = parser.parse_args(arguments)
+    owner, key = options.owner, secrets.token_urlsafe(32)
+    name, value = ("SIGNING_SECRETS", key) if options.signing else ("API_KEYS", sha256(key.encode()).hexdigest())
     print(f"For {owner}, shown once:  {key}")
-    print(f"For the gateway:  DARKROOM_API_KEYS='{json.dumps({owner: sha256(key.encode()).hexdigest()})}'")
+    print(f"For the gateway:  DARKROOM_{name}='{json.dumps({owner: value})}'")
     return 0
 
 

@@ -75,7 +75,7 @@ async def create_token(
     if permission.owner not in settings.signing_secrets:
         raise NoSigningSecret(
             f"The owner {permission.owner} has no signing secret in DARKROOM_SIGNING_SECRETS. "
-            f"`./run key {permission.owner}` creates one."
+            f"`./run key {permission.owner} --signing` creates one."
         )
     claims = await _build_claims(wanted, permission.owner, jobs, permission)
     token = sign_token(claims, settings.signing_secrets)
