@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.problems import MalformedForm
@@ -16,8 +17,12 @@ from tests.support.properties import EXAMPLES
 
 BOUNDARY = b"-edge"
 FORM_TYPE = "multipart/form-data; boundary=-edge"
-LOOKALIKES = [b"\r", b"\n", b"\r\n", b"--", b"-", b"---edge", b"\n---edg", b"\r\n---edgE", b"\n---edge-", b" ", b"x"]
-CONTENTS = st.lists(st.sampled_from(LOOKALIKES) | st.binary(max_size=5), max_size=12).map(b"".join)
+LOOKALIKES = [b"\r", b"\n", b"\r\n", b"--", b"-", b"---edge", b"\n---edg", b"\r\n---edgE", b"\n---edge", b" ", b"x"]
+CONTENTS = (
+    st.lists(st.sampled_from(LOOKALIKES) | st.binary(max_size=5), max_size=12)
+    .map(b"".join)
+    .filter(lambda content: not re.search(rb"\n---edge[-\s]", b"\n" + content + b"\n"))  # that is a boundary
+)
 
 
 def body_of(contents: list[bytes], *, end: bytes = b"\r\n", preamble: bytes = b"", padding: bytes = b"") -> bytes:
@@ -40,11 +45,6 @@ async def contents_of(chunks: list[bytes]) -> list[bytes]:
         elif event is not None:
             contents[-1] += event
     return contents
-
-
-def may_be_content(content: bytes, end: bytes) -> bool:
-    """Whether a body with these line ends may have the content: no line of it may be a boundary, padded or last."""
-    return end + b"--" + BOUNDARY not in end + content + end
 
 
 SHAPES = [
@@ -75,7 +75,7 @@ async def test_a_form_is_read_byte_by_byte(shape: dict[str, bytes]) -> None:
 
 
 @EXAMPLES
-@example(contents=[b"\n---edge x", b"\r\n---edgex"], end=b"\n", preamble=b"", padding=b"", cuts=[5])
+@example(contents=[b"\n---edgex", b"\r\n---edgex"], end=b"\n", preamble=b"", padding=b"", cuts=[5])
 @given(
     contents=st.lists(CONTENTS, min_size=1, max_size=4),
     end=st.sampled_from([b"\n", b"\r\n"]),
@@ -86,8 +86,6 @@ async def test_a_form_is_read_byte_by_byte(shape: dict[str, bytes]) -> None:
 async def test_the_bytes_of_files_stay_as_they_are(
     contents: list[bytes], end: bytes, preamble: bytes, padding: bytes, cuts: list[int]
 ) -> None:
-    contents = [content for content in contents if may_be_content(content, b"\n")]
-    assume(contents)
     body = body_of(contents, end=end, preamble=preamble, padding=padding)
     borders = sorted({0, *(cut for cut in cuts if cut < len(body)), len(body)})
 
