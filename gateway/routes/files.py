@@ -19,7 +19,7 @@ from storage.resumable_uploads import ResumableUpload
 
 router = Router(tags=["resumable uploads"])
 NO_CONTENT = status.HTTP_204_NO_CONTENT
-PROGRESS = ("Upload-Offset", "Upload-Expires", "Task-ID", "Link")
+PROGRESS = ("Upload-Offset", "Upload-Expires", "Task-ID", "Link", "View-Token")
 BODY = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 
 
@@ -35,7 +35,7 @@ def _describe_route(
     extra: dict[str, Any] = {"parameters": request_headers("Tus-Resumable", *takes)}
     return {
         "operation_id": operation_id,
-        "responses": {success: {"headers": answer_headers("Tus-Resumable", *headers)}, **refusals},
+        "responses": {success: {"headers": answer_headers("Tus-Resumable", "Cache-Control", *headers)}, **refusals},
         "openapi_extra": extra | ({"requestBody": body} if body else {}),
     }
 

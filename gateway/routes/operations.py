@@ -25,7 +25,7 @@ def _describe(*, rendition: str | None = None) -> dict[str, Any]:
     """Return what the OpenAPI document says of a POST route, with the rendition that its jobs have, if it is known."""
     answer = {
         "description": "The job is accepted",
-        "headers": answer_headers("Location", "Retry-After", "Idempotency-Replayed"),
+        "headers": answer_headers("Location", "Retry-After", "Idempotency-Replayed", "View-Token"),
         "links": job_links(rendition=rendition),
     }
     return {

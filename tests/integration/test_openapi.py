@@ -12,9 +12,17 @@ import httpx
 import pytest
 
 from deploy.local.stack import Stack
+from tests.integration.api_helpers import upload
+from tests.support.images import encode_image, photo
 
 CONFIG = Path(__file__).parent / "openapi_tools" / "schemathesis.toml"
 EXAMPLES = 5
+STANDARD_HEADERS = {
+    *("connection", "content-length", "content-type", "date", "server", "transfer-encoding", "vary"),
+    *("content-security-policy", "cross-origin-resource-policy", "referrer-policy", "x-content-type-options"),
+    "x-accel-buffering",
+}
+"""Headers that only browsers, servers and HTTP libraries read."""
 PROGRAM = """
 import schemathesis.cli
 schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
@@ -56,6 +64,30 @@ def test_every_form_lists_its_fields(operations: dict[str, dict[str, Any]], path
 
     assert set(content) == {"multipart/form-data"}
     assert set(content["multipart/form-data"]["schema"]["properties"]) == FIELDS[path]
+
+
+def test_every_header_of_an_answer_is_described(client: httpx.Client, operations: dict[str, dict[str, Any]]) -> None:
+    accepted = upload(client, encode_image(photo(20, 20)))
+    task_id = accepted.json()["task_id"]
+    job = client.get(f"/task-status/{task_id}", params={"wait": 60})
+    tus = {"Tus-Resumable": "1.0.0"}
+    resumable = client.post("/files", headers={**tus, "Upload-Length": "9"})
+    answers = {
+        "post /upload": accepted,
+        "get /task-status/{task_id}": job,
+        "get /task-status/{task_id}/events": client.get(f"/task-status/{task_id}/events"),
+        "get /result/{task_id}": client.get(f"/result/{task_id}", headers={"Range": "bytes=0-3"}),
+        "get /jobs": client.get("/jobs"),
+        "delete /jobs/{task_id}": client.delete(f"/jobs/{task_id}"),
+        "post /files": resumable,
+        "head /files/{task_id}": client.head(resumable.headers["location"], headers=tus),
+        "delete /files/{task_id}": client.delete(resumable.headers["location"], headers=tus),
+    }
+
+    for name, answer in answers.items():
+        described = operations[name]["responses"][str(answer.status_code)]["headers"]
+        assert answer.is_success, name
+        assert set(answer.headers) - STANDARD_HEADERS <= {header.lower() for header in described}, name
 
 
 def test_every_answer_is_one_that_the_document_promises(stack: Stack, tmp_path: Path) -> None:
