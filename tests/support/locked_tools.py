@@ -17,7 +17,7 @@ import pytest
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "tools"
 NPM = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent")
 PIP = ("-m", "pip", "install", "-q", "--require-hashes", "--no-deps", "--only-binary", ":all:")
-SECONDS = 300
+SECONDS = 200  # less than a test may take
 
 
 def install_npm_tools(folder: Path) -> Path:
