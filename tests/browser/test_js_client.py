@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from deploy.local.stack import Stack
-from tests.browser.page_helpers import jpeg, wait_for_size
+from tests.browser.page_helpers import KEY, jpeg, wait_for_size
 from tests.integration.api_helpers import wait_until
 from tests.integration.front_servers import run_application
 from tests.integration.lone_gateway import LoneGateway, run_lone_gateway
@@ -99,31 +100,47 @@ async def test_a_page_uploads_a_drawing_follows_its_job_and_shows_it(page: Page,
     assert seen["after"] == ""
 
 
-async def test_the_page_of_the_guide_shows_a_photo(
+async def test_the_page_of_the_guide_shows_a_photo_with_a_token_of_its_backend(
     context: BrowserContext, frontend_stack: Stack, tmp_path: Path
 ) -> None:
     [text] = re.findall(r"```html page\.html\n(.*?)```", GUIDE, re.DOTALL)
-    html = ""
+    html = url = ""
 
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        answer = PlainTextResponse("a token") if scope["path"] == "/darkroom-token" else HTMLResponse(html)
+    async def backend(scope: Scope, receive: Receive, send: Send) -> None:
+        is_token = scope["path"] == "/darkroom-token"
+        answer = PlainTextResponse(await create_token(url, home)) if is_token else HTMLResponse(html)
         await answer(scope, receive, send)
 
-    with run_application(application) as origin:
+    with run_application(backend) as home:
         settings = {
-            "DARKROOM_CORS__ORIGINS": json.dumps([origin]),
+            "DARKROOM_CORS__ORIGINS": json.dumps([home]),
             "DARKROOM_BLOB_URL": frontend_stack.blob_folder.as_uri(),
+            "DARKROOM_API_KEYS": json.dumps({"ann": sha256(KEY.encode()).hexdigest()}),
+            "DARKROOM_SIGNING_SECRETS": json.dumps({"ann": ["a-secret-of-the-browser-tests-long-enough"]}),
         }
         with run_lone_gateway(frontend_stack, tmp_path, **settings) as gateway:
-            html = text.replace("https://photos.example/api", gateway.url)
+            url = gateway.url
+            html = text.replace("https://photos.example/api", url)
             page = await context.new_page()
-            await page.goto(origin)
+            await page.goto(home)
             await page.locator("input").set_input_files([jpeg("garden.jpg", 1200, 900)])
 
-            await expect(page.get_by_alt_text("garden.jpg")).to_have_js_property("complete", value=True)
-            assert await wait_for_size(page.get_by_alt_text("garden.jpg")) != (0, 0)
+            image = page.get_by_alt_text("garden.jpg")
+            assert await wait_for_size(image) == (640, 480)
+            assert re.fullmatch(
+                rf"{url}/result/[\w-]+/medium\?token=[\w.-]+", await image.evaluate("it => it.currentSrc")
+            )
             await expect(page).to_have_title("done")
             await page.close()
+
+
+async def create_token(url: str, origin: str) -> str:
+    """Return a token for one upload from pages of an origin, as a backend gets it."""
+    async with httpx.AsyncClient(base_url=url) as api:
+        wanted = {"scope": "upload", "origin": origin, "uses": 1}
+        answer = await api.post("/tokens", json=wanted, headers={"Authorization": f"Bearer {KEY}"})
+        token: str = answer.json()["token"]
+        return token
 
 
 async def test_an_attempt_whose_answer_is_lost_makes_one_job(page: Page, gateway: LoneGateway) -> None:
