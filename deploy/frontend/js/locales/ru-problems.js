@@ -61,6 +61,16 @@ export const codes = {
   range_not_satisfiable: "Запрошенный диапазон — вне файла.",
   invalid_cursor: "Такой страницы списка нет.",
   not_retryable: "Это задание нельзя продолжить.",
+  // Uploads in parts, and tokens.
+  upload_ended: "Загрузка прервана и не продолжится. Отправьте файл ещё раз.",
+  upload_complete: "Файл уже загружен.",
+  offset_mismatch: "Часть файла начинается не там, где закончилась прежняя.",
+  checksum_mismatch: "Часть файла повреждена в пути.",
+  too_many_unfinished_uploads: "Слишком много незаконченных загрузок. Попробуйте немного позже.",
+  token_used_up: "По этому разрешению больше ничего не загрузить.",
+  format_not_allowed: "По этому разрешению файлы такого вида не загрузить.",
+  origin_not_allowed: "Это разрешение — для другого сайта.",
+  no_signing_secret: "У владельца ключа нет секрета для подписи.",
 };
 
 export const rules = {
