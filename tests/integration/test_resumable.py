@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from hashlib import sha256
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import pymongo
 
 from deploy.local.stack import Stack
 from tests.integration.api_helpers import wait_for_end, wait_until
-from tests.integration.raw_http import open_socket
+from tests.integration.lone_gateway import run_lone_gateway
+from tests.integration.raw_http import open_socket, read_response
+from tests.support.http_options import HTTP_CLIENT_OPTIONS
 from tests.support.images import encode_image, photo
 
 VERSION = {"Tus-Resumable": "1.0.0"}
@@ -81,3 +87,26 @@ def test_a_last_piece_whose_answer_was_lost_finds_its_job_after_the_gateway_was_
 
     assert again.headers["task-id"] == path.rpartition("/")[2]
     assert wait_for_end(client, again.headers["task-id"])["status"] == "done"
+
+
+def test_what_has_come_when_a_gateway_stops_is_kept(redis_and_mongo: Stack, tmp_path: Path) -> None:
+    sent = 100_000
+    mongo: pymongo.MongoClient[dict[str, Any]]
+    with (
+        run_lone_gateway(redis_and_mongo, tmp_path, DARKROOM_HTTP__SHUTDOWN_TIMEOUT="0.5") as gateway,
+        httpx.Client(base_url=gateway.url, timeout=30, **HTTP_CLIENT_OPTIONS) as client,
+        open_socket(gateway.url) as slow,
+        pymongo.MongoClient(redis_and_mongo.mongo_url) as mongo,
+    ):
+        path = create_upload(client)
+        slow.sendall(build_head(gateway.url, path, 0) + PHOTO[:sent])
+        read_offset(client, path)  # so the gateway, which has one thread, has read the head of the PATCH, too
+
+        gateway.process.send_signal(signal.SIGTERM)
+        refused, problem = read_response(slow)
+        gateway.process.wait(20)
+        found = mongo.get_default_database()["resumable_uploads"].find_one({"_id": path.rpartition("/")[2]})
+
+    assert (refused.status, json.loads(problem)["code"]) == (503, "shutting_down")
+    assert found is not None
+    assert found["offset"] == sent
