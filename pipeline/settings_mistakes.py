@@ -134,8 +134,9 @@ def _find_unknown_files() -> Iterator[str]:
 
 def _find_misplaced() -> Iterator[str]:
     """Yield a line for each known name in a wrong place, where it would have no effect."""
-    if os.environ.get("DARKROOM_API_KEY", "").lstrip().startswith("{"):
-        yield "DARKROOM_API_KEY: is the key of a client. Did you mean DARKROOM_API_KEYS?"
+    for name, noun in (("DARKROOM_API_KEY", "key"), ("DARKROOM_SIGNING_SECRET", "secret")):
+        if os.environ.get(name, "").lstrip().startswith("{"):
+            yield f"{name}: is the {noun} of a client. Did you mean {name}S?"
     given, used = os.environ.get("DARKROOM_GIVEN_BLOB_URL", ""), os.environ.get("DARKROOM_BLOB_URL", "")
     if urlsplit(given).scheme not in {"", "file"} and urlsplit(used).scheme == "file":
         yield (

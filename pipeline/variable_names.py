@@ -67,7 +67,7 @@ OTHER_NAMES = {
         "DARKROOM_REDIS_PORT",
         "DARKROOM_UI_PORT",
     },
-    "the clients": {"DARKROOM_API_KEY", "DARKROOM_URL"},
+    "the clients": {"DARKROOM_API_KEY", "DARKROOM_SIGNING_SECRET", "DARKROOM_URL"},
 }
 """Names that are no settings, by who reads them."""
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ..client.defaults import VERSION
-from .commands import gateway, jobs, upload
+from .commands import gateway, jobs, token, upload
 from .exit_codes import EXIT_CODES_HELP, ExitCode
 from .help_text import Command, Group
 from .usage import UsageError, usage_line
@@ -21,7 +21,7 @@ PHOTOS, JOBS, GATEWAY = "Photos", "Jobs", "Gateway"
 COMMANDS = {
     PHOTOS: (upload.upload, upload.crop, upload.grayscale, upload.resize),
     JOBS: (jobs.status, jobs.jobs, jobs.result, jobs.retry, jobs.delete),
-    GATEWAY: (gateway.capabilities, gateway.health),
+    GATEWAY: (gateway.capabilities, gateway.health, token.token),
 }
 
 app = typer.Typer(

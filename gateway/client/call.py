@@ -32,6 +32,8 @@ class Call(Generic[T]):
     query: Mapping[str, str | int | float] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] | None = None
+    document: Mapping[str, Any] | None = None
+    """A JSON document to send instead of a form."""
     image: ReopenableFile | None = None
     server_wait_seconds: float = 0.0
     """How long the gateway may wait on purpose before it answers (long poll). Added to the read timeout."""
@@ -67,6 +69,8 @@ class Call(Generic[T]):
 
     def _request(self, file: BinaryIO | None) -> dict[str, Any]:
         request = {"method": self.method, "url": self.path, "params": self.query, "headers": self.headers}
+        if self.document is not None:
+            return request | {"json": self.document}
         if self.form is None:
             return request
         # Each field is a part without a file name: httpx sends a form without files as multipart only in this way.

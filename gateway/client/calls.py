@@ -6,10 +6,10 @@ docstrings describe what the method does and returns.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import TypedDict, TypeVar, Unpack
+from typing import Literal, TypedDict, TypeVar, Unpack
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -18,7 +18,7 @@ import httpx
 from .call import RESULT_SECONDS, Call
 from .filenames import filename_of, join_inside
 from .files import File, ProgressCallback, ReopenableFile
-from .models import Accepted, Answer, Capabilities, JobPage, JobStatus, Readiness
+from .models import Accepted, Answer, Capabilities, JobPage, JobStatus, Readiness, Token
 from .problem import OK_RANGE
 from .receivers import RESULT_MAX_BYTES, BodyParser, FileReceiver, MemoryReceiver, Receiver, verify_content
 
@@ -203,6 +203,38 @@ def health() -> Call[Readiness]:
         path="/readyz",
         receive=lambda answer: MemoryReceiver(answer, _json_parser(Readiness), accepted_statuses=accepted_statuses),
     )
+
+
+def create_token(  # noqa: PLR0913  # what a token may say
+    scope: Literal["upload", "read"],
+    *,
+    seconds: float | None = None,
+    task_id: str | None = None,
+    rendition: str | None = None,
+    max_bytes: int | None = None,
+    formats: Sequence[str] | None = None,
+    uses: int | None = None,
+    origin: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> Call[Token]:
+    """Make a token for a browser or an app, which must not have the API key, and return it.
+
+    A token with the scope "upload" uploads, within the limits that follow `rendition`. One with "read" reads the job
+    `task_id`, or one `rendition` of it. It is valid for `seconds`: an hour by default, 24 hours at most.
+    """
+    wanted = {
+        "scope": scope,
+        "seconds": seconds,
+        "task_id": task_id,
+        "rendition": rendition,
+        "max_bytes": max_bytes,
+        "formats": None if formats is None else list(formats),
+        "uses": uses,
+        "origin": origin,
+        "metadata": None if metadata is None else dict(metadata),
+    }
+    document = {name: value for name, value in wanted.items() if value is not None}
+    return Call(method="POST", path="/tokens", document=document, receive=_json_receiver(Token))
 
 
 def _post(path: str, file: File | None, options: ImageOptions, **fields: object) -> Call[Accepted]:

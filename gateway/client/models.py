@@ -61,6 +61,14 @@ class Accepted(Answer):
     warnings: list[FieldWarning] = Field(default_factory=list)
 
 
+class Token(Answer):
+    """A new token. `token_id` is the id of an upload token, which the jobs that it makes keep."""
+
+    token: str = Field(repr=False)
+    expires_at: Time
+    token_id: str | None = None
+
+
 class Failure(Answer):
     """Why a job ended without a result. `errors` has every broken rule."""
 

@@ -18,13 +18,14 @@ from gateway.client.filenames import filename_of, join_inside
 from gateway.client.job_errors import ensure_result
 from gateway.client.problem import Problem
 from gateway.client.receivers import ContentMismatch, FileReceiver, MemoryReceiver, expected_digest_of, verify_content
-from gateway.routes import capabilities
+from gateway.routes import capabilities, tokens
 from storage import documents
 
 PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (schemas.Links, models.Links),
     (schemas.FieldWarning, models.FieldWarning),
     (schemas.Accepted, models.Accepted),
+    (tokens.Token, models.Token),
     (schemas.StageStatus, models.StageStatus),
     (image_schemas.RenditionStatus, models.RenditionStatus),
     (image_schemas.ColorSpaceStatus, models.ColorSpaceStatus),

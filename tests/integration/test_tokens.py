@@ -8,8 +8,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from deploy.local.stack import Stack
+from gateway.cli.app import app
+from gateway.client import Client
 from tests.integration.api_helpers import wait_for_end, wait_until
 from tests.integration.collector import Collector
 from tests.integration.conftest import SIGNING_SECRET, AsOwner
@@ -59,6 +62,22 @@ def test_a_page_uploads_and_shows_its_job_by_tokens_alone(nginx: Front, accepted
     assert (accepted.status_code, job["status"]) == (202, "done")
     assert (picture.status_code, picture.headers["cross-origin-resource-policy"]) == (200, "cross-origin")
     assert "event: job" in events.text
+
+
+def test_the_client_and_the_command_ask_the_gateway_for_tokens(strict_stack: Stack, accepted: httpx.Response) -> None:
+    task_id = accepted.json()["task_id"]
+    environment = {"DARKROOM_URL": strict_stack.url, "DARKROOM_API_KEY": "key of tia"}
+
+    with Client(strict_stack.url, api_key="key of tia") as darkroom:
+        made = darkroom.create_token("read", task_id=task_id, rendition="small")
+    command = ["token", "upload", "--uses", "1", "--metadata", "order=4711"]
+    printed = CliRunner().invoke(app, command, env=environment).stdout.strip()
+
+    with Client(strict_stack.url, api_key=made.token) as viewer, Client(strict_stack.url, api_key=printed) as uploader:
+        assert viewer.result(task_id, "small")
+        uploaded = uploader.upload(PHOTO + b"another", name="p.jpg")
+        assert uploader.status(uploaded.task_id).metadata == {"order": "4711"}
+        assert uploaded.view_token is not None
 
 
 def test_a_picture_that_a_token_has_shown_needs_a_token_again(nginx: Front, accepted: httpx.Response) -> None:
