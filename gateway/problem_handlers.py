@@ -125,8 +125,12 @@ async def _handle_store_error(request: Request, error: Exception) -> JSONRespons
 
 
 def _may_have_acted(request: Request, error: Exception) -> bool:
-    """Whether a request that must not be repeated may have been carried out: a second DELETE removes the job."""
-    is_repeatable = request.method != "DELETE" and not request.url.path.endswith("/retry")
+    """Whether a request that must not be repeated may have been carried out: a second DELETE removes the job.
+
+    That of a resumable upload changes nothing.
+    """
+    path = request.url.path
+    is_repeatable = (request.method != "DELETE" or "/files/" in path) and not path.endswith("/retry")
     return not is_repeatable and not isinstance(error, ServerSelectionTimeoutError)
 
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from hashlib import sha1, sha256
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pymongo.errors import AutoReconnect
 
-from pipeline.http_settings import ResumableSettings
+from pipeline.http_settings import AccessSettings, BlobsSettings, ResumableSettings
 from pipeline.settings import Settings
+from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import Job
-from storage.resumable_uploads import UploadState
+from storage.resumable_uploads import ResumableUpload, UploadState
 from storage.stores import Stores
 from tests.contract.conftest import UPLOAD_BYTES, create_client, create_gateway
 from tests.contract.http_helpers import ADA_KEY, JPEG, ZOE_KEY, list_job_ids
 from tests.contract.tus_helpers import BYTES, VERSION, create, create_upload, head, metadata, patch, read_offset
+from tests.support.fakes import FakeUploads
 
 SIZE = {"Upload-Length": str(len(JPEG))}
 
@@ -318,7 +323,8 @@ async def test_a_post_may_name_another_method(http: httpx.AsyncClient, method: s
     assert (await head(http, path)).status_code == (200 if method == "PATCH" else 410)
 
 
-async def test_a_caller_has_so_many_unfinished_uploads(stores: Stores, settings: Settings, redis: object) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("redis")
+async def test_a_caller_has_so_many_unfinished_uploads(stores: Stores, settings: Settings) -> None:
     few = settings.model_copy(update={"resumable": ResumableSettings(max_unfinished_per_caller=2)})
     async with create_client(create_gateway(stores, few)) as http:
         first, _ = [await create_upload(http) for _ in range(2)]
@@ -346,7 +352,8 @@ async def test_an_expired_upload_is_gone_before_the_tidier_has_come(http: httpx.
     assert (answer.status_code, answer.json()["code"]) == (410, "upload_expired")
 
 
-async def test_links_of_an_upload_begin_with_the_root_path(stores: Stores, settings: Settings, redis: object) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("redis")
+async def test_links_of_an_upload_begin_with_the_root_path(stores: Stores, settings: Settings) -> None:
     prefixed = settings.model_copy(update={"http": settings.http.model_copy(update={"root_path": "/api"})})
     async with create_client(create_gateway(stores, prefixed)) as http:
         created = await create(http)
@@ -370,3 +377,70 @@ async def test_a_creation_with_all_bytes_is_like_any_other(
     job = await stores.jobs.get(answer.headers["task-id"])
     assert (job.original.name, job.operation.format) == ("a.jpg", fields.get("format", "auto"))
     assert (await stores.resumable_uploads.get(job.id)).state is UploadState.COMPLETE
+
+
+async def test_no_upload_is_created_while_a_queue_is_full(stores: Stores, settings: Settings) -> None:
+    busy = settings.model_copy(update={"access": AccessSettings(max_queue=1)})
+    gateway = create_gateway(stores, busy)
+    gateway.state.queues.push("validate", now_ms())
+    async with create_client(gateway) as http:
+        answer = await create(http)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+
+
+@pytest.mark.usefixtures("redis")
+async def test_an_upload_that_was_created_is_accepted_while_a_queue_is_full(stores: Stores, settings: Settings) -> None:
+    gateway = create_gateway(stores, settings.model_copy(update={"access": AccessSettings(max_queue=1)}))
+    async with create_client(gateway) as http:
+        path = await create_upload(http)
+        gateway.state.queues.push("validate", now_ms())
+
+        answer = await patch(http, path, JPEG, 0)
+
+    assert answer.headers["task-id"] == id_of(path)
+
+
+async def test_a_full_disk_refuses_uploads_and_their_pieces(
+    stores: Stores, settings: Settings, http: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    path = await create_upload(http)
+    full = settings.model_copy(update={"blobs": BlobsSettings(reserve_bytes=10**18, reserve_share=0.999)})
+    local = replace(stores, blobs=Blobs.open(tmp_path.as_uri()))
+    async with create_client(create_gateway(local, full)) as there:
+        answers = [await create(there), await patch(there, path, JPEG, 0)]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(503, "storage_full")] * 2
+    assert await read_offset(http, path) == 0
+
+
+@pytest.mark.usefixtures("redis")
+async def test_a_piece_counts_as_one_of_the_uploads_of_its_caller(stores: Stores, settings: Settings) -> None:
+    few = settings.model_copy(update={"http": settings.http.model_copy(update={"max_uploads_per_caller": 1})})
+    async with create_client(create_gateway(stores, few)) as http:
+        path, other = [await create_upload(http) for _ in range(2)]
+        answers = []
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield JPEG[:1000]
+            answers.append(await patch(http, other, JPEG, 0))
+            yield JPEG[1000:]
+
+        answers.append(await patch(http, path, chunks(), 0))
+
+    assert [answer.status_code for answer in answers] == [503, 204]
+    assert answers[0].json()["code"] == "too_many_uploads"
+
+
+async def test_a_removal_that_the_database_has_not_answered_may_be_repeated(
+    stores: Stores, settings: Settings, http: httpx.AsyncClient
+) -> None:
+    class Away(FakeUploads):
+        async def get(self, upload_id: str, **_: Any) -> ResumableUpload:
+            raise AutoReconnect(upload_id)
+
+    path = await create_upload(http)
+    async with create_client(create_gateway(replace(stores, resumable_uploads=Away()), settings)) as away:
+        answer = await away.delete(path, headers=VERSION)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
