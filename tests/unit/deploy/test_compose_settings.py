@@ -40,6 +40,12 @@ def test_flower_which_has_a_page_has_no_keys_of_a_bucket() -> None:
     assert {SERVICES["flower"]["environment"][variable] for variable in documented} == {""}
 
 
+def test_the_secrets_that_sign_tokens_reach_the_gateway_alone() -> None:
+    hidden = {name for name in WITH_DOTENV if SERVICES[name]["environment"].get("DARKROOM_SIGNING_SECRETS") == ""}
+
+    assert WITH_DOTENV - hidden == {"gateway", "check"}
+
+
 def test_the_check_sees_all_that_it_judges() -> None:
     hidden = {variable for variable, value in SERVICES["check"]["environment"].items() if not value}
 

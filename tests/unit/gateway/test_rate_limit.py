@@ -13,7 +13,9 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from starlette.types import Message, Receive, Scope, Send
 from structlog.typing import EventDict
 
-from gateway.middleware.rate_limit import RateLimit, create_limiter
+from gateway.middleware.rate_limit import RateLimit, caller_of, create_limiter
+from gateway.permission import Permission
+from gateway.permission import Scope as TokenScope
 from tests.support.fakes import UNREACHABLE_URL
 
 LIMIT = parse("2/hour")
@@ -195,6 +197,23 @@ async def test_an_owner_cannot_be_named_like_an_address(inside: Inside) -> None:
     await over(inside)
 
     assert await inside.asked(owner="192.0.2.1") == 202
+
+
+def caller(owner: str, address: str, scope: TokenScope = TokenScope.ALL) -> str:
+    return caller_of({"state": {"permission": Permission(owner=owner, scope=scope)}, "client": (address, 1234)})
+
+
+@pytest.mark.parametrize("scope", [TokenScope.UPLOAD, TokenScope.READ])
+def test_a_token_counts_as_its_owner_and_its_address(scope: TokenScope) -> None:
+    callers = {
+        caller("ada", "192.0.2.1", scope),
+        caller("ada", "192.0.2.2", scope),
+        caller("zoe", "192.0.2.1", scope),
+        caller("ada", "192.0.2.1"),
+    }
+
+    assert len(callers) == 4
+    assert caller("ada", "192.0.2.1", scope) in callers
 
 
 async def test_callers_without_an_address_are_counted_together(inside: Inside) -> None:
