@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from uuid import uuid4
 
 from fastapi import Response, status
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.claims import LIMITS, JobId, Rendition, TokenId, TokenLimits
 from gateway.dependencies import JobsDep, PermissionDep, SettingsDep
@@ -27,6 +27,8 @@ router = Router(tags=["tokens"])
 
 class TokenRequest(TokenLimits):
     """What a token is for. The limits are for upload tokens only."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"scope": "upload", "seconds": 300}]})
 
     scope: Literal["upload", "read"]
     task_id: JobId | None = Field(None, description="The job that a view token reads.")

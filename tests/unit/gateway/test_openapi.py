@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from gateway.app import create_app
 from gateway.problems import MEDIA_TYPE
+from gateway.routes.tokens import TokenRequest
 from gateway.schemas import ProblemDocument
 from tests.unit.gateway.conftest import SETTINGS
 
@@ -74,6 +75,13 @@ def test_every_error_has_an_example_of_its_own(document: dict[str, Any]) -> None
     examples = [ProblemDocument.model_validate(each["content"][MEDIA_TYPE]["example"]) for each in answers]
 
     assert len({example.status for example in examples}) == len(examples)
+
+
+def test_the_example_of_a_request_can_be_sent_untouched(document: dict[str, Any]) -> None:
+    """Swagger UI would fill in every field, which no token may have together."""
+    [example] = document["components"]["schemas"]["TokenRequest"]["examples"]
+
+    assert TokenRequest.model_validate(example)
 
 
 def test_an_error_that_has_no_reason_is_not_listed(document: dict[str, Any]) -> None:
