@@ -31,6 +31,11 @@ def build_offset_mismatch(offset: int) -> OffsetMismatch:
     )
 
 
+def compute_expiry_ms(settings: Settings) -> int:
+    """Return when an upload expires of which some bytes have just come (epoch ms)."""
+    return now_ms() + int(settings.resumable.expires * 1000)
+
+
 async def complete(
     upload: ResumableUpload, parts: Sequence[Part], *, store: PartStore, submission: Submission
 ) -> Accepted:
@@ -63,8 +68,7 @@ async def complete(
 async def record_completion(upload: ResumableUpload, original: Original, stores: Stores, settings: Settings) -> None:
     """Record that the job exists, and remove the parts. Errors are ignored: the job is what counts."""
     with suppress(*TRANSIENT_ERRORS):
-        expires_ms = now_ms() + int(settings.resumable.expires * 1000)
-        await stores.resumable_uploads.complete(upload, expires_ms=expires_ms)
+        await stores.resumable_uploads.complete(upload, expires_ms=compute_expiry_ms(settings))
         await remove_bytes(stores.blobs, upload, original=original)
 
 

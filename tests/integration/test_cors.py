@@ -90,7 +90,7 @@ def test_a_preflight_goes_through_the_fronts(front: Front, path: str) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PATCH", "DELETE"])
 def test_an_answer_has_the_headers_once_behind_the_fronts(front: Front, method: str) -> None:
-    answer = front.api.request(method, "/files/an-upload", headers={"Origin": PAGE})
+    answer = front.api.request(method, "/files/an-upload", headers={"Origin": PAGE, "Tus-Resumable": "1.0.0"})
 
     assert answer.status_code == 404
     assert answer.headers.get_list("access-control-allow-origin") == [PAGE]
