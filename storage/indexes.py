@@ -1,4 +1,4 @@
-"""The indexes of the jobs, those that dispatch needs and the later ones, and how they come to a collection."""
+"""The indexes of the jobs, those that dispatch needs and the later ones, and how indexes come to a collection."""
 
 from __future__ import annotations
 

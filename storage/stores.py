@@ -28,6 +28,7 @@ from storage.resumable_uploads import ResumableUploads
 from storage.tidying import COLLECTION as TIDYING
 from storage.tidying import Tidying
 from storage.token_uses import COLLECTION as TOKEN_USES
+from storage.token_uses import INDEXES as TOKEN_INDEXES
 from storage.token_uses import TokenUses
 
 COLLECTIONS = (Job.Settings.name, IdempotencyKey.Settings.name, TOKEN_USES)
@@ -98,6 +99,7 @@ async def open_stores(
         database = client[database_name(mongo_url)]
         await init_beanie(database, document_models=[Job, IdempotencyKey], skip_indexes=True)
         await create_indexes(Job.get_motor_collection(), Job.Settings.indexes)
+        await create_missing(database[TOKEN_USES], TOKEN_INDEXES)
         jobs = Jobs(list_timeout_ms=timeout_ms, reader=JobReader(Job, check=check_job, report=report_unreadable))
         tidying = Tidying(database[TIDYING])
         await create_missing(database[RESUMABLE_UPLOADS], UPLOAD_INDEXES)

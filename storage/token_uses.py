@@ -6,11 +6,13 @@ from contextlib import suppress
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo import ASCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from storage.clock import now_ms
 
 COLLECTION = "token_uses"
+INDEXES = [IndexModel([("expires_ms", ASCENDING)], name="expires")]
 KEEP_MS = 86_400_000
 """How long a count is kept after the end of its token: longer than any clock is off."""
 

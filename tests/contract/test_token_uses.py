@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from storage.clock import now_ms
+from storage.documents import Job
 from storage.stores import Stores
-from storage.token_uses import KEEP_MS, TokenUses
+from storage.token_uses import COLLECTION, KEEP_MS, TokenUses
 from tests.support.fakes import FakeTokenUses, new_job_id
 
 TOKEN, OTHER = "ada:token-one", "ada:token-two"
@@ -101,3 +102,11 @@ async def test_a_count_is_kept_for_a_day_after_its_token(uses: TokenUses, age_ms
     await uses.delete_expired()
 
     assert await uses.read(TOKEN) == left
+
+
+async def test_the_counts_that_have_expired_are_found_by_an_index(stores: Stores) -> None:
+    await count(stores.token_uses)
+
+    indexes = await Job.get_motor_collection().database[COLLECTION].index_information()
+
+    assert [("expires_ms", 1)] in [index["key"] for index in indexes.values()]

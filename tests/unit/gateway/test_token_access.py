@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from hashlib import sha256
 from typing import Any
 
@@ -9,15 +10,19 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.types import Message
 
 from gateway.app import create_app
-from gateway.middleware.authorization import OPEN_PATHS
+from gateway.middleware.authorization import OPEN_PATHS, Authorization
 from gateway.token_routes import ROUTES
 from pipeline.http_settings import HttpSettings
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.documents import Job, JobState, Kind, StageRecord, StageState
 from tests.support.fakes import FORM_TYPE, UNREACHABLE_URL, FakeJobs, new_job
+from tests.support.properties import EXAMPLES
 from tests.support.tokens import SECRETS, ZOE_SECRET, bearer, sign, upload_claims, view_claims
 
 PAGE = "https://app.example"
@@ -307,3 +312,27 @@ async def test_without_keys_no_token_is_looked_at(app: FastAPI, http: httpx.Asyn
         ]
 
     assert [answer.status_code for answer in answers] == [200, 200]
+
+
+@EXAMPLES
+@given(text=st.text(alphabet=st.characters(max_codepoint=255), max_size=99), is_query=st.booleans())
+def test_no_text_in_a_request_opens_anything(text: str, *, is_query: bool) -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        raise AssertionError("the body was read")
+
+    async def unreachable(*_: object) -> None:
+        raise AssertionError(f"{text!r} came in")
+
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/jobs", "headers": [], "query_string": b""}
+    if is_query:
+        scope["query_string"] = f"token={text}".encode("latin-1")
+    else:
+        scope["headers"] = [(b"authorization", f"Bearer {text}".encode("latin-1"))]
+    asyncio.run(Authorization(unreachable, keys=KEYS, secrets=SECRETS)(scope, receive, send))
+
+    assert sent[0]["status"] == 401
