@@ -72,7 +72,7 @@ async def test_content_length_is_within_the_limit_or_refused(length: str) -> Non
     async def send(message: Message) -> None:
         statuses.extend([message["status"]] if "status" in message else [])
 
-    scope = {"type": "http", "headers": [(b"content-length", length.encode("latin-1"))]}
+    scope = {"type": "http", "path": "/upload", "headers": [(b"content-length", length.encode("latin-1"))]}
     await BodyLimit(application, limit=LIMIT)(scope, receive, send)
 
     is_over = length.isascii() and length.isdigit() and (len(length.lstrip("0")) > 3 or int(length) > LIMIT)
