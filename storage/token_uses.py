@@ -13,8 +13,9 @@ from storage.clock import now_ms
 
 COLLECTION = "token_uses"
 INDEXES = [IndexModel([("expires_ms", ASCENDING)], name="expires")]
-KEEP_MS = 86_400_000
-"""How long a count is kept after the end of its token: longer than any clock is off."""
+KEEP_MS = 2 * 86_400_000
+"""How long a count is kept after the end of the token that was counted last: another one of the same id may end later,
+but no token is valid for much longer than a day."""
 
 
 class TokenUses:

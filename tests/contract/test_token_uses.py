@@ -96,7 +96,7 @@ async def test_a_use_that_was_never_counted_is_not_given_back(uses: TokenUses) -
 
 
 @pytest.mark.parametrize(("age_ms", "left"), [(KEEP_MS + 60_000, 0), (KEEP_MS - 60_000, 1)])
-async def test_a_count_is_kept_for_a_day_after_its_token(uses: TokenUses, age_ms: int, left: int) -> None:
+async def test_a_count_is_kept_for_two_days_after_its_token(uses: TokenUses, age_ms: int, left: int) -> None:
     await uses.count(TOKEN, job_id=new_job_id(), limit=1, expires_ms=now_ms() - age_ms)
 
     await uses.delete_expired()

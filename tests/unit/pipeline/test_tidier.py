@@ -205,7 +205,7 @@ async def test_a_key_is_remembered_for_its_time(stores: FakeStores, tidier: Tidi
 
 
 @pytest.mark.parametrize(("age_ms", "left"), [(KEEP_MS + SECOND, 0), (0, 1)])
-async def test_the_uses_of_a_token_are_forgotten_a_day_after_it(
+async def test_the_uses_of_a_token_are_forgotten_after_it(
     stores: FakeStores, tidier: Tidier, age_ms: int, left: int
 ) -> None:
     await stores.token_uses.count("ada:token", job_id="first", limit=1, expires_ms=now_ms() - age_ms)
