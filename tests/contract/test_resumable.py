@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from redis import Redis
 
 from storage.documents import Kind
 from storage.stores import Stores
@@ -62,6 +63,16 @@ async def test_the_last_piece_again_finds_the_same_job(http: httpx.AsyncClient) 
 
     assert [answer.status_code for answer in answers] == [204, 204]
     assert [answer.headers["task-id"] for answer in answers] == 2 * await list_job_ids()
+
+
+async def test_a_complete_upload_is_published_once(http: httpx.AsyncClient, redis: Redis) -> None:
+    path = await create_upload(http)
+    await patch(http, path, JPEG[:1000], 0)
+
+    for _ in range(2):
+        await patch(http, path, JPEG[1000:], 1000)
+
+    assert redis.llen("validate") == 1
 
 
 async def test_a_head_shows_how_far_an_upload_has_come(http: httpx.AsyncClient) -> None:
