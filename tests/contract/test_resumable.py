@@ -9,6 +9,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from storage.clock import now_ms
 from storage.documents import Kind
 from storage.stores import Stores
 from tests.contract.http_helpers import JPEG, list_job_ids
@@ -63,6 +64,14 @@ async def test_the_last_piece_again_finds_the_same_job(http: httpx.AsyncClient) 
 
     assert [answer.status_code for answer in answers] == [204, 204]
     assert [answer.headers["task-id"] for answer in answers] == 2 * await list_job_ids()
+
+
+async def test_the_job_knows_when_its_last_byte_came(http: httpx.AsyncClient, stores: Stores) -> None:
+    path, before_ms = await create_upload(http), now_ms()
+
+    last = await patch(http, path, JPEG, 0)
+
+    assert before_ms <= (await stores.jobs.get(last.headers["task-id"])).upload_started_ms <= now_ms()
 
 
 async def test_a_complete_upload_is_published_once(http: httpx.AsyncClient, redis: Redis) -> None:

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.stage_order import stage_by_rendition
+from storage.clock import now_ms
 from storage.documents import (
     ACTIVE_STATES,
     OUTPUT,
@@ -20,7 +21,7 @@ from storage.documents import (
 )
 from storage.errors import TRANSIENT_ERRORS, JobNotFound
 from storage.stores import database_name
-from tests.support.fakes import new_job
+from tests.support.fakes import new_job, new_job_id
 
 NOW = 1_000_000
 
@@ -179,3 +180,10 @@ def test_a_missing_blob_may_come_back() -> None:
 )
 def test_the_database_is_the_one_that_the_address_names(url: str, name: str) -> None:
     assert database_name(url) == name
+
+
+def test_the_age_of_a_resumable_upload_counts_from_its_last_byte() -> None:
+    hours_ago, now = now_ms() - 5 * 3_600_000, now_ms()
+
+    assert new_job(id=new_job_id(at_ms=hours_ago)).upload_started_ms == hours_ago
+    assert new_job(id=new_job_id(at_ms=hours_ago), received_ms=now).upload_started_ms == now
