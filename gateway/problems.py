@@ -174,6 +174,10 @@ class TooManyUnfinished(Problem, status=HTTPStatus.TOO_MANY_REQUESTS, code="too_
     """The caller has as many unfinished resumable uploads as it may."""
 
 
+class VersionUnsupported(Problem, status=HTTPStatus.PRECONDITION_FAILED, code="tus_version_unsupported"):
+    """The request is of another version of the tus protocol."""
+
+
 class OffsetMismatch(Problem, status=HTTPStatus.CONFLICT, code="offset_mismatch"):
     """The bytes do not begin where the stored ones end."""
 

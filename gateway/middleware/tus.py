@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import problems
 from gateway.resumable.protocol import VERSION
 
 PATH = "/files"
@@ -17,7 +16,7 @@ OVERRIDES = frozenset({"PATCH", "DELETE"})
 
 
 class Tus:
-    """ASGI middleware that answers 412 for another version, puts the version into answers, and heeds METHOD_HEADER."""
+    """ASGI middleware that puts the protocol's version into answers, except to OPTIONS, and heeds METHOD_HEADER."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -28,20 +27,14 @@ class Tus:
         if not is_concerned:
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        if scope["method"] == "POST" and (method := headers.get(METHOD_HEADER, "").upper()) in OVERRIDES:
+        method = Headers(scope=scope).get(METHOD_HEADER, "").upper()
+        if scope["method"] == "POST" and method in OVERRIDES:
             scope["method"] = method
-        app = self._app if headers.get("tus-resumable") == VERSION else _refuse_version()
-        await app(scope, receive, _add_version(send))
+        await self._app(scope, receive, _add_version(send))
 
 
 def _is_file_path(path: str) -> bool:
     return path == PATH or path.startswith(f"{PATH}/")
-
-
-def _refuse_version() -> ASGIApp:
-    detail = f"Tus-Resumable is missing, or is another version. Send Tus-Resumable: {VERSION}."
-    return problems.build_response(412, "tus_version_unsupported", detail, headers={"Tus-Version": VERSION})
 
 
 def _add_version(send: Send) -> Send:

@@ -10,14 +10,23 @@ from fastapi import Depends, Request, Response, status
 from gateway.dependencies import RootPathDep
 from gateway.openapi.errors import errors
 from gateway.openapi.headers import answer_headers, request_headers
-from gateway.problems import UnsupportedMediaType
-from gateway.resumable.protocol import MEDIA_TYPE, read_length, read_offset
+from gateway.problems import UnsupportedMediaType, VersionUnsupported
+from gateway.resumable.protocol import MEDIA_TYPE, VERSION, read_length, read_offset
 from gateway.resumable.uploads import Progress, UploadServiceDep
 from gateway.routing import Router
 from gateway.submission.backpressure import shed_load
 from storage.resumable_uploads import ResumableUpload
 
-router = Router(tags=["resumable uploads"])
+
+async def _check_version(request: Request) -> None:
+    if request.headers.get("tus-resumable") != VERSION:
+        raise VersionUnsupported(
+            f"Tus-Resumable is missing, or is another version. Send Tus-Resumable: {VERSION}.",
+            headers={"Tus-Version": VERSION},
+        )
+
+
+router = Router(tags=["resumable uploads"], dependencies=[Depends(_check_version)])
 NO_CONTENT = status.HTTP_204_NO_CONTENT
 PROGRESS = ("Upload-Offset", "Upload-Expires", "Task-ID", "Link", "View-Token")
 BODY = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}

@@ -50,7 +50,7 @@ REFUSED_CREATIONS: dict[str, tuple[dict[str, str], int, str]] = {
     "a field without a name": (VERSION | SIZE | {"Upload-Metadata": "a YQ==,"}, 400, "invalid_header"),
     "a field that is not base64": (VERSION | SIZE | {"Upload-Metadata": "format png"}, 400, "invalid_header"),
     "very long fields": (VERSION | SIZE | {"Upload-Metadata": "a " + "YWFh" * 3000}, 400, "invalid_header"),
-    "an unknown field": (VERSION | SIZE | {"Upload-Metadata": metadata(colour="red")}, 422, "invalid_form"),
+    "a misspelt field": (VERSION | SIZE | {"Upload-Metadata": metadata(qualty="80")}, 422, "invalid_form"),
     "a wrong value": (VERSION | SIZE | {"Upload-Metadata": metadata(quality="101")}, 422, "invalid_form"),
     "an unknown operation": (VERSION | SIZE | {"Upload-Metadata": metadata(operation="blur")}, 422, "invalid_form"),
     "an operation without its fields": (

@@ -78,8 +78,9 @@ def test_nothing_but_health_is_answered_without_a_key(
     assert len(refused) > 10
     assert {name: answer.status_code for name, answer in refused.items()} == dict.fromkeys(refused, 401)
     for answer in refused.values():
-        assert answer.json()["code"] == "unauthorized"
         assert answer.headers["www-authenticate"] == "Bearer"
+        if answer.request.method != "HEAD":
+            assert answer.json()["code"] == "unauthorized"
 
 
 def test_health_is_told_to_everybody(keyless_client: httpx.Client) -> None:

@@ -66,6 +66,7 @@ from gateway.problems import (
     UploadEnded,
     UploadExpired,
     UploadGone,
+    VersionUnsupported,
 )
 from stages.errors import (
     STAGE_ERRORS,
@@ -119,6 +120,7 @@ TABLE = [
     (TooManyStreams("why"), 503, "too_many_streams"),
     (TooManyDownloads("why"), 503, "too_many_downloads"),
     (TooManyUnfinished("why"), 429, "too_many_unfinished_uploads"),
+    (VersionUnsupported("why"), 412, "tus_version_unsupported"),
     (OffsetMismatch("why"), 409, "offset_mismatch"),
     (ChecksumMismatch("why"), 460, "checksum_mismatch"),
     (UploadComplete("why"), 409, "upload_complete"),
