@@ -61,6 +61,7 @@ export class Darkroom {
 
   /** Upload a file, and return the accepted job. Other options are fields of the form, such as `format` and `quality`. */
   async upload(file, { operation = "upload", filename, idempotencyKey = newKey(), resumeFrom, onResumable, onProgress, signal, ...fields } = {}) {
+    if (file === undefined) throw new TypeError("There is no file. Send null for an operation on the image of an earlier job.");
     const blob = file === null || file instanceof Blob ? file : new Blob([file]);
     const sent = { blob, name: filename ?? (file?.name || "photo"), fields: formFields(fields), operation, idempotencyKey, resumeFrom, onResumable, onProgress, signal };
     const isLarge = blob && (resumeFrom || blob.size > this.#resumableBytes);
@@ -212,7 +213,7 @@ export class Darkroom {
       try {
         return await send(url, token === null ? {} : { Authorization: `Bearer ${token}` });
       } catch (error) {
-        if (error.status !== 401 || signal?.aborted || renewals === MAX_RENEWALS) throw error;
+        if (!refusesToken(error) || signal?.aborted || renewals === MAX_RENEWALS) throw error;
         const renewed = await this.#currentToken(token);
         if (renewed === null || renewed === token) throw error;
         token = renewed;
@@ -402,6 +403,7 @@ const WAIT_SECONDS = 10;
 /** The stream does not come through; polls may. */
 class StreamBlocked extends Error {}
 
+const refusesToken = ({ status, code }) => status === 401 || code === "token_used_up";
 const isFinal = (error) => error instanceof DarkroomError && !error.isTransient && (error.status < 500 || error.code === UNREADABLE);
 
 async function* jobsOf(events, state) {

@@ -78,6 +78,33 @@ test("one token is asked for, and a new one when the gateway refuses it", async 
   assert.deepEqual(asked, [undefined, "first"]);
 });
 
+test("a token that is used up is replaced by a new one", async () => {
+  const tokens = ["first", "second"];
+  const answer = ({ headers }) => (headers.Authorization === "Bearer second" ? accepted() : problem(403, "token_used_up"));
+  const { darkroom, requests } = clientOf(answer, { token: () => tokens.shift() });
+
+  await darkroom.upload(FILE);
+
+  assert.equal(requests.length, 2);
+});
+
+test("a token that may not use a route is not replaced", async () => {
+  let count = 0;
+  const { darkroom } = clientOf(() => problem(403, "insufficient_scope"), { token: () => `token ${count++}` });
+
+  await assert.rejects(darkroom.upload(FILE), { code: "insufficient_scope" });
+
+  assert.equal(count, 1);
+});
+
+test("an empty choice of a file is no upload", async () => {
+  const { darkroom, requests } = clientOf(() => accepted());
+
+  await assert.rejects(darkroom.upload([][0]), TypeError);
+
+  assert.equal(requests.length, 0);
+});
+
 test("tokens that are all refused do not go on for ever", async () => {
   let count = 0;
   const { darkroom, requests } = clientOf(() => problem(401, "token_expired"), { token: () => `token ${count++}` });
