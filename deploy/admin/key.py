@@ -29,9 +29,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--signing", action="store_true", help="create a secret that signs tokens")
     options = parser.parse_args(arguments)
     owner, key = options.owner, secrets.token_urlsafe(32)
-    name, value = ("SIGNING_SECRETS", key) if options.signing else ("API_KEYS", sha256(key.encode()).hexdigest())
-    print(f"For {owner}, shown once:  {key}")
-    print(f"For the gateway:  DARKROOM_{name}='{json.dumps({owner: value})}'")
+    if options.signing:
+        use, name, value = "the backend", "SIGNING_SECRET", key
+    else:
+        use, name, value = "clients", "API_KEY", sha256(key.encode()).hexdigest()
+    print(f"For {use} of {owner}, shown once:  DARKROOM_{name}={key}")
+    print(f"For the gateway:  DARKROOM_{name}S='{json.dumps({owner: value})}'")
     return 0
 
 

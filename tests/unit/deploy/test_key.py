@@ -15,9 +15,11 @@ from pipeline.settings import Settings
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[str, str, dict[str, str]]:
     """Return the key that is shown, and the name and the value of the setting."""
     assert main(["shop", *arguments]) == 0
-    shown = re.fullmatch(r"For shop, shown once:  (\S+)\nFor the gateway:  (\w+)='(.+)'\n", capsys.readouterr().out)
+    form = r"For [\w ]+ of shop, shown once:  (\w+)=(\S+)\nFor the gateway:  (\w+)='(.+)'\n"
+    shown = re.fullmatch(form, capsys.readouterr().out)
     assert shown is not None
-    return shown[1], shown[2], json.loads(shown[3])
+    assert f"{shown[1]}S" == shown[3]
+    return shown[2], shown[3], json.loads(shown[4])
 
 
 def test_a_key_and_a_secret_are_settings_that_fit_each_other(capsys: pytest.CaptureFixture[str]) -> None:
