@@ -16,13 +16,18 @@ OVERRIDES = frozenset({"PATCH", "DELETE"})
 
 
 class Tus:
-    """ASGI middleware that puts the protocol's version into answers, except to OPTIONS, and heeds METHOD_HEADER."""
+    """ASGI middleware that puts the protocol's version into answers, except to OPTIONS, and heeds METHOD_HEADER.
+
+    Many clients write a slash behind PATH. A redirect would not do: browsers refuse those of preflights.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request by the protocol's rules if it is for a resumable upload."""
+        if scope["type"] == "http" and scope["path"] == f"{PATH}/":
+            scope["path"] = PATH
         is_concerned = scope["type"] == "http" and scope["method"] in METHODS and _is_file_path(scope["path"])
         if not is_concerned:
             await self._app(scope, receive, send)

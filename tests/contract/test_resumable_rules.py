@@ -117,6 +117,17 @@ async def test_options_describe_the_protocol_without_a_version(http: httpx.Async
         }
 
 
+async def test_an_upload_may_be_created_with_a_slash_behind_the_path(keyed_client: httpx.AsyncClient) -> None:
+    """Many clients of tus write the address so."""
+    headers = VERSION | SIZE | {"X-API-Key": ADA_KEY}
+
+    created = await keyed_client.post("/files/", headers=headers)
+    described = await keyed_client.options("/files/")
+
+    assert (created.status_code, created.headers["location"].count("/")) == (201, 2)
+    assert (described.status_code, described.headers["tus-version"]) == (204, "1.0.0")
+
+
 REFUSED_PIECES: dict[str, tuple[dict[str, str], bytes, int, str]] = {
     "no version": ({"Tus-Resumable": ""}, b"abc", 412, "tus_version_unsupported"),
     "another media type": ({"Content-Type": "image/jpeg"}, b"abc", 415, "unsupported_media_type"),

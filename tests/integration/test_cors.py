@@ -79,13 +79,23 @@ def count_jobs(gateway: LoneGateway) -> int:
     return len(httpx.get(f"{gateway.url}/jobs", params={"limit": 100}, **HTTP_OPTIONS).json()["jobs"])
 
 
-@pytest.mark.parametrize("path", ["/upload", "/files", "/files/an-upload", "/result/a-job"])
+@pytest.mark.parametrize("path", ["/upload", "/files", "/files/", "/files/an-upload", "/result/a-job"])
 def test_a_preflight_goes_through_the_fronts(front: Front, path: str) -> None:
     allowed, refused = (front.api.options(path, headers={"Origin": origin, **PREFLIGHT}) for origin in (PAGE, OTHER))
 
     assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, PAGE)
     assert (refused.status_code, refused.json()["code"]) == (403, "cross_site")
     assert "access-control-allow-origin" not in refused.headers
+
+
+@pytest.mark.parametrize("path", ["/files", "/files/"])
+def test_a_page_creates_a_resumable_upload_behind_the_fronts(front: Front, path: str) -> None:
+    headers = {"Origin": PAGE, "Tus-Resumable": "1.0.0", "Upload-Length": "1000"}
+
+    created = front.api.post(path, headers=headers)
+
+    assert (created.status_code, created.headers["access-control-allow-origin"]) == (201, PAGE)
+    assert created.headers["location"].startswith("/files/0")  # this gateway trusts no proxy
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PATCH", "DELETE"])
