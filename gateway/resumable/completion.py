@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 
 from gateway.problems import OffsetMismatch, Problem, UploadEnded
 from gateway.resumable.parts import PartStore, remove_bytes
 from gateway.resumable.protocol import parse_metadata
 from gateway.resumable.request_form import read_request_form
 from gateway.schemas import Accepted
-from gateway.submission.submission import Submission
+from gateway.submission.submission import BeginInsert, Submission
 from pipeline.settings import Settings
 from storage.clock import now_ms
 from storage.documents import Original
@@ -43,18 +44,18 @@ async def complete(
 
     The order makes each step repeatable: join the parts, insert the job, record that it exists, remove the parts. The
     last bytes are never recorded without the job, so a client whose gateway was killed sends them again and gets the
-    same job.
+    same job. Each attempt writes a blob as large as the file, so the use of a token is counted before, and the blob of
+    an attempt that has not come to the insert is removed.
     """
     settings, stores = submission.settings, submission.stores
     request = read_request_form(parse_metadata(upload.metadata), settings.limits, strict=settings.forms.strict)
+    await submission.permission.count_use(stores.token_uses, upload.id)
     try:
         original = await store.join(upload, parts, name=request.name, limits=settings.limits)
     except FileNotFoundError:
-        raise await _explain_missing_part(upload, stores) from None
-    if not await stores.resumable_uploads.begin_insert(upload, lease_ms=_insert_lease_ms(settings)):
-        await store.remove(upload, [original.blob.rpartition("/")[2]])
-        raise build_offset_mismatch(upload.offset)
-    accepted = await submission.accept_original(request.kind, original, request.form)
+        raise await _explain_missing_part(upload, submission) from None
+    async with _remove_unless_inserted(original, upload, store=store, submission=submission) as begin_insert:
+        accepted = await submission.accept_original(request.kind, original, request.form, begin_insert=begin_insert)
     with suppress(*TRANSIENT_ERRORS):  # the job exists: a later request finds it
         kept = (await stores.jobs.get(upload.id)).original
         await record_completion(upload, kept, stores, settings)
@@ -65,6 +66,28 @@ async def complete(
     return accepted
 
 
+@asynccontextmanager
+async def _remove_unless_inserted(
+    original: Original, upload: ResumableUpload, *, store: PartStore, submission: Submission
+) -> AsyncIterator[BeginInsert]:
+    """Yield the function that begins the insert. If the block raises before that, remove the original."""
+    may_be_inserted = False
+
+    async def begin_insert() -> None:
+        nonlocal may_be_inserted
+        lease_ms = _insert_lease_ms(submission.settings)
+        if not await submission.stores.resumable_uploads.begin_insert(upload, lease_ms=lease_ms):
+            raise build_offset_mismatch(upload.offset)
+        may_be_inserted = True
+
+    try:
+        yield begin_insert
+    except BaseException:
+        if not may_be_inserted:
+            await asyncio.shield(store.remove(upload, [original.blob.rpartition("/")[2]]))
+        raise
+
+
 async def record_completion(upload: ResumableUpload, original: Original, stores: Stores, settings: Settings) -> None:
     """Record that the job exists, and remove the parts. Errors are ignored: the job is what counts."""
     with suppress(*TRANSIENT_ERRORS):
@@ -72,12 +95,14 @@ async def record_completion(upload: ResumableUpload, original: Original, stores:
         await remove_bytes(stores.blobs, upload, original=original)
 
 
-async def _explain_missing_part(upload: ResumableUpload, stores: Stores) -> Problem:
+async def _explain_missing_part(upload: ResumableUpload, submission: Submission) -> Problem:
     """Return the problem of a part that has no blob: another request has merged or completed it, or it is lost."""
+    stores = submission.stores
     found = await stores.resumable_uploads.get(upload.id)
     if (found.state, found.parts) != (upload.state, upload.parts):
         return build_offset_mismatch(found.offset)
     if await stores.resumable_uploads.end(upload, UploadState.REMOVED):
+        await submission.permission.release_use(stores.token_uses, upload.id)
         await remove_bytes(stores.blobs, upload)
     return UploadEnded("The stored bytes of the upload are lost. Create a new upload.")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -54,6 +54,8 @@ from storage.stores import Stores
 MAX_KEY_LENGTH = 255
 MAX_AGE_GRACE_SHARE = 0.75
 """Age of an upload whose job may still be inserted, as a share of `sweeper.orphan_grace`."""
+
+BeginInsert = Callable[[], Awaitable[None]]
 
 log = structlog.get_logger("gateway")
 
@@ -127,13 +129,18 @@ class Submission:
             await self._withdraw(job)
         return self._answer_accepted(job, count)
 
-    async def accept_original(self, kind: Kind, original: Original, form: OutputForm) -> Accepted:
-        """Make the job of an original that is stored, and answer with it. Done again, it answers with the same job."""
+    async def accept_original(
+        self, kind: Kind, original: Original, form: OutputForm, *, begin_insert: BeginInsert
+    ) -> Accepted:
+        """Make the job of an original that is stored, and answer with it. Done again, it answers with the same job.
+
+        If this raises before `begin_insert` has returned, there is no job. The caller has counted the token's use.
+        """
         with self.metrics.count_submission(kind) as count:
             new_job = self._new_job(kind, original, form).model_copy(update={"received_ms": now_ms()})
             job = await self._prepare(new_job)
             self._bind_job_id(job)
-            await self.permission.count_use(self.stores.token_uses, job.id)
+            await begin_insert()
             try:
                 await self.stores.jobs.insert(job)
             except DuplicateKeyError:

@@ -14,7 +14,7 @@ from pymongo.errors import AutoReconnect
 from redis import Redis
 
 from gateway.resumable.parts import PART_PREFIX
-from pipeline.http_settings import HttpSettings, ResumableSettings
+from pipeline.http_settings import AccessSettings, HttpSettings, ResumableSettings
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.documents import blob_key
@@ -151,6 +151,23 @@ async def test_a_client_sends_again_what_the_database_has_not_answered(
 
     assert answer.status_code == (204 if "complete" in point else 503)
     await check(kept, await finish(other, path), with_parts=point == RECORDED)
+
+
+@pytest.mark.parametrize("point", ["jobs find_duplicate before", "resumable_uploads begin_insert before"])
+async def test_an_attempt_that_does_not_come_to_the_insert_leaves_nothing(
+    kept: Stores, small_parts: Settings, other: httpx.AsyncClient, point: str
+) -> None:
+    path = await create_upload(other)
+    await patch(other, path, JPEG[:-1], 0)
+    parts = sorted(kept.blobs.list_all_names(path.rpartition("/")[2]))
+    stores, _ = intercept(kept, point, Unanswered)
+    settings = small_parts.model_copy(update={"access": AccessSettings(deduplicate=True)})
+
+    async with create_client(create_gateway(stores, settings)) as http:
+        answer = await patch(http, path, JPEG[-1:], len(JPEG) - 1)
+
+    assert answer.status_code == 503
+    assert sorted(kept.blobs.list_all_names(path.rpartition("/")[2])) == parts
 
 
 async def test_a_body_does_not_continue_behind_the_bytes_of_another_client(

@@ -66,6 +66,35 @@ async def test_a_token_that_is_used_up_makes_no_second_job(http: httpx.AsyncClie
     assert len(await list_job_ids()) == 1
 
 
+async def test_last_bytes_that_are_refused_leave_nothing_beside_the_parts(
+    http: httpx.AsyncClient, stores: Stores
+) -> None:
+    token = bearer(upload_claims(uses=1))
+    first, second = [await create_upload(http, headers=token) for _ in range(2)]
+    await patch(http, second, JPEG[:100], 0, **token)
+    await patch(http, first, JPEG, 0, **token)
+    parts = stores.blobs.list_all_names(second.rpartition("/")[2])
+
+    answers = [await patch(http, second, JPEG[100:], 100, **token) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert stores.blobs.list_all_names(second.rpartition("/")[2]) == parts
+
+
+async def test_an_upload_whose_stored_bytes_are_lost_gives_its_use_back(
+    http: httpx.AsyncClient, stores: Stores
+) -> None:
+    token = bearer(upload_claims(uses=1))
+    path = await create_upload(http, headers=token)
+    await patch(http, path, JPEG[:100], 0, **token)
+    stores.blobs.remove_folder(path.rpartition("/")[2])
+    assert (await patch(http, path, JPEG[100:], 100, **token)).status_code == 410
+
+    answer = await patch(http, await create_upload(http, headers=token), JPEG, 0, **token)
+
+    assert answer.status_code == 204
+
+
 async def test_the_last_bytes_again_use_nothing_up(http: httpx.AsyncClient) -> None:
     token = bearer(upload_claims(uses=1))
     path = await create_upload(http, headers=token)
