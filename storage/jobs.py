@@ -95,11 +95,15 @@ class Jobs:
         return Page(jobs, before_id)
 
     async def find_duplicate(self, job: Job) -> Job | None:
-        """Return a done job of the same owner, with the same bytes and the same request, that still has its blobs."""
+        """Return a done job of the same owner, with the same bytes and the same request, that still has its blobs.
+
+        Of a token's job, it is one of the same token: others must not learn from it that it exists.
+        """
         query = {"original.sha256": job.original.sha256, "state": JobState.DONE.value, "kind": job.kind.value}
         async for document in _collection().find(query).sort("_id", -1):
             other = self._reader.read_or_skip(document)
-            if other and other.keeps_blobs and (other.owner, other.operation) == (job.owner, job.operation):
+            is_same = other and (other.owner, other.operation) == (job.owner, job.operation)
+            if other and is_same and other.keeps_blobs and job.token_id in {None, other.token_id}:
                 return other
         return None
 

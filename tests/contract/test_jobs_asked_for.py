@@ -191,6 +191,8 @@ async def test_an_operation_has_a_twin_of_the_same_parameters(
         ({"owner": "zoe"}, {"owner": "ada"}),
         ({"owner": "zoe"}, {"owner": None}),
         ({"owner": None}, {"owner": "ada"}),
+        ({"token_id": "token-one"}, {"token_id": "token-two"}),
+        ({"token_id": None}, {"token_id": "token-two"}),
         ({"kind": Kind.CROP}, {"kind": Kind.RESIZE}),
         ({"operation": Operation(format="png")}, {"operation": Operation(format="webp")}),
         ({"operation": Operation(quality=80)}, {"operation": Operation()}),
@@ -214,6 +216,19 @@ async def test_a_job_that_did_otherwise_or_kept_nothing_is_no_twin(
     await accepted(jobs, **({"state": JobState.DONE} | theirs))
 
     assert await jobs.find_duplicate(new_job(**mine)) is None
+
+
+@pytest.mark.parametrize("token_id", [None, "token-one"])
+async def test_a_twin_that_a_token_has_made_is_found_for_the_token_and_for_the_key(
+    jobs: Jobs, token_id: str | None
+) -> None:
+    theirs: dict[str, Any] = {"state": JobState.DONE, "token_id": "token-one"}
+    duplicate = await accepted(jobs, **theirs)
+
+    found = await jobs.find_duplicate(new_job(token_id=token_id))
+
+    assert found is not None
+    assert found.id == duplicate.id
 
 
 async def test_of_several_twins_the_youngest_that_kept_its_blobs_is_found(jobs: Jobs) -> None:

@@ -157,7 +157,12 @@ class FakeJobs(Jobs):
             return [other.original.sha256, other.kind, other.owner, other.operation]
 
         duplicates = self._where(
-            lambda other: other.state is JobState.DONE and other.keeps_blobs and same(other) == same(job)
+            lambda other: (
+                other.state is JobState.DONE
+                and other.keeps_blobs
+                and same(other) == same(job)
+                and job.token_id in {None, other.token_id}
+            )
         )
         return max(duplicates, key=lambda other: other.id, default=None)
 
