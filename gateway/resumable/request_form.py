@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.problems import InvalidForm, TooManyFiles
+from gateway.submission.file_names import clean_filename
 from gateway.submission.forms import (
     CropForm,
     GrayscaleForm,
@@ -40,7 +41,7 @@ class RequestForm:
 def read_request_form(metadata: dict[str, str], limits: Limits, *, strict: bool) -> RequestForm:
     """Read the form from an upload's metadata. Raises `InvalidForm` with each broken rule, as `parse_form` does."""
     fields = {name: value for name, value in metadata.items() if name not in IGNORED_FIELDS}
-    name = fields.pop("filename", "") or fields.get("name", "")
+    name = clean_filename(fields.pop("filename", "") or fields.get("name", ""))
     kind = _read_kind(fields.pop(OPERATION_FIELD, ""))
     form, _ = parse_form(FORMS[kind], fields, limits, strict=strict)
     if isinstance(form, OperationForm) and form.source_task_id is not None:

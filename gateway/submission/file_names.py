@@ -26,6 +26,11 @@ def parse_filename(disposition: bytes) -> str | None:
         if b"filename" not in options:
             return None
         name = _decode_words(options[b"filename"].decode("utf-8", "replace"))
+    return clean_filename(name)
+
+
+def clean_filename(name: str) -> str:
+    """Return a file's name without control characters."""
     return name.translate(_CONTROLS)
 
 

@@ -16,6 +16,14 @@ from tests.contract.http_helpers import JPEG, list_job_ids
 from tests.contract.tus_helpers import BYTES, create, create_upload, head, patch, read_offset
 
 
+async def test_the_name_of_a_file_has_no_control_characters(http: httpx.AsyncClient, stores: Stores) -> None:
+    path = await create_upload(http, filename="c\x1b[31ma\nt\x00\x85.jpg")
+
+    answer = await patch(http, path, JPEG, 0)
+
+    assert (await stores.jobs.get(answer.headers["task-id"])).original.name == "c[31mat.jpg"
+
+
 async def test_an_upload_in_two_pieces_becomes_a_job(http: httpx.AsyncClient, stores: Stores) -> None:
     path = await create_upload(http, filename="cat.jpg", format="png", quality="70")
 
