@@ -188,7 +188,7 @@ class Submission:
     def _key_space(self) -> str:
         """Whose Idempotency-Keys they are: the owner's, or those of one upload token, which sees no other jobs."""
         owner, token_id = self.permission.owner or "", self.permission.token_id
-        return owner if token_id is None else f"{owner}:{token_id}"
+        return owner if token_id is None else f"{owner}\n{token_id}"  # no header has a line break in it
 
     async def _withdraw(self, job: Job) -> None:
         """Remove a job whose Idempotency-Key another request has taken, as the insert took longer than the lease."""

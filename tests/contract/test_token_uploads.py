@@ -145,6 +145,15 @@ async def test_two_tokens_share_no_idempotency_keys(http: httpx.AsyncClient) -> 
     assert second.json()["task_id"] != first.json()["task_id"]
 
 
+async def test_a_token_and_its_owner_share_no_idempotency_keys(http: httpx.AsyncClient) -> None:
+    by_key = await post(http, {"X-API-Key": ADA_KEY, "Idempotency-Key": "token-one:one"})
+
+    by_token = await post(http, bearer(upload_claims(jti="token-one")) | {"Idempotency-Key": "one"})
+
+    assert by_token.status_code == 202
+    assert by_token.json()["task_id"] != by_key.json()["task_id"]
+
+
 async def test_an_operation_takes_the_image_of_the_tokens_own_job_only(http: httpx.AsyncClient) -> None:
     own, other = [await post(http, bearer(upload_claims(jti=jti))) for jti in ("token-one", "token-two")]
     headers = bearer(upload_claims(jti="token-one"))
