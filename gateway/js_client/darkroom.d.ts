@@ -130,7 +130,7 @@ export declare class DarkroomError extends Error {
     problem?: { status?: number; code?: string; detail?: string; errors?: Record<string, unknown>[]; request_id?: string | null },
     retryAfter?: number | null,
   );
-  /** 0 if there is no answer; 200 if the job has ended without results. */
+  /** 0 if there is no answer; 200 if the job has ended without results; 421 if an address is not of the gateway's origin. */
   status: number;
   code: string;
   detail: string;

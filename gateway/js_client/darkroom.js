@@ -7,11 +7,13 @@
 export const END_STATUSES = new Set(["done", "failed", "dead", "cancelled"]);
 const TRANSIENT_STATUSES = new Set([0, 408, 423, 425, 429, 502, 503, 504]);
 const BUSY_STATUSES = new Set([429, 503]); // the gateway has not acted on the request
+const MISDIRECTED = 421; // the request is not sent
 const KEY_IN_USE = "idempotency_key_in_use"; // an earlier attempt is still being received, or its gateway died
 const UNREADABLE = "job_unreadable"; // a newer version has stored the job: waiting does not help
 const MAX_RENEWALS = 5; // of the token, for one request
 const LONGEST_PAUSE_SECONDS = 15;
 const MIB = 2 ** 20;
+const NO_TASK_ID = "The last part is sent, but its answer has no Task-ID. A proxy must pass this header on, and expose it to pages of other origins.";
 const TUS = { "Tus-Resumable": "1.0.0" };
 
 /** An error answer (RFC 9457), a request without an answer (`status` 0), or a job without results (it has `job`). */
@@ -55,7 +57,8 @@ export class Darkroom {
   /** Return the whole address of a route, or of a link in an answer, which may begin with the gateway's own path. */
   address(path) {
     const { origin, path: base } = this.#base;
-    if (/^https?:/.test(path)) return path;
+    if (/^https?:/i.test(path)) return path;
+    if (!path.startsWith("/")) return this.address(`/${path}`); // behind an origin, `@other.example` would be a host
     return origin + (path.startsWith(`${base}/`) ? path : base + path);
   }
 
@@ -193,13 +196,19 @@ export class Darkroom {
   }
 
   #signed(url, taskId) {
-    const viewToken = this.#viewTokens.get(taskId);
+    const viewToken = this.#isOwn(url) && this.#viewTokens.get(taskId);
     return viewToken ? `${url}${url.includes("?") ? "&" : "?"}token=${encodeURIComponent(viewToken)}` : url;
+  }
+
+  /** Whether an address is of the gateway's origin. Others get no token, whatever an answer says. */
+  #isOwn(url) {
+    return new URL(url).origin === this.#base.origin;
   }
 
   /** Call `send` with an address and headers that are authorized; again with another token if this one is refused. */
   async #authorized(path, taskId, send, signal) {
     const url = this.address(path);
+    if (!this.#isOwn(url)) throw new DarkroomError({ status: MISDIRECTED, code: "foreign_address", detail: `${url} is not at ${this.#base.origin}.` });
     if (this.#viewTokens.has(taskId)) {
       try {
         return await send(this.#signed(url, taskId), {});
@@ -302,7 +311,10 @@ export class Darkroom {
     else answer = await this.#findOffset(upload);
     while (!answer?.headers.get("Task-ID")) {
       if (upload.offset >= upload.blob.size && upload.lastOffset !== null) upload.offset = upload.lastOffset; // the last answer was lost
+      const before = upload.offset;
       answer = await this.#sendPart(upload);
+      const goesOn = upload.offset > before && upload.offset < upload.blob.size;
+      if (!goesOn && !answer.headers.get("Task-ID")) throw new DarkroomError({ status: answer.status, code: "no_task_id", detail: NO_TASK_ID });
     }
     return acceptedByHeaders(answer.headers);
   }

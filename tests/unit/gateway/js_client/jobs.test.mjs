@@ -100,6 +100,18 @@ test("the addresses of a picture have the view token of its job", async () => {
   assert.equal(srcset.match(/token=view/g).length, 2);
 });
 
+test("an address at another origin gets no view token, and a path that is none stays at the gateway", () => {
+  const { darkroom } = clientOf(() => null);
+  const addressOf = (url) => {
+    darkroom.status({ taskId: TASK_ID, viewToken: "view" }).catch(() => {});
+    return darkroom.pictureAttributes({ ...DONE, renditions: { large: { ...made("large", 1600, 1200), url } } }).src;
+  };
+
+  assert.equal(addressOf("https://cdn.example/large"), "https://cdn.example/large");
+  assert.equal(addressOf("https://photos.example.other/large"), "https://photos.example.other/large");
+  assert.equal(new URL(addressOf("@other.example/large")).host, "photos.example");
+});
+
 test("before there are renditions, a picture has its size and placeholder", () => {
   const { darkroom } = clientOf(() => null);
 

@@ -84,6 +84,30 @@ test("an offset that the gateway does not expect is asked for", async () => {
   assert.equal(parts.jobs, 1);
 });
 
+for (const place of ["https://other.example/files/1", "//other.example/files/1", "HTTPS://other.example/files/1", "http://photos.example/api/files/1"])
+  test(`neither token nor bytes follow an upload to ${place}`, async () => {
+    const answer = () => new Response(null, { status: 201, headers: { Location: place } });
+    const { darkroom, requests } = clientOf(answer, { ...OPTIONS, token: "secret", retrySeconds: 0 });
+
+    await assert.rejects(darkroom.upload(FILE), { status: 421, code: "foreign_address" });
+
+    assert.deepEqual(requests.map(({ path }) => path), ["/files"]);
+  });
+
+for (const offset of ["1000", "0", "many"])
+  test(`a last part whose answer has no Task-ID, but the offset ${offset}, is not sent for ever`, async () => {
+    const answers = { POST: () => [201, { Location: "/api/files/1" }], PATCH: () => [204, { "Upload-Offset": offset }] };
+    const { darkroom, requests } = clientOf(({ method }, count) => {
+      if (count > 9) throw new Error("The client does not end.");
+      const [status, headers] = answers[method]();
+      return new Response(null, { status, headers });
+    }, { ...OPTIONS, retrySeconds: 0 });
+
+    await assert.rejects(darkroom.upload(FILE), { status: 204, code: "no_task_id" });
+
+    assert.equal(requests.length, 2);
+  });
+
 test("an upload that has expired begins again", async () => {
   const parts = new Parts();
   const { darkroom } = clientOf(parts.answer, OPTIONS);
