@@ -333,7 +333,7 @@ export class Darkroom {
   async #findOffset(upload) {
     try {
       const answer = await this.#sendTus("HEAD", upload.url, { signal: upload.signal });
-      upload.offset = Number(answer.headers.get("Upload-Offset"));
+      upload.offset = Number(answer.headers.get("Upload-Offset")) || 0; // Node ends if a Blob is sliced at NaN
       return answer;
     } catch (error) {
       if (![404, 410].includes(error.status)) throw error;

@@ -108,6 +108,16 @@ for (const offset of ["1000", "0", "many"])
     assert.equal(requests.length, 2);
   });
 
+test("an offset that is no number is taken for the beginning", async () => {
+  const parts = new Parts({ fault: atRequest("HEAD", 1, () => new Response(null, { headers: { "Upload-Offset": "many" } })) });
+  const { darkroom } = clientOf(parts.answer, { ...OPTIONS, retrySeconds: 0 });
+  parts.uploads.set("/files/1", { length: CONTENT.length, bytes: Buffer.alloc(0), fields: {}, lastOffset: null });
+
+  await darkroom.upload(FILE, { resumeFrom: `${BASE}/files/1` });
+
+  assert.deepEqual([...parts.uploads.values()].map(({ bytes }) => bytes), [CONTENT]);
+});
+
 test("an upload that has expired begins again", async () => {
   const parts = new Parts();
   const { darkroom } = clientOf(parts.answer, OPTIONS);
