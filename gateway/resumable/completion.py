@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from gateway.problems import OffsetMismatch, Problem, UploadEnded
+from gateway.resumable.endings import explain_end
 from gateway.resumable.parts import PartStore, remove_bytes
 from gateway.resumable.protocol import parse_metadata
 from gateway.resumable.request_form import read_request_form
@@ -77,7 +78,7 @@ async def _remove_unless_inserted(
         nonlocal may_be_inserted
         lease_ms = _insert_lease_ms(submission.settings)
         if not await submission.stores.resumable_uploads.begin_insert(upload, lease_ms=lease_ms):
-            raise build_offset_mismatch(upload.offset)
+            raise await _explain_change(upload, submission)
         may_be_inserted = True
 
     try:
@@ -100,11 +101,20 @@ async def _explain_missing_part(upload: ResumableUpload, submission: Submission)
     stores = submission.stores
     found = await stores.resumable_uploads.get(upload.id)
     if (found.state, found.parts) != (upload.state, upload.parts):
-        return build_offset_mismatch(found.offset)
+        return await _explain_change(upload, submission)
     if await stores.resumable_uploads.end(upload, UploadState.REMOVED):
         await submission.permission.release_use(stores.token_uses, upload.id)
         await remove_bytes(stores.blobs, upload)
     return UploadEnded("The stored bytes of the upload are lost. Create a new upload.")
+
+
+async def _explain_change(upload: ResumableUpload, submission: Submission) -> Problem:
+    """Return the problem of an upload that another request has changed. One that has ended uses nothing up."""
+    found = await submission.stores.resumable_uploads.get(upload.id)
+    if found.state in {UploadState.OPEN, UploadState.COMPLETE}:
+        return build_offset_mismatch(found.offset)
+    await submission.permission.release_use(submission.stores.token_uses, upload.id)
+    return explain_end(found)
 
 
 def _insert_lease_ms(settings: Settings) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.problems import UploadEnded, UploadExpired
+from gateway.problems import Problem, UploadEnded, UploadExpired
 from storage.clock import now_ms
 from storage.resumable_uploads import ResumableUpload, UploadState
 
@@ -15,8 +15,12 @@ _REASONS = {
 
 def check_open(upload: ResumableUpload) -> None:
     """Raise `UploadEnded` for an upload that takes no more bytes, and of which there is no job."""
-    is_expired = upload.state is UploadState.OPEN and upload.expires_ms < now_ms()
-    if is_expired or upload.state is UploadState.EXPIRED:
-        raise UploadExpired("The upload has expired, as nothing of it came for too long. Create a new upload.")
-    if upload.state is not UploadState.OPEN:
-        raise UploadEnded(_REASONS[upload.state])
+    if upload.state is not UploadState.OPEN or upload.expires_ms < now_ms():
+        raise explain_end(upload)
+
+
+def explain_end(upload: ResumableUpload) -> Problem:
+    """Return the problem of an upload that has ended or expired."""
+    if upload.state in _REASONS:
+        return UploadEnded(_REASONS[upload.state])
+    return UploadExpired("The upload has expired, as nothing of it came for too long. Create a new upload.")

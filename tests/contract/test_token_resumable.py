@@ -9,8 +9,10 @@ import pytest
 
 from pipeline.settings import Settings
 from storage.stores import Stores
+from tests.contract.conftest import create_client, create_gateway
 from tests.contract.http_helpers import JPEG, list_job_ids
-from tests.contract.tus_helpers import create, create_upload, head, patch
+from tests.contract.test_resumable_crashes import Intercepted, intercept
+from tests.contract.tus_helpers import VERSION, create, create_upload, head, patch
 from tests.support.tokens import SECRETS, ZOE_SECRET, bearer, sign, upload_claims
 
 
@@ -93,6 +95,25 @@ async def test_an_upload_whose_stored_bytes_are_lost_gives_its_use_back(
     answer = await patch(http, await create_upload(http, headers=token), JPEG, 0, **token)
 
     assert answer.status_code == 204
+
+
+async def test_an_upload_that_is_removed_before_the_insert_gives_its_use_back(
+    http: httpx.AsyncClient, stores: Stores, settings: Settings
+) -> None:
+    token = bearer(upload_claims(uses=1))
+    path = await create_upload(http, headers=token)
+
+    class Removed(Intercepted):
+        async def interrupt(self) -> None:
+            await http.delete(path, headers=VERSION | token)
+
+    overtaken, _ = intercept(stores, "resumable_uploads begin_insert before", Removed)
+    async with create_client(create_gateway(overtaken, settings)) as other:
+        removed = await patch(other, path, JPEG, 0, **token)
+
+    again = await patch(http, await create_upload(http, headers=token), JPEG, 0, **token)
+
+    assert (removed.status_code, again.status_code) == (410, 204)
 
 
 async def test_the_last_bytes_again_use_nothing_up(http: httpx.AsyncClient) -> None:
