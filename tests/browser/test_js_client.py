@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,15 +15,16 @@ from typing import Any
 import httpx
 import pytest
 from playwright.async_api import BrowserContext, Page, Route, expect
-from starlette.responses import HTMLResponse, PlainTextResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import HTMLResponse
 
+from deploy.local.ports import free_port
 from deploy.local.stack import Stack
 from tests.browser.page_helpers import KEY, jpeg, wait_for_size
 from tests.integration.api_helpers import wait_until
 from tests.integration.front_servers import run_application
 from tests.integration.lone_gateway import LoneGateway, run_lone_gateway
 from tests.support.http_options import HTTP_OPTIONS
+from tests.support.programs import run_program
 
 MODULE = """async ({ url }) => {
     const { Darkroom } = await import(`${url}/client.js`);
@@ -100,47 +104,52 @@ async def test_a_page_uploads_a_drawing_follows_its_job_and_shows_it(page: Page,
     assert seen["after"] == ""
 
 
-async def test_the_page_of_the_guide_shows_a_photo_with_a_token_of_its_backend(
+async def test_the_example_of_the_guide_shows_two_photos(
     context: BrowserContext, frontend_stack: Stack, tmp_path: Path
 ) -> None:
-    [text] = re.findall(r"```html page\.html\n(.*?)```", GUIDE, re.DOTALL)
-    html = url = ""
+    home = f"http://127.0.0.1:{free_port()}"
+    settings = {
+        "DARKROOM_CORS__ORIGINS": json.dumps([home]),
+        "DARKROOM_BLOB_URL": frontend_stack.blob_folder.as_uri(),
+        "DARKROOM_API_KEYS": json.dumps({"shop": sha256(KEY.encode()).hexdigest()}),
+        "DARKROOM_SIGNING_SECRETS": json.dumps({"shop": ["a-secret-of-the-browser-tests-long-enough"]}),
+    }
+    with run_lone_gateway(frontend_stack, tmp_path, **settings) as gateway, run_example(tmp_path, gateway, home):
+        page = await context.new_page()
+        await page.goto(home)
+        await page.locator("input").set_input_files([jpeg("garden.jpg", 1200, 900)])
+        await expect(page.get_by_alt_text("garden.jpg")).to_be_visible()
+        await page.locator("input").set_input_files([jpeg("lake.jpg", 1200, 900)])
 
-    async def backend(scope: Scope, receive: Receive, send: Send) -> None:
-        is_token = scope["path"] == "/darkroom-token"
-        answer = PlainTextResponse(await create_token(url, home)) if is_token else HTMLResponse(html)
-        await answer(scope, receive, send)
-
-    with run_application(backend) as home:
-        settings = {
-            "DARKROOM_CORS__ORIGINS": json.dumps([home]),
-            "DARKROOM_BLOB_URL": frontend_stack.blob_folder.as_uri(),
-            "DARKROOM_API_KEYS": json.dumps({"ann": sha256(KEY.encode()).hexdigest()}),
-            "DARKROOM_SIGNING_SECRETS": json.dumps({"ann": ["a-secret-of-the-browser-tests-long-enough"]}),
-        }
-        with run_lone_gateway(frontend_stack, tmp_path, **settings) as gateway:
-            url = gateway.url
-            html = text.replace("https://photos.example/api", url)
-            page = await context.new_page()
-            await page.goto(home)
-            await page.locator("input").set_input_files([jpeg("garden.jpg", 1200, 900)])
-
-            image = page.get_by_alt_text("garden.jpg")
-            assert await wait_for_size(image) == (640, 480)
-            assert re.fullmatch(
-                rf"{url}/result/[\w-]+/medium\?token=[\w.-]+", await image.evaluate("it => it.currentSrc")
-            )
-            await expect(page).to_have_title("done")
-            await page.close()
+        image = page.get_by_alt_text("lake.jpg")
+        assert await wait_for_size(image) == (640, 480)
+        source = await image.evaluate("it => it.currentSrc")
+        assert re.fullmatch(rf"{gateway.url}/result/[\w-]+/medium\?token=[\w.-]+", source)
+        await expect(page).to_have_title("done")
+        await page.close()
 
 
-async def create_token(url: str, origin: str) -> str:
-    """Return a token for one upload from pages of an origin, as a backend gets it."""
-    async with httpx.AsyncClient(base_url=url) as api:
-        wanted = {"scope": "upload", "origin": origin, "uses": 1}
-        answer = await api.post("/tokens", json=wanted, headers={"Authorization": f"Bearer {KEY}"})
-        token: str = answer.json()["token"]
-        return token
+@contextmanager
+def run_example(folder: Path, gateway: LoneGateway, home: str) -> Iterator[None]:
+    """Run the backend of the guide, which serves its page, with other addresses."""
+    node = shutil.which("node")
+    if node is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("node is not on PATH: .ci/run shows how it gets there")
+    for name in ("server.mjs", "page.html"):
+        [text] = re.findall(rf"```\w+ {name}\n(.*?)```", GUIDE, re.DOTALL)
+        text = text.replace("http://127.0.0.1:8001", gateway.url).replace("5173", home.rpartition(":")[2])
+        (folder / name).write_text(text, encoding="utf-8")
+    environment = {"DARKROOM_API_KEY": KEY}
+    with run_program(str(node), "server.mjs", cwd=folder, environment=environment) as backend:
+        wait_until(lambda: backend.poll() is not None or _is_served(home), "the backend of the guide")
+        yield
+
+
+def _is_served(home: str) -> bool:
+    try:
+        return httpx.get(home, **HTTP_OPTIONS).is_success
+    except httpx.TransportError:
+        return False
 
 
 async def test_an_attempt_whose_answer_is_lost_makes_one_job(page: Page, gateway: LoneGateway) -> None:
