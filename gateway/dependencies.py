@@ -59,7 +59,7 @@ RootPathDep = Annotated[str, Depends(_root_path)]
 PermissionDep = Annotated[Permission, Depends(_permission)]
 """What the caller may do."""
 CallerDep = Annotated[str, Depends(_caller)]
-"""Whom limits count: the owner of the API key, or the address without keys."""
+"""Whom limits count: the owner of the API key, the owner and the address of a token, or the address without keys."""
 
 
 async def _jobs(stores: StoresDep) -> Jobs:

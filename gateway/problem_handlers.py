@@ -72,7 +72,7 @@ async def _handle_job_not_found(_: Request, error: Any) -> JSONResponse:
     return build_response(
         HTTPStatus.NOT_FOUND,
         "job_not_found",
-        f"No job has the id {error.job_id!r}. It may have been removed, or it may belong to another API key.",
+        f"No job has the id {error.job_id!r}. It may have been removed, or it may belong to another API key or token.",
     )
 
 
@@ -80,8 +80,8 @@ async def _handle_upload_not_found(_: Request, error: Any) -> JSONResponse:
     return build_response(
         HTTPStatus.NOT_FOUND,
         "upload_not_found",
-        f"No upload has the id {error.upload_id!r}. It may have expired long ago, or it may belong to another API key. "
-        "Create a new upload.",
+        f"No upload has the id {error.upload_id!r}. It may have expired long ago, or it may belong to another API key "
+        "or token. Create a new upload.",
     )
 
 

@@ -201,7 +201,7 @@ class JobRecord(BaseModel):
     token_id: str | None = None
     """Id (`jti`) of the upload token that submitted the job; None for an API key. Never changes."""
     metadata: dict[str, str] = Field(default_factory=dict)
-    """What that token says of the job, for the backend that minted it. Never changes."""
+    """What that token says of the job, for the backend that made it. Never changes."""
     received_ms: int | None = None
     """When a resumable upload was complete (epoch ms); None for an upload in one request. Never changes."""
     request_id: str | None = None

@@ -24,7 +24,11 @@ ERRORS = {
     400: Error("BadRequest", "malformed_form", "The request is malformed: a header, the form, the cursor or a digest."),
     401: Error("Unauthorized", "unauthorized", "The API key or token is missing or wrong.", ("WWW-Authenticate",)),
     403: Error("Forbidden", "cross_site", "A page of another origin sent the request, or the token does not allow it."),
-    404: Error("NotFound", "job_not_found", "There is no such job or rendition, or it belongs to another API key."),
+    404: Error(
+        "NotFound",
+        "job_not_found",
+        "There is no such job, rendition or upload, or it belongs to another API key or token.",
+    ),
     408: Error("RequestTimeout", "body_timeout", "The body came too slowly."),
     409: Error(
         "Conflict", "not_ready", "The job, or an equal `Idempotency-Key`, is in another state.", ("Retry-After",)

@@ -69,7 +69,7 @@ ANSWER_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "Upload-Length": ("The size of the file in bytes.", BYTES),
     "Upload-Metadata": ("What the upload was created with.", TEXT),
     "Upload-Offset": ("How many bytes are stored.", BYTES),
-    "View-Token": ("A token that reads the job, if the upload had a token.", TEXT),
+    "View-Token": ("A token that reads the job, if the owner has a signing secret.", TEXT),
     "WWW-Authenticate": ("How to send a key.", TEXT),
     "X-Request-ID": ("The id of the request. Its log lines have it too.", TEXT),
 }

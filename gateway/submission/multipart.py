@@ -21,8 +21,8 @@ from gateway.submission.media_types import media_type_of
 TRANSFER_ENCODINGS = frozenset({"7bit", "8bit", "binary"})
 """Content-Transfer-Encodings that leave the bytes as they are."""
 MAX_PARTS = 32
-_HEADER_AFTER_LF = re.compile(rb"\n(Content-|\n)", re.IGNORECASE)
 MAX_FIELD_BYTES = 8 * 1024
+_HEADER_AFTER_LF = re.compile(rb"\n(Content-|\n)", re.IGNORECASE)
 
 
 @dataclass

@@ -25,13 +25,13 @@ from storage.documents import Original
 
 FILE_FIELD = "file"
 OnWrite = Callable[[int], object]
+CheckFormat = Callable[[str], object]
 StoreFile = Callable[[str | None, bytes, AsyncIterator[bytes]], Awaitable[Original]]
 NO_FILE_NAME = f"The field {FILE_FIELD} has no file name. Send the image as a file, with a file name."
 ONE_FILE = (
     "The form has more than one file. Send each file in a request of its own: in Uppy with `bundle: false`, in "
     "Dropzone with `uploadMultiple: false`, in HTML without `multiple`."
 )
-CheckFormat = Callable[[str], object]
 DIGEST_OF_FILE = (
     "The request's Content-Digest is that of the file, but it must be that of the whole multipart body (RFC 9530). "
     f"Send the file's digest in the header of the part {FILE_FIELD} instead: Content-Digest: sha-256=:BASE64:."
