@@ -1,4 +1,4 @@
-"""What the client sends and where, unless it is told otherwise. This module imports nothing."""
+"""What the client sends and where, by default. This module imports nothing."""
 
 VERSION = "0.2.0"
 """The version of the client: the server's, whose modules are not in the wheel. A test compares them."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
 import httpx
 import pytest
 from structlog.typing import EventDict
@@ -120,6 +124,22 @@ async def test_an_allowed_page_may_read_the_headers_that_the_gateway_sends() -> 
     answer = await CLIENT.get("/livez", headers={"Origin": ALLOWED})
 
     assert answer.headers["access-control-expose-headers"].split(", ") == list(ANSWER_HEADERS)
+
+
+def without_tus(headers: Iterable[str]) -> set[str]:
+    return {name for name in headers if not name.startswith(("Tus-", "Upload-", "X-HTTP-Method-Override"))}
+
+
+def test_the_guide_lists_the_headers_that_pages_may_send_and_read() -> None:
+    guide = Path("deploy/docs/BROWSER.md").read_text(encoding="utf-8")
+    api = Path("deploy/docs/API.md").read_text(encoding="utf-8").partition("## Headers")[2].partition("## ")[0]
+    sent, read = guide.partition("Headers that a page may send:")[2].split("Headers that a page may read:")
+    sent_names, read_names, api_names = (
+        set(re.findall(r"`([A-Za-z-]+)", text)) for text in (sent, read.partition("\n- ")[0], api)
+    )
+
+    assert sent_names <= without_tus(REQUEST_HEADERS) <= sent_names | api_names
+    assert read_names == without_tus(ANSWER_HEADERS)
 
 
 REFUSALS = {
