@@ -28,7 +28,8 @@ def sign_token(
         raise CommandError(f"The signing secret has less than {MIN_SECRET_CHARACTERS} characters.")
     end = (time.time() if now is None else now) + seconds
     if wanted["scope"] == "upload":
-        claims = {**wanted, "exp": math.ceil(end), "jti": uuid4().hex}
+        limits = {name: value for name, value in wanted.items() if name != "token_id"}
+        claims = {**limits, "exp": math.ceil(end), "jti": wanted.get("token_id") or uuid4().hex}
     else:
         scope = ":".join(("read", "/".join(filter(None, (wanted.get("task_id"), wanted.get("rendition"))))))
         claims = {"exp": math.ceil(end / VIEW_ROUNDING_SECONDS) * VIEW_ROUNDING_SECONDS, "scope": scope}

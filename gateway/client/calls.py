@@ -211,6 +211,7 @@ def create_token(  # noqa: PLR0913  # what a token may say
     seconds: float | None = None,
     task_id: str | None = None,
     rendition: str | None = None,
+    token_id: str | None = None,
     max_bytes: int | None = None,
     formats: Sequence[str] | None = None,
     uses: int | None = None,
@@ -219,14 +220,16 @@ def create_token(  # noqa: PLR0913  # what a token may say
 ) -> Call[Token]:
     """Make a token for a browser or an app, which must not have the API key, and return it.
 
-    A token with the scope "upload" uploads, within the limits that follow `rendition`. One with "read" reads the job
-    `task_id`, or one `rendition` of it. It is valid for `seconds`: an hour by default, 24 hours at most.
+    A token with the scope "upload" uploads, within the limits that follow `token_id`, the id of an earlier token that
+    it continues. One with "read" reads the job `task_id`, or one `rendition` of it. It is valid for `seconds`: an hour
+    by default, 24 hours at most.
     """
     wanted = {
         "scope": scope,
         "seconds": seconds,
         "task_id": task_id,
         "rendition": rendition,
+        "token_id": token_id,
         "max_bytes": max_bytes,
         "formats": None if formats is None else list(formats),
         "uses": uses,

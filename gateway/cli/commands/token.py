@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ..session import Session
 
 SECRET_VARIABLE = "DARKROOM_SIGNING_SECRET"  # noqa: S105  # its name
-DAY_SECONDS = 86_400
+DAY_SECONDS, HOUR_SECONDS = 86_400, 3600
+MAX_USES = 1000
 
 
 class TokenScope(StrEnum):
@@ -34,10 +35,13 @@ def token(  # noqa: PLR0913  # the options of the command
     *,
     task_id: Annotated[str | None, typer.Option("--job", metavar="TASK_ID", help="The job to read.")] = None,
     rendition: Annotated[str | None, typer.Option(help="The only rendition to read.")] = None,
-    seconds: Annotated[int, typer.Option(min=1, max=DAY_SECONDS, help="How long the token is valid.")] = 3600,
+    token_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="The earlier token that this one continues.")
+    ] = None,
+    seconds: Annotated[int, typer.Option(min=1, max=DAY_SECONDS, help="How long the token is valid.")] = HOUR_SECONDS,
     max_bytes: Annotated[int | None, typer.Option(min=1, help="The largest file.")] = None,
     formats: Annotated[list[str] | None, typer.Option("--format", help="A format to upload, such as jpeg.")] = None,
-    uses: Annotated[int | None, typer.Option(min=1, max=1000, help="How many jobs the token makes.")] = None,
+    uses: Annotated[int | None, typer.Option(min=1, max=MAX_USES, help="How many jobs the token makes.")] = None,
     origin: Annotated[str | None, typer.Option(help="The only origin whose pages may upload.")] = None,
     metadata: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A text for the jobs.")] = None,
     owner: Annotated[
@@ -59,6 +63,7 @@ def token(  # noqa: PLR0913  # the options of the command
     wanted: dict[str, Any] = {
         "task_id": task_id,
         "rendition": rendition,
+        "token_id": token_id,
         "max_bytes": max_bytes,
         "formats": formats or None,
         "uses": uses,

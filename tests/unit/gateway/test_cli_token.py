@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from inspect import signature
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
+from gateway.claims import MAX_USES
+from gateway.cli import signing
 from gateway.cli.app import app
-from gateway.cli.signing import sign_token
+from gateway.cli.commands import token
+from gateway.client.calls import create_token
 from gateway.permission import Permission, Scope
-from gateway.tokens import verify_token
+from gateway.routes.tokens import TokenRequest
+from gateway.tokens import MAX_SECONDS, ROUNDING_SECONDS, VIEW_SECONDS, verify_token
+from pipeline.signing_secrets import MIN_CHARACTERS
 from storage.clock import now_ms
 
 SIGNING_KEY = "a-secret-of-the-shop-of-40-characters---"
@@ -53,10 +59,29 @@ def test_a_view_token_is_the_same_for_a_quarter_of_an_hour() -> None:
     wanted, start = {"scope": "read", "task_id": "a-job"}, 1_800_000_000
 
     tokens = [
-        sign_token("shop", wanted, seconds=60, secret=SIGNING_KEY, now=start + late).token for late in (1, 800, 900)
+        signing.sign_token("shop", wanted, seconds=60, secret=SIGNING_KEY, now=start + late).token
+        for late in (1, 800, 900)
     ]
 
     assert tokens[0] == tokens[1] != tokens[2]
+
+
+def test_a_token_continues_an_earlier_one_under_its_id() -> None:
+    permission = verify(run("upload", "--owner", "shop", "--token-id", "visitor-4711").stdout)
+
+    assert (permission.scope, permission.token_id) == (Scope.UPLOAD, "visitor-4711")
+
+
+def test_the_client_and_the_command_take_all_that_the_gateway_takes() -> None:
+    fields = TokenRequest.model_fields.keys()
+
+    assert signature(create_token).parameters.keys() == fields
+    assert signature(token.token, eval_str=False).parameters.keys() >= fields
+
+
+def test_the_bounds_are_those_of_the_gateway() -> None:
+    assert (token.DAY_SECONDS, token.HOUR_SECONDS, token.MAX_USES) == (MAX_SECONDS, VIEW_SECONDS, MAX_USES)
+    assert (signing.MIN_SECRET_CHARACTERS, signing.VIEW_ROUNDING_SECONDS) == (MIN_CHARACTERS, ROUNDING_SECONDS)
 
 
 def test_a_secret_comes_from_a_file_or_stdin(tmp_path: Path) -> None:
