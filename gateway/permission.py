@@ -49,7 +49,7 @@ class Permission:
     origin: str | None = None
     """The origin whose pages may use an upload token; None: any."""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """What is copied into the jobs that an upload token makes, for the backend that minted it."""
+    """What is copied into the jobs that an upload token makes, for the backend that made it."""
 
     async def get_job(self, jobs: Jobs, task_id: str, *, rendition: str | None = None) -> Job:
         """Return a job, or one of its renditions' jobs, that the caller may read. Raises `JobNotFound` for others."""

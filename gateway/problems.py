@@ -199,7 +199,7 @@ class UploadExpired(UploadEnded, code="upload_expired"):
 
 
 class Unauthorized(Problem, status=HTTPStatus.UNAUTHORIZED, code="unauthorized"):
-    """The API key or token is missing or wrong. `challenge` is what RFC 6750 (section 3) has the client told."""
+    """The API key or token is missing or wrong. `challenge` is `WWW-Authenticate` (RFC 6750, section 3)."""
 
     challenge = "Bearer"
 

@@ -1,4 +1,4 @@
-"""How a resumable upload ends without a job, and what its client is told then."""
+"""How a resumable upload ends without a job, and the problem that its client gets then."""
 
 from __future__ import annotations
 
