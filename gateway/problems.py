@@ -186,12 +186,12 @@ class ChecksumMismatch(Problem, status=460, code="checksum_mismatch"):
     """The bytes of a PATCH do not match its Upload-Checksum. The tus protocol defines the status."""
 
 
-class UploadComplete(Problem, status=HTTPStatus.CONFLICT, code="upload_complete"):
-    """The resumable upload has become a job."""
+class UploadCompleting(Problem, status=HTTPStatus.CONFLICT, code="upload_completing"):
+    """The resumable upload is becoming a job at this moment."""
 
 
 class UploadEnded(Problem, status=HTTPStatus.GONE, code="upload_ended"):
-    """The resumable upload has ended without a job, or its job was removed."""
+    """The resumable upload was removed, has ended without a job, or its job was removed."""
 
 
 class UploadExpired(UploadEnded, code="upload_expired"):

@@ -23,7 +23,7 @@ INDEXES = [
 
 
 class UploadState(StrEnum):
-    """State of a resumable upload. Only an open one changes."""
+    """State of a resumable upload. Only an open one changes; a complete one may be removed, and its job stays."""
 
     OPEN = "open"
     COMPLETE = "complete"
@@ -160,9 +160,13 @@ class ResumableUploads:
         return await self._update(condition, {"inserting_until_ms": now_ms() + lease_ms})
 
     async def complete(self, upload: ResumableUpload, *, expires_ms: int) -> None:
-        """Record that the job exists. The parts are no longer needed."""
+        """Record that the job exists. The parts are no longer needed. One that its client has removed stays so."""
         changes = {"state": UploadState.COMPLETE.value, "offset": upload.length, "parts": {}, "expires_ms": expires_ms}
-        await self._update({"_id": upload.id}, changes)
+        await self._update({"_id": upload.id, "state": {"$ne": UploadState.REMOVED.value}}, changes)
+
+    async def remove_complete(self, upload: ResumableUpload) -> None:
+        """End an upload whose job exists, and stays. It may not have been recorded yet that it does."""
+        await self._update({"_id": upload.id}, {"state": UploadState.REMOVED.value, "parts": {}})
 
     async def end(self, upload: ResumableUpload, state: UploadState, *, expired: bool = False) -> bool:
         """End an open upload without a job. False if it has ended already, or a gateway may be inserting the job.

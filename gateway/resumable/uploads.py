@@ -15,7 +15,7 @@ from gateway.problems import (
     RETRY_AFTER_SECONDS,
     BodyTooLarge,
     TooManyUnfinished,
-    UploadComplete,
+    UploadCompleting,
 )
 from gateway.resumable.body import UploadBody
 from gateway.resumable.completion import build_offset_mismatch, compute_expiry_ms, record_completion
@@ -87,7 +87,8 @@ class UploadService:
         permission = self._submission.permission
         upload = await self._uploads.get(upload_id, owner=permission.owner, token_id=permission.token_id)
         self._submission.job_id = upload.id
-        if upload.state is UploadState.COMPLETE or upload.inserting_until_ms:
+        may_have_job = upload.state is UploadState.COMPLETE or upload.inserting_until_ms
+        if may_have_job and upload.state is not UploadState.REMOVED:
             with suppress(JobNotFound):
                 return await self._find_complete(upload)
         check_open(upload)
@@ -118,17 +119,21 @@ class UploadService:
         return Progress(upload, job)
 
     async def remove(self, progress: Progress) -> None:
-        """Remove an open upload and its bytes."""
+        """Remove an open upload and its bytes, or end a complete one, whose job stays."""
         upload = progress.upload
-        if progress.job is None and not await self._uploads.end(upload, UploadState.REMOVED):
-            progress = await self.find(upload.id)  # it has just ended, or is about to become a job
-        elif progress.job is None:
+        if progress.job is None and await self._uploads.end(upload, UploadState.REMOVED):
             await remove_bytes(self._stores.blobs, upload)
             log.info("upload.removed", task_id=upload.id)
             return
-        raise UploadComplete(
-            f"The upload is complete, and becomes the job {upload.id}. To remove that, send DELETE /jobs/{upload.id}."
-        )
+        if progress.job is None:
+            progress = await self.find(upload.id)  # it has just ended, or is about to become a job
+        if progress.job is None:
+            raise UploadCompleting(
+                "The upload is becoming a job at this moment. Send the request again after the time in Retry-After.",
+                headers={"Retry-After": "1"},
+            )
+        await self._uploads.remove_complete(upload)
+        log.info("upload.removed", task_id=upload.id)
 
     async def discard(self, upload: ResumableUpload) -> None:
         """Remove an upload that its client does not know of, as its creation has failed."""

@@ -131,7 +131,7 @@ async def receive(task_id: str, request: Request, uploads: UploadServiceDep) -> 
     **_describe_route(204, operation_id="remove_resumable_upload", refusals=errors(404, 409, 410, 412)),
 )
 async def remove(task_id: str, uploads: UploadServiceDep) -> Response:
-    """Remove an unfinished upload. The job of a complete one stays."""
+    """Remove an upload. A complete one has become a job, which stays: `DELETE /jobs/{task_id}` removes that."""
     await uploads.remove(await uploads.find(task_id))
     return Response(status_code=NO_CONTENT)
 

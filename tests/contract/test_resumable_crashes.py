@@ -241,6 +241,28 @@ async def test_an_upload_is_not_removed_while_its_job_is_inserted(
     await check(kept, path.rpartition("/")[2])
 
 
+@pytest.mark.parametrize("point", ["jobs insert after", "resumable_uploads complete before", RECORDED])
+async def test_an_upload_that_is_removed_when_its_job_exists_stays_removed(
+    kept: Stores, small_parts: Settings, other: httpx.AsyncClient, point: str
+) -> None:
+    path, removals = await create_upload(other), []
+
+    class Removed(Intercepted):
+        """A client removes the upload while the answer to its last bytes is under way."""
+
+        async def interrupt(self) -> None:
+            removals.append((await other.delete(path, headers=BYTES)).status_code)
+
+    stores, _ = intercept(kept, point, Removed)
+    async with create_client(create_gateway(stores, small_parts)) as http:
+        answer = await patch(http, path, JPEG, 0)
+
+    job = await kept.jobs.get(path.rpartition("/")[2])
+    assert (removals, answer.status_code, answer.headers["task-id"]) == ([204], 204, job.id)
+    assert (await head(other, path)).status_code == 410
+    assert [blob_key(job.id, name) for name in kept.blobs.list_all_names(job.id)] == [job.original.blob]
+
+
 async def test_a_removed_upload_becomes_no_job(kept: Stores, small_parts: Settings, other: httpx.AsyncClient) -> None:
     path = await create_upload(other)
 

@@ -247,14 +247,16 @@ async def test_a_removed_upload_leaves_nothing(http: httpx.AsyncClient, stores: 
     assert (await patch(http, path, JPEG[100:], 100)).status_code == 410
 
 
-async def test_the_job_of_a_complete_upload_is_not_removed_with_it(http: httpx.AsyncClient, stores: Stores) -> None:
+async def test_a_complete_upload_may_be_removed_and_its_job_stays(http: httpx.AsyncClient, stores: Stores) -> None:
     path = await create_upload(http)
     await patch(http, path, JPEG, 0)
 
     answer = await http.delete(path, headers=VERSION)
 
-    assert (answer.status_code, answer.json()["code"]) == (409, "upload_complete")
+    assert answer.status_code == 204
     assert stores.blobs.get((await stores.jobs.get(id_of(path))).original.blob) == JPEG
+    later = [await head(http, path), await patch(http, path, JPEG, 0), await http.delete(path, headers=VERSION)]
+    assert [each.status_code for each in later] == [410, 410, 410]
 
 
 async def test_a_complete_upload_shows_its_job(http: httpx.AsyncClient) -> None:

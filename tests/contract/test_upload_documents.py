@@ -182,3 +182,18 @@ async def test_ended_uploads_are_forgotten_and_open_ones_are_not(uploads: Resuma
     assert await uploads.find_not_open([gone.id, kept.id]) == [gone.id]
     with pytest.raises(UploadNotFound):
         await uploads.get(gone.id)
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+async def test_an_upload_that_was_removed_with_its_job_is_not_complete_again(
+    uploads: ResumableUploads, *, is_recorded: bool
+) -> None:
+    upload = await insert(uploads)
+    if is_recorded:
+        await uploads.complete(upload, expires_ms=now_ms())
+
+    await uploads.remove_complete(upload)
+    await uploads.complete(upload, expires_ms=now_ms())
+
+    found = await uploads.get(upload.id)
+    assert (found.state, found.parts) == (UploadState.REMOVED, {})

@@ -451,9 +451,14 @@ class FakeUploads(ResumableUploads):
         return True
 
     async def complete(self, upload: ResumableUpload, *, expires_ms: int) -> None:
-        if found := self._uploads.get(upload.id):
+        found = self._uploads.get(upload.id)
+        if found is not None and found.state is not UploadState.REMOVED:
             found.state, found.offset, found.parts = UploadState.COMPLETE, found.length, {}
             found.expires_ms = expires_ms
+
+    async def remove_complete(self, upload: ResumableUpload) -> None:
+        if found := self._uploads.get(upload.id):
+            found.state, found.parts = UploadState.REMOVED, {}
 
     async def end(self, upload: ResumableUpload, state: UploadState, *, expired: bool = False) -> bool:
         found = self._open(upload)

@@ -63,7 +63,7 @@ export const codes = {
   not_retryable: "Это задание нельзя продолжить.",
   // Uploads in parts, and tokens.
   upload_ended: "Загрузка прервана и не продолжится. Отправьте файл ещё раз.",
-  upload_complete: "Файл уже загружен.",
+  upload_completing: "Из файла сейчас создаётся задание.",
   offset_mismatch: "Часть файла начинается не там, где закончилась прежняя.",
   checksum_mismatch: "Часть файла повреждена в пути.",
   too_many_unfinished_uploads: "Слишком много незаконченных загрузок. Попробуйте немного позже.",
