@@ -83,6 +83,19 @@ async def test_last_bytes_that_are_refused_leave_nothing_beside_the_parts(
     assert stores.blobs.list_all_names(second.rpartition("/")[2]) == parts
 
 
+async def test_last_bytes_that_a_token_was_used_up_for_are_taken_with_one_of_the_same_id_for_more_jobs(
+    http: httpx.AsyncClient,
+) -> None:
+    token, renewed = bearer(upload_claims(uses=1)), bearer(upload_claims(uses=2))
+    first, second = [await create_upload(http, headers=token) for _ in range(2)]
+    await patch(http, second, JPEG[:100], 0, **token)
+    await patch(http, first, JPEG, 0, **token)
+
+    answers = [await patch(http, second, JPEG[100:], 100, **each) for each in (token, renewed)]
+
+    assert [answer.status_code for answer in answers] == [403, 204]
+
+
 async def test_an_upload_whose_stored_bytes_are_lost_gives_its_use_back(
     http: httpx.AsyncClient, stores: Stores
 ) -> None:
