@@ -54,6 +54,14 @@ class Accepted(BaseModel):
     )
 
 
+class CreatedUpload(BaseModel):
+    """The body of the answer to the creation of a resumable upload. The rest is in its headers."""
+
+    warnings: list[FieldWarning] = Field(
+        description="The fields that were ignored, each with the reason. Empty if there are none."
+    )
+
+
 class StageStatus(BaseModel):
     """One stage: its state, how long it waited and how long it ran."""
 

@@ -49,7 +49,8 @@ export interface JobHandle {
   /** Lets its owner see this job, without any other token or key. Null if the gateway makes none. */
   viewToken: string | null;
   deduplicatedFrom: string | null;
-  warnings: unknown[];
+  /** The fields that the gateway has ignored. */
+  warnings: { pointer: string; rule: string; message: string }[];
 }
 
 export type JobStatus = "accepted" | "processing" | "done" | "failed" | "dead" | "cancelled";

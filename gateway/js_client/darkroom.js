@@ -316,7 +316,7 @@ export class Darkroom {
       const goesOn = upload.offset > before && upload.offset < upload.blob.size;
       if (!goesOn && !answer.headers.get("Task-ID")) throw new DarkroomError({ status: answer.status, code: "no_task_id", detail: NO_TASK_ID });
     }
-    return acceptedByHeaders(answer.headers);
+    return { ...acceptedByHeaders(answer.headers), warnings: upload.warnings };
   }
 
   async #createUpload(upload) {
@@ -326,6 +326,7 @@ export class Darkroom {
     const headers = { "Upload-Length": String(blob.size), "Upload-Metadata": metadata };
     const answer = await this.#sendTus("POST", this.address("/files"), { headers, signal: upload.signal });
     upload.url = new URL(answer.headers.get("Location"), this.address("/files")).href;
+    upload.warnings = (await answer.json().catch(() => null))?.warnings; // an older gateway sends no body
     upload.offset = 0;
     upload.onResumable?.(upload.url);
   }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.problems import InvalidForm, TooManyFiles
 from gateway.submission.file_names import clean_filename
@@ -31,11 +32,12 @@ IGNORED_FIELDS = frozenset({"filetype"})
 
 @dataclass(frozen=True, slots=True)
 class RequestForm:
-    """The kind of the job, its form, and the name of the file."""
+    """The kind of the job, its form, the name of the file, and a warning of each field that is ignored."""
 
     kind: Kind
     form: OutputForm
     name: str | None
+    warnings: list[dict[str, Any]]
 
 
 def read_request_form(metadata: dict[str, str], limits: Limits, *, strict: bool) -> RequestForm:
@@ -43,10 +45,10 @@ def read_request_form(metadata: dict[str, str], limits: Limits, *, strict: bool)
     fields = {name: value for name, value in metadata.items() if name not in IGNORED_FIELDS}
     name = clean_filename(fields.pop("filename", "") or fields.get("name", ""))
     kind = _read_kind(fields.pop(OPERATION_FIELD, ""))
-    form, _ = parse_form(FORMS[kind], fields, limits, strict=strict)
+    form, warnings = parse_form(FORMS[kind], fields, limits, strict=strict)
     if isinstance(form, OperationForm) and form.source_task_id is not None:
         raise TooManyFiles("An upload has a file of its own. Leave source_task_id out.")
-    return RequestForm(kind, form, name or None)
+    return RequestForm(kind, form, name or None, warnings)
 
 
 def _read_kind(operation: str) -> Kind:

@@ -24,7 +24,7 @@ from gateway.resumable.parts import PartStore, remove_bytes
 from gateway.resumable.protocol import parse_metadata
 from gateway.resumable.reception import Reception
 from gateway.resumable.request_form import read_request_form
-from gateway.schemas import Accepted
+from gateway.schemas import Accepted, FieldWarning
 from gateway.sizes import format_size
 from gateway.submission.submission import Submission, SubmissionDep
 from stages.errors import EmptyFile
@@ -61,12 +61,12 @@ class UploadService:
         self._settings = submission.settings
         self._request = submission.request
 
-    async def create(self, length: int, metadata: str | None) -> ResumableUpload:
+    async def create(self, length: int, metadata: str | None) -> tuple[ResumableUpload, list[FieldWarning]]:
         """Create an upload, if its job could be accepted. Raises a `Problem` or a `StageError` if not."""
         permission, caller = self._submission.permission, caller_of(self._request.scope)
         self._check_length(length)
         await permission.check_uses(self._submission.stores.token_uses)
-        read_request_form(parse_metadata(metadata), self._settings.limits, strict=self._settings.forms.strict)
+        request = read_request_form(parse_metadata(metadata), self._settings.limits, strict=self._settings.forms.strict)
         await self._check_share(caller)
         async with self._submission.room.hold(self._stores.blobs, length):
             upload = ResumableUpload(
@@ -80,7 +80,7 @@ class UploadService:
             )
             await self._uploads.insert(upload)
         log.info("upload.created", task_id=upload.id, bytes=length)
-        return upload
+        return upload, [FieldWarning(**warning) for warning in request.warnings]
 
     async def find(self, upload_id: str) -> Progress:
         """Return an upload of this caller that is open or complete. Raises `UploadNotFound` or `UploadEnded`."""

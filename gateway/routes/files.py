@@ -6,6 +6,7 @@ from email.utils import formatdate
 from typing import Any
 
 from fastapi import Depends, Request, Response, status
+from fastapi.responses import JSONResponse
 
 from gateway.dependencies import RootPathDep
 from gateway.openapi.errors import errors
@@ -14,6 +15,7 @@ from gateway.problems import UnsupportedMediaType, VersionUnsupported
 from gateway.resumable.protocol import MEDIA_TYPE, VERSION, read_length, read_offset
 from gateway.resumable.uploads import Progress, UploadServiceDep
 from gateway.routing import Router
+from gateway.schemas import CreatedUpload
 from gateway.submission.backpressure import shed_load
 from storage.resumable_uploads import ResumableUpload
 
@@ -53,7 +55,7 @@ def _describe_route(
     "/files",
     summary="Create a resumable upload",
     status_code=status.HTTP_201_CREATED,
-    response_class=Response,
+    response_model=CreatedUpload,
     dependencies=[Depends(shed_load)],
     **_describe_route(
         201,
@@ -69,7 +71,7 @@ async def create(request: Request, uploads: UploadServiceDep, root_path: RootPat
     has_body = _has_body(request)
     if has_body:
         _check_media_type(request)
-    upload = await uploads.create(read_length(request.headers), request.headers.get("upload-metadata"))
+    upload, warnings = await uploads.create(read_length(request.headers), request.headers.get("upload-metadata"))
     progress = Progress(upload)
     if has_body:
         try:
@@ -78,7 +80,7 @@ async def create(request: Request, uploads: UploadServiceDep, root_path: RootPat
             await uploads.discard(upload)
             raise
     headers = {"Location": f"{root_path}/files/{upload.id}"} | _describe(progress)
-    return Response(status_code=status.HTTP_201_CREATED, headers=headers)
+    return JSONResponse(CreatedUpload(warnings=warnings).model_dump(mode="json"), status.HTTP_201_CREATED, headers)
 
 
 @router.head(

@@ -95,6 +95,28 @@ async def test_fields_that_clients_add_by_themselves_are_accepted(
     assert (await create(http, **fields)).status_code == 201
 
 
+@pytest.mark.parametrize("content", [b"", JPEG], ids=["empty", "whole"])
+async def test_the_answer_of_a_creation_names_the_fields_that_are_ignored(
+    http: httpx.AsyncClient, content: bytes
+) -> None:
+    headers = BYTES | SIZE | {"Upload-Metadata": metadata(colour="red", format="png")}
+
+    answers = [await http.post("/files", content=content, headers=headers), await create(http, format="png")]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
+    named, none = [answer.json()["warnings"] for answer in answers]
+    assert ([(each["pointer"], each["rule"]) for each in named], none) == ([("/colour", "unknown")], [])
+
+
+@pytest.mark.usefixtures("redis")
+async def test_a_strict_gateway_refuses_unknown_fields_of_an_upload(stores: Stores, settings: Settings) -> None:
+    strict = settings.model_copy(update={"forms": settings.forms.model_copy(update={"strict": True})})
+    async with create_client(create_gateway(stores, strict)) as http:
+        answer = await create(http, colour="red")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_form")
+
+
 async def test_a_field_may_have_no_value(http: httpx.AsyncClient) -> None:
     answer = await create(http, headers={"Upload-Metadata": "quality,filename Y2F0"})
 

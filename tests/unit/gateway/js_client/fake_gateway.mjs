@@ -39,8 +39,8 @@ export class Parts {
   uploads = new Map();
   jobs = 0;
 
-  constructor({ fault = () => null, lose = () => false } = {}) {
-    Object.assign(this, { fault, lose });
+  constructor({ fault = () => null, lose = () => false, warnings = [] } = {}) {
+    Object.assign(this, { fault, lose, warnings });
   }
 
   answer = async (request) => {
@@ -65,7 +65,7 @@ export class Parts {
     const metadata = headers["Upload-Metadata"].split(",").map((pair) => pair.split(" "));
     const fields = Object.fromEntries(metadata.map(([name, value]) => [name, Buffer.from(value, "base64").toString()]));
     this.uploads.set(path, { length: Number(headers["Upload-Length"]), bytes: Buffer.alloc(0), fields, lastOffset: null });
-    return new Response(null, { status: 201, headers: { Location: `/api${path}` } });
+    return json({ warnings: this.warnings }, { status: 201, headers: { Location: `/api${path}` } });
   }
 
   #remove(path) {

@@ -32,6 +32,24 @@ test("a large file is sent in parts, with its name and fields", async () => {
   assert.equal(shares.at(-1), 1);
 });
 
+test("a field that is ignored is named, also when a part is lost", async () => {
+  const warnings = [{ pointer: "/colour", rule: "unknown", message: "It is ignored." }];
+  const parts = new Parts({ warnings, fault: atRequest("PATCH", 2, lostConnection) });
+  const { darkroom } = clientOf(parts.answer, OPTIONS);
+
+  assert.deepEqual((await darkroom.upload(FILE, { colour: "red" })).warnings, warnings);
+});
+
+test("a gateway whose answer to the creation has no body warns of nothing", async () => {
+  const parts = new Parts();
+  const withoutBody = async (request) => {
+    const { status, headers } = await parts.answer(request);
+    return new Response(null, { status, headers });
+  };
+
+  assert.deepEqual((await clientOf(withoutBody, OPTIONS).darkroom.upload(FILE)).warnings, []);
+});
+
 test("a small file, and an operation without a file, are sent as forms", async () => {
   const { darkroom, requests } = clientOf(() => accepted(), OPTIONS);
 
