@@ -14,6 +14,7 @@ const MAX_RENEWALS = 5; // of the token, for one request
 const LONGEST_PAUSE_SECONDS = 15;
 const MIB = 2 ** 20;
 const NO_TASK_ID = "The last part is sent, but its answer has no Task-ID. A proxy must pass this header on, and expose it to pages of other origins.";
+const GONE = [404, 410];
 const TUS = { "Tus-Resumable": "1.0.0" };
 
 /** An error answer (RFC 9457), a request without an answer (`status` 0), or a job without results (it has `job`). */
@@ -286,7 +287,7 @@ export class Darkroom {
   /** Upload in parts (tus 1.0.0) that can be sent again. Return the accepted job; null if the gateway has no such route. */
   async #uploadParts(sent) {
     const upload = { ...sent, url: sent.resumeFrom ?? null, offset: null, lastOffset: null };
-    const canRepeat = ({ isTransient, status }) => isTransient || status === 409; // the gateway knows another offset
+    const canRepeat = ({ isTransient, status }) => isTransient || status === 409 || (upload.url && GONE.includes(status)); // asks for the offset first
     try {
       for (let before = NaN; ; before = upload.offset) {
         try {
@@ -337,8 +338,8 @@ export class Darkroom {
       upload.offset = Number(answer.headers.get("Upload-Offset")) || 0; // Node ends if a Blob is sliced at NaN
       return answer;
     } catch (error) {
-      if (![404, 410].includes(error.status)) throw error;
-      upload.lastOffset = null; // the upload has expired: begin again
+      if (!GONE.includes(error.status)) throw error;
+      upload.lastOffset = null; // the upload has expired, or was another token's: begin again
       return this.#createUpload(upload);
     }
   }

@@ -50,6 +50,20 @@ test("a gateway whose answer to the creation has no body warns of nothing", asyn
   assert.deepEqual((await clientOf(withoutBody, OPTIONS).darkroom.upload(FILE)).warnings, []);
 });
 
+test("an upload of a token that has ended begins again if the new token does not see it", async () => {
+  const parts = new Parts({ fault: atRequest("PATCH", 3, () => problem(401, "token_expired")) });
+  const answer = (request) => {
+    const isOther = request.headers.Authorization === "Bearer second" && request.path === "/files/1";
+    return isOther ? problem(404, "upload_not_found") : parts.answer(request);
+  };
+  const { darkroom } = clientOf(answer, { ...OPTIONS, token: (refused) => (refused ? "second" : "first") });
+
+  await darkroom.upload(FILE);
+
+  assert.deepEqual(parts.uploads.get("/files/2").bytes, CONTENT);
+  assert.equal(parts.jobs, 1);
+});
+
 test("a small file, and an operation without a file, are sent as forms", async () => {
   const { darkroom, requests } = clientOf(() => accepted(), OPTIONS);
 
