@@ -57,6 +57,13 @@ async def submitted(page: Page, dialog: Locator, words: str) -> str:
     return await wait_for_job_id(newest)
 
 
+@pytest.mark.parametrize("height", [600, 720])
+async def test_the_buttons_of_a_crop_are_seen_without_scrolling(visitor: Visitor, height: int) -> None:
+    dialog = await crop_dialog(await visitor.open(viewport={"width": 1280, "height": height}))
+
+    assert await dialog.evaluate("dialog => dialog.scrollHeight <= dialog.clientHeight")
+
+
 async def test_a_crop_is_pulled_by_the_pointer(visitor: Visitor, api: httpx.Client) -> None:
     page = await visitor.open()
     dialog = await crop_dialog(page)
