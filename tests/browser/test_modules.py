@@ -258,6 +258,23 @@ def stage(queued: str | None, started: str | None, *, wait: int | None, run: int
     return {"state": "done" if started else "pending", **times}
 
 
+@pytest.mark.parametrize(
+    ("size", "saving"),
+    [(0, "\N{MINUS SIGN}100%"), (1, "\N{MINUS SIGN}99.9%"), (80, "\N{MINUS SIGN}99.2%"), (20_000, "+100%")],
+)
+async def test_what_is_left_of_a_file_is_never_nothing(compute: Compute, size: int, saving: str) -> None:
+    assert await compute("js/format", "return m.formatSaving(given, 10_000);", size) == saving
+
+
+async def test_a_rule_that_says_what_the_failure_says_is_not_repeated(compute: Compute) -> None:
+    frames, pixels = ({"rule": "of_its_own", "message": f"Too many {noun}."} for noun in ("frames", "pixels"))
+    body = "return given.map(errors => m.problemBox({ code: 'c', message: 'Too many frames.', errors }).innerText);"
+
+    texts = await compute("js/failure", body, [[frames], [pixels], [frames, pixels]])
+
+    assert [text.count("Too many") for text in texts] == [1, 2, 3]
+
+
 async def test_both_dictionaries_have_the_same_words_and_every_plural_form(compute: Compute) -> None:
     english = await compute("js/locales/en", "return m.default;")
     russian = await compute("js/locales/ru", "return m.default;")

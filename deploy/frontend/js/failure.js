@@ -21,11 +21,13 @@ export function problemBox(problem, ...below) {
 }
 
 function failureBox(problem, below) {
-  const rules = (problem.errors ?? []).map((rule) => h("li", {}, ruleSentence(rule)));
+  const sentence = problemSentence(problem);
+  const sentences = (problem.errors ?? []).map(ruleSentence);
+  const rules = sentences.length === 1 && sentences[0] === sentence ? [] : sentences.map((rule) => h("li", {}, rule));
   return h(
     "div",
     { class: "failure" },
-    h("p", { class: "failure-sentence" }, problemSentence(problem), " ", problem.code !== "refused_here" && h("code", {}, problem.code)),
+    h("p", { class: "failure-sentence" }, sentence, " ", problem.code !== "refused_here" && h("code", {}, problem.code)),
     rules.length > 0 && h("ul", {}, rules),
     below,
   );

@@ -23,9 +23,9 @@ export function formatDuration(ms) {
   return unit("minute", 0, "narrow").format(ms / 60_000);
 }
 
-/** The change of size in percent: 1 000 of 10 000 -> −90% */
+/** The change of size in percent: 1 000 of 10 000 -> −90%, 1 of 10 000 -> −99.9%, as some of it is left */
 export function formatSaving(bytes, whole) {
-  const share = whole ? bytes / whole - 1 : 0;
+  const share = whole ? Math.max(bytes / whole - 1, bytes ? -0.999 : -1) : 0;
   const digits = share < -0.99 ? 1 : 0;
   return numberFormat({ style: "percent", maximumFractionDigits: digits, signDisplay: "exceptZero" }).format(share).replace("-", "−");
 }
