@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any, cast
 
 import structlog
@@ -25,6 +27,8 @@ from pipeline.broker.redis_urls import RedisUrl
 
 LIST_ROUTE = "/jobs"
 TIMEOUT_SECONDS = 1.0  # how long a request waits for a Redis that does not answer
+IPV6_NETWORK_BITS = 64
+MAX_CACHED_ADDRESSES = 1024
 
 log = structlog.get_logger("gateway")
 
@@ -121,12 +125,26 @@ def caller_of(scope: Scope) -> str:
 
     With a token, it is the owner and the address: one browser must not use up what others of its owner need.
     """
-    permission, address = permission_of(scope), (scope.get("client") or ("unknown",))[0]
+    permission, address = permission_of(scope), _network_of((scope.get("client") or ("unknown",))[0])
     if permission.owner is None:
         return f"address:{address}"
     if permission.scope is TokenScope.ALL:
         return f"key:{permission.owner}"
     return f"token:{permission.owner}:{address}"
+
+
+@lru_cache(MAX_CACHED_ADDRESSES)
+def _network_of(address: str) -> str:
+    """Return an IPv4 address, or the /64 of an IPv6 address: that is what one customer of a provider has at least."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, IPv4Address):
+        return address
+    if found.ipv4_mapped is not None:  # from a socket that listens to both
+        return str(found.ipv4_mapped)
+    return str(ip_network((int(found), IPV6_NETWORK_BITS), strict=False))
 
 
 def _add_headers(send: Send, headers: dict[str, str]) -> Send:

@@ -216,6 +216,24 @@ def test_a_token_counts_as_its_owner_and_its_address(scope: TokenScope) -> None:
     assert caller("ada", "192.0.2.1", scope) in callers
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+    ],
+)
+def test_addresses_of_one_ipv6_network_count_together(
+    one: str, other: str, is_same: bool
+) -> None:  # a parameter of the test
+    callers = {caller("ada", address, TokenScope.UPLOAD) for address in (one, other)}
+
+    assert (len(callers) == 1) is is_same
+
+
 async def test_callers_without_an_address_are_counted_together(inside: Inside) -> None:
     assert [await inside.asked(address=None) for _ in range(3)] == [202, 202, 429]
 
