@@ -54,7 +54,7 @@ async def complete(
     try:
         original = await store.join(upload, parts, name=request.name, limits=settings.limits)
     except FileNotFoundError:
-        raise await _explain_missing_part(upload, submission) from None
+        raise await explain_missing_part(upload, submission) from None
     async with _remove_unless_inserted(original, upload, store=store, submission=submission) as begin_insert:
         accepted = await submission.accept_original(request.kind, original, request.form, begin_insert=begin_insert)
     with suppress(*TRANSIENT_ERRORS):  # the job exists: a later request finds it
@@ -96,8 +96,8 @@ async def record_completion(upload: ResumableUpload, original: Original, stores:
         await remove_bytes(stores.blobs, upload, original=original)
 
 
-async def _explain_missing_part(upload: ResumableUpload, submission: Submission) -> Problem:
-    """Return the problem of a part that has no blob: another request has merged or completed it, or it is lost."""
+async def explain_missing_part(upload: ResumableUpload, submission: Submission) -> Problem:
+    """Return the problem of lost bytes of a part: another request has merged or completed it, or they are lost."""
     stores = submission.stores
     found = await stores.resumable_uploads.get(upload.id)
     if (found.state, found.parts) != (upload.state, upload.parts):

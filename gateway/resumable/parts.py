@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from uuid import uuid4
@@ -43,7 +43,7 @@ class PartStore:
         return Part(start, size, name)
 
     async def read_head(self, upload: ResumableUpload, parts: Sequence[Part]) -> bytes:
-        """Return the first bytes of the file, which show its format."""
+        """Return the first bytes of the file, which show its format. Raises `FileNotFoundError` if some are lost."""
         return await asyncio.to_thread(self._read_head, upload, parts)
 
     def choose_parts_to_merge(self, upload: ResumableUpload) -> list[Part]:
@@ -85,8 +85,21 @@ class PartStore:
         head = b""
         for part in parts:
             if len(head) < HEAD_BYTES:
-                head += self._blobs.get(upload.key_of(part), stop=min(part.bytes, HEAD_BYTES))
+                size, key = min(part.bytes, HEAD_BYTES), upload.key_of(part)
+                piece = self._blobs.get(key, stop=size)
+                if len(piece) != size:
+                    raise FileNotFoundError(f"{key} has {len(piece)} of {size} bytes")
+                head += piece
         return head
+
+    async def _read(self, upload: ResumableUpload, part: Part) -> AsyncIterator[bytes]:
+        """Yield the bytes of a part. Raises `FileNotFoundError` if some are lost."""
+        size, key = 0, upload.key_of(part)
+        async for chunk in await self._blobs.stream(key, start=0, stop=part.bytes):
+            size += len(chunk)
+            yield chunk
+        if size != part.bytes:
+            raise FileNotFoundError(f"{key} has {size} of {part.bytes} bytes")
 
     async def _copy(self, upload: ResumableUpload, parts: Sequence[Part], key: str, size: int) -> str:
         """Write the bytes of the parts to one blob, and return their SHA-256 (hex)."""
@@ -94,7 +107,7 @@ class PartStore:
         digest = sha256()
         async with self._blobs.writer(key) as blob:
             for part in parts:
-                async for chunk in await self._blobs.stream(upload.key_of(part), start=0, stop=part.bytes):
+                async for chunk in self._read(upload, part):
                     digest.update(chunk)
                     await blob.write(chunk)
                     self._room.use(len(chunk))

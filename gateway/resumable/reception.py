@@ -10,7 +10,7 @@ import structlog
 
 from gateway.problems import FormatNotAllowed, Problem
 from gateway.resumable.body import UploadBody
-from gateway.resumable.completion import build_offset_mismatch, complete, compute_expiry_ms
+from gateway.resumable.completion import build_offset_mismatch, complete, compute_expiry_ms, explain_missing_part
 from gateway.resumable.endings import check_open
 from gateway.resumable.parts import PartStore, remove_bytes
 from gateway.schemas import Accepted
@@ -86,7 +86,10 @@ class Reception:
         needed = min(HEAD_BYTES, upload.length)
         if not upload.offset < needed <= new[-1].end or new[0].start != upload.offset or len(new) > 1:
             return
-        head = await self._store.read_head(upload, [*upload.sorted_parts, *new])
+        try:
+            head = await self._store.read_head(upload, [*upload.sorted_parts, *new])
+        except FileNotFoundError:
+            raise await explain_missing_part(upload, self._submission) from None
         try:
             sniffed = recognize(head, self._submission.settings.limits)
             self._submission.permission.check_format(sniffed.format)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import httpx
@@ -287,6 +288,28 @@ async def test_an_upload_whose_stored_bytes_are_lost_says_so(kept: Stores, other
 
     assert (answer.status_code, (await head(other, path)).status_code) == (410, 410)
     assert (await list_job_ids(), kept.blobs.list_folders()) == ([], [])
+
+
+@pytest.mark.parametrize(("first_bytes", "kept_bytes"), [(4, 0), (4, 3), (2 * PART_BYTES, 0), (2 * PART_BYTES, 999)])
+async def test_an_upload_of_which_a_part_is_damaged_says_so(
+    stores: Stores,
+    small_parts: Settings,
+    tmp_path: Path,
+    first_bytes: int,
+    kept_bytes: int,
+    redis: Redis,  # noqa: ARG001
+) -> None:
+    damaged = replace(stores, blobs=Blobs.open(tmp_path.as_uri()))
+    async with create_client(create_gateway(damaged, small_parts)) as http:
+        path = await create_upload(http)
+        await patch(http, path, JPEG[:first_bytes], 0)
+        for part in (tmp_path / path.rpartition("/")[2]).iterdir():
+            part.write_bytes(part.read_bytes()[:kept_bytes])
+
+        answer = await patch(http, path, JPEG[first_bytes:], first_bytes)
+
+        assert (answer.status_code, (await head(http, path)).status_code) == (410, 410)
+    assert (await list_job_ids(), damaged.blobs.list_folders()) == ([], [])
 
 
 class Vanishing(httpx.ASGITransport):
