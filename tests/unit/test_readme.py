@@ -10,19 +10,11 @@ from pathlib import Path
 import pytest
 
 from deploy.generate import settings_table
-from gateway import problems
 from stages.errors import STAGE_ERRORS
 from stages.formats import MEDIA_TYPES, OUTPUT_FORMATS
+from tests.support.problem_codes import CODES
 
 README = Path("README.md").read_text(encoding="utf-8")
-
-
-def _list_codes(kind: type[problems.Problem]) -> set[str]:
-    """Return the codes of all problems of a kind."""
-    return {kind.code}.union(*(_list_codes(narrower) for narrower in kind.__subclasses__()))
-
-
-CODES = _list_codes(problems.Problem) - {problems.Problem.code}
 PAGES = [Path("README.md"), Path("deploy/kubernetes/README.md"), *sorted(Path("deploy/docs").glob("*.md"))]
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 API = TEXTS[Path("deploy/docs/API.md")]

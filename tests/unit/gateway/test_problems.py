@@ -81,6 +81,7 @@ from stages.errors import (
     UnsupportedFormat,
 )
 from storage.errors import JobNotFound, UploadNotFound, UploadUnreadable
+from tests.support.problem_codes import list_kinds
 
 INSIDE = "mongodb://admin:hunter2@10.0.0.7"
 
@@ -231,7 +232,7 @@ async def test_an_error_of_ours_tells_nothing_of_its_inside(
 def test_every_problem_is_in_the_table() -> None:
     raised = {type(error) for error, _, _ in TABLE}
 
-    assert _all(Problem) <= raised
+    assert list_kinds() <= raised
 
 
 def test_every_refusal_of_a_stage_is_in_the_table() -> None:
@@ -239,7 +240,7 @@ def test_every_refusal_of_a_stage_is_in_the_table() -> None:
 
 
 def test_no_two_problems_share_a_code() -> None:
-    codes = [problem.code for problem in _all(Problem)] + list(STAGE_ERRORS)
+    codes = [problem.code for problem in list_kinds()] + list(STAGE_ERRORS)
 
     assert len(codes) == len(set(codes))
 
@@ -331,7 +332,3 @@ async def test_a_wrong_method_is_a_problem(client: httpx.AsyncClient) -> None:
 
 async def test_a_wrong_method_is_told_the_right_ones(client: httpx.AsyncClient) -> None:
     assert (await client.post("/raise")).headers["allow"] == "GET, OPTIONS"
-
-
-def _all(kind: type[Problem]) -> set[type[Problem]]:
-    return {kind}.union(*(_all(child) for child in kind.__subclasses__()))

@@ -41,7 +41,7 @@ export const codes = {
   method_not_implemented: "Такого метода нет.",
   malformed_form: "Форма повреждена в пути.",
   digest_mismatch: "Файл повреждён в пути.",
-  unsupported_media_type: "Запрос — не форма.",
+  unsupported_media_type: "Запрос — ни форма, ни изображение.",
   precondition_failed: "Состояние уже другое.",
   invalid_header: "Заголовок запроса не читается.",
   invalid_form: "Форма нарушает правила.",
@@ -71,6 +71,13 @@ export const codes = {
   format_not_allowed: "По этому разрешению файлы такого вида не загрузить.",
   origin_not_allowed: "Это разрешение — для другого сайта.",
   no_signing_secret: "У владельца ключа нет секрета для подписи.",
+  upload_expired: "Загрузка слишком долго не продолжалась. Отправьте файл ещё раз.",
+  upload_not_found: "Такой загрузки нет. Отправьте файл ещё раз.",
+  upload_unreadable: "Загрузка сохранена более новой версией, эта её не читает. Попробуйте позже.",
+  tus_version_unsupported: "Сервер не знает этой версии загрузки по частям.",
+  invalid_token: "Разрешение недействительно.",
+  token_expired: "Срок разрешения истёк.",
+  insufficient_scope: "Разрешения для этого мало, нужен ключ API.",
 };
 
 export const rules = {
