@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from playwright.async_api import BrowserContext, Page, Route, expect
 
 from deploy.local.stack import Stack
 from tests.browser.clients.page_server import serve_pages
+from tests.browser.npm import SHA512
 from tests.browser.page_helpers import wait_for_size
 from tests.integration.lone_gateway import run_lone_gateway
 from tests.support.http_options import HTTP_CLIENT_OPTIONS
@@ -89,6 +91,16 @@ async def test_a_client_on_another_origin_uploads_a_photo_and_shows_its_preview(
     task_id = (await page.locator("output").inner_text()).split()[0]
     original = shop.gateway.get(f"/task-status/{task_id}").json()["original"]
     assert (original["name"], original["sha256"]) == (photo.name, sha256(photo.read_bytes()).hexdigest())
+
+
+def test_the_guide_names_the_versions_that_are_tried() -> None:
+    tried = {name: version for name, _, version in (package.rpartition("-") for package in SHA512)}
+    section = Path("deploy/docs/BROWSER.md").read_text(encoding="utf-8").partition("## Clients that work")[2]
+
+    rows = re.findall(r"^\| ([\w-]+)[^|]*\| ([\d.]+) \|", section, re.MULTILINE)
+
+    assert {name for name, _ in rows} == {"Uppy", "Dropzone", "FilePond", "tus-js-client", "axios"}
+    assert [row for row in rows if tried[row[0].lower()] != row[1]] == []
 
 
 async def test_the_specs_of_tus_js_client_itself_pass(shop: Shop, context: BrowserContext) -> None:

@@ -3,7 +3,7 @@ const { gateway, token } = Object.fromEntries(new URLSearchParams(location.searc
 const headers = { Authorization: `Bearer ${token}` };
 const output = document.querySelector("output");
 
-/** Follow a job until it has ended, and show its preview. Both need the read token that came with the job. */
+/** Follow a job until it has ended, and show its preview. Both need the view token that came with the job. */
 function show({ task_id, view_token }) {
   const events = new EventSource(`${gateway}/task-status/${task_id}/events?token=${view_token}`);
   events.addEventListener("job", ({ data }) => {
