@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from itertools import chain
 from pathlib import Path
 
@@ -160,6 +161,12 @@ def test_the_key_has_one_name_everywhere() -> None:
     names = {name for text in pages for name in re.findall(r"\$\{?(DARKROOM_\w*KEY\b)", text)}
 
     assert names == {"DARKROOM_API_KEY"}
+
+
+def test_no_change_is_listed_twice() -> None:
+    beginnings = re.findall(r"^- (.{60})", Path("CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert [text for text, times in Counter(beginnings).items() if times > 1] == []
 
 
 def test_the_tree_is_there() -> None:
