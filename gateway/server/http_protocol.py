@@ -11,7 +11,7 @@ import httptools
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from gateway.problems import HeadersTooLarge, HeadersTooSlow, MalformedRequest, Problem
@@ -224,7 +224,8 @@ class HttpProtocol(HttpToolsProtocol):
             message = await receive()
             if self._is_overdue and cycle.more_body:
                 raise shutting_down()
-            return message
+            is_gone = message["type"] == "http.disconnect" and not cycle.response_complete
+            return _take_rest(cycle) if is_gone and cycle.body else message
 
         async def send_last(message: Message) -> None:
             if message["type"] == "http.response.start" and cycle.more_body:
@@ -274,3 +275,10 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(HeadersTooSlow(f"The headers took longer than {self._limits.head_seconds:g} s to arrive."))
         else:
             self.transport.close()
+
+
+def _take_rest(cycle: RequestResponseCycle) -> Message:
+    """Return what came before the client has gone. uvicorn drops it, but a resumable upload goes on behind it."""
+    rest: Message = {"type": "http.request", "body": bytes(cycle.body), "more_body": cycle.more_body}
+    cycle.body.clear()
+    return rest
