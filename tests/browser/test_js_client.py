@@ -39,6 +39,7 @@ MODULE = """async ({ url }) => {
 }"""
 GUIDE = Path("deploy/docs/BROWSER.md").read_text(encoding="utf-8")
 SIZE = 20 * 2**20
+SLOW_LINE = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 2 * 2**20}
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +188,8 @@ async def test_an_aborted_upload_leaves_no_job_and_no_blob(
         return [await abort(Infinity), await abort(0)]; // as a form, and in parts"""
     with run_lone_gateway(frontend_stack, tmp_path, DARKROOM_CORS__ORIGINS=json.dumps([origin])) as gateway:
         before = list_jobs(gateway)
+        devtools = await page.context.new_cdp_session(page)
+        await devtools.send("Network.emulateNetworkConditions", SLOW_LINE)  # or all is sent before the page hears of it
 
         ends = await run(page, gateway, body)
 
