@@ -38,7 +38,7 @@ class Reception:
         async with self._remove_on_failure(upload, new):
             while await body.has_more():
                 start = new[-1].end if new else upload.offset
-                new.append(await self._store.store(upload, body, start=start))
+                new.append(await self._store_part(upload, start))
                 await self._check_format(upload, new)
                 if body.checksum is None and new[-1].end < upload.length:
                     upload = await self._append(upload, new)
@@ -55,6 +55,15 @@ class Reception:
         if body.interruption:
             raise body.interruption
         return upload, None
+
+    async def _store_part(self, upload: ResumableUpload, start: int) -> Part:
+        """Store the next part. If another request removes the upload meanwhile, its folder may be gone."""
+        try:
+            return await self._store.store(upload, self._body, start=start)
+        except FileNotFoundError:
+            if (await self._uploads.get(upload.id)).state is UploadState.OPEN:
+                raise
+            raise await self._explain_overtaken(upload) from None
 
     async def _append(self, upload: ResumableUpload, new: list[Part]) -> ResumableUpload:
         """Record the new parts, and return the upload as this request has made it.

@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 from pymongo.errors import AutoReconnect
 from redis import Redis
+from structlog.typing import EventDict
 
 from gateway.resumable.parts import PART_PREFIX
 from pipeline.http_settings import AccessSettings, HttpSettings, ResumableSettings
@@ -277,6 +278,37 @@ async def test_a_removed_upload_becomes_no_job(kept: Stores, small_parts: Settin
 
     assert answer.status_code == 410
     assert (await list_job_ids(), kept.blobs.list_folders()) == ([], [])
+
+
+class Removing(Blobs):
+    """Blobs whose folder another request removes just before they are synced to the disk."""
+
+    def sync(self, key: str) -> None:
+        self.remove_folder(key.partition("/")[0])
+        super().sync(key)
+
+
+async def test_bytes_on_their_way_to_an_upload_that_is_removed_are_answered_so(
+    stores: Stores,
+    settings: Settings,
+    tmp_path: Path,
+    logs: list[EventDict],
+    redis: Redis,  # noqa: ARG001
+) -> None:
+    shared = replace(stores, blobs=Removing.open(tmp_path.as_uri()))
+    async with create_client(create_gateway(shared, settings)) as http:
+        path = await create_upload(http)
+
+        async def send_slowly() -> AsyncIterator[bytes]:
+            yield JPEG[:1000]
+            await http.delete(path, headers=BYTES)
+            yield JPEG[1000:2000]
+
+        answer = await patch(http, path, send_slowly(), 0)
+
+    assert (answer.status_code, answer.json()["code"]) == (410, "upload_ended")
+    assert [event for event in logs if event["event"] == "dependency.failed"] == []
+    assert (await list_job_ids(), shared.blobs.list_folders()) == ([], [])
 
 
 async def test_an_upload_whose_stored_bytes_are_lost_says_so(kept: Stores, other: httpx.AsyncClient) -> None:
