@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -21,7 +19,7 @@ from deploy.local.ports import free_port
 from deploy.local.stack import Stack
 from tests.browser.page_helpers import KEY, jpeg, wait_for_size
 from tests.integration.api_helpers import wait_until
-from tests.integration.front_servers import run_application
+from tests.integration.front_servers import find_program, run_application
 from tests.integration.lone_gateway import LoneGateway, run_lone_gateway
 from tests.support.http_options import HTTP_OPTIONS
 from tests.support.programs import run_program
@@ -133,15 +131,12 @@ async def test_the_example_of_the_guide_shows_two_photos(
 @contextmanager
 def run_example(folder: Path, gateway: LoneGateway, home: str) -> Iterator[None]:
     """Run the backend of the guide, which serves its page, with other addresses."""
-    node = shutil.which("node")
-    if node is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("node is not on PATH: .ci/run shows how it gets there")
     for name in ("server.mjs", "page.html"):
         [text] = re.findall(rf"```\w+ {name}\n(.*?)```", GUIDE, re.DOTALL)
         text = text.replace("http://127.0.0.1:8001", gateway.url).replace("5173", home.rpartition(":")[2])
         (folder / name).write_text(text, encoding="utf-8")
     environment = {"DARKROOM_API_KEY": KEY}
-    with run_program(str(node), "server.mjs", cwd=folder, environment=environment) as backend:
+    with run_program(find_program("node"), "server.mjs", cwd=folder, environment=environment) as backend:
         wait_until(lambda: backend.poll() is not None or _is_served(home), "the backend of the guide")
         yield
 

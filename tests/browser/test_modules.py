@@ -39,8 +39,6 @@ ELSEWHERE = {
     "idempotency_key_unreadable",
     "upload_unreadable",
     "upload_not_found",
-    "tus_version_unsupported",
-    "unauthorized",
     "job_not_found",
     "invalid_request",
     "unavailable",

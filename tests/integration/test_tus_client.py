@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
 import subprocess
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,7 +15,9 @@ import pytest
 from deploy.local.stack import Stack
 from tests.browser.npm import read_package_file
 from tests.integration.api_helpers import wait_for_end
+from tests.integration.front_servers import find_program
 from tests.support.images import encode_image, photo
+from tests.support.programs import run_program
 
 MEGABYTE = 1_000_000
 SCRIPT = Path(__file__).with_name("tus_upload.cjs")
@@ -30,13 +31,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start_upload(folder: Path, url: str, *, chunk_bytes: int, during_creation: bool) -> subprocess.Popen[str]:
-    node = shutil.which("node")
-    if node is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("node is not on PATH")
+def run_upload(
+    folder: Path, url: str, *, chunk_bytes: int, during_creation: bool
+) -> AbstractContextManager[subprocess.Popen[str]]:
     options = (str(chunk_bytes), str(during_creation).lower())
-    command = [node, str(SCRIPT), str(folder / "tus.js"), url, str(folder / "photo.bmp"), *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [find_program("node"), str(SCRIPT), str(folder / "tus.js"), url, str(folder / "photo.bmp"), *options]
+    return run_program(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def read_end(upload: subprocess.Popen[str]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def read_end(upload: subprocess.Popen[str]) -> dict[str, Any]:
 def test_an_upload_becomes_a_job(
     stack: Stack, client: httpx.Client, folder: Path, chunk_bytes: int, *, during_creation: bool
 ) -> None:
-    with start_upload(folder, stack.url, chunk_bytes=chunk_bytes, during_creation=during_creation) as upload:
+    with run_upload(folder, stack.url, chunk_bytes=chunk_bytes, during_creation=during_creation) as upload:
         end = read_end(upload)
 
     job = wait_for_end(client, end["taskId"])
@@ -62,7 +62,7 @@ def test_an_upload_becomes_a_job(
 
 
 def test_an_upload_goes_on_when_the_gateway_is_killed(stack: Stack, client: httpx.Client, folder: Path) -> None:
-    with start_upload(folder, stack.url, chunk_bytes=20_000, during_creation=False) as upload:
+    with run_upload(folder, stack.url, chunk_bytes=20_000, during_creation=False) as upload:
         wait_for_half(upload.stdout)
         stack.signal("gateway", signal.SIGKILL)
         stack.wait_ready("gateway")
