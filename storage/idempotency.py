@@ -28,7 +28,7 @@ class IdempotencyKey(Document):
     """One key of one owner. A request holds it by a lease until it is answered."""
 
     id: str = Field(alias="_id")  # type: ignore[assignment]  # beanie's own is an ObjectId
-    """The owner and the key, as `owner:key`."""
+    """The owner and the key, as `owner:key`; a token has its own: the owner, a line break, and `jti:key`."""
     state: KeyState = KeyState.RUNNING
     """Running until the request is answered."""
     job_id: str = Field(alias="task_id")  # its stored name
