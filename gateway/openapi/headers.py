@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.resumable.protocol import VERSION
-from gateway.submission.submission import MAX_KEY_LENGTH
+from gateway.submission.key_lease import MAX_KEY_LENGTH
 from stages.limits import Limits
 
 TEXT = {"type": "string"}

@@ -10,13 +10,15 @@ from contextlib import asynccontextmanager, suppress
 from pymongo.errors import PyMongoError
 
 from gateway.lifespan import run_in_background
-from gateway.problems import KeyInUse
+from gateway.permission import Permission
+from gateway.problems import InvalidHeader, KeyInUse
 from pipeline.settings import Settings
 from storage.clock import now_ms
 from storage.documents import Job
 from storage.errors import TRANSIENT_ERRORS
 from storage.idempotency import IdempotencyKey, IdempotencyKeys, KeyState
 
+MAX_KEY_LENGTH = 255
 RENEWALS_IN_LEASE = 4
 TIMEOUTS_OF_INSERT = 8
 """An insert takes this many `mongo_timeout`s at most: find a server, connect, wait twice as long; all of it twice."""
@@ -94,3 +96,26 @@ class KeyLease:
             "Send this one again after the time in Retry-After.",
             headers={"Retry-After": str(max(1, seconds))},
         )
+
+
+@asynccontextmanager
+async def hold_idempotency_key(
+    keys: IdempotencyKeys, header: str | None, permission: Permission, *, job_id: str, settings: Settings
+) -> AsyncIterator[tuple[KeyLease | None, IdempotencyKey | None]]:
+    """Hold a request's Idempotency-Key, if it has one, in the block. Yield the lease, and what `KeyLease.hold` does."""
+    if header is None:
+        yield None, None
+        return
+    if not 1 <= len(header) <= MAX_KEY_LENGTH:
+        raise InvalidHeader(
+            f"The Idempotency-Key has {len(header)} characters. Send one of 1 to {MAX_KEY_LENGTH} characters."
+        )
+    lease = KeyLease(keys, f"{_space_of(permission)}:{header}", job_id=job_id, settings=settings)
+    async with lease.hold() as earlier:
+        yield lease, earlier
+
+
+def _space_of(permission: Permission) -> str:
+    """Return whose keys they are: the owner's, or those of one upload token, which sees no other jobs."""
+    owner, token_id = permission.owner or "", permission.token_id
+    return owner if token_id is None else f"{owner}\n{token_id}"  # no header has a line break in it

@@ -22,10 +22,8 @@ from gateway.problems import (
     POLL_SECONDS,
     RETRY_AFTER_SECONDS,
     FileMissing,
-    InvalidHeader,
     KeyInUse,
     KeyReused,
-    SourceGone,
     TooManyFiles,
     UploadGone,
 )
@@ -33,9 +31,10 @@ from gateway.schemas import Accepted, FieldWarning, Links
 from gateway.submission.blob_room import BlobRoom, HeldRoom
 from gateway.submission.duplicates import copy_from_duplicate
 from gateway.submission.forms import OperationForm, OutputForm, parse_form
-from gateway.submission.key_lease import KeyLease
+from gateway.submission.key_lease import KeyLease, hold_idempotency_key
 from gateway.submission.lanes import LaneChooser
 from gateway.submission.operation import build_operation, compute_fingerprint
+from gateway.submission.source_copy import copy_original
 from gateway.submission.upload_stream import FILE_FIELD, store_upload
 from gateway.tokens import sign_view_token
 from gateway.whole_numbers import parse_whole_number
@@ -45,13 +44,12 @@ from pipeline.routing import VALIDATE
 from pipeline.settings import Settings
 from pipeline.stage_order import stage_order
 from storage.clock import now_ms
-from storage.documents import Job, JobState, Kind, Original, StageRecord, blob_key, job_folder
+from storage.documents import Job, Kind, Original, StageRecord, blob_key, job_folder
 from storage.errors import TRANSIENT_ERRORS
 from storage.idempotency import IdempotencyKey
 from storage.job_ids import new_job_id
 from storage.stores import Stores
 
-MAX_KEY_LENGTH = 255
 MAX_AGE_GRACE_SHARE = 0.75
 """Age of an upload whose job may still be inserted, as a share of `sweeper.orphan_grace`."""
 
@@ -167,28 +165,9 @@ class Submission:
             self.background.add_task(dispatch_or_schedule, self.stores.jobs, job, self.metrics.dispatches)
         return self._build_answer(job)
 
-    @asynccontextmanager
-    async def _hold_idempotency_key(self) -> AsyncIterator[tuple[KeyLease | None, IdempotencyKey | None]]:
-        """Hold the request's Idempotency-Key, if it has one, while it is received and its job is inserted."""
-        header = self.request.headers.get("idempotency-key")
-        if header is None:
-            yield None, None
-            return
-        if not 1 <= len(header) <= MAX_KEY_LENGTH:
-            raise InvalidHeader(
-                f"The Idempotency-Key has {len(header)} characters. Send one of 1 to {MAX_KEY_LENGTH} characters."
-            )
-        key = KeyLease(
-            self.stores.idempotency_keys, f"{self._key_space}:{header}", job_id=self.job_id, settings=self.settings
-        )
-        async with key.hold() as earlier:
-            yield key, earlier
-
-    @property
-    def _key_space(self) -> str:
-        """Whose Idempotency-Keys they are: the owner's, or those of one upload token, which sees no other jobs."""
-        owner, token_id = self.permission.owner or "", self.permission.token_id
-        return owner if token_id is None else f"{owner}\n{token_id}"  # no header has a line break in it
+    def _hold_idempotency_key(self) -> AbstractAsyncContextManager[tuple[KeyLease | None, IdempotencyKey | None]]:
+        keys, header = self.stores.idempotency_keys, self.request.headers.get("idempotency-key")
+        return hold_idempotency_key(keys, header, self.permission, job_id=self.job_id, settings=self.settings)
 
     async def _withdraw(self, job: Job) -> None:
         """Remove a job whose Idempotency-Key another request has taken, as the insert took longer than the lease."""
@@ -233,26 +212,12 @@ class Submission:
             raise TooManyFiles(
                 f"The form has a file and a source_task_id. Send either the field {FILE_FIELD} or source_task_id."
             )
-        if original is None:
-            original = await self._copy_original(source_id, room)
-        return original, form
-
-    async def _copy_original(self, source_id: str | None, room: HeldRoom) -> Original:
-        """Copy the original of an earlier job, so that this job does not depend on that one."""
+        if original is not None:
+            return original, form
         if source_id is None:
             raise FileMissing(f"The form has no file. Send the image as a file in the field {FILE_FIELD}.")
-        source = await self.permission.get_job(self.stores.jobs, source_id)
-        if source.state is JobState.FAILED:  # its original is kept for a retry of that job only
-            raise SourceGone(f"The image of the job {source_id} was refused. Send an image in the field {FILE_FIELD}.")
-        key = blob_key(self.job_id, "original")
-        room.expect_copy(source.original.bytes)
-        try:
-            await asyncio.to_thread(self.stores.blobs.copy, source.original.blob, key)
-        except FileNotFoundError as error:
-            detail = f"The original of the job {source_id} is no longer kept. Send the image in the field {FILE_FIELD}."
-            raise SourceGone(detail) from error
-        room.use(source.original.bytes)
-        return source.original.model_copy(update={"blob": key})
+        stores, permission = self.stores, self.permission
+        return await copy_original(source_id, key=key, stores=stores, permission=permission, room=room), form
 
     def _new_job(self, kind: Kind, original: Original, form: OutputForm) -> Job:
         now, settings = now_ms(), self.settings
