@@ -71,18 +71,16 @@ class HttpSettings(SettingsSection):
     )
     max_uploads: Count = Field(64, description="Uploads received at a time; further ones are answered 503.")
     max_uploads_per_caller: Count = Field(
-        32, description="Of these, uploads of one API key, or of one address without keys."
+        32,
+        description="Of these, uploads of one caller: an API key, a token's owner at one address, or, without keys, "
+        "an address.",
     )
     max_downloads: Count = Field(400, description="Results sent at a time; further ones are answered 503.")
-    max_downloads_per_caller: Count = Field(
-        200, description="Of these, results for one API key, or for one address without keys."
-    )
+    max_downloads_per_caller: Count = Field(200, description="Of these, results for one caller.")
     max_streams: Count = Field(
         2000, description="Event streams and waiting status requests at a time; further ones are answered 503."
     )
-    max_streams_per_caller: Count = Field(
-        200, description="Of these, streams of one API key, or of one address without keys."
-    )
+    max_streams_per_caller: Count = Field(200, description="Of these, streams of one caller.")
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -168,7 +166,7 @@ class ResumableSettings(SettingsSection):
     )
     max_unfinished_per_caller: Count = Field(
         100,
-        description="Unfinished uploads of one API key, or of one address without keys; further ones are answered 429.",
+        description="Unfinished uploads of one caller; further ones are answered 429.",
     )
 
 
