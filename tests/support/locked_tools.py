@@ -18,6 +18,7 @@ CACHE = Path(__file__).resolve().parents[2] / ".cache" / "tools"
 NPM = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent")
 PIP = ("-m", "pip", "install", "-q", "--require-hashes", "--no-deps", "--only-binary", ":all:")
 SECONDS = 200  # less than a test may take
+FOLDER = Path(__file__).resolve().parents[1] / "integration" / "openapi_tools"
 
 
 def install_npm_tools(folder: Path) -> Path:
@@ -59,3 +60,8 @@ def _run(command: Sequence[str], folder: Path) -> str:
     except (FileNotFoundError, subprocess.TimeoutExpired) as error:
         return str(error)
     return (run.stderr or run.stdout or "unknown") if run.returncode else ""
+
+
+if __name__ == "__main__":  # .ci/run installs them while the cores are idle, rather than within a test
+    install_npm_tools(FOLDER)
+    install_python_tools(FOLDER / "requirements.lock")
