@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from queue import Empty
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -54,6 +55,18 @@ def new_job_id(*, at_ms: int | None = None) -> str:
     """Return an id as the gateway gives them, a UUIDv7, of now or of another time (epoch ms)."""
     random = uuid4().int & ((1 << 62) - 1)
     return str(UUID(int=(now_ms() if at_ms is None else at_ms) << 80 | 0x7 << 76 | 0b10 << 62 | random))
+
+
+OUTPUT = {
+    "blob": "hers/output.1",
+    "format": "png",
+    "media_type": "image/png",
+    "width": 1,
+    "height": 1,
+    "bytes": 6,
+    "sha256": sha256(b"output").hexdigest(),
+}
+"""What the stage of an operation records; its bytes are `output`."""
 
 
 def new_job(

@@ -12,19 +12,10 @@ from gateway.app import create_app
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.documents import Job, JobState, Kind, StageRecord, StageState
-from tests.support.fakes import UNREACHABLE_URL, FakeJobs, new_job
+from tests.support.fakes import OUTPUT, UNREACHABLE_URL, FakeJobs, new_job
 
 ADA_KEY, ZOE_KEY = {"Authorization": "Bearer ada's key"}, {"X-API-Key": "zoe's key"}
 KEYS = {owner: sha256(f"{owner}'s key".encode()).hexdigest() for owner in ("ada", "zoe")}
-OUTPUT = {
-    "blob": "hers/output.1",
-    "format": "png",
-    "media_type": "image/png",
-    "width": 1,
-    "height": 1,
-    "bytes": 6,
-    "sha256": sha256(b"output").hexdigest(),
-}
 EVERY_WAY = pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -21,22 +21,13 @@ from pipeline.http_settings import HttpSettings
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.documents import Job, JobState, Kind, StageRecord, StageState
-from tests.support.fakes import FORM_TYPE, UNREACHABLE_URL, FakeJobs, new_job
+from tests.support.fakes import FORM_TYPE, OUTPUT, UNREACHABLE_URL, FakeJobs, new_job
 from tests.support.properties import EXAMPLES
 from tests.support.tokens import SECRETS, ZOE_SECRET, bearer, sign, upload_claims, view_claims
 
 PAGE = "https://app.example"
 KEYS = {owner: sha256(f"{owner}'s key".encode()).hexdigest() for owner in ("ada", "zoe")}
 ADA_KEY = {"Authorization": "Bearer ada's key"}
-OUTPUT = {
-    "blob": "hers/output.1",
-    "format": "png",
-    "media_type": "image/png",
-    "width": 1,
-    "height": 1,
-    "bytes": 6,
-    "sha256": sha256(b"output").hexdigest(),
-}
 TOKEN_PATHS = [
     "/task-status/hers",
     "/task-status/hers/events",
