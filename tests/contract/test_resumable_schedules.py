@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import Message
 
@@ -179,7 +179,7 @@ async def upload(gateways: Sequence[FastAPI], schedules: Sequence[Sequence[Piece
     assert (found.state, found.offset, found.parts) == (UploadState.COMPLETE, len(SOURCE), {})
 
 
-@EXAMPLES
+@settings(EXAMPLES, max_examples=25)  # each sends some twenty requests
 @given(schedules=st.lists(st.lists(pieces, min_size=1, max_size=8), min_size=2, max_size=MAX_CLIENTS))
 def test_clients_that_send_at_the_same_time_make_one_job_of_the_right_bytes(
     gateways: list[FastAPI], schedules: list[list[Piece]]
