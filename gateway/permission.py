@@ -97,4 +97,4 @@ class Permission:
 def permission_of(scope: AsgiScope) -> Permission:
     """Return the permission that the middleware `Authorization` has found for a request."""
     state: dict[str, Any] = scope.get("state", {})
-    return state.get("permission") or Permission(owner=state.get("owner"))
+    return state.get("permission") or Permission()

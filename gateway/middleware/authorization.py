@@ -53,7 +53,7 @@ class Authorization:
             answer = problems.build_response(problem.status, problem.code, problem.detail, headers=problem.headers)
             await answer(scope, receive, _without_referrer(send) if tokens else send)
             return
-        scope.setdefault("state", {}).update(owner=permission.owner, permission=permission)
+        scope.setdefault("state", {})["permission"] = permission
         await self._app(scope, receive, _without_referrer(send) if tokens else send)
 
     def _authorize(self, scope: Scope, query_tokens: Sequence[str]) -> Permission:

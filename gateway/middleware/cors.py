@@ -24,16 +24,8 @@ REQUEST_HEADERS = (
 )
 """Headers that pages may send, besides those that need no permission."""
 ANSWER_HEADERS = (
-    *(
-        "Location",
-        "Link",
-        "Retry-After",
-        "ETag",
-        "Repr-Digest",
-        "Content-Disposition",
-        "Content-Range",
-        "Accept-Ranges",
-    ),
+    *("Location", "Link", "Retry-After", "ETag", "Repr-Digest"),
+    *("Content-Disposition", "Content-Range", "Accept-Ranges"),
     *("RateLimit", "RateLimit-Policy", "X-Request-ID", "Idempotency-Replayed", "Task-ID", "View-Token"),
     *("Upload-Offset", "Upload-Length", "Upload-Metadata", "Upload-Expires"),
     *("Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"),

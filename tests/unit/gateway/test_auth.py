@@ -26,7 +26,8 @@ class Inside:
         self.sent: list[Message] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        self.owners.append(scope.get("state", {}).get("owner", "not told"))
+        permission = scope.get("state", {}).get("permission")
+        self.owners.append("not told" if permission is None else permission.owner)
 
     async def asked(
         self,

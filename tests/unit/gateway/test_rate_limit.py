@@ -50,7 +50,8 @@ class Inside:
             self.sent.append(message)
 
         self.sent.clear()
-        scope: dict[str, Any] = {"type": kind, "method": method, "path": "/upload", "state": {"owner": owner}}
+        state = {"permission": Permission(owner=owner)}
+        scope: dict[str, Any] = {"type": kind, "method": method, "path": "/upload", "state": state}
         scope["client"] = None if address is None else (address, 1234)
         await self._guarded(scope, receive, send)
         return int(self.sent[0]["status"]) if self.sent else 0
