@@ -24,7 +24,8 @@ from pipeline.dispatch_metrics import DispatchMetrics
 from pipeline.queues.open_queues import open_queues
 from pipeline.queues.queues import Queues
 from pipeline.routing import LANE_QUEUES, QUEUES
-from pipeline.settings import BrokerSettings, Settings
+from pipeline.settings import Settings
+from pipeline.worker_settings import BrokerSettings
 from storage.clock import now_ms
 from tests.integration.api_helpers import wait_until
 from tests.support.fakes import UNREACHABLE_URL, FakeBroker, new_job, use_broker

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.settings import SweeperSettings, WorkSettings
+from pipeline.settings import SweeperSettings
+from pipeline.worker_settings import WorkSettings
 
 LEASE_SECONDS = 5.0
 VISIBILITY_SECONDS = 7.0

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from pipeline.memory_limit import limit_memory
-from pipeline.settings import WorkSettings
+from pipeline.worker_settings import WorkSettings
 from tests.tools.fuzz.seed_files import draw_seed_files
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")

@@ -14,7 +14,8 @@ from deploy.admin.check.redis_check import judge_clock, judge_info
 from deploy.admin.check.settings_check import CHILDREN, check_settings
 from deploy.admin.findings import Finding, Level, error, ok, render_json, render_text, warning
 from pipeline.http_settings import HttpSettings
-from pipeline.settings import Settings, WorkSettings
+from pipeline.settings import Settings
+from pipeline.worker_settings import WorkSettings
 from stages.limits import Limits
 from tests.support.fast_yaml import load
 from tests.support.prometheus_config import ROOT

@@ -13,7 +13,8 @@ from deploy.generate.worker_memory import container_mib
 from deploy.local.processes import SERVER_STOP_SECONDS
 from gateway.server.serve import LAST_ANSWER_SECONDS
 from pipeline.routing import QUEUES
-from pipeline.settings import Settings, WorkSettings
+from pipeline.settings import Settings
+from pipeline.worker_settings import WorkSettings
 from tests.support.prometheus_config import ROOT, load_yaml
 
 HERE = ROOT / "deploy" / "kubernetes"

@@ -28,7 +28,8 @@ from gateway.middleware.tus import Tus
 from gateway.sizes import FORM_OVERHEAD_BYTES
 from pipeline.celery import app as celery
 from pipeline.http_settings import AccessSettings
-from pipeline.settings import BrokerSettings, Settings, SweeperSettings
+from pipeline.settings import Settings, SweeperSettings
+from pipeline.worker_settings import BrokerSettings
 from stages.limits import Limits
 from storage.documents import Job
 from tests.support.fakes import SHA256, UNREACHABLE_URL, FakeBroker, FakeJobs, FakeQueues, FakeStores, use_broker

@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.celery import app, configure
 from pipeline.routing import QUEUES, ROUTES
-from pipeline.settings import BrokerSettings, Settings, WorkSettings
+from pipeline.settings import Settings
+from pipeline.worker_settings import BrokerSettings, WorkSettings
 from tests.support.fakes import FakeBroker
 
 SETTINGS = Settings(

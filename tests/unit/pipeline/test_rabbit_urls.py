@@ -11,7 +11,8 @@ from kombu import Connection
 
 from pipeline.broker.rabbit_urls import RabbitUrl
 from pipeline.celery import app, configure
-from pipeline.settings import BrokerSettings, Settings
+from pipeline.settings import Settings
+from pipeline.worker_settings import BrokerSettings
 from tests.support.fakes import FakeBroker
 
 URL = "amqp://ada:p%2Fss@rabbit.example:7001/photos"

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from pipeline.backup_settings import BackupSettings
 from pipeline.http_settings import AccessSettings, HttpSettings
-from pipeline.settings import BrokerSettings, Settings, SweeperSettings, WorkSettings
+from pipeline.settings import Settings, SweeperSettings
+from pipeline.worker_settings import BrokerSettings, WorkSettings
 
 
 @pytest.mark.parametrize(
