@@ -43,6 +43,7 @@ from pipeline.celery import configure
 from pipeline.http_settings import HttpSettings
 from pipeline.logs import configure_logs
 from pipeline.operations import check_job
+from pipeline.presets.registry import Presets
 from pipeline.queues.open_queues import open_queues
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
@@ -85,6 +86,7 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
         generate_unique_id_function=lambda route: route.name,  # for routes without an operation_id
         **document.OPTIONS,
     )
+    app.state.presets = Presets(settings.renditions)
     app.state.metrics, app.state.lanes = gateway_metrics, LaneChooser(settings.lanes)
     app.state.blob_room = BlobRoom(settings.blobs, upload_bytes=settings.limits.upload_bytes)
     for name, limit in _create_limits(settings.http).items():

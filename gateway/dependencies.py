@@ -14,6 +14,7 @@ from gateway.middleware.root_path import root_path_of
 from gateway.permission import Permission, permission_of
 from gateway.submission.blob_room import BlobRoom
 from gateway.submission.lanes import LaneChooser
+from pipeline.presets.registry import Presets
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
 from storage.blobs import Blobs
@@ -52,6 +53,7 @@ FeedDep = Annotated[Feed, _from_state("feed")]
 MetricsDep = Annotated[GatewayMetrics, _from_state("metrics")]
 LaneChooserDep = Annotated[LaneChooser, _from_state("lanes")]
 BlobRoomDep = Annotated[BlobRoom, _from_state("blob_room")]
+PresetsDep = Annotated[Presets, _from_state("presets")]
 QueuesDep = Annotated[Queues, _from_state("queues")]
 StreamsDep = Annotated[ConcurrencyLimit, _from_state("streams")]
 RootPathDep = Annotated[str, Depends(_root_path)]

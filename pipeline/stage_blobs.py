@@ -16,7 +16,7 @@ from stages.finalize import RenditionFacts
 from stages.normalize import Master
 from stages.resize import Rendition
 from storage.blobs import Blobs
-from storage.documents import JobRecord, blob_key, job_folder
+from storage.documents import JobRecord, blob_key, job_folder, result_blobs
 
 
 class StageBlobs:
@@ -85,7 +85,9 @@ class StageBlobs:
 
     def remove_intermediates(self) -> None:
         """Remove all but the original and the renditions: the master, and what incomplete runs wrote or half wrote."""
-        needed = {self._job.original.blob} | {record["blob"] for record in self._rendition_records().values()}
+        needed = {self._job.original.blob}.union(*map(result_blobs, self._rendition_records().values()))
+        previous = self._job.previous.stages.values() if self._job.previous else ()  # clients still get these
+        needed = needed.union(*(result_blobs(record.result) for record in previous))
         names = self._blobs.list_all_names(self._folder)
         self._blobs.remove(self._folder, [name for name in names if blob_key(self._job.id, name) not in needed])
 

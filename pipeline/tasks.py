@@ -11,6 +11,7 @@ from celery import Task
 
 from pipeline.celery import app
 from pipeline.operations import OPERATION_BY_KIND
+from pipeline.presets.preset import read_definition
 from pipeline.routing import ERRBACK, FINALIZE, NORMALIZE, RESIZE, TRANSFORM, VALIDATE
 from pipeline.stage_run import INFRASTRUCTURE_ERRORS, StageRun, run_stage
 from pipeline.worker_child import current_worker_child
@@ -45,7 +46,7 @@ def normalize(self: Task[Any, Any], job_id: str) -> None:
     def work(run: StageRun) -> Mapping[str, Any]:
         run.blobs.check_room_for_master(run.settings.blobs)
         operation = run.job.operation
-        edges = operation.renditions
+        edges = {name: read_definition(operation, name).spec().longest_side for name in operation.renditions}
         masters = normalize_stage.build_master_pyramid(
             run.blobs.read_original(), edges=edges.values(), limits=run.settings.limits
         )
@@ -62,7 +63,7 @@ def resize(self: Task[Any, Any], job_id: str, name: str) -> None:
 
     def work(run: StageRun) -> Mapping[str, Any]:
         operation = run.job.operation
-        edge, quality = operation.renditions[name], operation.quality
+        edge, quality = read_definition(operation, name).spec().longest_side, operation.quality
         if operation.animated and (run.job.stages[VALIDATE].result or {})["frames"] > 1:
             animated_format: Literal["gif", "webp"] = "gif" if operation.format == "gif" else "webp"
             rendition = animation.animate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
@@ -85,11 +86,25 @@ class Original(BaseModel):
     """SHA-256 of the bytes (hex); duplicates are found by it."""
 
 
+class PresetReference(BaseModel):
+    """The preset of a job, as it was when the job was accepted or reprocessed."""
+
+    name: str
+    version: str
+    """Hash (hex) of the preset's canonical form, with the bytes of the image files that it names."""
+
+
 class Operation(BaseModel):
     """What the client requests: the encoding, and the long edge of each preview or the operation's parameters."""
 
-    renditions: dict[str, Annotated[int, Field(json_schema_extra={"minimum": 1})]] = Field(default_factory=dict)
-    """Long edge in pixels of each preview, by rendition name; empty for an operation."""
+    renditions: dict[str, Annotated[int, Field(json_schema_extra={"minimum": 1})] | dict[str, Any]] = Field(
+        default_factory=dict
+    )
+    """Each preview by its name: its long edge in pixels, or its whole definition; empty for an operation."""
+    preset: PresetReference | None = None
+    """The preset that the renditions come from; None for an operation, and for jobs from before there were presets."""
+    assets: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 (hex) of each image file that the definitions name, by its name; `asset_key` is where its bytes are."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the operation, such as the box of a crop; empty for previews."""
     format: str = "auto"
@@ -103,6 +118,10 @@ class Operation(BaseModel):
     """
     animated: bool = False
     """Whether previews of an animated original keep its frames."""
+
+    def requests_same(self, other: Operation) -> bool:
+        """Whether both make the same of an original, whatever the preset is called that says so."""
+        return self.model_copy(update={"preset": other.preset}) == other
 
 
 MESSAGE_ID = "task_id"
@@ -149,6 +168,15 @@ class StageRecord(BaseModel):
         return StageRecord(attempts=self.attempts, retries=self.attempts, queued_ms=now, error=self.error)
 
 
+class PreviousResults(BaseModel):
+    """The results of a job that is being reprocessed: clients get them until the new ones are complete."""
+
+    operation: Operation
+    stages: dict[str, StageRecord]
+    finished_ms: int
+    """When the job ended that made them (epoch ms)."""
+
+
 class JobRecord(BaseModel):
     """One job, from its submission to its end: the source of truth, outbox and stage record in one document."""
 
@@ -187,7 +215,7 @@ class JobRecord(BaseModel):
     original: Original
     """The uploaded bytes. Never changes."""
     operation: Operation
-    """What the client requests. Never changes."""
+    """What the client requests. Only reprocessing changes it."""
     failure: Failure | None = None
     """Why the job failed or is dead, else None. A retry sets it to None."""
     owner: str | None = None
@@ -208,6 +236,12 @@ class JobRecord(BaseModel):
     """Id of the POST that submitted the job, for logs. Never changes."""
     traceparent: str | None = None
     """W3C traceparent of that POST's span; None where traces are off. Never changes."""
+    revision: int = 0
+    """Number of reprocessings. Each adds 1, also one that fails; it is never reset, and runs of another are fenced."""
+    previous: PreviousResults | None = None
+    """The results from before the reprocessing that is under way; None when there is none."""
+    reprocess_failure: Failure | None = None
+    """Why the last reprocessing failed, so that the job still has the results from before it; else None."""
     stages: dict[str, StageRecord]
     """Record of each stage, by stage name. A resize has the name of its rendition."""
 
@@ -277,6 +311,21 @@ class Job(JobRecord, Document):
             IndexModel([("original.sha256", ASCENDING)], name="content"),
             IndexModel([("blobs_removed_ms", ASCENDING)], name="blobs_removed"),
         ]
+
+
+ASSETS_FOLDER = "assets"
+"""The folder of the image files that presets name. Its name is no job's id, so the tidier leaves it alone."""
+
+
+def asset_key(digest: str) -> str:
+    """Return the key of the image file with this SHA-256 (hex). Its bytes never change."""
+    return f"{ASSETS_FOLDER}/{digest}"
+
+
+def result_blobs(result: Mapping[str, Any] | None) -> set[str]:
+    """Return the keys of all blobs that a stage has recorded in its result: its own, and those of its variants."""
+    records = [result or {}, *(result or {}).get("variants", ())]
+    return {record["blob"] for record in records if record.get("blob")}
 
 
 def job_folder(job_id: str) -> str:

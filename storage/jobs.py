@@ -102,7 +102,7 @@ class Jobs:
         query = {"original.sha256": job.original.sha256, "state": JobState.DONE.value, "kind": job.kind.value}
         async for document in _collection().find(query).sort("_id", -1):
             other = self._reader.read_or_skip(document)
-            is_same = other and (other.owner, other.operation) == (job.owner, job.operation)
+            is_same = other and other.owner == job.owner and other.operation.requests_same(job.operation)
             if other and is_same and other.keeps_blobs and job.token_id in {None, other.token_id}:
                 return other
         return None

@@ -26,6 +26,7 @@ from gateway.public_errors import public_failure
 from gateway.routing import Router
 from pipeline import rendition_headers
 from pipeline.http_settings import ResultsSettings
+from pipeline.results import main_rendition
 from pipeline.stage_order import stage_by_rendition
 from storage.blobs import Blobs
 from storage.documents import Job, JobState, StageState
@@ -89,8 +90,7 @@ async def result(
 ) -> Response:
     """Send the job's main result: the output of an operation, or the largest preview."""
     job = await permission.get_job(jobs, task_id)
-    main = max(stage_by_rendition(job), key=lambda name: job.operation.renditions.get(name, 0))
-    return await _serve(job, main, request, source)
+    return await _serve(job, main_rendition(job), request, source)
 
 
 @router.get("/result/{task_id}/{rendition}", summary="Fetch a rendition", operation_id="get_rendition", **DESCRIPTION)

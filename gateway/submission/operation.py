@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
+from typing import Any
 
 from gateway.submission.forms import CropForm, OutputForm
+from pipeline.presets.preset import DEFAULT_FIELDS, Preset
 from storage.documents import Kind, Operation, Original
 
 OUTPUT_FIELDS = frozenset(OutputForm.model_fields) | {"source_task_id"}
 
 
-def build_operation(form: OutputForm, renditions: dict[str, int]) -> Operation:
-    """Return what a form requests: the previews, or the parameters of the operation, and how to encode them."""
+def build_operation(form: OutputForm, preset: Preset | None) -> Operation:
+    """Return what a form requests: the renditions of a preset, or the parameters of the operation, and the encoding."""
+    if preset is not None:
+        return preset.resolve(form.model_dump(exclude_none=True, include=set(DEFAULT_FIELDS)))
     values = form.model_dump(exclude_none=True)
     parameters = {name: value for name, value in values.items() if name not in OUTPUT_FIELDS}
-    animated = parameters.pop("animated", False)
     if isinstance(form, CropForm) and form.aspect is not None:
         parameters["aspect"] = [int(part) for part in form.aspect.split(":")]
     output = {name: values[name] for name in OutputForm.model_fields if name in values}
-    return Operation(renditions=renditions, parameters=parameters, animated=animated, **output)
+    return Operation(parameters=parameters, **output)
+
+
+def without_preset(operation: Operation) -> dict[str, Any]:
+    """Return the operation as it was stored before there were presets: the renditions say what is to be made."""
+    return operation.model_dump(exclude={"preset"} if operation.assets else {"preset", "assets"})
 
 
 def compute_fingerprint(kind: Kind, original: Original, operation: Operation) -> str:
     """Return a hash of everything that must be equal for two requests to be the same."""
-    request = {"kind": kind, "sha256": original.sha256, "name": original.name, "operation": operation.model_dump()}
+    request = {"kind": kind, "sha256": original.sha256, "name": original.name, "operation": without_preset(operation)}
     return sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

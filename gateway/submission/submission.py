@@ -13,7 +13,15 @@ from fastapi import BackgroundTasks, Depends, Request, Response
 from pymongo.errors import DuplicateKeyError
 
 from gateway.concurrency_limit import ConcurrencyLimit
-from gateway.dependencies import BlobRoomDep, LaneChooserDep, MetricsDep, PermissionDep, SettingsDep, StoresDep
+from gateway.dependencies import (
+    BlobRoomDep,
+    LaneChooserDep,
+    MetricsDep,
+    PermissionDep,
+    PresetsDep,
+    SettingsDep,
+    StoresDep,
+)
 from gateway.metrics import GatewayMetrics, SubmissionCount
 from gateway.middleware.rate_limit import caller_of
 from gateway.middleware.root_path import root_path_of
@@ -40,6 +48,7 @@ from gateway.tokens import sign_view_token
 from gateway.whole_numbers import parse_whole_number
 from pipeline import traces
 from pipeline.dispatch import dispatch_or_schedule
+from pipeline.presets.registry import Presets
 from pipeline.routing import VALIDATE
 from pipeline.settings import Settings
 from pipeline.stage_order import stage_order
@@ -68,8 +77,9 @@ async def _create_submission(  # noqa: PLR0913, PLR0917  # FastAPI injects by pa
     metrics: MetricsDep,
     lanes: LaneChooserDep,
     room: BlobRoomDep,
+    presets: PresetsDep,
 ) -> Submission:
-    return Submission(request, response, background, settings, stores, permission, metrics, lanes, room)
+    return Submission(request, response, background, settings, stores, permission, metrics, lanes, room, presets)
 
 
 @dataclass
@@ -85,6 +95,7 @@ class Submission:
     metrics: GatewayMetrics
     lanes: LaneChooser
     room: BlobRoom
+    presets: Presets
     job_id: str = field(default_factory=new_job_id)
     start_ms: int = field(default_factory=now_ms)
     warnings: list[dict[str, Any]] = field(default_factory=list)
@@ -221,7 +232,7 @@ class Submission:
 
     def _new_job(self, kind: Kind, original: Original, form: OutputForm) -> Job:
         now, settings = now_ms(), self.settings
-        operation = build_operation(form, settings.renditions if kind is Kind.PREVIEWS else {})
+        operation = build_operation(form, self.presets.get() if kind is Kind.PREVIEWS else None)
         stages = {name: StageRecord() for step in stage_order(kind, operation.renditions) for name in step}
         stages[VALIDATE].queued_ms = now
         return Job(

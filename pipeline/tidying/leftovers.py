@@ -9,7 +9,7 @@ import structlog
 from pipeline.context import job_log_context
 from pipeline.tidying.context import TidyContext
 from storage.clock import now_ms
-from storage.documents import Job, JobRecord, JobState, StageState, job_folder
+from storage.documents import Job, JobRecord, JobState, StageState, job_folder, result_blobs
 from storage.errors import JobNotFound
 
 MAX_LOOK_BACK_MS = 86_400_000
@@ -63,5 +63,6 @@ def may_have_leftovers(job: JobRecord) -> bool:
 
 def recorded_names(job: JobRecord) -> set[str]:
     """Return the names of the original and of the blobs that stages recorded: a retry needs them."""
-    keys = [job.original.blob, *((record.result or {}).get("blob", "") for record in job.stages.values())]
+    stages = [*job.stages.values(), *(job.previous.stages.values() if job.previous else ())]
+    keys = {job.original.blob}.union(*(result_blobs(record.result) for record in stages))
     return {key.removeprefix(f"{job_folder(job.id)}/") for key in keys}

@@ -11,6 +11,7 @@ from gateway.problems import InvalidForm
 from gateway.submission.forms import FORMS as FORMS_BY_ROUTE
 from gateway.submission.forms import CropForm, FormT, GrayscaleForm, OutputForm, PreviewForm, ResizeForm, parse_form
 from gateway.submission.operation import build_operation
+from pipeline.presets.preset import default_preset
 from stages.background import BACKGROUND_PATTERN
 from stages.limits import Limits
 
@@ -148,7 +149,9 @@ def test_another_background_is_refused(value: str) -> None:
 def test_requests_that_mean_the_same_are_duplicates() -> None:
     one, other = ({"format": "JPG", "background": "White"}, {"format": "jpeg", "background": "#FFFFFF"})
 
-    asked, again = (build_operation(parse(PreviewForm, fields), {}) for fields in (one, other))
+    asked, again = (
+        build_operation(parse(PreviewForm, fields), default_preset({"small": 160})) for fields in (one, other)
+    )
 
     assert asked == again
 

@@ -1,0 +1,81 @@
+"""A preset that is ready to use, and what a job stores of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from pipeline.presets.definition import PresetDefinition, RenditionDefinition
+from storage.documents import Operation, PresetReference
+
+DEFAULT = "default"
+"""The preset of an upload that names none."""
+DEFAULT_FIELDS = ("format", "quality", "background", "animated")
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A named set of renditions, with the digests of the image files that it names."""
+
+    name: str
+    definition: PresetDefinition
+    assets: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 (hex) of each image file that the definition names, by its name."""
+
+    @property
+    def version(self) -> str:
+        """The hash (hex) of the canonical form: a comment, or the order of names, makes no new version."""
+        canonical = self.definition.model_dump(mode="json", exclude_defaults=True, exclude={"description", "fields"})
+        content = json.dumps({"definition": canonical, "assets": dict(self.assets)}, sort_keys=True)
+        return sha256(content.encode()).hexdigest()[:16]
+
+    @property
+    def reference(self) -> PresetReference:
+        """The name and the version, as a job stores them."""
+        return PresetReference(name=self.name, version=self.version)
+
+    def resolve(self, overrides: Mapping[str, Any]) -> Operation:
+        """Return what a job stores: each rendition with everything that it is made of, and with these overrides.
+
+        `overrides` has fields of the form that are in `definition.fields`. A rendition that is only an edge is stored
+        as a number, with the overrides beside it: versions from before there were presets read it.
+        """
+        renditions = {
+            name: self._resolve_rendition(rendition, overrides)
+            for name, rendition in self.definition.renditions.items()
+        }
+        return Operation(renditions=renditions, preset=self.reference, assets=dict(self.assets), **overrides)
+
+    def _resolve_rendition(self, rendition: RenditionDefinition, overrides: Mapping[str, Any]) -> int | dict[str, Any]:
+        background = rendition.background or self.definition.background
+        if rendition.edge is not None and background is None and rendition.model_fields_set <= {"edge"}:
+            return rendition.edge
+        changes: dict[str, Any] = {"background": overrides.get("background") or background}
+        if "format" in overrides:
+            changes["formats"] = (overrides["format"],)
+        if "quality" in overrides:
+            changes["quality"] = dict.fromkeys(("jpeg", "webp", "avif"), overrides["quality"])
+        stored: dict[str, Any] = rendition.model_copy(update=changes).model_dump(mode="json", exclude_none=True)
+        return stored
+
+
+def default_preset(edges: Mapping[str, int]) -> Preset:
+    """Return the preset of the setting `renditions`: an edge for each, and an upload may override the rest."""
+    renditions = {name: RenditionDefinition(edge=edge) for name, edge in edges.items()}
+    return Preset(DEFAULT, PresetDefinition(fields=DEFAULT_FIELDS, renditions=renditions))
+
+
+def read_definition(operation: Operation, rendition: str) -> RenditionDefinition:
+    """Return the definition of a rendition that a job stores. Raises pydantic's ValidationError for another version's.
+
+    Of a rendition that is stored as an edge, the format, quality and background are those of the operation.
+    """
+    stored = operation.renditions[rendition]
+    if not isinstance(stored, int):
+        return RenditionDefinition.model_validate(stored)
+    quality = {} if operation.quality is None else dict.fromkeys(("jpeg", "webp", "avif"), operation.quality)
+    output = "auto" if operation.format == "gif" else operation.format  # gif: only of animations, which `animated` says
+    return RenditionDefinition(edge=stored, formats=(output,), quality=quality, background=operation.background)

@@ -1,0 +1,43 @@
+"""Steps as they are written: a name, or a name with its parameters, in a preset file and in requests."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, TypeAdapter
+
+from stages.steps.step import Step
+from stages.steps.table import STEPS
+
+
+def read_step(written: object) -> Step:
+    """Return the step of `"grayscale"`, `{"blur": 2}` or `{"blur": {"radius": 2}}`.
+
+    Raises ValueError for no such step; its subclass, pydantic's ValidationError, has each broken rule of parameters.
+    """
+    name, parameters = _split(written)
+    if name not in STEPS:
+        raise ValueError(f"There is no step {name!r}. Use one of: {', '.join(STEPS)}.")
+    step = STEPS[name]
+    if not isinstance(parameters, dict):
+        parameters = {step.SHORT: parameters}
+    adapter: TypeAdapter[Step] = TypeAdapter(step)
+    return adapter.validate_python(parameters)
+
+
+def _split(written: object) -> tuple[str, Any]:
+    if isinstance(written, str):
+        return written, {}
+    if not isinstance(written, dict) or len(written) != 1:
+        raise ValueError("A step is its name, or an object with its name and its parameters: {'blur': 2}.")
+    ((name, parameters),) = written.items()
+    return str(name), parameters
+
+
+def _check(written: object) -> object:
+    read_step(written)
+    return written
+
+
+StepDefinition = Annotated[str | dict[str, Any], BeforeValidator(_check)]
+"""A step as it is written."""

@@ -1,0 +1,37 @@
+"""What a step is: a change of an image that is decoded, upright and in sRGB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from stages.limits import Limits
+from stages.rendition import WHITE
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepContext:
+    """What a step knows besides its own parameters."""
+
+    dpr: float = 1
+    """Pixels of the result for each pixel of the definition: lengths in pixels are multiplied by it."""
+    background: str = WHITE
+    """The colour of what a step adds, as a job stores it: #rrggbb, or #rrggbb00 if it is transparent."""
+    limits: Limits = field(default_factory=Limits)
+    """No result may have more pixels, or a longer side."""
+    assets: Mapping[str, bytes] = field(default_factory=dict)
+    """The bytes of each image file that steps name, by its name."""
+
+
+class Step(Protocol):
+    """One step with its parameters: a frozen dataclass. `stages.steps.table` has all of them by name."""
+
+    def apply(self, image: Image.Image, context: StepContext) -> Image.Image:
+        """Return the changed image; the given one is not changed. It is L, LA, RGB or RGBA, and so is the result.
+
+        Raises InvalidOperation with every rule that the step breaks on this image.
+        """
