@@ -11,7 +11,7 @@ from stages.crop import centred_box
 from stages.decode import OpenedImage, open_image
 from stages.decode_upright import decode_upright
 from stages.errors import BrokenRule
-from stages.limits import Limits
+from stages.limits import Limits, result_rules
 from stages.rendition import WHITE, Rendition, broken_output_rules, raise_broken_rules, render
 from stages.scale import scale
 
@@ -50,7 +50,7 @@ def fit(  # noqa: PLR0913  the operation's own parameters
     opened = open_image(original, limits=limits)
     raise_broken_rules(_box_rules(width, height, fit) + broken_output_rules(format, quality, background))
     plan = _plan(opened.display_size, width, height, fit, enlarge=enlarge)
-    raise_broken_rules(_result_rules(plan.final, limits))
+    raise_broken_rules(result_rules(plan.final, limits))
     image = (
         _crop_to_cover(opened, plan)
         if fit == "cover"
@@ -117,23 +117,3 @@ def _box_rules(width: int | None, height: int | None, fit: str) -> list[BrokenRu
             message = f"The {name} is {value:,}; it must be at least 1."
             rules.append(BrokenRule(pointer=f"/{name}", rule="minimum", message=message, limit=1, actual=value))
     return rules
-
-
-def _result_rules(size: tuple[int, int], limits: Limits) -> list[BrokenRule]:
-    width, height = size
-    results = [
-        ("/width", width, limits.side, f"be {width:,} pixels wide"),
-        ("/height", height, limits.side, f"be {height:,} pixels high"),
-        ("/pixels", width * height, limits.pixels, f"have {width * height:,} pixels"),
-    ]
-    return [
-        BrokenRule(
-            pointer=pointer,
-            rule="maximum",
-            message=f"The result would {statement}; at most {limit:,} are allowed.",
-            limit=limit,
-            actual=actual,
-        )
-        for pointer, actual, limit, statement in results
-        if actual > limit
-    ]

@@ -28,8 +28,9 @@ def grayscale(
     """
     opened = open_image(original, limits=limits)
     raise_broken_rules(broken_output_rules(format, quality, background))
-    return render(_to_grey(decode_upright(opened)), format=format, quality=quality, background=background)
+    return render(to_grey(decode_upright(opened)), format=format, quality=quality, background=background)
 
 
-def _to_grey(image: Image.Image) -> Image.Image:
-    return image.convert("LA" if image.mode == "RGBA" else "L")
+def to_grey(image: Image.Image) -> Image.Image:
+    """Return the luminance of an L, LA, RGB or RGBA image as L, or as LA if the image has alpha."""
+    return image.convert("LA" if image.mode in ("LA", "RGBA") else "L")

@@ -62,6 +62,27 @@ def check_frames(frames: int, width: int, height: int, limits: Limits) -> None:
         raise ImageTooLarge(broken[0].message, errors=tuple(broken))
 
 
+def result_rules(size: tuple[int, int], limits: Limits) -> list[BrokenRule]:
+    """Return the limits that a result of this width and height in pixels would break."""
+    width, height = size
+    results = [
+        ("/width", width, limits.side, f"be {width:,} pixels wide"),
+        ("/height", height, limits.side, f"be {height:,} pixels high"),
+        ("/pixels", width * height, limits.pixels, f"have {width * height:,} pixels"),
+    ]
+    return [
+        BrokenRule(
+            pointer=pointer,
+            rule="maximum",
+            message=f"The result would {statement}; at most {limit:,} are allowed.",
+            limit=limit,
+            actual=actual,
+        )
+        for pointer, actual, limit, statement in results
+        if actual > limit
+    ]
+
+
 def _over(pointer: str, rule: str, actual: int, limit: int, statement: str) -> list[BrokenRule]:
     if actual <= limit:
         return []

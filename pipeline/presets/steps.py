@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, TypeAdapter
+from pydantic_core import to_json
 
 from stages.steps.step import Step
 from stages.steps.table import STEPS
@@ -18,11 +20,17 @@ def read_step(written: object) -> Step:
     name, parameters = _split(written)
     if name not in STEPS:
         raise ValueError(f"There is no step {name!r}. Use one of: {', '.join(STEPS)}.")
-    step = STEPS[name]
     if not isinstance(parameters, dict):
-        parameters = {step.SHORT: parameters}
-    adapter: TypeAdapter[Step] = TypeAdapter(step)
-    return adapter.validate_python(parameters)
+        if not STEPS[name].SHORT:
+            raise ValueError(f"The step {name} takes its parameters by their names only: {{'{name}': {{...}}}}.")
+        parameters = {STEPS[name].SHORT: parameters}
+    # As JSON: of Python's own values, the strict mode takes only the finished step.
+    return _adapter(name).validate_json(to_json(parameters, fallback=str))
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Step]:
+    return TypeAdapter(STEPS[name])
 
 
 def _split(written: object) -> tuple[str, Any]:

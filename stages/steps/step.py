@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from stages.limits import Limits
 from stages.rendition import WHITE
@@ -28,7 +28,19 @@ class StepContext:
 
 
 class Step(Protocol):
-    """One step with its parameters: a frozen dataclass. `stages.steps.table` has all of them by name."""
+    """One step with its parameters: a frozen dataclass. `stages.steps.table` has all of them by name.
+
+    Each parameter has its bounds in its type, and its meaning in the docstring under it: both are in the schemas.
+    """
+
+    SHORT: ClassVar[str] = ""
+    """The parameter that a bare value sets: `{"blur": 2}` is `{"blur": {"radius": 2}}`. Empty if there is none."""
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        "use_attribute_docstrings": True,
+        "extra": "forbid",
+        "strict": True,
+    }
+    """How parameters are read: unknown names are errors, and a text is no number. Stages do not import pydantic."""
 
     def apply(self, image: Image.Image, context: StepContext) -> Image.Image:
         """Return the changed image; the given one is not changed. It is L, LA, RGB or RGBA, and so is the result.

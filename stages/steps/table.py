@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from stages.steps.grayscale import Grayscale
+from stages.steps.step import Step
 
-STEPS: dict[str, Any] = {}
+STEPS: dict[str, type[Step]] = {
+    "grayscale": Grayscale,
+}
