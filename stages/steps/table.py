@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from stages.steps.blur import Blur
+from stages.steps.flip import Flip
 from stages.steps.grayscale import Grayscale
+from stages.steps.modulate import Modulate
+from stages.steps.pad import Pad
+from stages.steps.rotate import Rotate
+from stages.steps.round import Round
+from stages.steps.sharpen import Sharpen
 from stages.steps.step import Step
+from stages.steps.watermark import Watermark
 
 STEPS: dict[str, type[Step]] = {
     "grayscale": Grayscale,
+    "blur": Blur,
+    "sharpen": Sharpen,
+    "rotate": Rotate,
+    "flip": Flip,
+    "modulate": Modulate,
+    "round": Round,
+    "pad": Pad,
+    "watermark": Watermark,
 }
