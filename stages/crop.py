@@ -29,7 +29,7 @@ def crop(  # noqa: PLR0913  the operation's own parameters
     opened = open_image(original, limits=limits)
     size = opened.display_size
     numbers = {"left": left, "top": top, "width": width, "height": height}
-    rules = _aspect_rules(aspect, numbers) if aspect else _box_rules(numbers, size)
+    rules = _aspect_rules(aspect, numbers) if aspect else box_rules(numbers, size)
     raise_broken_rules(rules + broken_output_rules(format, quality, background))
     if aspect:
         box = centred_box(size, aspect)
@@ -67,7 +67,7 @@ def _aspect_rules(aspect: tuple[int, int], numbers: dict[str, int | None]) -> li
     return rules
 
 
-def _box_rules(numbers: dict[str, int | None], size: tuple[int, int]) -> list[BrokenRule]:
+def box_rules(numbers: dict[str, int | None], size: tuple[int, int]) -> list[BrokenRule]:
     """Return the rules that the box breaks: left and top lie in the image, width and height end in it, at least 1."""
     rules = []
     for name, value in numbers.items():
