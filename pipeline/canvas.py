@@ -8,7 +8,8 @@ from celery import Task, chain, group
 from celery.canvas import Signature
 
 from pipeline import tasks
-from pipeline.routing import ROUTES, lane_queue
+from pipeline.lanes import queue_of_message
+from pipeline.routing import ERRBACK
 from storage.documents import JobRecord, Kind
 
 
@@ -34,7 +35,7 @@ def operation(job: JobRecord) -> Signature[None]:
 def build_canvas(job: JobRecord) -> Signature[None]:
     """Return the canvas of a job, with its errback on the whole canvas."""
     canvas = previews(job) if job.kind is Kind.PREVIEWS else operation(job)
-    canvas.link_error(tasks.on_failed.s(job.id).set(queue=_task_queue(job, tasks.on_failed)))
+    canvas.link_error(tasks.on_failed.s(job.id).set(queue=queue_of_message(job, ERRBACK)))
     return canvas
 
 
@@ -51,10 +52,7 @@ def publish_canvas(job: JobRecord) -> None:
     build_canvas(job).apply_async(retry=False)
 
 
-def _task_in_queue(job: JobRecord, task: Task[Any, Any], *arguments: str) -> Signature[None]:
-    """Return a task of the job, for the queue of its stage in the job's lane. It ignores the previous task's result."""
-    return task.si(job.id, *arguments).set(queue=_task_queue(job, task))
-
-
-def _task_queue(job: JobRecord, task: Task[Any, Any]) -> str:
-    return lane_queue(ROUTES[task.name]["queue"], job.lane)
+def _task_in_queue(job: JobRecord, task: Task[Any, Any], rendition: str | None = None) -> Signature[None]:
+    """Return a task of the job, for the queue of its stage in its lane. It ignores the previous task's result."""
+    arguments = () if rendition is None else (rendition,)
+    return task.si(job.id, *arguments).set(queue=queue_of_message(job, rendition or task.name))

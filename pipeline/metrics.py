@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
+from pipeline.lanes import lane_of_stage
 from pipeline.routing import FINALIZE
 from pipeline.stage_order import queue_of_stage
 from pipeline.version import VERSION
@@ -110,8 +111,8 @@ class StageMetrics:
         self._runs = counter("stage_runs", "Stage runs by outcome.", "stage", "outcome")
         self._retries = counter("stage_retries", "Stage runs that will be retried, by reason.", "stage", "reason")
         self._redeliveries = counter("redeliveries", "Messages delivered again by the broker.", "stage")
-        self._renditions = counter("renditions", "Renditions written.", "rendition", "format")
-        self._rendition_bytes = counter("rendition_bytes", "Bytes of the renditions written.", "rendition", "format")
+        self._renditions = counter("renditions", "Files of renditions written.", "rendition", "format")
+        self._rendition_bytes = counter("rendition_bytes", "Bytes of the files written.", "rendition", "format")
         self._seconds = Histogram(
             "stage_duration_seconds",
             "Seconds from the claim of a stage to its recorded outcome, including reads and writes of blobs.",
@@ -158,7 +159,7 @@ class StageMetrics:
         record = job.stages[stage]
         if record.attempts - record.retries == 1 and record.queued_ms and record.started_ms:
             wait_ms = record.started_ms - record.queued_ms
-            self._waits.labels(queue_of_stage(stage), job.lane).observe(max(0, wait_ms) / 1000)
+            self._waits.labels(queue_of_stage(stage), lane_of_stage(job, stage)).observe(max(0, wait_ms) / 1000)
 
     def count_redelivery(self, stage: str) -> None:
         """Count a message that the broker delivered again."""
@@ -173,7 +174,7 @@ class StageMetrics:
         self._retries.labels(stage, retry_reason(error)).inc()
 
     def count_rendition(self, rendition: str, image_format: str, size: int) -> None:
-        """Count a rendition of `size` bytes."""
+        """Count a file of a rendition, of `size` bytes."""
         self._renditions.labels(rendition, image_format).inc()
         self._rendition_bytes.labels(rendition, image_format).inc(size)
 

@@ -11,11 +11,12 @@ from pipeline.blob_reserve import has_room_for_master
 from pipeline.context import job_log_context
 from pipeline.dispatch import dispatch
 from pipeline.dispatch_metrics import DispatchMetrics
+from pipeline.lanes import queue_of_message
 from pipeline.metrics import SweeperMetrics
 from pipeline.queues.queues import Queues
-from pipeline.routing import NORMALIZE, lane_queue
+from pipeline.routing import NORMALIZE
 from pipeline.settings import Settings
-from pipeline.stage_order import prerequisites, queue_of_stage, stage_order_of
+from pipeline.stage_order import prerequisites, stage_order_of
 from pipeline.step_errors import log_errors
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, StageState
@@ -109,7 +110,7 @@ class Sweeper:
         unfinished = [name for name, record in job.stages.items() if record.state is not StageState.DONE]
         earlier = {name for stage in unfinished for name in prerequisites(order, stage)}
         sent_ms = max([job.dispatched_ms, *(job.stages[name].queued_ms or 0 for name in unfinished)])
-        for queue in sorted({lane_queue(queue_of_stage(name), job.lane) for name in earlier.union(unfinished)}):
+        for queue in sorted({queue_of_message(job, name) for name in earlier.union(unfinished)}):
             oldest_ms = await self._queues.read_oldest_message_ms(queue)
             if oldest_ms is not None and oldest_ms <= sent_ms + self._claim_timeout_ms:
                 return True

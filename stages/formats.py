@@ -33,6 +33,8 @@ OUTPUT_FORMATS: tuple[str, ...] = ("auto", "jpeg", "png", "webp", "avif")
 FORMAT_SYNONYMS = {"jpg": "jpeg"}
 DEFAULT_QUALITY: dict[str, int] = {"jpeg": 80, "webp": 80, "avif": 60}
 OPAQUE_FORMATS = frozenset({"jpeg"})
+HEAVY_FORMATS = frozenset({"avif"})
+"""Their encoders take many times as long as the others."""
 WEBP_SIDE = 16_383  # 14 bits: https://developers.google.com/speed/webp/faq#what_is_the_maximum_size_a_webp_image_can_be
 
 MEMORY_INTENSIVE_FORMATS = frozenset({"webp", "avif"})

@@ -12,7 +12,7 @@ from redis.exceptions import OutOfMemoryError
 from pipeline.settings import Settings
 from pipeline.sweeper import Sweeper
 from storage.clock import now_ms
-from storage.documents import Job, JobState, Kind, StageRecord, StageState
+from storage.documents import Job, JobState, Kind, Operation, StageRecord, StageState
 from tests.support.fakes import FakeBroker, FakeJobs, FakeQueues, new_job
 
 SECOND = 1000
@@ -170,6 +170,21 @@ async def test_a_job_with_a_stage_in_a_long_queue_is_not_published(
     await sweeper.dispatch_due()
 
     assert broker.take_messages() == []
+
+
+@pytest.mark.parametrize(("queue", "messages"), [("resize.bulk", 0), ("resize", 1)])
+async def test_a_heavy_rendition_waits_in_the_bulk_lane_of_an_express_job(
+    sweeper: Sweeper, jobs: FakeJobs, queues: FakeQueues, broker: FakeBroker, queue: str, messages: int
+) -> None:
+    queued_ms = now_ms() - 50 * SECOND
+    stages = {"validate": DONE, "normalize": DONE, "card": StageRecord(queued_ms=queued_ms)}
+    operation = Operation(renditions={"card": {"edge": 100, "formats": ["avif", "jpeg"]}})
+    await accepted(jobs, renditions={"card": 1}, operation=operation, stages=stages)
+    queues.push(queue, queued_ms - 1)
+
+    await sweeper.dispatch_due()
+
+    assert len(broker.take_messages()) == messages
 
 
 async def test_a_job_sent_again_waits_for_the_queues_of_stages_that_are_done(
