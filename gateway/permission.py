@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from starlette.types import Scope as AsgiScope
 
-from gateway.problems import FormatNotAllowed, TokenUsedUp
+from gateway.problems import FormatNotAllowed, PresetNotAllowed, TokenUsedUp
+from pipeline.presets.preset import DEFAULT
 from stages.limits import Limits
 from storage.documents import Job
 from storage.errors import JobNotFound
@@ -44,6 +45,8 @@ class Permission:
     """The largest file that an upload token may send; None: the gateway's own limit."""
     formats: frozenset[str] | None = None
     """The formats of originals that an upload token may send; None: all."""
+    presets: frozenset[str] | None = None
+    """The presets that its uploads may have, and no operations; None: all."""
     uses: int | None = None
     """How many jobs an upload token may make; None: any number until it ends."""
     origin: str | None = None
@@ -68,6 +71,40 @@ class Permission:
         if self.formats is not None and name not in self.formats:
             allowed = ", ".join(sorted(self.formats))
             raise FormatNotAllowed(f"The token allows no file of the format {name}. Send one of: {allowed}.")
+
+    def limit_presets(self, presets: Iterable[str] | None) -> Permission:
+        """Return the permission with only those of its presets that are among these; None: with all of them."""
+        if presets is None:
+            return self
+        allowed = frozenset(presets)
+        return replace(self, presets=allowed if self.presets is None else allowed & self.presets)
+
+    def choose_preset(self, name: str | None) -> str:
+        """Return the preset of an upload that names this one, or none. Raises `PresetNotAllowed`.
+
+        Without a name it is `default`, or the only one that is allowed.
+        """
+        if self.presets is None:
+            return name or DEFAULT
+        chosen = name or (min(self.presets) if len(self.presets) == 1 else DEFAULT)
+        if chosen not in self.presets:
+            raise PresetNotAllowed(f"The key or token does not allow the preset {chosen}. {self._allowed_presets}")
+        return chosen
+
+    def check_presets(self, names: Iterable[str] | None) -> None:
+        """Raise `PresetNotAllowed` if a token with these presets would allow more than the caller may."""
+        if self.presets is not None and (others := sorted(set(names or ()) - self.presets)):
+            raise PresetNotAllowed(f"The key does not allow the preset {others[0]}. {self._allowed_presets}")
+
+    def check_operation(self) -> None:
+        """Raise `PresetNotAllowed` if only uploads are allowed, with some presets: operations make anything else."""
+        if self.presets is not None:
+            raise PresetNotAllowed(f"The key or token allows no operations, only uploads. {self._allowed_presets}")
+
+    @property
+    def _allowed_presets(self) -> str:
+        names = ", ".join(sorted(self.presets or ()))
+        return f"Upload with one of: {names}." if names else "It allows no preset: its limits exclude each other."
 
     async def check_uses(self, uses: TokenUses) -> None:
         """Raise `TokenUsedUp` if the token has made all its jobs. Before a body is read: `count_use` decides."""

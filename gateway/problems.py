@@ -239,6 +239,10 @@ class FormatNotAllowed(Problem, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE, code="
     """The upload token is for other formats."""
 
 
+class PresetNotAllowed(Problem, status=HTTPStatus.FORBIDDEN, code="preset_not_allowed"):
+    """The API key or token is for other presets."""
+
+
 class ProblemResponse(JSONResponse):
     """A problem document. It puts its code into the request's state, where AccessLog reads it to log and count it."""
 

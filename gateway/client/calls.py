@@ -42,12 +42,15 @@ class ImageOptions(TypedDict, total=False):
     progress: ProgressCallback
 
 
-def upload(file: File, *, animated: bool = False, **options: Unpack[ImageOptions]) -> Call[Accepted]:
+def upload(
+    file: File, *, preset: str | None = None, animated: bool = False, **options: Unpack[ImageOptions]
+) -> Call[Accepted]:
     """Upload an image (a path, bytes or a binary stream), and return its new job. The job creates the previews.
 
+    `preset` says which, by default the preset `default`; it refuses options that it does not let an upload set.
     `animated` keeps the frames of an animation, as WebP or GIF. A stream is read from its position to its end.
     """
-    return _post("/upload", file, options, animated=animated or None)
+    return _post("/upload", file, options, preset=preset, animated=animated or None)
 
 
 def crop(  # noqa: PLR0913  # the form's fields
@@ -214,6 +217,7 @@ def create_token(  # noqa: PLR0913  # what a token may say
     token_id: str | None = None,
     max_bytes: int | None = None,
     formats: Sequence[str] | None = None,
+    presets: Sequence[str] | None = None,
     uses: int | None = None,
     origin: str | None = None,
     metadata: Mapping[str, str] | None = None,
@@ -232,6 +236,7 @@ def create_token(  # noqa: PLR0913  # what a token may say
         "token_id": token_id,
         "max_bytes": max_bytes,
         "formats": None if formats is None else list(formats),
+        "presets": None if presets is None else list(presets),
         "uses": uses,
         "origin": origin,
         "metadata": None if metadata is None else dict(metadata),

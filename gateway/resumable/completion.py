@@ -49,7 +49,7 @@ async def complete(
     an attempt that has not come to the insert is removed.
     """
     settings, stores = submission.settings, submission.stores
-    request = read_request_form(parse_metadata(upload.metadata), settings.limits, strict=settings.forms.strict)
+    request = read_request_form(parse_metadata(upload.metadata), submission)
     await submission.permission.count_use(stores.token_uses, upload.id)
     try:
         original = await store.join(upload, parts, name=request.name, limits=settings.limits)

@@ -16,7 +16,7 @@ from gateway.submission.forms import (
     ResizeForm,
     parse_form,
 )
-from stages.limits import Limits
+from gateway.submission.submission import Submission
 from storage.documents import Kind
 
 FORMS: dict[Kind, type[OutputForm]] = {
@@ -40,12 +40,18 @@ class RequestForm:
     warnings: list[dict[str, Any]]
 
 
-def read_request_form(metadata: dict[str, str], limits: Limits, *, strict: bool) -> RequestForm:
-    """Read the form from an upload's metadata. Raises `InvalidForm` with each broken rule, as `parse_form` does."""
+def read_request_form(metadata: dict[str, str], submission: Submission) -> RequestForm:
+    """Read the form from an upload's metadata. Raises `InvalidForm` with each broken rule, as `parse_form` does.
+
+    It is read when the upload is created and when it is complete: the preset is the one of the second time.
+    """
+    settings = submission.settings
     fields = {name: value for name, value in metadata.items() if name not in IGNORED_FIELDS}
     name = clean_filename(fields.pop("filename", "") or fields.get("name", ""))
     kind = _read_kind(fields.pop(OPERATION_FIELD, ""))
-    form, warnings = parse_form(FORMS[kind], fields, limits, strict=strict)
+    submission.check_kind(kind)
+    strict, find_broken = settings.forms.strict, submission.preset_rules.find_broken
+    form, warnings = parse_form(FORMS[kind], fields, settings.limits, strict=strict, find_broken=find_broken)
     if isinstance(form, OperationForm) and form.source_task_id is not None:
         raise TooManyFiles("An upload has a file of its own. Leave source_task_id out.")
     return RequestForm(kind, form, name or None, warnings)

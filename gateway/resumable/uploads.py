@@ -66,7 +66,7 @@ class UploadService:
         permission, caller = self._submission.permission, caller_of(self._request.scope)
         self._check_length(length)
         await permission.check_uses(self._submission.stores.token_uses)
-        request = read_request_form(parse_metadata(metadata), self._settings.limits, strict=self._settings.forms.strict)
+        request = read_request_form(parse_metadata(metadata), self._submission)
         await self._check_share(caller)
         async with self._submission.room.hold(self._stores.blobs, length):
             upload = ResumableUpload(

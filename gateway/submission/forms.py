@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from gateway.problems import InvalidForm
 from gateway.submission.misspellings import find_misspelt
 from gateway.whole_numbers import MAX_DIGITS, MAX_NUMBER, parse_whole_number
+from pipeline.presets.definition import NAME
 from stages.background import BACKGROUND_PATTERN, parse_background
 from stages.formats import FORMAT_SYNONYMS, parse_format
 from stages.limits import Limits
@@ -86,6 +88,12 @@ class OutputForm(BaseModel):
 class PreviewForm(OutputForm):
     """The form of an upload."""
 
+    preset: str | None = Field(
+        None,
+        pattern=NAME,
+        description="The preset, which says what is made of the image. By default it is `default`, or the only one "
+        "that the key or token allows. The fields that it does not let an upload override are refused.",
+    )
     format: Annotated[PreviewFormat, *_WITH_SYNONYMS] = Field(  # type: ignore[assignment]  # one more
         "auto", description=f"{_FORMAT_HELP} `gif`: only with `animated`. {_SYNONYMS_HELP}"
     )
@@ -168,8 +176,17 @@ _RULES = {
 FormT = TypeVar("FormT", bound=BaseModel)
 
 
+FindBroken = Callable[[type[BaseModel], dict[str, str]], list[dict[str, Any]]]
+"""Returns the rules that the fields of a form break besides those of the form: of presets, and of the caller."""
+
+
 def parse_form(
-    form_type: type[FormT], fields: dict[str, str], limits: Limits, *, strict: bool
+    form_type: type[FormT],
+    fields: dict[str, str],
+    limits: Limits,
+    *,
+    strict: bool,
+    find_broken: FindBroken = lambda *_: [],
 ) -> tuple[FormT, list[dict[str, Any]]]:
     """Parse a form's fields; return the form, and a warning for each unknown field, which is ignored.
 
@@ -185,7 +202,7 @@ def parse_form(
         form = form_type.model_validate(known)
     except ValidationError as error:
         errors = [_describe_error(item) for item in error.errors()]
-    errors += _find_oversized_sides(form_type, known, limits)
+    errors += [*_find_oversized_sides(form_type, known, limits), *find_broken(form_type, known)]
     for name in [name for name in filled if name not in known]:
         misspelt = find_misspelt(name, form_type.model_fields)
         description = _describe_unknown(name, misspelt, strict=strict)

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from gateway.submission.forms import CropForm, OutputForm
-from pipeline.presets.preset import DEFAULT_FIELDS, Preset
+from pipeline.presets.preset import DEFAULT, DEFAULT_FIELDS, Preset
 from storage.documents import Kind, Operation, Original
 
 OUTPUT_FIELDS = frozenset(OutputForm.model_fields) | {"source_task_id"}
@@ -16,7 +16,8 @@ OUTPUT_FIELDS = frozenset(OutputForm.model_fields) | {"source_task_id"}
 def build_operation(form: OutputForm, preset: Preset | None) -> Operation:
     """Return what a form requests: the renditions of a preset, or the parameters of the operation, and the encoding."""
     if preset is not None:
-        return preset.resolve(form.model_dump(exclude_none=True, include=set(DEFAULT_FIELDS)))
+        given = form.model_dump(exclude_none=True, exclude_unset=True, include=set(DEFAULT_FIELDS))
+        return preset.resolve(given)
     values = form.model_dump(exclude_none=True)
     parameters = {name: value for name, value in values.items() if name not in OUTPUT_FIELDS}
     if isinstance(form, CropForm) and form.aspect is not None:
@@ -31,6 +32,15 @@ def without_preset(operation: Operation) -> dict[str, Any]:
 
 
 def compute_fingerprint(kind: Kind, original: Original, operation: Operation) -> str:
-    """Return a hash of everything that must be equal for two requests to be the same."""
-    request = {"kind": kind, "sha256": original.sha256, "name": original.name, "operation": without_preset(operation)}
+    """Return a hash of everything that must be equal for two requests to be the same.
+
+    Of a preset that the request names, it is the name, with what the request overrides: the same request is the same
+    when the preset has changed meanwhile. The operation of others has the form from before there were presets, so that
+    such requests are still the same.
+    """
+    asked = without_preset(operation)
+    if operation.preset is not None and operation.preset.name != DEFAULT:
+        given = operation.model_dump(exclude_unset=True, include=set(DEFAULT_FIELDS))
+        asked = {"preset": operation.preset.name, **given}
+    request = {"kind": kind, "sha256": original.sha256, "name": original.name, "operation": asked}
     return sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

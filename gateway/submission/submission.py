@@ -38,10 +38,11 @@ from gateway.problems import (
 from gateway.schemas import Accepted, FieldWarning, Links
 from gateway.submission.blob_room import BlobRoom, HeldRoom
 from gateway.submission.duplicates import copy_from_duplicate
-from gateway.submission.forms import OperationForm, OutputForm, parse_form
+from gateway.submission.forms import OperationForm, OutputForm, PreviewForm, parse_form
 from gateway.submission.key_lease import KeyLease, hold_idempotency_key
 from gateway.submission.lanes import LaneChooser
 from gateway.submission.operation import build_operation, compute_fingerprint
+from gateway.submission.preset_rules import PresetRules
 from gateway.submission.source_copy import copy_original
 from gateway.submission.upload_stream import FILE_FIELD, store_upload
 from gateway.tokens import sign_view_token
@@ -103,8 +104,19 @@ class Submission:
     async def create_job(self, kind: Kind, form_type: type[OutputForm]) -> Accepted:
         """Receive the form and answer with its job. A request that repeats an Idempotency-Key gets the earlier job."""
         with self.metrics.count_submission(kind) as count, self._hold_upload():
+            self.check_kind(kind)
             async with self._hold_room() as room:
                 return await self._create_job(kind, form_type, count, room)
+
+    def check_kind(self, kind: Kind) -> None:
+        """Raise `PresetNotAllowed` for an operation of a caller that is limited to presets."""
+        if kind is not Kind.PREVIEWS:
+            self.permission.check_operation()
+
+    @property
+    def preset_rules(self) -> PresetRules:
+        """The presets that the caller may upload with."""
+        return PresetRules(self.presets, self.permission)
 
     def _hold_upload(self) -> AbstractContextManager[None]:
         uploads: ConcurrencyLimit = self.request.app.state.uploads
@@ -217,7 +229,8 @@ class Submission:
         )
         if original is not None:
             self.metrics.upload_bytes.observe(original.bytes)
-        form, self.warnings = parse_form(form_type, fields, limits, strict=self.settings.forms.strict)
+        strict, find_broken = self.settings.forms.strict, self.preset_rules.find_broken
+        form, self.warnings = parse_form(form_type, fields, limits, strict=strict, find_broken=find_broken)
         source_id = form.source_task_id if isinstance(form, OperationForm) else None
         if original is not None and source_id is not None:
             raise TooManyFiles(
@@ -232,7 +245,7 @@ class Submission:
 
     def _new_job(self, kind: Kind, original: Original, form: OutputForm) -> Job:
         now, settings = now_ms(), self.settings
-        operation = build_operation(form, self.presets.get() if kind is Kind.PREVIEWS else None)
+        operation = build_operation(form, self.preset_rules.get(form.preset) if isinstance(form, PreviewForm) else None)
         stages = {name: StageRecord() for step in stage_order(kind, operation.renditions) for name in step}
         stages[VALIDATE].queued_ms = now
         return Job(

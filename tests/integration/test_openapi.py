@@ -29,7 +29,7 @@ schemathesis.serializer.alias("application/offset+octet-stream", "application/oc
 schemathesis.cli.schemathesis()
 """
 FIELDS = {
-    "/upload": {"file", "format", "quality", "background", "animated"},
+    "/upload": {"file", "preset", "format", "quality", "background", "animated"},
     "/crop": {"file", "source_task_id", "left", "top", "width", "height", "aspect", "format", "quality", "background"},
     "/grayscale": {"file", "source_task_id", "format", "quality", "background"},
     "/resize": {

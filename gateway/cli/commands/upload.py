@@ -125,6 +125,9 @@ def upload_command(
 @upload_command("upload", _file_arguments)
 def upload(
     *,
+    preset: Annotated[
+        str | None, result_option("--preset", "-p", help="What to make of the photos, by default the preset default.")
+    ] = None,
     animated: Annotated[
         bool, result_option("--animated", help="Keep the frames of an animation, as WebP or GIF.")
     ] = False,
@@ -136,7 +139,7 @@ def upload(
     jobs (with --wait or --out), and uploads the rest: an interruption never causes a second job for a photo. Photos
     that failed or were refused are retried only with --retry-failed.
     """
-    return {"animated": animated}
+    return {"preset": preset, "animated": animated}
 
 
 @upload_command("crop", _file_or_job_arguments)
