@@ -161,7 +161,9 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             parse_rate_limit(text) if text else None for text in (access.rate_limit, access.list_rate_limit)
         )
         app.add_middleware(RateLimit, limiter=create_limiter(settings.redis_url), posts=posts, lists=lists)
-    app.add_middleware(Authorization, keys=settings.api_keys, secrets=settings.signing_secrets)
+    app.add_middleware(
+        Authorization, keys=settings.api_keys, secrets=settings.signing_secrets, presets=settings.key_presets
+    )
     tus = describe_server(settings.limits.upload_bytes)
     app.add_middleware(Options, headers={TUS_PATH: tus, f"{TUS_PATH}/{{task_id}}": tus})
     app.add_middleware(Tus)

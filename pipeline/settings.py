@@ -34,6 +34,7 @@ Pixels = Annotated[int, Field(ge=1)]
 OwnerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 RenditionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+PresetName = RenditionName
 
 
 MAX_DOUBLINGS = 64
@@ -147,6 +148,11 @@ class Settings(EnvironmentSettings):
         description="The secret that signs each owner's tokens, of at least 32 characters: "
         '`{"shop": "SECRET"}`, or `{"shop": ["NEW", "OLD"]}` while one replaces the other. Empty: no tokens.',
     )
+    key_presets: dict[OwnerName, Annotated[tuple[PresetName, ...], Field(min_length=1)]] = Field(
+        {},
+        description='The only presets that an owner\'s key and tokens may upload with: `{"shop": ["product"]}`. Such '
+        "a caller may use no operations. An owner who is not here may use everything.",
+    )
     log_format: str = Field(
         "auto",
         pattern="^(auto|json|console)$",
@@ -193,6 +199,14 @@ class Settings(EnvironmentSettings):
     @model_validator(mode="after")
     def _check_signing_secrets(self) -> Settings:
         check_signing_secrets(self.signing_secrets, self.api_keys)
+        return self
+
+    @model_validator(mode="after")
+    def _check_key_presets(self) -> Settings:
+        if unknown := sorted(set(self.key_presets) - set(self.api_keys)):
+            raise ValueError(
+                f"DARKROOM_KEY_PRESETS: {', '.join(unknown)} should be among the owners in DARKROOM_API_KEYS"
+            )
         return self
 
     @model_validator(mode="after")

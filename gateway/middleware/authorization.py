@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from hmac import compare_digest
 
@@ -34,12 +34,18 @@ class Authorization:
     """
 
     def __init__(
-        self, app: ASGIApp, *, keys: Mapping[str, str], secrets: Mapping[str, Sequence[SecretStr]] | None = None
+        self,
+        app: ASGIApp,
+        *,
+        keys: Mapping[str, str],
+        secrets: Mapping[str, Sequence[SecretStr]] | None = None,
+        presets: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
-        """Take the SHA-256 (hex) of each key, and the signing secrets, by owner."""
+        """Take the SHA-256 (hex) of each key, the signing secrets, and the presets that limit a key, by owner."""
         self._app = app
         self._keys = dict(keys)
         self._secrets = dict(secrets or {})
+        self._presets = dict(presets or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its permission, or answer why it has none."""
@@ -57,11 +63,14 @@ class Authorization:
         await self._app(scope, receive, _without_referrer(send) if tokens else send)
 
     def _authorize(self, scope: Scope, query_tokens: Sequence[str]) -> Permission:
-        """Return what the request may do. Raises a `Problem` if it may not use its route."""
+        """Return what the request may do. Raises a `Problem` if it may not use its route.
+
+        The limits of a key hold for the tokens of its owner, too.
+        """
         credential = _read_credential(Headers(scope=scope))
         owner = self._owner_of_key(credential)
         if not self._keys or owner is not None or scope["path"] in OPEN_PATHS:
-            return Permission(owner=owner)
+            return self._limit(Permission(owner=owner))
         if has_form_of_token(credential):
             permission = verify_token(credential, self._secrets, now_ms=now_ms())
         elif query_tokens and not credential:
@@ -69,7 +78,10 @@ class Authorization:
         else:
             raise problems.Unauthorized(UNAUTHORIZED)
         _check_use(permission, scope)
-        return permission
+        return self._limit(permission)
+
+    def _limit(self, permission: Permission) -> Permission:
+        return permission.limit_presets(self._presets.get(permission.owner or ""))
 
     def _verify_query(self, scope: Scope, tokens: Sequence[str]) -> Permission:
         """Return what the token in the query allows: a URL is stored and shown in many places, so it may only read."""

@@ -79,6 +79,7 @@ async def create_token(
             f"The owner {permission.owner} has no signing secret in DARKROOM_SIGNING_SECRETS. "
             f"`./run key {permission.owner} --signing` creates one."
         )
+    permission.check_presets(wanted.presets)
     claims = await _build_claims(wanted, permission.owner, jobs, permission)
     token = sign_token(claims, settings.signing_secrets)
     response.headers["Cache-Control"] = "no-store"

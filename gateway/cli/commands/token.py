@@ -41,6 +41,9 @@ def token(  # noqa: PLR0913  # the options of the command
     seconds: Annotated[int, typer.Option(min=1, max=DAY_SECONDS, help="How long the token is valid.")] = HOUR_SECONDS,
     max_bytes: Annotated[int | None, typer.Option(min=1, help="The largest file.")] = None,
     formats: Annotated[list[str] | None, typer.Option("--format", help="A format to upload, such as jpeg.")] = None,
+    presets: Annotated[
+        list[str] | None, typer.Option("--preset", help="A preset to upload with; then no other is allowed.")
+    ] = None,
     uses: Annotated[int | None, typer.Option(min=1, max=MAX_USES, help="How many jobs the token makes.")] = None,
     origin: Annotated[str | None, typer.Option(help="The only origin whose pages may upload.")] = None,
     metadata: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A text for the jobs.")] = None,
@@ -66,6 +69,7 @@ def token(  # noqa: PLR0913  # the options of the command
         "token_id": token_id,
         "max_bytes": max_bytes,
         "formats": formats or None,
+        "presets": presets or None,
         "uses": uses,
         "origin": origin,
         "metadata": _parse_metadata(metadata or []) or None,
@@ -87,7 +91,7 @@ def _check_options(scope: TokenScope, given: Mapping[str, Any]) -> None:
     if scope is TokenScope.READ and "task_id" not in given:
         raise CommandError("Name the job to read with --job.")
     if wrong := [name for name in given if (name in of_reading) is not (scope is TokenScope.READ)]:
-        option = {"task_id": "job", "formats": "format"}.get(wrong[0], wrong[0].replace("_", "-"))
+        option = {"task_id": "job", "formats": "format", "presets": "preset"}.get(wrong[0], wrong[0].replace("_", "-"))
         raise CommandError(f"--{option} is not for a token with the scope {scope.value}.")
 
 

@@ -170,11 +170,15 @@ async def test_lists_are_counted_apart_from_posts_and_other_requests_are_not(sto
 
 
 def test_the_keys_are_those_that_are_set() -> None:
-    access = {"api_keys": {"ada": SHA256}, "signing_secrets": {"ada": (SecretStr("s" * 32),)}}
+    access = {
+        "api_keys": {"ada": SHA256},
+        "signing_secrets": {"ada": (SecretStr("s" * 32),)},
+        "key_presets": {"ada": ("product",)},
+    }
 
     guard = guards(SETTINGS.model_copy(update=access))[Authorization]
 
-    assert guard == {"keys": access["api_keys"], "secrets": access["signing_secrets"]}
+    assert guard == dict(zip(("keys", "secrets", "presets"), access.values(), strict=True))
 
 
 async def test_a_gateway_begins_with_an_empty_backlog(own_app: FastAPI, queues: FakeQueues) -> None:

@@ -26,6 +26,7 @@ ENVIRONMENT = {"COLUMNS": "200", "DARKROOM_SIGNING_SECRET": SIGNING_KEY}
 LIMITS = [
     *("--max-bytes", "5000", "--uses", "2", "--origin", "https://app.example"),
     *("--format", "jpeg", "--format", "png", "--metadata", "order=47=11"),
+    *("--preset", "product", "--preset", "avatar"),
 ]
 
 
@@ -44,6 +45,7 @@ def test_an_upload_token_has_the_limits_of_the_options() -> None:
     assert (permission.owner, permission.scope, permission.max_bytes) == ("shop", Scope.UPLOAD, 5000)
     assert (permission.uses, permission.formats) == (2, frozenset({"jpeg", "png"}))
     assert (permission.origin, permission.metadata) == ("https://app.example", {"order": "47=11"})
+    assert permission.presets == frozenset({"product", "avatar"})
 
 
 @pytest.mark.parametrize("rendition", [None, "small"])

@@ -22,6 +22,7 @@ ADA_KEY, EVE_KEY = {"X-API-Key": "ada's key"}, {"X-API-Key": "eve's key"}
 LIMITS: dict[str, Any] = {
     "max_bytes": 5000,
     "formats": ["jpeg"],
+    "presets": ["product"],
     "uses": 1,
     "origin": "https://app.example",
     "metadata": {"order": "4711"},
@@ -31,7 +32,12 @@ LIMITS: dict[str, Any] = {
 @pytest.fixture(scope="session")
 def settings() -> Settings:
     return Settings(
-        redis_url="memory://", result_url=UNREACHABLE_URL, blob_url="memory:///", api_keys=KEYS, signing_secrets=SECRETS
+        redis_url="memory://",
+        result_url=UNREACHABLE_URL,
+        blob_url="memory:///",
+        api_keys=KEYS,
+        signing_secrets=SECRETS,
+        key_presets={"zoe": ("product", "icons")},
     )
 
 
@@ -58,6 +64,7 @@ async def test_a_key_makes_an_upload_token(http: httpx.AsyncClient) -> None:
     assert permission.token_id == answer.json()["token_id"]
     assert (permission.max_bytes, permission.formats, permission.uses) == (5000, frozenset({"jpeg"}), 1)
     assert (permission.origin, permission.metadata) == ("https://app.example", {"order": "4711"})
+    assert permission.presets == frozenset({"product"})
 
 
 async def test_a_token_without_limits_has_none(http: httpx.AsyncClient) -> None:
@@ -65,6 +72,16 @@ async def test_a_token_without_limits_has_none(http: httpx.AsyncClient) -> None:
 
     limits = (permission.max_bytes, permission.formats, permission.uses, permission.origin)
     assert limits == (None, None, None, None)
+
+
+async def test_a_key_that_is_limited_to_presets_makes_no_token_for_others(http: httpx.AsyncClient) -> None:
+    zoe = {"X-API-Key": "zoe's key"}
+    allowed, refused = [
+        await ask(http, zoe, scope="upload", presets=presets) for presets in (["icons"], ["icons", "banner"])
+    ]
+
+    assert verify(allowed).presets == frozenset({"icons"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "preset_not_allowed")
 
 
 async def test_each_upload_token_has_an_id_of_its_own(http: httpx.AsyncClient) -> None:
@@ -135,6 +152,8 @@ async def test_a_rendition_that_the_job_has_not_is_unknown(http: httpx.AsyncClie
         {"scope": "upload", "max_byte": 1},
         {"scope": "upload", "sub": "zoe"},
         {"scope": "upload", "preset": "avatar"},
+        {"scope": "upload", "presets": ["Avatar"]},
+        {"scope": "upload", "presets": []},
     ],
     ids=str,
 )

@@ -37,10 +37,17 @@ def without(*names: str) -> dict[str, Any]:
     return {name: value for name, value in CLAIMS.items() if name not in names}
 
 
+def test_the_claim_preset_is_the_same_as_one_preset_of_the_claim_presets() -> None:
+    one, other = (verify(sign(CLAIMS | claim)) for claim in ({"preset": "avatar"}, {"presets": ["avatar"]}))
+
+    assert one.presets == other.presets == frozenset({"avatar"})
+
+
 def test_an_upload_token_allows_what_its_claims_say() -> None:
     limits = {
         "max_bytes": 5000,
         "formats": ["jpeg", "png"],
+        "presets": ["product", "avatar"],
         "uses": 3,
         "origin": "https://app.example",
         "metadata": {"order": "4711"},
@@ -55,6 +62,7 @@ def test_an_upload_token_allows_what_its_claims_say() -> None:
         expires_ms=CLAIMS["exp"] * 1000,  # type: ignore[operator]
         max_bytes=5000,
         formats=frozenset({"jpeg", "png"}),
+        presets=frozenset({"product", "avatar"}),
         uses=3,
         origin="https://app.example",
         metadata={"order": "4711"},
@@ -208,7 +216,10 @@ WRONG_CLAIMS: dict[str, dict[str, Any]] = {
     "a scope with a line feed": CLAIMS | {"scope": "read:a-job\n"},
     "an unknown claim": CLAIMS | {"maxbytes": 1},
     "another audience": CLAIMS | {"aud": "other"},
-    "a preset": CLAIMS | {"preset": "avatar"},
+    "a preset that is no name": CLAIMS | {"preset": "../avatar"},
+    "no presets": CLAIMS | {"presets": []},
+    "a preset twice": CLAIMS | {"preset": "avatar", "presets": ["avatar"]},
+    "presets to read": CLAIMS | {"scope": "read:a-job", "presets": ["avatar"]},
     "no bytes": CLAIMS | {"max_bytes": 0},
     "bytes in words": CLAIMS | {"max_bytes": "1000"},
     "half a byte": CLAIMS | {"max_bytes": 0.5},

@@ -316,3 +316,13 @@ for given in ("redis://env:1/0", ""):
     shown = subprocess.check_output([sys.executable, "-c", script], env=environment, text=True)
 
     assert shown.splitlines() == ["unset redis://file:1/0", "'redis://env:1/0' redis://env:1/0", "'' redis://file:1/0"]
+
+
+def test_presets_of_an_owner_without_a_key_are_a_mistake() -> None:
+    keys = {"shop": "0" * 64}
+
+    assert Settings(api_keys=keys, key_presets={"shop": ("product",)}).key_presets == {"shop": ("product",)}
+    with pytest.raises(ValidationError, match="DARKROOM_KEY_PRESETS: shp should be among the owners"):
+        Settings(api_keys=keys, key_presets={"shp": ("product",)})
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        Settings(api_keys=keys, key_presets={"shop": ()})
