@@ -23,6 +23,7 @@ from pipeline.http_settings import (
     ResultsSettings,
     ResumableSettings,
 )
+from pipeline.preset_settings import PresetLimits, PresetsPath
 from pipeline.routing import QUEUES, RESIZE
 from pipeline.settings_section import Count, Seconds, SettingsSection
 from pipeline.settings_sources import EnvironmentSettings
@@ -138,7 +139,13 @@ class Settings(EnvironmentSettings):
     renditions: dict[RenditionName, Pixels] = Field(
         {"small": 160, "medium": 640, "large": 1600},
         min_length=1,
-        description="Long edge of each rendition, in pixels.",
+        description="Long edge of each rendition of the preset `default`, in pixels; a `[default]` in the file of "
+        "presets replaces it.",
+    )
+    presets: PresetsPath = Field(
+        "",
+        description="The file of presets, or a folder of `*.toml` files. The gateway reads it, and again when it "
+        "changes. Empty: only the preset `default`.",
     )
     api_keys: dict[OwnerName, Sha256] = Field(
         {}, description="SHA-256 (hex) of each owner's API key; empty: no key needed."
@@ -159,6 +166,7 @@ class Settings(EnvironmentSettings):
         description="`json`, `console`, or `auto`: `console` on a terminal, else `json`.",
     )
     limits: Limits = Limits()
+    preset_limits: PresetLimits = PresetLimits()
     work: WorkSettings = WorkSettings()
     broker: BrokerSettings = BrokerSettings()
     sweeper: SweeperSettings = SweeperSettings()

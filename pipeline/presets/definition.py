@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from pipeline.presets.steps import StepDefinition, read_step
 from stages.background import BACKGROUND_PATTERN, parse_background
@@ -19,18 +21,50 @@ Format = Literal["auto", "jpeg", "png", "webp", "avif"]
 Density = Annotated[float, Field(ge=1, le=4)]
 Quality = Annotated[int, Field(ge=1, le=100)]
 Override = Literal["format", "quality", "background", "animated"]
-Background = Annotated[
-    str, AfterValidator(parse_background), Field(json_schema_extra={"pattern": BACKGROUND_PATTERN}, examples=["#fff"])
-]
+
+
+def _read_background(background: str) -> str:
+    try:
+        return parse_background(background)
+    except ValueError:
+        raise ValueError(
+            "It should be a colour as in CSS, such as #fff, rgb(255, 255, 255) or white, or transparent."
+        ) from None
+
+
+def _check_watermark(parameters: object) -> object:
+    if parameters is not None:
+        read_step({"watermark": parameters})
+    return parameters
 
 
 def _check_focus(focus: str) -> str:
     return focus
 
 
+Background = Annotated[
+    str, AfterValidator(_read_background), Field(json_schema_extra={"pattern": BACKGROUND_PATTERN}, examples=["#fff"])
+]
+Focus = Annotated[str, AfterValidator(_check_focus)]
+
+
 def _list_quality(quality: object) -> object:
     """Return the quality of each format; a number alone is that of all formats that have one."""
     return dict.fromkeys(("jpeg", "webp", "avif"), quality) if isinstance(quality, int) else quality
+
+
+BrokenRule = tuple[tuple[str, ...], str]
+"""The path of a value below the table, and a sentence."""
+
+
+def raise_broken(title: str, rules: Iterable[BrokenRule]) -> None:
+    """Raise one ValidationError with all these rules, if there are any: a ValueError could name only one."""
+    errors = [
+        InitErrorDetails(type=PydanticCustomError("rule", "{message}", {"message": message}), loc=path, input=None)
+        for path, message in rules
+    ]
+    if errors:
+        raise ValidationError.from_exception_data(title, errors)
 
 
 class Definition(BaseModel):
@@ -49,7 +83,7 @@ class RenditionDefinition(Definition):
         "inside",
         description="How the image comes to the box: `inside` bounds it; the others are those of CSS's `object-fit`.",
     )
-    focus: Annotated[str, AfterValidator(_check_focus)] = Field(
+    focus: Focus = Field(
         "centre",
         description="What a cut keeps: `centre`, `auto`, or a point as shares of width and height: `0.3,0.7`.",
         examples=["auto", "0.3,0.7"],
@@ -70,19 +104,41 @@ class RenditionDefinition(Definition):
     steps: tuple[StepDefinition, ...] = Field(
         (), description="What happens to the image after it has its size, in this order."
     )
-    watermark: dict[str, Any] | None = Field(
+    watermark: Annotated[dict[str, Any] | None, BeforeValidator(_check_watermark)] = Field(
         None, description="An image that is laid over the result, after the steps."
     )
 
     @model_validator(mode="after")
-    def _check_size(self) -> RenditionDefinition:
-        if (self.edge is None) == (self.width is None and self.height is None):
-            raise ValueError("A rendition needs either an edge, or a width, a height or both.")
-        if self.edge is not None and self.fit != "inside":
-            raise ValueError("An edge bounds the longest side. For another fit, set width and height.")
-        if len(set(self.formats)) < len(self.formats) or len(set(self.dpr)) < len(self.dpr):
-            raise ValueError("Each format and each density can be there once.")
+    def _check_rules(self) -> RenditionDefinition:
+        raise_broken(type(self).__name__, self._find_broken_rules())
         return self
+
+    def _find_broken_rules(self) -> Iterator[BrokenRule]:
+        if self.edge is None and self.width is None and self.height is None:
+            yield (), "A rendition needs an edge, or a width, a height or both."
+        if self.edge is not None and (self.width, self.height) != (None, None):
+            yield ("edge",), "A rendition has either an edge, or a width and a height, not both."
+        elif self.edge is not None and self.fit != "inside":
+            yield ("fit",), "An edge bounds the longest side. For another fit, set width and height instead."
+        if self.fit not in {"inside", "scale-down"} and self.edge is None and None in {self.width, self.height}:
+            yield ("fit",), f"The fit {self.fit} needs both a width and a height."
+        for name, values in (("formats", self.formats), ("dpr", self.dpr)):
+            if len(set(values)) < len(values):
+                yield (name,), "Each value can be there once."
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is an edge in one format at one density, without steps: previews of animations can be no more."""
+        plain = {"edge", "formats", "quality", "background", "enlarge"}
+        return self.edge is not None and self.formats in {("auto",), ("webp",)} and not self._changed - plain
+
+    @property
+    def _changed(self) -> set[str]:
+        return {
+            name
+            for name, field in type(self).model_fields.items()
+            if getattr(self, name) != field.get_default(call_default_factory=True)
+        }
 
     def spec(self) -> RenditionSpec:
         """Return what the stages take."""
@@ -109,3 +165,14 @@ class PresetDefinition(Definition):
     fields: tuple[Override, ...] = Field((), description="What an upload may override; nothing else.")
     background: Background | None = Field(None, description="The background of renditions that have none.")
     renditions: Annotated[dict[RenditionName, RenditionDefinition], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check_rules(self) -> PresetDefinition:
+        others = [name for name, rendition in self.renditions.items() if not rendition.is_plain]
+        if "animated" in self.fields and others:
+            message = (
+                "An upload can ask for animated previews only where each rendition is an edge in the format auto or "
+                f"webp, at one density and without steps. Others are: {', '.join(others)}."
+            )
+            raise_broken(type(self).__name__, [(("fields",), message)])
+        return self

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from pipeline.presets.canonical import canonical_form
 from pipeline.presets.definition import PresetDefinition, RenditionDefinition
 from storage.documents import Operation, PresetReference
 
@@ -28,8 +29,9 @@ class Preset:
     @property
     def version(self) -> str:
         """The hash (hex) of the canonical form: a comment, or the order of names, makes no new version."""
-        canonical = self.definition.model_dump(mode="json", exclude_defaults=True, exclude={"description", "fields"})
-        content = json.dumps({"definition": canonical, "assets": dict(self.assets)}, sort_keys=True)
+        content = json.dumps(
+            {"definition": canonical_form(self.definition), "assets": dict(self.assets)}, sort_keys=True
+        )
         return sha256(content.encode()).hexdigest()[:16]
 
     @property

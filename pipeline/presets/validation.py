@@ -1,0 +1,121 @@
+"""Validates one table of a file of presets, and finds all its mistakes at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from pipeline.presets.definition import PresetDefinition, RenditionDefinition
+from pipeline.presets.mistakes import KEY, Location, describe_error, suggest
+from pipeline.routing import QUEUES, RESIZE
+from stages.steps.table import STEPS
+
+SIZES = {"edge", "width", "height"}
+RENDITION_DEPTH = 3
+"""Parts of the location of a value in a rendition: `renditions`, its name, and the name of the value."""
+STAGE_NAMES = frozenset(QUEUES) - {RESIZE}
+
+Found = tuple[Location, str]
+"""Where a mistake is in the table, and its sentence."""
+
+
+def validate_table(table: dict[str, Any]) -> tuple[PresetDefinition | None, list[Found]]:
+    """Return the definition, or what is left of it without its mistakes, and the mistakes.
+
+    It is validated again without the values that are wrong: rules about several values are checked only then.
+    """
+    found: list[Found] = []
+    repaired = deepcopy(table)
+    while True:
+        try:
+            definition = PresetDefinition.model_validate_json(json.dumps(repaired, default=str), strict=True)
+        except ValidationError as invalid:
+            errors = invalid.errors(include_url=False)
+            new = [each for each in _describe(errors, repaired) if each not in found]
+            found += new
+            if not new or not _repair(repaired, errors):
+                return None, found
+            continue
+        return definition, [*found, *_check_names(definition)]
+
+
+def _describe(errors: list[ErrorDetails], table: dict[str, Any]) -> Iterator[Found]:
+    """Yield the place of each error with its sentence. A list is not called empty because its items are wrong."""
+    places = [error["loc"] for error in errors]
+    for error in errors:
+        place = error["loc"]
+        if error["type"] == "too_short" and any(len(other) > len(place) == _shared(other, place) for other in places):
+            continue
+        step = _step_at(place, table)
+        if step is not None and step not in STEPS and error["type"] == "value_error":
+            yield place, f"There is no step {step!r}. {suggest(step, STEPS)}"
+        else:
+            yield place, describe_error(error, _known_names(place, step))
+
+
+def _shared(one: Location, other: Location) -> int:
+    return next((index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(other))
+
+
+def _known_names(place: Location, step: str | None) -> Iterable[str]:
+    if step in STEPS and len(place) > RENDITION_DEPTH:
+        return [field.name for field in fields(STEPS[step])]
+    return (PresetDefinition if len(place) == 1 else RenditionDefinition).model_fields
+
+
+def _step_at(place: Location, table: dict[str, Any]) -> str | None:
+    """Return the name of the step that the location is in."""
+    if len(place) < RENDITION_DEPTH:
+        return None
+    if place[2] == "watermark":
+        return "watermark"
+    if place[2] != "steps" or len(place) == RENDITION_DEPTH:
+        return None
+    written = table["renditions"][place[1]]["steps"][place[3]]
+    if isinstance(written, dict):
+        return str(next(iter(written))) if len(written) == 1 else None
+    return written if isinstance(written, str) else None
+
+
+def _repair(table: dict[str, Any], errors: list[ErrorDetails]) -> bool:
+    """Remove what is wrong from the table. Return whether something is left to validate.
+
+    A wrong size becomes another one, or the next validation would miss it.
+    """
+    renditions = table.get("renditions")
+    for error in errors:
+        top, name, key, *_ = (*error["loc"], None, None, None)
+        if top != "renditions" or name is None or not isinstance(renditions, dict):
+            table.pop(str(top), None)
+        elif name not in renditions:
+            continue
+        elif key is None and error["type"] == "rule":
+            renditions[name]["edge"] = 1
+        elif key is None or key == KEY:
+            del renditions[name]
+        else:
+            _repair_rendition(renditions[name], str(key), is_unknown=error["type"] == "extra_forbidden")
+    return bool(table.get("renditions"))
+
+
+def _repair_rendition(rendition: dict[str, Any], key: str, *, is_unknown: bool) -> None:
+    was = rendition.pop(key, None)
+    if is_unknown:
+        key = next(iter(get_close_matches(key, RenditionDefinition.model_fields, n=1, cutoff=0.6)), key)
+    is_superfluous = key == "edge" and type(was) is int and was > 0 and SIZES & rendition.keys()
+    if key in SIZES and not is_superfluous:
+        rendition.setdefault(key, 1)
+
+
+def _check_names(definition: PresetDefinition) -> Iterator[Found]:
+    for name in definition.renditions:
+        if name in STAGE_NAMES:
+            names = ", ".join(sorted(STAGE_NAMES))
+            yield ("renditions", name), f"A rendition cannot have the name of a stage: {names}."

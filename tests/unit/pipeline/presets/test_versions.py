@@ -1,0 +1,90 @@
+"""Versions of presets: the same for everything that makes the same results, another for every change of them."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.presets.definition import PresetDefinition
+from pipeline.presets.preset import Preset
+
+PRODUCT = """
+description = "A product in the shop."
+fields = ["background"]
+[renditions.card]
+width = 400
+height = 400
+fit = "cover"
+formats = ["webp", "jpeg"]
+dpr = [1, 2]
+quality = { webp = 75, jpeg = 80 }
+background = "#ffffff"
+[renditions.zoom]
+edge = 2000
+"""
+
+
+def version(text: str, **assets: str) -> str:
+    return version_of(tomllib.loads(text), **assets)
+
+
+def version_of(table: dict[str, Any], **assets: str) -> str:
+    return Preset("product", PresetDefinition.model_validate(table), assets).version
+
+
+def shuffle(table: dict[str, Any], draw: st.DataObject) -> dict[str, Any]:
+    """Return the table with its keys in another order, in each of its tables."""
+    keys = draw.draw(st.permutations(sorted(table)))
+    return {key: shuffle(table[key], draw) if isinstance(table[key], dict) else table[key] for key in keys}
+
+
+@given(st.data())
+def test_the_order_of_names_makes_no_new_version(draw: st.DataObject) -> None:
+    assert version_of(shuffle(tomllib.loads(PRODUCT), draw)) == version(PRODUCT)
+
+
+@pytest.mark.parametrize(
+    ("written", "otherwise"),
+    [
+        ("edge = 2000", "edge = 2_000 # pixels"),
+        ("edge = 2000", 'edge = 2000\nfit = "inside"\nsteps = []\ndpr = [1]\nenlarge = false'),
+        ("dpr = [1, 2]", "dpr = [2.0, 1]"),
+        ('background = "#ffffff"', 'background = "white"'),
+        ('background = "#ffffff"', 'background = "rgb(100%, 255, 255)"'),
+        ("edge = 2000", "edge = 2000\nquality = {}"),
+        ('fields = ["background"]', 'fields = ["quality", "format"]'),
+        ("A product", "The product"),
+    ],
+)
+def test_another_way_to_write_the_same_makes_no_new_version(written: str, otherwise: str) -> None:
+    assert written in PRODUCT
+
+    assert version(PRODUCT.replace(written, otherwise)) == version(PRODUCT)
+
+
+@pytest.mark.parametrize(
+    ("written", "otherwise"),
+    [
+        ("width = 400", "width = 401"),
+        ('fit = "cover"', 'fit = "contain"'),
+        ('["webp", "jpeg"]', '["jpeg", "webp"]'),
+        ("dpr = [1, 2]", "dpr = [1, 3]"),
+        ("jpeg = 80", "jpeg = 81"),
+        ('"#ffffff"', '"#fffffe"'),
+        ("edge = 2000", "edge = 2000\nenlarge = true"),
+        ("renditions.zoom", "renditions.large"),
+        ('description = "A product in the shop."', 'background = "#eeeeee"'),
+    ],
+)
+def test_a_change_of_the_results_makes_a_new_version(written: str, otherwise: str) -> None:
+    assert written in PRODUCT
+
+    assert version(PRODUCT.replace(written, otherwise)) != version(PRODUCT)
+
+
+def test_other_bytes_of_an_image_make_a_new_version() -> None:
+    assert version(PRODUCT, **{"logo.png": "a" * 64}) != version(PRODUCT, **{"logo.png": "b" * 64})
