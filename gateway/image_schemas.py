@@ -1,36 +1,18 @@
-"""The models of a job's images in the API's answers: the original, its placeholder and its renditions."""
+"""The models of a job's original and its placeholder in the API's answers."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
 from gateway.openapi.numbers import Count, Orientation, Positive
-from pipeline import rendition_headers
+from pipeline.results import served_job
 from pipeline.routing import NORMALIZE, VALIDATE
-from pipeline.stage_order import stage_by_rendition
-from storage.documents import Job, JobState, StageState
+from storage.documents import Job, JobState
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 _FACTS = ("width", "height", "format", "frames", "orientation", "bit_depth", "has_alpha", "has_gps")
-
-
-class RenditionStatus(BaseModel):
-    """One rendition of a job, once its stage is done."""
-
-    url: str
-    filename: str = Field(
-        description="The file name to save it under, as in `Content-Disposition`: the stem of the upload's name, the "
-        "rendition or operation, and the usual extension.",
-        examples=["photo-small.jpg", "photo-crop.webp"],
-    )
-    media_type: str
-    format: str
-    width: Positive
-    height: Positive
-    bytes: Positive
-    sha256: str
 
 
 class ColorSpaceStatus(BaseModel):
@@ -76,7 +58,7 @@ class OriginalStatus(BaseModel):
     @classmethod
     def of(cls, job: Job) -> OriginalStatus:
         """Build the public view of the original of a job, with what its validate stage found."""
-        found = job.stages[VALIDATE].result or {}
+        found = served_job(job).stages[VALIDATE].result or {}
         facts = {name: found.get(name) for name in _FACTS}
         color_space = _read(ColorSpaceStatus, found.get("colour_space"))
         return cls(**job.original.model_dump(exclude={"blob"}), **facts, color_space=color_space)
@@ -100,7 +82,7 @@ class Placeholder(BaseModel):
     @classmethod
     def of(cls, job: Job) -> Placeholder | None:
         """Return the placeholder of a job whose renditions can be fetched, now or once they are made."""
-        record = job.stages.get(NORMALIZE)
+        record = served_job(job).stages.get(NORMALIZE)
         return _read(cls, (record.result or {}).get("placeholder")) if record and has_renditions(job) else None
 
 
@@ -120,26 +102,13 @@ def _read(model: type[ModelT], found: object) -> ModelT | None:
         return None
 
 
-def build_renditions(job: Job, root_path: str) -> dict[str, RenditionStatus]:
-    """Build the public view of each rendition that can be fetched. Its URL begins with the root path."""
-    if not has_renditions(job):
-        return {}
-    records = {name: job.stages[stage] for name, stage in stage_by_rendition(job).items()}
-    return {
-        name: _build_rendition(job, name, record.result, root_path)
-        for name, record in records.items()
-        if record.state is StageState.DONE and record.result
-    }
-
-
-def _build_rendition(job: Job, name: str, result: dict[str, Any], root_path: str) -> RenditionStatus:
-    filename = rendition_headers.filename(job, name, format=result["format"])
-    return RenditionStatus(url=f"{root_path}/result/{job.id}/{name}", filename=filename, **result)
-
-
 def has_renditions(job: Job) -> bool:
-    """Whether renditions of the job can be fetched: it has not failed, and its blobs are not removed."""
-    return job.state in (JobState.PROCESSING, JobState.DONE) and job.keeps_blobs
+    """Whether renditions of the job can be fetched: it has not failed, and its blobs are not removed.
+
+    While a job is reprocessed, those from before can.
+    """
+    is_reprocessed = job.previous is not None and job.is_active
+    return (is_reprocessed or job.state in (JobState.PROCESSING, JobState.DONE)) and job.keeps_blobs
 
 
 def has_facts(job: Job) -> bool:

@@ -7,9 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from gateway.image_schemas import JobPlaceholder, OriginalStatus, Placeholder, RenditionStatus, build_renditions
+from gateway.image_schemas import JobPlaceholder, OriginalStatus, Placeholder
 from gateway.openapi.numbers import Count, Milliseconds
 from gateway.public_errors import explain_error, public_failure
+from gateway.rendition_schemas import RenditionStatus, build_renditions
+from pipeline.results import served_job
 from pipeline.routing import FINALIZE
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, Kind, Lane, Operation, StageRecord, StageState
@@ -146,7 +148,7 @@ class JobStatus(BaseModel):
                 name: StageStatus.of(record, failure=failure, until_ms=until_ms) for name, record in job.stages.items()
             },
             renditions=build_renditions(job, root_path),
-            summary=job.stages[FINALIZE].result,
+            summary=served_job(job).stages[FINALIZE].result,
             links=Links.of(job.id, root_path=root_path),
         )
 

@@ -93,8 +93,25 @@ class StageStatus(Answer):
     error_code: str | None = None
 
 
+class VariantStatus(Answer):
+    """One file of a rendition: a format at a density (`dpr`). Its `url` has a version: it may be cached for ever."""
+
+    url: str = ""
+    format: Name
+    media_type: str = ""
+    dpr: float = 1.0
+    width: Integer
+    height: Integer
+    bytes: Integer
+    sha256: str
+
+
 class RenditionStatus(Answer):
-    """One rendition; sizes in pixels and bytes, `sha256` in hex. An older gateway sends no `filename`."""
+    """One rendition; sizes in pixels and bytes, `sha256` in hex: those of the file that every client shows.
+
+    `variants` are all its files; `srcset`, by format, and `picture` are HTML for pages. An older gateway sends no
+    `filename`, and none of the fields after `sha256`.
+    """
 
     url: str = ""
     filename: str = ""
@@ -104,6 +121,10 @@ class RenditionStatus(Answer):
     height: Integer
     bytes: Integer
     sha256: str
+    version: str = ""
+    variants: list[VariantStatus] = Field(default_factory=list)
+    srcset: dict[str, str] = Field(default_factory=dict)
+    picture: str = ""
 
 
 class ColorSpaceStatus(Answer):

@@ -66,7 +66,7 @@ class Cors(CORSMiddleware):
 
     async def send(self, message: Message, send: Send, request_headers: Headers) -> None:
         """Add the headers, unless a gateway behind this server has."""
-        if message["type"] == "http.response.start" and "Origin" in Headers(raw=message["headers"]).getlist("vary"):
+        if message["type"] == "http.response.start" and "Origin" in _list_vary(Headers(raw=message["headers"])):
             await send(message)
         else:
             await super().send(message, send, request_headers)
@@ -81,3 +81,8 @@ class Cors(CORSMiddleware):
         if method not in METHODS:
             return f"A page of another origin may only send the methods {', '.join(METHODS)}."
         return f"A page of another origin may only send the headers {', '.join(REQUEST_HEADERS)}."
+
+
+def _list_vary(headers: Headers) -> list[str]:
+    """Return the headers that an answer depends on."""
+    return [name.strip() for value in headers.getlist("vary") for name in value.split(",")]

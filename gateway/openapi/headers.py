@@ -43,7 +43,8 @@ REQUIRED = frozenset({"Tus-Resumable", "Upload-Length", "Upload-Offset"})
 
 PATH_PARAMETERS = {
     "task_id": "The id of the job.",
-    "rendition": "The name of the rendition: that of a preview, or `output` for an operation.",
+    "rendition": "The name of the rendition: that of a preview, or `output` for an operation. A density and a format "
+    "may follow it: `card@2x`, `card.jpg`, `card@2x.avif`.",
 }
 
 ANSWER_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -69,6 +70,7 @@ ANSWER_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "Upload-Length": ("The size of the file in bytes.", BYTES),
     "Upload-Metadata": ("What the upload was created with.", TEXT),
     "Upload-Offset": ("How many bytes are stored.", BYTES),
+    "Vary": ("`Accept`, if another one could get the result in another format.", TEXT),
     "View-Token": ("A token that reads the job, if the owner has a signing secret.", TEXT),
     "WWW-Authenticate": ("How to send a key.", TEXT),
     "X-Request-ID": ("The id of the request. Its log lines have it too.", TEXT),

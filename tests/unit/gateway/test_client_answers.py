@@ -12,7 +12,7 @@ import httpx
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from gateway import image_schemas, schemas
+from gateway import image_schemas, rendition_schemas, schemas
 from gateway.client import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult, models
 from gateway.client.filenames import filename_of, join_inside
 from gateway.client.job_errors import ensure_result
@@ -27,7 +27,8 @@ PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (schemas.Accepted, models.Accepted),
     (tokens.Token, models.Token),
     (schemas.StageStatus, models.StageStatus),
-    (image_schemas.RenditionStatus, models.RenditionStatus),
+    (rendition_schemas.RenditionStatus, models.RenditionStatus),
+    (rendition_schemas.VariantStatus, models.VariantStatus),
     (image_schemas.ColorSpaceStatus, models.ColorSpaceStatus),
     (image_schemas.OriginalStatus, models.OriginalStatus),
     (image_schemas.Placeholder, models.Placeholder),

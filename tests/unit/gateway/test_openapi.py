@@ -87,7 +87,7 @@ def test_the_example_of_a_request_can_be_sent_untouched(document: dict[str, Any]
 def test_an_error_that_has_no_reason_is_not_listed(document: dict[str, Any]) -> None:
     paths = document["paths"]
 
-    assert "422" not in paths["/result/{task_id}"]["get"]["responses"]
+    assert "422" not in paths["/jobs/{task_id}"]["delete"]["responses"]
     assert "422" in paths["/jobs"]["get"]["responses"]
     assert "429" not in paths["/capabilities"]["get"]["responses"]
     assert not {"401", "403"} & paths["/livez"]["get"]["responses"].keys()

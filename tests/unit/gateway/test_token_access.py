@@ -130,7 +130,9 @@ async def test_an_owner_cannot_sign_for_the_job_of_another(http: httpx.AsyncClie
     ("path", "status"),
     [
         ("/result/hers/output", 200),
+        ("/result/hers/output.png", 200),
         ("/result/hers/other", 404),
+        ("/result/hers/other.png", 404),
         ("/result/hers", 404),
         ("/task-status/hers", 404),
         ("/task-status/hers/events", 404),
