@@ -21,8 +21,9 @@ from tests.integration.front_servers import (
     run_nginx,
 )
 from tests.integration.raw_http import open_socket, read_response
+from tests.integration.variant_files import add_variants
 from tests.support.http_options import HTTP_OPTIONS
-from tests.support.images import encode_image, photo
+from tests.support.images import decode_image, encode_image, photo
 
 CONNECTIONS = ("active", "reading", "writing", "waiting", "opened_total")
 
@@ -348,3 +349,42 @@ def test_a_result_is_kept_for_those_without_a_key_until_its_job_is_removed(nginx
     nginx.api.delete(f"/jobs/{task_id}").raise_for_status()
 
     wait_until(lambda: nginx.api.get(path).status_code == 404, "the picture to be gone")
+
+
+def test_a_result_is_kept_for_each_format_and_each_query(nginx: Front, stack: Stack) -> None:
+    task_id = submit_photo(nginx.api, encode_image(photo(90, 91), "jpeg"))
+    wait_for_end(nginx.api, task_id)
+    add_variants(stack, task_id, "small")
+    avif, webp, none = "image/avif,image/webp,*/*", "image/webp,*/*", "*/*"
+    wanted = {"": avif, "?": webp, "?v=other": none, "?format=webp&format=avif": none, "?%66ormat=webp": none}
+    wanted |= {"?dpr=2": avif, "@2x": webp, ".jpg": avif}
+    formats = ["avif", "webp", "jpeg", "avif", "webp", "avif", "webp", "jpeg"]
+
+    for _ in range(3):  # nginx answers by itself, or asks whether it is unchanged
+        answers = [nginx.api.get(f"/result/{task_id}/small{path}", headers={"Accept": wanted[path]}) for path in wanted]
+
+        assert [answer.headers["content-type"].removeprefix("image/") for answer in answers] == formats
+        assert [decode_image(answer.content).width for answer in answers] == [160, 160, 160, 160, 160, 320, 320, 160]
+    crossed = [nginx.api.get(f"/result/{task_id}/small", headers={"Accept": accept}) for accept in (none, webp, avif)]
+    assert [answer.headers["content-type"] for answer in crossed] == ["image/jpeg", "image/webp", "image/avif"]
+    assert {answer.headers["vary"] for answer in crossed} == {"Accept"}
+
+
+def test_a_result_that_was_made_again_replaces_the_one_that_is_kept(nginx: Front, stack: Stack) -> None:
+    task_id = submit_photo(nginx.api, encode_image(photo(90, 92), "jpeg"))
+    wait_for_end(nginx.api, task_id)
+    add_variants(stack, task_id, "small")
+
+    def width(path: str) -> int:
+        return decode_image(nginx.api.get(path, headers={"Accept": "image/avif"}).raise_for_status().content).width
+
+    assert [width(f"/result/{task_id}/small{path}") for path in ("", "@2x", "?v=1")] == [160, 320, 160]
+
+    add_variants(stack, task_id, "small", revision=1)
+
+    renditions = nginx.api.get(f"/task-status/{task_id}").json()["renditions"]
+    assert width(renditions["small"]["variants"][0]["url"].removeprefix("/api")) == 161
+    wait_until(
+        lambda: [width(f"/result/{task_id}/small{path}") for path in ("", "@2x", "?v=1")] == [161, 321, 161],
+        "nginx to ask again",
+    )
