@@ -77,12 +77,12 @@ class UnreadableMessageMetrics:
 
 
 class JobEndMetrics:
-    """Time from the upload to the end of a job, whether a worker or the gateway ends it."""
+    """Time from the upload, or the reprocessing, to the end of a job, whether a worker or the gateway ends it."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._seconds = Histogram(
             "job_end_to_end_seconds",
-            "Seconds from the start of an upload to the end of its job.",
+            "Seconds from the start of an upload, or of a reprocessing, to the end of its job.",
             ["kind", "result", "lane"],
             namespace=NAMESPACE,
             buckets=JOB_SECONDS_BUCKETS,
@@ -98,7 +98,7 @@ class JobEndMetrics:
 
     def observe_end(self, job: JobRecord, result: JobState) -> None:
         """Observe the duration of a job that has just ended."""
-        self._seconds.labels(job.kind, result, job.lane).observe(max(0, now_ms() - job.upload_started_ms) / 1000)
+        self._seconds.labels(job.kind, result, job.lane).observe(max(0, now_ms() - job.started_ms) / 1000)
 
 
 class StageMetrics:
@@ -222,7 +222,7 @@ class SweeperMetrics:
 
     def count_redispatch(self, job: JobRecord) -> None:
         """Count a redispatched job: stalled when any stage was claimed before, else unclaimed."""
-        is_claimed = any(record.attempts for record in job.stages.values())
+        is_claimed = any(record.claims for record in job.stages.values())
         self._redispatched.labels("stalled" if is_claimed else "unclaimed").inc()
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.presets.preset import read_definition
 from pipeline.stage_order import stage_by_rendition
 from storage.documents import JobRecord, StageState
 
+JobT = TypeVar("JobT", bound=JobRecord)
 
-def served_job(job: JobRecord) -> JobRecord:
+
+def served_job(job: JobT) -> JobT:
     """Return the job with the operation and the stages that its results are of.
 
-    While a job is reprocessed, these are the ones from before: the new ones replace them all at once, when it ends.
+    While a job is reprocessed, these are the ones from before: the new ones replace them all at once, when it ends. A
+    worker of an older version ends it without removing what was before.
     """
-    if job.previous is None:
+    if job.previous is None or not job.is_active:
         return job
     return job.model_copy(update={"operation": job.previous.operation, "stages": job.previous.stages})
 

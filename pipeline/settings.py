@@ -265,6 +265,12 @@ class Settings(EnvironmentSettings):
         return int(max(self.sweeper.refused_grace, self.work.time_limit) * 1000)
 
     @property
+    def leftover_grace_ms(self) -> int:
+        """How long after the end of a job its replaced results stay: for its runs, and for links that are signed."""
+        links_ms = int(self.results.redirect_seconds * 1000) if self.results.redirect else 0
+        return max(self.run_grace_ms, links_ms)
+
+    @property
     def result_backend_url(self) -> str:
         """The Redis database of chord counters: `result_url`, or the one after the broker's."""
         if self.result_url:

@@ -16,7 +16,13 @@ from stages.finalize import RenditionFacts
 from stages.normalize import Master
 from stages.resize import Rendition
 from storage.blobs import Blobs
-from storage.documents import JobRecord, blob_key, job_folder, result_blobs
+from storage.documents import ATTEMPTS_PER_REVISION, JobRecord, blob_key, job_folder, result_blobs
+
+
+def revision_of(name: str) -> int:
+    """Return the revision of the run that wrote a blob, or half wrote it: `small.1000002`, `small.1000002#1`."""
+    attempt = name.partition("#")[0].rpartition(".")[2]
+    return int(attempt) // ATTEMPTS_PER_REVISION if attempt.isdecimal() else 0
 
 
 class StageBlobs:
@@ -84,11 +90,13 @@ class StageBlobs:
         }
 
     def remove_intermediates(self) -> None:
-        """Remove all but the original and the renditions: the master, and what incomplete runs wrote or half wrote."""
+        """Remove all but the original and the renditions: the master, and what incomplete runs wrote or half wrote.
+
+        Those of other revisions stay: clients may still get earlier ones, and a run that was stopped for long before
+        this line must not remove later ones. The tidier removes them when nobody needs them.
+        """
         needed = {self._job.original.blob}.union(*map(result_blobs, self._rendition_records().values()))
-        previous = self._job.previous.stages.values() if self._job.previous else ()  # clients still get these
-        needed = needed.union(*(result_blobs(record.result) for record in previous))
-        names = self._blobs.list_all_names(self._folder)
+        names = [name for name in self._blobs.list_all_names(self._folder) if revision_of(name) == self._job.revision]
         self._blobs.remove(self._folder, [name for name in names if blob_key(self._job.id, name) not in needed])
 
     def remove_written(self) -> None:

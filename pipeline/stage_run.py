@@ -142,6 +142,7 @@ class StageRun:
         if not self._child.ledger.refuse(self._claim, failure):
             self._record_fenced()
             return
+        self._log_restored(refusal.code)
         cause = repr(refusal.__cause__)[:MAX_LOGGED_CHARACTERS] if refusal.__cause__ else None
         self.record_outcome("refused", has_ended=True, code=refusal.code, cause=cause)
         self._child.metrics.job_ends.observe_end(self.job, JobState.FAILED)
@@ -151,6 +152,7 @@ class StageRun:
         if not self._child.ledger.mark_dead(self._claim, Failure(stage=self.stage, code=code, message=message)):
             self._record_fenced()
             return
+        self._log_restored(code)
         self.record_outcome("dead", has_ended=True, code=code, **details)
         self._child.metrics.job_ends.observe_end(self.job, JobState.DEAD)
 
@@ -165,6 +167,11 @@ class StageRun:
         """Publish that the job changed; log, trace and count the outcome of this run, one of OUTCOME_EVENTS."""
         self._child.notifications.publish_change(self.job.id, has_ended=has_ended)
         record_outcome(self._child, self.stage, outcome, attempt=self._claim.attempt, **details)
+
+    def _log_restored(self, code: str) -> None:
+        """Log that a failed reprocessing has ended: the job has its previous results."""
+        if self.job.previous is not None:
+            log.warning("reprocess.failed", code=code, revision=self.job.revision)
 
     def _record_fenced(self) -> None:
         with suppress(*INFRASTRUCTURE_ERRORS):  # then this run counts as an attempt

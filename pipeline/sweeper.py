@@ -78,7 +78,8 @@ class Sweeper:
             )
             if await self._jobs.mark_dead(job, failure):
                 self._metrics.job_ends.observe_end(job, JobState.DEAD)
-                log.error("job.dead", task_id=job.id, generation=job.generation)
+                event = "job.dead" if job.previous is None else "reprocess.failed"
+                log.error(event, task_id=job.id, generation=job.generation)
         else:
             await self._redispatch(job)
 

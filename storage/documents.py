@@ -18,7 +18,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class JobState(StrEnum):
-    """State of a job. It only moves forward, except that a retry moves a dead job back to processing."""
+    """State of a job. It only moves forward, except that a retry and a reprocessing move it back to processing."""
 
     ACCEPTED = "accepted"
     PROCESSING = "processing"
@@ -126,6 +126,12 @@ class Operation(BaseModel):
 
 MESSAGE_ID = "task_id"
 """The stored name of `StageRecord.message_id`."""
+ATTEMPTS_PER_REVISION = 1_000_000
+"""The attempts of a revision begin at so many for each revision before it: far more than a stage ever has.
+
+So a run of an earlier revision holds no stage of a later one, and writes no blob that a later one has, also where a
+worker of an older version runs it, which knows attempts and no revisions.
+"""
 
 
 class StageRecord(BaseModel):
@@ -136,7 +142,7 @@ class StageRecord(BaseModel):
     state: StageState = StageState.PENDING
     """Pending until a run claims the stage, then running until it is done, failed, or released to pending again."""
     attempts: int = 0
-    """Number of claims, and so the fencing token of the current run. Each claim adds 1; it is never reset."""
+    """The fencing token of the current run. Each claim adds 1; it is never reset, and each revision begins higher."""
     retries: int = 0
     """Number of `attempts` that do not count towards the limit.
 
@@ -163,6 +169,11 @@ class StageRecord(BaseModel):
     Earlier versions stored a text, with names of buckets and addresses in it: clients must not see it.
     """
 
+    @property
+    def claims(self) -> int:
+        """Number of claims in this revision of the job."""
+        return self.attempts % ATTEMPTS_PER_REVISION
+
     def reset_for_retry(self, now: int) -> StageRecord:
         """Return the stage reset for a retry: the fencing token keeps counting, but no earlier attempt counts."""
         return StageRecord(attempts=self.attempts, retries=self.attempts, queued_ms=now, error=self.error)
@@ -187,25 +198,31 @@ class JobRecord(BaseModel):
     kind: Kind
     """What the job produces. Never changes."""
     state: JobState = JobState.ACCEPTED
-    """Accepted until the first claim, then processing until the job ends. A retry sets it to processing again."""
+    """Accepted until the first claim, then processing until the job ends.
+
+    A retry and a reprocessing set it to processing again.
+    """
     version: int = 0
     """Number of changes that clients can see. Each adds 1; ETags and event ids are made of it."""
     lane: Lane = Lane.EXPRESS
-    """Lane of the job's messages, chosen at submission. Never changes."""
+    """Lane of the job's messages, chosen at submission. Only reprocessing changes it."""
     generation: int = 0
-    """Number of dispatches after the first. Redispatch and retry add 1; a failed redispatch is subtracted again."""
+    """Number of dispatches after the first. Each adds 1; a failed redispatch is subtracted again."""
     first_generation: int = 0
-    """Value of `generation` at submission (0) or at the last retry: the limit of redispatches counts from here."""
+    """Value of `generation` at submission (0), or at the last retry or reprocessing.
+
+    The limit of redispatches counts from here.
+    """
     created_at: datetime = Field(default_factory=lambda: EPOCH + timedelta(milliseconds=now_ms()))
     """When the upload was complete and the job was created (UTC). Never changes."""
     updated_ms: int = Field(default_factory=now_ms)
     """When the job was last updated (epoch ms). Scheduling its dispatch does not count."""
     dispatched_ms: int = Field(default_factory=now_ms)
-    """When the job was last dispatched (epoch ms): at submission, redispatch or retry."""
+    """When the job was last dispatched (epoch ms): at submission, redispatch, retry or reprocessing."""
     next_dispatch_ms: int
     """When the sweeper next looks at the job (epoch ms). Claims, stage ends and dispatches move it forward."""
     finished_ms: int | None = None
-    """When the job ended (epoch ms); None while it is active. A retry sets it to None."""
+    """When the job last ended (epoch ms); None while it is active. A retry and a reprocessing set it to None."""
     expiring_ms: int | None = None
     """When the removal of an ended job's blobs began (epoch ms); None before that. No retry is possible then."""
     blobs_removed_ms: int | None = None
@@ -217,13 +234,13 @@ class JobRecord(BaseModel):
     operation: Operation
     """What the client requests. Only reprocessing changes it."""
     failure: Failure | None = None
-    """Why the job failed or is dead, else None. A retry sets it to None."""
+    """Why the job failed or is dead, else None. A retry and a reprocessing set it to None."""
     owner: str | None = None
     """Owner of the API key that submitted the job; None where no API keys are configured. Never changes."""
     source_task_id: str | None = None
     """Id of the job whose original was copied instead of an upload; None for an upload. Never changes."""
     deduplicated_from: str | None = None
-    """Id of the duplicate whose renditions were copied; None when the job's own stages make them. Never changes."""
+    """Id of the duplicate whose renditions were copied at submission; None when there was none. Never changes."""
     fingerprint: str | None = None
     """SHA-256 (hex) of kind, bytes, file name and operation: a repeated Idempotency-Key must have the same."""
     token_id: str | None = None
@@ -237,7 +254,12 @@ class JobRecord(BaseModel):
     traceparent: str | None = None
     """W3C traceparent of that POST's span; None where traces are off. Never changes."""
     revision: int = 0
-    """Number of reprocessings. Each adds 1, also one that fails; it is never reset, and runs of another are fenced."""
+    """Number of reprocessings. Each adds 1, also one that fails; it is never reset, and runs of another are fenced.
+
+    A deduplicated job begins with that of its duplicate: the names of the blobs are copied with them.
+    """
+    reprocessed_ms: int | None = None
+    """When the last reprocessing began (epoch ms); None before the first."""
     previous: PreviousResults | None = None
     """The results from before the reprocessing that is under way; None when there is none."""
     reprocess_failure: Failure | None = None
@@ -264,8 +286,13 @@ class JobRecord(BaseModel):
         return UUID(self.id).int >> 80 if self.received_ms is None else self.received_ms
 
     @property
+    def started_ms(self) -> int:
+        """When what the job does now began (epoch ms): its upload, or its last reprocessing."""
+        return self.reprocessed_ms or self.upload_started_ms
+
+    @property
     def redispatches(self) -> int:
-        """Number of redispatches since the job was submitted or last retried."""
+        """Number of redispatches since the job was submitted, or last retried or reprocessed."""
         return self.generation - self.first_generation
 
     def reset_for_retry(self, now: int, *, next_dispatch_ms: int) -> Self:

@@ -10,8 +10,9 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 
 from storage.clock import now_ms
 from storage.document_reader import JobReader
-from storage.documents import ACTIVE_STATES, Failure, Job, JobState, Kind
+from storage.documents import ACTIVE_STATES, Failure, Job, JobState, Kind, Lane, Operation
 from storage.errors import JobNotFound
+from storage.revisions import begin_revision, restore_changes
 
 Document = dict[str, Any]
 LIST_TIMEOUT_MS = 2000
@@ -124,9 +125,20 @@ class Jobs:
         retried = job.reset_for_retry(now_ms(), next_dispatch_ms=next_dispatch_ms)
         before, after = (each.model_dump(mode="json", by_alias=True, exclude={"version"}) for each in (job, retried))
         changes = _find_changes(before, after)
-        condition = {"_id": job.id, "state": job.state.value, "generation": job.generation} | _KEEPS_BLOBS
-        result = await _collection().update_one(condition, {"$set": changes, "$inc": _INCREMENT_VERSION})
-        return retried if result.modified_count else None
+        return retried if await self._update_if_ended(job, changes) else None
+
+    async def reprocess(
+        self, job: Job, operation: Operation, *, stages: Collection[str], lane: Lane, next_dispatch_ms: int
+    ) -> Job | None:
+        """Begin a new revision of an ended job and return it; `stages` are those of the operation, in their order.
+
+        None when the job has changed since it was read, or has no blobs.
+        """
+        now = now_ms()
+        revised = begin_revision(job, operation, stages, lane=lane, now=now, next_dispatch_ms=next_dispatch_ms)
+        before, after = (each.model_dump(mode="json", by_alias=True, exclude={"version"}) for each in (job, revised))
+        changes = {name: value for name, value in after.items() if value != before[name]}
+        return revised if await self._update_if_ended(job, changes) else None
 
     async def find_due(self, *, limit: int) -> list[Job]:
         """Return active jobs whose `next_dispatch_ms` has passed, the longest waiting first.
@@ -165,11 +177,10 @@ class Jobs:
         await self._update_if_unchanged(job, {"generation": job.generation - 1, **changes})
 
     async def mark_dead(self, job: Job, failure: Failure) -> bool:
-        """Mark a job dead that has no redispatch left."""
+        """Mark a job dead that has no redispatch left. One that is reprocessed gets its previous results back."""
         now = now_ms()
-        return await self._update_if_unchanged(
-            job, {"state": JobState.DEAD.value, "finished_ms": now, "failure": failure.model_dump()}
-        )
+        dead = {"state": JobState.DEAD.value, "finished_ms": now, "failure": failure.model_dump()}
+        return await self._update_if_unchanged(job, restore_changes(job, failure, now=now) or dead)
 
     async def schedule_dispatch(self, job_id: str) -> None:
         """Have the sweeper look at an active job in its next round."""
@@ -196,9 +207,9 @@ class Jobs:
         return jobs
 
     async def mark_expiring(self, job: Job) -> bool:
-        """Mark an ended job before its blobs are removed, so that it cannot be retried.
+        """Mark an ended job before its blobs are removed, so that it cannot be retried or reprocessed.
 
-        False when it has been retried or deleted since it was read.
+        False when it has been retried, reprocessed or deleted since it was read.
         """
         now = now_ms()
         condition = {"_id": job.id, "state": job.state.value, "finished_ms": job.finished_ms}
@@ -252,6 +263,12 @@ class Jobs:
             for job_id in known.keys() - unreadable:
                 del known[job_id]
         return len(known)
+
+    async def _update_if_ended(self, job: Job, changes: dict[str, Any]) -> bool:
+        """Change an ended job that keeps its blobs and has not been active since it was read."""
+        condition = {"_id": job.id, "state": job.state.value, "generation": job.generation} | _KEEPS_BLOBS
+        result = await _collection().update_one(condition, {"$set": changes, "$inc": _INCREMENT_VERSION})
+        return bool(result.modified_count)
 
     async def _update_if_unchanged(self, job: Job, changes: dict[str, Any]) -> bool:
         condition = {

@@ -15,6 +15,7 @@ from storage.clock import now_ms
 from storage.document_reader import JobReader
 from storage.documents import ACTIVE_STATES, MESSAGE_ID, Failure, JobRecord, JobState, StageState
 from storage.errors import JobUnreadable
+from storage.revisions import restore_changes
 
 Document = dict[str, Any]
 _ACTIVE = {"$in": [state.value for state in ACTIVE_STATES]}
@@ -100,15 +101,21 @@ class Ledger:
     def complete_job(self, claim: Claim, result: Mapping[str, Any]) -> bool:
         """Complete the last stage and the job in one update; False when the run is fenced or a stage is not done.
 
-        The same update adds 1 to `finalizations`, so it is 1 in every job that is done.
+        The same update adds 1 to `finalizations`, so it is 1 in every job that is done. It also replaces the previous
+        results of a job that is reprocessed: before it, clients get all of those, and after it all of the new ones.
         """
         changes = self._stage_end_changes(claim, StageState.DONE, result=dict(result), error=None)
         changes |= {"state": JobState.DONE.value, "finished_ms": changes["updated_ms"]}
+        if claim.job.previous is not None:
+            changes["previous"] = None
         others = {f"stages.{name}.state": StageState.DONE.value for name in claim.job.stages if name != claim.stage}
         return self._update(claim, {"$set": changes, "$inc": {"finalizations": 1}}, others)
 
     def refuse(self, claim: Claim, failure: Failure) -> bool:
-        """Fail the stage and the job permanently, because of the image; False when the run is fenced."""
+        """Fail the stage and the job permanently, because of the image; False when the run is fenced.
+
+        A job that is reprocessed gets its previous results back instead, also by `mark_dead`.
+        """
         return self._end_job(claim, failure, JobState.FAILED)
 
     def mark_dead(self, claim: Claim, failure: Failure) -> bool:
@@ -138,8 +145,8 @@ class Ledger:
     def uncount_attempt(self, claim: Claim) -> None:
         """Not count a fenced run towards the limit of attempts: it is alive, so its image has not ended it.
 
-        Only a run whose stage was claimed again has another attempt in its place. A person's retry resets the count, so
-        earlier runs change nothing after it.
+        Only a run whose stage was claimed again has another attempt in its place. A person's retry or reprocessing
+        resets the count, so earlier runs change nothing after it.
         """
         prefix = f"stages.{claim.stage}"
         taken_over = {
@@ -185,6 +192,9 @@ class Ledger:
             raise
 
     def _end_job(self, claim: Claim, failure: Failure, state: JobState) -> bool:
+        now = now_ms()
+        if restored := restore_changes(claim.job, failure, now=now):
+            return self._update(claim, {"$set": restored | {"next_dispatch_ms": now + self._stall_timeout_ms}})
         changes = self._stage_end_changes(claim, StageState.FAILED, error=failure.code)
         changes |= {"state": state.value, "finished_ms": changes["updated_ms"], "failure": failure.model_dump()}
         return self._update(claim, {"$set": changes})

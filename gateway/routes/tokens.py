@@ -18,6 +18,7 @@ from gateway.permission import Permission
 from gateway.problems import NoSigningSecret, RenditionNotFound
 from gateway.routing import Router
 from gateway.tokens import MAX_SECONDS, VIEW_SECONDS, sign_token, view_claims
+from pipeline.results import served_job
 from pipeline.stage_order import stage_by_rendition
 from storage.clock import now_ms
 from storage.jobs import Jobs
@@ -91,7 +92,7 @@ async def _build_claims(wanted: TokenRequest, owner: str, jobs: Jobs, permission
         end = math.ceil(now_ms() / 1000 + wanted.seconds)
         limits = wanted.model_dump(include=set(LIMITS), exclude_defaults=True)
         return {"sub": owner, "exp": end, "jti": wanted.token_id or uuid4().hex, "scope": wanted.scope, **limits}
-    job = await permission.get_job(jobs, wanted.task_id)
+    job = served_job(await permission.get_job(jobs, wanted.task_id))
     if wanted.rendition is not None and wanted.rendition not in stage_by_rendition(job):
         names = ", ".join(stage_by_rendition(job))
         raise RenditionNotFound(f"The job has no rendition {wanted.rendition!r}. Ask for one of: {names}.")

@@ -29,4 +29,5 @@ async def copy_from_duplicate(job: Job, stores: Stores) -> Job:
     except FileNotFoundError:  # the duplicate expired meanwhile
         return job
     changes = {"state": duplicate.state, "finished_ms": now_ms(), "finalizations": 1, "stages": stages}
-    return job.model_copy(update={**changes, "deduplicated_from": duplicate.id})
+    origin = {"deduplicated_from": duplicate.id, "revision": duplicate.revision}
+    return job.model_copy(update={**changes, **origin})

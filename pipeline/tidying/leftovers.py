@@ -1,4 +1,4 @@
-"""Removes what killed runs left of ended jobs: blobs that no stage recorded, and unfinished writes."""
+"""Removes what ended jobs do not need: blobs that no stage recorded, unfinished writes, and replaced results."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from storage.documents import Job, JobRecord, JobState, StageState, job_folder, 
 from storage.errors import JobNotFound
 
 MAX_LOOK_BACK_MS = 86_400_000
-"""The leftovers of jobs that ended before that go with the job's other blobs."""
+"""The leftovers of jobs that ended so long before the others go with the job's other blobs."""
 STATES = (JobState.DONE, JobState.FAILED, JobState.DEAD)
 
 log = structlog.get_logger("tidier")
 
 
 class Leftovers:
-    """A step of the tidier that looks at each job once, when no run of it can still write."""
+    """A step of the tidier that looks at each job once after each end, when no run of it can still write."""
 
     def __init__(self, context: TidyContext) -> None:
         self._context = context
@@ -28,8 +28,8 @@ class Leftovers:
     async def remove_leftovers(self) -> bool:
         """Handle one batch of jobs. Return whether there is more to do now."""
         context, now = self._context, now_ms()
-        after_ms = max(context.progress.leftovers_until_ms, now - MAX_LOOK_BACK_MS)
-        before_ms = now - context.settings.run_grace_ms
+        before_ms = now - context.settings.leftover_grace_ms
+        after_ms = max(context.progress.leftovers_until_ms, before_ms - MAX_LOOK_BACK_MS)
         jobs, next_ms = await context.read_ended(STATES, after_ms=after_ms, before_ms=before_ms)
         suspects = [job for job in jobs if may_have_leftovers(job)]
         failures = await context.for_each(suspects, self._remove_leftovers_of)
@@ -42,7 +42,7 @@ class Leftovers:
         context, folder = self._context, job_folder(job.id)
         names = await context.call(context.blobs.list_all_names, folder)
         leftovers = set(names) - recorded_names(job)
-        if not leftovers or await self._has_changed(job):  # read after the listing: a retry writes under other names
+        if not leftovers or await self._has_changed(job):  # read after the listing: later runs write other names
             return
         await context.call(context.blobs.remove, folder, leftovers)
         with job_log_context(job):
@@ -56,9 +56,9 @@ class Leftovers:
 
 
 def may_have_leftovers(job: JobRecord) -> bool:
-    """Whether a run of the job ended without a record: it died, it was fenced, or its stage was released."""
+    """Whether a run ended without a record, as it died, was fenced, or its stage was released; or a revision did."""
     recorded = (StageState.DONE, StageState.FAILED)
-    return any(record.attempts > (record.state in recorded) for record in job.stages.values())
+    return job.revision > 0 or any(record.attempts > (record.state in recorded) for record in job.stages.values())
 
 
 def recorded_names(job: JobRecord) -> set[str]:

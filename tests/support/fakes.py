@@ -33,6 +33,7 @@ from storage.documents import (
     JobRecord,
     JobState,
     Kind,
+    Lane,
     Operation,
     Original,
     StageRecord,
@@ -42,6 +43,7 @@ from storage.errors import JobNotFound, UploadNotFound
 from storage.idempotency import ABANDONED_MS, IdempotencyKey, IdempotencyKeys, KeyState
 from storage.jobs import Jobs, Page
 from storage.resumable_uploads import Part, ResumableUpload, ResumableUploads, UploadState
+from storage.revisions import begin_revision, restore_changes
 from storage.stores import Stores
 from storage.tidying import Tidying, TidyProgress
 from storage.token_uses import KEEP_MS, TokenUses
@@ -207,6 +209,19 @@ class FakeJobs(Jobs):
         self._documents[job.id] = retried.model_copy(deep=True)
         return retried
 
+    async def reprocess(
+        self, job: Job, operation: Operation, *, stages: Collection[str], lane: Lane, next_dispatch_ms: int
+    ) -> Job | None:
+        found = self._documents.get(job.id)
+        if found is None or not found.keeps_blobs:
+            return None
+        if (found.state, found.generation) != (job.state, job.generation):
+            return None
+        now = now_ms()
+        revised = begin_revision(job, operation, stages, lane=lane, now=now, next_dispatch_ms=next_dispatch_ms)
+        self._documents[job.id] = revised.model_copy(deep=True)
+        return revised
+
     async def find_due(self, *, limit: int) -> list[Job]:
         now = now_ms()
         due = self._where(lambda job: job.is_active and job.next_dispatch_ms <= now)
@@ -229,7 +244,12 @@ class FakeJobs(Jobs):
         self._replace(job, generation=job.generation - 1, **changes)
 
     async def mark_dead(self, job: Job, failure: Failure) -> bool:
-        return self._replace(job, state=JobState.DEAD, finished_ms=now_ms(), failure=failure)
+        now = now_ms()
+        restored = restore_changes(job, failure, now=now)
+        if restored is None:
+            return self._replace(job, state=JobState.DEAD, finished_ms=now, failure=failure)
+        record = JobRecord.model_validate(job.model_dump(by_alias=True) | restored)
+        return self._replace(job, **{name: getattr(record, name) for name in restored})
 
     async def schedule_dispatch(self, job_id: str) -> None:
         job = self._documents.get(job_id)
