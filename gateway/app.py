@@ -31,7 +31,19 @@ from gateway.middleware.tus import PATH as TUS_PATH
 from gateway.middleware.tus import Tus
 from gateway.openapi import document
 from gateway.resumable.protocol import describe_server
-from gateway.routes import capabilities, docs, events, files, health, jobs, js_client, operations, results, tokens
+from gateway.routes import (
+    capabilities,
+    docs,
+    events,
+    files,
+    health,
+    jobs,
+    js_client,
+    operations,
+    reprocess,
+    results,
+    tokens,
+)
 from gateway.sizes import FORM_OVERHEAD_BYTES
 from gateway.submission.backpressure import Backlog
 from gateway.submission.blob_room import BlobRoom
@@ -110,7 +122,8 @@ def _open_stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
 
 def _include_routers(app: FastAPI) -> None:
     """Include all routes."""
-    routers = (operations, files, jobs, events, results, tokens, capabilities, health, metrics, docs, js_client)
+    of_jobs = (jobs, reprocess, events, results)
+    routers = (operations, files, *of_jobs, tokens, capabilities, health, metrics, docs, js_client)
     for module in routers:
         app.include_router(module.router)
     for module in routers:

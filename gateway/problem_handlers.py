@@ -130,7 +130,7 @@ def _may_have_acted(request: Request, error: Exception) -> bool:
     That of a resumable upload changes nothing.
     """
     path = request.url.path
-    is_repeatable = (request.method != "DELETE" or "/files/" in path) and not path.endswith("/retry")
+    is_repeatable = (request.method != "DELETE" or "/files/" in path) and not path.endswith(("/retry", "/reprocess"))
     return not is_repeatable and not isinstance(error, ServerSelectionTimeoutError)
 
 

@@ -51,6 +51,10 @@ class InvalidForm(Problem, status=HTTPStatus.UNPROCESSABLE_ENTITY, code="invalid
     """The form is well-formed, but breaks a rule of this route."""
 
 
+class InvalidRequest(Problem, status=HTTPStatus.UNPROCESSABLE_ENTITY, code="invalid_request"):
+    """The JSON body is well-formed, but breaks a rule of this route."""
+
+
 class FileMissing(InvalidForm, code="file_missing"):
     """The form has no file."""
 
@@ -89,6 +93,10 @@ class InvalidCursor(Problem, code="invalid_cursor"):
 
 class NotRetryable(Problem, status=HTTPStatus.CONFLICT, code="not_retryable"):
     """The job cannot be retried."""
+
+
+class NotReprocessable(Problem, status=HTTPStatus.CONFLICT, code="not_reprocessable"):
+    """The job cannot be processed again in its state."""
 
 
 class Overloaded(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, code="overloaded"):

@@ -8,13 +8,13 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from gateway.image_schemas import JobPlaceholder, OriginalStatus, Placeholder
-from gateway.openapi.numbers import Count, Milliseconds
+from gateway.openapi.numbers import Count, Milliseconds, Positive
 from gateway.public_errors import explain_error, public_failure
 from gateway.rendition_schemas import RenditionStatus, build_renditions
 from pipeline.results import served_job
 from pipeline.routing import FINALIZE
 from storage.clock import now_ms
-from storage.documents import Failure, Job, JobState, Kind, Lane, Operation, StageRecord, StageState
+from storage.documents import Failure, Job, JobState, Kind, Lane, Operation, PresetReference, StageRecord, StageState
 
 
 class Links(BaseModel):
@@ -56,6 +56,13 @@ class Accepted(BaseModel):
     )
 
 
+class Reprocessing(Accepted):
+    """The job whose next revision has begun: its results stay until the new ones are complete."""
+
+    revision: Positive = Field(description="How often the job has been reprocessed, this time included.")
+    preset: PresetReference | None = Field(description="The preset of the new results. null for an operation.")
+
+
 class CreatedUpload(BaseModel):
     """The body of the answer to the creation of a resumable upload. The rest is in its headers."""
 
@@ -84,7 +91,7 @@ class StageStatus(BaseModel):
         code, sentence = explain_error(record, failure)
         return cls(
             state=record.state,
-            attempts=record.attempts,
+            attempts=record.claims,
             queued_at=_to_datetime(record.queued_ms),
             started_at=_to_datetime(record.started_ms),
             finished_at=_to_datetime(record.finished_ms),
@@ -112,6 +119,15 @@ class JobStatus(BaseModel):
     finished_at: datetime | None
     original: OriginalStatus
     operation: Operation
+    preset: PresetReference | None = Field(description="The preset of the job, as it was used. null for an operation.")
+    revision: Count = Field(
+        description="How often the job was reprocessed. While it is processed again, `renditions`, `summary` and the "
+        "facts of the original are those from before, and all the rest is of the new revision."
+    )
+    reprocessed_at: datetime | None = Field(description="When the last reprocessing began. null before the first.")
+    reprocess_failure: Failure | None = Field(
+        description="Why the last reprocessing failed: the results are those from before it. null if it did not."
+    )
     source_task_id: str | None
     deduplicated_from: str | None
     failure: Failure | None
@@ -139,6 +155,10 @@ class JobStatus(BaseModel):
             finished_at=_to_datetime(job.finished_ms),
             original=OriginalStatus.of(job),
             operation=job.operation,
+            preset=job.operation.preset,
+            revision=job.revision,
+            reprocessed_at=_to_datetime(job.reprocessed_ms),
+            reprocess_failure=job.reprocess_failure,
             source_task_id=job.source_task_id,
             deduplicated_from=job.deduplicated_from,
             failure=failure,
@@ -161,6 +181,7 @@ class JobSummary(BaseModel):
     status: JobState
     created_at: datetime
     finished_at: datetime | None
+    reprocessed_at: datetime | None
     name: str | None
     failure: Failure | None
     placeholder: JobPlaceholder
@@ -176,6 +197,7 @@ class JobSummary(BaseModel):
             status=job.state,
             created_at=job.created_at,
             finished_at=_to_datetime(job.finished_ms),
+            reprocessed_at=_to_datetime(job.reprocessed_ms),
             name=job.original.name,
             failure=public_failure(job),
             placeholder=Placeholder.of(job),

@@ -20,7 +20,7 @@ PROGRAM = "darkroom"
 PHOTOS, JOBS, GATEWAY = "Photos", "Jobs", "Gateway"
 COMMANDS = {
     PHOTOS: (upload.upload, upload.crop, upload.grayscale, upload.resize),
-    JOBS: (jobs.status, jobs.jobs, jobs.result, jobs.retry, jobs.delete),
+    JOBS: (jobs.status, jobs.jobs, jobs.result, jobs.retry, jobs.reprocess, jobs.delete),
     GATEWAY: (gateway.capabilities, gateway.health, token.token),
 }
 

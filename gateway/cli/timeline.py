@@ -53,6 +53,9 @@ def job_view(job: JobStatus) -> RenderableType:
     parts += [Text(f"{name}: {error}", "yellow") for name, error in _find_stage_errors(job).items()]
     if job.failure:
         parts += [Text(""), failure_text(job.failure)]
+    if job.reprocess_failure:
+        note = Text("The last reprocessing failed. The results are those from before it.")
+        parts += [Text(""), note, failure_text(job.reprocess_failure)]
     if job.renditions:
         parts += [Text(""), _renditions(job)]
     if job.placeholder:
@@ -73,7 +76,7 @@ def jobs_table(jobs: list[JobSummary]) -> Table:
     """Return a table of jobs, one row each."""
     table = plain_table("task id", "kind", "status", "created", ">took", "name")
     for job in jobs:
-        duration_ms = elapsed_ms(job.created_at, job.finished_at) if job.finished_at else None
+        duration_ms = elapsed_ms(job.reprocessed_at or job.created_at, job.finished_at) if job.finished_at else None
         name = Text(replace_unprintable(job.name or ""))
         if job.failure:
             name.append(f"  {job.failure.code}", "red")
@@ -104,7 +107,7 @@ def plain_table(*headings: str) -> Table:
 
 
 def _heading(job: JobStatus) -> Text:
-    duration_ms = elapsed_ms(job.created_at, job.finished_at)
+    duration_ms = elapsed_ms(job.reprocessed_at or job.created_at, job.finished_at)
     heading = Text.assemble((job.task_id, "bold"), "  ", style_state(job.status), f"  {job.kind}")
     facts = [
         replace_unprintable(job.original.name or "unnamed image"),
@@ -113,6 +116,7 @@ def _heading(job: JobStatus) -> Text:
         f"created {format_time(job.created_at)}" if job.created_at else "",
         "" if duration_ms is None else f"{'took' if job.has_ended else 'so far'} {format_duration(duration_ms)}",
         f"dispatched again {pluralize(job.generation, 'time')}" if job.generation else "",
+        f"reprocessed {pluralize(job.revision, 'time')}" if job.revision else "",
     ]
     for line in (facts, _original_facts(job)):
         heading.append("\n" + " · ".join(filter(None, line)) if any(line) else "")

@@ -18,7 +18,7 @@ import httpx
 from .call import RESULT_SECONDS, Call
 from .filenames import filename_of, join_inside
 from .files import File, ProgressCallback, ReopenableFile
-from .models import Accepted, Answer, Capabilities, JobPage, JobStatus, Readiness, Token
+from .models import Accepted, Answer, Capabilities, JobPage, JobStatus, Readiness, Reprocessing, Token
 from .problem import OK_RANGE
 from .receivers import RESULT_MAX_BYTES, BodyParser, FileReceiver, MemoryReceiver, Receiver, verify_content
 
@@ -181,6 +181,22 @@ def retry(task_id: str) -> Call[Accepted]:
         headers=_idempotency_headers(None),
         is_idempotent=False,
         receive=_json_receiver(Accepted),
+    )
+
+
+def reprocess(task_id: str, *, preset: str | None = None) -> Call[Reprocessing]:
+    """Make new results of a job's original, with its preset as it is now, or with another one.
+
+    Its links stay, and its results too, until the new ones are complete. `Problem` not_reprocessable if the job has not
+    ended or is cancelled, source_gone if its original is gone.
+    """
+    document = {} if preset is None else {"preset": preset}
+    return Call(
+        method="POST",
+        path=f"/jobs/{_segment(task_id)}/reprocess",
+        document=document,
+        is_idempotent=False,
+        receive=_json_receiver(Reprocessing),
     )
 
 

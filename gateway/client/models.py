@@ -61,6 +61,20 @@ class Accepted(Answer):
     warnings: list[FieldWarning] = Field(default_factory=list)
 
 
+class PresetReference(Answer):
+    """The preset that results come from, as it was when they were made."""
+
+    name: str = ""
+    version: str = ""
+
+
+class Reprocessing(Accepted):
+    """The answer to a request to reprocess a job. Its results stay until the new ones are complete."""
+
+    revision: Integer = 0
+    preset: PresetReference | None = None
+
+
 class Token(Answer):
     """A new token. `token_id` is the id of an upload token, which the jobs that it makes keep."""
 
@@ -175,6 +189,7 @@ class JobBase(Answer):
     status: str
     created_at: Time | None = None
     finished_at: Time | None = None
+    reprocessed_at: Time | None = None
     failure: Failure | None = None
     placeholder: Placeholder | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
@@ -189,7 +204,9 @@ class JobBase(Answer):
 class JobStatus(JobBase):
     """The whole job, with its stages and renditions by name.
 
-    `progress` is the share of stages that are done, 0 to 1; `generation` is how often the job was dispatched again.
+    `progress` is the share of stages that are done, 0 to 1; `generation` is how often the job was dispatched again;
+    `revision` is how often it was reprocessed. If the last reprocessing failed, `reprocess_failure` says why, and the
+    results are those from before it.
     """
 
     progress: float = Field(0.0, ge=0, le=1)
@@ -198,6 +215,9 @@ class JobStatus(JobBase):
     updated_at: Time | None = None
     original: OriginalStatus = OriginalStatus()
     operation: dict[str, Any] = Field(default_factory=dict)
+    preset: PresetReference | None = None
+    revision: Integer = 0
+    reprocess_failure: Failure | None = None
     source_task_id: str | None = None
     deduplicated_from: str | None = None
     stages: dict[Name, StageStatus] = Field(default_factory=dict)

@@ -39,7 +39,7 @@ OPTIONS: dict[str, Any] = {
             "description": "Send an image in pieces, over lines that break (tus 1.0.0). The last one creates the job.",
         },
         {"name": "tokens", "description": "Make tokens, with which browsers and apps upload or show images."},
-        {"name": "jobs", "description": "Follow, list, retry and delete jobs."},
+        {"name": "jobs", "description": "Follow, list, retry, reprocess and delete jobs."},
         {"name": "results", "description": "Fetch what jobs have made."},
         {"name": "capabilities", "description": "What this gateway accepts."},
         {"name": "health", "description": "Whether the gateway works. No key is needed."},

@@ -72,7 +72,7 @@ async def task_status(
         with request.app.state.streams.hold(caller_of(request.scope)):
             known_etag = read_condition(request.headers, "if-none-match")
             job = await run_while_connected(request, _wait_for_change(job, feed, wait, known_etag))
-    headers = {"ETag": _build_etag(job), "Cache-Control": "no-cache"}
+    headers = {"ETag": build_etag(job), "Cache-Control": "no-cache"}
     if job.is_active:
         headers["Retry-After"] = str(POLL_SECONDS)
     if evaluate_preconditions(request, headers["ETag"]):
@@ -123,9 +123,11 @@ async def retry(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
 ) -> Accepted:
     """Retry a job from the stage in which it died or failed. Stages that are done are not run again."""
     job = await permission.get_job(jobs, task_id)
-    evaluate_preconditions(request, _build_etag(job))
+    evaluate_preconditions(request, build_etag(job))
     next_dispatch_ms = now_ms() + int(settings.sweeper.accept_patience * 1000)
     retried = await jobs.retry(job, next_dispatch_ms=next_dispatch_ms) if job.state in RETRYABLE_STATES else None
+    if retried is None and job.reprocess_failure is not None:
+        raise NotRetryable("This job is done: its last reprocessing failed. To try it again, reprocess the job.")
     if retried is None:
         raise NotRetryable(
             f"This job cannot be retried; its state is {job.state}. Only a dead or failed job that still has its "
@@ -154,7 +156,7 @@ async def delete(
     A run of a cancelled job may still write, so the job counts as one with blobs until the tidier has looked again.
     """
     job = await permission.get_job(stores.jobs, task_id)
-    evaluate_preconditions(request, _build_etag(job))
+    evaluate_preconditions(request, build_etag(job))
     cancelled = await _cancel_or_mark_expiring(job, stores.jobs)
     await asyncio.to_thread(stores.blobs.remove_folder, job_folder(task_id))
     if cancelled:
@@ -178,7 +180,7 @@ async def _wait_for_change(job: Job, feed: Feed, wait: float, known_etag: str | 
     """Return the job when it no longer matches `known_etag`, has ended, or the time is over."""
     deadline = monotonic() + wait
     with feed.watch(job, end_only=known_etag is None) as topic:
-        while job.is_active and (known_etag is None or matches_weakly(known_etag, _build_etag(job))):
+        while job.is_active and (known_etag is None or matches_weakly(known_etag, build_etag(job))):
             newer_job = await topic.wait_for_newer(job.version, deadline - monotonic())
             if newer_job is None:
                 break
@@ -186,7 +188,8 @@ async def _wait_for_change(job: Job, feed: Feed, wait: float, known_etag: str | 
     return job
 
 
-def _build_etag(job: Job) -> str:
+def build_etag(job: Job) -> str:
+    """Return the ETag of a job's status."""
     return f'W/"{job.version}"'
 
 

@@ -1,4 +1,4 @@
-"""The commands about jobs: status, jobs, result, retry and delete."""
+"""The commands about jobs: status, jobs, result, retry, reprocess and delete."""
 
 from __future__ import annotations
 
@@ -95,6 +95,25 @@ def retry(session: Session, task_id: TaskId) -> None:
     with session.client() as darkroom:
         answer = darkroom.retry(task_id)
         session.print_result(answer, id_line(task_id, style_state(answer.status), " for a retry"))
+
+
+@command
+def reprocess(
+    session: Session,
+    task_id: TaskId,
+    *,
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", "-p", help="The preset of the new results; by default the job's own, as it is now."),
+    ] = None,
+) -> None:
+    """Make new results of a job's original. The earlier ones stay until the new ones are complete."""
+    from ..timeline import id_line, style_state
+
+    with session.client() as darkroom:
+        answer = darkroom.reprocess(task_id, preset=preset)
+        what = f" with the preset {answer.preset.name}" if answer.preset else " again"
+        session.print_result(answer, id_line(task_id, style_state(answer.status), what))
 
 
 @command

@@ -25,6 +25,8 @@ PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (schemas.Links, models.Links),
     (schemas.FieldWarning, models.FieldWarning),
     (schemas.Accepted, models.Accepted),
+    (schemas.Reprocessing, models.Reprocessing),
+    (documents.PresetReference, models.PresetReference),
     (tokens.Token, models.Token),
     (schemas.StageStatus, models.StageStatus),
     (rendition_schemas.RenditionStatus, models.RenditionStatus),

@@ -136,6 +136,7 @@ def test_an_id_is_always_one_segment_of_the_path() -> None:
 def test_delete_and_retry_are_not_idempotent() -> None:
     assert not calls.delete("an-id").is_idempotent
     assert not calls.retry("an-id").is_idempotent
+    assert not calls.reprocess("an-id").is_idempotent
     assert calls.upload(b"an image").is_idempotent
 
 

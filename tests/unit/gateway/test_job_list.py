@@ -170,6 +170,7 @@ async def test_a_job_in_a_list_says_what_it_is(http: httpx.AsyncClient, jobs: Fa
         "status": "failed",
         "created_at": None,
         "finished_at": "2023-11-14T22:13:20.123000Z",
+        "reprocessed_at": None,
         "name": "cat.jpg",
         "failure": failure.model_dump(),
         "placeholder": None,

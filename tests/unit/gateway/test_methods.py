@@ -64,6 +64,7 @@ def test_every_path_with_get_has_head_which_the_document_leaves_out(app: FastAPI
         ("/jobs", "GET, HEAD, OPTIONS"),
         ("/jobs/job", "DELETE, OPTIONS"),
         ("/jobs/job/retry", "OPTIONS, POST"),
+        ("/jobs/job/reprocess", "OPTIONS, POST"),
         ("/task-status/job", "GET, HEAD, OPTIONS"),
         ("/task-status/job/events", "GET, HEAD, OPTIONS"),
         ("/result/job/small", "GET, HEAD, OPTIONS"),

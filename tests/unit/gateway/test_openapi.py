@@ -17,7 +17,7 @@ from tests.unit.gateway.conftest import SETTINGS
 PROBLEM = {"$ref": "#/components/schemas/ProblemDocument"}
 OPERATION_IDS = {
     *("upload_photo", "crop_image", "convert_to_grayscale", "resize_image"),
-    *("get_job", "stream_job", "list_jobs", "retry_job", "delete_job", "get_result", "get_rendition"),
+    *("get_job", "stream_job", "list_jobs", "retry_job", "reprocess_job", "delete_job", "get_result", "get_rendition"),
     *(
         "create_token",
         "create_resumable_upload",

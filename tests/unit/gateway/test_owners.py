@@ -25,6 +25,7 @@ EVERY_WAY = pytest.mark.parametrize(
         ("GET", "/result/hers/output"),
         ("HEAD", "/result/hers/output"),
         ("POST", "/jobs/hers/retry"),
+        ("POST", "/jobs/hers/reprocess"),
         ("DELETE", "/jobs/hers"),
     ],
     ids=lambda part: part.replace("/", " ").strip(),

@@ -60,6 +60,7 @@ export const codes = {
   rendition_not_found: "У задания нет такого изображения.",
   range_not_satisfiable: "Запрошенный диапазон — вне файла.",
   invalid_cursor: "Такой страницы списка нет.",
+  not_reprocessable: "Это задание сейчас нельзя обработать заново.",
   not_retryable: "Это задание нельзя продолжить.",
   // Uploads in parts, and tokens.
   upload_ended: "Загрузка прервана и не продолжится. Отправьте файл ещё раз.",

@@ -1,0 +1,78 @@
+"""Process an ended job again from its original: what it makes this time, and the beginning of its next revision."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from gateway.problems import InvalidRequest, NotReprocessable, SourceGone
+from pipeline.presets.preset import DEFAULT, DEFAULT_FIELDS, Preset
+from pipeline.presets.registry import Presets, PresetUnknown
+from pipeline.settings import Settings
+from pipeline.stage_order import stage_order
+from storage.clock import now_ms
+from storage.documents import Job, JobState, Kind, Lane, Operation
+from storage.stores import Stores
+
+REPROCESSABLE_STATES = (JobState.DONE, JobState.FAILED, JobState.DEAD)
+
+
+def resolve_again(job: Job, presets: Presets, *, preset_name: str | None = None) -> Operation:
+    """Return what a job makes when it is processed again: the preset with this name, or its own, as it is now.
+
+    Overrides stay where the preset allows them. One that is what an upload without it has cannot be told apart, so it
+    is not kept. Jobs of one operation have no preset, and do the same again. Raises `InvalidRequest`.
+    """
+    if job.kind is not Kind.PREVIEWS:
+        if preset_name is not None:
+            raise _invalid_preset(f"A job of the kind {job.kind} has no preset. Leave preset out.")
+        return job.operation
+    name = preset_name or (job.operation.preset.name if job.operation.preset else DEFAULT)
+    try:
+        preset = presets.get(name)
+    except PresetUnknown:
+        names = ", ".join(preset.name for preset in presets)
+        raise _invalid_preset(f"There is no preset {name!r}. Use one of: {names}.") from None
+    return preset.resolve(_find_overrides(job.operation, preset))
+
+
+def needs_reprocess(job: Job, operation: Operation) -> bool:
+    """Whether the job has no results, or others than this operation makes of its original."""
+    return job.state is not JobState.DONE or not job.operation.requests_same(operation)
+
+
+async def reprocess_job(job: Job, operation: Operation, *, lane: Lane, stores: Stores, settings: Settings) -> Job:
+    """Begin the next revision of a job and return it; the caller dispatches it. The results stay until it is done.
+
+    Raises `SourceGone` if the original is no longer kept, and `NotReprocessable`.
+    """
+    if job.state not in REPROCESSABLE_STATES:
+        raise NotReprocessable(f"This job cannot be reprocessed now; its state is {job.state}. {_ADVICE}")
+    if not job.keeps_blobs or not await asyncio.to_thread(stores.blobs.exists, job.original.blob):
+        raise SourceGone("The original of this job is no longer kept. Submit the image as a new job.")
+    next_dispatch_ms = now_ms() + int(settings.sweeper.accept_patience * 1000)
+    stages = [name for names in stage_order(job.kind, operation.renditions) for name in names]
+    revised = await stores.jobs.reprocess(job, operation, stages=stages, lane=lane, next_dispatch_ms=next_dispatch_ms)
+    if revised is None:
+        raise NotReprocessable(f"This job has just changed. {_ADVICE}")
+    return revised
+
+
+_ADVICE = "Only a job that is done, failed or dead can be reprocessed. Look at its status."
+
+
+def _find_overrides(operation: Operation, preset: Preset) -> dict[str, Any]:
+    """Return the overrides of an operation that the preset allows. Only renditions that are an edge are animated."""
+    defaults, values = Operation().model_dump(), operation.model_dump(include=set(DEFAULT_FIELDS))
+    allowed = {name: values[name] for name in DEFAULT_FIELDS if name in preset.definition.fields}
+    overrides: dict[str, Any] = {name: value for name, value in allowed.items() if value != defaults[name]}
+    if not all(isinstance(rendition, int) for rendition in preset.resolve({}).renditions.values()):
+        overrides.pop("animated", None)
+    if overrides.get("format") == "gif" and "animated" not in overrides:
+        del overrides["format"]
+    return overrides
+
+
+def _invalid_preset(message: str) -> InvalidRequest:
+    errors = [{"pointer": "/body/preset", "rule": "choice", "message": message}]
+    return InvalidRequest("The request breaks the rules that errors lists.", errors=errors)
