@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from dataclasses import fields
 from difflib import get_close_matches
+from inspect import signature
 from typing import Any
 
 from pydantic import ValidationError
@@ -66,7 +66,7 @@ def _shared(one: Location, other: Location) -> int:
 
 def _known_names(place: Location, step: str | None) -> Iterable[str]:
     if step in STEPS and len(place) > RENDITION_DEPTH:
-        return [field.name for field in fields(STEPS[step])]
+        return signature(STEPS[step]).parameters
     return (PresetDefinition if len(place) == 1 else RenditionDefinition).model_fields
 
 
