@@ -59,9 +59,8 @@ def _best_middle(profile: Sequence[float], share: float) -> float | None:
     # The middle of the window counts most: a subject should have room on both sides.
     weights = [min(2 * index + 1, 2 * (part - index) - 1) / part for index in range(part)]
 
-    def score(start: int) -> tuple[float, int]:
+    def score(start: int) -> float:
         kept = sum(weight * value for weight, value in zip(weights, profile[start : start + part], strict=True))
-        offset = 2 * start + part - length  # from the centre, in half steps
-        return round(kept - CENTRE_PREFERENCE * (offset / length) ** 2, 9), -abs(offset)
+        return kept - CENTRE_PREFERENCE * ((2 * start + part) / length - 1) ** 2
 
     return (2 * max(range(length - part + 1), key=score) + part) / (2 * length)

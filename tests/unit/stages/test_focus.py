@@ -48,6 +48,13 @@ def test_a_subject_away_from_the_centre_stays_whole(size: tuple[int, int], place
     assert keeps(image, disc, (1, 1))
 
 
+@pytest.mark.parametrize("place", [0.25, 0.4, 0.7])
+def test_a_subject_has_room_on_both_sides(place: float) -> None:
+    image, _ = draw_subject((900, 300), place)
+
+    assert find_focus(image, "auto", (1, 1)) == pytest.approx((place, 0.5), abs=0.03)
+
+
 def test_a_sharp_subject_wins_over_a_blurred_one_of_its_size() -> None:
     image = Image.new("RGB", (600, 200), "#708090")
     for left in (30, 430):

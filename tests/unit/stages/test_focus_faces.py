@@ -57,7 +57,7 @@ def test_a_face_stays_in_the_crop_where_something_else_stands_out_more(mode: str
 
 
 def test_a_face_in_a_small_image_is_found() -> None:
-    image = draw_scene((300, 100), face=(10, 10), side=80)
+    image = draw_scene((240, 80), face=(10, 10), side=60)
 
     assert find_focus(image, "faces", (1, 1))[0] < 0.3
 
