@@ -1,4 +1,4 @@
-"""Padding: lay an image in the middle of a larger plain one."""
+"""Padding: lay an image on a larger plain one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from stages.background import is_transparent
 _WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
 
 
-def pad(image: Image.Image, size: tuple[int, int], background: str) -> Image.Image:
-    """Return the image in the middle of `size` pixels of the background; an image of this size is returned as it is.
+def pad(
+    image: Image.Image, size: tuple[int, int], background: str, place: tuple[int, int] | None = None
+) -> Image.Image:
+    """Return the image on `size` pixels of the background; an image of this size is returned as it is.
 
+    It lies in the middle, or at `place`, which is its left and its top.
     The image is L, LA, RGB or RGBA. It gets alpha if the background is transparent, and colours if that has one. The
     padding of an image with alpha is transparent.
     """
@@ -24,5 +27,5 @@ def pad(image: Image.Image, size: tuple[int, int], background: str) -> Image.Ima
         image = image.convert("RGB")
     colour = {"L": (red,), "LA": (red, 0), "RGB": (red, green, blue), "RGBA": (red, green, blue, 0)}[image.mode]
     canvas = Image.new(image.mode, size, colour if len(colour) > 1 else colour[0])
-    canvas.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2))
+    canvas.paste(image, place or ((size[0] - image.width) // 2, (size[1] - image.height) // 2))
     return canvas

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Le
-from PIL import Image, ImageColor
+from PIL import Image
 
 from stages.limits import result_rules
+from stages.padding import pad
 from stages.rendition import raise_broken_rules
-from stages.steps.alpha import surrounded_mode
 from stages.steps.step import Step, StepContext
 from stages.system_errors import check_memory
 
@@ -46,15 +46,4 @@ class Pad(Step):
         size = left + image.width + right, top + image.height + bottom
         raise_broken_rules(result_rules(size, context.limits))
         check_memory(2 * 4 * size[0] * size[1])
-        mode = surrounded_mode(image, context.background)
-        canvas = Image.new(mode, size, _colour(mode, context.background))
-        canvas.paste(image.convert(mode), (left, top))
-        return canvas
-
-
-def _colour(mode: str, background: str) -> float | tuple[int, ...]:
-    """Return the background in this mode; with alpha it is transparent, and the format decides what lies behind."""
-    if mode not in ("LA", "RGBA"):
-        return ImageColor.getcolor(background, mode)
-    *levels, _ = ImageColor.getcolor(background, mode)  # type: ignore[misc]
-    return (*levels, 0)
+        return pad(image, size, context.background, (left, top))

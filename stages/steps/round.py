@@ -47,7 +47,8 @@ def _draw_mask(size: tuple[int, int], across: float, down: float) -> Image.Image
     for picture, x in ((corner, 0), (flipped, right)):
         for part, y in ((picture, 0), (picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM), bottom)):
             box = x, y, x + part.width, y + part.height
-            mask.paste(ImageChops.darker(mask.crop(box), part), box)  # in the middle, corners share a row and a column
+            # In the middle, corners may share a row and a column, which loses what each of them cuts off.
+            mask.paste(ImageChops.add(mask.crop(box), part, offset=-_OPAQUE), box)
     return mask
 
 

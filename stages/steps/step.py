@@ -33,6 +33,7 @@ class Step(Protocol):
     Each parameter has its bounds in its type, and its meaning in the docstring under it: both are in the schemas.
     """
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]
     SHORT: ClassVar[str] = ""
     """The parameter that a bare value sets: `{"blur": 2}` is `{"blur": {"radius": 2}}`. Empty if there is none."""
     __pydantic_config__: ClassVar[dict[str, Any]] = {

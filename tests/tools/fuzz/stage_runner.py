@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
+from typing import Any
 
 from pipeline.memory_limit import refuse_beyond_limit
+from pipeline.presets.steps import read_step
 from stages.animate import animate
 from stages.crop import crop
+from stages.decode import open_image
+from stages.decode_upright import decode_upright
 from stages.errors import StageError
 from stages.fit import FITS, fit
 from stages.grayscale import grayscale
 from stages.limits import Limits
 from stages.normalize import normalize
 from stages.placeholder import build_placeholder
-from stages.rendition import Rendition
+from stages.rendition import Rendition, render
 from stages.resize import resize
 from stages.scale import fit_size
+from stages.steps.step import StepContext
+from stages.steps.watermark import AssetUnusable
 from stages.validate import ImageFacts, validate
 
 LIMITS = Limits()
@@ -100,6 +107,30 @@ def _animate(original: bytes, facts: ImageFacts, rng: Random) -> None:
     _check_rendition(rendition, fit_size((facts.width, facts.height), edge))
 
 
+def _change(original: bytes, _facts: ImageFacts, rng: Random) -> None:
+    """Apply three steps; the mutated file is the watermark too, which is refused as a file of ours."""
+    image = decode_upright(open_image(original, limits=LIMITS), size=(rng.choice((1, 7, 160)), rng.choice((1, 90))))
+    background = rng.choice(("#ffffff", "#ff0000", "#ffffff00"))
+    context = StepContext(dpr=rng.choice((1, 2)), background=background, limits=LIMITS, assets={"it": original})
+    for name in rng.sample(list(_WRITTEN), 3):
+        with suppress(AssetUnusable):
+            image = read_step({name: _WRITTEN[name]}).apply(image, context)
+    _check_rendition(render(image, format=rng.choice(("auto", "jpeg", "png")), background=background), image.size)
+
+
+_WRITTEN: dict[str, Any] = {
+    "grayscale": {},
+    "blur": 5,
+    "sharpen": {},
+    "rotate": 33.3,
+    "flip": "both",
+    "modulate": {"brightness": 1.2, "saturation": 0.5, "hue": 30},
+    "round": 12,
+    "pad": {"top": 3, "left": 5},
+    "watermark": {"image": "it", "opacity": 0.5},
+}
+
+
 def _check_rendition(rendition: Rendition, size: tuple[int, int] | None = None) -> None:
     """Check that a rendition is what it says, of the size it should have, and would be taken as an original."""
     assert not any(secret in rendition.content for secret in SECRETS), "metadata survives"
@@ -114,5 +145,6 @@ _STEPS: dict[str, Callable[[bytes, ImageFacts, Random], None]] = {
     "crop": _crop,
     "grayscale": _grayscale,
     "fit": _fit,
+    "steps": _change,
     "animate": _animate,
 }
