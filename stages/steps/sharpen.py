@@ -22,10 +22,10 @@ class Sharpen(Step):
 
     SHORT: ClassVar[str] = "radius"
 
-    amount: Annotated[float, Gt(0), Le(5)] = 0.8
-    """How much of the difference from the blurred image is added: 1 doubles it."""
     radius: Annotated[float, Ge(0.1), Le(20)] = 1
     """The width of edges: the standard deviation of the blur, in pixels."""
+    amount: Annotated[float, Gt(0), Le(5)] = 0.8
+    """How much of the difference from the blurred image is added: 1 doubles it."""
 
     def apply(self, image: Image.Image, context: StepContext) -> Image.Image:
         """Return the sharpened image; its alpha is that of the given one."""
