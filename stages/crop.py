@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from stages.decode import open_image
 from stages.decode_upright import decode_upright
 from stages.errors import BrokenRule
 from stages.limits import Limits
 from stages.rendition import WHITE, Rendition, broken_output_rules, raise_broken_rules, render
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def crop(  # noqa: PLR0913  the operation's own parameters
@@ -67,7 +72,7 @@ def _aspect_rules(aspect: tuple[int, int], numbers: dict[str, int | None]) -> li
     return rules
 
 
-def box_rules(numbers: dict[str, int | None], size: tuple[int, int]) -> list[BrokenRule]:
+def box_rules(numbers: Mapping[str, int | None], size: tuple[int, int]) -> list[BrokenRule]:
     """Return the rules that the box breaks: left and top lie in the image, width and height end in it, at least 1."""
     rules = []
     for name, value in numbers.items():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from stages.steps.blur import Blur
+from stages.steps.crop import Crop
 from stages.steps.flip import Flip
 from stages.steps.grayscale import Grayscale
 from stages.steps.modulate import Modulate
 from stages.steps.pad import Pad
+from stages.steps.resize import Resize
 from stages.steps.rotate import Rotate
 from stages.steps.round import Round
 from stages.steps.sharpen import Sharpen
@@ -14,6 +16,8 @@ from stages.steps.step import Step
 from stages.steps.watermark import Watermark
 
 STEPS: dict[str, type[Step]] = {
+    "crop": Crop,
+    "resize": Resize,
     "grayscale": Grayscale,
     "blur": Blur,
     "sharpen": Sharpen,

@@ -1,0 +1,66 @@
+"""The step `crop`: cut out a box, given by numbers or by an aspect ratio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from annotated_types import Ge
+
+from stages.crop import box_rules
+from stages.focus.boxes import focus_box
+from stages.focus.find import find_focus
+from stages.focus.spelling import parse_focus
+from stages.reframe import cut
+from stages.rendition import raise_broken_rules
+from stages.steps.step import Step
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from stages.steps.step import StepContext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crop(Step):
+    """Cut out the box (left, top, width, height), or the largest box of an aspect ratio."""
+
+    SHORT: ClassVar[str] = "aspect"
+
+    left: Annotated[int, Ge(0)] | None = None
+    """Pixels to the left of the box."""
+    top: Annotated[int, Ge(0)] | None = None
+    """Pixels above the box."""
+    width: Annotated[int, Ge(1)] | None = None
+    """The width of the box, in pixels."""
+    height: Annotated[int, Ge(1)] | None = None
+    """The height of the box, in pixels."""
+    aspect: tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)]] | None = None
+    """The ratio of width to height, `[3, 2]`; instead of the four numbers."""
+    focus: str = "centre"
+    """What a crop by aspect keeps: `centre`, `auto`, or a point as shares of width and height: `0.3,0.7`."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless there is one box."""
+        numbers = (self.left, self.top, self.width, self.height)
+        if self.aspect is None and None in numbers:
+            raise ValueError("A crop needs either an aspect, or left, top, width and height.")
+        if self.aspect is not None and any(number is not None for number in numbers):
+            raise ValueError("Give either the aspect, or left, top, width and height, not both.")
+        if self.aspect is None and self.focus != "centre":
+            raise ValueError("A focus is for a crop by aspect: the numbers say what stays.")
+        parse_focus(self.focus)
+
+    def apply(self, image: Image.Image, context: StepContext) -> Image.Image:
+        """Return the box. Raises InvalidOperation with every number that does not lie in the image."""
+        if self.aspect is not None:
+            point = find_focus(image, parse_focus(self.focus), self.aspect)
+            return cut(image, focus_box(image.size, self.aspect, point))
+        left, top = self.left or 0, self.top or 0
+        sides = (left, top, left + (self.width or 1), top + (self.height or 1))
+        # The sides of the image were rounded in the same way, so a box that ends with it at one density does at all.
+        left, top, right, bottom = (round(side * context.dpr) for side in sides)
+        right, bottom = max(right, left + 1), max(bottom, top + 1)
+        numbers = {"left": left, "top": top, "width": right - left, "height": bottom - top}
+        raise_broken_rules(box_rules(numbers, image.size))
+        return cut(image, (left, top, right, bottom))
