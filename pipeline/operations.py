@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from inspect import signature
 
+from pipeline.presets.preset import read_definition
 from pipeline.stage_order import stage_order_of
 from stages.crop import crop
 from stages.fit import FITS, fit
@@ -27,8 +28,19 @@ def check_job(job: JobRecord) -> None:
         raise ValueError(f"stages: not those of {job.kind}")
     if job.operation.format not in FORMATS:
         raise ValueError("operation.format: unknown")
+    for name in job.operation.renditions:
+        _check_definition(job, name)
     if job.kind not in OPERATION_BY_KIND:
         return
     parameters = job.operation.parameters
     if not parameters.keys() <= _PARAMETERS[job.kind] or parameters.get("fit", "contain") not in FITS:
         raise ValueError("operation.parameters: unknown")
+
+
+def _check_definition(job: JobRecord, rendition: str) -> None:
+    if isinstance(job.operation.renditions[rendition], int):
+        return
+    try:
+        read_definition(job.operation, rendition)
+    except ValueError as error:
+        raise ValueError(f"operation.renditions.{rendition}: unknown") from error

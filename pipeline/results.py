@@ -44,3 +44,8 @@ def main_rendition(job: JobRecord) -> str:
 def find_variants(result: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the variants of a rendition from its record, the best format first and its densities in order."""
     return result.get("variants") or [{"dpr": 1, **result}]
+
+
+def find_files(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the variants of a rendition that are files of their own: one file can be for several densities."""
+    return list({variant["blob"]: variant for variant in reversed(find_variants(result))}.values())[::-1]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from hashlib import sha256
 from typing import Any
 
 from pipeline import rendition_headers
+from pipeline.assets import Assets
 from pipeline.blob_reserve import check_room_for_master
 from pipeline.http_settings import BlobsSettings
+from pipeline.results import find_files
 from pipeline.routing import NORMALIZE
 from pipeline.stage_order import stage_by_rendition
 from stages.finalize import RenditionFacts
 from stages.normalize import Master
-from stages.resize import Rendition
+from stages.rendition import Rendition
+from stages.resize import Variant
 from storage.blobs import Blobs
 from storage.documents import ATTEMPTS_PER_REVISION, JobRecord, blob_key, job_folder, result_blobs
 
@@ -50,6 +53,11 @@ class StageBlobs:
         pixels = self._blobs.get(record["blob"], start=start, stop=stop)
         return Master(mode, level["width"], level["height"], pixels)
 
+    @property
+    def assets(self) -> Mapping[str, bytes]:
+        """The image files that the job's steps name; each is read when a step asks for it."""
+        return Assets(self._blobs, self._job.operation.assets)
+
     def check_room_for_master(self, settings: BlobsSettings) -> None:
         """Raise OSError when the disk has no room for a master."""
         check_room_for_master(self._blobs, settings)
@@ -59,7 +67,7 @@ class StageBlobs:
         levels: dict[str, dict[str, int]] = {}
         parts: list[bytes] = []
         for name, master in sorted(masters.items(), key=lambda item: len(item[1].pixels), reverse=True):
-            if not parts or parts[-1] is not master.pixels:  # two renditions of a small original can share one size
+            if not parts or parts[-1] is not master.pixels:  # renditions of one size share a master
                 start = sum(map(len, parts))
                 parts.append(master.pixels)
             levels[name] = {"width": master.width, "height": master.height, "offset": start}
@@ -69,10 +77,33 @@ class StageBlobs:
         return {"blob": blob, "mode": master.mode, **size, "levels": levels}
 
     def write_rendition(self, name: str, rendition: Rendition) -> dict[str, Any]:
-        """Write a rendition with the headers that an object store sends with it; return its record."""
-        headers = rendition_headers.headers(self._job, name, format=rendition.format)
+        """Write a rendition that is one file; return its record."""
+        return self._write_file(name, name, rendition)
+
+    def write_variants(self, name: str, variants: Iterable[Variant]) -> dict[str, Any]:
+        """Write the variants of a rendition one after the other, as they are made; return its record.
+
+        The record is that of the main variant, the last format at the lowest density. If there is more than one file,
+        it has all `variants`, the best format first, with the densities of each in order.
+        """
+        records: list[dict[str, Any]] = []
+        for variant in variants:
+            dpr, rendition = variant.densities[0], variant.rendition
+            blob_name = f"{name}{rendition_headers.suffix_of(dpr)}.{rendition.format}"
+            record = self._write_file(name, blob_name, rendition, dpr=dpr)
+            records += [record | {"dpr": density} for density in variant.densities]
+        lowest = [record for record in records if record["dpr"] == records[0]["dpr"]]
+        main = {field: value for field, value in lowest[-1].items() if field != "dpr" or value != 1}
+        if len({record["blob"] for record in records}) == 1:
+            return main
+        ranks = {format_: rank for rank, format_ in enumerate(dict.fromkeys(record["format"] for record in records))}
+        return main | {"variants": sorted(records, key=lambda record: (ranks[record["format"]], record["dpr"]))}
+
+    def _write_file(self, name: str, blob_name: str, rendition: Rendition, *, dpr: float = 1) -> dict[str, Any]:
+        """Write a file of a rendition with the headers that an object store sends with it; return its record."""
+        headers = rendition_headers.headers(self._job, name, format=rendition.format, dpr=dpr)
         return {
-            "blob": self._write(name, rendition.content, headers | {"Content-Type": rendition.media_type}),
+            "blob": self._write(blob_name, rendition.content, headers | {"Content-Type": rendition.media_type}),
             "format": rendition.format,
             "media_type": rendition.media_type,
             "width": rendition.width,
@@ -81,11 +112,11 @@ class StageBlobs:
             "sha256": sha256(rendition.content).hexdigest(),
         }
 
-    def rendition_facts(self) -> dict[str, RenditionFacts]:
-        """Return the facts that earlier stages recorded of each rendition."""
+    def rendition_facts(self) -> dict[str, list[RenditionFacts]]:
+        """Return the facts that earlier stages recorded of each file, by the name of its rendition."""
         names = [field.name for field in fields(RenditionFacts)]
         return {
-            rendition: RenditionFacts(**{name: record[name] for name in names})
+            rendition: [RenditionFacts(**{name: file[name] for name in names}) for file in find_files(record)]
             for rendition, record in self._rendition_records().items()
         }
 

@@ -18,6 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from pipeline import traces
 from pipeline.memory_limit import refuse_beyond_limit, release_images
+from pipeline.results import find_files
 from pipeline.stage_blobs import StageBlobs
 from pipeline.stage_failures import (
     ATTEMPTS_EXHAUSTED,
@@ -130,7 +131,8 @@ class StageRun:
         self.record_outcome("done", has_ended=not due_stages)
         for name, stage in stage_by_rendition(self.job).items():
             if stage == self.stage:
-                self._child.metrics.count_rendition(name, result["format"], result["bytes"])
+                for file in find_files(dict(result)):
+                    self._child.metrics.count_rendition(name, file["format"], file["bytes"])
         if not due_stages:
             self._child.metrics.job_ends.observe_end(self.job, JobState.DONE)
         return True

@@ -41,17 +41,18 @@ def validate(self: Task[Any, Any], job_id: str) -> None:
 
 @app.task(bind=True, name=NORMALIZE, throws=(StageError,))
 def normalize(self: Task[Any, Any], job_id: str) -> None:
-    """Decode the original once, into a master in the size of each rendition and a placeholder."""
+    """Decode the original once, into a master in the size that each rendition needs and a placeholder."""
 
     def work(run: StageRun) -> Mapping[str, Any]:
         run.blobs.check_room_for_master(run.settings.blobs)
         operation = run.job.operation
-        edges = {name: read_definition(operation, name).spec().longest_side for name in operation.renditions}
+        specs = {name: read_definition(operation, name).spec() for name in operation.renditions}
         masters = normalize_stage.build_master_pyramid(
-            run.blobs.read_original(), edges=edges.values(), limits=run.settings.limits
+            run.blobs.read_original(), specs=specs, limits=run.settings.limits
         )
-        placeholder = build_placeholder(masters[min(masters)], background=operation.background)
-        record = run.blobs.write_master({name: masters[edge] for name, edge in edges.items()})
+        *_, smallest = masters.values()
+        placeholder = build_placeholder(smallest, background=operation.background)
+        record = run.blobs.write_master(masters)
         return record | {"placeholder": asdict(placeholder)}
 
     run_stage(self, job_id, NORMALIZE, work)
@@ -59,29 +60,32 @@ def normalize(self: Task[Any, Any], job_id: str) -> None:
 
 @app.task(bind=True, name=RESIZE, throws=(StageError,))
 def resize(self: Task[Any, Any], job_id: str, name: str) -> None:
-    """Make one rendition from the master, or an animated one from the original."""
+    """Make one rendition from the master, with all its variants, or an animated one from the original."""
 
     def work(run: StageRun) -> Mapping[str, Any]:
         operation = run.job.operation
-        edge, quality = read_definition(operation, name).spec().longest_side, operation.quality
-        if operation.animated and (run.job.stages[VALIDATE].result or {})["frames"] > 1:
+        spec, facts = read_definition(operation, name).spec(), run.job.stages[VALIDATE].result or {}
+        if operation.animated and facts["frames"] > 1:
             animated_format: Literal["gif", "webp"] = "gif" if operation.format == "gif" else "webp"
             rendition = animation.animate(
                 run.blobs.read_original(),
-                edge=edge,
+                edge=spec.longest_side,
                 limits=run.settings.limits,
                 format=animated_format,
-                quality=quality,
+                quality=operation.quality or spec.quality.get(animated_format),
             )
-        else:
-            rendition = resize_stage.resize(
-                run.blobs.read_master(name),
-                edge=edge,
-                format="auto" if operation.format == "gif" else operation.format,
-                quality=quality,
-                background=operation.background,
-            )
-        return run.blobs.write_rendition(name, rendition)
+            return run.blobs.write_rendition(name, rendition)
+        variants = resize_stage.resize(
+            run.blobs.read_master(name),
+            spec,
+            original_size=(facts["width"], facts["height"]),
+            limits=run.settings.limits,
+            assets=run.blobs.assets,
+        )
+        if spec.has_variants:
+            return run.blobs.write_variants(name, variants)
+        (variant,) = variants
+        return run.blobs.write_rendition(name, variant.rendition)
 
     run_stage(self, job_id, name, work)
 

@@ -10,10 +10,12 @@ from PIL import Image
 from stages.decode import open_image
 from stages.decode_upright import decode_upright
 from stages.limits import Limits
-from stages.scale import fit_size, scale
+from stages.rendition_spec import RenditionSpec
+from stages.resize_plan import Size, plan_levels
+from stages.scale import scale
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +37,28 @@ def normalize(original: bytes, *, edge: int, limits: Limits) -> Master:
 
     Raises the StageError that says why the original cannot be decoded.
     """
-    return build_master_pyramid(original, edges=[edge], limits=limits)[edge]
+    return build_master_pyramid(original, specs={"": RenditionSpec(edge=edge)}, limits=limits)[""]
 
 
-def build_master_pyramid(original: bytes, *, edges: Iterable[int], limits: Limits) -> dict[int, Master]:
-    """Decode once, and return a master for each edge, the largest first.
+def build_master_pyramid(original: bytes, *, specs: Mapping[str, RenditionSpec], limits: Limits) -> dict[str, Master]:
+    """Decode once, and return a master for each rendition, in the size of `plan_levels`, the largest first.
 
     Each master is scaled down from the next larger one: this costs a tenth of scaling each from the largest, and looks
-    the same. Raises as `normalize` does.
+    the same. Renditions of one size share a master. Raises as `normalize` does.
     """
-    largest, *others = sorted(set(edges), reverse=True)
     opened = open_image(original, limits=limits)
-    image = decode_upright(opened, size=fit_size(opened.display_size, largest))
+    sizes = plan_levels(opened.display_size, specs)
+    largest, *others = sorted(set(sizes.values()), key=_area, reverse=True)
+    image = decode_upright(opened, size=largest)
     masters = {largest: _master(image)}
-    for edge in others:
-        size = fit_size(image.size, edge)
-        if size == image.size:
-            masters[edge] = next(reversed(masters.values()))
-            continue
+    for size in others:
         image = scale(image, size)
-        masters[edge] = _master(image)
-    return masters
+        masters[size] = _master(image)
+    return {name: masters[size] for name, size in sorted(sizes.items(), key=lambda item: _area(item[1]), reverse=True)}
+
+
+def _area(size: Size) -> int:
+    return size[0] * size[1]
 
 
 def _master(image: Image.Image) -> Master:

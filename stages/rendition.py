@@ -45,16 +45,21 @@ def render(
 
     Raises InvalidOperation if the image is too large for the format.
     """
-    name = choose_format(format, has_alpha=image.mode in _OPAQUE_MODE, size=image.size)
+    name = choose_format(format, has_alpha=has_alpha(image), size=image.size)
     raise_broken_rules(_format_rules(name, image.size))
     if name in OPAQUE_FORMATS:
         image = flatten(image, background)
     return Rendition(encode(image, name, quality), name, MEDIA_TYPES[name], image.width, image.height)
 
 
+def has_alpha(image: Image.Image) -> bool:
+    """Tell whether an L, LA, RGB or RGBA image has alpha."""
+    return image.mode in _OPAQUE_MODE
+
+
 def flatten(image: Image.Image, background: str) -> Image.Image:
     """Return the image laid on a plain colour (on its grey if the image is grey); return an opaque image as it is."""
-    if image.mode not in _OPAQUE_MODE:
+    if not has_alpha(image):
         return image
     mode = _OPAQUE_MODE[image.mode]
     canvas = Image.new(mode, image.size, ImageColor.getcolor(background, mode))

@@ -45,6 +45,11 @@ class RenditionSpec:
     """What happens to the image after it has its size, in this order. The watermark is the last."""
 
     @property
+    def has_variants(self) -> bool:
+        """Whether its files need more than the rendition's name: there are several, or not of the density 1."""
+        return len(self.formats) > 1 or self.dpr != (1,)
+
+    @property
     def longest_side(self) -> int:
         """The longest side that the rendition may have at the density 1, in pixels, as far as the definition tells."""
         return self.edge or max(self.width or 0, self.height or 0)

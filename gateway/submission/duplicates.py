@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from gateway.image_schemas import has_facts
 from pipeline.stage_order import stage_by_rendition
 from storage.clock import now_ms
-from storage.documents import Job, blob_key
+from storage.documents import Job, blob_key, result_blobs
 from storage.stores import Stores
 
 
@@ -22,12 +24,22 @@ async def copy_from_duplicate(job: Job, stores: Stores) -> Job:
     stages = dict(duplicate.stages)
     try:
         for stage in stage_by_rendition(duplicate).values():
-            result = dict(duplicate.stages[stage].result or {})
-            blob = blob_key(job.id, result["blob"].rpartition("/")[2])
-            await asyncio.to_thread(stores.blobs.copy, result["blob"], blob)
-            stages[stage] = duplicate.stages[stage].model_copy(update={"result": result | {"blob": blob}})
+            result = duplicate.stages[stage].result or {}
+            for blob in sorted(result_blobs(result)):
+                await asyncio.to_thread(stores.blobs.copy, blob, _own_key(job, blob))
+            stages[stage] = duplicate.stages[stage].model_copy(update={"result": _with_own_keys(job, result)})
     except FileNotFoundError:  # the duplicate expired meanwhile
         return job
     changes = {"state": duplicate.state, "finished_ms": now_ms(), "finalizations": 1, "stages": stages}
     origin = {"deduplicated_from": duplicate.id, "revision": duplicate.revision}
     return job.model_copy(update={**changes, **origin})
+
+
+def _with_own_keys(job: Job, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the stage of a rendition recorded, with the keys of the job's own blobs, in its variants too."""
+    variants = {"variants": [_with_own_keys(job, each) for each in result["variants"]]} if "variants" in result else {}
+    return {**result, "blob": _own_key(job, result["blob"]), **variants}
+
+
+def _own_key(job: Job, blob: str) -> str:
+    return blob_key(job.id, blob.rpartition("/")[2])

@@ -18,7 +18,8 @@ from PIL import Image
 
 from stages.errors import StageError
 from stages.limits import Limits
-from stages.normalize import build_master_pyramid
+from stages.normalize import normalize
+from stages.rendition_spec import RenditionSpec
 from stages.resize import resize
 from stages.validate import validate
 from tests.tools.pixels.child_program import ReadOptions
@@ -51,10 +52,11 @@ def read_here(content: bytes) -> Reading:
     """Read as a job does: validate, normalize and a preview."""
     try:
         facts = validate(content, limits=LIMITS)
-        (master,) = build_master_pyramid(content, edges=(EDGE,), limits=LIMITS).values()
+        master = normalize(content, edge=EDGE, limits=LIMITS)
     except StageError as error:
         return Reading(code=error.code, message=error.message)
-    with Image.open(io.BytesIO(resize(master, edge=EDGE).content)) as preview:
+    (variant,) = resize(master, RenditionSpec(edge=EDGE))
+    with Image.open(io.BytesIO(variant.rendition.content)) as preview:
         views = make_views(preview.convert("RGBA" if preview.has_transparency_data else "RGB"), preview.size)
     whole = make_views(master.image(), master.image().size)
     return Reading(width=facts.width, height=facts.height, views=whole, preview=views)

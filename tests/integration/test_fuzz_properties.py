@@ -11,10 +11,11 @@ from PIL import Image, ImageChops
 from stages.crop import crop
 from stages.errors import InvalidOperation
 from stages.fit import FITS, Fit, fit
-from stages.formats import OUTPUT_FORMATS
+from stages.formats import DEFAULT_QUALITY, OUTPUT_FORMATS
 from stages.grayscale import grayscale
 from stages.limits import Limits
 from stages.normalize import normalize
+from stages.rendition_spec import RenditionSpec
 from stages.resize import resize
 from stages.validate import validate
 from tests.support.images import decode_image, encode_image
@@ -77,7 +78,8 @@ def test_validate_and_normalize_agree_about_the_picture(picture: Picture) -> Non
 def test_a_rendition_is_bounded_bare_and_what_it_says(picture: Picture, edge: int, format_: str, quality: int) -> None:
     master = normalize(picture.original(), edge=WHOLE, limits=LIMITS)
 
-    rendition = resize(master, edge=edge, format=format_, quality=quality)
+    spec = RenditionSpec(edge=edge, formats=(format_,), quality=dict.fromkeys(DEFAULT_QUALITY, quality))
+    (rendition,) = (variant.rendition for variant in resize(master, spec))
 
     found = decode_image(rendition.content)
     assert found.size == (rendition.width, rendition.height)

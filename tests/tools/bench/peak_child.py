@@ -17,6 +17,7 @@ from stages.fit import fit
 from stages.formats import MEMORY_INTENSIVE_MAX_PIXELS
 from stages.grayscale import grayscale
 from stages.normalize import Master, build_master_pyramid
+from stages.rendition_spec import RenditionSpec
 from stages.resize import resize
 from stages.validate import validate
 from storage.blobs import Blobs
@@ -25,7 +26,7 @@ from tests.tools.bench.originals import noise
 Size = tuple[int, int]
 Read = Callable[[], bytes]
 SETTINGS = Settings()
-LIMITS, EDGES = SETTINGS.limits, tuple(SETTINGS.renditions.values())
+LIMITS, EDGES = SETTINGS.limits, SETTINGS.renditions
 
 
 def main(run: str, original: Path, size: Size) -> None:
@@ -64,18 +65,20 @@ def _validate(read: Read, _: Size) -> bytes:
 
 
 def _normalize(read: Read, _: Size) -> bytes:
-    masters = build_master_pyramid(read(), edges=EDGES, limits=LIMITS)
+    specs = {name: RenditionSpec(edge=edge) for name, edge in EDGES.items()}
+    masters = build_master_pyramid(read(), specs=specs, limits=LIMITS)
     return b"".join(master.pixels for master in masters.values())
 
 
 def _resize(_: Read, __: Size, *, format: str) -> bytes:  # noqa: A002
-    edge = max(EDGES)
+    edge = max(EDGES.values())
     master = Master("RGBA", edge, edge, noise("RGBA", (edge, edge)).tobytes())
-    return resize(master, edge=edge, format=format).content
+    (variant,) = resize(master, RenditionSpec(edge=edge, formats=(format,)))
+    return variant.rendition.content
 
 
 def _animate(read: Read, _: Size, *, format: Any) -> bytes:  # noqa: A002
-    return animate(read(), edge=max(EDGES), limits=LIMITS, format=format).content
+    return animate(read(), edge=max(EDGES.values()), limits=LIMITS, format=format).content
 
 
 def _crop(read: Read, size: Size, *, format: str) -> bytes:  # noqa: A002

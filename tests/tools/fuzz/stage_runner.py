@@ -21,6 +21,7 @@ from stages.limits import Limits
 from stages.normalize import normalize
 from stages.placeholder import build_placeholder
 from stages.rendition import Rendition, render
+from stages.rendition_spec import RenditionSpec
 from stages.resize import resize
 from stages.scale import fit_size
 from stages.steps.step import StepContext
@@ -75,7 +76,8 @@ def _preview(original: bytes, facts: ImageFacts, rng: Random) -> None:
     assert len(build_placeholder(master).blurhash) == BLURHASH_CHARACTERS, "a placeholder is not whole"
     small = rng.choice(EDGES)
     format_ = rng.choice(("auto", "jpeg", "png", "webp", "avif" if small < 640 else "auto"))
-    _check_rendition(resize(master, edge=small, format=format_), fit_size(size, small))
+    (variant,) = resize(master, RenditionSpec(edge=small, formats=(format_,)))
+    _check_rendition(variant.rendition, fit_size(size, small))
 
 
 def _crop(original: bytes, facts: ImageFacts, rng: Random) -> None:

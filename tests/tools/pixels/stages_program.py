@@ -12,6 +12,7 @@ from pipeline.memory_limit import refuse_beyond_limit
 from stages.errors import StageError
 from stages.formats import ACCEPTED_FORMATS
 from stages.normalize import build_master_pyramid
+from stages.rendition_spec import RenditionSpec
 from stages.resize import resize
 from stages.scale import fit_size
 from stages.validate import validate
@@ -44,15 +45,16 @@ def _read(original: bytes, order: Order, on_stage: Callable[[str], None]) -> Rea
     on_stage("validate")
     facts = validate(original, limits=order.limits)
     on_stage("normalize")
-    masters = build_master_pyramid(original, edges=order.preview_edges, limits=order.limits)
+    specs = {str(edge): RenditionSpec(edge=edge) for edge in order.preview_edges}
+    masters = build_master_pyramid(original, specs=specs, limits=order.limits)
     on_stage("resize")
-    previews = [resize(master, edge=edge) for edge, master in masters.items()]
-    with Image.open(io.BytesIO(previews[0].content)) as largest:
+    previews = [variant for name, master in masters.items() for variant in resize(master, specs[name])]
+    with Image.open(io.BytesIO(previews[0].rendition.content)) as largest:
         preview = largest.convert("RGBA" if largest.mode == "RGBA" else "RGB")
     size = fit_size((facts.width, facts.height), order.edge)
     return Reading(
         width=facts.width,
         height=facts.height,
-        views=make_views(masters[max(masters)].image(), size),
+        views=make_views(next(iter(masters.values())).image(), size),
         preview=make_views(preview, size),
     )

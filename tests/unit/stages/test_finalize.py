@@ -12,7 +12,9 @@ def rendition(size: int) -> RenditionFacts:
 
 
 def test_finalize_adds_up_the_renditions() -> None:
-    manifest = finalize(original_bytes=3000, renditions={"small": rendition(100), "large": rendition(900)})
+    manifest = finalize(
+        original_bytes=3000, renditions={"small": [rendition(100)], "large": [rendition(700), rendition(200)]}
+    )
 
     assert manifest == Manifest(renditions=2, bytes=1000, ratio=0.3333)
 
@@ -24,4 +26,4 @@ def test_finalize_refuses_a_job_without_renditions() -> None:
 
 def test_finalize_refuses_an_empty_original() -> None:
     with pytest.raises(ValueError, match="cannot be empty"):
-        finalize(original_bytes=0, renditions={"output": rendition(1)})
+        finalize(original_bytes=0, renditions={"output": [rendition(1)]})

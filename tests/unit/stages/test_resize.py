@@ -10,7 +10,9 @@ from PIL import Image, ImageChops, ImageStat
 
 from stages import scale
 from stages.normalize import Master
-from stages.resize import resize
+from stages.rendition import Rendition
+from stages.rendition_spec import RenditionSpec
+from stages.resize import resize as resize_master
 from tests.support.images import cutout, decode_image, photo
 
 
@@ -25,6 +27,14 @@ def resampler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 def master(picture: Image.Image) -> Master:
     return Master(picture.mode, picture.width, picture.height, picture.tobytes())
+
+
+def resize(master: Master, *, edge: int, format: str = "auto", quality: int | None = None) -> Rendition:  # noqa: A002
+    """Return the only variant of a rendition that is an edge."""
+    qualities = {} if quality is None else {"jpeg": quality}
+    (variant,) = resize_master(master, RenditionSpec(edge=edge, formats=(format,), quality=qualities))
+    assert variant.densities == (1,)
+    return variant.rendition
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from PIL import Image, ImageCms, ImageOps
 from stages.formats import encode
 from stages.limits import Limits
 from stages.normalize import Master, build_master_pyramid
+from stages.rendition_spec import RenditionSpec
 from stages.resize import resize
 from tests.tools.bench.bench import Bench, Figures
 from tests.tools.bench.similarity import psnr, ssim
@@ -53,14 +54,16 @@ def run(bench: Bench) -> Figures:
 
 def compare_previews(photo: bytes, edges: Iterable[int] = EDGES) -> dict[int, Similarity]:
     """Return for each edge SSIM and PSNR of the pixels, and both again once encoded."""
-    masters = build_master_pyramid(photo, edges=edges, limits=Limits())
+    specs = {str(edge): RenditionSpec(edge=edge) for edge in edges}
+    masters = build_master_pyramid(photo, specs=specs, limits=Limits())
     best = _upright(photo)
-    return {edge: _likeness(master, edge, best) for edge, master in masters.items()}
+    return {int(edge): _likeness(master, best) for edge, master in masters.items()}
 
 
-def _likeness(master: Master, edge: int, best: Image.Image) -> Similarity:
+def _likeness(master: Master, best: Image.Image) -> Similarity:
     made, wanted = master.image(), best.resize((master.width, master.height), Image.Resampling.LANCZOS)
-    sent = _decoded(resize(master, edge=edge, format="jpeg").content)
+    (variant,) = resize(master, RenditionSpec(edge=max(master.width, master.height), formats=("jpeg",)))
+    sent = _decoded(variant.rendition.content)
     could = _decoded(encode(wanted, "jpeg"))
     return ssim(made, wanted), psnr(made, wanted), ssim(sent, could), psnr(sent, could)
 
