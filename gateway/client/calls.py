@@ -139,21 +139,29 @@ def job_page(
     return Call(method="GET", path="/jobs", query=query, receive=_json_receiver(JobPage))
 
 
-def result(task_id: str, rendition: str | None = None) -> Call[bytes]:
+def result(task_id: str, rendition: str | None = None, *, format: str | None = None) -> Call[bytes]:  # noqa: A002
     """Return the bytes of a rendition, verified against their digest.
 
-    Without a `rendition`, it is the largest preview, or the output of an operation. Raises a subclass of httpx's
-    RemoteProtocolError if the bytes still do not match after the retries.
+    Without a `rendition`, it is the largest preview, or the output of an operation. If it has several formats, it is
+    the last one, which every client shows, unless `format` is given, or the name has one: card@2x.avif. Raises a
+    subclass of httpx's RemoteProtocolError if the bytes still do not match after the retries.
     """
     return Call(
         method="GET",
         path=_result_path(task_id, rendition),
+        query=_result_query(format),
         answer_seconds=RESULT_SECONDS,
         receive=lambda answer: MemoryReceiver(answer, verify_content, max_bytes=RESULT_MAX_BYTES),
     )
 
 
-def save_result(task_id: str, path: Path | str | None = None, rendition: str | None = None) -> Call[Path]:
+def save_result(
+    task_id: str,
+    path: Path | str | None = None,
+    rendition: str | None = None,
+    *,
+    format: str | None = None,  # noqa: A002  # the query's word
+) -> Call[Path]:
     """Save a rendition to a file, and return the file's path. The file appears only after its digest is verified.
 
     If `path` is a folder (by default the current one), the file gets the gateway's name for it, such as
@@ -169,8 +177,13 @@ def save_result(task_id: str, path: Path | str | None = None, rendition: str | N
             return FileReceiver(answer, join_inside(target, filename_of(answer)), overwrite=False)
         return FileReceiver(answer, target)
 
-    path_on_gateway = _result_path(task_id, rendition)
-    return Call(method="GET", path=path_on_gateway, answer_seconds=RESULT_SECONDS, receive=receive)
+    return Call(
+        method="GET",
+        path=_result_path(task_id, rendition),
+        query=_result_query(format),
+        answer_seconds=RESULT_SECONDS,
+        receive=receive,
+    )
 
 
 def retry(task_id: str) -> Call[Accepted]:
@@ -292,6 +305,10 @@ def _json_parser(shape: type[AnswerT]) -> BodyParser[AnswerT]:
 def _result_path(task_id: str, rendition: str | None) -> str:
     path = f"/result/{_segment(task_id)}"
     return path if rendition is None else f"{path}/{_segment(rendition)}"
+
+
+def _result_query(name: str | None) -> dict[str, str]:
+    return {} if name is None else {"format": name}
 
 
 def _segment(text: str) -> str:

@@ -22,6 +22,7 @@ from deploy.local.stack import Stack
 from gateway.cli.journal import JOURNAL_NAME
 from tests.integration.api_helpers import post_operation, submit_photo, wait_for_end, wait_until
 from tests.integration.faulty_proxy import ProxyFault, run_faulty_proxy
+from tests.integration.variant_files import add_variants
 from tests.support.images import decode_image, encode_image, photo
 from tests.support.programs import Fork, fork, report_end, start_program
 
@@ -259,6 +260,26 @@ def test_stdin_an_earlier_job_and_stdout_go_together(darkroom: Darkroom) -> None
         "out",
     ]
     assert Path(cropped.documents[0]["saved"]["output"]).name == "beach-crop.jpg"
+
+
+def test_a_format_or_a_file_of_a_rendition_is_saved(darkroom: Darkroom, stack: Stack, client: httpx.Client) -> None:
+    task_id = submit_photo(client, encode_image(photo(93, 90), "jpeg"), "cat.jpg")
+    wait_for_end(client, task_id)
+    add_variants(stack, task_id, "small")
+
+    runs = [
+        darkroom.fork("result", task_id, "-r", "small"),
+        darkroom.fork("result", task_id, "-r", "small", "--format", "webp"),
+        darkroom.fork("result", task_id, "-r", "small@2x.avif"),
+    ]
+
+    assert [collected(run).status for run in runs] == [0, 0, 0]
+    saved = {path.name: decode_image(path.read_bytes()) for path in darkroom.folder.glob("cat-*")}
+    assert {name: (image.format, image.width) for name, image in saved.items()} == {
+        "cat-small.jpg": ("JPEG", 160),
+        "cat-small.webp": ("WEBP", 160),
+        "cat-small@2x.avif": ("AVIF", 320),
+    }
 
 
 def test_a_job_is_shown_stage_by_stage_and_its_failure_is_an_exit_status(

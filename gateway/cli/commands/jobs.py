@@ -133,7 +133,17 @@ def result(
     *,
     rendition: Annotated[
         str | None,
-        typer.Option("--rendition", "-r", help="The rendition to save, such as small; by default the largest."),
+        typer.Option(
+            "--rendition",
+            "-r",
+            help="The rendition to save, such as small, or a file of it: small@2x.avif. By default the largest.",
+        ),
+    ] = None,
+    format: Annotated[  # noqa: A002  # the query's word
+        str | None,
+        typer.Option(
+            "--format", "-f", help="The format to save, if there are several; by default what every program shows."
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -158,10 +168,10 @@ def result(
         job = darkroom.follow_to_end(task_id) if wait else darkroom.status(task_id)
         name = rendition or _largest_rendition(job)
         if to_stdout:
-            sys.stdout.buffer.write(darkroom.result(task_id, name))
+            sys.stdout.buffer.write(darkroom.result(task_id, name, format=format))
             sys.stdout.buffer.flush()
             return
-        path = darkroom.save_result(task_id, output, name)
+        path = darkroom.save_result(task_id, output, name, format=format)
         facts = {"task_id": task_id, "rendition": name, "file": str(path), "bytes": path.stat().st_size}
         session.print_result(facts, id_line(str(path), format_bytes(path.stat().st_size)))
 

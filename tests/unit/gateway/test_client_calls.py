@@ -133,6 +133,12 @@ def test_an_id_is_always_one_segment_of_the_path() -> None:
     assert calls.result("an-id", "a/b").path == "/result/an-id/a%2Fb"
 
 
+def test_a_format_is_asked_for_only_if_it_is_given() -> None:
+    assert calls.result("an-id", format="avif").query == calls.save_result("an-id", format="avif").query
+    assert calls.result("an-id", format="avif").query == {"format": "avif"}
+    assert calls.result("an-id").query == calls.save_result("an-id").query == {}
+
+
 def test_delete_and_retry_are_not_idempotent() -> None:
     assert not calls.delete("an-id").is_idempotent
     assert not calls.retry("an-id").is_idempotent
