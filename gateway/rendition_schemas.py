@@ -74,6 +74,26 @@ class RenditionStatus(BaseModel):
     )
 
 
+class Preview(BaseModel):
+    """The smallest rendition of a job, for a list."""
+
+    url: str = Field(
+        description="Its address with the version. The answer is in the best format that `Accept` names.",
+        examples=["/result/019392f0-7c1e-7d4a-b4d8-0f5e2c9a1b77/small?v=5f2b9c0a7d13e846"],
+    )
+    bytes: Positive = Field(description="The size in the format that every client shows.")
+
+    @classmethod
+    def of(cls, job: Job, *, root_path: str) -> Preview | None:
+        """Return the smallest rendition that can be fetched; None if there is none."""
+        results = find_results(job) if has_renditions(job) else {}
+        if not results:
+            return None
+        name = min(results, key=lambda each: int(results[each]["width"]))
+        url = f"{root_path}/result/{job.id}/{name}?v={version_of(list_variants(results[name]))}"
+        return cls(url=url, bytes=results[name]["bytes"])
+
+
 def build_renditions(job: Job, root_path: str) -> dict[str, RenditionStatus]:
     """Build the public view of each rendition that can be fetched. Its URL begins with the root path."""
     results = find_results(job) if has_renditions(job) else {}

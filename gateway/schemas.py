@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from gateway.image_schemas import JobPlaceholder, OriginalStatus, Placeholder
 from gateway.openapi.numbers import Count, Milliseconds, Positive
 from gateway.public_errors import explain_error, public_failure
-from gateway.rendition_schemas import RenditionStatus, build_renditions
+from gateway.rendition_schemas import Preview, RenditionStatus, build_renditions
 from pipeline.results import served_job
 from pipeline.routing import FINALIZE
 from storage.clock import now_ms
@@ -185,6 +185,7 @@ class JobSummary(BaseModel):
     name: str | None
     failure: Failure | None
     placeholder: JobPlaceholder
+    preview: Preview | None = Field(description="The smallest rendition that can be fetched; null if there is none.")
     metadata: dict[str, str]
     links: Links
 
@@ -201,6 +202,7 @@ class JobSummary(BaseModel):
             name=job.original.name,
             failure=public_failure(job),
             placeholder=Placeholder.of(job),
+            preview=Preview.of(job, root_path=root_path),
             metadata=job.metadata,
             links=Links.of(job.id, root_path=root_path),
         )

@@ -225,10 +225,18 @@ class JobStatus(JobBase):
     summary: dict[str, Any] | None = None
 
 
+class Preview(Answer):
+    """The smallest rendition of a job: its address, and its size in bytes."""
+
+    url: str = ""
+    bytes: Integer = 0
+
+
 class JobSummary(JobBase):
-    """One job in a list."""
+    """One job in a list. An older gateway sends no `preview`."""
 
     name: str | None = None
+    preview: Preview | None = None
 
 
 class JobPage(Answer):

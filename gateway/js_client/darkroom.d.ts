@@ -64,6 +64,26 @@ export interface Rendition {
   height: number;
   bytes: number;
   sha256: string;
+  /** All files of the rendition, the best format first. An older gateway sends none. */
+  variants?: Variant[];
+  /** What `srcset` says for each format. */
+  srcset?: Record<string, string>;
+  /** The HTML of a `<picture>`. */
+  picture?: string;
+  /** Changes when the rendition is made again. */
+  version?: string;
+}
+
+/** One file of a rendition: a format at a density. */
+export interface Variant {
+  url: string;
+  format: string;
+  media_type: string;
+  dpr: number;
+  width: number;
+  height: number;
+  bytes: number;
+  sha256: string;
 }
 
 export interface Failure {
@@ -90,7 +110,7 @@ export interface Job {
 export type JobReference = string | { taskId: string; viewToken?: string | null } | { task_id: string };
 
 export interface PictureOptions {
-  /** The rendition that is shown. Smaller ones of the same picture are offered, too. The default is the largest. */
+  /** The rendition that is shown, in all its formats and densities. The default is the largest. */
   rendition?: string | null;
   /** As in HTML: how wide the picture is shown, such as `(max-width: 600px) 100vw, 600px`. */
   sizes?: string;
@@ -98,6 +118,8 @@ export interface PictureOptions {
 }
 
 export interface PictureAttributes {
+  /** The attributes of a `<source>` for each format before the last one. */
+  sources: { type: string; srcset: string; sizes?: string }[];
   src?: string;
   srcset?: string;
   sizes?: string;
@@ -118,7 +140,7 @@ export declare class Darkroom {
   result(job: JobReference, rendition?: string | null, options?: RequestOptions): Promise<Blob>;
   remove(job: JobReference, options?: RequestOptions): Promise<void>;
   capabilities(options?: RequestOptions): Promise<Record<string, unknown>>;
-  picture(job: Job, options?: PictureOptions): HTMLImageElement;
+  picture(job: Job, options?: PictureOptions): HTMLImageElement | HTMLPictureElement;
   pictureAttributes(job: Job, options?: PictureOptions): PictureAttributes;
   discard(address: string): Promise<void>;
   forgetToken(): void;

@@ -138,31 +138,35 @@ export class Darkroom {
     return (await this.request("/capabilities", { signal })).json();
   }
 
-  /** Build an image element of a job: the browser chooses the size, and shows the placeholder until the image is loaded. */
+  /** Build an image element of a job, or a picture element if it has several formats. The browser chooses the file, and shows the placeholder until it is loaded. */
   picture(job, options) {
-    const { placeholder, color, ...attributes } = this.pictureAttributes(job, options);
+    const { placeholder, color, sources, src, ...attributes } = this.pictureAttributes(job, options);
     const image = document.createElement("img");
+    const picture = document.createElement("picture");
+    picture.append(...sources.map((source) => withAttributes(document.createElement("source"), source)), image);
     if (placeholder) image.style.background = `center / 100% 100% no-repeat url("${placeholder}")`;
     if (color) image.style.backgroundColor = color;
     image.addEventListener("load", () => image.style.removeProperty("background"), { once: true });
-    const { src, srcset, ...others } = attributes;
-    for (const [name, value] of Object.entries({ ...others, srcset, src })) if (value != null) image.setAttribute(name, value); // `src` last
-    return image;
+    withAttributes(image, { ...attributes, src }); // `src` last: it starts the download
+    return sources.length ? picture : image;
   }
 
-  /** Return the attributes of an image element, and its placeholder as a data URL. Needs no document. */
+  /** Return the attributes of an image element and of its sources, and its placeholder as a data URL. Needs no document. */
   pictureAttributes(job, { rendition = null, sizes, alt = "" } = {}) {
-    const made = Object.values(job.renditions).sort((one, other) => one.width - other.width);
-    const main = rendition === null ? made.at(-1) : job.renditions[rendition];
-    const alternatives = main ? made.filter((other) => isSmallerCopy(other, main)) : [];
+    const { shown, formats, isOneSize } = filesOfPicture(job, rendition);
+    const [width, height] = ["width", "height"].map((side) => (shown ? Math.round(shown[side] / (shown.dpr ?? 1)) : (job.original[side] ?? undefined)));
     const address = ({ url }) => this.#signed(this.address(url), job.task_id);
+    const srcset = (files) => files.map((file) => `${address(file)} ${file.width}w`).join(", ");
+    const last = formats.pop() ?? [];
+    const chosen = sizes ?? (isOneSize ? `${width}px` : undefined);
     return {
-      src: main && address(main),
-      srcset: alternatives.length > 1 ? alternatives.map((other) => `${address(other)} ${other.width}w`).join(", ") : undefined,
-      sizes,
+      sources: formats.map((files) => ({ type: files[0].media_type, srcset: srcset(files), sizes: chosen })),
+      src: shown && address(shown),
+      srcset: last.length > 1 ? srcset(last) : undefined,
+      sizes: chosen,
       alt,
-      width: main?.width ?? job.original.width ?? undefined,
-      height: main?.height ?? job.original.height ?? undefined,
+      width,
+      height,
       placeholder: thumbhashUrl(job.placeholder?.thumbhash),
       color: job.placeholder?.color,
     };
@@ -525,9 +529,34 @@ function acceptedByHeaders(headers) {
   return { task_id: taskId, links: { status: `/task-status/${taskId}`, result: `/result/${taskId}`, ...links }, view_token: headers.get("View-Token") };
 }
 
-/** Whether `other` shows the same picture as `main`, as small or smaller: a browser may choose between them. */
+/**
+ * Return the file that every browser shows, and the files that a browser may choose between by format, the best format first.
+ * Renditions that differ by their size only stand for each other; one of a preset has its own densities (`isOneSize`).
+ */
+function filesOfPicture(job, rendition) {
+  const made = Object.entries(job.renditions).sort(([, one], [, other]) => one.width - other.width);
+  const [name, main] = rendition === null ? (made.at(-1) ?? []) : [rendition, job.renditions[rendition]];
+  if (!main) return { formats: [] };
+  const isPlain = (other) => typeof (job.operation?.renditions?.[other] ?? 0) === "number";
+  const copies = isPlain(name) ? made.filter(([other, copy]) => isPlain(other) && isSmallerCopy(copy, main)) : [];
+  const shown = filesOf(main).find(({ sha256 }) => sha256 === main.sha256) ?? main;
+  const files = [main, ...copies.map(([, copy]) => copy)].flatMap(filesOf).sort((one, other) => one.width - other.width);
+  const formats = [...new Set(filesOf(main).map(({ format }) => format))].map((wanted) => files.filter(({ format }) => format === wanted).filter(isNewWidth));
+  return { shown, formats, isOneSize: !isPlain(name) };
+}
+
+/** Return the files of a rendition. An older gateway has one for each. */
+const filesOf = (rendition) => (rendition.variants?.length ? rendition.variants : [rendition]);
+const isNewWidth = ({ width }, at, files) => files[at - 1]?.width !== width;
+
+/** Whether `other` shows the same picture as `main`, as small or smaller. */
 const isSmallerCopy = (other, main) =>
   other.format === main.format && other.width <= main.width && Math.abs(other.width * main.height - main.width * other.height) <= main.width + main.height;
+
+function withAttributes(element, attributes) {
+  for (const [name, value] of Object.entries(attributes)) if (value != null) element.setAttribute(name, value);
+  return element;
+}
 
 const LINE_BREAK = /\r\n|\n|\r(?!$)/; // a CR at the end may be half of a CRLF: wait for the next chunk
 

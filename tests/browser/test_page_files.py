@@ -13,10 +13,12 @@ INDEX = (PAGE / "index.html").read_text(encoding="utf-8")
 FILES = {path.relative_to(PAGE).as_posix(): path for path in PAGE.rglob("*.*")} | {"client.js": CLIENT}
 MODULES = {name: path.read_text(encoding="utf-8") for name, path in FILES.items() if path.suffix == ".js"}
 FIRST_LOAD_BYTES = 70_000
-"""All there is: a module that is loaded late is missing when the server is away.
+"""All but `LATE`: a module that is loaded late is missing when the server is away.
 
 5,000 of them are what the client does for other pages only: tokens, pictures, retries.
 """
+LATE = {"js/zip.js"}
+"""What is of use with the server only, and loaded when it is needed."""
 FAMILIES = {"status", "state", "kind", "stage", "format"}  # words by what the API says
 
 
@@ -45,9 +47,15 @@ def test_every_module_of_the_first_load_is_asked_for_at_once() -> None:
     assert len(preloaded) == len(set(preloaded))
 
 
-def test_nothing_of_the_page_is_loaded_late() -> None:
-    assert needed("js/main.js") | {"js/theme.js"} == set(MODULES)
-    assert [name for name, text in MODULES.items() if re.search(r"\bimport\(", text)] == []
+def test_only_what_needs_the_server_is_loaded_late() -> None:
+    late = {
+        path.resolve().relative_to(PAGE.resolve()).as_posix()
+        for name, text in MODULES.items()
+        for path in [(PAGE / name).parent / found for found in re.findall(r'\bimport\("([^"]+)"\)', text)]
+    }
+
+    assert needed("js/main.js") | {"js/theme.js"} | LATE == set(MODULES)
+    assert late == LATE
 
 
 def test_the_first_load_is_small() -> None:

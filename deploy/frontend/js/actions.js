@@ -29,6 +29,12 @@ export function actions(job, { compact = false } = {}) {
   );
 }
 
+/** Build the button that copies the HTML of a rendition, for a page of another origin; null if the server is too old. */
+export function pictureButton({ links, renditions }, name) {
+  const html = renditions[name].picture?.replaceAll(links.result, darkroom.address(links.result));
+  return html && button("picture", "<picture>", (event) => copy(event, html), { class: "copy", "aria-label": t("action.copy_picture", { name }) });
+}
+
 const ICON_OF = { crop: "crop", grayscale: "greys", resize: "resize" };
 
 const reportProblem = (problem) => showToast(problemSentence(problem));

@@ -2,7 +2,6 @@
 
 import { darkroom, saveBlob } from "./api.js";
 import { apiLabel } from "./i18n.js";
-import { zip } from "./zip.js";
 
 /** Return a text as the name of a visible file, without folders: who unpacks a zip may follow a path in it. */
 const toFileName = (text) => text.replace(/[/\\\p{Cc}]/gu, "_").replace(/^\.+/, "_");
@@ -23,6 +22,12 @@ export const renditionLabel = (job, rendition) => (rendition === "output" ? apiL
 export function bestRendition(job) {
   const made = Object.entries(job.renditions);
   return made.length ? made.reduce((one, other) => (other[1].width > one[1].width ? other : one))[0] : null;
+}
+
+/** Return the name of the largest rendition that shows the whole original, without a cut or another shape; null if there is none. */
+export function wholeRendition({ renditions, original: { width, height } }) {
+  const isWhole = ([, made]) => Math.abs(made.width * height - made.height * width) <= width + height;
+  return bestRendition({ renditions: Object.fromEntries(Object.entries(renditions).filter(isWhole)) });
 }
 
 /** Return the name of the smallest rendition of at least `pixels`, else of the largest that is ready. */
@@ -47,5 +52,6 @@ export async function downloadAll(jobs, name = "darkroom.zip") {
       files.push({ name: fileName(job, rendition), bytes });
     }
   }
+  const { zip } = await import("./zip.js"); // late: without the server, there is nothing to pack
   saveBlob(zip(files), name);
 }

@@ -6,7 +6,7 @@ import { loadCapabilities } from "./capabilities.js";
 import { cropper } from "./cropper.js";
 import { askInDialog } from "./dialog.js";
 import { h } from "./dom.js";
-import { bestRendition } from "./downloads.js";
+import { wholeRendition } from "./downloads.js";
 import { missingSide, operationForm } from "./forms.js";
 import { t } from "./i18n.js";
 import { enqueue } from "./uploads.js";
@@ -51,7 +51,7 @@ async function pictureOf(file, job) {
   const image = h("img", { alt: "", draggable: "false" });
   const url = file && URL.createObjectURL(file);
   const free = () => url && URL.revokeObjectURL(url);
-  const whole = job && ["previews", "grayscale"].includes(job.kind) ? bestRendition(job) : null;
+  const whole = job && ["previews", "grayscale"].includes(job.kind) ? wholeRendition(job) : null;
   try {
     if (url) await loadImage(image, url);
     else if (whole) await showImage(image, job.renditions[whole].url);

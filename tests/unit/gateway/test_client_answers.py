@@ -31,6 +31,7 @@ PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (schemas.StageStatus, models.StageStatus),
     (rendition_schemas.RenditionStatus, models.RenditionStatus),
     (rendition_schemas.VariantStatus, models.VariantStatus),
+    (rendition_schemas.Preview, models.Preview),
     (image_schemas.ColorSpaceStatus, models.ColorSpaceStatus),
     (image_schemas.OriginalStatus, models.OriginalStatus),
     (image_schemas.Placeholder, models.Placeholder),

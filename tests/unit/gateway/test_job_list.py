@@ -174,6 +174,7 @@ async def test_a_job_in_a_list_says_what_it_is(http: httpx.AsyncClient, jobs: Fa
         "name": "cat.jpg",
         "failure": failure.model_dump(),
         "placeholder": None,
+        "preview": None,
         "metadata": {},
         "links": {"status": f"/task-status/{job.id}", "result": f"/result/{job.id}"},
     }

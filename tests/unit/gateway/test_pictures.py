@@ -10,7 +10,7 @@ import pytest
 
 from gateway.pictures import build_picture
 from storage.blobs import Blobs
-from storage.documents import Job, Operation, StageRecord, StageState
+from storage.documents import Job, JobState, Operation, StageRecord, StageState
 from tests.support.fakes import FakeJobs, new_job
 from tests.support.variants import CARD, PLACEHOLDER, content_of, done_card
 
@@ -146,7 +146,7 @@ async def test_a_rendition_with_one_file_is_a_picture_with_an_image_only(
     blobs.put("small.1", b"small")
     made = {"format": "jpeg", "media_type": "image/jpeg", "width": 160, "height": 120, "bytes": 5, "sha256": "00" * 32}
     record = StageRecord(state=StageState.DONE, result={"blob": "small.1", **made})
-    job = new_job(stages={"small": record}, state="processing")
+    job = new_job(stages={"small": record}, state=JobState.PROCESSING)
 
     rendition = await rendition_of(http, jobs, job, "small")
 
@@ -158,6 +158,19 @@ async def test_a_rendition_with_one_file_is_a_picture_with_an_image_only(
     assert rendition["srcset"] == {"jpeg": f"{url} 160w"}
     assert [(each["url"], each["dpr"]) for each in rendition["variants"]] == [(url, 1)]
     assert (await http.get(rendition["variants"][0]["url"])).content == b"small"
+
+
+async def test_a_list_has_the_smallest_rendition_of_each_job(
+    http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs
+) -> None:
+    job = done_card(blobs)
+    version = (await rendition_of(http, jobs, job))["version"]
+    await jobs.insert(failed := new_job(state=JobState.FAILED))
+
+    listed = {each["task_id"]: each["preview"] for each in (await http.get("/jobs")).json()["jobs"]}
+
+    expected = {"url": f"/result/{job.id}/card?v={version}", "bytes": len(content_of("jpeg", 1))}
+    assert listed == {job.id: expected, failed.id: None}
 
 
 def test_nothing_breaks_out_of_an_attribute() -> None:

@@ -86,6 +86,7 @@ export default {
   "action.download_all": "Download all",
   "action.copy_link": "Copy link",
   "action.copy_curl": "Copy as curl",
+  "action.copy_picture": "Copy the <picture> of {name}",
   "action.group": "Actions for {name}",
   "action.cancel_job": "Cancel the job",
   "action.remove": "Remove the job and its images",

@@ -108,6 +108,7 @@ export default {
   "action.download_all": "Скачать всё",
   "action.copy_link": "Скопировать ссылку",
   "action.copy_curl": "Скопировать как curl",
+  "action.copy_picture": "Скопировать <picture> для {name}",
   "action.group": "Что можно сделать с {name}",
   "action.cancel_job": "Отменить задание",
   "action.remove": "Удалить задание и изображения",

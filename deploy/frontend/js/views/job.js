@@ -2,11 +2,11 @@
 
 import { DarkroomError, END_STATUSES } from "../../client.js";
 import { darkroom, showImage } from "../api.js";
-import { actions } from "../actions.js";
+import { actions, pictureButton } from "../actions.js";
 import { album } from "../album.js";
 import { comparison } from "../compare.js";
 import { button, h, icon, showToast } from "../dom.js";
-import { bestRendition, download, fileName, renditionLabel } from "../downloads.js";
+import { bestRendition, download, fileName, renditionLabel, wholeRendition } from "../downloads.js";
 import { jobFailure, problemBox } from "../failure.js";
 import { formatDimensions, formatFacts, formatTime, formatSaving, formatShare, formatBytes } from "../format.js";
 import { health } from "../health.js";
@@ -97,7 +97,7 @@ function drawViewer(page) {
   const picture = h("div", { class: "viewer-picture" });
   const file = album.fileOf(job.task_id);
   const tabs = names.map((name) => tab(name, renditionLabel(job, name), name === (page.selectedRendition ?? bestRendition(job)), () => ((page.selectedRendition = name), display(page, picture, name))));
-  if (COMPARABLE.has(job.kind) && job.status === "done") tabs.push(file ? compareTab(page, picture, file) : originalPicker(page, picture));
+  if (COMPARABLE.has(job.kind) && job.status === "done" && wholeRendition(job)) tabs.push(file ? compareTab(page, picture, file) : originalPicker(page, picture));
   display(page, picture, page.selectedRendition ?? bestRendition(job));
   parts.viewer.replaceChildren(picture, h("div", { class: "choices", role: "group", "aria-label": t("viewer.pick") }, tabs));
 }
@@ -137,7 +137,7 @@ function pictureProblem(problem) {
 
 function compare(page, picture, file) {
   page.free();
-  const { element, free } = comparison(file, page.job.renditions[bestRendition(page.job)]);
+  const { element, free } = comparison(file, page.job.renditions[wholeRendition(page.job)]);
   page.free = free;
   picture.replaceChildren(element);
 }
@@ -156,7 +156,7 @@ function renditions(job) {
       h("td", {}, formatBytes(bytes)),
       h("td", { class: "saving" }, formatSaving(bytes, job.original.bytes)),
     ),
-    h("tr", { class: "file" }, h("td", { colspan: 4 }, fileButton(job, name))),
+    h("tr", { class: "file" }, h("td", { colspan: 4 }, h("div", {}, fileButton(job, name), pictureButton(job, name)))),
   ]);
   if (!rows.length) return null;
   const heads = ["job.rendition", "job.pixels", "job.size", "job.saved"].map((key) => h("th", { scope: "col" }, t(key)));

@@ -1,8 +1,7 @@
 // #/jobs : all jobs, newest first, filtered by status and kind.
 
 import { DarkroomError } from "../../client.js";
-import { darkroom, fetchJson, showImage } from "../api.js";
-import { loadCapabilities } from "../capabilities.js";
+import { fetchJson, showImage } from "../api.js";
 import { h } from "../dom.js";
 import { problemBox } from "../failure.js";
 import { formatDuration, formatTime } from "../format.js";
@@ -58,10 +57,10 @@ async function loadPage(list) {
   results.setAttribute("aria-busy", "true");
   const parameters = new URLSearchParams([["limit", PAGE], ...query]);
   try {
-    const [page, capabilities] = await Promise.all([fetchJson(`/jobs?${parameters}`), loadCapabilities().catch(() => null)]);
+    const page = await fetchJson(`/jobs?${parameters}`);
     if (round !== list.round) return;
     list.state = "shown";
-    results.replaceChildren(jobGrid(page.jobs, smallest(capabilities)), pager(page, query));
+    results.replaceChildren(jobGrid(page.jobs), pager(page, query));
   } catch (problem) {
     if (round !== list.round) return;
     return showProblem(list, problem);
@@ -69,19 +68,17 @@ async function loadPage(list) {
   results.removeAttribute("aria-busy");
 }
 
-const smallest = (capabilities) => Object.entries(capabilities?.renditions ?? {}).sort(([, one], [, other]) => one - other)[0]?.[0];
-
-function jobGrid(jobs, rendition) {
+function jobGrid(jobs) {
   if (!jobs.length) return h("p", { class: "nothing" }, t("jobs.none"));
-  return h("ul", { class: "job-grid" }, jobs.map((job) => jobTile(job, rendition)));
+  return h("ul", { class: "job-grid" }, jobs.map(jobTile));
 }
 
-function jobTile(job, rendition) {
+function jobTile(job) {
   const image = h("img", { alt: "", loading: "lazy" });
   const took = job.finished_at && job.status === "done" && formatDuration(Date.parse(job.finished_at) - Date.parse(job.created_at));
   const facts = [job.kind !== "previews" && apiLabel("kind", job.kind), formatTime(job.created_at), took].filter(Boolean).join(" · ");
   const placeholder = job.placeholder && placeholderPicture(job.placeholder);
-  if (job.status === "done") showPicture(image, job, rendition).then(() => placeholder?.remove());
+  if (job.status === "done") showPicture(image, job).then(() => placeholder?.remove());
   return h(
     "li",
     {},
@@ -97,21 +94,15 @@ function jobTile(job, rendition) {
   );
 }
 
-/** Show the smallest preview of a job; an operation has none, so show its output if the file is small. */
-async function showPicture(image, job, rendition) {
+const SMALL_FILE_BYTES = 300_000;
+
+/** Show the smallest rendition of a job, unless it is large: an operation has one only. */
+async function showPicture(image, { preview }) {
   try {
-    if (job.kind === "previews" && rendition) await showImage(image, `/result/${job.task_id}/${rendition}`);
-    else if (await isSmallFile(job)) await showImage(image, job.links.result);
+    if (preview?.bytes < SMALL_FILE_BYTES) await showImage(image, preview.url);
   } catch {
     image.remove(); // the result has probably expired
   }
-}
-
-const SMALL_FILE_BYTES = 300_000;
-
-async function isSmallFile(job) {
-  const answer = await darkroom.request(job.links.result, { method: "HEAD" });
-  return Number(answer.headers.get("Content-Length")) < SMALL_FILE_BYTES;
 }
 
 function pager(page, query) {

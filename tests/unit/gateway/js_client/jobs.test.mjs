@@ -90,6 +90,45 @@ test("a picture offers the smaller copies of itself, no other cut and no other f
   assert.deepEqual([square.src, square.srcset, square.width, square.height], [of("square"), undefined, 640, 640]);
 });
 
+const variant = (format, dpr, width, height) => ({ url: `/api/result/${TASK_ID}/card@${dpr}x.${format}?v=1`, media_type: `image/${format}`, format, dpr, width, height, sha256: `${format}${width}` });
+const card = (sizes) => {
+  const variants = ["avif", "webp", "jpeg"].flatMap((format) => sizes.map(([dpr, width]) => variant(format, dpr, width, width / 2)));
+  return { ...variants.find(({ format }) => format === "jpeg"), url: `/api/result/${TASK_ID}/card`, variants };
+};
+const PRESET = { ...DONE, operation: { renditions: { card: { width: 400 }, grey: { width: 800 } } } };
+
+test("a rendition of a preset is offered in its formats and densities, and at its own size", () => {
+  const { darkroom } = clientOf(() => null);
+  const job = { ...PRESET, renditions: { card: card([[1, 400], [2, 800]]), grey: made("grey", 800, 400) } };
+  const of = (format, dpr) => `${BASE}/result/${TASK_ID}/card@${dpr}x.${format}?v=1`;
+  const srcset = (format) => `${of(format, 1)} 400w, ${of(format, 2)} 800w`;
+
+  const found = darkroom.pictureAttributes(job, { rendition: "card" });
+
+  assert.deepEqual(found.sources, ["avif", "webp"].map((format) => ({ type: `image/${format}`, srcset: srcset(format), sizes: "400px" })));
+  assert.deepEqual([found.src, found.srcset, found.sizes], [of("jpeg", 1), srcset("jpeg"), "400px"]);
+  assert.deepEqual([found.width, found.height], [400, 200]);
+  assert.equal(darkroom.pictureAttributes(job, { rendition: "grey" }).srcset, undefined); // not the card, though it has the same shape
+  assert.equal(darkroom.pictureAttributes(job, { rendition: "card", sizes: "50vw" }).sources[1].sizes, "50vw");
+});
+
+test("a density without more pixels is offered once, and a picture of density 2 is half as wide as its file", () => {
+  const { darkroom } = clientOf(() => null);
+  const of = (...sizes) => darkroom.pictureAttributes({ ...PRESET, renditions: { card: card(sizes) } });
+
+  assert.deepEqual([of([1, 300], [2, 300]).sources[0].srcset.split(",").length, of([1, 300], [2, 300]).srcset], [1, undefined]);
+  assert.deepEqual([of([2, 300], [3, 450]).width, of([2, 300], [3, 450]).height], [150, 75]);
+});
+
+test("each format has the view token of its job", async () => {
+  const { darkroom } = clientOf(() => stream(event(1, { ...PRESET, renditions: { card: card([[1, 400]]) } })));
+
+  const done = await darkroom.wait({ taskId: TASK_ID, viewToken: "view" });
+
+  const { sources, src } = darkroom.pictureAttributes(done);
+  assert.deepEqual([...sources.map(({ srcset }) => srcset.split(" ")[0]), src].map((url) => url.split("?")[1]), Array(3).fill("v=1&token=view"));
+});
+
 test("the addresses of a picture have the view token of its job", async () => {
   const { darkroom } = clientOf(() => stream(event(1, DONE)));
 
