@@ -172,3 +172,16 @@ async def test_twins_are_not_looked_for_unless_they_are_wanted(http: httpx.Async
 def resize_by(*, width: int) -> dict[str, Any]:
     """Return the parameters of a resize to a width."""
     return {"width": width, "fit": "contain", "enlarge": False}
+
+
+async def test_a_job_with_a_twin_that_was_reprocessed_writes_no_blob_that_it_has(
+    keyed_client: httpx.AsyncClient, stores: Stores
+) -> None:
+    duplicate = await finished(stores, revision=1)
+    job = await get_accepted_job(stores, await post(keyed_client, CAT_PART, api_key=ADA_KEY))
+    options: dict[str, Any] = {"stages": list(job.stages), "lane": job.lane, "next_dispatch_ms": 0}
+
+    revised = await stores.jobs.reprocess(job, job.operation, **options)
+
+    assert revised is not None
+    assert revised.revision == duplicate.revision + 1
