@@ -22,6 +22,7 @@ from tests.tools.bench import machine
 from tests.tools.bench.bench import Bench, Figures, Options
 from tests.tools.bench.scenarios import (
     backlog,
+    encoders,
     fairness,
     floor,
     footprint,
@@ -57,6 +58,7 @@ SCENARIOS: dict[str, Callable[[Bench], Figures]] = {
         footprint,
         quality,
         floor,
+        encoders,
         sizing,
     )
 }

@@ -32,6 +32,20 @@ class Corpus:
             self._sets[name] = self._make(name)
         return self._sets[name]
 
+    def pictures(self, count: int | None, edge: int) -> list[Image.Image]:
+        """Return the pixels of some photos, at most `edge` a side, not encoded by us; None: all given ones."""
+        indexes = range(len(self._given) if count is None else count)
+        return [self._whole(index, edge) for index in indexes]
+
+    def _whole(self, index: int, edge: int) -> Image.Image:
+        if not self._given:
+            return ImageOps.contain(draw_photo(index, TWELVE), (edge, edge), Image.Resampling.LANCZOS)
+        with Image.open(self._given[index % len(self._given)]) as picture:
+            upright = ImageOps.exif_transpose(picture).convert("RGB")
+        upright.thumbnail((edge, edge), Image.Resampling.LANCZOS)
+        upright.info = {}  # Pillow would put the profile and more into what it saves
+        return upright
+
     def _make(self, name: str) -> list[bytes]:
         match name:
             case "png":
