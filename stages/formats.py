@@ -33,12 +33,19 @@ OUTPUT_FORMATS: tuple[str, ...] = ("auto", "jpeg", "png", "webp", "avif")
 FORMAT_SYNONYMS = {"jpg": "jpeg"}
 DEFAULT_QUALITY: dict[str, int] = {"jpeg": 80, "webp": 80, "avif": 60}
 OPAQUE_FORMATS = frozenset({"jpeg"})
-HEAVY_FORMATS = frozenset({"avif"})
-"""Their encoders take many times as long as the others."""
+# Besides the quality; for the other formats Pillow's own are the best cost: deploy/docs/PERFORMANCE.md, "Encoders".
+ENCODER_OPTIONS: dict[str, dict[str, int | str]] = {
+    "jpeg": {"subsampling": "4:2:0"},
+    # One thread: workers are processes, and at some speeds the bytes depend on the threads, by default one a core.
+    "avif": {"speed": 9, "max_threads": 1},
+}
 WEBP_SIDE = 16_383  # 14 bits: https://developers.google.com/speed/webp/faq#what_is_the_maximum_size_a_webp_image_can_be
 
+HEAVY_FORMATS = frozenset({"png", "webp", "avif"})
+"""Formats whose encoder takes 20 to 110 times the CPU of JPEG's at the same size: JPEGs are not to wait for them."""
+
 MEMORY_INTENSIVE_FORMATS = frozenset({"webp", "avif"})
-# Their encoders use 17 and 27 bytes of memory a pixel: an image of 50 megapixels would kill the worker.
+# Their encoders use up to 38 and 32 bytes of memory a pixel: an image of 50 megapixels would kill the worker.
 MEMORY_INTENSIVE_MAX_PIXELS = 16_000_000
 
 _SIGNATURES: dict[str, re.Pattern[bytes]] = {
@@ -147,11 +154,9 @@ def encode(image: Image.Image, format: str, quality: int | None = None) -> bytes
     """Encode to jpeg (4:2:0), png, webp or avif with no EXIF, ICC, XMP or comment. Quality runs from 1 to 100."""
     bare = image.copy() if image.info else image
     bare.info = {}
-    options: dict[str, int | str] = {}
+    options = dict(ENCODER_OPTIONS.get(format, {}))
     if format in DEFAULT_QUALITY:
         options["quality"] = DEFAULT_QUALITY[format] if quality is None else quality
-    if format == "jpeg":
-        options["subsampling"] = "4:2:0"
     content = io.BytesIO()
     with reveal_system_errors():
         bare.save(content, format=format.upper(), **options)

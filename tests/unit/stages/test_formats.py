@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 
 from stages.errors import ImageCorrupt, ImageTooLarge, InvalidOperation
 from stages.formats import ACCEPTED_FORMATS, HEAD_BYTES, MEDIA_TYPES, choose_format, encode, sniff
@@ -143,3 +143,38 @@ def test_a_picture_whose_encoding_would_take_a_gigabyte_is_refused(name: str) ->
         render(Image.new("L", (4001, 4000)), format=name)
 
     assert [(rule.pointer, rule.limit) for rule in refused.value.errors] == [("/format", 16_000_000)]
+
+
+def test_jpeg_has_one_scan_and_the_tables_of_the_standard() -> None:
+    one, other = encode(photo(), "jpeg"), encode(cutout().convert("RGB"), "jpeg")
+
+    assert "progressive" not in decode_image(one).info
+    assert _huffman_tables(one) == _huffman_tables(other)  # optimized ones would be made for each picture
+
+
+def _huffman_tables(jpeg: bytes) -> bytes:
+    return jpeg[jpeg.index(b"\xff\xc4") : jpeg.index(b"\xff\xda")]
+
+
+def test_avif_is_encoded_fast_and_the_same_on_any_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = photo(1200, 800)
+    fast = encode_image(picture, "avif", quality=60, speed=9, max_threads=1)
+
+    contents = []
+    for cores in (1, 2, 8):
+        monkeypatch.setattr(AvifImagePlugin, "DEFAULT_MAX_THREADS", cores)  # what Pillow takes by default
+        contents.append(encode(picture, "avif"))
+
+    assert contents == [fast] * 3
+
+
+def test_avif_is_subsampled() -> None:
+    content = encode(photo(), "avif")
+
+    flags = content[content.index(b"av1C") + 6]
+    assert flags >> 2 & 0b111 == 0b011  # monochrome, chroma_subsampling_x, _y: AV1-ISOBMFF 2.3.3
+
+
+@pytest.mark.parametrize("name", ["jpeg", "png", "webp", "avif"])
+def test_the_same_pixels_give_the_same_bytes(name: str) -> None:
+    assert encode(photo(200, 150), name) == encode(photo(200, 150), name)

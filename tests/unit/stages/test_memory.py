@@ -20,6 +20,8 @@ BOUNDS = {  # bytes a pixel, as measured; an image of RGB or RGBA has 4 itself
     ("crop jpeg", "jpeg progressive", BAR): 10,
     ("crop jpeg", "gif", BAR): 8.2,
     ("grayscale jpeg", "png 16 bit alpha", BAR): 8,
+    ("crop avif", "webp lossless alpha", BAR): 34,  # of noise, as the next; deploy/generate/worker_memory.py assumes 45
+    ("crop webp", "webp lossless alpha", BAR): 41.5,
     ("fill jpeg", "png alpha", BAR): 13,  # without SIMD; 10 with it
     ("animate gif", "avif animated", SQUARE): 22,
 }
