@@ -33,17 +33,23 @@ def describe(kind: dict[str, Any]) -> str:
         return f"`{kind['const']}`"
     if "enum" in kind:
         return ", ".join(f"`{value}`" for value in kind["enum"])
-    if kind["type"] == "string":
-        return "text"
-    low = f"over {kind['exclusiveMinimum']}" if "exclusiveMinimum" in kind else f"{kind['minimum']}"
-    return f"{ {'integer': 'whole number', 'number': 'number'}[kind['type']] }, {low} to {kind['maximum']}"
+    if kind["type"] == "array":
+        return f"{len(kind['prefixItems'])} x {describe(kind['prefixItems'][0])}"
+    low = f"over {kind['exclusiveMinimum']}" if "exclusiveMinimum" in kind else f"{kind.get('minimum')}"
+    bounds = f"{low} to {kind['maximum']}" if "maximum" in kind else f"at least {low}"
+    return {
+        "string": "text",
+        "boolean": "`true`, `false`",
+        "integer": f"whole number, {bounds}",
+        "number": f"number, {bounds}",
+    }[kind["type"]]
 
 
 def describe_default(kind: dict[str, Any]) -> str:
-    if "default" not in kind:
-        return " required"
-    default = kind["default"]
-    return "" if default is None else f" `{default}`" if isinstance(default, str) else f" {default}"
+    default = kind.get("default", "required")
+    if default in (None, "required"):
+        return " required" if default else ""
+    return f" `{str(default).lower()}`" if isinstance(default, str | bool) else f" {default}"
 
 
 @pytest.mark.parametrize("name", STEPS)
