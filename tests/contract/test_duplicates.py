@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from redis import Redis
 
 from pipeline.stage_order import stage_by_rendition
-from storage.documents import Job, JobState, Kind, Operation, StageRecord, StageState
+from storage.documents import Job, JobState, Kind, Operation, StageRecord, StageState, result_blobs
 from storage.stores import Stores
 from tests.contract.http_helpers import ADA_KEY, CAT_PART, JPEG, get_accepted_job, post
 from tests.support.fakes import RENDITIONS, new_job, part
@@ -32,11 +33,22 @@ def output(job_id: str, name: str, stage: str) -> StageRecord:
     return StageRecord(state=StageState.DONE, attempts=1, result=result)
 
 
-async def finished(stores: Stores, kind: Kind = Kind.PREVIEWS, *, facts: dict[str, Any] = FACTS, **fields: Any) -> Job:
-    """Accept a job on the cat's bytes that is done and has its renditions."""
+async def finished(
+    stores: Stores,
+    kind: Kind = Kind.PREVIEWS,
+    *,
+    facts: dict[str, Any] = FACTS,
+    variants: Mapping[str, list[str]] | None = None,
+    **fields: Any,
+) -> Job:
+    """Accept a job on the cat's bytes that is done and has its renditions; `variants` are the names of their blobs."""
     blank = new_job(kind, **fields)
     done = dict.fromkeys(blank.stages, StageRecord(state=StageState.DONE, attempts=1, result=facts))
     made = {stage: output(blank.id, name, stage) for name, stage in stage_by_rendition(blank).items()}
+    for name, blobs in (variants or {}).items():
+        recorded = made[name].result or {}
+        files = [recorded | {"blob": f"{blank.id}/{blob}", "dpr": dpr} for dpr, blob in enumerate(blobs, 1)]
+        made[name] = made[name].model_copy(update={"result": recorded | {"blob": files[0]["blob"], "variants": files}})
     values: dict[str, Any] = {
         "id": blank.id,
         "state": JobState.DONE,
@@ -47,8 +59,8 @@ async def finished(stores: Stores, kind: Kind = Kind.PREVIEWS, *, facts: dict[st
     job = new_job(kind, **(values | fields))
     await stores.jobs.insert(job)
     for record in made.values():
-        blob = (record.result or {})["blob"]
-        stores.blobs.put(blob, blob.partition("/")[2].encode())
+        for blob in result_blobs(record.result):
+            stores.blobs.put(blob, blob.partition("/")[2].encode())
     return job
 
 
@@ -91,6 +103,19 @@ async def test_a_job_with_a_twin_keeps_its_blobs_in_its_own_folder(
 
     assert sorted(stores.blobs.list_names(job.id)) == ["large.1", "medium.1", "original", "small.1"]
     assert [(job.stages[name].result or {})["blob"] for name in RENDITIONS] == [f"{job.id}/{n}.1" for n in RENDITIONS]
+
+
+async def test_a_job_with_a_twin_has_copies_of_all_variants(keyed_client: httpx.AsyncClient, stores: Stores) -> None:
+    names = ["small.jpeg.1", "small@2x.jpeg.1"]
+    duplicate = await finished(stores, variants={"small": names})
+
+    job = await get_accepted_job(stores, await post(keyed_client, CAT_PART, api_key=ADA_KEY))
+
+    stores.blobs.remove_folder(duplicate.id)
+    result = job.stages["small"].result or {}
+    assert result["blob"] == f"{job.id}/{names[0]}"
+    assert [variant["blob"] for variant in result["variants"]] == [f"{job.id}/{name}" for name in names]
+    assert [stores.blobs.get(f"{job.id}/{name}") for name in names] == [name.encode() for name in names]
 
 
 async def test_a_job_with_a_twin_is_not_published(

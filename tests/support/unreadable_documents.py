@@ -36,6 +36,8 @@ FROM_A_NEWER_VERSION: dict[str, Callable[[Document], None]] = {
     "a new state of a stage": _set("stages.finalize.state", "paused"),
     "a new stage": _set("stages.sharpen", {"state": "pending", "attempts": 0, "lease_ms": 0}),
     "a new format": _set("operation.format", "jxl"),
+    "a new part of a rendition": _set("operation.renditions.small", {"edge": 160, "depth": 10}),
+    "a new step": _set("operation.renditions.small", {"edge": 160, "steps": [{"engrave": 3}]}),
     "a stage less": _remove("stages.finalize"),
 }
 BY_HAND: dict[str, Callable[[Document], None]] = {
