@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.routing import TRANSFORM, lane_queue
+from pipeline.routing import lane_queue
 from pipeline.stage_order import queue_of_stage
 from stages.formats import HEAVY_FORMATS
 from storage.documents import JobRecord, Lane
 
 
 def lane_of_stage(job: JobRecord, stage: str) -> Lane:
-    """Return the lane of a stage: that of its job, but bulk if it encodes in a heavy format.
+    """Return the lane of a stage: that of its job, but bulk for a rendition that is encoded in a heavy format.
 
-    So renditions in light formats do not wait behind others that take a hundred times as long.
+    So renditions in light formats do not wait for others that take a hundred times as long. An operation has one
+    output, and stays in its lane.
     """
     return Lane.BULK if HEAVY_FORMATS.intersection(_formats_of_stage(job, stage)) else job.lane
 
@@ -24,9 +25,8 @@ def queue_of_message(job: JobRecord, stage: str) -> str:
 
 
 def _formats_of_stage(job: JobRecord, stage: str) -> Iterable[str]:
-    operation = job.operation
-    rendition = operation.renditions.get(stage)
+    rendition = job.operation.renditions.get(stage)
     if isinstance(rendition, dict):
         formats: Iterable[str] = rendition.get("formats", ())
         return formats
-    return (operation.format,) if rendition is not None or stage == TRANSFORM else ()
+    return () if rendition is None else (job.operation.format,)

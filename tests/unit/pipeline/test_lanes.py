@@ -12,7 +12,7 @@ from pipeline.lanes import lane_of_stage, queue_of_message
 from storage.documents import JobRecord, Kind, Lane, Operation
 from tests.support.fakes import FakeBroker, new_job
 
-RENDITIONS = {"light": {"edge": 100, "formats": ["webp", "jpeg"]}, "heavy": {"edge": 100, "formats": ["avif", "jpeg"]}}
+RENDITIONS = {"light": {"edge": 100, "formats": ["auto", "jpeg"]}, "heavy": {"edge": 100, "formats": ["avif", "jpeg"]}}
 
 
 @pytest.fixture
@@ -36,13 +36,17 @@ def test_a_bulk_job_has_no_stage_in_the_express_lane(job: JobRecord) -> None:
     assert {queue_of_message(bulk, stage).rpartition(".")[2] for stage in bulk.stages} == {"bulk"}
 
 
-@pytest.mark.parametrize(("format_", "lane"), [("avif", Lane.BULK), ("webp", Lane.EXPRESS), ("auto", Lane.EXPRESS)])
-def test_the_format_of_an_upload_or_an_operation_counts_too(format_: str, lane: Lane) -> None:
-    previews = new_job(renditions={"small": 1}, operation=Operation(renditions={"small": 160}, format=format_))
-    crop = new_job(Kind.CROP, operation=Operation(format=format_))
+@pytest.mark.parametrize(("format_", "lane"), [("avif", Lane.BULK), ("jpeg", Lane.EXPRESS), ("auto", Lane.EXPRESS)])
+def test_the_format_of_an_upload_counts_too(format_: str, lane: Lane) -> None:
+    job = new_job(renditions={"small": 1}, operation=Operation(renditions={"small": 160}, format=format_))
 
-    assert lane_of_stage(previews, "small") is lane_of_stage(crop, "transform") is lane
-    assert lane_of_stage(previews, "normalize") is lane_of_stage(crop, "finalize") is Lane.EXPRESS
+    assert (lane_of_stage(job, "small"), lane_of_stage(job, "normalize")) == (lane, Lane.EXPRESS)
+
+
+def test_an_operation_stays_in_its_lane() -> None:
+    crop = new_job(Kind.CROP, operation=Operation(format="avif"))
+
+    assert {lane_of_stage(crop, stage) for stage in crop.stages} == {Lane.EXPRESS}
 
 
 def test_the_canvas_sends_each_message_to_the_queue_of_its_lane(job: JobRecord, broker: FakeBroker) -> None:
