@@ -15,8 +15,21 @@ from tests.support.step_images import draw_cutout, draw_grey, draw_logo, draw_sc
 
 FOLDER = Path(__file__).parents[1] / "unit" / "stages" / "golden"
 _IMAGES = {"scene": draw_scene, "cutout": draw_cutout, "grey": draw_grey}
+_BOX = {"width": 70, "height": 70}
 _LOGO: dict[str, Any] = {"image": "logo.png"}
 GOLDENS: dict[str, tuple[Any, str, dict[str, Any]]] = {
+    "crop": ({"crop": {"left": 20, "top": 10, "width": 40, "height": 50}}, "scene", {}),
+    "crop-aspect-cutout": ({"crop": [1, 2]}, "cutout", {}),
+    "crop-focus-dpr-2": ({"crop": {"aspect": [1, 1], "focus": "0.9,0.5"}}, "scene", {"dpr": 2}),
+    "resize": ({"resize": 60}, "scene", {}),
+    "resize-dpr-1.5": ({"resize": 60}, "scene", {"dpr": 1.5}),
+    "resize-cover": ({"resize": {"width": 48, "height": 64, "fit": "cover"}}, "scene", {}),
+    "resize-cover-auto": ({"resize": {"width": 32, "height": 64, "fit": "cover", "focus": "auto"}}, "scene", {}),
+    "resize-contain": ({"resize": {**_BOX, "fit": "contain"}}, "scene", {"background": "#204080"}),
+    "resize-contain-cutout": ({"resize": {**_BOX, "fit": "contain"}}, "cutout", {}),
+    "resize-contain-grey-on-red": ({"resize": {**_BOX, "fit": "contain"}}, "grey", {"background": "#c02020"}),
+    "resize-fill": ({"resize": {"width": 40, "height": 100, "fit": "fill", "enlarge": True}}, "scene", {}),
+    "resize-enlarge-cutout": ({"resize": {"width": 200, "enlarge": True}}, "cutout", {}),
     "grayscale": ("grayscale", "scene", {}),
     "grayscale-cutout": ("grayscale", "cutout", {}),
     "blur": ("blur", "scene", {}),
