@@ -42,9 +42,9 @@ ENCODER_OPTIONS: dict[str, dict[str, int | str]] = {
 WEBP_SIDE = 16_383  # 14 bits: https://developers.google.com/speed/webp/faq#what_is_the_maximum_size_a_webp_image_can_be
 
 HEAVY_FORMATS = frozenset({"avif"})
-"""Formats whose renditions take the bulk lane: AVIF takes 21 times the CPU of JPEG, and seconds for its largest images.
+"""Formats whose renditions take the bulk lane: AVIF takes 20 times the CPU of JPEG, and seconds for its largest images.
 
-WebP takes 31 times and PNG 107 times as much; their renditions stay in the lane of their job, as they always were.
+WebP takes about 30 times, PNG 100 times as much; their renditions stay in the lane of their job, as they always did.
 """
 
 MEMORY_INTENSIVE_FORMATS = frozenset({"webp", "avif"})
