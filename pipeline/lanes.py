@@ -13,7 +13,7 @@ from storage.documents import JobRecord, Lane
 def lane_of_stage(job: JobRecord, stage: str) -> Lane:
     """Return the lane of a stage: that of its job, but bulk for a rendition that is encoded in a heavy format.
 
-    So renditions in light formats do not wait for others that take a hundred times as long. An operation has one
+    So renditions in light formats do not wait for others that take about twenty times as long. An operation has one
     output, and stays in its lane.
     """
     return Lane.BULK if HEAVY_FORMATS.intersection(_formats_of_stage(job, stage)) else job.lane
