@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import httpx
 from playwright.async_api import Route, expect
 
+from deploy.local.stack import Stack
 from tests.browser.page_helpers import (
     Visitor,
     choose_option,
@@ -20,6 +21,7 @@ from tests.browser.page_helpers import (
     wait_until_done,
 )
 from tests.integration.api_helpers import submit_operation, submit_photo, wait_for_all, wait_for_end
+from tests.integration.variant_files import add_variants
 from tests.support.images import encode_image, exif, photo, rgb_profile
 
 
@@ -133,6 +135,23 @@ async def test_the_request_is_copied_as_curl(visitor: Visitor, api: httpx.Client
     await expect(page.locator("#toast")).to_have_text("Copied.")
     copied = await page.evaluate("navigator.clipboard.readText()")
     assert copied == f"""curl -F 'file=@"photo.png"' -F 'aspect=1:1' -F 'format=webp' '{visitor.url}/api/crop'"""
+
+
+async def test_the_html_of_a_rendition_is_copied_with_whole_addresses(
+    visitor: Visitor, api: httpx.Client, frontend_stack: Stack
+) -> None:
+    task_id = submit_photo(api, encode_image(photo(400, 300), "jpeg"))
+    wait_for_end(api, task_id)
+    add_variants(frontend_stack, task_id, "small")
+    html = wait_for_end(api, task_id)["renditions"]["small"]["picture"]
+    page = await visitor.open(f"/jobs/{task_id}", permissions=["clipboard-read", "clipboard-write"])
+
+    await page.get_by_role("button", name="Copy the <picture> of small").click()
+
+    await expect(page.locator("#toast")).to_have_text("Copied.")
+    copied = await page.evaluate("navigator.clipboard.readText()")
+    assert copied == html.replace("/result/", f"{visitor.url}/api/result/")
+    assert copied.count(f"{visitor.url}/api/result/{task_id}/small@2x.") == 3
 
 
 async def test_a_job_is_removed_after_a_second_word(visitor: Visitor, api: httpx.Client) -> None:

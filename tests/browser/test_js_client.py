@@ -97,7 +97,7 @@ async def test_a_page_uploads_a_drawing_follows_its_job_and_shows_it(page: Page,
     task_id = seen["handle"]["taskId"]
     assert seen["handle"]["links"]["result"] == f"{gateway.url}/result/{task_id}"
     assert (seen["shares"][-1], seen["statuses"][-1]) == (1, "done")
-    assert seen["currentSrc"] == f"{gateway.url}/result/{task_id}/small"
+    assert re.fullmatch(rf"{gateway.url}/result/{task_id}/small\.jpg\?v=\w+", seen["currentSrc"])
     assert (seen["width"], seen["height"], seen["alt"]) == (160, 900, "A drawing")
     assert "data:image/png;base64," in seen["before"]
     assert seen["after"] == ""
@@ -123,7 +123,7 @@ async def test_the_example_of_the_guide_shows_two_photos(
         image = page.get_by_alt_text("lake.jpg")
         assert await wait_for_size(image) == (640, 480)
         source = await image.evaluate("it => it.currentSrc")
-        assert re.fullmatch(rf"{gateway.url}/result/[\w-]+/medium\?token=[\w.-]+", source)
+        assert re.fullmatch(rf"{gateway.url}/result/[\w-]+/medium\.webp\?v=\w+&token=[\w.-]+", source)
         await expect(page).to_have_title("done")
         await page.close()
 

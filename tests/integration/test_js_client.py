@@ -61,7 +61,7 @@ def test_node_uploads_follows_and_fetches(
     assert found["name"] == "from node.bmp"
     assert (found["job"]["original"]["width"], small["format"]) == (size[0], "webp")
     assert (found["sha256"], found["width"]) == (small["sha256"], small["width"])
-    assert found["src"] == f"{stack.url}/result/{found['job']['task_id']}/small"
+    assert found["src"] == stack.url + small["variants"][0]["url"]
     assert found["refusal"] == [415, "unsupported_format"]
     assert found["removed"] == [404, "job_not_found"]
 
