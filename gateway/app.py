@@ -30,6 +30,7 @@ from gateway.middleware.trusted_proxies import TrustedProxies, read_uvicorn_vari
 from gateway.middleware.tus import PATH as TUS_PATH
 from gateway.middleware.tus import Tus
 from gateway.openapi import document
+from gateway.preset_loader import PresetLoader, keep_presets, stop_on_preset_mistakes
 from gateway.resumable.protocol import describe_server
 from gateway.routes import (
     capabilities,
@@ -40,8 +41,10 @@ from gateway.routes import (
     jobs,
     js_client,
     operations,
+    presets,
     reprocess,
     results,
+    schemas,
     tokens,
 )
 from gateway.sizes import FORM_OVERHEAD_BYTES
@@ -85,6 +88,9 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
             gauge_updater = GaugeUpdater(gateway_metrics.registry, app.state.stores, app.state.queues, settings)
             feed = app.state.feed = Feed(app.state.stores.jobs, app.state.queues, on_end=app.state.lanes.forget)
             resources.enter_context(call_on_stop_signal(feed.close))
+            if settings.presets:
+                loader = PresetLoader(app.state.presets, app.state.stores.blobs, settings, gateway_metrics.presets)
+                await resources.enter_async_context(keep_presets(loader))
             for loop in (sweeper.run(), tidier.run(), gauge_updater.run(), feed.run()):
                 await resources.enter_async_context(run_in_background(loop))
             yield
@@ -98,7 +104,7 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
         generate_unique_id_function=lambda route: route.name,  # for routes without an operation_id
         **document.OPTIONS,
     )
-    app.state.presets = Presets(settings.renditions)
+    app.state.presets = Presets(settings.renditions, is_ready=not settings.presets)
     app.state.metrics, app.state.lanes = gateway_metrics, LaneChooser(settings.lanes)
     app.state.blob_room = BlobRoom(settings.blobs, upload_bytes=settings.limits.upload_bytes)
     for name, limit in _create_limits(settings.http).items():
@@ -122,8 +128,8 @@ def _open_stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
 
 def _include_routers(app: FastAPI) -> None:
     """Include all routes."""
-    of_jobs = (jobs, reprocess, events, results)
-    routers = (operations, files, *of_jobs, tokens, capabilities, health, metrics, docs, js_client)
+    of_jobs = (operations, files, jobs, reprocess, events, results, tokens)
+    routers = (*of_jobs, capabilities, presets, schemas, health, metrics, docs, js_client)
     for module in routers:
         app.include_router(module.router)
     for module in routers:
@@ -192,6 +198,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 def production() -> FastAPI:
     """Build the gateway from the environment, for `python -m gateway`."""
     settings = Settings()
+    stop_on_preset_mistakes(settings)
     configure_logs(settings.log_format)
     traces.start("darkroom-gateway")
     app = create_app(settings)

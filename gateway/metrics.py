@@ -17,6 +17,7 @@ from prometheus_client import (
 )
 from starlette.concurrency import run_in_threadpool
 
+from gateway.preset_metrics import PresetMetrics
 from gateway.routing import Router
 from pipeline.dispatch_metrics import DispatchMetrics
 from pipeline.metrics import (
@@ -48,6 +49,7 @@ class GatewayMetrics:
         self.dispatches = DispatchMetrics(self.registry)
         self.unreadable_messages = UnreadableMessageMetrics(self.registry)
         self.tidier = TidierMetrics(self.registry)
+        self.presets = PresetMetrics(self.registry)
         self._requests = self._counter(
             "http_requests", "Requests by method, route and status.", "method", "route", "status"
         )

@@ -15,9 +15,10 @@ from pymongo.errors import ExecutionTimeout, PyMongoError, ServerSelectionTimeou
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from gateway.problems import RETRY_AFTER_SECONDS, Problem, build_response
+from gateway.problems import RETRY_AFTER_SECONDS, PresetsMissing, Problem, build_response
 from gateway.routing import allowed_methods
 from gateway.unreadable import handle_job_unreadable, handle_key_unreadable, handle_upload_unreadable
+from pipeline.presets.registry import PresetsNotReady
 from stages.errors import EmptyFile, ImageNeedsTooMuchMemory, ImageTooLarge, StageError, UnsupportedFormat
 from storage.errors import JobNotFound, JobUnreadable, KeyUnreadable, UploadNotFound, UploadUnreadable
 
@@ -46,6 +47,7 @@ def install(app: FastAPI) -> None:
     """
     app.add_exception_handler(Problem, _handle_problem)
     app.add_exception_handler(StageError, _handle_stage_error)
+    app.add_exception_handler(PresetsNotReady, _handle_presets_not_ready)
     app.add_exception_handler(JobNotFound, _handle_job_not_found)
     app.add_exception_handler(UploadNotFound, _handle_upload_not_found)
     app.add_exception_handler(UploadUnreadable, handle_upload_unreadable)
@@ -66,6 +68,11 @@ async def _handle_problem(_: Request, error: Any) -> JSONResponse:
 async def _handle_stage_error(_: Request, error: Any) -> JSONResponse:
     status = next(STATUS_BY_STAGE_ERROR[kind] for kind in type(error).__mro__ if kind in STATUS_BY_STAGE_ERROR)
     return build_response(status, error.code, error.message, errors=[asdict(rule) for rule in error.errors])
+
+
+async def _handle_presets_not_ready(request: Request, _: Any) -> JSONResponse:
+    detail = "The presets are not loaded yet, because the blob store has not answered. Send the request again soon."
+    return await _handle_problem(request, PresetsMissing(detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}))
 
 
 async def _handle_job_not_found(_: Request, error: Any) -> JSONResponse:

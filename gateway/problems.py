@@ -130,6 +130,14 @@ class RenditionNotFound(Problem, status=HTTPStatus.NOT_FOUND, code="rendition_no
     """The job has no rendition of this name."""
 
 
+class PresetNotFound(Problem, status=HTTPStatus.NOT_FOUND, code="preset_not_found"):
+    """There is no preset of this name, or the caller may not use it."""
+
+
+class PresetsMissing(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, code="presets_not_ready"):
+    """The presets of the file are not in force yet."""
+
+
 class Expired(Problem, status=HTTPStatus.GONE, code="expired"):
     """The result is no longer kept."""
 

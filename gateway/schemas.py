@@ -226,7 +226,8 @@ class Check(BaseModel):
 class Readiness(BaseModel):
     """Whether uploads are accepted. `degraded`: the broker is down or full, and jobs wait; or the disk is full.
 
-    While the check `disk` fails, uploads are answered 503 (`storage_full`). All other requests are served.
+    While the check `disk` fails, uploads are answered 503 (`storage_full`). All other requests are served. While the
+    check `presets` fails, the file of presets has mistakes or could not be loaded, and earlier presets are in force.
     """
 
     status: str

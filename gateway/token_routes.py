@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.permission import Scope
 
 _JOB = ("/task-status/{task_id}", "/task-status/{task_id}/events", "/result/{task_id}", "/result/{task_id}/{rendition}")
+_PRESET = ("/{preset}", "/{preset}/example.svg")
 _READS = frozenset((method, route) for method in ("GET", "HEAD") for route in _JOB)
 ROUTES: dict[Scope, frozenset[tuple[str, str]]] = {
     Scope.READ: _READS,
@@ -12,6 +13,7 @@ ROUTES: dict[Scope, frozenset[tuple[str, str]]] = {
     | {
         ("GET", "/capabilities"),
         ("HEAD", "/capabilities"),
+        *((method, f"/presets{rest}") for method in ("GET", "HEAD") for rest in ("", *_PRESET)),
         ("POST", "/upload"),
         ("POST", "/crop"),
         ("POST", "/grayscale"),

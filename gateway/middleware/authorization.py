@@ -14,13 +14,13 @@ from gateway import problems
 from gateway.middleware.cross_site import SAFE_METHODS
 from gateway.permission import Permission
 from gateway.permission import Scope as TokenScope
-from gateway.routes import docs, js_client
+from gateway.routes import docs, js_client, schemas
 from gateway.routing import route_of
 from gateway.token_routes import allows_route
 from gateway.tokens import has_form_of_token, verify_token
 from storage.clock import now_ms
 
-OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"}) | docs.PATHS | js_client.PATHS
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"}) | docs.PATHS | js_client.PATHS | {schemas.PATH}
 QUERY_PARAMETER = b"token="
 UNAUTHORIZED = (
     "The API key or token is missing or wrong. Send a valid one: Authorization: Bearer KEY, or X-API-Key: KEY."

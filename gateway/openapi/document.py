@@ -41,6 +41,7 @@ OPTIONS: dict[str, Any] = {
         {"name": "tokens", "description": "Make tokens, with which browsers and apps upload or show images."},
         {"name": "jobs", "description": "Follow, list, retry, reprocess and delete jobs."},
         {"name": "results", "description": "Fetch what jobs have made."},
+        {"name": "presets", "description": "What an upload that names a preset becomes."},
         {"name": "capabilities", "description": "What this gateway accepts."},
         {"name": "health", "description": "Whether the gateway works. No key is needed."},
     ],

@@ -10,7 +10,7 @@ from time import perf_counter
 from fastapi import Response, status
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
-from gateway.dependencies import BlobRoomDep, QueuesDep, SettingsDep, StoresDep
+from gateway.dependencies import BlobRoomDep, PresetsDep, QueuesDep, SettingsDep, StoresDep
 from gateway.openapi.headers import answer_headers
 from gateway.problems import RETRY_AFTER_SECONDS, StorageFull
 from gateway.routing import Router
@@ -38,24 +38,33 @@ async def livez() -> dict[str, str]:
     operation_id="check_ready",
     responses={
         503: {
-            "description": "Mongo or the blob store does not answer, or the gateway is shutting down",
+            "description": "Mongo or the blob store does not answer, the presets are not loaded yet, or the gateway is "
+            "shutting down",
             "model": Readiness,
             "headers": answer_headers("Retry-After"),
         }
     },
 )
-async def readyz(
-    response: Response, settings: SettingsDep, stores: StoresDep, queues: QueuesDep, room: BlobRoomDep
+async def readyz(  # each is checked
+    response: Response,
+    settings: SettingsDep,
+    stores: StoresDep,
+    queues: QueuesDep,
+    room: BlobRoomDep,
+    presets: PresetsDep,
 ) -> Readiness:
-    """Check each dependency, and whether the disk of a local blob store has room for uploads.
+    """Check each dependency, whether the disk of a local blob store has room for uploads, and the file of presets.
 
     Mongo and the blob store are needed to accept jobs. While the broker is down or full, jobs are accepted and wait.
     While the disk is full, uploads are refused, but jobs finish and results are served: so the gateway stays in use.
+    While the file of presets has mistakes, the presets before it stay in force.
     """
     checks = await check_dependencies(settings, stores, queues)
     if stores.blobs.is_local:
         checks["disk"] = await _run_check(partial(_check_room, room, stores), settings.mongo_timeout)
-    ready = checks["mongo"].ok and checks["blobs"].ok
+    if settings.presets:
+        checks["presets"] = Check(ok=presets.is_current, ms=0, error=None if presets.is_current else "not_loaded")
+    ready = checks["mongo"].ok and checks["blobs"].ok and presets.is_ready
     if not ready:
         response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)

@@ -10,6 +10,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from pipeline.presets.steps import StepDefinition, read_step
 from stages.background import BACKGROUND_PATTERN, parse_background
+from stages.focus.spelling import parse_focus
 from stages.rendition import WHITE
 from stages.rendition_spec import RenditionFit, RenditionSpec
 
@@ -38,14 +39,10 @@ def _check_watermark(parameters: object) -> object:
     return parameters
 
 
-def _check_focus(focus: str) -> str:
-    return focus
-
-
 Background = Annotated[
     str, AfterValidator(_read_background), Field(json_schema_extra={"pattern": BACKGROUND_PATTERN}, examples=["#fff"])
 ]
-Focus = Annotated[str, AfterValidator(_check_focus)]
+Focus = Annotated[str, AfterValidator(parse_focus)]
 
 
 def _list_quality(quality: object) -> object:
@@ -140,6 +137,13 @@ class RenditionDefinition(Definition):
             if getattr(self, name) != field.get_default(call_default_factory=True)
         }
 
+    def step_names(self) -> Iterator[str]:
+        """Return the names of all steps in their order, the watermark among them."""
+        for step in self.steps:
+            yield step if isinstance(step, str) else next(iter(step))
+        if self.watermark is not None:
+            yield "watermark"
+
     def spec(self) -> RenditionSpec:
         """Return what the stages take."""
         watermark = () if self.watermark is None else ({"watermark": self.watermark},)
@@ -164,15 +168,6 @@ class PresetDefinition(Definition):
     description: str = Field("", max_length=500, description="What the preset is for, in a sentence.")
     fields: tuple[Override, ...] = Field((), description="What an upload may override; nothing else.")
     background: Background | None = Field(None, description="The background of renditions that have none.")
-    renditions: Annotated[dict[RenditionName, RenditionDefinition], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _check_rules(self) -> PresetDefinition:
-        others = [name for name, rendition in self.renditions.items() if not rendition.is_plain]
-        if "animated" in self.fields and others:
-            message = (
-                "An upload can ask for animated previews only where each rendition is an edge in the format auto or "
-                f"webp, at one density and without steps. Others are: {', '.join(others)}."
-            )
-            raise_broken(type(self).__name__, [(("fields",), message)])
-        return self
+    renditions: Annotated[dict[RenditionName, RenditionDefinition], Field(min_length=1)] = Field(
+        description="What an upload is made into, by name: a letter, and then letters, digits and _, all small."
+    )

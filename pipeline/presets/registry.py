@@ -22,7 +22,7 @@ class Presets:
         """Begin with the preset `default` of the setting `renditions`; not ready if there is a file of presets."""
         self._default = default_preset(edges)
         self._presets: dict[str, Preset] = {DEFAULT: self._default}
-        self.is_ready = is_ready
+        self.is_ready = self.is_current = is_ready
 
     def __iter__(self) -> Iterator[Preset]:
         """Iterate over the presets, sorted by name."""
@@ -40,4 +40,8 @@ class Presets:
     def put_in_force(self, presets: Mapping[str, Preset]) -> None:
         """Replace all presets at once by these; without a `default`, that of `renditions` stays."""
         self._presets = {DEFAULT: self._default, **presets}
-        self.is_ready = True
+        self.is_ready = self.is_current = True
+
+    def keep(self) -> None:
+        """Keep the presets that are in force, though those of the file are others: they could not be loaded."""
+        self.is_current = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from difflib import get_close_matches
@@ -21,6 +22,9 @@ SIZES = {"edge", "width", "height"}
 RENDITION_DEPTH = 3
 """Parts of the location of a value in a rendition: `renditions`, its name, and the name of the value."""
 STAGE_NAMES = frozenset(QUEUES) - {RESIZE}
+
+ALTERNATIVE = re.compile(r"constrained-|literal\[|float$|int$|str$")
+"""Pydantic's names of the types that a value may have: parts of a location that are in no file."""
 
 Found = tuple[Location, str]
 """Where a mistake is in the table, and its sentence."""
@@ -43,21 +47,27 @@ def validate_table(table: dict[str, Any]) -> tuple[PresetDefinition | None, list
             if not new or not _repair(repaired, errors):
                 return None, found
             continue
-        return definition, [*found, *_check_names(definition)]
+        return definition, [*found, *_check_preset(definition)]
 
 
-def _describe(errors: list[ErrorDetails], table: dict[str, Any]) -> Iterator[Found]:
-    """Yield the place of each error with its sentence. A list is not called empty because its items are wrong."""
+def _describe(errors: list[ErrorDetails], table: dict[str, Any]) -> list[Found]:
+    """Return the place of each error with its sentence. A list is not called empty because its items are wrong."""
     places = [error["loc"] for error in errors]
+    found: dict[Location, str] = {}
     for error in errors:
         place = error["loc"]
         if error["type"] == "too_short" and any(len(other) > len(place) == _shared(other, place) for other in places):
             continue
-        step = _step_at(place, table)
-        if step is not None and step not in STEPS and error["type"] == "value_error":
-            yield place, f"There is no step {step!r}. {suggest(step, STEPS)}"
-        else:
-            yield place, describe_error(error, _known_names(place, step))
+        text = _describe_one(error, _step_at(place, table))
+        value_place = tuple(part for part in place if not ALTERNATIVE.match(str(part)))
+        found[value_place] = f"{found[value_place]} Or: {text}" if value_place in found else text
+    return list(found.items())
+
+
+def _describe_one(error: ErrorDetails, step: str | None) -> str:
+    if step is not None and step not in STEPS and error["type"] == "value_error":
+        return f"There is no step {step!r}. {suggest(step, STEPS)}"
+    return describe_error(error, _known_names(error["loc"], step))
 
 
 def _shared(one: Location, other: Location) -> int:
@@ -114,7 +124,15 @@ def _repair_rendition(rendition: dict[str, Any], key: str, *, is_unknown: bool) 
         rendition.setdefault(key, 1)
 
 
-def _check_names(definition: PresetDefinition) -> Iterator[Found]:
+def _check_preset(definition: PresetDefinition) -> Iterator[Found]:
+    """Yield the broken rules that only a file is held to: what a job stores has them settled."""
+    others = [name for name, rendition in definition.renditions.items() if not rendition.is_plain]
+    if "animated" in definition.fields and others:
+        message = (
+            "An upload can ask for animated previews only where each rendition is an edge in the format auto or webp, "
+            f"at one density and without steps. Others are: {', '.join(others)}."
+        )
+        yield ("fields",), message
     for name in definition.renditions:
         if name in STAGE_NAMES:
             names = ", ".join(sorted(STAGE_NAMES))

@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from gateway.submission.forms import Format
+from pipeline.presets.registry import Presets
 from pipeline.settings import RetentionSettings, Settings
 from stages.errors import STAGE_ERRORS
 from stages.formats import MEDIA_TYPES
@@ -24,6 +25,11 @@ CHANGES = {
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings.model_copy(update=CHANGES)
+
+
+@pytest.fixture(autouse=True)
+def presets(app: FastAPI, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    monkeypatch.setattr(app.state, "presets", Presets(settings.renditions))
 
 
 @pytest.fixture

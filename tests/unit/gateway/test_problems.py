@@ -48,6 +48,8 @@ from gateway.problems import (
     Overloaded,
     PreconditionFailed,
     PresetNotAllowed,
+    PresetNotFound,
+    PresetsMissing,
     Problem,
     RangeNotSatisfiable,
     RenditionNotFound,
@@ -71,6 +73,7 @@ from gateway.problems import (
     UploadGone,
     VersionUnsupported,
 )
+from pipeline.presets.registry import PresetsNotReady
 from stages.errors import (
     STAGE_ERRORS,
     EmptyFile,
@@ -102,6 +105,9 @@ TABLE = [
     (InvalidCursor("why"), 400, "invalid_cursor"),
     (KeyInUse("why"), 409, "idempotency_key_in_use"),
     (KeyReused("why"), 422, "idempotency_key_reused"),
+    (PresetNotFound("why"), 404, "preset_not_found"),
+    (PresetsMissing("why"), 503, "presets_not_ready"),
+    (PresetsNotReady(), 503, "presets_not_ready"),
     (SourceGone("why"), 409, "source_gone"),
     (ShuttingDown("why"), 503, "shutting_down"),
     (TooManyConnections("why"), 503, "too_many_connections"),

@@ -160,7 +160,10 @@ async def test_every_other_route_needs_a_key(
     assert ("GET", "/jobs") in others
     assert ("DELETE", "/jobs/{task_id}") in others
 
-    parts, tus = {"task_id": "hers", "rendition": "output", "name": "nothing"}, {"Tus-Resumable": "1.0.0"}
+    parts, tus = (
+        {"task_id": "hers", "rendition": "output", "name": "nothing", "preset": "default"},
+        {"Tus-Resumable": "1.0.0"},
+    )
     statuses = {
         (method, path): (await http.request(method, path.format(**parts), headers=bearer(claims) | tus)).status_code
         for method, path in others

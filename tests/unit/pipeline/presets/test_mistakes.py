@@ -130,6 +130,31 @@ def rendition(body: str) -> str:
             ],
         ),
         (
+            rendition('edge = 1\nfocus = "1.5,0"'),
+            [
+                (
+                    "4: card.focus: The focus must be centre, auto, or a point such as 0.3,0.7, in shares of width and "
+                    "height."
+                )
+            ],
+        ),
+        (
+            rendition('edge = 1\nsteps = ["greyscale", { blur = 0 }, { blur = { raduis = 1 } }, "rotate"]'),
+            [
+                "4: card.steps[0]: There is no step 'greyscale'. Did you mean grayscale?",
+                "4: card.steps[1].radius: It should be at least 0.1, not 0.",
+                "4: card.steps[2].raduis: There is no such name. Did you mean radius?",
+                "4: card.steps[3].degrees: It is missing.",
+            ],
+        ),
+        (
+            rendition('edge = 1\nwatermark = { image = "logo.png", anchor = "south-eats", size = 2 }'),
+            [
+                "4: card.watermark.anchor: 'south-eats' is not possible here. Did you mean south-east?",
+                "4: card.watermark.size: It should be at most 1, not 2.",
+            ],
+        ),
+        (
             rendition('width = 5000\nheight = 4000\nfit = "cover"\nformats = ["avif", "jpeg"]'),
             [("6: card.formats: A file may have 20,000,000 pixels; in avif, at most 16,000,000 are possible.")],
         ),

@@ -88,3 +88,26 @@ def test_a_change_of_the_results_makes_a_new_version(written: str, otherwise: st
 
 def test_other_bytes_of_an_image_make_a_new_version() -> None:
     assert version(PRODUCT, **{"logo.png": "a" * 64}) != version(PRODUCT, **{"logo.png": "b" * 64})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("steps = [{ blur = 2 }]", "steps = [{ blur = { radius = 2.0 } }]"),
+        ("steps = [{ blur = 2 }]", 'steps = ["blur"]'),
+        ('steps = ["grayscale"]', "steps = [{ grayscale = {} }]"),
+        ('watermark = { image = "logo.png" }', 'watermark = { size = 0.2, image = "logo.png" }'),
+        ('watermark = { image = "logo.png" }', 'steps = [{ watermark = "logo.png" }]'),
+        ('focus = "0.3,0.7"', 'focus = "0.30, 0.70"'),
+        ("quality = 70", "quality = { webp = 70, avif = 70, jpeg = 70 }"),
+    ],
+)
+def test_two_spellings_of_a_value_are_one_version(one: str, other: str) -> None:
+    assert version(f"{PRODUCT}{one}") == version(f"{PRODUCT}{other}") != version(PRODUCT)
+
+
+@given(radius=st.floats(0.1, 100), other=st.floats(0.1, 100))
+def test_steps_with_other_parameters_are_other_versions(radius: float, other: float) -> None:
+    versions = [version(f"{PRODUCT}steps = [{{ blur = {value!r} }}]") for value in (radius, other)]
+
+    assert (versions[0] == versions[1]) == (radius == other)
