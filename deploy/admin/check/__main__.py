@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from deploy.admin.check.backups_check import check_backups
 from deploy.admin.check.blobs_check import check_blobs
 from deploy.admin.check.mongo_check import check_mongo
+from deploy.admin.check.presets_check import check_presets
 from deploy.admin.check.rabbit_check import check_rabbit
 from deploy.admin.check.redis_check import check_redis
 from deploy.admin.check.settings_check import SUBJECT, check_settings
@@ -38,6 +39,7 @@ CHECKS: dict[str, Callable[[Settings], Iterator[Finding]]] = {
     "DARKROOM_MONGO_URL": check_mongo,
     "DARKROOM_BLOB_URL": check_blobs,
     "DARKROOM_BACKUP__TARGET": check_backups,
+    "DARKROOM_PRESETS": check_presets,
 }
 WITH_PASSWORDS = {"DARKROOM_REDIS_URL", "DARKROOM_MONGO_URL"}
 """Whose files in the secrets folder the first start creates."""

@@ -21,7 +21,7 @@ def board() -> dashboard.Dashboard:
         "Darkroom: Is it fair and safe",
         uid="darkroom-safety",
         description="Whether an accepted job could be lost, and whether any job waits too long.",
-        sections=[_glance(), _redeliveries(), _failures_and_refusals(), _latency(), _backups()],
+        sections=[_glance(), _redeliveries(), _failures_and_refusals(), _latency(), _presets(), _backups()],
     )
 
 
@@ -222,6 +222,35 @@ def _latency() -> Section:
                 Query(quantile(0.95, "darkroom_job_end_to_end_seconds", by="kind"), "{{kind}}"),
                 unit=units.Seconds,
                 limits=Thresholds(warn=5, bad=10),
+            ),
+        ],
+    )
+
+
+def _presets() -> Section:
+    return Section(
+        "Files of presets",
+        [
+            graph(
+                "Loaded",
+                "1 if the presets in force are those of their files, by gateway; 0 while the files have mistakes.",
+                Query("darkroom_presets_last_load_successful", "{{instance}}"),
+                unit=units.Short,
+                width=8,
+            ),
+            graph(
+                "Presets in force",
+                "The preset `default` is one of them. Gateways with other numbers have other files.",
+                Query("darkroom_presets", "{{instance}}"),
+                unit=units.Short,
+                width=8,
+            ),
+            graph(
+                "Since the last load",
+                "Time since presets were put in force, by gateway. Empty without a file of presets.",
+                Query("time() - (darkroom_presets_last_load_success_timestamp_seconds > 0)", "{{instance}}"),
+                unit=units.Seconds,
+                width=8,
             ),
         ],
     )

@@ -214,7 +214,19 @@ def test_a_mount_point_in_tmp_is_made_by_the_image(name: str) -> None:
 
 
 def test_no_container_mounts_a_file_of_the_tree() -> None:
-    assert {source for name in SERVICES for source in volumes(name)} <= load(TEXT)["volumes"].keys()
+    sources = {source for name in SERVICES for source in volumes(name)}
+
+    assert sources - load(TEXT)["volumes"].keys() == {"${DARKROOM_PRESETS_FOLDER:-./presets}"}  # a user's own files
+
+
+def test_presets_are_mounted_read_only_and_for_the_gateway_alone() -> None:
+    having = {name for name, service in SERVICES.items() if "PRESETS_FOLDER" in str(service.get("volumes"))}
+    told = {name for name, service in SERVICES.items() if service.get("environment", {}).get("DARKROOM_PRESETS")}
+
+    assert having == told == {"gateway", "check"}
+    (mount,) = [each for each in SERVICES["gateway"]["volumes"] if "bind" in each]
+    assert mount["read_only"]
+    assert mount["target"] == SERVICES["gateway"]["environment"]["DARKROOM_PRESETS"]
 
 
 def test_the_stores_wait_for_nothing_that_an_upgrade_of_darkroom_replaces() -> None:

@@ -25,6 +25,7 @@ TASKS = {
     "top": ("deploy.admin.top",),
     "backup": ("deploy.admin.backup",),
     "doctor": ("deploy.admin.doctor",),
+    "check": ("deploy.admin.check_presets",),
     "key": ("deploy.admin.key",),
 }
 WRONG = {"fuzz": "nowhere.jpg", "demo": "--wrong"}
