@@ -11,7 +11,7 @@ from stages.errors import BrokenRule
 from stages.limits import Limits, result_rules
 from stages.padding import pad
 from stages.rendition import WHITE, Rendition, broken_output_rules, raise_broken_rules, render
-from stages.resize_plan import ResizePlan, plan_resize
+from stages.resize_plan import BoxFit, ResizePlan, plan_resize
 from stages.scale import scale
 
 if TYPE_CHECKING:
@@ -46,12 +46,15 @@ def fit(  # noqa: PLR0913  the operation's own parameters
     raise_broken_rules(_box_rules(width, height, fit) + broken_output_rules(format, quality, background))
     plan = plan_resize(opened.display_size, width=width, height=height, fit=fit, enlarge=enlarge)
     raise_broken_rules(result_rules(plan.final, limits))
-    image = (
-        _crop_to_cover(opened, plan)
-        if fit == "cover"
-        else pad(decode_upright(opened, size=plan.scaled), plan.final, background)
-    )
+    image = decode_to_plan(opened, plan, fit=fit, background=background)
     return render(image, format=format, quality=quality, background=background)
+
+
+def decode_to_plan(opened: OpenedImage, plan: ResizePlan, *, fit: BoxFit, background: str) -> Image.Image:
+    """Decode an opened image to the final size of the plan, as the fit says; `cover` keeps the middle."""
+    if fit == "cover":
+        return _crop_to_cover(opened, plan)
+    return pad(decode_upright(opened, size=plan.scaled), plan.final, background)
 
 
 def _crop_to_cover(opened: OpenedImage, plan: ResizePlan) -> Image.Image:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from annotated_types import Ge
 
 from stages.crop import box_rules
+from stages.decode_upright import decode_upright
 from stages.focus.boxes import focus_box
-from stages.focus.find import find_focus
+from stages.focus.find import CENTRE, find_focus
 from stages.focus.spelling import parse_focus
 from stages.reframe import cut
 from stages.rendition import raise_broken_rules
@@ -18,6 +19,7 @@ from stages.steps.step import Step
 if TYPE_CHECKING:
     from PIL import Image
 
+    from stages.decode import OpenedImage
     from stages.steps.step import StepContext
 
 
@@ -56,11 +58,23 @@ class Crop(Step):
         if self.aspect is not None:
             point = find_focus(image, parse_focus(self.focus), self.aspect)
             return cut(image, focus_box(image.size, self.aspect, point))
+        return cut(image, self._box(image.size, context.dpr))
+
+    def decode(self, opened: OpenedImage, context: StepContext) -> Image.Image:
+        """Return the box of the opened image; only what stays is converted."""
+        if self.aspect is None:
+            return decode_upright(opened, box=self._box(opened.display_size, context.dpr))
+        if self.focus != "centre":  # what stays is found in the decoded image
+            return self.apply(decode_upright(opened), context)
+        return decode_upright(opened, box=focus_box(opened.display_size, self.aspect, CENTRE))
+
+    def _box(self, size: tuple[int, int], dpr: float) -> tuple[int, int, int, int]:
+        """Return the (left, top, right, bottom) of the numbers. Raises InvalidOperation."""
         left, top = self.left or 0, self.top or 0
         sides = (left, top, left + (self.width or 1), top + (self.height or 1))
         # The sides of the image were rounded in the same way, so a box that ends with it at one density does at all.
-        left, top, right, bottom = (round(side * context.dpr) for side in sides)
+        left, top, right, bottom = (round(side * dpr) for side in sides)
         right, bottom = max(right, left + 1), max(bottom, top + 1)
         numbers = {"left": left, "top": top, "width": right - left, "height": bottom - top}
-        raise_broken_rules(box_rules(numbers, image.size))
-        return cut(image, (left, top, right, bottom))
+        raise_broken_rules(box_rules(numbers, size))
+        return left, top, right, bottom

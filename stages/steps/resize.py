@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge
 
+from stages.decode_upright import decode_upright
+from stages.fit import decode_to_plan
 from stages.focus.find import CENTRE, find_focus
 from stages.focus.spelling import parse_focus
 from stages.limits import result_rules
@@ -18,6 +20,7 @@ from stages.steps.step import Step
 if TYPE_CHECKING:
     from PIL import Image
 
+    from stages.decode import OpenedImage
     from stages.steps.step import StepContext
 
 
@@ -47,6 +50,15 @@ class Resize(Step):
         if self.edge is not None and self.fit != "inside":
             raise ValueError("An edge bounds the longest side. For another fit, set width and height.")
         parse_focus(self.focus)
+
+    def decode(self, opened: OpenedImage, context: StepContext) -> Image.Image:
+        """Return the opened image at the size; the decoder does most of a reduction."""
+        plan = self._plan(opened.display_size, context.dpr)
+        raise_broken_rules(result_rules(plan.final, context.limits))
+        if self.fit == "cover" and self.focus != "centre":  # what stays is found in the decoded image
+            size = opened.display_size if plan.enlarges else plan.scaled
+            return self.apply(decode_upright(opened, size=size), context)
+        return decode_to_plan(opened, plan, fit=self.fit, background=context.background)
 
     def apply(self, image: Image.Image, context: StepContext) -> Image.Image:
         """Return the image at the size. Raises InvalidOperation if that is over the limits."""

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from stages.decode_upright import decode_upright
 from stages.limits import Limits
 from stages.rendition import WHITE
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from stages.decode import OpenedImage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,10 @@ class Step(Protocol):
         "strict": True,
     }
     """How parameters are read: unknown names are errors, and a text is no number. Stages do not import pydantic."""
+
+    def decode(self, opened: OpenedImage, context: StepContext) -> Image.Image:
+        """Return the changed image of an opened file. A step that needs less of it decodes less. Raises as `apply`."""
+        return self.apply(decode_upright(opened), context)
 
     def apply(self, image: Image.Image, context: StepContext) -> Image.Image:
         """Return the changed image; the given one is not changed. It is L, LA, RGB or RGBA, and so is the result.
