@@ -57,7 +57,7 @@ class Preset:
             return rendition.edge
         changes: dict[str, Any] = {"background": overrides.get("background") or background}
         if "format" in overrides:
-            changes["formats"] = (overrides["format"],)
+            changes["formats"] = (_still_format(overrides["format"]),)
         if "quality" in overrides:
             changes["quality"] = dict.fromkeys(("jpeg", "webp", "avif"), overrides["quality"])
         stored: dict[str, Any] = rendition.model_copy(update=changes).model_dump(mode="json", exclude_none=True)
@@ -79,5 +79,10 @@ def read_definition(operation: Operation, rendition: str) -> RenditionDefinition
     if not isinstance(stored, int):
         return RenditionDefinition.model_validate(stored)
     quality = {} if operation.quality is None else dict.fromkeys(("jpeg", "webp", "avif"), operation.quality)
-    output = "auto" if operation.format == "gif" else operation.format  # gif: only of animations, which `animated` says
-    return RenditionDefinition(edge=stored, formats=(output,), quality=quality, background=operation.background)
+    formats = (_still_format(operation.format),)
+    return RenditionDefinition(edge=stored, formats=formats, quality=quality, background=operation.background)
+
+
+def _still_format(requested: str) -> Any:
+    """Return the format of still images: gif is only for animations, which the operation says."""
+    return "auto" if requested == "gif" else requested
