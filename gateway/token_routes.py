@@ -18,6 +18,7 @@ ROUTES: dict[Scope, frozenset[tuple[str, str]]] = {
         ("POST", "/crop"),
         ("POST", "/grayscale"),
         ("POST", "/resize"),
+        ("POST", "/process"),
         ("POST", "/files"),
         ("HEAD", "/files/{task_id}"),
         ("PATCH", "/files/{task_id}"),

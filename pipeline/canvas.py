@@ -24,7 +24,7 @@ def previews(job: JobRecord) -> Signature[None]:
 
 
 def operation(job: JobRecord) -> Signature[None]:
-    """Return the canvas of a crop, a grayscale or a resize."""
+    """Return the canvas of an operation: of a crop, a grayscale, a resize, or of several steps."""
     return chain(
         _task_in_queue(job, tasks.validate).set(task_id=root_id(job)),
         _task_in_queue(job, tasks.transform),

@@ -10,7 +10,7 @@ import structlog
 from celery import Task
 
 from pipeline.celery import app
-from pipeline.operations import OPERATION_BY_KIND
+from pipeline.operations import run_operation
 from pipeline.presets.preset import read_definition
 from pipeline.routing import ERRBACK, FINALIZE, NORMALIZE, RESIZE, TRANSFORM, VALIDATE
 from pipeline.stage_run import INFRASTRUCTURE_ERRORS, StageRun, run_stage
@@ -92,18 +92,11 @@ def resize(self: Task[Any, Any], job_id: str, name: str) -> None:
 
 @app.task(bind=True, name=TRANSFORM, throws=(StageError,))
 def transform(self: Task[Any, Any], job_id: str) -> None:
-    """Apply the job's operation to the original at its full size."""
+    """Apply the job's operation, of one step or several, to the original at its full size."""
 
     def work(run: StageRun) -> Mapping[str, Any]:
-        operation = run.job.operation
-        rendition = OPERATION_BY_KIND[run.job.kind](
-            run.blobs.read_original(),
-            limits=run.settings.limits,
-            format=operation.format,
-            quality=operation.quality,
-            background=operation.background,
-            **operation.parameters,
-        )
+        original, assets = run.blobs.read_original(), run.blobs.assets
+        rendition = run_operation(run.job, original, limits=run.settings.limits, assets=assets)
         return run.blobs.write_rendition(OUTPUT, rendition)
 
     run_stage(self, job_id, TRANSFORM, work)

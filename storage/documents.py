@@ -34,12 +34,13 @@ OUTPUT = "output"
 
 
 class Kind(StrEnum):
-    """What a job produces: the previews of an upload, or the output of one operation."""
+    """What a job produces: the previews of an upload, or the output of one operation: of one step, or of several."""
 
     PREVIEWS = "previews"
     CROP = "crop"
     GRAYSCALE = "grayscale"
     RESIZE = "resize"
+    PROCESS = "process"
 
 
 class Lane(StrEnum):

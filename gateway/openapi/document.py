@@ -56,7 +56,7 @@ def install(app: FastAPI, settings: Settings) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = generate()
-            describe_forms(document, settings.limits)
+            describe_forms(document, settings.limits, max_steps=settings.preset_limits.steps)
             _add_components(document["components"], settings.limits)
             for path, operations in document["paths"].items():
                 for method, operation in operations.items():

@@ -13,6 +13,7 @@ from gateway.submission.forms import (
     OperationForm,
     OutputForm,
     PreviewForm,
+    ProcessForm,
     ResizeForm,
     parse_form,
 )
@@ -24,6 +25,7 @@ FORMS: dict[Kind, type[OutputForm]] = {
     Kind.CROP: CropForm,
     Kind.GRAYSCALE: GrayscaleForm,
     Kind.RESIZE: ResizeForm,
+    Kind.PROCESS: ProcessForm,
 }
 OPERATION_FIELD = "operation"
 IGNORED_FIELDS = frozenset({"filetype"})
@@ -50,7 +52,7 @@ def read_request_form(metadata: dict[str, str], submission: Submission) -> Reque
     name = clean_filename(fields.pop("filename", "") or fields.get("name", ""))
     kind = _read_kind(fields.pop(OPERATION_FIELD, ""))
     submission.check_kind(kind)
-    strict, find_broken = settings.forms.strict, submission.preset_rules.find_broken
+    strict, find_broken = settings.forms.strict, submission.form_rules.find_broken
     form, warnings = parse_form(FORMS[kind], fields, settings.limits, strict=strict, find_broken=find_broken)
     if isinstance(form, OperationForm) and form.source_task_id is not None:
         raise TooManyFiles("An upload has a file of its own. Leave source_task_id out.")

@@ -58,7 +58,7 @@ async def capabilities(settings: SettingsDep, presets: PresetsDep, permission: P
         presets=[preset.name for preset in usable(presets, permission)],
         preset_limits=settings.preset_limits.model_dump(),
         steps=list(STEPS),
-        operations=["crop", "grayscale", "resize"],
+        operations=["crop", "grayscale", "resize", "process"],
         result_seconds=settings.retention.results,
         idempotency_seconds=settings.retention.idempotency_keys,
         refusals={code: default_message(error) for code, error in STAGE_ERRORS.items()},

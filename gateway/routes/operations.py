@@ -1,4 +1,4 @@
-"""The POST routes that create jobs: an upload with its previews, and the three operations."""
+"""The POST routes that create jobs: an upload with its previews, and the operations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.routing import Router
 from gateway.schemas import Accepted
 from gateway.submission.backpressure import shed_load
 from gateway.submission.form_schemas import request_body
-from gateway.submission.forms import FORMS, CropForm, GrayscaleForm, PreviewForm, ResizeForm
+from gateway.submission.forms import FORMS, CropForm, GrayscaleForm, PreviewForm, ProcessForm, ResizeForm
 from gateway.submission.submission import SubmissionDep
 from stages.limits import Limits
 from storage.documents import OUTPUT, Kind
@@ -35,10 +35,10 @@ def _describe(*, rendition: str | None = None) -> dict[str, Any]:
     }
 
 
-def describe_forms(document: dict[str, Any], limits: Limits) -> None:
+def describe_forms(document: dict[str, Any], limits: Limits, *, max_steps: int) -> None:
     """Add the forms to the OpenAPI document of these routes."""
     for path, form in FORMS.items():
-        document["paths"][path]["post"]["requestBody"] = request_body(form, limits)
+        document["paths"][path]["post"]["requestBody"] = request_body(form, limits, max_steps=max_steps)
 
 
 @router.post("/upload", summary="Upload a photo", operation_id="upload_photo", **_describe())
@@ -68,3 +68,9 @@ async def grayscale(submission: SubmissionDep) -> Accepted:
 async def resize(submission: SubmissionDep) -> Accepted:
     """Resize the image to a box."""
     return await submission.create_job(Kind.RESIZE, ResizeForm)
+
+
+@router.post("/process", summary="Apply steps to an image", operation_id="process_image", **_describe(rendition=OUTPUT))
+async def process(submission: SubmissionDep) -> Accepted:
+    """Apply steps to the image, one after another: crop, resize, blur, a watermark and so on, for one output."""
+    return await submission.create_job(Kind.PROCESS, ProcessForm)

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gateway.submission.forms import SIDES
+from gateway.submission.steps_schema import describe_steps
 from gateway.submission.upload_stream import FILE_FIELD
 from stages.limits import Limits
 
@@ -29,11 +30,13 @@ IMAGE = {
 }
 
 
-def request_body(form: type[BaseModel], limits: Limits) -> dict[str, Any]:
-    """Build the OpenAPI request body of a form and its file, with the bounds in `limits`."""
+def request_body(form: type[BaseModel], limits: Limits, *, max_steps: int) -> dict[str, Any]:
+    """Build the OpenAPI request body of a form and its file, with these bounds."""
     schema = form.model_json_schema()
     del schema["title"]  # generators of clients then name the form by its route
     fields = {name: _without_null(field) for name, field in schema["properties"].items()}
+    if "steps" in fields:
+        fields["steps"] = describe_steps(fields["steps"]["description"], max_steps)
     for field in fields.values():
         if "examples" in field:
             field["example"] = field["examples"][0]  # Swagger UI fills it in, so that a first try is accepted
@@ -41,7 +44,7 @@ def request_body(form: type[BaseModel], limits: Limits) -> dict[str, Any]:
         fields[name]["maximum"] = limits.side
     schema["properties"] = {FILE_FIELD: IMAGE} | fields
     if "source_task_id" not in fields:
-        schema["required"] = [FILE_FIELD]
+        schema["required"] = [FILE_FIELD, *schema.get("required", [])]
     encoding = {FILE_FIELD: {"headers": {"Content-Digest": PART_DIGEST}}}
     content = {"multipart/form-data": {"schema": schema, "encoding": encoding}}
     return {"description": DESCRIPTION, "required": True, "content": content}

@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from gateway.problems import InvalidForm
 from gateway.submission.misspellings import find_misspelt
+from gateway.submission.rules import MAX_SHOWN, describe_error, escape
+from gateway.submission.steps_field import parse_steps
 from gateway.whole_numbers import MAX_DIGITS, MAX_NUMBER, parse_whole_number
 from pipeline.presets.definition import NAME
 from stages.background import BACKGROUND_PATTERN, parse_background
@@ -68,7 +70,6 @@ IGNORED_FIELDS = frozenset({"name", "type", "relativePath"})
 """Fields that upload widgets such as Uppy add by themselves, and that need no warning."""
 NO_VALUES = frozenset({"", "undefined", "null"})
 """Values of a field that was not filled in: FormData makes text of JavaScript's undefined and null."""
-MAX_SHOWN_NAME = 64
 
 
 class OutputForm(BaseModel):
@@ -155,24 +156,27 @@ class ResizeForm(OperationForm):
         return self
 
 
+class ProcessForm(OperationForm):
+    """The steps that change the image, in their order."""
+
+    steps: Annotated[list[Any], BeforeValidator(parse_steps)] = Field(
+        description="What happens to the image, in this order, as JSON. A step is its name, or an object with its name "
+        "and its parameters. The step `format`, the last one, is the same as the field.",
+    )
+
+
 FORMS: dict[str, type[OutputForm]] = {
     "/upload": PreviewForm,
     "/crop": CropForm,
     "/grayscale": GrayscaleForm,
     "/resize": ResizeForm,
+    "/process": ProcessForm,
 }
 """The routes that take a form."""
 FIELD_NAMES = frozenset(name for form in FORMS.values() for name in form.model_fields)
 """The fields that some route knows."""
 
 
-_RULES = {
-    "greater_than_equal": "minimum",
-    "less_than_equal": "maximum",
-    "literal_error": "choice",
-    "value_error": "invalid",
-}
-"""Pydantic's error types, and the names that the stages use for the same rules."""
 FormT = TypeVar("FormT", bound=BaseModel)
 
 
@@ -201,7 +205,7 @@ def parse_form(
     try:
         form = form_type.model_validate(known)
     except ValidationError as error:
-        errors = [_describe_error(item) for item in error.errors()]
+        errors = [describe_error(item) for item in error.errors()]
     errors += [*_find_oversized_sides(form_type, known, limits), *find_broken(form_type, known)]
     for name in [name for name in filled if name not in known]:
         misspelt = find_misspelt(name, form_type.model_fields)
@@ -216,25 +220,13 @@ def parse_form(
 
 
 def _describe_unknown(name: str, misspelt: str | None, *, strict: bool) -> dict[str, Any]:
-    shown = name if len(name) <= MAX_SHOWN_NAME else f"{name[:MAX_SHOWN_NAME]}…"
+    shown = name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}…"
     message = f"The field {shown!r} is unknown{'' if strict else ', and ignored'}."
     if misspelt:
         message = f"There is no field {shown!r}. Did you mean {misspelt}?"
     elif routes := [route for route, form in FORMS.items() if name in form.model_fields]:
         message = f"The field {name} is{'' if strict else ' ignored: it is'} only for {' and '.join(routes)}."
-    return {"pointer": "/" + shown.replace("~", "~0").replace("/", "~1"), "rule": "unknown", "message": message}
-
-
-def _describe_error(item: Any) -> dict[str, Any]:
-    context = item.get("ctx", {})
-    description = {
-        "pointer": "".join(f"/{part}" for part in item["loc"]),
-        "rule": _RULES.get(item["type"], item["type"]),
-        "message": item["msg"].removeprefix("Value error, "),
-        "limit": next((context[name] for name in ("ge", "le", "expected") if name in context), None),
-        "actual": item["input"] if isinstance(item["input"], str | int) else None,
-    }
-    return {name: value for name, value in description.items() if value is not None}
+    return {"pointer": f"/{escape(shown)}", "rule": "unknown", "message": message}
 
 
 def _find_oversized_sides(form_type: type[BaseModel], fields: dict[str, str], limits: Limits) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.problems import UnsupportedMediaType
 
-FORM_TYPE = "multipart/form-data"
+FORM_TYPE, JSON_TYPE = "multipart/form-data", "application/json"
 FILE_TYPES = ("image/*", "application/octet-stream")
 MAX_LENGTH = 128
 ACCEPTED = ", ".join((FORM_TYPE, *FILE_TYPES))
@@ -28,7 +28,7 @@ def is_file_type(content_type: str) -> bool:
 def is_text_type(content_type: str) -> bool:
     """Whether a Content-Type is that of a form's text: none, text, JSON or an encoded form."""
     media_type = media_type_of(content_type)
-    return media_type.startswith("text/") or media_type in {"", "application/json", "application/x-www-form-urlencoded"}
+    return media_type.startswith("text/") or media_type in {"", JSON_TYPE, "application/x-www-form-urlencoded"}
 
 
 def media_type_of(content_type: str) -> str:

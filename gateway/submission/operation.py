@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from typing import Any
 
 from gateway.submission.forms import CropForm, OutputForm
 from pipeline.presets.preset import DEFAULT, DEFAULT_FIELDS, Preset
@@ -26,19 +25,14 @@ def build_operation(form: OutputForm, preset: Preset | None) -> Operation:
     return Operation(parameters=parameters, **output)
 
 
-def without_preset(operation: Operation) -> dict[str, Any]:
-    """Return the operation as it was stored before there were presets: the renditions say what is to be made."""
-    return operation.model_dump(exclude={"preset"} if operation.assets else {"preset", "assets"})
-
-
 def compute_fingerprint(kind: Kind, original: Original, operation: Operation) -> str:
     """Return a hash of everything that must be equal for two requests to be the same.
 
     Of a preset that the request names, it is the name, with what the request overrides: the same request is the same
-    when the preset has changed meanwhile. The operation of others has the form from before there were presets, so that
-    such requests are still the same.
+    when the preset, or an image file, has changed meanwhile. Of others, it is the operation in the form from before
+    there were presets, so that such requests are still the same.
     """
-    asked = without_preset(operation)
+    asked = operation.model_dump(exclude={"preset", "assets"})
     if operation.preset is not None and operation.preset.name != DEFAULT:
         given = operation.model_dump(exclude_unset=True, include=set(DEFAULT_FIELDS))
         asked = {"preset": operation.preset.name, **given}

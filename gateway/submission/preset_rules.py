@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from pydantic import BaseModel
-
 from gateway.permission import Permission
 from gateway.problems import InvalidForm
-from gateway.submission.forms import PreviewForm
 from gateway.submission.misspellings import find_misspelt
+from gateway.submission.rules import MAX_SHOWN, build_rule
 from pipeline.presets.preset import DEFAULT_FIELDS, Preset
 from pipeline.presets.registry import Presets, PresetUnknown
 
-MAX_SHOWN = 64
+NOT_ALLOWED = "not_allowed"
+"""The rule of a field that the preset does not let an upload override."""
 
 
 class PresetRules:
@@ -24,17 +23,15 @@ class PresetRules:
         self._presets = presets
         self._permission = permission
 
-    def find_broken(self, form_type: type[BaseModel], fields: dict[str, str]) -> list[dict[str, Any]]:
-        """Return the rules of presets that a form's fields break. Raises `PresetNotAllowed`."""
-        if not issubclass(form_type, PreviewForm):
-            return []
+    def find_broken(self, fields: dict[str, str]) -> list[dict[str, Any]]:
+        """Return the rules of presets that the fields of an upload break. Raises `PresetNotAllowed`."""
         name = self._permission.choose_preset(fields.get("preset"))
         try:
             preset = self._presets.get(name)
         except PresetUnknown:
             return [self._describe_unknown(name)]
         given = [field for field in DEFAULT_FIELDS if field in fields]
-        return [*_find_not_allowed(preset, fields, given), *_find_broken_animation(preset, fields, given)]
+        return _find_not_allowed(preset, fields, given)
 
     def get(self, name: str | None) -> Preset:
         """Return the preset of a form that names this one, or none. Raises `InvalidForm`, and `PresetNotAllowed`."""
@@ -49,13 +46,8 @@ class PresetRules:
         allowed = self._permission.presets
         names = [preset.name for preset in self._presets if allowed is None or preset.name in allowed]
         shown = name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}…"
-        return {
-            "pointer": "/preset",
-            "rule": "choice",
-            "message": f"There is no preset {shown!r}. {_suggest(name, names)}",
-            "limit": ", ".join(names),
-            "actual": shown,
-        }
+        message = f"There is no preset {shown!r}. {_suggest(name, names)}"
+        return build_rule("/preset", "choice", message, ", ".join(names), shown)
 
 
 def _suggest(name: str, names: Collection[str]) -> str:
@@ -69,25 +61,13 @@ def _find_not_allowed(preset: Preset, fields: dict[str, str], given: Iterable[st
     allowed = preset.definition.fields
     may = f"Only these may be given: {', '.join(sorted(allowed))}." if allowed else "Leave it out."
     return [
-        {
-            "pointer": f"/{name}",
-            "rule": "not_allowed",
-            "message": f"The preset {preset.name} sets the {name} itself. {may}",
-            "limit": ", ".join(sorted(allowed)),
-            "actual": fields[name][:MAX_SHOWN],
-        }
+        build_rule(
+            f"/{name}",
+            NOT_ALLOWED,
+            f"The preset {preset.name} sets the {name} itself. {may}",
+            ", ".join(sorted(allowed)),
+            fields[name][:MAX_SHOWN],
+        )
         for name in given
         if name not in allowed
     ]
-
-
-def _find_broken_animation(preset: Preset, fields: dict[str, str], given: Collection[str]) -> list[dict[str, Any]]:
-    """Return the rule of an animation that the preset cannot make: its renditions are more than an edge each."""
-    if "animated" not in given or "animated" not in preset.definition.fields:
-        return []
-    renditions = preset.resolve({}).renditions
-    if still := [name for name, rendition in renditions.items() if not isinstance(rendition, int)]:
-        message = f"The preset {preset.name} makes no animations: {', '.join(still)} has more than an edge."
-        actual = fields["animated"][:MAX_SHOWN]
-        return [{"pointer": "/animated", "rule": "not_allowed", "message": message, "actual": actual}]
-    return []

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any
 
 import structlog
@@ -38,11 +39,11 @@ from gateway.problems import (
 from gateway.schemas import Accepted, FieldWarning, Links
 from gateway.submission.blob_room import BlobRoom, HeldRoom
 from gateway.submission.duplicates import copy_from_duplicate
-from gateway.submission.forms import OperationForm, OutputForm, PreviewForm, parse_form
+from gateway.submission.form_rules import FormRules
+from gateway.submission.forms import OperationForm, OutputForm, parse_form
 from gateway.submission.key_lease import KeyLease, hold_idempotency_key
 from gateway.submission.lanes import LaneChooser
-from gateway.submission.operation import build_operation, compute_fingerprint
-from gateway.submission.preset_rules import PresetRules
+from gateway.submission.operation import compute_fingerprint
 from gateway.submission.source_copy import copy_original
 from gateway.submission.upload_stream import FILE_FIELD, store_upload
 from gateway.tokens import sign_view_token
@@ -113,10 +114,10 @@ class Submission:
         if kind is not Kind.PREVIEWS:
             self.permission.check_operation()
 
-    @property
-    def preset_rules(self) -> PresetRules:
-        """The presets that the caller may upload with."""
-        return PresetRules(self.presets, self.permission)
+    @cached_property
+    def form_rules(self) -> FormRules:
+        """What the presets in force, and the permission, say of the form."""
+        return FormRules(self.presets, self.permission, max_steps=self.settings.preset_limits.steps)
 
     def _hold_upload(self) -> AbstractContextManager[None]:
         uploads: ConcurrencyLimit = self.request.app.state.uploads
@@ -229,7 +230,7 @@ class Submission:
         )
         if original is not None:
             self.metrics.upload_bytes.observe(original.bytes)
-        strict, find_broken = self.settings.forms.strict, self.preset_rules.find_broken
+        strict, find_broken = self.settings.forms.strict, self.form_rules.find_broken
         form, self.warnings = parse_form(form_type, fields, limits, strict=strict, find_broken=find_broken)
         source_id = form.source_task_id if isinstance(form, OperationForm) else None
         if original is not None and source_id is not None:
@@ -245,7 +246,7 @@ class Submission:
 
     def _new_job(self, kind: Kind, original: Original, form: OutputForm) -> Job:
         now, settings = now_ms(), self.settings
-        operation = build_operation(form, self.preset_rules.get(form.preset) if isinstance(form, PreviewForm) else None)
+        operation = self.form_rules.build_operation(form)
         stages = {name: StageRecord() for step in stage_order(kind, operation.renditions) for name in step}
         stages[VALIDATE].queued_ms = now
         return Job(

@@ -15,7 +15,14 @@ from gateway.problems import BodyTooLarge, DigestMismatch, FileMissing, InvalidF
 from gateway.sizes import format_size
 from gateway.submission.content_digest import is_digest_of
 from gateway.submission.forms import FIELD_NAMES
-from gateway.submission.media_types import FORM_TYPE, is_file_type, is_text_type, media_type_of, refuse_media_type
+from gateway.submission.media_types import (
+    FORM_TYPE,
+    JSON_TYPE,
+    is_file_type,
+    is_text_type,
+    media_type_of,
+    refuse_media_type,
+)
 from gateway.submission.multipart import MAX_FIELD_BYTES, MAX_PARTS, Event, Part, parse_multipart
 from gateway.submission.raw_body import read_raw_body
 from stages.formats import HEAD_BYTES, MEDIA_TYPES, recognize
@@ -118,7 +125,12 @@ async def _read_parts(events: AsyncGenerator[Event, None], form: Form, store_fil
 
 
 def _is_file(part: Part) -> bool:
-    """Whether a part is a file: it has a file name, or the type of a file; in the field file, any type but a text's."""
+    """Whether a part is a file: it has a file name, or the type of a file; in the field file, any type but a text's.
+
+    JSON in a field that a route knows is no file: browsers send it as a Blob, which has a file name in a form.
+    """
+    if part.name in FIELD_NAMES and media_type_of(part.media_type) == JSON_TYPE:
+        return False
     has_type = is_file_type(part.media_type) or (part.name == FILE_FIELD and not is_text_type(part.media_type))
     return part.filename is not None or has_type
 

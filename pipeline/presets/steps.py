@@ -17,7 +17,7 @@ def read_step(written: object) -> Step:
 
     Raises ValueError for no such step; its subclass, pydantic's ValidationError, has each broken rule of parameters.
     """
-    name, parameters = _split(written)
+    name, parameters = split_step(written)
     if name not in STEPS:
         raise ValueError(f"There is no step {name!r}. Use one of: {', '.join(STEPS)}.")
     if not isinstance(parameters, dict):
@@ -33,7 +33,8 @@ def _adapter(name: str) -> TypeAdapter[Step]:
     return TypeAdapter(STEPS[name])
 
 
-def _split(written: object) -> tuple[str, Any]:
+def split_step(written: object) -> tuple[str, Any]:
+    """Return the name of a step, and its parameters as they are written. Raises ValueError."""
     if isinstance(written, str):
         return written, {}
     if not isinstance(written, dict) or len(written) != 1:

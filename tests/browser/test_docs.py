@@ -14,7 +14,7 @@ from gateway.routes.docs import FOLDER
 from tests.browser.npm import read_package_file
 from tests.browser.page_helpers import KEY, Visitor, jpeg
 
-POSTS = ["/upload", "/crop", "/grayscale", "/resize"]
+POSTS = ["/upload", "/crop", "/grayscale", "/resize", "/process"]
 MADE_UP = re.compile(r"(quality|source_task_id|left|top|height)=\w")
 PACKAGE = "swagger-ui-dist-5.35.0"
 

@@ -169,9 +169,12 @@ async def test_a_job_of_nobody_has_a_twin_of_nobody(jobs: Jobs) -> None:
     assert found.id == duplicate.id
 
 
+STEPS = {"steps": [{"grayscale": {}}, {"blur": {"radius": 3.0}}]}
+
+
 @pytest.mark.parametrize(
     ("kind", "parameters"),
-    [(Kind.CROP, {"aspect": [16, 9]}), (Kind.GRAYSCALE, {}), (Kind.RESIZE, {"width": 10})],
+    [(Kind.CROP, {"aspect": [16, 9]}), (Kind.GRAYSCALE, {}), (Kind.RESIZE, {"width": 10}), (Kind.PROCESS, STEPS)],
 )
 async def test_an_operation_has_a_twin_of_the_same_parameters(
     jobs: Jobs, kind: Kind, parameters: dict[str, Any]

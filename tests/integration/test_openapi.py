@@ -35,6 +35,7 @@ FIELDS = {
     "/resize": {
         *("file", "source_task_id", "width", "height", "fit", "enlarge", "format", "quality", "background"),
     },
+    "/process": {"file", "source_task_id", "steps", "format", "quality", "background"},
 }
 
 

@@ -89,7 +89,7 @@ def new_job(
         "original": Original(
             blob=blob_key(job_id, "original"), name="cat.jpg", media_type="image/jpeg", bytes=1000, sha256=SHA256
         ),
-        "operation": Operation(renditions=dict(renditions)),
+        "operation": Operation(renditions=dict(renditions), parameters={"steps": []} if kind is Kind.PROCESS else {}),
         "stages": blank | dict(stages or {}),
     }
     record = JobRecord(id=job_id, **(values | fields))

@@ -18,20 +18,28 @@ PRODUCT = {
     },
 }
 ICONS = {"fields": ["animated", "format"], "renditions": {"icon": {"edge": 32}}}
-BANNER = {"fields": ["animated"], "renditions": {"wide": {"width": 900, "height": 200, "fit": "cover"}}}
-DEFINITIONS: dict[str, Any] = {"product": PRODUCT, "icons": ICONS, "banner": BANNER}
+STRIPS: dict[str, Any] = {"fields": ["animated", "format"], "renditions": {"strip": {"edge": 32, "formats": ["webp"]}}}
+BANNER = {"renditions": {"wide": {"width": 900, "height": 200, "fit": "cover"}}}
+DEFINITIONS: dict[str, Any] = {"product": PRODUCT, "icons": ICONS, "strips": STRIPS, "banner": BANNER}
 EDGES = {"small": 160, "medium": 640, "large": 1600}
 
 
-def build_presets(**definitions: Any) -> Presets:
-    """Return the preset `default`, and one for each definition; by default those of this module."""
+def build_presets(*, assets: dict[str, str] | None = None, **definitions: Any) -> Presets:
+    """Return the preset `default`, and one for each definition; by default those of this module.
+
+    `assets` are the digests of the image files that each of them names, by name.
+    """
     presets = Presets(EDGES)
-    for name, definition in (definitions or DEFINITIONS).items():
-        presets._presets[name] = Preset(name, PresetDefinition.model_validate(definition))
+    presets.put_in_force(
+        {
+            name: Preset(name, PresetDefinition.model_validate(definition), assets or {})
+            for name, definition in (definitions or DEFINITIONS).items()
+        }
+    )
     return presets
 
 
-def use_presets(app: FastAPI, **definitions: Any) -> FastAPI:
+def use_presets(app: FastAPI, *, assets: dict[str, str] | None = None, **definitions: Any) -> FastAPI:
     """Put presets in force in a gateway, and return it."""
-    app.state.presets = build_presets(**definitions)
+    app.state.presets = build_presets(assets=assets, **definitions)
     return app

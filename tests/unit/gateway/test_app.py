@@ -186,7 +186,7 @@ async def test_a_gateway_begins_with_an_empty_backlog(own_app: FastAPI, queues: 
         assert await own_app.state.backlog.read_longest(queues) == 0
 
 
-@pytest.mark.parametrize("path", ["/upload", "/crop", "/grayscale", "/resize"])
+@pytest.mark.parametrize("path", ["/upload", "/crop", "/grayscale", "/resize", "/process"])
 def test_the_api_describes_the_forms_of_its_routes(app: FastAPI, path: str) -> None:
     body = app.openapi()["paths"][path]["post"]["requestBody"]
 

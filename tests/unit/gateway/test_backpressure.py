@@ -15,7 +15,7 @@ from pipeline.settings import Settings
 from tests.support.fakes import FORM_TYPE, FakeQueues
 
 MAX_QUEUE = 3
-POSTS = pytest.mark.parametrize("path", ["/upload", "/crop", "/grayscale", "/resize"])
+POSTS = pytest.mark.parametrize("path", ["/upload", "/crop", "/grayscale", "/resize", "/process"])
 
 
 class CountedQueues(FakeQueues):

@@ -12,10 +12,10 @@ from fastapi import FastAPI
 from gateway.routes.docs import FILES
 from stages.limits import Limits
 
-POSTS = ["/upload", "/crop", "/grayscale", "/resize"]
+POSTS = ["/upload", "/crop", "/grayscale", "/resize", "/process"]
 WORDS = {
     *("type", "enum", "title", "description", "default", "example", "examples"),
-    *("minimum", "maximum", "pattern", "contentMediaType", "format"),
+    *("minimum", "maximum", "pattern", "contentMediaType", "contentSchema", "maxLength", "format"),
 }
 SIDE = Limits().side
 

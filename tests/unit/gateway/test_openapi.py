@@ -16,7 +16,7 @@ from tests.unit.gateway.conftest import SETTINGS
 
 PROBLEM = {"$ref": "#/components/schemas/ProblemDocument"}
 OPERATION_IDS = {
-    *("upload_photo", "crop_image", "convert_to_grayscale", "resize_image"),
+    *("upload_photo", "crop_image", "convert_to_grayscale", "resize_image", "process_image"),
     *("get_job", "stream_job", "list_jobs", "retry_job", "reprocess_job", "delete_job", "get_result", "get_rendition"),
     *(
         "create_token",
@@ -103,7 +103,8 @@ def _unbounded(node: object, path: tuple[str, ...] = ()) -> Iterator[str]:
         for each in node:
             yield from _unbounded(each, path)
     elif isinstance(node, dict):
-        if node.get("type") in ("integer", "number") and "minimum" not in node and not UNBOUNDED & set(path):
+        has_minimum = "minimum" in node or "exclusiveMinimum" in node
+        if node.get("type") in ("integer", "number") and not has_minimum and not UNBOUNDED & set(path):
             yield "/".join(path)
         for name, each in node.items():
             yield from _unbounded(each, (*path, name))

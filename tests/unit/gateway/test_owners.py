@@ -97,7 +97,7 @@ async def test_a_list_is_of_the_owners_jobs(http: httpx.AsyncClient, headers: di
     assert [job["task_id"] for job in answer.json()["jobs"]] == found
 
 
-@pytest.mark.parametrize("path", ["/upload", "/crop", "/grayscale", "/resize"])
+@pytest.mark.parametrize("path", ["/upload", "/crop", "/grayscale", "/resize", "/process"])
 async def test_work_is_taken_from_owners_alone(http: httpx.AsyncClient, path: str) -> None:
     assert (await http.post(path)).status_code == 401
 

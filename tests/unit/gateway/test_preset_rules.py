@@ -8,9 +8,9 @@ import pytest
 
 from gateway.permission import Permission
 from gateway.problems import InvalidForm, PresetNotAllowed
+from gateway.submission.form_rules import FormRules
 from gateway.submission.forms import CropForm, PreviewForm, parse_form
 from gateway.submission.operation import build_operation, compute_fingerprint
-from gateway.submission.preset_rules import PresetRules
 from pipeline.presets.preset import read_definition
 from stages.limits import Limits
 from storage.documents import Kind, Operation, Original
@@ -22,9 +22,9 @@ ONE, TWO = frozenset({"product"}), frozenset({"product", "icons"})
 
 def resolve(permission: Permission | None = None, /, **fields: str) -> Operation:
     """Return what an upload with these fields stores."""
-    rules = PresetRules(build_presets(), permission or Permission())
+    rules = FormRules(build_presets(), permission or Permission(), max_steps=1)
     form, _ = parse_form(PreviewForm, fields, Limits(), strict=False, find_broken=rules.find_broken)
-    return build_operation(form, rules.get(form.preset))
+    return rules.build_operation(form)
 
 
 def broken(permission: Permission | None = None, /, **fields: str) -> list[dict[str, Any]]:
@@ -79,14 +79,14 @@ def test_rules_of_the_form_and_of_the_preset_are_named_together() -> None:
     ("name", "sentence"),
     [
         ("prodct", "There is no preset 'prodct'. Did you mean product?"),
-        ("zoom", "There is no preset 'zoom'. Use one of: banner, default, icons, product."),
+        ("zoom", "There is no preset 'zoom'. Use one of: banner, default, icons, product, strips."),
     ],
 )
 def test_an_unknown_preset_is_refused_with_those_that_there_are(name: str, sentence: str) -> None:
     [error] = broken(preset=name)
 
     assert (error["pointer"], error["rule"], error["message"]) == ("/preset", "choice", sentence)
-    assert error["limit"] == "banner, default, icons, product"
+    assert error["limit"] == "banner, default, icons, product, strips"
 
 
 def test_an_unknown_preset_names_only_what_the_caller_may_use() -> None:
@@ -106,11 +106,11 @@ def test_a_preset_of_edges_keeps_the_frames_of_an_animation() -> None:
     assert (operation.renditions, operation.animated, operation.format) == ({"icon": 32}, True, "gif")
 
 
-def test_a_preset_of_more_than_edges_makes_no_animations() -> None:
-    [error] = broken(preset="banner", animated="true")
+def test_a_rendition_of_more_than_an_edge_has_no_gif_for_still_images() -> None:
+    operation = resolve(preset="strips", animated="true", format="gif")
 
-    assert (error["pointer"], error["rule"]) == ("/animated", "not_allowed")
-    assert "wide" in error["message"]
+    assert (operation.animated, operation.format) == (True, "gif")
+    assert read_definition(operation, "strip").formats == ("auto",)
 
 
 def test_a_caller_that_is_limited_to_presets_uploads_with_them_only() -> None:
@@ -136,14 +136,14 @@ def test_limits_of_a_key_and_a_token_hold_together() -> None:
 
 
 def test_an_operation_has_no_preset() -> None:
-    rules = PresetRules(build_presets(), Permission())
+    rules = FormRules(build_presets(), Permission(), max_steps=1)
 
     form, warnings = parse_form(
         CropForm, {"aspect": "1:1", "preset": "x"}, Limits(), strict=False, find_broken=rules.find_broken
     )
 
     assert [warning["pointer"] for warning in warnings] == ["/preset"]
-    assert build_operation(form, None).preset is None
+    assert rules.build_operation(form).preset is None
 
 
 def test_requests_from_before_there_were_presets_have_the_fingerprint_they_had() -> None:

@@ -18,7 +18,7 @@ from tests.support.fakes import FakeJobs, new_job
 from tests.unit.gateway.conftest import SETTINGS
 
 CONTENT = {name: name.encode() * 5000 for name in ("small", "medium", "large")}
-OPERATIONS = [Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE]
+OPERATIONS = [Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE, Kind.PROCESS]
 LARGE = CONTENT["large"]
 ETAG = f'"{sha256(LARGE).hexdigest()}"'
 

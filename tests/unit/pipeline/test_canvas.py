@@ -106,7 +106,7 @@ def test_the_errback_takes_the_failed_id_before_its_own_arguments(message: Messa
     assert not errback["immutable"]
 
 
-@pytest.fixture(params=[Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE])
+@pytest.fixture(params=[Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE, Kind.PROCESS])
 def operation(request: pytest.FixtureRequest) -> JobRecord:
     return new_job(request.param)
 

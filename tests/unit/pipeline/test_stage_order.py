@@ -15,7 +15,7 @@ from storage.documents import Kind
 from tests.support.fakes import new_job
 
 NAMES = ("small", "medium", "large")
-OPERATIONS = [Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE]
+OPERATIONS = [Kind.CROP, Kind.GRAYSCALE, Kind.RESIZE, Kind.PROCESS]
 STAGES = [name for step in stage_order(Kind.PREVIEWS, NAMES) for name in step]
 
 

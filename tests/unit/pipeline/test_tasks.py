@@ -9,7 +9,7 @@ from celery import Task
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from gateway.submission.forms import CropForm, GrayscaleForm, OutputForm, ResizeForm
+from gateway.submission.forms import CropForm, GrayscaleForm, OutputForm, ProcessForm, ResizeForm
 from pipeline import tasks
 from pipeline.celery import app
 from pipeline.operations import OPERATION_BY_KIND
@@ -18,7 +18,14 @@ from pipeline.stage_run import INFRASTRUCTURE_ERRORS
 from stages.errors import STAGE_ERRORS, StageError
 from storage.documents import Kind
 
-FORMS: dict[Kind, type[OutputForm]] = {Kind.CROP: CropForm, Kind.GRAYSCALE: GrayscaleForm, Kind.RESIZE: ResizeForm}
+FORMS: dict[Kind, type[OutputForm]] = {
+    Kind.CROP: CropForm,
+    Kind.GRAYSCALE: GrayscaleForm,
+    Kind.RESIZE: ResizeForm,
+    Kind.PROCESS: ProcessForm,
+}
+GIVEN = {Kind.PROCESS: {"limits", "assets"}}
+"""What an operation takes that no form has; by default only the limits."""
 
 
 def test_every_kind_but_previews_is_an_operation() -> None:
@@ -30,12 +37,13 @@ def test_an_operation_takes_all_that_its_form_asks(kind: Kind) -> None:
     parameters = signature(OPERATION_BY_KIND[kind]).parameters.values()
     taken = {parameter.name for parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY}
 
-    assert taken == set(FORMS[kind].model_fields) - {"source_task_id"} | {"limits"}
+    assert taken == set(FORMS[kind].model_fields) - {"source_task_id"} | GIVEN.get(kind, {"limits"})
 
 
 @pytest.mark.parametrize("kind", list(OPERATION_BY_KIND))
 def test_an_operation_assumes_what_its_form_does(kind: Kind) -> None:
-    fields = {name: field.default for name, field in FORMS[kind].model_fields.items() if name != "source_task_id"}
+    optional = {name: field for name, field in FORMS[kind].model_fields.items() if not field.is_required()}
+    fields = {name: field.default for name, field in optional.items() if name != "source_task_id"}
 
     parameters = signature(OPERATION_BY_KIND[kind]).parameters
     assert {name: parameters[name].default for name in fields} == fields

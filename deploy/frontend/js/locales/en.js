@@ -201,6 +201,7 @@ export default {
   "kind.crop": "crop",
   "kind.grayscale": "grayscale",
   "kind.resize": "resize",
+  "kind.process": "steps",
   "stage.validate": "validate",
   "stage.normalize": "normalize",
   "stage.transform": "transform",

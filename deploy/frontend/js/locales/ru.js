@@ -228,6 +228,7 @@ export default {
   "kind.crop": "обрезка",
   "kind.grayscale": "обесцвечивание",
   "kind.resize": "изменение размера",
+  "kind.process": "шаги",
   "stage.validate": "проверка",
   "stage.normalize": "подготовка",
   "stage.transform": "обработка",

@@ -10,7 +10,7 @@ import { problemSentence, t, apiLabel } from "../i18n.js";
 import { placeholderPicture } from "../placeholder.js";
 
 const STATUSES = ["accepted", "processing", "done", "failed", "dead", "cancelled"];
-const KINDS = ["previews", "crop", "grayscale", "resize"];
+const KINDS = ["previews", "crop", "grayscale", "resize", "process"];
 const PAGE = 24;
 
 /** Show the jobs that match `query` in `root`. Return a function that stops the view. */
