@@ -19,7 +19,7 @@ from .usage import UsageError, usage_line
 PROGRAM = "darkroom"
 PHOTOS, JOBS, GATEWAY = "Photos", "Jobs", "Gateway"
 COMMANDS = {
-    PHOTOS: (upload.upload, upload.crop, upload.grayscale, upload.resize),
+    PHOTOS: (upload.upload, upload.crop, upload.grayscale, upload.resize, upload.process),
     JOBS: (jobs.status, jobs.jobs, jobs.result, jobs.retry, jobs.reprocess, jobs.delete),
     GATEWAY: (gateway.capabilities, gateway.health, token.token),
 }

@@ -6,6 +6,7 @@ docstrings describe what the method does and returns.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -97,6 +98,21 @@ def resize(
     """
     box = {"width": width, "height": height, "fit": fit, "enlarge": enlarge or None}
     return _post("/resize", file, options, source_task_id=source_task_id, **box)
+
+
+def process(
+    file: File | None = None,
+    *,
+    steps: Sequence[str | Mapping[str, object]],
+    source_task_id: str | None = None,
+    **options: Unpack[ImageOptions],
+) -> Call[Accepted]:
+    """Apply steps to an image, or to the original of the job `source_task_id`, in order, and return the new job.
+
+    A step is its name, or a mapping of its name to its parameters: ["grayscale", {"blur": 2}, {"format": "webp"}].
+    """
+    written = json.dumps(list(steps), separators=(",", ":"), allow_nan=False)
+    return _post("/process", file, options, source_task_id=source_task_id, steps=written)
 
 
 def status(task_id: str, *, wait: float = 0.0) -> Call[JobStatus]:

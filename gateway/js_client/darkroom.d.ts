@@ -24,7 +24,7 @@ export interface RequestOptions {
 
 export interface UploadOptions extends RequestOptions {
   /** What to do with the file. The default is `upload`: make previews. */
-  operation?: "upload" | "crop" | "grayscale" | "resize";
+  operation?: "upload" | "crop" | "grayscale" | "resize" | "process";
   /** The name of a file that has none. */
   filename?: string;
   /** Uploads with the same key make one job. By default each call makes its own. */
@@ -37,7 +37,10 @@ export interface UploadOptions extends RequestOptions {
   onProgress?: (share: number) => void;
   format?: string;
   quality?: number;
+  /** What is made of an upload. The default is the preset `default`. */
   preset?: string;
+  /** Of `process`: what happens to the image, in this order. */
+  steps?: (string | Record<string, unknown>)[];
   /** Other fields of the form, see `/openapi.json`. Objects are sent as JSON. */
   [field: string]: unknown;
 }

@@ -119,11 +119,12 @@ def test_operations_take_a_file_or_an_earlier_job(darkroom: Client) -> None:
     crop = darkroom.crop(a_photo(), aspect="1:1")
     grey = darkroom.grayscale(source_task_id=crop.task_id)
     box = darkroom.resize(source_task_id=crop.task_id, width=10, height=20, fit="fill", format="png")
+    steps = darkroom.process(source_task_id=crop.task_id, steps=["grayscale", {"resize": 20}, {"format": "png"}])
 
-    ended = [darkroom.wait_until_ended(job.task_id, timeout=60) for job in (crop, grey, box)]
+    ended = [darkroom.wait_until_ended(job.task_id, timeout=60) for job in (crop, grey, box, steps)]
 
-    assert [job.kind for job in ended] == ["crop", "grayscale", "resize"]
-    assert [job.renditions["output"].width for job in ended] == [64, 96, 10]
+    assert [job.kind for job in ended] == ["crop", "grayscale", "resize", "process"]
+    assert [job.renditions["output"].width for job in ended] == [64, 96, 10, 20]
     assert decode_image(darkroom.result(box.task_id)).size == (10, 20)
 
 

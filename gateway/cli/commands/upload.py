@@ -1,8 +1,9 @@
-"""The commands that upload photos: upload, and the operations crop, grayscale and resize."""
+"""The commands that upload photos: upload, and the operations crop, grayscale, resize and process."""
 
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -185,3 +186,24 @@ def resize(
     if width is None and height is None:
         raise CommandError("Specify --width, --height or both.")
     return {"width": width, "height": height, "fit": fit, "enlarge": enlarge}
+
+
+@upload_command("process", _file_or_job_arguments)
+def process(
+    *,
+    steps: Annotated[
+        str,
+        result_option(
+            metavar="JSON",
+            help='What happens to the photos, in this order: \'["grayscale", {"blur": 2}, {"format": "webp"}]\'.',
+        ),
+    ],
+) -> Fields:
+    """Apply steps to photos: crop, resize, blur, a watermark and so on, one after another."""
+    try:
+        read = json.loads(steps)
+    except ValueError as error:
+        raise CommandError(f"--steps is not JSON: {error}.") from None
+    if not isinstance(read, list):
+        raise CommandError('--steps needs a list, such as \'["grayscale", {"blur": 2}]\'.')
+    return {"steps": read}

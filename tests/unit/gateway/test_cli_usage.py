@@ -94,7 +94,7 @@ def test_the_help_of_every_command_has_the_common_options_and_exit_codes(name: s
     assert all(f"{int(status)} " in help_text.partition("Exit codes:")[2] for status in ExitCode)
 
 
-@pytest.mark.parametrize("name", ["upload", "crop", "grayscale", "resize"])
+@pytest.mark.parametrize("name", ["upload", "crop", "grayscale", "resize", "process"])
 def test_every_upload_command_has_the_same_options(name: str) -> None:
     help_text = invoke(name, "--help").stdout
 
