@@ -92,7 +92,7 @@ class Permission:
         return chosen
 
     def check_presets(self, names: Iterable[str] | None) -> None:
-        """Raise `PresetNotAllowed` if a token with these presets would allow more than the caller may."""
+        """Raise `PresetNotAllowed` unless the caller may use all of these presets; None: those that it may use."""
         if self.presets is not None and (others := sorted(set(names or ()) - self.presets)):
             raise PresetNotAllowed(f"The key does not allow the preset {others[0]}. {self._allowed_presets}")
 
@@ -100,6 +100,13 @@ class Permission:
         """Raise `PresetNotAllowed` if only uploads are allowed, with some presets: operations make anything else."""
         if self.presets is not None:
             raise PresetNotAllowed(f"The key or token allows no operations, only uploads. {self._allowed_presets}")
+
+    def check_reprocess(self, preset: str | None) -> None:
+        """Raise `PresetNotAllowed` if the caller may make no job with this preset; None: of an operation."""
+        if preset is None:
+            self.check_operation()
+        else:
+            self.check_presets([preset])
 
     @property
     def _allowed_presets(self) -> str:

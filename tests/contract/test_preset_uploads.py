@@ -133,6 +133,20 @@ async def test_the_limits_of_a_key_hold_for_its_tokens(keyed: httpx.AsyncClient,
     assert (await send(keyed, {"X-API-Key": "ada's key"}, "/grayscale")).status_code == 202
 
 
+async def test_a_key_that_is_limited_to_presets_reprocesses_with_these_only(
+    keyed: httpx.AsyncClient, stores: Stores
+) -> None:
+    key = {"X-API-Key": "zoe's key"}
+    job = await get_accepted_job(stores, await send(keyed, key, "/upload", PRODUCT_FIELD))
+
+    answers = [
+        await keyed.post(f"/jobs/{job.id}/reprocess", json={"preset": name}, headers=key)
+        for name in ("banner", "icons")
+    ]
+
+    assert [answer.json()["code"] for answer in answers] == ["preset_not_allowed", "not_reprocessable"]
+
+
 async def test_the_presets_of_a_token_are_checked_again_when_an_upload_in_parts_is_complete(
     keyed: httpx.AsyncClient,
 ) -> None:

@@ -22,7 +22,7 @@ from gateway.client.files import File
 from gateway.client.models import JobPage, JobStatus, JobSummary
 from gateway.client.pagination import JobPager, JobPoller
 from gateway.middleware.authorization import Authorization
-from gateway.submission.forms import CropForm, GrayscaleForm, PreviewForm, ResizeForm
+from gateway.submission.forms import CropForm, GrayscaleForm, PreviewForm, ProcessForm, ResizeForm
 from pipeline.version import VERSION
 
 TASK_ID = "01a20393-7178-742a-8954-a6e97ef610d9"
@@ -31,6 +31,7 @@ FORMS: dict[Callable[..., Any], type[BaseModel]] = {
     calls.crop: CropForm,
     calls.grayscale: GrayscaleForm,
     calls.resize: ResizeForm,
+    calls.process: ProcessForm,
 }
 NOT_FIELDS = {"file", "options", "name", "idempotency_key", "progress"}
 
@@ -54,8 +55,16 @@ def test_each_field_of_a_form_has_its_parameter(build: Callable[..., Any], form:
 
 @pytest.mark.parametrize("build", FORMS, ids=lambda each: each.__name__)
 def test_an_unknown_parameter_is_a_type_error(build: Callable[..., Any]) -> None:
+    needed = {"steps": ["grayscale"]} if build is calls.process else {}
+
     with pytest.raises(TypeError, match="qualty"):
-        build(b"an image", qualty=80)
+        build(b"an image", qualty=80, **needed)
+
+
+def test_steps_are_sent_as_json() -> None:
+    request = request_of(calls.process(source_task_id="an-id", steps=["grayscale", {"blur": 2}]))
+
+    assert b'["grayscale",{"blur":2}]' in request.content
 
 
 @pytest.mark.parametrize("name", sorted(name for name in vars(Client) if not name.startswith("_")))
