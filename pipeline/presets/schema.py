@@ -91,4 +91,4 @@ def _describe_step(step: type[Step]) -> dict[str, Any]:
 
 
 def _required(step: type[Step]) -> list[str]:
-    return [each.name for each in fields(step) if each.default is MISSING and each.default_factory is MISSING]  # type: ignore[arg-type]
+    return [each.name for each in fields(step) if each.default is MISSING and each.default_factory is MISSING]
