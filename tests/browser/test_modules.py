@@ -137,6 +137,18 @@ async def test_a_thumbhash_is_the_picture_that_the_reference_draws(compute: Comp
         assert found == [pytest.approx(pixel, abs=1) for pixel in expected]
 
 
+async def test_a_rendition_that_is_cut_does_not_stand_for_the_original(compute: Compute) -> None:
+    job = {"original": {"width": 4001, "height": 3000}}
+    square, large = {"width": 900, "height": 900}, {"width": 800, "height": 600}
+    renditions = [{"square": square, "large": large}, {"square": square}, {}]
+
+    found = [
+        await compute("js/downloads", "return m.wholeRendition(given)", {**job, "renditions": r}) for r in renditions
+    ]
+
+    assert found == ["large", None, None]
+
+
 async def test_a_placeholder_as_an_address_is_the_same_picture(compute: Compute) -> None:
     body = """
       return Promise.all(given.map(async (hash) => {

@@ -70,8 +70,9 @@ function drawJob(job, parts, shown) {
     parts.frame.prepend(placeholderPicture(job.placeholder, job.original.width / job.original.height));
   }
   const picture = pickRendition(job, PICTURE_PIXELS);
-  if (picture && picture !== shown.picture) {
-    shown.picture = picture;
+  const version = picture && picture + job.renditions[picture].version;
+  if (picture && version !== shown.picture) {
+    shown.picture = version;
     parts.image.addEventListener("load", () => parts.frame.classList.add("loaded"), { once: true });
     showImage(parts.image, job.renditions[picture].url).catch(() => (shown.picture = null));
   }

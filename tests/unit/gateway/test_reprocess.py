@@ -127,7 +127,7 @@ async def test_meanwhile_no_new_result_can_be_fetched(http: httpx.AsyncClient, d
 
     answer = await http.get("/result/hers/large")
 
-    assert (answer.status_code, answer.json()["code"]) == (404, "rendition_not_found")
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_ready")
 
 
 async def test_a_job_whose_reprocessing_failed_says_why_and_is_not_retried(
