@@ -101,13 +101,6 @@ class Permission:
         if self.presets is not None:
             raise PresetNotAllowed(f"The key or token allows no operations, only uploads. {self._allowed_presets}")
 
-    def check_reprocess(self, preset: str | None) -> None:
-        """Raise `PresetNotAllowed` if the caller may make no job with this preset; None: of an operation."""
-        if preset is None:
-            self.check_operation()
-        else:
-            self.check_presets([preset])
-
     @property
     def _allowed_presets(self) -> str:
         names = ", ".join(sorted(self.presets or ()))

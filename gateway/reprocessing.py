@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from gateway.permission import Permission
 from gateway.problems import InvalidRequest, NotReprocessable, SourceGone
 from pipeline.presets.preset import DEFAULT, DEFAULT_FIELDS, Preset
 from pipeline.presets.registry import Presets, PresetUnknown
@@ -14,20 +15,25 @@ from storage.clock import now_ms
 from storage.documents import Job, JobState, Kind, Lane, Operation
 from storage.stores import Stores
 
+ANY = Permission()
 REPROCESSABLE_STATES = (JobState.DONE, JobState.FAILED, JobState.DEAD)
 
 
-def resolve_again(job: Job, presets: Presets, *, preset_name: str | None = None) -> Operation:
+def resolve_again(
+    job: Job, presets: Presets, *, preset_name: str | None = None, permission: Permission = ANY
+) -> Operation:
     """Return what a job makes when it is processed again: the preset with this name, or its own, as it is now.
 
     Overrides stay where the preset allows them. One that is what an upload without it has cannot be told apart, so it
-    is not kept. Jobs of one operation have no preset, and do the same again. Raises `InvalidRequest`.
+    is not kept. Jobs of one operation have no preset, and do the same again. Raises `InvalidRequest`, and
+    `PresetNotAllowed` where the permission is for other presets.
     """
     if job.kind is not Kind.PREVIEWS:
         if preset_name is not None:
             raise _invalid_preset(f"A job of the kind {job.kind} has no preset. Leave preset out.")
+        permission.check_operation()
         return job.operation
-    name = preset_name or (job.operation.preset.name if job.operation.preset else DEFAULT)
+    name = permission.choose_preset(preset_name or (job.operation.preset.name if job.operation.preset else DEFAULT))
     try:
         preset = presets.get(name)
     except PresetUnknown:
@@ -62,12 +68,10 @@ _ADVICE = "Only a job that is done, failed or dead can be reprocessed. Look at i
 
 
 def _find_overrides(operation: Operation, preset: Preset) -> dict[str, Any]:
-    """Return the overrides of an operation that the preset allows. Only renditions that are an edge are animated."""
+    """Return the overrides of an operation that the preset allows. The format gif is for animations only."""
     defaults, values = Operation().model_dump(), operation.model_dump(include=set(DEFAULT_FIELDS))
     allowed = {name: values[name] for name in DEFAULT_FIELDS if name in preset.definition.fields}
     overrides: dict[str, Any] = {name: value for name, value in allowed.items() if value != defaults[name]}
-    if not all(isinstance(rendition, int) for rendition in preset.resolve({}).renditions.values()):
-        overrides.pop("animated", None)
     if overrides.get("format") == "gif" and "animated" not in overrides:
         del overrides["format"]
     return overrides

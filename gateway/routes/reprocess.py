@@ -73,8 +73,7 @@ async def reprocess(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     """
     job = await permission.get_job(stores.jobs, task_id)
     evaluate_preconditions(request, build_etag(job))
-    operation = resolve_again(job, presets, preset_name=wanted.preset if wanted else None)
-    permission.check_reprocess(operation.preset.name if operation.preset else None)
+    operation = resolve_again(job, presets, preset_name=wanted.preset if wanted else None, permission=permission)
     lane = await lanes.choose(caller, job.id, size=job.original.bytes)
     revised = await reprocess_job(job, operation, lane=lane, stores=stores, settings=settings)
     log.info("job.reprocessed", task_id=task_id, job_request_id=job.request_id, revision=revised.revision)

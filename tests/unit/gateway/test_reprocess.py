@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.problems import InvalidRequest
+from gateway.permission import Permission
+from gateway.problems import InvalidRequest, PresetNotAllowed
 from gateway.reprocessing import needs_reprocess, resolve_again
 from pipeline.presets.definition import PresetDefinition, RenditionDefinition
 from pipeline.presets.preset import Preset
@@ -236,13 +237,21 @@ def test_the_preset_of_the_job_is_taken_as_it_is_now() -> None:
 
 def test_overrides_stay_where_the_preset_allows_them() -> None:
     operation = Operation(renditions=EDGES, format="gif", quality=50, background="#112233", animated=True)
-    shop = preset(fields=("quality", "animated", "format"), width=400, height=400)
+    shop = preset(fields=("quality", "format"), width=400, height=400)
 
     kept = resolve_again(new_job(operation=operation), Presets(EDGES))
     limited = resolve_again(new_job(operation=operation), presets_with(shop), preset_name="shop")
 
     assert kept == operation.model_copy(update={"preset": kept.preset})
     assert (limited.quality, limited.format, limited.background, limited.animated) == (50, "auto", "#ffffff", False)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(Kind.PREVIEWS, None), (Kind.PREVIEWS, "default"), (Kind.CROP, None)])
+def test_a_caller_that_is_limited_to_presets_gets_no_other_results(kind: Kind, name: str | None) -> None:
+    limited = Permission(presets=frozenset({"shop"}))
+
+    with pytest.raises(PresetNotAllowed):
+        resolve_again(new_job(kind), presets_with(preset()), preset_name=name, permission=limited)
 
 
 def test_a_job_whose_preset_was_removed_needs_another() -> None:
