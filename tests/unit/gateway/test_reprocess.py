@@ -145,6 +145,18 @@ async def test_a_job_whose_reprocessing_failed_says_why_and_is_not_retried(
     assert (await http.post("/jobs/hers/reprocess")).status_code == 202
 
 
+async def test_a_delete_meanwhile_removes_the_earlier_results_too(
+    http: httpx.AsyncClient, done: Job, jobs: FakeJobs, blobs: Blobs
+) -> None:
+    await http.post(f"/jobs/{done.id}/reprocess")
+
+    assert (await http.delete("/jobs/hers")).status_code == 204
+
+    assert ((await jobs.get("hers")).state, blobs.list_names("hers")) == (JobState.CANCELLED, [])
+    answer = await http.get("/result/hers/small")
+    assert (answer.status_code, answer.json()["code"]) == (409, "job_failed")
+
+
 @pytest.mark.parametrize("state", [JobState.ACCEPTED, JobState.PROCESSING, JobState.CANCELLED])
 async def test_a_job_that_has_not_ended_or_is_cancelled_is_not_processed_again(
     http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs, state: JobState
