@@ -18,6 +18,7 @@ from deploy.backup.members import Member
 from deploy.backup.save import RAW, open_database
 from pipeline.settings import Settings
 from storage.blobs import SINGLE_PUT_MAX_BYTES, Blobs
+from storage.documents import ASSETS_FOLDER
 from storage.stores import COLLECTIONS
 
 BATCH = 500
@@ -58,6 +59,7 @@ class Stores:
     def __init__(self, database: Database[dict[str, Any]], blobs: Blobs, blob_url: str) -> None:
         self._database, self._blobs = database, blobs
         self._mine = {"_id": "restore", "run": uuid4().hex, "blob_url": blob_url}
+        self._had_assets = bool(blobs.list_names(ASSETS_FOLDER))
 
     def prepare(self) -> None:
         """Raise `NotEmpty` if there are jobs or blobs. What an interrupted restore has left is removed first."""
@@ -69,7 +71,7 @@ class Stores:
             return
         if any(self._database[name].find_one() for name in COLLECTIONS):
             raise NotEmpty("The database is not empty: restore into an empty one.")
-        if next(self._blobs.read_folder_pages(), None):
+        if any(True for _ in self._folders()):
             raise NotEmpty("The blob store is not empty: restore into an empty one.")
         self._clear()
         marker.replace_one({"_id": self._mine["_id"]}, self._mine, upsert=True)
@@ -111,9 +113,14 @@ class Stores:
     def _clear(self) -> None:
         for name in COLLECTIONS:
             self._database[name].delete_many({})
-        for folder in chain.from_iterable(self._blobs.read_folder_pages()):
+        for folder in self._folders():
             self._blobs.remove_folder(folder)
         self._drop()
+
+    def _folders(self) -> Iterator[str]:
+        """Yield the folders but that of assets which were here before: a gateway stores the images of its presets."""
+        kept = {ASSETS_FOLDER} if self._had_assets else set()
+        return (name for name in chain.from_iterable(self._blobs.read_folder_pages()) if name not in kept)
 
     def _is_restored(self, collection: str) -> bool:
         """Whether a restore that was killed while it published has put every document there that is there now."""

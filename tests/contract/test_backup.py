@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from deploy.backup.restore import Stores, restore, verify
 from deploy.backup.save import PART_BYTES, save
 from pipeline.settings import Settings
 from storage.blobs import SINGLE_PUT_MAX_BYTES, Blobs
+from storage.documents import asset_key
 from tests.support.backup_archives import LEGACY_DOCUMENTS, cut_places, damage_places, write_legacy_folder
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
@@ -30,10 +32,17 @@ JOBS: list[dict[str, Any]] = [{"_id": f"job-{number}", "n": Int64(number), "at":
 HEAVY: list[dict[str, Any]] = [{"_id": f"heavy-{number}", "text": "x" * PART_BYTES} for number in range(2)]
 KEYS = [{"_id": "owner/key", "job_id": "job-1"}]
 LARGE = bytes(range(256)) * (SINGLE_PUT_MAX_BYTES // 256) + b"more than one put takes"
-BLOBS = {"job-1/original": b"x" * 1000, "job-1/small.1": b"", "job-2/master.1": LARGE, "job-3/small.1": b"z" * 512}
+BLOBS = {
+    "job-1/original": b"x" * 1000,
+    "job-1/small.1": b"",
+    "job-2/master.1": LARGE,
+    "job-3/small.1": b"z" * 512,
+    "job-3/card@2x.avif.1": b"y",
+    asset_key("1" * 64): b"logo",
+}
 HEADERS = {"Content-Disposition": "inline; filename*=UTF-8''f%C3%B3to.webp", "Cache-Control": "private"}
 USES = [{"_id": "owner:token", "uses": 1, "jobs": {"job-1": 1}, "expires_ms": 1}]
-COUNTS = {"jobs": 22, "idempotency_keys": 1, "token_uses": 1, "blobs": 4}
+COUNTS = {"jobs": 22, "idempotency_keys": 1, "token_uses": 1, "blobs": 6}
 
 
 class Place:
@@ -170,7 +179,7 @@ def test_an_archive_that_is_cut_off_leaves_nothing_and_a_good_one_is_restored_th
 
     assert elsewhere.documents() == {}
     assert elsewhere.blob_contents() == {}
-    assert restore(elsewhere.settings, read(archive)) == COUNTS | {"jobs": 20, "blobs": 3}
+    assert restore(elsewhere.settings, read(archive)) == COUNTS | {"jobs": 20, "blobs": 5}
 
 
 def test_a_restore_that_was_killed_is_begun_anew(archive: bytes, elsewhere: Place) -> None:
@@ -196,6 +205,19 @@ def test_a_backup_is_not_restored_over_jobs_or_blobs(archive: bytes, elsewhere: 
         restore(elsewhere.settings, read(archive))
 
     assert elsewhere.documents() == {"jobs": [encode({"_id": "a-job"})]}
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_images_of_presets_are_no_hindrance_and_stay(archive: bytes, elsewhere: Place, is_whole: bool) -> None:
+    """A gateway stores them when it starts, before there is a job."""
+    elsewhere.blobs.put(asset_key("5" * 64), b"logo")
+
+    with nullcontext() if is_whole else pytest.raises(BackupError):
+        restore(elsewhere.settings, read(archive if is_whole else archive[: len(archive) // 3]))
+
+    folders = {"job-1", "job-3"} if is_whole else set()
+    assert {*elsewhere.blobs.list_folders()} == folders | {"assets"}
+    assert elsewhere.blobs.get(asset_key("5" * 64)) == b"logo"
 
 
 @pytest.mark.parametrize("is_tar", [False, True])
