@@ -20,6 +20,8 @@ def image_mib(queue: str, settings: Settings) -> int:
     needed = [BYTES_PER_PIXEL[queue] * settings.limits.pixels]
     if queue == RESIZE:
         rendition = min(max(settings.renditions.values()) ** 2, settings.limits.pixels)
+        if settings.presets:  # their limits allow a rendition, and a master to cut it out of, of any size
+            rendition = settings.limits.pixels
         needed = [
             BYTES_PER_PIXEL[queue] * rendition,
             BYTES_PER_ENCODED_PIXEL * min(rendition, MEMORY_INTENSIVE_MAX_PIXELS),
