@@ -22,6 +22,7 @@ from stages import resize as resize_stage
 from stages import validate as validate_stage
 from stages.errors import StageError
 from stages.placeholder import build_placeholder
+from stages.resize_plan import whole_edge
 from storage.documents import OUTPUT
 from storage.errors import JobUnreadable
 
@@ -65,11 +66,12 @@ def resize(self: Task[Any, Any], job_id: str, name: str) -> None:
     def work(run: StageRun) -> Mapping[str, Any]:
         operation = run.job.operation
         spec, facts = read_definition(operation, name).spec(), run.job.stages[VALIDATE].result or {}
+        size = (facts["width"], facts["height"])
         if operation.animated and facts["frames"] > 1:
             animated_format: Literal["gif", "webp"] = "gif" if operation.format == "gif" else "webp"
             rendition = animation.animate(
                 run.blobs.read_original(),
-                edge=spec.longest_side,
+                edge=whole_edge(size, spec),
                 limits=run.settings.limits,
                 format=animated_format,
                 quality=operation.quality or spec.quality.get(animated_format),
@@ -78,7 +80,7 @@ def resize(self: Task[Any, Any], job_id: str, name: str) -> None:
         variants = resize_stage.resize(
             run.blobs.read_master(name),
             spec,
-            original_size=(facts["width"], facts["height"]),
+            original_size=size,
             limits=run.settings.limits,
             assets=run.blobs.assets,
         )

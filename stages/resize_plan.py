@@ -78,6 +78,13 @@ def plan_rendition(size: Size, spec: RenditionSpec, density: float = 1) -> Resiz
     return plan_resize(size, width=width, height=height, fit=spec.fit, enlarge=spec.enlarge)
 
 
+def whole_edge(size: Size, spec: RenditionSpec) -> int:
+    """Return the longest side that the whole image has in the box of a rendition, without growing."""
+    if spec.edge is not None:
+        return spec.edge
+    return max(plan_resize(size, width=spec.width, height=spec.height, fit="inside", enlarge=False).scaled)
+
+
 def limit_density(size: Size, spec: RenditionSpec, dpr: float) -> float:
     """Return the density, at most `dpr` and at least the lowest, for which an original of `size` has the pixels.
 

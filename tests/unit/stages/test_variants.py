@@ -13,7 +13,7 @@ from stages.limits import Limits
 from stages.normalize import build_master_pyramid
 from stages.rendition_spec import RenditionFit, RenditionSpec
 from stages.resize import Variant, resize
-from stages.resize_plan import plan_levels
+from stages.resize_plan import plan_levels, whole_edge
 from stages.steps.crop import Crop
 from stages.steps.resize import Resize
 from tests.support.images import cutout, decode_image, encode_image, photo
@@ -128,6 +128,19 @@ def test_a_master_is_the_whole_image_in_the_size_of_the_highest_density() -> Non
         "wide": (150, 100),
     }
     assert masters["card"] is masters["edge"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "edge"),
+    [
+        ({"edge": 90}, 90),
+        ({"width": 90}, 135),
+        ({"width": 90, "height": 90, "fit": "cover", "dpr": (1, 2)}, 90),
+        ({"height": 900, "enlarge": True}, 300),
+    ],
+)
+def test_an_animation_is_whole_in_the_box(spec: dict[str, Any], edge: int) -> None:
+    assert whole_edge((200, 300), RenditionSpec(**spec)) == edge
 
 
 def test_every_density_shows_the_same() -> None:
