@@ -54,5 +54,6 @@ class FormRules:
 
     @cached_property
     def _step_rules(self) -> StepRules:
+        self._presets.get()  # raises PresetsNotReady: then nobody knows which image files there are
         assets = {name: digest for preset in self._presets for name, digest in preset.assets.items()}
         return StepRules(assets, self._max_steps)

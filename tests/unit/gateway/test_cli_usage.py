@@ -58,7 +58,11 @@ def test_a_usage_error_is_one_line(arguments: list[str], message: str, capsys: p
         ),
         (["crop", __file__], "Specify --aspect, or --left, --top, --width and --height."),
         (["resize", __file__], "Specify --width, --height or both."),
-        (["process", __file__, "--steps", '{"blur": 2}'], '--steps needs a list, such as ["grayscale", {"blur": 2}].'),
+        (["process", __file__, "--steps", "{}"], '--steps needs a list, such as \'["grayscale", {"blur": 2}]\'.'),
+        (
+            ["process", __file__, "--steps", "grayscale"],
+            "--steps is not JSON: Expecting value: line 1 column 1 (char 0).",
+        ),
         (["jobs", "--all", "--limit", "3"], "Use either --all or --limit, not both."),
         (["result", "an-id", "-o", "-", "--json"], "--output - and --json both write to stdout: use only one of them."),
     ],

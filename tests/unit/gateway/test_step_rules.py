@@ -14,6 +14,7 @@ from gateway.problems import InvalidForm
 from gateway.submission.form_rules import FormRules
 from gateway.submission.forms import ProcessForm, parse_form
 from gateway.submission.operation import compute_fingerprint
+from pipeline.presets.registry import Presets, PresetsNotReady
 from stages.limits import Limits
 from storage.documents import Kind, Operation, Original
 from tests.support.presets import DEFINITIONS, build_presets
@@ -203,3 +204,10 @@ def test_any_json_is_taken_or_refused(steps: list[Any]) -> None:
         build(steps)
     except InvalidForm as refused:
         json.dumps(refused.extra["errors"], allow_nan=False).encode()
+
+
+def test_steps_wait_for_the_presets_whose_image_files_they_may_name() -> None:
+    rules = FormRules(Presets({"small": 160}, is_ready=False), Permission(), max_steps=MAX_STEPS)
+
+    with pytest.raises(PresetsNotReady):
+        rules.find_broken(ProcessForm, {"steps": '[{"watermark": "logo.png"}]'})
