@@ -152,3 +152,24 @@ async def test_all_previews_are_downloaded_in_one_archive(visitor: Visitor) -> N
         assert len(set(names)) == 9
         assert {"one-small.jpg", "one-large.jpg", "twin-small.jpg", "twin-small (2).jpg"} <= set(names)
         assert decode_image(archive.read("one-large.jpg")).size == (320, 240)
+
+
+async def test_a_preset_is_chosen_in_the_form_if_there_are_several(visitor: Visitor) -> None:
+    async def have_two_presets(route: Route) -> None:
+        answer = await route.fetch()
+        await route.fulfill(response=answer, json={**await answer.json(), "presets": ["default", "product"]})
+
+    page = await visitor.open()
+    await page.route("**/capabilities", have_two_presets)
+    await page.reload()
+    field = page.get_by_label("Preset")
+    await expect(field.locator("option")).to_have_text(["default", "product"])
+
+    await choose_photos(page, jpeg("first.jpg"))
+    await wait_until_done(page, "first.jpg")
+    await field.select_option("product")
+    async with page.expect_request(lambda request: request.method == "POST") as sent:
+        await choose_photos(page, jpeg("second.jpg"))
+
+    assert b'name="preset"\r\n\r\nproduct' in ((await sent.value).post_data_buffer or b"")
+    await expect(find_card(page, "second.jpg")).to_contain_text("preset")

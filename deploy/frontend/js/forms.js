@@ -14,6 +14,8 @@ export function operationForm(operation, capabilities, { extra = null } = {}) {
   const body = h("div", { class: "form" }, extra ?? own?.(), output(operation, capabilities));
   body.addEventListener("change", () => disableInvalidOptions(body));
   disableInvalidOptions(body);
+  const presets = operation === "upload" ? (capabilities?.presets ?? []) : [];
+  if (presets.length > 1) import("./presets.js").then(({ presetField }) => body.prepend(presetField(presets)), () => {}); // late: without the server, there is nothing to choose
   return { element: body, fields: () => readFields(body) };
 }
 

@@ -50,6 +50,7 @@ export default {
   "form.enlarge": "Allow enlarging",
   "form.output": "Format and quality",
   "form.format": "Format",
+  "form.preset": "Preset",
   "form.quality": "Quality",
   "form.usual": "default",
   "form.background": "Background",

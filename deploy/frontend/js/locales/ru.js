@@ -72,6 +72,7 @@ export default {
   "form.enlarge": "Можно увеличивать",
   "form.output": "Формат и качество",
   "form.format": "Формат",
+  "form.preset": "Набор",
   "form.quality": "Качество",
   "form.usual": "обычное",
   "form.background": "Фон",
