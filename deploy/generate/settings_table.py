@@ -47,7 +47,7 @@ def render_sections() -> Iterator[str]:
         about = (getdoc(type(part)) or "").partition("\n")[0]
         prefix = f"DARKROOM_{name.upper()}__"
         rows = _limits(prefix, part) if isinstance(part, Limits) else _rows(prefix, type(part).model_fields)
-        yield _section(name.capitalize(), about, rows)
+        yield _section(name.replace("_", " ").capitalize(), about, rows)
     about = (getdoc(FlowerSettings) or "").partition("\n")[0]
     yield _section("Flower", about, _rows("DARKROOM_FLOWER_", FlowerSettings.model_fields))
 

@@ -21,6 +21,9 @@ from deploy.local.progress import StartProgress
 from deploy.local.stack import Stack
 from deploy.local.supervisord_control import PortInUse, StackError
 from gateway.cli.console import PlainTextConsole
+from pipeline.presets.loading import read_files
+from pipeline.presets.mistakes import PresetMistakes
+from pipeline.settings import Settings
 from pipeline.settings_mistakes import find_mistakes
 
 COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_red")
@@ -71,7 +74,8 @@ def run_up() -> int:
     Return the exit status.
     """
     load_dotenv(ROOT / ".env")
-    if mistakes := find_mistakes():
+    mistakes = find_mistakes() or find_preset_mistakes()
+    if mistakes:
         print(*mistakes, sep="\n", file=sys.stderr)
         return 1
     console = PlainTextConsole(file=DroppingStream(sys.stdout))
@@ -85,6 +89,18 @@ def run_up() -> int:
         with contextlib.suppress(OSError):  # the terminal may be closed
             console.print("Stopped. Unfinished jobs go on at the next start.")
     return 0
+
+
+def find_preset_mistakes() -> list[str]:
+    """Return a line for each mistake in the files of presets, of which a relative path starts at the checkout."""
+    settings = Settings()
+    if not settings.presets:
+        return []
+    try:
+        read_files(str(ROOT / settings.presets), limits=settings.preset_limits, image_limits=settings.limits)
+    except PresetMistakes as error:
+        return list(map(str, error.mistakes))
+    return []
 
 
 def create_stack() -> Stack:
@@ -104,10 +120,14 @@ def create_stack() -> Stack:
         flower_port=ports["flower"],
         frontend=True,
         frontend_port=ports["frontend"],
-        environment={
-            name: variables[name] for name in ("DARKROOM_LOG_FORMAT", "DARKROOM_BLOB_URL") if name in variables
-        },
+        environment=_presets()
+        | {name: variables[name] for name in ("DARKROOM_LOG_FORMAT", "DARKROOM_BLOB_URL") if name in variables},
     )
+
+
+def _presets() -> dict[str, str]:
+    path = os.environ.get("DARKROOM_PRESETS")
+    return {"DARKROOM_PRESETS": str(ROOT / path)} if path else {}
 
 
 def run_stack(console: Console, stack: Stack) -> None:

@@ -257,6 +257,7 @@ class Capabilities(Answer):
 
     `accepts` has the media type of each input format; `formats` are the output formats; `renditions` has the long edge
     of each preview in pixels; `refusals` has the message of each code that a job may fail with because of its image.
+    `presets` are the names of those that the caller may use, `preset_limits` limits on them, `steps` names of steps.
     Results and idempotency keys are kept for `result_seconds` and `idempotency_seconds`.
     """
 
@@ -265,6 +266,9 @@ class Capabilities(Answer):
     formats: list[str] = Field(default_factory=list)
     default_quality: dict[str, Integer] = Field(default_factory=dict)
     renditions: dict[str, Integer] = Field(default_factory=dict)
+    presets: list[str] = Field(default_factory=list)
+    preset_limits: dict[str, Integer] = Field(default_factory=dict)
+    steps: list[str] = Field(default_factory=list)
     operations: list[str] = Field(default_factory=list)
     result_seconds: float = 0.0
     idempotency_seconds: float = 0.0

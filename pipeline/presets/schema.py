@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import MISSING, fields
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from pipeline.preset_settings import PresetLimits
 from pipeline.presets.definition import NAME, PresetDefinition
+from pipeline.presets.steps import read_step
 from pipeline.routing import QUEUES, RESIZE
 from stages.steps.step import Step
 from stages.steps.table import STEPS
@@ -70,7 +70,7 @@ def _describe_rendition(rendition: dict[str, Any], limits: PresetLimits) -> None
 
 def _list_steps() -> Iterator[dict[str, Any]]:
     """Yield every way to write each step: its name, or its name with one parameter, or with a table of them."""
-    bare = [name for name, step in STEPS.items() if not _required(step)]
+    bare = list(filter(_has_defaults, STEPS))
     yield {"enum": bare}
     for name, step in STEPS.items():
         reference = {"$ref": f"{DEFINITIONS}step_{name}"}
@@ -90,5 +90,10 @@ def _describe_step(step: type[Step]) -> dict[str, Any]:
     return schema | {"additionalProperties": False}
 
 
-def _required(step: type[Step]) -> list[str]:
-    return [each.name for each in fields(step) if each.default is MISSING and each.default_factory is MISSING]
+def _has_defaults(name: str) -> bool:
+    """Whether a step can be written as its name alone."""
+    try:
+        read_step(name)
+    except ValueError:
+        return False
+    return True

@@ -151,11 +151,13 @@ async def test_a_probe_needs_no_key(inside: Inside, path: str) -> None:
     assert inside.owners == [None]
 
 
-def test_probes_scrapes_docs_and_the_browser_client_are_all_that_needs_no_key() -> None:
+def test_probes_scrapes_docs_the_browser_client_and_a_schema_are_all_that_needs_no_key() -> None:
     docs = {"/", "/docs", "/openapi.json"}
     files = {"/docs/start.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/docs/favicon-32x32.png"}
 
-    assert {"/livez", "/readyz", "/metrics", "/client.js", "/client.d.ts"} | docs | files == OPEN_PATHS
+    public = {"/client.js", "/client.d.ts", "/schemas/preset.json"}
+
+    assert {"/livez", "/readyz", "/metrics"} | public | docs | files == OPEN_PATHS
 
 
 @pytest.mark.parametrize(

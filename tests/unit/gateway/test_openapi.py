@@ -25,6 +25,7 @@ OPERATION_IDS = {
         "append_to_resumable_upload",
         "remove_resumable_upload",
     ),
+    *("list_presets", "get_preset", "get_preset_example", "get_preset_schema"),
     *("get_capabilities", "check_alive", "check_ready"),
 }
 BEARER: dict[str, Any] = {"BearerKey": []}
