@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from deploy.local.supervisord_control import StackError
-from deploy.local.up import CHOICES, PortChoice, print_log_line
+from deploy.local.up import CHOICES, PortChoice, find_preset_mistakes, print_log_line
 
 
 @pytest.fixture
@@ -67,3 +68,19 @@ def test_a_long_log_line_is_never_broken(*, is_terminal: bool) -> None:
 
     assert output.getvalue().count("\n") == 1
     assert task_id in output.getvalue()
+
+
+def test_mistakes_in_presets_are_found_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "presets.toml").write_text("[product.renditions.card]\nedgee = 1\n", encoding="utf-8")
+    monkeypatch.setenv("DARKROOM_PRESETS", str(tmp_path / "presets.toml"))
+
+    assert find_preset_mistakes() == [
+        "presets.toml:2: product.renditions.card.edgee: There is no such name. Did you mean edge?"
+    ]
+
+
+def test_a_relative_path_of_presets_starts_at_the_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DARKROOM_PRESETS", "deploy/presets")
+
+    assert find_preset_mistakes() == []
