@@ -16,7 +16,7 @@ from stages.normalize import Master
 from stages.rendition import Rendition
 from storage.blobs import Blobs
 from storage.clock import now_ms
-from storage.documents import Failure, Job, JobRecord, Kind, Operation, StageState
+from storage.documents import Failure, Job, JobRecord, Kind, Operation, PresetReference, StageState
 from storage.ledger import Claim, Ledger
 from storage.stores import Stores
 from tests.support.fakes import new_job
@@ -107,7 +107,8 @@ async def insert_done(stores: Stores, ledger: Ledger, kind: Kind = Kind.PREVIEWS
 async def reprocess(stores: Stores, job: Job, *names: str) -> Job | None:
     """Begin the next revision of a job, with these renditions or those that it has."""
     edges = dict.fromkeys(names, 100) if names else job.operation.renditions
-    operation = Operation(renditions=edges)
+    # The version differs with the names, as that of a preset does: FerretDB sets no document of the same values.
+    operation = Operation(renditions=edges, preset=PresetReference(name="shop", version=" ".join(edges)))
     stages = [name for step in stage_order_of(job.model_copy(update={"operation": operation})) for name in step]
     return await stores.jobs.reprocess(job, operation, stages=stages, lane=job.lane, next_dispatch_ms=now_ms() + HOUR)
 
