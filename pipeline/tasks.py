@@ -51,8 +51,8 @@ def normalize(self: Task[Any, Any], job_id: str) -> None:
         masters = normalize_stage.build_master_pyramid(
             run.blobs.read_original(), specs=specs, limits=run.settings.limits
         )
-        *_, smallest = masters.values()
-        placeholder = build_placeholder(smallest, background=operation.background)
+        *_, (name, smallest) = masters.items()
+        placeholder = build_placeholder(smallest, background=specs[name].background)
         record = run.blobs.write_master(masters)
         return record | {"placeholder": asdict(placeholder)}
 

@@ -210,3 +210,16 @@ async def test_an_asset_that_is_gone_does_not_refuse_the_image(child: WorkerChil
         run(tasks.resize, job.id, "card")
 
     assert (await stores.jobs.get(job.id)).state is JobState.PROCESSING
+
+
+async def test_the_placeholder_of_a_cutout_lies_on_the_background_of_its_rendition(
+    child: WorkerChild, stores: Stores
+) -> None:
+    clear = Image.new("RGBA", (60, 40), (0, 0, 0, 0))
+    job = await submit(child, stores, clear, renditions={"card": CARD | {"background": "#ff8800"}})
+
+    run(tasks.validate, job.id)
+    run(tasks.normalize, job.id)
+
+    normalized = (await stores.jobs.get(job.id)).stages["normalize"].result or {}
+    assert normalized["placeholder"]["color"] == "#ff8800"
