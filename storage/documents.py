@@ -206,7 +206,7 @@ class JobRecord(BaseModel):
     version: int = 0
     """Number of changes that clients can see. Each adds 1; ETags and event ids are made of it."""
     lane: Lane = Lane.EXPRESS
-    """Lane of the job's messages, chosen at submission. Only reprocessing changes it."""
+    """Lane of the job's messages, chosen at submission. Only reprocessing and bulk retries change it."""
     generation: int = 0
     """Number of dispatches after the first. Each adds 1; a failed redispatch is subtracted again."""
     first_generation: int = 0

@@ -44,3 +44,15 @@ class UploadNotFound(LookupError):
 
 class UploadUnreadable(UnreadableDocument):
     """The document of a resumable upload."""
+
+
+class BulkActionNotFound(LookupError):
+    """No bulk action has this id."""
+
+    def __init__(self, bulk_id: str) -> None:
+        super().__init__(bulk_id)
+        self.bulk_id = bulk_id
+
+
+class BulkActionUnreadable(UnreadableDocument):
+    """The document of a bulk action."""

@@ -16,3 +16,8 @@ def new_job_id() -> str:
     """
     ms, rest_ns = divmod(DATABASE_CLOCK.now_ns(), MS)
     return str(UUID(int=ms << 80 | 0x7 << 76 | (rest_ns << 12) // MS << 64 | 0b10 << 62 | randbits(62)))
+
+
+def first_job_id(ms: int) -> str:
+    """Return the lowest id that begins with this time (epoch ms): ids of jobs from then on are not below it."""
+    return str(UUID(int=max(ms, 0) << 80 | 0x7 << 76 | 0b10 << 62))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo.errors import ExecutionTimeout
 
 from storage.clock import now_ms
 from storage.document_reader import JobReader
@@ -95,6 +96,28 @@ class Jobs:
                 break
         return Page(jobs, before_id)
 
+    async def find_matching(
+        self, query: Document, *, owner: str | None, after_id: str, before_id: str, limit: int
+    ) -> tuple[list[Job], str | None]:
+        """Return a batch of jobs between two ids that match a query, the oldest first, and where the next one begins.
+
+        That is the `after_id` of the next call; None if there are no more. Unreadable documents are left out.
+        """
+        found = _collection().find(_narrow(query, owner, after_id, before_id)).sort("_id", 1).limit(limit)
+        documents = await found.to_list(None)
+        return self._reader.read_all(documents), documents[-1]["_id"] if len(documents) == limit else None
+
+    async def count_matching(self, query: Document, *, owner: str | None, before_id: str) -> int | None:
+        """Return how many jobs below an id match a query; None if the server takes too long to count them."""
+        match = {"$match": _narrow(query, owner, "", before_id)}
+        pipeline = [match, {"$group": {"_id": None, "jobs": {"$sum": 1}}}]
+        try:
+            groups = _collection().aggregate(pipeline, maxTimeMS=self._list_timeout_ms)
+            counts: list[int] = [group["jobs"] async for group in groups]
+        except ExecutionTimeout:
+            return None
+        return sum(counts)
+
     async def find_duplicate(self, job: Job) -> Job | None:
         """Return a done job of the same owner, with the same bytes and the same request, that still has its blobs.
 
@@ -120,9 +143,13 @@ class Jobs:
         """Delete the document of an ended job. Runs of messages that still name it are ignored."""
         await Job.find({"_id": job_id, "state": _ENDED}).delete()
 
-    async def retry(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
-        """Reset an ended job for a retry and return it. None when it has changed since it was read, or has no blobs."""
+    async def retry(self, job: Job, *, next_dispatch_ms: int, lane: Lane | None = None) -> Job | None:
+        """Reset an ended job for a retry and return it. None when it has changed since it was read, or has no blobs.
+
+        Its messages take another `lane`, if one is given.
+        """
         retried = job.reset_for_retry(now_ms(), next_dispatch_ms=next_dispatch_ms)
+        retried = retried.model_copy(update={"lane": lane or job.lane})
         before, after = (each.model_dump(mode="json", by_alias=True, exclude={"version"}) for each in (job, retried))
         changes = _find_changes(before, after)
         return retried if await self._update_if_ended(job, changes) else None
@@ -284,6 +311,13 @@ class Jobs:
 
 def _collection() -> AsyncIOMotorCollection[Document]:
     return Job.get_motor_collection()
+
+
+def _narrow(query: Document, owner: str | None, after_id: str, before_id: str) -> Document:
+    """Return a query for the same jobs of one owner (None: of all), with ids between the two."""
+    ids = query.get("_id", {})
+    ids = ids | {"$gt": after_id, "$lt": min(before_id, ids.get("$lt", before_id))}
+    return query | {"_id": ids} | ({} if owner is None else {"owner": owner})
 
 
 def _find_changes(before: Document, after: Document) -> Document:

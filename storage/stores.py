@@ -15,6 +15,9 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import MongoClient
 
 from storage.blobs import Blobs
+from storage.bulk_actions import COLLECTION as BULK_ACTIONS
+from storage.bulk_actions import INDEXES as BULK_INDEXES
+from storage.bulk_actions import BulkActions
 from storage.clock import DATABASE_CLOCK, MS
 from storage.document_reader import Check, JobReader, Report, accept_any, report_nothing
 from storage.documents import EPOCH, Job, JobRecord
@@ -32,7 +35,11 @@ from storage.token_uses import INDEXES as TOKEN_INDEXES
 from storage.token_uses import TokenUses
 
 COLLECTIONS = (Job.Settings.name, IdempotencyKey.Settings.name, TOKEN_USES)
-"""The collections of a backup. Unfinished uploads are in none: a client whose upload is gone begins a new one."""
+"""The collections of a backup.
+
+Unfinished uploads are in none: a client whose upload is gone begins a new one. Neither are bulk actions: one that was
+under way must not go on by itself to delete or reprocess the jobs of a restored database.
+"""
 DURABLE: dict[str, Any] = {"w": "majority", "journal": True, "readPreference": "primary", "tz_aware": True}
 """Options of every client, whatever the URL says: writes are journaled on a majority, reads go to the primary.
 
@@ -50,6 +57,7 @@ class Stores:
     tidying: Tidying
     resumable_uploads: ResumableUploads
     token_uses: TokenUses
+    bulk_actions: BulkActions
     mongo: AsyncIOMotorClient[dict[str, Any]]
 
     async def ping(self) -> None:
@@ -101,10 +109,18 @@ async def open_stores(
         await create_indexes(Job.get_motor_collection(), Job.Settings.indexes)
         await create_missing(database[TOKEN_USES], TOKEN_INDEXES)
         jobs = Jobs(list_timeout_ms=timeout_ms, reader=JobReader(Job, check=check_job, report=report_unreadable))
-        tidying = Tidying(database[TIDYING])
         await create_missing(database[RESUMABLE_UPLOADS], UPLOAD_INDEXES)
-        uploads, token_uses = ResumableUploads(database[RESUMABLE_UPLOADS]), TokenUses(database[TOKEN_USES])
-        stores = Stores(jobs, Blobs.open(blob_url), IdempotencyKeys(), tidying, uploads, token_uses, client)
+        await create_missing(database[BULK_ACTIONS], BULK_INDEXES)
+        stores = Stores(
+            jobs=jobs,
+            blobs=Blobs.open(blob_url),
+            idempotency_keys=IdempotencyKeys(),
+            tidying=Tidying(database[TIDYING]),
+            resumable_uploads=ResumableUploads(database[RESUMABLE_UPLOADS]),
+            token_uses=TokenUses(database[TOKEN_USES]),
+            bulk_actions=BulkActions(database[BULK_ACTIONS]),
+            mongo=client,
+        )
         await stores.measure_clock()
         yield stores
     finally:

@@ -29,6 +29,7 @@ from pipeline.operations import check_job
 from pipeline.settings import Settings
 from stages.limits import Limits
 from storage.blobs import Blobs
+from storage.bulk_actions import COLLECTION as BULK_ACTIONS
 from storage.documents import Job
 from storage.idempotency import IdempotencyKey
 from storage.ledger import Ledger
@@ -126,7 +127,7 @@ async def stores(opened_stores: Stores) -> Stores:
     """The gateway's side, with no job, no key, no upload, no count and no blob in it."""
     await Job.get_motor_collection().delete_many({})
     await IdempotencyKey.get_motor_collection().delete_many({})
-    for name in (TIDYING, RESUMABLE_UPLOADS, TOKEN_USES):
+    for name in (TIDYING, RESUMABLE_UPLOADS, TOKEN_USES, BULK_ACTIONS):
         await Job.get_motor_collection().database[name].delete_many({})
     return replace(opened_stores, blobs=Blobs.open("memory:///"))
 

@@ -26,6 +26,7 @@ from pipeline.queues.queues import QueueBacklog, Queues, RedisMemory
 from pipeline.routing import QUEUES, lane_queues
 from pipeline.settings import Settings
 from pipeline.stage_order import stage_order
+from storage.bulk_actions import BulkAction, BulkActions, BulkPage, BulkState
 from storage.clock import now_ms
 from storage.documents import (
     Failure,
@@ -39,7 +40,7 @@ from storage.documents import (
     StageRecord,
     blob_key,
 )
-from storage.errors import JobNotFound, UploadNotFound
+from storage.errors import BulkActionNotFound, JobNotFound, UploadNotFound
 from storage.idempotency import ABANDONED_MS, IdempotencyKey, IdempotencyKeys, KeyState
 from storage.jobs import Jobs, Page
 from storage.resumable_uploads import Part, ResumableUpload, ResumableUploads, UploadState
@@ -167,6 +168,17 @@ class FakeJobs(Jobs):
         jobs = sorted(found, key=lambda job: job.id, reverse=True)[:limit]
         return Page(jobs, jobs[-1].id if len(found) > limit else None)
 
+    async def find_matching(
+        self, _: dict[str, Any], *, owner: str | None, after_id: str, before_id: str, limit: int
+    ) -> tuple[list[Job], str | None]:
+        """Return jobs of any query: those who ask look at each of them."""
+        found = self._where(lambda job: owner in {None, job.owner} and after_id < job.id < before_id)
+        jobs = sorted(found, key=lambda job: job.id)[:limit]
+        return jobs, jobs[-1].id if len(jobs) == limit else None
+
+    async def count_matching(self, _: dict[str, Any], *, owner: str | None, before_id: str) -> int | None:
+        return len(self._where(lambda job: owner in {None, job.owner} and job.id < before_id))
+
     async def find_duplicate(self, job: Job) -> Job | None:
         def same(other: Job) -> list[object]:
             return [other.original.sha256, other.kind, other.owner, other.operation]
@@ -199,13 +211,14 @@ class FakeJobs(Jobs):
         if job_id in self._documents and not self._documents[job_id].is_active:
             del self._documents[job_id]
 
-    async def retry(self, job: Job, *, next_dispatch_ms: int) -> Job | None:
+    async def retry(self, job: Job, *, next_dispatch_ms: int, lane: Lane | None = None) -> Job | None:
         found = self._documents.get(job.id)
         if found is None or not found.keeps_blobs:
             return None
         if (found.state, found.generation) != (job.state, job.generation):
             return None
         retried = job.reset_for_retry(now_ms(), next_dispatch_ms=next_dispatch_ms)
+        retried = retried.model_copy(update={"lane": lane or job.lane})
         self._documents[job.id] = retried.model_copy(deep=True)
         return retried
 
@@ -550,6 +563,72 @@ class FakeTokenUses(TokenUses):
                 del self._tokens[token]
 
 
+class FakeBulkActions(BulkActions):
+    """Bulk actions in a dictionary."""
+
+    def __init__(self) -> None:
+        self._actions: dict[str, BulkAction] = {}
+
+    async def insert(self, action: BulkAction) -> None:
+        self._actions[action.id] = action
+
+    async def get(self, bulk_id: str, *, owner: str | None) -> BulkAction:
+        action = self._actions.get(bulk_id)
+        if action is None or owner not in {None, action.owner}:
+            raise BulkActionNotFound(bulk_id)
+        return action
+
+    async def page(self, *, owner: str | None, before_id: str | None, limit: int) -> BulkPage:
+        found = [
+            action
+            for action in self._actions.values()
+            if owner in {None, action.owner} and (before_id is None or action.id < before_id)
+        ]
+        actions = sorted(found, key=lambda action: action.id, reverse=True)[:limit]
+        return BulkPage(actions, actions[-1].id if len(found) > limit else None)
+
+    async def count_active(self, *, owner: str | None = None, limit: int) -> int:
+        active = [each for each in self._actions.values() if each.is_active and owner in {None, each.owner}]
+        return len(active[:limit])
+
+    async def cancel(self, bulk_id: str) -> bool:
+        changes = {"state": BulkState.CANCELLED, "updated_ms": now_ms(), "finished_ms": now_ms()}
+        return self._actions[bulk_id].is_active and self._change(self._actions[bulk_id], changes) is not None
+
+    async def find_free(self, *, limit: int) -> list[BulkAction]:
+        free = [each for each in self._actions.values() if each.is_active and each.lease_ms < now_ms()]
+        return sorted(free, key=lambda action: action.updated_ms)[:limit]
+
+    async def acquire(self, action: BulkAction, holder: str, *, lease_ms: int) -> BulkAction | None:
+        if not self._actions[action.id].is_active:
+            return None
+        changes = {"state": BulkState.RUNNING, "holder": holder, "lease_ms": now_ms() + lease_ms}
+        return self._change(action, {**changes, "updated_ms": now_ms(), "version": action.version + 1})
+
+    async def record(self, action: BulkAction, progress: Mapping[str, Any], *, lease_ms: int) -> BulkAction | None:
+        held = {"lease_ms": now_ms() + lease_ms if lease_ms else 0, "updated_ms": now_ms()}
+        return self._change(action, {**progress, **held, "version": action.version + 1})
+
+    async def finish(self, action: BulkAction) -> bool:
+        if self._actions[action.id].state is not BulkState.RUNNING:
+            return False
+        changes = {"state": BulkState.DONE, "updated_ms": now_ms(), "finished_ms": now_ms()}
+        return self._change(action, changes) is not None
+
+    async def delete_ended(self, *, before_ms: int, limit: int) -> int:
+        ended = [each for each in self._actions.values() if 0 < (each.finished_ms or 0) < before_ms][:limit]
+        for action in ended:
+            del self._actions[action.id]
+        return len(ended)
+
+    def _change(self, seen: BulkAction, changes: dict[str, Any]) -> BulkAction | None:
+        found = self._actions[seen.id]
+        if found.version != seen.version:
+            return None
+        self._actions[seen.id] = found.model_copy(update=changes)
+        return self._actions[seen.id]
+
+
 @dataclass(frozen=True)
 class FakeStores(Stores):
     """Stores without a database; `ping_error` is what the database answers with."""
@@ -558,6 +637,7 @@ class FakeStores(Stores):
     tidying: Tidying = field(default_factory=FakeTidying)
     resumable_uploads: ResumableUploads = field(default_factory=FakeUploads)
     token_uses: TokenUses = field(default_factory=FakeTokenUses)
+    bulk_actions: BulkActions = field(default_factory=FakeBulkActions)
     mongo: Any = None
     ping_error: Exception | None = None
 
