@@ -11,6 +11,7 @@ from limits import parse as parse_rate_limit
 from starlette.middleware.errors import ServerErrorMiddleware
 
 from gateway import metrics, problem_handlers, problems
+from gateway.bulk.runner import BulkRunner
 from gateway.concurrency_limit import ConcurrencyLimit
 from gateway.feed import Feed
 from gateway.gauge_updater import GaugeUpdater
@@ -33,6 +34,7 @@ from gateway.openapi import document
 from gateway.preset_loader import PresetLoader, keep_presets, stop_on_preset_mistakes
 from gateway.resumable.protocol import describe_server
 from gateway.routes import (
+    bulk,
     capabilities,
     docs,
     events,
@@ -91,7 +93,8 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
             if settings.presets:
                 loader = PresetLoader(app.state.presets, app.state.stores.blobs, settings, gateway_metrics.presets)
                 await resources.enter_async_context(keep_presets(loader))
-            for loop in (sweeper.run(), tidier.run(), gauge_updater.run(), feed.run()):
+            bulk_runner = BulkRunner(app.state.stores, app.state.queues, settings, gateway_metrics)
+            for loop in (sweeper.run(), tidier.run(), gauge_updater.run(), feed.run(), bulk_runner.run()):
                 await resources.enter_async_context(run_in_background(loop))
             yield
 
@@ -128,7 +131,7 @@ def _open_stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
 
 def _include_routers(app: FastAPI) -> None:
     """Include all routes."""
-    of_jobs = (operations, files, jobs, reprocess, events, results, tokens)
+    of_jobs = (operations, files, jobs, reprocess, bulk, events, results, tokens)
     routers = (*of_jobs, capabilities, presets, schemas, health, metrics, docs, js_client)
     for module in routers:
         app.include_router(module.router)

@@ -17,6 +17,7 @@ from prometheus_client import (
 )
 from starlette.concurrency import run_in_threadpool
 
+from gateway.bulk.metrics import BulkMetrics
 from gateway.preset_metrics import PresetMetrics
 from gateway.routing import Router
 from pipeline.dispatch_metrics import DispatchMetrics
@@ -50,6 +51,7 @@ class GatewayMetrics:
         self.unreadable_messages = UnreadableMessageMetrics(self.registry)
         self.tidier = TidierMetrics(self.registry)
         self.presets = PresetMetrics(self.registry)
+        self.bulk = BulkMetrics(self.registry)
         self._requests = self._counter(
             "http_requests", "Requests by method, route and status.", "method", "route", "status"
         )

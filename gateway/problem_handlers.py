@@ -17,10 +17,23 @@ from starlette.requests import ClientDisconnect
 
 from gateway.problems import RETRY_AFTER_SECONDS, PresetsMissing, Problem, build_response
 from gateway.routing import allowed_methods
-from gateway.unreadable import handle_job_unreadable, handle_key_unreadable, handle_upload_unreadable
+from gateway.unreadable import (
+    handle_bulk_action_unreadable,
+    handle_job_unreadable,
+    handle_key_unreadable,
+    handle_upload_unreadable,
+)
 from pipeline.presets.registry import PresetsNotReady
 from stages.errors import EmptyFile, ImageNeedsTooMuchMemory, ImageTooLarge, StageError, UnsupportedFormat
-from storage.errors import JobNotFound, JobUnreadable, KeyUnreadable, UploadNotFound, UploadUnreadable
+from storage.errors import (
+    BulkActionNotFound,
+    BulkActionUnreadable,
+    JobNotFound,
+    JobUnreadable,
+    KeyUnreadable,
+    UploadNotFound,
+    UploadUnreadable,
+)
 
 log = structlog.get_logger("gateway")
 
@@ -50,6 +63,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(PresetsNotReady, _handle_presets_not_ready)
     app.add_exception_handler(JobNotFound, _handle_job_not_found)
     app.add_exception_handler(UploadNotFound, _handle_upload_not_found)
+    app.add_exception_handler(BulkActionNotFound, _handle_bulk_action_not_found)
+    app.add_exception_handler(BulkActionUnreadable, handle_bulk_action_unreadable)
     app.add_exception_handler(UploadUnreadable, handle_upload_unreadable)
     app.add_exception_handler(JobUnreadable, handle_job_unreadable)
     app.add_exception_handler(KeyUnreadable, handle_key_unreadable)
@@ -89,6 +104,14 @@ async def _handle_upload_not_found(_: Request, error: Any) -> JSONResponse:
         "upload_not_found",
         f"No upload has the id {error.upload_id!r}. It may have expired long ago, or it may belong to another API key "
         "or token. Create a new upload.",
+    )
+
+
+async def _handle_bulk_action_not_found(_: Request, error: Any) -> JSONResponse:
+    return build_response(
+        HTTPStatus.NOT_FOUND,
+        "bulk_not_found",
+        f"No bulk action has the id {error.bulk_id!r}. It may have ended long ago, or belong to another API key.",
     )
 
 

@@ -190,6 +190,10 @@ class TooManyUnfinished(Problem, status=HTTPStatus.TOO_MANY_REQUESTS, code="too_
     """The caller has as many unfinished resumable uploads as it may."""
 
 
+class TooManyBulkActions(Problem, status=HTTPStatus.TOO_MANY_REQUESTS, code="too_many_bulk_actions"):
+    """The owner has as many bulk actions that have not ended as it may."""
+
+
 class VersionUnsupported(Problem, status=HTTPStatus.PRECONDITION_FAILED, code="tus_version_unsupported"):
     """The request is of another version of the tus protocol."""
 

@@ -52,6 +52,16 @@ async def handle_upload_unreadable(request: Request, _: Exception) -> JSONRespon
     )
 
 
+async def handle_bulk_action_unreadable(request: Request, _: Exception) -> JSONResponse:
+    """Answer a request for an unreadable bulk action: a newer gateway carries it out."""
+    log.error("bulk.unreadable", path=request.url.path)
+    return _build_response(
+        "bulk_unreadable",
+        "This version of the gateway cannot read what it stores about this bulk action: a newer version has probably "
+        "stored it. Send the request again once the newer version is back.",
+    )
+
+
 def _build_response(code: str, detail: str) -> JSONResponse:
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return build_response(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers=headers)

@@ -170,6 +170,24 @@ class ResumableSettings(SettingsSection):
     )
 
 
+class BulkSettings(SettingsSection):
+    """How fast bulk actions go, so that they do not delay uploads, and how many there may be."""
+
+    rate: float = Field(
+        20, gt=0, le=1000, description="Jobs per second that a gateway carries bulk actions out on, of all owners."
+    )
+    max_queue: Count = Field(
+        100, description="Bulk actions that start jobs wait while any queue holds at least this many messages."
+    )
+    max_task_ids: Count = Field(1000, le=10_000, description="Jobs that a bulk action may name by their ids.")
+    max_active_per_owner: Count = Field(
+        4, description="Bulk actions of one owner that have not ended; further ones are answered 429."
+    )
+    lease: Seconds = Field(
+        15, description="If the gateway that carries out a bulk action dies, another one goes on after this long."
+    )
+
+
 class LanesSettings(SettingsSection):
     """Which jobs take the bulk lane, so that a burst does not delay the jobs of others."""
 

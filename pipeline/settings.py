@@ -16,6 +16,7 @@ from pipeline.broker.redis_urls import RedisUrl
 from pipeline.http_settings import (
     AccessSettings,
     BlobsSettings,
+    BulkSettings,
     CorsSettings,
     FormsSettings,
     HttpSettings,
@@ -178,6 +179,7 @@ class Settings(EnvironmentSettings):
     blobs: BlobsSettings = BlobsSettings()
     resumable: ResumableSettings = ResumableSettings()
     lanes: LanesSettings = LanesSettings()
+    bulk: BulkSettings = BulkSettings()
     results: ResultsSettings = ResultsSettings()
     metrics: MetricsSettings = MetricsSettings()
     backup: BackupSettings = BackupSettings()

@@ -40,6 +40,10 @@ OPTIONS: dict[str, Any] = {
         },
         {"name": "tokens", "description": "Make tokens, with which browsers and apps upload or show images."},
         {"name": "jobs", "description": "Follow, list, retry, reprocess and delete jobs."},
+        {
+            "name": "bulk actions",
+            "description": "Retry, cancel, delete or reprocess many jobs at once, in the background.",
+        },
         {"name": "results", "description": "Fetch what jobs have made."},
         {"name": "presets", "description": "What an upload that names a preset becomes."},
         {"name": "capabilities", "description": "What this gateway accepts."},

@@ -27,7 +27,7 @@ ERRORS = {
     404: Error(
         "NotFound",
         "job_not_found",
-        "There is no such job, rendition or upload, or it belongs to another API key or token.",
+        "There is no such job, rendition, upload or bulk action, or it belongs to another API key or token.",
     ),
     408: Error("RequestTimeout", "body_timeout", "The body came too slowly."),
     409: Error(

@@ -44,6 +44,7 @@ REQUIRED = frozenset({"Tus-Resumable", "Upload-Length", "Upload-Offset"})
 PATH_PARAMETERS = {
     "task_id": "The id of the job.",
     "preset": "The name of the preset.",
+    "bulk_id": "The id of the bulk action.",
     "rendition": "The name of the rendition: that of a preview, or `output` for an operation. A density and a format "
     "may follow it: `card@2x`, `card.jpg`, `card@2x.avif`.",
 }

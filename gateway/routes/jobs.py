@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from time import monotonic
 from typing import Annotated
-from uuid import UUID
 
-import structlog
 from fastapi import BackgroundTasks, Query, Request, Response, status
 
 from gateway.conditional_requests import (
@@ -16,26 +12,24 @@ from gateway.conditional_requests import (
     matches_weakly,
     read_condition,
 )
+from gateway.cursors import decode_cursor, encode_cursor
 from gateway.dependencies import FeedDep, JobsDep, MetricsDep, PermissionDep, RootPathDep, SettingsDep, StoresDep
 from gateway.disconnects import run_while_connected
 from gateway.feed import Feed
+from gateway.job_actions import delete_job, retry_job
 from gateway.middleware.rate_limit import caller_of
 from gateway.middleware.root_path import root_path_of
 from gateway.openapi.errors import errors
 from gateway.openapi.headers import answer_headers, request_headers
 from gateway.openapi.links import job_links
-from gateway.problems import POLL_SECONDS, InvalidCursor, NotRetryable
+from gateway.problems import POLL_SECONDS
 from gateway.routing import Router
 from gateway.schemas import Accepted, JobPage, JobStatus, JobSummary, Links
 from pipeline.dispatch import dispatch_or_schedule
-from storage.clock import now_ms
-from storage.documents import Job, JobState, Kind, job_folder
-from storage.jobs import Jobs
+from storage.documents import Job, JobState, Kind
 
 MAX_WAIT_SECONDS = 60
-RETRYABLE_STATES = (JobState.DEAD, JobState.FAILED)
 
-log = structlog.get_logger("gateway")
 router = Router(tags=["jobs"])
 
 
@@ -94,11 +88,11 @@ async def list_jobs(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> JobPage:
     """List jobs, newest first."""
-    before_id = _decode_cursor(cursor) if cursor else None
+    before_id = decode_cursor(cursor) if cursor else None
     page = await jobs.page(owner=permission.owner, state=status, kind=kind, before_id=before_id, limit=limit)
     return JobPage(
         jobs=[JobSummary.of(job, root_path=root_path) for job in page.jobs],
-        next=_encode_cursor(page.next_before_id) if page.next_before_id else None,
+        next=encode_cursor(page.next_before_id) if page.next_before_id else None,
     )
 
 
@@ -124,16 +118,7 @@ async def retry(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     """Retry a job from the stage in which it died or failed. Stages that are done are not run again."""
     job = await permission.get_job(jobs, task_id)
     evaluate_preconditions(request, build_etag(job))
-    next_dispatch_ms = now_ms() + int(settings.sweeper.accept_patience * 1000)
-    retried = await jobs.retry(job, next_dispatch_ms=next_dispatch_ms) if job.state in RETRYABLE_STATES else None
-    if retried is None and job.reprocess_failure is not None:
-        raise NotRetryable("This job is done: its last reprocessing failed. To try it again, reprocess the job.")
-    if retried is None:
-        raise NotRetryable(
-            f"This job cannot be retried; its state is {job.state}. Only a dead or failed job that still has its "
-            "blobs can be retried. To process the image again, submit it as a new job."
-        )
-    log.info("job.retried", task_id=task_id, job_request_id=job.request_id, generation=retried.generation)
+    retried = await retry_job(job, jobs=jobs, settings=settings)
     background.add_task(dispatch_or_schedule, jobs, retried, metrics.dispatches)
     links = Links.of(task_id, root_path=root_path)
     response.headers["Location"] = links.status
@@ -151,29 +136,10 @@ async def retry(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
 async def delete(
     task_id: str, request: Request, stores: StoresDep, permission: PermissionDep, metrics: MetricsDep
 ) -> None:
-    """Cancel an active job and remove its blobs, or remove an ended job with its blobs and its document.
-
-    A run of a cancelled job may still write, so the job counts as one with blobs until the tidier has looked again.
-    """
+    """Cancel an active job and remove its blobs, or remove an ended job with its blobs and its document."""
     job = await permission.get_job(stores.jobs, task_id)
     evaluate_preconditions(request, build_etag(job))
-    cancelled = await _cancel_or_mark_expiring(job, stores.jobs)
-    await asyncio.to_thread(stores.blobs.remove_folder, job_folder(task_id))
-    if cancelled:
-        metrics.sweeper.job_ends.observe_end(job, JobState.CANCELLED)
-    else:
-        await stores.jobs.remove(task_id)
-    log.info("job.cancelled" if cancelled else "job.removed", task_id=task_id, job_request_id=job.request_id)
-
-
-async def _cancel_or_mark_expiring(job: Job, jobs: Jobs) -> bool:
-    """Take an active job from its runs, or an ended one from retries. Return whether it was active."""
-    while True:
-        if job.is_active and await jobs.cancel(job):
-            return True
-        if not job.is_active and await jobs.mark_expiring(job):
-            return False
-        job = await jobs.get(job.id)  # it has just ended, or been retried
+    await delete_job(job, stores=stores, metrics=metrics)
 
 
 async def _wait_for_change(job: Job, feed: Feed, wait: float, known_etag: str | None) -> Job:
@@ -191,16 +157,3 @@ async def _wait_for_change(job: Job, feed: Feed, wait: float, known_etag: str | 
 def build_etag(job: Job) -> str:
     """Return the ETag of a job's status."""
     return f'W/"{job.version}"'
-
-
-def _encode_cursor(job_id: str) -> str:
-    return urlsafe_b64encode(job_id.encode()).decode().rstrip("=")
-
-
-def _decode_cursor(cursor: str) -> str:
-    try:
-        return str(UUID(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()))
-    except ValueError as error:
-        raise InvalidCursor(
-            "The cursor is not valid. Send the value of next from the previous page, unchanged."
-        ) from error

@@ -36,6 +36,7 @@ class TidyContext:
         self.jobs, self.blobs, self.keys = stores.jobs, stores.blobs, stores.idempotency_keys
         self.uploads = stores.resumable_uploads
         self.token_uses = stores.token_uses
+        self.bulk_actions = stores.bulk_actions
         self.settings = settings
         self.progress = TidyProgress()
         self.errors = 0

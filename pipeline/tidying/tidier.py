@@ -37,6 +37,7 @@ class Tidier:
             uploads.remove_expired_uploads,
             uploads.forget_ended_uploads,
             expiry.remove_expired_token_uses,
+            expiry.remove_bulk_actions,
             leftovers.remove_leftovers,
             orphans.remove_orphans,
         )

@@ -223,6 +223,21 @@ def _jobs() -> Section:
                 width=8,
                 stacked=True,
             ),
+            graph(
+                "Bulk actions",
+                "Jobs per second that bulk actions looked at, by action and outcome.",
+                Query(rate("darkroom_bulk_jobs_total", by="action, outcome"), "{{action}} {{outcome}}"),
+                unit=units.OpsPerSecond,
+                width=16,
+                stacked=True,
+            ),
+            graph(
+                "Active bulk actions",
+                "Bulk actions that have not ended, now.",
+                Query("max(darkroom_bulk_actions_active)", "active"),
+                unit=units.Short,
+                width=8,
+            ),
         ],
     )
 

@@ -58,6 +58,7 @@ from gateway.problems import (
     StorageFull,
     TokenExpired,
     TokenUsedUp,
+    TooManyBulkActions,
     TooManyConnections,
     TooManyDownloads,
     TooManyFiles,
@@ -86,7 +87,7 @@ from stages.errors import (
     TooManyFrames,
     UnsupportedFormat,
 )
-from storage.errors import JobNotFound, UploadNotFound, UploadUnreadable
+from storage.errors import BulkActionNotFound, BulkActionUnreadable, JobNotFound, UploadNotFound, UploadUnreadable
 from tests.support.problem_codes import list_kinds
 
 INSIDE = "mongodb://admin:hunter2@10.0.0.7"
@@ -131,6 +132,7 @@ TABLE = [
     (TooManyUploads("why"), 503, "too_many_uploads"),
     (TooManyStreams("why"), 503, "too_many_streams"),
     (TooManyDownloads("why"), 503, "too_many_downloads"),
+    (TooManyBulkActions("why"), 429, "too_many_bulk_actions"),
     (TooManyUnfinished("why"), 429, "too_many_unfinished_uploads"),
     (VersionUnsupported("why"), 412, "tus_version_unsupported"),
     (OffsetMismatch("why"), 409, "offset_mismatch"),
@@ -140,6 +142,8 @@ TABLE = [
     (UploadExpired("why"), 410, "upload_expired"),
     (UploadNotFound("upload"), 404, "upload_not_found"),
     (UploadUnreadable("upload"), 503, "upload_unreadable"),
+    (BulkActionNotFound("bulk"), 404, "bulk_not_found"),
+    (BulkActionUnreadable("bulk"), 503, "bulk_unreadable"),
     (Unauthorized("why"), 401, "unauthorized"),
     (InvalidToken("why"), 401, "invalid_token"),
     (TokenExpired("why"), 401, "token_expired"),

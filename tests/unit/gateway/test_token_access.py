@@ -161,7 +161,7 @@ async def test_every_other_route_needs_a_key(
     assert ("DELETE", "/jobs/{task_id}") in others
 
     parts, tus = (
-        {"task_id": "hers", "rendition": "output", "name": "nothing", "preset": "default"},
+        {"task_id": "hers", "rendition": "output", "name": "nothing", "preset": "default", "bulk_id": "hers"},
         {"Tus-Resumable": "1.0.0"},
     )
     statuses = {

@@ -1,0 +1,61 @@
+"""What a person does with a job that exists: retry it, cancel it, delete it. One by one, or many in a bulk action."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from gateway.metrics import GatewayMetrics
+from gateway.problems import NotRetryable
+from pipeline.settings import Settings
+from storage.clock import now_ms
+from storage.documents import Job, JobState, Lane, job_folder
+from storage.jobs import Jobs
+from storage.stores import Stores
+
+RETRYABLE_STATES = (JobState.DEAD, JobState.FAILED)
+
+log = structlog.get_logger("gateway")
+
+
+async def retry_job(job: Job, *, jobs: Jobs, settings: Settings, lane: Lane | None = None) -> Job:
+    """Reset a dead or failed job for a retry and return it; the caller dispatches it. Raises `NotRetryable`."""
+    next_dispatch_ms = now_ms() + int(settings.sweeper.accept_patience * 1000)
+    can_retry = job.state in RETRYABLE_STATES
+    retried = await jobs.retry(job, next_dispatch_ms=next_dispatch_ms, lane=lane) if can_retry else None
+    if retried is None and job.reprocess_failure is not None:
+        raise NotRetryable("This job is done: its last reprocessing failed. To try it again, reprocess the job.")
+    if retried is None:
+        raise NotRetryable(
+            f"This job cannot be retried; its state is {job.state}. Only a dead or failed job that still has its "
+            "blobs can be retried. To process the image again, submit it as a new job."
+        )
+    log.info("job.retried", task_id=job.id, job_request_id=job.request_id, generation=retried.generation)
+    return retried
+
+
+async def cancel_job(job: Job, *, stores: Stores, metrics: GatewayMetrics) -> bool:
+    """Cancel an active job and remove its blobs; False if it has ended.
+
+    A run of the job may still write, so it counts as one with blobs until the tidier has looked again.
+    """
+    if not await stores.jobs.cancel(job):
+        return False
+    await asyncio.to_thread(stores.blobs.remove_folder, job_folder(job.id))
+    metrics.sweeper.job_ends.observe_end(job, JobState.CANCELLED)
+    log.info("job.cancelled", task_id=job.id, job_request_id=job.request_id)
+    return True
+
+
+async def delete_job(job: Job, *, stores: Stores, metrics: GatewayMetrics) -> None:
+    """Cancel an active job, or remove an ended one with its blobs and its document."""
+    while True:
+        if job.is_active and await cancel_job(job, stores=stores, metrics=metrics):
+            return
+        if not job.is_active and await stores.jobs.mark_expiring(job):
+            break
+        job = await stores.jobs.get(job.id)  # it has just ended, or been retried
+    await asyncio.to_thread(stores.blobs.remove_folder, job_folder(job.id))
+    await stores.jobs.remove(job.id)
+    log.info("job.removed", task_id=job.id, job_request_id=job.request_id)
