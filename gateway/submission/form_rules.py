@@ -35,7 +35,8 @@ class FormRules:
             steps = parse_steps(fields["steps"])
         except ValueError:  # the form has said so
             return []
-        return self._step_rules.find_broken(steps, fields)
+        given = {name for name, value in fields.items() if value.lower() != form_type.model_fields[name].default}
+        return self._step_rules.find_broken(steps, given)
 
     def build_operation(self, form: OutputForm) -> Operation:
         """Return what a form that breaks no rule requests. Raises `InvalidForm` if its preset is gone by now."""

@@ -35,7 +35,7 @@ class StepRules:
         self._max_steps = max_steps
 
     def find_broken(self, steps: list[Any], given: Collection[str]) -> list[dict[str, Any]]:
-        """Return each rule that the steps break in a form which has the fields `given`."""
+        """Return each rule that the steps break in a form which has other than default values in the fields `given`."""
         rules = [rule for index, written in enumerate(steps) for rule in self._check(written, f"/steps/{index}")]
         if len(steps) > self._max_steps:
             message = f"There are {len(steps)} steps; at most {self._max_steps} are allowed."

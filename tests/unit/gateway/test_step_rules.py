@@ -174,6 +174,7 @@ def test_a_format_is_the_last_step_and_given_once() -> None:
     assert places([{"format": "webp"}, "grayscale"]) == {("/steps/0", "exclusive")}
     assert places([{"format": "webp"}, {"format": "png"}]) == {("/steps/0", "exclusive")}
     assert places([{"format": "webp"}], format="webp") == {("/format", "exclusive")}
+    assert build([{"format": "webp"}], format="auto", background="#FFFFFF").format == "webp"
     assert places([{"format": "tiff"}]) == {("/steps/0/format", "choice")}
     assert places([{"format": {"format": "webp", "quality": 101}}]) == {("/steps/0/format/quality", "maximum")}
 
