@@ -20,7 +20,7 @@ PRODUCT = {
 ICONS = {"fields": ["animated", "format"], "renditions": {"icon": {"edge": 32}}}
 STRIPS: dict[str, Any] = {"fields": ["animated", "format"], "renditions": {"strip": {"edge": 32, "formats": ["webp"]}}}
 BANNER = {"renditions": {"wide": {"width": 900, "height": 200, "fit": "cover"}}}
-DEFINITIONS: dict[str, Any] = {"product": PRODUCT, "icons": ICONS, "strips": STRIPS, "banner": BANNER}
+DEFINITIONS: dict[str, Any] = {"product": PRODUCT, "icons": ICONS, "banner": BANNER}
 EDGES = {"small": 160, "medium": 640, "large": 1600}
 
 

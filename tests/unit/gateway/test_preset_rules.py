@@ -14,7 +14,7 @@ from gateway.submission.operation import build_operation, compute_fingerprint
 from pipeline.presets.preset import read_definition
 from stages.limits import Limits
 from storage.documents import Kind, Operation, Original
-from tests.support.presets import EDGES, PRODUCT, build_presets
+from tests.support.presets import EDGES, PRODUCT, STRIPS, build_presets
 
 ORIGINAL = Original(blob="job/original", name="cat.jpg", media_type="image/jpeg", bytes=3, sha256="ab" * 32)
 ONE, TWO = frozenset({"product"}), frozenset({"product", "icons"})
@@ -79,14 +79,14 @@ def test_rules_of_the_form_and_of_the_preset_are_named_together() -> None:
     ("name", "sentence"),
     [
         ("prodct", "There is no preset 'prodct'. Did you mean product?"),
-        ("zoom", "There is no preset 'zoom'. Use one of: banner, default, icons, product, strips."),
+        ("zoom", "There is no preset 'zoom'. Use one of: banner, default, icons, product."),
     ],
 )
 def test_an_unknown_preset_is_refused_with_those_that_there_are(name: str, sentence: str) -> None:
     [error] = broken(preset=name)
 
     assert (error["pointer"], error["rule"], error["message"]) == ("/preset", "choice", sentence)
-    assert error["limit"] == "banner, default, icons, product, strips"
+    assert error["limit"] == "banner, default, icons, product"
 
 
 def test_an_unknown_preset_names_only_what_the_caller_may_use() -> None:
@@ -107,7 +107,7 @@ def test_a_preset_of_edges_keeps_the_frames_of_an_animation() -> None:
 
 
 def test_a_rendition_of_more_than_an_edge_has_no_gif_for_still_images() -> None:
-    operation = resolve(preset="strips", animated="true", format="gif")
+    operation = build_presets(strips=STRIPS).get("strips").resolve({"animated": True, "format": "gif"})
 
     assert (operation.animated, operation.format) == (True, "gif")
     assert read_definition(operation, "strip").formats == ("auto",)
