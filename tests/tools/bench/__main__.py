@@ -32,6 +32,7 @@ from tests.tools.bench.scenarios import (
     metrics,
     mix,
     peaks,
+    presets,
     quality,
     queue,
     race,
@@ -44,6 +45,7 @@ SCENARIOS: dict[str, Callable[[Bench], Figures]] = {
     module.__name__.rpartition(".")[2]: module.run
     for module in (
         race,
+        presets,
         mix,
         idle,
         queue,
@@ -117,10 +119,10 @@ def _arguments(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"some of {', '.join(SCENARIOS)}, or all")
     parser.add_argument("--photos", type=Path, help="a folder of photos to make the corpus of, instead of drawn ones")
-    parser.add_argument("--peer", type=Path, help="the folder of a peer with the same small API, for `race`")
+    parser.add_argument("--peer", type=Path, help="the folder of a peer with the same API, for `race` and `presets`")
     parser.add_argument("--jobs", type=_count, help="of each run; each scenario has a number of its own")
     parser.add_argument("--in-flight", type=_count, default=16, help="photos under way at a time (%(default)s)")
-    parser.add_argument("--rounds", type=_count, help="of `race` (3; without a peer 1)")
+    parser.add_argument("--rounds", type=_count, help="of `race` and `presets` (3; without a peer 1)")
     parser.add_argument("--deep", action="store_true", help="`backlog`: up to 10,000 jobs instead of 1,000")
     parser.add_argument("--burst", type=_count, default=200, help="`fairness`: photos queued at once (%(default)s)")
     parser.add_argument("--cores", type=_count, help="`sizing`: of a node; by default those of the run")

@@ -36,7 +36,9 @@ class BenchClient:
 
     def send(self, photo: bytes) -> str:
         """Upload a photo; the id of its job. Raises RuntimeError for any answer but 2xx."""
-        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="photo"\r\n\r\n'.encode()
+        part = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name="
+        fields = "".join(f'{part}"{name}"\r\n\r\n{value}\r\n' for name, value in self._system.form.items())
+        head = f'{fields}{part}"file"; filename="photo"\r\n\r\n'.encode()
         body = b"".join((head, photo, f"\r\n--{BOUNDARY}--\r\n".encode()))
         answer = self.ask("POST", "/upload", body, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"})
         return str(answer.get("task_id") or answer["id"])

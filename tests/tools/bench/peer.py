@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -37,10 +38,12 @@ class Peer:
     """A running peer: a server, a worker of all stages, and a Redis that keeps nothing."""
 
     host, status_path, supports_long_poll = "127.0.0.1", "/jobs/", False
+    form: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, name: str, port: int, pids: Mapping[str, int], redis_port: int) -> None:
+    def __init__(self, name: str, port: int, pids: Mapping[str, int], redis_port: int, *, folder: Path) -> None:
         self.name = name
         self.port = port
+        self.folder = folder
         self._pids = dict(pids)
         self._redis: Any = Redis(port=redis_port)
 
@@ -64,19 +67,24 @@ def explain_missing(program: Path | None) -> str:
     return f"{' and '.join(absent)} not found" if absent else ""
 
 
-def install_peer(program: Path, folder: Path) -> Path:
-    """Copy the peer and fetch what it needs; its folder. Raises CalledProcessError where npm cannot."""
+def install_peer(program: Path, folder: Path, *, overlay: Path | None = None) -> Path:
+    """Copy the peer and fetch what it needs; its folder. Raises CalledProcessError where npm cannot.
+
+    Files of `overlay` take the place of the peer's own.
+    """
     copy = folder / "peer"
     shutil.copytree(program, copy, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("node_modules"))
     npm = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]
     copy.chmod(0o700)
+    if overlay is not None:
+        shutil.copytree(overlay, copy, copy_function=shutil.copyfile, dirs_exist_ok=True)
     subprocess.run(npm, cwd=copy, check=True, stdout=subprocess.DEVNULL)
     return copy
 
 
 @contextmanager
-def run_peer(program: Path, name: str, folder: Path) -> Iterator[Peer]:
-    """Run the peer in one of its TUNINGS, its files in `folder`."""
+def run_peer(program: Path, name: str, folder: Path, *, tuning: Mapping[str, str]) -> Iterator[Peer]:
+    """Run the peer with a tuning, the environment of its worker, and its files in `folder`."""
     folder.mkdir()
     redis_port, port = free_port(), free_port()
     environment = os.environ | {"REDIS_PORT": str(redis_port), "HTTP_PORT": str(port), "DATA_DIR": str(folder)}
@@ -86,10 +94,10 @@ def run_peer(program: Path, name: str, folder: Path) -> Iterator[Peer]:
         pids = {"redis": resources.enter_context(_running(redis, folder, environment))}
         _await(lambda: Redis(port=redis_port).ping())
         pids["server"] = resources.enter_context(_running(["node", "server.mjs"], program, environment))
-        tuned = environment | TUNINGS[name]
+        tuned = environment | dict(tuning)
         pids["worker"] = resources.enter_context(_running(["node", "worker.mjs", STAGES], program, tuned))
         _await(lambda: httpx.get(f"http://127.0.0.1:{port}/healthz", **HTTP_OPTIONS).raise_for_status())
-        running = Peer(name, port, pids, redis_port)
+        running = Peer(name, port, pids, redis_port, folder=folder)
         resources.callback(running.close)
         yield running
 

@@ -26,6 +26,8 @@ class System(Protocol):
     port: int
     status_path: str
     supports_long_poll: bool
+    form: Mapping[str, str]
+    """Fields that each upload has besides the photo."""
 
     def usage(self) -> Usage:
         """Read its counters."""
@@ -36,8 +38,9 @@ class Darkroom:
 
     name, host, status_path, supports_long_poll = "darkroom", "127.0.0.1", "/task-status/", True
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, *, form: Mapping[str, str] | None = None) -> None:
         self.stack = stack
+        self.form = form or {}
         self.port = stack.gateway_port
         self._redis: Any = Redis.from_url(stack.redis_url)
         self._mongo: Any = pymongo.MongoClient(stack.mongo_url)
@@ -65,10 +68,18 @@ class Darkroom:
 
 
 @contextmanager
-def run_darkroom(folder: Path, *, pools: Mapping[str, int] | None = None, **options: Any) -> Iterator[Darkroom]:
-    """Run Darkroom with nothing switched off: journal, fsync, append-only file, metrics."""
+def run_darkroom(
+    folder: Path,
+    *,
+    pools: Mapping[str, int] | None = None,
+    presets: Path | None = None,
+    preset: str = "",
+    **options: Any,
+) -> Iterator[Darkroom]:
+    """Run Darkroom with nothing switched off: journal, fsync, append-only file, metrics. Uploads name the preset."""
+    environment = UNLIMITED | ({"DARKROOM_PRESETS": str(presets)} if presets else {})
     with (
-        Stack(folder, pools=pools or POOLS, environment=UNLIMITED, **options) as stack,
-        closing(Darkroom(stack)) as running,
+        Stack(folder, pools=pools or POOLS, environment=environment, **options) as stack,
+        closing(Darkroom(stack, form={"preset": preset} if preset else None)) as running,
     ):
         yield running

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from statistics import median
 
 from tests.tools.bench import peer
@@ -22,7 +23,7 @@ def run(bench: Bench) -> Figures:
     """Drive one system after the other, round after round; all are up, one works."""
     with ExitStack() as resources:
         systems: list[System] = [resources.enter_context(run_darkroom(bench.folder("darkroom")))]
-        systems += _peers(bench, resources)
+        systems += start_peers(bench, resources, peer.TUNINGS)
         idle = _idle(bench, systems)
         photos = bench.corpus.photos("12mp")
         rounds = []
@@ -36,24 +37,28 @@ def run(bench: Bench) -> Figures:
     return {
         "idle_percent_of_a_core": idle,
         "rounds": [[sample.figures() for sample in samples] for samples in rounds],
-        "ratios": _ratios(bench, rounds),
+        "ratios": show_ratios(bench, rounds),
     }
 
 
-def _peers(bench: Bench, resources: ExitStack) -> list[System]:
+def start_peers(
+    bench: Bench, resources: ExitStack, tunings: Mapping[str, Mapping[str, str]], *, overlay: Path | None = None
+) -> list[peer.Peer]:
+    """Run the peer once with each tuning; say why if there is none."""
     program = bench.options.peer
     if program is None or peer.explain_missing(program):
         bench.say(f"No peer: {peer.explain_missing(program)}.")
         return []
     try:
-        ready = peer.install_peer(program, bench.folder("npm"))
+        ready = peer.install_peer(program, bench.folder("npm"), overlay=overlay)
     except subprocess.CalledProcessError as error:
         bench.say(f"No peer: {error}.")
         return []
-    for name, tuning in peer.TUNINGS.items():
-        bench.say(f"{name}: {tuning or 'its defaults'}")
+    for name, tuning in tunings.items():
+        bench.say(f"{name}: {dict(tuning) or 'its defaults'}")
     return [
-        resources.enter_context(peer.run_peer(ready, name, bench.folder("peer") / "files")) for name in peer.TUNINGS
+        resources.enter_context(peer.run_peer(ready, name, bench.folder("peer") / "files", tuning=tuning))
+        for name, tuning in tunings.items()
     ]
 
 
@@ -71,7 +76,7 @@ def _idle(bench: Bench, systems: Sequence[System]) -> dict[str, float]:
     return percent
 
 
-def _ratios(bench: Bench, rounds: Sequence[Sequence[Sample]]) -> Figures:
+def show_ratios(bench: Bench, rounds: Sequence[Sequence[Sample]]) -> Figures:
     """Compare within a round: the machine drifts, and both feel it."""
     found: Figures = {}
     for place, name in enumerate(sample.system for sample in rounds[0][1:]):
