@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from gateway.variants import Variant
 
-Address = Callable[[Variant], str]
-"""Returns the address of a variant."""
 
+def build_srcset(variants: Sequence[Variant]) -> dict[str, str]:
+    """Return what `srcset` says for each format, from the `url` of each variant.
 
-def build_srcset(variants: Sequence[Variant], address: Address) -> dict[str, str]:
-    """Return what `srcset` says for each format. A density that has no more pixels than the one before is left out."""
+    A density that has no more pixels than the one before is left out.
+    """
     files: dict[str, dict[int, str]] = {}
     for variant in variants:
-        files.setdefault(variant["format"], {}).setdefault(variant["width"], address(variant))
+        files.setdefault(variant["format"], {}).setdefault(variant["width"], variant["url"])
     return {name: ", ".join(f"{url} {width}w" for width, url in urls.items()) for name, urls in files.items()}
 
 
 def build_picture(
-    variants: Sequence[Variant], address: Address, *, color: str | None = None, thumbhash: str | None = None
+    variants: Sequence[Variant], srcset: Mapping[str, str], *, color: str | None = None, thumbhash: str | None = None
 ) -> str:
     """Return a `<picture>` whose last format is the image itself, so that every browser shows one.
 
@@ -28,7 +28,6 @@ def build_picture(
     would choose a file as wide as the window. With CSS that makes the image smaller, the file has more pixels than
     needed, never fewer. `color` (#rrggbb) is shown, and `thumbhash` is there for a script, until the image is loaded.
     """
-    srcset = build_srcset(variants, address)
     *better, last = srcset
     main = find_main(variants)
     width, height = (max(1, round(main[side] / main["dpr"])) for side in ("width", "height"))
@@ -38,7 +37,7 @@ def build_picture(
     has_choice = "," in srcset[last]
     image = _tag(
         "img",
-        src=address(main),
+        src=main["url"],
         srcset=srcset[last] if has_choice else None,
         sizes=sizes if has_choice else None,
         width=width,
@@ -60,6 +59,9 @@ def find_main(variants: Sequence[Variant]) -> Variant:
 
 def _tag(name: str, **attributes: str | int | None) -> str:
     """Return a start tag, its attributes escaped; those that are None are left out."""
-    given = {key.replace("_", "-"): escape(str(value)) for key, value in attributes.items() if value is not None}
-    text = " ".join([name, *(f'{key}="{value}"' for key, value in given.items())])
-    return f"<{text}>"
+    given = [
+        f'{key.replace("_", "-")}="{escape(value) if isinstance(value, str) else value}"'
+        for key, value in attributes.items()
+        if value is not None
+    ]
+    return f"<{' '.join([name, *given])}>"

@@ -97,34 +97,37 @@ class Preview(BaseModel):
 def build_renditions(job: Job, root_path: str) -> dict[str, RenditionStatus]:
     """Build the public view of each rendition that can be fetched. Its URL begins with the root path."""
     results = find_results(job) if has_renditions(job) else {}
-    return {name: _build_rendition(job, name, list_variants(result), root_path) for name, result in results.items()}
+    placeholder = Placeholder.of(job) if results else None
+    return {
+        name: _build_rendition(job, name, list_variants(result), root_path, placeholder)
+        for name, result in results.items()
+    }
 
 
-def _build_rendition(job: Job, name: str, variants: list[Variant], root_path: str) -> RenditionStatus:
-    folder, version = f"{root_path}/result/{job.id}", version_of(variants)
-
-    def address(variant: Variant) -> str:
-        return f"{folder}/{variant_name(name, variant)}?v={version}"
-
-    main = find_main(variants)
+def _build_rendition(
+    job: Job, name: str, records: list[Variant], root_path: str, placeholder: Placeholder | None
+) -> RenditionStatus:
+    folder, version = f"{root_path}/result/{job.id}", version_of(records)
+    variants = [record | {"url": f"{folder}/{variant_name(name, record)}?v={version}"} for record in records]
+    main, srcset = find_main(variants), build_srcset(variants)
     return RenditionStatus(
         **{field: main[field] for field in ("media_type", "format", "width", "height", "bytes", "sha256")},
         url=f"{folder}/{name}",
         filename=rendition_headers.filename(job, name, format=main["format"], dpr=main["dpr"]),
         version=version,
-        variants=[VariantStatus(**{**variant, "url": address(variant)}) for variant in variants],
-        srcset=build_srcset(variants, address),
-        picture=build_picture(variants, address, **_placeholder_of(job, name)),
+        variants=[VariantStatus(**variant) for variant in variants],
+        srcset=srcset,
+        picture=build_picture(variants, srcset, **_choose_placeholder(job, name, placeholder)),
     )
 
 
-def _placeholder_of(job: Job, name: str) -> dict[str, str | None]:
+def _choose_placeholder(job: Job, name: str, placeholder: Placeholder | None) -> dict[str, str | None]:
     """Return what a page shows until it has the rendition.
 
     The placeholder is that of the original, so a rendition that has steps has none: a grey image is not brown before. A
     colour stays behind an image that is loaded, so one with transparent pixels has none.
     """
-    placeholder, stored = Placeholder.of(job), served_job(job).operation.renditions.get(name)
+    stored = served_job(job).operation.renditions.get(name)
     definition: dict[str, Any] = stored if isinstance(stored, dict) else {}
     if placeholder is None or definition.get("steps"):
         return {}

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.pictures import build_picture
+from gateway.pictures import build_picture, build_srcset
 from storage.blobs import Blobs
 from storage.documents import Job, JobState, Operation, StageRecord, StageState
 from tests.support.fakes import FakeJobs, new_job
@@ -174,9 +174,9 @@ async def test_a_list_has_the_smallest_rendition_of_each_job(
 
 
 def test_nothing_breaks_out_of_an_attribute() -> None:
-    variant = {"format": "jpeg", "media_type": "image/jpeg", "dpr": 1, "width": 1, "height": 1}
+    variant = {"format": "jpeg", "media_type": "image/jpeg", "dpr": 1, "width": 1, "height": 1, "url": '"><script>'}
 
-    html = build_picture([variant], lambda _: '"><script>', color='"><b>', thumbhash="'\"<&")
+    html = build_picture([variant], build_srcset([variant]), color='"><b>', thumbhash="'\"<&")
 
     image = Elements(html).found[-1][1]
     assert [tag for tag, _ in Elements(html).found] == ["picture", "img"]
@@ -185,10 +185,17 @@ def test_nothing_breaks_out_of_an_attribute() -> None:
 
 def test_a_rendition_whose_lowest_density_is_two_is_shown_at_half_its_pixels() -> None:
     variants = [
-        {"format": "webp", "media_type": "image/webp", "dpr": dpr, "width": 100 * dpr, "height": 50 * dpr}
+        {
+            "format": "webp",
+            "media_type": "image/webp",
+            "dpr": dpr,
+            "width": 100 * dpr,
+            "height": 50 * dpr,
+            "url": f"x{dpr}",
+        }
         for dpr in (2, 3)
     ]
 
-    image = Elements(build_picture(variants, lambda each: f"x{each['dpr']}")).found[-1][1]
+    image = Elements(build_picture(variants, build_srcset(variants))).found[-1][1]
 
     assert (image["src"], image["width"], image["height"], image["sizes"]) == ("x2", "100", "50", "100px")
