@@ -92,12 +92,14 @@ def compare_files(photo: bytes, files: Mapping[str, bytes]) -> dict[str, Likenes
     """Compare each file with the photo, which is in sRGB."""
     with Image.open(io.BytesIO(photo)) as opened:
         upright = ImageOps.exif_transpose(opened).convert("RGB")
-    found = {}
-    for name, side in SIDES.items():
-        scaled = _cover(upright, side)
-        found[name] = _compare(files[name], scaled.crop(find_crop(scaled, decode(files[name]))))
-    found[ZOOM] = _compare(files[ZOOM], draw_zoom(upright))
-    return found
+    covers = {side: _cover(upright, side) for side in set(SIDES.values())}
+    cards = {name: compare_card(covers[side], files[name]) for name, side in SIDES.items()}
+    return cards | {ZOOM: _compare(files[ZOOM], draw_zoom(upright))}
+
+
+def compare_card(cover: Image.Image, content: bytes) -> Likeness:
+    """Compare a crop with the part that it shows of the whole photo at its size."""
+    return _compare(content, cover.crop(find_crop(cover, decode(content))))
 
 
 def find_crop(whole: Image.Image, part: Image.Image) -> tuple[int, int, int, int]:

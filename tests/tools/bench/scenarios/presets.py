@@ -20,6 +20,7 @@ from tests.tools.bench.scenarios.race import show_ratios, start_peers
 from tests.tools.bench.systems import Darkroom, run_darkroom
 
 JOBS, ROUNDS, ALONE = 40, 3, 1
+WARM = 2  # with its defaults, the peer takes seconds for a photo
 COMPARED = 4
 ON_SHEET = 40
 OVERLAY = Path(__file__).parent.parent / "peer_presets"
@@ -61,7 +62,7 @@ def _drive(bench: Bench, systems: Sequence[Darkroom | peer.Peer]) -> list[list[S
     photos, rounds = bench.corpus.photos("12mp"), []
     for number in range(bench.options.rounds or (ROUNDS if len(systems) > 1 else ALONE)):
         jobs, in_flight = bench.jobs(JOBS), bench.options.in_flight
-        samples = [run_load(system, photos, jobs=jobs, in_flight=in_flight) for system in systems]
+        samples = [run_load(system, photos, jobs=jobs, in_flight=in_flight, warm=WARM) for system in systems]
         bench.show_samples(f"round {number + 1}", [(each.system, each) for each in samples])
         rounds.append(samples)
     return rounds
