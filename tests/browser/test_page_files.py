@@ -75,6 +75,12 @@ def test_nothing_is_inline_and_nothing_comes_from_elsewhere() -> None:
         assert re.findall(r'(?:import|from)\s*\(?"(?:https?:)?//', text) == [], name
 
 
+def test_every_check_of_readyz_has_a_name() -> None:
+    checks = {f"health.check.{name}" for name in ("mongo", "blobs", "redis", "rabbitmq", "disk", "presets")}
+
+    assert checks <= words("en") & words("ru")
+
+
 def test_every_word_that_is_said_is_in_the_dictionary_and_every_word_there_is_said() -> None:
     text = "\n".join(code for name, code in MODULES.items() if not name.startswith("js/locales/")) + INDEX
     said = set(re.findall(r'\bt\(\s*(?:active \? )?"([\w.]+)"', text)) | set(

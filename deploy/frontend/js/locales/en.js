@@ -173,6 +173,7 @@ export default {
   "health.check.blobs": "Files",
   "health.check.redis": "Queues",
   "health.check.disk": "Disk",
+  "health.check.presets": "Presets",
   "health.check.rabbitmq": "Message broker",
 
   "announce.chosen": { one: "Uploading {count} photo.", other: "Uploading {count} photos." },

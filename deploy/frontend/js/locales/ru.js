@@ -195,6 +195,7 @@ export default {
   "health.check.blobs": "Файлы",
   "health.check.redis": "Очереди",
   "health.check.disk": "Диск",
+  "health.check.presets": "Наборы настроек",
   "health.check.rabbitmq": "Брокер сообщений",
 
   "announce.chosen": {

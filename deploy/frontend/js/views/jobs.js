@@ -75,7 +75,7 @@ function jobGrid(jobs) {
 
 function jobTile(job) {
   const image = h("img", { alt: "", loading: "lazy" });
-  const took = job.finished_at && job.status === "done" && formatDuration(Date.parse(job.finished_at) - Date.parse(job.created_at));
+  const took = job.finished_at && job.status === "done" && formatDuration(Date.parse(job.finished_at) - Date.parse(job.reprocessed_at ?? job.created_at));
   const facts = [job.kind !== "previews" && apiLabel("kind", job.kind), formatTime(job.created_at), took].filter(Boolean).join(" · ");
   const placeholder = job.placeholder && placeholderPicture(job.placeholder);
   if (job.status === "done") showPicture(image, job).then(() => placeholder?.remove());
