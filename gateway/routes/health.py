@@ -45,7 +45,7 @@ async def livez() -> dict[str, str]:
         }
     },
 )
-async def readyz(  # each is checked
+async def readyz(
     response: Response,
     settings: SettingsDep,
     stores: StoresDep,
