@@ -108,6 +108,7 @@ def plain_table(*headings: str) -> Table:
 
 def _heading(job: JobStatus) -> Text:
     duration_ms = elapsed_ms(job.reprocessed_at or job.created_at, job.finished_at)
+    dispatches = job.generation - job.revision  # a reprocessing is a dispatch, too
     heading = Text.assemble((job.task_id, "bold"), "  ", style_state(job.status), f"  {job.kind}")
     facts = [
         replace_unprintable(job.original.name or "unnamed image"),
@@ -115,7 +116,8 @@ def _heading(job: JobStatus) -> Text:
         format_bytes(job.original.bytes),
         f"created {format_time(job.created_at)}" if job.created_at else "",
         "" if duration_ms is None else f"{'took' if job.has_ended else 'so far'} {format_duration(duration_ms)}",
-        f"dispatched again {pluralize(job.generation, 'time')}" if job.generation else "",
+        f"preset {replace_unprintable(job.preset.name)}" if job.preset else "",
+        f"dispatched again {pluralize(dispatches, 'time')}" if dispatches > 0 else "",
         f"reprocessed {pluralize(job.revision, 'time')}" if job.revision else "",
     ]
     for line in (facts, _original_facts(job)):
@@ -167,7 +169,7 @@ def _timeline_bounds(job: JobStatus) -> tuple[datetime, datetime]:
     """Return the start and the end of the timeline; the end is now while the job is active."""
     times = [t for s in job.stages.values() for t in (s.queued_at, s.started_at, s.finished_at) if t is not None]
     now = datetime.now(UTC)
-    start = min([time for time in (job.created_at, *times) if time], default=now)
+    start = min([time for time in (job.reprocessed_at or job.created_at, *times) if time], default=now)
     stop = max(times, default=now) if job.has_ended else max([*times, now])
     return start, stop
 
@@ -192,12 +194,12 @@ def _bar(stage: StageStatus, start: datetime, stop: datetime) -> Text:
 
 
 def _renditions(job: JobStatus) -> Table:
-    table = plain_table("rendition", ">pixels", "format", ">bytes", "sha-256")
+    table = plain_table("rendition", ">pixels", "formats", ">bytes", "sha-256")
     for name, rendition in job.renditions.items():
         table.add_row(
             name,
             format_dimensions(rendition.width, rendition.height),
-            rendition.format,
+            ", ".join(dict.fromkeys(variant.format for variant in rendition.variants)) or rendition.format,
             format_bytes(rendition.bytes),
             Text(f"{rendition.sha256[:DIGEST_DIGITS]}…", "dim"),
         )

@@ -100,6 +100,26 @@ def test_a_very_short_stage_is_visible_on_the_timeline() -> None:
     assert len(time_line(found, "finalize")) == 32
 
 
+def test_the_timeline_of_a_reprocessed_job_begins_when_it_was_reprocessed() -> None:
+    runs = {"validate": stage("done", 100, 105, 110)}
+
+    found = job(stages=runs, reprocessed_at=after(100), finished_at=after(110), revision=1, generation=1)
+
+    assert time_line(found, "validate") == "·" * 16 + "━" * 16
+    assert "reprocessed 1 time" in render(job_view(found))[1]
+    assert "dispatched again" not in render(job_view(found))[1]
+
+
+def test_a_job_shows_its_preset_and_all_formats_of_a_rendition() -> None:
+    main = {"format": "jpeg", "width": 400, "height": 400, "bytes": 9, "sha256": "ab"}
+    variants = [main | {"format": name} for name in ("avif", "avif", "jpeg")]
+
+    lines = render(job_view(job(preset={"name": "product"}, renditions={"card": main | {"variants": variants}})))
+
+    assert "preset product" in lines[1]
+    assert any("avif, jpeg" in line for line in lines)
+
+
 def test_a_pending_stage_has_no_timeline() -> None:
     assert time_line(job(stages={"validate": stage("done", 0, 1, 10), "finalize": stage("pending")}), "finalize") == ""
 
