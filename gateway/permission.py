@@ -10,7 +10,8 @@ from typing import Any
 from starlette.types import Scope as AsgiScope
 
 from gateway.problems import FormatNotAllowed, PresetNotAllowed, TokenUsedUp
-from pipeline.presets.preset import DEFAULT
+from pipeline.presets.preset import DEFAULT, Preset
+from pipeline.presets.registry import Presets
 from stages.limits import Limits
 from storage.documents import Job
 from storage.errors import JobNotFound
@@ -78,6 +79,10 @@ class Permission:
             return self
         allowed = frozenset(presets)
         return replace(self, presets=allowed if self.presets is None else allowed & self.presets)
+
+    def list_presets(self, presets: Presets) -> list[Preset]:
+        """Return those of the presets in force that the caller may use, sorted by name."""
+        return [preset for preset in presets if self.presets is None or preset.name in self.presets]
 
     def choose_preset(self, name: str | None) -> str:
         """Return the preset of an upload that names this one, or none. Raises `PresetNotAllowed`.

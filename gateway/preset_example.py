@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from pipeline.presets.definition import RenditionDefinition
 from pipeline.presets.preset import Preset
+from stages.resize_plan import PADDED_FITS
 
 PHOTO_RATIO = 3 / 2
 """Width / height of the photo that is drawn."""
@@ -93,10 +94,10 @@ def _enlarge(size: Size) -> Size:
 def _draw_box(rendition: RenditionDefinition, box: Size, extent: Size) -> Iterator[str]:
     """Yield the photo as it comes to the box, the box, and what is cut off. All are around the same point."""
     fit = rendition.fit
-    if fit in {"inside", "scale-down"}:
+    if fit == "inside":
         box = Size(PHOTO_RATIO, 1).fitted(box)
     place = _place(box, extent)
-    if fit == "contain":
+    if fit in PADDED_FITS:
         yield f'<rect {place} fill="{PADDING}"/>'
     yield f'<svg {place} viewBox="0 0 30 20" preserveAspectRatio="{ASPECTS.get(fit, "xMidYMid")}">{PHOTO}</svg>'
     if fit == "cover":

@@ -37,7 +37,7 @@ def resolve_again(
     try:
         preset = presets.get(name)
     except PresetUnknown:
-        names = ", ".join(preset.name for preset in presets)
+        names = ", ".join(preset.name for preset in permission.list_presets(presets))
         raise _invalid_preset(f"There is no preset {name!r}. Use one of: {names}.") from None
     return preset.resolve(_find_overrides(job.operation, preset))
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from stages.rendition import WHITE
 
 if TYPE_CHECKING:
+    from stages.resize_plan import BoxFit
     from stages.steps.step import Step
-
-RenditionFit = Literal["inside", "cover", "contain", "fill", "scale-down"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +26,7 @@ class RenditionSpec:
     """The width of the box, in pixels; it follows from the height if it is missing."""
     height: int | None = None
     """The height of the box, in pixels; it follows from the width if it is missing."""
-    fit: RenditionFit = "inside"
+    fit: BoxFit = "inside"
     """How the image comes to the box: as `object-fit` of CSS, and `inside`, which bounds it without padding."""
     focus: str = "centre"
     """What a cut keeps: `centre`, `auto`, `faces`, or a point as shares of width and height, `0.3,0.7`."""

@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 
 from gateway.dependencies import PermissionDep, PresetsDep, SettingsDep
 from gateway.openapi.numbers import Positive, Seconds
-from gateway.routes.presets import usable
 from gateway.routing import Router
 from stages.errors import STAGE_ERRORS, default_message
 from stages.formats import ACCEPTED_FORMATS, DEFAULT_QUALITY, MEDIA_TYPES, OUTPUT_FORMATS
@@ -55,7 +54,7 @@ async def capabilities(settings: SettingsDep, presets: PresetsDep, permission: P
         formats=list(OUTPUT_FORMATS),
         default_quality=DEFAULT_QUALITY,
         renditions={name: each.spec().longest_side for name, each in renditions.items()},
-        presets=[preset.name for preset in usable(presets, permission)],
+        presets=[preset.name for preset in permission.list_presets(presets)],
         preset_limits=settings.preset_limits.model_dump(),
         steps=list(STEPS),
         operations=["crop", "grayscale", "resize", "process"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from hashlib import sha256
 from http import HTTPStatus
 
 from fastapi import Request, Response
@@ -20,7 +20,7 @@ from gateway.routing import Router
 from pipeline.presets.definition import PresetDefinition, RenditionDefinition
 from pipeline.presets.preset import Preset
 from pipeline.presets.registry import Presets, PresetUnknown
-from stages.rendition_spec import RenditionFit
+from stages.resize_plan import BoxFit
 
 EXAMPLE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -37,7 +37,7 @@ class PresetRendition(BaseModel):
     edge: Positive | None = Field(description="The longest side in pixels; null if there is a width or a height.")
     width: Positive | None
     height: Positive | None
-    fit: RenditionFit
+    fit: BoxFit
     formats: list[str] = Field(description="The formats, the best one first.", examples=[["avif", "webp", "jpeg"]])
     dpr: list[Density] = Field(description="The densities: the file has so many times the width and height.")
     steps: list[str] = Field(description="The names of the steps, a watermark last.", examples=[["grayscale"]])
@@ -110,7 +110,9 @@ class PresetDetails(PresetSummary):
 @router.get("/presets", summary="List the presets", operation_id="list_presets")
 async def list_presets(presets: PresetsDep, permission: PermissionDep, root_path: RootPathDep) -> PresetList:
     """Return the presets that are in force and that the caller may use."""
-    return PresetList(presets=[PresetSummary.of(each, root_path=root_path) for each in usable(presets, permission)])
+    return PresetList(
+        presets=[PresetSummary.of(each, root_path=root_path) for each in permission.list_presets(presets)]
+    )
 
 
 @router.get("/presets/{preset}", summary="Get a preset", operation_id="get_preset", responses=errors(404))
@@ -140,15 +142,11 @@ async def get_preset(
 async def get_preset_example(request: Request, preset: str, presets: PresetsDep, permission: PermissionDep) -> Response:
     """Draw each rendition with its size, its fit, its formats and its densities. No image is needed for it."""
     found = _get(preset, presets, permission)
-    headers = {**EXAMPLE_HEADERS, "ETag": f'"{found.name}-{found.version}"'}
+    drawing = draw_preset(found).encode()
+    headers = {**EXAMPLE_HEADERS, "ETag": f'"{sha256(drawing).hexdigest()}"'}
     if evaluate_preconditions(request, headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(draw_preset(found), media_type="image/svg+xml", headers=headers)
-
-
-def usable(presets: Presets, permission: Permission) -> Iterator[Preset]:
-    """Return the presets that the caller may use."""
-    return (each for each in presets if permission.presets is None or each.name in permission.presets)
+    return Response(drawing, media_type="image/svg+xml", headers=headers)
 
 
 def _get(name: str, presets: Presets, permission: Permission) -> Preset:
@@ -156,7 +154,7 @@ def _get(name: str, presets: Presets, permission: Permission) -> Preset:
         found = presets.get(name)
     except PresetUnknown:
         found = None
-    if found is None or found not in list(usable(presets, permission)):
+    if found is None or found not in permission.list_presets(presets):
         raise PresetNotFound(
             "There is no preset of this name that you may use. GET /presets lists those that there are."
         )

@@ -43,8 +43,7 @@ class PresetRules:
             raise InvalidForm("The form names a preset that there is not.", errors=errors) from None
 
     def _describe_unknown(self, name: str) -> dict[str, Any]:
-        allowed = self._permission.presets
-        names = [preset.name for preset in self._presets if allowed is None or preset.name in allowed]
+        names = [preset.name for preset in self._permission.list_presets(self._presets)]
         shown = name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}…"
         message = f"There is no preset {shown!r}. {_suggest(name, names)}"
         return build_rule("/preset", "choice", message, ", ".join(names), shown)

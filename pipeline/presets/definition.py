@@ -12,7 +12,8 @@ from pipeline.presets.steps import StepDefinition, read_step
 from stages.background import BACKGROUND_PATTERN, parse_background
 from stages.focus.spelling import parse_focus
 from stages.rendition import WHITE
-from stages.rendition_spec import RenditionFit, RenditionSpec
+from stages.rendition_spec import RenditionSpec
+from stages.resize_plan import BoxFit
 
 NAME = r"^[a-z][a-z0-9_]{0,31}$"
 PresetName = Annotated[str, Field(pattern=NAME)]
@@ -76,7 +77,7 @@ class RenditionDefinition(Definition):
     edge: Pixels | None = Field(None, description="The longest side, in pixels; instead of width and height.")
     width: Pixels | None = Field(None, description="The width of the box, in pixels.")
     height: Pixels | None = Field(None, description="The height of the box, in pixels.")
-    fit: RenditionFit = Field(
+    fit: BoxFit = Field(
         "inside",
         description="How the image comes to the box: `inside` bounds it; the others are those of CSS's `object-fit`.",
     )

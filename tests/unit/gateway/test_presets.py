@@ -10,7 +10,6 @@ from fastapi import FastAPI
 
 from gateway.permission import Permission
 from gateway.preset_example import draw_preset
-from gateway.routes.presets import usable
 from pipeline.presets.definition import PresetDefinition
 from pipeline.presets.preset import Preset
 from tests.support.presets import DEFINITIONS, build_presets
@@ -70,7 +69,7 @@ async def test_an_unknown_preset_is_not_found(http: httpx.AsyncClient, path: str
 def test_only_presets_that_the_caller_may_use_are_there() -> None:
     permission = Permission(presets=frozenset({"icons", "none"}))
 
-    assert [preset.name for preset in usable(build_presets(), permission)] == ["icons"]
+    assert [preset.name for preset in permission.list_presets(build_presets())] == ["icons"]
 
 
 async def test_a_drawing_is_safe_to_open(http: httpx.AsyncClient) -> None:
@@ -81,7 +80,7 @@ async def test_a_drawing_is_safe_to_open(http: httpx.AsyncClient) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_a_drawing_is_sent_again_only_when_the_preset_changes(http: httpx.AsyncClient) -> None:
+async def test_a_drawing_is_sent_again_only_when_it_changes(http: httpx.AsyncClient) -> None:
     etag = (await http.get("/presets/product/example.svg")).headers["etag"]
 
     assert (await http.get("/presets/product/example.svg", headers={"If-None-Match": etag})).status_code == 304
@@ -101,6 +100,7 @@ def test_boxes_are_drawn_in_one_scale() -> None:
     [
         ("inside", "xMidYMid", (213.3, 142.2)),
         ("contain", "xMidYMid", (213.3, 213.3)),
+        ("scale-down", "xMidYMid", (213.3, 213.3)),
         ("cover", "xMidYMid slice", (213.3, 213.3)),
         ("fill", "none", (213.3, 213.3)),
     ],

@@ -281,3 +281,12 @@ def test_a_job_needs_it_that_lacks_what_would_be_made(state: JobState, edges: di
     job = new_job(state=state, renditions=edges)  # from before there were presets
 
     assert needs_reprocess(job, resolve_again(job, Presets(EDGES))) is needed
+
+
+def test_a_preset_that_is_gone_is_refused_with_the_names_that_the_caller_may_use() -> None:
+    permission = Permission(presets=frozenset({"gone", "default"}))
+
+    with pytest.raises(InvalidRequest) as refused:
+        resolve_again(new_job(), presets_with(preset("theirs")), preset_name="gone", permission=permission)
+
+    assert refused.value.extra["errors"][0]["message"] == "There is no preset 'gone'. Use one of: default."

@@ -11,9 +11,9 @@ from PIL import Image, ImageChops, ImageStat
 from stages.errors import InvalidOperation
 from stages.limits import Limits
 from stages.normalize import build_master_pyramid
-from stages.rendition_spec import RenditionFit, RenditionSpec
+from stages.rendition_spec import RenditionSpec
 from stages.resize import Variant, resize
-from stages.resize_plan import plan_levels, whole_edge
+from stages.resize_plan import BoxFit, plan_levels, whole_edge
 from stages.steps.crop import Crop
 from stages.steps.resize import Resize
 from tests.support.images import cutout, decode_image, encode_image, photo
@@ -21,7 +21,7 @@ from tests.support.images import cutout, decode_image, encode_image, photo
 LIMITS = Limits()
 RED, BLUE = (250, 0, 0), (0, 0, 250)
 ORIGINALS = [(1, 1), (3, 400), (400, 3), (100, 100), (300, 200), (601, 399)]
-FITS: tuple[RenditionFit, ...] = ("inside", "cover", "contain", "fill", "scale-down")
+FITS: tuple[BoxFit, ...] = ("inside", "cover", "contain", "fill", "scale-down")
 
 
 def make(picture: Image.Image, **spec: Any) -> list[Variant]:
@@ -76,9 +76,7 @@ def test_a_rendition_has_the_sizes_of_its_definition(spec: dict[str, Any], expec
 
 
 @pytest.mark.parametrize(("original", "fit", "box"), [*product(ORIGINALS, FITS, [(50, 50), (120, 40), (90, None)])])
-def test_without_enlarge_nothing_grows(
-    original: tuple[int, int], fit: RenditionFit, box: tuple[int, int | None]
-) -> None:
+def test_without_enlarge_nothing_grows(original: tuple[int, int], fit: BoxFit, box: tuple[int, int | None]) -> None:
     spec = {"width": box[0], "height": box[1], "fit": fit, "dpr": (1, 2)}
 
     found = sizes(plain(original), **spec)
@@ -101,7 +99,7 @@ def test_cover_is_exactly_the_box(original: tuple[int, int], dpr: float) -> None
 
 @pytest.mark.parametrize("original", ORIGINALS)
 @pytest.mark.parametrize("fit", FITS)
-def test_a_master_is_never_larger_than_the_original(original: tuple[int, int], fit: RenditionFit) -> None:
+def test_a_master_is_never_larger_than_the_original(original: tuple[int, int], fit: BoxFit) -> None:
     specs = {
         "grows": RenditionSpec(width=3000, height=2000, fit=fit, enlarge=True),
         "dense": RenditionSpec(width=50, height=20, fit=fit, dpr=(1, 4)),
