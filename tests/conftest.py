@@ -33,6 +33,7 @@ SHORT_TIMEOUTS = {
     "DARKROOM_RETENTION__REFUSED": "1",
     "DARKROOM_SWEEPER__TIDY_INTERVAL": "1",
     "DARKROOM_HTTP__KEY_LEASE": "3",
+    "DARKROOM_BULK__LEASE": "2",
     "DARKROOM_SWEEPER__ORPHAN_GRACE": "12",  # a body may take half of it
 }
 """The same mechanisms as in production on a shorter clock; their order (soft < hard < visibility) is kept."""

@@ -122,7 +122,7 @@ def status(task_id: str, *, wait: float = 0.0) -> Call[JobStatus]:
         path=f"/task-status/{_segment(task_id)}",
         query={"wait": wait} if wait else {},
         server_wait_seconds=wait,
-        receive=_json_receiver(JobStatus),
+        receive=json_receiver(JobStatus),
     )
 
 
@@ -152,7 +152,7 @@ def job_page(
     """Return one page of jobs, newest first. `cursor` is `next` of the page before; `limit` is at most 100."""
     parameters = {"status": status, "kind": kind, "cursor": cursor, "limit": limit}
     query = {name: value for name, value in parameters.items() if value is not None}
-    return Call(method="GET", path="/jobs", query=query, receive=_json_receiver(JobPage))
+    return Call(method="GET", path="/jobs", query=query, receive=json_receiver(JobPage))
 
 
 def result(task_id: str, rendition: str | None = None, *, format: str | None = None) -> Call[bytes]:  # noqa: A002
@@ -209,7 +209,7 @@ def retry(task_id: str) -> Call[Accepted]:
         path=f"/jobs/{_segment(task_id)}/retry",
         headers=_idempotency_headers(None),
         is_idempotent=False,
-        receive=_json_receiver(Accepted),
+        receive=json_receiver(Accepted),
     )
 
 
@@ -225,7 +225,7 @@ def reprocess(task_id: str, *, preset: str | None = None) -> Call[Reprocessing]:
         path=f"/jobs/{_segment(task_id)}/reprocess",
         document=document,
         is_idempotent=False,
-        receive=_json_receiver(Reprocessing),
+        receive=json_receiver(Reprocessing),
     )
 
 
@@ -240,7 +240,7 @@ def delete(task_id: str) -> Call[None]:
 
 def capabilities() -> Call[Capabilities]:
     """Return the gateway's limits, formats and failure codes."""
-    return Call(method="GET", path="/capabilities", receive=_json_receiver(Capabilities))
+    return Call(method="GET", path="/capabilities", receive=json_receiver(Capabilities))
 
 
 def health() -> Call[Readiness]:
@@ -287,7 +287,7 @@ def create_token(  # noqa: PLR0913  # what a token may say
         "metadata": None if metadata is None else dict(metadata),
     }
     document = {name: value for name, value in wanted.items() if value is not None}
-    return Call(method="POST", path="/tokens", document=document, receive=_json_receiver(Token))
+    return Call(method="POST", path="/tokens", document=document, receive=json_receiver(Token))
 
 
 def _post(path: str, file: File | None, options: ImageOptions, **fields: object) -> Call[Accepted]:
@@ -299,7 +299,7 @@ def _post(path: str, file: File | None, options: ImageOptions, **fields: object)
         file if file is None else ReopenableFile.of(file, name=options.get("name"), progress=options.get("progress"))
     )
     headers = _idempotency_headers(options.get("idempotency_key"))
-    return Call(method="POST", path=path, headers=headers, form=form, image=image, receive=_json_receiver(Accepted))
+    return Call(method="POST", path=path, headers=headers, form=form, image=image, receive=json_receiver(Accepted))
 
 
 def _idempotency_headers(key: str | None) -> dict[str, str]:
@@ -310,7 +310,8 @@ def _encode_value(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _json_receiver(shape: type[AnswerT]) -> Callable[[httpx.Response], Receiver[AnswerT]]:
+def json_receiver(shape: type[AnswerT]) -> Callable[[httpx.Response], Receiver[AnswerT]]:
+    """Return how to receive an answer of this shape."""
     return lambda answer: MemoryReceiver(answer, _json_parser(shape))
 
 

@@ -21,7 +21,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from . import calls, pagination
+from . import bulk_calls, calls, pagination
 from .call import Call
 from .connection import client_options, raise_as_transport_error
 from .deadline import check_deadlines
@@ -81,6 +81,9 @@ class Client:
     save_result = _build_method(calls.save_result)
     retry = _build_method(calls.retry)
     reprocess = _build_method(calls.reprocess)
+    bulk = _build_method(bulk_calls.bulk)
+    bulk_status = _build_method(bulk_calls.bulk_status)
+    cancel_bulk = _build_method(bulk_calls.cancel_bulk)
     delete = _build_method(calls.delete)
     create_token = _build_method(calls.create_token)
     capabilities = _build_method(calls.capabilities)
@@ -176,6 +179,9 @@ class AsyncClient:
     save_result = _build_async_method(calls.save_result)
     retry = _build_async_method(calls.retry)
     reprocess = _build_async_method(calls.reprocess)
+    bulk = _build_async_method(bulk_calls.bulk)
+    bulk_status = _build_async_method(bulk_calls.bulk_status)
+    cancel_bulk = _build_async_method(bulk_calls.cancel_bulk)
     delete = _build_async_method(calls.delete)
     create_token = _build_async_method(calls.create_token)
     capabilities = _build_async_method(calls.capabilities)

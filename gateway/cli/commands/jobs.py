@@ -11,6 +11,16 @@ import typer
 
 from ..command import CommandError, command
 from ..exit_codes import ExitCode
+from .bulk import (
+    DetachOption,
+    DryRunOption,
+    OutdatedOption,
+    SinceOption,
+    StatusOption,
+    ToOption,
+    UntilOption,
+    YesOption,
+)
 
 if TYPE_CHECKING:
     from ...client.models import JobStatus
@@ -98,22 +108,48 @@ def retry(session: Session, task_id: TaskId) -> None:
 
 
 @command
-def reprocess(
+def reprocess(  # noqa: PLR0913  # typer's options
     session: Session,
-    task_id: TaskId,
+    task_id: Annotated[
+        str | None,
+        typer.Argument(help="The id of one job; without it, the conditions say which jobs.", metavar="[TASK_ID]"),
+    ] = None,
     *,
     preset: Annotated[
         str | None,
-        typer.Option("--preset", "-p", help="The preset of the new results; by default the job's own, as it is now."),
+        typer.Option(
+            "--preset", "-p", help="Only jobs with this preset; of one job, the preset of the new results, as --to."
+        ),
     ] = None,
-) -> None:
-    """Make new results of a job's original. The earlier ones stay until the new ones are complete."""
+    to: ToOption = None,
+    status: StatusOption = None,
+    outdated: OutdatedOption = False,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    detach: DetachOption = False,
+) -> ExitCode:
+    """Make new results of the originals of one job, or of many. The earlier ones stay until the new ones are complete.
+
+    Jobs that are made by the present version of their preset are left as they are, except when one is named.
+    """
+    if task_id is None:
+        from ..bulk_run import Selection, run_bulk
+
+        selection = Selection(
+            status=status or (), preset=preset, outdated=outdated, since=since, until=until, to_preset=to
+        )
+        return run_bulk(session, "reprocess", selection, dry_run=dry_run, yes=yes, detach=detach)
+    if status or outdated or since or until or dry_run:
+        raise CommandError("Conditions and --dry-run are for many jobs. Leave out either them or the id.")
     from ..timeline import id_line, style_state
 
     with session.client() as darkroom:
-        answer = darkroom.reprocess(task_id, preset=preset)
+        answer = darkroom.reprocess(task_id, preset=to or preset)
         what = f" with the preset {answer.preset.name}" if answer.preset else " again"
         session.print_result(answer, id_line(task_id, style_state(answer.status), what))
+    return ExitCode.OK
 
 
 @command

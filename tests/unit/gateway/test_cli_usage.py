@@ -9,7 +9,7 @@ from gateway.cli.app import COMMANDS, app, run
 from gateway.cli.exit_codes import ExitCode
 
 UNREACHABLE_URL = "http://127.0.0.1:9"
-NAMES = [command.__name__ for commands in COMMANDS.values() for command in commands]
+NAMES = [command.__name__.replace("_", "-") for commands in COMMANDS.values() for command in commands]
 
 
 def invoke(*arguments: str) -> Result:

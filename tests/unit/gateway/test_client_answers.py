@@ -13,7 +13,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from gateway import image_schemas, rendition_schemas, schemas
-from gateway.client import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult, models
+from gateway.bulk import schemas as bulk_schemas
+from gateway.client import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult, bulk_models, models
 from gateway.client.filenames import filename_of, join_inside
 from gateway.client.job_errors import ensure_result
 from gateway.client.problem import Problem
@@ -26,6 +27,8 @@ PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (schemas.FieldWarning, models.FieldWarning),
     (schemas.Accepted, models.Accepted),
     (schemas.Reprocessing, models.Reprocessing),
+    (bulk_schemas.BulkAccepted, bulk_models.BulkAccepted),
+    (bulk_schemas.BulkStatus, bulk_models.BulkStatus),
     (documents.PresetReference, models.PresetReference),
     (tokens.Token, models.Token),
     (schemas.StageStatus, models.StageStatus),
