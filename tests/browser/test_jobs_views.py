@@ -167,3 +167,41 @@ async def test_a_job_is_removed_after_a_second_word(visitor: Visitor, api: httpx
     assert is_unknown(api, task_id)
     await page.goto(f"{visitor.url}/#/jobs/{task_id}")
     await expect(page.get_by_role("heading", name="This job cannot be shown")).to_be_visible()
+
+
+async def test_jobs_are_selected_with_the_keyboard_and_deleted_after_a_question(
+    visitor: Visitor, api: httpx.Client
+) -> None:
+    ids = [submit_photo(api, encode_image(photo(), "jpeg"), f"{number}.jpg") for number in range(3)]
+    wait_for_all(api, ids)
+    page = await visitor.open("/jobs")
+    await expect(page.locator(f"a[href='#/jobs/{ids[0]}']")).to_be_visible()
+
+    await page.get_by_role("button", name="Select").press("Enter")
+    for name in ("1.jpg", "2.jpg"):
+        await page.get_by_label(f"Select {name}").first.press("Space")
+    await expect(page.get_by_text("2 jobs selected")).to_be_visible()
+    await page.get_by_role("button", name="Delete").press("Enter")
+    assert not any(is_unknown(api, task_id) for task_id in ids)
+    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+
+    await expect(page.locator("#toast")).to_have_text("2 done, 0 skipped, 0 not possible.")
+    await expect(page.locator(f"a[href='#/jobs/{ids[1]}']")).to_have_count(0)
+    await expect(page.locator(f"a[href='#/jobs/{ids[0]}']")).to_be_visible()
+    assert [is_unknown(api, task_id) for task_id in ids] == [False, True, True]
+
+
+async def test_selected_jobs_that_are_up_to_date_are_not_reprocessed(visitor: Visitor, api: httpx.Client) -> None:
+    task_id = submit_photo(api, encode_image(photo(), "jpeg"), "current.jpg")
+    wait_for_end(api, task_id)
+    page = await visitor.open("/jobs")
+    tile = page.locator(f"a[href='#/jobs/{task_id}']")
+    await tile.wait_for()
+    await page.get_by_role("button", name="Select").click()
+
+    await tile.click()
+    await page.get_by_role("button", name="Reprocess").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Reprocess").click()
+
+    await expect(page.locator("#toast")).to_have_text("0 done, 1 skipped, 0 not possible.")
+    assert wait_for_end(api, task_id)["revision"] == 0

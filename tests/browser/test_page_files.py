@@ -17,7 +17,7 @@ FIRST_LOAD_BYTES = 70_000
 
 5,000 of them are what the client does for other pages only: tokens, pictures, retries.
 """
-LATE = {"js/zip.js", "js/presets.js"}
+LATE = {"js/zip.js", "js/presets.js", "js/selection.js"}
 """What is of use with the server only, and loaded when it is needed."""
 FAMILIES = {"status", "state", "kind", "stage", "format"}  # words by what the API says
 

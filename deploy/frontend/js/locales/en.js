@@ -119,6 +119,7 @@ export default {
   "jobs.status": "Status",
   "jobs.kind": "Kind",
   "jobs.all": "all",
+  "jobs.select": "Select",
   "jobs.none": "No job matches.",
   "jobs.pages": "Pages",
   "jobs.newest": "Newest",

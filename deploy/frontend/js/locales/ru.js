@@ -141,6 +141,7 @@ export default {
   "jobs.status": "Состояние",
   "jobs.kind": "Вид",
   "jobs.all": "все",
+  "jobs.select": "Выбрать",
   "jobs.none": "Таких заданий нет.",
   "jobs.pages": "Страницы",
   "jobs.newest": "Новые",

@@ -16,7 +16,7 @@ const PAGE = 24;
 /** Show the jobs that match `query` in `root`. Return a function that stops the view. */
 export function jobsView(root, query) {
   const list = { query, results: h("div", { class: "results" }), state: "asking", round: 0 };
-  root.append(h("div", { class: "view-head" }, h("h1", { tabindex: -1 }, t("jobs.title")), filters(query)), list.results);
+  root.append(h("div", { class: "view-head" }, h("h1", { tabindex: -1 }, t("jobs.title")), filters(query, list)), list.results);
   loadPage(list);
   return health.changed.listen(() => followHealth(list));
 }
@@ -33,7 +33,7 @@ function showProblem(list, problem) {
   list.results.removeAttribute("aria-busy");
 }
 
-function filters(query) {
+function filters(query, list) {
   const go = (name, value) => {
     const next = new URLSearchParams(query);
     next.delete("cursor");
@@ -47,8 +47,11 @@ function filters(query) {
     select.append(...choices.map(([value, words]) => h("option", { value, selected: query.get(name) === value }, words)));
     return h("label", { class: "field inline" }, h("span", {}, t(`jobs.${name}`)), select);
   };
-  return h("div", { class: "filters" }, filter("status", STATUSES), filter("kind", KINDS));
+  return h("div", { class: "filters" }, filter("status", STATUSES), filter("kind", KINDS), h("button", { type: "button", onclick: () => select(list) }, t("jobs.select")));
 }
+
+// late: without the server, there is nothing to select
+const select = (list) => import("../selection.js").then(({ startSelection }) => startSelection(list.results, () => loadPage(list)), () => {});
 
 async function loadPage(list) {
   const { query, results } = list;
