@@ -13,7 +13,7 @@ from tests.support.images import encode_image, exif, rgb_profile
 TWELVE, TWO, TWENTY_FOUR = (4000, 3000), (1632, 1224), (6000, 4000)
 SIZE_BY_MEGAPIXELS = {1: (1152, 864), 2: TWO, 5: (2592, 1944), 12: TWELVE, 24: TWENTY_FOUR, 50: (8160, 6120)}
 """Megapixels, and the size that has them."""
-JPEGS = {"12mp": (20, TWELVE), "2mp": (10, TWO), "24mp": (2, TWENTY_FOUR)}
+JPEGS = {"12mp": (20, TWELVE), "2mp": (10, TWO), "24mp": (2, TWENTY_FOUR), "shop": (40, TWELVE)}
 JPEG_QUALITY = 90
 GRAIN = 3.5  # levels: with it a drawn photo of 12 megapixels has the 2.8 MB of a phone's
 TINY = (16, 16)
@@ -27,7 +27,10 @@ class Corpus:
         self._sets: dict[str, list[bytes]] = {}
 
     def photos(self, name: str) -> Sequence[bytes]:
-        """Return a set: `12mp`, `2mp`, `24mp`, `png`, `webp`, `tiny`, `mix`, or megapixels such as `50`."""
+        """Return a set: `12mp`, `2mp`, `24mp`, `png`, `webp`, `tiny`, `mix`, or megapixels such as `50`.
+
+        `shop` has 40 photos of 12 megapixels.
+        """
         if name not in self._sets:
             self._sets[name] = self._make(name)
         return self._sets[name]

@@ -58,8 +58,13 @@ def run(bench: Bench) -> Figures:
     }
 
 
+def _photos(bench: Bench) -> Sequence[bytes]:
+    """Return photos; drawn ones are alike, so half as many will do."""
+    return bench.corpus.photos("shop" if bench.options.photos else "12mp")
+
+
 def _drive(bench: Bench, systems: Sequence[Darkroom | peer.Peer]) -> list[list[Sample]]:
-    photos, rounds = bench.corpus.photos("12mp"), []
+    photos, rounds = _photos(bench), []
     for number in range(bench.options.rounds or (ROUNDS if len(systems) > 1 else ALONE)):
         jobs, in_flight = bench.jobs(JOBS), bench.options.in_flight
         samples = [run_load(system, photos, jobs=jobs, in_flight=in_flight, warm=WARM) for system in systems]
@@ -70,7 +75,7 @@ def _drive(bench: Bench, systems: Sequence[Darkroom | peer.Peer]) -> list[list[S
 
 def _compare(bench: Bench, system: Darkroom | peer.Peer) -> dict[str, Likeness]:
     """Return the means over some photos of what each file is like."""
-    photos = [photo for photo in bench.corpus.photos("12mp") if not _has_profile(photo)][:COMPARED]
+    photos = [photo for photo in _photos(bench) if not _has_profile(photo)][:COMPARED]
     found = []
     for photo in photos:
         with closing(BenchClient(system)) as visitor:
