@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import structlog
 
 from gateway.metrics import GatewayMetrics
 from gateway.problems import NotRetryable
+from pipeline.job_removal import remove_images, remove_job
 from pipeline.settings import Settings
 from storage.clock import now_ms
 from storage.documents import Job, JobState, Lane, job_folder
@@ -36,26 +38,23 @@ async def retry_job(job: Job, *, jobs: Jobs, settings: Settings, lane: Lane | No
 
 
 async def cancel_job(job: Job, *, stores: Stores, metrics: GatewayMetrics) -> bool:
-    """Cancel an active job and remove its blobs; False if it has ended.
+    """Cancel an active job, remove its blobs and its images on demand; False if it has ended.
 
     A run of the job may still write, so it counts as one with blobs until the tidier has looked again.
     """
     if not await stores.jobs.cancel(job):
         return False
+    _observe_cancelled([job, *await remove_images(job, stores)], metrics)
     await asyncio.to_thread(stores.blobs.remove_folder, job_folder(job.id))
-    metrics.sweeper.job_ends.observe_end(job, JobState.CANCELLED)
     log.info("job.cancelled", task_id=job.id, job_request_id=job.request_id)
     return True
 
 
 async def delete_job(job: Job, *, stores: Stores, metrics: GatewayMetrics) -> None:
-    """Cancel an active job, or remove an ended one with its blobs and its document."""
-    while True:
-        if job.is_active and await cancel_job(job, stores=stores, metrics=metrics):
-            return
-        if not job.is_active and await stores.jobs.mark_expiring(job):
-            break
-        job = await stores.jobs.get(job.id)  # it has just ended, or been retried
-    await asyncio.to_thread(stores.blobs.remove_folder, job_folder(job.id))
-    await stores.jobs.remove(job.id)
-    log.info("job.removed", task_id=job.id, job_request_id=job.request_id)
+    """Cancel an active job, or remove an ended one with its blobs and its document; and its images on demand."""
+    _observe_cancelled(await remove_job(job, stores), metrics)
+
+
+def _observe_cancelled(jobs: Iterable[Job], metrics: GatewayMetrics) -> None:
+    for job in jobs:
+        metrics.sweeper.job_ends.observe_end(job, JobState.CANCELLED)

@@ -10,11 +10,14 @@ from celery.canvas import Signature
 from pipeline import tasks
 from pipeline.lanes import queue_of_message
 from pipeline.routing import ERRBACK
-from storage.documents import JobRecord, Kind
+from storage.documents import KINDS_WITH_RENDITIONS, JobRecord
 
 
 def previews(job: JobRecord) -> Signature[None]:
-    """Return the canvas of an upload. Celery makes a chord of a group that is followed by a task."""
+    """Return the canvas of an upload, or of an image on demand, which has one rendition.
+
+    Celery makes a chord of a group that is followed by a task.
+    """
     return chain(
         _task_in_queue(job, tasks.validate).set(task_id=root_id(job)),
         _task_in_queue(job, tasks.normalize),
@@ -34,7 +37,7 @@ def operation(job: JobRecord) -> Signature[None]:
 
 def build_canvas(job: JobRecord) -> Signature[None]:
     """Return the canvas of a job, with its errback on the whole canvas."""
-    canvas = previews(job) if job.kind is Kind.PREVIEWS else operation(job)
+    canvas = previews(job) if job.kind in KINDS_WITH_RENDITIONS else operation(job)
     canvas.link_error(tasks.on_failed.s(job.id).set(queue=queue_of_message(job, ERRBACK)))
     return canvas
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeline.routing import FINALIZE, NORMALIZE, RESIZE, ROUTES, TRANSFORM, VALIDATE
-from storage.documents import OUTPUT, JobRecord, Kind
+from storage.documents import KINDS_WITH_RENDITIONS, OUTPUT, JobRecord, Kind
 
 StageOrder = tuple[tuple[str, ...], ...]
 """The stages of a job; those that run in parallel are in one tuple."""
@@ -13,7 +13,7 @@ StageOrder = tuple[tuple[str, ...], ...]
 
 def stage_order(kind: Kind, renditions: Iterable[str] = ()) -> StageOrder:
     """Return the stages of a kind of job, in the order of its canvas."""
-    if kind is Kind.PREVIEWS:
+    if kind in KINDS_WITH_RENDITIONS:
         return (VALIDATE,), (NORMALIZE,), tuple(renditions), (FINALIZE,)
     return (VALIDATE,), (TRANSFORM,), (FINALIZE,)
 
@@ -25,7 +25,7 @@ def stage_order_of(job: JobRecord) -> StageOrder:
 
 def stage_by_rendition(job: JobRecord) -> dict[str, str]:
     """Return the stage that makes each rendition of the job."""
-    if job.kind is Kind.PREVIEWS:
+    if job.kind in KINDS_WITH_RENDITIONS:
         return {name: name for name in job.operation.renditions}
     return {OUTPUT: TRANSFORM}
 

@@ -34,13 +34,18 @@ OUTPUT = "output"
 
 
 class Kind(StrEnum):
-    """What a job produces: the previews of an upload, or the output of one operation: of one step, or of several."""
+    """What a job produces: the previews of an upload, the output of one operation, or an image on demand."""
 
     PREVIEWS = "previews"
     CROP = "crop"
     GRAYSCALE = "grayscale"
     RESIZE = "resize"
     PROCESS = "process"
+    IMAGE = "image"
+
+
+KINDS_WITH_RENDITIONS = frozenset({Kind.PREVIEWS, Kind.IMAGE})
+"""The kinds whose jobs make renditions from one master. All others have one output, made by the stage `transform`."""
 
 
 class Lane(StrEnum):
@@ -76,7 +81,7 @@ class Original(BaseModel):
     """The uploaded bytes: where they are stored, and the facts collected while they were received."""
 
     blob: str
-    """Key of the blob. Each job has its own copy."""
+    """Key of the blob. Each job has its own copy, except an image made on demand: it reads that of its parent."""
     name: str | None
     """File name that the client sent; None when it was empty."""
     media_type: str
@@ -240,6 +245,8 @@ class JobRecord(BaseModel):
     """Owner of the API key that submitted the job; None where no API keys are configured. Never changes."""
     source_task_id: str | None = None
     """Id of the job whose original was copied instead of an upload; None for an upload. Never changes."""
+    parent_id: str | None = None
+    """Id of the job whose original an image on demand is made of; None for all other kinds. Never changes."""
     deduplicated_from: str | None = None
     """Id of the duplicate whose renditions were copied at submission; None when there was none. Never changes."""
     fingerprint: str | None = None
@@ -249,7 +256,10 @@ class JobRecord(BaseModel):
     metadata: dict[str, str] = Field(default_factory=dict)
     """What that token says of the job, for the backend that made it. Never changes."""
     received_ms: int | None = None
-    """When a resumable upload was complete (epoch ms); None for an upload in one request. Never changes."""
+    """When a resumable upload was complete, or an image on demand first asked for (epoch ms).
+
+    None for an upload in one request. Never changes.
+    """
     request_id: str | None = None
     """Id of the POST that submitted the job, for logs. Never changes."""
     traceparent: str | None = None
@@ -283,6 +293,7 @@ class JobRecord(BaseModel):
         """When the upload began (epoch ms): ids are UUIDv7, which begin with a timestamp (RFC 9562, section 5.7).
 
         For a resumable upload, it is when it was complete: it may have paused for hours, which says nothing of the job.
+        For an image on demand, it is when it was first asked for: its id begins with the time of its parent.
         """
         return UUID(self.id).int >> 80 if self.received_ms is None else self.received_ms
 

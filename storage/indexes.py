@@ -23,8 +23,9 @@ LATE_INDEXES = [
     _index("state_list", "state"),
     _index("kind_list", "kind"),
     IndexModel([(field, ASCENDING) for field in ("state", "blobs_removed_ms", "finished_ms")], name="with_blobs"),
+    IndexModel([("parent_id", ASCENDING)], name="children"),
 ]
-"""The indexes that came later, of the lists of jobs and of the tidier."""
+"""The indexes that came later, of the lists of jobs, of the tidier and of a job's images on demand."""
 
 
 async def create_indexes(jobs: AsyncIOMotorCollection[dict[str, Any]], indexes: list[IndexModel]) -> None:

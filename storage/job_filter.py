@@ -33,7 +33,7 @@ class JobFilter(BaseModel):
 
     def build_query(self) -> dict[str, Any]:
         """Return a query that finds every job of the filter, and perhaps others: `matches` decides."""
-        query: dict[str, Any] = {}
+        query: dict[str, Any] = {"kind": {"$ne": Kind.IMAGE.value}}
         if self.states:
             query["state"] = {"$in": [state.value for state in self.states]}
         if self.kind or self._needs_preset:
@@ -51,13 +51,18 @@ class JobFilter(BaseModel):
         version = job.operation.preset.version if job.operation.preset else None
         return (
             (not self.states or job.state in self.states)
-            and job.kind is (self.kind or (Kind.PREVIEWS if self._needs_preset else job.kind))
+            and self._matches_kind(job.kind)
             and (self.preset is None or name == self.preset)
             and (self.preset_version_not is None or version != self.preset_version_not)
             and (not self.is_outdated or (name in versions and version != versions[name]))
             and (self.since_ms is None or job.id >= first_job_id(self.since_ms))
             and (self.until_ms is None or job.id < first_job_id(self.until_ms))
         )
+
+    def _matches_kind(self, kind: Kind) -> bool:
+        if self.kind is None and not self._needs_preset:
+            return kind is not Kind.IMAGE  # an image on demand goes with the job that it is made of
+        return kind is (self.kind or Kind.PREVIEWS)
 
     @property
     def _needs_preset(self) -> bool:

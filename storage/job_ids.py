@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from secrets import randbits
 from uuid import UUID
 
@@ -21,3 +22,14 @@ def new_job_id() -> str:
 def first_job_id(ms: int) -> str:
     """Return the lowest id that begins with this time (epoch ms): ids of jobs from then on are not below it."""
     return str(UUID(int=max(ms, 0) << 80 | 0x7 << 76 | 0b10 << 62))
+
+
+def derive_job_id(parent_id: str, *parts: str) -> str:
+    """Return the id of what is made of another job: the same for the same parts. It begins with the parent's time.
+
+    The other bits are those of a hash, so that many who ask for the same thing at once make one job.
+    """
+    digest = sha256("\0".join((parent_id, *parts)).encode()).digest()
+    rest = int.from_bytes(digest[:10])
+    bits_12, bits_62 = rest >> 62 & 0xFFF, rest & (1 << 62) - 1
+    return str(UUID(int=UUID(parent_id).int >> 80 << 80 | 0x7 << 76 | bits_12 << 64 | 0b10 << 62 | bits_62))

@@ -27,6 +27,7 @@ _INCREMENT_VERSION = {"version": 1}
 _ACTIVE = {"$in": [state.value for state in ACTIVE_STATES]}
 _ENDED = {"$in": [state.value for state in JobState if state not in ACTIVE_STATES]}
 _PLACEHOLDER = "stages.normalize.result.placeholder"
+_NO_CHILD = {"$ne": Kind.IMAGE.value}
 _KEEPS_BLOBS = {"expiring_ms": None, "blobs_removed_ms": None}
 
 
@@ -77,11 +78,13 @@ class Jobs:
     ) -> Page:
         """Return `limit` jobs with an id below `before_id`, newest first: ids begin with a timestamp.
 
+        Images on demand are only in a page of that kind.
         A page has fewer jobs if it is the last one, or if it has skipped very many unreadable documents. Raises
         pymongo's `ExecutionTimeout` when the server has worked on it for too long.
         """
         filters = {"owner": owner, "state": state, "kind": kind}
-        query = {name: value for name, value in filters.items() if value is not None}
+        query: Document = {name: value for name, value in filters.items() if value is not None}
+        query.setdefault("kind", _NO_CHILD)
         jobs: list[Job] = []
         for _ in range(MAX_QUERIES):
             below = {} if before_id is None else {"_id": {"$lt": before_id}}
@@ -259,6 +262,10 @@ class Jobs:
             return 0
         return int((await jobs.delete_many({"_id": {"$in": found}, **condition})).deleted_count)
 
+    async def find_children(self, job_id: str) -> list[Job]:
+        """Return the images that were made of a job on demand."""
+        return self._reader.read_all(await _collection().find({"parent_id": job_id}).to_list(None))
+
     async def find_missing(self, job_ids: list[str]) -> list[str]:
         """Return the `job_ids` that have no document."""
         documents = await _collection().find({"_id": {"$in": job_ids}}, {"_id": 1}).to_list(None)
@@ -274,9 +281,9 @@ class Jobs:
         return {state: counts.get(state.value, 0) for state in JobState}
 
     async def find_oldest(self, state: JobState) -> Job | None:
-        """Return the oldest job in a state: ids begin with a timestamp."""
+        """Return the oldest job in a state: ids begin with a timestamp, except those of images on demand."""
         for limit in (1, MAX_SKIPPED + 1):
-            documents = _collection().find({"state": state.value}).sort("_id", 1).limit(limit)
+            documents = _collection().find({"state": state.value, "kind": _NO_CHILD}).sort("_id", 1).limit(limit)
             if jobs := self._reader.read_all(await documents.to_list(None)):
                 return jobs[0]
         return None

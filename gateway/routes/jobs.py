@@ -87,7 +87,7 @@ async def list_jobs(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     ] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> JobPage:
-    """List jobs, newest first."""
+    """List jobs, newest first. Images that were made on demand are only in a list of the kind `image`."""
     before_id = decode_cursor(cursor) if cursor else None
     page = await jobs.page(owner=permission.owner, state=status, kind=kind, before_id=before_id, limit=limit)
     return JobPage(
@@ -136,7 +136,10 @@ async def retry(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
 async def delete(
     task_id: str, request: Request, stores: StoresDep, permission: PermissionDep, metrics: MetricsDep
 ) -> None:
-    """Cancel an active job and remove its blobs, or remove an ended job with its blobs and its document."""
+    """Cancel an active job and remove its blobs, or remove an ended job with its blobs and its document.
+
+    The images that were made of it on demand go with it.
+    """
     job = await permission.get_job(stores.jobs, task_id)
     evaluate_preconditions(request, build_etag(job))
     await delete_job(job, stores=stores, metrics=metrics)

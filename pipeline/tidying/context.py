@@ -33,6 +33,7 @@ class TidyContext:
     """The shared state of one tidier."""
 
     def __init__(self, stores: Stores, settings: Settings) -> None:
+        self.stores = stores
         self.jobs, self.blobs, self.keys = stores.jobs, stores.blobs, stores.idempotency_keys
         self.uploads = stores.resumable_uploads
         self.token_uses = stores.token_uses

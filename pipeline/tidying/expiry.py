@@ -5,9 +5,10 @@ from __future__ import annotations
 import structlog
 
 from pipeline.context import job_log_context
+from pipeline.job_removal import remove_images
 from pipeline.tidying.context import TidyContext
 from storage.clock import now_ms
-from storage.documents import Job, JobState, job_folder
+from storage.documents import Job, JobState, Kind, job_folder
 
 log = structlog.get_logger("tidier")
 
@@ -65,10 +66,18 @@ class Expiry:
         return True
 
     async def _expire(self, job: Job) -> None:
-        """Mark the job, remove its blobs, then record that. After a crash in between, a later round does it again."""
+        """Mark the job, remove its blobs, then record that. After a crash in between, a later round does it again.
+
+        Its images on demand go with it. The document of such an image goes with its blobs: it can be made again.
+        """
+        context = self._context
         with job_log_context(job):
-            if not await self._context.jobs.mark_expiring(job):
+            if not await context.jobs.mark_expiring(job):
                 return
-            await self._context.call(self._context.blobs.remove_folder, job_folder(job.id))
-            await self._context.jobs.mark_blobs_removed(job.id)
+            await remove_images(job, context.stores, call=context.call)
+            await context.call(context.blobs.remove_folder, job_folder(job.id))
+            if job.kind is Kind.IMAGE:
+                await context.jobs.remove(job.id)
+            else:
+                await context.jobs.mark_blobs_removed(job.id)
             log.info("blobs.removed", task_id=job.id, state=job.state)

@@ -29,6 +29,7 @@ from pipeline.stage_order import stage_order
 from storage.bulk_actions import BulkAction, BulkActions, BulkPage, BulkState
 from storage.clock import now_ms
 from storage.documents import (
+    KINDS_WITH_RENDITIONS,
     Failure,
     Job,
     JobRecord,
@@ -82,7 +83,7 @@ def new_job(
     """Return a valid job, due now and bound to no database; `stages` and `fields` replace what it would have."""
     job_id = fields.pop("id", None) or new_job_id()
     if renditions is None:
-        renditions = RENDITIONS if kind is Kind.PREVIEWS else {}
+        renditions = RENDITIONS if kind in KINDS_WITH_RENDITIONS else {}
     blank = {name: StageRecord() for step in stage_order(kind, renditions) for name in step}
     values = {
         "kind": kind,
@@ -161,7 +162,7 @@ class FakeJobs(Jobs):
             lambda job: (
                 owner in (None, job.owner)
                 and state in (None, job.state)
-                and kind in (None, job.kind)
+                and (job.kind is kind or (kind is None and job.kind is not Kind.IMAGE))
                 and (before_id is None or job.id < before_id)
             )
         )
@@ -303,6 +304,9 @@ class FakeJobs(Jobs):
             del self._documents[job.id]
         return len(gone)
 
+    async def find_children(self, job_id: str) -> list[Job]:
+        return self._where(lambda job: job.parent_id == job_id)
+
     async def find_missing(self, job_ids: list[str]) -> list[str]:
         return sorted(set(job_ids) - set(self._documents))
 
@@ -311,7 +315,8 @@ class FakeJobs(Jobs):
         return {state: states[state] for state in JobState}
 
     async def find_oldest(self, state: JobState) -> Job | None:
-        return min(self._where(lambda job: job.state is state), key=lambda job: job.id, default=None)
+        found = self._where(lambda job: job.state is state and job.kind is not Kind.IMAGE)
+        return min(found, key=lambda job: job.id, default=None)
 
     async def count_unreadable(self) -> int:
         return self.unreadable

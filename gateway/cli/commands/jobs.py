@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TaskId = Annotated[str, typer.Argument(help="The id of the job.", metavar="TASK_ID", show_default=False)]
 STATUSES = ("accepted", "processing", "done", "failed", "dead", "cancelled")
 DEFAULT_LIMIT = 20
-KINDS = ("previews", "crop", "grayscale", "resize", "process")
+KINDS = ("previews", "crop", "grayscale", "resize", "process", "image")
 
 
 @command
