@@ -40,6 +40,7 @@ from gateway.routes import (
     events,
     files,
     health,
+    images,
     jobs,
     js_client,
     operations,
@@ -131,7 +132,7 @@ def _open_stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
 
 def _include_routers(app: FastAPI) -> None:
     """Include all routes."""
-    of_jobs = (operations, files, jobs, reprocess, bulk, events, results, tokens)
+    of_jobs = (operations, files, jobs, reprocess, bulk, events, results, images, tokens)
     routers = (*of_jobs, capabilities, presets, schemas, health, metrics, docs, js_client)
     for module in routers:
         app.include_router(module.router)

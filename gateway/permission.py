@@ -13,18 +13,19 @@ from gateway.problems import FormatNotAllowed, PresetNotAllowed, TokenUsedUp
 from pipeline.presets.preset import DEFAULT, Preset
 from pipeline.presets.registry import Presets
 from stages.limits import Limits
-from storage.documents import Job
+from storage.documents import Job, Kind
 from storage.errors import JobNotFound
 from storage.jobs import Jobs
 from storage.token_uses import TokenUses
 
 
 class Scope(StrEnum):
-    """The kinds of permissions. An API key has all of its owner's; a token has one of the others."""
+    """The kinds of permissions. An API key has all of its owner's; a token or a signed link has one of the others."""
 
     ALL = "all"
     UPLOAD = "upload"
     READ = "read"
+    LINK = "link"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class Permission:
     token_id: str | None = None
     """The `jti` of an upload token: it reads the jobs that it has made, and no others."""
     expires_ms: int | None = None
-    """When the token ends (epoch ms); None for an API key."""
+    """When the token or the link ends (epoch ms); None for an API key, and for a link without an end."""
     task_id: str | None = None
     """The only job that a view token reads."""
     rendition: str | None = None
@@ -100,6 +101,18 @@ class Permission:
         """Raise `PresetNotAllowed` unless the caller may use all of these presets; None: those that it may use."""
         if self.presets is not None and (others := sorted(set(names or ()) - self.presets)):
             raise PresetNotAllowed(f"The key does not allow the preset {others[0]}. {self._allowed_presets}")
+
+    def check_image(self, job: Job, preset: str) -> None:
+        """Raise `PresetNotAllowed` for an image of a preset that the caller may not have.
+
+        Tokens get those of the job's own preset: whoever gave one to a browser may show an original with a watermark
+        only. A signed link names its preset.
+        """
+        own = job.operation.preset.name if job.operation.preset else DEFAULT
+        if self.scope in {Scope.READ, Scope.UPLOAD} and (preset != own or job.kind is not Kind.PREVIEWS):
+            raise PresetNotAllowed("A token allows images of the preset that the job was uploaded with. Sign a link.")
+        if self.presets is not None and preset not in self.presets:
+            raise PresetNotAllowed(f"The key or link does not allow the preset {preset}.")
 
     def check_operation(self) -> None:
         """Raise `PresetNotAllowed` if only uploads are allowed, with some presets: operations make anything else."""

@@ -247,6 +247,14 @@ class NoSigningSecret(Problem, status=HTTPStatus.CONFLICT, code="no_signing_secr
     """The owner of the API key has no secret that signs tokens."""
 
 
+class InvalidSignature(Problem, status=HTTPStatus.FORBIDDEN, code="invalid_signature"):
+    """The signature of a link is wrong."""
+
+
+class LinkExpired(Problem, status=HTTPStatus.FORBIDDEN, code="link_expired"):
+    """The signed link has ended."""
+
+
 class OriginNotAllowed(Problem, status=HTTPStatus.FORBIDDEN, code="origin_not_allowed"):
     """The upload token is for pages of another origin."""
 

@@ -129,6 +129,9 @@ class JobStatus(BaseModel):
         description="Why the last reprocessing failed: the results are those from before it. null if it did not."
     )
     source_task_id: str | None
+    parent_id: str | None = Field(
+        description="The job whose original an image on demand is made of. null for all other kinds."
+    )
     deduplicated_from: str | None
     failure: Failure | None
     placeholder: JobPlaceholder
@@ -160,6 +163,7 @@ class JobStatus(BaseModel):
             reprocessed_at=_to_datetime(job.reprocessed_ms),
             reprocess_failure=job.reprocess_failure,
             source_task_id=job.source_task_id,
+            parent_id=job.parent_id,
             deduplicated_from=job.deduplicated_from,
             failure=failure,
             placeholder=Placeholder.of(job),

@@ -53,6 +53,14 @@ def _explain_missing(job: Job, rendition: str) -> Problem:
     names = stage_by_rendition(served_job(job)) | stage_by_rendition(job)  # a job under reprocessing may get new ones
     if rendition not in names:
         return RenditionNotFound(f"The job has no rendition {rendition!r}. Ask for one of: {', '.join(names)}.")
+    return explain_end(job) or NotReady(
+        "This result is not ready yet. Ask again after the time in Retry-After.",
+        headers={"Retry-After": str(POLL_SECONDS)},
+    )
+
+
+def explain_end(job: Job) -> Problem | None:
+    """Return why a job will never have a result, or has none any more; None if it has one or will."""
     if job.state in (JobState.FAILED, JobState.DEAD, JobState.CANCELLED):
         failure = public_failure(job)
         return NoResult(
@@ -61,7 +69,4 @@ def _explain_missing(job: Job, rendition: str) -> Problem:
         )
     if not has_renditions(job) and not job.is_active:
         return Expired(NO_LONGER_KEPT)
-    return NotReady(
-        "This result is not ready yet. Ask again after the time in Retry-After.",
-        headers={"Retry-After": str(POLL_SECONDS)},
-    )
+    return None

@@ -214,3 +214,10 @@ class ResultsSettings(SettingsSection):
         "streaming the bytes. Clients must reach the store under the address that is configured here.",
     )
     redirect_seconds: Seconds = Field(300, le=7 * 86_400, description="How long a signed link is valid.")
+    image_wait: float = Field(
+        10,
+        ge=0,
+        le=60,
+        description="How long a request for an image on demand waits while it is made, before the answer is 202. "
+        "`wait` in the query overrides it.",
+    )

@@ -1,4 +1,4 @@
-"""Authorization: API keys and tokens. Without keys, every route is open and jobs have no owner."""
+"""Authorization: API keys, tokens and signed links. Without keys, every route is open and jobs have no owner."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
+from gateway.image_links import PREFIX as IMAGES
+from gateway.image_links import verify_link
 from gateway.middleware.cross_site import SAFE_METHODS
 from gateway.permission import Permission
 from gateway.permission import Scope as TokenScope
@@ -21,16 +23,16 @@ from gateway.tokens import has_form_of_token, verify_token
 from storage.clock import now_ms
 
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"}) | docs.PATHS | js_client.PATHS | {schemas.PATH}
-QUERY_PARAMETER = b"token="
+TOKEN_PARAMETER, SIGNATURE_PARAMETER = b"token=", b"sig="
 UNAUTHORIZED = (
     "The API key or token is missing or wrong. Send a valid one: Authorization: Bearer KEY, or X-API-Key: KEY."
 )
 
 
 class Authorization:
-    """ASGI middleware that sets `request.state.permission` from the API key or token, or answers 401 or 403.
+    """ASGI middleware that sets `request.state.permission` from the API key, token or link, or answers 401 or 403.
 
-    Only SHA-256 digests of the keys are configured. Secrets sign tokens, each for one owner.
+    Only SHA-256 digests of the keys are configured. Secrets sign tokens and links, each for one owner.
     """
 
     def __init__(
@@ -52,17 +54,18 @@ class Authorization:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        tokens = _take_query_tokens(scope)
+        tokens, signatures = (_take_parameters(scope, name) for name in (TOKEN_PARAMETER, SIGNATURE_PARAMETER))
+        is_in_url = bool(tokens or signatures)
         try:
-            permission = self._authorize(scope, tokens)
+            permission = self._authorize(scope, tokens, signatures)
         except problems.Problem as problem:
             answer = problems.build_response(problem.status, problem.code, problem.detail, headers=problem.headers)
-            await answer(scope, receive, _without_referrer(send) if tokens else send)
+            await answer(scope, receive, _without_referrer(send) if is_in_url else send)
             return
         scope.setdefault("state", {})["permission"] = permission
-        await self._app(scope, receive, _without_referrer(send) if tokens else send)
+        await self._app(scope, receive, _without_referrer(send) if is_in_url else send)
 
-    def _authorize(self, scope: Scope, query_tokens: Sequence[str]) -> Permission:
+    def _authorize(self, scope: Scope, query_tokens: Sequence[str], signatures: Sequence[str]) -> Permission:
         """Return what the request may do. Raises a `Problem` if it may not use its route.
 
         The limits of a key hold for the tokens of its owner, too.
@@ -75,6 +78,8 @@ class Authorization:
             permission = verify_token(credential, self._secrets, now_ms=now_ms())
         elif query_tokens and not credential:
             permission = self._verify_query(scope, query_tokens)
+        elif signatures and not credential and scope["path"].startswith(IMAGES):
+            permission = verify_link(scope["path"], scope["query_string"], signatures, self._secrets, now_ms=now_ms())
         else:
             raise problems.Unauthorized(UNAUTHORIZED)
         _check_use(permission, scope)
@@ -120,16 +125,16 @@ def _check_use(permission: Permission, scope: Scope) -> None:
         raise problems.OriginNotAllowed(f"The token is only for pages of {permission.origin}.")
 
 
-def _take_query_tokens(scope: Scope) -> list[str]:
-    """Return the tokens in the query and remove them from the request: nothing behind this logs or repeats them.
+def _take_parameters(scope: Scope, name: bytes) -> list[str]:
+    """Return the tokens or signatures in the query and remove them: nothing behind this logs or repeats them.
 
     Only a parameter whose name is written as it is counts: what removes tokens from logs looks for that, too.
     """
     parts = scope.get("query_string", b"").split(b"&")
-    tokens = [part.removeprefix(QUERY_PARAMETER) for part in parts if part.startswith(QUERY_PARAMETER)]
-    if tokens:
-        scope["query_string"] = b"&".join(part for part in parts if not part.startswith(QUERY_PARAMETER))
-    return [token.decode("latin-1") for token in tokens]
+    found = [part.removeprefix(name) for part in parts if part.startswith(name)]
+    if found:
+        scope["query_string"] = b"&".join(part for part in parts if not part.startswith(name))
+    return [value.decode("latin-1") for value in found]
 
 
 def _without_referrer(send: Send) -> Send:

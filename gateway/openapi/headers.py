@@ -47,6 +47,7 @@ PATH_PARAMETERS = {
     "bulk_id": "The id of the bulk action.",
     "rendition": "The name of the rendition: that of a preview, or `output` for an operation. A density and a format "
     "may follow it: `card@2x`, `card.jpg`, `card@2x.avif`.",
+    "file": "The name of a rendition of the preset, its density unless that is 1, and the format: `card@2x.avif`.",
 }
 
 ANSWER_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -23,10 +23,17 @@ SCHEMES: dict[str, dict[str, Any]] = {
         "name": "token",
         "description": "A view token, in the address of an image. Never send an API key this way.",
     },
+    "QuerySignature": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "sig",
+        "description": "The signature of a link to an image: HMAC-SHA256 over its path and its other parameters, in "
+        "base64url without padding.",
+    },
 }
 """A client sends one of them. Keys are for every route that is not open."""
-SCOPES = {"BearerToken": Scope.UPLOAD, "QueryToken": Scope.READ}
-"""Schemes of tokens, each with the scope whose routes take it."""
+SCOPES = {"BearerToken": Scope.UPLOAD, "QueryToken": Scope.READ, "QuerySignature": Scope.LINK}
+"""Schemes of tokens and links, each with the scope whose routes take it."""
 
 
 def security_of(path: str, method: str, *, has_keys: bool) -> list[dict[str, Any]]:

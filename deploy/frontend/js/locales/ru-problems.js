@@ -84,6 +84,8 @@ export const codes = {
   upload_unreadable: "Загрузка сохранена более новой версией, эта её не читает. Попробуйте позже.",
   invalid_token: "Разрешение недействительно.",
   token_expired: "Срок разрешения истёк.",
+  link_expired: "Срок ссылки истёк.",
+  invalid_signature: "Подпись ссылки неверна.",
   insufficient_scope: "Разрешения для этого мало, нужен ключ API.",
 };
 
