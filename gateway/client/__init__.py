@@ -1,10 +1,11 @@
-"""The typed client of a Darkroom gateway: `Client` and `AsyncClient`, their errors, and `RetryPolicy`."""
+"""The typed client of a Darkroom gateway: `Client` and `AsyncClient`, their errors, `RetryPolicy`, and `image_url`."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .client import AsyncClient, Client
+    from .image_links import image_url
     from .job_errors import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult
     from .problem import Problem
     from .retry import RetryPolicy
@@ -19,8 +20,9 @@ __all__ = [
     "JobWithoutResult",
     "Problem",
     "RetryPolicy",
+    "image_url",
 ]
-_MODULES = ("client", "job_errors", "problem", "retry")
+_MODULES = ("client", "image_links", "job_errors", "problem", "retry")
 
 if not TYPE_CHECKING:  # a type checker would believe that every name exists
 

@@ -77,7 +77,7 @@ def token(  # noqa: PLR0913  # the options of the command
     given = {name: value for name, value in wanted.items() if value is not None}
     _check_options(scope, given)
     if owner is not None:
-        secret = _read_secret(secret_file)
+        secret = read_secret(secret_file)
         made = sign_token(owner, {"scope": scope.value, **given}, seconds=seconds, secret=secret)
     else:
         with session.client() as darkroom:
@@ -101,7 +101,7 @@ def _parse_metadata(pairs: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
 
 
-def _read_secret(file: str | None) -> str:
+def read_secret(file: str | None) -> str:
     """Return the secret. It is no option: every user of the machine sees the arguments of its programs."""
     if file == "-":
         return sys.stdin.read().strip()
