@@ -29,7 +29,7 @@ from pipeline.version import VERSION
 FLUSH_SECONDS = 3.0  # a collector that is down must not delay a worker child that is being replaced
 PROBES = "/livez$,/readyz$,/metrics$"
 
-_QUERY_TOKEN = re.compile(r"(?<![^?&])token=[^&\s]*")
+_QUERY_SECRET = re.compile(r"(?<![^?&])(token|sig)=[^&\s]*")
 _w3c = TraceContextTextMapPropagator()
 
 
@@ -122,11 +122,11 @@ class BackgroundQueryFilter(BatchSpanProcessor):
 
 
 def _hide_tokens(span: trace.Span, _: Mapping[str, Any]) -> None:
-    """Remove the tokens in the query from the attributes of a request's span, whatever their names are."""
+    """Remove tokens and signatures in the query from the attributes of a request's span, whatever their names are."""
     attributes = span.attributes or {} if isinstance(span, ReadableSpan) else {}
     for name, value in list(attributes.items()):
-        if isinstance(value, str) and "token=" in value:
-            span.set_attribute(name, _QUERY_TOKEN.sub("token=...", value))
+        if isinstance(value, str) and ("token=" in value or "sig=" in value):
+            span.set_attribute(name, _QUERY_SECRET.sub(r"\1=...", value))
 
 
 def _current_trace_id() -> int:

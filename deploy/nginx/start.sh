@@ -24,4 +24,4 @@ for origin in $(printf '%s' "$DARKROOM_CORS__ORIGINS" | tr -s ',"\n' ' ' | sed '
   echo "\"$origin\" \"$origin\";"
 done >/tmp/nginx/cors-origins.map
 # nginx writes the whole address of a request to its errors.
-exec nginx -c /tmp/nginx/nginx.conf -g 'daemon off;' 2> >(exec sed -u 's/\([?&]token=\)[^ "&]*/\1.../g' >&2)
+exec nginx -c /tmp/nginx/nginx.conf -g 'daemon off;' 2> >(exec sed -u 's/\([?&]\(token\|sig\)=\)[^ "&]*/\1.../g' >&2)

@@ -351,6 +351,23 @@ def test_a_result_is_kept_for_those_without_a_key_until_its_job_is_removed(nginx
     wait_until(lambda: nginx.api.get(path).status_code == 404, "the picture to be gone")
 
 
+def test_an_image_on_demand_is_made_through_nginx_and_kept_there(nginx: Front) -> None:
+    task_id = submit_photo(nginx.api, encode_image(photo(90, 93), "jpeg"))
+    path = f"/image/{task_id}/default/small.webp"
+
+    first = nginx.api.get(path)
+
+    assert (first.status_code, first.headers["content-type"], first.headers["x-cache"]) == (200, "image/webp", "MISS")
+    assert decode_image(first.content).size == (90, 93)
+    wait_until(lambda: nginx.api.get(path).headers["x-cache"] == "HIT", "nginx to answer by itself")
+    wait_until(lambda: nginx.api.get(path).headers["x-cache"] == "REVALIDATED", "the gateway to be asked")
+    assert "x-cache" not in nginx.api.get(path, headers={"Authorization": "Bearer somebody"}).headers
+
+    nginx.api.delete(f"/jobs/{task_id}").raise_for_status()
+
+    wait_until(lambda: nginx.api.get(path).status_code in {404, 409}, "the picture to be gone")
+
+
 def test_a_result_is_kept_for_each_format_and_each_query(nginx: Front, stack: Stack) -> None:
     task_id = submit_photo(nginx.api, encode_image(photo(90, 91), "jpeg"))
     wait_for_end(nginx.api, task_id)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from deploy.local.stack import Stack
 from gateway.cli.app import app
-from gateway.client import Client
+from gateway.client import Client, image_url
 from tests.integration.api_helpers import wait_for_end, wait_until
 from tests.integration.collector import Collector
 from tests.integration.conftest import SIGNING_SECRET, AsOwner
@@ -89,7 +89,7 @@ def test_a_picture_that_a_token_has_shown_needs_a_token_again(nginx: Front, acce
     assert statuses == [200, 401, 200, 401]
 
 
-def test_no_log_and_no_trace_has_a_token(
+def test_no_log_and_no_trace_has_a_token_or_a_signature(
     nginx: Front, folder: Path, strict_stack: Stack, collector: Collector, accepted: httpx.Response, upload_token: str
 ) -> None:
     path, view_token = f"/result/{accepted.json()['task_id']}/small", accepted.json()["view_token"]
@@ -99,15 +99,24 @@ def test_no_log_and_no_trace_has_a_token(
     with open_socket(nginx.url) as wire:  # nginx itself refuses it, and writes its address to its errors
         wire.sendall(build_head(nginx.url, f"/api/upload?token={view_token}", Content_Length=BODY_BYTES + 1))
         too_large, _ = read_response(wire)
+    signed = image_url("", accepted.json()["task_id"], "default", "small.jpg", secret=SIGNING_SECRET, version="1")
+    image = nginx.api.get(signed)
     last = nginx.api.get(f"/task-status/{accepted.json()['task_id']}", params={"token": view_token})
     wait_until(lambda: bool(collector.trace(last.headers["x-request-id"])), "the last trace")
 
     logs = {name: strict_stack.log(name) for name in LOGGED_PROCESSES}
     logs |= {"access": (folder / "image" / "access.log").read_text(), "errors": (folder / "log").read_text()}
     logs["traces"] = json.dumps([span.attributes for span in list(collector.spans)])
-    assert too_large.status == 413
+    assert (too_large.status, image.status_code) == (413, 200)
+    assert f'/api{signed.partition("?")[0]}?sig=..."' in logs["access"]
     assert f'/api{path}?token=..."' in logs["access"]
     assert "?token=..." in logs["errors"]
     assert "token=..." in logs["traces"]
-    parts = (*upload_token.split(".")[1:], *view_token.split(".")[1:], "forged-signature", SIGNING_SECRET)
+    parts = (
+        *upload_token.split(".")[1:],
+        *view_token.split(".")[1:],
+        "forged-signature",
+        signed.rpartition("=")[2],
+        SIGNING_SECRET,
+    )
     assert [(name, part) for name, log in logs.items() for part in parts if part in log] == []

@@ -138,14 +138,16 @@ def test_no_span_tells_what_was_sent(trace: Trace, collector: Collector) -> None
 
 
 def test_no_span_tells_the_token_in_a_query(client: httpx.Client, collector: Collector) -> None:
-    answer = client.get("/capabilities?first=1&token=head.claims.signature&token=another&last=2")
+    answer = client.get("/capabilities?first=1&token=head.claims.signature&token=another&sig=signed&last=2")
 
     wait_until(lambda: bool(collector.trace(answer.headers["x-request-id"])), "the trace")
     told = json.dumps([span.attributes for span in list(collector.spans)])
     assert "token=..." in told
+    assert "sig=..." in told
     assert "last=2" in told
     assert "claims" not in told
     assert "another" not in told
+    assert "signed" not in told
 
 
 def test_a_request_goes_on_with_the_trace_of_its_caller(client: httpx.Client, collector: Collector) -> None:
