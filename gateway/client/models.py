@@ -219,6 +219,7 @@ class JobStatus(JobBase):
     revision: Integer = 0
     reprocess_failure: Failure | None = None
     source_task_id: str | None = None
+    parent_id: str | None = None
     deduplicated_from: str | None = None
     stages: dict[Name, StageStatus] = Field(default_factory=dict)
     renditions: dict[Name, RenditionStatus] = Field(default_factory=dict)

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import pytest
 
+from gateway.job_actions import cancel_job
+from gateway.metrics import GatewayMetrics
 from pipeline.job_removal import remove_job, remove_lost_image
 from pipeline.settings import Settings
 from pipeline.tidying.context import TidyContext
@@ -14,6 +16,7 @@ from pipeline.tidying.expiry import Expiry
 from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import Job, JobState, Kind
+from storage.job_filter import JobFilter
 from storage.job_ids import derive_job_id
 from storage.jobs import Jobs
 from storage.stores import Stores
@@ -155,3 +158,34 @@ async def test_an_image_whose_blob_is_lost_is_removed_but_not_the_one_made_after
     await kept.jobs.insert(again)
     await remove_lost_image(lost, kept)
     assert await exists(kept.jobs, again)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kinds"),
+    [
+        (JobFilter(since_ms=0), ["previews"]),
+        (JobFilter(kind=Kind.IMAGE), ["image"]),
+        (JobFilter(preset="default"), ["previews"]),
+    ],
+    ids=["all", "images", "a preset"],
+)
+async def test_a_bulk_action_is_for_images_only_when_it_says_so(
+    stores: Stores, wanted: JobFilter, kinds: list[str]
+) -> None:
+    parent = await insert(stores, state=JobState.DONE)
+    await insert_image(stores, parent, state=JobState.DONE)
+
+    options = {"owner": None, "after_id": "", "before_id": "g", "limit": 9}
+    found, _ = await stores.jobs.find_matching(wanted.build_query(), **options)  # type: ignore[arg-type]  # each its own
+
+    assert [job.kind for job in found if wanted.matches(job, {})] == kinds
+
+
+async def test_a_job_that_is_cancelled_takes_its_images_with_it(kept: Stores) -> None:
+    parent = await insert(kept, state=JobState.PROCESSING)
+    image = await insert_image(kept, parent, state=JobState.DONE)
+
+    assert await cancel_job(parent, stores=kept, metrics=GatewayMetrics())
+
+    assert (await kept.jobs.get(parent.id)).state is JobState.CANCELLED
+    assert not await exists(kept.jobs, image)

@@ -339,10 +339,11 @@ class TestTheAnswer:
     async def test_says_why_the_image_could_not_be_made(
         self, http: httpx.AsyncClient, stores: Stores, parent: Job
     ) -> None:
-        waiting = asyncio.create_task(http.get(f"/image/{parent.id}/shop/card.avif"))
-        await asyncio.sleep(0.2)
-        (made,) = await images(stores)
-        await end_job(stores, made.id, state=JobState.FAILED, failure=FAILURE)
+        url = f"/image/{parent.id}/shop/card.avif"
+        made_id = (await http.get(url, params=NOW)).json()["task_id"]
+        waiting = asyncio.create_task(http.get(url))
+        await asyncio.sleep(0.05)
+        await end_job(stores, made_id, state=JobState.FAILED, failure=FAILURE)
 
         answer = await waiting
 
