@@ -72,7 +72,7 @@ class StageBlobs:
                 parts.append(master.pixels)
             levels[name] = {"width": master.width, "height": master.height, "offset": start}
         largest = next(iter(levels.values()))
-        blob = self._write("master", b"".join(parts))
+        blob = self._write(NORMALIZE, b"".join(parts))  # a rendition has no stage's name, but may be called master
         size = {"width": largest["width"], "height": largest["height"]}
         return {"blob": blob, "mode": master.mode, **size, "levels": levels}
 

@@ -220,7 +220,7 @@ async def test_a_run_of_an_earlier_revision_changes_nothing(
 
     assert not getattr(late, ending)()
     assert await stores.jobs.get(job.id) == before
-    assert names <= set(stores.blobs.list_all_names(job.id)) | {"master.1"}
+    assert names <= set(stores.blobs.list_all_names(job.id)) | {"normalize.1"}
     assert running.complete()
 
 

@@ -41,11 +41,12 @@ async def _insert(stack: Stack, job: Job, content: bytes) -> None:
 
 def test_every_format_and_density_is_a_result_of_its_own(client: httpx.Client, stack: Stack) -> None:
     marked = {"edge": 100, "steps": ["grayscale"], "watermark": {"image": "logo.png", "size": 0.5}}
-    task_id = submit(stack, encode_image(photo(640, 480), "jpeg"), {"card": CARD, "zoom": marked, "small": 80})
+    task_id = submit(stack, encode_image(photo(640, 480), "jpeg"), {"card": CARD, "zoom": marked, "master": 80})
 
     job = wait_for_end(client, task_id)
 
     assert job["status"] == "done"
+    assert {stage["attempts"] for stage in job["stages"].values()} == {1}
     for format_ in FORMATS:
         for dpr, side in ((1, 120), (2, 240)):
             response = client.get(f"/result/{task_id}/card", params={"format": format_, "dpr": dpr}).raise_for_status()
@@ -53,7 +54,7 @@ def test_every_format_and_density_is_a_result_of_its_own(client: httpx.Client, s
             image = decode_image(response.content)
             assert (image.format, image.size) == (format_.upper(), (side, side))
     assert decode_image(client.get(f"/result/{task_id}/zoom").content).size == (100, 75)
-    assert decode_image(client.get(f"/result/{task_id}/small").content).size == (80, 60)
+    assert decode_image(client.get(f"/result/{task_id}/master").content).size == (80, 60)
 
 
 def test_a_worker_that_is_killed_between_two_files_leaves_no_mixture(
