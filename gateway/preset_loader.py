@@ -67,6 +67,9 @@ class PresetLoader:
         except TRANSIENT_ERRORS as error:
             self._fingerprint = ""  # the files are right: the next check tries again
             self._fail("store", [type(error).__name__])
+        except Exception as error:
+            log.exception("presets.load_broken")  # the loop goes on: the next files may be right
+            self._fail("unexpected", [type(error).__name__])
         else:
             self._presets.put_in_force(loaded.presets)
             self._logged = ""

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from pipeline.presets.validation import validate_table
 from stages.limits import Limits
 
 _TOML_ERROR = re.compile(r"(.*?)(?: \(at (?:line (\d+), column \d+|end of document)\))?", re.DOTALL)
-SOURCE_ERRORS = (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError)
+SOURCE_ERRORS = (ValueError, RecursionError)
+"""What the parser raises; for a number of 5,000 digits it is a bare ValueError."""
+MAX_DEPTH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class _Loading:
         try:
             text = content.decode("utf-8-sig")
             tables = tomllib.loads(text)
+            _check_depth(tables)
         except SOURCE_ERRORS as error:
             self.mistakes.append(_describe_source_error(file, error))
             return
@@ -116,10 +120,22 @@ class _Loading:
                     assets[image] = digest
 
 
+def _check_depth(value: Any) -> None:
+    """Raise RecursionError for tables and lists in each other that no preset needs: a dotted key makes thousands."""
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        inner = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
+        level = list(chain.from_iterable(inner))
+    if level:
+        raise RecursionError
+
+
 def _describe_source_error(file: str, error: Exception) -> Mistake:
     if isinstance(error, UnicodeDecodeError):
         return Mistake(file, "", "The file is not UTF-8.", None)
     if isinstance(error, RecursionError):
         return Mistake(file, "", "Its tables and lists are nested too deeply.", None)
+    if not isinstance(error, tomllib.TOMLDecodeError):
+        return Mistake(file, "", "It has a number of too many digits.", None)
     message, line = _TOML_ERROR.fullmatch(str(error)).groups()  # type: ignore[union-attr]  # the place is optional
     return Mistake(file, "", f"It is not TOML: {message}.", int(line) if line else None)

@@ -27,7 +27,8 @@ class Mistake:
     def __str__(self) -> str:
         """Return the mistake as one line, with its place first, as compilers write it."""
         place = self.file if self.line is None else f"{self.file}:{self.line}"
-        return ": ".join(filter(None, (place, self.path, self.message)))
+        text = ": ".join(filter(None, (place, self.path, self.message)))
+        return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 class PresetMistakes(Exception):

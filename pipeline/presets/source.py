@@ -23,9 +23,9 @@ class Snapshot:
 
     def __init__(self, path: Path) -> None:
         """Read the files of presets: a file, or all `.toml` files of a folder. Raises `Unreadable`."""
-        self.folder = path if path.is_dir() else path.parent
         try:
-            files = sorted(self.folder.glob(PATTERN)) if path.is_dir() else [path]
+            self.folder = path if path.is_dir() else path.parent
+            files = [path] if self.folder != path else sorted(path.glob(PATTERN))
         except OSError as error:
             raise Unreadable(_describe(error)) from None
         if len(files) > MAX_FILES:
@@ -69,7 +69,10 @@ def _read_inside(folder: Path, name: str, max_bytes: int) -> bytes:
 
     Raises `Unreadable` or OSError.
     """
-    path = (folder / name).resolve(strict=True)
+    try:
+        path = (folder / name).resolve(strict=True)
+    except RuntimeError:  # pathlib's error for it
+        raise Unreadable("The file is a link that leads to itself.") from None
     if not path.is_relative_to(folder.resolve(strict=True)):
         raise Unreadable("The file is a link to a place outside the folder of the presets.")
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)  # a pipe would wait for a writer

@@ -9,6 +9,10 @@ _KEY = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
 _ASSIGNMENT = re.compile(rf"\s*({_KEY}(?:\s*\.\s*{_KEY})*)\s*=")
 
 
+LONGEST_PATH = 8
+"""Parts of a path: more than any value of a preset needs. Keys can be of as many parts as the file has bytes."""
+
+
 def find_lines(text: str) -> dict[str, int]:
     """Return the line (from 1) of each path, such as `product.renditions.card.width`.
 
@@ -24,7 +28,7 @@ def find_lines(text: str) -> dict[str, int]:
         else:
             continue
         parts = path.split(".")
-        for length in range(1, len(parts) + 1):
+        for length in range(1, min(len(parts), LONGEST_PATH) + 1):
             lines.setdefault(".".join(parts[:length]), number)
     return lines
 

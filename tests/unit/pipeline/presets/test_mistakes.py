@@ -10,6 +10,7 @@ import pytest
 from pipeline.preset_settings import PresetLimits
 from pipeline.presets.loading import Loaded, read_files
 from pipeline.presets.mistakes import PresetMistakes
+from pipeline.presets.toml_lines import find_lines
 from stages.limits import Limits
 
 NAMES = "A name is a small letter, and then at most 31 small letters, digits and _."
@@ -158,6 +159,13 @@ def rendition(body: str) -> str:
             rendition('width = 5000\nheight = 4000\nfit = "cover"\nformats = ["avif", "jpeg"]'),
             [("6: card.formats: A file may have 20,000,000 pixels; in avif, at most 16,000,000 are possible.")],
         ),
+        (rendition(f"edge = {'9' * 5000}"), ["It has a number of too many digits."]),
+        (rendition(f"watermark.{'a.' * 1000}a = 1"), ["Its tables and lists are nested too deeply."]),
+        (rendition(f"steps = {'[' * 300}{']' * 300}"), ["Its tables and lists are nested too deeply."]),
+        (
+            '[product.renditions]\n"card\\n\\u001b[2J".edge = 1',
+            [f"1: card\\n\\x1b[2J: {NAMES}"],
+        ),
     ],
 )
 def test_a_mistake_has_a_line_a_path_and_a_sentence(tmp_path: Path, text: str, mistakes: list[str]) -> None:
@@ -218,6 +226,23 @@ def test_a_file_that_links_out_of_the_folder_is_not_read(tmp_path: Path) -> None
     assert find_mistakes(folder) == ["a.toml: The file is a link to a place outside the folder of the presets."]
 
 
+def test_a_link_that_leads_to_itself_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").symlink_to("a.toml")
+    (tmp_path / "b.toml").write_text(rendition('edge = 1\nwatermark = { image = "logo.png" }'), encoding="utf-8")
+    (tmp_path / "logo.png").symlink_to("logo.png")
+
+    assert find_mistakes(tmp_path) == [
+        "a.toml: The file is a link that leads to itself.",
+        "b.toml:4: product.renditions.card.watermark.image: logo.png: The file is a link that leads to itself.",
+    ]
+
+
+def test_a_path_that_cannot_be_opened_is_a_mistake(tmp_path: Path) -> None:
+    (mistake,) = find_mistakes(tmp_path / ("x" * 300))
+
+    assert mistake.endswith("The file cannot be read: file name too long.")
+
+
 def test_files_that_kubernetes_links_are_read(tmp_path: Path) -> None:
     data = tmp_path / "..2026_11_30"
     data.mkdir()
@@ -238,3 +263,10 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_bytes(b"#" * (1024 * 1024 + 1))
 
     assert find_mistakes(tmp_path) == ["a.toml: The file is larger than 1,048,576 bytes."]
+
+
+def test_the_lines_of_a_long_path_take_little_memory() -> None:
+    lines = find_lines(f"[product]\n{'a.' * 50_000}a = 1")
+
+    assert lines["product.a.a"] == 2
+    assert sum(map(len, lines)) < 1_000
