@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from inspect import Parameter, signature
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from gateway.submission.format_step import FORMAT, FormatStep
 from gateway.submission.steps_field import MAX_BYTES
+from pipeline.presets.steps import needs_no_parameters
 from stages.steps.table import STEPS
 
 EXAMPLE = '["grayscale", {"blur": 2}, {"format": "webp"}]'
@@ -20,7 +20,7 @@ def describe_steps(description: str, max_steps: int) -> dict[str, Any]:
 
     It has no `contentMediaType`: Swagger UI would ask for a file instead of a text.
     """
-    items = {"anyOf": [{"enum": sorted(filter(_is_complete, STEPS))}, *_list_steps()]}
+    items = {"anyOf": [{"enum": sorted(filter(needs_no_parameters, STEPS))}, *_list_steps()]}
     return {
         "type": "string",
         "description": description,
@@ -55,8 +55,3 @@ def _with_items(schema: Any) -> Any:
         return schema
     items: dict[str, Any] = {"items": {}} if schema.get("type") == "array" else {}
     return items | {name: _with_items(each) for name, each in schema.items()}
-
-
-def _is_complete(name: str) -> bool:
-    """Whether the step needs no parameters, so that its name is enough."""
-    return all(each.default is not Parameter.empty for each in signature(STEPS[name]).parameters.values())

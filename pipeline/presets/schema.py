@@ -9,8 +9,8 @@ from pydantic import TypeAdapter
 
 from pipeline.preset_settings import PresetLimits
 from pipeline.presets.definition import NAME, PresetDefinition
-from pipeline.presets.steps import read_step
-from pipeline.routing import QUEUES, RESIZE
+from pipeline.presets.steps import needs_no_parameters
+from pipeline.presets.validation import STAGE_NAMES
 from stages.steps.step import Step
 from stages.steps.table import STEPS
 
@@ -31,7 +31,7 @@ def build_schema(limits: PresetLimits) -> dict[str, Any]:
     renditions.pop("patternProperties", None)
     renditions |= {
         "additionalProperties": {"$ref": f"{DEFINITIONS}RenditionDefinition"},
-        "propertyNames": {"pattern": NAME, "not": {"enum": sorted(set(QUEUES) - {RESIZE})}},
+        "propertyNames": {"pattern": NAME, "not": {"enum": sorted(STAGE_NAMES)}},
         "maxProperties": limits.renditions,
     }
     steps = {f"step_{name}": _describe_step(step) for name, step in STEPS.items()}
@@ -70,7 +70,7 @@ def _describe_rendition(rendition: dict[str, Any], limits: PresetLimits) -> None
 
 def _list_steps() -> Iterator[dict[str, Any]]:
     """Yield every way to write each step: its name, or its name with one parameter, or with a table of them."""
-    bare = list(filter(_has_defaults, STEPS))
+    bare = list(filter(needs_no_parameters, STEPS))
     yield {"enum": bare}
     for name, step in STEPS.items():
         reference = {"$ref": f"{DEFINITIONS}step_{name}"}
@@ -88,12 +88,3 @@ def _list_steps() -> Iterator[dict[str, Any]]:
 def _describe_step(step: type[Step]) -> dict[str, Any]:
     schema: dict[str, Any] = TypeAdapter(step).json_schema()
     return schema | {"additionalProperties": False}
-
-
-def _has_defaults(name: str) -> bool:
-    """Whether a step can be written as its name alone."""
-    try:
-        read_step(name)
-    except ValueError:
-        return False
-    return True

@@ -33,6 +33,15 @@ def _adapter(name: str) -> TypeAdapter[Step]:
     return TypeAdapter(STEPS[name])
 
 
+def needs_no_parameters(name: str) -> bool:
+    """Whether a step can be written as its name alone."""
+    try:
+        read_step(name)
+    except ValueError:
+        return False
+    return True
+
+
 def split_step(written: object) -> tuple[str, Any]:
     """Return the name of a step, and its parameters as they are written. Raises ValueError."""
     if isinstance(written, str):

@@ -14,6 +14,7 @@ from gateway.problems import InvalidForm
 from gateway.submission.form_rules import FormRules
 from gateway.submission.forms import ProcessForm, parse_form
 from gateway.submission.operation import compute_fingerprint
+from gateway.submission.steps_schema import describe_steps
 from pipeline.presets.registry import Presets, PresetsNotReady
 from stages.limits import Limits
 from storage.documents import Kind, Operation, Original
@@ -212,3 +213,10 @@ def test_steps_wait_for_the_presets_whose_image_files_they_may_name() -> None:
 
     with pytest.raises(PresetsNotReady):
         rules.find_broken(ProcessForm, {"steps": '[{"watermark": "logo.png"}]'})
+
+
+def test_the_schema_names_alone_only_steps_that_need_no_parameters() -> None:
+    alone = describe_steps("", 10)["contentSchema"]["items"]["anyOf"][0]["enum"]
+
+    assert {"blur", "grayscale"} <= set(alone)
+    assert not {"crop", "resize", "rotate", "watermark"} & set(alone)
