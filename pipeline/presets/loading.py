@@ -138,4 +138,5 @@ def _describe_source_error(file: str, error: Exception) -> Mistake:
     if not isinstance(error, tomllib.TOMLDecodeError):
         return Mistake(file, "", "It has a number of too many digits.", None)
     message, line = _TOML_ERROR.fullmatch(str(error)).groups()  # type: ignore[union-attr]  # the place is optional
-    return Mistake(file, "", f"It is not TOML: {message}.", int(line) if line else None)
+    place = "" if line else ", at the end of the file"
+    return Mistake(file, "", f"It is not TOML: {message}{place}.", int(line) if line else None)

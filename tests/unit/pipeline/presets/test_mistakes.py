@@ -39,7 +39,7 @@ def rendition(body: str) -> str:
 @pytest.mark.parametrize(
     ("text", "mistakes"),
     [
-        ("[product", ["It is not TOML: Expected ']' at the end of a table declaration."]),
+        ("[product", ["It is not TOML: Expected ']' at the end of a table declaration, at the end of the file."]),
         ("[product]\n[product]", ["2: It is not TOML: Cannot declare ('product',) twice."]),
         ("product = 3", ["1: product: A preset is a table: [product]."]),
         (
