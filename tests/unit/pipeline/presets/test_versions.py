@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.presets.definition import PresetDefinition
 from pipeline.presets.preset import Preset
+from tests.support.properties import EXAMPLES
 
 PRODUCT = """
 description = "A product in the shop."
@@ -42,6 +43,7 @@ def shuffle(table: dict[str, Any], draw: st.DataObject) -> dict[str, Any]:
     return {key: shuffle(table[key], draw) if isinstance(table[key], dict) else table[key] for key in keys}
 
 
+@EXAMPLES
 @given(st.data())
 def test_the_order_of_names_makes_no_new_version(draw: st.DataObject) -> None:
     assert version_of(shuffle(tomllib.loads(PRODUCT), draw)) == version(PRODUCT)
