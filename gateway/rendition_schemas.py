@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import BaseModel, Field
 
 from gateway.image_schemas import Placeholder, has_renditions
-from gateway.openapi.numbers import Positive
+from gateway.openapi.numbers import Density, Positive
 from gateway.pictures import build_picture, build_srcset, find_main
 from gateway.variants import Variant, list_variants, variant_name, version_of
 from pipeline import rendition_headers
@@ -16,8 +16,6 @@ from pipeline.routing import VALIDATE
 from stages.background import is_transparent
 from stages.rendition import WHITE
 from storage.documents import Job
-
-Density = Annotated[float, Field(json_schema_extra={"minimum": 1})]
 
 
 class VariantStatus(BaseModel):

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.permission import Permission
 from gateway.problems import InvalidRequest, NotReprocessable, SourceGone
+from gateway.submission.misspellings import describe_unknown
 from pipeline.presets.preset import DEFAULT, DEFAULT_FIELDS, Preset
 from pipeline.presets.registry import Presets, PresetUnknown
 from pipeline.settings import Settings
@@ -37,8 +38,8 @@ def resolve_again(
     try:
         preset = presets.get(name)
     except PresetUnknown:
-        names = ", ".join(preset.name for preset in permission.list_presets(presets))
-        raise _invalid_preset(f"There is no preset {name!r}. Use one of: {names}.") from None
+        names = [preset.name for preset in permission.list_presets(presets)]
+        raise _invalid_preset(describe_unknown("preset", name, names)) from None
     return preset.resolve(_find_overrides(job.operation, preset))
 
 

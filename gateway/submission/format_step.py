@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from gateway.submission.colour import Colour
 from pipeline.presets.steps import split_step
-from stages.background import BACKGROUND_PATTERN, parse_background
 from stages.formats import parse_format
 
 FORMAT = "format"
-
-
-def _parse_colour(value: str) -> str:
-    try:
-        return parse_background(value)
-    except ValueError:
-        raise ValueError("The value must be an opaque colour, such as #ff8800, or transparent.") from None
 
 
 def _parse_format(value: object) -> object:
@@ -31,9 +24,7 @@ class FormatStep(BaseModel):
 
     format: Annotated[Literal["auto", "jpeg", "png", "webp", "avif"], BeforeValidator(_parse_format)]
     quality: Annotated[int, Field(ge=1, le=100)] | None = None
-    background: (
-        Annotated[str, AfterValidator(_parse_colour), Field(json_schema_extra={"pattern": BACKGROUND_PATTERN})] | None
-    ) = None
+    background: Colour | None = None
 
     @classmethod
     def read(cls, parameters: object) -> FormatStep:

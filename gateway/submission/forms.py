@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from gateway.problems import InvalidForm
+from gateway.submission.colour import Colour
 from gateway.submission.misspellings import find_misspelt
-from gateway.submission.rules import MAX_SHOWN, describe_error, escape
+from gateway.submission.rules import describe_error, escape, shorten
 from gateway.submission.steps_field import parse_steps
 from gateway.whole_numbers import MAX_DIGITS, MAX_NUMBER, parse_whole_number
 from pipeline.presets.definition import NAME
-from stages.background import BACKGROUND_PATTERN, parse_background
 from stages.formats import FORMAT_SYNONYMS, parse_format
 from stages.limits import Limits
 
@@ -47,22 +47,12 @@ SIDES = ("left", "top", "width", "height")
 ASPECT = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$"
 
 
-def _parse_colour(value: str) -> str:
-    try:
-        return parse_background(value)
-    except ValueError:
-        raise ValueError(
-            "The value must be an opaque colour, such as #ff8800, orange or rgb(255, 136, 0); or transparent."
-        ) from None
-
-
 def _check_aspect(value: str) -> str:
     if not re.fullmatch(ASPECT, value):
         raise ValueError("The value must be a ratio such as 16:9.")
     return value
 
 
-Colour = Annotated[str, AfterValidator(_parse_colour), Field(json_schema_extra={"pattern": BACKGROUND_PATTERN})]
 Aspect = Annotated[str, AfterValidator(_check_aspect), Field(json_schema_extra={"pattern": ASPECT}, examples=["16:9"])]
 
 
@@ -220,7 +210,7 @@ def parse_form(
 
 
 def _describe_unknown(name: str, misspelt: str | None, *, strict: bool) -> dict[str, Any]:
-    shown = name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}…"
+    shown = shorten(name)
     message = f"The field {shown!r} is unknown{'' if strict else ', and ignored'}."
     if misspelt:
         message = f"There is no field {shown!r}. Did you mean {misspelt}?"

@@ -1,9 +1,11 @@
-"""Misspelt names of fields: a form with `qualty` must not get the default quality without a word."""
+"""Misspelt names: a form with `qualty` must not get the default quality without a word."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+
+from gateway.submission.rules import shorten
 
 MIN_LETTERS = 4
 """Shorter names are one edit away from too many words, such as `to` from `top`."""
@@ -27,6 +29,13 @@ def find_misspelt(name: str, known: Iterable[str]) -> str | None:
         if _count_edits(letters, expected) <= edits:
             return field
     return None
+
+
+def describe_unknown(noun: str, name: str, known: Collection[str]) -> str:
+    """Return the sentences for a name that there is not: the one that is meant, or all that are known."""
+    misspelt = find_misspelt(name, known)
+    hint = f"Did you mean {misspelt}?" if misspelt else f"Use one of: {', '.join(known)}."
+    return f"There is no {noun} {shorten(name)!r}. {hint}"
 
 
 def _count_edits(one: str, other: str) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from gateway.permission import Permission
 from gateway.problems import InvalidForm
-from gateway.submission.misspellings import find_misspelt
-from gateway.submission.rules import MAX_SHOWN, build_rule
+from gateway.submission.misspellings import describe_unknown
+from gateway.submission.rules import MAX_SHOWN, build_rule, shorten
 from pipeline.presets.preset import DEFAULT_FIELDS, Preset
 from pipeline.presets.registry import Presets, PresetUnknown
 
@@ -44,15 +44,10 @@ class PresetRules:
 
     def _describe_unknown(self, name: str) -> dict[str, Any]:
         names = [preset.name for preset in self._permission.list_presets(self._presets)]
-        shown = name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}…"
-        message = f"There is no preset {shown!r}. {_suggest(name, names)}"
-        return build_rule("/preset", "choice", message, ", ".join(names), shown)
-
-
-def _suggest(name: str, names: Collection[str]) -> str:
-    if misspelt := find_misspelt(name, names):
-        return f"Did you mean {misspelt}?"
-    return f"Use one of: {', '.join(names)}." if names else "There is none that the key or token allows."
+        message = f"There is no preset {shorten(name)!r}, and none that the key or token allows."
+        if names:
+            message = describe_unknown("preset", name, names)
+        return build_rule("/preset", "choice", message, ", ".join(names), shorten(name))
 
 
 def _find_not_allowed(preset: Preset, fields: dict[str, str], given: Iterable[str]) -> list[dict[str, Any]]:

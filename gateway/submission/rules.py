@@ -21,6 +21,11 @@ _RULES = {
 _LIMITS = ("ge", "gt", "le", "lt", "expected")
 
 
+def shorten(text: str) -> str:
+    """Return a text as an answer repeats it."""
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+
+
 def build_rule(
     pointer: str, rule: str, message: str, limit: float | str | None = None, actual: float | str | None = None
 ) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from gateway.submission.format_step import FORMAT, FormatStep, read_format
-from gateway.submission.misspellings import find_misspelt
+from gateway.submission.misspellings import describe_unknown
 from gateway.submission.rules import MAX_SHOWN, build_rule, describe_error, escape
 from pipeline.presets.asset_files import image_of
 from pipeline.presets.canonical import write_step
@@ -62,7 +62,7 @@ class StepRules:
             return
         place = pointer if isinstance(written, str) else f"{pointer}/{escape(name[:MAX_SHOWN])}"
         if name not in STEPS and name != FORMAT:
-            message = _describe_unknown("step", name, [*STEPS, FORMAT])
+            message = describe_unknown("step", name, [*STEPS, FORMAT])
             yield build_rule(place, "unknown", message, None, name[:MAX_SHOWN])
             return
         try:
@@ -80,7 +80,7 @@ class StepRules:
         pointer = f"{place}/image" if isinstance(parameters, dict) else place
         message = "There are no image files for watermarks: no preset names one."
         if self._assets:
-            message = _describe_unknown("image file", image, self._assets)
+            message = describe_unknown("image file", image, self._assets)
         yield build_rule(pointer, "choice", message, ", ".join(sorted(self._assets)), image[:MAX_SHOWN])
 
 
@@ -119,7 +119,7 @@ def _describe(invalid: ValidationError, name: str, parameters: object, place: st
         pointer = place + _pointer_into(parameters, error["loc"])
         rule = describe_error(error, pointer)
         if rule["rule"] == "unknown":
-            rule["message"] = _describe_unknown("parameter", str(error["loc"][-1]), known)
+            rule["message"] = describe_unknown("parameter", str(error["loc"][-1]), known)
         elif rule["rule"] == "required":
             rule["message"] = f"The step {name} needs {error['loc'][-1]}."
         if pointer not in seen or rule["rule"] == "required":
@@ -138,10 +138,3 @@ def _pointer_into(parameters: object, location: tuple[int | str, ...]) -> str:
         value = inner[part]
         pointer += f"/{escape(str(part)[:MAX_SHOWN])}"
     return pointer
-
-
-def _describe_unknown(noun: str, name: str, known: Collection[str]) -> str:
-    shown = name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}…"
-    misspelt = find_misspelt(name, known)
-    hint = f"Did you mean {misspelt}?" if misspelt else f"Use one of: {', '.join(known)}."
-    return f"There is no {noun} {shown!r}. {hint}"
