@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.console import Group
 from rich.text import Text
 
@@ -19,20 +21,28 @@ def capabilities_view(answer: Capabilities) -> Group:
         "output formats": ", ".join(answer.formats),
         "default quality": ", ".join(f"{name} {value}" for name, value in answer.default_quality.items()),
         "previews": ", ".join(f"{name} {edge} px" for name, edge in answer.renditions.items()),
+        "presets": ", ".join(answer.presets),
         "operations": ", ".join(answer.operations),
-        "limits": "\n".join(
-            f"{name.replace('_', ' ')}: {format_bytes(value) if name.endswith('bytes') else f'{value:,}'}"
-            for name, value in answer.limits.items()
-        ),
+        "steps": ", ".join(answer.steps),
+        "limits": _list_limits(answer.limits),
+        "limits on presets": _list_limits(answer.preset_limits),
         "results are kept for": format_duration(answer.result_seconds * 1000),
         "idempotency keys are kept for": format_duration(answer.idempotency_seconds * 1000),
     }
     for name, value in rows.items():
-        facts.add_row(Text(name, "dim"), Text(value))
+        if value:  # an older gateway has no presets
+            facts.add_row(Text(name, "dim"), Text(value))
     refusals = plain_table("failure code", "meaning")
     for code, message in answer.refusals.items():
         refusals.add_row(code, Text(message))
     return Group(facts, Text(""), refusals)
+
+
+def _list_limits(limits: Mapping[str, int]) -> str:
+    return "\n".join(
+        f"{name.replace('_', ' ')}: {format_bytes(value) if name.endswith('bytes') else f'{value:,}'}"
+        for name, value in limits.items()
+    )
 
 
 def health_view(url: str, answer: Readiness) -> Group:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @command
 def capabilities(session: Session) -> None:
-    """Show the gateway's limits, formats and failure codes."""
+    """Show the gateway's limits, formats, presets, steps and failure codes."""
     from ..gateway_views import capabilities_view
 
     with session.client() as darkroom:

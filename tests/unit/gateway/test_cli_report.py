@@ -11,10 +11,11 @@ from rich.console import Console, RenderableType
 
 from gateway.cli.errors import exit_code_of_problem
 from gateway.cli.exit_codes import ExitCode
+from gateway.cli.gateway_views import capabilities_view
 from gateway.cli.humanize import format_bytes, format_duration, pluralize
 from gateway.cli.report import PhotoOutcome, Result, exit_code_of_batch, format_summary
 from gateway.cli.timeline import job_view
-from gateway.client.models import Failure, JobStatus, StageStatus
+from gateway.client.models import Capabilities, Failure, JobStatus, StageStatus
 from gateway.client.problem import Problem
 
 TASK_ID = "01a20393-7178-742a-8954-a6e97ef610d9"
@@ -267,3 +268,17 @@ def test_the_summary_counts_new_skipped_and_remaining_photos() -> None:
         "9 photos: 2 done, 1 refused, 3 skipped (done in an earlier run), 1 skipped (failed in an earlier run), "
         "2 remaining · 1.50 s"
     )
+
+
+def test_capabilities_list_presets_steps_and_the_limits_on_them() -> None:
+    answer = Capabilities(presets=["default", "product"], steps=["blur"], preset_limits={"asset_bytes": 2048})
+
+    lines = render(capabilities_view(answer))
+
+    assert any(line.split() == ["presets", "default,", "product"] for line in lines)
+    assert any(line.split() == ["steps", "blur"] for line in lines)
+    assert any("asset bytes: 2 KiB" in line for line in lines)
+
+
+def test_capabilities_of_an_older_gateway_have_no_presets() -> None:
+    assert not any("preset" in line for line in render(capabilities_view(Capabilities())))
