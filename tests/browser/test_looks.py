@@ -65,6 +65,13 @@ async def jobs(page: Page) -> None:
     await expect(page.locator(".job-tile").first).to_be_visible()
 
 
+async def selecting(page: Page) -> None:
+    """Select jobs of the list."""
+    await page.get_by_role("button", name="Select", exact=True).click()
+    await page.get_by_role("button", name="Select all").click()
+    await expect(page.get_by_text("2 jobs selected")).to_be_visible()
+
+
 async def failed_job(page: Page) -> None:
     """Go to the page of the job that failed."""
     await page.get_by_role("link", name="Upload", exact=True).click()
@@ -82,7 +89,7 @@ async def resizing(page: Page) -> None:
     await page.locator("#health summary").click()
 
 
-VIEWS = [with_photos, cropping, done_job, comparing, jobs, failed_job, resizing]
+VIEWS = [with_photos, cropping, done_job, comparing, jobs, selecting, failed_job, resizing]
 """Each is reached from the one before: most of the cost of a view is the way to it."""
 
 
