@@ -36,6 +36,7 @@ from tests.tools.bench.scenarios import (
     quality,
     queue,
     race,
+    reprocess,
     sizing,
     upload,
     workers,
@@ -61,6 +62,7 @@ SCENARIOS: dict[str, Callable[[Bench], Figures]] = {
         quality,
         floor,
         encoders,
+        reprocess,
         sizing,
     )
 }
