@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -17,7 +18,7 @@ DEFAULT = "default"
 DEFAULT_FIELDS = ("format", "quality", "background", "animated")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Preset:
     """A named set of renditions, with the digests of the image files that it names."""
 
@@ -26,7 +27,7 @@ class Preset:
     assets: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 (hex) of each image file that the definition names, by its name."""
 
-    @property
+    @cached_property  # each upload asks for it
     def version(self) -> str:
         """The hash (hex) of the canonical form: a comment, or the order of names, makes no new version."""
         content = json.dumps(
