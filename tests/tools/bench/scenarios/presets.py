@@ -11,6 +11,7 @@ from statistics import fmean, median
 
 from PIL import Image
 
+from pipeline.routing import QUEUES
 from tests.tools.bench import peer, product
 from tests.tools.bench.bench import Bench, Figures
 from tests.tools.bench.load import BenchClient, run_load
@@ -23,6 +24,8 @@ JOBS, ROUNDS, ALONE = 40, 3, 1
 WARM = 2  # with its defaults, the peer takes seconds for a photo
 COMPARED = 4
 ON_SHEET = 40
+WORKERS = {*QUEUES, "worker"}
+"""The processes that work on images, of Darkroom and of the peer."""
 OVERLAY = Path(__file__).parent.parent / "peer_presets"
 SHEET = "presets.png"
 LIKE_OURS = {"AVIF_EFFORT": "0", "AVIF_420": "1"}
@@ -125,13 +128,25 @@ def _check(bench: Bench, system: Darkroom, sample: Sample) -> int:
     return len(cards)
 
 
-def _show_costs(bench: Bench, rounds: Sequence[Sequence[Sample]]) -> dict[str, float]:
-    costs = {
-        samples[0].system: median(each.cpu_ms for each in samples) / len(product.FILES)
-        for samples in zip(*rounds, strict=True)
-    }
-    bench.show("CPU for one file, median of the rounds", ["", "ms"], list(costs.items()))
+def _show_costs(bench: Bench, rounds: Sequence[Sequence[Sample]]) -> dict[str, dict[str, float]]:
+    """Tell what a file costs. The workers count alone, too: a peer answers questions about its jobs again and again."""
+    costs = {}
+    for samples in zip(*rounds, strict=True):
+        pairs = zip(rounds, samples, strict=True)
+        ratios = [_workers_cpu_ms(darkroom) / _workers_cpu_ms(other) for (darkroom, *_), other in pairs]
+        costs[samples[0].system] = {
+            "all_ms": median(each.cpu_ms for each in samples) / len(product.FILES),
+            "workers_ms": median(_workers_cpu_ms(each) for each in samples) / len(product.FILES),
+            "ratio_of_workers": median(ratios),
+        }
+    rows = [(system, *each.values()) for system, each in costs.items()]
+    headings = ["", "all processes, ms", "workers, ms", "Darkroom's workers to these"]
+    bench.show("CPU for one file, medians of the rounds", headings, rows)
     return costs
+
+
+def _workers_cpu_ms(sample: Sample) -> float:
+    return sum(ms for name, ms in sample.cpu_by_process.items() if name in WORKERS)
 
 
 def _show_likenesses(bench: Bench, found: Mapping[str, Mapping[str, Likeness]]) -> None:
