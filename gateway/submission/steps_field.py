@@ -10,6 +10,7 @@ MAX_BYTES = 8 * 1024
 """As much as a field of a multipart form may have."""
 MAX_DEPTH = 4
 """Of lists and objects in each other: the list, a step, its parameters, a list among them."""
+MAX_DIGITS = 100
 
 
 def parse_steps(text: str) -> list[Any]:
@@ -44,6 +45,12 @@ def _read_float(text: str) -> float:
     return number
 
 
+def _read_int(text: str) -> int:
+    if len(text) > MAX_DIGITS:  # Python has a limit of its own, whose message is not for clients
+        raise ValueError(f"The steps have the number {text[:32]}…, which is too large.")
+    return int(text)
+
+
 def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     read = dict(pairs)
     if len(read) < len(pairs):
@@ -54,6 +61,7 @@ def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _HOOKS: dict[str, Any] = {
     "parse_constant": _refuse_constant,
     "parse_float": _read_float,
+    "parse_int": _read_int,
     "object_pairs_hook": _read_object,
 }
 

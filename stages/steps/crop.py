@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from stages.crop import box_rules
 from stages.decode_upright import decode_upright
@@ -14,13 +14,15 @@ from stages.focus.find import CENTRE, find_focus
 from stages.focus.spelling import parse_focus
 from stages.reframe import cut
 from stages.rendition import raise_broken_rules
-from stages.steps.step import Step
+from stages.steps.step import MAX_SIDE, Step
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from stages.decode import OpenedImage
     from stages.steps.step import StepContext
+
+Side = Annotated[int, Ge(1), Le(MAX_SIDE)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +31,15 @@ class Crop(Step):
 
     SHORT: ClassVar[str] = "aspect"
 
-    left: Annotated[int, Ge(0)] | None = None
+    left: Annotated[int, Ge(0), Le(MAX_SIDE)] | None = None
     """Pixels to the left of the box."""
-    top: Annotated[int, Ge(0)] | None = None
+    top: Annotated[int, Ge(0), Le(MAX_SIDE)] | None = None
     """Pixels above the box."""
-    width: Annotated[int, Ge(1)] | None = None
+    width: Side | None = None
     """The width of the box, in pixels."""
-    height: Annotated[int, Ge(1)] | None = None
+    height: Side | None = None
     """The height of the box, in pixels."""
-    aspect: tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)]] | None = None
+    aspect: tuple[Side, Side] | None = None
     """The ratio of width to height, `[3, 2]`; instead of the four numbers."""
     focus: str = "centre"
     """What a crop by aspect keeps: `centre`, `auto`, or a point as shares of width and height: `0.3,0.7`."""

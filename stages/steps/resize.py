@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from stages.decode_upright import decode_upright
 from stages.fit import decode_to_plan
@@ -15,13 +15,15 @@ from stages.limits import result_rules
 from stages.reframe import reframe
 from stages.rendition import raise_broken_rules
 from stages.resize_plan import BoxFit, ResizePlan, plan_edge, plan_resize
-from stages.steps.step import Step
+from stages.steps.step import MAX_SIDE, Step
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from stages.decode import OpenedImage
     from stages.steps.step import StepContext
+
+Side = Annotated[int, Ge(1), Le(MAX_SIDE)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +32,11 @@ class Resize(Step):
 
     SHORT: ClassVar[str] = "edge"
 
-    edge: Annotated[int, Ge(1)] | None = None
+    edge: Side | None = None
     """The longest side, in pixels; instead of width and height."""
-    width: Annotated[int, Ge(1)] | None = None
+    width: Side | None = None
     """The width of the box, in pixels; it follows from the height if it is missing."""
-    height: Annotated[int, Ge(1)] | None = None
+    height: Side | None = None
     """The height of the box, in pixels; it follows from the width if it is missing."""
     fit: BoxFit = "inside"
     """How the image comes to the box: `inside` bounds it; the others are those of CSS's `object-fit`."""

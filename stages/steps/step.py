@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from stages.decode import OpenedImage
 
 
+MAX_SIDE = 1_000_000
+"""The longest side that a step may name: far over the limits on images, and a number that stores can hold."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepContext:
     """What a step knows besides its own parameters."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import bson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -163,6 +164,7 @@ def test_anything_but_a_list_of_json_is_refused_in_a_sentence(text: str) -> None
     [error] = broken(text)
 
     assert (error["pointer"], error["message"].strip() != "") == ("/steps", True)
+    assert "sys." not in error["message"]
 
 
 def test_there_are_at_least_one_step_and_at_most_as_many_as_the_setting_says() -> None:
@@ -203,9 +205,18 @@ def test_the_same_steps_have_the_same_fingerprint_however_they_are_written() -> 
 )
 def test_any_json_is_taken_or_refused(steps: list[Any]) -> None:
     try:
-        build(steps)
+        operation = build(steps)
     except InvalidForm as refused:
         json.dumps(refused.extra["errors"], allow_nan=False).encode()
+    else:
+        bson.encode(operation.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize(
+    "step", [{"resize": 2**63}, {"crop": {"left": 2**63, "top": 0, "width": 1, "height": 1}}, {"crop": [2**63, 1]}]
+)
+def test_a_size_that_no_store_can_hold_is_refused(step: dict[str, Any]) -> None:
+    assert [rule for _, rule in places([step])] == ["maximum"]
 
 
 def test_steps_wait_for_the_presets_whose_image_files_they_may_name() -> None:
