@@ -28,8 +28,9 @@ def build_picture(
     would choose a file as wide as the window. With CSS that makes the image smaller, the file has more pixels than
     needed, never fewer. `color` (#rrggbb) is shown, and `thumbhash` is there for a script, until the image is loaded.
     """
-    *better, last = srcset
     main = find_main(variants)
+    last = main["format"]
+    better = list(srcset)[: list(srcset).index(last)]
     width, height = (max(1, round(main[side] / main["dpr"])) for side in ("width", "height"))
     media_types = {each["format"]: each["media_type"] for each in variants}
     sizes = f"{width}px"
@@ -53,8 +54,8 @@ def build_picture(
 
 def find_main(variants: Sequence[Variant]) -> Variant:
     """Return the variant that every client shows: the last format at the lowest density."""
-    last = variants[-1]["format"]
-    return min((each for each in variants if each["format"] == last), key=lambda each: float(each["dpr"]))
+    lowest = min(each["dpr"] for each in variants)
+    return [each for each in variants if each["dpr"] == lowest][-1]
 
 
 def _tag(name: str, **attributes: str | int | None) -> str:

@@ -60,8 +60,11 @@ class Selection:
         """
         is_stale = self.version is not None and self.version != version_of(variants)
         in_format = [each for each in variants if each["format"] == self._format]
-        candidates = self._negotiate(variants) if self.format is None or (is_stale and not in_format) else in_format
         dpr = min(each["dpr"] for each in variants) if self.dpr is None else self.dpr
+        if self.format is None or (is_stale and not in_format):
+            candidates = self._negotiate(_nearest_density(variants, dpr))
+        else:
+            candidates = in_format
         nearest = min(candidates, key=lambda each: abs(each["dpr"] - dpr), default=None)
         if nearest is None or (abs(nearest["dpr"] - dpr) > DENSITY_TOLERANCE and not is_stale):
             names = ", ".join(variant_name(rendition, each) for each in variants)
@@ -82,6 +85,12 @@ class Selection:
         media_types = list(dict.fromkeys(each["media_type"] for each in variants))
         chosen = choose_media_type(self.accept, media_types)
         return [each for each in variants if each["media_type"] == chosen]
+
+
+def _nearest_density(variants: Sequence[Variant], dpr: float) -> list[Variant]:
+    """Return the variants of the density that is nearest: a format need not have all, if it cannot hold the largest."""
+    distance = min(abs(each["dpr"] - dpr) for each in variants)
+    return [each for each in variants if abs(each["dpr"] - dpr) == distance]
 
 
 def list_variants(result: dict[str, Any]) -> list[Variant]:

@@ -46,7 +46,7 @@ def render(
     Raises InvalidOperation if the image is too large for the format.
     """
     name = choose_format(format, has_alpha=has_alpha(image), size=image.size)
-    raise_broken_rules(_format_rules(name, image.size))
+    raise_broken_rules(format_rules(name, image.size))
     if name in OPAQUE_FORMATS:
         image = flatten(image, background)
     return Rendition(encode(image, name, quality), name, MEDIA_TYPES[name], image.width, image.height)
@@ -84,7 +84,7 @@ def broken_output_rules(format: str, quality: int | None, background: str) -> li
     return rules
 
 
-def _format_rules(name: str, size: tuple[int, int]) -> list[BrokenRule]:
+def format_rules(name: str, size: tuple[int, int]) -> list[BrokenRule]:
     """Return the rules that an image of this size breaks in this format."""
     longest, pixels, rules = max(size), size[0] * size[1], []
     if name == "webp" and longest > WEBP_SIDE:

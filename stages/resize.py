@@ -10,7 +10,7 @@ from stages.focus.spelling import parse_focus
 from stages.formats import choose_format
 from stages.limits import Limits, result_rules
 from stages.reframe import reframe
-from stages.rendition import Rendition, has_alpha, raise_broken_rules, render
+from stages.rendition import Rendition, format_rules, has_alpha, raise_broken_rules, render
 from stages.resize_plan import ResizePlan, Size, limit_density, plan_edge, plan_rendition
 from stages.steps.step import StepContext
 
@@ -42,8 +42,9 @@ def resize(
     """Yield the variants of a rendition, the lowest density first, and of each density the best format first.
 
     The master is the whole image, in the size of `plan_levels` for an original of `original_size` pixels as displayed;
-    by default it is the original. Only one density is in memory at a time. Raises InvalidOperation for a result over
-    the limits, and for one that a step or a format cannot be.
+    by default it is the original. Only one density is in memory at a time. A density that a format cannot hold is not
+    there in this format. Raises InvalidOperation for a result over the limits, and for one that a step or every format
+    cannot be.
     """
     image, limits = master.image(), limits or Limits()
     steps_assets, point = assets or {}, None
@@ -77,6 +78,10 @@ def _plan_densities(
 
 
 def _formats_of(image: Image.Image, spec: RenditionSpec) -> list[str]:
-    """Return the formats of an image, each once: of two, such as `auto` and `jpeg`, the later one stays."""
+    """Return the formats of an image, each once: of two, such as `auto` and `jpeg`, the later one stays.
+
+    Formats that cannot hold so large an image are left out, unless none can.
+    """
     names = [choose_format(name, has_alpha=has_alpha(image), size=image.size) for name in spec.formats]
-    return list(dict.fromkeys(reversed(names)))[::-1]
+    possible = [name for name in names if not format_rules(name, image.size)]
+    return list(dict.fromkeys(reversed(possible or names)))[::-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -25,7 +25,7 @@ def content_of(name: str, dpr: int, revision: int = 0) -> bytes:
     return f"{name} at {dpr} of {revision}".encode() * 100
 
 
-def record_card(
+def record_card(  # noqa: PLR0913  what varies
     job_id: str,
     blobs: Blobs,
     *,
@@ -33,16 +33,22 @@ def record_card(
     densities: Mapping[int, int] = {1: 400, 2: 800},  # not changed
     revision: int = 0,
     contents: Mapping[tuple[str, int], bytes] | None = None,
+    missing: Collection[tuple[str, int]] = (),
 ) -> StageRecord:
-    """Store the variants and return the record of their stage; `densities` has the width at each."""
+    """Store the variants and return the record of their stage; `densities` has the width at each.
+
+    A format that cannot hold a density is among the `missing`.
+    """
     variants = []
     for name in formats:
         for dpr, width in densities.items():
+            if (name, dpr) in missing:
+                continue
             content = (contents or {}).get((name, dpr)) or content_of(name, dpr, revision)
             blob = f"{job_id}/card@{dpr}x.{name}.{revision + 1}"
             blobs.put(blob, content)
             variants.append(_record(blob, content, format=name, dpr=dpr, width=width))
-    main = next(each for each in variants if each["format"] == formats[-1])
+    main = [each for each in variants if each["dpr"] == min(densities)][-1]
     return StageRecord(state=StageState.DONE, result=main | {"variants": variants})
 
 

@@ -199,3 +199,14 @@ def test_a_rendition_whose_lowest_density_is_two_is_shown_at_half_its_pixels() -
     image = Elements(build_picture(variants, build_srcset(variants))).found[-1][1]
 
     assert (image["src"], image["width"], image["height"], image["sizes"]) == ("x2", "100", "50", "100px")
+
+
+async def test_a_density_in_another_format_is_not_the_image_of_the_page(
+    http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs
+) -> None:
+    job = done_card(blobs, formats=("webp", "png"), missing=[("webp", 2), ("png", 1)])
+
+    rendition = await rendition_of(http, jobs, job)
+
+    assert (rendition["format"], rendition["width"]) == ("webp", 400)
+    assert [name for name, _ in Elements(rendition["picture"]).found] == ["picture", "img"]

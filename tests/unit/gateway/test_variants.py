@@ -114,6 +114,31 @@ async def test_a_file_with_its_format_does_not_depend_on_accept(http: httpx.Asyn
     assert [answer.headers.get("vary") for answer in answers] == [None] * 4
 
 
+@pytest.mark.parametrize(
+    ("path", "headers", "expected"),
+    [
+        ("/card", {}, ("webp", 1)),
+        ("/card", CHROMIUM, ("webp", 1)),
+        ("/card@2x", CHROMIUM, ("png", 2)),
+        ("/card?dpr=2", {}, ("png", 2)),
+        ("/card.png?dpr=2", {}, ("png", 2)),
+    ],
+)
+async def test_a_density_comes_in_a_format_that_can_hold_it(
+    http: httpx.AsyncClient,
+    jobs: FakeJobs,
+    blobs: Blobs,
+    path: str,
+    headers: dict[str, str],
+    expected: tuple[str, int],
+) -> None:
+    await jobs.insert(job := done_card(blobs, formats=("webp", "png"), missing=[("webp", 2), ("png", 1)]))
+
+    answer = await http.get(f"/result/{job.id}{path}", headers=headers)
+
+    assert (answer.status_code, answer.content) == (200, content_of(*expected))
+
+
 async def test_a_rendition_with_one_format_does_not_depend_on_accept(
     http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs
 ) -> None:

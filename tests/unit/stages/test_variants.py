@@ -214,6 +214,21 @@ def test_auto_is_one_of_the_formats_and_no_format_is_there_twice(
     assert [variant.rendition.format for variant in make(picture, edge=96, formats=formats)] == expected
 
 
+def test_a_format_that_cannot_hold_the_result_is_left_out() -> None:
+    strip = plain((16_384, 2))
+
+    assert [variant.rendition.format for variant in make(strip, edge=16_384, formats=("webp", "jpeg"))] == ["jpeg"]
+    assert [
+        (variant.rendition.format, variant.densities)
+        for variant in make(strip, edge=8_192, formats=("webp", "jpeg"), dpr=(1, 2))
+    ] == [("webp", (1,)), ("jpeg", (1,)), ("jpeg", (2,))]
+
+
+def test_a_rendition_that_none_of_its_formats_can_hold_is_refused() -> None:
+    with pytest.raises(InvalidOperation, match="webp allows at most"):
+        make(plain((16_384, 2)), edge=16_384, formats=("webp",))
+
+
 def test_alpha_is_laid_on_the_background_in_a_format_that_has_none() -> None:
     clear, flat = make(cutout(), edge=96, formats=("webp", "jpeg"), background="#0000ff")
 
