@@ -11,10 +11,13 @@ from hashlib import sha256
 import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, async_playwright, expect
+from starlette.responses import HTMLResponse
 
 from deploy.local.stack import Stack
 from tests.browser.page_helpers import KEY, Visitor, new_context
 from tests.conftest import SHORT_TIMEOUTS
+from tests.integration.front_servers import run_application
+from tests.integration.lone_gateway import LoneGateway, run_lone_gateway
 from tests.support.http_options import HTTP_CLIENT_OPTIONS
 
 FLAGS = [
@@ -36,6 +39,24 @@ def frontend_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder, pools = tmp_path_factory.mktemp("site"), {"resize": 1}
     with Stack(folder, shared_pool=1, pools=pools, environment=SHORT_TIMEOUTS, frontend=True) as stack:
         yield stack
+
+
+@pytest.fixture(scope="module")
+def origin() -> Iterator[str]:
+    """The origin of a page of somebody else."""
+    with run_application(HTMLResponse("<!doctype html><title>A page of somebody else</title>")) as origin:
+        yield origin
+
+
+@pytest.fixture(scope="module")
+def gateway(frontend_stack: Stack, origin: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoneGateway]:
+    """A gateway of the stack that the page of that origin may use."""
+    settings = {
+        "DARKROOM_CORS__ORIGINS": json.dumps([origin]),
+        "DARKROOM_BLOB_URL": frontend_stack.blob_folder.as_uri(),
+    }
+    with run_lone_gateway(frontend_stack, tmp_path_factory.mktemp("gateway"), **settings) as gateway:
+        yield gateway
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,10 @@ from hashlib import sha256
 import httpx
 import pytest
 from playwright.async_api import BrowserContext, Page
-from starlette.responses import HTMLResponse
 
 from deploy.local.stack import Stack
 from gateway.client import image_url
 from tests.integration.api_helpers import submit_photo
-from tests.integration.front_servers import run_application
 from tests.integration.lone_gateway import LoneGateway, run_lone_gateway
 from tests.support.http_options import HTTP_CLIENT_OPTIONS
 from tests.support.images import encode_image, photo
@@ -37,13 +35,6 @@ SHOW = """async (url) => {
     try { await image.decode(); } catch (error) { return String(error); }
     return [image.naturalWidth, image.naturalHeight];
 }"""
-
-
-@pytest.fixture(scope="module")
-def origin() -> Iterator[str]:
-    """The origin of a page of somebody else."""
-    with run_application(HTMLResponse("<!doctype html><title>A page of somebody else</title>")) as origin:
-        yield origin
 
 
 @pytest.fixture(scope="module")

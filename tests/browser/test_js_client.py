@@ -13,13 +13,12 @@ from typing import Any
 import httpx
 import pytest
 from playwright.async_api import BrowserContext, Page, Route, expect
-from starlette.responses import HTMLResponse
 
 from deploy.local.ports import free_port
 from deploy.local.stack import Stack
 from tests.browser.page_helpers import KEY, jpeg, wait_for_size
 from tests.integration.api_helpers import wait_until
-from tests.integration.front_servers import find_program, run_application
+from tests.integration.front_servers import find_program
 from tests.integration.lone_gateway import LoneGateway, run_lone_gateway
 from tests.support.http_options import HTTP_OPTIONS
 from tests.support.programs import run_program
@@ -38,24 +37,6 @@ MODULE = """async ({ url }) => {
 GUIDE = Path("deploy/docs/BROWSER.md").read_text(encoding="utf-8")
 SIZE = 20 * 2**20
 SLOW_LINE = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 2 * 2**20}
-
-
-@pytest.fixture(scope="module")
-def origin() -> Iterator[str]:
-    """The origin of a page of somebody else."""
-    with run_application(HTMLResponse("<!doctype html><title>A page of somebody else</title>")) as origin:
-        yield origin
-
-
-@pytest.fixture(scope="module")
-def gateway(frontend_stack: Stack, origin: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoneGateway]:
-    """A gateway of the stack that the page may use."""
-    settings = {
-        "DARKROOM_CORS__ORIGINS": json.dumps([origin]),
-        "DARKROOM_BLOB_URL": frontend_stack.blob_folder.as_uri(),
-    }
-    with run_lone_gateway(frontend_stack, tmp_path_factory.mktemp("gateway"), **settings) as gateway:
-        yield gateway
 
 
 @pytest.fixture

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from playwright.async_api import BrowserContext, Page
-from starlette.responses import HTMLResponse
 
 from deploy.local.stack import Stack
 from tests.browser.page_helpers import new_context
 from tests.integration.api_helpers import submit_photo, wait_for_end
-from tests.integration.front_servers import run_application
-from tests.integration.lone_gateway import LoneGateway, run_lone_gateway
+from tests.integration.lone_gateway import LoneGateway
 from tests.integration.variant_files import add_variants
 from tests.support.http_options import HTTP_CLIENT_OPTIONS
 from tests.support.images import encode_image, photo
@@ -28,24 +25,6 @@ SHOWN = """async () => {
     return { src: new URL(image.currentSrc).pathname, width, height, loaded: performance.getEntriesByType("resource")
         .filter(({ initiatorType, name }) => name.includes("/result/")).length };
 }"""
-
-
-@pytest.fixture(scope="module")
-def origin() -> Iterator[str]:
-    """The origin of a page of somebody else."""
-    with run_application(HTMLResponse("<!doctype html><title>A page of somebody else</title>")) as origin:
-        yield origin
-
-
-@pytest.fixture(scope="module")
-def gateway(frontend_stack: Stack, origin: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoneGateway]:
-    """A gateway of the stack that the page may use."""
-    settings = {
-        "DARKROOM_CORS__ORIGINS": json.dumps([origin]),
-        "DARKROOM_BLOB_URL": frontend_stack.blob_folder.as_uri(),
-    }
-    with run_lone_gateway(frontend_stack, tmp_path_factory.mktemp("gateway"), **settings) as gateway:
-        yield gateway
 
 
 @pytest.fixture(scope="module")
