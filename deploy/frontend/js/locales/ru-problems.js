@@ -95,5 +95,6 @@ export const rules = {
   animation_pixels: "Пикселей во всех кадрах: {actual}, разрешено не больше {limit}.",
   frames: "Кадров: {actual}, разрешено не больше {limit}.",
   minimum: "Значение {actual} меньше наименьшего, {limit}.",
+  not_allowed: "Набор настроек не даёт задать {actual}.",
   maximum: "Значение {actual} больше наибольшего, {limit}.",
 };
