@@ -90,7 +90,7 @@ class _Loading:
         """Check how many presets there are in all files, with `default`, which is always there."""
         count = len(self._files.keys() | {DEFAULT})
         if count > self._limits.presets:
-            message = f"There are {count} presets; at most {self._limits.presets} are allowed."
+            message = f"There are {count} presets, `default` included; at most {self._limits.presets} are allowed."
             self.mistakes.append(Mistake(", ".join(dict.fromkeys(self._files.values())), "", message))
 
     def _add_table(self, file: str, name: str, table: Any) -> Iterator[tuple[Location, str]]:

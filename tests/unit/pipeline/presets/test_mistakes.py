@@ -204,7 +204,7 @@ edge = 10
         "a.toml:1: product.renditions.card: All its files together may have 100,000 pixels; at most 9,000 are allowed.",
         "a.toml:1: product: All files together may have 100,100 pixels; at most 9,000 are allowed.",
         "a.toml:3: product.renditions.card.formats: 2 formats at 2 densities are 4 files; at most 3 are allowed.",
-        "a.toml: There are 2 presets; at most 1 are allowed.",
+        "a.toml: There are 2 presets, `default` included; at most 1 are allowed.",
     ]
 
 
