@@ -104,6 +104,7 @@ def compare_card(cover: Image.Image, content: bytes) -> Likeness:
 
 def find_crop(whole: Image.Image, part: Image.Image) -> tuple[int, int, int, int]:
     """Return the box of the whole image that looks most like the part, which is as wide or as high."""
+    whole, part = whole.convert("L"), part.convert("L")
     reduced, part_reduced = whole.reduce(COARSE), part.reduce(COARSE)
     rough = min(_boxes(reduced.size, part_reduced.size), key=lambda box: _difference(reduced, part_reduced, box))
     near = [
