@@ -171,7 +171,7 @@ class ResumableSettings(SettingsSection):
 
 
 class BulkSettings(SettingsSection):
-    """How fast bulk actions go, so that they do not delay uploads, and how many there may be."""
+    """How fast bulk actions go, so that uploads do not queue behind them, and how many there may be."""
 
     rate: float = Field(
         20, gt=0, le=1000, description="Jobs per second that a gateway carries bulk actions out on, of all owners."

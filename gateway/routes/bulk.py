@@ -50,8 +50,8 @@ async def create(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     """Do with many jobs of the caller what the routes of one job do. It begins at once, and is followed by its status.
 
     It goes on with a bounded rate, waits while the queues are long, and what it starts takes the bulk lane, so that
-    uploads are not delayed. Jobs that are submitted later are not touched. Each job is changed at most once; one that
-    needs nothing is skipped, so the same bulk action may be sent again.
+    uploads do not queue behind it. Jobs that are submitted later are not touched. Each job is changed at most once;
+    one that needs nothing is skipped, so the same bulk action may be sent again.
     """
     if len(wanted.task_ids or ()) > settings.bulk.max_task_ids:
         raise _invalid("/body/task_ids", "max_length", f"Name at most {settings.bulk.max_task_ids} jobs, or a filter.")

@@ -23,7 +23,7 @@ from tests.support.http_options import HTTP_CLIENT_OPTIONS
 from tests.support.images import encode_image, photo
 
 GIB = 1024**3
-STEPS = re.compile(r"original|(small|medium|large|output|master)\.\d+")
+STEPS = re.compile(r"original|(small|medium|large|output|normalize)\.\d+")
 DISPOSITION = r"""inline; (?:filename="[^"\\/]+"; )?filename\*=UTF-8''([A-Za-z0-9._~%-]+)"""  # RFC 6266 and RFC 8187
 PHOTO = encode_image(photo(20, 20), "jpeg")
 FORM = raw_http.form(raw_http.part("file", encode_image(photo(200, 200)), b"photo.png"))

@@ -22,6 +22,7 @@ EMPTY_WHILE_ALL_IS_WELL = {
     "ALERTS_FOR_STATE",
     "pipeline: Alerts",
     "pipeline: Memory of Redis",
+    "safety: Since the last load",  # of a file of presets
     "darkroom_redis_memory_used_bytes",
     "darkroom_redis_memory_max_bytes",
     "darkroom:redis_memory_used:ratio",  # of a limit, which this Redis has not

@@ -58,7 +58,7 @@ def bulk(  # noqa: PLR0913  # typer's options
 ) -> ExitCode:
     """Retry, cancel, delete or reprocess many jobs: those that meet every condition, or those that are named.
 
-    The gateway does it in the background, slowly enough that uploads are not delayed.
+    The gateway does it in the background, slowly enough that uploads do not queue behind it.
     """
     if action not in ACTIONS:
         raise CommandError(f"There is no action {action!r}. Use one of: {', '.join(ACTIONS)}.")
