@@ -13,7 +13,8 @@ from gateway.conditional_requests import evaluate_preconditions
 from gateway.cursors import decode_cursor, encode_cursor
 from gateway.dependencies import PermissionDep, PresetsDep, RootPathDep, SettingsDep, StoresDep
 from gateway.openapi.errors import errors
-from gateway.openapi.headers import answer_headers, request_headers
+from gateway.openapi.headers import answer_headers
+from gateway.openapi.status_answers import describe_status
 from gateway.problems import (
     POLL_SECONDS,
     RETRY_AFTER_SECONDS,
@@ -84,15 +85,7 @@ async def create(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     summary="Get a bulk action",
     operation_id="get_bulk_action",
     response_model=BulkStatus,
-    responses={
-        200: {"headers": answer_headers("ETag", "Retry-After", "Cache-Control")},
-        304: {
-            "description": "The bulk action has not changed since `If-None-Match`",
-            "headers": answer_headers("ETag", "Retry-After", "Cache-Control"),
-        },
-        **errors(404, 412),
-    },
-    openapi_extra={"parameters": request_headers("If-Match", "If-None-Match")},
+    **describe_status("bulk action"),
 )
 async def show(
     bulk_id: str, request: Request, stores: StoresDep, permission: PermissionDep, root_path: RootPathDep

@@ -22,6 +22,7 @@ from gateway.middleware.root_path import root_path_of
 from gateway.openapi.errors import errors
 from gateway.openapi.headers import answer_headers, request_headers
 from gateway.openapi.links import job_links
+from gateway.openapi.status_answers import describe_status
 from gateway.problems import POLL_SECONDS
 from gateway.routing import Router
 from gateway.schemas import Accepted, JobPage, JobStatus, JobSummary, Links
@@ -38,15 +39,7 @@ router = Router(tags=["jobs"])
     summary="Get a job",
     response_model=JobStatus,
     operation_id="get_job",
-    responses={
-        200: {"headers": answer_headers("ETag", "Retry-After", "Cache-Control")},
-        304: {
-            "description": "The job has not changed since `If-None-Match`",
-            "headers": answer_headers("ETag", "Retry-After", "Cache-Control"),
-        },
-        **errors(404, 412),
-    },
-    openapi_extra={"parameters": request_headers("If-Match", "If-None-Match")},
+    **describe_status("job"),
 )
 async def task_status(
     task_id: str,

@@ -32,13 +32,14 @@ from storage.blobs import Blobs
 from storage.bulk_actions import COLLECTION as BULK_ACTIONS
 from storage.documents import Job
 from storage.idempotency import IdempotencyKey
+from storage.jobs import Jobs
 from storage.ledger import Ledger
 from storage.resumable_uploads import COLLECTION as RESUMABLE_UPLOADS
 from storage.stores import Stores, open_stores, open_worker_stores
 from storage.tidying import COLLECTION as TIDYING
 from storage.token_uses import COLLECTION as TOKEN_USES
 from tests.contract.http_helpers import ADA_KEY, ZOE_KEY
-from tests.support.fakes import FakeBroker, FakeQueues, use_broker
+from tests.support.fakes import FakeBroker, FakeJobs, FakeQueues, use_broker
 from tests.support.object_store import ObjectStore, run_object_store
 
 DOCUMENT_FIXTURES = frozenset({"stores", "ledger"})
@@ -197,3 +198,12 @@ def create_client(app: FastAPI) -> httpx.AsyncClient:
     """Return a client of a gateway, for a `with` statement."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+
+
+@pytest.fixture(params=["real", "fake"])
+def jobs(request: pytest.FixtureRequest) -> Jobs:
+    """The jobs of the stores, then the fake: both pass the same tests."""
+    if request.param == "fake":
+        return FakeJobs()
+    found: Jobs = request.getfixturevalue("stores").jobs
+    return found

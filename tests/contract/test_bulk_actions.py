@@ -14,7 +14,7 @@ from storage.job_filter import JobFilter
 from storage.job_ids import new_job_id
 from storage.jobs import Jobs
 from storage.stores import Stores
-from tests.support.fakes import FakeBulkActions, FakeJobs, new_job
+from tests.support.fakes import FakeBulkActions, new_job
 from tests.support.fakes import new_job_id as new_random_job_id
 
 LEASE_MS = 60_000
@@ -26,14 +26,6 @@ def actions(request: pytest.FixtureRequest) -> BulkActions:
         return FakeBulkActions()
     stores: Stores = request.getfixturevalue("stores")
     return stores.bulk_actions
-
-
-@pytest.fixture(params=["real", "fake"])
-def jobs(request: pytest.FixtureRequest) -> Jobs:
-    if request.param == "fake":
-        return FakeJobs()
-    stores: Stores = request.getfixturevalue("stores")
-    return stores.jobs
 
 
 async def insert(actions: BulkActions, **fields: Any) -> BulkAction:

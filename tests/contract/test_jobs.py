@@ -20,14 +20,6 @@ ENDED = [JobState.DONE, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]
 FAILURE = Failure(stage=None, code="dispatches_exhausted", message="Too many times.")
 
 
-@pytest.fixture(params=["real", "fake"])
-def jobs(request: pytest.FixtureRequest) -> Jobs:
-    if request.param == "fake":
-        return FakeJobs()
-    found: Jobs = request.getfixturevalue("stores").jobs
-    return found
-
-
 async def accepted(jobs: Jobs, **fields: Any) -> Job:
     job = new_job(**fields)
     await jobs.insert(job)

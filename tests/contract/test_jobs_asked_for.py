@@ -11,7 +11,7 @@ from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, Kind, Operation, StageRecord, StageState
 from storage.errors import JobNotFound
 from storage.jobs import Jobs
-from tests.support.fakes import FakeJobs, new_job, new_job_id
+from tests.support.fakes import new_job, new_job_id
 
 HOUR = 3_600_000
 ACTIVE_STATES = [JobState.ACCEPTED, JobState.PROCESSING]
@@ -21,14 +21,6 @@ SPENT = StageRecord(
     state=StageState.FAILED, attempts=5, retries=1, task_id="theirs", worker="there", finished_ms=9, error="crash"
 )
 FAILURE = Failure(stage="normalize", code="attempts_exhausted", message="Too many times.")
-
-
-@pytest.fixture(params=["real", "fake"])
-def jobs(request: pytest.FixtureRequest) -> Jobs:
-    if request.param == "fake":
-        return FakeJobs()
-    found: Jobs = request.getfixturevalue("stores").jobs
-    return found
 
 
 async def accepted(jobs: Jobs, kind: Kind = Kind.PREVIEWS, **fields: Any) -> Job:

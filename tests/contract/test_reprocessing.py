@@ -16,7 +16,7 @@ from storage.documents import Failure, Job, JobRecord, JobState, Kind, Lane, Ope
 from storage.jobs import Jobs
 from storage.ledger import Ledger
 from storage.stores import Stores
-from tests.support.fakes import RENDITIONS, FakeJobs, new_job
+from tests.support.fakes import RENDITIONS, new_job
 from tests.support.revisions import (
     REFUSAL,
     Run,
@@ -34,14 +34,6 @@ BEFORE = expected_results(0, tuple(RENDITIONS))
 EXHAUSTED = Failure(stage=None, code="dispatches_exhausted", message="Too many times.")
 EDGES = {"small": 100, "card": 200}
 ENDINGS = ["complete", "refuse", "mark_dead", "release"]
-
-
-@pytest.fixture(params=["real", "fake"])
-def jobs(request: pytest.FixtureRequest) -> Jobs:
-    if request.param == "fake":
-        return FakeJobs()
-    found: Jobs = request.getfixturevalue("stores").jobs
-    return found
 
 
 async def inserted(jobs: Jobs, **fields: Any) -> Job:

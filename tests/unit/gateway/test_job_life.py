@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -12,24 +11,14 @@ from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import Job, JobState, StageRecord, StageState
 from storage.errors import JobNotFound
-from tests.support.fakes import UNREACHABLE_URL, FakeBroker, FakeJobs, new_job, use_broker
+from tests.support.fakes import FakeBroker, FakeJobs, new_job
 
 ACTIVE_STATES = [JobState.ACCEPTED, JobState.PROCESSING]
 ENDED = [JobState.DONE, JobState.FAILED, JobState.DEAD, JobState.CANCELLED]
 DONE = StageRecord(state=StageState.DONE, attempts=1, result={"width": 640})
 SPENT = StageRecord(state=StageState.FAILED, attempts=5, error="crash")
 
-
-@pytest.fixture(autouse=True)
-def broker() -> FakeBroker:
-    return FakeBroker()
-
-
-@pytest.fixture
-def no_broker() -> Iterator[None]:
-    use_broker(FakeBroker.settings.model_copy(update={"redis_url": UNREACHABLE_URL}))
-    yield
-    use_broker(FakeBroker.settings)
+pytestmark = pytest.mark.usefixtures("broker")
 
 
 async def accepted(jobs: FakeJobs, blobs: Blobs, **fields: Any) -> Job:

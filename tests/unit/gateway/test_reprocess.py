@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -17,7 +16,7 @@ from pipeline.presets.registry import Presets
 from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, Kind, Operation, PresetReference, StageRecord, StageState
-from tests.support.fakes import UNREACHABLE_URL, FakeBroker, FakeJobs, new_job, use_broker
+from tests.support.fakes import FakeBroker, FakeJobs, new_job
 
 EDGES = {"small": 160, "medium": 640, "large": 1600}
 FAILURE = Failure(stage="validate", code="image_corrupt", message="It is damaged.")
@@ -28,17 +27,7 @@ SMALL = {
 FACTS = {"width": 40, "height": 30, "format": "png"}
 THUMB = {"thumbhash": "t", "blurhash": "b", "color": "#7f6a52"}
 
-
-@pytest.fixture(autouse=True)
-def broker() -> FakeBroker:
-    return FakeBroker()
-
-
-@pytest.fixture
-def no_broker() -> Iterator[None]:
-    use_broker(FakeBroker.settings.model_copy(update={"redis_url": UNREACHABLE_URL}))
-    yield
-    use_broker(FakeBroker.settings)
+pytestmark = pytest.mark.usefixtures("broker")
 
 
 async def insert(jobs: FakeJobs, blobs: Blobs, kind: Kind = Kind.PREVIEWS, **fields: Any) -> Job:

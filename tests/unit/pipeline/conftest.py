@@ -12,21 +12,7 @@ from pipeline.settings import RetentionSettings, Settings, SweeperSettings
 from pipeline.sweeper import Sweeper
 from pipeline.tidying.tidier import Tidier
 from storage.blobs import Blobs
-from tests.support.fakes import UNREACHABLE_URL, FakeBroker, FakeJobs, FakeQueues, FakeStores, use_broker
-
-
-@pytest.fixture
-def broker() -> FakeBroker:
-    """Publish to a broker in memory."""
-    return FakeBroker()
-
-
-@pytest.fixture
-def no_broker() -> Iterator[None]:
-    """Publish to a port where nothing listens."""
-    use_broker(FakeBroker.settings.model_copy(update={"redis_url": UNREACHABLE_URL}))
-    yield
-    use_broker(FakeBroker.settings)
+from tests.support.fakes import FakeJobs, FakeQueues, FakeStores
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pipeline.operations import OPERATION_BY_KIND
 from pipeline.routing import ROUTES
 from pipeline.stage_run import INFRASTRUCTURE_ERRORS
 from stages.errors import STAGE_ERRORS, StageError
-from storage.documents import Kind
+from storage.documents import KINDS_WITH_RENDITIONS, Kind
 
 FORMS: dict[Kind, type[OutputForm]] = {
     Kind.CROP: CropForm,
@@ -28,8 +28,8 @@ GIVEN = {Kind.PROCESS: {"limits", "assets"}}
 """What an operation takes that no form has; by default only the limits."""
 
 
-def test_every_kind_but_previews_is_an_operation() -> None:
-    assert set(OPERATION_BY_KIND) == set(Kind) - {Kind.PREVIEWS}
+def test_every_kind_without_renditions_is_an_operation() -> None:
+    assert set(OPERATION_BY_KIND) == set(Kind) - set(KINDS_WITH_RENDITIONS)
 
 
 @pytest.mark.parametrize("kind", list(OPERATION_BY_KIND))
