@@ -52,16 +52,19 @@ class ImageMaker:
             raise RenditionNotFound("This job is itself an image on demand. Ask for images of the job in parent_id.")
         if problem := explain_end(parent):
             raise problem
-        if _has_it(parent, wanted) or (parent.is_active and wanted.is_surely_part_of(parent.operation)):
+        if has_image(parent, wanted) or (parent.is_active and wanted.is_surely_part_of(parent.operation)):
             return parent
         try:
             return await self.stores.jobs.get(wanted.derive_job_id(parent.id))
         except JobNotFound:
             return await self._make(parent, wanted)
 
-    async def wait(self, job: Job, seconds: float) -> Job:
-        """Return the job when it has ended, or when the time is over. Raises `ClientDisconnect`, `TooManyStreams`."""
-        if not job.is_active or seconds <= 0:
+    async def wait(self, job: Job, wanted: ImageRequest, seconds: float) -> Job:
+        """Return the job when it has ended or has the image already, or when the time is over.
+
+        Raises `ClientDisconnect`, `TooManyStreams`.
+        """
+        if not job.is_active or seconds <= 0 or has_image(job, wanted):
             return job
         with self.request.app.state.streams.hold(caller_of(self.request.scope)):
             return await run_while_connected(self.request, self._wait_for_end(job, seconds))
@@ -128,7 +131,8 @@ class ImageMaker:
         return job
 
 
-def _has_it(parent: Job, wanted: ImageRequest) -> bool:
+def has_image(parent: Job, wanted: ImageRequest) -> bool:
+    """Whether the image is among the results of the parent that can be fetched now, also while it is reprocessed."""
     if not wanted.is_part_of(served_job(parent).operation):
         return False
     try:

@@ -16,7 +16,7 @@ from gateway.dependencies import (
     StoresDep,
 )
 from gateway.image_links import ROUTE
-from gateway.image_making import ImageMaker
+from gateway.image_making import ImageMaker, has_image
 from gateway.image_requests import ImageRequest
 from gateway.middleware.root_path import root_path_of
 from gateway.openapi.errors import errors
@@ -99,13 +99,16 @@ async def image(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     wanted = ImageRequest.read(presets, permission, preset, file)
     deadline = monotonic() + (maker.settings.results.image_wait if wait is None else wait)
     cache_control = _build_cache_control(permission, is_current=v == wanted.preset.version)
-    for _ in range(2):  # a blob that is lost, or has just been replaced, is made or found again once
+    for _ in range(2):  # what is lost, or has just been replaced, is made or found again once
         parent = await permission.get_job(maker.stores.jobs, task_id, rendition=wanted.rendition)
         permission.check_image(parent, preset)
         job = await maker.find_job(parent, wanted)
-        job = await maker.wait(job, deadline - monotonic())
-        if job.is_active or not job.keeps_blobs:
+        job = await maker.wait(job, wanted, deadline - monotonic())
+        is_served = has_image(job, wanted)
+        if not is_served and (job.is_active or not job.keeps_blobs):
             return _answer_not_yet(job, root_path_of(request.scope))
+        if not is_served and job.kind is not Kind.IMAGE:
+            continue  # the parent has ended with other results than it was about to make
         try:
             return await _answer(maker, permission).send(
                 find_served(job, wanted.selection), request, cache_control=cache_control

@@ -229,6 +229,44 @@ class TestTheJob:
         assert (await waiting).content == content_of("avif", 1)
         assert await images(stores) == []
 
+    async def test_is_none_while_its_parent_that_has_the_file_is_processed_again(
+        self, http: httpx.AsyncClient, stores: Stores
+    ) -> None:
+        revised = await insert_reprocessed(stores, done_card(stores.blobs), OTHER_CARD)
+
+        answer = await http.get(f"/image/{revised.id}/shop/card.avif", params=NOW)
+
+        assert (answer.status_code, answer.content) == (200, content_of("avif", 1))
+        assert await images(stores) == []
+
+    async def test_is_made_if_its_parent_gets_results_of_an_earlier_preset_back(
+        self, http: httpx.AsyncClient, stores: Stores
+    ) -> None:
+        revised = await insert_reprocessed(
+            stores, done_card(stores.blobs, operation=OTHER_CARD), Operation(renditions={"card": CARD})
+        )
+        waiting = asyncio.create_task(http.get(f"/image/{revised.id}/shop/card.avif", params={"wait": 0.3}))
+        await asyncio.sleep(0.05)
+        assert await stores.jobs.mark_dead(revised, FAILURE)
+
+        answer = await waiting
+
+        (made,) = await images(stores)
+        assert (answer.status_code, answer.json()["task_id"]) == (202, made.id)
+
+
+OTHER_CARD = Operation(renditions={"card": {**CARD, "width": 401}})
+
+
+async def insert_reprocessed(stores: Stores, done: Job, operation: Operation) -> Job:
+    """Insert a job that is done, and begin to make the card of another operation."""
+    await stores.jobs.insert(done)
+    stores.blobs.put(done.original.blob, b"original")
+    options: dict[str, Any] = {"lane": Lane.EXPRESS, "next_dispatch_ms": now_ms() + 3_600_000}
+    revised = await stores.jobs.reprocess(done, operation, stages=list(done.stages), **options)
+    assert revised is not None
+    return revised
+
 
 _DEFAULTS = {
     "fit": "inside",
