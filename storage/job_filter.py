@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from storage.documents import JobRecord, JobState, Kind
+from storage.documents import KINDS_WITH_RENDITIONS, JobRecord, JobState, Kind
 from storage.job_ids import first_job_id
 
 DEFAULT_PRESET = "default"
@@ -60,6 +60,8 @@ class JobFilter(BaseModel):
         )
 
     def _matches_kind(self, kind: Kind) -> bool:
+        if self._needs_preset and kind not in KINDS_WITH_RENDITIONS:
+            return False
         if self.kind is None and not self._needs_preset:
             return kind is not Kind.IMAGE  # an image on demand goes with the job that it is made of
         return kind is (self.kind or Kind.PREVIEWS)

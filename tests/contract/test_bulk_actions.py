@@ -148,6 +148,8 @@ FILTERS: list[tuple[JobFilter, set[str]]] = [
     (JobFilter(preset="product"), {"product", "product2"}),
     (JobFilter(preset="product", preset_version_not="1"), {"product2"}),
     (JobFilter(preset="default"), {"dead", "done", "default", "old"}),
+    (JobFilter(preset="default", kind=Kind.CROP), set()),
+    (JobFilter(is_outdated=True, kind=Kind.CROP), set()),
     (JobFilter(is_outdated=True), {"product", "dead", "done", "old"}),
     (JobFilter(until_ms=2_000), {"old"}),
     (JobFilter(since_ms=2_000, kind=Kind.CROP), {"crop"}),
