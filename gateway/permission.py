@@ -60,7 +60,12 @@ class Permission:
         """Return a job, or one of its renditions' jobs, that the caller may read. Raises `JobNotFound` for others."""
         if self.scope is Scope.READ and (task_id != self.task_id or self.rendition not in {None, rendition}):
             raise JobNotFound(task_id)
-        return await jobs.get(task_id, owner=self.owner, token_id=self.token_id)
+        job = await jobs.get(task_id, owner=self.owner, token_id=self.token_id)
+        if self.scope is Scope.UPLOAD and job.kind is Kind.IMAGE:  # its id can be computed by who knows its parent
+            parent = await jobs.get(job.parent_id or "", owner=self.owner, token_id=self.token_id)
+            if _preset_of(job) != _preset_of(parent):
+                raise JobNotFound(task_id)
+        return job
 
     def limits(self, limits: Limits) -> Limits:
         """Return the limits on an original that the caller sends."""
@@ -105,11 +110,10 @@ class Permission:
     def check_image(self, job: Job, preset: str) -> None:
         """Raise `PresetNotAllowed` for an image of a preset that the caller may not have.
 
-        Tokens get those of the job's own preset: whoever gave one to a browser may show an original with a watermark
-        only. A signed link names its preset.
+        Tokens get those of the job's own preset, also by the id of the image's job: whoever gave one to a browser may
+        show an original with a watermark only. A signed link names its preset.
         """
-        own = job.operation.preset.name if job.operation.preset else DEFAULT
-        if self.scope in {Scope.READ, Scope.UPLOAD} and (preset != own or job.kind is not Kind.PREVIEWS):
+        if self.scope in {Scope.READ, Scope.UPLOAD} and (preset != _preset_of(job) or job.kind is not Kind.PREVIEWS):
             raise PresetNotAllowed("A token allows images of the preset that the job was uploaded with. Sign a link.")
         if self.presets is not None and preset not in self.presets:
             raise PresetNotAllowed(f"The key or link does not allow the preset {preset}.")
@@ -147,6 +151,10 @@ class Permission:
 
     def _used_up(self) -> TokenUsedUp:
         return TokenUsedUp(f"The token has made {self.uses} of {self.uses} jobs. Ask for a new one where it came from.")
+
+
+def _preset_of(job: Job) -> str:
+    return job.operation.preset.name if job.operation.preset else DEFAULT
 
 
 def permission_of(scope: AsgiScope) -> Permission:

@@ -14,7 +14,7 @@ from gateway.image_links import build_signed_text, sign_text
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.clock import now_ms
-from storage.documents import Job, PresetReference
+from storage.documents import Job, Kind, PresetReference
 from tests.support.fakes import UNREACHABLE_URL, FakeJobs, new_job_id
 from tests.support.links import sign_link
 from tests.support.presets import use_presets
@@ -252,6 +252,20 @@ async def test_a_token_opens_no_image_of_another_preset(
     answer = await http.get(PATH.replace("/shop/", "/other/"), headers=bearer(claims))
 
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(("preset", "status"), [("shop", 200), ("other", 404)])
+async def test_a_token_opens_no_image_of_another_preset_by_the_id_of_its_job(
+    http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs, preset: str, status: int
+) -> None:
+    operation = OPERATION.model_copy(update={"preset": PresetReference(name=preset, version="0")})
+    origin = {"kind": Kind.IMAGE, "parent_id": JOB_ID, "owner": "ada", "token_id": "token-one"}
+    made = done_card(blobs, operation=operation).model_copy(update=origin)
+    await jobs.insert(made)
+
+    for path in (f"/result/{made.id}/card", f"/task-status/{made.id}"):
+        assert (await http.get(path, headers=bearer(upload_claims()))).status_code == status
+        assert (await http.get(path, headers=ADA_KEY)).status_code == 200
 
 
 async def test_a_wrong_key_is_not_saved_by_a_signature(http: httpx.AsyncClient) -> None:
