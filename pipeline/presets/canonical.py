@@ -1,4 +1,4 @@
-"""The canonical form of a preset: everything that makes the same results has the same one."""
+"""The canonical forms of a preset and of a rendition: what makes the same results has the same one."""
 
 from __future__ import annotations
 
@@ -27,6 +27,19 @@ def _canonical(rendition: RenditionDefinition) -> dict[str, Any]:
         form.pop("quality", None)
     spec = rendition.spec()
     return form | {"dpr": [float(density) for density in spec.dpr], "steps": list(map(write_step, spec.steps))}
+
+
+def stored_form(rendition: RenditionDefinition) -> dict[str, Any]:
+    """Return a rendition as a job stores it: with its defaults, and each value in one way to write it.
+
+    So jobs of one version of a preset are equal, however its file wrote it then. A watermark that is the last step is
+    the rendition's watermark.
+    """
+    spec = rendition.spec()
+    steps = list(map(write_step, spec.steps))
+    form = rendition.model_dump(mode="json", exclude_none=True, exclude={"steps", "watermark", "dpr"})
+    mark = steps.pop() if steps and "watermark" in steps[-1] else {}
+    return form | {"dpr": [float(density) for density in spec.dpr], "steps": steps} | mark
 
 
 def write_step(step: Step) -> dict[str, Any]:

@@ -131,6 +131,11 @@ class RenditionDefinition(Definition):
         return self.edge is not None and self.formats in {("auto",), ("webp",)} and not self._changed - plain
 
     @property
+    def is_only_edge(self) -> bool:
+        """Whether everything but the edge is as it is by default, written or not."""
+        return self._changed == {"edge"}
+
+    @property
     def _changed(self) -> set[str]:
         return {
             name

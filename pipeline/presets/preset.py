@@ -9,7 +9,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
-from pipeline.presets.canonical import canonical_form
+from pipeline.presets.canonical import canonical_form, stored_form
 from pipeline.presets.definition import PresetDefinition, RenditionDefinition
 from storage.documents import Operation, PresetReference
 
@@ -54,15 +54,14 @@ class Preset:
 
     def _resolve_rendition(self, rendition: RenditionDefinition, overrides: Mapping[str, Any]) -> int | dict[str, Any]:
         background = rendition.background or self.definition.background
-        if rendition.edge is not None and background is None and rendition.model_fields_set <= {"edge"}:
+        if rendition.edge is not None and background is None and rendition.is_only_edge:
             return rendition.edge
         changes: dict[str, Any] = {"background": overrides.get("background") or background}
         if "format" in overrides:
             changes["formats"] = (_still_format(overrides["format"]),)
         if "quality" in overrides:
             changes["quality"] = dict.fromkeys(("jpeg", "webp", "avif"), overrides["quality"])
-        stored: dict[str, Any] = rendition.model_copy(update=changes).model_dump(mode="json", exclude_none=True)
-        return stored
+        return stored_form(rendition.model_copy(update=changes))
 
 
 def default_preset(edges: Mapping[str, int]) -> Preset:

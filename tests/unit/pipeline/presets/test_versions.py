@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.presets.definition import PresetDefinition
-from pipeline.presets.preset import Preset
+from pipeline.presets.preset import Preset, read_definition
+from storage.documents import Operation
 from tests.support.properties import EXAMPLES
 
 PRODUCT = """
@@ -31,6 +32,12 @@ edge = 2000
 
 def version(text: str, **assets: str) -> str:
     return version_of(tomllib.loads(text), **assets)
+
+
+def stored(text: str) -> Operation:
+    """Return what a job stores of the preset, as it is when it is read again."""
+    operation = Preset("product", PresetDefinition.model_validate(tomllib.loads(text))).resolve({})
+    return Operation.model_validate_json(operation.model_dump_json())
 
 
 def version_of(table: dict[str, Any], **assets: str) -> str:
@@ -66,6 +73,7 @@ def test_another_way_to_write_the_same_makes_no_new_version(written: str, otherw
     assert written in PRODUCT
 
     assert version(PRODUCT.replace(written, otherwise)) == version(PRODUCT)
+    assert stored(PRODUCT.replace(written, otherwise)).requests_same(stored(PRODUCT))
 
 
 @pytest.mark.parametrize(
@@ -106,6 +114,16 @@ def test_other_bytes_of_an_image_make_a_new_version() -> None:
 )
 def test_two_spellings_of_a_value_are_one_version(one: str, other: str) -> None:
     assert version(f"{PRODUCT}{one}") == version(f"{PRODUCT}{other}") != version(PRODUCT)
+    assert stored(f"{PRODUCT}{one}").requests_same(stored(f"{PRODUCT}{other}"))
+
+
+def test_a_job_stores_steps_that_make_the_same_results() -> None:
+    parts = tomllib.loads(PRODUCT + 'steps = ["blur", { watermark = "logo.png" }]')
+    preset = Preset("product", PresetDefinition.model_validate(parts))
+
+    read = read_definition(preset.resolve({}), "zoom")
+
+    assert read.spec() == preset.definition.renditions["zoom"].spec()
 
 
 @given(radius=st.floats(0.1, 100), other=st.floats(0.1, 100))
