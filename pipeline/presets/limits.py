@@ -47,7 +47,7 @@ def _check_largest(rendition: RenditionDefinition, image_limits: Limits) -> Iter
         side = round((getattr(rendition, key) or 0) * density)
         if side > image_limits.side:
             yield key, f"A file may have a side of {side:,} pixels; at most {image_limits.side:,} are allowed."
-    is_box = None not in {rendition.width, rendition.height} and rendition.fit in {"cover", "contain", "fill"}
+    is_box = None not in {rendition.width, rendition.height} and rendition.fit != "inside"
     if not is_box:  # the image has a part in its size
         return
     if width * height > image_limits.pixels:

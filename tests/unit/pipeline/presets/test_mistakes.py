@@ -159,6 +159,10 @@ def rendition(body: str) -> str:
             rendition('width = 5000\nheight = 4000\nfit = "cover"\nformats = ["avif", "jpeg"]'),
             [("6: card.formats: A file may have 20,000,000 pixels; in avif, at most 16,000,000 are possible.")],
         ),
+        (
+            rendition('width = 9000\nheight = 9000\nfit = "scale-down"'),
+            ["2: card: A file may have 81,000,000 pixels; at most 50,000,000 are allowed."],
+        ),
         (rendition(f"edge = {'9' * 5000}"), ["It has a number of too many digits."]),
         (rendition(f"watermark.{'a.' * 1000}a = 1"), ["Its tables and lists are nested too deeply."]),
         (rendition(f"steps = {'[' * 300}{']' * 300}"), ["Its tables and lists are nested too deeply."]),
