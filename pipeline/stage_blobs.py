@@ -83,8 +83,8 @@ class StageBlobs:
     def write_variants(self, name: str, variants: Iterable[Variant]) -> dict[str, Any]:
         """Write the variants of a rendition one after the other, as they are made; return its record.
 
-        The record is that of the main variant, the last format at the lowest density. If there is more than one file,
-        it has all `variants`, the best format first, with the densities of each in order.
+        The record is that of the main variant, the last format at the lowest density. If there is more than one
+        format or density, it has all `variants`, the best format first, with the densities of each in order.
         """
         records: list[dict[str, Any]] = []
         for variant in variants:
@@ -94,7 +94,7 @@ class StageBlobs:
             records += [record | {"dpr": density} for density in variant.densities]
         lowest = [record for record in records if record["dpr"] == records[0]["dpr"]]
         main = {field: value for field, value in lowest[-1].items() if field != "dpr" or value != 1}
-        if len({record["blob"] for record in records}) == 1:
+        if len(records) == 1:
             return main
         ranks = {format_: rank for rank, format_ in enumerate(dict.fromkeys(record["format"] for record in records))}
         return main | {"variants": sorted(records, key=lambda record: (ranks[record["format"]], record["dpr"]))}

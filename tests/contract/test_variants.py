@@ -123,7 +123,10 @@ async def test_a_density_that_the_original_is_too_small_for_repeats_a_record(
     found = find_results(await stores.jobs.get(job.id))
     low, high = [variant for variant in find_variants(found["card"]) if variant["format"] == "png"]
     assert high == low | {"dpr": 2}
-    assert "variants" not in found["one"]
+    assert [(each["blob"], each["dpr"]) for each in find_variants(found["one"])] == [
+        (f"{job.id}/one.png.1", 1),
+        (f"{job.id}/one.png.1", 2),  # so an address with this density gets it, too
+    ]
     assert sorted(child.blobs.list_names(job.id)) == [
         "card.jpeg.1",
         "card.png.1",
