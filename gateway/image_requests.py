@@ -65,7 +65,7 @@ class ImageRequest:
         if self.rendition not in operation.renditions or operation.animated:
             return False
         is_same = read_definition(operation, self.rendition) == self._definition
-        return is_same and operation.assets == dict(self.preset.assets)
+        return is_same and operation.asset_digests == dict(self.preset.assets)
 
     def is_surely_part_of(self, operation: Operation) -> bool:
         """Whether such a job will have this very file. Of `auto`, nobody knows the format before."""

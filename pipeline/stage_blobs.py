@@ -56,7 +56,7 @@ class StageBlobs:
     @property
     def assets(self) -> Mapping[str, bytes]:
         """The image files that the job's steps name; each is read when a step asks for it."""
-        return Assets(self._blobs, self._job.operation.assets)
+        return Assets(self._blobs, self._job.operation.asset_digests)
 
     def check_room_for_master(self, settings: BlobsSettings) -> None:
         """Raise OSError when the disk has no room for a master."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pymongo import ASCENDING, IndexModel
 
 from storage.clock import now_ms
+from storage.documents import AssetReference
 from storage.errors import BulkActionNotFound, BulkActionUnreadable
 from storage.job_filter import JobFilter
 
@@ -51,7 +52,7 @@ class StoredPreset(BaseModel):
     """A preset as it was when the bulk action was accepted: a later change of the file does not touch it."""
 
     definition: dict[str, Any]
-    assets: dict[str, str] = Field(default_factory=dict)
+    assets: list[AssetReference] = Field(default_factory=list)
 
 
 class BulkCounts(BaseModel):

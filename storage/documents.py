@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
@@ -100,6 +100,24 @@ class PresetReference(BaseModel):
     """Hash (hex) of the preset's canonical form, with the bytes of the image files that it names."""
 
 
+class AssetReference(BaseModel):
+    """An image file that steps name, as it was when the job was accepted or reprocessed."""
+
+    name: str
+    sha256: str
+    """Hash (hex) of its bytes; `asset_key` is where they are."""
+
+
+def list_assets(digests: Mapping[str, str]) -> list[AssetReference]:
+    """Return the image files with these SHA-256 (hex), by name, as a document stores them."""
+    return [AssetReference(name=name, sha256=digest) for name, digest in sorted(digests.items())]
+
+
+def digests_of(assets: Iterable[AssetReference]) -> dict[str, str]:
+    """Return the SHA-256 (hex) of each image file by its name."""
+    return {asset.name: asset.sha256 for asset in assets}
+
+
 class Operation(BaseModel):
     """What the client requests: the encoding, and the long edge of each preview or the operation's parameters."""
 
@@ -109,8 +127,8 @@ class Operation(BaseModel):
     """Each preview by its name: its long edge in pixels, or its whole definition; empty for an operation."""
     preset: PresetReference | None = None
     """The preset that the renditions come from; None for an operation, and for jobs from before there were presets."""
-    assets: dict[str, str] = Field(default_factory=dict)
-    """SHA-256 (hex) of each image file that the definitions name, by its name; `asset_key` is where its bytes are."""
+    assets: list[AssetReference] = Field(default_factory=list)
+    """The image files that steps name, sorted by name. It is no map: some servers store no name with a dot."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the operation, such as the box of a crop; empty for previews."""
     format: str = "auto"
@@ -124,6 +142,11 @@ class Operation(BaseModel):
     """
     animated: bool = False
     """Whether previews of an animated original keep its frames."""
+
+    @property
+    def asset_digests(self) -> dict[str, str]:
+        """SHA-256 (hex) of each image file that steps name, by its name."""
+        return digests_of(self.assets)
 
     def requests_same(self, other: Operation) -> bool:
         """Whether both make the same of an original, whatever the preset is called that says so."""

@@ -8,13 +8,14 @@ from pipeline.presets.definition import PresetDefinition
 from pipeline.presets.preset import Preset
 from pipeline.presets.registry import Presets
 from storage.bulk_actions import StoredPreset
+from storage.documents import digests_of, list_assets
 
 
 def store_presets(presets: Iterable[Preset]) -> dict[str, StoredPreset]:
     """Return presets as a bulk action stores them, by name."""
     return {
         preset.name: StoredPreset(
-            definition=preset.definition.model_dump(mode="json", exclude_unset=True), assets=dict(preset.assets)
+            definition=preset.definition.model_dump(mode="json", exclude_unset=True), assets=list_assets(preset.assets)
         )
         for preset in presets
     }
@@ -28,7 +29,7 @@ def restore_presets(stored: Mapping[str, StoredPreset], *, edges: Mapping[str, i
     presets = Presets(edges)
     presets.put_in_force(
         {
-            name: Preset(name, PresetDefinition.model_validate(preset.definition), preset.assets)
+            name: Preset(name, PresetDefinition.model_validate(preset.definition), digests_of(preset.assets))
             for name, preset in stored.items()
         }
     )

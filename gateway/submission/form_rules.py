@@ -14,7 +14,7 @@ from gateway.submission.preset_rules import PresetRules
 from gateway.submission.step_rules import StepRules
 from gateway.submission.steps_field import parse_steps
 from pipeline.presets.registry import Presets
-from storage.documents import Operation
+from storage.documents import Operation, list_assets
 
 
 class FormRules:
@@ -46,7 +46,7 @@ class FormRules:
         if not isinstance(form, ProcessForm):
             return operation
         steps = self._step_rules.read(form.steps)
-        changes = {"parameters": {"steps": steps.written}, "assets": steps.assets, **steps.output}
+        changes = {"parameters": {"steps": steps.written}, "assets": list_assets(steps.assets), **steps.output}
         return operation.model_copy(update=changes)
 
     @cached_property

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.presets.canonical import canonical_form, stored_form
 from pipeline.presets.definition import PresetDefinition, RenditionDefinition
-from storage.documents import Operation, PresetReference
+from storage.documents import Operation, PresetReference, list_assets
 
 DEFAULT = "default"
 """The preset of an upload that names none."""
@@ -50,7 +50,7 @@ class Preset:
             name: self._resolve_rendition(rendition, overrides)
             for name, rendition in self.definition.renditions.items()
         }
-        return Operation(renditions=renditions, preset=self.reference, assets=dict(self.assets), **overrides)
+        return Operation(renditions=renditions, preset=self.reference, assets=list_assets(self.assets), **overrides)
 
     def _resolve_rendition(self, rendition: RenditionDefinition, overrides: Mapping[str, Any]) -> int | dict[str, Any]:
         background = rendition.background or self.definition.background

@@ -20,7 +20,7 @@ from pipeline.routing import RESIZE
 from pipeline.settings import Settings
 from pipeline.sweeper import Sweeper
 from storage.clock import now_ms
-from storage.documents import Failure, Job, JobState, Kind, Lane, Operation, StageRecord
+from storage.documents import Failure, Job, JobState, Kind, Lane, Operation, StageRecord, list_assets
 from storage.job_ids import derive_job_id
 from storage.jobs import Jobs
 from storage.stores import Stores
@@ -197,7 +197,7 @@ class TestTheJob:
         ("operation", "file"),
         [
             (Operation(renditions={"card": {**CARD, "width": 401}}), "card.avif"),
-            (Operation(renditions={"card": CARD}, assets={"logo.png": "0"}), "card.avif"),
+            (Operation(renditions={"card": CARD}, assets=list_assets({"logo.png": "0"})), "card.avif"),
             (Operation(renditions={"card": CARD}, animated=True), "card.avif"),
             (Operation(renditions={"card": CARD}), "card.png"),
         ],

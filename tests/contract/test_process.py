@@ -42,7 +42,7 @@ async def test_a_job_stores_the_steps_their_image_files_and_the_format(http: htt
 
     assert (job.kind, list(job.stages)) == (Kind.PROCESS, ["validate", "transform", "finalize"])
     assert (job.operation.parameters, job.operation.format) == (STORED, "webp")
-    assert job.operation.assets == {"logo.png": LOGO}
+    assert job.operation.asset_digests == {"logo.png": LOGO}
 
 
 async def test_steps_may_come_in_the_query_as_a_blob_of_json_and_in_metadata(
@@ -99,7 +99,7 @@ async def test_the_same_steps_are_the_same_request_also_after_a_change_of_the_im
 
     assert (again.headers["idempotency-replayed"], again.json()["task_id"]) == ("true", first.json()["task_id"])
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
-    assert (await get_accepted_job(stores, first)).operation.assets == {"logo.png": LOGO}
+    assert (await get_accepted_job(stores, first)).operation.asset_digests == {"logo.png": LOGO}
 
 
 async def test_steps_apply_to_the_original_of_an_earlier_job(http: httpx.AsyncClient, stores: Stores) -> None:

@@ -21,7 +21,7 @@ from pipeline.stage_run import StageRun
 from pipeline.worker_child import WorkerChild, open_worker_child
 from stages.rendition import Rendition
 from stages.resize import Variant
-from storage.documents import Job, JobState, Operation, asset_key, result_blobs
+from storage.documents import Job, JobState, Operation, asset_key, list_assets, result_blobs
 from storage.stores import Stores
 from tests.support.fakes import new_job
 from tests.support.images import cutout, decode_image, encode_image, photo
@@ -192,7 +192,11 @@ async def test_a_watermark_is_read_from_where_the_job_says(child: WorkerChild, s
     child.blobs.put(asset_key(digest), encode_image(Image.new("RGB", (20, 20), "red")))
     marked = {"edge": 100, "formats": ["png"], "watermark": LOGO["watermark"]}
     job = await submit(
-        child, stores, Image.new("RGB", (100, 100), "blue"), renditions={"card": marked}, assets={"logo.png": digest}
+        child,
+        stores,
+        Image.new("RGB", (100, 100), "blue"),
+        renditions={"card": marked},
+        assets=list_assets({"logo.png": digest}),
     )
 
     run_all(job)
@@ -205,7 +209,7 @@ async def test_a_watermark_is_read_from_where_the_job_says(child: WorkerChild, s
 
 async def test_an_asset_that_is_gone_does_not_refuse_the_image(child: WorkerChild, stores: Stores) -> None:
     marked = {"edge": 100, "watermark": LOGO["watermark"]}
-    job = await submit(child, stores, cutout(), renditions={"card": marked}, assets={"logo.png": "6" * 64})
+    job = await submit(child, stores, cutout(), renditions={"card": marked}, assets=list_assets({"logo.png": "6" * 64}))
     run(tasks.validate, job.id)
     run(tasks.normalize, job.id)
 

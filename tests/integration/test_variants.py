@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from deploy.local.stack import Stack
-from storage.documents import Job, Operation, asset_key
+from storage.documents import Job, Operation, asset_key, list_assets
 from storage.stores import open_stores
 from tests.integration.api_helpers import get_status, wait_for_end, wait_until
 from tests.support.fakes import new_job
@@ -25,7 +25,7 @@ LOGO, DIGEST = encode_image(photo(40, 30)), "7" * 64
 
 def submit(stack: Stack, content: bytes, renditions: dict[str, Any]) -> str:
     """Store a job that is due, for the gateway's sweeper to dispatch, and return its id."""
-    operation = Operation(renditions=renditions, assets={"logo.png": DIGEST})
+    operation = Operation(renditions=renditions, assets=list_assets({"logo.png": DIGEST}))
     job = new_job(operation=operation, renditions=dict.fromkeys(renditions, 1))
     asyncio.run(_insert(stack, job, content))
     return job.id

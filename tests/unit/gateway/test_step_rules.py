@@ -83,8 +83,8 @@ def test_the_step_format_is_the_same_as_the_fields(step: dict[str, Any], output:
 
 
 def test_a_job_stores_the_digests_of_the_image_files_that_its_steps_name() -> None:
-    assert build([{"watermark": "logo.png"}]).assets == {"logo.png": LOGO}
-    assert build(["grayscale"]).assets == {}
+    assert build([{"watermark": "logo.png"}]).asset_digests == {"logo.png": LOGO}
+    assert build(["grayscale"]).assets == []
 
 
 def test_every_broken_rule_is_named_at_once() -> None:
