@@ -9,7 +9,7 @@ from gateway.permission import Permission
 from gateway.problems import RenditionNotFound
 from gateway.variants import DENSITY_TOLERANCE, FORMAT_OF_EXTENSION, Selection
 from pipeline.presets.definition import RenditionDefinition
-from pipeline.presets.preset import Preset, read_definition
+from pipeline.presets.preset import LOWEST_DPR, Preset, read_definition
 from pipeline.presets.registry import Presets, PresetUnknown
 from pipeline.rendition_headers import extension_of, suffix_of
 from stages.formats import OUTPUT_FORMATS
@@ -58,7 +58,8 @@ class ImageRequest:
         """Return what that job does: the rendition, reduced to this file."""
         only = self._definition.model_copy(update={"formats": (self.format,), "dpr": (self.dpr,)})
         stored = only.model_dump(mode="json", exclude_none=True)
-        return self._whole.model_copy(update={"renditions": {self.rendition: stored}})
+        parameters = {LOWEST_DPR: min(self._definition.dpr)}
+        return self._whole.model_copy(update={"renditions": {self.rendition: stored}, "parameters": parameters})
 
     def is_part_of(self, operation: Operation) -> bool:
         """Whether a job with this operation makes the rendition as the preset says it, perhaps in other formats."""

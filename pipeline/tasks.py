@@ -11,7 +11,7 @@ from celery import Task
 
 from pipeline.celery import app
 from pipeline.operations import run_operation
-from pipeline.presets.preset import read_definition
+from pipeline.presets.preset import read_spec
 from pipeline.routing import ERRBACK, FINALIZE, NORMALIZE, RESIZE, TRANSFORM, VALIDATE
 from pipeline.stage_run import INFRASTRUCTURE_ERRORS, StageRun, run_stage
 from pipeline.worker_child import current_worker_child
@@ -47,7 +47,7 @@ def normalize(self: Task[Any, Any], job_id: str) -> None:
     def work(run: StageRun) -> Mapping[str, Any]:
         run.blobs.check_room_for_master(run.settings.blobs)
         operation = run.job.operation
-        specs = {name: read_definition(operation, name).spec() for name in operation.renditions}
+        specs = {name: read_spec(operation, name) for name in operation.renditions}
         masters = normalize_stage.build_master_pyramid(
             run.blobs.read_original(), specs=specs, limits=run.settings.limits
         )
@@ -65,7 +65,7 @@ def resize(self: Task[Any, Any], job_id: str, name: str) -> None:
 
     def work(run: StageRun) -> Mapping[str, Any]:
         operation = run.job.operation
-        spec, facts = read_definition(operation, name).spec(), run.job.stages[VALIDATE].result or {}
+        spec, facts = read_spec(operation, name), run.job.stages[VALIDATE].result or {}
         size = (facts["width"], facts["height"])
         if operation.animated and facts["frames"] > 1:
             animated_format: Literal["gif", "webp"] = "gif" if operation.format == "gif" else "webp"

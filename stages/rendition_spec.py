@@ -36,6 +36,8 @@ class RenditionSpec:
     """The formats, the best one first; the last is for clients that state none."""
     dpr: tuple[float, ...] = (1,)
     """The densities, the lowest first: pixels of the file for each pixel of the definition."""
+    lowest_dpr: float | None = None
+    """The density that all others show the same as; None: the lowest of `dpr`. For a file that is made alone."""
     quality: Mapping[str, int] = field(default_factory=dict)
     """The quality of formats, 1 to 100; that of the others is the format's own default."""
     background: str = WHITE

@@ -90,7 +90,7 @@ def limit_density(size: Size, spec: RenditionSpec, dpr: float) -> float:
 
     So all densities show the same: without it, the padding would grow where the image cannot.
     """
-    lowest = spec.dpr[0]
+    lowest = spec.lowest_dpr or spec.dpr[0]
     if spec.enlarge and spec.fit != "scale-down":
         return dpr
     return min(dpr, max(lowest, lowest / plan_rendition(size, spec, lowest).factor))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
 from pipeline.presets.canonical import canonical_form, stored_form
 from pipeline.presets.definition import PresetDefinition, RenditionDefinition
+from stages.rendition_spec import RenditionSpec
 from storage.documents import Operation, PresetReference, list_assets
 
 DEFAULT = "default"
 """The preset of an upload that names none."""
+LOWEST_DPR = "lowest_dpr"
+"""Parameter of an image on demand: the lowest density of its rendition, which its file may not have."""
 DEFAULT_FIELDS = ("format", "quality", "background", "animated")
 
 
@@ -81,6 +84,12 @@ def read_definition(operation: Operation, rendition: str) -> RenditionDefinition
     quality = {} if operation.quality is None else dict.fromkeys(("jpeg", "webp", "avif"), operation.quality)
     formats = (_still_format(operation.format),)
     return RenditionDefinition(edge=stored, formats=formats, quality=quality, background=operation.background)
+
+
+def read_spec(operation: Operation, rendition: str) -> RenditionSpec:
+    """Return what the stages take of a rendition that a job stores. Raises as `read_definition`."""
+    spec = read_definition(operation, rendition).spec()
+    return replace(spec, lowest_dpr=operation.parameters.get(LOWEST_DPR))
 
 
 def _still_format(requested: str) -> Any:

@@ -13,6 +13,8 @@ from PIL import Image
 from prometheus_client import CollectorRegistry
 from redis import Redis
 
+from gateway.image_requests import ImageRequest
+from gateway.permission import Permission
 from pipeline import tasks
 from pipeline.metrics import StageMetrics
 from pipeline.results import find_results, find_variants
@@ -25,6 +27,7 @@ from storage.documents import Job, JobState, Operation, asset_key, list_assets, 
 from storage.stores import Stores
 from tests.support.fakes import new_job
 from tests.support.images import cutout, decode_image, encode_image, photo
+from tests.support.presets import build_presets
 
 FORMATS = ["webp", "png", "jpeg"]
 CARD = {"width": 40, "height": 40, "fit": "cover", "formats": FORMATS, "dpr": [1, 2]}
@@ -134,6 +137,20 @@ async def test_a_density_that_the_original_is_too_small_for_repeats_a_record(
         "one.png.1",
         "original",
     ]
+
+
+async def test_an_image_on_demand_has_the_padding_of_the_densities_that_are_not_made(
+    child: WorkerChild, stores: Stores
+) -> None:
+    padded = {"width": 100, "height": 200, "fit": "contain", "formats": ["png"], "dpr": [1, 2]}
+    presets = build_presets(shop={"renditions": {"card": padded}})
+    wanted = ImageRequest.read(presets, Permission(), "shop", "card@2x.png").build_operation()
+    job = await submit(child, stores, photo(150, 150), **wanted.model_dump(exclude_unset=True))
+
+    run_all(job)
+
+    (file,) = find_variants(find_results(await stores.jobs.get(job.id))["card"])
+    assert (file["dpr"], file["width"], file["height"]) == (2, 150, 300)
 
 
 async def test_every_file_counts(child: WorkerChild, stores: Stores, registry: CollectorRegistry) -> None:
