@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from time import monotonic
 
 import structlog
 
@@ -25,6 +26,8 @@ from storage.errors import TRANSIENT_ERRORS
 CHECK_SECONDS = 3
 START_SECONDS = 10
 """How long the start waits for the first load. It goes on after that, and requests that need a preset are refused."""
+IMAGES_SECONDS = 60
+"""How often the stored images are looked for: who empties a blob store, or restores an older one, loses them."""
 MAX_LOGGED = 20
 """Mistakes in one log line."""
 log = structlog.get_logger("gateway")
@@ -41,6 +44,8 @@ class PresetLoader:
         self._path = Path(settings.presets)
         self._fingerprint = ""
         self._images: tuple[str, ...] = ()
+        self._stored: Mapping[str, bytes] = {}
+        self._stored_at = 0.0
         self._logged = ""
         self._due = asyncio.Event()
 
@@ -60,8 +65,9 @@ class PresetLoader:
         try:
             loaded = await asyncio.to_thread(self._read, force=force)
             if loaded is None:
+                await self._keep_images()
                 return
-            await asyncio.to_thread(self._store_images, loaded)
+            await asyncio.to_thread(self._store_images, loaded.assets)
         except PresetMistakes as error:
             self._fail("mistakes", [str(mistake) for mistake in error.mistakes])
         except TRANSIENT_ERRORS as error:
@@ -93,11 +99,18 @@ class PresetLoader:
             self._images = tuple(snapshot.images)
             self._fingerprint = snapshot.fingerprint()
 
-    def _store_images(self, loaded: Loaded) -> None:
+    async def _keep_images(self) -> None:
+        """Store the images of the presets in force again if they are lost. If the store is down, later."""
+        if monotonic() - self._stored_at >= IMAGES_SECONDS:
+            with suppress(*TRANSIENT_ERRORS):
+                await asyncio.to_thread(self._store_images, self._stored)
+
+    def _store_images(self, images: Mapping[str, bytes]) -> None:
         """Store each image under the hash of its bytes, if it is not there yet."""
-        for digest, content in loaded.assets.items():
+        for digest, content in images.items():
             if not self._blobs.exists(asset_key(digest)):
                 self._blobs.put(asset_key(digest), content)
+        self._stored, self._stored_at = images, monotonic()
 
     def _fail(self, reason: str, errors: list[str]) -> None:
         """Record a failure, and log it once for each content of the files."""

@@ -12,6 +12,7 @@ from obstore.store import MemoryStore
 from prometheus_client import CollectorRegistry
 from structlog.typing import EventDict
 
+from gateway import preset_loader
 from gateway.preset_loader import PresetLoader
 from gateway.preset_metrics import PresetMetrics
 from pipeline.presets.registry import Presets, PresetsNotReady, PresetUnknown
@@ -156,6 +157,21 @@ async def test_images_are_stored_by_the_hash_of_their_bytes(loading: Loading) ->
     digest = sha256(LOGO).hexdigest()
     assert presets.get("product").assets == {"logo.png": digest}
     assert loading.blobs.get(asset_key(digest)) == LOGO
+
+
+async def test_images_that_the_store_has_lost_are_stored_again(
+    loading: Loading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (await loading.load(MARKED)).get("product")
+    key = asset_key(sha256(LOGO).hexdigest())
+    loading.blobs.remove_folder("assets")
+    assert not loading.blobs.exists(key)
+
+    monkeypatch.setattr(preset_loader, "IMAGES_SECONDS", 0)
+    presets = await loading.load()
+
+    assert loading.blobs.get(key) == LOGO
+    assert presets.get("product") is before
 
 
 async def test_other_bytes_of_an_image_are_another_version(loading: Loading) -> None:
