@@ -25,15 +25,15 @@ def build_operation(form: OutputForm, preset: Preset | None) -> Operation:
     return Operation(parameters=parameters, **output)
 
 
-def compute_fingerprint(kind: Kind, original: Original, operation: Operation) -> str:
+def compute_fingerprint(kind: Kind, original: Original, operation: Operation, *, has_own_default: bool = False) -> str:
     """Return a hash of everything that must be equal for two requests to be the same.
 
-    Of a preset that the request names, it is the name, with what the request overrides: the same request is the same
-    when the preset, or an image file, has changed meanwhile. Of others, it is the operation in the form from before
-    there were presets, so that such requests are still the same.
+    Of a preset of a file, it is the name, with what the request overrides: the same request is the same when the
+    preset, or an image file, has changed meanwhile. `has_own_default` says that `default` is one of them. Of others, it
+    is the operation in the form from before there were presets, so that such requests are still the same.
     """
     asked = operation.model_dump(exclude={"preset", "assets"})
-    if operation.preset is not None and operation.preset.name != DEFAULT:
+    if operation.preset is not None and (has_own_default or operation.preset.name != DEFAULT):
         given = operation.model_dump(exclude_unset=True, include=set(DEFAULT_FIELDS))
         asked = {"preset": operation.preset.name, **given}
     request = {"kind": kind, "sha256": original.sha256, "name": original.name, "operation": asked}

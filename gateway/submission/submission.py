@@ -258,7 +258,7 @@ class Submission:
             token_id=self.permission.token_id,
             metadata=dict(self.permission.metadata),
             source_task_id=form.source_task_id if isinstance(form, OperationForm) else None,
-            fingerprint=compute_fingerprint(kind, original, operation),
+            fingerprint=compute_fingerprint(kind, original, operation, has_own_default=self.presets.has_own_default),
             request_id=getattr(self.request.state, "request_id", None),
             traceparent=traces.traceparent(),
             stages=stages,

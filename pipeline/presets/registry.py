@@ -37,6 +37,11 @@ class Presets:
         except KeyError:
             raise PresetUnknown(name) from None
 
+    @property
+    def has_own_default(self) -> bool:
+        """Whether the preset `default` is that of a file, and not of the setting `renditions`."""
+        return self._presets[DEFAULT] is not self._default
+
     def put_in_force(self, presets: Mapping[str, Preset]) -> None:
         """Replace all presets at once by these; without a `default`, that of `renditions` stays."""
         self._presets = {DEFAULT: self._default, **presets}

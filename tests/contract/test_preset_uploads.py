@@ -81,6 +81,18 @@ async def test_a_key_replays_a_request_whose_preset_has_changed(
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
+async def test_a_key_replays_a_request_when_the_default_of_a_file_has_changed(
+    http: httpx.AsyncClient, gateway: FastAPI
+) -> None:
+    use_presets(gateway, default={"renditions": {"card": {"edge": 8}}})
+    first = await post(http, CAT_PART, key="once")
+    use_presets(gateway, default={"renditions": {"card": {"edge": 9}}})
+
+    again = await post(http, CAT_PART, key="once")
+
+    assert (again.headers["idempotency-replayed"], again.json()["task_id"]) == ("true", first.json()["task_id"])
+
+
 async def test_an_upload_in_parts_has_the_preset_as_it_is_when_it_is_complete(
     http: httpx.AsyncClient, gateway: FastAPI, stores: Stores
 ) -> None:
