@@ -25,7 +25,9 @@ class Presets:
         self.is_ready = self.is_current = is_ready
 
     def __iter__(self) -> Iterator[Preset]:
-        """Iterate over the presets, sorted by name."""
+        """Iterate over the presets, sorted by name. Raises `PresetsNotReady`."""
+        if not self.is_ready:
+            raise PresetsNotReady
         return iter(sorted(self._presets.values(), key=lambda preset: preset.name))
 
     def get(self, name: str = DEFAULT) -> Preset:

@@ -12,7 +12,8 @@ from gateway.permission import Permission
 from gateway.preset_example import draw_preset
 from pipeline.presets.definition import PresetDefinition
 from pipeline.presets.preset import Preset
-from tests.support.presets import DEFINITIONS, build_presets
+from pipeline.presets.registry import Presets
+from tests.support.presets import DEFINITIONS, EDGES, build_presets
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -40,6 +41,17 @@ async def test_the_list_has_every_preset(http: httpx.AsyncClient) -> None:
     listed = (await http.get("/presets")).json()["presets"]
 
     assert [preset["name"] for preset in listed] == sorted({"default", *DEFINITIONS})
+
+
+@pytest.mark.parametrize("path", ["/presets", "/presets/product", "/capabilities"])
+async def test_nobody_is_told_of_presets_that_are_not_loaded_yet(
+    http: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(app.state, "presets", Presets(EDGES, is_ready=False))
+
+    answer = await http.get(path)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "presets_not_ready")
 
 
 async def test_a_preset_says_what_it_makes(http: httpx.AsyncClient) -> None:
