@@ -120,7 +120,8 @@ class RenditionDefinition(Definition):
             yield ("fit",), "An edge bounds the longest side. For another fit, set width and height instead."
         if self.fit not in {"inside", "scale-down"} and self.edge is None and None in {self.width, self.height}:
             yield ("fit",), f"The fit {self.fit} needs both a width and a height."
-        for name, values in (("formats", self.formats), ("dpr", self.dpr)):
+        densities = [f"{density:g}" for density in self.dpr]  # as names of files have them
+        for name, values in (("formats", self.formats), ("dpr", densities)):
             if len(set(values)) < len(values):
                 yield (name,), "Each value can be there once."
 

@@ -159,6 +159,7 @@ def rendition(body: str) -> str:
             rendition('width = 5000\nheight = 4000\nfit = "cover"\nformats = ["avif", "jpeg"]'),
             [("6: card.formats: A file may have 20,000,000 pixels; in avif, at most 16,000,000 are possible.")],
         ),
+        (rendition("edge = 1\ndpr = [1.5, 1.5000001]"), ["4: card.dpr: Each value can be there once."]),
         (
             rendition('width = 9000\nheight = 9000\nfit = "scale-down"'),
             ["2: card: A file may have 81,000,000 pixels; at most 50,000,000 are allowed."],
