@@ -25,7 +25,8 @@ def begin_revision(
     """Return an ended job as it is when its next revision begins; the first of `stages` is due.
 
     All stages run again, as what older versions recorded of an original may lack facts. The results of a done job are
-    kept as `previous`; any other job has none. `now` and `next_dispatch_ms` are epoch ms.
+    kept as `previous`. Any other job has none, unless an older version has ended its reprocessing, and has not given
+    them back. `now` and `next_dispatch_ms` are epoch ms.
     """
     revision = job.revision + 1
     attempts = revision * ATTEMPTS_PER_REVISION
@@ -47,7 +48,7 @@ def begin_revision(
             "failure": None,
             "revision": revision,
             "reprocessed_ms": now,
-            "previous": previous if job.state is JobState.DONE else None,
+            "previous": previous if job.state is JobState.DONE else job.previous,
             "reprocess_failure": None,
             "operation": operation,
             "stages": records,

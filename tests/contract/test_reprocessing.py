@@ -287,6 +287,21 @@ async def test_new_results_are_served_that_a_worker_of_an_older_version_complete
     assert read_results(stores.blobs, found) == expected_results(1, ("card",))
 
 
+async def test_results_are_kept_that_an_older_version_did_not_give_back(
+    stores: Stores, ledger: Ledger, settings: Settings
+) -> None:
+    job = await begun(stores, await insert_done(stores, ledger), "card")
+    ended = {"state": JobState.DEAD.value, "finished_ms": now_ms(), "failure": EXHAUSTED.model_dump()}
+    await Job.get_motor_collection().update_one({"_id": job.id}, {"$set": ended})
+    await tidy(stores, settings, job.id)
+
+    again = await begun(stores, await stores.jobs.get(job.id), "zoom")
+
+    assert read_results(stores.blobs, await stores.jobs.get(job.id)) == BEFORE
+    assert started(ledger, stores, again, VALIDATE).refuse()
+    assert read_results(stores.blobs, await stores.jobs.get(job.id)) == BEFORE
+
+
 async def test_an_operation_is_done_again(stores: Stores, ledger: Ledger) -> None:
     job = await insert_done(stores, ledger, Kind.CROP)
     operation, stages = job.operation, list(job.stages)
