@@ -20,7 +20,7 @@ from gateway.served_results import NO_LONGER_KEPT, explain_end, find_served
 from gateway.submission.backpressure import shed_load
 from pipeline import traces
 from pipeline.dispatch import dispatch_or_schedule
-from pipeline.job_removal import remove_job
+from pipeline.job_removal import remove_job, remove_lost_image
 from pipeline.results import served_job
 from pipeline.routing import VALIDATE
 from pipeline.settings import Settings
@@ -29,6 +29,9 @@ from storage.clock import now_ms
 from storage.documents import Job, Kind, Lane, StageRecord
 from storage.errors import JobNotFound
 from storage.stores import Stores
+
+MAX_REMOVAL_MS = 60_000
+"""An image whose removal began longer ago was left by a process that died. The tidier would come to it after days."""
 
 log = structlog.get_logger("gateway")
 
@@ -55,9 +58,13 @@ class ImageMaker:
         if has_image(parent, wanted) or (parent.is_active and wanted.is_surely_part_of(parent.operation)):
             return parent
         try:
-            return await self.stores.jobs.get(wanted.derive_job_id(parent.id))
+            image = await self.stores.jobs.get(wanted.derive_job_id(parent.id))
+            if now_ms() - (image.expiring_ms or now_ms()) < MAX_REMOVAL_MS:
+                return image
+            await remove_lost_image(image, self.stores)
         except JobNotFound:
-            return await self._make(parent, wanted)
+            pass
+        return await self._make(parent, wanted)
 
     async def wait(self, job: Job, wanted: ImageRequest, seconds: float) -> Job:
         """Return the job when it has ended or has the image already, or when the time is over.

@@ -239,10 +239,12 @@ class Jobs:
     async def mark_expiring(self, job: Job) -> bool:
         """Mark an ended job before its blobs are removed, so that it cannot be retried or reprocessed.
 
-        False when it has been retried, reprocessed or deleted since it was read.
+        False when it has been retried, reprocessed, deleted or marked since it was read: of several who remove an image
+        on demand, the last one must not remove the blobs of the next one, which has the same id.
         """
         now = now_ms()
-        condition = {"_id": job.id, "state": job.state.value, "finished_ms": job.finished_ms}
+        unchanged = {"state": job.state.value, "finished_ms": job.finished_ms, "expiring_ms": job.expiring_ms}
+        condition = {"_id": job.id, **unchanged}
         update = {"$set": {"expiring_ms": now, "updated_ms": now}, "$inc": _INCREMENT_VERSION}
         result = await _collection().update_one(condition, update)
         return bool(result.modified_count)

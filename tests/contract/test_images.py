@@ -420,9 +420,23 @@ class TestTheAnswer:
         url = f"/image/{parent.id}/shop/card.avif"
         made_id = (await http.get(url, params=NOW)).json()["task_id"]
         await finish_image(stores, made_id)
-        await end_job(stores, made_id, expiring_ms=1)
+        await end_job(stores, made_id, expiring_ms=now_ms())
 
         assert (await http.get(url, params=NOW)).status_code == 202
+        assert not (await stores.jobs.get(made_id)).keeps_blobs
+
+    async def test_comes_though_a_process_died_that_removed_the_image(
+        self, http: httpx.AsyncClient, stores: Stores, parent: Job
+    ) -> None:
+        url = f"/image/{parent.id}/shop/card.avif"
+        made_id = (await http.get(url, params=NOW)).json()["task_id"]
+        await finish_image(stores, made_id)
+        await end_job(stores, made_id, expiring_ms=now_ms() - 3_600_000)
+
+        answer = await http.get(url, params=NOW)
+
+        assert answer.status_code == 202
+        assert (await stores.jobs.get(made_id)).is_active
 
 
 class DeletingJobs(Jobs):

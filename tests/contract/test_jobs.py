@@ -374,6 +374,12 @@ async def test_a_job_whose_mark_was_left_by_a_process_that_died_is_marked_again(
     assert await jobs.mark_expiring(await jobs.get(job.id))
 
 
+async def test_a_job_is_marked_by_one_of_those_who_read_it(jobs: Jobs) -> None:
+    job = await accepted(jobs, state=JobState.DONE, finished_ms=1)
+
+    assert [await jobs.mark_expiring(job) for _ in range(2)] == [True, False]
+
+
 @pytest.mark.parametrize("ends_again", [False, True], ids=["active", "ended again"])
 async def test_a_job_that_was_retried_meanwhile_is_not_marked(jobs: Jobs, ends_again: bool) -> None:
     job = await accepted(jobs, state=JobState.DEAD, finished_ms=1)

@@ -287,6 +287,8 @@ class FakeJobs(Jobs):
         found = self._documents.get(job.id)
         if found is None or (found.state, found.finished_ms) != (job.state, job.finished_ms):
             return False
+        if found.expiring_ms != job.expiring_ms:
+            return False
         found.expiring_ms = found.updated_ms = now_ms()
         found.version += 1
         return True
