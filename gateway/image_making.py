@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
@@ -87,7 +88,9 @@ class ImageMaker:
                 await self.stores.jobs.insert(job)
             except DuplicateKeyError:
                 count.result = "replayed"
-                return await self.stores.jobs.get(job.id)
+                with suppress(JobNotFound):  # it has just been removed: the next request makes it
+                    return await self.stores.jobs.get(job.id)
+                return job
             await self._ensure_parent_is_kept(job)
             count.result = "accepted"
         log.info("image.accepted", task_id=job.id, parent_id=parent.id, preset=wanted.preset.name)

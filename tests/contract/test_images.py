@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from pymongo.errors import DuplicateKeyError
 from redis import Redis
 
 from gateway.feed import Feed
@@ -461,6 +462,27 @@ async def test_a_parent_that_is_deleted_while_its_image_is_inserted_takes_it_alo
     assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
     assert [job.state for job in await images(stores)] == [JobState.CANCELLED]
     assert broker.take_messages() == []
+
+
+class RemovedJobs(Jobs):
+    """Jobs in which another request's image stands in the way of an insert, and is removed just after it."""
+
+    async def insert(self, job: Job) -> None:
+        raise DuplicateKeyError(job.id)
+
+
+async def test_an_image_that_is_removed_by_another_request_is_made_by_the_next_one(
+    http: httpx.AsyncClient, app: FastAPI, stores: Stores, parent: Job
+) -> None:
+    app.state.stores = replace(stores, jobs=RemovedJobs())
+    url = f"/image/{parent.id}/shop/card.avif"
+
+    answer = await http.get(url, params=NOW)
+    app.state.stores = stores
+    await http.get(url, params=NOW)
+
+    assert answer.status_code == 202
+    assert [job.id for job in await images(stores)] == [answer.json()["task_id"]]
 
 
 @pytest.mark.usefixtures("workers")
