@@ -11,6 +11,7 @@ from pipeline.preset_settings import PresetLimits
 from pipeline.presets.loading import Loaded, read_files
 from pipeline.presets.mistakes import PresetMistakes
 from pipeline.presets.toml_lines import find_lines
+from stages.focus.spelling import FOCUSES
 from stages.limits import Limits
 
 NAMES = "A name is a small letter, and then at most 31 small letters, digits and _."
@@ -134,8 +135,8 @@ def rendition(body: str) -> str:
             rendition('edge = 1\nfocus = "1.5,0"'),
             [
                 (
-                    "4: card.focus: The focus must be centre, auto, or a point such as 0.3,0.7, in shares of width and "
-                    "height."
+                    f"4: card.focus: The focus must be {', '.join(FOCUSES)}, or a point such as 0.3,0.7, in shares of "
+                    "width and height."
                 )
             ],
         ),
