@@ -40,6 +40,8 @@ ELSEWHERE = {
     "upload_unreadable",
     "upload_not_found",
     "job_not_found",
+    "bulk_not_found",
+    "bulk_unreadable",
     "invalid_request",
     "unavailable",
     "bad_gateway",
