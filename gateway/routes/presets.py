@@ -16,6 +16,7 @@ from gateway.openapi.numbers import Density, Positive
 from gateway.permission import Permission
 from gateway.preset_example import draw_preset
 from gateway.problems import PresetNotFound
+from gateway.result_answer import IMAGE
 from gateway.routing import Router
 from pipeline.presets.definition import PresetDefinition, RenditionDefinition
 from pipeline.presets.preset import Preset
@@ -131,7 +132,7 @@ async def get_preset(
     responses={
         200: {
             "description": "The boxes of all renditions, in one scale",
-            "content": {"image/svg+xml": {"schema": {"type": "string"}}},
+            "content": IMAGE,
             "headers": answer_headers("ETag", "Cache-Control"),
         },
         304: {"description": "The drawing matches `If-None-Match`", "headers": answer_headers("ETag", "Cache-Control")},

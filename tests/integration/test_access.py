@@ -24,7 +24,7 @@ from tests.integration.api_helpers import (
 from tests.integration.conftest import MAX_QUEUE, POSTS_A_MINUTE, AsOwner
 from tests.support.images import encode_image, photo
 
-OPEN_PATHS = {"/livez", "/readyz", "/docs", "/openapi.json"}
+OPEN_PATHS = {"/livez", "/readyz", "/docs", "/openapi.json", "/schemas/preset.json"}
 TASK_ID = "019392f0-7c1e-7d4a-b4d8-0f5e2c9a1b77"
 PHOTO = encode_image(photo(), "jpeg")
 

@@ -161,6 +161,8 @@ def test_jobs_survive_an_emptied_redis(client: httpx.Client, stack: Stack, down:
     down.append("normalize")
     task_id = submit_photo(client, encode_image(photo(), "jpeg"))
     wait_until(lambda: _state(client, task_id, "validate") == "done", "validate to be done")
+    with Redis.from_url(stack.redis_url) as redis:
+        wait_until(lambda: redis.llen("normalize") > 0, "the next message, which is sent after that")
 
     _flush(stack)
     stack.start_process(down.pop())
