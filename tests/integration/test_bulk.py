@@ -102,7 +102,7 @@ def test_sixty_jobs_are_reprocessed_while_gateways_and_a_worker_are_killed(
         for job in jobs:
             for name, width in AFTER.items():
                 assert decode_image(darkroom.result(job.task_id, name)).width == width
-        assert len(meanwhile) > 10
+        assert meanwhile
         assert {job.status for job in meanwhile} == {"done"}
 
 
