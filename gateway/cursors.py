@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated
 from uuid import UUID
 
+from fastapi import Query
+
 from gateway.problems import InvalidCursor
+
+CursorQuery = Annotated[str | None, Query(description="The value of `next` from the previous page.", max_length=100)]
+LimitQuery = Annotated[int, Query(ge=1, le=100)]
 
 
 def encode_cursor(before_id: str) -> str:

@@ -213,8 +213,6 @@ class PreviousResults(BaseModel):
 
     operation: Operation
     stages: dict[str, StageRecord]
-    finished_ms: int
-    """When the job ended that made them (epoch ms)."""
 
 
 class JobRecord(BaseModel):

@@ -32,7 +32,7 @@ def begin_revision(
     attempts = revision * ATTEMPTS_PER_REVISION
     records = {name: StageRecord(attempts=attempts, retries=attempts) for name in stages}
     records[next(iter(records))].queued_ms = now
-    previous = PreviousResults(operation=job.operation, stages=job.stages, finished_ms=job.finished_ms or now)
+    previous = PreviousResults(operation=job.operation, stages=job.stages)
     return job.model_copy(
         update={
             "state": JobState.PROCESSING,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import structlog
-from fastapi import Query, Request, Response, status
+from fastapi import Request, Response, status
 
 from gateway.bulk.presets import store_presets
 from gateway.bulk.schemas import BulkAccepted, BulkLinks, BulkPage, BulkRequest, BulkStatus
 from gateway.conditional_requests import evaluate_preconditions
-from gateway.cursors import decode_cursor, encode_cursor
+from gateway.cursors import CursorQuery, LimitQuery, decode_cursor, encode_cursor
 from gateway.dependencies import PermissionDep, PresetsDep, RootPathDep, SettingsDep, StoresDep
 from gateway.openapi.errors import errors
 from gateway.openapi.headers import answer_headers
@@ -106,10 +104,8 @@ async def list_bulk_actions(
     stores: StoresDep,
     permission: PermissionDep,
     root_path: RootPathDep,
-    cursor: Annotated[
-        str | None, Query(description="The value of `next` from the previous page.", max_length=100)
-    ] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: CursorQuery = None,
+    limit: LimitQuery = 20,
 ) -> BulkPage:
     """List bulk actions, newest first. Those that ended long ago are forgotten."""
     before_id = decode_cursor(cursor) if cursor else None

@@ -12,7 +12,7 @@ from gateway.conditional_requests import (
     matches_weakly,
     read_condition,
 )
-from gateway.cursors import decode_cursor, encode_cursor
+from gateway.cursors import CursorQuery, LimitQuery, decode_cursor, encode_cursor
 from gateway.dependencies import FeedDep, JobsDep, MetricsDep, PermissionDep, RootPathDep, SettingsDep, StoresDep
 from gateway.disconnects import run_while_connected
 from gateway.feed import Feed
@@ -75,10 +75,8 @@ async def list_jobs(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     root_path: RootPathDep,
     status: JobState | None = None,
     kind: Kind | None = None,
-    cursor: Annotated[
-        str | None, Query(description="The value of `next` from the previous page.", max_length=100)
-    ] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: CursorQuery = None,
+    limit: LimitQuery = 20,
 ) -> JobPage:
     """List jobs, newest first. Images that were made on demand are only in a list of the kind `image`."""
     before_id = decode_cursor(cursor) if cursor else None

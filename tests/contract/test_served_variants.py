@@ -9,7 +9,6 @@ import httpx
 from pipeline.http_settings import ResultsSettings
 from pipeline.settings import Settings
 from storage.blobs import Blobs
-from storage.clock import now_ms
 from storage.documents import JobState, PreviousResults, StageRecord
 from storage.stores import Stores
 from tests.contract.conftest import create_client, create_gateway
@@ -23,7 +22,7 @@ async def test_variants_are_served_from_the_document_also_while_their_job_is_rep
     http: httpx.AsyncClient, stores: Stores
 ) -> None:
     done = done_card(stores.blobs)
-    previous = PreviousResults(operation=done.operation, stages=done.stages, finished_ms=now_ms())
+    previous = PreviousResults(operation=done.operation, stages=done.stages)
     stages = dict.fromkeys(done.stages, StageRecord())
     fields = {"id": done_card(stores.blobs).id, "previous": previous, "stages": stages, "state": JobState.PROCESSING}
     for job in (done, done.model_copy(update=fields)):

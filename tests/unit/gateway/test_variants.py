@@ -12,7 +12,6 @@ from fastapi import FastAPI
 from gateway.middleware.cors import Cors
 from pipeline.http_settings import CorsSettings
 from storage.blobs import Blobs
-from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, Operation, PreviousResults, StageRecord
 from tests.support.fakes import FakeJobs
 from tests.support.variants import CARD, content_of, done_card, record_card
@@ -221,7 +220,7 @@ async def test_a_link_of_an_earlier_version_gets_the_nearest_file_that_there_is_
 
 def reprocessed(job: Job, **changes: Any) -> Job:
     """Return a job that is being reprocessed: its stages begin again, and its results from before are kept."""
-    previous = PreviousResults(operation=job.operation, stages=job.stages, finished_ms=now_ms())
+    previous = PreviousResults(operation=job.operation, stages=job.stages)
     operation = Operation(renditions={"card": CARD | {"formats": ["jpeg"]}, "hero": 2000})
     stages = {name: StageRecord() for name in ("validate", "normalize", "card", "hero", "finalize")}
     fields = {"state": JobState.PROCESSING, "revision": 1, "previous": previous, "operation": operation}
