@@ -19,9 +19,11 @@ def previews(job: JobRecord) -> Signature[None]:
     Celery makes a chord of a group that is followed by a task.
     """
     return chain(
-        _task_in_queue(job, tasks.validate).set(task_id=root_id(job)),
+        *_if_stage(job, tasks.fetch),
+        _task_in_queue(job, tasks.validate),
         _task_in_queue(job, tasks.normalize),
         group(_task_in_queue(job, tasks.resize, name) for name in job.operation.renditions),
+        *_if_stage(job, tasks.export),
         _task_in_queue(job, tasks.finalize),
     )
 
@@ -29,7 +31,8 @@ def previews(job: JobRecord) -> Signature[None]:
 def operation(job: JobRecord) -> Signature[None]:
     """Return the canvas of an operation: of a crop, a grayscale, a resize, or of several steps."""
     return chain(
-        _task_in_queue(job, tasks.validate).set(task_id=root_id(job)),
+        *_if_stage(job, tasks.fetch),
+        _task_in_queue(job, tasks.validate),
         _task_in_queue(job, tasks.transform),
         _task_in_queue(job, tasks.finalize),
     )
@@ -38,6 +41,8 @@ def operation(job: JobRecord) -> Signature[None]:
 def build_canvas(job: JobRecord) -> Signature[None]:
     """Return the canvas of a job, with its errback on the whole canvas."""
     canvas = previews(job) if job.kind in KINDS_WITH_RENDITIONS else operation(job)
+    first: Signature[None] = canvas.tasks[0]  # type: ignore[attr-defined]  # a chain has them
+    first.set(task_id=root_id(job))
     canvas.link_error(tasks.on_failed.s(job.id).set(queue=queue_of_message(job, ERRBACK)))
     return canvas
 
@@ -53,6 +58,11 @@ def publish_canvas(job: JobRecord) -> None:
     May block for the broker's socket timeout, so call it in a thread from an event loop.
     """
     build_canvas(job).apply_async(retry=False)
+
+
+def _if_stage(job: JobRecord, task: Task[Any, Any]) -> tuple[Signature[None], ...]:
+    """Return a task of the job if its stage is one of the job's, else nothing."""
+    return (_task_in_queue(job, task),) if task.name in job.stages else ()
 
 
 def _task_in_queue(job: JobRecord, task: Task[Any, Any], rendition: str | None = None) -> Signature[None]:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+FETCH = "fetch"
 VALIDATE = "validate"
 NORMALIZE = "normalize"
 RESIZE = "resize"
 TRANSFORM = "transform"
+EXPORT = "export"
 FINALIZE = "finalize"
-QUEUES = (VALIDATE, NORMALIZE, RESIZE, TRANSFORM, FINALIZE)
+NOTIFY = "notify"
+QUEUES = (FETCH, VALIDATE, NORMALIZE, RESIZE, TRANSFORM, FINALIZE, NOTIFY)
 """Each queue has the name of its task. A stage has that name too, except a resize: it has its rendition's name."""
+OUTBOUND_QUEUES = (FETCH, NOTIFY)
+"""The queues whose workers may reach other hosts than the stores."""
 ERRBACK = "on_failed"
-ROUTES = {task: {"queue": task} for task in QUEUES} | {ERRBACK: {"queue": FINALIZE}}
+ROUTES = {task: {"queue": task} for task in QUEUES} | {EXPORT: {"queue": FETCH}, ERRBACK: {"queue": FINALIZE}}
 """The queue of each task, as Celery's `task_routes` wants it."""
 LANE_SUFFIXES = {"express": "", "bulk": ".bulk"}
 """Suffix of a queue's name in each lane. A worker takes from the lanes in turn, so that neither starves the other."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -23,6 +23,14 @@ from pipeline.http_settings import (
     LanesSettings,
     ResultsSettings,
     ResumableSettings,
+)
+from pipeline.outbound_settings import (
+    Destination,
+    FetchSettings,
+    Name,
+    OutboundSettings,
+    SourceBucket,
+    WebhookSettings,
 )
 from pipeline.preset_settings import PresetLimits, PresetsPath
 from pipeline.routing import QUEUES, RESIZE
@@ -161,6 +169,17 @@ class Settings(EnvironmentSettings):
         description='The only presets that an owner\'s key and tokens may upload with: `{"shop": ["product"]}`. Such '
         "a caller may use no operations. An owner who is not here may use everything.",
     )
+    sources: dict[OwnerName | Literal["*"], tuple[SourceBucket, ...]] = Field(
+        {},
+        repr=False,
+        description="The buckets, or folders of buckets, whose objects an owner may make jobs of (`source_key`, bucket "
+        'events): `{"shop": [{"url": "s3://incoming/shop"}]}`. `*` is everybody where no API keys are set.',
+    )
+    destinations: dict[Name, Destination] = Field(
+        {},
+        repr=False,
+        description='The buckets that presets may put results into, by name: `{"shop": {"url": "s3://results"}}`.',
+    )
     log_format: str = Field(
         "auto",
         pattern="^(auto|json|console)$",
@@ -180,6 +199,9 @@ class Settings(EnvironmentSettings):
     resumable: ResumableSettings = ResumableSettings()
     lanes: LanesSettings = LanesSettings()
     bulk: BulkSettings = BulkSettings()
+    outbound: OutboundSettings = OutboundSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    fetch: FetchSettings = FetchSettings()
     results: ResultsSettings = ResultsSettings()
     metrics: MetricsSettings = MetricsSettings()
     backup: BackupSettings = BackupSettings()

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.routing import FINALIZE, NORMALIZE, RESIZE, ROUTES, TRANSFORM, VALIDATE
+from pipeline.routing import EXPORT, FETCH, FINALIZE, NORMALIZE, RESIZE, ROUTES, TRANSFORM, VALIDATE
 from storage.documents import KINDS_WITH_RENDITIONS, OUTPUT, JobRecord, Kind
 
 StageOrder = tuple[tuple[str, ...], ...]
 """The stages of a job; those that run in parallel are in one tuple."""
 
 
-def stage_order(kind: Kind, renditions: Iterable[str] = ()) -> StageOrder:
-    """Return the stages of a kind of job, in the order of its canvas."""
+def stage_order(
+    kind: Kind, renditions: Iterable[str] = (), *, is_fetched: bool = False, is_exported: bool = False
+) -> StageOrder:
+    """Return the stages of a kind of job, in the order of its canvas.
+
+    `is_fetched` says that its original is not uploaded, `is_exported` that its renditions are put into a bucket.
+    """
+    fetch, export = ((FETCH,),) if is_fetched else (), ((EXPORT,),) if is_exported else ()
     if kind in KINDS_WITH_RENDITIONS:
-        return (VALIDATE,), (NORMALIZE,), tuple(renditions), (FINALIZE,)
-    return (VALIDATE,), (TRANSFORM,), (FINALIZE,)
+        return *fetch, (VALIDATE,), (NORMALIZE,), tuple(renditions), *export, (FINALIZE,)
+    return *fetch, (VALIDATE,), (TRANSFORM,), (FINALIZE,)
 
 
 def stage_order_of(job: JobRecord) -> StageOrder:
     """Return the stages of this job."""
-    return stage_order(job.kind, job.operation.renditions)
+    return stage_order(
+        job.kind,
+        job.operation.renditions,
+        is_fetched=FETCH in job.stages,
+        is_exported=job.operation.destination is not None,
+    )
 
 
 def stage_by_rendition(job: JobRecord) -> dict[str, str]:
@@ -48,7 +59,8 @@ def queue_of_stage(stage: str) -> str:
 
 def stages_of_queue(queue: str, renditions: Iterable[str]) -> tuple[str, ...]:
     """Return the stages of all kinds of job that have this queue."""
-    stages = dict.fromkeys(name for kind in Kind for names in stage_order(kind, renditions) for name in names)
+    orders = [stage_order(kind, renditions, is_fetched=True, is_exported=True) for kind in Kind]
+    stages = dict.fromkeys(name for order in orders for names in order for name in names)
     return tuple(stage for stage in stages if queue_of_stage(stage) == queue)
 
 

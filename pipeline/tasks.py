@@ -10,9 +10,12 @@ import structlog
 from celery import Task
 
 from pipeline.celery import app
+from pipeline.exporting import export_renditions
+from pipeline.fetching import fetch_original
 from pipeline.operations import run_operation
 from pipeline.presets.preset import read_spec
-from pipeline.routing import ERRBACK, FINALIZE, NORMALIZE, RESIZE, TRANSFORM, VALIDATE
+from pipeline.routing import ERRBACK, EXPORT, FETCH, FINALIZE, NORMALIZE, NOTIFY, RESIZE, TRANSFORM, VALIDATE
+from pipeline.sending import send_due_deliveries
 from pipeline.stage_run import INFRASTRUCTURE_ERRORS, StageRun, run_stage
 from pipeline.worker_child import current_worker_child
 from stages import animate as animation
@@ -27,6 +30,12 @@ from storage.documents import OUTPUT
 from storage.errors import JobUnreadable
 
 log = structlog.get_logger("pipeline")
+
+
+@app.task(bind=True, name=FETCH, throws=(StageError,))
+def fetch(self: Task[Any, Any], job_id: str) -> None:
+    """Fetch the original from where the client has said that it is."""
+    run_stage(self, job_id, FETCH, fetch_original)
 
 
 @app.task(bind=True, name=VALIDATE, throws=(StageError,))
@@ -104,6 +113,12 @@ def transform(self: Task[Any, Any], job_id: str) -> None:
     run_stage(self, job_id, TRANSFORM, work)
 
 
+@app.task(bind=True, name=EXPORT, throws=(StageError,))
+def export(self: Task[Any, Any], job_id: str) -> None:
+    """Put the renditions into the bucket that the preset names."""
+    run_stage(self, job_id, EXPORT, export_renditions)
+
+
 @app.task(bind=True, name=FINALIZE, throws=(StageError,))
 def finalize(self: Task[Any, Any], job_id: str) -> None:
     """Summarize the job and remove its intermediate blobs. It reads the document, not the results of the chord."""
@@ -115,6 +130,12 @@ def finalize(self: Task[Any, Any], job_id: str) -> None:
         return asdict(manifest)
 
     run_stage(self, job_id, FINALIZE, work)
+
+
+@app.task(name=NOTIFY, ignore_result=True)
+def notify(endpoint_id: str) -> None:
+    """Send the deliveries of one endpoint that are due. Any number of such messages does no harm."""
+    send_due_deliveries(current_worker_child(), endpoint_id)
 
 
 @app.task(bind=True, name=ERRBACK)

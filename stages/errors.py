@@ -68,6 +68,26 @@ class InvalidOperation(StageError, code="invalid_operation"):
     """The operation cannot be applied to this image."""
 
 
+class FetchRefused(StageError, code="fetch_refused"):
+    """The image is at an address that must not be fetched from."""
+
+
+class FetchFailed(StageError, code="fetch_failed"):
+    """The image could not be fetched."""
+
+
+class FetchTooLarge(StageError, code="fetch_too_large"):
+    """The file at the address is larger than is allowed."""
+
+
+class FetchTimeout(StageError, code="fetch_timeout"):
+    """Fetching the image took too long."""
+
+
+class ExportFailed(StageError, code="export_failed"):
+    """The results could not be put into the bucket that the preset names."""
+
+
 def default_message(error: type[StageError]) -> str:
     """Return the default message of an error: the first line of its docstring."""
     return (inspect.getdoc(error) or "").partition("\n")[0]

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pymongo import ASCENDING, IndexModel
 
 from storage.clock import now_ms
+from storage.events import OutboxEvent
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -92,6 +93,25 @@ class Original(BaseModel):
     """SHA-256 of the bytes (hex); duplicates are found by it."""
 
 
+class Source(BaseModel):
+    """Where the original is fetched from, for a job that was submitted without its bytes."""
+
+    address: str
+    """A URL, or `s3://bucket/key`. Once it is fetched, a URL is stored without its query, which may be a secret."""
+    version: str | None = None
+    """Version of the object in a bucket; None: the current one."""
+
+
+class DestinationReference(BaseModel):
+    """Where renditions are also put. The address and the keys of the bucket are in the settings, by this name."""
+
+    name: str
+    key: str
+    """The template of the keys of objects, such as `{metadata.sku}/{rendition}.{ext}`."""
+    cache_control: str | None = None
+    """The header `Cache-Control` of the objects."""
+
+
 class PresetReference(BaseModel):
     """The preset of a job, as it was when the job was accepted or reprocessed."""
 
@@ -142,6 +162,8 @@ class Operation(BaseModel):
     """
     animated: bool = False
     """Whether previews of an animated original keep its frames."""
+    destination: DestinationReference | None = None
+    """Where renditions are also put before the job is done; None: nowhere."""
 
     @property
     def asset_digests(self) -> dict[str, str]:
@@ -257,7 +279,9 @@ class JobRecord(BaseModel):
     finalizations: int = 0
     """Number of updates that completed the job: 1 in every job that is done, else 0."""
     original: Original
-    """The uploaded bytes. Never changes."""
+    """The uploaded bytes. Never changes, except that the stage `fetch` sets it, once."""
+    source: Source | None = None
+    """Where the stage `fetch` gets the original from; None for an upload."""
     operation: Operation
     """What the client requests. Only reprocessing changes it."""
     failure: Failure | None = None
@@ -298,6 +322,12 @@ class JobRecord(BaseModel):
     """Why the last reprocessing failed, so that the job still has the results from before it; else None."""
     stages: dict[str, StageRecord]
     """Record of each stage, by stage name. A resize has the name of its rendition."""
+    outbox: dict[str, OutboxEvent] = Field(default_factory=dict)
+    """Events that are not handed to the deliveries of webhooks yet, by `OutboxEvent.key`."""
+    outbox_ms: int | None = None
+    """When the last of these happened (epoch ms); None while the outbox is empty."""
+    announces_renditions: bool = False
+    """Whether each rendition that is done is an event: some webhook wanted that when the job was accepted."""
 
     @property
     def is_active(self) -> bool:
@@ -370,6 +400,7 @@ class Job(JobRecord, Document):
             IndexModel([("state", ASCENDING), ("next_dispatch_ms", ASCENDING)], name="due"),
             IndexModel([("original.sha256", ASCENDING)], name="content"),
             IndexModel([("blobs_removed_ms", ASCENDING)], name="blobs_removed"),
+            IndexModel([("outbox_ms", ASCENDING)], name="outbox"),
         ]
 
 

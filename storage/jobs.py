@@ -13,6 +13,7 @@ from storage.clock import now_ms
 from storage.document_reader import JobReader
 from storage.documents import ACTIVE_STATES, Failure, Job, JobState, Kind, Lane, Operation
 from storage.errors import JobNotFound
+from storage.outbox import end_changes, expiry_changes
 from storage.revisions import begin_revision, restore_changes
 
 Document = dict[str, Any]
@@ -138,9 +139,14 @@ class Jobs:
         """Cancel an active job; later writes of its stage runs are fenced. False when it has already ended."""
         now = now_ms()
         changes = {"state": JobState.CANCELLED.value, "finished_ms": now, "updated_ms": now}
+        changes |= end_changes(job, JobState.CANCELLED, now=now)
         condition = {"_id": job.id, "state": _ACTIVE}
         result = await _collection().update_one(condition, {"$set": changes, "$inc": _INCREMENT_VERSION})
         return bool(result.modified_count)
+
+    async def withdraw(self, job_id: str) -> None:
+        """Delete the document of a job that nobody has learned of: that is no event."""
+        await Job.find({"_id": job_id}).delete()
 
     async def remove(self, job_id: str) -> None:
         """Delete the document of an ended job. Runs of messages that still name it are ignored."""
@@ -210,7 +216,24 @@ class Jobs:
         """Mark a job dead that has no redispatch left. One that is reprocessed gets its previous results back."""
         now = now_ms()
         dead = {"state": JobState.DEAD.value, "finished_ms": now, "failure": failure.model_dump()}
+        dead |= end_changes(job, JobState.DEAD, now=now)
         return await self._update_if_unchanged(job, restore_changes(job, failure, now=now) or dead)
+
+    async def find_with_events(self, *, limit: int) -> list[Job]:
+        """Return jobs whose outbox is not empty, those whose last event is the oldest first."""
+        documents = await _collection().find({"outbox_ms": {"$gt": 0}}).sort("outbox_ms", 1).limit(limit).to_list(None)
+        return self._reader.read_all(documents)
+
+    async def clear_outbox(self, job: Job) -> bool:
+        """Empty the outbox of a job; False when the job has changed since it was read, so that it may have an event."""
+        condition = {"_id": job.id, "version": job.version}
+        result = await _collection().update_one(condition, {"$set": {"outbox": {}, "outbox_ms": None}})
+        return bool(result.matched_count)
+
+    async def clear_unwanted_outboxes(self, job_ids: Collection[str]) -> None:
+        """Empty the outboxes of ended jobs whose events nobody wants."""
+        condition = {"_id": {"$in": list(job_ids)}, "state": _ENDED, "outbox_ms": {"$gt": 0}}
+        await _collection().update_many(condition, {"$set": {"outbox": {}, "outbox_ms": None}})
 
     async def schedule_dispatch(self, job_id: str) -> None:
         """Have the sweeper look at an active job in its next round."""
@@ -249,10 +272,12 @@ class Jobs:
         result = await _collection().update_one(condition, update)
         return bool(result.modified_count)
 
-    async def mark_blobs_removed(self, job_id: str) -> None:
+    async def mark_blobs_removed(self, job: Job) -> None:
         """Record that the blobs of an expiring job are removed. Its placeholder, a small image, goes with them."""
-        condition = {"_id": job_id, "expiring_ms": {"$gt": 0}, "blobs_removed_ms": None}
-        update = {"$set": {"blobs_removed_ms": now_ms()}, "$unset": {_PLACEHOLDER: ""}}
+        now = now_ms()
+        condition = {"_id": job.id, "expiring_ms": {"$gt": 0}, "blobs_removed_ms": None}
+        changes = {"blobs_removed_ms": now, **expiry_changes(job, now=now)}
+        update = {"$set": changes, "$unset": {_PLACEHOLDER: ""}}
         await Job.find_one(condition | {"state": _ENDED}).update(update)
 
     async def delete_expired(self, *, before_ms: int, limit: int) -> int:
@@ -301,8 +326,9 @@ class Jobs:
         return len(known)
 
     async def _update_if_ended(self, job: Job, changes: dict[str, Any]) -> bool:
-        """Change an ended job that keeps its blobs and has not been active since it was read."""
-        condition = {"_id": job.id, "state": job.state.value, "generation": job.generation} | _KEEPS_BLOBS
+        """Change an ended job that keeps its blobs, has an empty outbox, and has not been active since it was read."""
+        condition = {"_id": job.id, "state": job.state.value, "generation": job.generation, "outbox_ms": None}
+        condition |= _KEEPS_BLOBS
         result = await _collection().update_one(condition, {"$set": changes, "$inc": _INCREMENT_VERSION})
         return bool(result.modified_count)
 

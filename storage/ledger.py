@@ -15,6 +15,7 @@ from storage.clock import now_ms
 from storage.document_reader import JobReader
 from storage.documents import ACTIVE_STATES, MESSAGE_ID, Failure, JobRecord, JobState, StageState
 from storage.errors import JobUnreadable
+from storage.outbox import end_changes, rendition_changes
 from storage.revisions import restore_changes
 
 Document = dict[str, Any]
@@ -92,11 +93,23 @@ class Ledger:
         self.get(job_id)  # raises for an unreadable job
         return None
 
-    def complete_stage(self, claim: Claim, result: Mapping[str, Any], *, due_stages: Iterable[str] = ()) -> bool:
-        """Record the stage's result, and the time at which `due_stages` became due; False when the run is fenced."""
+    def complete_stage(
+        self,
+        claim: Claim,
+        result: Mapping[str, Any],
+        *,
+        due_stages: Iterable[str] = (),
+        job_changes: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Record the stage's result, and the time at which `due_stages` became due; False when the run is fenced.
+
+        `job_changes` are fields of the job, by their stored paths, that change with it.
+        """
         changes = self._stage_end_changes(claim, StageState.DONE, result=dict(result), error=None)
-        queued = {f"stages.{name}.queued_ms": changes["updated_ms"] for name in due_stages}
-        return self._update(claim, {"$set": changes | queued})
+        now = changes["updated_ms"]
+        changes |= {f"stages.{name}.queued_ms": now for name in due_stages}
+        changes |= rendition_changes(claim.job, claim.stage, now=now)
+        return self._update(claim, {"$set": changes | dict(job_changes or {})})
 
     def complete_job(self, claim: Claim, result: Mapping[str, Any]) -> bool:
         """Complete the last stage and the job in one update; False when the run is fenced or a stage is not done.
@@ -106,6 +119,7 @@ class Ledger:
         """
         changes = self._stage_end_changes(claim, StageState.DONE, result=dict(result), error=None)
         changes |= {"state": JobState.DONE.value, "finished_ms": changes["updated_ms"]}
+        changes |= end_changes(claim.job, JobState.DONE, now=changes["updated_ms"])
         if claim.job.previous is not None:
             changes["previous"] = None
         others = {f"stages.{name}.state": StageState.DONE.value for name in claim.job.stages if name != claim.stage}
@@ -197,6 +211,7 @@ class Ledger:
             return self._update(claim, {"$set": restored | {"next_dispatch_ms": now + self._stall_timeout_ms}})
         changes = self._stage_end_changes(claim, StageState.FAILED, error=failure.code)
         changes |= {"state": state.value, "finished_ms": changes["updated_ms"], "failure": failure.model_dump()}
+        changes |= end_changes(claim.job, state, now=changes["updated_ms"])
         return self._update(claim, {"$set": changes})
 
     def _stage_end_changes(self, claim: Claim, state: StageState, **stage: object) -> Document:

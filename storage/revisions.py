@@ -15,6 +15,7 @@ from storage.documents import (
     PreviousResults,
     StageRecord,
 )
+from storage.outbox import end_changes
 
 JobT = TypeVar("JobT", bound=JobRecord)
 
@@ -64,7 +65,7 @@ def restore_changes(job: JobRecord, failure: Failure, *, now: int) -> dict[str, 
     if job.previous is None:
         return None
     previous = job.previous.model_dump(mode="json", by_alias=True)
-    return {
+    return end_changes(job, JobState.DONE, now=now) | {
         "state": JobState.DONE.value,
         "updated_ms": now,
         "finished_ms": now,

@@ -195,8 +195,7 @@ class Submission:
 
     async def _withdraw(self, job: Job) -> None:
         """Remove a job whose Idempotency-Key another request has taken, as the insert took longer than the lease."""
-        await self.stores.jobs.cancel(job)
-        await self.stores.jobs.remove(job.id)
+        await self.stores.jobs.withdraw(job.id)
         await self.permission.release_use(self.stores.token_uses, job.id)
         await self._remove_blobs()
         raise KeyInUse(

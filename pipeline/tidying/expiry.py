@@ -79,5 +79,5 @@ class Expiry:
             if job.kind is Kind.IMAGE:
                 await context.jobs.remove(job.id)
             else:
-                await context.jobs.mark_blobs_removed(job.id)
+                await context.jobs.mark_blobs_removed(job)
             log.info("blobs.removed", task_id=job.id, state=job.state)

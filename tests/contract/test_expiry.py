@@ -37,9 +37,9 @@ class Interleaved(Jobs):
         await self.before("remove")
         return is_marked
 
-    async def mark_blobs_removed(self, job_id: str) -> None:
+    async def mark_blobs_removed(self, job: Job) -> None:
         await self.before("record")
-        await super().mark_blobs_removed(job_id)
+        await super().mark_blobs_removed(job)
 
 
 class InterleavedFake(Interleaved, FakeJobs):

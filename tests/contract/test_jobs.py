@@ -314,7 +314,7 @@ async def test_jobs_with_blobs_are_those_that_ended_before_a_time(jobs: Jobs) ->
 async def test_a_job_whose_blobs_were_removed_has_none(jobs: Jobs) -> None:
     job = await accepted(jobs, state=JobState.DONE, finished_ms=1, expiring_ms=1)
 
-    await jobs.mark_blobs_removed(job.id)
+    await jobs.mark_blobs_removed(job)
 
     assert await jobs.find_with_blobs([JobState.DONE], before_ms=2, limit=10) == []
 
@@ -324,7 +324,7 @@ async def test_a_placeholder_is_removed_with_the_blobs(jobs: Jobs, result: dict[
     stages = {"normalize": StageRecord(result=result)}
     job = await accepted(jobs, state=JobState.DONE, finished_ms=1, expiring_ms=1, stages=stages)
 
-    await jobs.mark_blobs_removed(job.id)
+    await jobs.mark_blobs_removed(job)
 
     found = await jobs.get(job.id)
     assert found.blobs_removed_ms is not None
@@ -335,7 +335,7 @@ async def test_a_placeholder_is_removed_with_the_blobs(jobs: Jobs, result: dict[
 async def test_the_blobs_of_a_job_of_any_kind_are_recorded_as_removed(jobs: Jobs, kind: Kind) -> None:
     job = await accepted(jobs, kind=kind, state=JobState.DONE, finished_ms=1, expiring_ms=1)
 
-    await jobs.mark_blobs_removed(job.id)
+    await jobs.mark_blobs_removed(job)
 
     found = await jobs.get(job.id)
     assert found.blobs_removed_ms is not None
@@ -410,7 +410,7 @@ async def test_blobs_are_recorded_as_removed_once_and_of_marked_jobs_alone(jobs:
     job = await accepted(jobs, **fields)
     seen = await jobs.get(job.id)
 
-    await jobs.mark_blobs_removed(job.id)
+    await jobs.mark_blobs_removed(job)
 
     assert await jobs.get(job.id) == seen
 
@@ -419,7 +419,7 @@ async def test_a_job_records_when_its_blobs_were_removed(jobs: Jobs) -> None:
     start = now_ms()
     job = await accepted(jobs, state=JobState.DONE, expiring_ms=1)
 
-    await jobs.mark_blobs_removed(job.id)
+    await jobs.mark_blobs_removed(job)
 
     assert start <= ((await jobs.get(job.id)).blobs_removed_ms or 0) <= now_ms()
 

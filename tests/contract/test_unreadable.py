@@ -245,7 +245,7 @@ async def test_fields_of_a_newer_version_survive_every_write(stores: Stores, led
     await Job.get_motor_collection().update_one({"_id": job_id}, {"$set": {"state": JobState.DEAD.value}})
     assert await stores.jobs.retry(await stores.jobs.get(job_id), next_dispatch_ms=8)
     assert await stores.jobs.cancel(await stores.jobs.get(job_id))
-    await stores.jobs.mark_blobs_removed(job_id)
+    await stores.jobs.mark_blobs_removed(await stores.jobs.get(job_id))
 
     found = await stored(written)
     assert found

@@ -208,6 +208,9 @@ class FakeJobs(Jobs):
         self._documents[job.id] = found.model_copy(update=changes)
         return True
 
+    async def withdraw(self, job_id: str) -> None:
+        self._documents.pop(job_id, None)
+
     async def remove(self, job_id: str) -> None:
         if job_id in self._documents and not self._documents[job_id].is_active:
             del self._documents[job_id]
@@ -293,8 +296,8 @@ class FakeJobs(Jobs):
         found.version += 1
         return True
 
-    async def mark_blobs_removed(self, job_id: str) -> None:
-        found = self._documents.get(job_id)
+    async def mark_blobs_removed(self, job: Job) -> None:
+        found = self._documents.get(job.id)
         if found and found.expiring_ms and found.blobs_removed_ms is None and not found.is_active:
             found.blobs_removed_ms = now_ms()
             normalize = found.stages.get("normalize")

@@ -1,0 +1,95 @@
+"""Settings of what goes out to other hosts: webhooks, imports and buckets, and the one guard for all of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.addresses import BlobAddress
+from pipeline.settings_section import Count, Seconds, SettingsSection
+from storage.events import EventType
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+
+
+class OutboundSettings(SettingsSection):
+    """Which addresses webhooks and imports may connect to."""
+
+    allow: tuple[str, ...] = Field(
+        (),
+        description="Hosts and networks that are not on the Internet and may be connected to all the same: "
+        "`hooks.internal`, `hooks.internal:9000`, `10.1.0.0/16` or `[fd00::1]:9000`. A port that is written here needs "
+        "not be in `ports`.",
+    )
+    ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = Field(
+        (80, 443, 8080, 8443), description="Ports that may be connected to."
+    )
+    schemes: tuple[Literal["http", "https"], ...] = Field(
+        ("https", "http"), min_length=1, description="Schemes of addresses that may be connected to."
+    )
+    proxy: str = Field(
+        "",
+        repr=False,
+        description="An HTTP proxy for all of it, such as `http://proxy.internal:3128`; then the proxy looks hosts up, "
+        "and must refuse those inside itself. Variables such as `HTTPS_PROXY` have no effect.",
+    )
+
+
+class FixedWebhook(SettingsSection):
+    """A webhook that is set up by the settings: the API shows it and does not change it."""
+
+    url: str
+    owner: str | None = Field(None, description="Whose jobs it is told of; null where no API keys are set.")
+    secrets: tuple[str, ...] = Field(min_length=1, repr=False, description="`whsec_...`, the newest first.")
+    events: tuple[EventType, ...] = ()
+    is_thin: bool = False
+
+
+class WebhookSettings(SettingsSection):
+    """How events are sent to webhooks."""
+
+    fixed: dict[Name, FixedWebhook] = Field(
+        {},
+        repr=False,
+        description='Webhooks that the API cannot change, by name: `{"shop": {"url": "https://shop.example/hook", '
+        '"owner": "shop", "secrets": ["whsec_..."], "events": ["job.done"]}}`.',
+    )
+    public_url: str = Field(
+        "",
+        description="The address of the gateway for those who receive events, such as `https://photos.example`: the "
+        "links of a payload begin with it. Empty: they begin with `http.root_path`.",
+    )
+    timeout: Seconds = Field(15, le=30, description="How long an endpoint may take to answer.")
+    max_in_flight: Count = Field(4, le=32, description="Deliveries to one endpoint at a time.")
+    max_per_owner: Count = Field(20, description="Webhooks of one owner; further ones are answered 409.")
+    disable_after: Seconds = Field(
+        5 * 86_400, description="An endpoint that has taken nothing for this long, and failed, is disabled."
+    )
+
+
+class FetchSettings(SettingsSection):
+    """How originals are fetched from addresses that clients name."""
+
+    timeout: Seconds = Field(40, description="How long fetching an image may take; below `work.soft_time_limit`.")
+    idle_timeout: Seconds = Field(10, description="How long the other side may send nothing.")
+    max_redirects: int = Field(3, ge=0, le=10, description="Redirects that are followed; each is checked.")
+
+
+class Bucket(SettingsSection):
+    """A bucket, or a folder of one, with what opens it."""
+
+    url: BlobAddress
+    options: dict[str, str] = Field(
+        default_factory=dict,
+        repr=False,
+        description="As for `DARKROOM_BLOB_URL`, but in lower case: `aws_access_key_id`, `aws_endpoint_url`.",
+    )
+
+
+class SourceBucket(Bucket):
+    """A bucket, or a folder of one, whose objects an owner may make jobs of."""
+
+
+class Destination(Bucket):
+    """A bucket that renditions can be put into, by presets that name it."""
