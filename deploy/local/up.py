@@ -116,6 +116,7 @@ def create_stack() -> Stack:
         redis_url=os.environ.get("DARKROOM_REDIS_URL"),
         mongo_url=os.environ.get("DARKROOM_MONGO_URL"),
         pools={"normalize": cpus, "resize": cpus},
+        outbound_pool=2,
         flower=find_spec("flower") is not None,
         flower_port=ports["flower"],
         frontend=True,
