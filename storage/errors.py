@@ -56,3 +56,27 @@ class BulkActionNotFound(LookupError):
 
 class BulkActionUnreadable(UnreadableDocument):
     """The document of a bulk action."""
+
+
+class WebhookNotFound(LookupError):
+    """No endpoint of a webhook has this id."""
+
+    def __init__(self, endpoint_id: str) -> None:
+        super().__init__(endpoint_id)
+        self.endpoint_id = endpoint_id
+
+
+class WebhookUnreadable(UnreadableDocument):
+    """The document of an endpoint of a webhook."""
+
+
+class DeliveryNotFound(LookupError):
+    """No delivery has this id."""
+
+    def __init__(self, delivery_id: str) -> None:
+        super().__init__(delivery_id)
+        self.delivery_id = delivery_id
+
+
+class DeliveryUnreadable(UnreadableDocument):
+    """The document of a delivery."""

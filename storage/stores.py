@@ -19,6 +19,7 @@ from storage.bulk_actions import COLLECTION as BULK_ACTIONS
 from storage.bulk_actions import INDEXES as BULK_INDEXES
 from storage.bulk_actions import BulkActions
 from storage.clock import DATABASE_CLOCK, MS
+from storage.delivery_store import Deliveries
 from storage.document_reader import Check, JobReader, Report, accept_any, report_nothing
 from storage.documents import EPOCH, Job, JobRecord
 from storage.idempotency import IdempotencyKey, IdempotencyKeys
@@ -33,12 +34,15 @@ from storage.tidying import Tidying
 from storage.token_uses import COLLECTION as TOKEN_USES
 from storage.token_uses import INDEXES as TOKEN_INDEXES
 from storage.token_uses import TokenUses
+from storage.webhook_store import Webhooks
+from storage.webhooks import DELIVERIES, DELIVERY_INDEXES, ENDPOINT_INDEXES, ENDPOINTS
 
-COLLECTIONS = (Job.Settings.name, IdempotencyKey.Settings.name, TOKEN_USES)
+COLLECTIONS = (Job.Settings.name, IdempotencyKey.Settings.name, TOKEN_USES, ENDPOINTS)
 """The collections of a backup.
 
 Unfinished uploads are in none: a client whose upload is gone begins a new one. Neither are bulk actions: one that was
-under way must not go on by itself to delete or reprocess the jobs of a restored database.
+under way must not go on by itself to delete or reprocess the jobs of a restored database. Neither are deliveries: most
+of those that were pending have arrived since, and the rest is as old as the backup.
 """
 DURABLE: dict[str, Any] = {"w": "majority", "journal": True, "readPreference": "primary", "tz_aware": True}
 """Options of every client, whatever the URL says: writes are journaled on a majority, reads go to the primary.
@@ -58,6 +62,8 @@ class Stores:
     resumable_uploads: ResumableUploads
     token_uses: TokenUses
     bulk_actions: BulkActions
+    webhooks: Webhooks
+    deliveries: Deliveries
     mongo: AsyncIOMotorClient[dict[str, Any]]
 
     async def ping(self) -> None:
@@ -111,6 +117,8 @@ async def open_stores(
         jobs = Jobs(list_timeout_ms=timeout_ms, reader=JobReader(Job, check=check_job, report=report_unreadable))
         await create_missing(database[RESUMABLE_UPLOADS], UPLOAD_INDEXES)
         await create_missing(database[BULK_ACTIONS], BULK_INDEXES)
+        await create_missing(database[ENDPOINTS], ENDPOINT_INDEXES)
+        await create_missing(database[DELIVERIES], DELIVERY_INDEXES)
         stores = Stores(
             jobs=jobs,
             blobs=Blobs.open(blob_url),
@@ -119,6 +127,8 @@ async def open_stores(
             resumable_uploads=ResumableUploads(database[RESUMABLE_UPLOADS]),
             token_uses=TokenUses(database[TOKEN_USES]),
             bulk_actions=BulkActions(database[BULK_ACTIONS]),
+            webhooks=Webhooks(database[ENDPOINTS], database[DELIVERIES]),
+            deliveries=Deliveries(database[DELIVERIES], database[ENDPOINTS]),
             mongo=client,
         )
         await stores.measure_clock()

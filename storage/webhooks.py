@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from enum import StrEnum
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pymongo import ASCENDING, IndexModel
 
 from storage.clock import now_ms
+from storage.errors import DeliveryUnreadable, UnreadableDocument, WebhookUnreadable
+
+DocumentT = TypeVar("DocumentT")
 
 ENDPOINTS, DELIVERIES = "webhooks", "webhook_deliveries"
 """The collections."""
@@ -20,7 +26,11 @@ DELIVERY_INDEXES = [
     IndexModel([("endpoint_id", ASCENDING), ("created_ms", ASCENDING)], name="list"),
     IndexModel([("endpoint_id", ASCENDING), ("task_id", ASCENDING)], name="job"),
     IndexModel([("finished_ms", ASCENDING)], name="finished"),
+    IndexModel([("next_try_ms", ASCENDING)], name="next_try"),
+    IndexModel([("state", ASCENDING), ("created_ms", ASCENDING)], name="pending"),
 ]
+FIXED_PREFIX = "fixed-"
+"""The ids of the endpoints of the settings begin with it; other ids are UUIDs."""
 MAX_TRIES_KEPT = 12
 """Tries of a delivery that its document keeps, the last ones."""
 
@@ -36,7 +46,7 @@ class DisabledReason(StrEnum):
 class Secret(BaseModel):
     """A secret that events are signed with. The newest comes first; an earlier one ends."""
 
-    value: str
+    value: str = Field(repr=False)
     """`whsec_` and the base64 of 24 to 64 bytes."""
     expires_ms: int | None = None
     """When it is no longer used (epoch ms); None: until it is replaced."""
@@ -79,7 +89,7 @@ class WebhookEndpoint(BaseModel):
     @property
     def is_fixed(self) -> bool:
         """Whether the endpoint is one of the settings."""
-        return self.id.startswith("fixed-")
+        return self.id.startswith(FIXED_PREFIX)
 
 
 class DeliveryState(StrEnum):
@@ -130,3 +140,28 @@ class Delivery(BaseModel):
     created_ms: int = Field(default_factory=now_ms)
     finished_ms: int | None = None
     """When it was delivered or given up (epoch ms); None while it is pending."""
+
+
+def read_endpoint(document: Mapping[str, Any]) -> WebhookEndpoint:
+    """Return the endpoint. Raises `WebhookUnreadable`."""
+    try:
+        return WebhookEndpoint.model_validate(document)
+    except ValidationError as error:
+        raise WebhookUnreadable(str(document.get("_id"))) from error
+
+
+def read_delivery(document: Mapping[str, Any]) -> Delivery:
+    """Return the delivery. Raises `DeliveryUnreadable`."""
+    try:
+        return Delivery.model_validate(document)
+    except ValidationError as error:
+        raise DeliveryUnreadable(str(document.get("_id"))) from error
+
+
+def read_all(documents: Iterable[Mapping[str, Any]], read: Callable[[Mapping[str, Any]], DocumentT]) -> list[DocumentT]:
+    """Return what `read` makes of the documents that it can read."""
+    found: list[DocumentT] = []
+    for document in documents:
+        with suppress(UnreadableDocument):
+            found.append(read(document))
+    return found

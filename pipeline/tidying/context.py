@@ -38,6 +38,7 @@ class TidyContext:
         self.uploads = stores.resumable_uploads
         self.token_uses = stores.token_uses
         self.bulk_actions = stores.bulk_actions
+        self.deliveries = stores.deliveries
         self.settings = settings
         self.progress = TidyProgress()
         self.errors = 0

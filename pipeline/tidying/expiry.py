@@ -55,6 +55,12 @@ class Expiry:
         before_ms, limit = now_ms() - int(settings.retention.records * 1000), settings.sweeper.batch
         return await self._context.bulk_actions.delete_ended(before_ms=before_ms, limit=limit) == limit
 
+    async def remove_deliveries(self) -> bool:
+        """Delete deliveries of webhooks that ended long ago, or that nobody has taken for as long."""
+        settings = self._context.settings
+        before_ms, limit = now_ms() - int(settings.retention.records * 1000), settings.sweeper.batch
+        return await self._context.deliveries.delete_ended(before_ms=before_ms, limit=limit) == limit
+
     async def _expire_batch(self, *states: JobState, age_ms: int) -> bool:
         """Remove the blobs of one batch of jobs. Jobs that fail wait until all others had their turn."""
         after_ms = self._after_ms.pop(states, 0)

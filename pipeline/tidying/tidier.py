@@ -38,6 +38,7 @@ class Tidier:
             uploads.forget_ended_uploads,
             expiry.remove_expired_token_uses,
             expiry.remove_bulk_actions,
+            expiry.remove_deliveries,
             leftovers.remove_leftovers,
             orphans.remove_orphans,
         )

@@ -22,10 +22,12 @@ from gateway.submission.backpressure import Backlog
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
 from storage.blobs import Blobs
+from storage.delivery_store import Deliveries
 from storage.documents import Job
 from storage.idempotency import IdempotencyKeys
 from storage.jobs import Jobs
 from storage.token_uses import TokenUses
+from storage.webhook_store import Webhooks
 
 SETTINGS = Settings(redis_url="redis://nowhere.invalid/0", blob_url="memory:///")
 
@@ -82,6 +84,8 @@ def stores(jobs: MagicMock, blobs: MagicMock) -> SimpleNamespace:
         blobs=blobs,
         idempotency_keys=mock_of(IdempotencyKeys),
         token_uses=mock_of(TokenUses),
+        webhooks=mock_of(Webhooks),
+        deliveries=mock_of(Deliveries),
         ping=AsyncMock(),
     )
 

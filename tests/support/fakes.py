@@ -28,6 +28,7 @@ from pipeline.settings import Settings
 from pipeline.stage_order import stage_order
 from storage.bulk_actions import BulkAction, BulkActions, BulkPage, BulkState
 from storage.clock import now_ms
+from storage.delivery_store import Deliveries
 from storage.documents import (
     KINDS_WITH_RENDITIONS,
     Failure,
@@ -49,6 +50,8 @@ from storage.revisions import begin_revision, restore_changes
 from storage.stores import Stores
 from storage.tidying import Tidying, TidyProgress
 from storage.token_uses import KEEP_MS, TokenUses
+from storage.webhook_store import Webhooks
+from tests.support.webhook_fakes import FakeDeliveries, FakeWebhooks
 
 RENDITIONS = {"small": 160, "medium": 640, "large": 1600}
 UNREACHABLE_URL = "redis://127.0.0.1:1/0"  # a port that nothing listens on
@@ -648,12 +651,16 @@ class FakeStores(Stores):
     resumable_uploads: ResumableUploads = field(default_factory=FakeUploads)
     token_uses: TokenUses = field(default_factory=FakeTokenUses)
     bulk_actions: BulkActions = field(default_factory=FakeBulkActions)
+    webhooks: Webhooks = field(default_factory=FakeWebhooks)
+    deliveries: Deliveries = cast("Deliveries", None)  # noqa: RUF009  # of these endpoints, below
     mongo: Any = None
     ping_error: Exception | None = None
 
     def __post_init__(self) -> None:
         if self.idempotency_keys is None:
             object.__setattr__(self, "idempotency_keys", FakeKeys(self.jobs))
+        if self.deliveries is None:
+            object.__setattr__(self, "deliveries", FakeDeliveries(cast("FakeWebhooks", self.webhooks)))
 
     async def ping(self) -> None:
         if self.ping_error:
