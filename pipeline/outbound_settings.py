@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pipeline.addresses import BlobAddress
+from pipeline.outbound.allow_list import check_allowed
+from pipeline.outbound.proxy import check_proxy
 from pipeline.settings_section import Count, Seconds, SettingsSection
 from storage.events import EventType
 
@@ -16,11 +18,11 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 class OutboundSettings(SettingsSection):
     """Which addresses webhooks and imports may connect to."""
 
-    allow: tuple[str, ...] = Field(
+    allow: tuple[Annotated[str, AfterValidator(check_allowed)], ...] = Field(
         (),
         description="Hosts and networks that are not on the Internet and may be connected to all the same: "
         "`hooks.internal`, `hooks.internal:9000`, `10.1.0.0/16` or `[fd00::1]:9000`. A port that is written here needs "
-        "not be in `ports`.",
+        "not be in `ports`; `10.1.0.0/16:*` has all ports.",
     )
     ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = Field(
         (80, 443, 8080, 8443), description="Ports that may be connected to."
@@ -28,7 +30,7 @@ class OutboundSettings(SettingsSection):
     schemes: tuple[Literal["http", "https"], ...] = Field(
         ("https", "http"), min_length=1, description="Schemes of addresses that may be connected to."
     )
-    proxy: str = Field(
+    proxy: Annotated[str, AfterValidator(check_proxy)] = Field(
         "",
         repr=False,
         description="An HTTP proxy for all of it, such as `http://proxy.internal:3128`; then the proxy looks hosts up, "
