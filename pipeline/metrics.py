@@ -17,12 +17,13 @@ from pipeline.lanes import lane_of_stage
 from pipeline.routing import FINALIZE
 from pipeline.stage_order import queue_of_stage
 from pipeline.version import VERSION
+from stages.errors import TemporaryError
 from storage.clock import now_ms
 from storage.documents import JobRecord, JobState, Kind, Lane
 
 NAMESPACE = "darkroom"
 OUTCOMES = ("done", "refused", "retried", "skipped", "ignored", "fenced", "dead", "out_of_order", "unreadable")
-REASONS = ("mongo", "redis", "blobs", "time_limit", "bug")
+REASONS = ("mongo", "redis", "blobs", "other_host", "time_limit", "bug")
 REDISPATCH_REASONS = ("unclaimed", "stalled")
 RUN_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 WAIT_SECONDS_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
@@ -190,6 +191,8 @@ def retry_reason(error: Exception) -> str:
             return "redis"
         case OSError() | BlobStoreError():
             return "blobs"
+        case TemporaryError():
+            return "other_host"
         case _:
             return "bug"
 

@@ -31,7 +31,7 @@ from pipeline.stage_failures import (
 from pipeline.stage_order import next_stages, prerequisites, stage_by_rendition, stage_order_of
 from pipeline.time_limit import enforce_soft_time_limit
 from pipeline.worker_child import WorkerChild, current_worker_child
-from stages.errors import StageError
+from stages.errors import StageError, TemporaryError
 from storage.documents import Failure, JobRecord, JobState, StageState
 from storage.errors import TRANSIENT_ERRORS, JobUnreadable
 from storage.ledger import Claim
@@ -137,15 +137,19 @@ class StageRun:
             self._child.metrics.job_ends.observe_end(self.job, JobState.DONE)
         return True
 
-    def refuse(self, refusal: StageError) -> None:
-        """Fail the job because of its image. Its blobs stay for a while: a person can retry it if this was wrong."""
+    def refuse(self, refusal: StageError, *, cause: str | None = None) -> None:
+        """Fail the job because of its image. Its blobs stay for a while: a person can retry it if this was wrong.
+
+        `cause` is for the log; by default it is the error that the refusal was raised from.
+        """
         errors = [asdict(rule) for rule in refusal.errors]
         failure = Failure(stage=self.stage, code=refusal.code, message=refusal.message, errors=errors)
         if not self._child.ledger.refuse(self._claim, failure):
             self._record_fenced()
             return
         self._log_restored(refusal.code)
-        cause = repr(refusal.__cause__)[:MAX_LOGGED_CHARACTERS] if refusal.__cause__ else None
+        if cause is None and refusal.__cause__:
+            cause = repr(refusal.__cause__)[:MAX_LOGGED_CHARACTERS]
         self.record_outcome("refused", has_ended=True, code=refusal.code, cause=cause)
         self._child.metrics.job_ends.observe_end(self.job, JobState.FAILED)
 
@@ -185,7 +189,8 @@ def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Callable[[Sta
     """Claim the stage, run `work` and record the outcome, for every task.
 
     Returns when the stage is done, by this run or an earlier one: the canvas continues. Raises `StageError` when the
-    image is refused, Celery's `Retry` when the stage is to run again, and `Ignore` in all other cases.
+    image is refused, also after the last attempt that ends with a `TemporaryError`, Celery's `Retry` when the stage is
+    to run again, and `Ignore` in all other cases.
     """
     child = current_worker_child()
     is_redelivered = bool((task.request.delivery_info or {}).get("redelivered"))
@@ -213,7 +218,7 @@ def run_stage(task: Task[Any, Any], job_id: str, stage: str, work: Callable[[Sta
             _retry(task, run, error, stage, counts_as_attempt=False)
         except (Ignore, StageError):
             raise
-        except Exception as error:  # noqa: BLE001  # a bug or the time limit
+        except Exception as error:  # noqa: BLE001  # a bug, the time limit or a TemporaryError
             _retry(task, run, error, stage, counts_as_attempt=True)
 
 
@@ -254,6 +259,9 @@ def _work_and_record(run: StageRun, work: Callable[[StageRun], Mapping[str, Any]
         release_images(error)
         if isinstance(error, StageError):
             run.refuse(error)
+        if isinstance(error, TemporaryError) and run.is_last_attempt:
+            run.refuse(error.refusal, cause=error.detail)
+            raise error.refusal from None
         raise
     if not run.complete(result):
         raise Ignore
@@ -265,7 +273,8 @@ def _retry(
     """Release the stage and raise Celery's `Retry`, or mark the job dead after its last attempt and raise `Ignore`."""
     child = current_worker_child()
     text = f"{type(error).__name__}: {error}"  # an OSError's repr has no file name
-    details = {"error": text, "exc_info": error if counts_as_attempt else None}
+    is_bug = counts_as_attempt and not isinstance(error, TemporaryError)
+    details = {"error": text, "exc_info": error if is_bug else None}
     if run is not None and counts_as_attempt and run.is_last_attempt:
         run.mark_dead(INTERNAL_ERROR, "Processing this image failed too many times.", **details)
         raise Ignore
@@ -280,6 +289,8 @@ def _retry(
 
 
 def _code_of(error: Exception) -> str:
+    if isinstance(error, TemporaryError):
+        return error.refusal.code
     if isinstance(error, SoftTimeLimitExceeded):
         return TIME_LIMIT
     return INFRASTRUCTURE_ERROR if isinstance(error, INFRASTRUCTURE_ERRORS) else INTERNAL_ERROR

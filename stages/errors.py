@@ -1,4 +1,4 @@
-"""The errors of the stages: each is permanent, with a stable code and a message for people."""
+"""The errors of the stages, with a stable code and a message for people. All but `TemporaryError` are permanent."""
 
 from __future__ import annotations
 
@@ -86,6 +86,21 @@ class FetchTimeout(StageError, code="fetch_timeout"):
 
 class ExportFailed(StageError, code="export_failed"):
     """The results could not be put into the bucket that the preset names."""
+
+
+class TemporaryError(Exception):
+    """Another host does not do its part. The stage runs again; at its last attempt the job fails with `refusal`.
+
+    `detail` is for the log: codes and names of classes, never an address, a key or an answer of that host.
+    """
+
+    def __init__(self, refusal: StageError, detail: str) -> None:
+        super().__init__(refusal, detail)  # as pickle needs them
+        self.refusal = refusal
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.refusal.code}: {self.detail}"
 
 
 def default_message(error: type[StageError]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, Retry
 from prometheus_client import CollectorRegistry
 from redis import Redis
 
@@ -13,10 +14,10 @@ from pipeline import tasks
 from pipeline.metrics import StageMetrics
 from pipeline.settings import Settings
 from pipeline.stage_failures import ATTEMPTS_EXHAUSTED
-from pipeline.stage_run import StageRun
+from pipeline.stage_run import StageRun, run_stage
 from pipeline.worker_child import WorkerChild, open_worker_child
-from stages.errors import ImageCorrupt
-from storage.documents import JobState
+from stages.errors import FetchFailed, ImageCorrupt, TemporaryError
+from storage.documents import JobState, StageState
 from storage.stores import Stores
 from tests.support.fakes import new_job
 
@@ -72,6 +73,37 @@ async def test_an_image_that_ends_its_worker_each_time_is_dead_after_the_last_at
 
     job = await stores.jobs.get(job_id)
     assert (job.state, job.failure and job.failure.code) == (JobState.DEAD, ATTEMPTS_EXHAUSTED)
+
+
+async def test_a_temporary_error_is_retried_and_refuses_the_job_at_the_last_attempt(
+    child: WorkerChild, job_id: str, stores: Stores
+) -> None:
+    *earlier, last = range(child.settings.work.max_attempts)
+
+    for retries in earlier:
+        with pytest.raises(Retry):
+            _run_with_temporary_error(job_id, retries)
+        job = await stores.jobs.get(job_id)
+        record = job.stages["validate"]
+        assert (job.is_active, record.state, record.error) == (True, StageState.PENDING, "fetch_failed")
+    with pytest.raises(FetchFailed):
+        _run_with_temporary_error(job_id, last)
+
+    job = await stores.jobs.get(job_id)
+    assert job.failure is not None
+    assert (job.state, job.failure.code) == (JobState.FAILED, "fetch_failed")
+    assert job.failure.message == "The host did not answer."
+
+
+def _run_with_temporary_error(job_id: str, retries: int) -> None:
+    def work(_: StageRun) -> Mapping[str, Any]:
+        raise TemporaryError(FetchFailed("The host did not answer."), detail="OutboundFailed")
+
+    tasks.validate.push_request(id=MESSAGE, hostname="here", retries=retries, called_directly=False, args=[job_id])
+    try:
+        run_stage(tasks.validate, job_id, "validate", work)
+    finally:
+        tasks.validate.pop_request()
 
 
 def _end(run: StageRun, end: str) -> None:

@@ -14,6 +14,7 @@ from pipeline.metrics import OUTCOMES, REASONS, SKEW_LIMIT_SECONDS, StageMetrics
 from pipeline.routing import QUEUES
 from pipeline.stage_order import stages_of_queue
 from pipeline.stage_run import OUTCOME_EVENTS
+from stages.errors import FetchFailed, TemporaryError
 from storage.clock import now_ms
 from storage.documents import JobState, Lane
 from tests.support.fakes import new_job, new_job_id
@@ -47,7 +48,7 @@ def test_what_a_worker_serves_has_its_series_from_the_start(registry: CollectorR
 def test_every_stage_waits_in_one_queue() -> None:
     served = [stage for queue in QUEUES for stage in stages_of_queue(queue, RENDITIONS)]
 
-    assert sorted(served) == ["finalize", "large", "normalize", "small", "transform", "validate"]
+    assert sorted(served) == ["export", "fetch", "finalize", "large", "normalize", "small", "transform", "validate"]
 
 
 def test_only_finalize_ends_a_job_well(registry: CollectorRegistry, metrics: StageMetrics) -> None:
@@ -120,6 +121,7 @@ def test_a_job_took_from_its_uploads_beginning_to_its_end(
         (GenericError("disk full"), "blobs"),
         (FileNotFoundError("gone"), "blobs"),
         (SoftTimeLimitExceeded(), "time_limit"),
+        (TemporaryError(FetchFailed(), detail="OutboundTimeout"), "other_host"),
         (ZeroDivisionError(), "bug"),
     ],
 )

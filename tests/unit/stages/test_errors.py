@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from stages.errors import STAGE_ERRORS, BrokenRule, ImageTooLarge, StageError
+from stages.errors import STAGE_ERRORS, BrokenRule, ExportFailed, ImageTooLarge, StageError, TemporaryError
 
 
 @pytest.mark.parametrize("error", STAGE_ERRORS.values(), ids=STAGE_ERRORS)
@@ -23,6 +23,11 @@ def test_every_stage_error_has_a_code_and_a_message(error: type[StageError]) -> 
 def test_codes_are_the_documented_ones() -> None:
     assert sorted(STAGE_ERRORS) == [
         "empty_file",
+        "export_failed",
+        "fetch_failed",
+        "fetch_refused",
+        "fetch_timeout",
+        "fetch_too_large",
         "image_corrupt",
         "image_needs_too_much_memory",
         "image_too_large",
@@ -40,3 +45,13 @@ def test_a_stage_error_survives_pickling_with_its_rules() -> None:
 
     assert type(copy) is ImageTooLarge
     assert (copy.message, copy.errors, copy.code) == ("Too wide.", (rule,), "image_too_large")
+
+
+def test_a_temporary_error_survives_pickling_with_its_refusal() -> None:
+    error = TemporaryError(ExportFailed("The bucket is gone."), detail="PermissionDeniedError")
+
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301  our own bytes
+
+    assert type(copy) is TemporaryError
+    assert (type(copy.refusal), copy.refusal.message) == (ExportFailed, "The bucket is gone.")
+    assert str(copy) == "export_failed: PermissionDeniedError"
