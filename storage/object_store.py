@@ -1,9 +1,12 @@
-"""Connections to object stores: options from the environment, timeouts and retries."""
+"""Connections to object stores: their options, timeouts and retries."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -50,14 +53,39 @@ ENVIRONMENT_OPTIONS = (
     "root_certificate",
 )
 """Client options that are read here: obstore itself reads them only when it is called without client options."""
+CLIENT_OPTIONS = {
+    *ENVIRONMENT_OPTIONS,
+    "default_content_type",
+    "http1_only",
+    "http2_keep_alive_interval",
+    "http2_keep_alive_timeout",
+    "http2_keep_alive_while_idle",
+    "http2_max_frame_size",
+    "http2_only",
+    "pool_idle_timeout",
+    "pool_max_idle_per_host",
+    "randomize_addresses",
+    "user_agent",
+}
+"""All client options: among the options of a bucket, they have the prefix, too."""
+_ENVIRONMENT_LOCK = Lock()
 
 
-def connect(url: str) -> ObjectStore:
+def connect(url: str, *, options: Mapping[str, str] | None = None) -> ObjectStore:
     """Return the store at an `s3://`, `gs://` or `az://` URL; keys, region and endpoint come from the environment.
 
-    Sends no request. Raises obstore's `BaseError` for an unusable URL or environment.
+    With `options`, such as `aws_access_key_id` and `aws_endpoint_url`, nothing comes from the environment. Sends no
+    request. Raises obstore's `BaseError`, OSError or ValueError for an unusable URL, environment or option; the message
+    may have a secret in it.
     """
-    store: ObjectStore = from_url(url, client_options=_client_options(url, TIMEOUTS), retry_config=RETRY)
+    store: ObjectStore
+    if not options:
+        with _ENVIRONMENT_LOCK:
+            store = from_url(url, client_options=_client_options(url, TIMEOUTS), retry_config=RETRY)
+        return store
+    config, client_options = _split_options(url, options)
+    with _hidden_environment():
+        store = from_url(url, config=config, client_options=TIMEOUTS | client_options, retry_config=RETRY)
     return store
 
 
@@ -79,6 +107,32 @@ def connect_probe(url: str) -> ObjectStore:
 def can_sign_urls(store: ObjectStore) -> bool:
     """Whether the store can sign URLs that work without its keys."""
     return isinstance(store, S3Store | GCSStore | AzureStore)
+
+
+def _split_options(url: str, options: Mapping[str, str]) -> tuple[Any, Any]:
+    """Return the options of the store and those of its client. obstore panics when one is among the others."""
+    prefix = PREFIXES.get(urlsplit(url).scheme, "AWS_").lower()
+    config: dict[str, str] = {}
+    client_options: dict[str, str] = {}
+    for name, value in options.items():
+        bare = name.lower().removeprefix(prefix)
+        if bare in CLIENT_OPTIONS:
+            client_options[bare] = value
+        else:
+            config[name.lower()] = value
+    return config, client_options
+
+
+@contextmanager
+def _hidden_environment() -> Iterator[None]:
+    """Hide the variables that obstore reads, which it does in any case: options only replace some of them."""
+    with _ENVIRONMENT_LOCK:
+        prefixes = ("AWS_", *PREFIXES.values())
+        hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(prefixes)}
+        try:
+            yield
+        finally:
+            os.environ.update(hidden)
 
 
 def _client_options(url: str, timeouts: dict[str, str]) -> Any:
