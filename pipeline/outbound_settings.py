@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 
-from pipeline.addresses import BlobAddress
+from pipeline.addresses import BUCKET_SCHEMES, BlobAddress
 from pipeline.outbound.allow_list import check_allowed
 from pipeline.outbound.proxy import check_proxy
 from pipeline.settings_section import Count, Seconds, SettingsSection
@@ -91,6 +92,13 @@ class Bucket(SettingsSection):
 
 class SourceBucket(Bucket):
     """A bucket, or a folder of one, whose objects an owner may make jobs of."""
+
+    @field_validator("url")
+    @classmethod
+    def _check_scheme(cls, url: str) -> str:
+        if urlsplit(url).scheme not in BUCKET_SCHEMES | {"file"} or {"?", "#"} & set(url):
+            raise ValueError("must be a bucket, or a folder of one: s3://bucket/path")
+        return url
 
 
 class Destination(Bucket):

@@ -278,6 +278,25 @@ class Settings(EnvironmentSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_sources(self) -> Settings:
+        """Refuse a source with the blobs or backups of all owners in it, unless it is at another endpoint."""
+        for source in (each for sources in self.sources.values() for each in sources):
+            if any("endpoint" in name for name in source.options):
+                continue
+            for variable, url in (("BLOB_URL", self.blob_url), ("BACKUP__TARGET", self.backup.target)):
+                if f"{url}/".startswith(f"{source.url.rstrip('/')}/") or is_below(source.url, url):
+                    raise ValueError(
+                        f"DARKROOM_SOURCES must not contain DARKROOM_{variable}, or be in it: an owner could read the "
+                        "images of the others"
+                    )
+        return self
+
+    @property
+    def fetch_seconds(self) -> float:
+        """How long fetching an original may take: it must end by itself before the soft time limit."""
+        return min(self.fetch.timeout, 0.8 * self.work.soft_time_limit)
+
     @property
     def receive_seconds(self) -> float:
         """How long a body may take: its blob becomes an orphan for the tidier after `orphan_grace`."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from beanie import Document
@@ -88,18 +89,35 @@ class Original(BaseModel):
     media_type: str
     """Media type by the first bytes, not by the client's header."""
     bytes: int
-    """Size in bytes."""
+    """Size in bytes; 0 until it is fetched."""
     sha256: str
-    """SHA-256 of the bytes (hex); duplicates are found by it."""
+    """SHA-256 of the bytes (hex); duplicates are found by it. Empty until it is fetched."""
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the bytes are stored: an upload's are, before its job is inserted."""
+        return bool(self.sha256)
 
 
 class Source(BaseModel):
     """Where the original is fetched from, for a job that was submitted without its bytes."""
 
-    address: str
-    """A URL, or `s3://bucket/key`. Once it is fetched, a URL is stored without its query, which may be a secret."""
+    address: str = Field(repr=False)
+    """A URL, or `s3://bucket/path/key`. A URL is stored without its query, which may be a secret, once it is not needed.
+
+    It is needed until the original is fetched, or can no longer be.
+    """
+    key: str | None = None
+    """The object in a bucket, as the client names it; None for a URL."""
     version: str | None = None
-    """Version of the object in a bucket; None: the current one."""
+    """Version of the object; None: the current one."""
+
+    @property
+    def public_address(self) -> str:
+        """The address without its query and fragment; that of an object has neither."""
+        if self.key is not None:
+            return self.address
+        return urlsplit(self.address)._replace(query="", fragment="").geturl()
 
 
 class DestinationReference(BaseModel):

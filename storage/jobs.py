@@ -15,6 +15,7 @@ from storage.documents import ACTIVE_STATES, Failure, Job, JobState, Kind, Lane,
 from storage.errors import JobNotFound
 from storage.outbox import end_changes, expiry_changes
 from storage.revisions import begin_revision, restore_changes
+from storage.sources import forget_query
 
 Document = dict[str, Any]
 LIST_TIMEOUT_MS = 2000
@@ -125,8 +126,11 @@ class Jobs:
     async def find_duplicate(self, job: Job) -> Job | None:
         """Return a done job of the same owner, with the same bytes and the same request, that still has its blobs.
 
-        Of a token's job, it is one of the same token: others must not learn from it that it exists.
+        Of a token's job, it is one of the same token: others must not learn from it that it exists. A job whose
+        original is not fetched yet has none.
         """
+        if not job.original.is_stored:
+            return None
         query = {"original.sha256": job.original.sha256, "state": JobState.DONE.value, "kind": job.kind.value}
         async for document in _collection().find(query).sort("_id", -1):
             other = self._reader.read_or_skip(document)
@@ -139,7 +143,7 @@ class Jobs:
         """Cancel an active job; later writes of its stage runs are fenced. False when it has already ended."""
         now = now_ms()
         changes = {"state": JobState.CANCELLED.value, "finished_ms": now, "updated_ms": now}
-        changes |= end_changes(job, JobState.CANCELLED, now=now)
+        changes |= end_changes(job, JobState.CANCELLED, now=now) | forget_query(job)
         condition = {"_id": job.id, "state": _ACTIVE}
         result = await _collection().update_one(condition, {"$set": changes, "$inc": _INCREMENT_VERSION})
         return bool(result.modified_count)
@@ -276,7 +280,7 @@ class Jobs:
         """Record that the blobs of an expiring job are removed. Its placeholder, a small image, goes with them."""
         now = now_ms()
         condition = {"_id": job.id, "expiring_ms": {"$gt": 0}, "blobs_removed_ms": None}
-        changes = {"blobs_removed_ms": now, **expiry_changes(job, now=now)}
+        changes = {"blobs_removed_ms": now, **expiry_changes(job, now=now), **forget_query(job)}
         update = {"$set": changes, "$unset": {_PLACEHOLDER: ""}}
         await Job.find_one(condition | {"state": _ENDED}).update(update)
 

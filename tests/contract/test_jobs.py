@@ -10,7 +10,7 @@ import pytest
 from pymongo.errors import DuplicateKeyError
 
 from storage.clock import now_ms
-from storage.documents import Failure, Job, JobState, Kind, StageRecord
+from storage.documents import Failure, Job, JobState, Kind, Original, Source, StageRecord
 from storage.errors import JobNotFound
 from storage.jobs import Jobs
 from tests.support.fakes import FakeJobs, new_job, new_job_id
@@ -340,6 +340,32 @@ async def test_the_blobs_of_a_job_of_any_kind_are_recorded_as_removed(jobs: Jobs
     found = await jobs.get(job.id)
     assert found.blobs_removed_ms is not None
     assert found.stages == job.stages
+
+
+def fetched_from(address: str) -> dict[str, Any]:
+    """Return the fields of a job whose original is still to be fetched."""
+    original = Original(blob="hers/original", name=None, media_type="application/octet-stream", bytes=0, sha256="")
+    return {"original": original, "source": Source(address=address)}
+
+
+async def test_a_job_that_cannot_be_fetched_any_more_forgets_the_query_of_its_address(jobs: Jobs) -> None:
+    source = fetched_from("https://photos.example/a.jpg?signature=secret")
+    cancelled = await accepted(jobs, **source)
+    expired = await accepted(jobs, state=JobState.FAILED, expiring_ms=1, **source)
+    failed = await accepted(jobs, state=JobState.FAILED, **source)
+
+    await jobs.cancel(cancelled)
+    await jobs.mark_blobs_removed(expired)
+
+    found = [(await jobs.get(job.id)).source for job in (cancelled, expired, failed)]
+    forgotten = "https://photos.example/a.jpg"
+    assert [each and each.address for each in found] == [forgotten, forgotten, f"{forgotten}?signature=secret"]
+
+
+async def test_a_job_whose_original_is_not_fetched_has_no_duplicate(jobs: Jobs) -> None:
+    await accepted(jobs, state=JobState.DONE, **fetched_from("https://photos.example/a.jpg"))
+
+    assert await jobs.find_duplicate(await accepted(jobs, **fetched_from("https://photos.example/a.jpg"))) is None
 
 
 async def test_jobs_with_blobs_are_no_more_than_asked_for(jobs: Jobs) -> None:

@@ -39,6 +39,7 @@ from storage.documents import (
     Lane,
     Operation,
     Original,
+    Source,
     StageRecord,
     blob_key,
 )
@@ -99,6 +100,10 @@ def new_job(
     }
     record = JobRecord(id=job_id, **(values | fields))
     return Job.model_construct(**dict(record))
+
+
+def _without_query(job: Job) -> Source | None:
+    return job.source and job.source.model_copy(update={"address": job.source.public_address})
 
 
 BOUNDARY = b"----edge"
@@ -189,7 +194,8 @@ class FakeJobs(Jobs):
 
         duplicates = self._where(
             lambda other: (
-                other.state is JobState.DONE
+                job.original.is_stored
+                and other.state is JobState.DONE
                 and other.keeps_blobs
                 and same(other) == same(job)
                 and job.token_id in {None, other.token_id}
@@ -207,6 +213,7 @@ class FakeJobs(Jobs):
             "finished_ms": now,
             "updated_ms": now,
             "version": found.version + 1,
+            "source": _without_query(found),
         }
         self._documents[job.id] = found.model_copy(update=changes)
         return True
@@ -303,6 +310,7 @@ class FakeJobs(Jobs):
         found = self._documents.get(job.id)
         if found and found.expiring_ms and found.blobs_removed_ms is None and not found.is_active:
             found.blobs_removed_ms = now_ms()
+            found.source = _without_query(found)
             normalize = found.stages.get("normalize")
             ((normalize and normalize.result) or {}).pop("placeholder", None)
 
