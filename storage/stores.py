@@ -35,7 +35,7 @@ from storage.token_uses import COLLECTION as TOKEN_USES
 from storage.token_uses import INDEXES as TOKEN_INDEXES
 from storage.token_uses import TokenUses
 from storage.webhook_store import Webhooks
-from storage.webhooks import DELIVERIES, DELIVERY_INDEXES, ENDPOINT_INDEXES, ENDPOINTS
+from storage.webhooks import DELIVERIES, DELIVERY_INDEXES, ENDPOINT_INDEXES, ENDPOINTS, FIXED_PREFIX
 
 COLLECTIONS = (Job.Settings.name, IdempotencyKey.Settings.name, TOKEN_USES, ENDPOINTS)
 """The collections of a backup.
@@ -43,6 +43,11 @@ COLLECTIONS = (Job.Settings.name, IdempotencyKey.Settings.name, TOKEN_USES, ENDP
 Unfinished uploads are in none: a client whose upload is gone begins a new one. Neither are bulk actions: one that was
 under way must not go on by itself to delete or reprocess the jobs of a restored database. Neither are deliveries: most
 of those that were pending have arrived since, and the rest is as old as the backup.
+"""
+IN_BACKUP: dict[str, dict[str, Any]] = {name: {} for name in COLLECTIONS} | {ENDPOINTS: {"_id": {"$lt": FIXED_PREFIX}}}
+"""The query for the documents of each of these collections that are saved and restored, or hinder a restore.
+
+Endpoints of the settings are not: each gateway inserts them when it starts. The ids of others are below theirs.
 """
 DURABLE: dict[str, Any] = {"w": "majority", "journal": True, "readPreference": "primary", "tz_aware": True}
 """Options of every client, whatever the URL says: writes are journaled on a majority, reads go to the primary.

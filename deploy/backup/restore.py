@@ -19,7 +19,7 @@ from deploy.backup.save import RAW, open_database
 from pipeline.settings import Settings
 from storage.blobs import SINGLE_PUT_MAX_BYTES, Blobs
 from storage.documents import ASSETS_FOLDER
-from storage.stores import COLLECTIONS
+from storage.stores import COLLECTIONS, IN_BACKUP
 
 BATCH = 500
 MARKER = "restoring"
@@ -69,7 +69,7 @@ class Stores:
             marker.replace_one({"_id": left["_id"]}, self._mine)
             self._clear()
             return
-        if any(self._database[name].find_one() for name in COLLECTIONS):
+        if any(self._database[name].find_one(query) for name, query in IN_BACKUP.items()):
             raise NotEmpty("The database is not empty: restore into an empty one.")
         if any(True for _ in self._folders()):
             raise NotEmpty("The blob store is not empty: restore into an empty one.")
@@ -111,8 +111,8 @@ class Stores:
         self._database.drop_collection(MARKER)
 
     def _clear(self) -> None:
-        for name in COLLECTIONS:
-            self._database[name].delete_many({})
+        for name, query in IN_BACKUP.items():
+            self._database[name].delete_many(query)
         for folder in self._folders():
             self._blobs.remove_folder(folder)
         self._drop()
@@ -125,7 +125,7 @@ class Stores:
     def _is_restored(self, collection: str) -> bool:
         """Whether a restore that was killed while it published has put every document there that is there now."""
         waiting = self._database[f"{MARKER}_{collection}"]
-        ids = (document["_id"] for document in self._database[collection].find({}, {"_id": 1}))
+        ids = (document["_id"] for document in self._database[collection].find(IN_BACKUP[collection], {"_id": 1}))
         while batch := list(islice(ids, BATCH)):
             if len(list(waiting.find({"_id": {"$in": batch}}, {"_id": 1}))) < len(batch):
                 return False

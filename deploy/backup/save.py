@@ -22,7 +22,7 @@ from deploy.backup.members import BLOBS, DOCUMENTS, FORMAT, Manifest
 from pipeline.settings import Settings
 from pipeline.version import VERSION
 from storage.blobs import Blobs
-from storage.stores import COLLECTIONS, database_name
+from storage.stores import COLLECTIONS, IN_BACKUP, database_name
 
 PART_BYTES = 4 * 1024 * 1024
 ANSWER_SECONDS = 5.0
@@ -74,7 +74,7 @@ def _save_documents(database: Database[dict[str, Any]], collection: str, archive
         part.clear()
         number += 1
 
-    documents: Any = database.get_collection(collection, codec_options=RAW).find()
+    documents: Any = database.get_collection(collection, codec_options=RAW).find(IN_BACKUP[collection])
     for document in documents:
         part += document.raw
         count += 1

@@ -42,7 +42,9 @@ BLOBS = {
 }
 HEADERS = {"Content-Disposition": "inline; filename*=UTF-8''f%C3%B3to.webp", "Cache-Control": "private"}
 USES = [{"_id": "owner:token", "uses": 1, "jobs": {"job-1": 1}, "expires_ms": 1}]
-COUNTS = {"jobs": 22, "idempotency_keys": 1, "token_uses": 1, "blobs": 6}
+ENDPOINTS = [{"_id": "01900000-0000-7000-8000-000000000000", "url": "https://shop.example/hook"}]
+FIXED = [{"_id": "fixed-shop", "url": "https://shop.example/fixed"}]
+COUNTS = {"jobs": 22, "idempotency_keys": 1, "token_uses": 1, "webhooks": 1, "blobs": 6}
 
 
 class Place:
@@ -59,6 +61,7 @@ class Place:
         self.database["jobs"].insert_many(JOBS + HEAVY)
         self.database["idempotency_keys"].insert_many(KEYS)
         self.database["token_uses"].insert_many(USES)
+        self.database["webhooks"].insert_many(ENDPOINTS)
         for key, content in BLOBS.items():
             self.blobs.put(key, content, attributes=HEADERS)
         return self
@@ -190,7 +193,7 @@ def test_a_restore_that_was_killed_is_begun_anew(archive: bytes, elsewhere: Plac
 
     restore(elsewhere.settings, read(archive))
 
-    assert elsewhere.documents().keys() == {"jobs", "idempotency_keys", "token_uses"}
+    assert elsewhere.documents().keys() == {"jobs", "idempotency_keys", "token_uses", "webhooks"}
     assert elsewhere.database["jobs"].find_one({"_id": "other"}) is None
     assert elsewhere.blob_contents() == {key: BLOBS[key] for key in BLOBS if key != "job-2/master.1"}
 
@@ -220,6 +223,32 @@ def test_images_of_presets_are_no_hindrance_and_stay(archive: bytes, elsewhere: 
     assert elsewhere.blobs.get(asset_key("5" * 64)) == b"logo"
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_webhooks_of_the_settings_are_no_hindrance_and_stay(source: Place, elsewhere: Place, is_whole: bool) -> None:
+    """A gateway inserts them when it starts."""
+    stream = io.BytesIO()
+    for place in (source, elsewhere):
+        place.database["webhooks"].insert_many(FIXED)
+    save(source.settings, stream)
+    archive = stream.getvalue() if is_whole else stream.getvalue()[:-20_000]
+
+    with nullcontext() if is_whole else pytest.raises(BackupError):
+        restore(elsewhere.settings, read(archive))
+
+    restored = ENDPOINTS if is_whole else []
+    assert sorted(elsewhere.database["webhooks"].find(), key=lambda each: each["_id"]) == [*restored, *FIXED]
+
+
+def test_what_was_on_its_way_to_a_webhook_is_not_sent_again(source: Place, elsewhere: Place) -> None:
+    source.database["webhook_deliveries"].insert_one({"_id": "event.endpoint", "state": "pending"})
+    stream = io.BytesIO()
+    save(source.settings, stream)
+
+    restore(elsewhere.settings, read(stream.getvalue()))
+
+    assert elsewhere.database["webhook_deliveries"].find_one() is None
+
+
 @pytest.mark.parametrize("is_tar", [False, True])
 def test_a_backup_of_an_earlier_version_is_restored(is_tar: bool, elsewhere: Place, tmp_path: Path) -> None:
     folder = write_legacy_folder(tmp_path / "darkroom")
@@ -229,7 +258,7 @@ def test_a_backup_of_an_earlier_version_is_restored(is_tar: bool, elsewhere: Pla
 
     counts = restore(elsewhere.settings, read(stream.getvalue()) if is_tar else FolderReader(folder))
 
-    assert counts == {"jobs": 2, "idempotency_keys": 0, "token_uses": 0, "blobs": 1}
+    assert counts == {"jobs": 2, "idempotency_keys": 0, "token_uses": 0, "webhooks": 0, "blobs": 1}
     assert list(elsewhere.database["jobs"].find()) == LEGACY_DOCUMENTS
     assert elsewhere.blob_contents() == {"old/small.1": b"old"}
 
@@ -243,7 +272,7 @@ def test_an_archive_whose_version_did_not_know_a_collection_is_restored(elsewher
 
     restored = restore(elsewhere.settings, read(stream.getvalue()))
 
-    assert restored == counts | {"token_uses": 0}
+    assert restored == counts | {"token_uses": 0, "webhooks": 0}
     assert elsewhere.documents() == {"jobs": [document]}
 
 

@@ -18,6 +18,7 @@ from storage.errors import JobNotFound
 from storage.idempotency import ABANDONED_MS
 from storage.token_uses import KEEP_MS
 from tests.support.fakes import FakeJobs, FakeStores, new_job, new_job_id
+from tests.support.webhooks import ended_delivery, new_delivery, new_endpoint
 
 SECOND = 1000
 
@@ -213,6 +214,22 @@ async def test_the_uses_of_a_token_are_forgotten_after_it(
     await tidy_up(tidier)
 
     assert await stores.token_uses.read("ada:token") == left
+
+
+@pytest.mark.parametrize(("seconds_ago", "is_kept"), [(1990, True), (2010, False)])
+async def test_deliveries_of_webhooks_are_kept_as_long_as_jobs(
+    stores: FakeStores, tidier: Tidier, seconds_ago: int, is_kept: bool
+) -> None:
+    endpoint = new_endpoint()
+    ended = [ended_delivery(endpoint, finished_ms=now_ms() - seconds_ago * SECOND) for _ in range(7)]
+    pending = new_delivery(endpoint)
+    await stores.deliveries.insert_new([pending, *ended])
+
+    await tidy_up(tidier)
+
+    left = await stores.deliveries.page(endpoint.id, state=None, before=None, limit=10)
+    assert len(left.deliveries) == (8 if is_kept else 1)
+    assert await stores.deliveries.get(pending.id, owner=None) == pending
 
 
 @pytest.mark.parametrize("state", [JobState.CANCELLED, JobState.DONE, JobState.FAILED, None], ids=str)
