@@ -19,6 +19,9 @@ from storage.bulk_actions import COLLECTION as BULK_ACTIONS
 from storage.bulk_actions import INDEXES as BULK_INDEXES
 from storage.bulk_actions import BulkActions
 from storage.clock import DATABASE_CLOCK, MS
+from storage.delivery_ledger import DeliveryLedger
+from storage.delivery_ledger import Report as ReportUnsendable
+from storage.delivery_ledger import report_nothing as report_no_delivery
 from storage.delivery_store import Deliveries
 from storage.document_reader import Check, JobReader, Report, accept_any, report_nothing
 from storage.documents import EPOCH, Job, JobRecord
@@ -86,6 +89,7 @@ class WorkerStores:
     """The stores that a worker child uses."""
 
     ledger: Ledger
+    deliveries: DeliveryLedger
     blobs: Blobs
     mongo: MongoClient[dict[str, Any]]
 
@@ -144,17 +148,25 @@ async def open_stores(
 
 @contextmanager
 def open_worker_stores(
-    *, mongo_url: str, blob_url: str, timeout_ms: int, stall_timeout_ms: int, check_job: Check = accept_any
+    *,
+    mongo_url: str,
+    blob_url: str,
+    timeout_ms: int,
+    stall_timeout_ms: int,
+    check_job: Check = accept_any,
+    report_unsendable: ReportUnsendable = report_no_delivery,
 ) -> Iterator[WorkerStores]:
     """Open the stores of a worker child. Never call it in the parent: a fork would share its sockets and threads.
 
-    `check_job` is that of `JobReader`.
+    `check_job` is that of `JobReader`, `report_unsendable` is the `report` of `DeliveryLedger`.
     """
     client: MongoClient[dict[str, Any]] = MongoClient(mongo_url, **_timeouts(timeout_ms), **DURABLE)
     try:
-        jobs = client[database_name(mongo_url)][Job.Settings.name]
-        ledger = Ledger(jobs, stall_timeout_ms=stall_timeout_ms, reader=JobReader(JobRecord, check=check_job))
-        yield WorkerStores(ledger, Blobs.open(blob_url), client)
+        database = client[database_name(mongo_url)]
+        reader = JobReader(JobRecord, check=check_job)
+        ledger = Ledger(database[Job.Settings.name], stall_timeout_ms=stall_timeout_ms, reader=reader)
+        deliveries = DeliveryLedger(database[ENDPOINTS], database[DELIVERIES], report=report_unsendable)
+        yield WorkerStores(ledger, deliveries, Blobs.open(blob_url), client)
     finally:
         client.close()
 

@@ -109,6 +109,8 @@ class Try(BaseModel):
     """Status of the answer; None when there was none."""
     error: str | None = None
     """Why there was none: `refused`, `timeout`, `failed`; None when there was an answer."""
+    detail: str = ""
+    """A sentence about the error that the owner may read."""
     answer: str = ""
     """The first bytes of the answer, as text."""
 
