@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 import time
@@ -30,6 +31,7 @@ COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_
 FOLLOW_SECONDS = 0.3
 PORTS = 2**16
 AUTHORIZATION_OPTION = '-H "Authorization: Bearer $DARKROOM_API_KEY" '
+LOOPBACK = ["127.0.0.0/8:*", "[::1]:*"]
 NO_FLOWER = "It is not installed: pip install flower"
 
 
@@ -122,6 +124,7 @@ def create_stack() -> Stack:
         frontend=True,
         frontend_port=ports["frontend"],
         environment=_presets()
+        | _loopback()
         | {name: variables[name] for name in ("DARKROOM_LOG_FORMAT", "DARKROOM_BLOB_URL") if name in variables},
     )
 
@@ -129,6 +132,12 @@ def create_stack() -> Stack:
 def _presets() -> dict[str, str]:
     path = os.environ.get("DARKROOM_PRESETS")
     return {"DARKROOM_PRESETS": str(ROOT / path)} if path else {}
+
+
+def _loopback() -> dict[str, str]:
+    """Let webhooks and imports use servers of this machine, unless the settings say what they may use."""
+    is_set = "allow" in Settings().outbound.model_fields_set
+    return {} if is_set else {"DARKROOM_OUTBOUND__ALLOW": json.dumps(LOOPBACK)}
 
 
 def run_stack(console: Console, stack: Stack) -> None:

@@ -53,6 +53,7 @@ class _Request:
     headers: Mapping[str, str]
     content: bytes | None = None
     method: str = "GET"
+    is_redirect: bool = False
 
 
 class OutboundClient:
@@ -97,9 +98,8 @@ class OutboundClient:
                     yield Download(request.target.url, head, exchange)
                     return
             is_same = target.origin == request.target.origin
-            request = replace(
-                request, target=target, headers=request.headers if is_same else keep_for_others(request.headers)
-            )
+            headers = request.headers if is_same else keep_for_others(request.headers)
+            request = replace(request, target=target, headers=headers, is_redirect=True)
         raise OutboundRefused(f"The address redirects more than {max_redirects} times.")
 
     @contextmanager
@@ -108,10 +108,20 @@ class OutboundClient:
         path, fields = target.path, complete_headers(target, request.headers, content=request.content)
         if proxy := self._route.forwarding_proxy(target):
             path, fields = target.url, fields | proxy.headers
-        with closing(self._route.open(target, deadline)) as sock:
+        with closing(self._open(request, deadline)) as sock:
             exchange = Exchange(sock, deadline)
             exchange.send(request.method, path, fields, request.content or b"")
             yield exchange.receive_head(), exchange
+
+    def _open(self, request: _Request, deadline: Deadline) -> socket.socket:
+        try:
+            return self._route.open(request.target, deadline)
+        except OutboundRefused as refusal:
+            raise (_refuse_redirect(refusal) if request.is_redirect else refusal) from None
+
+
+def _refuse_redirect(refusal: OutboundRefused) -> OutboundRefused:
+    return OutboundRefused(f"A redirect was refused. {refusal.reason}")
 
 
 def _find_redirect(target: Target, head: h11.Response) -> Target | None:
@@ -122,9 +132,11 @@ def _find_redirect(target: Target, head: h11.Response) -> Target | None:
     try:
         following = parse_url(urljoin(target.url, location))
     except ValueError as error:
-        raise OutboundRefused("The address redirects to one that is not valid.") from error
+        raise OutboundRefused("A redirect was refused. It is not a valid address.") from error
+    except OutboundRefused as refusal:
+        raise _refuse_redirect(refusal) from None
     if target.scheme == "https" and following.scheme != "https":
-        raise OutboundRefused("The address redirects from https to http.")
+        raise OutboundRefused("A redirect was refused. It is from https to http.")
     return following
 
 

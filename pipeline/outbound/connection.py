@@ -10,13 +10,16 @@ from pipeline.outbound.addresses import IpAddress
 from pipeline.outbound.deadline import Deadline
 from pipeline.outbound.errors import OutboundFailed, OutboundTimeout
 
+MAX_TRIES = 6
+
 
 def connect(addresses: Sequence[IpAddress], port: int, *, deadline: Deadline) -> socket.socket:
-    """Connect to the first of the addresses that answers. Each gets its share of the time that is left."""
+    """Connect to the first address that answers, of `MAX_TRIES`. Each gets its share of the time that is left."""
     failure: OSError | None = None
-    for index, ip in enumerate(addresses):
+    tries = min(len(addresses), MAX_TRIES)
+    for index, ip in enumerate(addresses[:tries]):
         try:
-            return _connect_one(ip, port, seconds=deadline.next_wait() / (len(addresses) - index))
+            return _connect_one(ip, port, seconds=deadline.next_wait() / (tries - index))
         except OSError as error:
             failure = error
     if isinstance(failure, TimeoutError):

@@ -61,8 +61,9 @@ class Exchange:
 
     def receive_chunks(self) -> Iterator[bytes]:
         """Yield the body as it comes, at most `RECEIVED_BYTES` at a time. OutboundFailed if it is not complete."""
-        while isinstance(event := self._next_event(), h11.Data):
-            yield bytes(event.data)
+        while self._http.their_state is h11.SEND_BODY:
+            if isinstance(event := self._next_event(), h11.Data):
+                yield bytes(event.data)
 
     def _next_event(self) -> Event:
         try:

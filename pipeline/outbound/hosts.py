@@ -30,6 +30,8 @@ def parse_host(text: str) -> str | IpAddress:
 
 
 def _encode(text: str) -> str:
+    if len(text) > MAX_NAME + 1:
+        raise ValueError("should name its host in at most 253 characters")
     if text.isascii():
         return text.lower()
     try:

@@ -18,7 +18,6 @@ Resolve = Callable[..., list[tuple[Any, ...]]]
 
 MAX_LOOKUPS = 32
 """Look-ups of this process at a time, with those that nobody waits for any more."""
-MAX_ADDRESSES = 16
 
 _running = BoundedSemaphore(MAX_LOOKUPS)
 
@@ -43,12 +42,10 @@ def look_up(
         raise OutboundTimeout("The look-up of the host took too long.") from error
     except (OSError, UnicodeError) as error:
         raise OutboundFailed("The host of the address is not known.") from error
-    addresses = dict.fromkeys(ip_address(entry[4][0]) for entry in entries)
+    addresses = list(dict.fromkeys(ip_address(entry[4][0]) for entry in entries))
     if not addresses:
         raise OutboundFailed("The host of the address is not known.")
-    if len(addresses) > MAX_ADDRESSES:
-        raise OutboundFailed("The host of the address has too many addresses.")
-    return list(addresses)
+    return addresses
 
 
 def _resolve(found: Future[list[tuple[Any, ...]]], resolve: Resolve, name: str, port: int) -> None:
