@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import IPv6Network, ip_network
 
 from pipeline.outbound.addresses import IpAddress, IpNetwork, is_metadata_service, unwrap
 from pipeline.outbound.hosts import parse_host
@@ -42,7 +42,7 @@ def parse_allowed(entry: str) -> AllowedPlace:
     if port == "0" or (port and port.isdecimal() and int(port) >= PORTS):
         raise ValueError(f"should have ports from 1 to 65535, {EXAMPLE}")
     number = int(port) if port and port != ANY_PORT else port
-    return AllowedPlace(_parse_place(place.removeprefix("[").removesuffix("]")), number)
+    return AllowedPlace(_parse_place(place), number)
 
 
 def _split_port(entry: str) -> tuple[str, str | None]:
@@ -53,8 +53,10 @@ def _split_port(entry: str) -> tuple[str, str | None]:
 
 
 def _parse_place(text: str) -> str | IpNetwork:
+    if text.startswith("["):
+        return _parse_network(text[1:-1], IPv6Network)
     if "/" in text or ":" in text:
-        return _parse_network(text)
+        return _parse_network(text, ip_network)
     try:
         host = parse_host(text)
     except ValueError as error:
@@ -62,9 +64,11 @@ def _parse_place(text: str) -> str | IpNetwork:
     return host if isinstance(host, str) else ip_network(host)
 
 
-def _parse_network(text: str) -> IpNetwork:
+def _parse_network(text: str, parse: Callable[[str], IpNetwork]) -> IpNetwork:
+    if "%" in text:
+        raise ValueError(f"should name networks without a zone, {EXAMPLE}")
     try:
-        return ip_network(text)
+        return parse(text)
     except ValueError as error:
         raise ValueError(f"should name networks without bits behind the prefix, {EXAMPLE}") from error
 
