@@ -94,7 +94,12 @@ class PresetLoader:
         if not force and snapshot.fingerprint(self._images, limits.asset_bytes) == self._fingerprint:
             return None
         try:
-            return load_presets(snapshot, limits=limits, image_limits=self._settings.limits)
+            return load_presets(
+                snapshot,
+                limits=limits,
+                image_limits=self._settings.limits,
+                destinations=self._settings.destinations,
+            )
         finally:
             self._images = tuple(snapshot.images)
             self._fingerprint = snapshot.fingerprint()
@@ -158,6 +163,11 @@ def stop_on_preset_mistakes(settings: Settings) -> None:
     if not settings.presets:
         return
     try:
-        read_files(settings.presets, limits=settings.preset_limits, image_limits=settings.limits)
+        read_files(
+            settings.presets,
+            limits=settings.preset_limits,
+            image_limits=settings.limits,
+            destinations=settings.destinations,
+        )
     except PresetMistakes as error:
         raise SystemExit("\n".join(f"darkroom: {mistake}" for mistake in error.mistakes)) from None

@@ -31,10 +31,20 @@ def _check_blob_url(url: str) -> str:
     return url
 
 
+def _check_bucket_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in BUCKET_SCHEMES or not parts.netloc:
+        raise ValueError("must name a bucket: s3://bucket/prefix, gs://bucket or az://container")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("must be the address only: keys and other options are in `options`")
+    return url
+
+
 RedisAddress = Annotated[str, AfterValidator(lambda value: value and RedisUrl(value).text)]
 RabbitAddress = Annotated[str, AfterValidator(lambda value: value and RabbitUrl(value).text)]
 MongoAddress = Annotated[str, AfterValidator(_check_mongo_url)]
 BlobAddress = Annotated[str, AfterValidator(_check_blob_url)]
+BucketAddress = Annotated[str, AfterValidator(_check_bucket_url)]
 
 
 def is_below(url: str, top: str) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator
+from obstore.exceptions import BaseError, UnknownConfigurationKeyError
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from pipeline.addresses import BUCKET_SCHEMES, BlobAddress
+from pipeline.addresses import BUCKET_SCHEMES, BlobAddress, BucketAddress
 from pipeline.outbound.allow_list import check_allowed
 from pipeline.outbound.proxy import check_proxy
 from pipeline.settings_section import Count, Seconds, SettingsSection
 from storage.events import EventType
+from storage.object_store import connect
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
@@ -102,4 +104,22 @@ class SourceBucket(Bucket):
 
 
 class Destination(Bucket):
-    """A bucket that renditions can be put into, by presets that name it."""
+    """A bucket that renditions can be put into, by presets that name it.
+
+    The gateway needs only its name and its address; the workers of the queue `fetch` need the options, too. With
+    options, nothing of the environment is used; without, what `DARKROOM_BLOB_URL` uses of it.
+    """
+
+    url: BucketAddress
+
+    @model_validator(mode="after")
+    def _check_options(self) -> Self:
+        if self.options:
+            try:
+                connect(self.url, options=self.options)
+            except UnknownConfigurationKeyError as error:  # of all these errors, only this one has no value in it
+                name = str(error).partition("\n")[0].partition("'")[2].partition("'")[0]
+                raise ValueError(f"has an option that such a store does not know: {name}") from None
+            except (BaseError, OSError, ValueError):
+                raise ValueError("has options that do not fit: a key without its secret, or a wrong value") from None
+        return self

@@ -41,7 +41,7 @@ def filename(
     name contains no path and no control characters, and has at most 255 bytes.
     """
     name = job.kind.value if rendition == OUTPUT else rendition
-    return f"{_stem(job.original.name)}-{name}{suffix_of(dpr)}.{extension_of(format)}"
+    return f"{stem_of(job.original.name)}-{name}{suffix_of(dpr)}.{extension_of(format)}"
 
 
 def suffix_of(dpr: float) -> str:
@@ -54,7 +54,8 @@ def extension_of(format: str) -> str:  # noqa: A002  # the record's word
     return EXTENSIONS.get(format, format)
 
 
-def _stem(upload_name: str | None) -> str:
+def stem_of(upload_name: str | None) -> str:
+    """Return the stem of the upload's name, or "image": no path, and nothing that cannot be printed."""
     printable = "".join(character for character in upload_name or "" if character.isprintable())
     stem = PurePosixPath(printable.replace("\\", "/")).stem[:MAX_STEM_CHARACTERS]
     return stem.encode()[:MAX_STEM_BYTES].decode(errors="ignore") or "image"

@@ -14,6 +14,8 @@ FINALIZE = "finalize"
 NOTIFY = "notify"
 QUEUES = (FETCH, VALIDATE, NORMALIZE, RESIZE, TRANSFORM, FINALIZE, NOTIFY)
 """Each queue has the name of its task. A stage has that name too, except a resize: it has its rendition's name."""
+STAGE_NAMES = frozenset({FETCH, VALIDATE, NORMALIZE, TRANSFORM, EXPORT, FINALIZE, NOTIFY})
+"""Names that no rendition can have: those of stages that are not called as their rendition, and of queues."""
 OUTBOUND_QUEUES = (FETCH, NOTIFY)
 """The queues whose workers may reach other hosts than the stores."""
 ERRBACK = "on_failed"

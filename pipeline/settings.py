@@ -33,7 +33,7 @@ from pipeline.outbound_settings import (
     WebhookSettings,
 )
 from pipeline.preset_settings import PresetLimits, PresetsPath
-from pipeline.routing import QUEUES, RESIZE
+from pipeline.routing import STAGE_NAMES
 from pipeline.settings_section import Count, Seconds, SettingsSection
 from pipeline.settings_sources import EnvironmentSettings
 from pipeline.signing_secrets import SigningSecret, check_signing_secrets
@@ -217,7 +217,7 @@ class Settings(EnvironmentSettings):
     @field_validator("renditions")
     @classmethod
     def _check_rendition_names(cls, renditions: dict[str, int]) -> dict[str, int]:
-        if stage_names := set(renditions) & set(QUEUES) - {RESIZE}:
+        if stage_names := set(renditions) & STAGE_NAMES:
             raise ValueError(f"a rendition cannot have the name of a stage: {', '.join(sorted(stage_names))}")
         return renditions
 

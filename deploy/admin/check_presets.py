@@ -1,6 +1,7 @@
 """Check files of presets: a line for each mistake, and status 1 if there are some. No server is asked.
 
-The limits are those of DARKROOM_PRESET_LIMITS__* and DARKROOM_LIMITS__* in the environment.
+The limits are those of DARKROOM_PRESET_LIMITS__* and DARKROOM_LIMITS__* in the environment. Names of destinations are
+checked if DARKROOM_DESTINATIONS is there.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ def main(arguments: list[str]) -> int:
 def _check(path: Path, settings: Settings) -> int:
     """Check one file or folder, and print what is wrong, or the versions of its presets."""
     try:
-        loaded = read_files(str(path), limits=settings.preset_limits, image_limits=settings.limits)
+        loaded = read_files(
+            str(path),
+            limits=settings.preset_limits,
+            image_limits=settings.limits,
+            destinations=settings.destinations or None,
+        )
     except PresetMistakes as error:
         print(*error.mistakes, sep="\n")
         return 1

@@ -99,7 +99,12 @@ def find_preset_mistakes() -> list[str]:
     if not settings.presets:
         return []
     try:
-        read_files(str(ROOT / settings.presets), limits=settings.preset_limits, image_limits=settings.limits)
+        read_files(
+            str(ROOT / settings.presets),
+            limits=settings.preset_limits,
+            image_limits=settings.limits,
+            destinations=settings.destinations,
+        )
     except PresetMistakes as error:
         return list(map(str, error.mistakes))
     return []

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from pipeline.presets.destination import DestinationDefinition
 from pipeline.presets.steps import StepDefinition, read_step
 from stages.background import BACKGROUND_PATTERN, parse_background
 from stages.focus.spelling import parse_focus
@@ -175,6 +176,9 @@ class PresetDefinition(Definition):
     description: str = Field("", max_length=500, description="What the preset is for, in a sentence.")
     fields: tuple[Override, ...] = Field((), description="What an upload may override; nothing else.")
     background: Background | None = Field(None, description="The background of renditions that have none.")
+    destination: DestinationDefinition | None = Field(
+        None, description="A bucket that the results are also put into, before the job is done."
+    )
     renditions: Annotated[dict[RenditionName, RenditionDefinition], Field(min_length=1)] = Field(
         description="What an upload is made into, by name: a letter, and then letters, digits and _, all small."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,7 +14,7 @@ from pipeline.preset_settings import PresetLimits
 from pipeline.presets.asset_files import AssetFiles
 from pipeline.presets.definition import NAME, PresetDefinition
 from pipeline.presets.limits import check_limits
-from pipeline.presets.mistakes import Location, Mistake, PresetMistakes, write_path
+from pipeline.presets.mistakes import Location, Mistake, PresetMistakes, suggest, write_path
 from pipeline.presets.preset import DEFAULT, Preset
 from pipeline.presets.source import Snapshot, Unreadable
 from pipeline.presets.toml_lines import find_lines, line_of
@@ -36,9 +36,14 @@ class Loaded:
     """The bytes of each image file that the presets name, by its SHA-256 (hex)."""
 
 
-def load_presets(snapshot: Snapshot, *, limits: PresetLimits, image_limits: Limits) -> Loaded:
-    """Return the presets of the files. Raises `PresetMistakes` with every mistake in all of them."""
-    loading = _Loading(snapshot, limits, image_limits)
+def load_presets(
+    snapshot: Snapshot, *, limits: PresetLimits, image_limits: Limits, destinations: Collection[str] | None = None
+) -> Loaded:
+    """Return the presets of the files. Raises `PresetMistakes` with every mistake in all of them.
+
+    `destinations` are the names of those in the settings; None: they are not known here.
+    """
+    loading = _Loading(snapshot, limits, image_limits, destinations)
     for file, content in snapshot.files.items():
         loading.add_file(file, content)
     loading.check_count()
@@ -47,21 +52,26 @@ def load_presets(snapshot: Snapshot, *, limits: PresetLimits, image_limits: Limi
     return Loaded(loading.presets, loading.images.contents)
 
 
-def read_files(path: str, *, limits: PresetLimits, image_limits: Limits) -> Loaded:
-    """Return the presets of a file or a folder. Raises `PresetMistakes`."""
+def read_files(
+    path: str, *, limits: PresetLimits, image_limits: Limits, destinations: Collection[str] | None = None
+) -> Loaded:
+    """Return the presets of a file or a folder, as `load_presets` does. Raises `PresetMistakes`."""
     try:
         snapshot = Snapshot(Path(path))
     except Unreadable as error:
         raise PresetMistakes([Mistake(path, "", str(error))]) from None
-    return load_presets(snapshot, limits=limits, image_limits=image_limits)
+    return load_presets(snapshot, limits=limits, image_limits=image_limits, destinations=destinations)
 
 
 class _Loading:
     """One load: what is right, and what is not."""
 
-    def __init__(self, snapshot: Snapshot, limits: PresetLimits, image_limits: Limits) -> None:
+    def __init__(
+        self, snapshot: Snapshot, limits: PresetLimits, image_limits: Limits, destinations: Collection[str] | None
+    ) -> None:
         self._limits = limits
         self._image_limits = image_limits
+        self._destinations = destinations
         self.images = AssetFiles(snapshot, max_bytes=limits.asset_bytes, limits=image_limits)
         self.presets: dict[str, Preset] = {}
         self._files: dict[str, str] = {}
@@ -107,9 +117,17 @@ class _Loading:
         if definition is None:
             return
         yield from check_limits(definition, self._limits, self._image_limits)
+        yield from self._check_destination(definition)
         assets: dict[str, str] = {}
         yield from self._read_images(definition, assets)
         self.presets[name] = Preset(name, definition, assets)
+
+    def _check_destination(self, definition: PresetDefinition) -> Iterator[tuple[Location, str]]:
+        known, destination = self._destinations, definition.destination
+        if destination is None or known is None or destination.name in known:
+            return
+        advice = suggest(destination.name, sorted(known)) if known else "It is empty."
+        yield ("destination", "name"), f"DARKROOM_DESTINATIONS has no {destination.name}. {advice}"
 
     def _read_images(self, definition: PresetDefinition, assets: dict[str, str]) -> Iterator[tuple[Location, str]]:
         for rendition, parts in definition.renditions.items():

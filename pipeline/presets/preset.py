@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.presets.canonical import canonical_form, stored_form
 from pipeline.presets.definition import PresetDefinition, RenditionDefinition
 from stages.rendition_spec import RenditionSpec
-from storage.documents import Operation, PresetReference, list_assets
+from storage.documents import DestinationReference, Operation, PresetReference, list_assets
 
 DEFAULT = "default"
 """The preset of an upload that names none."""
@@ -53,7 +53,18 @@ class Preset:
             name: self._resolve_rendition(rendition, overrides)
             for name, rendition in self.definition.renditions.items()
         }
-        return Operation(renditions=renditions, preset=self.reference, assets=list_assets(self.assets), **overrides)
+        return Operation(
+            renditions=renditions,
+            preset=self.reference,
+            assets=list_assets(self.assets),
+            destination=self._destination,
+            **overrides,
+        )
+
+    @property
+    def _destination(self) -> DestinationReference | None:
+        destination = self.definition.destination
+        return None if destination is None else DestinationReference(**destination.model_dump())
 
     def _resolve_rendition(self, rendition: RenditionDefinition, overrides: Mapping[str, Any]) -> int | dict[str, Any]:
         background = rendition.background or self.definition.background

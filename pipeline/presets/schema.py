@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from pipeline.preset_settings import PresetLimits
 from pipeline.presets.definition import NAME, PresetDefinition
 from pipeline.presets.steps import needs_no_parameters
-from pipeline.presets.validation import STAGE_NAMES
+from pipeline.routing import STAGE_NAMES
 from stages.steps.step import Step
 from stages.steps.table import STEPS
 

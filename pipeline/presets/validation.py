@@ -10,18 +10,19 @@ from difflib import get_close_matches
 from inspect import signature
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.presets.definition import PresetDefinition, RenditionDefinition
+from pipeline.presets.destination import DestinationDefinition
+from pipeline.presets.key_template import find_placeholders
 from pipeline.presets.mistakes import KEY, Location, describe_error, suggest
-from pipeline.routing import QUEUES, RESIZE
+from pipeline.routing import STAGE_NAMES
 from stages.steps.table import STEPS
 
 SIZES = {"edge", "width", "height"}
 RENDITION_DEPTH = 3
 """Parts of the location of a value in a rendition: `renditions`, its name, and the name of the value."""
-STAGE_NAMES = frozenset(QUEUES) - {RESIZE}
 
 ALTERNATIVE = re.compile(r"constrained-|literal\[|float$|int$|str$")
 """Pydantic's names of the types that a value may have: parts of a location that are in no file."""
@@ -77,7 +78,10 @@ def _shared(one: Location, other: Location) -> int:
 def _known_names(place: Location, step: str | None) -> Iterable[str]:
     if step in STEPS and len(place) > RENDITION_DEPTH:
         return signature(STEPS[step]).parameters
-    return (PresetDefinition if len(place) == 1 else RenditionDefinition).model_fields
+    parent: type[BaseModel] = PresetDefinition
+    if len(place) > 1:
+        parent = DestinationDefinition if place[0] == "destination" else RenditionDefinition
+    return parent.model_fields
 
 
 def _step_at(place: Location, table: dict[str, Any]) -> str | None:
@@ -137,3 +141,20 @@ def _check_preset(definition: PresetDefinition) -> Iterator[Found]:
         if name in STAGE_NAMES:
             names = ", ".join(sorted(STAGE_NAMES))
             yield ("renditions", name), f"A rendition cannot have the name of a stage: {names}."
+    yield from _check_keys(definition)
+
+
+def _check_keys(definition: PresetDefinition) -> Iterator[Found]:
+    """Yield what the template lacks so that no two files of a job have the same key, unless they have equal bytes."""
+    if definition.destination is None or "sha256" in (names := find_placeholders(definition.destination.key)):
+        return
+    renditions = definition.renditions.values()
+    needed = {
+        "rendition": (len(renditions) > 1, "there are several renditions"),
+        "ext": (any(len(each.formats) > 1 for each in renditions), "a rendition has several formats"),
+        "dpr": (any(len(each.dpr) > 1 for each in renditions), "a rendition has several densities"),
+    }
+    for name, (is_needed, reason) in needed.items():
+        if is_needed and name not in names:
+            message = f"It needs {{{name}}}, or {{sha256}}: {reason}, and each file has a key of its own."
+            yield ("destination", "key"), message

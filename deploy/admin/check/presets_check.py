@@ -17,7 +17,12 @@ def check_presets(settings: Settings) -> Iterator[Finding]:
     if not settings.presets:
         return
     try:
-        loaded = read_files(settings.presets, limits=settings.preset_limits, image_limits=settings.limits)
+        loaded = read_files(
+            settings.presets,
+            limits=settings.preset_limits,
+            image_limits=settings.limits,
+            destinations=settings.destinations,
+        )
     except PresetMistakes as mistakes:
         yield from (error(SUBJECT, str(mistake)) for mistake in mistakes.mistakes)
     else:

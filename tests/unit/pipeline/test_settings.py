@@ -326,3 +326,37 @@ def test_presets_of_an_owner_without_a_key_are_a_mistake() -> None:
         Settings(api_keys=keys, key_presets={"shp": ("product",)})
     with pytest.raises(ValidationError, match="at least 1 item"):
         Settings(api_keys=keys, key_presets={"shop": ()})
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///srv/out", "s3://", "s3://key:hidden@out", "s3://out?key=hidden", "https://out"]
+)
+def test_a_destination_is_a_bucket_and_nothing_else(url: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings.model_validate({"destinations": {"shop": {"url": url}}})
+
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"aws_acess_key_id": "hidden"}, "does not know: aws_acess_key_id"),
+        ({"aws_access_key_id": "hidden"}, "a key without its secret"),
+        ({"aws_allow_http": "hidden"}, "a wrong value"),
+    ],
+)
+def test_options_of_a_destination_are_checked_and_not_shown(options: dict[str, str], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason) as refused:
+        Settings.model_validate({"destinations": {"shop": {"url": "s3://out", "options": options}}})
+
+    assert "hidden" not in str(refused.value)
+
+
+def test_keys_of_a_destination_are_in_no_text_of_the_settings() -> None:
+    options = {"aws_access_key_id": "hidden", "aws_secret_access_key": "hidden"}
+
+    settings = Settings.model_validate({"destinations": {"shop": {"url": "s3://out", "options": options}}})
+
+    assert settings.destinations["shop"].options == options
+    assert "hidden" not in f"{settings!r} {settings}"

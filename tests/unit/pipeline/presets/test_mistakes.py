@@ -69,7 +69,12 @@ def rendition(body: str) -> str:
         ("[product]\nrenditions.Card.edge = 1", [f"2: Card: {NAMES}"]),
         (
             "[product]\nrenditions.validate.edge = 1",
-            [("2: validate: A rendition cannot have the name of a stage: finalize, normalize, transform, validate.")],
+            [
+                (
+                    "2: validate: A rendition cannot have the name of a stage: "
+                    "export, fetch, finalize, normalize, notify, transform, validate."
+                )
+            ],
         ),
         (rendition(""), ["2: card: A rendition needs an edge, or a width, a height or both."]),
         (

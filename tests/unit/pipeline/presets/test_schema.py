@@ -76,6 +76,18 @@ def test_what_a_load_refuses_is_wrong(schema: jsonschema_rs.Draft202012Validator
     assert not schema.is_valid(rendition(body))
 
 
+def test_a_destination_is_right_with_a_name_and_a_key(schema: jsonschema_rs.Draft202012Validator) -> None:
+    right = {"name": "shop", "key": "{metadata.sku}/{rendition}.{ext}"}
+
+    def is_valid(destination: object) -> bool:
+        return schema.is_valid({"product": {"destination": destination, "renditions": {"card": {"edge": 1}}}})
+
+    assert is_valid(right)
+    assert is_valid(right | {"cache_control": "no-cache"})
+    wrong = ["shop", {"name": "shop"}, right | {"name": "Shop"}, right | {"key": ""}, right | {"url": "s3://bucket"}]
+    assert [each for each in wrong if is_valid(each)] == []
+
+
 @pytest.mark.parametrize("name", ["Product", "product-2", "x" * 33])
 def test_wrong_names_are_wrong(schema: jsonschema_rs.Draft202012Validator, name: str) -> None:
     assert not schema.is_valid({name: {"renditions": {"card": {"edge": 1}}}})
