@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo import UpdateOne
 from pymongo.errors import ExecutionTimeout
 
 from storage.clock import now_ms
 from storage.document_reader import JobReader
 from storage.documents import ACTIVE_STATES, Failure, Job, JobState, Kind, Lane, Operation
 from storage.errors import JobNotFound
-from storage.outbox import end_changes, expiry_changes
+from storage.outbox import OUTBOX_FIELDS, Outbox, end_changes, expiry_changes, read_outbox
 from storage.revisions import begin_revision, restore_changes
 from storage.sources import forget_query
 
@@ -30,6 +31,7 @@ _ACTIVE = {"$in": [state.value for state in ACTIVE_STATES]}
 _ENDED = {"$in": [state.value for state in JobState if state not in ACTIVE_STATES]}
 _PLACEHOLDER = "stages.normalize.result.placeholder"
 _NO_CHILD = {"$ne": Kind.IMAGE.value}
+_EMPTY_OUTBOX: Document = {"outbox": {}, "outbox_ms": None}
 _KEEPS_BLOBS = {"expiring_ms": None, "blobs_removed_ms": None}
 
 
@@ -152,9 +154,13 @@ class Jobs:
         """Delete the document of a job that nobody has learned of: that is no event."""
         await Job.find({"_id": job_id}).delete()
 
-    async def remove(self, job_id: str) -> None:
-        """Delete the document of an ended job. Runs of messages that still name it are ignored."""
-        await Job.find({"_id": job_id, "state": _ENDED}).delete()
+    async def remove(self, job_id: str) -> bool:
+        """Delete the document of an ended job whose outbox is empty. Runs of messages that still name it are ignored.
+
+        False when there is no such document.
+        """
+        condition = {"_id": job_id, "state": _ENDED, "outbox_ms": None}
+        return bool((await _collection().delete_one(condition)).deleted_count)
 
     async def retry(self, job: Job, *, next_dispatch_ms: int, lane: Lane | None = None) -> Job | None:
         """Reset an ended job for a retry and return it. None when it has changed since it was read, or has no blobs.
@@ -167,15 +173,23 @@ class Jobs:
         changes = _find_changes(before, after)
         return retried if await self._update_if_ended(job, changes) else None
 
-    async def reprocess(
-        self, job: Job, operation: Operation, *, stages: Collection[str], lane: Lane, next_dispatch_ms: int
+    async def reprocess(  # each is part of the same update
+        self,
+        job: Job,
+        operation: Operation,
+        *,
+        stages: Collection[str],
+        lane: Lane,
+        next_dispatch_ms: int,
+        announces_renditions: bool = False,
     ) -> Job | None:
         """Begin a new revision of an ended job and return it; `stages` are those of the operation, in their order.
 
-        None when the job has changed since it was read, or has no blobs.
+        None when the job has changed since it was read, has no blobs, or has events in its outbox.
         """
         now = now_ms()
         revised = begin_revision(job, operation, stages, lane=lane, now=now, next_dispatch_ms=next_dispatch_ms)
+        revised = revised.model_copy(update={"announces_renditions": announces_renditions})
         before, after = (each.model_dump(mode="json", by_alias=True, exclude={"version"}) for each in (job, revised))
         changes = {name: value for name, value in after.items() if value != before[name]}
         return revised if await self._update_if_ended(job, changes) else None
@@ -223,21 +237,58 @@ class Jobs:
         dead |= end_changes(job, JobState.DEAD, now=now)
         return await self._update_if_unchanged(job, restore_changes(job, failure, now=now) or dead)
 
-    async def find_with_events(self, *, limit: int) -> list[Job]:
-        """Return jobs whose outbox is not empty, those whose last event is the oldest first."""
-        documents = await _collection().find({"outbox_ms": {"$gt": 0}}).sort("outbox_ms", 1).limit(limit).to_list(None)
-        return self._reader.read_all(documents)
+    async def find_with_events(self, *, limit: int) -> list[Outbox]:
+        """Return outboxes that are not empty, those whose last event is the oldest first, without the postponed ones.
+
+        Those that cannot be read are postponed, or they would be the first ones for ever.
+        """
+        outboxes: list[Outbox] = []
+        for _ in range(MAX_QUERIES):
+            documents = await self._read_outboxes(limit)
+            is_all = len(documents) < limit
+            now = now_ms()
+            due = [each for each in documents if not now < each["outbox_ms"] <= now + UNREADABLE_DELAY_MS]
+            outboxes = [outbox for each in due if (outbox := read_outbox(each)) is not None]
+            if len(outboxes) < len(due):
+                unreadable = {document["_id"] for document in due} - {outbox.job_id for outbox in outboxes}
+                await self.postpone_events(unreadable)
+            if outboxes or is_all or not due:
+                break
+        return outboxes
+
+    async def postpone_events(self, job_ids: Collection[str]) -> None:
+        """Have `find_with_events` leave these jobs out for `UNREADABLE_DELAY_MS`, or until they have one more event."""
+        condition = {"_id": {"$in": list(job_ids)}, "outbox_ms": {"$gt": 0}}
+        await _collection().update_many(condition, {"$set": {"outbox_ms": now_ms() + UNREADABLE_DELAY_MS}})
 
     async def clear_outbox(self, job: Job) -> bool:
         """Empty the outbox of a job; False when the job has changed since it was read, so that it may have an event."""
         condition = {"_id": job.id, "version": job.version}
-        result = await _collection().update_one(condition, {"$set": {"outbox": {}, "outbox_ms": None}})
+        result = await _collection().update_one(condition, {"$set": _EMPTY_OUTBOX})
         return bool(result.matched_count)
 
-    async def clear_unwanted_outboxes(self, job_ids: Collection[str]) -> None:
-        """Empty the outboxes of ended jobs whose events nobody wants."""
-        condition = {"_id": {"$in": list(job_ids)}, "state": _ENDED, "outbox_ms": {"$gt": 0}}
-        await _collection().update_many(condition, {"$set": {"outbox": {}, "outbox_ms": None}})
+    async def clear_outboxes(self, jobs: Collection[Job]) -> int:
+        """Empty the outboxes of jobs, in one request, as `clear_outbox` does; return how many were emptied."""
+        changes = [UpdateOne({"_id": job.id, "version": job.version}, {"$set": _EMPTY_OUTBOX}) for job in jobs]
+        return (await _collection().bulk_write(changes, ordered=False)).matched_count if changes else 0
+
+    async def clear_unwanted_outboxes(self, outboxes: Collection[Outbox]) -> int:
+        """Empty outboxes whose events nobody wants, but for those with a later event than these all have.
+
+        Return how many were emptied.
+        """
+        if not outboxes:
+            return 0
+        last_ms = max(outbox.last_ms for outbox in outboxes)
+        ids = [outbox.job_id for outbox in outboxes]
+        condition = {"_id": {"$in": ids}, "outbox_ms": {"$gt": 0, "$lte": last_ms}}
+        return int((await _collection().update_many(condition, {"$set": _EMPTY_OUTBOX})).modified_count)
+
+    async def find_oldest_event_ms(self) -> int | None:
+        """Return when the oldest event that is in an outbox happened (epoch ms), of the first ones; None if none is."""
+        documents = await self._read_outboxes(MAX_SKIPPED)
+        outboxes = [outbox for document in documents if (outbox := read_outbox(document)) is not None]
+        return min((event.ms for outbox in outboxes for event in outbox.events), default=None)
 
     async def schedule_dispatch(self, job_id: str) -> None:
         """Have the sweeper look at an active job in its next round."""
@@ -281,13 +332,16 @@ class Jobs:
         now = now_ms()
         condition = {"_id": job.id, "expiring_ms": {"$gt": 0}, "blobs_removed_ms": None}
         changes = {"blobs_removed_ms": now, **expiry_changes(job, now=now), **forget_query(job)}
-        update = {"$set": changes, "$unset": {_PLACEHOLDER: ""}}
+        update = {"$set": changes, "$unset": {_PLACEHOLDER: ""}, "$inc": _INCREMENT_VERSION}
         await Job.find_one(condition | {"state": _ENDED}).update(update)
 
     async def delete_expired(self, *, before_ms: int, limit: int) -> int:
-        """Delete the documents of jobs whose blobs were removed before `before_ms` (epoch ms); return how many."""
+        """Delete the documents of jobs whose blobs were removed before `before_ms` (epoch ms); return how many.
+
+        Those that still have events are kept.
+        """
         jobs = Job.get_motor_collection()
-        condition = {"state": _ENDED, "blobs_removed_ms": {"$gt": 0, "$lt": before_ms}}
+        condition = {"state": _ENDED, "blobs_removed_ms": {"$gt": 0, "$lt": before_ms}, "outbox_ms": None}
         found = [document["_id"] async for document in jobs.find(condition, {"_id": 1}).limit(limit)]
         if not found:
             return 0
@@ -328,6 +382,11 @@ class Jobs:
             for job_id in known.keys() - unreadable:
                 del known[job_id]
         return len(known)
+
+    async def _read_outboxes(self, limit: int) -> list[Document]:
+        """Return documents with events, without all the rest of them, those whose last event is the oldest first."""
+        found = _collection().find({"outbox_ms": {"$gt": 0}}, dict.fromkeys(OUTBOX_FIELDS, 1))
+        return await found.sort("outbox_ms", 1).limit(limit).to_list(None)
 
     async def _update_if_ended(self, job: Job, changes: dict[str, Any]) -> bool:
         """Change an ended job that keeps its blobs, has an empty outbox, and has not been active since it was read."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storage.documents import JobRecord, JobState, Kind
 from storage.events import EventType, OutboxEvent
@@ -14,6 +17,40 @@ END_EVENTS = {
     JobState.CANCELLED: EventType.JOB_CANCELLED,
 }
 """The event of a job that ends in a state."""
+
+
+class Outbox(BaseModel):
+    """What the document of a job with events says of them, without all the rest of it."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    job_id: str = Field(alias="_id")
+    owner: str | None = None
+    outbox: dict[str, OutboxEvent]
+    last_ms: int = Field(alias="outbox_ms")
+    """When the last of them happened (epoch ms)."""
+
+    @property
+    def events(self) -> list[OutboxEvent]:
+        """The events, in the order in which they happened."""
+        return sort_events(self.outbox)
+
+
+OUTBOX_FIELDS = ("owner", "outbox", "outbox_ms")
+"""The stored fields of an `Outbox`, beside its id."""
+
+
+def read_outbox(document: Mapping[str, Any]) -> Outbox | None:
+    """Return the outbox of a document; None if this version cannot read it."""
+    try:
+        return Outbox.model_validate(document)
+    except ValidationError:
+        return None
+
+
+def sort_events(outbox: Mapping[str, OutboxEvent]) -> list[OutboxEvent]:
+    """Return the events of an outbox in the order in which they happened."""
+    return sorted(outbox.values(), key=lambda event: event.order)
 
 
 def end_changes(job: JobRecord, state: JobState, *, now: int) -> dict[str, Any]:

@@ -28,11 +28,13 @@ from storage.documents import EPOCH, Job, JobRecord
 from storage.idempotency import IdempotencyKey, IdempotencyKeys
 from storage.indexes import create_indexes, create_missing
 from storage.jobs import Jobs
+from storage.leases import COLLECTION as LEASES
+from storage.leases import Lease
 from storage.ledger import Ledger
 from storage.resumable_uploads import COLLECTION as RESUMABLE_UPLOADS
 from storage.resumable_uploads import INDEXES as UPLOAD_INDEXES
 from storage.resumable_uploads import ResumableUploads
-from storage.tidying import COLLECTION as TIDYING
+from storage.tidying import LEASE as TIDIER
 from storage.tidying import Tidying
 from storage.token_uses import COLLECTION as TOKEN_USES
 from storage.token_uses import INDEXES as TOKEN_INDEXES
@@ -52,6 +54,8 @@ IN_BACKUP: dict[str, dict[str, Any]] = {name: {} for name in COLLECTIONS} | {END
 
 Endpoints of the settings are not: each gateway inserts them when it starts. The ids of others are below theirs.
 """
+ANNOUNCER = "announcer"
+"""The name of the announcer's lease."""
 DURABLE: dict[str, Any] = {"w": "majority", "journal": True, "readPreference": "primary", "tz_aware": True}
 """Options of every client, whatever the URL says: writes are journaled on a majority, reads go to the primary.
 
@@ -67,6 +71,7 @@ class Stores:
     blobs: Blobs
     idempotency_keys: IdempotencyKeys
     tidying: Tidying
+    announcing: Lease
     resumable_uploads: ResumableUploads
     token_uses: TokenUses
     bulk_actions: BulkActions
@@ -132,7 +137,8 @@ async def open_stores(
             jobs=jobs,
             blobs=Blobs.open(blob_url),
             idempotency_keys=IdempotencyKeys(),
-            tidying=Tidying(database[TIDYING]),
+            tidying=Tidying(Lease(database[LEASES], TIDIER)),
+            announcing=Lease(database[LEASES], ANNOUNCER),
             resumable_uploads=ResumableUploads(database[RESUMABLE_UPLOADS]),
             token_uses=TokenUses(database[TOKEN_USES]),
             bulk_actions=BulkActions(database[BULK_ACTIONS]),

@@ -1,4 +1,4 @@
-"""Which gateway tidies, and how far it has come: one document, so that the replicas do not all do the same."""
+"""Which gateway tidies, and how far it has come."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
-
 from storage.clock import now_ms
+from storage.leases import Lease
 
-COLLECTION = "tidying"
-_ID = "tidier"
-MAX_LEASES = 2
-"""Another tidier's lease ends at most so many of our leases from now. A later end is that of a clock that was ahead."""
+LEASE = "tidier"
+"""The name of the tidier's lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,39 +28,21 @@ class TidyProgress:
 class Tidying:
     """The lease and the progress of the one tidier.
 
-    The lease saves work, nothing depends on it: a tidier that outlives its lease does no harm beside the next one.
-
     The database's clock may have been ahead for a while. What was written then must not stop the tidier until the time
-    comes: such a lease is taken over, and such progress does not count.
+    comes: progress of a later time than now does not count.
     """
 
-    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
-        self._documents = collection
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
 
     async def acquire(self, holder: str, *, lease_ms: int) -> TidyProgress | None:
         """Take or renew the lease for `lease_ms` milliseconds; None while another holder has it."""
-        now = now_ms()
-        held = {"holder": holder, "lease_ms": now + lease_ms}
-        conditions: list[dict[str, Any]] = [
-            {"holder": holder},
-            {"lease_ms": {"$lt": now}},
-            {"lease_ms": {"$gt": now + MAX_LEASES * lease_ms}},
-        ]
-        for condition in conditions:
-            document = await self._documents.find_one_and_update(
-                {"_id": _ID, **condition}, {"$set": held}, return_document=ReturnDocument.AFTER
-            )
-            if document is not None:
-                return _read_progress(document, now)
-        try:
-            await self._documents.insert_one({"_id": _ID, **held})
-        except DuplicateKeyError:
-            return None
-        return TidyProgress()
+        found = await self._lease.acquire(holder, lease_ms=lease_ms)
+        return None if found is None else _read_progress(found, now_ms())
 
     async def record(self, holder: str, progress: TidyProgress) -> None:
         """Record the progress, unless another holder has taken over."""
-        await self._documents.update_one({"_id": _ID, "holder": holder}, {"$set": asdict(progress)})
+        await self._lease.record(holder, asdict(progress))
 
 
 def _read_progress(document: Mapping[str, Any], now: int) -> TidyProgress:

@@ -33,10 +33,10 @@ from storage.bulk_actions import COLLECTION as BULK_ACTIONS
 from storage.documents import Job
 from storage.idempotency import IdempotencyKey
 from storage.jobs import Jobs
+from storage.leases import COLLECTION as LEASES
 from storage.ledger import Ledger
 from storage.resumable_uploads import COLLECTION as RESUMABLE_UPLOADS
 from storage.stores import Stores, open_stores, open_worker_stores
-from storage.tidying import COLLECTION as TIDYING
 from storage.token_uses import COLLECTION as TOKEN_USES
 from storage.webhooks import DELIVERIES, ENDPOINTS
 from tests.contract.http_helpers import ADA_KEY, ZOE_KEY
@@ -129,7 +129,7 @@ async def stores(opened_stores: Stores) -> Stores:
     """The gateway's side, with no job, no key, no upload, no count and no blob in it."""
     await Job.get_motor_collection().delete_many({})
     await IdempotencyKey.get_motor_collection().delete_many({})
-    for name in (TIDYING, RESUMABLE_UPLOADS, TOKEN_USES, BULK_ACTIONS, ENDPOINTS, DELIVERIES):
+    for name in (LEASES, RESUMABLE_UPLOADS, TOKEN_USES, BULK_ACTIONS, ENDPOINTS, DELIVERIES):
         await Job.get_motor_collection().database[name].delete_many({})
     return replace(opened_stores, blobs=Blobs.open("memory:///"))
 

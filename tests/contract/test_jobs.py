@@ -541,14 +541,17 @@ async def test_every_change_that_can_be_seen_makes_a_later_version(jobs: Jobs) -
     seen.append((await jobs.get(job.id)).version)
     await jobs.mark_dead(await jobs.get(job.id), FAILURE)
     seen.append((await jobs.get(job.id)).version)
+    await jobs.clear_outbox(await jobs.get(job.id))
     retried = await jobs.retry(await jobs.get(job.id), next_dispatch_ms=now_ms())
     seen.append((await jobs.get(job.id)).version)
     await jobs.cancel(await jobs.get(job.id))
     seen.append((await jobs.get(job.id)).version)
     await jobs.mark_expiring(await jobs.get(job.id))
     seen.append((await jobs.get(job.id)).version)
+    await jobs.mark_blobs_removed(await jobs.get(job.id))
+    seen.append((await jobs.get(job.id)).version)
 
-    assert seen == [0, 1, 2, 3, 4, 5, 6]
+    assert seen == [0, 1, 2, 3, 4, 5, 6, 7]
     assert (taken and taken.version, retried and retried.version) == (2, 4)
 
 

@@ -305,6 +305,7 @@ async def test_results_are_kept_that_an_older_version_did_not_give_back(
 async def test_an_operation_is_done_again(stores: Stores, ledger: Ledger) -> None:
     job = await insert_done(stores, ledger, Kind.CROP)
     operation, stages = job.operation, list(job.stages)
+    await stores.jobs.clear_outbox(job)
     await stores.jobs.reprocess(job, operation, stages=stages, lane=job.lane, next_dispatch_ms=now_ms())
 
     run_to_end(ledger, stores.blobs, job.id)

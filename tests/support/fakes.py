@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from hashlib import sha256
 from queue import Empty
 from typing import Any, cast
@@ -45,11 +45,13 @@ from storage.documents import (
 )
 from storage.errors import BulkActionNotFound, JobNotFound, UploadNotFound
 from storage.idempotency import ABANDONED_MS, IdempotencyKey, IdempotencyKeys, KeyState
-from storage.jobs import Jobs, Page
+from storage.jobs import UNREADABLE_DELAY_MS, Jobs, Page
+from storage.leases import MAX_LEASES, Lease
+from storage.outbox import Outbox, end_changes, expiry_changes
 from storage.resumable_uploads import Part, ResumableUpload, ResumableUploads, UploadState
 from storage.revisions import begin_revision, restore_changes
 from storage.stores import Stores
-from storage.tidying import Tidying, TidyProgress
+from storage.tidying import Tidying
 from storage.token_uses import KEEP_MS, TokenUses
 from storage.webhook_store import Webhooks
 from tests.support.webhook_fakes import FakeDeliveries, FakeWebhooks
@@ -57,6 +59,9 @@ from tests.support.webhook_fakes import FakeDeliveries, FakeWebhooks
 RENDITIONS = {"small": 160, "medium": 640, "large": 1600}
 UNREACHABLE_URL = "redis://127.0.0.1:1/0"  # a port that nothing listens on
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+NO_EVENTS: dict[str, Any] = {"outbox": {}, "outbox_ms": None}
+"""The fields of a job whose outbox is empty."""
 
 
 def new_job_id(*, at_ms: int | None = None) -> str:
@@ -215,38 +220,43 @@ class FakeJobs(Jobs):
             "version": found.version + 1,
             "source": _without_query(found),
         }
-        self._documents[job.id] = found.model_copy(update=changes)
+        self._documents[job.id] = _apply(found, end_changes(job, JobState.CANCELLED, now=now), **changes)
         return True
 
     async def withdraw(self, job_id: str) -> None:
         self._documents.pop(job_id, None)
 
-    async def remove(self, job_id: str) -> None:
-        if job_id in self._documents and not self._documents[job_id].is_active:
-            del self._documents[job_id]
+    async def remove(self, job_id: str) -> bool:
+        found = self._documents.get(job_id)
+        if found is None or found.is_active or found.outbox_ms is not None:
+            return False
+        del self._documents[job_id]
+        return True
 
     async def retry(self, job: Job, *, next_dispatch_ms: int, lane: Lane | None = None) -> Job | None:
-        found = self._documents.get(job.id)
-        if found is None or not found.keeps_blobs:
-            return None
-        if (found.state, found.generation) != (job.state, job.generation):
+        if not self._can_start_again(job):
             return None
         retried = job.reset_for_retry(now_ms(), next_dispatch_ms=next_dispatch_ms)
         retried = retried.model_copy(update={"lane": lane or job.lane})
-        self._documents[job.id] = retried.model_copy(deep=True)
+        self._documents[job.id] = retried.model_copy(update=NO_EVENTS, deep=True)
         return retried
 
-    async def reprocess(
-        self, job: Job, operation: Operation, *, stages: Collection[str], lane: Lane, next_dispatch_ms: int
+    async def reprocess(  # as the real one
+        self,
+        job: Job,
+        operation: Operation,
+        *,
+        stages: Collection[str],
+        lane: Lane,
+        next_dispatch_ms: int,
+        announces_renditions: bool = False,
     ) -> Job | None:
-        found = self._documents.get(job.id)
-        if found is None or not found.keeps_blobs:
-            return None
-        if (found.state, found.generation) != (job.state, job.generation):
+        if not self._can_start_again(job):
             return None
         now = now_ms()
         revised = begin_revision(job, operation, stages, lane=lane, now=now, next_dispatch_ms=next_dispatch_ms)
-        self._documents[job.id] = revised.model_copy(deep=True)
+        revised = revised.model_copy(update={"announces_renditions": announces_renditions})
+        self._documents[job.id] = revised.model_copy(update=NO_EVENTS, deep=True)
         return revised
 
     async def find_due(self, *, limit: int) -> list[Job]:
@@ -272,11 +282,44 @@ class FakeJobs(Jobs):
 
     async def mark_dead(self, job: Job, failure: Failure) -> bool:
         now = now_ms()
+        dead = {"state": JobState.DEAD, "finished_ms": now, "failure": failure.model_dump()}
         restored = restore_changes(job, failure, now=now)
-        if restored is None:
-            return self._replace(job, state=JobState.DEAD, finished_ms=now, failure=failure)
-        record = JobRecord.model_validate(job.model_dump(by_alias=True) | restored)
-        return self._replace(job, **{name: getattr(record, name) for name in restored})
+        return self._replace(job, **(restored or dead | end_changes(job, JobState.DEAD, now=now)))
+
+    async def find_with_events(self, *, limit: int) -> list[Outbox]:
+        now = now_ms()
+        due = self._where(
+            lambda job: job.outbox_ms is not None and not now < job.outbox_ms <= now + UNREADABLE_DELAY_MS
+        )
+        due = sorted(due, key=lambda job: job.outbox_ms or 0)[:limit]
+        return [Outbox.model_validate(job.model_dump(by_alias=True)) for job in due]
+
+    async def postpone_events(self, job_ids: Collection[str]) -> None:
+        for job in (self._documents.get(job_id) for job_id in job_ids):
+            if job is not None and job.outbox_ms is not None:
+                job.outbox_ms = now_ms() + UNREADABLE_DELAY_MS
+
+    async def clear_outbox(self, job: Job) -> bool:
+        return bool(await self.clear_outboxes([job]))
+
+    async def clear_outboxes(self, jobs: Collection[Job]) -> int:
+        found = [self._documents[job.id] for job in jobs if job.id in self._documents]
+        seen = {job.id: job.version for job in jobs}
+        unchanged = [job for job in found if job.version == seen[job.id]]
+        for job in unchanged:
+            self._documents[job.id] = job.model_copy(update=NO_EVENTS)
+        return len(unchanged)
+
+    async def clear_unwanted_outboxes(self, outboxes: Collection[Outbox]) -> int:
+        last_ms = max((outbox.last_ms for outbox in outboxes), default=0)
+        found = [self._documents[outbox.job_id] for outbox in outboxes if outbox.job_id in self._documents]
+        unwanted = [job for job in found if 0 < (job.outbox_ms or 0) <= last_ms]
+        for job in unwanted:
+            self._documents[job.id] = job.model_copy(update=NO_EVENTS)
+        return len(unwanted)
+
+    async def find_oldest_event_ms(self) -> int | None:
+        return min((event.ms for job in self._documents.values() for event in job.outbox.values()), default=None)
 
     async def schedule_dispatch(self, job_id: str) -> None:
         job = self._documents.get(job_id)
@@ -309,13 +352,16 @@ class FakeJobs(Jobs):
     async def mark_blobs_removed(self, job: Job) -> None:
         found = self._documents.get(job.id)
         if found and found.expiring_ms and found.blobs_removed_ms is None and not found.is_active:
-            found.blobs_removed_ms = now_ms()
-            found.source = _without_query(found)
+            now = now_ms()
+            changes = {"blobs_removed_ms": now, "version": found.version + 1, **expiry_changes(job, now=now)}
+            found = self._documents[job.id] = _apply(found, changes, source=_without_query(found))
             normalize = found.stages.get("normalize")
             ((normalize and normalize.result) or {}).pop("placeholder", None)
 
     async def delete_expired(self, *, before_ms: int, limit: int) -> int:
-        gone = self._where(lambda job: not job.is_active and 0 < (job.blobs_removed_ms or 0) < before_ms)[:limit]
+        gone = self._where(
+            lambda job: not job.is_active and 0 < (job.blobs_removed_ms or 0) < before_ms and job.outbox_ms is None
+        )[:limit]
         for job in gone:
             del self._documents[job.id]
         return len(gone)
@@ -347,8 +393,24 @@ class FakeJobs(Jobs):
         if (job.generation, job.next_dispatch_ms) != (seen.generation, seen.next_dispatch_ms):
             return False
         news = {"updated_ms": now_ms(), "version": job.version + 1, **changes}
-        self._documents[seen.id] = job.model_copy(update=news)
+        self._documents[seen.id] = _apply(job, news)
         return True
+
+    def _can_start_again(self, seen: Job) -> bool:
+        """Whether an ended job is as it was when it was read, keeps its blobs, and has an empty outbox."""
+        found = self._documents.get(seen.id)
+        if found is None or not found.keeps_blobs or found.outbox_ms is not None:
+            return False
+        return (found.state, found.generation) == (seen.state, seen.generation)
+
+
+def _apply(job: Job, changes: Mapping[str, Any], **more: Any) -> Job:
+    """Return a job with stored changes: names of fields, or paths of events in the outbox."""
+    events = {path.partition(".")[2]: value for path, value in changes.items() if path.startswith("outbox.")}
+    fields = {path: value for path, value in changes.items() if not path.startswith("outbox.")}
+    document = job.model_dump(by_alias=True) | fields | more
+    document["outbox"] |= events
+    return Job.model_construct(**dict(JobRecord.model_validate(document)))
 
 
 class FakeQueues(Queues):
@@ -459,24 +521,29 @@ class FakeKeys(IdempotencyKeys):
         return None
 
 
-class FakeTidying(Tidying):
-    """The lease and the progress of the tidier in two attributes."""
+class FakeLease(Lease):
+    """A lease in a dictionary."""
 
     def __init__(self) -> None:
-        self._held: tuple[str, int] | None = None
-        self._progress = TidyProgress()
+        self._held: dict[str, Any] = {}
 
-    async def acquire(self, holder: str, *, lease_ms: int) -> TidyProgress | None:
-        now = now_ms()
-        if self._held is not None and self._held[0] != holder and now <= self._held[1] <= now + 2 * lease_ms:
+    async def acquire(self, holder: str, *, lease_ms: int) -> Mapping[str, Any] | None:
+        now, held = now_ms(), self._held
+        if held and held["holder"] != holder and now <= held["lease_ms"] <= now + MAX_LEASES * lease_ms:
             return None
-        self._held = holder, now + lease_ms
-        values = asdict(self._progress)
-        return TidyProgress(**{name: value if value <= now else 0 for name, value in values.items()})
+        self._held = held | {"holder": holder, "lease_ms": now + lease_ms}
+        return self._held
 
-    async def record(self, holder: str, progress: TidyProgress) -> None:
-        if self._held is not None and self._held[0] == holder:
-            self._progress = progress
+    async def record(self, holder: str, values: Mapping[str, Any]) -> None:
+        if self._held.get("holder") == holder:
+            self._held |= values
+
+
+class FakeTidying(Tidying):
+    """The lease and the progress of the tidier, in memory."""
+
+    def __init__(self) -> None:
+        super().__init__(FakeLease())
 
 
 class FakeUploads(ResumableUploads):
@@ -656,6 +723,7 @@ class FakeStores(Stores):
 
     idempotency_keys: IdempotencyKeys = cast("IdempotencyKeys", None)  # noqa: RUF009  # of these jobs, below
     tidying: Tidying = field(default_factory=FakeTidying)
+    announcing: Lease = field(default_factory=FakeLease)
     resumable_uploads: ResumableUploads = field(default_factory=FakeUploads)
     token_uses: TokenUses = field(default_factory=FakeTokenUses)
     bulk_actions: BulkActions = field(default_factory=FakeBulkActions)

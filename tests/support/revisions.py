@@ -105,7 +105,8 @@ async def insert_done(stores: Stores, ledger: Ledger, kind: Kind = Kind.PREVIEWS
 
 
 async def reprocess(stores: Stores, job: Job, *names: str) -> Job | None:
-    """Begin the next revision of a job, with these renditions or those that it has."""
+    """Begin the next revision of a job, with these renditions or those that it has; nobody wants its events."""
+    await stores.jobs.clear_outbox(job)
     edges = dict.fromkeys(names, 100) if names else job.operation.renditions
     # The version differs with the names, as that of a preset does: FerretDB sets no document of the same values.
     operation = Operation(renditions=edges, preset=PresetReference(name="shop", version=" ".join(edges)))
