@@ -98,6 +98,12 @@ class Deliveries:
         await self._deliveries.update_many(behind, {"$set": {"next_try_ms": now}})
         return True
 
+    async def make_due(self, endpoint_id: str) -> None:
+        """Make all pending deliveries of an endpoint due now. The caller wakes the endpoint then."""
+        now = now_ms()
+        later = {"endpoint_id": endpoint_id, "state": DeliveryState.PENDING.value, "next_try_ms": {"$gt": now}}
+        await self._deliveries.update_many(later, {"$set": {"next_try_ms": now}})
+
     async def read_backlog(self) -> tuple[int, int | None]:
         """Return how many deliveries of enabled endpoints are pending, and when the oldest was created (epoch ms).
 

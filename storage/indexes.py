@@ -24,8 +24,9 @@ LATE_INDEXES = [
     _index("kind_list", "kind"),
     IndexModel([(field, ASCENDING) for field in ("state", "blobs_removed_ms", "finished_ms")], name="with_blobs"),
     IndexModel([("parent_id", ASCENDING)], name="children"),
+    IndexModel([("owner", ASCENDING), ("finished_ms", ASCENDING)], name="owner_ends"),
 ]
-"""The indexes that came later, of the lists of jobs, of the tidier and of a job's images on demand."""
+"""The indexes that came later, of the lists of jobs, of the tidier, of a job's images on demand, and of events."""
 
 
 async def create_indexes(jobs: AsyncIOMotorCollection[dict[str, Any]], indexes: list[IndexModel]) -> None:

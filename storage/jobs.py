@@ -14,6 +14,7 @@ from storage.clock import now_ms
 from storage.document_reader import JobReader
 from storage.documents import ACTIVE_STATES, Failure, Job, JobState, Kind, Lane, Operation
 from storage.errors import JobNotFound
+from storage.job_ends import JobEnd, Moment, find_job_ends
 from storage.outbox import OUTBOX_FIELDS, Outbox, end_changes, expiry_changes, read_outbox
 from storage.revisions import begin_revision, restore_changes
 from storage.sources import forget_query
@@ -355,6 +356,10 @@ class Jobs:
         """Return the `job_ids` that have no document."""
         documents = await _collection().find({"_id": {"$in": job_ids}}, {"_id": 1}).to_list(None)
         return sorted(set(job_ids) - {document["_id"] for document in documents})
+
+    async def find_ends(self, moment: Moment, *, owner: str | None, since_ms: int, limit: int) -> list[JobEnd]:
+        """Return what happened to jobs of an owner since a time, as `find_job_ends` does."""
+        return await find_job_ends(_collection(), moment, owner=owner, since_ms=since_ms, limit=limit)
 
     async def count_by_state(self) -> dict[JobState, int]:
         """Return the number of jobs in each state. Reads the whole collection once."""

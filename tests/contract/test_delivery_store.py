@@ -201,3 +201,17 @@ async def test_a_delivery_of_a_newer_version_is_left_out(stores: Stores) -> None
     assert page.deliveries == []
     with pytest.raises(DeliveryUnreadable):
         await stores.deliveries.get(newer["_id"], owner=None)
+
+
+async def test_pending_deliveries_of_an_endpoint_are_made_due(both: Stores) -> None:
+    far = now_ms() + LONG_MS
+    late, past = new_delivery(ENDPOINT, next_try_ms=far), new_delivery(ENDPOINT, next_try_ms=1)
+    ended, other = ended_delivery(ENDPOINT), new_delivery(new_endpoint(), next_try_ms=far)
+    await insert(both, late, past, ended, other)
+
+    await both.deliveries.make_due(ENDPOINT.id)
+
+    found = [(await read(both, delivery)).next_try_ms for delivery in (late, past, ended, other)]
+    assert found[0] is not None
+    assert found[0] < far
+    assert found[1:] == [1, None, far]

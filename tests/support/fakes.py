@@ -45,6 +45,7 @@ from storage.documents import (
 )
 from storage.errors import BulkActionNotFound, JobNotFound, UploadNotFound
 from storage.idempotency import ABANDONED_MS, IdempotencyKey, IdempotencyKeys, KeyState
+from storage.job_ends import JobEnd, Moment, build_event
 from storage.jobs import UNREADABLE_DELAY_MS, Jobs, Page
 from storage.leases import MAX_LEASES, Lease
 from storage.outbox import Outbox, end_changes, expiry_changes
@@ -371,6 +372,16 @@ class FakeJobs(Jobs):
 
     async def find_missing(self, job_ids: list[str]) -> list[str]:
         return sorted(set(job_ids) - set(self._documents))
+
+    async def find_ends(self, moment: Moment, *, owner: str | None, since_ms: int, limit: int) -> list[JobEnd]:
+        found = [
+            (ms, job)
+            for job in self._where(lambda job: job.owner == owner and job.kind is not Kind.IMAGE)
+            if (ms := getattr(job, moment)) is not None and ms >= since_ms
+            if moment is Moment.END or job.state is JobState.DONE
+        ]
+        found.sort(key=lambda each: each[0])
+        return [JobEnd(job.id, build_event(moment, job.state, ms, job.first_generation)) for ms, job in found[:limit]]
 
     async def count_by_state(self) -> dict[JobState, int]:
         states = Counter(job.state for job in self._documents.values())

@@ -135,6 +135,12 @@ class FakeDeliveries(Deliveries):
                 self._kept[other.id] = other.model_copy(update=earlier)
         return True
 
+    async def make_due(self, endpoint_id: str) -> None:
+        for found in list(self._kept.values()):
+            if found.endpoint_id == endpoint_id and found.next_try_ms:
+                due = {"next_try_ms": min(found.next_try_ms, now_ms())}
+                self._kept[found.id] = found.model_copy(update=due)
+
     async def read_backlog(self) -> tuple[int, int | None]:
         enabled = {endpoint.id for endpoint in self._webhooks.endpoints.values() if endpoint.disabled is None}
         pending = [
