@@ -22,17 +22,22 @@ from gateway.unreadable import (
     handle_job_unreadable,
     handle_key_unreadable,
     handle_upload_unreadable,
+    handle_webhook_unreadable,
 )
 from pipeline.presets.registry import PresetsNotReady
 from stages.errors import EmptyFile, ImageNeedsTooMuchMemory, ImageTooLarge, StageError, UnsupportedFormat
 from storage.errors import (
     BulkActionNotFound,
     BulkActionUnreadable,
+    DeliveryNotFound,
+    DeliveryUnreadable,
     JobNotFound,
     JobUnreadable,
     KeyUnreadable,
     UploadNotFound,
     UploadUnreadable,
+    WebhookNotFound,
+    WebhookUnreadable,
 )
 
 log = structlog.get_logger("gateway")
@@ -44,6 +49,9 @@ STATUS_BY_STAGE_ERROR: dict[type[StageError], HTTPStatus] = {
     ImageNeedsTooMuchMemory: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     StageError: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
+
+UNREPEATABLE_POSTS = ("/retry", "/reprocess", "/webhooks", "/rotate")
+"""Ends of the paths of requests that must not be repeated without a look."""
 
 DETAIL_BY_STATUS = {
     HTTPStatus.NOT_FOUND: "No route has this path. Check the address: openapi.json lists every route.",
@@ -66,6 +74,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(BulkActionNotFound, _handle_bulk_action_not_found)
     app.add_exception_handler(BulkActionUnreadable, handle_bulk_action_unreadable)
     app.add_exception_handler(UploadUnreadable, handle_upload_unreadable)
+    app.add_exception_handler(WebhookNotFound, _handle_webhook_not_found)
+    app.add_exception_handler(DeliveryNotFound, _handle_delivery_not_found)
+    app.add_exception_handler(WebhookUnreadable, handle_webhook_unreadable)
+    app.add_exception_handler(DeliveryUnreadable, handle_webhook_unreadable)
     app.add_exception_handler(JobUnreadable, handle_job_unreadable)
     app.add_exception_handler(KeyUnreadable, handle_key_unreadable)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
@@ -115,6 +127,22 @@ async def _handle_bulk_action_not_found(_: Request, error: Any) -> JSONResponse:
     )
 
 
+async def _handle_webhook_not_found(_: Request, error: Any) -> JSONResponse:
+    return build_response(
+        HTTPStatus.NOT_FOUND,
+        "webhook_not_found",
+        f"No webhook has the id {error.endpoint_id!r}. It may have been removed, or belong to another API key.",
+    )
+
+
+async def _handle_delivery_not_found(_: Request, error: Any) -> JSONResponse:
+    return build_response(
+        HTTPStatus.NOT_FOUND,
+        "delivery_not_found",
+        f"No delivery of this webhook has the id {error.delivery_id!r}. It may have ended long ago.",
+    )
+
+
 async def _handle_validation_error(_: Request, error: Any) -> JSONResponse:
     errors = [
         {"pointer": "/" + "/".join(str(part) for part in item["loc"]), "message": item["msg"], "rule": item["type"]}
@@ -147,7 +175,10 @@ async def handle_http_exception(request: Request, error: Any) -> JSONResponse:
 async def _handle_store_error(request: Request, error: Exception) -> JSONResponse:
     log.warning("dependency.failed", path=request.url.path, error=repr(error))
     if _may_have_acted(request, error):
-        detail = "A store has not answered, but may have acted on the request. Look at the job before you repeat it."
+        noun = "webhook" if "/webhooks" in request.url.path else "job"
+        detail = (
+            f"A store has not answered, but may have acted on the request. Look at the {noun} before you repeat it."
+        )
         return build_response(HTTPStatus.GATEWAY_TIMEOUT, "outcome_unknown", detail)
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     detail = "A store that this request needs does not answer. Send the request again after the time in Retry-After."
@@ -157,10 +188,13 @@ async def _handle_store_error(request: Request, error: Exception) -> JSONRespons
 def _may_have_acted(request: Request, error: Exception) -> bool:
     """Whether a request that must not be repeated may have been carried out: a second DELETE removes the job.
 
-    That of a resumable upload changes nothing.
+    That of a resumable upload or of a webhook changes nothing. A second webhook would get each event again.
     """
     path = request.url.path
-    is_repeatable = (request.method != "DELETE" or "/files/" in path) and not path.endswith(("/retry", "/reprocess"))
+    if request.method == "DELETE":
+        is_repeatable = "/files/" in path or "/webhooks/" in path
+    else:
+        is_repeatable = request.method != "POST" or not path.endswith(UNREPEATABLE_POSTS)
     return not is_repeatable and not isinstance(error, ServerSelectionTimeoutError)
 
 

@@ -271,6 +271,18 @@ class PresetNotAllowed(Problem, status=HTTPStatus.FORBIDDEN, code="preset_not_al
     """The API key or token is for other presets."""
 
 
+class TooManyWebhooks(Problem, status=HTTPStatus.CONFLICT, code="too_many_webhooks"):
+    """The owner has as many webhooks as it may."""
+
+
+class WebhookFixed(Problem, status=HTTPStatus.CONFLICT, code="webhook_fixed"):
+    """The webhook is one of the settings."""
+
+
+class WebhookDisabled(Problem, status=HTTPStatus.CONFLICT, code="webhook_disabled"):
+    """Nothing is sent to the webhook."""
+
+
 class ProblemResponse(JSONResponse):
     """A problem document. It puts its code into the request's state, where AccessLog reads it to log and count it."""
 

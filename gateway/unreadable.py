@@ -62,6 +62,16 @@ async def handle_bulk_action_unreadable(request: Request, _: Exception) -> JSONR
     )
 
 
+async def handle_webhook_unreadable(request: Request, _: Exception) -> JSONResponse:
+    """Answer a request for an unreadable webhook or delivery: a newer gateway goes on with it."""
+    log.error("webhook.unreadable", path=request.url.path)
+    return _build_response(
+        "webhook_unreadable",
+        "This version of the gateway cannot read what it stores about this webhook or delivery: a newer version has "
+        "probably stored it. Send the request again once the newer version is back.",
+    )
+
+
 def _build_response(code: str, detail: str) -> JSONResponse:
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return build_response(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers=headers)

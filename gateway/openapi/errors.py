@@ -27,11 +27,15 @@ ERRORS = {
     404: Error(
         "NotFound",
         "job_not_found",
-        "There is no such job, rendition, upload or bulk action, or it belongs to another API key or token.",
+        "There is no such job, rendition, upload, bulk action, webhook or delivery, or it is of another API key or "
+        "token.",
     ),
     408: Error("RequestTimeout", "body_timeout", "The body came too slowly."),
     409: Error(
-        "Conflict", "not_ready", "The job, or an equal `Idempotency-Key`, is in another state.", ("Retry-After",)
+        "Conflict",
+        "not_ready",
+        "The job, the webhook or an equal `Idempotency-Key` is in another state, or there are too many.",
+        ("Retry-After",),
     ),
     410: Error("Gone", "expired", "The result is no longer kept."),
     412: Error(

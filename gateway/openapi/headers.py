@@ -45,6 +45,8 @@ PATH_PARAMETERS = {
     "task_id": "The id of the job.",
     "preset": "The name of the preset.",
     "bulk_id": "The id of the bulk action.",
+    "webhook_id": "The id of the webhook.",
+    "delivery_id": "The id of the delivery.",
     "rendition": "The name of the rendition: that of a preview, or `output` for an operation. A density and a format "
     "may follow it: `card@2x`, `card.jpg`, `card@2x.avif`.",
     "file": "The name of a rendition of the preset, its density unless that is 1, and the format: `card@2x.avif`.",

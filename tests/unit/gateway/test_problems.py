@@ -68,6 +68,7 @@ from gateway.problems import (
     TooManyStreams,
     TooManyUnfinished,
     TooManyUploads,
+    TooManyWebhooks,
     Unauthorized,
     UnsupportedMediaType,
     UploadCompleting,
@@ -75,6 +76,8 @@ from gateway.problems import (
     UploadExpired,
     UploadGone,
     VersionUnsupported,
+    WebhookDisabled,
+    WebhookFixed,
 )
 from pipeline.presets.registry import PresetsNotReady
 from stages.errors import (
@@ -89,7 +92,17 @@ from stages.errors import (
     TooManyFrames,
     UnsupportedFormat,
 )
-from storage.errors import BulkActionNotFound, BulkActionUnreadable, JobNotFound, UploadNotFound, UploadUnreadable
+from storage.errors import (
+    BulkActionNotFound,
+    BulkActionUnreadable,
+    DeliveryNotFound,
+    DeliveryUnreadable,
+    JobNotFound,
+    UploadNotFound,
+    UploadUnreadable,
+    WebhookNotFound,
+    WebhookUnreadable,
+)
 from tests.support.problem_codes import list_kinds
 
 INSIDE = "mongodb://admin:hunter2@10.0.0.7"
@@ -146,6 +159,13 @@ TABLE = [
     (UploadUnreadable("upload"), 503, "upload_unreadable"),
     (BulkActionNotFound("bulk"), 404, "bulk_not_found"),
     (BulkActionUnreadable("bulk"), 503, "bulk_unreadable"),
+    (TooManyWebhooks("why"), 409, "too_many_webhooks"),
+    (WebhookFixed("why"), 409, "webhook_fixed"),
+    (WebhookDisabled("why"), 409, "webhook_disabled"),
+    (WebhookNotFound("webhook"), 404, "webhook_not_found"),
+    (WebhookUnreadable("webhook"), 503, "webhook_unreadable"),
+    (DeliveryNotFound("delivery"), 404, "delivery_not_found"),
+    (DeliveryUnreadable("delivery"), 503, "webhook_unreadable"),
     (Unauthorized("why"), 401, "unauthorized"),
     (InvalidToken("why"), 401, "invalid_token"),
     (TokenExpired("why"), 401, "token_expired"),

@@ -160,10 +160,9 @@ async def test_every_other_route_needs_a_key(
     assert ("GET", "/jobs") in others
     assert ("DELETE", "/jobs/{task_id}") in others
 
-    parts, tus = (
-        {"task_id": "hers", "rendition": "output", "name": "nothing", "preset": "default", "bulk_id": "hers"},
-        {"Tus-Resumable": "1.0.0"},
-    )
+    names = {"rendition": "output", "name": "nothing", "preset": "default"}
+    parts = names | dict.fromkeys(("task_id", "bulk_id", "webhook_id", "delivery_id"), "hers")
+    tus = {"Tus-Resumable": "1.0.0"}
     statuses = {
         (method, path): (await http.request(method, path.format(**parts), headers=bearer(claims) | tus)).status_code
         for method, path in others
