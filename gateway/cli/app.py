@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ..client.defaults import VERSION
-from .commands import bulk, gateway, jobs, link, token, upload
+from .commands import bulk, gateway, jobs, link, token, upload, watch
 from .exit_codes import EXIT_CODES_HELP, ExitCode
 from .help_text import Command, Group
 from .usage import UsageError, usage_line
@@ -19,7 +19,7 @@ from .usage import UsageError, usage_line
 PROGRAM = "darkroom"
 PHOTOS, JOBS, BULK, GATEWAY = "Photos", "Jobs", "Many jobs", "Gateway"
 COMMANDS = {
-    PHOTOS: (upload.upload, upload.crop, upload.grayscale, upload.resize, upload.process),
+    PHOTOS: (upload.upload, watch.watch, upload.crop, upload.grayscale, upload.resize, upload.process),
     JOBS: (jobs.status, jobs.jobs, jobs.result, jobs.retry, jobs.reprocess, jobs.delete),
     BULK: (bulk.bulk, bulk.bulk_status, bulk.bulk_cancel),
     GATEWAY: (gateway.capabilities, gateway.health, token.token, link.link),

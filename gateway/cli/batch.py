@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-import httpx
-
 from ..client import AsyncClient
-from ..client.problem import Problem
-from ..client.retry import BUSY_STATUSES, PROXY_ERROR_STATUSES
-from .errors import describe_error, exit_code_of_problem
-from .exit_codes import ExitCode
-from .humanize import format_bytes
-from .photo_upload import Bar, PhotoUpload, SaveError
+from .photo_attempt import BarFactory, attempt_upload, refuse_too_large
 from .photos import Photo, UploadRequest
 from .plan import UploadOptions
 from .report import PhotoOutcome, Result
 
-BarFactory = Callable[[Photo], AbstractContextManager[Bar]]
 OutcomeCallback = Callable[[PhotoOutcome], None]
 ACCEPTED_RESULTS = frozenset({Result.DONE, Result.ACCEPTED, Result.FAILED})
 """The gateway has created a job for the photo."""
@@ -55,10 +46,7 @@ class Batch:
 
     async def _upload_photos(self, client: AsyncClient, photos: Iterator[Photo], upload_bytes: int | None) -> None:
         for photo in photos:
-            if upload_bytes is not None and photo.size > upload_bytes:
-                outcome = _too_large_outcome(photo, upload_bytes)
-            else:
-                outcome = await self._upload_with_retries(client, photo)
+            outcome = refuse_too_large(photo, upload_bytes) or await self._upload_with_retries(client, photo)
             self.outcomes.append(outcome)
             self.on_outcome(outcome)
             if self.is_aborted:
@@ -71,42 +59,14 @@ class Batch:
         """
         while True:
             ended_before = len(self.outcomes)
-            outcome, is_gateway_unavailable = await self._upload_once(client, photo)
-            if not is_gateway_unavailable:
-                return outcome
+            attempt = await attempt_upload(client, photo, self.request, self.options, self.bars)
+            self.is_aborted |= attempt.is_save_error
+            if not attempt.is_gateway_unavailable:
+                return attempt.outcome
             if self.is_aborted or not self._has_accepted_any(self.outcomes[ended_before:]):
                 self.is_aborted = True
-                return outcome
+                return attempt.outcome
 
     @staticmethod
     def _has_accepted_any(outcomes: Sequence[PhotoOutcome]) -> bool:
         return any(outcome.result in ACCEPTED_RESULTS and not outcome.skipped for outcome in outcomes)
-
-    async def _upload_once(self, client: AsyncClient, photo: Photo) -> tuple[PhotoOutcome, bool]:
-        """Return the outcome of a photo, and whether its reason is that the gateway is unavailable or busy."""
-        try:
-            with self.bars(photo) as bar:
-                return await PhotoUpload(client, photo, self.request, self.options, bar).run(), False
-        except Problem as problem:
-            result = Result.REFUSED if exit_code_of_problem(problem) is ExitCode.REFUSED else Result.UNAVAILABLE
-            outcome = PhotoOutcome(file=photo.display_name, result=result, code=problem.code, message=problem.detail)
-            return outcome, problem.status in BUSY_STATUSES | PROXY_ERROR_STATUSES
-        except httpx.LocalProtocolError:
-            return _unusable_outcome(photo, "The file changed while it was being uploaded."), False
-        except httpx.TransportError as error:
-            return PhotoOutcome(file=photo.display_name, result=Result.UNAVAILABLE, message=describe_error(error)), True
-        except SaveError as error:
-            self.is_aborted = True
-            return _unusable_outcome(photo, str(error)), False
-        except OSError as error:
-            return _unusable_outcome(photo, f"{error.strerror or error}."), False
-
-
-def _unusable_outcome(photo: Photo, message: str) -> PhotoOutcome:
-    return PhotoOutcome(file=photo.display_name, result=Result.UNUSABLE, message=message)
-
-
-def _too_large_outcome(photo: Photo, upload_bytes: int) -> PhotoOutcome:
-    """Return the gateway's refusal of a photo that is too large, without uploading it."""
-    message = f"The file has {format_bytes(photo.size)}; the limit is {format_bytes(upload_bytes)}."
-    return PhotoOutcome(file=photo.display_name, result=Result.REFUSED, code="upload_too_large", message=message)

@@ -34,6 +34,8 @@ class JournalEntry:
     size: int
     """In bytes, at the time of the upload."""
     mtime_ns: int
+    sha256: str | None = None
+    """SHA-256 (hex) of the bytes; None where nobody needs it."""
     ask: str
     """The fingerprint of the request."""
     state: State
@@ -70,12 +72,20 @@ class Journal:
         entry = self._entries.get((file, fingerprint))
         return entry if entry and (entry.size, entry.mtime_ns) == (size, mtime_ns) else None
 
+    def find_last(self, file: str, fingerprint: str) -> JournalEntry | None:
+        """Return the entry of a photo and a request, whether the photo has changed since or not."""
+        return self._entries.get((file, fingerprint))
+
     def is_saved(self, entry: JournalEntry) -> bool:
         """Whether all saved files of an entry exist, and no other entry has overwritten them since."""
         owner = (entry.file, entry.ask)
         return bool(entry.saved) and all(
             self._owner_by_file.get(name) == owner and self._path(name).is_file() for name in entry.saved.values()
         )
+
+    def has_saved(self, name: str) -> bool:
+        """Whether a file of this name, relative to the journal's folder, is a result that some run has saved."""
+        return name in self._owner_by_file
 
     def belongs_to_another(self, name: str, file: str, fingerprint: str, *, sha256: str) -> bool:
         """Whether a file of this name exists that was not saved for this photo and request.

@@ -53,6 +53,8 @@ class Photo:
     source_task_id: str | None = None
     size: int
     mtime_ns: int = 0
+    sha256: str | None = None
+    """SHA-256 (hex) of the bytes, for the journal; None where nobody needs it."""
     file: str
     """The photo's name in the journal."""
     journal: Journal
@@ -64,10 +66,25 @@ class Photo:
         """Return the photo's journal entry for this request; None if there is none."""
         return self.journal.find(self.file, request.fingerprint, size=self.size, mtime_ns=self.mtime_ns)
 
+    @property
+    def is_result(self) -> bool:
+        """Whether it is no photo, but a result that an earlier run has saved beside the photos."""
+        return self.journal.has_saved(self.file)
+
+    def find_last_entry(self, request: UploadRequest) -> JournalEntry | None:
+        """Return the photo's journal entry for this request, even if the photo has changed since."""
+        return self.journal.find_last(self.file, request.fingerprint)
+
     def create_entry(self, request: UploadRequest, key: str) -> JournalEntry:
         """Return a new journal entry for this request and Idempotency-Key. It is not written yet."""
         return JournalEntry(
-            file=self.file, size=self.size, mtime_ns=self.mtime_ns, ask=request.fingerprint, state="sending", key=key
+            file=self.file,
+            size=self.size,
+            mtime_ns=self.mtime_ns,
+            sha256=self.sha256,
+            ask=request.fingerprint,
+            state="sending",
+            key=key,
         )
 
 
@@ -123,7 +140,7 @@ class PhotoSet:
             mtime_ns=facts.st_mtime_ns,
             file=str(file.path.relative_to(journal_folder) if journal_folder and is_inside else file.path),
             output_path=output_path,
-            journal=None if self._out or not file.root else self._open_journal(file.root),
+            journal=None if self._out or not file.root else self.open_journal(file.root),
         )
 
     def _create_photo(self, *, journal: Journal | None, file: str, output_path: PurePath, **facts: Any) -> Photo:
@@ -136,7 +153,8 @@ class PhotoSet:
             journal=journal or self._null_journal, names=self._names, file=file, output_path=output_path, **facts
         )
 
-    def _open_journal(self, folder: Path) -> Journal:
+    def open_journal(self, folder: Path) -> Journal:
+        """Return the journal of a folder; one in memory if it cannot be written. Raises `JournalLocked`."""
         if folder not in self._journals:
             try:
                 self._journals[folder] = self._resources.enter_context(Journal(folder))

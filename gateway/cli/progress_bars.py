@@ -80,6 +80,11 @@ class ProgressBars:
         self._progress.update(self._total, completed=self._ended, phase=self._format_count(self._ended, self._photos))
         self._progress.refresh()
 
+    def expect(self, photos: int) -> None:
+        """Count more photos as those of the batch."""
+        self._photos += photos
+        self._progress.update(self._total, total=self._photos, phase=self._format_count(self._ended, self._photos))
+
     def on_retry(self, failure: CallError, pause: float) -> None:
         """Print the failure, and the seconds until the next attempt."""
         sentence, (last_sentence, printed_at) = describe_error(failure), self._last_notice

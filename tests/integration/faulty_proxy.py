@@ -22,8 +22,8 @@ class FaultyProxy(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, gateway: str, path: str, faults: Sequence[ProxyFault]) -> None:
-        super().__init__(("127.0.0.1", free_port()), _Request)
+    def __init__(self, gateway: str, path: str, faults: Sequence[ProxyFault], *, port: int | None = None) -> None:
+        super().__init__(("127.0.0.1", port or free_port()), _Request)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.gateway = urlsplit(gateway).netloc
         self.path = path
@@ -81,9 +81,9 @@ class _Request(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def run_faulty_proxy(gateway: str, path: str, *faults: ProxyFault) -> Iterator[FaultyProxy]:
-    """Put a front before a gateway."""
-    with FaultyProxy(gateway, path, faults) as server:
+def run_faulty_proxy(gateway: str, path: str, *faults: ProxyFault, port: int | None = None) -> Iterator[FaultyProxy]:
+    """Put a front before a gateway, at a free port unless one is given."""
+    with FaultyProxy(gateway, path, faults, port=port) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
