@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.routing import FINALIZE, NORMALIZE, QUEUES, RESIZE, TRANSFORM, VALIDATE
+from pipeline.routing import FETCH, FINALIZE, NORMALIZE, NOTIFY, OUTBOUND_QUEUES, QUEUES, RESIZE, TRANSFORM, VALIDATE
 from pipeline.settings import Settings
 from stages.formats import MEMORY_INTENSIVE_MAX_PIXELS
 
@@ -10,13 +10,17 @@ MIB = 1024 * 1024
 PROCESS_MIB = 110  # the parent, and each child before its first image
 # Bytes a pixel: the most that `./run bench peaks` found, and some for what earlier images leave in the heap.
 BYTES_PER_PIXEL = {VALIDATE: 10, NORMALIZE: 19, RESIZE: 19, TRANSFORM: 19, FINALIZE: 0}
+TRANSFER_MIB = {FETCH: 64, NOTIFY: 32}
+"""What is under way at once in a child that decodes nothing: parts of a file to a bucket, payloads and answers."""
 BYTES_PER_ENCODED_PIXEL = 45  # of a rendition in WebP or AVIF
 BYTES_PER_ANIMATION_PIXEL = 11  # of width x height x frames
 CHILDREN = (1, 2, 4)
 
 
 def image_mib(queue: str, settings: Settings) -> int:
-    """Return the memory that one image may need in a child of a pool."""
+    """Return the memory that one image may need in a child of a pool; of a pool that decodes nothing, that of a task."""
+    if queue in OUTBOUND_QUEUES:
+        return TRANSFER_MIB[queue]
     needed = [BYTES_PER_PIXEL[queue] * settings.limits.pixels]
     if queue == RESIZE:
         rendition = min(max(settings.renditions.values()) ** 2, settings.limits.pixels)
@@ -35,11 +39,17 @@ def container_mib(children: int, image: int) -> int:
     return PROCESS_MIB * (children + 1) + children * image
 
 
+def child_mib(queue: str, settings: Settings) -> int:
+    """Return the memory that a child of a pool may take for its work: what the setting allows it, if it decodes."""
+    allowed = 0 if queue in OUTBOUND_QUEUES else settings.work.max_image_memory_mib
+    return allowed or image_mib(queue, settings)
+
+
 def main() -> None:
     """Print a line for each pool, and the setting that bounds an image in all of them."""
     settings = Settings()
     needed = {queue: image_mib(queue, settings) for queue in QUEUES}
-    print(f"{'MiB':10}{'an image':>10}" + "".join(f"{f'--concurrency {children}':>18}" for children in CHILDREN))
+    print(f"{'MiB':10}{'a task':>10}" + "".join(f"{f'--concurrency {children}':>18}" for children in CHILDREN))
     for queue, image in needed.items():
         print(f"{queue:10}{image:10}" + "".join(f"{container_mib(children, image):18}" for children in CHILDREN))
     print(

@@ -34,6 +34,7 @@ def steady_checks(project: Project, load: LoadGenerator, folder: Path) -> list[C
         ("refused", partial(steady.check_access, project)),
         ("the check of the settings", partial(steady.check_settings, project)),
         ("what a worker reaches", partial(steady.check_separation, project)),
+        ("who may go out", partial(steady.check_ways_out, project)),
     ]
 
 

@@ -11,7 +11,7 @@ import httpx
 from PIL import Image
 
 from deploy.local.sample import draw_sample
-from pipeline.routing import QUEUES
+from pipeline.routing import OUTBOUND_QUEUES, QUEUES
 from tests.compose.failed import expect
 from tests.compose.load import LoadGenerator, wait_until
 from tests.compose.project import PORTS, Project
@@ -150,6 +150,14 @@ def check_access(project: Project) -> str:
     for what, code in trials.items():
         expect(project.python("worker-finalize", code).returncode != 0, f"not refused: {what}")
     return ", ".join([*refused, *trials])
+
+
+def check_ways_out(project: Project) -> str:
+    """Of the workers, those of `fetch` and `notify` alone have a route to other hosts. No packet is sent."""
+    code = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(('192.0.2.1', 9))"
+    having = {queue for queue in QUEUES if project.python(f"worker-{queue}", code).returncode == 0}
+    expect(having == set(OUTBOUND_QUEUES), f"a route to the outside have {having}")
+    return ", ".join(sorted(having))
 
 
 def check_separation(project: Project) -> str:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 
 from deploy.admin.check.compose_check import check_compose, parse_bytes
 from deploy.admin.findings import Finding, error, warning
-from deploy.generate.worker_memory import container_mib, image_mib
+from deploy.generate.worker_memory import child_mib, container_mib, image_mib
 from gateway.sizes import FORM_OVERHEAD_BYTES
-from pipeline.routing import QUEUES
+from pipeline.routing import OUTBOUND_QUEUES, QUEUES
 from pipeline.settings import Settings
 
 SUBJECT = "settings"
-CHILDREN = {"normalize": 2, "resize": 2}
+CHILDREN = {"fetch": 2, "normalize": 2, "resize": 2, "notify": 2}
 """Processes of a worker in docker-compose.yml, unless `DARKROOM_<QUEUE>_CONCURRENCY` is set; 1 for the other queues."""
+CONTAINER_MEMORY = {
+    "DARKROOM_WORKER_MEMORY": [queue for queue in QUEUES if queue not in OUTBOUND_QUEUES],
+    "DARKROOM_OUTBOUND_MEMORY": OUTBOUND_QUEUES,
+}
+"""The memory of a worker of these queues, by the variable that sets it in docker-compose.yml."""
+EVERYWHERE = {"0.0.0.0/0", "::/0", "[::]/0"}
 STOP_SECONDS = 40
 """When our deployments kill a process that was told to stop."""
 LAST_ANSWER_SECONDS = 3
@@ -24,8 +30,11 @@ MIB = 1024 * 1024
 def check_settings(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
     """Yield what does not fit. What only Compose reads is checked where Compose passes it on."""
     yield from _check_sizes(settings, environment)
-    yield from _check_memory(settings, environment.get("DARKROOM_WORKER_MEMORY", ""), _most_children(environment))
+    yield from _check_image_memory(settings)
+    for variable, queues in CONTAINER_MEMORY.items():
+        yield from _check_container_memory(variable, queues, settings, environment)
     yield from _check_access(settings, environment)
+    yield from _check_outbound(settings)
     yield from _check_times(settings)
     yield from check_compose(environment)
 
@@ -43,36 +52,49 @@ def _check_sizes(settings: Settings, environment: Mapping[str, str]) -> Iterator
         )
 
 
-def _check_memory(settings: Settings, text: str, children: int) -> Iterator[Finding]:
+def _check_image_memory(settings: Settings) -> Iterator[Finding]:
     allowed = settings.work.max_image_memory_mib
-    largest = {queue: image_mib(queue, settings) for queue in QUEUES}
-    needed = max(largest.values())
-    if allowed and allowed < needed:
-        queue = max(largest, key=largest.__getitem__)
+    largest = {queue: image_mib(queue, settings) for queue in QUEUES if queue not in OUTBOUND_QUEUES}
+    queue = max(largest, key=largest.__getitem__)
+    if allowed and allowed < largest[queue]:
         yield warning(
             SUBJECT,
             f"DARKROOM_WORK__MAX_IMAGE_MEMORY_MIB: {allowed} is too little for the largest image that "
-            f"DARKROOM_LIMITS__* allow: {queue} needs {needed} MiB, and refuses it",
-            f"Set {needed}, or lower DARKROOM_LIMITS__PIXELS or DARKROOM_LIMITS__ANIMATION_PIXELS.",
+            f"DARKROOM_LIMITS__* allow: {queue} needs {largest[queue]} MiB, and refuses it",
+            f"Set {largest[queue]}, or lower DARKROOM_LIMITS__PIXELS or DARKROOM_LIMITS__ANIMATION_PIXELS.",
         )
+
+
+def _check_container_memory(
+    variable: str, queues: Sequence[str], settings: Settings, environment: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Yield whether a container has less memory than the processes of one of its queues may take at once."""
+    text = environment.get(variable, "")
     limit = parse_bytes(text)
+    children = {queue: _count_children(queue, environment) for queue in queues}
+    needed = {queue: container_mib(count, child_mib(queue, settings)) for queue, count in children.items()}
+    queue = max(needed, key=needed.__getitem__)
     if text and limit is None:
-        yield error(SUBJECT, "DARKROOM_WORKER_MEMORY: should be a size", "Write it as 2560m or 3g.")
-    elif limit is not None:
-        most = container_mib(children, allowed or needed)
-        if limit < most * MIB:
-            yield warning(
-                SUBJECT,
-                f"DARKROOM_WORKER_MEMORY: {text} is less than {children} processes may use at once ({most}m): "
-                "with large images the kernel kills them",
-                f"Set {most}m, or lower DARKROOM_WORK__MAX_IMAGE_MEMORY_MIB.",
-            )
+        yield error(SUBJECT, f"{variable}: should be a size", "Write it as 2560m or 3g.")
+    elif limit is not None and limit < needed[queue] * MIB:
+        yield warning(
+            SUBJECT,
+            f"{variable}: {text} is less than the {children[queue]} processes of {queue} may use at once "
+            f"({needed[queue]}m): then the kernel kills them",
+            f"Set {needed[queue]}m, or {_describe_less(queue)}.",
+        )
 
 
-def _most_children(environment: Mapping[str, str]) -> int:
-    """Return the processes of the largest worker."""
-    given = {queue: environment.get(f"DARKROOM_{queue.upper()}_CONCURRENCY", "") for queue in QUEUES}
-    return max(int(text) if text.isdecimal() else CHILDREN.get(queue, 1) for queue, text in given.items())
+def _describe_less(queue: str) -> str:
+    if queue in OUTBOUND_QUEUES:
+        return f"lower DARKROOM_{queue.upper()}_CONCURRENCY"
+    return "lower DARKROOM_WORK__MAX_IMAGE_MEMORY_MIB"
+
+
+def _count_children(queue: str, environment: Mapping[str, str]) -> int:
+    """Return the processes of a worker of this queue."""
+    text = environment.get(f"DARKROOM_{queue.upper()}_CONCURRENCY", "")
+    return int(text) if text.isdecimal() else CHILDREN.get(queue, 1)
 
 
 def _check_access(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -94,6 +116,21 @@ def _check_access(settings: Settings, environment: Mapping[str, str]) -> Iterato
             SUBJECT,
             "DARKROOM_HTTP__TRUSTED_PROXIES: it trusts everybody, so that clients choose the address that limits count",
             "Name the addresses of your proxies only.",
+        )
+
+
+def _check_outbound(settings: Settings) -> Iterator[Finding]:
+    if set(settings.outbound.allow) & EVERYWHERE:
+        yield warning(
+            SUBJECT,
+            "DARKROOM_OUTBOUND__ALLOW: it allows every address, so that whoever uploads reaches your own network",
+            "Name only the hosts and networks that webhooks and imports need.",
+        )
+    if settings.webhooks.fixed and not settings.webhooks.public_url:
+        yield warning(
+            SUBJECT,
+            "DARKROOM_WEBHOOKS__PUBLIC_URL: it is empty, so links in webhooks have no host",
+            "Set the address of the gateway for those who receive them, such as https://photos.example.",
         )
 
 

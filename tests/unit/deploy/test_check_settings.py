@@ -22,6 +22,7 @@ from tests.support.prometheus_config import ROOT
 
 GIB = 1024**3
 SERVICES: dict[str, dict[str, Any]] = load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+FIXED = {"url": "https://shop.example/hook", "secrets": ["whsec_" + 32 * "a"], "events": ["job.done"]}
 SOUND_INFO = {
     "redis_version": "8.0.1",
     "role": "master",
@@ -51,6 +52,8 @@ def test_the_defaults_of_compose_fit_each_other() -> None:
         ({"limits": Limits(upload_bytes=2**30)}, {"DARKROOM_BODY_BYTES": "26279936"}, "DARKROOM_BODY_BYTES"),
         ({}, {"DARKROOM_BODY_BYTES": "25m"}, "DARKROOM_BODY_BYTES"),
         ({}, {"DARKROOM_WORKER_MEMORY": "much"}, "DARKROOM_WORKER_MEMORY"),
+        ({}, {"DARKROOM_OUTBOUND_MEMORY": "little"}, "DARKROOM_OUTBOUND_MEMORY"),
+        ({}, {"DARKROOM_NOTIFY_CONCURRENCY": "0"}, "DARKROOM_NOTIFY_CONCURRENCY"),
         ({}, {"DARKROOM_TRUSTED_PROXY": "10.0.0.1, proxy.example"}, "DARKROOM_TRUSTED_PROXY"),
         ({}, {"DARKROOM_TRUSTED_PROXY": "10.0.0.1/33"}, "DARKROOM_TRUSTED_PROXY"),
         ({}, {"DARKROOM_RESIZE_CONCURRENCY": "two"}, "DARKROOM_RESIZE_CONCURRENCY"),
@@ -67,6 +70,10 @@ def test_what_cannot_work_is_an_error(changes: dict[str, Any], environment: dict
     [
         ({"limits": Limits(pixels=100_000_000)}, {}, "DARKROOM_WORK__MAX_IMAGE_MEMORY_MIB"),
         ({}, {"DARKROOM_WORKER_MEMORY": "1g"}, "DARKROOM_WORKER_MEMORY"),
+        ({}, {"DARKROOM_OUTBOUND_MEMORY": "400m"}, "DARKROOM_OUTBOUND_MEMORY"),
+        ({}, {"DARKROOM_OUTBOUND_MEMORY": "512m", "DARKROOM_FETCH_CONCURRENCY": "4"}, "DARKROOM_OUTBOUND_MEMORY"),
+        ({"outbound": {"allow": ("10.0.0.0/8", "0.0.0.0/0")}}, {}, "DARKROOM_OUTBOUND__ALLOW"),
+        ({"webhooks": {"fixed": {"shop": FIXED}}}, {}, "DARKROOM_WEBHOOKS__PUBLIC_URL"),
         ({}, {"DARKROOM_REDIS_MEMORY": "1gb"}, "DARKROOM_REDIS_CONTAINER_MEMORY"),
         ({}, {"DARKROOM_BIND": "0.0.0.0"}, "DARKROOM_BIND"),  # noqa: S104
         ({}, {"DARKROOM_TOOLS_BIND": "192.0.2.7"}, "DARKROOM_TOOLS_BIND"),
@@ -111,6 +118,16 @@ def test_fewer_processes_need_less_memory() -> None:
 
     assert find(settings, DARKROOM_WORKER_MEMORY="1400m", **one) == []
     assert [level for level, _ in find(settings, DARKROOM_WORKER_MEMORY="1400m")] == [Level.WARNING]
+
+
+def test_pools_that_decode_nothing_do_not_count_for_the_memory_of_those_that_do() -> None:
+    assert find(Settings(), DARKROOM_WORKER_MEMORY="2560m", DARKROOM_FETCH_CONCURRENCY="16") == []
+
+
+def test_webhooks_with_an_address_for_links_are_no_mistake() -> None:
+    webhooks = {"fixed": {"shop": FIXED}, "public_url": "https://photos.example"}
+
+    assert find(Settings(webhooks=webhooks)) == []
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from deploy.generate.worker_memory import container_mib, image_mib
-from pipeline.routing import QUEUES
+from deploy.generate.worker_memory import child_mib, container_mib, image_mib
+from pipeline.routing import OUTBOUND_QUEUES, QUEUES
 from pipeline.settings import Settings
 from tests.support.fast_yaml import load
 from tests.support.prometheus_config import ROOT
@@ -20,6 +20,8 @@ SERVICES: dict[str, dict[str, Any]] = load(TEXT)["services"]
 NETWORKS = load(TEXT)["networks"]
 ONE_SHOTS = {"secrets", "configuration", "backup", "check"}
 WORKERS = [f"worker-{queue}" for queue in QUEUES]
+OUTBOUND_WORKERS = {f"worker-{queue}" for queue in OUTBOUND_QUEUES}
+STAGE_WORKERS = [worker for worker in WORKERS if worker not in OUTBOUND_WORKERS]
 EXPORTERS = {"redis-exporter", "mongo-exporter"}
 LASTING = sorted(SERVICES.keys() - ONE_SHOTS)
 PUBLISHED = {
@@ -64,12 +66,13 @@ def test_every_container_is_confined(name: str) -> None:
 @pytest.mark.parametrize("queue", QUEUES)
 def test_a_worker_has_the_memory_that_its_children_may_take(queue: str) -> None:
     worker, settings = SERVICES[f"worker-{queue}"], Settings()
-    default = re.fullmatch(r"\$\{DARKROOM_WORKER_MEMORY:-(\d+)m\}", worker["mem_limit"])
+    variable = "DARKROOM_OUTBOUND_MEMORY" if queue in OUTBOUND_QUEUES else "DARKROOM_WORKER_MEMORY"
+    default = re.fullmatch(rf"\$\{{{variable}:-(\d+)m\}}", worker["mem_limit"])
 
     children = re.sub(r"\$\{\w+:-(\d+)\}", r"\1", str(worker["environment"]["CONCURRENCY"]))
 
     assert default
-    assert int(default[1]) >= container_mib(int(children), settings.work.max_image_memory_mib)
+    assert int(default[1]) >= container_mib(int(children), child_mib(queue, settings))
     assert settings.work.max_image_memory_mib >= image_mib(queue, settings)
 
 
@@ -110,9 +113,17 @@ def test_only_what_is_for_people_is_published_and_on_loopback_unless_told_otherw
         assert re.fullmatch(pattern, port)
 
 
-@pytest.mark.parametrize("name", ["redis", "mongo", "backup", "backups", *WORKERS])
+@pytest.mark.parametrize("name", ["redis", "mongo", "backup", "backups", *STAGE_WORKERS])
 def test_stores_and_workers_are_on_inner_networks_only(name: str) -> None:
     assert all(NETWORKS[network]["internal"] for network in networks(name))
+
+
+def test_of_the_workers_those_of_fetch_and_notify_alone_have_a_way_out() -> None:
+    outer = {name: [each for each in networks(name) if not (NETWORKS[each] or {}).get("internal")] for name in WORKERS}
+
+    assert {name for name, found in outer.items() if found} == OUTBOUND_WORKERS
+    assert {name for name in SERVICES if networks(name) & {"outbound"}} == OUTBOUND_WORKERS
+    assert all(len(found) <= 1 for found in outer.values())  # of two, the engine would choose the way out
 
 
 @pytest.mark.parametrize(
@@ -167,14 +178,15 @@ def test_the_frontend_and_the_gateway_meet_on_the_network_whose_address_is_trust
 
 
 def test_a_stack_takes_few_networks_from_the_thirty_that_an_engine_has() -> None:
-    assert len(NETWORKS) - len({"outside-alerts"}) <= 10
+    assert len(NETWORKS) - len({"outside-alerts"}) <= 11
 
 
 def test_what_may_reach_out_reaches_the_gateway_no_more() -> None:
     over = load((ROOT / "deploy/compose/outside.yml").read_text(encoding="utf-8"))["services"]
 
     assert set(over["gateway"]["networks"]) == {"outside"}
-    assert {network for worker in WORKERS for network in over[worker]["networks"]} == {"worker-outside"}
+    assert {network for worker in STAGE_WORKERS for network in over[worker]["networks"]} == {"worker-outside"}
+    assert not {worker for worker in OUTBOUND_WORKERS if "networks" in over[worker]}
 
 
 def test_what_refuses_a_bucket_uses_it_where_it_may_reach_out() -> None:

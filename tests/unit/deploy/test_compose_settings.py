@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.backup_settings import BackupSettings
 from tests.support.prometheus_config import ROOT
-from tests.unit.deploy.test_compose import SERVICES, TEXT
+from tests.unit.deploy.test_compose import SERVICES, TEXT, volumes
 
 BACKUP = {f"DARKROOM_BACKUP__{name}".upper() for name in BackupSettings.model_fields}
 SETTINGS = {"DARKROOM_BLOB_URL", "DARKROOM_CORS__ORIGINS"}
@@ -38,6 +38,30 @@ def test_flower_which_has_a_page_has_no_keys_of_a_bucket() -> None:
 
     assert documented
     assert {SERVICES["flower"]["environment"][variable] for variable in documented} == {""}
+
+
+def hidden_from(name: str) -> set[str]:
+    """Return the variables of .env that a service gets empty."""
+    return {variable for variable, value in SERVICES[name]["environment"].items() if value == ""}
+
+
+@pytest.mark.parametrize(
+    ("variables", "readers"),
+    [
+        ({"DARKROOM_WEBHOOKS__FIXED", "DARKROOM_WEBHOOKS"}, {"gateway", "worker-notify"}),
+        ({"DARKROOM_SOURCES", "DARKROOM_DESTINATIONS"}, {"gateway", "worker-fetch"}),
+        ({"DARKROOM_OUTBOUND__PROXY", "DARKROOM_OUTBOUND"}, {"gateway", "worker-fetch", "worker-notify"}),
+    ],
+)
+def test_a_secret_of_what_goes_out_reaches_those_who_use_it_alone(variables: set[str], readers: set[str]) -> None:
+    reading = {name for name in WITH_DOTENV if variables - hidden_from(name)}
+
+    assert reading == readers | {"check"}
+
+
+def test_what_sends_webhooks_has_no_blobs_and_no_keys_of_a_bucket() -> None:
+    assert hidden_from("worker-notify") >= {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+    assert set(volumes("worker-notify")) == {"secrets-app"}
 
 
 def test_the_secrets_that_sign_tokens_reach_the_gateway_alone() -> None:

@@ -15,7 +15,7 @@ from deploy.admin.doctor.variables import read_variables
 from deploy.admin.findings import Finding, Level
 from deploy.generate.worker_memory import container_mib, image_mib
 from deploy.local.up import CHOICES
-from pipeline.routing import QUEUES
+from pipeline.routing import OUTBOUND_QUEUES, QUEUES
 from pipeline.settings import Settings
 from stages.limits import Limits
 from tests.support.fast_yaml import load
@@ -84,6 +84,7 @@ def test_the_settings_for_a_small_machine_fit_each_other() -> None:
     assert "\n".join(f"{name}={value}" for name, value in small.items()) in deployment
     assert small["DARKROOM_NORMALIZE_CONCURRENCY"] == small["DARKROOM_RESIZE_CONCURRENCY"] == "1"
     assert container_mib(1, image) <= int(small["DARKROOM_WORKER_MEMORY"].rstrip("m"))
+    assert {small[f"DARKROOM_{queue.upper()}_CONCURRENCY"] for queue in OUTBOUND_QUEUES} == {"1"}
 
 
 @pytest.mark.parametrize(

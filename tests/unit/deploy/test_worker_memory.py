@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from deploy.generate.worker_memory import image_mib
-from pipeline.routing import RESIZE
+import pytest
+
+from deploy.generate.worker_memory import child_mib, image_mib
+from pipeline.routing import OUTBOUND_QUEUES, RESIZE
 from pipeline.settings import Settings
 from stages.limits import Limits
 
@@ -14,3 +16,10 @@ def test_a_rendition_of_a_file_of_presets_may_be_as_large_as_an_image() -> None:
     without = image_mib(RESIZE, Settings(limits=LIMITS, presets=""))
 
     assert image_mib(RESIZE, Settings(limits=LIMITS, presets="presets.toml")) > without
+
+
+@pytest.mark.parametrize("queue", OUTBOUND_QUEUES)
+def test_a_pool_that_decodes_nothing_needs_the_same_for_every_image(queue: str) -> None:
+    larger = Settings(limits=Limits(pixels=10**9), work={"max_image_memory_mib": 10**5})
+
+    assert child_mib(queue, larger) == child_mib(queue, Settings()) < image_mib(RESIZE, Settings())
