@@ -18,7 +18,7 @@ CHILDREN = (1, 2, 4)
 
 
 def image_mib(queue: str, settings: Settings) -> int:
-    """Return the memory that one image may need in a child of a pool; of a pool that decodes nothing, that of a task."""
+    """Return the memory that one image may need in a child of a pool, or one task where nothing is decoded."""
     if queue in OUTBOUND_QUEUES:
         return TRANSFER_MIB[queue]
     needed = [BYTES_PER_PIXEL[queue] * settings.limits.pixels]

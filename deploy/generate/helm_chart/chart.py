@@ -14,7 +14,7 @@ from typing import Any
 from deploy.generate.helm_chart import pointers
 from deploy.generate.helm_chart.pointers import POD
 from deploy.generate.helm_chart.resources import HOST, KUBERNETES, NAMESPACE, Resource, read_overlays
-from deploy.generate.helm_chart.table import ALLOWED_HOSTS, table
+from deploy.generate.helm_chart.table import ALLOWED_HOSTS, SECRETS, table
 from deploy.generate.helm_chart.table_stores import CONTAINER
 from deploy.generate.helm_chart.template import Expressions, dump
 from deploy.generate.helm_chart.values import Place, Value, render_differences, render_schema, render_values
@@ -149,7 +149,7 @@ def _replace_texts(manifest: Manifest, defaults: Mapping[str, Any], expressions:
     for name in ("repository", "frontendRepository"):
         image = f"{defaults[f'image.{name}']}:{defaults['image.tag']}"
         texts[image] = f'printf "%s:%s" .Values.image.{name} .Values.image.tag | quote'
-    for name in ("stores", "access", "flower", "redis", "mongo"):
+    for name in SECRETS:
         texts[defaults[f"secrets.{name}"]] = f".Values.secrets.{name} | quote"
     manifest = _replace_whole(manifest, {text: expressions.inline(each) for text, each in texts.items()})
     manifest["metadata"]["namespace"] = expressions.inline(".Release.Namespace | quote")

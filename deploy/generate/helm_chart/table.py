@@ -6,10 +6,21 @@ from collections.abc import Iterator
 
 from deploy.generate.helm_chart.table_stores import CONTAINER, backup, place, pods, resources, stores
 from deploy.generate.helm_chart.values import Value
-from pipeline.routing import QUEUES
+from pipeline.routing import OUTBOUND_QUEUES, QUEUES
 
 ALLOWED_HOSTS = "DARKROOM_HTTP__ALLOWED_HOSTS"
 TRIGGER_ADDRESSES = [f"/spec/triggers/{number}/metadata/serverAddress" for number in (0, 1)]
+
+PROCESSES_WITH_IMAGES = "Processes in a pod. Each may take the memory of an image."
+SECRETS = {
+    "stores": "The Secret with the addresses of the stores; README.md has its keys, and those of the others.",
+    "access": "With the hashes of the API keys. Without it, requests need no key.",
+    "webhooks": "With the webhooks of the settings. Optional.",
+    "buckets": "With the buckets that jobs are made of, and those that results are put into. Optional.",
+    "flower": "With the user and password of Flower.",
+    "redis": "With the password of Redis inside.",
+    "mongo": "With the passwords of MongoDB inside.",
+}
 
 
 def table() -> list[Value]:
@@ -80,13 +91,7 @@ def _access() -> Iterator[Value]:
         "Not with tools that only render templates, such as Argo CD: they would make others each time.",
         default=False,
     )
-    for name, comment in {
-        "stores": "The Secret with the addresses of the stores; README.md has its keys, and those of the others.",
-        "access": "With the hashes of the API keys. Without it, requests need no key.",
-        "flower": "With the user and password of Flower.",
-        "redis": "With the password of Redis inside.",
-        "mongo": "With the passwords of MongoDB inside.",
-    }.items():
+    for name, comment in SECRETS.items():
         yield Value(path=f"secrets.{name}", comment=comment, default=f"darkroom-{name}")
 
 
@@ -127,11 +132,22 @@ def _processes() -> Iterator[Value]:
             )
         yield Value(
             path=f"{path}.concurrency",
-            comment="Processes in a pod. Each may take the memory of an image.",
+            comment="Processes in a pod." if queue in OUTBOUND_QUEUES else PROCESSES_WITH_IMAGES,
             places=[place("Deployment", name, f"{CONTAINER}/env/CONCURRENCY/value")],
             types=("integer", "string"),
         )
         yield resources(name, f"{path}.resources")
+    yield Value(
+        path="outbound.to",
+        comment="Where webhooks, imports and exports may go, as peers of a NetworkPolicy. Add what is inside and\n"
+        "DARKROOM_OUTBOUND__ALLOW names, and a bucket or a proxy inside.",
+        places=[place("NetworkPolicy", "outbound", "/spec/egress/0/to")],
+    )
+    yield Value(
+        path="outbound.ports",
+        comment="The ports of DARKROOM_OUTBOUND__PORTS.",
+        places=[place("NetworkPolicy", "outbound", "/spec/egress/0/ports")],
+    )
 
 
 def _scaling() -> Iterator[Value]:

@@ -29,6 +29,7 @@ COMPONENTS = {
 }
 COMPLETE = {name: render(HERE / "overlays" / name, *components) for name, components in COMPONENTS.items()}
 EVERY = [each for manifests in COMPLETE.values() for each in manifests]
+SECRETS = ("stores", "access", "webhooks", "buckets", "flower", "redis", "mongo", "tls")
 OLDEST, NEWEST = "1.30", "1.37"
 """The first release that knows `preStop: sleep` without being asked to, and the last that there are schemas of."""
 
@@ -134,7 +135,7 @@ def test_every_secret_that_is_asked_for_is_in_the_readme() -> None:
     readme = (HERE / "README.md").read_text(encoding="utf-8")
     asked = set(secrets_in(EVERY))
 
-    assert asked == {f"darkroom-{name}" for name in ("stores", "access", "flower", "redis", "mongo", "tls")}
+    assert asked == {f"darkroom-{name}" for name in SECRETS}
     assert {name for name in asked if f"`{name}`" not in readme} == set()
 
 

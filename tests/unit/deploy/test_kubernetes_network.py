@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 import pytest
 
 from deploy.generate.kustomize import Manifest, render
+from pipeline.outbound_settings import OutboundSettings
+from pipeline.routing import OUTBOUND_QUEUES, QUEUES
 from tests.support.prometheus_config import ROOT
 
 HERE = ROOT / "deploy" / "kubernetes" / "overlays"
@@ -19,23 +22,41 @@ POLICIES = {
 }
 
 
-def chosen(selector: dict[str, Any], component: str) -> bool:
-    """Whether a selector of labels chooses the pods of a component."""
-    wanted = selector.get("matchLabels", {}).get(LABEL, component) == component
-    return wanted and all(component in each["values"] for each in selector.get("matchExpressions", []))
+def labels_of(who: str) -> dict[str, str]:
+    """Return the labels of the pods of a component, or of a pool of workers."""
+    return {LABEL: "worker", "darkroom/queue": who} if who in QUEUES else {LABEL: who}
 
 
-def admitted(peer: dict[str, Any], component: str) -> bool:
-    """Whether one side of a rule means a component, or what is `elsewhere`."""
-    if component == ELSEWHERE:
+def chosen(selector: dict[str, Any], who: str) -> bool:
+    """Whether a selector of labels chooses the pods of a component or of a pool."""
+    labels = labels_of(who)
+    wanted = all(labels.get(name) == value for name, value in selector.get("matchLabels", {}).items())
+    return wanted and all(labels.get(each["key"]) in each["values"] for each in selector.get("matchExpressions", []))
+
+
+def admitted(peer: dict[str, Any], who: str) -> bool:
+    """Whether one side of a rule means a component, an address, or something `elsewhere`."""
+    if who == ELSEWHERE:
         return "ipBlock" in peer
-    return "podSelector" in peer and "namespaceSelector" not in peer and chosen(peer["podSelector"], component)
+    if "ipBlock" in peer and (address := _address(who)):
+        block = peer["ipBlock"]
+        excepted = any(address in ip_network(each) for each in block.get("except", []))
+        return address in ip_network(block["cidr"]) and not excepted
+    return "podSelector" in peer and "namespaceSelector" not in peer and chosen(peer["podSelector"], who)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
 
 
 def may_ask(overlay: str, asking: str, asked: str, port: int) -> bool:
     """Whether both ends let a connection pass; whoever is elsewhere is no concern of ours."""
     out = _passes(overlay, asking, "egress", "to", asked, port)
-    return out and (asked == ELSEWHERE or _passes(overlay, asked, "ingress", "from", asking, port))
+    is_inside = asked != ELSEWHERE and not _address(asked)
+    return out and (not is_inside or _passes(overlay, asked, "ingress", "from", asking, port))
 
 
 def _passes(overlay: str, here: str, way: str, side: str, there: str, port: int) -> bool:
@@ -57,15 +78,17 @@ def test_nobody_may_do_anything_unless_it_is_said(overlay: str) -> None:
     ("asking", "asked", "port", "may"),
     [
         ("frontend", "gateway", 8001, True),
-        ("worker", "gateway", 8001, False),
+        *((queue, "gateway", 8001, False) for queue in QUEUES),
         ("flower", "gateway", 8001, False),
-        ("gateway", "worker", 9100, False),
+        ("gateway", "resize", 9100, False),
         ("frontend", "flower", 5555, False),
-        ("worker", "worker", 9100, False),
-        ("worker", "frontend", 8000, False),
-        ("worker", "frontend", 8081, False),
+        ("validate", "resize", 9100, False),
+        ("validate", "fetch", 9100, False),
+        ("fetch", "validate", 9100, False),
+        ("notify", "frontend", 8000, False),
+        ("resize", "frontend", 8081, False),
         ("gateway", "frontend", 8081, False),
-        ("worker", "flower", 5555, False),
+        ("notify", "flower", 5555, False),
     ],
 )
 def test_only_the_frontend_asks_the_gateway(overlay: str, asking: str, asked: str, port: int, *, may: bool) -> None:
@@ -76,7 +99,7 @@ def test_only_the_frontend_asks_the_gateway(overlay: str, asking: str, asked: st
     ("asking", "stores"),
     [
         ("gateway", {"redis", "mongo"}),
-        ("worker", {"redis", "mongo"}),
+        *((queue, {"redis", "mongo"}) for queue in QUEUES),
         ("flower", {"redis"}),
         ("backup", {"mongo"}),
         ("frontend", set()),
@@ -93,7 +116,9 @@ def test_only_those_who_need_a_store_reach_it(asking: str, stores: set[str]) -> 
     ("asking", "ports"),
     [
         ("gateway", {6379, 27017, 443}),
-        ("worker", {6379, 27017, 443}),
+        ("validate", {6379, 27017, 443}),
+        ("fetch", {6379, 27017, 443, 80}),
+        ("notify", {6379, 27017, 443, 80}),
         ("flower", {6379}),
         ("backup", {27017, 443}),
         ("frontend", set()),
@@ -101,6 +126,37 @@ def test_only_those_who_need_a_store_reach_it(asking: str, stores: set[str]) -> 
 )
 def test_in_production_the_stores_are_elsewhere(asking: str, ports: set[int]) -> None:
     assert {port for port in (80, 443, 6379, 27017) if may_ask("production", asking, ELSEWHERE, port)} == ports
+
+
+PUBLIC = ("93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c")
+INSIDE = (
+    *("10.0.0.1", "172.16.0.1", "172.31.255.254", "192.168.1.1", "100.64.0.1", "100.127.255.254", "127.0.0.1"),
+    *("169.254.169.254", "0.0.0.0", "192.0.0.192", "198.18.0.1", "224.0.0.251", "255.255.255.255"),  # noqa: S104
+    *("::", "::1", "::127.0.0.1", "64:ff9b::a00:1", "64:ff9b:1::1", "2002:a00:1::1", "fc00::1", "fd00:ec2::254"),
+    *("fe80::1", "ff02::1"),
+)
+
+
+@pytest.mark.parametrize("asking", [*QUEUES, "gateway", "frontend", "flower", "redis"])
+def test_only_those_who_fetch_and_notify_reach_the_internet(asking: str) -> None:
+    reached = {(address, port) for address in PUBLIC for port in (80, 443) if may_ask("small", asking, address, port)}
+
+    assert len(reached) == (4 if asking in OUTBOUND_QUEUES else 0)
+
+
+@pytest.mark.parametrize("asking", OUTBOUND_QUEUES)
+@pytest.mark.parametrize("address", INSIDE)
+def test_those_who_reach_the_internet_reach_no_address_inside(asking: str, address: str) -> None:
+    ports = (80, 443, 8001, 8080, 8443, 6379, 27017)
+
+    assert [port for port in ports if may_ask("small", asking, address, port)] == []
+
+
+@pytest.mark.parametrize("asking", OUTBOUND_QUEUES)
+def test_the_ports_of_what_goes_out_are_those_of_the_settings(asking: str) -> None:
+    ports = {port for port in range(1, 10_000) if may_ask("small", asking, PUBLIC[0], port)}
+
+    assert ports == set(OutboundSettings().ports)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

@@ -9,7 +9,7 @@ import pytest
 
 from deploy.compose.credentials import ACL, RIGHTS
 from deploy.generate.kustomize import Manifest, render
-from deploy.generate.worker_memory import container_mib
+from deploy.generate.worker_memory import child_mib, container_mib
 from deploy.local.processes import SERVER_STOP_SECONDS
 from gateway.server.serve import LAST_ANSWER_SECONDS
 from pipeline.routing import QUEUES
@@ -165,7 +165,7 @@ def test_a_worker_has_the_memory_that_its_children_may_take(queue: str) -> None:
     limit = amount(container_of(WORKERS[queue])["resources"]["limits"]["memory"])
     children = int(environment_of(WORKERS[queue])["CONCURRENCY"])
 
-    assert limit >= container_mib(children, Settings().work.max_image_memory_mib) * BYTES["Mi"]
+    assert limit >= container_mib(children, child_mib(queue, Settings())) * BYTES["Mi"]
 
 
 def test_the_gateway_has_the_memory_that_its_clients_may_take() -> None:
@@ -196,6 +196,31 @@ def test_the_small_overlay_keeps_blobs_on_one_shared_volume(name: str) -> None:
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
     assert {"name": "blobs", "mountPath": "/var/lib/darkroom/blobs"} in container_of(deployment)["volumeMounts"]
     assert {"name": "blobs", "persistentVolumeClaim": {"claimName": "blobs"}} in pod_of(deployment)["volumes"]
+
+
+def test_what_sends_webhooks_has_no_blobs() -> None:
+    notify = named("small", "Deployment")["worker-notify"]
+
+    assert {each["name"] for each in pod_of(notify)["volumes"]} == {"tmp"}
+
+
+@pytest.mark.parametrize(
+    ("secret", "readers"),
+    [
+        ("darkroom-webhooks", {"gateway", "worker-notify"}),
+        ("darkroom-buckets", {"gateway", "worker-fetch"}),
+        ("darkroom-access", {"gateway"}),
+    ],
+)
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_secret_reaches_those_who_use_it_alone(overlay: str, secret: str, readers: set[str]) -> None:
+    found = {
+        name: [each["secretRef"] for each in container_of(workload).get("envFrom", []) if "secretRef" in each]
+        for name, workload in named(overlay, "Deployment").items()
+    }
+
+    assert {name for name, refs in found.items() if {"name": secret, "optional": True} in refs} == readers
+    assert all(ref["name"] != secret for name in found.keys() - readers for ref in found[name])
 
 
 def test_a_backup_reads_that_volume_and_a_restore_writes_it() -> None:
