@@ -4,9 +4,9 @@
         httpx.post(f"{stack.url}/upload", ...)
 
 Its processes are redis, mongo, gateway, validate, normalize, resize, transform, finalize and, on request,
-flower and frontend. If the environment has DARKROOM_REDIS_URL or DARKROOM_MONGO_URL, the stack uses that server and
-starts none in its place. On such a MongoDB server, the stack has a database of its own, which it drops at the end. A
-server named by an argument is used unchanged.
+outbound, flower and frontend. If the environment has DARKROOM_REDIS_URL or DARKROOM_MONGO_URL, the stack uses that
+server and starts none in its place. On such a MongoDB server, the stack has a database of its own, which it drops at
+the end. A server named by an argument is used unchanged.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import cycle
 
 from dotenv import load_dotenv
 from rich.console import Console
@@ -27,7 +28,7 @@ from pipeline.presets.mistakes import PresetMistakes
 from pipeline.settings import Settings
 from pipeline.settings_mistakes import find_mistakes
 
-COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_red")
+COLOURS = ("cyan", "green", "yellow", "blue", "magenta", "bright_cyan", "bright_green", "bright_red")
 FOLLOW_SECONDS = 0.3
 PORTS = 2**16
 AUTHORIZATION_OPTION = '-H "Authorization: Bearer $DARKROOM_API_KEY" '
@@ -129,7 +130,7 @@ def create_stack() -> Stack:
         frontend=True,
         frontend_port=ports["frontend"],
         environment=_presets()
-        | _loopback()
+        | _outbound(gateway_port=ports["gateway"])
         | {name: variables[name] for name in ("DARKROOM_LOG_FORMAT", "DARKROOM_BLOB_URL") if name in variables},
     )
 
@@ -139,10 +140,12 @@ def _presets() -> dict[str, str]:
     return {"DARKROOM_PRESETS": str(ROOT / path)} if path else {}
 
 
-def _loopback() -> dict[str, str]:
-    """Let webhooks and imports use servers of this machine, unless the settings say what they may use."""
-    is_set = "allow" in Settings().outbound.model_fields_set
-    return {} if is_set else {"DARKROOM_OUTBOUND__ALLOW": json.dumps(LOOPBACK)}
+def _outbound(*, gateway_port: int) -> dict[str, str]:
+    """Return what webhooks and imports need on one machine, unless it is set: they may use servers of this machine."""
+    settings = Settings()
+    allow = {} if "allow" in settings.outbound.model_fields_set else {"DARKROOM_OUTBOUND__ALLOW": json.dumps(LOOPBACK)}
+    url = settings.webhooks.public_url or f"http://127.0.0.1:{gateway_port}"
+    return allow | {"DARKROOM_WEBHOOKS__PUBLIC_URL": url}
 
 
 def run_stack(console: Console, stack: Stack) -> None:
@@ -194,7 +197,7 @@ def _describe_flower(stack: Stack) -> tuple[str, str]:
 def _print_logs(console: Console, stack: Stack) -> None:
     """Print the logs of the gateway and the workers, and which processes exited, while the stack runs."""
     names = [process.name for process in stack.processes.values() if process.group == "darkroom"]
-    colours = dict(zip(names, COLOURS, strict=False))
+    colours = dict(zip(names, cycle(COLOURS), strict=False))
     follower = LogFollower({name: stack.log_file(name) for name in (*names, "supervisord")})
     while stack.is_alive():
         for name, line in follower.read_new_lines():

@@ -7,9 +7,10 @@ from typing import Any
 
 from deploy.admin.top.models import Dependency, FailedJob, Overview, Queue, Reading, Stage
 from deploy.admin.top.scrape import Scrape, ScrapeDelta, quantiles, rate
-from pipeline.routing import QUEUES, RESIZE
+from pipeline.routing import EXPORT, FETCH, FINALIZE, NORMALIZE, QUEUES, RESIZE, TRANSFORM, VALIDATE
 
-STAGE_ORDER = {name: place for place, name in enumerate(QUEUES)}
+STAGES = (FETCH, VALIDATE, NORMALIZE, RESIZE, TRANSFORM, EXPORT, FINALIZE)
+STAGE_ORDER = {name: place for place, name in enumerate(STAGES)}
 RENDITION_ORDER = STAGE_ORDER[RESIZE]
 ENDS = ("done", "failed", "dead", "cancelled")
 

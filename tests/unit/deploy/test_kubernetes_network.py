@@ -6,8 +6,11 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import ip_addresses
 
 from deploy.generate.kustomize import Manifest, render
+from pipeline.outbound.addresses import is_public
 from pipeline.outbound_settings import OutboundSettings
 from pipeline.routing import OUTBOUND_QUEUES, QUEUES
 from tests.support.prometheus_config import ROOT
@@ -133,7 +136,7 @@ INSIDE = (
     *("10.0.0.1", "172.16.0.1", "172.31.255.254", "192.168.1.1", "100.64.0.1", "100.127.255.254", "127.0.0.1"),
     *("169.254.169.254", "0.0.0.0", "192.0.0.192", "198.18.0.1", "224.0.0.251", "255.255.255.255"),  # noqa: S104
     *("::", "::1", "::127.0.0.1", "64:ff9b::a00:1", "64:ff9b:1::1", "2002:a00:1::1", "fc00::1", "fd00:ec2::254"),
-    *("fe80::1", "ff02::1"),
+    *("fe80::1", "ff02::1", "168.63.129.16"),
 )
 
 
@@ -150,6 +153,16 @@ def test_those_who_reach_the_internet_reach_no_address_inside(asking: str, addre
     ports = (80, 443, 8001, 8080, 8443, 6379, 27017)
 
     assert [port for port in ports if may_ask("small", asking, address, port)] == []
+
+
+@given(address=ip_addresses())
+def test_an_address_that_the_guard_refuses_is_not_reached_by_another_way(address: IPv4Address | IPv6Address) -> None:
+    assert is_public(address) or not may_ask("small", "fetch", str(address), 443)
+
+
+@given(address=ip_addresses(v=4))
+def test_every_address_on_the_internet_is_reached(address: IPv4Address) -> None:
+    assert may_ask("small", "notify", str(address), 443) == is_public(address)
 
 
 @pytest.mark.parametrize("asking", OUTBOUND_QUEUES)

@@ -123,18 +123,20 @@ def test_a_gateway_that_is_down_contributes_no_figures() -> None:
 
 
 def test_queues_and_stages_come_in_the_order_of_the_pipeline() -> None:
-    stages = ["small", "large", "finalize", "validate", "transform", "normalize"]
+    stages = ["export", "small", "large", "finalize", "validate", "transform", "fetch", "normalize"]
     samples = {f'darkroom_stage_duration_seconds_count{{stage="{stage}"}}': 1.0 for stage in stages}
     queues = {f'darkroom_queue_length{{queue="{queue}"}}': 0.0 for queue in ("finalize", "other", "resize", "validate")}
 
     shown = build_overview([_reading("gateway", queues), _reading("all", samples)])
 
     assert [stage.name for stage in shown.stages] == [
+        "fetch",
         "validate",
         "normalize",
         "small",
         "large",
         "transform",
+        "export",
         "finalize",
     ]
     assert [queue.name for queue in shown.queues] == ["validate", "resize", "finalize", "other"]

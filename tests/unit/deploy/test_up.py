@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,10 @@ import pytest
 from rich.console import Console
 
 from deploy.local.supervisord_control import StackError
-from deploy.local.up import CHOICES, PortChoice, find_preset_mistakes, print_log_line
+from deploy.local.up import CHOICES, PortChoice, create_stack, find_preset_mistakes, print_log_line
+from pipeline.outbound.errors import OutboundRefused
+from pipeline.outbound.guard import check_url
+from pipeline.outbound_settings import OutboundSettings
 
 
 @pytest.fixture
@@ -56,6 +60,46 @@ def test_an_invalid_port_is_refused_with_the_name_of_the_variable(
 
     with pytest.raises(StackError, match=choice.variable):
         choice.choose()
+
+
+def outbound_settings_of_up() -> OutboundSettings:
+    """Return what the processes of `./run up` may connect to."""
+    return OutboundSettings(allow=json.loads(create_stack().environment["DARKROOM_OUTBOUND__ALLOW"]))
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:3000/hook", "http://[::1]:3000/hook", "http://localhost:3000/hook"])
+def test_webhooks_and_imports_reach_this_machine(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DARKROOM_OUTBOUND__ALLOW", raising=False)
+
+    check_url(url, outbound_settings_of_up())
+
+
+@pytest.mark.parametrize("url", ["http://192.168.1.1/", "http://10.0.0.1/", "http://169.254.169.254/"])
+def test_webhooks_and_imports_reach_no_other_machine_inside(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DARKROOM_OUTBOUND__ALLOW", raising=False)
+
+    with pytest.raises(OutboundRefused):
+        check_url(url, outbound_settings_of_up())
+
+
+def test_what_the_environment_allows_replaces_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_OUTBOUND__ALLOW", '["hooks.internal"]')
+
+    with pytest.raises(OutboundRefused):
+        check_url("http://127.0.0.1/", outbound_settings_of_up())
+
+
+def test_links_in_webhooks_lead_to_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DARKROOM_WEBHOOKS__PUBLIC_URL", raising=False)
+    stack = create_stack()
+
+    assert stack.environment["DARKROOM_WEBHOOKS__PUBLIC_URL"] == stack.url
+
+
+def test_one_worker_serves_all_that_goes_out() -> None:
+    stack = create_stack()
+
+    assert "-Q fetch,notify " in " ".join(stack.processes["outbound"].command)
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
