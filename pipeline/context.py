@@ -12,7 +12,7 @@ from celery import Task
 from celery.signals import before_task_publish, task_postrun, task_prerun
 from structlog.contextvars import bind_contextvars, bound_contextvars, clear_contextvars, get_contextvars
 
-from pipeline.routing import ERRBACK, RESIZE
+from pipeline.routing import ERRBACK, NOTIFY, RESIZE
 from storage.documents import JobRecord
 
 PROPAGATED_HEADERS = ("request_id", "job_trace")
@@ -84,7 +84,12 @@ def _select_headers(headers: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def _log_fields(headers: Mapping[str, Any], name: str, args: Sequence[Any]) -> dict[str, str]:
-    """Return the log fields of a message. The `root_id` of a canvas is the job id, with the generation if not 0."""
+    """Return the log fields of a message. The `root_id` of a canvas is the job id, with the generation if not 0.
+
+    A message about an endpoint of webhooks is no part of a job.
+    """
+    if name == NOTIFY:
+        return {"endpoint_id": str(args[0])} if args else {}
     job_id, _, _ = (headers.get("root_id") or "").partition(".")
     stage = {RESIZE: args[-1], ERRBACK: None}.get(name, name)  # a resize has its rendition's name, its last argument
     ids = {"task_id": job_id, "request_id": headers.get("request_id"), "stage": stage}

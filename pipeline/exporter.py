@@ -134,8 +134,10 @@ class PoolCollector(Collector):
         return family
 
 
-def child_metrics(stages: Sequence[str]) -> StageMetrics:
+def child_metrics(stages: Sequence[str], *, sends_webhooks: bool = False) -> StageMetrics:
     """Return the metrics of a child with the series of these stages, stored in the files of its pool slot.
+
+    `sends_webhooks` says that it needs those of webhooks, too.
 
     The next child in that slot continues them. When the files cannot be written, the child still works, but its counts
     are lost.
@@ -144,16 +146,18 @@ def child_metrics(stages: Sequence[str]) -> StageMetrics:
         prometheus_client.values.MmapedDict = AllocatedDict  # type: ignore[attr-defined]  # MultiProcessValue uses it
         prometheus_client.values.ValueClass = MultiProcessValue(_slot)  # type: ignore[no-untyped-call]
         try:
-            return _stage_metrics(stages)
+            return _stage_metrics(stages, sends_webhooks=sends_webhooks)
         except OSError as error:
             log.warning("metrics.unwritable", error=repr(error))
             prometheus_client.values.ValueClass = MutexValue
-    return _stage_metrics(stages)
+    return _stage_metrics(stages, sends_webhooks=sends_webhooks)
 
 
-def _stage_metrics(stages: Sequence[str]) -> StageMetrics:
+def _stage_metrics(stages: Sequence[str], *, sends_webhooks: bool) -> StageMetrics:
     metrics = StageMetrics(CollectorRegistry())
     metrics.create_series(stages)  # creates the files, too
+    if sends_webhooks:
+        metrics.webhooks.create_series()
     return metrics
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from time import monotonic
 
 import structlog
@@ -17,6 +18,7 @@ from pipeline.lanes import lane_of_stage
 from pipeline.routing import FINALIZE
 from pipeline.stage_order import queue_of_stage
 from pipeline.version import VERSION
+from pipeline.webhooks.metrics import WebhookMetrics
 from stages.errors import TemporaryError
 from storage.clock import now_ms
 from storage.documents import JobRecord, JobState, Kind, Lane
@@ -132,6 +134,12 @@ class StageMetrics:
         )
         self.job_ends = JobEndMetrics(registry)
         self.clock = ClockMetrics(registry)
+        self._registry = registry
+
+    @cached_property
+    def webhooks(self) -> WebhookMetrics:
+        """The metrics of deliveries, which exist from the first use: most workers send none."""
+        return WebhookMetrics(self._registry, namespace=NAMESPACE)
 
     def create_series(self, stages: Iterable[str]) -> None:
         """Create the series of these stages with zeros."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -16,6 +17,22 @@ from storage.events import EventType
 from storage.object_store import connect
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+SECRET_PREFIX = "whsec_"  # noqa: S105  # of every secret
+MIN_KEY_BYTES, MAX_KEY_BYTES = 24, 64
+
+
+def check_webhook_secret(text: str) -> str:
+    """Return a secret that events are signed with. ValueError says how to write it."""
+    try:
+        key = b64decode(text.removeprefix(SECRET_PREFIX), validate=True)
+    except ValueError:
+        key = b""
+    if not text.startswith(SECRET_PREFIX) or not MIN_KEY_BYTES <= len(key) <= MAX_KEY_BYTES:
+        raise ValueError(f"should be {SECRET_PREFIX} and the base64 of {MIN_KEY_BYTES} to {MAX_KEY_BYTES} bytes")
+    return text
+
+
+WebhookSecret = Annotated[str, AfterValidator(check_webhook_secret)]
 
 
 class OutboundSettings(SettingsSection):
@@ -46,7 +63,7 @@ class FixedWebhook(SettingsSection):
 
     url: str
     owner: str | None = Field(None, description="Whose jobs it is told of; null where no API keys are set.")
-    secrets: tuple[str, ...] = Field(min_length=1, repr=False, description="`whsec_...`, the newest first.")
+    secrets: tuple[WebhookSecret, ...] = Field(min_length=1, repr=False, description="`whsec_...`, the newest first.")
     events: tuple[EventType, ...] = ()
     is_thin: bool = False
 
@@ -65,7 +82,14 @@ class WebhookSettings(SettingsSection):
         description="The address of the gateway for those who receive events, such as `https://photos.example`: the "
         "links of a payload begin with it. Empty: they begin with `http.root_path`.",
     )
-    timeout: Seconds = Field(15, le=30, description="How long an endpoint may take to answer.")
+    timeout: Seconds = Field(
+        15, le=30, description="How long an endpoint may take to answer; at most half of `work.soft_time_limit`."
+    )
+    retry_waits: tuple[Seconds, ...] = Field(
+        (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400),
+        description="Waits between the tries of one delivery; up to a tenth is added to each. After the try that "
+        "follows the last one, the delivery has failed.",
+    )
     max_in_flight: Count = Field(4, le=32, description="Deliveries to one endpoint at a time.")
     max_per_owner: Count = Field(20, description="Webhooks of one owner; further ones are answered 409.")
     disable_after: Seconds = Field(

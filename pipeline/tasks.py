@@ -15,7 +15,6 @@ from pipeline.fetching import fetch_original
 from pipeline.operations import run_operation
 from pipeline.presets.preset import read_spec
 from pipeline.routing import ERRBACK, EXPORT, FETCH, FINALIZE, NORMALIZE, NOTIFY, RESIZE, TRANSFORM, VALIDATE
-from pipeline.sending import send_due_deliveries
 from pipeline.stage_run import INFRASTRUCTURE_ERRORS, StageRun, run_stage
 from pipeline.worker_child import current_worker_child
 from stages import animate as animation
@@ -135,6 +134,8 @@ def finalize(self: Task[Any, Any], job_id: str) -> None:
 @app.task(name=NOTIFY, ignore_result=True)
 def notify(endpoint_id: str) -> None:
     """Send the deliveries of one endpoint that are due. Any number of such messages does no harm."""
+    from pipeline.webhooks.sending import send_due_deliveries  # noqa: PLC0415  # the other pools need none of it
+
     send_due_deliveries(current_worker_child(), endpoint_id)
 
 

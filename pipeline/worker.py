@@ -23,7 +23,7 @@ from pipeline.celery_request import JobContextRequest
 from pipeline.exporter import Exporter, child_metrics
 from pipeline.logs import configure_logs, is_for_people
 from pipeline.memory_limit import limit_memory
-from pipeline.routing import QUEUES, consume_all_lanes
+from pipeline.routing import NOTIFY, QUEUES, consume_all_lanes
 from pipeline.settings import Settings
 from pipeline.settings_mistakes import stop_on_mistakes
 from pipeline.stage_order import stages_of_queue
@@ -89,7 +89,7 @@ def _open_child(**_: object) -> None:
     limit_memory(settings.work.max_image_memory_mib)
     traces.start("-".join(["darkroom-worker", *_served_queues()]))
     stages = [stage for queue in _served_queues() for stage in stages_of_queue(queue, settings.renditions)]
-    metrics = child_metrics(stages)
+    metrics = child_metrics(stages, sends_webhooks=NOTIFY in _served_queues())
     _resources.enter_context(open_worker_child(settings, metrics))
 
 

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
+
+import structlog
 
 from pipeline.metrics import StageMetrics
 from pipeline.notifications import Notifications
 from pipeline.operations import check_job
+from pipeline.outbound.client import OutboundClient
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.clock import DATABASE_CLOCK
+from storage.delivery_ledger import DeliveryLedger
+from storage.errors import UnreadableDocument
 from storage.ledger import Ledger
 from storage.stores import WorkerStores, open_worker_stores
+
+log = structlog.get_logger("webhooks")
 
 
 class WorkerChild:
@@ -36,16 +44,29 @@ class WorkerChild:
 
         The clock by which they are written has been measured, a short time ago.
         """
-        stores = self._open_stores()
-        if DATABASE_CLOCK.is_due:
-            stores.measure_clock()
-            self.metrics.clock.observe_skew(DATABASE_CLOCK.skew_seconds)
-        return stores.ledger
+        return self._measured_stores().ledger
+
+    @property
+    def deliveries(self) -> DeliveryLedger:
+        """Webhooks and their deliveries. Raises as `ledger` does."""
+        return self._measured_stores().deliveries
 
     @property
     def blobs(self) -> Blobs:
         """The blobs. Raises as `ledger` does."""
         return self._open_stores().blobs
+
+    @cached_property
+    def outbound(self) -> OutboundClient:
+        """The way out to hosts that clients name."""
+        return OutboundClient(self.settings.outbound)
+
+    def _measured_stores(self) -> WorkerStores:
+        stores = self._open_stores()
+        if DATABASE_CLOCK.is_due:
+            stores.measure_clock()
+            self.metrics.clock.observe_skew(DATABASE_CLOCK.skew_seconds)
+        return stores
 
     def _open_stores(self) -> WorkerStores:
         if self._stores is None:
@@ -57,9 +78,14 @@ class WorkerChild:
                     timeout_ms=int(settings.mongo_timeout * 1000),
                     stall_timeout_ms=int(settings.sweeper.patience * 1000),
                     check_job=check_job,
+                    report_unsendable=_log_unreadable,
                 )
             )
         return self._stores
+
+
+def _log_unreadable(error: UnreadableDocument) -> None:
+    log.warning("webhook.unreadable", document_id=str(error))
 
 
 _current: list[WorkerChild] = []
