@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -27,7 +27,7 @@ def check_webhook_secret(text: str) -> str:
         key = b64decode(text.removeprefix(SECRET_PREFIX), validate=True)
     except ValueError:
         key = b""
-    if not text.startswith(SECRET_PREFIX) or not MIN_KEY_BYTES <= len(key) <= MAX_KEY_BYTES:
+    if text != SECRET_PREFIX + b64encode(key).decode() or not MIN_KEY_BYTES <= len(key) <= MAX_KEY_BYTES:
         raise ValueError(f"should be {SECRET_PREFIX} and the base64 of {MIN_KEY_BYTES} to {MAX_KEY_BYTES} bytes")
     return text
 

@@ -129,3 +129,12 @@ class _Listener(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002  # only its context is looked at
         self._bound.append(get_contextvars())
+
+
+def test_a_message_about_an_endpoint_is_no_part_of_a_job() -> None:
+    _begin(tasks.notify, "an-endpoint", root_id="its-own-id")
+
+    bound = get_contextvars()
+
+    _end(tasks.notify)
+    assert bound == {"endpoint_id": "an-endpoint"}
