@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -20,6 +21,7 @@ from pipeline.outbound.urls import Target, parse_url
 from pipeline.outbound_settings import OutboundSettings
 
 REDIRECTS = {301, 302, 303, 307, 308}
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def _find_redirect(target: Target, head: h11.Response) -> Target | None:
     if head.status_code not in REDIRECTS or location is None:
         return None
     try:
-        following = parse_url(urljoin(target.url, location))
+        following = parse_url(location if _ABSOLUTE.match(location) else urljoin(target.url, location))
     except ValueError as error:
         raise OutboundRefused("A redirect was refused. It is not a valid address.") from error
     except OutboundRefused as refusal:

@@ -46,7 +46,7 @@ subjectKeyIdentifier = hash
 [server]
 basicConstraints = critical, CA:FALSE
 keyUsage = critical, digitalSignature
-subjectAltName = IP:127.0.0.1
+subjectAltName = {names}
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 """
@@ -77,11 +77,11 @@ def find_server() -> Path:
     raise AssertionError(reason)
 
 
-def create_certificates(folder: Path) -> Path:
-    """Make an authority, and a certificate and key for 127.0.0.1; return the authority's file. Needs openssl."""
+def create_certificates(folder: Path, names: str = "IP:127.0.0.1") -> Path:
+    """Make an authority, and a certificate and key for these names; return the authority's file. Needs openssl."""
     if shutil.which("openssl") is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("openssl is not installed")
-    (folder / "openssl.cnf").write_text(OPENSSL_CONFIG)
+    (folder / "openssl.cnf").write_text(OPENSSL_CONFIG.format(names=names))
     make = ("req", "-x509", "-config", "openssl.cnf", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
     authority = ("-extensions", "authority", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority")
     server = ("-extensions", "server", "-keyout", "server.key", "-out", "server.pem", "-subj", "/CN=server")

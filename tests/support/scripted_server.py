@@ -43,6 +43,8 @@ class ScriptedServer:
     listener: socket.socket = field(repr=False)
     script: Script
     tls: ssl.SSLContext | None = None
+    opening: Script | None = None
+    """What it does before it has received anything, as servers of other protocols do."""
     requests: list[bytes] = field(default_factory=list)
     connections: int = 0
     is_over: Event = field(default_factory=Event)
@@ -66,6 +68,8 @@ class ScriptedServer:
     def _serve(self, raw: socket.socket) -> None:
         raw.settimeout(SECONDS)
         with raw, suppress(OSError):  # the client may go, and refuse a certificate
+            if self.opening:
+                self.opening(Connection(raw, b"", self.is_over))
             wire = self.tls.wrap_socket(raw, server_side=True) if self.tls else raw
             with wire:
                 if request := read_request(wire):
@@ -103,11 +107,16 @@ OK = answer(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
 
 @contextmanager
 def run_scripted_server(
-    script: Script = OK, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    script: Script = OK,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    tls: ssl.SSLContext | None = None,
+    opening: Script | None = None,
 ) -> Iterator[ScriptedServer]:
     """Serve until the block ends."""
     with socket.create_server((host, port)) as listener:
-        server = ScriptedServer(listener, script, tls)
+        server = ScriptedServer(listener, script, tls, opening)
         thread = Thread(target=server.accept_all)
         thread.start()
         try:
