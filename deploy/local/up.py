@@ -130,7 +130,8 @@ def create_stack() -> Stack:
         frontend=True,
         frontend_port=ports["frontend"],
         environment=_presets()
-        | _outbound(gateway_port=ports["gateway"])
+        | allow_loopback()
+        | _public_url(ports["gateway"])
         | {name: variables[name] for name in ("DARKROOM_LOG_FORMAT", "DARKROOM_BLOB_URL") if name in variables},
     )
 
@@ -140,12 +141,15 @@ def _presets() -> dict[str, str]:
     return {"DARKROOM_PRESETS": str(ROOT / path)} if path else {}
 
 
-def _outbound(*, gateway_port: int) -> dict[str, str]:
-    """Return what webhooks and imports need on one machine, unless it is set: they may use servers of this machine."""
-    settings = Settings()
-    allow = {} if "allow" in settings.outbound.model_fields_set else {"DARKROOM_OUTBOUND__ALLOW": json.dumps(LOOPBACK)}
-    url = settings.webhooks.public_url or f"http://127.0.0.1:{gateway_port}"
-    return allow | {"DARKROOM_WEBHOOKS__PUBLIC_URL": url}
+def allow_loopback() -> dict[str, str]:
+    """Return the variable with which webhooks and imports may use servers of this machine; none if it is set."""
+    is_set = "allow" in Settings().outbound.model_fields_set
+    return {} if is_set else {"DARKROOM_OUTBOUND__ALLOW": json.dumps(LOOPBACK)}
+
+
+def _public_url(gateway_port: int) -> dict[str, str]:
+    """Return the variable with which the links of events begin; that of the gateway's port unless it is set."""
+    return {"DARKROOM_WEBHOOKS__PUBLIC_URL": Settings().webhooks.public_url or f"http://127.0.0.1:{gateway_port}"}
 
 
 def run_stack(console: Console, stack: Stack) -> None:

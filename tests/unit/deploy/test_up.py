@@ -12,10 +12,11 @@ import pytest
 from rich.console import Console
 
 from deploy.local.supervisord_control import StackError
-from deploy.local.up import CHOICES, PortChoice, create_stack, find_preset_mistakes, print_log_line
+from deploy.local.up import CHOICES, PortChoice, allow_loopback, create_stack, find_preset_mistakes, print_log_line
 from pipeline.outbound.errors import OutboundRefused
 from pipeline.outbound.guard import check_url
 from pipeline.outbound_settings import OutboundSettings
+from pipeline.settings import Settings
 
 
 @pytest.fixture
@@ -128,3 +129,18 @@ def test_a_relative_path_of_presets_starts_at_the_checkout(monkeypatch: pytest.M
     monkeypatch.setenv("DARKROOM_PRESETS", "deploy/presets")
 
     assert find_preset_mistakes() == []
+
+
+@pytest.mark.parametrize("url", ["http://localhost:3000/", "http://127.0.0.1:49152/", "http://[::1]:8000/"])
+def test_webhooks_and_imports_may_use_servers_of_this_machine(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in allow_loopback().items():
+        monkeypatch.setenv(name, value)
+
+    check_url(url, Settings().outbound)
+
+
+@pytest.mark.parametrize("value", ["[]", '["hooks.internal"]'])
+def test_what_webhooks_and_imports_may_use_can_be_set(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_OUTBOUND__ALLOW", value)
+
+    assert allow_loopback() == {}
