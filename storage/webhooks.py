@@ -61,7 +61,8 @@ class WebhookEndpoint(BaseModel):
     """A UUIDv7; `fixed-` and its name for one of the settings."""
     owner: str | None = None
     """Whose jobs; None where no API keys are configured."""
-    url: str
+    url: str = Field(repr=False)
+    """It may have a secret in its path or its query."""
     events: list[str] = Field(default_factory=list)
     """Types of events that are sent."""
     is_thin: bool = False

@@ -22,30 +22,32 @@ class Recorder:
 
     def __init__(self, ledger: DeliveryLedger, settings: WebhookSettings, metrics: WebhookMetrics) -> None:
         self._ledger, self._settings, self._metrics = ledger, settings, metrics
+        self.failing_since_ms: int | None = None
+        """That of the endpoint, as it was last read, and as the tries since then have changed it."""
 
     def record(self, endpoint: WebhookEndpoint, delivery: Delivery, result: PostResult) -> bool:
-        """Record a try. Return whether more may be sent to the endpoint; `failing_since_ms` of it is updated."""
+        """Record a try with the endpoint as it was then. Return whether more may be sent to it."""
         self._metrics.observe_try(result.outcome, result.record.duration_ms / MS)
         if result.outcome == DELIVERED:
             self._record_success(endpoint, delivery, result)
             return True
         self._record_failure(endpoint, delivery, result)
-        reason = self._find_reason(endpoint, result)
+        reason = self._find_reason(result)
         if reason is None:
             return True
         if self._ledger.disable(endpoint, reason):
             self._metrics.count_disabled(reason)
             log.warning(
                 "webhook.disabled", endpoint_id=endpoint.id, owner=endpoint.owner, reason=reason.value,
-                failing_since_ms=endpoint.failing_since_ms,
+                failing_since_ms=self.failing_since_ms,
             )  # fmt: skip
         return False
 
     def _record_success(self, endpoint: WebhookEndpoint, delivery: Delivery, result: PostResult) -> None:
         is_recorded = self._ledger.record_try(delivery, result.record, state=DeliveryState.DELIVERED, next_try_ms=None)
-        if endpoint.failing_since_ms is not None:
+        if self.failing_since_ms is not None:
             self._ledger.record_success(endpoint)
-            endpoint.failing_since_ms = None
+            self.failing_since_ms = None
         if is_recorded:
             self._metrics.count_delivery("delivered")
         log.info("delivery.delivered", **_describe(delivery, result))
@@ -55,20 +57,20 @@ class Recorder:
         state = DeliveryState.FAILED if wait_ms is None else DeliveryState.PENDING
         next_try_ms = None if wait_ms is None else now_ms() + wait_ms
         is_recorded = self._ledger.record_try(delivery, result.record, state=state, next_try_ms=next_try_ms)
-        if endpoint.failing_since_ms is None:
+        if self.failing_since_ms is None:
             self._ledger.record_failure(endpoint, at_ms=result.record.at_ms)
-            endpoint.failing_since_ms = result.record.at_ms
+            self.failing_since_ms = result.record.at_ms
         if is_recorded and wait_ms is None:
             self._metrics.count_delivery("given_up")
             log.warning("delivery.given_up", **_describe(delivery, result))
         else:
             log.info("delivery.postponed", wait_ms=wait_ms, **_describe(delivery, result))
 
-    def _find_reason(self, endpoint: WebhookEndpoint, result: PostResult) -> DisabledReason | None:
+    def _find_reason(self, result: PostResult) -> DisabledReason | None:
         """Return why nothing more is to be sent after a try that failed; None if more is."""
         if result.is_gone:
             return DisabledReason.GONE
-        since_ms = endpoint.failing_since_ms
+        since_ms = self.failing_since_ms
         is_failing = since_ms is not None and now_ms() - since_ms >= self._settings.disable_after * MS
         return DisabledReason.FAILING if is_failing else None
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from math import inf
 from time import monotonic
 
 import structlog
@@ -49,17 +51,29 @@ def send_due_deliveries(child: WorkerChild, endpoint_id: str) -> None:
 
 
 class EndpointRun:
-    """One run. Requests are sent in threads; everything is recorded in the calling one."""
+    """One run. Requests are sent in threads; everything is recorded in the calling one.
 
-    def __init__(self, ledger: DeliveryLedger, client: Client, settings: Settings, metrics: WebhookMetrics) -> None:
+    `clock` returns seconds: it says when the time of the run is over.
+    """
+
+    def __init__(
+        self,
+        ledger: DeliveryLedger,
+        client: Client,
+        settings: Settings,
+        metrics: WebhookMetrics,
+        *,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         soft_seconds = settings.work.soft_time_limit
         self._ledger, self._client, self._settings = ledger, client, settings.webhooks
         self._recorder = Recorder(ledger, settings.webhooks, metrics)
         self._try_seconds = min(settings.webhooks.timeout, soft_seconds * TRY_SHARE)
-        self._stop_at = monotonic() + min(MAX_RUN_SECONDS, soft_seconds * RUN_SHARE)
+        self._clock = clock
+        self._stop_at = clock() + min(MAX_RUN_SECONDS, soft_seconds * RUN_SHARE)
         self._lease = Lease(ledger, try_seconds=self._try_seconds)
         self._ready: deque[Delivery] = deque()
-        self._busy: dict[Future[PostResult], Delivery] = {}
+        self._busy: dict[Future[PostResult], tuple[WebhookEndpoint, Delivery]] = {}
 
     def send(self, endpoint_id: str) -> None:
         """Send deliveries, unless another run has the endpoint. Raises the errors of the database."""
@@ -70,6 +84,7 @@ class EndpointRun:
             log.warning("webhook.unsigned", endpoint_id=endpoint.id)
             self._ledger.release(endpoint, not_before_ms=now_ms() + UNSIGNED_WAIT_MS)
             return
+        self._recorder.failing_since_ms = endpoint.failing_since_ms
         pool = ThreadPoolExecutor(self._settings.max_in_flight, "webhook")
         try:
             endpoint = self._send_all(pool, endpoint)
@@ -85,24 +100,26 @@ class EndpointRun:
                 return endpoint
             done, _ = wait(self._busy, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
             for future in done:
-                if not self._recorder.record(endpoint, self._busy.pop(future), future.result()):
-                    self._stop_at = 0
+                if not self._recorder.record(*self._busy.pop(future), future.result()):
+                    self._stop_at = -inf
 
     def _begin_tries(self, pool: ThreadPoolExecutor, endpoint: WebhookEndpoint) -> WebhookEndpoint:
         """Begin as many tries as may be under way; return the endpoint as it was last read."""
-        while len(self._busy) < self._settings.max_in_flight and monotonic() < self._stop_at:
+        while len(self._busy) < self._settings.max_in_flight and self._clock() < self._stop_at:
             renewed = self._lease.keep(endpoint)
             if renewed is None:
-                self._stop_at = 0
+                self._stop_at = -inf
                 break
-            endpoint = renewed
+            if renewed is not endpoint:
+                endpoint = renewed
+                self._recorder.failing_since_ms = endpoint.failing_since_ms
             if not self._ready:
-                busy_jobs = {delivery.task_id for delivery in self._busy.values()}
+                busy_jobs = {delivery.task_id for _, delivery in self._busy.values()}
                 self._ready.extend(self._ledger.read_due(endpoint, busy_jobs=busy_jobs, limit=READ_AHEAD))
             if not self._ready:
                 break
             delivery = self._ready.popleft()
-            self._busy[pool.submit(self._post, endpoint, delivery)] = delivery
+            self._busy[pool.submit(self._post, endpoint, delivery)] = (endpoint, delivery)
         return endpoint
 
     def _post(self, endpoint: WebhookEndpoint, delivery: Delivery) -> PostResult:
