@@ -189,12 +189,12 @@ def test_a_request_has_the_fields_of_its_framing_and_those_of_the_caller() -> No
     )
 
 
-def test_an_answer_counts_although_the_server_did_not_read_the_whole_request() -> None:
-    def refuse_early(connection: Connection) -> None:
+def test_an_answer_counts_although_the_server_has_not_waited_for_the_request() -> None:
+    def refuse_at_once(connection: Connection) -> None:
         connection.wire.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
-        connection.wait_for_client()
+        connection.wire.close()
 
-    with run_scripted_server(refuse_early) as server:
-        received = create_client().post(server.url, b"", {}, seconds=60, max_answer_bytes=9)
+    with run_scripted_server(opening=refuse_at_once) as server:
+        received = post(create_client(), server.url)
 
     assert (received.status, received.content) == (413, b"no")
