@@ -55,11 +55,12 @@ class ImageRequest:
         return derive_job_id(parent_id, *parts)
 
     def build_operation(self) -> Operation:
-        """Return what that job does: the rendition, reduced to this file."""
+        """Return what that job does: the rendition, reduced to this file. It is put into no bucket."""
         only = self._definition.model_copy(update={"formats": (self.format,), "dpr": (self.dpr,)})
         stored = only.model_dump(mode="json", exclude_none=True)
         parameters = {LOWEST_DPR: min(self._definition.dpr)}
-        return self._whole.model_copy(update={"renditions": {self.rendition: stored}, "parameters": parameters})
+        changes = {"renditions": {self.rendition: stored}, "parameters": parameters, "destination": None}
+        return self._whole.model_copy(update=changes)
 
     def is_part_of(self, operation: Operation) -> bool:
         """Whether a job with this operation makes the rendition as the preset says it, perhaps in other formats."""

@@ -8,6 +8,7 @@ from typing import Any
 from gateway.permission import Permission
 from gateway.problems import InvalidRequest, NotReprocessable, SourceGone
 from gateway.submission.misspellings import describe_unknown
+from gateway.submission.preset_rules import explain_missing_metadata
 from pipeline.presets.preset import DEFAULT, DEFAULT_FIELDS, Preset
 from pipeline.presets.registry import Presets, PresetUnknown
 from pipeline.settings import Settings
@@ -26,8 +27,8 @@ def resolve_again(
     """Return what a job makes when it is processed again: the preset with this name, or its own, as it is now.
 
     Overrides stay where the preset allows them. One that is what an upload without it has cannot be told apart, so it
-    is not kept. Jobs of one operation have no preset, and do the same again. Raises `InvalidRequest`, and
-    `PresetNotAllowed` where the permission is for other presets.
+    is not kept. Jobs of one operation have no preset, and do the same again. Raises `InvalidRequest`, also if the job
+    lacks metadata that the preset needs, and `PresetNotAllowed` where the permission is for other presets.
     """
     if job.kind is not Kind.PREVIEWS:
         if preset_name is not None:
@@ -40,6 +41,8 @@ def resolve_again(
     except PresetUnknown:
         names = [preset.name for preset in permission.list_presets(presets)]
         raise _invalid_preset(describe_unknown("preset", name, names)) from None
+    if message := explain_missing_metadata(preset, job.metadata):
+        raise _invalid_preset(f"{message} This job was uploaded without it.")
     return preset.resolve(_find_overrides(job.operation, preset))
 
 
@@ -58,7 +61,8 @@ async def reprocess_job(job: Job, operation: Operation, *, lane: Lane, stores: S
     if not job.keeps_blobs or not await asyncio.to_thread(stores.blobs.exists, job.original.blob):
         raise SourceGone("The original of this job is no longer kept. Submit the image as a new job.")
     next_dispatch_ms = now_ms() + int(settings.sweeper.accept_patience * 1000)
-    stages = [name for names in stage_order(job.kind, operation.renditions) for name in names]
+    order = stage_order(job.kind, operation.renditions, is_exported=operation.destination is not None)
+    stages = [name for names in order for name in names]
     revised = await stores.jobs.reprocess(job, operation, stages=stages, lane=lane, next_dispatch_ms=next_dispatch_ms)
     if revised is None:
         raise NotReprocessable(f"This job has just changed. {_ADVICE}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from gateway.export_schemas import ExportedObject, list_exports
 from gateway.image_schemas import JobPlaceholder, OriginalStatus, Placeholder
 from gateway.openapi.numbers import Count, Milliseconds, Positive
 from gateway.public_errors import explain_error, public_failure
@@ -138,6 +139,9 @@ class JobStatus(BaseModel):
     metadata: dict[str, str] = Field(description="What the upload token that submitted the job says of it.")
     stages: dict[str, StageStatus]
     renditions: dict[str, RenditionStatus]
+    exports: list[ExportedObject] = Field(
+        description="The objects that the renditions were also put into, in the bucket that the preset names."
+    )
     summary: dict[str, Any] | None = Field(description="The result of the finalize stage: renditions, bytes and ratio.")
     links: Links
 
@@ -172,6 +176,7 @@ class JobStatus(BaseModel):
                 name: StageStatus.of(record, failure=failure, until_ms=until_ms) for name, record in job.stages.items()
             },
             renditions=build_renditions(job, root_path),
+            exports=list_exports(job),
             summary=served_job(job).stages[FINALIZE].result,
             links=Links.of(job.id, root_path=root_path),
         )

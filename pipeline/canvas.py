@@ -10,6 +10,7 @@ from celery.canvas import Signature
 from pipeline import tasks
 from pipeline.lanes import queue_of_message
 from pipeline.routing import ERRBACK
+from pipeline.stage_order import has_stage
 from storage.documents import KINDS_WITH_RENDITIONS, JobRecord
 
 
@@ -61,8 +62,8 @@ def publish_canvas(job: JobRecord) -> None:
 
 
 def _if_stage(job: JobRecord, task: Task[Any, Any]) -> tuple[Signature[None], ...]:
-    """Return a task of the job if its stage is one of the job's, else nothing."""
-    return (_task_in_queue(job, task),) if task.name in job.stages else ()
+    """Return a task of the job if its stage is one of the job's, else nothing. A rendition may have its name."""
+    return (_task_in_queue(job, task),) if has_stage(job, task.name) else ()
 
 
 def _task_in_queue(job: JobRecord, task: Task[Any, Any], rendition: str | None = None) -> Signature[None]:

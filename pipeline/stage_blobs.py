@@ -44,6 +44,13 @@ class StageBlobs:
         """Return the uploaded bytes."""
         return self._blobs.get(self._job.original.blob)
 
+    async def read_result(self, blob: str, size: int) -> bytearray:
+        """Return the bytes of a rendition's file, of which there are `size`."""
+        content = bytearray()
+        async for chunk in await self._blobs.stream(blob, start=0, stop=size):
+            content += chunk
+        return content
+
     def read_master(self, rendition: str) -> Master:
         """Return the master at the size of a rendition."""
         record = self._job.stages[NORMALIZE].result or {}

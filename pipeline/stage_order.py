@@ -29,9 +29,14 @@ def stage_order_of(job: JobRecord) -> StageOrder:
     return stage_order(
         job.kind,
         job.operation.renditions,
-        is_fetched=FETCH in job.stages,
-        is_exported=job.operation.destination is not None,
+        is_fetched=has_stage(job, FETCH),
+        is_exported=has_stage(job, EXPORT),
     )
+
+
+def has_stage(job: JobRecord, stage: str) -> bool:
+    """Whether a job has this stage, `fetch` or `export`. Renditions of earlier versions may have such a name."""
+    return stage in job.stages and stage not in job.operation.renditions
 
 
 def stage_by_rendition(job: JobRecord) -> dict[str, str]:

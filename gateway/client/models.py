@@ -201,12 +201,24 @@ class JobBase(Answer):
         return self.status in ENDED or self.finished_at is not None
 
 
+class ExportedObject(Answer):
+    """One file of a rendition in the bucket of a destination, which the preset names."""
+
+    rendition: str = ""
+    format: str = ""
+    dpr: float = 1
+    destination: str = ""
+    key: str = ""
+    bytes: Integer = 0
+
+
 class JobStatus(JobBase):
     """The whole job, with its stages and renditions by name.
 
     `progress` is the share of stages that are done, 0 to 1; `generation` is how often the job was dispatched again;
     `revision` is how often it was reprocessed. If the last reprocessing failed, `reprocess_failure` says why, and the
-    results are those from before it.
+    results are those from before it. `exports` are the objects that results were also put into; an older gateway sends
+    none.
     """
 
     progress: float = Field(0.0, ge=0, le=1)
@@ -223,6 +235,7 @@ class JobStatus(JobBase):
     deduplicated_from: str | None = None
     stages: dict[Name, StageStatus] = Field(default_factory=dict)
     renditions: dict[Name, RenditionStatus] = Field(default_factory=dict)
+    exports: list[ExportedObject] = Field(default_factory=list)
     summary: dict[str, Any] | None = None
 
 

@@ -89,6 +89,16 @@ export interface Variant {
   sha256: string;
 }
 
+/** One file of a rendition in the bucket of a destination, which the preset names. */
+export interface ExportedObject {
+  rendition: string;
+  format: string;
+  dpr: number;
+  destination: string;
+  key: string;
+  bytes: number;
+}
+
 export interface Failure {
   stage: string | null;
   code: string;
@@ -105,6 +115,8 @@ export interface Job {
   original: { name: string | null; bytes: number; width: number | null; height: number | null; [fact: string]: unknown };
   placeholder: { thumbhash: string; blurhash: string; color: string } | null;
   renditions: Record<string, Rendition>;
+  /** An older gateway sends none. */
+  exports?: ExportedObject[];
   failure: Failure | null;
   [field: string]: unknown;
 }

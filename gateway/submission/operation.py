@@ -32,7 +32,7 @@ def compute_fingerprint(kind: Kind, original: Original, operation: Operation, *,
     preset, or an image file, has changed meanwhile. `has_own_default` says that `default` is one of them. Of others, it
     is the operation in the form from before there were presets, so that such requests are still the same.
     """
-    asked = operation.model_dump(exclude={"preset", "assets"})
+    asked = operation.model_dump(exclude={"preset", "assets", "destination"})
     if operation.preset is not None and (has_own_default or operation.preset.name != DEFAULT):
         given = operation.model_dump(exclude_unset=True, include=set(DEFAULT_FIELDS))
         asked = {"preset": operation.preset.name, **given}

@@ -175,8 +175,11 @@ class Submission:
         return self._build_answer(await self.permission.get_job(self.stores.jobs, self.job_id))
 
     async def _prepare(self, job: Job) -> Job:
-        """Return the job as it is to be inserted: with its lane, and with the results of a duplicate if it has one."""
-        if self.settings.access.deduplicate:
+        """Return the job as it is to be inserted: with its lane, and with the results of a duplicate if it has one.
+
+        A job with a destination is done once its own results are there, so it gets none of a duplicate.
+        """
+        if self.settings.access.deduplicate and job.operation.destination is None:
             job = await copy_from_duplicate(job, self.stores)
         caller, size = caller_of(self.request.scope), job.original.bytes
         return job.model_copy(update={"lane": await self.lanes.choose(caller, job.id, size=size)})
@@ -246,7 +249,8 @@ class Submission:
     def _new_job(self, kind: Kind, original: Original, form: OutputForm) -> Job:
         now, settings = now_ms(), self.settings
         operation = self.form_rules.build_operation(form)
-        stages = {name: StageRecord() for step in stage_order(kind, operation.renditions) for name in step}
+        order = stage_order(kind, operation.renditions, is_exported=operation.destination is not None)
+        stages = {name: StageRecord() for step in order for name in step}
         stages[VALIDATE].queued_ms = now
         return Job(
             id=self.job_id,

@@ -94,7 +94,8 @@ def new_job(
     job_id = fields.pop("id", None) or new_job_id()
     if renditions is None:
         renditions = RENDITIONS if kind in KINDS_WITH_RENDITIONS else {}
-    blank = {name: StageRecord() for step in stage_order(kind, renditions) for name in step}
+    is_exported = "operation" in fields and fields["operation"].destination is not None
+    blank = {name: StageRecord() for step in stage_order(kind, renditions, is_exported=is_exported) for name in step}
     values = {
         "kind": kind,
         "next_dispatch_ms": now_ms(),

@@ -21,6 +21,11 @@ ICONS = {"fields": ["animated", "format"], "renditions": {"icon": {"edge": 32}}}
 STRIPS: dict[str, Any] = {"fields": ["animated", "format"], "renditions": {"strip": {"edge": 32, "formats": ["webp"]}}}
 BANNER = {"renditions": {"wide": {"width": 900, "height": 200, "fit": "cover"}}}
 DEFINITIONS: dict[str, Any] = {"product": PRODUCT, "icons": ICONS, "banner": BANNER}
+SHOP = {
+    "destination": {"name": "shop", "key": "{metadata.sku}/{rendition}{dpr}.{ext}", "cache_control": "max-age=60"},
+    "renditions": {"thumb": {"edge": 80}},
+}
+"""A preset with a destination, whose keys need metadata."""
 EDGES = {"small": 160, "medium": 640, "large": 1600}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.image_requests import ImageRequest
 from gateway.permission import Permission
 from gateway.problems import InvalidForm, PresetNotAllowed
 from gateway.submission.form_rules import FormRules
@@ -14,7 +15,7 @@ from gateway.submission.operation import build_operation, compute_fingerprint
 from pipeline.presets.preset import read_definition
 from stages.limits import Limits
 from storage.documents import Kind, Operation, Original
-from tests.support.presets import EDGES, PRODUCT, STRIPS, build_presets
+from tests.support.presets import EDGES, PRODUCT, SHOP, STRIPS, build_presets
 
 ORIGINAL = Original(blob="job/original", name="cat.jpg", media_type="image/jpeg", bytes=3, sha256="ab" * 32)
 ONE, TWO = frozenset({"product"}), frozenset({"product", "icons"})
@@ -133,6 +134,45 @@ def test_limits_of_a_key_and_a_token_hold_together() -> None:
     assert Permission().limit_presets(["icons"]).presets == frozenset({"icons"})
     with pytest.raises(PresetNotAllowed, match="exclude each other"):
         key.limit_presets(["banner"]).choose_preset(None)
+
+
+def test_an_upload_without_the_metadata_that_keys_need_is_refused() -> None:
+    rules = FormRules(build_presets(shop=SHOP), Permission(metadata={"size": "L"}), max_steps=1)
+
+    with pytest.raises(InvalidForm) as refused:
+        parse_form(PreviewForm, {"preset": "shop"}, Limits(), strict=False, find_broken=rules.find_broken)
+
+    sentence = "The preset shop puts its results under keys that have the metadata sku."
+    assert refused.value.extra["errors"] == [
+        {
+            "pointer": "/preset",
+            "rule": "metadata",
+            "message": f"{sentence} Upload with a token whose claim metadata has it.",
+        }
+    ]
+
+
+def test_a_preset_that_has_got_a_destination_since_the_form_was_parsed_is_refused_too() -> None:
+    form, _ = parse_form(PreviewForm, {"preset": "shop"}, Limits(), strict=False)
+
+    with pytest.raises(InvalidForm, match="needs metadata"):
+        FormRules(build_presets(shop=SHOP), Permission(), max_steps=1).build_operation(form)
+
+
+def test_an_upload_with_the_metadata_has_the_destination_of_its_preset() -> None:
+    form, _ = parse_form(PreviewForm, {"preset": "shop"}, Limits(), strict=False)
+    permission = Permission(metadata={"sku": "A-1"})
+
+    operation = FormRules(build_presets(shop=SHOP), permission, max_steps=1).build_operation(form)
+
+    assert operation.destination is not None
+    assert operation.destination.model_dump() == SHOP["destination"]
+
+
+def test_an_image_on_demand_is_put_into_no_bucket() -> None:
+    wanted = ImageRequest.read(build_presets(shop=SHOP), Permission(), "shop", "thumb.png")
+
+    assert wanted.build_operation().destination is None
 
 
 def test_an_operation_has_no_preset() -> None:

@@ -83,6 +83,7 @@ from pipeline.presets.registry import PresetsNotReady
 from stages.errors import (
     STAGE_ERRORS,
     EmptyFile,
+    ExportFailed,
     ImageCorrupt,
     ImageNeedsTooMuchMemory,
     ImageTooLarge,
@@ -185,6 +186,7 @@ TABLE = [
     (ImageTruncated(), 422, "image_truncated"),
     (ImageCorrupt(), 422, "image_corrupt"),
     (InvalidOperation(), 422, "invalid_operation"),
+    (ExportFailed(), 422, "export_failed"),
     (StageError(), 422, "stage_error"),
     (JobNotFound("job"), 404, "job_not_found"),
     (AutoReconnect(INSIDE), 503, "unavailable"),

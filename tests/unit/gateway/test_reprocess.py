@@ -17,6 +17,7 @@ from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, Kind, Operation, PresetReference, StageRecord, StageState
 from tests.support.fakes import FakeBroker, FakeJobs, new_job
+from tests.support.presets import SHOP, build_presets
 
 EDGES = {"small": 160, "medium": 640, "large": 1600}
 FAILURE = Failure(stage="validate", code="image_corrupt", message="It is damaged.")
@@ -132,6 +133,29 @@ async def test_a_job_whose_reprocessing_failed_says_why_and_is_not_retried(
     assert (retried.status_code, retried.json()["code"]) == (409, "not_retryable")
     assert "reprocess" in retried.json()["detail"]
     assert (await http.post("/jobs/hers/reprocess")).status_code == 202
+
+
+def test_a_job_gets_the_destination_of_its_preset_if_it_has_the_metadata() -> None:
+    presets, has, lacks = build_presets(shop=SHOP), new_job(metadata={"sku": "A-1"}), new_job()
+
+    operation = resolve_again(has, presets, preset_name="shop")
+
+    assert operation.destination is not None
+    assert operation.destination.name == "shop"
+    with pytest.raises(InvalidRequest) as refused:
+        resolve_again(lacks, presets, preset_name="shop")
+    [error] = refused.value.extra["errors"]
+    assert (error["pointer"], error["message"]) == (
+        "/body/preset",
+        "The preset shop puts its results under keys that have the metadata sku. This job was uploaded without it.",
+    )
+
+
+def test_a_job_whose_preset_has_another_destination_is_processed_again() -> None:
+    preset = build_presets(shop=SHOP).get("shop")
+    job = new_job(state=JobState.DONE, operation=preset.resolve({}).model_copy(update={"destination": None}))
+
+    assert needs_reprocess(job, preset.resolve({}))
 
 
 async def test_a_delete_meanwhile_removes_the_earlier_results_too(

@@ -11,7 +11,7 @@ import pytest
 from gateway.schemas import JobStatus, JobSummary, StageStatus
 from pipeline.stage_failures import SENTENCES
 from stages.validate import ImageFacts, StatedColours
-from storage.documents import Failure, Job, JobState, Kind, Operation, StageRecord, StageState
+from storage.documents import DestinationReference, Failure, Job, JobState, Kind, Operation, StageRecord, StageState
 from tests.support.fakes import SHA256, new_job
 
 MADE = {
@@ -285,3 +285,23 @@ def test_what_a_newer_version_stores_in_another_way_is_not_shown() -> None:
 
     assert (status.original.width, status.original.color_space, status.placeholder) == (40, None, None)
     assert JobSummary.of(job, root_path="").placeholder is None
+
+
+EXPORTED = {"rendition": "small", "format": "jpeg", "dpr": 1, "key": "A-1/small.jpg", "bytes": 5000}
+
+
+def test_a_status_names_the_objects_that_results_were_put_into() -> None:
+    operation = Operation(renditions={"small": 160}, destination=DestinationReference(name="shop", key="{rendition}"))
+    exported = StageRecord(state=StageState.DONE, result={"destination": "shop", "objects": [EXPORTED]})
+
+    job = new_job(renditions={"small": 160}, operation=operation, stages={"export": exported})
+
+    assert [each.model_dump() for each in status_of(job).exports] == [EXPORTED | {"destination": "shop"}]
+    assert list(status_of(job).stages) == ["validate", "normalize", "small", "export", "finalize"]
+
+
+def test_a_job_without_a_destination_has_no_objects_whatever_its_renditions_are_called() -> None:
+    done = StageRecord(state=StageState.DONE, result=MADE)
+
+    assert status_of(new_job()).exports == []
+    assert status_of(new_job(renditions={"export": 160}, stages={"export": done})).exports == []

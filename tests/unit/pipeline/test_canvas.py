@@ -12,8 +12,9 @@ from kombu import Message
 from pipeline.canvas import publish_canvas, root_id
 from pipeline.celery import QUEUED_HEADER, app
 from pipeline.routing import QUEUES, ROUTES
+from pipeline.stage_order import prerequisites, stage_order_of
 from storage.clock import now_ms
-from storage.documents import JobRecord, Kind, Operation
+from storage.documents import DestinationReference, JobRecord, Kind, Operation
 from tests.support.fakes import FakeBroker, new_job
 
 
@@ -67,6 +68,32 @@ def test_the_message_holds_every_stage_of_the_job(message: Message, job: JobReco
     stages = [message.headers["task"], *_stages(_rest(message))]
 
     assert sorted(stages) == sorted(job.stages)
+
+
+@pytest.mark.parametrize("renditions", [{"only": 100}, {"small": 100, "large": 200}])
+def test_an_export_comes_between_the_renditions_and_the_end(broker: FakeBroker, renditions: dict[str, int]) -> None:
+    destination = DestinationReference(name="shop", key="{rendition}")
+    operation = Operation(renditions=dict(renditions), destination=destination)
+    job = new_job(renditions=renditions, operation=operation)
+
+    publish_canvas(job)
+
+    [message] = broker.take_messages()
+    assert sorted([message.headers["task"], *_stages(_rest(message))]) == sorted(job.stages)
+    order = stage_order_of(job)
+    assert order == (("validate",), ("normalize",), tuple(renditions), ("export",), ("finalize",))
+    assert prerequisites(order, "export") == ("validate", "normalize", *renditions)
+
+
+def test_a_rendition_of_an_earlier_version_that_is_called_as_a_stage_is_no_such_stage(broker: FakeBroker) -> None:
+    job = new_job(renditions={"export": 100, "fetch": 200})
+
+    publish_canvas(job)
+
+    [message] = broker.take_messages()
+    assert message.headers["task"] == "validate"
+    assert sorted(_stages(_rest(message))) == ["export", "fetch", "finalize", "normalize"]
+    assert stage_order_of(job) == (("validate",), ("normalize",), ("export", "fetch"), ("finalize",))
 
 
 def test_a_job_of_one_rendition_holds_every_stage(broker: FakeBroker) -> None:
