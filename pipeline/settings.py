@@ -178,7 +178,8 @@ class Settings(EnvironmentSettings):
     destinations: dict[Name, Destination] = Field(
         {},
         repr=False,
-        description='The buckets that presets may put results into, by name: `{"shop": {"url": "s3://results"}}`.',
+        description='The buckets that presets may put results into, by name: `{"shop": {"url": "s3://results", '
+        '"options": {"aws_access_key_id": "..."}}}`. Only workers of the queue `fetch` need `options`.',
     )
     log_format: str = Field(
         "auto",

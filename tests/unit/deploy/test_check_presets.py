@@ -48,3 +48,24 @@ def test_the_check_of_a_deployment_finds_mistakes_in_presets(folder: Path) -> No
     findings = list(check_presets(Settings(presets=str(folder / "wrong.toml"))))
 
     assert [finding.level for finding in findings] == [Level.ERROR, Level.ERROR]
+
+
+def test_a_destination_is_looked_for_if_the_environment_has_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.toml").write_text(f'product.destination = {{ name = "shp", key = "{{task_id}}" }}\n{RIGHT}')
+    without = main([str(tmp_path / "a.toml")])
+    monkeypatch.setenv("DARKROOM_DESTINATIONS", '{"shop": {"url": "s3://results"}}')
+
+    assert (without, main([str(tmp_path / "a.toml")])) == (0, 1)
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "a.toml:1: product.destination.name: DARKROOM_DESTINATIONS has no shp. Did you mean shop?"
+    ]
+
+
+def test_the_check_of_a_deployment_looks_for_destinations_also_where_there_are_none(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(f'product.destination = {{ name = "shop", key = "{{task_id}}" }}\n{RIGHT}')
+
+    [finding] = check_presets(Settings(presets=str(tmp_path / "a.toml")))
+
+    assert (finding.level, "DARKROOM_DESTINATIONS has no shop" in str(finding)) == (Level.ERROR, True)

@@ -215,3 +215,14 @@ async def test_a_file_that_has_not_changed_is_not_loaded_again(loading: Loading)
 
     assert (await loading.load()).get("product") is before
     assert (await loading.load(force=True)).get("product") is not before
+
+
+async def test_a_destination_that_is_not_in_the_settings_keeps_the_presets_before(
+    loading: Loading, logs: list[EventDict]
+) -> None:
+    await loading.load(edge(100))
+
+    presets = await loading.load(f'product.destination = {{ name = "shop", key = "{{task_id}}" }}\n{edge(200)}')
+
+    assert presets.get("product").definition.destination is None
+    assert "DARKROOM_DESTINATIONS has no shop" in failures(logs)[0]["mistakes"][0]
