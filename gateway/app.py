@@ -55,6 +55,7 @@ from gateway.submission.backpressure import Backlog
 from gateway.submission.blob_room import BlobRoom
 from gateway.submission.lanes import LaneChooser
 from gateway.unreadable import log_unreadable
+from gateway.webhooks.announcer import Announcer
 from pipeline import traces
 from pipeline.broker.unreadable_messages import call_on_unreadable_message
 from pipeline.celery import configure
@@ -86,17 +87,23 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
             app.state.stores = stores or await resources.enter_async_context(_open_stores(settings))
             app.state.queues = queues or await resources.enter_async_context(open_queues(settings))
             sweeper_metrics = gateway_metrics.sweeper, gateway_metrics.dispatches
-            sweeper = Sweeper(app.state.stores, app.state.queues, settings, *sweeper_metrics)
+            announcer = app.state.announcer = Announcer(app.state.stores, settings, gateway_metrics.events)
+            sweeper = Sweeper(app.state.stores, app.state.queues, settings, *sweeper_metrics, on_end=announcer.wake)
             tidier = Tidier(app.state.stores, settings, gateway_metrics.tidier)
             gauge_updater = GaugeUpdater(gateway_metrics.registry, app.state.stores, app.state.queues, settings)
-            feed = app.state.feed = Feed(app.state.stores.jobs, app.state.queues, on_end=app.state.lanes.forget)
+
+            def on_end(job_id: str) -> None:
+                app.state.lanes.forget(job_id)
+                announcer.wake()
+
+            feed = app.state.feed = Feed(app.state.stores.jobs, app.state.queues, on_end=on_end)
             resources.enter_context(call_on_stop_signal(feed.close))
             if settings.presets:
                 loader = PresetLoader(app.state.presets, app.state.stores.blobs, settings, gateway_metrics.presets)
                 await resources.enter_async_context(keep_presets(loader))
-            bulk_runner = BulkRunner(app.state.stores, app.state.queues, settings, gateway_metrics)
-            for loop in (sweeper.run(), tidier.run(), gauge_updater.run(), feed.run(), bulk_runner.run()):
-                await resources.enter_async_context(run_in_background(loop))
+            bulk_runner = BulkRunner(app.state.stores, app.state.queues, announcer, settings, gateway_metrics)
+            for each in (sweeper, tidier, gauge_updater, feed, bulk_runner, announcer):
+                await resources.enter_async_context(run_in_background(each.run()))
             yield
 
     app = FastAPI(

@@ -14,6 +14,7 @@ from gateway.middleware.root_path import root_path_of
 from gateway.permission import Permission, permission_of
 from gateway.submission.blob_room import BlobRoom
 from gateway.submission.lanes import LaneChooser
+from gateway.webhooks.announcer import Announcer
 from pipeline.presets.registry import Presets
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
@@ -55,6 +56,7 @@ LaneChooserDep = Annotated[LaneChooser, _from_state("lanes")]
 BlobRoomDep = Annotated[BlobRoom, _from_state("blob_room")]
 PresetsDep = Annotated[Presets, _from_state("presets")]
 QueuesDep = Annotated[Queues, _from_state("queues")]
+AnnouncerDep = Annotated[Announcer, _from_state("announcer")]
 StreamsDep = Annotated[ConcurrencyLimit, _from_state("streams")]
 RootPathDep = Annotated[str, Depends(_root_path)]
 """The path that links begin with; empty, or such as `/api`."""

@@ -42,6 +42,9 @@ class GaugeUpdater:
         self._unreadable = gauge(
             "unreadable_documents", "Job documents that this version cannot read, of those that it has come across."
         )
+        self._oldest_event = gauge(
+            "outbox_oldest_age_seconds", "Age of the oldest event that is not handed over to webhooks; 0 without one."
+        )
         self._lengths = gauge("queue_length", "Messages that wait in both lanes of a queue.", "queue")
         self._oldest = gauge(
             "queue_oldest_age_seconds", "Age of the oldest waiting message of a queue; 0 without one.", "queue"
@@ -111,6 +114,8 @@ class GaugeUpdater:
         for state in ACTIVE_STATES:
             job = await self._stores.jobs.find_oldest(state)
             self._oldest_job.labels(state).set(0 if job is None else _age_seconds(job.upload_started_ms))
+        event_ms = await self._stores.jobs.find_oldest_event_ms()
+        self._oldest_event.set(0 if event_ms is None else _age_seconds(event_ms))
         if monotonic() >= self._count_due:  # rarely: counting reads an entry of every job
             self._count_due = monotonic() + self._settings.metrics.count_interval
             for state, count in (await self._stores.jobs.count_by_state()).items():

@@ -21,7 +21,7 @@ from gateway.served_results import NO_LONGER_KEPT, explain_end, find_served
 from gateway.submission.backpressure import shed_load
 from pipeline import traces
 from pipeline.dispatch import dispatch_or_schedule
-from pipeline.job_removal import remove_job, remove_lost_image
+from pipeline.job_removal import remove_image, remove_lost_image
 from pipeline.results import served_job
 from pipeline.routing import VALIDATE
 from pipeline.settings import Settings
@@ -124,10 +124,10 @@ class ImageMaker:
         try:
             problem = explain_end(await self.stores.jobs.get(job.parent_id or ""))
         except JobNotFound as error:
-            await remove_job(job, self.stores)
+            await remove_image(job, self.stores)
             raise JobNotFound(job.parent_id or "") from error
         if problem is not None:
-            await remove_job(job, self.stores)
+            await remove_image(job, self.stores)
             raise problem
 
     async def _wait_for_end(self, job: Job, seconds: float) -> Job:

@@ -9,6 +9,7 @@ import structlog
 
 from gateway.metrics import GatewayMetrics
 from gateway.problems import NotRetryable
+from gateway.webhooks.announcer import Announcer
 from pipeline.job_removal import remove_images, remove_job
 from pipeline.settings import Settings
 from storage.clock import now_ms
@@ -21,11 +22,13 @@ RETRYABLE_STATES = (JobState.DEAD, JobState.FAILED)
 log = structlog.get_logger("gateway")
 
 
-async def retry_job(job: Job, *, jobs: Jobs, settings: Settings, lane: Lane | None = None) -> Job:
+async def retry_job(job: Job, *, jobs: Jobs, announcer: Announcer, settings: Settings, lane: Lane | None = None) -> Job:
     """Reset a dead or failed job for a retry and return it; the caller dispatches it. Raises `NotRetryable`."""
     next_dispatch_ms = now_ms() + int(settings.sweeper.accept_patience * 1000)
-    can_retry = job.state in RETRYABLE_STATES
-    retried = await jobs.retry(job, next_dispatch_ms=next_dispatch_ms, lane=lane) if can_retry else None
+    retried = None
+    if job.state in RETRYABLE_STATES:
+        await announcer.announce(job)
+        retried = await jobs.retry(job, next_dispatch_ms=next_dispatch_ms, lane=lane)
     if retried is None and job.reprocess_failure is not None:
         raise NotRetryable("This job is done: its last reprocessing failed. To try it again, reprocess the job.")
     if retried is None:
@@ -37,22 +40,24 @@ async def retry_job(job: Job, *, jobs: Jobs, settings: Settings, lane: Lane | No
     return retried
 
 
-async def cancel_job(job: Job, *, stores: Stores, metrics: GatewayMetrics) -> bool:
+async def cancel_job(job: Job, *, stores: Stores, announcer: Announcer, metrics: GatewayMetrics) -> bool:
     """Cancel an active job, remove its blobs and its images on demand; False if it has ended.
 
     A run of the job may still write, so it counts as one with blobs until the tidier has looked again.
     """
     if not await stores.jobs.cancel(job):
         return False
+    announcer.wake()
     _observe_cancelled([job, *await remove_images(job, stores)], metrics)
     await asyncio.to_thread(stores.blobs.remove_folder, job_folder(job.id))
     log.info("job.cancelled", task_id=job.id, job_request_id=job.request_id)
     return True
 
 
-async def delete_job(job: Job, *, stores: Stores, metrics: GatewayMetrics) -> None:
+async def delete_job(job: Job, *, stores: Stores, announcer: Announcer, metrics: GatewayMetrics) -> None:
     """Cancel an active job, or remove an ended one with its blobs and its document; and its images on demand."""
-    _observe_cancelled(await remove_job(job, stores), metrics)
+    _observe_cancelled(await remove_job(job, stores, announce=announcer.announce), metrics)
+    announcer.wake()
 
 
 def _observe_cancelled(jobs: Iterable[Job], metrics: GatewayMetrics) -> None:

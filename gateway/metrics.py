@@ -20,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from gateway.bulk.metrics import BulkMetrics
 from gateway.preset_metrics import PresetMetrics
 from gateway.routing import Router
+from gateway.webhooks.metrics import EventMetrics
 from pipeline.dispatch_metrics import DispatchMetrics
 from pipeline.metrics import (
     NAMESPACE,
@@ -52,6 +53,7 @@ class GatewayMetrics:
         self.tidier = TidierMetrics(self.registry)
         self.presets = PresetMetrics(self.registry)
         self.bulk = BulkMetrics(self.registry)
+        self.events = EventMetrics(self.registry)
         self._requests = self._counter(
             "http_requests", "Requests by method, route and status.", "method", "route", "status"
         )

@@ -9,6 +9,7 @@ from gateway.permission import Permission
 from gateway.problems import InvalidRequest, NotReprocessable, SourceGone
 from gateway.submission.misspellings import describe_unknown
 from gateway.submission.preset_rules import explain_missing_metadata
+from gateway.webhooks.announcer import Announcer
 from pipeline.presets.preset import DEFAULT, DEFAULT_FIELDS, Preset
 from pipeline.presets.registry import Presets, PresetUnknown
 from pipeline.settings import Settings
@@ -51,7 +52,9 @@ def needs_reprocess(job: Job, operation: Operation) -> bool:
     return job.state is not JobState.DONE or not job.operation.requests_same(operation)
 
 
-async def reprocess_job(job: Job, operation: Operation, *, lane: Lane, stores: Stores, settings: Settings) -> Job:
+async def reprocess_job(
+    job: Job, operation: Operation, *, lane: Lane, stores: Stores, announcer: Announcer, settings: Settings
+) -> Job:
     """Begin the next revision of a job and return it; the caller dispatches it. The results stay until it is done.
 
     Raises `SourceGone` if the original is no longer kept, and `NotReprocessable`.
@@ -60,10 +63,16 @@ async def reprocess_job(job: Job, operation: Operation, *, lane: Lane, stores: S
         raise NotReprocessable(f"This job cannot be reprocessed now; its state is {job.state}. {_ADVICE}")
     if not job.keeps_blobs or not await asyncio.to_thread(stores.blobs.exists, job.original.blob):
         raise SourceGone("The original of this job is no longer kept. Submit the image as a new job.")
-    next_dispatch_ms = now_ms() + int(settings.sweeper.accept_patience * 1000)
     order = stage_order(job.kind, operation.renditions, is_exported=operation.destination is not None)
-    stages = [name for names in order for name in names]
-    revised = await stores.jobs.reprocess(job, operation, stages=stages, lane=lane, next_dispatch_ms=next_dispatch_ms)
+    await announcer.announce(job)
+    revised = await stores.jobs.reprocess(
+        job,
+        operation,
+        stages=[name for names in order for name in names],
+        lane=lane,
+        next_dispatch_ms=now_ms() + int(settings.sweeper.accept_patience * 1000),
+        announces_renditions=await announcer.renditions.are_wanted(job),
+    )
     if revised is None:
         raise NotReprocessable(f"This job has just changed. {_ADVICE}")
     return revised

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -14,11 +15,13 @@ from storage.stores import Stores
 
 Call = Callable[..., Awaitable[Any]]
 """Calls a function that blocks in a thread."""
+Announce = Callable[[Job], Awaitable[None]]
+"""Hands over all events of a job, so that its outbox is empty."""
 
 log = structlog.get_logger("pipeline")
 
 
-async def remove_job(job: Job, stores: Stores, *, call: Call = asyncio.to_thread) -> list[Job]:
+async def remove_job(job: Job, stores: Stores, *, announce: Announce, call: Call = asyncio.to_thread) -> list[Job]:
     """Cancel an active job and remove its blobs, or remove an ended one with its blobs and its document.
 
     The same happens to its images. Return the jobs that were active: a run of one may still write, so its document
@@ -29,7 +32,7 @@ async def remove_job(job: Job, stores: Stores, *, call: Call = asyncio.to_thread
     cancelled += await remove_images(job, stores, call=call)  # now: who makes one looks at this job afterwards
     await call(stores.blobs.remove_folder, job_folder(job.id))
     if not was_active:
-        await stores.jobs.remove(job.id)
+        await _remove_document(job.id, stores, announce)
     log.info("job.cancelled" if was_active else "job.removed", task_id=job.id, job_request_id=job.request_id)
     return cancelled
 
@@ -41,10 +44,20 @@ async def remove_images(job: Job, stores: Stores, *, call: Call = asyncio.to_thr
         return cancelled
     for image in await stores.jobs.find_children(job.id):
         try:
-            cancelled += await remove_job(image, stores, call=call)
+            cancelled += await remove_image(image, stores, call=call)
         except JobNotFound:
             continue
     return cancelled
+
+
+async def remove_image(image: Job, stores: Stores, *, call: Call = asyncio.to_thread) -> list[Job]:
+    """Remove an image on demand as `remove_job` does. It has no events. Return it if it was active."""
+    was_active = await _cancel_or_mark_expiring(image, stores)
+    await call(stores.blobs.remove_folder, job_folder(image.id))
+    if not was_active:
+        await stores.jobs.remove(image.id)
+    log.info("job.cancelled" if was_active else "job.removed", task_id=image.id, job_request_id=image.request_id)
+    return [image] if was_active else []
 
 
 async def remove_lost_image(image: Job, stores: Stores) -> None:
@@ -53,6 +66,19 @@ async def remove_lost_image(image: Job, stores: Stores) -> None:
         await asyncio.to_thread(stores.blobs.remove_folder, job_folder(image.id))
         await stores.jobs.remove(image.id)
         log.warning("image.lost", task_id=image.id)
+
+
+async def _remove_document(job_id: str, stores: Stores, announce: Announce) -> None:
+    """Delete the document of a job that is marked as expiring, once its events are handed over.
+
+    The tidier may record one more meanwhile. A job that is active is another one with the same id: an image.
+    """
+    with suppress(JobNotFound):
+        while not await stores.jobs.remove(job_id):
+            job = await stores.jobs.get(job_id)
+            if job.is_active:
+                return
+            await announce(job)
 
 
 async def _cancel_or_mark_expiring(job: Job, stores: Stores) -> bool:

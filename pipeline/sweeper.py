@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -35,11 +36,15 @@ class Sweeper:
         settings: Settings,
         metrics: SweeperMetrics | None = None,
         dispatches: DispatchMetrics | None = None,
+        *,
+        on_end: Callable[[], object] = lambda: None,
     ) -> None:
+        """`on_end` is called when the sweeper has ended a job."""
         self._jobs = stores.jobs
         self._blobs = stores.blobs
         self._queues = queues
         self._settings = settings
+        self._on_end = on_end
         self._metrics = metrics or SweeperMetrics(CollectorRegistry())
         self._dispatches = dispatches or DispatchMetrics(CollectorRegistry())
         self._claim_timeout_ms = int(settings.sweeper.accept_patience * 1000)
@@ -78,6 +83,7 @@ class Sweeper:
             )
             if await self._jobs.mark_dead(job, failure):
                 self._metrics.job_ends.observe_end(job, JobState.DEAD)
+                self._on_end()
                 event = "job.dead" if job.previous is None else "reprocess.failed"
                 log.error(event, task_id=job.id, generation=job.generation)
         else:

@@ -74,9 +74,12 @@ def rendition_changes(job: JobRecord, stage: str, *, now: int) -> dict[str, Any]
 
 
 def with_end_event(job: JobRecord, *, now: int) -> dict[str, Any]:
-    """Return the fields of a job that is inserted when it has already ended: those of its event."""
-    event = OutboxEvent(type=END_EVENTS[job.state], ms=now, life=job.first_generation)
-    return {"outbox": {event.key: event}, "outbox_ms": now}
+    """Return the fields of a job that is inserted when it has already ended: its event, and those of its renditions."""
+    done = {"type": EventType.RENDITION_DONE, "ms": now, "life": job.first_generation}
+    names = job.operation.renditions if job.announces_renditions else ()
+    events = [OutboxEvent(**done, rendition=name) for name in names]
+    events.append(OutboxEvent(type=END_EVENTS[job.state], ms=now, life=job.first_generation))
+    return {"outbox": {event.key: event for event in events}, "outbox_ms": now}
 
 
 def _changes(job: JobRecord, event: OutboxEvent) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from gateway.metrics import GatewayMetrics
 from gateway.permission import Permission
 from gateway.problems import NotReprocessable
 from gateway.reprocessing import REPROCESSABLE_STATES, needs_reprocess, reprocess_job, resolve_again
+from gateway.webhooks.announcer import Announcer
 from pipeline.dispatch import dispatch_or_schedule
 from pipeline.presets.registry import Presets
 from pipeline.settings import Settings
@@ -28,6 +29,7 @@ class JobActor:
     presets: Presets
     """The presets of the action."""
     stores: Stores
+    announcer: Announcer
     settings: Settings
     metrics: GatewayMetrics
 
@@ -65,18 +67,18 @@ class JobActor:
 
         Raises a `Problem` if it is not possible.
         """
-        jobs, settings = self.stores.jobs, self.settings
+        jobs, stores, announcer, settings = self.stores.jobs, self.stores, self.announcer, self.settings
         match self.action.action:
             case BulkKind.RETRY:
-                started = await retry_job(job, jobs=jobs, settings=settings, lane=Lane.BULK)
+                started = await retry_job(job, jobs=jobs, announcer=announcer, settings=settings, lane=Lane.BULK)
             case BulkKind.REPROCESS:
                 started = await reprocess_job(
-                    job, self._resolve(job), lane=Lane.BULK, stores=self.stores, settings=settings
+                    job, self._resolve(job), lane=Lane.BULK, stores=stores, announcer=announcer, settings=settings
                 )
             case BulkKind.CANCEL:
-                return await cancel_job(job, stores=self.stores, metrics=self.metrics)
+                return await cancel_job(job, stores=stores, announcer=announcer, metrics=self.metrics)
             case BulkKind.DELETE:
-                await delete_job(job, stores=self.stores, metrics=self.metrics)
+                await delete_job(job, stores=stores, announcer=announcer, metrics=self.metrics)
                 return True
         await dispatch_or_schedule(jobs, started, self.metrics.dispatches)
         return True

@@ -19,6 +19,7 @@ from gateway.bulk.progress import Progress
 from gateway.metrics import GatewayMetrics
 from gateway.problems import Problem
 from gateway.submission.backpressure import Backlog
+from gateway.webhooks.announcer import Announcer
 from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
 from pipeline.step_errors import log_errors
@@ -46,8 +47,11 @@ class BulkRunner:
     leaves the names of the jobs that it may have acted on, and the next one tells by each job whether it has.
     """
 
-    def __init__(self, stores: Stores, queues: Queues, settings: Settings, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self, stores: Stores, queues: Queues, announcer: Announcer, settings: Settings, metrics: GatewayMetrics
+    ) -> None:
         self._stores, self._queues, self._settings, self._metrics = stores, queues, settings, metrics
+        self._announcer = announcer
         self._bulk_metrics: BulkMetrics = metrics.bulk
         self._holder = uuid4().hex
         self._pace = Pace(settings.bulk.rate)
@@ -93,7 +97,7 @@ class BulkRunner:
         if held is None:
             return False
         with structlog.contextvars.bound_contextvars(bulk_id=held.id):
-            actor = JobActor(held, presets, self._stores, self._settings, self._metrics)
+            actor = JobActor(held, presets, self._stores, self._announcer, self._settings, self._metrics)
             return await self._do_batch(held, actor)
 
     async def _is_backlog_long(self) -> bool:

@@ -13,7 +13,16 @@ from gateway.conditional_requests import (
     read_condition,
 )
 from gateway.cursors import CursorQuery, LimitQuery, decode_cursor, encode_cursor
-from gateway.dependencies import FeedDep, JobsDep, MetricsDep, PermissionDep, RootPathDep, SettingsDep, StoresDep
+from gateway.dependencies import (
+    AnnouncerDep,
+    FeedDep,
+    JobsDep,
+    MetricsDep,
+    PermissionDep,
+    RootPathDep,
+    SettingsDep,
+    StoresDep,
+)
 from gateway.disconnects import run_while_connected
 from gateway.feed import Feed
 from gateway.job_actions import delete_job, retry_job
@@ -103,13 +112,14 @@ async def retry(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     jobs: JobsDep,
     settings: SettingsDep,
     metrics: MetricsDep,
+    announcer: AnnouncerDep,
     permission: PermissionDep,
     root_path: RootPathDep,
 ) -> Accepted:
     """Retry a job from the stage in which it died or failed. Stages that are done are not run again."""
     job = await permission.get_job(jobs, task_id)
     evaluate_preconditions(request, build_etag(job))
-    retried = await retry_job(job, jobs=jobs, settings=settings)
+    retried = await retry_job(job, jobs=jobs, announcer=announcer, settings=settings)
     background.add_task(dispatch_or_schedule, jobs, retried, metrics.dispatches)
     links = Links.of(task_id, root_path=root_path)
     response.headers["Location"] = links.status
@@ -124,8 +134,13 @@ async def retry(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     responses=errors(404, 412, 504),
     openapi_extra={"parameters": request_headers("If-Match")},
 )
-async def delete(
-    task_id: str, request: Request, stores: StoresDep, permission: PermissionDep, metrics: MetricsDep
+async def delete(  # FastAPI injects by parameter
+    task_id: str,
+    request: Request,
+    stores: StoresDep,
+    permission: PermissionDep,
+    metrics: MetricsDep,
+    announcer: AnnouncerDep,
 ) -> None:
     """Cancel an active job and remove its blobs, or remove an ended job with its blobs and its document.
 
@@ -133,7 +148,7 @@ async def delete(
     """
     job = await permission.get_job(stores.jobs, task_id)
     evaluate_preconditions(request, build_etag(job))
-    await delete_job(job, stores=stores, metrics=metrics)
+    await delete_job(job, stores=stores, announcer=announcer, metrics=metrics)
 
 
 async def _wait_for_change(job: Job, feed: Feed, wait: float, known_etag: str | None) -> Job:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.conditional_requests import evaluate_preconditions
 from gateway.dependencies import (
+    AnnouncerDep,
     CallerDep,
     LaneChooserDep,
     MetricsDep,
@@ -61,6 +62,7 @@ async def reprocess(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     presets: PresetsDep,
     lanes: LaneChooserDep,
     metrics: MetricsDep,
+    announcer: AnnouncerDep,
     permission: PermissionDep,
     caller: CallerDep,
     root_path: RootPathDep,
@@ -75,7 +77,7 @@ async def reprocess(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     evaluate_preconditions(request, build_etag(job))
     operation = resolve_again(job, presets, preset_name=wanted.preset if wanted else None, permission=permission)
     lane = await lanes.choose(caller, job.id, size=job.original.bytes)
-    revised = await reprocess_job(job, operation, lane=lane, stores=stores, settings=settings)
+    revised = await reprocess_job(job, operation, lane=lane, stores=stores, announcer=announcer, settings=settings)
     log.info("job.reprocessed", task_id=task_id, job_request_id=job.request_id, revision=revised.revision)
     background.add_task(dispatch_or_schedule, stores.jobs, revised, metrics.dispatches)
     links = Links.of(task_id, root_path=root_path)

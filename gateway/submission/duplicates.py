@@ -10,6 +10,7 @@ from gateway.image_schemas import has_facts
 from pipeline.stage_order import stage_by_rendition
 from storage.clock import now_ms
 from storage.documents import Job, blob_key, result_blobs
+from storage.outbox import with_end_event
 from storage.stores import Stores
 
 
@@ -30,9 +31,11 @@ async def copy_from_duplicate(job: Job, stores: Stores) -> Job:
             stages[stage] = duplicate.stages[stage].model_copy(update={"result": _with_own_keys(job, result)})
     except FileNotFoundError:  # the duplicate expired meanwhile
         return job
-    changes = {"state": duplicate.state, "finished_ms": now_ms(), "finalizations": 1, "stages": stages}
+    now = now_ms()
+    changes = {"state": duplicate.state, "finished_ms": now, "finalizations": 1, "stages": stages}
     origin = {"deduplicated_from": duplicate.id, "revision": duplicate.revision}
-    return job.model_copy(update={**changes, **origin})
+    ended = job.model_copy(update={**changes, **origin})
+    return ended.model_copy(update=with_end_event(ended, now=now))
 
 
 def _with_own_keys(job: Job, result: Mapping[str, Any]) -> dict[str, Any]:

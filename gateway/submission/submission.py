@@ -47,6 +47,7 @@ from gateway.submission.operation import compute_fingerprint
 from gateway.submission.source_copy import copy_original
 from gateway.submission.upload_stream import FILE_FIELD, store_upload
 from gateway.tokens import sign_view_token
+from gateway.webhooks.announcer import Announcer
 from gateway.whole_numbers import parse_whole_number
 from pipeline import traces
 from pipeline.dispatch import dispatch_or_schedule
@@ -119,6 +120,11 @@ class Submission:
         """What the presets in force, and the permission, say of the form."""
         return FormRules(self.presets, self.permission, max_steps=self.settings.preset_limits.steps)
 
+    @property
+    def _announcer(self) -> Announcer:
+        announcer: Announcer = self.request.app.state.announcer
+        return announcer
+
     def _hold_upload(self) -> AbstractContextManager[None]:
         uploads: ConcurrencyLimit = self.request.app.state.uploads
         return uploads.hold(caller_of(self.request.scope))
@@ -179,6 +185,7 @@ class Submission:
 
         A job with a destination is done once its own results are there, so it gets none of a duplicate.
         """
+        job = job.model_copy(update={"announces_renditions": await self._announcer.renditions.are_wanted(job)})
         if self.settings.access.deduplicate and job.operation.destination is None:
             job = await copy_from_duplicate(job, self.stores)
         caller, size = caller_of(self.request.scope), job.original.bytes
@@ -190,6 +197,8 @@ class Submission:
         log.info("job.accepted", task_id=job.id, kind=job.kind, bytes=job.original.bytes)
         if job.is_active:
             self.background.add_task(dispatch_or_schedule, self.stores.jobs, job, self.metrics.dispatches)
+        else:
+            self._announcer.wake()
         return self._build_answer(job)
 
     def _hold_idempotency_key(self) -> AbstractAsyncContextManager[tuple[KeyLease | None, IdempotencyKey | None]]:

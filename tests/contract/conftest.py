@@ -24,6 +24,7 @@ from gateway.app import create_app
 from gateway.feed import Feed
 from gateway.submission.backpressure import Backlog
 from gateway.unreadable import log_unreadable
+from gateway.webhooks.announcer import Announcer
 from pipeline.http_settings import AccessSettings
 from pipeline.operations import check_job
 from pipeline.settings import Settings
@@ -192,6 +193,7 @@ def create_gateway(stores: Stores, settings: Settings) -> FastAPI:
     app.state.settings, app.state.stores = settings, stores
     app.state.queues, app.state.backlog = FakeQueues(), Backlog()
     app.state.feed = Feed(stores.jobs, app.state.queues)
+    app.state.announcer = Announcer(stores, settings, app.state.metrics.events)
     return app
 
 

@@ -30,7 +30,7 @@ class World:
 
     def __init__(self, app: FastAPI, http: httpx.AsyncClient, stores: Stores, settings: Settings) -> None:
         self.app, self.http, self.stores = app, http, stores
-        self._runner = BulkRunner(stores, FakeQueues(), settings, app.state.metrics)
+        self._runner = BulkRunner(stores, FakeQueues(), app.state.announcer, settings, app.state.metrics)
 
     async def add_job(self, owner: str, state: JobState, **fields: Any) -> Job:
         job_id = new_job_id()

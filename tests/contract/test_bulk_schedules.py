@@ -25,6 +25,7 @@ from storage.clock import now_ms
 from storage.documents import Job, JobState, Kind, blob_key
 from storage.job_filter import JobFilter
 from storage.job_ids import new_job_id
+from tests.support.announcing import new_announcer
 from tests.support.fakes import (
     UNREACHABLE_URL,
     FakeBroker,
@@ -106,6 +107,10 @@ def _error_of(fault: Fault) -> BaseException:
     return Killed() if fault.kills else AutoReconnect("the primary is gone")
 
 
+def new_runner(stores: FakeStores, metrics: GatewayMetrics, queues: FakeQueues | None = None) -> BulkRunner:
+    return BulkRunner(stores, queues or FakeQueues(), new_announcer(stores, SETTINGS), SETTINGS, metrics)
+
+
 class World:
     """Jobs, one bulk action on them, and the gateways that carry it out."""
 
@@ -135,7 +140,7 @@ class World:
         calls: Counter[str] = Counter()
         jobs, actions = make_faulty(self.jobs, turn, calls), make_faulty(self.actions, turn, calls)
         stores = FakeStores(jobs, self.blobs, bulk_actions=actions)
-        runner = BulkRunner(stores, FakeQueues(), SETTINGS, self.metrics)
+        runner = new_runner(stores, self.metrics)
         try:
             await runner.run_round()
         except Killed:
@@ -263,9 +268,7 @@ async def test_a_job_at_which_a_store_fails_for_ever_does_not_stop_the_others() 
 
     jobs = Jobs()
     jobs._documents = world.jobs._documents
-    runner = BulkRunner(
-        FakeStores(jobs, world.blobs, bulk_actions=world.actions), FakeQueues(), SETTINGS, world.metrics
-    )
+    runner = new_runner(FakeStores(jobs, world.blobs, bulk_actions=world.actions), world.metrics)
     for _ in range(10):
         await runner.run_round()
 
@@ -313,9 +316,7 @@ async def test_a_job_that_ends_before_it_is_cancelled_keeps_its_results() -> Non
 
     jobs = Jobs()
     jobs._documents = world.jobs._documents
-    runner = BulkRunner(
-        FakeStores(jobs, world.blobs, bulk_actions=world.actions), FakeQueues(), SETTINGS, world.metrics
-    )
+    runner = new_runner(FakeStores(jobs, world.blobs, bulk_actions=world.actions), world.metrics)
     await runner.run_round()
 
     ended = await world.actions.get(action.id, owner=None)
@@ -333,7 +334,7 @@ async def test_an_action_that_starts_jobs_waits_while_a_queue_is_long() -> None:
         queues.push("validate", now_ms())
     stores = FakeStores(world.jobs, world.blobs, bulk_actions=world.actions)
 
-    await BulkRunner(stores, queues, SETTINGS, world.metrics).run_round()
+    await new_runner(stores, world.metrics, queues).run_round()
 
     assert (await world.actions.get(retry.id, owner=None)).state is BulkState.ACCEPTED
     assert (await world.actions.get(delete.id, owner=None)).state is BulkState.DONE

@@ -205,6 +205,7 @@ async def test_a_job_with_a_twin_that_was_reprocessed_writes_no_blob_that_it_has
     duplicate = await finished(stores, revision=1)
     job = await get_accepted_job(stores, await post(keyed_client, CAT_PART, api_key=ADA_KEY))
     options: dict[str, Any] = {"stages": list(job.stages), "lane": job.lane, "next_dispatch_ms": 0}
+    await stores.jobs.clear_outbox(job)
 
     revised = await stores.jobs.reprocess(job, job.operation, **options)
 

@@ -20,6 +20,7 @@ from storage.job_filter import JobFilter
 from storage.job_ids import derive_job_id
 from storage.jobs import Jobs
 from storage.stores import Stores
+from tests.support.announcing import new_announcer
 from tests.support.fakes import FakeJobs, FakeStores, new_job, new_job_id
 
 DAY_MS = 86_400_000
@@ -103,7 +104,7 @@ async def test_a_job_is_removed_with_its_images(kept: Stores, state: JobState) -
     parent, other = [await insert(kept, state=JobState.DONE) for _ in range(2)]
     image, others = [await insert_image(kept, each, state=state) for each in (parent, other)]
 
-    assert await remove_job(parent, kept) == []
+    assert await remove_job(parent, kept, announce=new_announcer(kept).announce) == []
 
     assert not await exists(kept.jobs, parent)
     assert not await exists(kept.jobs, image)
@@ -115,7 +116,7 @@ async def test_an_image_that_is_being_made_is_cancelled_with_its_job(kept: Store
     parent = await insert(kept, state=JobState.DONE)
     image = await insert_image(kept, parent, state=JobState.PROCESSING)
 
-    cancelled = await remove_job(parent, kept)
+    cancelled = await remove_job(parent, kept, announce=new_announcer(kept).announce)
 
     assert [job.id for job in cancelled] == [image.id]
     assert (await kept.jobs.get(image.id)).state is JobState.CANCELLED
@@ -185,7 +186,7 @@ async def test_a_job_that_is_cancelled_takes_its_images_with_it(kept: Stores) ->
     parent = await insert(kept, state=JobState.PROCESSING)
     image = await insert_image(kept, parent, state=JobState.DONE)
 
-    assert await cancel_job(parent, stores=kept, metrics=GatewayMetrics())
+    assert await cancel_job(parent, stores=kept, announcer=new_announcer(kept), metrics=GatewayMetrics())
 
     assert (await kept.jobs.get(parent.id)).state is JobState.CANCELLED
     assert not await exists(kept.jobs, image)

@@ -21,6 +21,7 @@ from pipeline.settings import Settings
 from storage.blobs import Blobs
 from storage.resumable_uploads import UploadState
 from storage.stores import Stores
+from tests.support.announcing import new_announcer
 from tests.support.fakes import UNREACHABLE_URL, FakeJobs, FakeQueues, FakeStores, FakeUploads, use_broker
 from tests.support.properties import EXAMPLES
 
@@ -153,6 +154,7 @@ def open_stores(gateways: Sequence[FastAPI]) -> FakeStores:
     for app in gateways:
         app.state.settings, app.state.stores = SETTINGS, stores
         app.state.queues, app.state.backlog = FakeQueues(), Backlog()
+        app.state.announcer = new_announcer(stores, SETTINGS)
     return stores
 
 

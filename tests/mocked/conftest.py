@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from types import SimpleNamespace
+from typing import cast
 from unittest.mock import AsyncMock, MagicMock, create_autospec, patch
 
 import httpx
@@ -26,8 +27,10 @@ from storage.delivery_store import Deliveries
 from storage.documents import Job
 from storage.idempotency import IdempotencyKeys
 from storage.jobs import Jobs
+from storage.stores import Stores
 from storage.token_uses import TokenUses
 from storage.webhook_store import Webhooks
+from tests.support.announcing import new_announcer
 
 SETTINGS = Settings(redis_url="redis://nowhere.invalid/0", blob_url="memory:///")
 
@@ -78,13 +81,15 @@ def blobs(blob_writer: AsyncMock) -> MagicMock:
 
 @pytest.fixture
 def stores(jobs: MagicMock, blobs: MagicMock) -> SimpleNamespace:
-    """What the gateway keeps things in."""
+    """What the gateway keeps things in. Nobody has a webhook."""
+    webhooks = mock_of(Webhooks)
+    webhooks.list_enabled.return_value = []
     return SimpleNamespace(
         jobs=jobs,
         blobs=blobs,
         idempotency_keys=mock_of(IdempotencyKeys),
         token_uses=mock_of(TokenUses),
-        webhooks=mock_of(Webhooks),
+        webhooks=webhooks,
         deliveries=mock_of(Deliveries),
         ping=AsyncMock(),
     )
@@ -124,6 +129,7 @@ async def http(
     """A client of the gateway, without a socket."""
     app.state.settings, app.state.stores, app.state.queues = SETTINGS, stores, queues
     app.state.backlog, app.state.feed = Backlog(), Feed(jobs, queues)
+    app.state.announcer = new_announcer(cast("Stores", stores), SETTINGS)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client

@@ -15,6 +15,7 @@ from gateway.feed import Feed
 from gateway.lifespan import run_in_background
 from gateway.submission.backpressure import Backlog
 from gateway.submission.blob_room import BlobRoom
+from gateway.webhooks.announcer import Announcer
 from pipeline.settings import Settings
 from storage.blobs import Blobs
 from tests.support.fakes import UNREACHABLE_URL, FakeJobs, FakeQueues, FakeStores
@@ -73,6 +74,7 @@ async def http(
         Backlog(),
         Feed(stores.jobs, queues, poll_interval_seconds=POLL_INTERVAL_SECONDS),
     )
+    app.state.announcer = Announcer(stores, settings, app.state.metrics.events)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         run_in_background(app.state.feed.run()),
