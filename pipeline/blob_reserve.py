@@ -30,3 +30,13 @@ def check_room_for_master(blobs: Blobs, settings: BlobsSettings) -> None:
     """Raise OSError when there is no room for a master."""
     if not has_room_for_master(blobs, settings):
         raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: the rest is for jobs that are nearly done")
+
+
+def check_room_for_original(blobs: Blobs, settings: BlobsSettings, size: int) -> None:
+    """Raise OSError when an original of this size would use the reserve, as uploads are refused then."""
+    if not blobs.is_local:
+        return
+    free, disk_size = blobs.read_disk_space()
+    reserve = compute_reserve(settings, disk_size)
+    if reserve and free - reserve < size:
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: the rest is for jobs that have their originals")

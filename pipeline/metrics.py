@@ -116,6 +116,7 @@ class StageMetrics:
         self._redeliveries = counter("redeliveries", "Messages delivered again by the broker.", "stage")
         self._renditions = counter("renditions", "Files of renditions written.", "rendition", "format")
         self._rendition_bytes = counter("rendition_bytes", "Bytes of the files written.", "rendition", "format")
+        self._fetched_bytes = counter("fetched_bytes", "Bytes of originals that were fetched from other hosts.")
         self._seconds = Histogram(
             "stage_duration_seconds",
             "Seconds from the claim of a stage to its recorded outcome, including reads and writes of blobs.",
@@ -186,6 +187,10 @@ class StageMetrics:
         """Count a file of a rendition, of `size` bytes."""
         self._renditions.labels(rendition, image_format).inc()
         self._rendition_bytes.labels(rendition, image_format).inc(size)
+
+    def count_fetched(self, size: int) -> None:
+        """Count bytes of an original that were fetched."""
+        self._fetched_bytes.inc(size)
 
 
 def retry_reason(error: Exception) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from hashlib import sha256
 from typing import Any
 
 from pipeline import rendition_headers
 from pipeline.assets import Assets
-from pipeline.blob_reserve import check_room_for_master
+from pipeline.blob_reserve import check_room_for_master, check_room_for_original
 from pipeline.http_settings import BlobsSettings
 from pipeline.results import find_files
 from pipeline.routing import NORMALIZE
@@ -19,7 +19,7 @@ from stages.normalize import Master
 from stages.rendition import Rendition
 from stages.resize import Variant
 from storage.blobs import Blobs
-from storage.documents import ATTEMPTS_PER_REVISION, JobRecord, blob_key, job_folder, result_blobs
+from storage.documents import ATTEMPTS_PER_REVISION, ORIGINAL, JobRecord, blob_key, job_folder, result_blobs
 
 
 def revision_of(name: str) -> int:
@@ -41,7 +41,7 @@ class StageBlobs:
         self._written_names: list[str] = []
 
     def read_original(self) -> bytes:
-        """Return the uploaded bytes."""
+        """Return the bytes that were uploaded or fetched."""
         return self._blobs.get(self._job.original.blob)
 
     async def read_result(self, blob: str, size: int) -> bytearray:
@@ -50,6 +50,22 @@ class StageBlobs:
         async for chunk in await self._blobs.stream(blob, start=0, stop=size):
             content += chunk
         return content
+
+    def check_room_for_original(self, settings: BlobsSettings, size: int) -> None:
+        """Raise OSError when the disk has no room for an original of this size."""
+        check_room_for_original(self._blobs, settings, size)
+
+    def write_original(self, chunks: Iterator[bytes]) -> str:
+        """Write the original as its bytes come; return its key. If they end with an error, there is no such blob."""
+        key = self._new_key(ORIGINAL)
+        self._blobs.write_chunks(key, chunks)
+        return key
+
+    def copy_original(self, copy: Callable[[str], None]) -> tuple[str, bytes]:
+        """Have the store copy the original to a key; return the key, and the bytes that were copied."""
+        key = self._new_key(ORIGINAL)
+        copy(key)
+        return key, self._blobs.get(key)
 
     def read_master(self, rendition: str) -> Master:
         """Return the master at the size of a rendition."""
@@ -150,8 +166,12 @@ class StageBlobs:
         return {name: self._job.stages[stage].result or {} for name, stage in stages}
 
     def _write(self, name: str, content: bytes, attributes: Mapping[str, str] | None = None) -> str:
-        blob_name = f"{name}.{self._attempt}"
-        key = blob_key(self._job.id, blob_name)
-        self._written_names.append(blob_name)
+        key = self._new_key(name)
         self._blobs.put(key, content, create_only=True, attributes=attributes)
         return key
+
+    def _new_key(self, name: str) -> str:
+        """Return the key of a blob of this attempt, which is removed if the run is fenced."""
+        blob_name = f"{name}.{self._attempt}"
+        self._written_names.append(blob_name)
+        return blob_key(self._job.id, blob_name)

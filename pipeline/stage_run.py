@@ -18,6 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from pipeline import traces
 from pipeline.memory_limit import refuse_beyond_limit, release_images
+from pipeline.outbound.client import OutboundClient
 from pipeline.results import find_files
 from pipeline.stage_blobs import StageBlobs
 from pipeline.stage_failures import (
@@ -60,6 +61,8 @@ class StageRun:
 
     def __init__(self, child: WorkerChild, claim: Claim) -> None:
         self.settings = child.settings
+        self.job_changes: Mapping[str, Any] = {}
+        """Fields of the job, by their stored paths, that completing this stage changes. The last stage has none."""
         self.blobs = StageBlobs(child.blobs, claim.job, attempt=claim.attempt)
         self._child = child
         self._claim = claim
@@ -93,6 +96,15 @@ class StageRun:
         return self._claim.stage
 
     @property
+    def outbound(self) -> OutboundClient:
+        """The way out to hosts that clients name."""
+        return self._child.outbound
+
+    def count_fetched(self, size: int) -> None:
+        """Count bytes of an original that were fetched."""
+        self._child.metrics.count_fetched(size)
+
+    @property
     def is_out_of_order(self) -> bool:
         """Whether an earlier stage is not done: the message did not follow the order of a canvas."""
         earlier = prerequisites(self._order, self.stage)
@@ -120,7 +132,7 @@ class StageRun:
         """Record the result; the last stage also completes the job. When fenced, remove the blobs and return False."""
         ledger, due_stages = self._child.ledger, next_stages(self._order, self.stage)
         is_recorded = (
-            ledger.complete_stage(self._claim, result, due_stages=due_stages)
+            ledger.complete_stage(self._claim, result, due_stages=due_stages, job_changes=self.job_changes)
             if due_stages
             else ledger.complete_job(self._claim, result)
         )
@@ -284,7 +296,9 @@ def _retry(
         with suppress(*INFRASTRUCTURE_ERRORS):  # then the lease stays, but the retry has the same id and may claim it
             run.release(_code_of(error), counts_as_attempt=counts_as_attempt)
     work, has_limit = child.settings.work, run is None or not counts_as_attempt  # else attempts are the limit
-    delay = get_exponential_backoff_interval(1, task.request.retries, int(work.retry_cap), full_jitter=True)
+    delay: float = get_exponential_backoff_interval(1, task.request.retries, int(work.retry_cap), full_jitter=True)
+    if isinstance(error, TemporaryError):
+        delay = max(delay, min(error.retry_after_seconds, work.retry_cap))
     raise task.retry(exc=error, countdown=delay + work.retry_base, max_retries=work.max_retries if has_limit else None)
 
 

@@ -92,12 +92,14 @@ class TemporaryError(Exception):
     """Another host does not do its part. The stage runs again; at its last attempt the job fails with `refusal`.
 
     `detail` is for the log: codes and names of classes, never an address, a key or an answer of that host.
+    `retry_after_seconds` is how long that host wants to be left alone.
     """
 
-    def __init__(self, refusal: StageError, detail: str) -> None:
-        super().__init__(refusal, detail)  # as pickle needs them
+    def __init__(self, refusal: StageError, detail: str, retry_after_seconds: float = 0) -> None:
+        super().__init__(refusal, detail, retry_after_seconds)  # as pickle needs them
         self.refusal = refusal
         self.detail = detail
+        self.retry_after_seconds = retry_after_seconds
 
     def __str__(self) -> str:
         return f"{self.refusal.code}: {self.detail}"

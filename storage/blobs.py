@@ -120,6 +120,17 @@ class Blobs:
         )
         self._sync(key)
 
+    def write_chunks(self, key: str, chunks: Iterable[bytes]) -> None:
+        """Write a blob as its chunks come. An error that the iterator raises is passed on, and no blob exists then.
+
+        Unlike those of `put_chunks`, the chunks may come from an object store: obstore does not take calls from within.
+        """
+        _check_key(key)
+        with obstore.open_writer(self._store, key, **self._writer_sizes) as file:
+            for chunk in chunks:
+                file.write(chunk)
+        self._sync(key)
+
     def exists(self, key: str) -> bool:
         """Return whether there is a blob with this key."""
         if self._folder is not None:
@@ -145,10 +156,7 @@ class Blobs:
         The block does not sync to disk, because that blocks: the caller runs `sync` in a thread.
         """
         _check_key(key)
-        sizes: Any = {"buffer_size": REMOTE_CHUNK_BYTES, "max_concurrency": REMOTE_CONCURRENCY}
-        if self._folder:
-            sizes = {"buffer_size": LOCAL_CHUNK_BYTES}
-        async with obstore.open_writer_async(self._store, key, **sizes) as file:
+        async with obstore.open_writer_async(self._store, key, **self._writer_sizes) as file:
             yield file
 
     def sync(self, key: str) -> None:
@@ -251,6 +259,12 @@ class Blobs:
             raise ValueError("only a local folder has a disk")
         disk = os.statvfs(self._folder)
         return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+
+    @property
+    def _writer_sizes(self) -> Any:
+        if self._folder:
+            return {"buffer_size": LOCAL_CHUNK_BYTES}
+        return {"buffer_size": REMOTE_CHUNK_BYTES, "max_concurrency": REMOTE_CONCURRENCY}
 
     def _put_single(
         self, key: str, content: bytes, attributes: Mapping[str, str] | None, mode: Literal["create", "overwrite"]

@@ -103,9 +103,9 @@ class Source(BaseModel):
     """Where the original is fetched from, for a job that was submitted without its bytes."""
 
     address: str = Field(repr=False)
-    """A URL, or `s3://bucket/path/key`. A URL is stored without its query, which may be a secret, once it is not needed.
+    """A URL, or `s3://bucket/path/key`. The query of a URL may be a secret.
 
-    It is needed until the original is fetched, or can no longer be.
+    So it is removed once it is not needed any more: the original is fetched, or can no longer be.
     """
     key: str | None = None
     """The object in a bucket, as the client names it; None for a URL."""
@@ -113,9 +113,14 @@ class Source(BaseModel):
     """Version of the object; None: the current one."""
 
     @property
+    def is_url(self) -> bool:
+        """Whether it is a URL, and no object in a bucket."""
+        return urlsplit(self.address).scheme.lower() in {"http", "https"}
+
+    @property
     def public_address(self) -> str:
         """The address without its query and fragment; that of an object has neither."""
-        if self.key is not None:
+        if not self.is_url:
             return self.address
         return urlsplit(self.address)._replace(query="", fragment="").geturl()
 
@@ -422,6 +427,8 @@ class Job(JobRecord, Document):
         ]
 
 
+ORIGINAL = "original"
+"""Name of the blob of an upload; one that is fetched has the attempt at its end."""
 ASSETS_FOLDER = "assets"
 """The folder of the image files that presets name. Its name is no job's id, so the tidier leaves it alone."""
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
-from hashlib import sha256
 
 from fastapi import Request
 
@@ -25,7 +24,8 @@ from gateway.submission.media_types import (
 )
 from gateway.submission.multipart import MAX_FIELD_BYTES, MAX_PARTS, Event, Part, parse_multipart
 from gateway.submission.raw_body import read_raw_body
-from stages.formats import HEAD_BYTES, MEDIA_TYPES, recognize
+from pipeline.original_meter import OriginalMeter
+from stages.formats import HEAD_BYTES
 from stages.limits import Limits
 from storage.blobs import Blobs
 from storage.documents import Original
@@ -159,26 +159,18 @@ async def _store_file(  # noqa: PLR0913  # what, and where to
     on_write: OnWrite,
     check_format: CheckFormat,
 ) -> Original:
-    digest, size = sha256(), 0
-    sniffed = recognize(head, limits)
-    check_format(sniffed.format)
+    meter = OriginalMeter(head, limits)
+    check_format(meter.format)
     async with blobs.writer(key) as blob:
         chunk: bytes | None = head
         while chunk is not None:
-            size += len(chunk)
-            if size > limits.upload_bytes:
+            meter.add(chunk)
+            if meter.is_too_large:
                 raise BodyTooLarge(f"The file is larger than {format_size(limits.upload_bytes)}. Send a smaller file.")
-            digest.update(chunk)
             await blob.write(chunk)
             on_write(len(chunk))
             chunk = await anext(content, None)
-    return Original(
-        blob=key,
-        name=name,
-        media_type=MEDIA_TYPES[sniffed.format],
-        bytes=size,
-        sha256=digest.hexdigest(),
-    )
+    return meter.describe(blob=key, name=name)
 
 
 async def _iterate_content(stream: AsyncIterator[Event]) -> AsyncIterator[bytes]:

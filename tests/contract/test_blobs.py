@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -229,6 +230,26 @@ def test_a_copy_of_what_is_missing_leaves_nothing(blobs: Blobs) -> None:
 async def test_a_stream_that_is_missing_is_a_missing_file(blobs: Blobs) -> None:
     with pytest.raises(FileNotFoundError):
         await blobs.stream("job/original", start=0, stop=1)
+
+
+@pytest.mark.parametrize("sizes", [[1], [700_000] * 10], ids=str)
+def test_chunks_are_written_as_they_come(blobs: Blobs, sizes: list[int]) -> None:
+    chunks = [bytes([index]) * size for index, size in enumerate(sizes)]
+
+    blobs.write_chunks("job/original.1", iter(chunks))
+
+    assert blobs.get("job/original.1") == b"".join(chunks)
+
+
+def test_chunks_that_end_with_an_error_leave_no_blob(blobs: Blobs) -> None:
+    def broken() -> Iterator[bytes]:
+        yield bytes(6 * 1024 * 1024)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        blobs.write_chunks("job/original.1", broken())
+
+    assert blobs.list_all_names("job") == []
 
 
 @pytest.mark.parametrize("sizes", [[], [0], [1], [3, 0, 4], [LOCAL_CHUNK_BYTES, 1], [700_000] * 10], ids=str)
