@@ -16,7 +16,7 @@ from gateway.feed import Feed
 from gateway.image_requests import ImageRequest
 from gateway.metrics import GatewayMetrics
 from gateway.middleware.rate_limit import caller_of
-from gateway.problems import Expired, Problem, RenditionNotFound
+from gateway.problems import POLL_SECONDS, Expired, NotReady, Problem, RenditionNotFound
 from gateway.served_results import NO_LONGER_KEPT, explain_end, find_served
 from gateway.submission.backpressure import shed_load
 from pipeline import traces
@@ -33,6 +33,8 @@ from storage.stores import Stores
 
 MAX_REMOVAL_MS = 60_000
 """An image whose removal began longer ago was left by a process that died. The tidier would come to it after days."""
+
+NOT_FETCHED = "The original is not fetched yet. Ask again after the time in Retry-After."
 
 log = structlog.get_logger("gateway")
 
@@ -58,6 +60,8 @@ class ImageMaker:
             raise problem
         if has_image(parent, wanted) or (parent.is_active and wanted.is_surely_part_of(parent.operation)):
             return parent
+        if not parent.original.is_stored:
+            raise NotReady(NOT_FETCHED, headers={"Retry-After": str(POLL_SECONDS)})
         try:
             image = await self.stores.jobs.get(wanted.derive_job_id(parent.id))
             if now_ms() - (image.expiring_ms or now_ms()) < MAX_REMOVAL_MS:

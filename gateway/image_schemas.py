@@ -29,9 +29,10 @@ class ColorSpaceStatus(BaseModel):
 
 
 class OriginalStatus(BaseModel):
-    """The original: the bytes as uploaded. The fields after `sha256` are null until its validate stage is done.
+    """The original: the bytes as uploaded or fetched. Until they are fetched, it has 0 bytes and an empty `sha256`.
 
-    Of a job that an older version validated, only its width and height are known.
+    The fields after `sha256` are null until its validate stage is done. Of a job that an older version validated, only
+    its width and height are known.
     """
 
     name: str | None
@@ -62,6 +63,25 @@ class OriginalStatus(BaseModel):
         facts = {name: found.get(name) for name in _FACTS}
         color_space = _read(ColorSpaceStatus, found.get("colour_space"))
         return cls(**job.original.model_dump(exclude={"blob"}), **facts, color_space=color_space)
+
+
+class SourceStatus(BaseModel):
+    """Where the original of a job was to be fetched from: either a URL or an object in a bucket."""
+
+    url: str | None = Field(
+        description="The URL without its query and fragment. null for an object.",
+        examples=["https://shop.example/photos/1.jpg"],
+    )
+    key: str | None = Field(description="The object, as the request or event names it. null for a URL.")
+    version: str | None = Field(description="The version of the object. null for the one that was current.")
+
+    @classmethod
+    def of(cls, job: Job) -> SourceStatus | None:
+        """Build the public view of where a job's original comes from; None for an upload."""
+        source = job.source
+        if source is None:
+            return None
+        return cls(url=source.public_address if source.is_url else None, key=source.key, version=source.version)
 
 
 class Placeholder(BaseModel):

@@ -83,6 +83,10 @@ class SourceGone(Problem, status=HTTPStatus.CONFLICT, code="source_gone"):
     """The original of the source job is no longer kept."""
 
 
+class SourceNotAllowed(Problem, status=HTTPStatus.FORBIDDEN, code="source_not_allowed"):
+    """The object is in no bucket that the API key may use."""
+
+
 class UploadGone(Problem, status=HTTPStatus.SERVICE_UNAVAILABLE, code="upload_gone"):
     """The blob of the upload was removed before its job could be inserted."""
 

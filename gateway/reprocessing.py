@@ -57,13 +57,18 @@ async def reprocess_job(
 ) -> Job:
     """Begin the next revision of a job and return it; the caller dispatches it. The results stay until it is done.
 
+    An original that could not be fetched is fetched first.
+
     Raises `SourceGone` if the original is no longer kept, and `NotReprocessable`.
     """
     if job.state not in REPROCESSABLE_STATES:
         raise NotReprocessable(f"This job cannot be reprocessed now; its state is {job.state}. {_ADVICE}")
-    if not job.keeps_blobs or not await asyncio.to_thread(stores.blobs.exists, job.original.blob):
+    is_stored = job.original.is_stored
+    if not job.keeps_blobs or (is_stored and not await asyncio.to_thread(stores.blobs.exists, job.original.blob)):
         raise SourceGone("The original of this job is no longer kept. Submit the image as a new job.")
-    order = stage_order(job.kind, operation.renditions, is_exported=operation.destination is not None)
+    order = stage_order(
+        job.kind, operation.renditions, is_fetched=not is_stored, is_exported=operation.destination is not None
+    )
     await announcer.announce(job)
     revised = await stores.jobs.reprocess(
         job,

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from gateway.export_schemas import ExportedObject, list_exports
-from gateway.image_schemas import JobPlaceholder, OriginalStatus, Placeholder
+from gateway.image_schemas import JobPlaceholder, OriginalStatus, Placeholder, SourceStatus
 from gateway.openapi.numbers import Count, Milliseconds, Positive
 from gateway.public_errors import explain_error, public_failure
 from gateway.rendition_schemas import Preview, RenditionStatus, build_renditions
@@ -39,7 +39,7 @@ class FieldWarning(BaseModel):
 
 
 class Accepted(BaseModel):
-    """The accepted job: its upload is stored and will be processed."""
+    """The accepted job: its upload is stored, or will be fetched, and will be processed."""
 
     task_id: str = Field(examples=["019392f0-7c1e-7d4a-b4d8-0f5e2c9a1b77"])
     status: JobState = Field(examples=["accepted"])
@@ -119,6 +119,7 @@ class JobStatus(BaseModel):
     updated_at: datetime | None
     finished_at: datetime | None
     original: OriginalStatus
+    source: SourceStatus | None = Field(description="Where the original is fetched from. null for an upload.")
     operation: Operation
     preset: PresetReference | None = Field(description="The preset of the job, as it was used. null for an operation.")
     revision: Count = Field(
@@ -161,6 +162,7 @@ class JobStatus(BaseModel):
             updated_at=_to_datetime(job.updated_ms),
             finished_at=_to_datetime(job.finished_ms),
             original=OriginalStatus.of(job),
+            source=SourceStatus.of(job),
             operation=job.operation,
             preset=job.operation.preset,
             revision=job.revision,

@@ -30,21 +30,32 @@ class ImageOptions(TypedDict, total=False):
     """The options of every call that uploads an image.
 
     `format` ("auto" by default), `quality` (1 to 100) and `background` (a colour as in CSS) are form fields of the
-    gateway. `name` is the image's file name, needed for bytes and streams without one. `progress` is called while the
-    image is sent, with the bytes sent so far and in all. Without an `idempotency_key`, the call creates one for all its
-    attempts.
+    gateway. `source_url` is the address of an image that the gateway fetches, `source_key` an object in a bucket that
+    the API key may use; each takes the place of a file. `name` is the image's file name, needed for bytes and streams
+    without one. `progress` is called while the image is sent, with the bytes sent so far and in all. Without an
+    `idempotency_key`, the call creates one for all its attempts.
     """
 
     format: str
     quality: int
     background: str
+    source_url: str
+    source_key: str
     name: str
     idempotency_key: str
     progress: ProgressCallback
 
 
+FORM_OPTIONS = ("format", "quality", "background", "source_url", "source_key")
+"""The options that are fields of the form."""
+
+
 def upload(
-    file: File, *, preset: str | None = None, animated: bool = False, **options: Unpack[ImageOptions]
+    file: File | None = None,
+    *,
+    preset: str | None = None,
+    animated: bool = False,
+    **options: Unpack[ImageOptions],
 ) -> Call[Accepted]:
     """Upload an image (a path, bytes or a binary stream), and return its new job. The job creates the previews.
 
@@ -293,7 +304,7 @@ def create_token(  # noqa: PLR0913  # what a token may say
 def _post(path: str, file: File | None, options: ImageOptions, **fields: object) -> Call[Accepted]:
     if unknown := options.keys() - ImageOptions.__annotations__.keys():
         raise TypeError(f"{path[1:]}() got an unexpected keyword argument {min(unknown)!r}")
-    output = {name: options.get(name) for name in ("format", "quality", "background")}
+    output = {name: options.get(name) for name in FORM_OPTIONS}
     form = {name: _encode_value(value) for name, value in (output | fields).items() if value is not None}
     image = (
         file if file is None else ReopenableFile.of(file, name=options.get("name"), progress=options.get("progress"))

@@ -149,9 +149,10 @@ class ColorSpaceStatus(Answer):
 
 
 class OriginalStatus(Answer):
-    """The image that was uploaded; sizes in pixels and bytes, `sha256` in hex.
+    """The image that was uploaded or fetched; sizes in pixels and bytes, `sha256` in hex.
 
-    The fields after `sha256` are None until the image is validated, and what an older gateway does not send.
+    Until it is fetched, it has 0 bytes. The fields after `sha256` are None until the image is validated, and so is what
+    an older gateway does not send.
     """
 
     name: str | None = None
@@ -167,6 +168,14 @@ class OriginalStatus(Answer):
     color_space: ColorSpaceStatus | None = None
     has_alpha: bool | None = None
     has_gps: bool | None = None
+
+
+class SourceStatus(Answer):
+    """Where an image is fetched from: a `url` without its query, or an object in a bucket, with its `version`."""
+
+    url: str | None = None
+    key: str | None = None
+    version: str | None = None
 
 
 class Placeholder(Answer):
@@ -217,8 +226,8 @@ class JobStatus(JobBase):
 
     `progress` is the share of stages that are done, 0 to 1; `generation` is how often the job was dispatched again;
     `revision` is how often it was reprocessed. If the last reprocessing failed, `reprocess_failure` says why, and the
-    results are those from before it. `exports` are the objects that results were also put into; an older gateway sends
-    none.
+    results are those from before it. `source` is where the original is fetched from; None for an upload. `exports` are
+    the objects that results were also put into; an older gateway sends none.
     """
 
     progress: float = Field(0.0, ge=0, le=1)
@@ -226,6 +235,7 @@ class JobStatus(JobBase):
     generation: Integer = 0
     updated_at: Time | None = None
     original: OriginalStatus = OriginalStatus()
+    source: SourceStatus | None = None
     operation: dict[str, Any] = Field(default_factory=dict)
     preset: PresetReference | None = None
     revision: Integer = 0

@@ -8,9 +8,9 @@ from typing import Any
 from gateway.problems import InvalidForm, TooManyFiles
 from gateway.submission.file_names import clean_filename
 from gateway.submission.forms import (
+    SOURCE_FIELDS,
     CropForm,
     GrayscaleForm,
-    OperationForm,
     OutputForm,
     PreviewForm,
     ProcessForm,
@@ -54,8 +54,8 @@ def read_request_form(metadata: dict[str, str], submission: Submission) -> Reque
     submission.check_kind(kind)
     strict, find_broken = settings.forms.strict, submission.form_rules.find_broken
     form, warnings = parse_form(FORMS[kind], fields, settings.limits, strict=strict, find_broken=find_broken)
-    if isinstance(form, OperationForm) and form.source_task_id is not None:
-        raise TooManyFiles("An upload has a file of its own. Leave source_task_id out.")
+    if given := [name for name in SOURCE_FIELDS if getattr(form, name, None) is not None]:
+        raise TooManyFiles(f"An upload has a file of its own. Leave {given[0]} out.")
     return RequestForm(kind, form, name or None, warnings)
 
 

@@ -43,8 +43,6 @@ def request_body(form: type[BaseModel], limits: Limits, *, max_steps: int) -> di
     for name in fields.keys() & set(SIDES):
         fields[name]["maximum"] = limits.side
     schema["properties"] = {FILE_FIELD: IMAGE} | fields
-    if "source_task_id" not in fields:
-        schema["required"] = [FILE_FIELD, *schema.get("required", [])]
     encoding = {FILE_FIELD: {"headers": {"Content-Digest": PART_DIGEST}}}
     content = {"multipart/form-data": {"schema": schema, "encoding": encoding}}
     return {"description": DESCRIPTION, "required": True, "content": content}

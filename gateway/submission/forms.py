@@ -56,16 +56,34 @@ def _check_aspect(value: str) -> str:
 Aspect = Annotated[str, AfterValidator(_check_aspect), Field(json_schema_extra={"pattern": ASPECT}, examples=["16:9"])]
 
 
+MAX_URL_CHARACTERS = 4096
 IGNORED_FIELDS = frozenset({"name", "type", "relativePath"})
 """Fields that upload widgets such as Uppy add by themselves, and that need no warning."""
 NO_VALUES = frozenset({"", "undefined", "null"})
 """Values of a field that was not filled in: FormData makes text of JavaScript's undefined and null."""
 
 
-class OutputForm(BaseModel):
-    """How a result is encoded."""
+class SourceForm(BaseModel):
+    """Where the image is, if it is not sent with the form."""
 
     model_config = ConfigDict(extra="forbid")
+
+    source_url: str | None = Field(
+        None,
+        max_length=MAX_URL_CHARACTERS,
+        description="The address of the image, instead of `file`: a worker fetches it after the answer.",
+        examples=["https://shop.example/photos/1.jpg"],
+    )
+    source_key: str | None = Field(
+        None,
+        description="An object in a bucket that the API key may use, instead of `file`: its address, or its key below "
+        "the only bucket.",
+        examples=["s3://incoming/shop/1.jpg"],
+    )
+
+
+class OutputForm(SourceForm):
+    """How a result is encoded."""
 
     format: Annotated[Format, *_WITH_SYNONYMS] = Field("auto", description=f"{_FORMAT_HELP} {_SYNONYMS_HELP}")
     quality: Quality | None = Field(None, description="1 to 100. The default is 80, for AVIF 60. PNG has no quality.")
@@ -102,10 +120,21 @@ class PreviewForm(OutputForm):
         return self
 
 
+OUTPUT_FIELDS = tuple(name for name in OutputForm.model_fields if name not in SourceForm.model_fields)
+"""The fields of how a result is encoded."""
+SOURCE_FIELDS = ("source_task_id", *SourceForm.model_fields)
+"""The fields of where the image is; a form has one of them, or a file."""
+
+
 class OperationForm(OutputForm):
     """One operation on a file, or on the original of an earlier job."""
 
     source_task_id: str | None = Field(None, description="The earlier job whose original is used instead of `file`.")
+
+
+def source_task_id_of(form: OutputForm) -> str | None:
+    """Return the earlier job whose original a form uses instead of a file."""
+    return form.source_task_id if isinstance(form, OperationForm) else None
 
 
 class CropForm(OperationForm):

@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 
 from gateway.permission import Permission
-from gateway.problems import SourceGone
+from gateway.problems import RETRY_AFTER_SECONDS, NotReady, Problem, SourceGone
 from gateway.submission.blob_room import HeldRoom
 from gateway.submission.upload_stream import FILE_FIELD
-from storage.documents import JobState, Original
+from storage.documents import Job, JobState, Original
 from storage.stores import Stores
 
 
 async def copy_original(
     source_id: str, *, key: str, stores: Stores, permission: Permission, room: HeldRoom
 ) -> Original:
-    """Copy the original of the job `source_id` to the blob `key`. Raises `JobNotFound`, `SourceGone`, `StorageFull`."""
+    """Copy the original of the job `source_id` to the blob `key`.
+
+    Raises `JobNotFound`, `SourceGone`, `StorageFull`, and `NotReady` while the original is not fetched yet.
+    """
     source = await permission.get_job(stores.jobs, source_id)
     if source.state is JobState.FAILED:  # its original is kept for a retry of that job only
         raise SourceGone(f"The image of the job {source_id} was refused. Send an image in the field {FILE_FIELD}.")
+    if not source.original.is_stored:
+        raise _explain_missing(source)
     room.expect_copy(source.original.bytes)
     try:
         await asyncio.to_thread(stores.blobs.copy, source.original.blob, key)
@@ -27,3 +32,11 @@ async def copy_original(
         raise SourceGone(detail) from error
     room.use(source.original.bytes)
     return source.original.model_copy(update={"blob": key})
+
+
+def _explain_missing(source: Job) -> Problem:
+    """Return why a job has no original: it is not fetched yet, or never was."""
+    if source.is_active:
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return NotReady(f"The image of the job {source.id} is not fetched yet. Wait for that job.", headers=headers)
+    return SourceGone(f"The image of the job {source.id} was not fetched. Send it in the field {FILE_FIELD}.")

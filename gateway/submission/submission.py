@@ -30,33 +30,31 @@ from gateway.permission import Permission
 from gateway.problems import (
     POLL_SECONDS,
     RETRY_AFTER_SECONDS,
-    FileMissing,
     KeyInUse,
     KeyReused,
-    TooManyFiles,
     UploadGone,
 )
 from gateway.schemas import Accepted, FieldWarning, Links
 from gateway.submission.blob_room import BlobRoom, HeldRoom
 from gateway.submission.duplicates import copy_from_duplicate
 from gateway.submission.form_rules import FormRules
-from gateway.submission.forms import OperationForm, OutputForm, parse_form
+from gateway.submission.forms import OutputForm, parse_form, source_task_id_of
 from gateway.submission.key_lease import KeyLease, hold_idempotency_key
 from gateway.submission.lanes import LaneChooser
 from gateway.submission.operation import compute_fingerprint
 from gateway.submission.source_copy import copy_original
-from gateway.submission.upload_stream import FILE_FIELD, store_upload
+from gateway.submission.sources import check_one_source, describe_original, read_source
+from gateway.submission.upload_stream import store_upload
 from gateway.tokens import sign_view_token
 from gateway.webhooks.announcer import Announcer
 from gateway.whole_numbers import parse_whole_number
 from pipeline import traces
 from pipeline.dispatch import dispatch_or_schedule
 from pipeline.presets.registry import Presets
-from pipeline.routing import VALIDATE
 from pipeline.settings import Settings
 from pipeline.stage_order import stage_order
 from storage.clock import now_ms
-from storage.documents import Job, Kind, Original, StageRecord, blob_key, job_folder
+from storage.documents import Job, Kind, Original, Source, StageRecord, blob_key, job_folder
 from storage.errors import TRANSIENT_ERRORS
 from storage.idempotency import IdempotencyKey
 from storage.job_ids import new_job_id
@@ -140,14 +138,14 @@ class Submission:
             if earlier is None:
                 await self.permission.check_uses(self.stores.token_uses)
             async with self._remove_blobs_on_failure():
-                original, form = await self._receive_form(form_type, room)
-                job = self._new_job(kind, original, form)
+                job = await self._receive_job(kind, form_type, room)
                 if earlier is not None:
                     answer = await self._replay(earlier, job)
                     count.result = "replayed"
                     return answer
                 job = await self._prepare(job)
-                await self._ensure_blob_is_kept(job)
+                if job.original.is_stored:
+                    await self._ensure_blob_is_kept(job)
                 if key is not None:
                     await key.extend_for_insert()
                 await self.permission.count_use(self.stores.token_uses, job.id)
@@ -229,7 +227,8 @@ class Submission:
     async def _remove_blobs(self) -> None:
         await asyncio.to_thread(self.stores.blobs.remove_folder, job_folder(self.job_id))
 
-    async def _receive_form(self, form_type: type[OutputForm], room: HeldRoom) -> tuple[Original, OutputForm]:
+    async def _receive_job(self, kind: Kind, form_type: type[OutputForm], room: HeldRoom) -> Job:
+        """Receive the form, with the original or with where it is, and return its job, which is not inserted yet."""
         blobs, key, limits = self.stores.blobs, blob_key(self.job_id, "original"), self.settings.limits
         original, fields = await store_upload(
             self.request,
@@ -243,34 +242,33 @@ class Submission:
             self.metrics.upload_bytes.observe(original.bytes)
         strict, find_broken = self.settings.forms.strict, self.form_rules.find_broken
         form, self.warnings = parse_form(form_type, fields, limits, strict=strict, find_broken=find_broken)
-        source_id = form.source_task_id if isinstance(form, OperationForm) else None
-        if original is not None and source_id is not None:
-            raise TooManyFiles(
-                f"The form has a file and a source_task_id. Send either the field {FILE_FIELD} or source_task_id."
-            )
+        check_one_source(form, has_file=original is not None)
         if original is not None:
-            return original, form
-        if source_id is None:
-            raise FileMissing(f"The form has no file. Send the image as a file in the field {FILE_FIELD}.")
-        stores, permission = self.stores, self.permission
-        return await copy_original(source_id, key=key, stores=stores, permission=permission, room=room), form
+            return self._new_job(kind, original, form)
+        if source := read_source(form, self.permission, self.settings):
+            return self._new_job(kind, describe_original(source, key), form, source=source)
+        stores, permission, source_id = self.stores, self.permission, source_task_id_of(form) or ""
+        original = await copy_original(source_id, key=key, stores=stores, permission=permission, room=room)
+        return self._new_job(kind, original, form)
 
-    def _new_job(self, kind: Kind, original: Original, form: OutputForm) -> Job:
+    def _new_job(self, kind: Kind, original: Original, form: OutputForm, *, source: Source | None = None) -> Job:
         now, settings = now_ms(), self.settings
-        operation = self.form_rules.build_operation(form)
-        order = stage_order(kind, operation.renditions, is_exported=operation.destination is not None)
+        operation, has_own_default = self.form_rules.build_operation(form), self.presets.has_own_default
+        is_exported = operation.destination is not None
+        order = stage_order(kind, operation.renditions, is_fetched=source is not None, is_exported=is_exported)
         stages = {name: StageRecord() for step in order for name in step}
-        stages[VALIDATE].queued_ms = now
+        stages[order[0][0]].queued_ms = now
         return Job(
             id=self.job_id,
             kind=kind,
             original=original,
+            source=source,
             operation=operation,
             owner=self.permission.owner,
             token_id=self.permission.token_id,
             metadata=dict(self.permission.metadata),
-            source_task_id=form.source_task_id if isinstance(form, OperationForm) else None,
-            fingerprint=compute_fingerprint(kind, original, operation, has_own_default=self.presets.has_own_default),
+            source_task_id=source_task_id_of(form),
+            fingerprint=compute_fingerprint(kind, original, operation, source=source, has_own_default=has_own_default),
             request_id=getattr(self.request.state, "request_id", None),
             traceparent=traces.traceparent(),
             stages=stages,

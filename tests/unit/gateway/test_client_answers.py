@@ -37,6 +37,7 @@ PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (rendition_schemas.Preview, models.Preview),
     (image_schemas.ColorSpaceStatus, models.ColorSpaceStatus),
     (image_schemas.OriginalStatus, models.OriginalStatus),
+    (image_schemas.SourceStatus, models.SourceStatus),
     (image_schemas.Placeholder, models.Placeholder),
     (schemas.JobStatus, models.JobStatus),
     (schemas.JobSummary, models.JobSummary),

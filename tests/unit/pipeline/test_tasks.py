@@ -9,7 +9,7 @@ from celery import Task
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from gateway.submission.forms import CropForm, GrayscaleForm, OutputForm, ProcessForm, ResizeForm
+from gateway.submission.forms import SOURCE_FIELDS, CropForm, GrayscaleForm, OutputForm, ProcessForm, ResizeForm
 from pipeline import tasks
 from pipeline.celery import app
 from pipeline.operations import OPERATION_BY_KIND
@@ -37,13 +37,13 @@ def test_an_operation_takes_all_that_its_form_asks(kind: Kind) -> None:
     parameters = signature(OPERATION_BY_KIND[kind]).parameters.values()
     taken = {parameter.name for parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY}
 
-    assert taken == set(FORMS[kind].model_fields) - {"source_task_id"} | GIVEN.get(kind, {"limits"})
+    assert taken == set(FORMS[kind].model_fields) - set(SOURCE_FIELDS) | GIVEN.get(kind, {"limits"})
 
 
 @pytest.mark.parametrize("kind", list(OPERATION_BY_KIND))
 def test_an_operation_assumes_what_its_form_does(kind: Kind) -> None:
     optional = {name: field for name, field in FORMS[kind].model_fields.items() if not field.is_required()}
-    fields = {name: field.default for name, field in optional.items() if name != "source_task_id"}
+    fields = {name: field.default for name, field in optional.items() if name not in SOURCE_FIELDS}
 
     parameters = signature(OPERATION_BY_KIND[kind]).parameters
     assert {name: parameters[name].default for name in fields} == fields
