@@ -6,7 +6,6 @@ import gzip
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
 from celery.exceptions import Ignore, Retry
@@ -18,17 +17,17 @@ from pipeline.fetching import fetch_original
 from pipeline.metrics import StageMetrics
 from pipeline.outbound_settings import FetchSettings, OutboundSettings, SourceBucket
 from pipeline.settings import Settings
-from pipeline.stage_order import stage_order
 from pipeline.stage_run import StageRun
 from pipeline.worker_child import WorkerChild, open_worker_child
 from stages.errors import StageError
 from stages.limits import Limits
-from storage.documents import Job, JobState, Kind, Original, Source, StageRecord, StageState, blob_key
+from storage.documents import Job, JobState, Original, Source, StageState
 from storage.stores import Stores
 from tests.contract.conftest import UPLOAD_BYTES
-from tests.support.fakes import RENDITIONS, new_job, new_job_id
-from tests.support.images import photo_file
 from tests.support.image_server import Scripted, ScriptedServer, run_scripted_server
+from tests.support.images import photo_file
+from tests.support.scripted_server import Scripted, ScriptedServer, run_scripted_server
+from tests.support.unfetched import new_unfetched_job
 
 PHOTO = photo_file(300, 200)
 MESSAGE = "a-message"
@@ -60,16 +59,6 @@ def child(fetching: Settings, redis: Redis) -> Iterator[WorkerChild]:  # noqa: A
         yield child
 
 
-def unfetched(address: str, *, key: str | None = None, **fields: Any) -> Job:
-    """Return a job whose original is to be fetched from there."""
-    job_id, order = new_job_id(), stage_order(Kind.PREVIEWS, RENDITIONS, is_fetched=True)
-    original = Original(
-        blob=blob_key(job_id, "original"), name="a.jpg", media_type="application/octet-stream", bytes=0, sha256=""
-    )
-    stages = {name: StageRecord() for names in order for name in names}
-    return new_job(id=job_id, stages=stages, original=original, source=Source(address=address, key=key), **fields)
-
-
 def run_fetch(job: Job, *, message: str = MESSAGE, retries: int = 0) -> None:
     """Run the task, as a worker does with its message."""
     tasks.fetch.push_request(id=message, hostname="here", retries=retries, called_directly=False, args=[job.id])
@@ -86,7 +75,7 @@ def names_of(child: WorkerChild, job: Job) -> list[str]:
 async def test_a_fetched_original_is_that_of_the_job(
     stores: Stores, child: WorkerChild, server: ScriptedServer
 ) -> None:
-    job = unfetched(server.script("/a.jpg", Scripted(PHOTO)))
+    job = new_unfetched_job(server.script("/a.jpg", Scripted(PHOTO)))
     await stores.jobs.insert(job)
 
     run_fetch(job)
@@ -107,7 +96,7 @@ async def test_a_fetched_original_is_that_of_the_job(
 @pytest.mark.usefixtures("child")
 async def test_a_fetched_job_forgets_the_query_of_its_address(stores: Stores, server: ScriptedServer) -> None:
     url = server.script("/a.jpg", Scripted(PHOTO))
-    job = unfetched(f"{url}?signature=secret")
+    job = new_unfetched_job(f"{url}?signature=secret")
     await stores.jobs.insert(job)
 
     run_fetch(job)
@@ -118,7 +107,7 @@ async def test_a_fetched_job_forgets_the_query_of_its_address(stores: Stores, se
 
 @pytest.mark.usefixtures("child")
 async def test_a_job_whose_fetch_failed_keeps_the_query_for_a_retry(stores: Stores, server: ScriptedServer) -> None:
-    job = unfetched(server.script("/a.jpg", Scripted(status=404), Scripted(PHOTO)) + "?signature=secret")
+    job = new_unfetched_job(server.script("/a.jpg", Scripted(status=404), Scripted(PHOTO)) + "?signature=secret")
     await stores.jobs.insert(job)
     with pytest.raises(StageError):
         run_fetch(job)
@@ -154,7 +143,7 @@ async def test_a_job_whose_fetch_failed_keeps_the_query_for_a_retry(stores: Stor
 async def test_what_is_no_image_fails_the_job_and_leaves_nothing(
     stores: Stores, child: WorkerChild, server: ScriptedServer, answer: Scripted, code: str
 ) -> None:
-    job = unfetched(server.script("/a.jpg", answer))
+    job = new_unfetched_job(server.script("/a.jpg", answer))
     await stores.jobs.insert(job)
 
     with pytest.raises(StageError):
@@ -178,7 +167,7 @@ async def test_what_is_no_image_fails_the_job_and_leaves_nothing(
 async def test_an_error_that_stays_fails_the_job_after_its_last_attempt(
     stores: Stores, child: WorkerChild, server: ScriptedServer, answer: Scripted, code: str, message: str
 ) -> None:
-    job = unfetched(server.script("/a.jpg", answer))
+    job = new_unfetched_job(server.script("/a.jpg", answer))
     await stores.jobs.insert(job)
     *earlier, last = range(child.settings.work.max_attempts)
 
@@ -197,7 +186,7 @@ async def test_an_error_that_stays_fails_the_job_after_its_last_attempt(
 
 
 async def test_an_error_that_passes_is_no_failure(stores: Stores, child: WorkerChild, server: ScriptedServer) -> None:
-    job = unfetched(server.script("/a.jpg", Scripted(status=500), Scripted(PHOTO)))
+    job = new_unfetched_job(server.script("/a.jpg", Scripted(status=500), Scripted(PHOTO)))
     await stores.jobs.insert(job)
 
     with pytest.raises(Retry):
@@ -212,7 +201,7 @@ async def test_a_file_that_is_read_again_is_not_mixed_with_what_came_before(
     stores: Stores, child: WorkerChild, server: ScriptedServer
 ) -> None:
     other = photo_file(320, 200)
-    job = unfetched(server.script("/a.jpg", Scripted(other, sent=len(other) // 2), Scripted(PHOTO)))
+    job = new_unfetched_job(server.script("/a.jpg", Scripted(other, sent=len(other) // 2), Scripted(PHOTO)))
     await stores.jobs.insert(job)
 
     run_fetch(job)
@@ -224,7 +213,7 @@ async def test_a_file_that_is_read_again_is_not_mixed_with_what_came_before(
 async def test_a_run_that_is_fenced_removes_what_it_fetched(
     stores: Stores, child: WorkerChild, server: ScriptedServer
 ) -> None:
-    job = unfetched(server.script("/a.jpg", Scripted(PHOTO)))
+    job = new_unfetched_job(server.script("/a.jpg", Scripted(PHOTO)))
     await stores.jobs.insert(job)
     run = StageRun.claim(child, job.id, "fetch", message_id=MESSAGE, worker="here")
     assert run is not None
@@ -240,7 +229,7 @@ async def test_a_run_that_is_fenced_removes_what_it_fetched(
 @pytest.mark.usefixtures("redis")
 async def test_fetched_bytes_are_counted(stores: Stores, fetching: Settings, server: ScriptedServer) -> None:
     registry = CollectorRegistry()
-    job = unfetched(server.script("/a.jpg", Scripted(PHOTO)))
+    job = new_unfetched_job(server.script("/a.jpg", Scripted(PHOTO)))
     await stores.jobs.insert(job)
 
     with open_worker_child(fetching, StageMetrics(registry)):
@@ -251,7 +240,7 @@ async def test_fetched_bytes_are_counted(stores: Stores, fetching: Settings, ser
 
 @pytest.mark.usefixtures("child")
 async def test_a_full_disk_postpones_a_fetch(stores: Stores, fetching: Settings, server: ScriptedServer) -> None:
-    job = unfetched(server.script("/a.jpg", Scripted(PHOTO)))
+    job = new_unfetched_job(server.script("/a.jpg", Scripted(PHOTO)))
     await stores.jobs.insert(job)
     full = fetching.model_copy(update={"limits": Limits(upload_bytes=2**62)})
 
@@ -281,7 +270,7 @@ def link_out(fetching: Settings, target: Path) -> str:
 
 
 async def test_an_object_of_the_owner_is_fetched(stores: Stores, child: WorkerChild, fetching: Settings) -> None:
-    job = unfetched(put(fetching, "100%25 ü#?.jpg", PHOTO), key="100%25 ü#?.jpg", owner="ada")
+    job = new_unfetched_job(put(fetching, "100%25 ü#?.jpg", PHOTO), key="100%25 ü#?.jpg", owner="ada")
     await stores.jobs.insert(job)
 
     run_fetch(job)
@@ -306,7 +295,7 @@ async def test_an_object_of_the_owner_is_fetched(stores: Stores, child: WorkerCh
 async def test_an_object_that_cannot_be_used_fails_the_job(
     stores: Stores, fetching: Settings, name: str, content: bytes | None, owner: str | None, code: str
 ) -> None:
-    job = unfetched(put(fetching, name, content), key=name, owner=owner)
+    job = new_unfetched_job(put(fetching, name, content), key=name, owner=owner)
     await stores.jobs.insert(job)
 
     with pytest.raises(StageError):
@@ -320,7 +309,7 @@ async def test_an_object_that_cannot_be_used_fails_the_job(
 
 @pytest.mark.usefixtures("child")
 async def test_a_link_does_not_lead_out_of_a_folder(stores: Stores, fetching: Settings, tmp_path: Path) -> None:
-    job = unfetched(link_out(fetching, tmp_path / "outside.jpg"), key="link.jpg", owner="ada")
+    job = new_unfetched_job(link_out(fetching, tmp_path / "outside.jpg"), key="link.jpg", owner="ada")
     await stores.jobs.insert(job)
 
     with pytest.raises(StageError, match="does not exist"):
@@ -329,7 +318,7 @@ async def test_a_link_does_not_lead_out_of_a_folder(stores: Stores, fetching: Se
 
 @pytest.mark.usefixtures("child")
 async def test_a_job_that_has_ended_is_not_fetched(stores: Stores, server: ScriptedServer) -> None:
-    job = unfetched(server.script("/a.jpg", Scripted(PHOTO)))
+    job = new_unfetched_job(server.script("/a.jpg", Scripted(PHOTO)))
     await stores.jobs.insert(job)
     await stores.jobs.cancel(job)
 
