@@ -15,6 +15,7 @@ from gateway.bulk.runner import BulkRunner
 from gateway.concurrency_limit import ConcurrencyLimit
 from gateway.feed import Feed
 from gateway.gauge_updater import GaugeUpdater
+from gateway.ingest.open_consumer import open_consumer
 from gateway.lifespan import call_on_stop_signal, run_in_background
 from gateway.middleware.access_log import AccessLog
 from gateway.middleware.allowed_hosts import ANY, AllowedHosts
@@ -41,6 +42,7 @@ from gateway.routes import (
     files,
     health,
     images,
+    ingest,
     jobs,
     js_client,
     operations,
@@ -104,6 +106,8 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
             bulk_runner = BulkRunner(app.state.stores, app.state.queues, announcer, settings, gateway_metrics)
             for each in (sweeper, tidier, gauge_updater, feed, bulk_runner, announcer):
                 await resources.enter_async_context(run_in_background(each.run()))
+            if settings.ingest.redis_list:
+                await resources.enter_async_context(_consume_events(app, settings))
             yield
 
     app = FastAPI(
@@ -127,6 +131,14 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
     return app
 
 
+@asynccontextmanager
+async def _consume_events(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
+    state = app.state
+    parts = {name: getattr(state, name) for name in ("stores", "queues", "metrics", "lanes", "presets")}
+    async with open_consumer(settings, **parts) as consumer, run_in_background(consumer.run()):
+        yield
+
+
 def _open_stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
     return open_stores(
         mongo_url=settings.mongo_url,
@@ -139,7 +151,7 @@ def _open_stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
 
 def _include_routers(app: FastAPI) -> None:
     """Include all routes."""
-    of_jobs = (operations, files, jobs, reprocess, bulk, events, results, images, tokens)
+    of_jobs = (operations, files, ingest, jobs, reprocess, bulk, events, results, images, tokens)
     routers = (*of_jobs, capabilities, presets, schemas, health, metrics, docs, js_client)
     for module in routers:
         app.include_router(module.router)

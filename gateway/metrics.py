@@ -18,6 +18,7 @@ from prometheus_client import (
 from starlette.concurrency import run_in_threadpool
 
 from gateway.bulk.metrics import BulkMetrics
+from gateway.ingest.metrics import IngestMetrics
 from gateway.preset_metrics import PresetMetrics
 from gateway.routing import Router
 from gateway.webhooks.metrics import EventMetrics
@@ -54,6 +55,7 @@ class GatewayMetrics:
         self.presets = PresetMetrics(self.registry)
         self.bulk = BulkMetrics(self.registry)
         self.events = EventMetrics(self.registry)
+        self.ingest = IngestMetrics(self.registry)
         self._requests = self._counter(
             "http_requests", "Requests by method, route and status.", "method", "route", "status"
         )

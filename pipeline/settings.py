@@ -24,6 +24,7 @@ from pipeline.http_settings import (
     ResultsSettings,
     ResumableSettings,
 )
+from pipeline.ingest_settings import IngestSettings
 from pipeline.outbound_settings import (
     Destination,
     FetchSettings,
@@ -203,6 +204,7 @@ class Settings(EnvironmentSettings):
     outbound: OutboundSettings = OutboundSettings()
     webhooks: WebhookSettings = WebhookSettings()
     fetch: FetchSettings = FetchSettings()
+    ingest: IngestSettings = IngestSettings()
     results: ResultsSettings = ResultsSettings()
     metrics: MetricsSettings = MetricsSettings()
     backup: BackupSettings = BackupSettings()
@@ -239,6 +241,15 @@ class Settings(EnvironmentSettings):
         if unknown := sorted(set(self.key_presets) - set(self.api_keys)):
             raise ValueError(
                 f"DARKROOM_KEY_PRESETS: {', '.join(unknown)} should be among the owners in DARKROOM_API_KEYS"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_ingest_owner(self) -> Settings:
+        owners: list[str | None] = [*self.api_keys] or [None]
+        if self.ingest.redis_list and self.ingest.owner not in owners:
+            raise ValueError(
+                "DARKROOM_INGEST__OWNER should be one of the owners in DARKROOM_API_KEYS, and not be set without any"
             )
         return self
 

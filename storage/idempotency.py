@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Any
 
@@ -78,6 +79,21 @@ class IdempotencyKeys:
         """Free the key of a refused request: it had no effect, so the client may correct it and send it again."""
         condition = {"_id": key, "task_id": job_id, "state": KeyState.RUNNING.value}
         await IdempotencyKey.find(condition).delete()
+
+    async def remember(self, key: str, *, job_id: str, keep_ms: int) -> None:
+        """Keep a key that no request holds as answered with this job, for `keep_ms` milliseconds."""
+        answered = IdempotencyKey(id=key, state=KeyState.ANSWERED, job_id=job_id, expires_ms=now_ms() + keep_ms)
+        try:
+            await answered.insert()
+        except DuplicateKeyError:
+            changes = {"task_id": job_id, "expires_ms": answered.expires_ms}
+            await self._update_own({"_id": key, "state": KeyState.ANSWERED.value}, changes)
+
+    async def find_remembered(self, keys: Collection[str]) -> dict[str, str]:
+        """Return the job's id of each of these keys that is kept as answered."""
+        query = {"_id": {"$in": list(keys)}, "state": KeyState.ANSWERED.value, "expires_ms": {"$gte": now_ms()}}
+        found = IdempotencyKey.get_motor_collection().find(query, {"task_id": 1})
+        return {document["_id"]: document["task_id"] async for document in found}
 
     async def delete_expired(self) -> None:
         """Delete the answered keys that have expired, and the running ones of ABANDONED_MS ago."""

@@ -25,11 +25,16 @@ def first_job_id(ms: int) -> str:
 
 
 def derive_job_id(parent_id: str, *parts: str) -> str:
-    """Return the id of what is made of another job: the same for the same parts. It begins with the parent's time.
+    """Return the id of what is made of another job: the same for the same parts. It begins with the parent's time."""
+    return hash_job_id(UUID(parent_id).int >> 80, parent_id, *parts)
+
+
+def hash_job_id(ms: int, *parts: str) -> str:
+    """Return an id that begins with this time (epoch ms) and is the same for the same time and parts.
 
     The other bits are those of a hash, so that many who ask for the same thing at once make one job.
     """
-    digest = sha256("\0".join((parent_id, *parts)).encode()).digest()
+    digest = sha256("\0".join(parts).encode()).digest()
     rest = int.from_bytes(digest[:10])
     bits_12, bits_62 = rest >> 62 & 0xFFF, rest & (1 << 62) - 1
-    return str(UUID(int=UUID(parent_id).int >> 80 << 80 | 0x7 << 76 | bits_12 << 64 | 0b10 << 62 | bits_62))
+    return str(UUID(int=ms << 80 | 0x7 << 76 | bits_12 << 64 | 0b10 << 62 | bits_62))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from hmac import compare_digest
@@ -23,6 +24,9 @@ from gateway.tokens import has_form_of_token, verify_token
 from storage.clock import now_ms
 
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"}) | docs.PATHS | js_client.PATHS | {schemas.PATH}
+BASIC_PATHS = frozenset({"/ingest/s3"})
+"""Routes that also take a key as the password of HTTP Basic: SNS sends no header of its own."""
+BASIC_CHALLENGE = 'Basic realm="Darkroom", charset="UTF-8"'
 TOKEN_PARAMETER, SIGNATURE_PARAMETER = b"token=", b"sig="
 UNAUTHORIZED = (
     "The API key or token is missing or wrong. Send a valid one: Authorization: Bearer KEY, or X-API-Key: KEY."
@@ -59,7 +63,10 @@ class Authorization:
         try:
             permission = self._authorize(scope, tokens, signatures)
         except problems.Problem as problem:
-            answer = problems.build_response(problem.status, problem.code, problem.detail, headers=problem.headers)
+            headers = problem.headers
+            if scope["path"] in BASIC_PATHS and (challenge := headers.get("WWW-Authenticate")):
+                headers = headers | {"WWW-Authenticate": f"{challenge}, {BASIC_CHALLENGE}"}
+            answer = problems.build_response(problem.status, problem.code, problem.detail, headers=headers)
             await answer(scope, receive, _without_referrer(send) if is_in_url else send)
             return
         scope.setdefault("state", {})["permission"] = permission
@@ -70,7 +77,7 @@ class Authorization:
 
         The limits of a key hold for the tokens of its owner, too.
         """
-        credential = _read_credential(Headers(scope=scope))
+        credential = _read_credential(Headers(scope=scope), takes_basic=scope["path"] in BASIC_PATHS)
         owner = self._owner_of_key(credential)
         if not self._keys or owner is not None or scope["path"] in OPEN_PATHS:
             return self._limit(Permission(owner=owner))
@@ -107,10 +114,20 @@ class Authorization:
         return matches[0] if matches else None
 
 
-def _read_credential(headers: Headers) -> str:
+def _read_credential(headers: Headers, *, takes_basic: bool) -> str:
     """Return the API key or token in the headers; empty without one."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
+    if takes_basic and scheme.lower() == "basic":
+        return _read_password(token)
     return token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+
+
+def _read_password(token: str) -> str:
+    """Return the password in the credentials of HTTP Basic (RFC 7617); empty for malformed ones."""
+    try:
+        return b64decode(token.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def _check_use(permission: Permission, scope: Scope) -> None:

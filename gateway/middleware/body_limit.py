@@ -10,8 +10,8 @@ from gateway.permission import permission_of
 from gateway.sizes import FORM_OVERHEAD_BYTES, format_size
 from gateway.whole_numbers import parse_whole_number
 
-SMALL_BODIES = frozenset({"/tokens"})
-"""Paths of routes whose bodies are JSON, which is read into the memory."""
+SMALL_BODIES = {"/tokens": FORM_OVERHEAD_BYTES, "/ingest/s3": 2**20}
+"""Paths of routes whose bodies are JSON, which is read into the memory, and how large these may be."""
 
 
 class BodyLimit:
@@ -37,8 +37,8 @@ class BodyLimit:
         await self._app(scope, self._wrap_receive(receive, limit), send)
 
     def _limit_of(self, scope: Scope) -> int:
-        if scope["path"] in SMALL_BODIES:
-            return FORM_OVERHEAD_BYTES
+        if (limit := SMALL_BODIES.get(scope["path"])) is not None:
+            return limit
         max_bytes = permission_of(scope).max_bytes
         return self._limit if max_bytes is None else min(self._limit, max_bytes + FORM_OVERHEAD_BYTES)
 

@@ -38,6 +38,7 @@ OPTIONS: dict[str, Any] = {
             "name": "resumable uploads",
             "description": "Send an image in pieces, over lines that break (tus 1.0.0). The last one creates the job.",
         },
+        {"name": "bucket events", "description": "Make jobs of the objects that land in buckets."},
         {"name": "tokens", "description": "Make tokens, with which browsers and apps upload or show images."},
         {"name": "jobs", "description": "Follow, list, retry, reprocess and delete jobs."},
         {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.middleware.authorization import OPEN_PATHS
+from gateway.middleware.authorization import BASIC_PATHS, OPEN_PATHS
 from gateway.permission import Scope
 from gateway.token_routes import allows_route
 
 SCHEMES: dict[str, dict[str, Any]] = {
     "BearerKey": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer KEY`, with an API key."},
     "HeaderKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The API key alone."},
+    "BasicKey": {"type": "http", "scheme": "basic", "description": "The API key as the password; the name is ignored."},
     "BearerToken": {
         "type": "http",
         "scheme": "bearer",
@@ -41,5 +42,7 @@ def security_of(path: str, method: str, *, has_keys: bool) -> list[dict[str, Any
     if path in OPEN_PATHS:
         return []
     names = [name for name in SCHEMES if name not in SCOPES or allows_route(SCOPES[name], method, path)]
+    if path not in BASIC_PATHS:
+        names.remove("BasicKey")
     anyone: list[dict[str, Any]] = [] if has_keys else [{}]
     return [*anyone, *({name: []} for name in names)]

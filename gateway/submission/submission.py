@@ -41,7 +41,7 @@ from gateway.submission.form_rules import FormRules
 from gateway.submission.forms import OutputForm, parse_form, source_task_id_of
 from gateway.submission.key_lease import KeyLease, hold_idempotency_key
 from gateway.submission.lanes import LaneChooser
-from gateway.submission.operation import compute_fingerprint
+from gateway.submission.new_job import JobMaker
 from gateway.submission.source_copy import copy_original
 from gateway.submission.sources import check_one_source, describe_original, read_source
 from gateway.submission.upload_stream import store_upload
@@ -52,9 +52,8 @@ from pipeline import traces
 from pipeline.dispatch import dispatch_or_schedule
 from pipeline.presets.registry import Presets
 from pipeline.settings import Settings
-from pipeline.stage_order import stage_order
 from storage.clock import now_ms
-from storage.documents import Job, Kind, Original, Source, StageRecord, blob_key, job_folder
+from storage.documents import Job, Kind, Original, Source, blob_key, job_folder
 from storage.errors import TRANSIENT_ERRORS
 from storage.idempotency import IdempotencyKey
 from storage.job_ids import new_job_id
@@ -252,27 +251,15 @@ class Submission:
         return self._new_job(kind, original, form)
 
     def _new_job(self, kind: Kind, original: Original, form: OutputForm, *, source: Source | None = None) -> Job:
-        now, settings = now_ms(), self.settings
-        operation, has_own_default = self.form_rules.build_operation(form), self.presets.has_own_default
-        is_exported = operation.destination is not None
-        order = stage_order(kind, operation.renditions, is_fetched=source is not None, is_exported=is_exported)
-        stages = {name: StageRecord() for step in order for name in step}
-        stages[order[0][0]].queued_ms = now
-        return Job(
-            id=self.job_id,
-            kind=kind,
-            original=original,
-            source=source,
-            operation=operation,
-            owner=self.permission.owner,
-            token_id=self.permission.token_id,
-            metadata=dict(self.permission.metadata),
-            source_task_id=source_task_id_of(form),
-            fingerprint=compute_fingerprint(kind, original, operation, source=source, has_own_default=has_own_default),
+        maker = JobMaker(
+            settings=self.settings,
+            permission=self.permission,
+            has_own_default=self.presets.has_own_default,
             request_id=getattr(self.request.state, "request_id", None),
-            traceparent=traces.traceparent(),
-            stages=stages,
-            next_dispatch_ms=now + int(settings.sweeper.accept_patience * 1000),
+        )
+        operation, source_task_id = self.form_rules.build_operation(form), source_task_id_of(form)
+        return maker.build_job(
+            kind, original, operation, job_id=self.job_id, source=source, source_task_id=source_task_id
         )
 
     async def _replay(self, earlier: IdempotencyKey, job: Job) -> Accepted:

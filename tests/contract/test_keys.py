@@ -294,3 +294,25 @@ async def test_forgetting_nothing_is_no_error(keys: IdempotencyKeys) -> None:
     await keys.delete_expired()
 
     assert await hold(keys, "first") is None
+
+
+async def test_a_key_that_is_remembered_names_its_job_until_it_expires(keys: IdempotencyKeys) -> None:
+    await keys.remember("kept", job_id="first", keep_ms=MINUTE)
+    await keys.remember("over", job_id="second", keep_ms=OVER)
+    await hold(keys, "third", key="running")
+
+    assert await keys.find_remembered(["kept", "over", "running", "unknown"]) == {"kept": "first"}
+
+
+async def test_a_key_that_is_remembered_again_names_the_later_job(keys: IdempotencyKeys) -> None:
+    await keys.remember("key", job_id="first", keep_ms=OVER)
+    await keys.remember("key", job_id="second", keep_ms=MINUTE)
+
+    assert await keys.find_remembered(["key"]) == {"key": "second"}
+
+
+async def test_a_remembered_key_is_deleted_once_it_has_expired(keys: IdempotencyKeys) -> None:
+    await keys.remember("key", job_id="first", keep_ms=OVER)
+    await keys.delete_expired()
+
+    assert await hold(keys, "second") is None

@@ -500,6 +500,17 @@ class FakeKeys(IdempotencyKeys):
         )
         return None
 
+    async def remember(self, key: str, *, job_id: str, keep_ms: int) -> None:
+        self._keys[key] = IdempotencyKey.model_construct(
+            id=key, state=KeyState.ANSWERED, job_id=job_id, fingerprint=None, expires_ms=now_ms() + keep_ms
+        )
+
+    async def find_remembered(self, keys: Collection[str]) -> dict[str, str]:
+        found = (self._keys[key] for key in keys if key in self._keys)
+        return {
+            each.id: each.job_id for each in found if each.state is KeyState.ANSWERED and each.expires_ms >= now_ms()
+        }
+
     async def mark_answered(self, key: str, *, job_id: str, fingerprint: str, keep_ms: int) -> bool:
         found = self._keys.get(key)
         if found is None or found.job_id != job_id:
