@@ -31,6 +31,7 @@ from pipeline.settings import Settings
 from stages.limits import Limits
 from storage.blobs import Blobs
 from storage.bulk_actions import COLLECTION as BULK_ACTIONS
+from storage.delivery_ledger import DeliveryLedger
 from storage.documents import Job
 from storage.idempotency import IdempotencyKey
 from storage.jobs import Jobs
@@ -44,7 +45,7 @@ from tests.contract.http_helpers import ADA_KEY, ZOE_KEY
 from tests.support.fakes import FakeBroker, FakeJobs, FakeQueues, use_broker
 from tests.support.object_store import ObjectStore, run_object_store
 
-DOCUMENT_FIXTURES = frozenset({"stores", "ledger"})
+DOCUMENT_FIXTURES = frozenset({"stores", "ledger", "delivery_ledger"})
 FOREIGN_FIXTURES = frozenset({"s3_server", "rabbitmq", "replica_set"})
 """What the tests of the documents use, and what others beside them are about: see `tests.tools.judge`."""
 PATIENCE_MS = 60_000
@@ -146,6 +147,14 @@ def ledger(mongo_url: str) -> Iterator[Ledger]:
         check_job=check_job,
     ) as worker:
         yield worker.ledger
+
+
+@pytest.fixture(scope="session")
+def delivery_ledger(mongo_url: str) -> Iterator[DeliveryLedger]:
+    """The worker's side of the webhooks."""
+    options: dict[str, Any] = {"timeout_ms": 5000, "stall_timeout_ms": PATIENCE_MS}
+    with open_worker_stores(mongo_url=mongo_url, blob_url="memory:///", **options) as worker:
+        yield worker.deliveries
 
 
 @pytest.fixture

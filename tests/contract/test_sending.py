@@ -19,7 +19,7 @@ from pipeline.webhooks.metrics import WebhookMetrics
 from pipeline.webhooks.sending import MAX_RUN_SECONDS, UNSIGNED_WAIT_MS, EndpointRun
 from storage.clock import now_ms
 from storage.delivery_ledger import DeliveryLedger
-from storage.stores import Stores, open_worker_stores
+from storage.stores import Stores
 from storage.webhooks import Delivery, DeliveryState, DisabledReason, Secret, WebhookEndpoint
 from tests.support.webhook_receiver import Received, Receiver, Reply, run_receiver
 from tests.support.webhooks import SECRET, ended_delivery, new_delivery, new_endpoint
@@ -28,12 +28,6 @@ OTHER = "whsec_" + "B" * 32
 AT_ONCE = (0.0001,) * 9
 """Waits of less than a millisecond."""
 LONG = 600.0
-
-
-@pytest.fixture(scope="session")
-def opened_worker(mongo_url: str) -> Iterator[DeliveryLedger]:
-    with open_worker_stores(mongo_url=mongo_url, blob_url="memory:///", timeout_ms=5000, stall_timeout_ms=1) as worker:
-        yield worker.deliveries
 
 
 @pytest.fixture
@@ -79,8 +73,8 @@ class World:
 
 
 @pytest.fixture
-def world(stores: Stores, opened_worker: DeliveryLedger, receiver: Receiver) -> World:
-    return World(stores, opened_worker, receiver)
+def world(stores: Stores, delivery_ledger: DeliveryLedger, receiver: Receiver) -> World:
+    return World(stores, delivery_ledger, receiver)
 
 
 def fail_first(receiver: Receiver, times: int, reply: Reply) -> None:
