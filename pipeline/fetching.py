@@ -12,7 +12,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from pipeline.fetched_object import FetchedObject
 from pipeline.fetched_url import FetchedUrl, StartOver
 from pipeline.original_meter import OriginalMeter
-from stages.errors import FetchFailed, FetchTimeout, FetchTooLarge, TemporaryError, UnsupportedFormat
+from stages.errors import FetchFailed, FetchTimeout, FetchTooLarge, StageError, TemporaryError, UnsupportedFormat
 from stages.formats import HEAD_BYTES
 from storage.documents import Original, Source
 from storage.sources import fetched_changes
@@ -60,13 +60,18 @@ def _fetch_url(run: StageRun, source: Source) -> Original:
 def _fetch_object(run: StageRun, source: Source) -> Original:
     """Have the store copy the object if it is that of the blobs, else read and write it."""
     found = FetchedObject.find(source, run.job.owner, run.settings)
-    if found.can_be_copied and (copied := found.copy_original(run.blobs)):
-        blob, content = copied
-        run.count_fetched(len(content))
+    copied = found.copy_original(run.blobs) if found.can_be_copied else None
+    if copied is None:
+        return _store(run, found.chunks())
+    blob, content = copied
+    run.count_fetched(len(content))
+    try:
         meter = _measure(run, content)
         meter.add(content)
         return _describe(run, meter, blob)
-    return _store(run, found.chunks())
+    except StageError:
+        run.blobs.remove_written()
+        raise
 
 
 def _store(run: StageRun, chunks: Generator[bytes]) -> Original:
