@@ -18,6 +18,8 @@ STAGE_NAMES = frozenset({FETCH, VALIDATE, NORMALIZE, TRANSFORM, EXPORT, FINALIZE
 """Names that no rendition can have: those of stages that are not called as their rendition, and of queues."""
 OUTBOUND_QUEUES = (FETCH, NOTIFY)
 """The queues whose workers may reach other hosts than the stores."""
+INNER_QUEUES = tuple(queue for queue in QUEUES if queue not in OUTBOUND_QUEUES)
+"""All other queues."""
 ERRBACK = "on_failed"
 ROUTES = {task: {"queue": task} for task in QUEUES} | {EXPORT: {"queue": FETCH}, ERRBACK: {"queue": FINALIZE}}
 """The queue of each task, as Celery's `task_routes` wants it."""

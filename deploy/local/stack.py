@@ -25,7 +25,7 @@ from deploy.local.ports import free_port, is_free
 from deploy.local.process_startup import READY_SECONDS, PendingProcess, StackObserver, wait_for_all
 from deploy.local.readiness import find_child_pids
 from deploy.local.supervisord_control import PortInUse, StackError, Supervisord
-from pipeline.routing import OUTBOUND_QUEUES, QUEUES
+from pipeline.routing import INNER_QUEUES, OUTBOUND_QUEUES
 
 SOFT_SHUTDOWN_SECONDS = (
     "4"  # seconds that a stopping worker waits for its running tasks before it returns them to the queue
@@ -64,8 +64,7 @@ class Stack:
         """
         self.folder = Path(folder).resolve()
         self.blob_folder = self.folder / "blobs"
-        local_queues = [queue for queue in QUEUES if queue not in OUTBOUND_QUEUES]
-        each = {processes.SHARED_WORKER: shared_pool} if shared_pool else dict.fromkeys(local_queues, 1)
+        each = {processes.SHARED_WORKER: shared_pool} if shared_pool else dict.fromkeys(INNER_QUEUES, 1)
         self.pools = each | dict(pools or {}) | ({processes.OUTBOUND_WORKER: outbound_pool} if outbound_pool else {})
         self.environment = dict(environment or {})
         self.redis_port, self.mongo_port = redis_port or free_port(), mongo_port or free_port()
@@ -115,7 +114,7 @@ class Stack:
     def _queues(self, worker: str) -> list[str]:
         if worker == processes.OUTBOUND_WORKER:
             return list(OUTBOUND_QUEUES)
-        others = [queue for queue in QUEUES if queue not in {*self.pools, *OUTBOUND_QUEUES}]
+        others = [queue for queue in INNER_QUEUES if queue not in self.pools]
         return others if worker == processes.SHARED_WORKER else [worker]
 
     def _frontend(self) -> processes.Process:

@@ -16,7 +16,7 @@ from stages.limits import Limits
 from storage.blobs import Blobs
 from storage.documents import Source
 from tests.support.fakes import new_job
-from tests.support.scripted_server import Scripted, ScriptedServer, run_scripted_server
+from tests.support.image_server import Scripted, ScriptedServer, run_scripted_server
 
 CONTENT = bytes(range(256)) * 1000
 HEADERS = {"ETag": '"one"', "Last-Modified": "Mon, 02 Nov 2026 10:00:00 GMT", "Content-Type": "image/jpeg"}

@@ -6,18 +6,21 @@ import json
 from typing import Any
 
 from deploy.local.stack import Stack
-from pipeline.routing import QUEUES
 
 Line = dict[str, Any]
-LOGGED_PROCESSES = ("gateway", *QUEUES)
+
+
+def read_logs(stack: Stack) -> dict[str, str]:
+    """Return the logs of the gateway and of each worker, by the name of the process."""
+    return {name: stack.log(name) for name in ("gateway", *stack.pools)}
 
 
 def find_log_lines(stack: Stack, word: str) -> list[Line]:
     """Return every line that names a word, of all processes, in order of time, with its writer as `process`."""
     found = [
         json.loads(line) | {"process": name}
-        for name in LOGGED_PROCESSES
-        for line in stack.log(name).split("\n")[:-1]  # what follows the last newline is still being written
+        for name, text in read_logs(stack).items()
+        for line in text.split("\n")[:-1]  # what follows the last newline is still being written
         if word in line
     ]
     return sorted(found, key=lambda line: str(line["timestamp"]))

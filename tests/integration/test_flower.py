@@ -14,7 +14,6 @@ from flower.urls import handlers as flower_routes  # type: ignore[import-untyped
 from deploy.local.ports import free_port
 from deploy.local.readiness import is_flower_ready as flower_answers
 from deploy.local.stack import Stack
-from pipeline.routing import QUEUES
 from tests.conftest import SHORT_TIMEOUTS
 from tests.integration.api_helpers import submit_operation, submit_photo, wait_for_end, wait_until
 from tests.support.http_options import HTTP_CLIENT_OPTIONS, HTTP_OPTIONS
@@ -40,7 +39,9 @@ CHANGING = sorted(
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack with Flower, which has asked every worker for its events."""
     with Stack(tmp_path_factory.mktemp("watched"), environment=WATCHED, flower=True) as stack:
-        wait_until(lambda: all(EVENTS_ON in stack.log(queue) for queue in QUEUES), "workers to be asked for events")
+        wait_until(
+            lambda: all(EVENTS_ON in stack.log(queue) for queue in stack.pools), "workers to be asked for events"
+        )
         yield stack
 
 
@@ -97,10 +98,10 @@ def test_every_task_of_a_job_has_its_id_as_root(flower: httpx.Client, task_id: s
     assert all(task_id in task["args"] for task in tasks)
 
 
-def test_every_worker_is_listed(flower: httpx.Client, task_id: str) -> None:  # noqa: ARG001  # it has run
+def test_every_worker_is_listed(watched: Stack, flower: httpx.Client, task_id: str) -> None:  # noqa: ARG001  # it ran
     workers = flower.get("/api/workers", params={"refresh": 1, "status": 1}).raise_for_status().json()
 
-    assert {name.partition("@")[0]: alive for name, alive in workers.items()} == dict.fromkeys(QUEUES, True)
+    assert {name.partition("@")[0]: alive for name, alive in workers.items()} == dict.fromkeys(watched.pools, True)
 
 
 @pytest.mark.parametrize(

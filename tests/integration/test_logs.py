@@ -15,10 +15,9 @@ import pytest
 
 from deploy.local.processes import ROOT
 from deploy.local.stack import Stack
-from pipeline.routing import QUEUES
 from tests.integration.api_helpers import get_status, submit_photo, upload, wait_for_all, wait_for_end, wait_until
 from tests.integration.conftest import AsOwner
-from tests.integration.log_lines import LOGGED_PROCESSES, Line, find_log_lines, select_events
+from tests.integration.log_lines import Line, find_log_lines, read_logs, select_events
 from tests.support.http_options import HTTP_OPTIONS
 from tests.support.images import encode_image, photo
 from tests.support.programs import run_program
@@ -61,13 +60,13 @@ def test_an_answer_tells_the_id_of_its_request(answer: httpx.Response, request_i
     assert answer.headers["x-request-id"] == request_id
 
 
-def test_the_stages_of_a_job_are_told_in_order_each_with_its_attempt(lines: list[Line]) -> None:
+def test_the_stages_of_a_job_are_told_in_order_each_with_its_attempt(stack: Stack, lines: list[Line]) -> None:
     stages = select_events(lines, "stage.done")
 
     names = [line["stage"] for line in stages]
     assert [set(names[:1]), set(names[1:2]), set(names[2:5]), set(names[5:])] == ORDER
     assert {line["attempt"] for line in stages} == {1}
-    assert {line["process"] for line in stages} == set(QUEUES) - {"transform"}
+    assert {line["process"] for line in stages} == set(stack.pools) - {"transform"}
 
 
 def test_the_gateway_tells_of_a_job_from_its_upload_on(lines: list[Line]) -> None:
@@ -156,7 +155,7 @@ def test_a_lost_child_is_told_under_its_job(client: httpx.Client, stack: Stack) 
 
 def test_every_line_is_json(stack: Stack, lines: list[Line]) -> None:
     assert lines
-    logged = "\n".join(stack.log(name) for name in LOGGED_PROCESSES).splitlines()
+    logged = "\n".join(read_logs(stack).values()).splitlines()
 
     said_by_celery_itself = ("worker: ", "Restoring ")  # as it stops, past all logging
     said_by_libtiff = ("ZIPDecode: ", "LZWDecode: ", "TIFF", "_TIFF", "JPEG", "Fax")  # of damaged images, to stderr
@@ -187,7 +186,7 @@ def talkative(strict_stack: Stack, as_owner: AsOwner) -> Stack:
 
 @pytest.mark.parametrize("secret", [REFUSES, "key of ida", "Bearer"])
 def test_no_key_header_or_file_name_is_ever_logged(talkative: Stack, secret: str) -> None:
-    logged = {name: talkative.log(name) for name in LOGGED_PROCESSES}
+    logged = read_logs(talkative)
 
     assert "request.served" in logged["gateway"]
     assert [name for name, text in logged.items() if secret in text] == []

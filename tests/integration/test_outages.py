@@ -11,7 +11,6 @@ import pytest
 from redis import Redis
 
 from deploy.local.stack import Stack
-from pipeline.routing import QUEUES
 from tests.integration.api_helpers import (
     freeze_process,
     get_status,
@@ -62,21 +61,21 @@ def test_upload_is_accepted_while_redis_is_frozen(client: httpx.Client, stack: S
 
 
 def test_a_full_redis_ends_no_worker_and_loses_nothing(client: httpx.Client, stack: Stack) -> None:
-    workers = {queue: stack.pid(queue) for queue in QUEUES}
+    workers = {queue: stack.pid(queue) for queue in stack.pools}
     with Redis.from_url(stack.redis_url) as redis:
         with freeze_process(stack, "validate"):
             task_ids = [submit_photo(client, encode_image(photo(), "jpeg")) for _ in range(4)]
             redis.config_set("maxmemory", 1)
         try:
             task_ids += [submit_photo(client, encode_image(photo(), "jpeg")) for _ in range(UNSENT)]
-            wait_until(lambda: "OutOfMemoryError" in "".join(map(stack.log, QUEUES)), "a worker to meet it")
+            wait_until(lambda: "OutOfMemoryError" in "".join(map(stack.log, stack.pools)), "a worker to meet it")
             wait_until(lambda: scrape(stack, "gateway")["redis_memory_max_bytes", ()] == 1, "the gateway to measure it")
             readiness, metrics = client.get("/readyz"), scrape(stack, "gateway")
         finally:
             redis.config_set("maxmemory", 0)
 
     assert {wait_for_end(client, task_id)["status"] for task_id in task_ids} == {"done"}
-    assert {queue: stack.pid(queue) for queue in QUEUES} == workers
+    assert {queue: stack.pid(queue) for queue in stack.pools} == workers
     assert (readiness.status_code, readiness.json()["status"]) == (200, "degraded")
     assert readiness.json()["checks"]["redis"]["error"] == "full"
     assert metrics["dependency_up", (("dependency", "redis"),)] == 0

@@ -17,7 +17,7 @@ from tests.integration.api_helpers import wait_for_end, wait_until
 from tests.integration.collector import Collector
 from tests.integration.conftest import SIGNING_SECRET, AsOwner
 from tests.integration.front_servers import BODY_BYTES, Front, run_nginx
-from tests.integration.log_lines import LOGGED_PROCESSES
+from tests.integration.log_lines import read_logs
 from tests.integration.raw_http import build_head, open_socket, read_response
 from tests.support.images import encode_image, photo
 
@@ -104,7 +104,7 @@ def test_no_log_and_no_trace_has_a_token_or_a_signature(
     last = nginx.api.get(f"/task-status/{accepted.json()['task_id']}", params={"token": view_token})
     wait_until(lambda: bool(collector.trace(last.headers["x-request-id"])), "the last trace")
 
-    logs = {name: strict_stack.log(name) for name in LOGGED_PROCESSES}
+    logs = read_logs(strict_stack)
     logs |= {"access": (folder / "image" / "access.log").read_text(), "errors": (folder / "log").read_text()}
     logs["traces"] = json.dumps([span.attributes for span in list(collector.spans)])
     assert (too_large.status, image.status_code) == (413, 200)

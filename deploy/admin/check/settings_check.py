@@ -9,14 +9,14 @@ from deploy.admin.check.compose_check import check_compose, parse_bytes
 from deploy.admin.findings import Finding, error, warning
 from deploy.generate.worker_memory import child_mib, container_mib, image_mib
 from gateway.sizes import FORM_OVERHEAD_BYTES
-from pipeline.routing import OUTBOUND_QUEUES, QUEUES
+from pipeline.routing import INNER_QUEUES, OUTBOUND_QUEUES
 from pipeline.settings import Settings
 
 SUBJECT = "settings"
 CHILDREN = {"fetch": 2, "normalize": 2, "resize": 2, "notify": 2}
 """Processes of a worker in docker-compose.yml, unless `DARKROOM_<QUEUE>_CONCURRENCY` is set; 1 for the other queues."""
 CONTAINER_MEMORY = {
-    "DARKROOM_WORKER_MEMORY": [queue for queue in QUEUES if queue not in OUTBOUND_QUEUES],
+    "DARKROOM_WORKER_MEMORY": INNER_QUEUES,
     "DARKROOM_OUTBOUND_MEMORY": OUTBOUND_QUEUES,
 }
 """The memory of a worker of these queues, by the variable that sets it in docker-compose.yml."""
@@ -54,7 +54,7 @@ def _check_sizes(settings: Settings, environment: Mapping[str, str]) -> Iterator
 
 def _check_image_memory(settings: Settings) -> Iterator[Finding]:
     allowed = settings.work.max_image_memory_mib
-    largest = {queue: image_mib(queue, settings) for queue in QUEUES if queue not in OUTBOUND_QUEUES}
+    largest = {queue: image_mib(queue, settings) for queue in INNER_QUEUES}
     queue = max(largest, key=largest.__getitem__)
     if allowed and allowed < largest[queue]:
         yield warning(

@@ -11,11 +11,11 @@ from pathlib import Path
 from deploy.local import processes, readiness
 from deploy.local.ports import free_port
 from deploy.local.stack import Stack
-from pipeline.routing import QUEUES
+from pipeline.routing import INNER_QUEUES
 from tests.support.skewed_program import skew_command
 
 SECOND_GATEWAY = "gateway2"
-POOLS = QUEUES
+POOLS = INNER_QUEUES
 SKEWS = {"ahead": 120, "behind": -120}
 """Seconds by which the clock of a worker `ahead-QUEUE` or `behind-QUEUE` differs: more than a lease has."""
 
