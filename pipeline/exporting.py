@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import obstore
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 SHARE_OF_TIME_LIMIT = 0.8
 """The part of the soft time limit that a run may take: what stops it then names the destination."""
 CONCURRENCY = 4
-LARGE_BYTES = 16 * 1024 * 1024
-"""Files over this are put one after the other and in parts, so that a run holds one of them, or a few small ones."""
+LARGE_BYTES = 8 * 1024 * 1024
+"""Files over this are put one after the other and in parts. So a run holds some parts, or so many small files."""
+PART_BYTES = 5 * 1024 * 1024
 LARGE_CONCURRENCY = 2
 DESTINATION_ERRORS = (BaseError, OSError)
 
@@ -67,23 +68,27 @@ class _Export:
 
     async def _put_each(self, files: Iterator[ExportedFile]) -> None:
         for file in files:
-            content = await self._blobs.read_result(file.blob, file.bytes)  # errors of our own store are not theirs
+            source = _Source(await self._blobs.stream_result(file.blob, file.bytes))
+            is_large = file.bytes > LARGE_BYTES
+            content = source.read() if is_large else b"".join([chunk async for chunk in source.read()])
             try:
-                await self._put(file, content)
+                await self._put(file, content, is_large=is_large)
             except DESTINATION_ERRORS as error:
+                if source.error is not None:
+                    raise source.error from None
                 raise _failure(self._destination, type(error).__name__) from None
 
-    async def _put(self, file: ExportedFile, content: bytearray) -> None:
+    async def _put(self, file: ExportedFile, content: bytes | AsyncIterator[bytes], *, is_large: bool) -> None:
         attributes: Any = {"Content-Type": file.media_type}
         if self._destination.cache_control is not None:
             attributes["Cache-Control"] = self._destination.cache_control
-        is_large = file.bytes > LARGE_BYTES
         put = await obstore.put_async(
             self._store,
             file.key,
             content,
             attributes=attributes,
             use_multipart=is_large,
+            chunk_size=PART_BYTES,
             max_concurrency=LARGE_CONCURRENCY,
         )
         await self._check(file, put["e_tag"])
@@ -96,6 +101,22 @@ class _Export:
             return
         if found["size"] != file.bytes and found["e_tag"] == etag:
             raise OSError("the object has another size")
+
+
+class _Source:
+    """A file in our own store. Its errors are not those of the bucket that it is put into."""
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self.error: Exception | None = None
+
+    async def read(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._chunks:
+                yield chunk
+        except DESTINATION_ERRORS as error:
+            self.error = error
+            raise
 
 
 def _open(destination: DestinationReference, settings: Settings) -> ObjectStore:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from hashlib import sha256
 from typing import Any
@@ -44,12 +44,9 @@ class StageBlobs:
         """Return the bytes that were uploaded or fetched."""
         return self._blobs.get(self._job.original.blob)
 
-    async def read_result(self, blob: str, size: int) -> bytearray:
-        """Return the bytes of a rendition's file, of which there are `size`."""
-        content = bytearray()
-        async for chunk in await self._blobs.stream(blob, start=0, stop=size):
-            content += chunk
-        return content
+    async def stream_result(self, blob: str, size: int) -> AsyncIterator[bytes]:
+        """Open a rendition's file of `size` bytes and return an iterator over its chunks."""
+        return await self._blobs.stream(blob, start=0, stop=size)
 
     def check_room_for_original(self, settings: BlobsSettings, size: int) -> None:
         """Raise OSError when the disk has no room for an original of this size."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -14,6 +14,8 @@ from typing import Any
 
 import obstore
 import pytest
+from obstore.exceptions import GenericError
+from obstore.store import MemoryStore
 from prometheus_client import CollectorRegistry
 
 from pipeline import exporting
@@ -21,10 +23,12 @@ from pipeline.exporting import export_renditions
 from pipeline.metrics import StageMetrics
 from pipeline.outbound_settings import Destination
 from pipeline.settings import Settings
+from pipeline.stage_blobs import StageBlobs
 from pipeline.stage_run import StageRun
 from pipeline.worker_child import WorkerChild, open_worker_child
 from pipeline.worker_settings import WorkSettings
 from stages.errors import ExportFailed, TemporaryError
+from storage.blobs import Blobs
 from storage.documents import DestinationReference, Job, Operation, StageRecord, StageState
 from storage.object_store import connect
 from storage.stores import Stores
@@ -112,6 +116,12 @@ def destination_of(bucket: Bucket) -> Destination:
             "aws_allow_http": "true",
         },
     )
+
+
+def destination_on(server: ObjectStore) -> Destination:
+    """Return a folder in the bucket of a real object store."""
+    options = {name.lower(): value for name, value in server.environment.items()}
+    return Destination(url="s3://contract/exports", options=options)
 
 
 @pytest.fixture
@@ -259,15 +269,41 @@ async def test_a_file_that_our_own_store_lacks_is_not_the_fault_of_the_bucket(
         await export(run)
 
 
+class BreakingBlobs(Blobs):
+    """Blobs that end in the middle of each."""
+
+    async def stream(self, key: str, *, start: int, stop: int) -> AsyncIterator[bytes]:
+        whole = await super().stream(key, start=start, stop=stop)
+
+        async def begin() -> AsyncIterator[bytes]:
+            yield await anext(whole)
+            raise GenericError("our own store has ended")
+
+        return begin()
+
+
+@pytest.mark.parametrize("size", [10, exporting.LARGE_BYTES + 1])
+async def test_our_own_store_that_ends_in_the_middle_is_not_the_fault_of_the_bucket(
+    settings: Settings, stores: Stores, s3_server: ObjectStore, size: int
+) -> None:
+    with open_child(settings, shop=destination_on(s3_server)) as child:
+        run = await claim_export(child, stores, {"small": bytes(size)})
+        blobs = BreakingBlobs(MemoryStore())
+        blobs.put(f"{run.job.id}/small.1", bytes(size))
+        run.blobs = StageBlobs(blobs, run.job, attempt=1)
+
+        with pytest.raises(GenericError, match="our own store has ended"):
+            await export(run)
+
+
 async def test_a_large_file_is_put_in_parts_whole(settings: Settings, stores: Stores, s3_server: ObjectStore) -> None:
-    contents = {"small": b"small", "large": bytes(range(256)) * (exporting.LARGE_BYTES // 256) + b"the end"}
-    options = {name.lower(): value for name, value in s3_server.environment.items()}
-    patient = settings.model_copy(update={"work": WorkSettings(soft_time_limit=30)})
-    with open_child(patient, shop=Destination(url="s3://contract/exports", options=options)) as child:
+    contents = {"small": b"small", "large": bytes(range(256)) * (3 * exporting.LARGE_BYTES // 256) + b"the end"}
+    destination = destination_on(s3_server)
+    with open_child(settings, shop=destination) as child:
         run = await claim_export(child, stores, contents)
 
         await export(run)
 
-    found = obstore.get(connect("s3://contract/exports", options=options), "A-1/large.jpg")
+    found = obstore.get(connect(destination.url, options=destination.options), "A-1/large.jpg")
     assert bytes(found.bytes()) == contents["large"]
     assert found.attributes == {"Content-Type": "image/jpeg", "Cache-Control": "max-age=60"}
