@@ -26,7 +26,6 @@ from storage.stores import Stores
 from tests.contract.conftest import UPLOAD_BYTES
 from tests.support.image_server import Scripted, ScriptedServer, run_scripted_server
 from tests.support.images import photo_file
-from tests.support.image_server import Scripted, ScriptedServer, run_scripted_server
 from tests.support.unfetched import new_unfetched_job
 
 PHOTO = photo_file(300, 200)

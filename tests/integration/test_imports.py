@@ -18,8 +18,8 @@ from gateway.client import Client
 from tests.conftest import SHORT_TIMEOUTS
 from tests.integration.api_helpers import get_status, wait_for_end, wait_for_image, wait_until
 from tests.support.http_options import HTTP_CLIENT_OPTIONS
-from tests.support.images import photo_file
 from tests.support.image_server import Scripted, ScriptedServer, run_scripted_server
+from tests.support.images import photo_file
 
 PHOTO = photo_file(600, 400)
 HALF = Scripted(PHOTO, headers={"ETag": '"one"'}, sent=len(PHOTO) // 2, is_silent=True)
