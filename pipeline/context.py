@@ -89,7 +89,7 @@ def _log_fields(headers: Mapping[str, Any], name: str, args: Sequence[Any]) -> d
     A message about an endpoint of webhooks is no part of a job.
     """
     if name == NOTIFY:
-        return {"endpoint_id": str(args[0])} if args else {}
+        return {"webhook_id": str(args[0])} if args else {}
     job_id, _, _ = (headers.get("root_id") or "").partition(".")
     stage = {RESIZE: args[-1], ERRBACK: None}.get(name, name)  # a resize has its rendition's name, its last argument
     ids = {"task_id": job_id, "request_id": headers.get("request_id"), "stage": stage}

@@ -69,7 +69,7 @@ def post_delivery(
         outcome = _name_error(error)
         return PostResult(record(error=outcome, detail=error.reason), outcome)
     except Exception:  # else one delivery would end each run of its endpoint
-        log.exception("delivery.broken", endpoint_id=delivery.endpoint_id, task_id=delivery.task_id)
+        log.exception("delivery.broken", webhook_id=delivery.endpoint_id, task_id=delivery.task_id)
         return PostResult(record(error=FAILED, detail="The event could not be sent."), FAILED)
     outcome = DELIVERED if answer.status in SUCCESS else REJECTED
     retry_after_ms = parse_retry_after(answer.headers.get("retry-after"), now_ms=now_ms())

@@ -38,7 +38,7 @@ class Recorder:
         if self._ledger.disable(endpoint, reason):
             self._metrics.count_disabled(reason)
             log.warning(
-                "webhook.disabled", endpoint_id=endpoint.id, owner=endpoint.owner, reason=reason.value,
+                "webhook.disabled", webhook_id=endpoint.id, owner=endpoint.owner, reason=reason.value,
                 failing_since_ms=self.failing_since_ms,
             )  # fmt: skip
         return False
@@ -78,7 +78,7 @@ class Recorder:
 def _describe(delivery: Delivery, result: PostResult) -> dict[str, object]:
     """Return what a log line says of a try. The endpoint's address and its answer may hold secrets."""
     return {
-        "endpoint_id": delivery.endpoint_id,
+        "webhook_id": delivery.endpoint_id,
         "task_id": delivery.task_id,
         "event_id": delivery.event_id,
         "event_type": delivery.type,

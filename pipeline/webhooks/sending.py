@@ -47,7 +47,7 @@ def send_due_deliveries(child: WorkerChild, endpoint_id: str) -> None:
         with enforce_soft_time_limit():
             EndpointRun(child.deliveries, child.outbound, child.settings, child.metrics.webhooks).send(endpoint_id)
     except (*INFRASTRUCTURE_ERRORS, SoftTimeLimitExceeded) as error:
-        log.warning("webhook.interrupted", endpoint_id=endpoint_id, error=f"{type(error).__name__}: {error}")
+        log.warning("webhook.interrupted", webhook_id=endpoint_id, error=f"{type(error).__name__}: {error}")
 
 
 class EndpointRun:
@@ -81,7 +81,7 @@ class EndpointRun:
         if endpoint is None:
             return
         if not find_secrets(endpoint, self._settings, now_ms=now_ms()):
-            log.warning("webhook.unsigned", endpoint_id=endpoint.id)
+            log.warning("webhook.unsigned", webhook_id=endpoint.id)
             self._ledger.release(endpoint, not_before_ms=now_ms() + UNSIGNED_WAIT_MS)
             return
         self._recorder.failing_since_ms = endpoint.failing_since_ms

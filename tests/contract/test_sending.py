@@ -98,7 +98,7 @@ async def test_a_due_delivery_is_sent_and_recorded(world: World, logs: list[Even
     ended = await world.read_endpoint(endpoint)
     assert (ended.due_ms, ended.lease_ms, ended.failing_since_ms) == (None, 0, None)
     (line,) = [line for line in logs if line["event"] == "delivery.delivered"]
-    assert (line["endpoint_id"], line["task_id"]) == (endpoint.id, delivery.task_id)
+    assert (line["webhook_id"], line["task_id"]) == (endpoint.id, delivery.task_id)
     assert "hidden" not in str(logs)
     assert world.count('webhook_tries_total{outcome="delivered"}') == 1
     assert world.count('webhook_deliveries_total{outcome="delivered"}') == 1
@@ -193,7 +193,7 @@ async def test_an_endpoint_that_is_gone_is_disabled_and_its_deliveries_wait(
     assert world.receiver.ids() == [deliveries[0].event_id]
     assert {(await world.read(each)).state for each in deliveries} == {DeliveryState.PENDING}
     (line,) = [line for line in logs if line["event"] == "webhook.disabled"]
-    assert (line["endpoint_id"], line["owner"], line["reason"]) == (endpoint.id, "ada", "gone")
+    assert (line["webhook_id"], line["owner"], line["reason"]) == (endpoint.id, "ada", "gone")
     assert world.count('webhook_endpoints_disabled_total{reason="gone"}') == 1
 
 

@@ -137,4 +137,4 @@ def test_a_message_about_an_endpoint_is_no_part_of_a_job() -> None:
     bound = get_contextvars()
 
     _end(tasks.notify)
-    assert bound == {"endpoint_id": "an-endpoint"}
+    assert bound == {"webhook_id": "an-endpoint"}
