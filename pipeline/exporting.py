@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 SHARE_OF_TIME_LIMIT = 0.8
 """The part of the soft time limit that a run may take: what stops it then names the destination."""
 CONCURRENCY = 4
-LARGE_BYTES = 8 * 1024 * 1024
-"""Files over this are put one after the other and in parts. So a run holds some parts, or so many small files."""
-PART_BYTES = 5 * 1024 * 1024
+LARGE_BYTES = 5 * 1024 * 1024
+"""Files over this are put one after the other, in parts of this size. So a run holds some parts, or a few small files.
+
+S3 accepts no part below 5 MiB.
+"""
 LARGE_CONCURRENCY = 2
 DESTINATION_ERRORS = (BaseError, OSError)
 
@@ -88,7 +90,7 @@ class _Export:
             content,
             attributes=attributes,
             use_multipart=is_large,
-            chunk_size=PART_BYTES,
+            chunk_size=LARGE_BYTES,
             max_concurrency=LARGE_CONCURRENCY,
         )
         await self._check(file, put["e_tag"])
