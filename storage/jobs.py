@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -268,22 +268,13 @@ class Jobs:
         result = await _collection().update_one(condition, {"$set": _EMPTY_OUTBOX})
         return bool(result.matched_count)
 
-    async def clear_outboxes(self, jobs: Collection[Job]) -> int:
-        """Empty the outboxes of jobs, in one request, as `clear_outbox` does; return how many were emptied."""
-        changes = [UpdateOne({"_id": job.id, "version": job.version}, {"$set": _EMPTY_OUTBOX}) for job in jobs]
+    async def clear_outboxes(self, versions: Mapping[str, int]) -> int:
+        """Empty the outboxes of jobs that still have these versions, in one request; return how many have them."""
+        changes = [
+            UpdateOne({"_id": job_id, "version": version}, {"$set": _EMPTY_OUTBOX})
+            for job_id, version in versions.items()
+        ]
         return (await _collection().bulk_write(changes, ordered=False)).matched_count if changes else 0
-
-    async def clear_unwanted_outboxes(self, outboxes: Collection[Outbox]) -> int:
-        """Empty outboxes whose events nobody wants, but for those with a later event than these all have.
-
-        Return how many were emptied.
-        """
-        if not outboxes:
-            return 0
-        last_ms = max(outbox.last_ms for outbox in outboxes)
-        ids = [outbox.job_id for outbox in outboxes]
-        condition = {"_id": {"$in": ids}, "outbox_ms": {"$gt": 0, "$lte": last_ms}}
-        return int((await _collection().update_many(condition, {"$set": _EMPTY_OUTBOX})).modified_count)
 
     async def find_oldest_event_ms(self) -> int | None:
         """Return when the oldest event that is in an outbox happened (epoch ms), of the first ones; None if none is."""

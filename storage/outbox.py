@@ -26,6 +26,8 @@ class Outbox(BaseModel):
 
     job_id: str = Field(alias="_id")
     owner: str | None = None
+    version: int
+    """Version of the job: it is another one once there is one more event."""
     outbox: dict[str, OutboxEvent]
     last_ms: int = Field(alias="outbox_ms")
     """When the last of them happened (epoch ms)."""
@@ -36,7 +38,7 @@ class Outbox(BaseModel):
         return sort_events(self.outbox)
 
 
-OUTBOX_FIELDS = ("owner", "outbox", "outbox_ms")
+OUTBOX_FIELDS = ("owner", "version", "outbox", "outbox_ms")
 """The stored fields of an `Outbox`, beside its id."""
 
 

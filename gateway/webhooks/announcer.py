@@ -121,7 +121,7 @@ class Announcer:
             await dispatch_due(self._stores, due)
 
     async def _clear_unwanted(self, outboxes: list[Outbox]) -> None:
-        await self._stores.jobs.clear_unwanted_outboxes(outboxes)
+        await self._stores.jobs.clear_outboxes({outbox.job_id: outbox.version for outbox in outboxes})
         for outbox in outboxes:
             self._metrics.count(outbox.events)
 
@@ -131,7 +131,7 @@ class Announcer:
         try:
             for jobs, deliveries in self._build(await self._stores.jobs.get_many(job_ids), endpoints):
                 await insert_deliveries(self._stores, deliveries)
-                await self._stores.jobs.clear_outboxes(jobs)
+                await self._stores.jobs.clear_outboxes({job.id: job.version for job in jobs})
                 handled |= {job.id for job in jobs}
                 for job in jobs:
                     self._metrics.count(sort_events(job.outbox))

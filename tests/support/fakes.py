@@ -302,23 +302,13 @@ class FakeJobs(Jobs):
                 job.outbox_ms = now_ms() + UNREADABLE_DELAY_MS
 
     async def clear_outbox(self, job: Job) -> bool:
-        return bool(await self.clear_outboxes([job]))
+        return bool(await self.clear_outboxes({job.id: job.version}))
 
-    async def clear_outboxes(self, jobs: Collection[Job]) -> int:
-        found = [self._documents[job.id] for job in jobs if job.id in self._documents]
-        seen = {job.id: job.version for job in jobs}
-        unchanged = [job for job in found if job.version == seen[job.id]]
+    async def clear_outboxes(self, versions: Mapping[str, int]) -> int:
+        unchanged = self._where(lambda job: versions.get(job.id) == job.version)
         for job in unchanged:
             self._documents[job.id] = job.model_copy(update=NO_EVENTS)
         return len(unchanged)
-
-    async def clear_unwanted_outboxes(self, outboxes: Collection[Outbox]) -> int:
-        last_ms = max((outbox.last_ms for outbox in outboxes), default=0)
-        found = [self._documents[outbox.job_id] for outbox in outboxes if outbox.job_id in self._documents]
-        unwanted = [job for job in found if 0 < (job.outbox_ms or 0) <= last_ms]
-        for job in unwanted:
-            self._documents[job.id] = job.model_copy(update=NO_EVENTS)
-        return len(unwanted)
 
     async def find_oldest_event_ms(self) -> int | None:
         return min((event.ms for job in self._documents.values() for event in job.outbox.values()), default=None)
