@@ -13,6 +13,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from gateway import metrics, problem_handlers, problems
 from gateway.bulk.runner import BulkRunner
 from gateway.concurrency_limit import ConcurrencyLimit
+from gateway.event_feed.feed import EventFeed
 from gateway.feed import Feed
 from gateway.gauge_updater import GaugeUpdater
 from gateway.ingest.open_consumer import open_consumer
@@ -37,7 +38,9 @@ from gateway.resumable.protocol import describe_server
 from gateway.routes import (
     bulk,
     capabilities,
+    deliveries,
     docs,
+    event_feed,
     events,
     files,
     health,
@@ -51,6 +54,7 @@ from gateway.routes import (
     results,
     schemas,
     tokens,
+    webhooks,
 )
 from gateway.sizes import FORM_OVERHEAD_BYTES
 from gateway.submission.backpressure import Backlog
@@ -58,6 +62,7 @@ from gateway.submission.blob_room import BlobRoom
 from gateway.submission.lanes import LaneChooser
 from gateway.unreadable import log_unreadable
 from gateway.webhooks.announcer import Announcer
+from gateway.webhooks.endpoints import fixed_endpoints
 from pipeline import traces
 from pipeline.broker.unreadable_messages import call_on_unreadable_message
 from pipeline.celery import configure
@@ -94,17 +99,22 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
             tidier = Tidier(app.state.stores, settings, gateway_metrics.tidier)
             gauge_updater = GaugeUpdater(gateway_metrics.registry, app.state.stores, app.state.queues, settings)
 
+            owner_feed = app.state.event_feed = EventFeed(app.state.stores.jobs)
+
             def on_end(job_id: str) -> None:
                 app.state.lanes.forget(job_id)
                 announcer.wake()
+                owner_feed.notify()
 
             feed = app.state.feed = Feed(app.state.stores.jobs, app.state.queues, on_end=on_end)
-            resources.enter_context(call_on_stop_signal(feed.close))
+            for streaming in (feed, owner_feed):
+                resources.enter_context(call_on_stop_signal(streaming.close))
+            await app.state.stores.webhooks.put_fixed(fixed_endpoints(settings.webhooks))
             if settings.presets:
                 loader = PresetLoader(app.state.presets, app.state.stores.blobs, settings, gateway_metrics.presets)
                 await resources.enter_async_context(keep_presets(loader))
             bulk_runner = BulkRunner(app.state.stores, app.state.queues, announcer, settings, gateway_metrics)
-            for each in (sweeper, tidier, gauge_updater, feed, bulk_runner, announcer):
+            for each in (sweeper, tidier, gauge_updater, feed, owner_feed, bulk_runner, announcer):
                 await resources.enter_async_context(run_in_background(each.run()))
             if settings.ingest.redis_list:
                 await resources.enter_async_context(_consume_events(app, settings))
@@ -152,7 +162,8 @@ def _open_stores(settings: Settings) -> AbstractAsyncContextManager[Stores]:
 def _include_routers(app: FastAPI) -> None:
     """Include all routes."""
     of_jobs = (operations, files, ingest, jobs, reprocess, bulk, events, results, images, tokens)
-    routers = (*of_jobs, capabilities, presets, schemas, health, metrics, docs, js_client)
+    of_events = (webhooks, deliveries, event_feed)
+    routers = (*of_jobs, *of_events, capabilities, presets, schemas, health, metrics, docs, js_client)
     for module in routers:
         app.include_router(module.router)
     for module in routers:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from gateway.concurrency_limit import ConcurrencyLimit
+from gateway.event_feed.feed import EventFeed
 from gateway.feed import Feed
 from gateway.metrics import GatewayMetrics
 from gateway.middleware.rate_limit import caller_of
@@ -51,6 +52,7 @@ async def _caller(request: Request) -> str:
 SettingsDep = Annotated[Settings, _from_state("settings")]
 StoresDep = Annotated[Stores, _from_state("stores")]
 FeedDep = Annotated[Feed, _from_state("feed")]
+EventFeedDep = Annotated[EventFeed, _from_state("event_feed")]
 MetricsDep = Annotated[GatewayMetrics, _from_state("metrics")]
 LaneChooserDep = Annotated[LaneChooser, _from_state("lanes")]
 BlobRoomDep = Annotated[BlobRoom, _from_state("blob_room")]

@@ -52,10 +52,16 @@ class EventReader:
     """Reads each event once. After a position of before, those within `OVERLAP_MS` of it may come a second time."""
 
     def __init__(
-        self, jobs: Jobs, *, owner: str | None, types: Collection[str] | None = None, start: Position | None = None
+        self,
+        jobs: Jobs,
+        *,
+        owner: str | None,
+        types: Collection[str] | None = None,
+        start: Position | None = None,
+        page_size: int = PAGE_SIZE,
     ) -> None:
         """`types` are those that are wanted, None: all. Without a `start`, it is now."""
-        self._jobs, self._owner, self._types = jobs, owner, types
+        self._jobs, self._owner, self._types, self._page_size = jobs, owner, types, page_size
         self.is_resumed = start is not None
         self._ms = now_ms() if start is None else start.ms
         self._seen = {start.event_id: start.ms} if start else {}
@@ -104,11 +110,11 @@ class EventReader:
     async def _find_page(self, since_ms: int) -> tuple[list[JobEnd], int | None]:
         """Return events since a time in their order, and since when there are more; None if there are none."""
         pages = [
-            await self._jobs.find_ends(moment, owner=self._owner, since_ms=since_ms, limit=PAGE_SIZE)
+            await self._jobs.find_ends(moment, owner=self._owner, since_ms=since_ms, limit=self._page_size)
             for moment in Moment
         ]
         ends = sorted(chain.from_iterable(pages), key=lambda end: (end.event.ms, end.job_id))
-        full = [page[-1].event.ms for page in pages if len(page) == PAGE_SIZE]
+        full = [page[-1].event.ms for page in pages if len(page) == self._page_size]
         if not full:
             return ends, None
         next_ms = max(min(full), since_ms + 1)  # a page of one millisecond: what follows it there is left out

@@ -45,6 +45,11 @@ OPTIONS: dict[str, Any] = {
             "name": "bulk actions",
             "description": "Retry, cancel, delete or reprocess many jobs at once, in the background.",
         },
+        {
+            "name": "webhooks",
+            "description": "Have the events of jobs sent to a backend, signed as Standard Webhooks says, or follow "
+            "them as a stream.",
+        },
         {"name": "results", "description": "Fetch what jobs have made."},
         {"name": "presets", "description": "What an upload that names a preset becomes."},
         {"name": "capabilities", "description": "What this gateway accepts."},

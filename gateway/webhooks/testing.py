@@ -18,7 +18,7 @@ def build_test_delivery(endpoint: WebhookEndpoint, *, now: int) -> Delivery:
     event_id = f"{test_id}-test"
     payload = {
         "type": TEST_EVENT,
-        "timestamp": datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="milliseconds"),
+        "timestamp": datetime.fromtimestamp(now / 1000, UTC).isoformat().replace("+00:00", "Z"),
         "data": {"webhook_id": endpoint.id, "message": MESSAGE},
     }
     return Delivery(

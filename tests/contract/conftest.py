@@ -21,6 +21,7 @@ from structlog.typing import EventDict
 from deploy.local.scratch_database import drop_database, name_scratch_database
 from deploy.local.stack import Stack
 from gateway.app import create_app
+from gateway.event_feed.feed import EventFeed
 from gateway.feed import Feed
 from gateway.submission.backpressure import Backlog
 from gateway.unreadable import log_unreadable
@@ -201,7 +202,7 @@ def create_gateway(stores: Stores, settings: Settings) -> FastAPI:
     app = create_app(settings)
     app.state.settings, app.state.stores = settings, stores
     app.state.queues, app.state.backlog = FakeQueues(), Backlog()
-    app.state.feed = Feed(stores.jobs, app.state.queues)
+    app.state.feed, app.state.event_feed = Feed(stores.jobs, app.state.queues), EventFeed(stores.jobs)
     app.state.announcer = Announcer(stores, settings, app.state.metrics.events)
     return app
 

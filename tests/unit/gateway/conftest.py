@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from gateway.app import create_app
+from gateway.event_feed.feed import EventFeed
 from gateway.feed import Feed
 from gateway.lifespan import run_in_background
 from gateway.submission.backpressure import Backlog
@@ -74,6 +75,7 @@ async def http(
         Backlog(),
         Feed(stores.jobs, queues, poll_interval_seconds=POLL_INTERVAL_SECONDS),
     )
+    app.state.event_feed = EventFeed(stores.jobs)
     app.state.announcer = Announcer(stores, settings, app.state.metrics.events)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
