@@ -50,6 +50,7 @@ class Consumer:
         self._prepare = prepare
         self._backlog = Backlog()
         self._failures = 0
+        self._obstacle = ""
 
     async def run(self) -> None:
         """Run rounds until cancelled; then another gateway may go on at once."""
@@ -72,15 +73,23 @@ class Consumer:
             return False
         if await self._backlog.read_longest(self._queues) >= self._settings.access.max_queue:
             return False
-        try:
-            ingestion = self._prepare()
-        except (Problem, PresetsNotReady) as problem:
-            log.warning("ingest.waiting", reason=problem.detail if isinstance(problem, Problem) else "no presets yet")
-            return False
-        message = await self._events.take()
-        if message is None:
+        ingestion = self._prepare_or_log()
+        message = await self._events.take() if ingestion else None
+        if ingestion is None or message is None:
             return False
         return await self._handle(message, ingestion)
+
+    def _prepare_or_log(self) -> Ingestion | None:
+        try:
+            ingestion = self._prepare()
+        except (Problem, PresetsNotReady) as error:
+            obstacle = error.detail if isinstance(error, Problem) else "The presets are not loaded yet."
+            if obstacle != self._obstacle:
+                log.warning("ingest.waiting", reason=obstacle)
+            self._obstacle = obstacle
+            return None
+        self._obstacle = ""
+        return ingestion
 
     async def _handle(self, message: bytes, ingestion: Ingestion) -> bool:
         try:
