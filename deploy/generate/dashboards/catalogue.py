@@ -6,13 +6,14 @@ import json
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from deploy.generate.dashboards import gateway, mongo, pipeline, redis, safety, workers
+from deploy.generate.dashboards import gateway, mongo, outbound, pipeline, redis, safety, workers
 
 BOARDS = {
     "pipeline.json": pipeline.board,
     "workers.json": workers.board,
     "gateway.json": gateway.board,
     "safety.json": safety.board,
+    "outbound.json": outbound.board,
     "redis.json": redis.board,
     "mongo.json": mongo.board,
 }
