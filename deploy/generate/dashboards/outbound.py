@@ -120,7 +120,7 @@ def _endpoints() -> Section:
         [
             graph(
                 "Disabled, by reason",
-                "Webhooks that their owner has disabled, that answered 410 (gone), or that took nothing for days (failing).",
+                "Webhooks that their owner has disabled, that answered 410 (gone), or that took nothing for days.",
                 Query(f"max by (reason) ({DISABLED})", "{{reason}}"),
                 unit=units.Short,
             ),
