@@ -45,7 +45,7 @@ TIMEOUT = httpx.Timeout(75, connect=3)  # a long poll takes up to 60 s, an event
 NOT_SENT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout)
 PREFIX = "/api"
 PATH_PUNCTUATION = "/:@!$&'()*+,;="  # RFC 3986, section 3.3
-EVENTS_PATH = re.compile(r"task-status/[^/]+/events")
+EVENTS_PATH = re.compile(r"(task-status/[^/]+/)?events")
 
 
 def read_page_headers() -> dict[str, str]:

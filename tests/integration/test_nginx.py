@@ -283,15 +283,18 @@ def test_a_gateway_that_is_away_is_a_problem_to_be_asked_again(front: Front, sta
     stack.stop_process("gateway")
     try:
         answer = front.api.get("/capabilities")
-        events = front.api.get("/task-status/a-job/events")
+        streams = [front.api.get(path) for path in ("/task-status/a-job/events", "/events")]
+        other = front.api.get("/events/a-job")
     finally:
         stack.start_process("gateway")
 
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
     assert answer.json()["code"] == "unavailable"
-    assert (events.status_code, events.headers["content-type"].partition(";")[0]) == (200, "text/event-stream")
-    assert events.text.startswith("retry: 2000\n\n")
+    for events in streams:
+        assert (events.status_code, events.headers["content-type"].partition(";")[0]) == (200, "text/event-stream")
+        assert events.text.startswith("retry: 2000\n\n")
+    assert other.status_code == 503
     wait_until(lambda: is_gateway_ready(front.api), "the gateway to be found again")
 
 
