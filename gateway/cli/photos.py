@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path, PurePath
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from ..client import calls
 from ..client.call import Call
 from ..client.models import Accepted
+from .addresses import label_of, source_fields
 from .journal import Journal, JournalEntry
 from .output_names import OutputNames, output_paths
 from .photo_search import PhotoFile
@@ -37,7 +38,7 @@ class UploadRequest:
         """Return the call that uploads a photo with this Idempotency-Key."""
         build = getattr(calls, self.name)
         if photo.content is None:
-            call: Call[Accepted] = build(source_task_id=photo.source_task_id, idempotency_key=key, **self.fields)
+            call: Call[Accepted] = build(idempotency_key=key, **photo.source, **self.fields)
         else:
             call = build(photo.content, name=photo.name, idempotency_key=key, progress=progress, **self.fields)
         return call
@@ -45,12 +46,13 @@ class UploadRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Photo:
-    """One photo: a file, the bytes of stdin, or the original image of an earlier job, which has no content here."""
+    """One photo: a file, the bytes of stdin, or what has no content here: an address, or the original of a job."""
 
     display_name: str
     name: str
     content: Path | bytes | None
-    source_task_id: str | None = None
+    source: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The form field that says where the image is, if there is no content."""
     size: int
     mtime_ns: int = 0
     sha256: str | None = None
@@ -124,8 +126,16 @@ class PhotoSet:
     def photo_from_job(self, task_id: str) -> Photo:
         """Return the original image of an earlier job as a photo."""
         return self._create_photo(
-            display_name=task_id, name=task_id, content=None, source_task_id=task_id, size=0,
+            display_name=task_id, name=task_id, content=None, source={"source_task_id": task_id}, size=0,
             file=f"job:{task_id}", output_path=PurePath(task_id), journal=None,
+        )  # fmt: skip
+
+    def photo_from_address(self, address: str) -> Photo:
+        """Return the image at an address as a photo. Its query is not written down."""
+        label = label_of(address)
+        return self._create_photo(
+            display_name=label, name=label, content=None, source=source_fields(address), size=0,
+            file=f"{label}:{sha256(address.encode()).hexdigest()[:16]}", output_path=PurePath("image"), journal=None,
         )  # fmt: skip
 
     def _photo_from_file(self, file: PhotoFile, output_path: PurePath) -> Photo:
@@ -147,7 +157,7 @@ class PhotoSet:
         """Create a photo with its journal. Stems in the output folder are claimed in the order of the photos."""
         if self._out:
             journal = self._journals[self._out]
-            if facts["content"] is not None:  # an earlier job's results are named once the job is known
+            if facts["content"] is not None:  # other results are named once the job is known
                 self._names.claim(file, output_path)
         return Photo(
             journal=journal or self._null_journal, names=self._names, file=file, output_path=output_path, **facts

@@ -34,6 +34,7 @@ class UploadArguments:
     operation: str
     fields: Mapping[str, Any]
     files: tuple[Path, ...]
+    addresses: tuple[str, ...] = ()
     source: str | None = None
     name: str | None
     wait: bool
@@ -60,7 +61,7 @@ def upload_photos(session: Session, arguments: UploadArguments) -> ExitCode:
 
 
 def _check_arguments(arguments: UploadArguments) -> None:
-    if bool(arguments.files) == bool(arguments.source):
+    if bool(arguments.files or arguments.addresses) == bool(arguments.source):
         raise CommandError("Specify either photos, or an earlier job with --source.")
     if arguments.name and STDIN not in arguments.files:
         raise CommandError("--name is only for stdin: files keep their own names.")
@@ -85,7 +86,7 @@ def _collect_photos(
         limit = capabilities.limits.get("upload_bytes")
         content = sys.stdin.buffer.read(-1 if limit is None else limit + 1)  # one byte too many is enough to refuse it
         photos.append(photo_set.photo_from_bytes(content, arguments.name or "stdin"))
-    return photos
+    return photos + [photo_set.photo_from_address(address) for address in dict.fromkeys(arguments.addresses)]
 
 
 def _run_batch(session: Session, arguments: UploadArguments, photos: list[Photo], upload_bytes: int | None) -> ExitCode:

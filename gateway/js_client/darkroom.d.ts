@@ -149,6 +149,7 @@ export interface PictureAttributes {
 export declare class Darkroom {
   constructor(url: string | URL, options?: DarkroomOptions);
   upload(file: Blob | BufferSource | null, options?: UploadOptions): Promise<JobHandle>;
+  uploadFrom(url: string | URL, options?: UploadOptions): Promise<JobHandle>;
   follow(job: JobReference, options?: RequestOptions): AsyncGenerator<Job, void, void>;
   wait(job: JobReference, options?: RequestOptions): Promise<Job>;
   status(job: JobReference, options?: RequestOptions): Promise<Job>;

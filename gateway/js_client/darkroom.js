@@ -81,6 +81,11 @@ export class Darkroom {
     };
   }
 
+  /** Have the gateway fetch an image from an address, and return the accepted job. It needs an API key, not a token. */
+  uploadFrom(url, options = {}) {
+    return this.upload(null, { ...options, source_url: String(url) });
+  }
+
   /** Yield the job now and at every change, until it has ended. Survives lost connections, and proxies that block streams. */
   async *follow(job, { signal } = {}) {
     const state = { taskId: this.#taskIdOf(job), signal, lastId: null, etag: null, retryMs: 2000, isBlocked: false, hasEnded: false };

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.local.processes import OUTBOUND_WORKER
+from deploy.local.processes import OUTBOUND_WORKER, ROOT
 from deploy.local.stack import Stack
 from gateway.client import Client
 from tests.conftest import SHORT_TIMEOUTS
@@ -20,6 +23,7 @@ from tests.integration.api_helpers import get_status, wait_for_end, wait_for_ima
 from tests.support.http_options import HTTP_CLIENT_OPTIONS
 from tests.support.image_server import Scripted, ScriptedServer, run_scripted_server
 from tests.support.images import photo_file
+from tests.support.programs import run_program
 
 PHOTO = photo_file(600, 400)
 HALF = Scripted(PHOTO, headers={"ETag": '"one"'}, sent=len(PHOTO) // 2, is_silent=True)
@@ -158,6 +162,22 @@ def test_the_python_client_sends_addresses(importing: Stack, server: ScriptedSer
         found: list[Any] = [client.wait_until_ended(job.task_id, timeout=60) for job in jobs]
 
     assert [(job.status, job.source.url) for job in found] == [("done", url)] * 2
+
+
+def test_the_command_uploads_addresses_and_saves_the_results(
+    importing: Stack, server: ScriptedServer, tmp_path: Path
+) -> None:
+    url = server.script("/command.jpg", Scripted(PHOTO)) + "?signature=secret"
+    command = [sys.executable, "-m", "gateway.cli", "upload", url, "--out", str(tmp_path), "--json"]
+
+    with run_program(
+        *command, cwd=ROOT, stdout=subprocess.PIPE, env=os.environ | {"DARKROOM_URL": importing.url}
+    ) as run:
+        output, _ = run.communicate(timeout=60)
+
+    document = json.loads(output)
+    assert (document["file"], document["status"]) == (f"{server.url}/command.jpg", "done")
+    assert {"command-small.jpg", "command-large.jpg"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def _kill_quietly(pid: int) -> None:

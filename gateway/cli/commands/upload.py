@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..addresses import parse_source
 from ..command import CommandError, command, parameters_of, set_parameters
 from ..exit_codes import ExitCode
 
@@ -28,20 +29,21 @@ Pixels = Annotated[int | None, result_option(min=0, help="Offset in pixels of th
 Side = Annotated[int | None, result_option(min=1, help="Size in pixels.")]
 
 
-def _file_arguments(
-    files: Annotated[
-        list[Path],
-        typer.Argument(help="Photos, folders of photos, or - for stdin.", metavar="FILES|DIR", show_default=False),
-    ],
-) -> None:
+file_argument = partial(
+    typer.Argument,
+    help="Photos, folders of photos, - for stdin, or addresses that the gateway fetches: https://... or s3://...",
+    metavar="FILES|DIR|URL",
+    show_default=False,
+    parser=parse_source,
+)
+
+
+def _file_arguments(files: Annotated[list[str], file_argument()]) -> None:
     """Declare the files of a command that requires them."""
 
 
 def _file_or_job_arguments(
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Photos, folders of photos, or - for stdin.", metavar="FILES|DIR", show_default=False),
-    ] = None,
+    files: Annotated[list[str] | None, file_argument()] = None,
     *,
     source: Annotated[
         str | None, typer.Option(help="The id of an earlier job: use its original image instead of files.")
@@ -112,8 +114,11 @@ def upload_command(
             fields = fields_of(**{name: options.pop(name) for name in names})
             fields |= {name: options.pop(name) for name in ("format", "quality", "background")}
             given = {name: value for name, value in fields.items() if value not in (None, False)}
-            files = tuple(options.pop("files") or ())
-            return upload_photos(session, UploadArguments(operation=operation, fields=given, files=files, **options))
+            sources = options.pop("files") or ()
+            files = tuple(each for each in sources if isinstance(each, Path))
+            addresses = tuple(each for each in sources if isinstance(each, str))
+            arguments = UploadArguments(operation=operation, fields=given, files=files, addresses=addresses, **options)
+            return upload_photos(session, arguments)
 
         session = inspect.Parameter("session", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Any)
         run.__name__, run.__doc__ = fields_of.__name__, fields_of.__doc__

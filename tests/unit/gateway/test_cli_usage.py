@@ -19,7 +19,7 @@ def invoke(*arguments: str) -> Result:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["upload"], "Missing argument 'FILES|DIR'."),
+        (["upload"], "Missing argument 'FILES|DIR|URL'."),
         (["status"], "Missing argument 'TASK_ID'."),
         (["status", "one", "two"], "Got unexpected extra argument(s) (two)."),
         (["upload", "-", "--quality", "0"], "--quality must be 1 or more."),

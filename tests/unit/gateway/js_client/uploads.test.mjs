@@ -28,6 +28,17 @@ test("an upload sends its file and fields, and returns the job", async () => {
   });
 });
 
+test("an address is sent instead of a file", async () => {
+  const { darkroom, requests } = clientOf(() => accepted());
+
+  const job = await darkroom.uploadFrom(new URL("https://photos.example/a b.jpg?x=1"), { operation: "grayscale", format: "webp" });
+
+  const [{ path, body }] = requests;
+  assert.equal(path, "/grayscale");
+  assert.deepEqual([...body], [["format", "webp"], ["source_url", "https://photos.example/a%20b.jpg?x=1"]]);
+  assert.equal(job.taskId, TASK_ID);
+});
+
 test("a lost or refused attempt is repeated with the same key, when the gateway says", async () => {
   const answers = [lostConnection, () => problem(503, "overloaded", { "Retry-After": "3" }), () => problem(409, "idempotency_key_in_use"), accepted];
   const { darkroom, requests } = clientOf((_, count) => answers[count - 1]());
