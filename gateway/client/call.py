@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Generic, TypeVar
@@ -29,7 +29,7 @@ class Call(Generic[T]):
     method: str
     path: str
     receive: Callable[[httpx.Response], Receiver[T]]
-    query: Mapping[str, str | int | float] = field(default_factory=dict)
+    query: Mapping[str, str | int | float | Sequence[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] | None = None
     document: Mapping[str, Any] | None = None

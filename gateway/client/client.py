@@ -21,17 +21,20 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from . import bulk_calls, calls, pagination
+from . import bulk_calls, calls, event_stream, pagination, webhook_calls
 from .call import Call
 from .connection import client_options, raise_as_transport_error
 from .deadline import check_deadlines
 from .early_answers import read_early_answers
+from .event_stream import Subscription
 from .job_errors import ensure_result
 from .models import JobStatus
 from .pagination import CallSequence
 from .problem import Problem
 from .retry import RetryPolicy, RetryState
 from .signatures import copy_signature
+from .streaming import iterate_events, iterate_events_async
+from .webhook_models import Event
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,6 +70,22 @@ def _build_async_iterator(
     return copy_signature(iterate, build)
 
 
+def _build_event_iterator(build: Callable[P, Subscription]) -> Callable[Concatenate[Client, P], Iterator[Event]]:
+    def iterate(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[Event]:
+        return self.iterate_events(build(*args, **kwargs))
+
+    return copy_signature(iterate, build)
+
+
+def _build_async_event_iterator(
+    build: Callable[P, Subscription],
+) -> Callable[Concatenate[AsyncClient, P], AsyncIterator[Event]]:
+    def iterate(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Event]:
+        return self.iterate_events(build(*args, **kwargs))
+
+    return copy_signature(iterate, build)
+
+
 class Client:
     """A client of one gateway. Its methods block; threads may share it. Close it, or use it as a context manager."""
 
@@ -88,7 +107,19 @@ class Client:
     create_token = _build_method(calls.create_token)
     capabilities = _build_method(calls.capabilities)
     health = _build_method(calls.health)
+    create_webhook = _build_method(webhook_calls.create_webhook)
+    webhooks = _build_method(webhook_calls.webhooks)
+    webhook = _build_method(webhook_calls.webhook)
+    update_webhook = _build_method(webhook_calls.update_webhook)
+    delete_webhook = _build_method(webhook_calls.delete_webhook)
+    rotate_webhook_secret = _build_method(webhook_calls.rotate_webhook_secret)
+    delivery_page = _build_method(webhook_calls.delivery_page)
+    delivery = _build_method(webhook_calls.delivery)
+    redeliver = _build_method(webhook_calls.redeliver)
+    test_webhook = _build_method(webhook_calls.test_webhook)
     jobs = _build_iterator(pagination.jobs)
+    deliveries = _build_iterator(pagination.deliveries)
+    events = _build_event_iterator(event_stream.events)
     follow = _build_iterator(pagination.follow)
 
     def __init__(
@@ -140,6 +171,10 @@ class Client:
         while (call := sequence.next_call()) is not None:
             yield from sequence.process_answer(self.send_call(call))
 
+    def iterate_events(self, subscription: Subscription) -> Iterator[Event]:
+        """Yield the events of a subscription for ever. Lost connections are opened again as the `RetryPolicy` says."""
+        return iterate_events(self._http, subscription, timeout=self._timeout, retry_policy=self._retry_policy)
+
     def _send_once(self, call: Call[T]) -> T:
         with call.answer_within(), call.open_request() as request:
             timeout = httpx.Timeout(self._timeout, read=self._timeout + call.server_wait_seconds)
@@ -186,7 +221,19 @@ class AsyncClient:
     create_token = _build_async_method(calls.create_token)
     capabilities = _build_async_method(calls.capabilities)
     health = _build_async_method(calls.health)
+    create_webhook = _build_async_method(webhook_calls.create_webhook)
+    webhooks = _build_async_method(webhook_calls.webhooks)
+    webhook = _build_async_method(webhook_calls.webhook)
+    update_webhook = _build_async_method(webhook_calls.update_webhook)
+    delete_webhook = _build_async_method(webhook_calls.delete_webhook)
+    rotate_webhook_secret = _build_async_method(webhook_calls.rotate_webhook_secret)
+    delivery_page = _build_async_method(webhook_calls.delivery_page)
+    delivery = _build_async_method(webhook_calls.delivery)
+    redeliver = _build_async_method(webhook_calls.redeliver)
+    test_webhook = _build_async_method(webhook_calls.test_webhook)
     jobs = _build_async_iterator(pagination.jobs)
+    deliveries = _build_async_iterator(pagination.deliveries)
+    events = _build_async_event_iterator(event_stream.events)
     follow = _build_async_iterator(pagination.follow)
 
     def __init__(
@@ -238,6 +285,10 @@ class AsyncClient:
         while (call := sequence.next_call()) is not None:
             for item in sequence.process_answer(await self.send_call(call)):
                 yield item
+
+    def iterate_events(self, subscription: Subscription) -> AsyncIterator[Event]:
+        """Yield the events of a subscription for ever. Lost connections are opened again as the `RetryPolicy` says."""
+        return iterate_events_async(self._http, subscription, timeout=self._timeout, retry_policy=self._retry_policy)
 
     async def _send_once(self, call: Call[T]) -> T:
         with call.answer_within(), call.open_request() as request:

@@ -14,12 +14,23 @@ from pydantic import BaseModel, ValidationError
 
 from gateway import image_schemas, rendition_schemas, schemas
 from gateway.bulk import schemas as bulk_schemas
-from gateway.client import JobCancelled, JobDead, JobExpired, JobFailed, JobWithoutResult, bulk_models, models
+from gateway.client import (
+    JobCancelled,
+    JobDead,
+    JobExpired,
+    JobFailed,
+    JobWithoutResult,
+    bulk_models,
+    models,
+    webhook_models,
+)
 from gateway.client.filenames import filename_of, join_inside
 from gateway.client.job_errors import ensure_result
 from gateway.client.problem import Problem
 from gateway.client.receivers import ContentMismatch, FileReceiver, MemoryReceiver, expected_digest_of, verify_content
 from gateway.routes import capabilities, tokens
+from gateway.webhooks import delivery_schemas
+from gateway.webhooks import schemas as webhook_schemas
 from storage import documents
 
 PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
@@ -29,6 +40,15 @@ PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (schemas.Reprocessing, models.Reprocessing),
     (bulk_schemas.BulkAccepted, bulk_models.BulkAccepted),
     (bulk_schemas.BulkStatus, bulk_models.BulkStatus),
+    (webhook_schemas.Webhook, webhook_models.Webhook),
+    (webhook_schemas.WebhookWithSecret, webhook_models.WebhookWithSecret),
+    (webhook_schemas.WebhookList, webhook_models.WebhookList),
+    (webhook_schemas.WebhookLinks, webhook_models.WebhookLinks),
+    (delivery_schemas.TryStatus, webhook_models.TryStatus),
+    (delivery_schemas.DeliveryLinks, webhook_models.DeliveryLinks),
+    (delivery_schemas.DeliveryStatus, webhook_models.DeliveryStatus),
+    (delivery_schemas.DeliveryDetails, webhook_models.DeliveryDetails),
+    (delivery_schemas.DeliveryPage, webhook_models.DeliveryPage),
     (documents.PresetReference, models.PresetReference),
     (tokens.Token, models.Token),
     (schemas.StageStatus, models.StageStatus),

@@ -15,14 +15,16 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from gateway.client import AsyncClient, Client, Problem, calls
+from gateway.client import AsyncClient, Client, Problem, calls, webhook_calls
 from gateway.client.call import Call
 from gateway.client.connection import client_options
 from gateway.client.files import File
 from gateway.client.models import JobPage, JobStatus, JobSummary
-from gateway.client.pagination import JobPager, JobPoller
+from gateway.client.pagination import DeliveryPager, JobPager, JobPoller
+from gateway.client.webhook_models import DeliveryPage
 from gateway.middleware.authorization import Authorization
 from gateway.submission.forms import CropForm, GrayscaleForm, PreviewForm, ProcessForm, ResizeForm
+from gateway.webhooks.schemas import RotationRequest, WebhookChange, WebhookRequest
 from pipeline.version import VERSION
 
 TASK_ID = "01a20393-7178-742a-8954-a6e97ef610d9"
@@ -73,6 +75,42 @@ def test_both_clients_have_the_same_methods(name: str) -> None:
 
     assert list(one.parameters) == list(other.parameters)
     assert getattr(Client, name).__doc__ == getattr(AsyncClient, name).__doc__
+
+
+PAIRED = {
+    webhook_calls.create_webhook: WebhookRequest,
+    webhook_calls.update_webhook: WebhookChange,
+    webhook_calls.rotate_webhook_secret: RotationRequest,
+}
+
+
+@pytest.mark.parametrize(("build", "model"), PAIRED.items(), ids=lambda each: each.__name__)
+def test_each_field_of_a_webhook_has_its_parameter(build: Callable[..., Any], model: type[BaseModel]) -> None:
+    assert set(inspect.signature(build).parameters) - {"webhook_id"} == set(model.model_fields)
+
+
+def test_only_what_is_given_of_a_webhook_is_changed() -> None:
+    call = webhook_calls.update_webhook("an/id", events=["job.done"], disabled=False)
+
+    assert (call.method, call.path) == ("PATCH", "/webhooks/an%2Fid")
+    assert call.document == {"events": ["job.done"], "disabled": False}
+
+
+def test_deliveries_are_listed_page_by_page_up_to_the_limit() -> None:
+    pager = DeliveryPager("an-id", "failed", 3)
+    one = {"delivery_id": "a.b", "webhook_id": "b", "status": "failed"}
+    page = DeliveryPage.model_validate({"deliveries": [one, one], "next": "there"})
+
+    calls_made = [pager.next_call()]
+    found = list(pager.process_answer(page))
+    calls_made.append(pager.next_call())
+    found += pager.process_answer(page.model_copy(update={"next": "elsewhere"}))
+
+    assert [call.query for call in calls_made if call] == [
+        {"status": "failed", "limit": 3},
+        {"status": "failed", "cursor": "there", "limit": 1},
+    ]
+    assert (len(found), pager.next_call()) == (3, None)
 
 
 def test_all_attempts_of_a_call_have_the_same_idempotency_key() -> None:
