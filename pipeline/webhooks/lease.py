@@ -8,7 +8,7 @@ from uuid import uuid4
 from storage.delivery_ledger import DeliveryLedger
 from storage.webhooks import WebhookEndpoint
 
-REST_SECONDS = 15
+REST_SECONDS = 10
 """The lease is longer than a try by this much."""
 RENEW_SECONDS = 5
 """It is renewed when this much of it has passed."""
