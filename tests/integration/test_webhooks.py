@@ -31,7 +31,7 @@ from tests.support.webhooks import SECRET, new_endpoint
 OTHER = "whsec_" + "B" * 32
 PHOTO = photo_file(60, 40)
 ENDS = ["job.done", "job.failed", "job.cancelled"]
-DELIVERY_SECONDS = 60
+DELIVERY_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_nothing_is_lost_when_processes_are_killed_while_they_send(
 
     def answer(_: Received) -> Reply:
         number = next(numbers)
-        if number in {5, 15}:
+        if number == 8:
             kill_senders(webhook_stack)
         return Reply(503 if number % 3 == 0 else 204)
 
