@@ -9,8 +9,8 @@ import h11
 from pipeline.outbound.urls import Target
 from pipeline.version import VERSION
 
-HEADERS_FOR_OTHERS = {"accept", "accept-language", "user-agent"}
-"""What a redirect to another server gets of the caller's header fields."""
+HEADERS_FOR_OTHERS = {"accept", "accept-language", "user-agent", "range", "if-range"}
+"""What a redirect to another server gets of the caller's header fields: also a range, to continue what it has sent."""
 OWN_HEADERS = {
     "host", "connection", "content-length", "transfer-encoding", "expect", "upgrade", "te", "trailer",
     "accept-encoding", "proxy-authorization",

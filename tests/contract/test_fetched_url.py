@@ -263,6 +263,16 @@ def test_a_redirect_is_followed_again_for_the_rest(server: ScriptedServer) -> No
     assert [each.headers.get("range") for each in server.requests] == [None, None, f"bytes={CUT}-", f"bytes={CUT}-"]
 
 
+def test_a_redirect_to_another_server_is_asked_for_the_rest(server: ScriptedServer) -> None:
+    with run_scripted_server() as other:
+        there = other.script("/a", cut({"ETag": ETAG}), rest())
+        url = server.script("/1", Scripted(status=302, headers={"Location": there}))
+
+        assert read(fetched(url)) == CONTENT
+
+    assert [each.headers.get("range") for each in other.requests] == [None, f"bytes={CUT}-"]
+
+
 def test_an_encoding_of_the_body_is_known(server: ScriptedServer) -> None:
     plain = fetched(server.script("/a", Scripted(CONTENT)))
     compressed = fetched(server.script("/b", Scripted(CONTENT, headers={"Content-Encoding": "gzip"})))

@@ -193,7 +193,10 @@ def test_the_api_describes_the_forms_of_its_routes(app: FastAPI, path: str) -> N
     assert "file" in body["content"]["multipart/form-data"]["schema"]["properties"]
 
 
-def test_an_upload_needs_a_file(app: FastAPI) -> None:
-    body = app.openapi()["paths"]["/upload"]["post"]["requestBody"]
+@pytest.mark.parametrize("path", ["/upload", "/crop"])
+def test_an_image_is_a_file_or_somewhere_else(app: FastAPI, path: str) -> None:
+    body = app.openapi()["paths"][path]["post"]["requestBody"]
 
-    assert body["content"]["multipart/form-data"]["schema"]["required"] == ["file"]
+    schema = body["content"]["multipart/form-data"]["schema"]
+    assert {"file", "source_url", "source_key"} <= schema["properties"].keys()
+    assert "required" not in schema
