@@ -64,21 +64,23 @@ NO_VALUES = frozenset({"", "undefined", "null"})
 
 
 class SourceForm(BaseModel):
-    """Where the image is, if it is not sent with the form."""
+    """Where the image is, if it is not sent with the form.
+
+    The fields have no example: Swagger UI would fill it in beside a file, and the request would be refused.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     source_url: str | None = Field(
         None,
         max_length=MAX_URL_CHARACTERS,
-        description="The address of the image, instead of `file`: a worker fetches it after the answer.",
-        examples=["https://shop.example/photos/1.jpg"],
+        description="The address of the image, such as `https://shop.example/photos/1.jpg`, instead of `file`: a worker "
+        "fetches it after the answer.",
     )
     source_key: str | None = Field(
         None,
-        description="An object in a bucket that the API key may use, instead of `file`: its address, or its key below "
-        "the only bucket.",
-        examples=["s3://incoming/shop/1.jpg"],
+        description="An object in a bucket that the API key may use, instead of `file`: its address, such as "
+        "`s3://incoming/shop/1.jpg`, or its key below the only bucket.",
     )
 
 

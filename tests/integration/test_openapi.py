@@ -28,14 +28,13 @@ import schemathesis.cli
 schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 schemathesis.cli.schemathesis()
 """
+COMMON_FIELDS = {"file", "source_url", "source_key", "format", "quality", "background"}
 FIELDS = {
-    "/upload": {"file", "preset", "format", "quality", "background", "animated"},
-    "/crop": {"file", "source_task_id", "left", "top", "width", "height", "aspect", "format", "quality", "background"},
-    "/grayscale": {"file", "source_task_id", "format", "quality", "background"},
-    "/resize": {
-        *("file", "source_task_id", "width", "height", "fit", "enlarge", "format", "quality", "background"),
-    },
-    "/process": {"file", "source_task_id", "steps", "format", "quality", "background"},
+    "/upload": COMMON_FIELDS | {"preset", "animated"},
+    "/crop": COMMON_FIELDS | {"source_task_id", "left", "top", "width", "height", "aspect"},
+    "/grayscale": COMMON_FIELDS | {"source_task_id"},
+    "/resize": COMMON_FIELDS | {"source_task_id", "width", "height", "fit", "enlarge"},
+    "/process": COMMON_FIELDS | {"source_task_id", "steps"},
 }
 
 
