@@ -74,8 +74,8 @@ class SourceForm(BaseModel):
     source_url: str | None = Field(
         None,
         max_length=MAX_URL_CHARACTERS,
-        description="The address of the image, such as `https://shop.example/photos/1.jpg`, instead of `file`: a worker "
-        "fetches it after the answer.",
+        description="The address of the image, such as `https://shop.example/photos/1.jpg`, instead of `file`: a "
+        "worker fetches it after the answer.",
     )
     source_key: str | None = Field(
         None,
