@@ -39,7 +39,7 @@ class Capabilities(BaseModel):
     result_seconds: Seconds = Field(description="How long results are kept, in seconds.")
     idempotency_seconds: Seconds = Field(description="How long an Idempotency-Key is remembered, in seconds.")
     refusals: dict[str, str] = Field(
-        description="Every code that a job can fail with because of its image, with its meaning."
+        description="Every code that a job can fail with because of its image, or of where it is, with its meaning."
     )
 
 
