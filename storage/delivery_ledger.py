@@ -54,11 +54,12 @@ class DeliveryLedger:
     def acquire(self, endpoint_id: str, holder: str, *, lease_ms: int) -> WebhookEndpoint | None:
         """Take the lease of an endpoint for `lease_ms` milliseconds; None if another run has it.
 
-        Also None if the endpoint is disabled, gone, or one of a newer version.
+        Also None if the endpoint is disabled, gone, or one of a newer version. From now on the lease says when another
+        message about it is needed: if this run dies, that is once the lease has ended.
         """
         now = now_ms()
         free = {"_id": endpoint_id, "disabled": None, "lease_ms": {"$lte": now}}
-        return self._hold(free, {"holder": holder, "lease_ms": now + lease_ms})
+        return self._hold(free, {"holder": holder, "lease_ms": now + lease_ms, "next_dispatch_ms": 0})
 
     def renew(self, endpoint: WebhookEndpoint, *, lease_ms: int) -> WebhookEndpoint | None:
         """Extend the lease and return the endpoint as it is now; None when another run has taken over.

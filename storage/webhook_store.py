@@ -16,6 +16,8 @@ from storage.webhooks import FIXED_PREFIX, DisabledReason, WebhookEndpoint, read
 Document = dict[str, Any]
 Endpoints = list[WebhookEndpoint]
 
+MAX_DISPATCH_WAIT_MS = 600_000
+"""Longest wait between two messages about an endpoint, while no worker takes them."""
 SETTINGS_FIELDS = {"owner", "url", "events", "is_thin", "description", "secrets"}
 """What the settings say of a fixed endpoint; the other fields are what has become of it."""
 AFTER_FIXED = FIXED_PREFIX[:-1] + chr(ord(FIXED_PREFIX[-1]) + 1)
@@ -109,9 +111,13 @@ class Webhooks:
         return read_all(await self._endpoints.find(query).sort("due_ms", 1).limit(limit).to_list(None), read_endpoint)
 
     async def reserve_dispatch(self, endpoint: WebhookEndpoint, *, delay_ms: int) -> bool:
-        """Reserve the next message about an endpoint for the caller; False when another has reserved it."""
+        """Reserve the next message about an endpoint for the caller; False when another has reserved it.
+
+        The one after it follows `delay_ms` later, or as much later as the endpoint has already waited: where no worker
+        takes messages, their number grows with the logarithm of the time.
+        """
         condition = {"_id": endpoint.id, "next_dispatch_ms": endpoint.next_dispatch_ms}
-        update = {"$set": {"next_dispatch_ms": max(now_ms() + delay_ms, endpoint.next_dispatch_ms + 1)}}
+        update = {"$set": {"next_dispatch_ms": next_dispatch_ms(endpoint, delay_ms=delay_ms)}}
         return bool((await self._endpoints.update_one(condition, update)).modified_count)
 
     async def count_disabled(self) -> dict[DisabledReason, int]:
@@ -133,6 +139,13 @@ class Webhooks:
         if endpoint_ids:
             await self._endpoints.delete_many({"_id": {"$in": list(endpoint_ids)}})
             await self._deliveries.delete_many({"endpoint_id": {"$in": list(endpoint_ids)}})
+
+
+def next_dispatch_ms(endpoint: WebhookEndpoint, *, delay_ms: int) -> int:
+    """Return when a message about an endpoint that gets one now counts as lost (epoch ms)."""
+    now = now_ms()
+    waited_ms = 0 if endpoint.due_ms is None else now - endpoint.due_ms
+    return max(now + max(delay_ms, min(waited_ms, MAX_DISPATCH_WAIT_MS)), endpoint.next_dispatch_ms + 1)
 
 
 def complete_changes(changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -107,6 +107,17 @@ async def test_a_run_whose_lease_has_ended_can_be_replaced_and_does_nothing_more
     assert await stores.webhooks.get(endpoint.id, owner=None) == following
 
 
+async def test_an_endpoint_whose_run_has_died_is_found_once_the_lease_has_ended(
+    stores: Stores, ledger: DeliveryLedger
+) -> None:
+    endpoint = await insert(stores, due_ms=1)
+    assert await stores.webhooks.reserve_dispatch(endpoint, delay_ms=LATER_MS)
+
+    assert ledger.acquire(endpoint.id, "dead", lease_ms=-1)
+
+    assert [each.id for each in await stores.webhooks.find_due(limit=5)] == [endpoint.id]
+
+
 async def test_a_renewed_endpoint_is_as_its_owner_has_changed_it(stores: Stores, ledger: DeliveryLedger) -> None:
     held = await hold(stores, ledger)
     await stores.webhooks.change(held.id, {"url": "https://new.example"}, owner=None)

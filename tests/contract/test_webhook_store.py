@@ -12,6 +12,7 @@ from storage.clock import now_ms
 from storage.documents import Job
 from storage.errors import DeliveryNotFound, WebhookNotFound, WebhookUnreadable
 from storage.stores import Stores
+from storage.webhook_store import MAX_DISPATCH_WAIT_MS
 from storage.webhooks import ENDPOINTS, DisabledReason, Secret, WebhookEndpoint
 from tests.support.fakes import FakeJobs, FakeStores
 from tests.support.webhooks import SECRET, new_delivery, new_endpoint
@@ -184,12 +185,24 @@ async def test_of_many_gateways_one_sends_the_message_about_an_endpoint(both: St
 
 
 async def test_no_message_is_sent_while_one_may_be_under_way(both: Stores) -> None:
-    endpoint = await insert(both, due_ms=1)
+    endpoint, before = await insert(both, due_ms=now_ms()), now_ms()
 
     assert await both.webhooks.reserve_dispatch(endpoint, delay_ms=LONG_MS)
 
     assert await both.webhooks.find_due(limit=5) == []
-    assert now_ms() < (await read(both, endpoint)).next_dispatch_ms <= now_ms() + LONG_MS
+    assert before + LONG_MS <= (await read(both, endpoint)).next_dispatch_ms <= now_ms() + LONG_MS
+
+
+@pytest.mark.parametrize(
+    ("waited_ms", "expected_ms"), [(0, 10_000), (9_000, 10_000), (300_000, 300_000), (10**9, MAX_DISPATCH_WAIT_MS)]
+)
+async def test_messages_that_no_worker_takes_become_fewer(both: Stores, waited_ms: int, expected_ms: int) -> None:
+    endpoint, before = await insert(both, due_ms=now_ms() - waited_ms), now_ms()
+
+    assert await both.webhooks.reserve_dispatch(endpoint, delay_ms=10_000)
+
+    delay_ms = (await read(both, endpoint)).next_dispatch_ms - before
+    assert expected_ms <= delay_ms <= expected_ms + 2 * (now_ms() - before) + 1
 
 
 async def test_disabled_endpoints_are_counted_by_reason(both: Stores) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from storage.clock import now_ms
 from storage.delivery_store import Deliveries, DeliveryCursor, DeliveryPage
 from storage.errors import DeliveryNotFound, WebhookNotFound
-from storage.webhook_store import SETTINGS_FIELDS, Endpoints, Webhooks, complete_changes
+from storage.webhook_store import SETTINGS_FIELDS, Endpoints, Webhooks, complete_changes, next_dispatch_ms
 from storage.webhooks import Delivery, DeliveryState, DisabledReason, WebhookEndpoint
 
 
@@ -75,7 +75,7 @@ class FakeWebhooks(Webhooks):
         found = self.endpoints.get(endpoint.id)
         if found is None or found.next_dispatch_ms != endpoint.next_dispatch_ms:
             return False
-        self._update(endpoint.id, next_dispatch_ms=max(now_ms() + delay_ms, endpoint.next_dispatch_ms + 1))
+        self._update(endpoint.id, next_dispatch_ms=next_dispatch_ms(endpoint, delay_ms=delay_ms))
         return True
 
     async def count_disabled(self) -> dict[DisabledReason, int]:
