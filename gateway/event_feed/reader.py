@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from storage.clock import now_ms
@@ -19,7 +19,9 @@ PAGE_SIZE = 500
 """Events that one query returns, without their jobs."""
 BATCH_SIZE = 20
 """Jobs that are read at a time, whole."""
-_POSITION = re.compile(r"([0-9]{1,15})\.([A-Za-z0-9_.-]{0,128})")
+START_MARGIN_MS = 1000
+"""How long before its start a stream looks for jobs that appear after it: clocks differ by some milliseconds."""
+_POSITION = re.compile(r"([0-9]{1,15})(?:-([0-9]{1,15}))?\.([A-Za-z0-9_.-]{0,128})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +30,23 @@ class Position:
 
     ms: int
     event_id: str = ""
+    start_ms: int = 0
+    """What happened before this (epoch ms) is left out: the client did not listen yet."""
+
+    @property
+    def since_ms(self) -> int:
+        """From when on (epoch ms) to look for events that have not been read."""
+        return max(self.ms - OVERLAP_MS, self.start_ms)
 
     def __str__(self) -> str:
-        return f"{self.ms}.{self.event_id}"
+        start = f"-{self.start_ms}" if self.start_ms > max(self.ms - OVERLAP_MS, 0) else ""
+        return f"{self.ms}{start}.{self.event_id}"
 
 
 def parse_position(text: str) -> Position | None:
     """Return a position that a client sends back, at most now; None if it is none."""
     match = _POSITION.fullmatch(text)
-    return Position(min(int(match[1]), now_ms()), match[2]) if match else None
+    return Position(min(int(match[1]), now_ms()), match[3], int(match[2] or 0)) if match else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +73,14 @@ class EventReader:
         """`types` are those that are wanted, None: all. Without a `start`, it is now."""
         self._jobs, self._owner, self._types, self._page_size = jobs, owner, types, page_size
         self.is_resumed = start is not None
-        self._ms = now_ms() if start is None else start.ms
+        now = now_ms()
+        self._position = start or Position(now, start_ms=now - START_MARGIN_MS)
         self._seen = {start.event_id: start.ms} if start else {}
 
     @property
     def position(self) -> Position:
         """How far it has read."""
-        return Position(self._ms)
+        return replace(self._position, event_id="")
 
     async def skip(self) -> bool:
         """Count what has happened since the last time as read; return whether that is anything."""
@@ -93,19 +104,19 @@ class EventReader:
                     self._mark_seen([end])
                     job = jobs.get(end.job_id)
                     if job is not None and end.is_of(job):
-                        yield ReadEvent(end.event, job, Position(self._ms, end.event_id))
+                        yield ReadEvent(end.event, job, replace(self._position, event_id=end.event_id))
             self._mark_seen(ends)
 
     async def _find_new(self) -> AsyncIterator[list[JobEnd]]:
         """Yield events that were not read before, in pages; at the end, the position is when this began."""
         started_ms = now_ms()
-        since_ms: int | None = self._ms - OVERLAP_MS
+        since_ms: int | None = self._position.since_ms
         while since_ms is not None:
             ends, since_ms = await self._find_page(since_ms)
             if new := [end for end in ends if end.event_id not in self._seen]:
                 yield new
-        self._ms = max(self._ms, started_ms)
-        self._seen = {event_id: ms for event_id, ms in self._seen.items() if ms >= self._ms - OVERLAP_MS}
+        self._move(started_ms)
+        self._seen = {event_id: ms for event_id, ms in self._seen.items() if ms >= self._position.since_ms}
 
     async def _find_page(self, since_ms: int) -> tuple[list[JobEnd], int | None]:
         """Return events since a time in their order, and since when there are more; None if there are none."""
@@ -122,4 +133,7 @@ class EventReader:
 
     def _mark_seen(self, ends: Collection[JobEnd]) -> None:
         self._seen |= {end.event_id: end.event.ms for end in ends}
-        self._ms = max(self._ms, *(end.event.ms for end in ends))
+        self._move(*(end.event.ms for end in ends))
+
+    def _move(self, *times_ms: int) -> None:
+        self._position = replace(self._position, ms=max(self._position.ms, *times_ms))

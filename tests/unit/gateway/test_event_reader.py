@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.event_feed.reader import OVERLAP_MS, EventReader, Position, ReadEvent, parse_position
+from gateway.event_feed.reader import OVERLAP_MS, START_MARGIN_MS, EventReader, Position, ReadEvent, parse_position
 from storage.clock import now_ms
 from storage.documents import Job, JobState
 from tests.support.fakes import FakeJobs, new_job
@@ -159,6 +159,28 @@ def test_pages_lose_nothing_and_neither_does_going_on_after_any_event(
 )
 def test_what_no_event_had_as_its_id_is_no_position(text: str) -> None:
     assert parse_position(text) is None
+
+
+async def test_who_goes_on_shortly_after_the_start_gets_nothing_from_before_it(jobs: FakeJobs) -> None:
+    now = now_ms()
+    await end(jobs, now - START_MARGIN_MS - 500)
+    reader = EventReader(jobs, owner=None)
+    await reader.skip()
+    later = await end(jobs, now_ms())
+
+    start = parse_position(str(reader.position))
+
+    assert await ids(EventReader(jobs, owner=None, start=start)) == [later.id]
+
+
+@pytest.mark.parametrize("start_ms", [0, 1_000, 999_999_000])
+def test_a_position_is_read_as_it_was_written(start_ms: int) -> None:
+    position = Position(1_000_000_000, "a-job-0-1-done", start_ms)
+
+    again = parse_position(str(position))
+
+    assert again is not None
+    assert (again.ms, again.event_id, again.since_ms) == (position.ms, position.event_id, position.since_ms)
 
 
 def test_a_position_in_the_future_is_now() -> None:
