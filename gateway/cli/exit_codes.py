@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
 
 
 EXIT_CODES_HELP = (
-    "Exit codes: 0 success; 1 a job is failed, dead or cancelled; 2 wrong usage, or a file cannot be read or "
-    "written; 3 the gateway is unreachable, unavailable or busy; 4 the gateway refused the request; 130 interrupted."
+    "Exit codes: 0 success; 1 a job is failed, dead or cancelled, or an event is not delivered; 2 wrong usage, or a "
+    "file cannot be read or written; 3 the gateway is unreachable, unavailable or busy; 4 the gateway refused the "
+    "request; 130 interrupted."
 )
