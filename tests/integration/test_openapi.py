@@ -72,7 +72,16 @@ def test_every_header_of_an_answer_is_described(client: httpx.Client, operations
     job = client.get(f"/task-status/{task_id}", params={"wait": 60})
     tus = {"Tus-Resumable": "1.0.0"}
     resumable = client.post("/files", headers={**tus, "Upload-Length": "9"})
+    webhook = client.post("/webhooks", json={"url": "https://shop.example/hook", "disabled": True})
+    webhook_path = webhook.headers["location"]
     answers = {
+        "post /webhooks": webhook,
+        "get /webhooks/{webhook_id}": client.get(webhook_path),
+        "patch /webhooks/{webhook_id}": client.patch(webhook_path, json={"disabled": False}),
+        "post /webhooks/{webhook_id}/rotate": client.post(f"{webhook_path}/rotate"),
+        "post /webhooks/{webhook_id}/test": client.post(f"{webhook_path}/test"),
+        "get /webhooks/{webhook_id}/deliveries": client.get(f"{webhook_path}/deliveries"),
+        "delete /webhooks/{webhook_id}": client.delete(webhook_path),
         "post /upload": accepted,
         "get /task-status/{task_id}": job,
         "get /task-status/{task_id}/events": client.get(f"/task-status/{task_id}/events"),
