@@ -52,6 +52,7 @@ ELSEWHERE = {  # what is no setting, and read by whom
     "DARKROOM_URL": "gateway/cli/command.py",
     "DARKROOM_API_KEY": "gateway/cli/command.py",
     "DARKROOM_SIGNING_SECRET": "gateway/cli/commands/token.py",
+    "DARKROOM_WEBHOOK_SECRET": "gateway/cli/commands/listen.py",
 }
 TASKS = set(re.findall(r"^  ([a-z-]+)\)", Path("run").read_text(encoding="utf-8"), re.MULTILINE))
 SHOWN = [line.split("|")[1:-1] for line in API.splitlines() if line.startswith("| ")]
