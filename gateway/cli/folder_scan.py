@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from os.path import splitext
 from pathlib import Path
 from time import monotonic
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class FileVersion:
+class FileVersion(NamedTuple):
     """What changes when a file is written. The bytes of one that was written again may be the same."""
 
     size: int
     mtime_ns: int
 
 
-Found = Mapping[Path, FileVersion]
+Found = Mapping[str, FileVersion]
+"""The version of each file by its path. Paths are text here: making objects of them took most of a scan's time."""
 
 
 def scan_folder(folder: Path, extensions: Collection[str], *, recursive: bool, skip: Path | None) -> Found:
@@ -26,24 +28,25 @@ def scan_folder(folder: Path, extensions: Collection[str], *, recursive: bool, s
     Hidden files and folders are left out, the folder `skip`, empty files, and what the names of copying programs mark
     as incomplete: an ending such as `.part`, or a `~` at the start.
     """
-    return dict(_walk(folder, extensions, recursive=recursive, skip=skip))
+    return dict(_walk(str(folder), extensions, recursive=recursive, skip=str(skip)))
 
 
-def _walk(
-    folder: Path, extensions: Collection[str], *, recursive: bool, skip: Path | None
-) -> Iterator[tuple[Path, FileVersion]]:
+def _walk(folder: str, extensions: Collection[str], *, recursive: bool, skip: str) -> Iterator[tuple[str, FileVersion]]:
     with os.scandir(folder) as entries:
         listed = [entry for entry in entries if not entry.name.startswith((".", "~"))]
     for entry in listed:
-        path = Path(entry.path)
         try:
             if entry.is_dir(follow_symlinks=False):
-                if recursive and path != skip:
-                    yield from _walk(path, extensions, recursive=recursive, skip=skip)
-            elif path.suffix.lower() in extensions and entry.is_file() and (facts := entry.stat()).st_size:
-                yield path, FileVersion(facts.st_size, facts.st_mtime_ns)
+                if recursive and entry.path != skip:
+                    yield from _walk(entry.path, extensions, recursive=recursive, skip=skip)
+            elif _extension_of(entry.name) in extensions and entry.is_file() and (facts := entry.stat()).st_size:
+                yield entry.path, FileVersion(facts.st_size, facts.st_mtime_ns)
         except OSError:  # it was removed meanwhile, or may not be read: others may
             continue
+
+
+def _extension_of(name: str) -> str:
+    return splitext(name)[1].lower()  # noqa: PTH122  # `Path` costs more than the look at the file
 
 
 @dataclass(slots=True)
@@ -62,7 +65,7 @@ class CompleteFiles:
         """A file is complete when its version has not changed for `settle_seconds`."""
         self._settle_seconds = settle_seconds
         self._clock = clock
-        self._seen: dict[Path, _Seen] = {}
+        self._seen: dict[str, _Seen] = {}
 
     def take(self, found: Found) -> list[tuple[Path, FileVersion]]:
         """Take in what a scan has found, and return the files that have become complete, the oldest first."""
@@ -72,14 +75,14 @@ class CompleteFiles:
         for path in complete:
             self._seen[path].is_taken, self._seen[path].retry_at = True, None
         ordered = sorted(complete, key=lambda path: (found[path].mtime_ns, path))
-        return [(path, found[path]) for path in ordered]
+        return [(Path(path), found[path]) for path in ordered]
 
     def take_again(self, path: Path, *, seconds: float) -> None:
         """Return a file again after so many seconds, although it has not changed."""
-        if path in self._seen:
-            self._seen[path].retry_at = self._clock() + seconds
+        if (seen := self._seen.get(str(path))) is not None:
+            seen.retry_at = self._clock() + seconds
 
-    def _look(self, path: Path, version: FileVersion, now: float) -> _Seen:
+    def _look(self, path: str, version: FileVersion, now: float) -> _Seen:
         seen = self._seen.get(path)
         return seen if seen is not None and seen.version == version else _Seen(version, now)
 

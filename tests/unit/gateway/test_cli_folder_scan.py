@@ -10,7 +10,7 @@ import pytest
 from gateway.cli.folder_scan import CompleteFiles, FileVersion, Found, scan_folder
 
 JPEG = frozenset({".jpg"})
-CAT, DOG = Path("/in/cat.jpg"), Path("/in/dog.jpg")
+CAT, DOG = "/in/cat.jpg", "/in/dog.jpg"
 
 
 class Clock:
@@ -45,7 +45,7 @@ def write(path: Path, content: bytes = b"photo") -> Path:
 
 def names(folder: Path, *, recursive: bool = True, skip: Path | None = None) -> list[str]:
     found = scan_folder(folder, JPEG, recursive=recursive, skip=skip)
-    return sorted(str(path.relative_to(folder)) for path in found)
+    return sorted(str(Path(path).relative_to(folder)) for path in found)
 
 
 def test_photos_are_found_by_their_extensions_in_subfolders_too(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_linked_photo_is_found_with_the_version_of_its_file(tmp_path: Path) ->
     (tmp_path / "link.jpg").symlink_to(photo)
     os.utime(photo, ns=(5, 5))
 
-    assert scan_folder(tmp_path, JPEG, recursive=True, skip=None) == {tmp_path / "link.jpg": version(5, 5)}
+    assert scan_folder(tmp_path, JPEG, recursive=True, skip=None) == {str(tmp_path / "link.jpg"): version(5, 5)}
 
 
 def test_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_file_that_could_not_be_uploaded_is_complete_again_later() -> None:
     for _ in range(3):
         scans.scan(found)
 
-    scans.files.take_again(CAT, seconds=3)
-    scans.files.take_again(DOG, seconds=3)
+    scans.files.take_again(Path(CAT), seconds=3)
+    scans.files.take_again(Path(DOG), seconds=3)
 
     assert [scans.scan(found) for _ in range(5)] == [[], [], ["cat.jpg"], [], []]
