@@ -17,6 +17,7 @@ from gateway.event_feed.feed import EventFeed
 from gateway.feed import Feed
 from gateway.gauge_updater import GaugeUpdater
 from gateway.ingest.open_consumer import open_consumer
+from gateway.ingest.preparation import Preparation
 from gateway.lifespan import call_on_stop_signal, run_in_background
 from gateway.middleware.access_log import AccessLog
 from gateway.middleware.allowed_hosts import ANY, AllowedHosts
@@ -144,8 +145,9 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
 @asynccontextmanager
 async def _consume_events(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     state = app.state
-    parts = {name: getattr(state, name) for name in ("stores", "queues", "metrics", "lanes", "presets")}
-    async with open_consumer(settings, **parts) as consumer, run_in_background(consumer.run()):
+    parts = {name: getattr(state, name) for name in ("stores", "metrics", "lanes", "presets")}
+    preparation = Preparation(settings=settings, renditions=state.announcer.renditions, **parts)
+    async with open_consumer(preparation, state.queues) as consumer, run_in_background(consumer.run()):
         yield
 
 

@@ -19,6 +19,7 @@ from gateway.permission import Permission
 from gateway.submission.lanes import LaneChooser
 from gateway.submission.new_job import JobMaker
 from gateway.submission.sources import describe_original
+from gateway.webhooks.rendition_interest import RenditionInterest
 from pipeline.presets.preset import Preset
 from pipeline.settings import Settings
 from pipeline.sources import sources_of
@@ -47,6 +48,7 @@ class Ingestion:
     permission: Permission
     preset: Preset
     maker: JobMaker
+    renditions: RenditionInterest
     caller: str
     """Whose burst the jobs count for."""
 
@@ -101,7 +103,9 @@ class Ingestion:
             source=wanted.source,
         )
         lane = await self.lanes.choose(self.caller, job_id, size=event.size or 0)
-        return job.model_copy(update={"lane": lane, "received_ms": now_ms()})
+        announces_renditions = await self.renditions.are_wanted(job)
+        changes = {"lane": lane, "received_ms": now_ms(), "announces_renditions": announces_renditions}
+        return job.model_copy(update=changes)
 
     def _job_id_of(self, event: ObjectEvent) -> str:
         """Return the id of the job of this version of the object: it begins with the time of the event, in seconds."""
@@ -117,8 +121,11 @@ class Ingestion:
         return self.permission.owner or "", self.preset.name, *event.identity
 
     def _log(self, outcomes: Sequence[EventOutcome]) -> None:
+        """Log each new job, and the first of the refused objects: its address tells who has set up what."""
         for each in outcomes:
-            if each.outcome is Outcome.ACCEPTED and each.event is not None:
-                log.info("ingest.accepted", task_id=each.task_id, bucket=each.event.bucket, key=each.event.key)
-            elif each.outcome is Outcome.REFUSED and each.event is not None:
-                log.warning("ingest.refused", bucket=each.event.bucket, key=each.event.key, owner=self.permission.owner)
+            if each.outcome is Outcome.ACCEPTED:
+                log.info("ingest.accepted", task_id=each.task_id, bucket=each.event and each.event.bucket)
+        refused = [each.event for each in outcomes if each.outcome is Outcome.REFUSED and each.event]
+        if refused:
+            owner, count, first = self.permission.owner, len(refused), refused[0]
+            log.warning("ingest.refused", owner=owner, events=count, bucket=first.bucket, key=first.key)

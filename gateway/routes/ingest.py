@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import BackgroundTasks, Depends, Query, Request, Response, status
 
 from gateway.dependencies import (
+    AnnouncerDep,
     CallerDep,
     LaneChooserDep,
     MetricsDep,
@@ -17,14 +18,13 @@ from gateway.dependencies import (
 )
 from gateway.ingest.ingestion import Ingestion
 from gateway.ingest.object_events import EventsUnreadable
-from gateway.ingest.presets import choose_preset
+from gateway.ingest.preparation import Preparation
 from gateway.ingest.schemas import REQUEST_BODY, Ingested
 from gateway.ingest.shapes import read_events
 from gateway.openapi.errors import errors
 from gateway.problems import InvalidRequest
 from gateway.routing import Router
 from gateway.submission.backpressure import shed_load
-from gateway.submission.new_job import JobMaker
 from pipeline.dispatch import dispatch_or_schedule
 
 PATH = "/ingest/s3"
@@ -40,27 +40,23 @@ async def _prepare(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     permission: PermissionDep,
     metrics: MetricsDep,
     lanes: LaneChooserDep,
+    announcer: AnnouncerDep,
     caller: CallerDep,
     preset: Annotated[
         str | None,
         Query(max_length=64, description="What to make of the photos; by default the preset of an upload without one."),
     ] = None,
 ) -> Ingestion:
-    return Ingestion(
+    preparation = Preparation(
         stores=stores,
         settings=settings,
         metrics=metrics,
         lanes=lanes,
-        permission=permission,
-        preset=choose_preset(presets, permission, preset),
-        maker=JobMaker(
-            settings=settings,
-            permission=permission,
-            has_own_default=presets.has_own_default,
-            request_id=getattr(request.state, "request_id", None),
-        ),
-        caller=caller,
+        presets=presets,
+        renditions=announcer.renditions,
     )
+    request_id = getattr(request.state, "request_id", None)
+    return preparation.prepare(permission, preset=preset, caller=caller, request_id=request_id)
 
 
 @router.post(

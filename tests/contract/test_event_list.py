@@ -17,9 +17,11 @@ from structlog.typing import EventDict
 from gateway.ingest.consumer import MAX_FAILURES, MAX_MESSAGE_BYTES
 from gateway.ingest.event_list import EventList
 from gateway.ingest.open_consumer import open_consumer
+from gateway.ingest.preparation import Preparation
 from gateway.lifespan import run_in_background
 from gateway.metrics import GatewayMetrics
 from gateway.submission.lanes import LaneChooser
+from gateway.webhooks.rendition_interest import RenditionInterest
 from pipeline.http_settings import AccessSettings
 from pipeline.ingest_settings import IngestSettings
 from pipeline.outbound_settings import SourceBucket
@@ -63,14 +65,15 @@ class World:
             return [await consumer.run_round() for _ in range(rounds)]
 
     def open(self) -> Any:
-        return open_consumer(
-            self.settings,
+        preparation = Preparation(
             stores=self.stores,
-            queues=self.queues,
+            settings=self.settings,
             metrics=self.metrics,
             lanes=LaneChooser(self.settings.lanes),
             presets=self.presets,
+            renditions=RenditionInterest(self.stores.webhooks),
         )
+        return open_consumer(preparation, self.queues)
 
     def end_lease(self) -> None:
         self.redis.delete(f"{NAME}:consumer")

@@ -24,6 +24,7 @@ from pipeline.outbound_settings import SourceBucket
 from pipeline.settings import Settings
 from storage.clock import now_ms
 from storage.documents import Job, JobState, Source
+from storage.events import EventType
 from storage.idempotency import IdempotencyKey
 from storage.jobs import Jobs
 from storage.stores import Stores
@@ -33,6 +34,7 @@ from tests.support import bucket_events as sent
 from tests.support.bucket_events import TIME_MS, aws, aws_record
 from tests.support.presets import PRODUCT, use_presets
 from tests.support.tokens import SECRETS, sign, upload_claims
+from tests.support.webhooks import new_endpoint
 
 PATH = "/ingest/s3"
 ADA, ZOE = {"X-API-Key": ADA_KEY}, {"X-API-Key": ZOE_KEY}
@@ -179,6 +181,18 @@ async def test_another_preset_is_another_job(app: FastAPI, http: httpx.AsyncClie
     job = await stores.jobs.get(second[1] or "")
     assert job.operation.preset
     assert job.operation.preset.name == "product"
+
+
+@pytest.mark.parametrize("event", [EventType.RENDITION_DONE, EventType.JOB_DONE])
+async def test_the_renditions_of_the_job_are_announced_where_a_webhook_wants_it(
+    http: httpx.AsyncClient, stores: Stores, event: EventType
+) -> None:
+    await stores.webhooks.insert(new_endpoint(owner="ada", events=[event]))
+
+    _, task_id = await ingest_one(http, aws())
+
+    job = await stores.jobs.get(task_id or "")
+    assert job.announces_renditions == (event is EventType.RENDITION_DONE)
 
 
 async def test_an_object_of_another_owner_is_refused_and_named(http: httpx.AsyncClient) -> None:
