@@ -12,9 +12,11 @@ from pathlib import Path
 from deploy.admin.findings import Finding, error, ok, warning
 
 MIB, GIB = 1024**2, 1024**3
-IDLE_MIB, PEAK_MIB = 716, 923
-"""Measured: all containers on two cores, idle, and while fifty photos were processed."""
-UP_MIB = 403
+OUTBOUND_MIB = 278
+"""Measured: the workers of `fetch` and `notify`, idle."""
+IDLE_MIB, PEAK_MIB = 716 + OUTBOUND_MIB, 923 + OUTBOUND_MIB
+"""Measured: all other containers on two cores, idle, and while fifty photos were processed."""
+UP_MIB = 465
 """Measured: all processes of `./run up`, idle."""
 COMFORTABLE_BYTES = 4 * GIB
 SMALL_SETTINGS = {

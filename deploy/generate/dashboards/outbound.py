@@ -70,7 +70,7 @@ def _events() -> Section:
         [
             graph(
                 "Events by type",
-                "Events per second that were handed over.",
+                "Events of jobs per second, whether a webhook wants them or not.",
                 Query(rate("darkroom_events_total", by="type"), "{{type}}"),
                 unit=units.CountsPerSecond,
                 stacked=True,

@@ -29,7 +29,7 @@ def exported_labels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[s
     stores = FakeStores(FakeJobs(), Blobs.open(tmp_path_factory.mktemp("blobs").as_uri()))
     gateway, worker = GatewayMetrics().registry, CollectorRegistry()
     GaugeUpdater(gateway, stores, FakeQueues(), Settings())
-    StageMetrics(worker)
+    _ = StageMetrics(worker).webhooks  # they are registered when they are first used
     BackupMetrics(worker)
     worker.register(PoolCollector(["resize"]))
     found = {name: set(labels) for name, labels in (PROMETHEUS_METRICS | EXPORTER_METRICS).items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,7 +66,7 @@ def test_an_invalid_port_is_refused_with_the_name_of_the_variable(
 
 def outbound_settings_of_up() -> OutboundSettings:
     """Return what the processes of `./run up` may connect to."""
-    return OutboundSettings(allow=json.loads(create_stack().environment["DARKROOM_OUTBOUND__ALLOW"]))
+    return OutboundSettings(allow=json.loads((os.environ | create_stack().environment)["DARKROOM_OUTBOUND__ALLOW"]))
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:3000/hook", "http://[::1]:3000/hook", "http://localhost:3000/hook"])
