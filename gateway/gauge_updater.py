@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from gateway.routes.health import check_dependencies
+from gateway.webhooks.gauges import WebhookGauges
 from pipeline.blob_reserve import compute_reserve
 from pipeline.broker.transport import BROKER_ERRORS
 from pipeline.metrics import NAMESPACE, ClockMetrics
@@ -62,6 +63,7 @@ class GaugeUpdater:
         self._up = gauge("dependency_up", "1 if a dependency answers, else 0.", "dependency")
         self._check = gauge("dependency_check_seconds", "Duration of the last check of a dependency.", "dependency")
         self._clock = ClockMetrics(registry)
+        self._webhooks = WebhookGauges(registry, stores, interval=settings.metrics.count_interval)
         if stores.blobs.is_local:
             self._free = gauge("blob_store_free_bytes", "Free space of the disk with the blobs.")
             self._size = gauge("blob_store_size_bytes", "Total space of the disk with the blobs.")
@@ -83,6 +85,7 @@ class GaugeUpdater:
             _run_and_log_errors(self._update_queue_gauges),
             _run_and_log_errors(self._update_redis_gauges),
             _run_and_log_errors(self._update_job_gauges),
+            _run_and_log_errors(self._webhooks.update),
             _run_and_log_errors(self._update_blob_store_gauges),
         )
 

@@ -17,6 +17,7 @@ from stages.limits import Limits
 from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import JobState
+from storage.webhooks import Delivery, DisabledReason, WebhookEndpoint
 from tests.support.fakes import FakeJobs, FakeQueues, FakeStores, new_job, new_job_id
 
 
@@ -25,6 +26,21 @@ class BrokenJobs(FakeJobs):
 
     async def count_by_state(self) -> dict[JobState, int]:
         raise KeyError("state")
+
+
+def new_delivery(endpoint_id: str, *, age_ms: int = 0) -> Delivery:
+    """Return a pending delivery."""
+    event_id = new_job_id()
+    return Delivery(
+        id=f"{event_id}.{endpoint_id}",
+        endpoint_id=endpoint_id,
+        event_id=event_id,
+        type="job.done",
+        task_id=event_id,
+        order="0",
+        payload="{}",
+        created_ms=now_ms() - age_ms,
+    )
 
 
 @pytest.fixture
@@ -163,6 +179,40 @@ async def test_a_store_that_is_no_folder_has_no_disk(
     await GaugeUpdater(registry, stores, queues, settings).update_gauges()
 
     assert read(registry, "blob_store_free_bytes") is None
+
+
+async def test_pending_deliveries_and_disabled_webhooks_are_told(
+    observer: GaugeUpdater, stores: FakeStores, registry: CollectorRegistry
+) -> None:
+    await stores.webhooks.insert(WebhookEndpoint(id="one", url="https://shop.example/hook"))
+    await stores.webhooks.insert(WebhookEndpoint(id="two", url="https://x.example", disabled=DisabledReason.GONE))
+    await stores.deliveries.insert_new([new_delivery("one", age_ms=90_000), new_delivery("one"), new_delivery("two")])
+
+    await observer.update_gauges()
+
+    assert read(registry, "webhook_deliveries_pending") == 2
+    assert 90 <= (read(registry, "webhook_oldest_pending_age_seconds") or 0) < 120
+    disabled = {reason: read(registry, "webhook_endpoints_disabled", reason=reason) for reason in DisabledReason}
+    assert disabled == {DisabledReason.GONE: 1, DisabledReason.FAILING: 0, DisabledReason.OWNER: 0}
+
+
+async def test_without_webhooks_nothing_is_pending(observer: GaugeUpdater, registry: CollectorRegistry) -> None:
+    await observer.update_gauges()
+
+    assert read(registry, "webhook_deliveries_pending") == 0
+    assert read(registry, "webhook_oldest_pending_age_seconds") == 0
+
+
+async def test_deliveries_are_counted_rarely(
+    observer: GaugeUpdater, stores: FakeStores, registry: CollectorRegistry
+) -> None:
+    await observer.update_gauges()
+    await stores.webhooks.insert(WebhookEndpoint(id="one", url="https://shop.example/hook"))
+    await stores.deliveries.insert_new([new_delivery("one")])
+
+    await observer.update_gauges()
+
+    assert read(registry, "webhook_deliveries_pending") == 0
 
 
 async def test_a_bug_in_one_look_is_logged_and_ends_no_other(
