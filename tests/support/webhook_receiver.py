@@ -40,6 +40,8 @@ class Reply:
     status: int = 204
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes = b""
+    is_cut: bool = False
+    """Whether the connection is closed without an answer instead."""
 
 
 class Receiver:
@@ -88,6 +90,9 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         headers = {name.lower(): value for name, value in self.headers.items()}
         reply = self.receiver.handle(Received(self.path, headers, content))
+        if reply.is_cut:
+            self.close_connection = True
+            return
         try:
             self.send_response(reply.status)
             for name, value in {"Content-Length": str(len(reply.content)), **reply.headers}.items():

@@ -18,6 +18,7 @@ from tests.support.http_options import HTTP_CLIENT_OPTIONS
 from tests.tools.chaos.gateway_faults import HALF_A_FORM
 from tests.tools.chaos.keyed_upload import KeyedUpload
 from tests.tools.chaos.load import Upload, post_upload
+from tests.tools.chaos.moves import UNANSWERED, post_move
 from tests.tools.chaos.samples import samples
 from tests.tools.chaos.scene import FaultEffect, Scene
 from tests.tools.chaos.violations import ViolationKind
@@ -92,12 +93,7 @@ def job_raced(scene: Scene) -> Iterator[FaultEffect]:
 def _race(scene: Scene, client: httpx.Client, barrier: Barrier, upload: Upload, turn: tuple[str, str]) -> None:
     action, url = turn
     barrier.wait()
-    with suppress(httpx.TransportError):
-        answer = (
-            client.delete(f"{url}/jobs/{upload.task_id}")
-            if action == "delete"
-            else client.post(f"{url}/jobs/{upload.task_id}/retry")
-        )
-        if answer.status_code not in RACE_ANSWERS[action]:
-            sentence = f"{action} of {upload.name} was answered {answer.status_code}: {answer.text[:200]}"
-            scene.report(ViolationKind.REFUSED, sentence, upload.task_id)
+    status = post_move(client, url, upload, action)
+    if status != UNANSWERED and int(status) not in RACE_ANSWERS[action]:
+        sentence = f"{action} of {upload.name} was answered {status}"
+        scene.report(ViolationKind.REFUSED, sentence, upload.task_id)

@@ -13,6 +13,7 @@ from tests.tools.chaos.disk_faults import blobs_full, mongo_disk_full, redis_dis
 from tests.tools.chaos.forged_faults import document_unreadable, messages_forged
 from tests.tools.chaos.gateway_faults import deploy, gateway_frozen, gateway_killed
 from tests.tools.chaos.message_faults import chord_early, duplicates, message_lost
+from tests.tools.chaos.outbound_faults import outbound_child_killed, outbound_frozen, outbound_killed, outbound_zombie
 from tests.tools.chaos.scene import Fault
 from tests.tools.chaos.server_faults import (
     everything_killed,
@@ -53,6 +54,10 @@ FAULTS: dict[str, Fault] = {
         zombie,
         zombie_finalize,
         clock_skewed,
+        outbound_killed,
+        outbound_child_killed,
+        outbound_frozen,
+        outbound_zombie,
         gateway_killed,
         gateway_killed_in_acceptance,
         gateway_stopped,

@@ -11,6 +11,7 @@ from pipeline.routing import LANE_QUEUES
 from pipeline.stage_order import stage_by_rendition
 from storage.clock import now_ms
 from storage.documents import JobRecord, JobState
+from storage.webhooks import DeliveryState
 from tests.tools.chaos.stack import ChaosStack
 from tests.tools.chaos.violations import Violation, ViolationKind
 from tests.tools.chaos.witness import Witness
@@ -19,8 +20,9 @@ PARTIAL_WRITE_MARK = "#"  # in the names of obstore's unfinished writes
 
 
 def find_leftovers(jobs: Sequence[JobRecord], stack: ChaosStack, witness: Witness) -> list[Violation]:
-    """Return what should not be there: messages, leases, held keys, blobs."""
-    sentences = [*_messages(stack.redis_url), *_leases(jobs), *_keys(witness), *_blobs(jobs, stack.blob_folder)]
+    """Return what should not be there: messages, leases, held keys, events, blobs."""
+    sentences = [*_messages(stack.redis_url), *_leases(jobs), *_keys(witness), *_events(witness)]
+    sentences += _blobs(jobs, stack.blob_folder)
     return [Violation(ViolationKind.LEFT_OVER, sentence) for sentence in sentences]
 
 
@@ -42,6 +44,16 @@ def _leases(jobs: Sequence[JobRecord]) -> Iterator[str]:
 def _keys(witness: Witness) -> Iterator[str]:
     for key, job_id in witness.held_keys(now_ms()):
         yield f"the Idempotency-Key {key}, held for {job_id}, which is no job"
+
+
+def _events(witness: Witness) -> Iterator[str]:
+    if count := witness.count_outboxes():
+        yield f"{count} jobs with events in their outboxes"
+    for delivery in witness.deliveries(DeliveryState.PENDING, DeliveryState.FAILED):
+        yield f"the delivery {delivery.id}, {delivery.state} after {delivery.tries} tries"
+    for endpoint in witness.endpoints():
+        if endpoint.disabled or endpoint.lease_ms > now_ms():
+            yield f"the endpoint {endpoint.id}, disabled: {endpoint.disabled}, or with a lease of {endpoint.holder}"
 
 
 def _blobs(jobs: Sequence[JobRecord], blob_folder: Path) -> Iterator[str]:

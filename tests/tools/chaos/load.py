@@ -17,9 +17,11 @@ from tests.support.http_options import HTTP_CLIENT_OPTIONS
 from tests.tools.chaos.samples import Sample
 
 CLIENTS = 3
-MAX_UPLOADS = 10_000
+MAX_UPLOADS = 10_000  # serials of what faults upload themselves are higher
 TRIES = 12
 RETRY_STATUSES = {409, 429, 503}  # 409: the earlier try with this Idempotency-Key is still held
+BEGINNINGS = {"retry", "reprocess"}
+SERVER_ERROR = 500
 TIMEOUT = httpx.Timeout(15, connect=3)
 
 
@@ -33,12 +35,24 @@ class Upload:
     task_id: str | None = None
     is_raced: bool = False
     """Whether clients also cancel, delete and retry its job: it may end in other states, or be gone."""
+    source_url: str | None = None
+    """Where the gateway is to get it from; None for an upload of its bytes."""
+    moves: tuple[str, ...] = ()
+    """What clients do with its job later, one after another: retry, reprocess, delete, cancel."""
+    move_answers: list[tuple[str, str]] = field(default_factory=list)
+    """Each request for such a move, and the status of its answer."""
 
     @property
     def name(self) -> str:
         """Its file name, which no other upload has."""
         stem, _, ending = self.sample.name.rpartition(".")
         return f"{stem}-{self.serial}.{ending}"
+
+    def count_lives(self) -> tuple[int, int]:
+        """Return how many times its job has begun, at least and at most: some requests were not answered."""
+        answers = [status for move, status in list(self.move_answers) if move in BEGINNINGS]
+        least = 1 + answers.count(str(httpx.codes.ACCEPTED.value))
+        return least, least + sum(not status.isdecimal() or int(status) >= SERVER_ERROR for status in answers)
 
 
 class Load:
@@ -52,8 +66,11 @@ class Load:
         rate: float,
         seed: int,
         is_paused: Callable[[], bool],
+        prepare: Callable[[Upload], None] = lambda _: None,
     ) -> None:
+        """`prepare` completes each upload before it is sent."""
         self._urls = list(urls.values())
+        self._prepare = prepare
         self._choose = choose
         self._pause = CLIENTS / rate
         self._key = f"chaos-{seed}-{time.time_ns()}"
@@ -95,6 +112,7 @@ class Load:
         with self._lock:
             serial = next(self._serials)
             upload = Upload(serial=serial, sample=self._choose(serial))
+            self._prepare(upload)
             self.uploads.append(upload)
         return upload
 
@@ -110,10 +128,14 @@ class Load:
 def post_upload(client: httpx.Client, url: str, upload: Upload, *, key: str) -> float | None:
     """Ask once; how many seconds to wait before asking again, None when there is nothing more to ask."""
     sample = upload.sample
+    name = "file"
+    part: tuple[str | None, bytes] = (upload.name, sample.content)
+    if upload.source_url is not None:
+        name, part = "source_url", (None, upload.source_url.encode())
     try:
         answer = client.post(
             url + sample.path,
-            files={"file": (upload.name, sample.content)},
+            files={name: part},
             data=dict(sample.fields),
             headers={"Idempotency-Key": key},
         )

@@ -35,17 +35,13 @@ def recovery(injection: Injection, jobs: Iterable[JobRecord]) -> Recovery:
 
 
 def job_durations(jobs: Iterable[JobRecord]) -> list[float]:
-    """Return the seconds from upload to end of the jobs that are done."""
-    return [
-        (job.finished_ms - job.upload_started_ms) / 1000
-        for job in jobs
-        if job.state is JobState.DONE and job.finished_ms
-    ]
+    """Return the seconds from upload, or from the last reprocessing, to end of the jobs that are done."""
+    return [(job.finished_ms - job.started_ms) / 1000 for job in jobs if job.state is JobState.DONE and job.finished_ms]
 
 
 def extra_runs(jobs: Iterable[JobRecord]) -> list[int]:
     """Return the runs beyond the first of each stage, poison apart."""
-    return [max(0, stage.attempts - 1) for job in jobs if not is_poison(job) for stage in job.stages.values()]
+    return [max(0, stage.claims - 1) for job in jobs if not is_poison(job) for stage in job.stages.values()]
 
 
 def p95(seconds: Sequence[float]) -> float | None:
@@ -65,11 +61,16 @@ def jobs_beside_poison(jobs: Sequence[JobRecord], injections: Sequence[Injection
 
 def is_poison(job: JobRecord) -> bool:
     """Whether the job is one that kills its workers."""
-    return (job.original.name or "").startswith(POISON)
+    return is_poison_name(job.original.name or "")
+
+
+def is_poison_name(name: str) -> bool:
+    """Whether an upload with this name kills its workers."""
+    return name.startswith(POISON)
 
 
 def _span(job: JobRecord) -> tuple[int, int]:
-    return job.upload_started_ms, job.finished_ms or job.updated_ms
+    return job.started_ms, job.finished_ms or job.updated_ms
 
 
 def _overlaps(job: JobRecord, spans: Iterable[tuple[int, int]]) -> bool:

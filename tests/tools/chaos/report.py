@@ -12,16 +12,21 @@ from rich.text import Text
 
 from tests.tools.chaos import measures
 from tests.tools.chaos.campaign import CampaignResult
+from tests.tools.chaos.endpoints import ENDPOINTS
+from tests.tools.chaos.event_measures import figures_by_fault, total, tries_by_endpoint, waits_at
+from tests.tools.chaos.events_check import count_rendition_orders
 from tests.tools.chaos.timing import POISON_P95_SECONDS
 from tests.tools.chaos.violations import ViolationKind
 
 SHOWN = 30
+HEALTHY = "healthy"  # the endpoint that others must not hold up
 
 
 def report(result: CampaignResult, console: Console) -> None:
     """Print everything."""
     if result.injections:
         console.print(_faults(result))
+    console.print(_events(result))
     console.print(_numbers(result))
     if not result.violations:
         console.print("Every invariant held.", style="bold green")
@@ -48,6 +53,18 @@ def _faults(result: CampaignResult) -> Table:
     return table
 
 
+def _events(result: CampaignResult) -> Table:
+    table = Table(title="Events, from each fault to the next", title_justify="left")
+    table.add_column("fault")
+    for heading in ("times", "arrived", "tries", "duplicates", f"end to {HEALTHY}, s: median", "worst"):
+        table.add_column(heading, justify="right")
+    by_fault = figures_by_fault(result.arrivals, result.jobs, result.injections, endpoint=HEALTHY)
+    for fault, each in sorted(by_fault.items()):
+        counts = (each.times, each.events, each.tries, each.duplicates)
+        table.add_row(fault, *map(str, counts), *_middle_and_worst(each.waits))
+    return table
+
+
 def _middle_and_worst(seconds: list[float]) -> tuple[str, str]:
     return (f"{median(seconds):.1f}", f"{max(seconds):.1f}") if seconds else ("-", "-")
 
@@ -67,7 +84,18 @@ def _numbers(result: CampaignResult) -> Table:
     table.add_row("upload to done", _waits(measures.job_durations(result.jobs)))
     beside = measures.job_durations(measures.jobs_beside_poison(result.jobs, result.injections))
     table.add_row("beside poison, no fault", f"{_waits(beside)}; allowed p95: {POISON_P95_SECONDS:.0f} s")
+    imports = [upload for upload in accepted if upload.source_url is not None]
+    table.add_row("imported from URLs", str(len(imports)))
+    moves = Counter(f"{move} {status}" for upload in accepted for move, status in upload.move_answers)
+    table.add_row("moves", _counted(moves))
+    events = total(result.arrivals)
+    table.add_row("events", f"{events.events} arrived in {events.tries} tries, {events.duplicates} of them duplicates")
+    for name in ENDPOINTS:
+        tries, waits = tries_by_endpoint(result.arrivals)[name], waits_at(result.arrivals, result.jobs, name)
+        table.add_row(f"end to {name}", f"{_waits(waits)}; {tries} tries")
+    table.add_row("renditions in two orders", str(count_rendition_orders(result.arrivals)))
     table.add_row("last upload to all ended", f"{result.ended_seconds:.1f} s")
+    table.add_row("from then to all delivered", f"{result.delivered_seconds:.1f} s")
     table.add_row("from then to tidy", f"{result.tidy_seconds:.1f} s")
     wrongs = Counter(violation.kind for violation in result.violations)
     for wrong in ViolationKind:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.tools.chaos.load import Upload
+from tests.tools.chaos.endpoints import EventLog
+from tests.tools.chaos.load import MAX_UPLOADS, Upload
 from tests.tools.chaos.samples import Sample
 from tests.tools.chaos.stack import POOLS, ChaosStack
 from tests.tools.chaos.violations import Violation, ViolationKind
@@ -30,13 +31,14 @@ class Scene:
     stack: ChaosStack
     witness: Witness
     random: Random
+    events: EventLog
     uploads: list[Upload] = field(default_factory=list)
     """What faults upload themselves: checked as the uploads of the load are."""
     violations: list[Violation] = field(default_factory=list)
 
     def add_upload(self, sample: Sample, *, is_raced: bool = False) -> Upload:
         """Note that a fault is going to upload this."""
-        upload = Upload(serial=len(self.uploads), sample=sample, is_raced=is_raced)
+        upload = Upload(serial=MAX_UPLOADS + len(self.uploads), sample=sample, is_raced=is_raced)
         self.uploads.append(upload)
         return upload
 

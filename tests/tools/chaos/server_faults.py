@@ -10,9 +10,8 @@ from collections.abc import Iterator
 
 from redis import Redis
 
-from pipeline.routing import QUEUES
 from tests.tools.chaos.scene import FaultEffect, Scene
-from tests.tools.chaos.stack import queue_of_worker
+from tests.tools.chaos.stack import POOLS, pool_of_worker
 from tests.tools.chaos.timing import VISIBILITY_SECONDS
 
 MOST_TORN_BYTES = 3000
@@ -128,4 +127,4 @@ def _frozen(scene: Scene, name: str) -> Iterator[FaultEffect]:
 def _kind(name: str) -> str:
     if name.startswith("gateway"):
         return "gateways"
-    return "workers" if queue_of_worker(name) in QUEUES else name
+    return "workers" if pool_of_worker(name) in POOLS else name

@@ -11,17 +11,20 @@ from pathlib import Path
 from deploy.local import processes, readiness
 from deploy.local.ports import free_port
 from deploy.local.stack import Stack
-from pipeline.routing import INNER_QUEUES
+from pipeline.routing import INNER_QUEUES, OUTBOUND_QUEUES
 from tests.support.skewed_program import skew_command
 
 SECOND_GATEWAY = "gateway2"
-POOLS = INNER_QUEUES
+OUTBOUND = processes.OUTBOUND_WORKER
+OUTBOUND_PROCESSES = 3  # one for each endpoint that is slow or does not answer, one for the others and the imports
+POOLS = (*INNER_QUEUES, OUTBOUND)
+"""The queues that have a worker of their own, and the worker of those that go out."""
 SKEWS = {"ahead": 120, "behind": -120}
-"""Seconds by which the clock of a worker `ahead-QUEUE` or `behind-QUEUE` differs: more than a lease has."""
+"""Seconds by which the clock of a worker `ahead-POOL` or `behind-POOL` differs: more than a lease has."""
 
 
 class ChaosStack(Stack):
-    """A running Darkroom with two gateways, two children for the resizes, and a spare worker a queue.
+    """A running Darkroom with two gateways, two children for the resizes, and a spare worker a pool.
 
     The spare workers run from the start with `pools=2`, else only when they are needed. The second gateway's clock and
     those of the spare workers are ahead by `skew_seconds`.
@@ -30,15 +33,13 @@ class ChaosStack(Stack):
     def __init__(self, folder: Path, *, environment: Mapping[str, str], pools: int = 1, skew_seconds: int = 0) -> None:
         self._second_port = free_port()
         self._has_second_pools, self._skew_seconds = pools > 1, skew_seconds
-        super().__init__(folder, pools={"resize": 2}, environment=environment)
+        super().__init__(folder, pools={"resize": 2}, outbound_pool=OUTBOUND_PROCESSES, environment=environment)
         self.urls = {"gateway": self.url, SECOND_GATEWAY: f"http://127.0.0.1:{self._second_port}"}
 
     def _processes(self, *, gateway: bool, workers: bool) -> list[processes.Process]:
         second = replace(processes.gateway(port=self._second_port, autostart=gateway), name=SECOND_GATEWAY)
-        spares = [_worker(f"spare-{queue}", queue, autostart=workers and self._has_second_pools) for queue in POOLS]
-        skewed = [
-            _skew(_worker(f"{side}-{queue}", queue), seconds) for side, seconds in SKEWS.items() for queue in POOLS
-        ]
+        spares = [_worker(f"spare-{pool}", pool, autostart=workers and self._has_second_pools) for pool in POOLS]
+        skewed = [_skew(_worker(f"{side}-{pool}", pool), seconds) for side, seconds in SKEWS.items() for pool in POOLS]
         seconds = self._skew_seconds
         second_of_each = [_skew(process, seconds) if seconds else process for process in (second, *spares)]
         return [*super()._processes(gateway=gateway, workers=workers), *second_of_each, *skewed]
@@ -55,8 +56,8 @@ class ChaosStack(Stack):
 
     @property
     def workers(self) -> dict[str, str]:
-        """The queue of each worker that is to run whenever no fault is on."""
-        return {name: queue_of_worker(name) for name in self.autostart_processes if queue_of_worker(name) in POOLS}
+        """The pool of each worker that is to run whenever no fault is on."""
+        return {name: pool_of_worker(name) for name in self.autostart_processes if pool_of_worker(name) in POOLS}
 
     def darkroom_pids(self) -> list[int]:
         """Return the ids of the gateways and workers that run, each parent before its children."""
@@ -107,13 +108,14 @@ class ChaosStack(Stack):
         return [f"{pid} {_command(pid)}" for pid in pids if self.owns_process(pid)]
 
 
-def queue_of_worker(name: str) -> str:
-    """Return the queue of a worker, by the name of its process."""
+def pool_of_worker(name: str) -> str:
+    """Return the pool of a worker, by the name of its process."""
     return name.rpartition("-")[2]
 
 
-def _worker(name: str, queue: str, *, autostart: bool = False) -> processes.Process:
-    return processes.worker(name, queues=[queue], concurrency=1, autostart=autostart, metrics_port=free_port())
+def _worker(name: str, pool: str, *, autostart: bool = False) -> processes.Process:
+    queues = OUTBOUND_QUEUES if pool == OUTBOUND else [pool]
+    return processes.worker(name, queues=queues, concurrency=1, autostart=autostart, metrics_port=free_port())
 
 
 def _skew(process: processes.Process, seconds: int) -> processes.Process:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from pipeline.settings import SweeperSettings
 from pipeline.worker_settings import WorkSettings
 
@@ -31,6 +33,10 @@ SHORT_TIMEOUTS = {
     "DARKROOM_HTTP__IDLE_TIMEOUT": str(IDLE_SECONDS),
     "DARKROOM_HTTP__KEY_LEASE": "2",  # less than the slow uploads take
     "DARKROOM_HTTP__RECEIVE_TIMEOUT": str(RECEIVE_SECONDS),
+    "DARKROOM_FETCH__IDLE_TIMEOUT": "1",
+    "DARKROOM_WEBHOOKS__TIMEOUT": "2",
+    "DARKROOM_WEBHOOKS__RETRY_WAITS": json.dumps([0.2, 0.5, *[1] * 40]),
+    "DARKROOM_OUTBOUND__ALLOW": '["127.0.0.0/8:*"]',
 }
 
 ACCEPT_SECONDS = 20.0
@@ -41,5 +47,6 @@ MAX_GENERATION = SweeperSettings().max_generation
 
 READY_SECONDS = 60.0  # for everything to be up again after a fault
 ENDED_SECONDS = 60.0  # from the last fault until every accepted job has ended: the longest backoff, and a slow machine
+DELIVERED_SECONDS = 90.0  # until each event is delivered: a lost message, the lease of a killed run, tries that fail
 TIDY_SECONDS = 30.0  # from then until nothing is left over: an orphan's grace, and a slow machine
 POISON_P95_SECONDS = 10.0  # what others may take, upload to end, while poison kills worker after worker

@@ -16,6 +16,9 @@ class ViolationKind(StrEnum):
     BUDGET_EXCEEDED = "overspent"  # more runs or dispatches than the budget
     REFUSED = "refused"  # an answer that a well-formed request should not get
     DELAYED = "delayed"  # others waited too long for poison
+    EVENT_LOST = "event lost"  # one that an endpoint wants and has never accepted
+    OUT_OF_ORDER = "out of order"  # an event of a job before an earlier one
+    FALSE_EVENT = "false event"  # one that has not happened, or is not as it must be
     LEFT_OVER = "left over"  # blobs, messages, leases, processes
 
 

@@ -13,6 +13,7 @@ from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
 from storage.documents import ACTIVE_STATES, JobRecord, StageRecord, StageState
+from storage.webhooks import DELIVERIES, ENDPOINTS, Delivery, DeliveryState, WebhookEndpoint
 from tests.tools.chaos.stack import ChaosStack
 
 STAGES = {
@@ -21,6 +22,7 @@ STAGES = {
     "resize": ("small", "medium", "large"),
     "transform": ("transform",),
     "finalize": ("finalize",),
+    "outbound": ("fetch",),
 }
 """The stages that each pool works on."""
 SETTLE_SECONDS = 0.05  # seconds in which a write that was under way when its writer was stopped gets done
@@ -84,6 +86,20 @@ class Witness:
         """Return the ids of the jobs that have not ended."""
         states = [state.value for state in ACTIVE_STATES]
         return [str(found["_id"]) for found in self._jobs.find({"state": {"$in": states}}, {"_id": 1})]
+
+    def count_outboxes(self) -> int:
+        """Return how many jobs have events that are not handed to the deliveries."""
+        return self._jobs.count_documents({"outbox_ms": {"$gt": 0}})
+
+    def deliveries(self, *states: DeliveryState) -> list[Delivery]:
+        """Return the deliveries in these states, without their payloads."""
+        query = {"state": {"$in": [state.value for state in states]}}
+        found = self._mongo.get_default_database()[DELIVERIES].find(query, {"payload": 0})
+        return [Delivery.model_validate({**document, "payload": ""}) for document in found]
+
+    def endpoints(self) -> list[WebhookEndpoint]:
+        """Return every endpoint of webhooks."""
+        return [WebhookEndpoint.model_validate(found) for found in self._mongo.get_default_database()[ENDPOINTS].find()]
 
     def held_keys(self, now: int) -> list[tuple[str, str]]:
         """Return the Idempotency-Keys that requests without a job hold at `now` (epoch ms), and the ids of these."""

@@ -18,7 +18,8 @@ FINISH_SECONDS = 5.0
 STALL_SECONDS = LEASE_SECONDS + EXIT_GRACE_SECONDS + 5  # until the watchdog ends a worker, once it has a message
 HUNT_SECONDS = 10.0
 COME_BACK_SECONDS = 2.0
-WRITERS = {"master": "normalize", "small": "resize", "medium": "resize", "large": "resize", "output": "transform"}
+WRITERS = {"original": "outbound", "master": "normalize", "output": "transform"}
+WRITERS |= dict.fromkeys(("small", "medium", "large"), "resize")
 
 
 def child_killed(scene: Scene) -> Iterator[FaultEffect]:
