@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 
 from deploy.local.supervisord_control import StackError
 from storage.documents import JobRecord, JobState
-from storage.webhooks import DeliveryState
+from storage.webhooks import Delivery, DeliveryState
 from tests.tools.chaos import measures
 from tests.tools.chaos.endpoints import Arrival, run_endpoints
 from tests.tools.chaos.events_check import check_events
@@ -76,6 +76,7 @@ class CampaignResult:
     jobs: list[JobRecord] = field(default_factory=list)
     kills: int = 0
     arrivals: list[Arrival] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
     ended_seconds: float = 0.0
     delivered_seconds: float = 0.0
     tidy_seconds: float = 0.0
@@ -109,16 +110,14 @@ def run(plan: Plan, tell: Callable[[str], None]) -> CampaignResult:
             result.jobs = retry_mongo(witness.jobs)
             tell("checking every job")
             result.violations += check_jobs(result.jobs, result.uploads, result.injections, stack.urls)
-            result.arrivals = list(events.arrivals)
+            result.arrivals, result.deliveries = list(events.arrivals), witness.deliveries(*DeliveryState)
             result.violations += check_events(result.arrivals, list_histories(result.jobs, result.uploads))
             result.violations += find_leftovers(result.jobs, stack, witness)
             result.violations += _delays(result)
         result.violations += _leaked(stack)
         result.seconds = time.monotonic() - began
         if result.violations or plan.keep:
-            result.evidence_folder = keep(
-                result.violations, result.injections, result.uploads, result.jobs, result.arrivals, stack
-            )
+            result.evidence_folder = keep(result, stack)
     return result
 
 

@@ -19,7 +19,7 @@ from tests.support.webhooks import SECRET
 
 FAILED_SHARE = 1 / 3
 SLOW_SECONDS = 0.5
-HANG_SECONDS = 5.0  # longer than a try may take
+HANG_SECONDS = 3.0  # longer than a try may take
 ENDS = frozenset(EventType) - {EventType.RENDITION_DONE}
 FAILURES = (
     Reply(500),

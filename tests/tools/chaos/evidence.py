@@ -4,41 +4,41 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from storage.documents import JobRecord
-from tests.tools.chaos.endpoints import Arrival
+from pydantic import BaseModel
+
 from tests.tools.chaos.load import Upload
-from tests.tools.chaos.schedule import Injection
 from tests.tools.chaos.stack import ChaosStack
-from tests.tools.chaos.violations import Violation
+
+if TYPE_CHECKING:
+    from tests.tools.chaos.campaign import CampaignResult
 
 LOG_BYTES = 2_000_000
 
 
-def keep(
-    violations: Sequence[Violation],
-    injections: Iterable[Injection],
-    uploads: Iterable[Upload],
-    jobs: Iterable[JobRecord],
-    arrivals: Iterable[Arrival],
-    stack: ChaosStack,
-) -> Path:
-    """Write down what broke, the faults, uploads, jobs, arrivals and the ends of the logs; return the folder."""
+def keep(result: CampaignResult, stack: ChaosStack) -> Path:
+    """Write down what broke, the faults, uploads, jobs, events and the ends of the logs; return the folder."""
     folder = Path(tempfile.mkdtemp(prefix="darkroom-chaos-evidence-"))
-    broken = {violation.job_id for violation in violations}
-    (folder / "violations.txt").write_text("".join(f"{violation}\n" for violation in violations))
-    _write(folder / "faults.json", [asdict(injection) for injection in injections])
-    _write(folder / "uploads.json", [_described(upload) for upload in uploads])
-    documents = [job.model_dump(mode="json", by_alias=True) for job in jobs]
-    _write(folder / "jobs.json", documents)
-    _write(folder / "broken-jobs.json", [document for document in documents if document["_id"] in broken])
-    _write(folder / "arrivals.json", [asdict(arrival) for arrival in arrivals])
+    broken = {violation.job_id for violation in result.violations}
+    (folder / "violations.txt").write_text("".join(f"{violation}\n" for violation in result.violations))
+    _write(folder / "faults.json", [asdict(injection) for injection in result.injections])
+    _write(folder / "uploads.json", [_described(upload) for upload in result.uploads])
+    jobs = _dump(result.jobs)
+    _write(folder / "jobs.json", jobs)
+    _write(folder / "broken-jobs.json", [job for job in jobs if job["_id"] in broken])
+    _write(folder / "arrivals.json", [asdict(arrival) for arrival in result.arrivals])
+    _write(folder / "deliveries.json", _dump(result.deliveries))
     for log in (stack.folder / "logs").glob("*.log"):
         (folder / log.name).write_bytes(log.read_bytes()[-LOG_BYTES:])
     return folder
+
+
+def _dump(documents: Sequence[BaseModel]) -> list[dict[str, object]]:
+    return [document.model_dump(mode="json", by_alias=True) for document in documents]
 
 
 def _described(upload: Upload) -> dict[str, object]:
