@@ -40,7 +40,8 @@ class JobHistory:
     """The number of its last life, and its end; None if the job is removed."""
     renditions: frozenset[str] = frozenset()
     """Those that it has if it is done."""
-    is_expired: bool = False
+    is_expired: bool | None = False
+    """None if it is not known: the job is removed."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def _check_parts(history: JobHistory, events: Collection[Event]) -> Iterator[Vio
         sentence = f"events of {', '.join(sorted(unknown))}, which it does not have"
         yield Violation(ViolationKind.FALSE_EVENT, sentence, history.task_id)
     is_expired = any(event.rank == EXPIRY for event in events)
-    if is_expired != history.is_expired:
+    if history.is_expired not in {None, is_expired}:
         kind = ViolationKind.FALSE_EVENT if is_expired else ViolationKind.EVENT_LOST
         yield Violation(kind, f"expired: {history.is_expired}; an event says so: {is_expired}", history.task_id)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from storage.documents import JobRecord
+from storage.documents import JobRecord, JobState
 from tests.tools.chaos.events_check import JobHistory
 from tests.tools.chaos.load import Upload
 
@@ -31,5 +31,6 @@ def _build(task_id: str, upload: Upload | None, job: JobRecord | None) -> JobHis
         least_lives=least - is_active,
         most_lives=most,
         last_end=None if job is None or is_active else (job.first_generation, job.state),
+        is_expired=None if job is None else job.state is JobState.DONE and job.blobs_removed_ms is not None,
         renditions=frozenset(upload.sample.renditions) if upload and has_previews else frozenset(),
     )
