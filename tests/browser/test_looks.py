@@ -240,11 +240,11 @@ async def test_everything_is_reached_by_the_keyboard(visitor: Visitor) -> None:
     await page.keyboard.press("Tab")
     await expect(page.locator("#skip")).to_be_focused()
     seen = []
-    for _ in range(8):
+    for _ in range(9):
         await page.keyboard.press("Tab")
         seen.append(await page.evaluate("[document.activeElement].map(e => e.id || e.name || e.textContent.trim())[0]"))
 
-    assert seen == ["Darkroom", "Upload", "Jobs", "ready", "language", "theme", "file-input", "operation"]
+    assert seen == ["Darkroom", "Upload", "Jobs", "Webhooks", "ready", "language", "theme", "file-input", "operation"]
 
 
 async def test_progress_is_said_to_screen_readers(visitor: Visitor) -> None:

@@ -39,7 +39,8 @@ const ICON_OF = { crop: "crop", grayscale: "greys", resize: "resize" };
 
 const reportProblem = (problem) => showToast(problemSentence(problem));
 
-async function copy({ currentTarget: control }, text) {
+/** Copy a text, and show on the button that was pressed whether that worked. */
+export async function copy({ currentTarget: control }, text) {
   const done = await writeToClipboard(text);
   showToast(t(done ? "announce.copied" : "announce.not_copied"));
   control.classList.add(done ? "worked" : "refused");

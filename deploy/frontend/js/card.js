@@ -58,7 +58,8 @@ function draw(entry, element, parts, shown) {
 
 function summary({ job, bytes }) {
   const { width, height } = job?.original ?? {};
-  const parts = [bytes != null && formatBytes(bytes), width && formatDimensions(width, height), ...formatFacts(job?.original ?? {})].filter(Boolean);
+  const size = bytes ?? (job?.original.bytes || null); // 0 until it is fetched
+  const parts = [size != null && formatBytes(size), width && formatDimensions(width, height), ...formatFacts(job?.original ?? {})].filter(Boolean);
   if (job && job.kind !== "previews") parts.unshift(apiLabel("kind", job.kind));
   return parts.join(" · ");
 }

@@ -11,6 +11,7 @@ export function buildCurl(job) {
   const words = ["curl"];
   if (getApiKey()) words.push('-H "Authorization: Bearer $DARKROOM_API_KEY"');
   if (job.source_task_id) words.push("-F", quoteShell(`source_task_id=${job.source_task_id}`));
+  else if (job.source) words.push("-F", quoteShell(job.source.key ? `source_key=${job.source.key}` : `source_url=${job.source.url}`));
   else words.push("-F", quoteShell(`file=@"${(job.original.name ?? "photo").replaceAll('"', '\\"')}"`));
   for (const [name, value] of Object.entries(fieldsOf(job))) words.push("-F", quoteShell(`${name}=${value}`));
   return [...words, quoteShell(darkroom.address(`/${operation}`))].join(" ");

@@ -6,13 +6,14 @@ import { ruleSentence, problemSentence, t, apiLabel } from "./i18n.js";
 import { refreshJob } from "./job-subscriptions.js";
 import { askForKey } from "./keys.js";
 
-/** Show the failure of a job. A failed image is final; a dead job has a retry button. */
+/** Show the failure of a job. A failed image is final; a dead job, or one that another server failed, has a retry button. */
 export function jobFailure(job) {
   const { failure, status } = job;
   if (!failure) return null;
   const where = failure.stage && t("failure.at", { stage: apiLabel("stage", failure.stage) });
-  const advice = t(status === "dead" ? "failure.dead" : "failure.final");
-  return failureBox(failure, [h("p", { class: "advice" }, [where, advice].filter(Boolean).join(" ")), status === "dead" && retry(job)]);
+  const isOutside = ["fetch", "export"].includes(failure.stage);
+  const advice = t(status === "dead" ? "failure.dead" : isOutside ? "failure.outside" : "failure.final");
+  return failureBox(failure, [h("p", { class: "advice" }, [where, advice].filter(Boolean).join(" ")), (status === "dead" || isOutside) && retry(job)]);
 }
 
 /** Show the problem of a request, from the API or from this page. If a key is missing, offer to enter one. */

@@ -1,14 +1,16 @@
 // The page's texts: two dictionaries, plurals by Intl, and Russian sentences for the API's codes.
 
 import { loadPreference, savePreference } from "./browser-storage.js";
-import * as en from "./locales/en.js";
-import * as ru from "./locales/ru.js";
+import en from "./locales/en.js";
+import ru from "./locales/ru.js";
 
 export const LANGUAGES = ["en", "ru"];
 
 const DICTIONARIES = { en, ru };
+const NO_SENTENCES = { codes: {}, rules: {} };
+let russian = NO_SENTENCES;
 let language = initial();
-let dictionary = dictionaryOf(language);
+let plurals = new Intl.PluralRules(language);
 
 function initial() {
   const wanted = [loadPreference("language"), ...navigator.languages].map((tag) => tag?.slice(0, 2));
@@ -16,41 +18,52 @@ function initial() {
 }
 
 /** Russian also has sentences for the API's codes; English uses the API's own. */
-function dictionaryOf(tag) {
-  const { default: words, codes = {}, rules = {} } = DICTIONARIES[tag];
-  return { words, codes, rules, plurals: new Intl.PluralRules(tag) };
+const sentences = () => (language === "ru" ? russian : NO_SENTENCES);
+
+/** Load the Russian sentences if they are needed. Return whether there are new ones: without them, the API's own are shown. */
+export async function loadSentences() {
+  if (language !== "ru" || russian !== NO_SENTENCES) return false;
+  try {
+    russian = await import("./locales/ru-problems.js"); // late: codes come from the server
+  } catch {
+    return false;
+  }
+  return true;
 }
+
+/** Add the words of a part that is loaded late to the dictionary of a language. */
+export const addWords = (tag, words) => Object.assign(DICTIONARIES[tag], words);
 
 /** Return the current language. */
 export const currentLanguage = () => language;
 
 /** Set the language for this visit and the next ones. */
 export function setLanguage(tag) {
-  dictionary = dictionaryOf(tag);
+  plurals = new Intl.PluralRules(tag);
   language = tag;
   savePreference("language", tag);
 }
 
 /** Return the text of a key, with `{names}` filled in. `count` selects the plural form. */
 export function t(key, values = {}) {
-  const found = dictionary.words[key] ?? key;
-  return interpolate(typeof found === "string" ? found : found[dictionary.plurals.select(values.count)] ?? found.other, values);
+  const found = DICTIONARIES[language][key] ?? key;
+  return interpolate(typeof found === "string" ? found : found[plurals.select(values.count)] ?? found.other, values);
 }
 
 /** Return the label of a name in the API (state, stage, kind, rendition); the name itself if it has none. */
-export const apiLabel = (group, name) => dictionary.words[`${group}.${name}`] ?? name;
+export const apiLabel = (group, name) => DICTIONARIES[language][`${group}.${name}`] ?? name;
 
 /** Return the sentence for a failure or a problem: the current language's, or else the API's own. */
 export function problemSentence({ code, message, detail }) {
   if (code === "unreachable" || code === "unauthorized") return t(`problem.${code}`);
   const said = message || detail;
-  const known = dictionary.codes[code];
+  const known = sentences().codes[code];
   return (known ? interpolate(known, { message: said }) : said) || t("problem.unknown");
 }
 
 /** Return the sentence for a broken rule: the current language's with the numbers, or else the API's own. */
 export function ruleSentence({ rule, message, limit, actual }) {
-  const known = limit !== undefined && actual !== undefined && dictionary.rules[rule];
+  const known = limit !== undefined && actual !== undefined && sentences().rules[rule];
   return known ? interpolate(known, { limit: number(limit), actual: number(actual) }) : message;
 }
 

@@ -1,9 +1,11 @@
 // The page: shows the view of the address, and sets up the header.
 
+import { DarkroomError } from "../client.js";
 import { album } from "./album.js";
-import { announce } from "./dom.js";
-import { watchHealth } from "./health.js";
-import { LANGUAGES, currentLanguage, setLanguage, t, translate, apiLabel } from "./i18n.js";
+import { announce, h } from "./dom.js";
+import { problemBox } from "./failure.js";
+import { callWhenReady, watchHealth } from "./health.js";
+import { LANGUAGES, currentLanguage, loadSentences, setLanguage, t, translate, apiLabel } from "./i18n.js";
 import { refreshAllJobs } from "./job-subscriptions.js";
 import { allowKeyDialog, keyEntered } from "./keys.js";
 import { loadPreference, savePreference } from "./browser-storage.js";
@@ -13,7 +15,7 @@ import { jobView } from "./views/job.js";
 import { jobsView } from "./views/jobs.js";
 import { uploadView } from "./views/upload.js";
 
-const VIEWS = { upload: uploadView, jobs: jobsView, job: jobView };
+const VIEWS = { upload: uploadView, jobs: jobsView, job: jobView, webhooks: webhooksView };
 const THEMES = ["auto", "dark", "light"];
 const main = document.getElementById("main");
 let leaveView = () => {};
@@ -24,15 +26,28 @@ function route() {
   main.replaceChildren();
   const [path, query = ""] = location.hash.slice(1).split("?");
   const taskId = /^\/jobs\/([\w-]+)$/.exec(path)?.[1];
-  const view = taskId ? "job" : path === "/jobs" ? "jobs" : "upload";
+  const [isWebhooks, webhookId] = /^\/webhooks(?:\/([\w.-]+))?$/.exec(path) ?? [];
+  const view = taskId ? "job" : path === "/jobs" ? "jobs" : isWebhooks ? "webhooks" : "upload";
   document.body.dataset.view = view;
   document.title = `${t(`title.${view}`)} · Darkroom`;
   for (const link of document.querySelectorAll("nav.views a")) {
-    const here = link.hash === (view === "upload" ? "#/" : "#/jobs");
+    const here = link.hash === (view === "upload" ? "#/" : view === "job" ? "#/jobs" : `#/${view}`);
     link.toggleAttribute("aria-current", here);
     if (here) link.setAttribute("aria-current", "page");
   }
-  leaveView = VIEWS[view](main, taskId ?? new URLSearchParams(query));
+  leaveView = VIEWS[view](main, taskId ?? webhookId ?? new URLSearchParams(query));
+}
+
+/** Show the webhooks. Their module is loaded late: without the server there is nothing to show. */
+function webhooksView(root, id) {
+  let leave = () => {};
+  let hasLeft = false;
+  const head = h("div", { class: "view-head" }, h("h1", { tabindex: -1 }, t("title.webhooks")));
+  root.append(head);
+  const show = ({ webhooks }) => hasLeft || (leave = webhooks(root, id));
+  const wait = () => hasLeft || (root.append(problemBox(new DarkroomError())), (leave = callWhenReady(route)));
+  import("./views/webhooks.js").then(show, wait);
+  return () => ((hasLeft = true), leave());
 }
 
 function onNavigate() {
@@ -50,11 +65,12 @@ function languageButton(redraw) {
     control.textContent = next().toUpperCase();
     control.lang = next();
   };
-  control.addEventListener("click", () => {
+  control.addEventListener("click", async () => {
     setLanguage(next());
     draw();
     redraw();
     route();
+    if (await loadSentences()) route();
   });
   draw();
 }
@@ -98,7 +114,7 @@ function resumeWithKey() {
   });
 }
 
-await loadSettings();
+await Promise.all([loadSettings(), loadSentences()]);
 const redrawTheme = themeButton();
 const redrawHealth = watchHealth(document.getElementById("health"));
 languageButton(() => (redrawTheme(), redrawHealth()));

@@ -1,15 +1,15 @@
 // По-русски. Ключи те же, что в en.js.
 
-export { codes, rules } from "./ru-problems.js";
-
 export default {
   skip: "Перейти к содержимому",
   "nav.label": "Разделы",
   "nav.upload": "Загрузка",
   "nav.jobs": "Задания",
+  "nav.webhooks": "Вебхуки",
   "title.upload": "Загрузка",
   "title.jobs": "Задания",
   "title.job": "Задание",
+  "title.webhooks": "Вебхуки",
   "language.label": "EN: read in English",
   "theme.is": "Тема: {theme}",
   "theme.auto": "как в системе",
@@ -20,6 +20,7 @@ export default {
   "upload.drop": "Перетащите сюда фотографии или вставьте из буфера",
   "upload.pick": "Выбрать фотографии",
   "upload.camera": "Снять фото",
+  "upload.address": "По адресу",
   "upload.limits": "{formats}. До {size} и {pixels} мегапикселей каждая.",
   "upload.photos": "Фотографии",
   "upload.unnamed": "вставленное фото",
@@ -121,6 +122,7 @@ export default {
 
   "failure.at": "Остановилось на этапе: {stage}.",
   "failure.final": "Причина в самом изображении, повторять бесполезно.",
+  "failure.outside": "Изображение ни при чём. Проверьте адрес или хранилище и продолжите.",
   "failure.dead": "Изображение ни при чём. Готовое сохранено, остальное можно попробовать снова.",
 
   "compare.title": "До и после",
@@ -232,9 +234,11 @@ export default {
   "kind.grayscale": "обесцвечивание",
   "kind.resize": "изменение размера",
   "kind.process": "шаги",
+  "stage.fetch": "скачивание",
   "stage.validate": "проверка",
   "stage.normalize": "подготовка",
   "stage.transform": "обработка",
+  "stage.export": "выгрузка",
   "stage.finalize": "завершение",
   "stage.small": "малое",
   "stage.medium": "среднее",

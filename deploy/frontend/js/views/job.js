@@ -66,7 +66,7 @@ function draw(page, job) {
   parts.pill.parentElement.dataset.status = job.status;
   parts.facts.textContent = facts(job);
   redraw(page, "viewer", JSON.stringify([job.renditions, job.status, job.placeholder]), () => drawViewer(page));
-  redraw(page, "side", JSON.stringify([job.renditions, job.status, job.failure]), () => parts.side.replaceChildren(...sideContent(job)));
+  redraw(page, "side", JSON.stringify([job.renditions, job.status, job.failure, job.exports]), () => parts.side.replaceChildren(...sideContent(job)));
   drawStages(page);
 }
 
@@ -79,7 +79,7 @@ function redraw(page, part, state, build) {
 
 function facts(job) {
   const { bytes, width, height, media_type: type } = job.original;
-  const parts = [apiLabel("kind", job.kind), formatBytes(bytes), width && formatDimensions(width, height), type, ...formatFacts(job.original), formatTime(job.created_at)];
+  const parts = [apiLabel("kind", job.kind), (bytes || !job.source) && formatBytes(bytes), width && formatDimensions(width, height), type, ...formatFacts(job.original), formatTime(job.created_at)];
   if (!END_STATUSES.has(job.status)) parts.push(formatShare(job.progress));
   return parts.filter(Boolean).join(" · ");
 }
@@ -143,7 +143,15 @@ function compare(page, picture, file) {
 }
 
 function sideContent(job) {
-  return [jobFailure(job), renditions(job), END_STATUSES.has(job.status) && actions(job), links(job), removalControls(job)].filter(Boolean);
+  return [jobFailure(job), renditions(job), moreOf(job), END_STATUSES.has(job.status) && actions(job), links(job), removalControls(job)].filter(Boolean);
+}
+
+/** Show where the original is from, where the results were put, and why a reprocessing failed. */
+function moreOf(job) {
+  if (!job.source && !job.exports?.length && !job.reprocess_failure) return null;
+  const part = h("div", { class: "side" });
+  import("../job-more.js").then(({ jobMore }) => part.append(...jobMore(job)), () => {}); // late: few jobs have any of it
+  return part;
 }
 
 function renditions(job) {

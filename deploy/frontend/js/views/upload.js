@@ -19,7 +19,7 @@ const selection = { operation: "upload" }; // kept when the view changes
 export function uploadView(root) {
   const form = { control: null };
   const options = h("div", { class: "options" });
-  const drop = dropArea((files) => addFiles(files, form.control));
+  const drop = dropArea((files) => addFiles(files, form.control), () => addAddress(form.control));
   const photoList = buildPhotoList();
   root.append(h("h1", { tabindex: -1, class: "visually-hidden" }, t("upload.title")), drop.element, options, photoList.element);
   let leave = () => {};
@@ -51,6 +51,12 @@ async function addFiles(files, control) {
   enqueue(files.map((file) => ({ file, name: file.name || t("upload.unnamed"), bytes: file.size, operation, fields })));
 }
 
+/** Ask for an address that the server fetches the image from. */
+function addAddress(control) {
+  const ask = ({ uploadAddress }) => uploadAddress(selection.operation, control?.fields() ?? {});
+  import("../addresses.js").then(ask, () => showToast(t("problem.unreachable"))); // late: the server fetches it
+}
+
 function drawOptions(options, form, capabilities) {
   const show = () => {
     form.control = operationForm(selection.operation, capabilities);
@@ -66,7 +72,7 @@ function drawOptions(options, form, capabilities) {
   show();
 }
 
-function dropArea(addFiles) {
+function dropArea(addFiles, addAddress) {
   const limits = h("p", { class: "limits" });
   const pick = picker("file-input", { multiple: true }, addFiles);
   const snap = picker("camera-input", { capture: "environment" }, addFiles);
@@ -81,6 +87,7 @@ function dropArea(addFiles) {
       h("label", { for: "file-input", class: "primary big" }, icon("up"), t("upload.pick")),
       snap,
       h("label", { for: "camera-input", class: "big camera" }, icon("camera"), t("upload.camera")),
+      button("link", t("upload.address"), addAddress, { class: "big" }),
     ),
     limits,
   );
