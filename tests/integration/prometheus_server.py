@@ -13,6 +13,7 @@ from typing import Any, Self
 import httpx
 
 from deploy.local.ports import free_port
+from deploy.local.processes import OUTBOUND_WORKER
 from deploy.local.stack import Stack
 from tests.integration.api_helpers import wait_until
 from tests.integration.front_servers import run_nginx
@@ -84,6 +85,8 @@ def run_prometheus(stack: Stack, folder: Path) -> Iterator[Prometheus]:
         front = resources.enter_context(run_nginx(stack.url, folder / "nginx"))
         urls = {**stack.metrics_urls, "frontend-metrics": front.metrics_url}
         targets = {name: httpx.URL(url).netloc.decode() for name, url in urls.items()}
+        if OUTBOUND_WORKER in targets:  # one worker serves two queues here; in containers each has its own
+            targets["fetch"] = targets.pop(OUTBOUND_WORKER)
         targets["backups"] = f"127.0.0.1:{backups_port}"
         targets |= {"prometheus": f"127.0.0.1:{port}", "flower": f"127.0.0.1:{flower_port}"}
         command = [find_program("prometheus"), f"--config.file={_configuration(targets, folder)}"]

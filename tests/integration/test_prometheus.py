@@ -12,8 +12,11 @@ import pytest
 from deploy.local.stack import Stack
 from tests.integration.api_helpers import submit_operation, submit_photo, upload, wait_for_all, wait_until
 from tests.integration.prometheus_server import Prometheus, run_prometheus
+from tests.support.http_options import HTTP_CLIENT_OPTIONS
+from tests.support.image_server import Scripted, run_scripted_server
 from tests.support.images import encode_image, photo
 from tests.support.prometheus_config import PROMETHEUS_FOLDER, load_dashboards, panels, rules, selectors
+from tests.support.webhook_receiver import run_receiver
 
 EMPTY_WHILE_ALL_IS_WELL = {
     "safety: Refused under load",
@@ -30,6 +33,9 @@ EMPTY_WHILE_ALL_IS_WELL = {
 
 OF_EXPORTERS = {"redis", "mongo"}
 """The dashboards of servers whose exporters do not run here."""
+
+
+PICTURE = encode_image(photo(320, 240), "JPEG")
 
 
 class Asked(NamedTuple):
@@ -60,26 +66,45 @@ def every_target_is_up(prometheus: Prometheus) -> bool:
     return set(health(prometheus).values()) == {"up"}
 
 
-def work(client: httpx.Client) -> None:
-    """Have a photo done, one refused by a worker, one at the door, an operation, and a request for nothing."""
-    picture = encode_image(photo(320, 240), "JPEG")
-    jobs = [submit_photo(client, picture), submit_photo(client, picture[: len(picture) // 2])]
-    jobs.append(submit_operation(client, "grayscale", picture))
+def work(client: httpx.Client, source_url: str) -> None:
+    """Have photos done, one refused by a worker, one at the door, an operation, and a request for nothing."""
+    jobs = [submit_photo(client, PICTURE), submit_photo(client, PICTURE[: len(PICTURE) // 2])]
+    jobs.append(submit_operation(client, "grayscale", PICTURE))
+    imported = client.post("/upload", files={"source_url": (None, source_url)}).raise_for_status()
+    jobs.append(imported.json()["task_id"])
     assert upload(client, b"no image").is_client_error
     assert client.get("/nowhere").status_code == 404
     ended = wait_for_all(client, jobs)
-    assert [job["status"] for job in ended] == ["done", "failed", "done"]
+    assert [job["status"] for job in ended] == ["done", "failed", "done", "done"]
 
 
 @pytest.fixture(scope="module")
-def prometheus(stack: Stack, client: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """Prometheus, having watched a stack at work."""
-    with run_prometheus(stack, tmp_path_factory.mktemp("prometheus")) as prometheus:
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack that may fetch from this machine, and send to it."""
+    allowed = {"DARKROOM_OUTBOUND__ALLOW": '["127.0.0.0/8:*"]'}
+    with Stack(tmp_path_factory.mktemp("watched"), outbound_pool=1, environment=allowed) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def client(watched: Stack) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=watched.url, timeout=30, **HTTP_CLIENT_OPTIONS) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def prometheus(watched: Stack, client: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """Prometheus, having watched a stack at work, with a webhook."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    with run_receiver() as receiver, run_scripted_server() as server, run_prometheus(watched, folder) as prometheus:
+        source_url = server.script("/photo.jpg", Scripted(PICTURE))
+        webhook = {"url": receiver.url(), "events": ["job.done", "job.failed"]}
+        client.post("/webhooks", json=webhook).raise_for_status()
         wait_until(lambda: every_target_is_up(prometheus), "every target to be up")  # and its counters seen at 0
-        work(client)
+        work(client, source_url)
         late = "count(darkroom_renditions_total) and count(darkroom_http_problems_total)"
         wait_until(lambda: bool(prometheus.ask(late)), "the series that begin with their first event")
-        work(client)
+        work(client, source_url)
         yield prometheus
 
 
@@ -114,7 +139,7 @@ def test_starts_are_marked_with_the_version_that_started(prometheus: Prometheus)
 def test_every_target_is_up(prometheus: Prometheus) -> None:
     wait_until(lambda: every_target_is_up(prometheus), "every target to be up")
 
-    workers = {"validate", "normalize", "resize", "transform", "finalize"}
+    workers = {"fetch", "validate", "normalize", "resize", "transform", "finalize"}
     assert health(prometheus).keys() == workers | {"gateway", "frontend", "backups", "flower", "prometheus"}
 
 
