@@ -36,7 +36,7 @@ from tests.support.revisions import Run, start_run
 
 STEPS = 150
 HOUR = 3_600_000
-KILL_SHARE, ERROR_SHARE, MEANWHILE_SHARE = 0.06, 0.04, 0.15
+KILL_SHARE, ERROR_SHARE, MEANWHILE_SHARE, WITH_EVENTS_SHARE = 0.05, 0.03, 0.25, 0.7
 EXHAUSTED = Failure(stage=None, code="dispatches_exhausted", message="Too many times.")
 WRITES = {"insert", "cancel", "retry", "reprocess", "mark_dead", "mark_expiring", "mark_blobs_removed", "remove"}
 RANKS = {"rendition.done": 0, "job.expired": 2}
@@ -157,7 +157,7 @@ class Schedule:
         """Do all steps, then let an announcer come to the end of its work; return what has happened."""
         for endpoint in (ALL, FEW, FAILURES, DISABLED):
             await self._stores.webhooks.insert(endpoint)
-        for _ in range(6):
+        for _ in range(4):
             await self._insert()
         for _ in range(STEPS):
             await self._step()
@@ -204,15 +204,16 @@ class Schedule:
         steps: dict[Callable[[], Awaitable[object]], int] = {
             self._claim: 12,
             self._go_on: 8,
-            self._finish: 14,
+            self._finish: 10,
+            self._fail: 6,
             self._give_up: 2,
-            self._insert: 3,
+            self._insert: 2,
             self._insert_duplicate: 1,
-            self._retry: 5,
+            self._retry: 6,
             self._reprocess: 4,
             self._delete: 2,
-            self._expire: 3,
-            self._announce: 8,
+            self._expire: 4,
+            self._announce: 5,
             self._announce_twice: 4,
         }
         [step] = self._random.choices([*steps], [*steps.values()])
@@ -225,12 +226,16 @@ class Schedule:
             self._depth -= 1
 
     async def _pick(self, *states: JobState) -> Job | None:
+        """Return a job in one of these states, one with events if there is any, more often than not."""
         wanted = {"state": {"$in": [state.value for state in states or JobState]}}
         documents = await Job.get_motor_collection().find(wanted).sort("_id", 1).to_list(None)
+        with_events = [document for document in documents if document["outbox_ms"]]
+        if with_events and self._random.random() < WITH_EVENTS_SHARE:
+            documents = with_events
         return Job.model_validate(self._random.choice(documents)) if documents else None
 
     async def _insert(self, **fields: Any) -> Job:
-        owner = self._random.choice(["ada", "ada", "bob", "zoe", None])
+        owner = self._random.choice(["ada", "ada", "ada", "bob", "bob", "zoe", None])
         kind = self._random.choice([Kind.PREVIEWS, Kind.PREVIEWS, Kind.PREVIEWS, Kind.CROP, Kind.IMAGE])
         renditions = {"small": 160, "large": 1600} if kind in {Kind.PREVIEWS, Kind.IMAGE} else {}
         announces = kind is Kind.PREVIEWS and self._random.random() < 0.5
@@ -261,7 +266,7 @@ class Schedule:
     async def _go_on(self) -> None:
         if self._runs:
             run = self._runs.pop(self._random.randrange(len(self._runs)))
-            [act] = self._random.choices([run.complete, run.refuse, run.mark_dead, run.release], [12, 2, 2, 1])
+            [act] = self._random.choices([run.complete, run.refuse, run.mark_dead, run.release], [6, 2, 2, 1])
             async with self.change():
                 act()
 
@@ -272,6 +277,14 @@ class Schedule:
             async with self.change():
                 if job and (run := start_run(self._ledger, self._stores.blobs, job.id, stage)):
                     run.complete()
+
+    async def _fail(self) -> None:
+        """Let the next stage of a job end it."""
+        job = await self._pick(JobState.ACCEPTED, JobState.PROCESSING)
+        for stage in _unfinished(job)[:1] if job else ():
+            async with self.change():
+                if job and (run := start_run(self._ledger, self._stores.blobs, job.id, stage)):
+                    self._random.choice([run.refuse, run.mark_dead])()
 
     async def _give_up(self) -> None:
         if job := await self._pick(JobState.ACCEPTED, JobState.PROCESSING):
@@ -300,7 +313,7 @@ class Schedule:
 
     async def _expire(self) -> None:
         """Let the tidier look at a job as if it had ended, and perhaps lost its blobs, an hour ago."""
-        field = self._random.choice(["finished_ms", "finished_ms", "blobs_removed_ms"])
+        field = self._random.choice(["finished_ms", "blobs_removed_ms"])
         if job := await self._pick(JobState.DONE, JobState.DEAD, JobState.FAILED, JobState.CANCELLED):
             ago = {"$set": {field: now_ms() - HOUR}}
             await Job.get_motor_collection().update_one({"_id": job.id, field: {"$gt": 0}}, ago)
