@@ -95,7 +95,9 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
             app.state.stores = stores or await resources.enter_async_context(_open_stores(settings))
             app.state.queues = queues or await resources.enter_async_context(open_queues(settings))
             sweeper_metrics = gateway_metrics.sweeper, gateway_metrics.dispatches
-            announcer = app.state.announcer = Announcer(app.state.stores, settings, gateway_metrics.events)
+            announcer = app.state.announcer = Announcer(
+                app.state.stores, app.state.queues, settings, gateway_metrics.events
+            )
             sweeper = Sweeper(app.state.stores, app.state.queues, settings, *sweeper_metrics, on_end=announcer.wake)
             tidier = Tidier(app.state.stores, settings, gateway_metrics.tidier)
             gauge_updater = GaugeUpdater(gateway_metrics.registry, app.state.stores, app.state.queues, settings)

@@ -14,6 +14,7 @@ from gateway.webhooks.dispatch import MAX_ENDPOINTS, dispatch_due
 from gateway.webhooks.handover import build_deliveries, insert_deliveries, is_wanted
 from gateway.webhooks.metrics import EventMetrics
 from gateway.webhooks.rendition_interest import RenditionInterest
+from pipeline.queues.queues import Queues
 from pipeline.settings import Settings
 from pipeline.step_errors import log_errors
 from storage.documents import Job
@@ -45,8 +46,17 @@ class Announcer:
     endpoint, and an outbox is only emptied as it was read. So the lease saves work, and nothing depends on it.
     """
 
-    def __init__(self, stores: Stores, settings: Settings, metrics: EventMetrics) -> None:
-        self._stores, self._settings, self._metrics = stores, settings, metrics
+    def __init__(
+        self,
+        stores: Stores,
+        queues: Queues,
+        settings: Settings,
+        metrics: EventMetrics,
+        *,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._stores, self._queues, self._settings, self._metrics = stores, queues, settings, metrics
+        self._poll_seconds = poll_seconds
         self._holder = uuid4().hex
         self._held_until = self._others_until = 0.0
         self._is_woken = asyncio.Event()
@@ -102,44 +112,54 @@ class Announcer:
         endpoints = {owner: await self._stores.webhooks.list_enabled(owner) for owner in owners}
         if any(endpoints.values()):
             self._hurried_until = monotonic() + HURRIED_SECONDS
-        wanted = {owner: list[str]() for owner in owners}
+        wanted: dict[str | None, list[Outbox]] = {}
         unwanted = list[Outbox]()
         for outbox in outboxes:
             if is_wanted(outbox.events, endpoints[outbox.owner]):
-                wanted[outbox.owner].append(outbox.job_id)
+                wanted.setdefault(outbox.owner, []).append(outbox)
             else:
                 unwanted.append(outbox)
         await self._clear_unwanted(unwanted)
-        for owner, job_ids in wanted.items():
-            await self._hand_over(job_ids, endpoints[owner])
+        for owner, group in wanted.items():
+            await self._hand_over(group, endpoints[owner])
         return len(outboxes) == BATCH
 
     async def dispatch_due(self) -> None:
-        """Have a worker send the deliveries of each endpoint that is due."""
+        """Have a worker send the deliveries of endpoints that are due."""
         due = await self._stores.webhooks.find_due(limit=MAX_ENDPOINTS)
         if due and await self._hold_lease():
-            await dispatch_due(self._stores, due)
+            await dispatch_due(due, self._stores, self._queues)
 
     async def _clear_unwanted(self, outboxes: list[Outbox]) -> None:
-        await self._stores.jobs.clear_outboxes({outbox.job_id: outbox.version for outbox in outboxes})
+        if outboxes:
+            await self._stores.jobs.clear_outboxes({outbox.job_id: outbox.version for outbox in outboxes})
         for outbox in outboxes:
             self._metrics.count(outbox.events)
 
-    async def _hand_over(self, job_ids: Collection[str], endpoints: list[WebhookEndpoint]) -> None:
-        """Hand over the events of jobs of one owner. Where that fails, the job waits, so that others have a turn."""
-        handled = set[str]()
+    async def _hand_over(self, outboxes: list[Outbox], endpoints: list[WebhookEndpoint]) -> None:
+        """Hand over the events of jobs of one owner. Where that fails, the job waits, so that others have a turn.
+
+        A job that has changed since its outbox was read is left to the next round: webhooks that were created meanwhile
+        get the event that came meanwhile.
+        """
+        versions = {outbox.job_id: outbox.version for outbox in outboxes}
+        jobs = await self._stores.jobs.get_many(versions)
+        unchanged = [job for job in jobs if job.version == versions[job.id]]
+        handled = {job.id for job in jobs} - {job.id for job in unchanged}
+        if handled:
+            self.wake()
         try:
-            for jobs, deliveries in self._build(await self._stores.jobs.get_many(job_ids), endpoints):
+            for some, deliveries in self._build(unchanged, endpoints):
                 await insert_deliveries(self._stores, deliveries)
-                await self._stores.jobs.clear_outboxes({job.id: job.version for job in jobs})
-                handled |= {job.id for job in jobs}
-                for job in jobs:
+                await self._stores.jobs.clear_outboxes({job.id: job.version for job in some})
+                handled |= {job.id for job in some}
+                for job in some:
                     self._metrics.count(sort_events(job.outbox))
         except TRANSIENT_ERRORS:
             raise
         except Exception:
-            log.exception("events.refused", jobs=len(job_ids))
-        await self._postpone(set(job_ids) - handled)
+            log.exception("events.refused", jobs=len(versions))
+        await self._postpone(versions.keys() - handled)
 
     def _build(self, jobs: list[Job], endpoints: list[WebhookEndpoint]) -> Iterator[tuple[list[Job], list[Delivery]]]:
         """Yield jobs with their deliveries, some at a time."""
@@ -164,7 +184,7 @@ class Announcer:
         if now < self._held_until - LEASE_SECONDS / 2:
             return True
         if await self._stores.announcing.acquire(self._holder, lease_ms=int(LEASE_SECONDS * 1000)) is None:
-            self._others_until = now + POLL_SECONDS
+            self._others_until = now + self._poll_seconds
             return False
         self._held_until = now + LEASE_SECONDS
         return True
@@ -175,9 +195,9 @@ class Announcer:
         Where nobody has, a round for each end would cost more than all else that is done for it.
         """
         if monotonic() > self._hurried_until:
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(self._poll_seconds)
         else:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._is_woken.wait(), POLL_SECONDS)
+                await asyncio.wait_for(self._is_woken.wait(), self._poll_seconds)
                 await asyncio.sleep(DEBOUNCE_SECONDS)
         self._is_woken.clear()

@@ -203,7 +203,7 @@ def create_gateway(stores: Stores, settings: Settings) -> FastAPI:
     app.state.settings, app.state.stores = settings, stores
     app.state.queues, app.state.backlog = FakeQueues(), Backlog()
     app.state.feed, app.state.event_feed = Feed(stores.jobs, app.state.queues), EventFeed(stores.jobs)
-    app.state.announcer = Announcer(stores, settings, app.state.metrics.events)
+    app.state.announcer = Announcer(stores, app.state.queues, settings, app.state.metrics.events)
     return app
 
 

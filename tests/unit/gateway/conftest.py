@@ -76,7 +76,7 @@ async def http(
         Feed(stores.jobs, queues, poll_interval_seconds=POLL_INTERVAL_SECONDS),
     )
     app.state.event_feed = EventFeed(stores.jobs)
-    app.state.announcer = Announcer(stores, settings, app.state.metrics.events)
+    app.state.announcer = Announcer(stores, queues, settings, app.state.metrics.events)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         run_in_background(app.state.feed.run()),
