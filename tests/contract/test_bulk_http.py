@@ -15,11 +15,14 @@ from gateway.bulk.runner import BulkRunner
 from pipeline.http_settings import BulkSettings
 from pipeline.settings import Settings
 from storage.documents import Job, JobState, Kind, Lane, blob_key
+from storage.outbox import with_end_event
 from storage.stores import Stores
+from storage.webhooks import DELIVERIES
 from tests.contract.conftest import create_client, create_gateway
 from tests.contract.http_helpers import ADA_KEY, ZOE_KEY
 from tests.support.fakes import FakeQueues, new_job, new_job_id
 from tests.support.presets import ICONS, PRODUCT, build_presets, use_presets
+from tests.support.webhooks import new_endpoint
 
 PRESETS: dict[str, Any] = {"product": PRODUCT, "icons": ICONS}
 ADA, ZOE = {"X-API-Key": ADA_KEY}, {"X-API-Key": ZOE_KEY}
@@ -73,6 +76,22 @@ async def test_jobs_are_retried_in_the_bulk_lane(world: World) -> None:
     retried = await world.stores.jobs.get(job.id)
     assert (retried.is_active, retried.lane, retried.generation) == (True, Lane.BULK, 1)
     assert (await world.stores.jobs.get(other.id)).state is JobState.DONE
+
+
+@pytest.mark.parametrize("action", ["retry", "reprocess", "delete"])
+async def test_events_are_handed_over_before_jobs_move_on(world: World, action: str) -> None:
+    await world.stores.webhooks.insert(new_endpoint(owner="ada", events=["job.dead"]))
+    jobs = [await world.add_job("ada", JobState.DEAD) for _ in range(3)]
+    for job in jobs:
+        events = with_end_event(job, now=1)["outbox"].values()
+        changes = {"outbox": {event.key: event.model_dump(mode="json") for event in events}, "outbox_ms": 1}
+        await Job.get_motor_collection().update_one({"_id": job.id}, {"$set": changes})
+
+    status = await world.run(action=action, task_ids=[job.id for job in jobs])
+
+    assert (status["done"], status["failed_by_code"]) == (3, {})
+    found = await Job.get_motor_collection().database[DELIVERIES].find({}, {"event_id": 1}).to_list(None)
+    assert sorted(document["event_id"] for document in found) == sorted(f"{job.id}-0-1-dead" for job in jobs)
 
 
 async def test_outdated_jobs_are_reprocessed_once(world: World) -> None:

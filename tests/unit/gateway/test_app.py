@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, cast
 
 import httpx
@@ -31,8 +32,13 @@ from pipeline.http_settings import AccessSettings
 from pipeline.settings import Settings, SweeperSettings
 from pipeline.worker_settings import BrokerSettings
 from stages.limits import Limits
+from storage.blobs import Blobs
 from storage.documents import Job
+from storage.webhooks import Delivery
+from tests.support.announcing import new_ended_job
 from tests.support.fakes import SHA256, UNREACHABLE_URL, FakeBroker, FakeJobs, FakeQueues, FakeStores, use_broker
+from tests.support.webhook_fakes import FakeDeliveries, FakeWebhooks
+from tests.support.webhooks import new_endpoint
 
 SETTINGS = Settings(
     redis_url="memory://",
@@ -87,6 +93,29 @@ async def test_a_gateway_sweeps_while_it_lives(own_app: FastAPI, jobs: WatchedJo
     async with own_app.router.lifespan_context(own_app), asyncio.timeout(5):
         for _ in range(3):
             await jobs.rounds.get()
+
+
+class WatchedDeliveries(FakeDeliveries):
+    """Deliveries that tell when some are inserted."""
+
+    def __init__(self, webhooks: FakeWebhooks) -> None:
+        super().__init__(webhooks)
+        self.inserted = asyncio.Queue[list[str]]()
+
+    async def insert_new(self, deliveries: Sequence[Delivery]) -> None:
+        await self.inserted.put([delivery.id for delivery in deliveries])
+
+
+async def test_a_gateway_hands_events_over_while_it_lives(jobs: WatchedJobs, blobs: Blobs, queues: FakeQueues) -> None:
+    deliveries = WatchedDeliveries(webhooks := FakeWebhooks())
+    await webhooks.insert(new_endpoint(id="here"))
+    await jobs.insert(job := new_ended_job())
+    own_app = create_app(
+        SETTINGS, stores=FakeStores(jobs, blobs, webhooks=webhooks, deliveries=deliveries), queues=queues
+    )
+
+    async with own_app.router.lifespan_context(own_app), asyncio.timeout(10):
+        assert await deliveries.inserted.get() == [f"{job.id}-0-1-done.here"]
 
 
 async def test_a_gateway_that_ended_sweeps_no_more(own_app: FastAPI, jobs: WatchedJobs) -> None:

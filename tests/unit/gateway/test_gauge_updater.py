@@ -18,6 +18,7 @@ from storage.blobs import Blobs
 from storage.clock import now_ms
 from storage.documents import JobState
 from storage.webhooks import Delivery, DisabledReason, WebhookEndpoint
+from tests.support.announcing import new_ended_job
 from tests.support.fakes import FakeJobs, FakeQueues, FakeStores, new_job, new_job_id
 
 
@@ -69,6 +70,19 @@ async def test_jobs_are_told_by_state(observer: GaugeUpdater, jobs: FakeJobs, re
     await observer.update_gauges()
 
     assert [read(registry, "jobs", state=state) for state in ("done", "dead", "failed")] == [2, 1, 0]
+
+
+async def test_the_oldest_event_that_is_not_handed_over_has_its_age(
+    observer: GaugeUpdater, jobs: FakeJobs, registry: CollectorRegistry
+) -> None:
+    await observer.update_gauges()
+    assert read(registry, "outbox_oldest_age_seconds") == 0
+    for minutes in (1, 60):
+        await jobs.insert(new_ended_job(ms=now_ms() - minutes * 60_000))
+
+    await observer.update_gauges()
+
+    assert 3600 <= (read(registry, "outbox_oldest_age_seconds") or 0) < 7200
 
 
 async def test_unreadable_documents_are_counted(

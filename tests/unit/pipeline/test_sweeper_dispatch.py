@@ -13,7 +13,7 @@ from pipeline.settings import Settings
 from pipeline.sweeper import Sweeper
 from storage.clock import now_ms
 from storage.documents import Job, JobState, Kind, Operation, StageRecord, StageState
-from tests.support.fakes import FakeBroker, FakeJobs, FakeQueues, new_job
+from tests.support.fakes import FakeBroker, FakeJobs, FakeQueues, FakeStores, new_job
 
 SECOND = 1000
 DONE = StageRecord(state=StageState.DONE)
@@ -259,6 +259,19 @@ async def test_a_dead_job_says_why(sweeper: Sweeper, jobs: FakeJobs) -> None:
     failure = (await jobs.get(job.id)).failure
     assert failure is not None
     assert failure.code == "dispatches_exhausted"
+
+
+async def test_who_wants_to_know_of_dead_jobs_is_called_for_each(
+    stores: FakeStores, jobs: FakeJobs, queues: FakeQueues, settings: Settings
+) -> None:
+    calls: list[str] = []
+    for _ in range(2):
+        await accepted(jobs, generation=2)
+    await accepted(jobs)
+
+    await Sweeper(stores, queues, settings, on_end=lambda: calls.append("dead")).dispatch_due()
+
+    assert calls == ["dead", "dead"]
 
 
 async def test_a_dead_job_is_not_published(sweeper: Sweeper, jobs: FakeJobs, broker: FakeBroker) -> None:
