@@ -37,6 +37,8 @@ def lane_queues(queue: str) -> tuple[str, ...]:
     return tuple(queue + suffix for suffix in LANE_SUFFIXES.values())
 
 
+STAGE_QUEUES = tuple(queue for queue in QUEUES if queue != NOTIFY)
+"""The queues that jobs pass through."""
 LANE_QUEUES = tuple(name for queue in QUEUES for name in lane_queues(queue))
 """All queues in all lanes."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from urllib.parse import urljoin
 
 import h11
 
 from pipeline.outbound.deadline import Deadline
-from pipeline.outbound.errors import OutboundRefused
+from pipeline.outbound.errors import OutboundError, OutboundRefused
 from pipeline.outbound.exchange import Exchange
 from pipeline.outbound.headers import complete_headers, keep_for_others, read_headers
 from pipeline.outbound.lookup import Resolve
@@ -70,7 +70,10 @@ class OutboundClient:
     def post(
         self, url: str, content: bytes, headers: Mapping[str, str], *, seconds: float, max_answer_bytes: int
     ) -> Answer:
-        """Send the content and return the answer, also if it is a redirect. Raises OutboundError."""
+        """Send the content and return the answer, also if it is a redirect. Raises OutboundError.
+
+        Of a body that is cut off or takes too long, it is what has come: the status is the answer.
+        """
         request = _Request(parse_url(url), headers, content, "POST")
         with self._send(request, Deadline(seconds)) as (head, exchange):
             return Answer(
@@ -144,8 +147,9 @@ def _find_redirect(target: Target, head: h11.Response) -> Target | None:
 
 def _read_some(chunks: Iterator[bytes], *, max_bytes: int) -> bytes:
     content = bytearray()
-    for chunk in chunks:
-        content += chunk
-        if len(content) >= max_bytes:
-            break
+    with suppress(OutboundError):
+        for chunk in chunks:
+            content += chunk
+            if len(content) >= max_bytes:
+                break
     return bytes(content[:max_bytes])

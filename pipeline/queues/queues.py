@@ -79,7 +79,10 @@ class Queues(ABC):
 
     @abstractmethod
     async def read_max_queue_length(self) -> int:
-        """Return how many messages wait in the longest queue, both lanes together."""
+        """Return how many messages wait in the longest queue of a stage, both lanes together.
+
+        New jobs are refused by it: webhooks that are not sent must not stop uploads.
+        """
 
     @abstractmethod
     async def read_oldest_message_ms(self, queue: str) -> int | None:

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from pipeline.queues.queue_progress import QueueProgress
 from pipeline.queues.queues import QueueBacklog, Queues, group_by_queue
 from pipeline.queues.rabbit_probe import RabbitProbe
-from pipeline.routing import LANE_QUEUES, QUEUES
+from pipeline.routing import LANE_QUEUES, QUEUES, STAGE_QUEUES
 from storage.clock import now_ms
 
 CACHE_SECONDS = 0.5  # time for which one reading of the lengths is reused
@@ -50,8 +50,9 @@ class RabbitQueues(Queues):
         return {"redis": self._check_redis, "rabbitmq": self._probe.check}
 
     async def read_max_queue_length(self) -> int:
-        """Return how many messages wait in the longest queue, both lanes together."""
-        return max(_sum_by_queue(await self._read_lengths()).values())
+        """Return how many messages wait in the longest queue of a stage, both lanes together."""
+        lengths = _sum_by_queue(await self._read_lengths())
+        return max(lengths[queue] for queue in STAGE_QUEUES)
 
     async def read_oldest_message_ms(self, queue: str) -> int | None:
         """Return a time (epoch ms) before which no message in the queue was sent; None when it is empty."""

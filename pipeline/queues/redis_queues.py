@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from pipeline.broker.unreadable_messages import report_unreadable_message
 from pipeline.celery import QUEUED_HEADER
 from pipeline.queues.queues import QueueBacklog, Queues, group_by_queue
-from pipeline.routing import LANE_QUEUES, QUEUES
+from pipeline.routing import LANE_QUEUES, QUEUES, STAGE_QUEUES, lane_queues
 
 LOOKAHEAD = 10
 """How many messages of a queue are read for one that is readable."""
@@ -34,10 +34,11 @@ class RedisQueues(Queues):
         await self._check_redis()
 
     async def read_max_queue_length(self) -> int:
-        """Return how many messages wait in the longest queue, both lanes together."""
+        """Return how many messages wait in the longest queue of a stage, both lanes together."""
         async with self._redis.pipeline(transaction=False) as pipeline:
-            for queue in LANE_QUEUES:
-                pipeline.llen(queue)
+            for queue in STAGE_QUEUES:
+                for name in lane_queues(queue):
+                    pipeline.llen(name)
             lengths: list[int] = await pipeline.execute()
         return max(map(sum, group_by_queue(lengths)))
 

@@ -17,7 +17,7 @@ from pipeline.celery import app
 from pipeline.queues.open_queues import open_queues
 from pipeline.queues.queues import Queues
 from pipeline.queues.redis_queues import LOOKAHEAD
-from pipeline.routing import QUEUES
+from pipeline.routing import NOTIFY, QUEUES, STAGE_QUEUES
 from pipeline.settings import Settings
 from storage.clock import now_ms
 from tests.support.fakes import UNREACHABLE_URL, FakeQueues
@@ -104,11 +104,17 @@ async def test_the_longest_queue_is_told_by_its_messages(subject: Subject) -> No
     assert await subject.queues.read_max_queue_length() == 3
 
 
-@pytest.mark.parametrize("queue", QUEUES)
-async def test_every_queue_can_be_the_longest(subject: Subject, queue: str) -> None:
+@pytest.mark.parametrize("queue", STAGE_QUEUES)
+async def test_every_queue_of_a_stage_can_be_the_longest(subject: Subject, queue: str) -> None:
     subject.send(queue)
 
     assert await subject.queues.read_max_queue_length() == 1
+
+
+async def test_webhooks_that_wait_do_not_count(subject: Subject) -> None:
+    subject.send(NOTIFY)
+
+    assert await subject.queues.read_max_queue_length() == 0
 
 
 async def test_measuring_takes_no_message_away(subject: Subject) -> None:

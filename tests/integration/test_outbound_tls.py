@@ -112,7 +112,7 @@ def test_a_slow_answer_takes_no_longer_than_the_time_for_all_of_it(
         connection.drip(b"a" * 400)
 
     with run_scripted_server(drip_a_body, tls=server_tls) as server, pytest.raises(OutboundTimeout):
-        post(client, f"https://127.0.0.1:{server.port}/", seconds=1)
+        download(client, f"https://127.0.0.1:{server.port}/", seconds=1)
 
 
 def test_a_server_of_another_protocol_fails(client: OutboundClient) -> None:

@@ -23,7 +23,7 @@ from starlette.types import Message
 from pipeline.celery import app, configure
 from pipeline.notifications import SUBSCRIBED
 from pipeline.queues.queues import QueueBacklog, Queues, RedisMemory
-from pipeline.routing import QUEUES, lane_queues
+from pipeline.routing import QUEUES, STAGE_QUEUES, lane_queues
 from pipeline.settings import Settings
 from pipeline.stage_order import stage_order
 from storage.bulk_actions import BulkAction, BulkActions, BulkPage, BulkState
@@ -450,7 +450,7 @@ class FakeQueues(Queues):
 
     async def read_max_queue_length(self) -> int:
         self._answer_read()
-        return max(len(self.sent_ms.get(queue, [])) for queue in QUEUES)
+        return max(len(self.sent_ms.get(queue, [])) for queue in STAGE_QUEUES)
 
     async def read_oldest_message_ms(self, queue: str) -> int | None:
         self._answer_read()
