@@ -293,6 +293,22 @@ async def test_a_rule_that_says_what_the_failure_says_is_not_repeated(compute: C
     assert [text.count("Too many") for text in texts] == [1, 2, 3]
 
 
+async def test_a_job_says_where_its_results_were_put_and_why_a_reprocessing_failed(compute: Compute) -> None:
+    exported = {"rendition": "card", "format": "webp", "dpr": 2, "destination": "shop", "key": "A-1/card@2x.webp"}
+    job = {
+        "source": {"url": None, "key": "in/A-1.jpg", "version": "3"},
+        "exports": [{**exported, "bytes": 2048}],
+        "reprocess_failure": {"code": "export_failed", "message": "The bucket is away.", "errors": []},
+    }
+
+    failure, source, exports = await compute("js/job-more", "return m.jobMore(given).map(part => part.innerText);", job)
+
+    assert failure.startswith("The bucket is away. export_failed")
+    assert "in/A-1.jpg" in source
+    assert "Version:" in source
+    assert exports == "Exported tocard · WebP · 2× · 2 KiBshop: A-1/card@2x.webp"  # noqa: RUF001
+
+
 @pytest.mark.parametrize("part", ["", "-late"])
 async def test_both_dictionaries_have_the_same_words_and_every_plural_form(compute: Compute, part: str) -> None:
     english = await compute(f"js/locales/en{part}", "return m.default;")

@@ -29,7 +29,7 @@ export default {
   "webhooks.removed": "Вебхук удалён.",
 
   "hook.working": "работает",
-  "hook.failing": "не отвечает",
+  "hook.failing": "с ошибками",
   "hook.owner": "отключён",
   "hook.gone": "адреса больше нет",
   "hook.given_up": "отключён сервером",

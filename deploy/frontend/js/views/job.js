@@ -79,7 +79,8 @@ function redraw(page, part, state, build) {
 
 function facts(job) {
   const { bytes, width, height, media_type: type } = job.original;
-  const parts = [apiLabel("kind", job.kind), (bytes || !job.source) && formatBytes(bytes), width && formatDimensions(width, height), type, ...formatFacts(job.original), formatTime(job.created_at)];
+  const isHere = bytes || !job.source; // else it is not fetched yet
+  const parts = [apiLabel("kind", job.kind), isHere && formatBytes(bytes), width && formatDimensions(width, height), isHere && type, ...formatFacts(job.original), formatTime(job.created_at)];
   if (!END_STATUSES.has(job.status)) parts.push(formatShare(job.progress));
   return parts.filter(Boolean).join(" · ");
 }

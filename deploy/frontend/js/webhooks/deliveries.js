@@ -2,7 +2,7 @@
 
 import { h, showToast } from "../dom.js";
 import { problemSentence, t } from "../late-words.js";
-import { listDeliveries } from "./calls.js";
+import { getDelivery, listDeliveries } from "./calls.js";
 import { deliveryRow } from "./delivery.js";
 
 const STATUSES = ["pending", "delivered", "failed"];
@@ -29,18 +29,32 @@ export function deliveryList(id, { signal, refresh }) {
 
 const isDueSoon = ({ delivery }) => delivery.status === "pending" && Date.parse(delivery.next_try_at) < Date.now() + SOON_MS;
 
+/** Ask for the first page, and for the rows outside of it that the user has sent again. */
 async function loadFirst(list) {
-  const { status } = list;
-  return { status, ...(await listDeliveries(list.id, { status }, list.signal)) };
+  const { status, signal } = list;
+  const page = await listDeliveries(list.id, { status }, signal);
+  const isOnPage = new Set(page.deliveries.map(({ delivery_id: id }) => id));
+  const watched = [...list.rows.values()].filter(({ delivery, isKept }) => isKept && delivery.status === "pending" && !isOnPage.has(delivery.delivery_id));
+  const found = await Promise.all(watched.map(({ delivery }) => getDelivery(delivery, signal).catch(() => delivery)));
+  return { ...page, status, isOnPage, watched: found.map(({ payload: _, ...delivery }) => delivery) };
 }
 
-/** Show the first page. Rows of older pages stay, and so do those that match the filter no more: they are what was acted on. */
-function drawFirst(list, { status, deliveries, next }) {
+/** Show the first page. Rows of older pages stay. One that the user has sent again stays, though it may match no more. */
+function drawFirst(list, { status, deliveries, next, isOnPage, watched }) {
   if (status !== list.status) return; // asked for before the filter changed
-  if (deliveries.length && !deliveries.some(({ delivery_id: id }) => list.rows.has(id))) forget(list); // between these and the rows there may be more
-  deliveries.forEach((delivery) => put(list, delivery));
+  const shown = [...list.rows.values()];
+  const hasGap = deliveries.length > 0 && !shown.some(({ delivery }) => isOnPage.has(delivery.delivery_id)); // there may be more between them
+  if (hasGap) Object.assign(list, { hasOlder: false });
+  const last = next && !hasGap ? keyOf({ delivery: deliveries.at(-1) }) : "";
+  for (const row of shown) if (!isOnPage.has(row.delivery.delivery_id) && !row.isKept && keyOf(row) > last) drop(list, row);
+  for (const delivery of [...watched, ...deliveries]) put(list, delivery);
   if (!list.hasOlder) list.next = next;
   finish(list);
+}
+
+function drop({ rows }, { delivery, element }) {
+  rows.delete(delivery.delivery_id);
+  element.remove();
 }
 
 async function loadOlder(list) {

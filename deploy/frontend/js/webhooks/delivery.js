@@ -7,9 +7,12 @@ import { getDelivery, redeliver } from "./calls.js";
 
 const COLOURS = { pending: "processing", delivered: "done", failed: "failed" };
 
-/** Build the row of a delivery in a list. `update(delivery)` draws it; what is unfolded, and the focus, stay. */
+/**
+ * Build the row of a delivery in a list. `update(delivery)` draws it; what is unfolded, and the focus, stay. `isKept`: the
+ * user has sent it again, and wants to see how that ends.
+ */
 export function deliveryRow({ signal, refresh }) {
-  const row = { delivery: null, shown: "", signal };
+  const row = { delivery: null, shown: "", isKept: false, signal };
   row.line = h("summary", {});
   row.body = h("div", { class: "delivery-body" });
   row.details = h("details", { ontoggle: () => row.details.open && drawBody(row) }, row.line, row.body);
@@ -82,6 +85,7 @@ async function sendAgain(row, refresh) {
   row.again.disabled = true;
   try {
     row.update(await redeliver(row.delivery));
+    row.isKept = true;
     showToast(t("delivery.sent"));
   } catch (problem) {
     showToast(problemSentence(problem));
