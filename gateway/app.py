@@ -63,7 +63,7 @@ from gateway.submission.blob_room import BlobRoom
 from gateway.submission.lanes import LaneChooser
 from gateway.unreadable import log_unreadable
 from gateway.webhooks.announcer import Announcer
-from gateway.webhooks.endpoints import fixed_endpoints
+from gateway.webhooks.fixed import store_fixed_endpoints
 from pipeline import traces
 from pipeline.broker.unreadable_messages import call_on_unreadable_message
 from pipeline.celery import configure
@@ -112,7 +112,8 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
             feed = app.state.feed = Feed(app.state.stores.jobs, app.state.queues, on_end=on_end)
             for streaming in (feed, owner_feed):
                 resources.enter_context(call_on_stop_signal(streaming.close))
-            await app.state.stores.webhooks.put_fixed(fixed_endpoints(settings.webhooks))
+            fixed_webhooks = store_fixed_endpoints(app.state.stores, settings)
+            await resources.enter_async_context(run_in_background(fixed_webhooks))
             if settings.presets:
                 loader = PresetLoader(app.state.presets, app.state.stores.blobs, settings, gateway_metrics.presets)
                 await resources.enter_async_context(keep_presets(loader))

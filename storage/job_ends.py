@@ -49,9 +49,18 @@ async def find_job_ends(
     fields = {moment.value: 1, "state": 1, "first_generation": 1}
     documents = await jobs.find(query, fields).sort(moment.value, 1).limit(limit).to_list(None)
     return [
-        JobEnd(each["_id"], build_event(moment, each["state"], each[moment.value], each.get("first_generation", 0)))
+        JobEnd(
+            str(each["_id"]),
+            build_event(moment, str(each.get("state")), int(each[moment.value]), _read_life(each)),
+        )
         for each in documents
     ]
+
+
+def _read_life(document: dict[str, Any]) -> int:
+    """Return the life of a job; 0 for a document that cannot be read, which is found out when all of it is read."""
+    life = document.get("first_generation", 0)
+    return life if isinstance(life, int) else 0
 
 
 def build_event(moment: Moment, state: str, ms: int, life: int) -> OutboxEvent:

@@ -11,7 +11,7 @@ from pymongo.errors import DuplicateKeyError
 
 from storage.clock import now_ms
 from storage.errors import WebhookNotFound
-from storage.webhooks import FIXED_PREFIX, DisabledReason, WebhookEndpoint, read_all, read_endpoint
+from storage.webhooks import FIXED_PREFIX, DisabledReason, Secret, WebhookEndpoint, read_all, read_endpoint
 
 Document = dict[str, Any]
 Endpoints = list[WebhookEndpoint]
@@ -70,6 +70,14 @@ class Webhooks:
         update = {"$set": changed.model_dump(mode="json", include={*completed})}
         await self._endpoints.update_one({"_id": seen.id}, update)
         return await self.get(endpoint_id, owner=owner)
+
+    async def replace_secrets(self, endpoint: WebhookEndpoint, secrets: Sequence[Secret]) -> WebhookEndpoint | None:
+        """Replace the secrets of an endpoint and return it; None when its owner has changed it since it was read."""
+        changes = {"secrets": list(secrets), "updated_ms": max(now_ms(), endpoint.updated_ms + 1)}
+        changed = endpoint.model_copy(update=changes)
+        update = {"$set": changed.model_dump(mode="json", include={*changes})}
+        seen = {"_id": endpoint.id, "updated_ms": endpoint.updated_ms}
+        return changed if (await self._endpoints.update_one(seen, update)).matched_count else None
 
     async def remove(self, endpoint_id: str, *, owner: str | None) -> None:
         """Delete an endpoint, then its deliveries. Raises `WebhookNotFound` as `get` does."""

@@ -6,15 +6,18 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from pymongo.errors import PyMongoError
+import structlog
 
 from gateway.event_feed.reader import EventReader, Position
+from pipeline.step_errors import log_errors
 from storage.jobs import Jobs
 
 POLL_INTERVAL_SECONDS = 2.0
 """How often to look without a notification: these can get lost, and an expiry has none."""
 DEBOUNCE_SECONDS = 0.1
 """Notifications that come within this time are one look."""
+
+log = structlog.get_logger("gateway")
 
 
 class OwnerTopic:
@@ -102,5 +105,5 @@ class EventFeed:
             await asyncio.sleep(DEBOUNCE_SECONDS)
             self._has_ended_job.clear()
             for topic in list(self._topics.values()):
-                with suppress(PyMongoError):
+                with log_errors(log, "look_for_events"):
                     await topic.look()

@@ -20,6 +20,7 @@ from gateway.routes.events import HEADERS, HEARTBEAT_SECONDS, MEDIA_TYPE, RETRY_
 from gateway.routing import Router
 from gateway.webhooks.payload import build_payload
 from pipeline.settings import Settings
+from pipeline.step_errors import log_errors
 from storage.webhooks import WebhookEndpoint
 
 EndEvent = Literal["job.done", "job.failed", "job.dead", "job.cancelled", "job.expired"]
@@ -87,9 +88,12 @@ async def _stream(
             while not topic.is_closed:
                 rounds = topic.rounds
                 async for found in reader.read():
-                    payload = build_payload(found.job, found.event, endpoint, settings=settings)
-                    yield format_sse_event(event=found.event.type, id=str(found.position), data_str=payload)
-                    mark_at = monotonic() + HEARTBEAT_SECONDS
+                    payload = ""
+                    with log_errors(log, "build_payload", task_id=found.job.id):
+                        payload = build_payload(found.job, found.event, endpoint, settings=settings)
+                    if payload:
+                        yield format_sse_event(event=found.event.type, id=str(found.position), data_str=payload)
+                        mark_at = monotonic() + HEARTBEAT_SECONDS
                 if monotonic() >= mark_at:  # no event, only where to go on: what happens meanwhile is not missed
                     yield format_sse_event(id=str(reader.position))
                     mark_at = monotonic() + HEARTBEAT_SECONDS

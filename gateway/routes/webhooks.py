@@ -180,12 +180,14 @@ async def rotate(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
 
     At most two secrets are kept: one that was replaced before is dropped.
     """
-    endpoint = await _get_own(webhook_id, request, stores, permission, root_path=root_path)
     expires_in = (wanted or RotationRequest()).expires_in
-    secrets = rotate_secrets(endpoint, new_secret(), expires_in=expires_in, now=now_ms())
-    rotated = await stores.webhooks.change(webhook_id, {"secrets": secrets}, owner=permission.owner)
-    _log("webhook.rotated", endpoint, permission, expires_in=expires_in)
-    return _show_secret(rotated.model_copy(update={"secrets": secrets}), response, root_path=root_path)
+    rotated: WebhookEndpoint | None = None
+    while rotated is None:  # of two rotations at a time, the second one is of what the first one has made
+        endpoint = await _get_own(webhook_id, request, stores, permission, root_path=root_path)
+        secrets = rotate_secrets(endpoint, new_secret(), expires_in=expires_in, now=now_ms())
+        rotated = await stores.webhooks.replace_secrets(endpoint, secrets)
+    _log("webhook.rotated", rotated, permission, expires_in=expires_in)
+    return _show_secret(rotated, response, root_path=root_path)
 
 
 async def _get_own(

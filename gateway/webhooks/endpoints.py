@@ -1,20 +1,19 @@
-"""What becomes of an endpoint when its owner changes it, and the endpoints of the settings."""
+"""What becomes of an endpoint when its owner changes it."""
 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
 from secrets import token_bytes
 from typing import Any
 
 from gateway.problems import InvalidRequest, WebhookFixed
-from gateway.webhooks.schemas import JOB_EVENTS, WebhookChange, WebhookRequest
+from gateway.webhooks.schemas import WebhookChange, WebhookRequest
 from pipeline.outbound.errors import OutboundRefused
 from pipeline.outbound.guard import check_url
 from pipeline.outbound.urls import parse_url
-from pipeline.outbound_settings import OutboundSettings, WebhookSettings
+from pipeline.outbound_settings import OutboundSettings
 from storage.job_ids import new_job_id
-from storage.webhooks import FIXED_PREFIX, DisabledReason, Secret, WebhookEndpoint
+from storage.webhooks import DisabledReason, Secret, WebhookEndpoint
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  # of every secret, as Standard Webhooks says
 SECRET_BYTES = 32
@@ -41,19 +40,6 @@ def new_endpoint(wanted: WebhookRequest, *, owner: str | None, secret: str, now:
         created_ms=now,
         updated_ms=now,
     )
-
-
-def fixed_endpoints(settings: WebhookSettings) -> Iterator[WebhookEndpoint]:
-    """Return the endpoints of the settings, without their secrets."""
-    for name, fixed in settings.fixed.items():
-        yield WebhookEndpoint(
-            id=f"{FIXED_PREFIX}{name}",
-            owner=fixed.owner,
-            url=fixed.url,
-            events=[*(fixed.events or JOB_EVENTS)],
-            is_thin=fixed.is_thin,
-            description="Of the settings of the gateway",
-        )
 
 
 def build_changes(change: WebhookChange, endpoint: WebhookEndpoint) -> dict[str, Any]:

@@ -229,3 +229,15 @@ async def test_an_endpoint_of_a_newer_version_is_left_out(stores: Stores) -> Non
 
 def test_a_secret_is_in_no_representation() -> None:
     assert SECRET not in repr(new_endpoint())
+
+
+async def test_secrets_are_replaced_unless_the_owner_has_changed_the_endpoint(both: Stores) -> None:
+    endpoint = new_endpoint(owner="ada")
+    await both.webhooks.insert(endpoint)
+    mine, theirs = [Secret(value="whsec_mine")], [Secret(value="whsec_theirs")]
+
+    first = await both.webhooks.replace_secrets(endpoint, mine)
+    second = await both.webhooks.replace_secrets(endpoint, theirs)
+
+    assert (first and first.secrets, second) == (mine, None)
+    assert await both.webhooks.get(endpoint.id, owner="ada") == first

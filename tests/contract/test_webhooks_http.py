@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64decode
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -12,7 +13,7 @@ import pytest
 from redis import Redis
 from structlog.typing import EventDict
 
-from gateway.webhooks.endpoints import fixed_endpoints
+from gateway.webhooks.fixed import fixed_endpoints, store_fixed_endpoints
 from pipeline.outbound_settings import FixedWebhook, OutboundSettings, WebhookSettings
 from pipeline.settings import Settings
 from storage.blobs import Blobs
@@ -404,6 +405,32 @@ async def test_a_page_of_another_origin_creates_no_webhook(
 
     assert (answer.status_code, answer.json()["code"]) == (403, "cross_site")
     assert await both.webhooks.list(None) == []
+
+
+async def test_two_rotations_at_a_time_leave_both_new_secrets(world: World) -> None:
+    """Each caller was shown one: neither may be dropped."""
+    endpoint = await world.add()
+
+    answers = await asyncio.gather(*(world.http.post(f"/webhooks/{endpoint.id}/rotate", headers=ADA) for _ in range(2)))
+
+    shown = {answer.json()["secret"] for answer in answers}
+    assert {secret.value for secret in (await world.read(endpoint.id)).secrets} == shown
+    assert len(shown) == 2
+
+
+async def test_webhooks_of_the_settings_are_stored_and_a_refused_address_is_logged(
+    both: Stores, settings: Settings, logs: list[EventDict]
+) -> None:
+    fixed = {"shop": FixedWebhook(url="http://10.0.0.7/?hidden", owner="ada", secrets=(SECRET,))}
+    changed = settings.model_copy(update={"webhooks": WebhookSettings(fixed=fixed)})
+
+    await store_fixed_endpoints(both, changed)
+    await store_fixed_endpoints(both, settings)
+
+    lines = [(line["event"], line["webhook_id"]) for line in logs]
+    assert lines == [("webhook.owner_unknown", "fixed-shop"), ("webhook.refused", "fixed-shop")]
+    assert "hidden" not in str(logs)
+    assert await both.webhooks.list("ada") == []
 
 
 def test_webhooks_of_the_settings_have_the_events_of_one_that_names_none() -> None:

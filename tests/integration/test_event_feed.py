@@ -29,8 +29,12 @@ PATIENT = RetryPolicy(seconds=60, base=0.05, cap=0.5)
 
 @pytest.fixture(scope="module")
 def feeding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack that may send to this machine."""
-    environment = SHORT_TIMEOUTS | {"DARKROOM_OUTBOUND__ALLOW": '["127.0.0.0/8:*"]'}
+    """A stack that may send to this machine, with a webhook in its settings."""
+    fixed = {"local": {"url": "http://127.0.0.1:9/hook", "secrets": [SECRET], "events": ["job.dead"]}}
+    environment = SHORT_TIMEOUTS | {
+        "DARKROOM_OUTBOUND__ALLOW": '["127.0.0.0/8:*"]',
+        "DARKROOM_WEBHOOKS__FIXED": json.dumps(fixed),
+    }
     with Stack(tmp_path_factory.mktemp("feeding"), shared_pool=1, outbound_pool=1, environment=environment) as stack:
         yield stack
 
@@ -175,6 +179,14 @@ def test_a_webhook_is_disabled_enabled_and_removed_by_the_command(darkroom: Dark
     assert "whsec_" not in listed.out + shown.out
     assert (removed.status, gone.status) == (0, 4)
     assert "webhook_not_found" in gone.err
+
+
+def test_a_webhook_of_the_settings_is_shown_and_not_changed(darkroom: Darkroom) -> None:
+    shown = darkroom("webhooks", "show", "fixed-local", "--json")
+    refused = darkroom("webhooks", "update", "fixed-local", "--disable")
+
+    assert (shown.documents[0]["url"], shown.documents[0]["events"]) == ("http://127.0.0.1:9/hook", ["job.dead"])
+    assert (refused.status, "webhook_fixed" in refused.err) == (4, True)
 
 
 def test_events_are_listened_to_and_forwarded(

@@ -9,7 +9,7 @@ from storage.clock import now_ms
 from storage.delivery_store import Deliveries, DeliveryCursor, DeliveryPage
 from storage.errors import DeliveryNotFound, WebhookNotFound
 from storage.webhook_store import SETTINGS_FIELDS, Endpoints, Webhooks, complete_changes, next_dispatch_ms
-from storage.webhooks import Delivery, DeliveryState, DisabledReason, WebhookEndpoint
+from storage.webhooks import Delivery, DeliveryState, DisabledReason, Secret, WebhookEndpoint
 
 
 class FakeWebhooks(Webhooks):
@@ -39,6 +39,13 @@ class FakeWebhooks(Webhooks):
         await self.get(endpoint_id, owner=owner)
         self._update(endpoint_id, **complete_changes(changes))
         return await self.get(endpoint_id, owner=owner)
+
+    async def replace_secrets(self, endpoint: WebhookEndpoint, secrets: Sequence[Secret]) -> WebhookEndpoint | None:
+        found = self.endpoints.get(endpoint.id)
+        if found is None or found.updated_ms != endpoint.updated_ms:
+            return None
+        self._update(endpoint.id, secrets=list(secrets), updated_ms=max(now_ms(), endpoint.updated_ms + 1))
+        return self.endpoints[endpoint.id].model_copy(deep=True)
 
     async def remove(self, endpoint_id: str, *, owner: str | None) -> None:
         await self.get(endpoint_id, owner=owner)
