@@ -27,8 +27,9 @@ async def store_fixed_endpoints(stores: Stores, settings: Settings) -> None:
     An address that nothing may be sent to is logged: its deliveries fail. So is an owner who has no jobs.
     """
     endpoints = list(fixed_endpoints(settings.webhooks))
+    owners: set[str | None] = {*settings.api_keys} or {None}
     for endpoint in endpoints:
-        if endpoint.owner not in (set(settings.api_keys) or {None}):
+        if endpoint.owner not in owners:
             log.warning("webhook.owner_unknown", webhook_id=endpoint.id, owner=endpoint.owner)
         try:
             check_url(endpoint.url, settings.outbound)
