@@ -36,7 +36,7 @@ from tests.support.revisions import Run, start_run
 
 STEPS = 150
 HOUR = 3_600_000
-KILL_SHARE, ERROR_SHARE, MEANWHILE_SHARE, WITH_EVENTS_SHARE = 0.05, 0.03, 0.25, 0.7
+KILL_SHARE, ERROR_SHARE, MEANWHILE_SHARE, WITH_EVENTS_SHARE, FORGOTTEN_SHARE = 0.05, 0.03, 0.25, 0.7, 0.5
 EXHAUSTED = Failure(stage=None, code="dispatches_exhausted", message="Too many times.")
 WRITES = {"insert", "cancel", "retry", "reprocess", "mark_dead", "mark_expiring", "mark_blobs_removed", "remove"}
 RANKS = {"rendition.done": 0, "job.expired": 2}
@@ -312,19 +312,24 @@ class Schedule:
             await delete_job(job, stores=stores, announcer=announcer, metrics=GatewayMetrics())
 
     async def _expire(self) -> None:
-        """Let the tidier look at a job as if it had ended, and perhaps lost its blobs, an hour ago."""
-        field = self._random.choice(["finished_ms", "blobs_removed_ms"])
-        if job := await self._pick(JobState.DONE, JobState.DEAD, JobState.FAILED, JobState.CANCELLED):
-            ago = {"$set": {field: now_ms() - HOUR}}
-            await Job.get_motor_collection().update_one({"_id": job.id, field: {"$gt": 0}}, ago)
+        """Let the tidier look at a job as if it had ended an hour ago, and perhaps as if that was long ago, too."""
+        job = await self._pick(JobState.DONE, JobState.DEAD, JobState.FAILED, JobState.CANCELLED)
         context = TidyContext(self._hindered(), self._settings)
         expiry = Expiry(context)
         try:
+            await self._age(job, "finished_ms")
             for step in (expiry.remove_expired, expiry.remove_refused, expiry.remove_cancelled):
                 await step()
-            await expiry.remove_documents()
+            if self._random.random() < FORGOTTEN_SHARE:
+                await self._age(job, "blobs_removed_ms")
+                await expiry.remove_documents()
         finally:
             context.close()
+
+    async def _age(self, job: Job | None, field: str) -> None:
+        if job is not None:
+            ago = {"$set": {field: now_ms() - HOUR}}
+            await Job.get_motor_collection().update_one({"_id": job.id, field: {"$gt": 0}}, ago)
 
     async def _announce(self) -> None:
         await self._random.choice(self._announcers).announce_batch()
