@@ -15,7 +15,7 @@ from gateway.problems import WebhookDisabled
 from gateway.routing import Router
 from gateway.webhooks.delivery_cursors import DeliveryCursorQuery, decode_cursor, encode_cursor
 from gateway.webhooks.delivery_schemas import DeliveryDetails, DeliveryPage, DeliveryStatus
-from gateway.webhooks.dispatch import dispatch_endpoint
+from gateway.webhooks.dispatch import dispatch_once
 from gateway.webhooks.testing import build_test_delivery
 from storage.clock import now_ms
 from storage.errors import DeliveryNotFound
@@ -145,7 +145,7 @@ def _check_enabled(endpoint: WebhookEndpoint) -> None:
 async def _wake(endpoint: WebhookEndpoint, stores: Stores, background: BackgroundTasks) -> None:
     """Have the deliveries of an endpoint sent that are due."""
     await stores.webhooks.wake([endpoint.id], now=now_ms())
-    background.add_task(dispatch_endpoint, endpoint)
+    background.add_task(dispatch_once, endpoint, stores)
 
 
 async def _accept(

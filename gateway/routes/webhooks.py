@@ -16,7 +16,7 @@ from gateway.openapi.status_answers import describe_status
 from gateway.permission import Permission
 from gateway.problems import TooManyWebhooks
 from gateway.routing import Router
-from gateway.webhooks.dispatch import dispatch_endpoint
+from gateway.webhooks.dispatch import dispatch_once
 from gateway.webhooks.endpoints import (
     build_changes,
     check_address,
@@ -137,7 +137,7 @@ async def change(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     if "disabled" in changes and endpoint.disabled is None:
         await stores.deliveries.make_due(webhook_id)
         await stores.webhooks.wake([webhook_id], now=now_ms())
-        background.add_task(dispatch_endpoint, endpoint)
+        background.add_task(dispatch_once, endpoint, stores)
     answer = Webhook.of(endpoint, root_path=root_path)
     response.headers["ETag"] = _build_etag(answer.model_dump_json())
     return answer
