@@ -25,7 +25,10 @@ def server() -> Iterator[ScriptedServer]:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack that may fetch from this machine."""
-    environment = SHORT_TIMEOUTS | {"DARKROOM_OUTBOUND__ALLOW": '["127.0.0.0/8:*"]'}
+    environment = SHORT_TIMEOUTS | {
+        "DARKROOM_OUTBOUND__ALLOW": '["127.0.0.0/8:*"]',
+        "DARKROOM_RETENTION__REFUSED": "600",  # a retry needs it
+    }
     folder = tmp_path_factory.mktemp("addresses")
     with Stack(folder, shared_pool=1, outbound_pool=1, environment=environment, frontend=True) as stack:
         yield stack

@@ -18,7 +18,7 @@ const IDLE_MS = 10_000;
 export function endpointView(root, id) {
   const controller = new AbortController();
   const { hash } = location;
-  const view = { id, root, signal: controller.signal, webhook: null, timer: 0, round: 0, leave: () => {}, parts: null };
+  const view = { id, root, hash, signal: controller.signal, webhook: null, timer: 0, round: 0, leave: () => {}, parts: null };
   const place = h("div", { class: "results", "aria-busy": "true" });
   root.append(place);
   view.place = place;
@@ -121,7 +121,7 @@ async function act(view, perform) {
   } catch (problem) {
     showToast(problemSentence(problem));
   }
-  if (!view.signal.aborted) refresh(view);
+  if (!view.signal.aborted && location.hash === view.hash) refresh(view); // it may have been removed
 }
 
 async function test(view) {
