@@ -14,7 +14,7 @@ import pytest
 from deploy.admin.backup import main
 from storage.blobs import Blobs
 
-SAID = "0 jobs, 0 idempotency keys, 0 token uses, 1 blobs"
+SAID = "0 jobs, 0 idempotency keys, 0 token uses, 0 webhooks, 1 blobs"
 
 
 def use_place(monkeypatch: pytest.MonkeyPatch, mongo_url: str, blob_folder: Path) -> None:

@@ -39,7 +39,8 @@ def hopping(tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQServer) 
         "DARKROOM_BROKER__HEALTH_CHECK_INTERVAL": "2",
         "DARKROOM_LANES__BURST": f"{BURST // 2}/minute",
     }
-    with Stack(tmp_path_factory.mktemp("hopping"), shared_pool=2, environment=environment, flower=True) as stack:
+    folder = tmp_path_factory.mktemp("hopping")
+    with Stack(folder, shared_pool=2, outbound_pool=1, environment=environment, flower=True) as stack:
         yield stack
 
 

@@ -130,10 +130,10 @@ def test_a_backup_finds_what_runs(up: Up, tmp_path: Path) -> None:
         "deploy.admin.backup", "restore", str(tmp_path / "backup"), DARKROOM_HOME=str(tmp_path / "other")
     )
 
-    assert saved == (0, "1 jobs, 0 idempotency keys, 0 token uses, 4 blobs\n")
+    assert saved == (0, "1 jobs, 0 idempotency keys, 0 token uses, 0 webhooks, 4 blobs\n")
     assert verified == saved
     assert refused == (1, f"backup: A `./run up` runs on {up.environment['DARKROOM_HOME']}: stop it first.\n")
-    assert restored == (0, "1 jobs, 0 idempotency keys, 0 token uses, 4 blobs\n")
+    assert restored == (0, "1 jobs, 0 idempotency keys, 0 token uses, 0 webhooks, 4 blobs\n")
 
 
 def test_a_backup_of_nothing_says_so_at_once(up: Up, tmp_path: Path) -> None:
