@@ -91,6 +91,11 @@ class Witness:
         """Return how many jobs have events that are not handed to the deliveries."""
         return self._jobs.count_documents({"outbox_ms": {"$gt": 0}})
 
+    def has_pending_deliveries(self) -> bool:
+        """Whether some delivery is not sent yet."""
+        pending = {"state": DeliveryState.PENDING.value, "next_try_ms": {"$gt": 0}}
+        return self._mongo.get_default_database()[DELIVERIES].find_one(pending, {"_id": 1}) is not None
+
     def deliveries(self, *states: DeliveryState) -> list[Delivery]:
         """Return the deliveries in these states, without their payloads."""
         query = {"state": {"$in": [state.value for state in states]}}
