@@ -126,8 +126,13 @@ async def change(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     permission: PermissionDep,
     root_path: RootPathDep,
 ) -> Webhook:
-    """Change a webhook, or disable it, or enable it again. Deliveries that are pending go to the new address."""
-    endpoint = await _get_own(webhook_id, request, stores, permission, root_path=root_path)
+    """Change a webhook, or disable it, or enable it again. Deliveries that are pending go to the new address.
+
+    A webhook of the gateway's settings can be disabled and enabled, and not changed in any other way.
+    """
+    endpoint = await _get_found(webhook_id, request, stores, permission, root_path=root_path)
+    if wanted.model_fields_set != {"disabled"}:
+        check_not_fixed(endpoint)
     changes = build_changes(wanted, endpoint)
     if "url" in changes:
         check_address(changes["url"], settings.outbound)
@@ -194,10 +199,18 @@ async def _get_own(
     webhook_id: str, request: Request, stores: Stores, permission: Permission, *, root_path: str
 ) -> WebhookEndpoint:
     """Return an endpoint that the caller may change, if the conditions of the request hold."""
+    endpoint = await _get_found(webhook_id, request, stores, permission, root_path=root_path)
+    check_not_fixed(endpoint)
+    return endpoint
+
+
+async def _get_found(
+    webhook_id: str, request: Request, stores: Stores, permission: Permission, *, root_path: str
+) -> WebhookEndpoint:
+    """Return an endpoint of the caller, if the conditions of the request hold."""
     endpoint = await stores.webhooks.get(webhook_id, owner=permission.owner)
     content = Webhook.of(endpoint, root_path=root_path).model_dump_json()
     evaluate_preconditions(request, _build_etag(content))
-    check_not_fixed(endpoint)
     return endpoint
 
 

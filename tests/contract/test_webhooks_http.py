@@ -368,6 +368,16 @@ async def test_a_webhook_of_the_settings_is_shown_and_not_changed(world: World, 
     assert (await world.http.get("/webhooks/fixed-shop", headers=ZOE)).status_code == 404
 
 
+async def test_a_webhook_of_the_settings_can_be_enabled_again(world: World) -> None:
+    await world.stores.webhooks.put_fixed([FIXED])
+
+    for disabled in (True, False):
+        answer = await world.http.patch("/webhooks/fixed-shop", json={"disabled": disabled}, headers=ADA)
+        assert (answer.status_code, answer.json()["disabled"]) == (200, disabled)
+    both = {"disabled": False, "url": "https://other.example/"}
+    assert (await world.http.patch("/webhooks/fixed-shop", json=both, headers=ADA)).status_code == 409
+
+
 @pytest.mark.parametrize(("method", "rest"), [("PATCH", ""), ("DELETE", ""), ("POST", "/rotate")])
 async def test_a_change_of_what_has_changed_meanwhile_is_refused(world: World, method: str, rest: str) -> None:
     created = await world.http.post("/webhooks", json={"url": URL}, headers=ADA)

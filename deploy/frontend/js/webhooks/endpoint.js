@@ -90,7 +90,7 @@ function build(view, webhook) {
 function controls(view, webhook) {
   const { test: testing, toggle: toggling } = view.parts;
   const own = webhook.fixed
-    ? [h("p", { class: "note" }, t("webhooks.fixed_why"))]
+    ? [toggling, h("p", { class: "note" }, t("webhooks.fixed_why"))]
     : [
         toggling,
         h("button", { type: "button", onclick: () => change(view) }, t("webhooks.change_short")),
