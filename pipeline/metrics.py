@@ -15,13 +15,13 @@ from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
 from pipeline.lanes import lane_of_stage
-from pipeline.routing import FINALIZE
+from pipeline.routing import FETCH, FINALIZE
 from pipeline.stage_order import queue_of_stage
 from pipeline.version import VERSION
 from pipeline.webhooks.metrics import WebhookMetrics
 from stages.errors import TemporaryError
 from storage.clock import now_ms
-from storage.documents import JobRecord, JobState, Kind, Lane
+from storage.documents import JobRecord, JobState, Kind, Lane, StageState
 
 NAMESPACE = "darkroom"
 OUTCOMES = ("done", "refused", "retried", "skipped", "ignored", "fenced", "dead", "out_of_order", "unreadable")
@@ -80,12 +80,12 @@ class UnreadableMessageMetrics:
 
 
 class JobEndMetrics:
-    """Time from the upload, or the reprocessing, to the end of a job, whether a worker or the gateway ends it."""
+    """Time from the upload, the fetch or the reprocessing to the end of a job, whoever ends it."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._seconds = Histogram(
             "job_end_to_end_seconds",
-            "Seconds from the start of an upload, or of a reprocessing, to the end of its job.",
+            "Seconds from the start of an upload or of a reprocessing, or the end of a fetch, to the end of the job.",
             ["kind", "result", "lane"],
             namespace=NAMESPACE,
             buckets=JOB_SECONDS_BUCKETS,
@@ -101,7 +101,15 @@ class JobEndMetrics:
 
     def observe_end(self, job: JobRecord, result: JobState) -> None:
         """Observe the duration of a job that has just ended."""
-        self._seconds.labels(job.kind, result, job.lane).observe(max(0, now_ms() - job.started_ms) / 1000)
+        self._seconds.labels(job.kind, result, job.lane).observe(max(0, now_ms() - _has_original_ms(job)) / 1000)
+
+
+def _has_original_ms(job: JobRecord) -> int:
+    """Return the start of a job, without what another server took to send its original."""
+    fetch = job.stages.get(FETCH)
+    if fetch is None or fetch.state is not StageState.DONE:
+        return job.started_ms
+    return max(job.started_ms, fetch.finished_ms or 0)
 
 
 class StageMetrics:

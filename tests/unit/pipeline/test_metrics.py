@@ -16,7 +16,7 @@ from pipeline.stage_order import stages_of_queue
 from pipeline.stage_run import OUTCOME_EVENTS
 from stages.errors import FetchFailed, TemporaryError
 from storage.clock import now_ms
-from storage.documents import JobState, Lane
+from storage.documents import JobState, Lane, StageRecord, StageState
 from tests.support.fakes import new_job, new_job_id
 
 RENDITIONS = {"small": 160, "large": 1600}
@@ -60,6 +60,20 @@ def test_only_finalize_ends_a_job_well(registry: CollectorRegistry, metrics: Sta
             for state in JobState
         }
         assert ends == dict.fromkeys(JobState) | {JobState.FAILED: 0, JobState.DEAD: 0}
+
+
+@pytest.mark.parametrize(("state", "seconds"), [(StageState.DONE, 2), (StageState.RUNNING, 40)])
+def test_what_another_server_takes_to_send_an_original_is_no_time_of_the_job(
+    registry: CollectorRegistry, metrics: StageMetrics, state: StageState, seconds: int
+) -> None:
+    now = now_ms()
+    job = new_job(id=new_job_id(at_ms=now - 40_000))
+    job.stages["fetch"] = StageRecord(state=state, finished_ms=now - 2_000)
+
+    metrics.job_ends.observe_end(job, JobState.DONE)
+
+    took = read(registry, "job_end_to_end_seconds_sum", kind=job.kind, result="done", lane=job.lane)
+    assert seconds <= (took or 0) < seconds + 20
 
 
 @pytest.mark.parametrize("lane", Lane)
