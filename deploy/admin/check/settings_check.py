@@ -9,6 +9,7 @@ from deploy.admin.check.compose_check import check_compose, parse_bytes
 from deploy.admin.findings import Finding, error, warning
 from deploy.generate.worker_memory import child_mib, container_mib, image_mib
 from gateway.sizes import FORM_OVERHEAD_BYTES
+from pipeline.outbound.allow_list import parse_allowed
 from pipeline.routing import INNER_QUEUES, OUTBOUND_QUEUES
 from pipeline.settings import Settings
 
@@ -20,7 +21,6 @@ CONTAINER_MEMORY = {
     "DARKROOM_OUTBOUND_MEMORY": OUTBOUND_QUEUES,
 }
 """The memory of a worker of these queues, by the variable that sets it in docker-compose.yml."""
-EVERYWHERE = {"0.0.0.0/0", "::/0", "[::]/0"}
 STOP_SECONDS = 40
 """When our deployments kill a process that was told to stop."""
 LAST_ANSWER_SECONDS = 3
@@ -120,7 +120,8 @@ def _check_access(settings: Settings, environment: Mapping[str, str]) -> Iterato
 
 
 def _check_outbound(settings: Settings) -> Iterator[Finding]:
-    if set(settings.outbound.allow) & EVERYWHERE:
+    places = [parse_allowed(entry).place for entry in settings.outbound.allow]
+    if any(not isinstance(place, str) and place.prefixlen == 0 for place in places):
         yield warning(
             SUBJECT,
             "DARKROOM_OUTBOUND__ALLOW: it allows every address, so that whoever uploads reaches your own network",

@@ -73,6 +73,7 @@ def test_what_cannot_work_is_an_error(changes: dict[str, Any], environment: dict
         ({}, {"DARKROOM_OUTBOUND_MEMORY": "400m"}, "DARKROOM_OUTBOUND_MEMORY"),
         ({}, {"DARKROOM_OUTBOUND_MEMORY": "512m", "DARKROOM_FETCH_CONCURRENCY": "4"}, "DARKROOM_OUTBOUND_MEMORY"),
         ({"outbound": {"allow": ("10.0.0.0/8", "0.0.0.0/0")}}, {}, "DARKROOM_OUTBOUND__ALLOW"),
+        ({"outbound": {"allow": ("[::/0]:*",)}}, {}, "DARKROOM_OUTBOUND__ALLOW"),
         ({"webhooks": {"fixed": {"shop": FIXED}}}, {}, "DARKROOM_WEBHOOKS__PUBLIC_URL"),
         ({}, {"DARKROOM_REDIS_MEMORY": "1gb"}, "DARKROOM_REDIS_CONTAINER_MEMORY"),
         ({}, {"DARKROOM_BIND": "0.0.0.0"}, "DARKROOM_BIND"),  # noqa: S104
