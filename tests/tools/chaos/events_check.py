@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from storage.documents import JobState
@@ -182,11 +182,19 @@ def _check_order(arrivals: Iterable[Arrival], events: Mapping[str, Event]) -> It
 
 
 def count_rendition_orders(arrivals: Iterable[Arrival]) -> int:
-    """Count the jobs whose renditions came to two endpoints in different orders: nothing says which is first."""
+    """Count the jobs whose renditions came to two endpoints in different orders: nothing says which is first.
+
+    Those that have not come to all of these endpoints are left out.
+    """
     orders: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for arrival in arrivals:
         if arrival.type == EventType.RENDITION_DONE:
             order = orders[arrival.task_id][arrival.endpoint]
             if arrival.event_id not in order:
                 order.append(arrival.event_id)
-    return sum(len(set(map(tuple, each.values()))) > 1 for each in orders.values())
+    return sum(_have_two_orders(list(each.values())) for each in orders.values())
+
+
+def _have_two_orders(orders: Sequence[Sequence[str]]) -> bool:
+    common = set(orders[0]).intersection(*orders)
+    return len({tuple(event_id for event_id in order if event_id in common) for order in orders}) > 1

@@ -110,3 +110,4 @@ def test_jobs_whose_renditions_come_in_two_orders_are_counted() -> None:
 
     assert count_rendition_orders([small, large, *others]) == 1
     assert count_rendition_orders([small, large, small, *reversed(others)]) == 0
+    assert count_rendition_orders([small, large, others[0]]) == 0
