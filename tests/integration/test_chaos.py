@@ -10,6 +10,7 @@ from tests.tools.chaos.campaign import Plan, run
 
 FAULTS = (
     "messages_forged",
+    "outbound_killed",
     "duplicates",
     "document_unreadable",
     "redis_emptied",
