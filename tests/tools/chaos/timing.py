@@ -48,7 +48,5 @@ MAX_GENERATION = SweeperSettings().max_generation
 READY_SECONDS = 60.0  # for everything to be up again after a fault
 ENDED_SECONDS = 60.0  # from the last fault until every accepted job has ended: the longest backoff, and a slow machine
 DELIVERED_SECONDS = 300.0  # until each event is delivered: while fault follows fault, nothing is sent half the time
-    300.0  # until each event is delivered: while faults follow each other, nothing is sent half the time
-)
 TIDY_SECONDS = 30.0  # from then until nothing is left over: an orphan's grace, and a slow machine
 POISON_P95_SECONDS = 10.0  # what others may take, upload to end, while poison kills worker after worker
