@@ -299,7 +299,7 @@ class TestADocumentThatCannotBeRead:
     @pytest.fixture
     async def unreadable(self, stores: Stores) -> Job:
         job = await insert_ended(stores.jobs, ms=1)
-        newer: dict[str, Any] = {"outbox": {"0-1-done": {"type": "job.done", "ms": {"$later": 1}}}}
+        newer: dict[str, Any] = {"outbox": {"0-1-done": {"type": "job.done", "ms": {"later": 1}}}}
         await Job.get_motor_collection().update_one({"_id": job.id}, {"$set": newer})
         return job
 
@@ -312,7 +312,7 @@ class TestADocumentThatCannotBeRead:
         document = await Job.get_motor_collection().find_one({"_id": unreadable.id})
         assert document is not None
         assert document["outbox_ms"] > now_ms() + UNREADABLE_DELAY_MS - MINUTE
-        assert document["outbox"]["0-1-done"]["ms"] == {"$later": 1}
+        assert document["outbox"]["0-1-done"]["ms"] == {"later": 1}
 
     async def test_keeps_its_events(self, stores: Stores, unreadable: Job) -> None:
         await Job.get_motor_collection().update_one({"_id": unreadable.id}, {"$set": {"blobs_removed_ms": 1}})
