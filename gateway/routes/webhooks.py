@@ -9,7 +9,7 @@ import structlog
 from fastapi import BackgroundTasks, Body, Request, Response, status
 
 from gateway.conditional_requests import evaluate_preconditions
-from gateway.dependencies import PermissionDep, RootPathDep, SettingsDep, StoresDep
+from gateway.dependencies import AnnouncerDep, PermissionDep, RootPathDep, SettingsDep, StoresDep
 from gateway.openapi.errors import errors
 from gateway.openapi.headers import answer_headers, request_headers
 from gateway.openapi.status_answers import describe_status
@@ -53,10 +53,11 @@ router = Router(tags=["webhooks"])
     operation_id="create_webhook",
     responses={201: {"headers": answer_headers("Location", "ETag", "Cache-Control")}, **errors(409, 504)},
 )
-async def create(  # FastAPI injects by parameter
+async def create(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     wanted: WebhookRequest,
     response: Response,
     stores: StoresDep,
+    announcer: AnnouncerDep,
     settings: SettingsDep,
     permission: PermissionDep,
     root_path: RootPathDep,
@@ -75,6 +76,7 @@ async def create(  # FastAPI injects by parameter
     if await stores.webhooks.count(permission.owner) > limit:  # others were created meanwhile
         await stores.webhooks.remove(endpoint.id, owner=permission.owner)
         raise _too_many(limit)
+    announcer.renditions.forget(permission.owner)
     _log("webhook.created", endpoint, permission, host=loggable_host(endpoint.url), events=endpoint.events)
     answer = _show_secret(endpoint, response, root_path=root_path)
     response.headers["Location"] = answer.links.webhook
@@ -122,6 +124,7 @@ async def change(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
     response: Response,
     background: BackgroundTasks,
     stores: StoresDep,
+    announcer: AnnouncerDep,
     settings: SettingsDep,
     permission: PermissionDep,
     root_path: RootPathDep,
@@ -138,6 +141,7 @@ async def change(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
         check_address(changes["url"], settings.outbound)
     if changes:
         endpoint = await stores.webhooks.change(webhook_id, changes, owner=permission.owner)
+        announcer.renditions.forget(permission.owner)
         _log("webhook.changed", endpoint, permission, fields=sorted(changes), host=loggable_host(endpoint.url))
     if "disabled" in changes and endpoint.disabled is None:
         await stores.deliveries.make_due(webhook_id)

@@ -50,6 +50,18 @@ async def test_a_resumable_upload_announces_its_renditions_too(http: httpx.Async
     assert (await stores.jobs.get(answer.headers["task-id"])).announces_renditions
 
 
+async def test_a_webhook_that_is_created_or_changed_counts_for_the_next_upload(
+    http: httpx.AsyncClient, stores: Stores
+) -> None:
+    assert not (await get_accepted_job(stores, await post(http, CAT_PART))).announces_renditions
+
+    webhook = await http.post("/webhooks", json={"url": "https://shop.example/", "events": ["rendition.done"]})
+    assert (await get_accepted_job(stores, await post(http, CAT_PART))).announces_renditions
+
+    await http.patch(webhook.headers["location"], json={"disabled": True})
+    assert not (await get_accepted_job(stores, await post(http, CAT_PART))).announces_renditions
+
+
 async def test_renditions_are_announced_to_the_owner_alone(keyed_client: httpx.AsyncClient, stores: Stores) -> None:
     for owner in ("zoe", None):
         await stores.webhooks.insert(new_endpoint(owner=owner, events=["rendition.done"]))
