@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.presets.preset import read_definition
 from pipeline.presets.steps import read_step
 from pipeline.routing import FETCH
-from pipeline.stage_order import stage_order_of
+from pipeline.stage_order import has_stage, stage_order_of
 from stages.crop import crop
 from stages.fit import FITS, fit
 from stages.formats import OUTPUT_FORMATS
@@ -53,7 +53,7 @@ def check_job(job: JobRecord) -> None:
     """
     if job.stages.keys() != {name for names in stage_order_of(job) for name in names}:
         raise ValueError(f"stages: not those of {job.kind}")
-    if FETCH in job.stages and job.source is None:
+    if has_stage(job, FETCH) and job.source is None:
         raise ValueError("source: missing")
     if job.operation.format not in FORMATS:
         raise ValueError("operation.format: unknown")

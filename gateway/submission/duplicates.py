@@ -22,7 +22,7 @@ async def copy_from_duplicate(job: Job, stores: Stores) -> Job:
     duplicate = await stores.jobs.find_duplicate(job)
     if duplicate is None or not has_facts(duplicate):
         return job
-    stages = dict(duplicate.stages)
+    stages = {name: duplicate.stages[name] for name in job.stages}  # the duplicate's original may have been fetched
     try:
         for stage in stage_by_rendition(duplicate).values():
             result = duplicate.stages[stage].result or {}

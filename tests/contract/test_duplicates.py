@@ -10,8 +10,9 @@ import httpx
 import pytest
 from redis import Redis
 
-from pipeline.stage_order import stage_by_rendition
-from storage.documents import Job, JobState, Kind, Operation, StageRecord, StageState, result_blobs
+from pipeline.routing import FETCH
+from pipeline.stage_order import stage_by_rendition, stage_order_of
+from storage.documents import Job, JobState, Kind, Operation, Source, StageRecord, StageState, result_blobs
 from storage.stores import Stores
 from tests.contract.http_helpers import ADA_KEY, CAT_PART, JPEG, get_accepted_job, post
 from tests.support.fakes import RENDITIONS, new_job, part
@@ -39,6 +40,7 @@ async def finished(
     *,
     facts: dict[str, Any] = FACTS,
     variants: Mapping[str, list[str]] | None = None,
+    more_stages: Mapping[str, StageRecord] | None = None,
     **fields: Any,
 ) -> Job:
     """Accept a job on the cat's bytes that is done and has its renditions; `variants` are the names of their blobs."""
@@ -53,7 +55,7 @@ async def finished(
         "id": blank.id,
         "state": JobState.DONE,
         "owner": "ada",
-        "stages": done | made,
+        "stages": done | made | dict(more_stages or {}),
         "original": blank.original.model_copy(update={"sha256": sha256(JPEG).hexdigest()}),
     }
     job = new_job(kind, **(values | fields))
@@ -92,6 +94,19 @@ async def test_a_job_with_a_twin_has_copies_of_its_renditions(keyed_client: http
     assert {name: stores.blobs.get((job.stages[name].result or {})["blob"]) for name in RENDITIONS} == {
         name: f"{name}.1".encode() for name in RENDITIONS
     }
+
+
+async def test_an_upload_whose_twin_was_fetched_is_a_job_that_can_be_read(
+    keyed_client: httpx.AsyncClient, stores: Stores
+) -> None:
+    fetch = StageRecord(state=StageState.DONE, attempts=1, result={"bytes": len(JPEG)})
+    source = Source(address="https://shop.example/cat.jpg")
+    twin = await finished(stores, more_stages={FETCH: fetch}, source=source)
+
+    job = await get_accepted_job(stores, await post(keyed_client, CAT_PART, api_key=ADA_KEY))
+
+    assert job.deduplicated_from == twin.id
+    assert list(job.stages) == [name for names in stage_order_of(job) for name in names]
 
 
 async def test_a_job_with_a_twin_keeps_its_blobs_in_its_own_folder(

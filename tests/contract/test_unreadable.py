@@ -118,6 +118,15 @@ async def test_no_worker_claims_a_stage_that_the_job_does_not_have(
     assert await stored(job) == job
 
 
+@pytest.mark.parametrize("name", ["fetch", "export", "notify"])
+async def test_a_job_of_an_earlier_version_whose_rendition_has_the_name_of_a_new_stage_can_be_read(
+    stores: Stores, name: str
+) -> None:
+    document = await insert(renditions={name: 160})
+
+    assert [*(await stores.jobs.get(document["_id"])).operation.renditions] == [name]
+
+
 async def test_a_job_of_another_owner_is_not_found_even_if_it_is_unreadable(stores: Stores) -> None:
     job = await insert(A_NEW_KIND, owner="ada")
 
