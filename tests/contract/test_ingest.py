@@ -32,7 +32,7 @@ from tests.contract.conftest import create_client, create_gateway
 from tests.contract.http_helpers import ADA_KEY, ZOE_KEY, list_job_ids
 from tests.support import bucket_events as sent
 from tests.support.bucket_events import TIME_MS, aws, aws_record
-from tests.support.presets import PRODUCT, use_presets
+from tests.support.presets import PRODUCT, SHOP, use_presets
 from tests.support.tokens import SECRETS, sign, upload_claims
 from tests.support.webhooks import new_endpoint
 
@@ -325,6 +325,20 @@ async def test_a_preset_that_there_is_not_is_an_error(http: httpx.AsyncClient) -
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert "Did you mean default?" in answer.json()["errors"][0]["message"]
+
+
+async def test_a_preset_that_needs_metadata_is_an_error_as_events_bring_none(
+    app: FastAPI, http: httpx.AsyncClient
+) -> None:
+    plain = {**SHOP, "destination": {"name": "shop", "key": "{task_id}/{rendition}{dpr}.{ext}"}}
+    use_presets(app, shop=SHOP, plain=plain)
+
+    refused = await post(http, aws(), params={"preset": "shop"})
+    outcome, _ = await ingest_one(http, aws(), params={"preset": "plain"})
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_request")
+    assert refused.json()["errors"][0]["rule"] == "metadata"
+    assert outcome == "accepted"
 
 
 async def test_a_key_is_limited_to_its_presets(stores: Stores, keyed: Settings) -> None:
