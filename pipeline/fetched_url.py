@@ -39,9 +39,9 @@ class Validator:
 
     @classmethod
     def of(cls, download: Download) -> Validator | None:
-        """Return the strong validator of an answer, or None (RFC 9110, section 8.8)."""
+        """Return the strong validator of an answer, or None (RFC 9110, section 8.8). It is in ASCII, as it is sent."""
         etag = download.headers.get("etag", "")
-        if re.fullmatch(r'"[^"]*"', etag):
+        if re.fullmatch(r'"[!#-~]*"', etag):
             return cls("etag", etag)
         modified = download.headers.get("last-modified", "")
         return cls("last-modified", modified) if _is_strong(modified, download.headers.get("date", "")) else None
@@ -156,7 +156,9 @@ def _check_status(download: Download, expected: HTTPStatus) -> None:
 
 def _is_strong(modified: str, date: str) -> bool:
     """Whether no second version can have the same Last-Modified: the answer is a second older (section 8.8.2.2)."""
+    if not modified.isascii():
+        return False
     try:
         return (parsedate_to_datetime(date) - parsedate_to_datetime(modified)).total_seconds() >= 1
-    except (TypeError, ValueError):  # missing, malformed, or only one has a time zone
+    except (TypeError, ValueError, OverflowError):  # missing, malformed, or only one has a time zone
         return False

@@ -132,9 +132,13 @@ def test_what_does_not_continue_the_same_file_is_read_again(server: ScriptedServ
     "headers",
     [
         *({}, {"ETag": 'W/"one"'}, {"ETag": "one"}, {"Last-Modified": DATES["Last-Modified"]}),
-        *(DATES | {"Date": date} for date in ("now", DATES["Last-Modified"])),
+        *(DATES | {"Date": date} for date in ("now", DATES["Last-Modified"], DATES["Date"].replace("2026", "9" * 30))),
+        *({"ETag": '"\xe9"'}, DATES | {"Last-Modified": f"{DATES['Last-Modified']} \xe9"}),
     ],
-    ids=["none", "weak", "unquoted", "no date", "malformed date", "modified just now"],
+    ids=[
+        *("none", "weak", "unquoted", "no date", "malformed date", "modified just now", "a date beyond all"),
+        *("not ASCII", "a date that is not ASCII"),
+    ],
 )
 def test_a_file_that_nothing_tells_from_another_is_read_again(
     server: ScriptedServer, headers: dict[str, str | None]
