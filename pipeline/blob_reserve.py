@@ -32,11 +32,16 @@ def check_room_for_master(blobs: Blobs, settings: BlobsSettings) -> None:
         raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: the rest is for jobs that are nearly done")
 
 
-def check_room_for_original(blobs: Blobs, settings: BlobsSettings, size: int) -> None:
-    """Raise OSError when an original of this size would use the reserve, as uploads are refused then."""
+def has_room_for_original(blobs: Blobs, settings: BlobsSettings, size: int) -> bool:
+    """Whether an original of this size would not use the reserve. An object store always has room."""
     if not blobs.is_local:
-        return
+        return True
     free, disk_size = blobs.read_disk_space()
     reserve = compute_reserve(settings, disk_size)
-    if reserve and free - reserve < size:
+    return not reserve or free - reserve >= size
+
+
+def check_room_for_original(blobs: Blobs, settings: BlobsSettings, size: int) -> None:
+    """Raise OSError when an original of this size would use the reserve, as uploads are refused then."""
+    if not has_room_for_original(blobs, settings, size):
         raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: the rest is for jobs that have their originals")

@@ -8,16 +8,16 @@ from collections.abc import Callable
 import structlog
 from prometheus_client import CollectorRegistry
 
-from pipeline.blob_reserve import has_room_for_master
+from pipeline.blob_reserve import has_room_for_master, has_room_for_original
 from pipeline.context import job_log_context
 from pipeline.dispatch import dispatch
 from pipeline.dispatch_metrics import DispatchMetrics
 from pipeline.lanes import queue_of_message
 from pipeline.metrics import SweeperMetrics
 from pipeline.queues.queues import Queues
-from pipeline.routing import NORMALIZE
+from pipeline.routing import FETCH, NORMALIZE
 from pipeline.settings import Settings
-from pipeline.stage_order import prerequisites, stage_order_of
+from pipeline.stage_order import has_stage, prerequisites, stage_order_of
 from pipeline.step_errors import log_errors
 from storage.clock import now_ms
 from storage.documents import Failure, Job, JobState, StageState
@@ -102,7 +102,10 @@ class Sweeper:
             )
 
     async def _waits_for_room(self, job: Job) -> bool:
-        """Whether the disk has no room for the job's master: that must not use up redispatches either."""
+        """Whether the disk has no room for the job's original or master: that must not use up redispatches either."""
+        if has_stage(job, FETCH) and job.stages[FETCH].state is not StageState.DONE:
+            blobs, size = self._settings.blobs, self._settings.limits.upload_bytes
+            return not await asyncio.to_thread(has_room_for_original, self._blobs, blobs, size)
         normalize = job.stages.get(NORMALIZE)
         if normalize is None or normalize.state is StageState.DONE:
             return False

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
+from pipeline.blob_reserve import compute_reserve
+from pipeline.routing import FETCH
 from pipeline.settings import Settings
 from pipeline.sweeper import Sweeper
 from storage.clock import now_ms
@@ -12,11 +16,19 @@ from tests.support.fakes import FakeBroker, FakeJobs, FakeQueues, FakeStores, ne
 from tests.support.small_disks import DISK_BYTES, Disk
 
 
-async def sweep(jobs: FakeJobs, settings: Settings, *, free: int, generation: int, done: tuple[str, ...] = ()) -> bool:
+async def sweep(
+    jobs: FakeJobs,
+    settings: Settings,
+    *,
+    free: int,
+    generation: int,
+    done: tuple[str, ...] = (),
+    stages: Mapping[str, StageRecord] | None = None,
+) -> bool:
     """Have the sweeper look at one job that is due; return whether the job waits on."""
     due_ms, queues = now_ms() - 1, FakeQueues()
-    stages = dict.fromkeys(done, StageRecord(state=StageState.DONE))
-    job = new_job(generation=generation, next_dispatch_ms=due_ms, dispatched_ms=due_ms - 100_000, stages=stages)
+    records = dict.fromkeys(done, StageRecord(state=StageState.DONE)) | dict(stages or {})
+    job = new_job(generation=generation, next_dispatch_ms=due_ms, dispatched_ms=due_ms - 100_000, stages=records)
     await jobs.insert(job)
     broker = FakeBroker()
 
@@ -38,3 +50,12 @@ async def test_a_job_that_has_its_master_or_room_for_it_is_sent_on(
     jobs: FakeJobs, settings: Settings, free: int, done: tuple[str, ...]
 ) -> None:
     assert not await sweep(jobs, settings, free=free, generation=0, done=done)
+
+
+@pytest.mark.parametrize(("missing", "waits"), [(1, True), (0, False)])
+async def test_a_job_waits_for_room_for_the_original_that_is_to_be_fetched(
+    jobs: FakeJobs, settings: Settings, missing: int, waits: bool
+) -> None:
+    enough = compute_reserve(settings.blobs, DISK_BYTES) + settings.limits.upload_bytes
+
+    assert await sweep(jobs, settings, free=enough - missing, generation=2, stages={FETCH: StageRecord()}) is waits
