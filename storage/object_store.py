@@ -128,8 +128,10 @@ def _hidden_environment() -> Iterator[None]:
     """Hide the variables that obstore reads, which it does in any case: options only replace some of them."""
     with _ENVIRONMENT_LOCK:
         prefixes = ("AWS_", *PREFIXES.values())
-        hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(prefixes)}
-        try:
+        hidden = {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
+        try:  # from here on, as the soft time limit may interrupt any line
+            for name in hidden:
+                del os.environ[name]
             yield
         finally:
             os.environ.update(hidden)

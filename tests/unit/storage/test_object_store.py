@@ -82,3 +82,29 @@ def test_options_of_the_client_are_among_those_of_the_bucket(prefix: str, name: 
             sign(options)
     else:
         assert "mine" in sign(options)
+
+
+class InterruptedEnvironment(dict[str, str]):
+    """An environment whose second removal is interrupted, as the soft time limit may do."""
+
+    removals = 0
+
+    def pop(self, name: str, *default: Any) -> Any:
+        """Remove a variable and return it, or be interrupted."""
+        self.removals += 1
+        if self.removals == 2:
+            raise InterruptedError
+        return super().pop(name, *default)
+
+    def __delitem__(self, name: str) -> None:
+        self.pop(name)
+
+
+def test_the_environment_is_as_before_when_the_connecting_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = InterruptedEnvironment(ENVIRONMENT)
+    monkeypatch.setattr(os, "environ", environment)
+
+    with pytest.raises(InterruptedError):
+        connect("s3://bucket", options=OPTIONS)
+
+    assert environment == ENVIRONMENT
