@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from posixpath import normpath
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator
 
@@ -49,10 +50,21 @@ BucketAddress = Annotated[str, AfterValidator(_check_bucket_url)]
 
 def is_below(url: str, top: str) -> bool:
     """Whether one place for files is in a folder of another."""
+    return _place(url) != _place(top) and _is_within(url, top)
+
+
+def overlap(url: str, other: str) -> bool:
+    """Whether two places for files are the same, or one is in a folder of the other."""
+    return _is_within(url, other) or _is_within(other, url)
+
+
+def _is_within(url: str, top: str) -> bool:
     (scheme, host, path), (top_scheme, top_host, top_path) = (_place(each) for each in (url, top))
-    return (scheme, host) == (top_scheme, top_host) and path.startswith(f"{top_path}/")
+    return (scheme, host) == (top_scheme, top_host) and f"{path}/".startswith(f"{top_path}/")
 
 
 def _place(url: str) -> tuple[str, str, str]:
+    """Return scheme, host and path, the same for all ways to write a place."""
     parts = urlsplit(url)
-    return parts.scheme, parts.netloc, parts.path.rstrip("/")
+    path = normpath(f"/{unquote(parts.path).lstrip('/')}").rstrip("/")
+    return ("s3" if parts.scheme == "s3a" else parts.scheme), parts.netloc, path

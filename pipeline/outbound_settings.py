@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from base64 import b64decode, b64encode
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -124,7 +125,15 @@ class SourceBucket(Bucket):
     def _check_scheme(cls, url: str) -> str:
         if urlsplit(url).scheme not in BUCKET_SCHEMES | {"file"} or {"?", "#"} & set(url):
             raise ValueError("must be a bucket, or a folder of one: s3://bucket/path")
+        if urlsplit(url).password is not None:  # the address is stored in each job
+            raise ValueError("must be the address only: keys and other options are in `options`")
         return url
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it is at an endpoint that no variable of the environment names, as those of the blobs are."""
+        own = {value.rstrip("/") for name, value in os.environ.items() if "ENDPOINT" in name}
+        return any("endpoint" in name.lower() and url.rstrip("/") not in own for name, url in self.options.items())
 
 
 class Destination(Bucket):

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from pipeline.addresses import BlobAddress, MongoAddress, RabbitAddress, RedisAddress, is_below
+from pipeline.addresses import BlobAddress, MongoAddress, RabbitAddress, RedisAddress, is_below, overlap
 from pipeline.backup_settings import BackupSettings
 from pipeline.broker.redis_urls import RedisUrl
 from pipeline.http_settings import (
@@ -294,10 +294,8 @@ class Settings(EnvironmentSettings):
     def _check_sources(self) -> Settings:
         """Refuse a source with the blobs or backups of all owners in it, unless it is at another endpoint."""
         for source in (each for sources in self.sources.values() for each in sources):
-            if any("endpoint" in name for name in source.options):
-                continue
             for variable, url in (("BLOB_URL", self.blob_url), ("BACKUP__TARGET", self.backup.target)):
-                if f"{url}/".startswith(f"{source.url.rstrip('/')}/") or is_below(source.url, url):
+                if not source.is_elsewhere and overlap(source.url, url):
                     raise ValueError(
                         f"DARKROOM_SOURCES must not contain DARKROOM_{variable}, or be in it: an owner could read the "
                         "images of the others"

@@ -85,7 +85,9 @@ def test_sources_are_those_of_the_owner_or_of_all_where_there_are_no_keys() -> N
     assert [sources_of(owner, sources) for owner in ("shop", None, "other")] == [[SHOP], [ARCHIVE], ()]
 
 
-@pytest.mark.parametrize("url", ["https://incoming/shop", "memory:///", "s3://incoming/shop?x=1", "s3:///"])
+@pytest.mark.parametrize(
+    "url", ["https://incoming/shop", "memory:///", "s3://incoming/shop?x=1", "s3:///", "s3://key:secret@incoming"]
+)
 def test_a_source_is_a_bucket_or_a_folder(url: str) -> None:
     with pytest.raises(ValidationError):
         SourceBucket(url=url)
@@ -98,6 +100,10 @@ def test_a_source_is_a_bucket_or_a_folder(url: str) -> None:
         ({"blob_url": "s3://photos/blobs/"}, "s3://photos/blobs"),
         ({"blob_url": "s3://photos"}, "s3://photos/incoming"),
         ({"backup": {"target": "s3://photos/backups"}}, "s3://photos/"),
+        ({"blob_url": "s3://photos/blobs"}, "s3a://photos/blobs"),
+        ({"blob_url": "s3://photos/blobs"}, "s3://photos/in/%2e./blobs"),
+        ({"blob_url": "file:///srv/blobs"}, "file:///srv//x/../%62lobs"),
+        ({"blob_url": "file:///srv/blobs"}, "file:///"),
     ],
 )
 def test_no_source_contains_the_images_of_all_owners(stores: dict[str, Any], source: str) -> None:
@@ -106,6 +112,14 @@ def test_no_source_contains_the_images_of_all_owners(stores: dict[str, Any], sou
 
     elsewhere = {"url": source, "options": {"aws_endpoint_url": "https://elsewhere.example"}}
     assert Settings(sources={"shop": [elsewhere]}, **stores).sources
+
+
+def test_the_endpoint_of_the_blobs_is_no_other_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://store.example")
+    same = {"url": "s3://photos", "options": {"AWS_ENDPOINT_URL": "https://store.example/"}}
+
+    with pytest.raises(ValidationError, match="images of the others"):
+        Settings(blob_url="s3://photos/blobs", sources={"shop": [same]})
 
 
 def test_a_source_may_be_beside_the_blobs() -> None:
