@@ -45,8 +45,10 @@ async def cancel_job(job: Job, *, stores: Stores, announcer: Announcer, metrics:
 
     A run of the job may still write, so it counts as one with blobs until the tidier has looked again.
     """
-    if not await stores.jobs.cancel(job):
-        return False
+    while not await stores.jobs.cancel(job):
+        job = await stores.jobs.get(job.id)  # it has just ended, or been retried
+        if not job.is_active:
+            return False
     announcer.wake()
     _observe_cancelled([job, *await remove_images(job, stores)], metrics)
     await asyncio.to_thread(stores.blobs.remove_folder, job_folder(job.id))

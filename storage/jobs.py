@@ -143,11 +143,15 @@ class Jobs:
         return None
 
     async def cancel(self, job: Job) -> bool:
-        """Cancel an active job; later writes of its stage runs are fenced. False when it has already ended."""
+        """Cancel an active job; later writes of its stage runs are fenced.
+
+        False when it has ended, or been retried or reprocessed, since it was read: its event names the life that ends.
+        """
         now = now_ms()
         changes = {"state": JobState.CANCELLED.value, "finished_ms": now, "updated_ms": now}
         changes |= end_changes(job, JobState.CANCELLED, now=now) | forget_query(job)
-        condition = {"_id": job.id, "state": _ACTIVE}
+        life = job.first_generation or {"$in": [0, None]}  # documents of old versions have none
+        condition = {"_id": job.id, "state": _ACTIVE, "first_generation": life}
         result = await _collection().update_one(condition, {"$set": changes, "$inc": _INCREMENT_VERSION})
         return bool(result.modified_count)
 

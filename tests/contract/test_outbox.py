@@ -67,6 +67,27 @@ async def test_each_life_of_a_job_ends_with_an_event_of_its_own(jobs: Jobs) -> N
     assert await events_of(jobs, job.id) == ["1-1-dead"]
 
 
+async def test_a_job_that_has_begun_another_life_is_not_cancelled_in_the_one_before(jobs: Jobs) -> None:
+    await jobs.insert(job := new_job())
+    await jobs.mark_dead(job, FAILURE)
+    await jobs.clear_outbox(await jobs.get(job.id))
+    await jobs.retry(await jobs.get(job.id), next_dispatch_ms=now_ms())
+
+    assert not await jobs.cancel(job)
+    assert await jobs.cancel(await jobs.get(job.id))
+
+    assert await events_of(jobs, job.id) == ["1-1-cancelled"]
+
+
+async def test_a_job_of_a_version_that_did_not_count_lives_is_cancelled(stores: Stores) -> None:
+    await stores.jobs.insert(job := new_job())
+    await Job.get_motor_collection().update_one({"_id": job.id}, {"$unset": {"first_generation": ""}})
+
+    assert await stores.jobs.cancel(await stores.jobs.get(job.id))
+
+    assert await events_of(stores.jobs, job.id) == ["0-1-cancelled"]
+
+
 @pytest.mark.parametrize("end", ["refuse", "mark_dead"])
 async def test_a_run_that_ends_its_job_records_the_event(stores: Stores, ledger: Ledger, end: str) -> None:
     await stores.jobs.insert(job := new_job())

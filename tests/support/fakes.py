@@ -212,7 +212,7 @@ class FakeJobs(Jobs):
 
     async def cancel(self, job: Job) -> bool:
         found = self._documents.get(job.id)
-        if found is None or not found.is_active:
+        if found is None or not found.is_active or found.first_generation != job.first_generation:
             return False
         now = now_ms()
         changes = {
