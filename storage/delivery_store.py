@@ -18,6 +18,8 @@ Document = dict[str, Any]
 DUPLICATE_KEY = 11000
 MAX_COUNTED = 10_000
 """Pending deliveries that are counted: where there are more, it is enough to know that."""
+EXTRA_READ = 20
+"""Deliveries that a page reads beyond its end, so that it seldom reads twice."""
 
 
 class DeliveryCursor(NamedTuple):
@@ -71,16 +73,11 @@ class Deliveries:
         Unreadable ones are left out.
         """
         query: Document = {"endpoint_id": endpoint_id} | ({} if state is None else {"state": state.value})
-        documents: list[Document] = []
-        if before is not None:  # not in one query: an `$or` makes the embedded server read everything
-            same_time = query | {"created_ms": before.created_ms, "_id": {"$lt": before.delivery_id}}
-            documents += await self._deliveries.find(same_time).sort("_id", -1).limit(limit + 1).to_list(None)
-            query["created_ms"] = {"$lt": before.created_ms}
-        if (missing := limit + 1 - len(documents)) > 0:
-            earlier = self._deliveries.find(query).sort([("created_ms", -1), ("_id", -1)]).limit(missing)
-            documents += await earlier.to_list(None)
+        if before is not None:
+            query["created_ms"] = {"$lte": before.created_ms}
+        documents = await self._read_newest(query, before, limit + 1)
         shown = documents[:limit]
-        cursor = DeliveryCursor(shown[-1]["created_ms"], shown[-1]["_id"]) if len(documents) > limit else None
+        cursor = _find_cursor(shown[-1]) if len(documents) > limit else None
         return DeliveryPage(read_all(shown, read_delivery), cursor)
 
     async def redeliver(self, delivery: Delivery) -> bool:
@@ -130,6 +127,22 @@ class Deliveries:
                 break
         return deleted
 
+    async def _read_newest(self, query: Document, before: DeliveryCursor | None, count: int) -> list[Document]:
+        """Return the `count` newest deliveries before a cursor.
+
+        The database sorts by time alone: no index has the id as well, so it would read and sort all of an endpoint's.
+        So more are read than are wanted, until all of the last millisecond are among them.
+        """
+        limit = count + EXTRA_READ
+        while True:
+            found = await self._deliveries.find(query).sort("created_ms", -1).limit(limit).to_list(None)
+            is_all = len(found) < limit
+            whole = found if is_all else [each for each in found if each["created_ms"] > found[-1]["created_ms"]]
+            wanted = [each for each in whole if before is None or _find_cursor(each) < before]
+            if is_all or len(wanted) >= count:
+                return sorted(wanted, key=_find_cursor, reverse=True)[:count]
+            limit *= 2
+
     async def _insert_all(self, documents: list[Document]) -> bool:
         """Insert documents in their order; False when one of them exists already."""
         try:
@@ -141,3 +154,7 @@ class Deliveries:
                 raise
             return False
         return True
+
+
+def _find_cursor(document: Document) -> DeliveryCursor:
+    return DeliveryCursor(document["created_ms"], document["_id"])

@@ -28,7 +28,9 @@ DELIVERY_INDEXES = [
     IndexModel([("finished_ms", ASCENDING)], name="finished"),
     IndexModel([("next_try_ms", ASCENDING)], name="next_try"),
     IndexModel([("state", ASCENDING), ("created_ms", ASCENDING)], name="pending"),
+    IndexModel([("created_ms", ASCENDING)], name="created"),
 ]
+"""The embedded server sorts by an index of that one field, or reads everything: `created` is its `list`."""
 FIXED_PREFIX = "fixed-"
 """The ids of the endpoints of the settings begin with it; other ids are UUIDs."""
 MAX_TRIES_KEPT = 12

@@ -8,11 +8,12 @@ import pytest
 
 from storage.blobs import Blobs
 from storage.clock import now_ms
-from storage.delivery_store import DeliveryCursor
+from storage.delivery_store import EXTRA_READ, DeliveryCursor
 from storage.documents import Job
 from storage.errors import DeliveryNotFound, DeliveryUnreadable
 from storage.stores import Stores
 from storage.webhooks import DELIVERIES, Delivery, DeliveryState, DisabledReason, Try
+from tests.contract.conftest import FindCommands
 from tests.support.fakes import FakeJobs, FakeStores
 from tests.support.webhooks import ended_delivery, new_delivery, new_endpoint
 
@@ -90,6 +91,29 @@ async def test_pages_are_newest_first_and_have_each_delivery_once(both: Stores, 
             break
 
     assert seen == sorted(deliveries, key=lambda each: (each.created_ms, each.id), reverse=True)
+
+
+async def test_more_deliveries_of_one_millisecond_than_are_read_at_once_are_on_pages(both: Stores) -> None:
+    deliveries = [new_delivery(ENDPOINT, created_ms=5) for _ in range(EXTRA_READ + 5)]
+    await insert(both, *deliveries, new_delivery(ENDPOINT, created_ms=4))
+
+    page = await both.deliveries.page(ENDPOINT.id, state=None, before=None, limit=3)
+    newest_first = sorted((delivery.id for delivery in deliveries), reverse=True)
+
+    assert [delivery.id for delivery in page.deliveries] == newest_first[:3]
+    assert page.next_before == DeliveryCursor(5, newest_first[2])
+
+
+@pytest.mark.parametrize("before", [None, DeliveryCursor(9, "x")], ids=["first", "later"])
+async def test_a_page_is_sorted_as_an_index_is(
+    finds: FindCommands, stores: Stores, before: DeliveryCursor | None
+) -> None:
+    finds.sent.clear()
+
+    await stores.deliveries.page(ENDPOINT.id, state=None, before=before, limit=2)
+
+    sorts = [list(find["sort"]) for find in finds.sent if find["find"] == DELIVERIES]
+    assert sorts == [["created_ms"]]
 
 
 async def test_pages_are_of_one_state(both: Stores) -> None:
