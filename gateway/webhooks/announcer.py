@@ -148,18 +148,30 @@ class Announcer:
         handled = {job.id for job in jobs} - {job.id for job in unchanged}
         if handled:
             self.wake()
-        try:
-            for some, deliveries in self._build(unchanged, endpoints):
-                await insert_deliveries(self._stores, deliveries)
-                await self._stores.jobs.clear_outboxes({job.id: job.version for job in some})
+        for some, deliveries in self._build(unchanged, endpoints):
+            if await self._insert(some, deliveries):
                 handled |= {job.id for job in some}
-                for job in some:
-                    self._metrics.count(sort_events(job.outbox))
+        await self._postpone(versions.keys() - handled)
+
+    async def _insert(self, jobs: list[Job], deliveries: list[Delivery]) -> bool:
+        """Insert the deliveries of jobs and empty their outboxes. False if something about one of these is refused.
+
+        Then the others are handed over one by one: together, none of them ever would be.
+        """
+        try:
+            await insert_deliveries(self._stores, deliveries)
+            await self._stores.jobs.clear_outboxes({job.id: job.version for job in jobs})
         except TRANSIENT_ERRORS:
             raise
         except Exception:
-            log.exception("events.refused", jobs=len(versions))
-        await self._postpone(versions.keys() - handled)
+            log.exception("events.refused", jobs=len(jobs))
+            if len(jobs) > 1:
+                for job in jobs:
+                    await self._insert([job], [each for each in deliveries if each.task_id == job.id])
+            return False
+        for job in jobs:
+            self._metrics.count(sort_events(job.outbox))
+        return True
 
     def _build(self, jobs: list[Job], endpoints: list[WebhookEndpoint]) -> Iterator[tuple[list[Job], list[Delivery]]]:
         """Yield jobs with their deliveries, some at a time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from storage.events import EventType
 from storage.jobs import UNREADABLE_DELAY_MS
 from storage.outbox import Outbox
 from storage.webhook_store import Endpoints
-from storage.webhooks import DisabledReason
+from storage.webhooks import Delivery, DisabledReason
 from tests.support.announcing import new_announcer, new_ended_job
 from tests.support.fakes import FakeBroker, FakeJobs, FakeLease, FakeQueues, FakeStores, new_job
 from tests.support.webhook_fakes import FakeDeliveries, FakeWebhooks
@@ -74,6 +74,19 @@ class WatchedWebhooks(FakeWebhooks):
         if self.error:
             raise self.error
         return await super().list_enabled(owner)
+
+
+class RefusingDeliveries(FakeDeliveries):
+    """Deliveries that refuse some: those of an owner, or of a job."""
+
+    def __init__(self, webhooks: FakeWebhooks, refused: str, error: Exception) -> None:
+        super().__init__(webhooks)
+        self._refused, self._error = refused, error
+
+    async def insert_new(self, deliveries: Sequence[Delivery]) -> None:
+        if any(self._refused in {delivery.owner, delivery.task_id} for delivery in deliveries):
+            raise self._error
+        await super().insert_new(deliveries)
 
 
 @pytest.fixture
@@ -326,16 +339,10 @@ async def test_after_an_error_events_are_handed_over_in_a_later_round(
 async def test_an_error_at_one_owner_is_a_reason_to_wait_if_it_may_come_again(
     jobs: WatchedJobs, webhooks: WatchedWebhooks, stores: FakeStores, error: Exception, *, is_postponed: bool
 ) -> None:
-    class Refusing(FakeDeliveries):
-        async def insert_new(self, deliveries: Any) -> None:
-            if any(delivery.owner == "ada" for delivery in deliveries):
-                raise error
-            await super().insert_new(deliveries)
-
     for owner in ("ada", "zoe"):
         await webhooks.insert(new_endpoint(id=owner, owner=owner))
     refused, job = await insert_ended(jobs, owner="ada", ms=1), await insert_ended(jobs, owner="zoe", ms=2)
-    deliveries: Deliveries = Refusing(webhooks)
+    deliveries: Deliveries = RefusingDeliveries(webhooks, "ada", error)
     stores = FakeStores(jobs, stores.blobs, webhooks=webhooks, deliveries=deliveries)
 
     for _ in range(2):
@@ -345,6 +352,20 @@ async def test_an_error_at_one_owner_is_a_reason_to_wait_if_it_may_come_again(
     found = [outbox.job_id for outbox in await jobs.find_with_events(limit=9)]
     assert (refused.id in found) is not is_postponed
     assert not is_postponed or deliveries_of(webhooks) == [f"{job.id}-0-1-done.zoe"]
+
+
+async def test_a_job_whose_events_are_refused_holds_up_no_other_one_of_its_owner(
+    jobs: WatchedJobs, webhooks: WatchedWebhooks, stores: FakeStores
+) -> None:
+    await webhooks.insert(new_endpoint(id="here"))
+    refused, *others = [await insert_ended(jobs, ms=1 + each) for each in range(3)]
+    deliveries: Deliveries = RefusingDeliveries(webhooks, refused.id, KeyError("a bug"))
+    stores = FakeStores(jobs, stores.blobs, webhooks=webhooks, deliveries=deliveries)
+
+    await new_announcer(stores).run_round()
+
+    assert deliveries_of(webhooks) == sorted(f"{job.id}-0-1-done.here" for job in others)
+    assert [await outbox_of(jobs, job) for job in (refused, *others)] == [["0-1-done"], [], []]
 
 
 async def test_one_gateway_works_at_a_time(stores: FakeStores, jobs: WatchedJobs, webhooks: WatchedWebhooks) -> None:
