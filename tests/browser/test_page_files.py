@@ -6,6 +6,8 @@ import gzip
 import re
 from pathlib import Path
 
+import pytest
+
 from deploy.local.frontend_server import CLIENT
 
 PAGE = Path("deploy/frontend")
@@ -60,6 +62,14 @@ def unsaid(dictionary: set[str], text: str, families: set[str]) -> set[str]:
     """Return the words of a dictionary that a text does not name, and that are of no family."""
     families = families | set(re.findall(r"`([\w.]+)\.\${", text))
     return {key for key in dictionary - said_in(text) if not any(key.startswith(f"{family}.") for family in families)}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("js/locales/")])
+def test_a_word_is_written_once(module: str) -> None:
+    for words in re.findall(r"^export const \w+ = \{\n(.*?)^\}", MODULES[module], re.MULTILINE | re.DOTALL):
+        keys = re.findall(r'^  "?([\w.]+)"?:', words, re.MULTILINE)
+
+        assert [key for key in set(keys) if keys.count(key) > 1] == []
 
 
 def test_every_module_of_the_first_load_is_asked_for_at_once() -> None:
