@@ -104,11 +104,12 @@ class Deliveries:
     async def read_backlog(self) -> tuple[int, int | None]:
         """Return how many deliveries of enabled endpoints are pending, and when the oldest was created (epoch ms).
 
-        At most `MAX_COUNTED` are counted.
+        At most `MAX_COUNTED` are counted. Those of disabled endpoints may be many more, and each has a payload: so an
+        index has all that is asked for.
         """
         enabled = [document["_id"] async for document in self._endpoints.find({"disabled": None}, {"_id": 1})]
         query = {"state": DeliveryState.PENDING.value, "endpoint_id": {"$in": enabled}}
-        pending = self._deliveries.find(query, {"created_ms": 1}).sort("created_ms", 1).limit(MAX_COUNTED)
+        pending = self._deliveries.find(query, {"_id": 0, "created_ms": 1}).sort("created_ms", 1).limit(MAX_COUNTED)
         found = await pending.to_list(None)
         return len(found), found[0]["created_ms"] if found else None
 

@@ -27,7 +27,7 @@ DELIVERY_INDEXES = [
     IndexModel([("endpoint_id", ASCENDING), ("task_id", ASCENDING)], name="job"),
     IndexModel([("finished_ms", ASCENDING)], name="finished"),
     IndexModel([("next_try_ms", ASCENDING)], name="next_try"),
-    IndexModel([("state", ASCENDING), ("created_ms", ASCENDING)], name="pending"),
+    IndexModel([("state", ASCENDING), ("created_ms", ASCENDING), ("endpoint_id", ASCENDING)], name="backlog"),
     IndexModel([("created_ms", ASCENDING)], name="created"),
 ]
 """The embedded server sorts by an index of that one field, or reads everything: `created` is its `list`."""

@@ -12,7 +12,7 @@ from storage.delivery_store import EXTRA_READ, DeliveryCursor
 from storage.documents import Job
 from storage.errors import DeliveryNotFound, DeliveryUnreadable
 from storage.stores import Stores
-from storage.webhooks import DELIVERIES, Delivery, DeliveryState, DisabledReason, Try
+from storage.webhooks import DELIVERIES, DELIVERY_INDEXES, Delivery, DeliveryState, DisabledReason, Try
 from tests.contract.conftest import FindCommands
 from tests.support.fakes import FakeJobs, FakeStores
 from tests.support.webhooks import ended_delivery, new_delivery, new_endpoint
@@ -214,6 +214,17 @@ async def test_deliveries_are_deleted_in_batches(both: Stores) -> None:
     await insert(both, *(new_delivery(ENDPOINT, next_try_ms=10) for _ in range(3)))
 
     assert [await both.deliveries.delete_ended(before_ms=20, limit=3) for _ in range(3)] == [3, 2, 0]
+
+
+async def test_the_backlog_is_counted_without_reading_payloads(stores: Stores, finds: FindCommands) -> None:
+    finds.sent.clear()
+
+    await stores.deliveries.read_backlog()
+
+    (find,) = (each for each in finds.sent if each["find"] == DELIVERIES)
+    shown = {name for name, is_shown in find["projection"].items() if is_shown}
+    needed = {*find["filter"], *find["sort"], *shown} | ({"_id"} if find["projection"].get("_id", 1) else set())
+    assert any(needed == set(index.document["key"]) for index in DELIVERY_INDEXES)
 
 
 async def test_a_delivery_of_a_newer_version_is_left_out(stores: Stores) -> None:
