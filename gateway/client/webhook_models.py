@@ -64,6 +64,7 @@ class TryStatus(Answer):
     duration_ms: Integer = 0
     status: Integer | None = None
     error: str | None = None
+    detail: str = ""
     answer: str = ""
 
 

@@ -26,6 +26,10 @@ class TryStatus(BaseModel):
         description="Why there was no answer: `refused` (the address is not allowed), `timeout` or `failed`.",
         examples=["timeout"],
     )
+    detail: str = Field(
+        description="The same in a sentence; empty if there was an answer.",
+        examples=["The other side took too long."],
+    )
     answer: str = Field(description="The first bytes of the answer, as text.")
 
     @classmethod
@@ -36,6 +40,7 @@ class TryStatus(BaseModel):
             duration_ms=made.duration_ms,
             status=made.status,
             error=made.error,
+            detail=made.detail,
             answer=made.answer,
         )
 

@@ -53,7 +53,7 @@ async def test_a_delivery_is_shown_with_its_tries_and_its_payload(
 ) -> None:
     tries = [
         Try(at_ms=1000, duration_ms=20, status=500, answer="<h1>Oops"),
-        Try(at_ms=6000, duration_ms=15_000, error="timeout"),
+        Try(at_ms=6000, duration_ms=15_000, error="timeout", detail="It took too long."),
     ]
     delivery = new_delivery(endpoint, tries=2, log=tries, next_try_ms=306_000, created_ms=900)
     await both.deliveries.insert_new([delivery])
@@ -62,8 +62,22 @@ async def test_a_delivery_is_shown_with_its_tries_and_its_payload(
 
     assert shown.pop("payload") == json.loads(delivery.payload)
     assert shown.pop("tries") == [
-        {"at": "1970-01-01T00:00:01Z", "duration_ms": 20, "status": 500, "error": None, "answer": "<h1>Oops"},
-        {"at": "1970-01-01T00:00:06Z", "duration_ms": 15_000, "status": None, "error": "timeout", "answer": ""},
+        {
+            "at": "1970-01-01T00:00:01Z",
+            "duration_ms": 20,
+            "status": 500,
+            "error": None,
+            "detail": "",
+            "answer": "<h1>Oops",
+        },
+        {
+            "at": "1970-01-01T00:00:06Z",
+            "duration_ms": 15_000,
+            "status": None,
+            "error": "timeout",
+            "detail": "It took too long.",
+            "answer": "",
+        },
     ]
     assert shown.pop("links") == {"delivery": path_of(delivery), "webhook": f"/webhooks/{endpoint.id}"}
     assert shown == {

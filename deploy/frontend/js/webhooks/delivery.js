@@ -75,7 +75,7 @@ function bodyOf({ event_id: id, task_id: taskId, tries }, payload) {
 function triesTable(tries) {
   const heads = ["at", "status", "took", "said"].map((key) => h("th", { scope: "col" }, t(`try.${key}`)));
   const rows = tries.map((made) =>
-    h("tr", {}, h("td", {}, formatTime(made.at)), h("td", {}, answerOf(made)), h("td", {}, formatDuration(made.duration_ms)), h("td", { class: "said" }, h("code", {}, made.answer || "–"))),
+    h("tr", {}, h("td", {}, formatTime(made.at)), h("td", {}, answerOf(made)), h("td", {}, formatDuration(made.duration_ms)), h("td", { class: "said" }, made.detail || h("code", {}, made.answer || "–"))),
   );
   const table = h("table", { class: "tries" }, h("caption", { class: "visually-hidden" }, t("delivery.tries")), h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows));
   return h("div", { class: "table-box", tabindex: 0, role: "region", "aria-label": t("delivery.tries") }, table);
