@@ -88,7 +88,7 @@ class Scene:
         with suppress(PyMongoError):
             done = [job for job in self.witness.jobs() if job.state is JobState.DONE]
             is_over = not self.witness.active_ids() and all(job.blobs_removed_ms for job in done)
-            is_sent = not self.witness.count_outboxes() and not self.witness.has_pending_deliveries()
+            is_sent = not self.witness.has_outboxes() and not self.witness.has_pending_deliveries()
             return is_over and is_sent
         return False
 

@@ -197,7 +197,7 @@ def _prepare(images: ImageSource, upload: Upload) -> None:
 
 
 def _is_all_delivered(witness: Witness) -> bool:
-    return not witness.count_outboxes() and not witness.has_pending_deliveries()
+    return not witness.has_outboxes() and not witness.has_pending_deliveries()
 
 
 def _timed(condition: Callable[[], bool], seconds: float) -> float:

@@ -18,7 +18,7 @@ from tests.tools.chaos.timing import MAX_ATTEMPTS
 from tests.tools.chaos.witness import Witness, worker_of
 
 STAGE = "normalize"  # its workers have one child each: whoever runs, it is the one
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.05
 OUTAGE_ERRORS = (PyMongoError, OSError, HTTPException, Error, StackError)
 
 

@@ -47,8 +47,8 @@ def _keys(witness: Witness) -> Iterator[str]:
 
 
 def _events(witness: Witness) -> Iterator[str]:
-    if count := witness.count_outboxes():
-        yield f"{count} jobs with events in their outboxes"
+    if witness.has_outboxes():
+        yield "events in the outboxes of jobs"
     unsent = [DeliveryState.PENDING] if witness.has_pending_deliveries() else []
     for delivery in witness.deliveries(*unsent, DeliveryState.FAILED):
         yield f"the delivery {delivery.id}, {delivery.state} after {delivery.tries} tries"

@@ -87,9 +87,9 @@ class Witness:
         states = [state.value for state in ACTIVE_STATES]
         return [str(found["_id"]) for found in self._jobs.find({"state": {"$in": states}}, {"_id": 1})]
 
-    def count_outboxes(self) -> int:
-        """Return how many jobs have events that are not handed to the deliveries."""
-        return self._jobs.count_documents({"outbox_ms": {"$gt": 0}})
+    def has_outboxes(self) -> bool:
+        """Whether some job has events that are not handed to the deliveries."""
+        return self._jobs.find_one({"outbox_ms": {"$gt": 0}}, {"_id": 1}) is not None
 
     def has_pending_deliveries(self) -> bool:
         """Whether some delivery is not sent yet."""
