@@ -121,11 +121,12 @@ class Webhooks:
     async def reserve_dispatch(self, endpoint: WebhookEndpoint, *, delay_ms: int) -> bool:
         """Reserve the next message about an endpoint for the caller; False when another has reserved it.
 
-        The one after it follows `delay_ms` later, or as much later as the endpoint has already waited: where no worker
-        takes messages, their number grows with the logarithm of the time.
+        The one after it follows `delay_ms` later, or as much later as no worker has taken any so far: while there is no
+        worker, their number grows with the logarithm of the time. How old its deliveries are does not count: else a
+        lost message would cost an endpoint with a backlog as much time again.
         """
         condition = {"_id": endpoint.id, "next_dispatch_ms": endpoint.next_dispatch_ms}
-        update = {"$set": {"next_dispatch_ms": next_dispatch_ms(endpoint, delay_ms=delay_ms)}}
+        update = {"$set": reserve_changes(endpoint, delay_ms=delay_ms)}
         return bool((await self._endpoints.update_one(condition, update)).modified_count)
 
     async def count_disabled(self) -> dict[DisabledReason, int]:
@@ -149,11 +150,12 @@ class Webhooks:
             await self._deliveries.delete_many({"endpoint_id": {"$in": list(endpoint_ids)}})
 
 
-def next_dispatch_ms(endpoint: WebhookEndpoint, *, delay_ms: int) -> int:
-    """Return when a message about an endpoint that gets one now counts as lost (epoch ms)."""
+def reserve_changes(endpoint: WebhookEndpoint, *, delay_ms: int) -> dict[str, int]:
+    """Return the changes of an endpoint that gets a message now: also when that counts as lost."""
     now = now_ms()
-    waited_ms = 0 if endpoint.due_ms is None else now - endpoint.due_ms
-    return max(now + max(delay_ms, min(waited_ms, MAX_DISPATCH_WAIT_MS)), endpoint.next_dispatch_ms + 1)
+    first_ms = (endpoint.dispatched_ms if endpoint.next_dispatch_ms else 0) or now
+    later_ms = now + max(delay_ms, min(now - first_ms, MAX_DISPATCH_WAIT_MS))
+    return {"next_dispatch_ms": max(later_ms, endpoint.next_dispatch_ms + 1), "dispatched_ms": first_ms}
 
 
 def complete_changes(changes: Mapping[str, Any]) -> dict[str, Any]:

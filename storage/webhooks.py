@@ -82,6 +82,8 @@ class WebhookEndpoint(BaseModel):
     """Number of times that deliveries were added or made due: who empties the queue tells by it that more came."""
     next_dispatch_ms: int = 0
     """A message about the endpoint is sent no sooner than this (epoch ms): one is under way, or has been lost."""
+    dispatched_ms: int = 0
+    """When the first of the messages about it was sent that no worker has taken (epoch ms), if `next_dispatch_ms`."""
     holder: str | None = None
     """The run that sends its deliveries, or sent them last."""
     lease_ms: int = 0

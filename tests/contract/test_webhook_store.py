@@ -197,12 +197,24 @@ async def test_no_message_is_sent_while_one_may_be_under_way(both: Stores) -> No
     ("waited_ms", "expected_ms"), [(0, 10_000), (9_000, 10_000), (300_000, 300_000), (10**9, MAX_DISPATCH_WAIT_MS)]
 )
 async def test_messages_that_no_worker_takes_become_fewer(both: Stores, waited_ms: int, expected_ms: int) -> None:
-    endpoint, before = await insert(both, due_ms=now_ms() - waited_ms), now_ms()
+    endpoint, before = await insert(both, due_ms=1, next_dispatch_ms=1, dispatched_ms=now_ms() - waited_ms), now_ms()
 
     assert await both.webhooks.reserve_dispatch(endpoint, delay_ms=10_000)
 
     delay_ms = (await read(both, endpoint)).next_dispatch_ms - before
     assert expected_ms <= delay_ms <= expected_ms + 2 * (now_ms() - before) + 1
+
+
+async def test_a_lost_message_about_an_endpoint_with_old_deliveries_is_made_up_for_as_soon_as_any(both: Stores) -> None:
+    endpoint, before = await insert(both, due_ms=now_ms() - 10**6, dispatched_ms=now_ms() - 10**6), now_ms()
+
+    assert await both.webhooks.reserve_dispatch(endpoint, delay_ms=10_000)
+
+    reserved = await read(both, endpoint)
+    assert before + 10_000 <= reserved.next_dispatch_ms <= now_ms() + 10_000
+    assert before <= reserved.dispatched_ms <= now_ms()
+    assert await both.webhooks.reserve_dispatch(reserved, delay_ms=10_000)
+    assert (await read(both, endpoint)).dispatched_ms == reserved.dispatched_ms
 
 
 async def test_disabled_endpoints_are_counted_by_reason(both: Stores) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from storage.clock import now_ms
 from storage.delivery_store import Deliveries, DeliveryCursor, DeliveryPage
 from storage.errors import DeliveryNotFound, WebhookNotFound
-from storage.webhook_store import SETTINGS_FIELDS, Endpoints, Webhooks, complete_changes, next_dispatch_ms
+from storage.webhook_store import SETTINGS_FIELDS, Endpoints, Webhooks, complete_changes, reserve_changes
 from storage.webhooks import Delivery, DeliveryState, DisabledReason, Secret, WebhookEndpoint
 
 
@@ -82,7 +82,7 @@ class FakeWebhooks(Webhooks):
         found = self.endpoints.get(endpoint.id)
         if found is None or found.next_dispatch_ms != endpoint.next_dispatch_ms:
             return False
-        self._update(endpoint.id, next_dispatch_ms=next_dispatch_ms(endpoint, delay_ms=delay_ms))
+        self._update(endpoint.id, **reserve_changes(endpoint, delay_ms=delay_ms))
         return True
 
     async def count_disabled(self) -> dict[DisabledReason, int]:
