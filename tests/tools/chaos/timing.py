@@ -36,6 +36,7 @@ SHORT_TIMEOUTS = {
     "DARKROOM_FETCH__IDLE_TIMEOUT": "1",
     "DARKROOM_WEBHOOKS__TIMEOUT": "1",  # a run takes 0.4 of the soft time limit, and one try
     "DARKROOM_WEBHOOKS__RETRY_WAITS": json.dumps([0.2, 0.5, *[1] * 40]),
+    "DARKROOM_WEBHOOKS__MAX_IN_FLIGHT": "12",  # what is late because of faults is made up for
     "DARKROOM_OUTBOUND__ALLOW": '["127.0.0.0/8:*"]',
 }
 
