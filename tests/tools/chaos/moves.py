@@ -17,7 +17,7 @@ from tests.tools.chaos.load import TIMEOUT, Upload
 from tests.tools.chaos.timing import ENDED_SECONDS
 from tests.tools.chaos.witness import Witness, wait_for
 
-MOVERS = 4
+MOVERS = 8
 LOOK_SECONDS = 0.5  # a request each: the embedded database must have time for others
 TRIES = 40
 PAUSE_SECONDS = 0.5
