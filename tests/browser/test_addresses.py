@@ -80,7 +80,7 @@ async def test_an_address_that_gives_no_image_is_explained_and_tried_again(
     await page.keyboard.press("Enter")
     card = find_card(page, "late.jpg")
     await expect_status(card, "failed")
-    await expect(card.locator(".failure")).to_contain_text("Изображение не удалось скачать: The server answered 404.")
+    await expect(card.locator(".failure")).to_contain_text("получить изображение: The server answered 404.")
     await expect(card.locator(".failure")).to_contain_text("Изображение ни при чём.")
 
     await card.get_by_role("button", name="Продолжить").click()

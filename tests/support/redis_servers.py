@@ -25,7 +25,7 @@ SERVER_PROGRAMS = ("redis-server", "redis-check-rdb")  # the same program, which
 
 
 ACL_RULES = (
-    "~validate* ~normalize* ~resize* ~transform* ~finalize* ~unacked* ~_kombu.* "  # messages
+    "~fetch* ~validate* ~normalize* ~resize* ~transform* ~finalize* ~notify* ~unacked* ~_kombu.* "  # messages
     "~*.celery.pidbox* ~celeryev.* ~celery-task* ~LIMITS:* "  # Flower's questions, chords, rate limits
     "resetchannels &darkroom.changes &darkroom.ends &/0.celery.pidbox &/0.celeryev/* "
     "&celery-task-meta-* "  # the result of a broken chord
