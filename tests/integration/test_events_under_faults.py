@@ -24,7 +24,7 @@ from tests.conftest import SHORT_TIMEOUTS
 from tests.integration.api_helpers import wait_until
 from tests.support.http_options import HTTP_CLIENT_OPTIONS
 from tests.support.images import photo_file
-from tests.tools.chaos.endpoints import EventLog, run_endpoints
+from tests.tools.chaos.endpoints import THOROUGH_ENDPOINTS, EventLog, run_endpoints
 from tests.tools.chaos.events_check import check_events
 from tests.tools.chaos.histories import list_histories
 from tests.tools.chaos.image_source import ImageSource, run_image_source
@@ -95,7 +95,7 @@ class Scene:
 
 @pytest.fixture
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with run_endpoints(seed=SEED) as events, run_image_source(seed=SEED) as images:
+    with run_endpoints(THOROUGH_ENDPOINTS, seed=SEED) as events, run_image_source(seed=SEED) as images:
         environment = SHORT_TIMEOUTS | OUTBOUND | events.environment
         environment |= {"DARKROOM_RETENTION__RESULTS": str(RESULTS_SECONDS), "DARKROOM_FETCH__IDLE_TIMEOUT": "1"}
         folder = tmp_path_factory.mktemp("events")
@@ -160,7 +160,7 @@ def test_each_event_arrives_in_order_whoever_is_killed_meanwhile(scene: Scene) -
     wait_until(scene.is_quiet, "every event to be delivered", SECONDS)
 
     jobs, arrivals = scene.witness.jobs(), list(scene.events.arrivals)
-    violations = check_events(arrivals, list_histories(jobs, scene.uploads))
+    violations = check_events(arrivals, list_histories(jobs, scene.uploads), THOROUGH_ENDPOINTS)
     assert [str(violation) for violation in violations] == []
     assert {delivery.state for delivery in scene.witness.deliveries(*DeliveryState)} == {DeliveryState.DELIVERED}
     assert {arrival.type for arrival in arrivals} >= set(EventType) - {EventType.JOB_DEAD, EventType.JOB_CANCELLED}

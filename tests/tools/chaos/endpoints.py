@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -45,11 +45,13 @@ ENDPOINTS = {
     endpoint.name: endpoint
     for endpoint in (
         Endpoint(name="healthy", events=frozenset(EventType)),
-        Endpoint(name="flaky", events=frozenset(EventType), fails=True),
+        Endpoint(name="flaky", events=ENDS, fails=True),
         Endpoint(name="failures", events=ENDS - {EventType.JOB_DONE}, fails=True, is_thin=True),
         Endpoint(name="slow", events=ENDS, seconds=SLOW_SECONDS),
     )
 }
+THOROUGH_ENDPOINTS = ENDPOINTS | {"flaky": replace(ENDPOINTS["flaky"], events=frozenset(EventType))}
+"""One that fails gets each rendition, too: four times as many events as it can take while fault follows fault."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +76,8 @@ class Arrival:
 class EventLog:
     """Answers the requests of all endpoints, and records them. Which of them fail is decided by the seed."""
 
-    def __init__(self, receiver: Receiver, *, seed: int) -> None:
-        self._receiver, self._seed = receiver, seed
+    def __init__(self, receiver: Receiver, endpoints: Mapping[str, Endpoint], *, seed: int) -> None:
+        self._receiver, self._endpoints, self._seed = receiver, endpoints, seed
         self._tries: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
         self.arrivals: list[Arrival] = []
@@ -93,13 +95,13 @@ class EventLog:
                 "events": sorted(endpoint.events),
                 "is_thin": endpoint.is_thin,
             }
-            for endpoint in ENDPOINTS.values()
+            for endpoint in self._endpoints.values()
         }
         return {"DARKROOM_WEBHOOKS__FIXED": json.dumps(fixed)}
 
     def _answer(self, request: Received) -> Reply:
         name = request.path.strip("/")
-        endpoint = ENDPOINTS.get(name)
+        endpoint = self._endpoints.get(name)
         with self._lock:
             self._tries[name, request.event_id] += 1
             failure = self._choose_failure(endpoint, request.event_id) if endpoint else Reply(404)
@@ -121,10 +123,10 @@ class EventLog:
 
 
 @contextmanager
-def run_endpoints(*, seed: int) -> Iterator[EventLog]:
+def run_endpoints(endpoints: Mapping[str, Endpoint] = ENDPOINTS, *, seed: int) -> Iterator[EventLog]:
     """Run them until the block ends."""
     with run_receiver() as receiver:
-        yield EventLog(receiver, seed=seed)
+        yield EventLog(receiver, endpoints, seed=seed)
 
 
 def _read(request: Received, endpoint: str, *, is_accepted: bool) -> Arrival:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from storage.documents import JobState
 from storage.events import EventType
-from tests.tools.chaos.endpoints import ENDPOINTS, Arrival
+from tests.tools.chaos.endpoints import ENDPOINTS, Arrival, Endpoint
 from tests.tools.chaos.violations import Violation, ViolationKind
 
 RENDITION, END, EXPIRY = 0, 1, 2
@@ -60,19 +60,21 @@ class Event:
         return self.life, self.rank
 
 
-def check_events(arrivals: Iterable[Arrival], histories: Collection[JobHistory]) -> list[Violation]:
+def check_events(
+    arrivals: Iterable[Arrival], histories: Collection[JobHistory], endpoints: Mapping[str, Endpoint] = ENDPOINTS
+) -> list[Violation]:
     """Check all that arrived, in the order of arrival, against what is known of the jobs."""
     arrivals, known = list(arrivals), {history.task_id: history for history in histories}
     events = {arrival.event_id: event for arrival in arrivals if (event := _parse(arrival)) is not None}
-    found = [violation for arrival in arrivals for violation in _check_arrival(arrival, known)]
+    found = [violation for arrival in arrivals for violation in _check_arrival(arrival, known, endpoints)]
     found += _check_bodies(arrivals)
     by_job: dict[str, list[Event]] = defaultdict(list)
     for event in events.values():
         by_job[event.task_id].append(event)
     for history in histories:
         found += _check_history(history, by_job[history.task_id])
-    found += _check_arrived(arrivals, events)
-    found += _check_order(arrivals, events)
+    found += _check_arrived(arrivals, events, endpoints)
+    found += _check_order(arrivals, events, endpoints)
     return found
 
 
@@ -83,9 +85,11 @@ def _parse(arrival: Arrival) -> Event | None:
     return Event(match["task_id"], int(match["life"]), int(match["rank"]), match["name"], arrival.type)
 
 
-def _check_arrival(arrival: Arrival, known: Mapping[str, JobHistory]) -> Iterator[Violation]:
+def _check_arrival(
+    arrival: Arrival, known: Mapping[str, JobHistory], endpoints: Mapping[str, Endpoint]
+) -> Iterator[Violation]:
     """Check one request: signed, wanted, and of an event that has happened."""
-    event, endpoint = _parse(arrival), ENDPOINTS.get(arrival.endpoint)
+    event, endpoint = _parse(arrival), endpoints.get(arrival.endpoint)
     job_id = arrival.task_id or None
     about = f"{arrival.event_id or 'a request without an id'} at {arrival.endpoint}"
     if endpoint is None or event is None:
@@ -150,21 +154,25 @@ def _check_parts(history: JobHistory, events: Collection[Event]) -> Iterator[Vio
         yield Violation(kind, f"expired: {history.is_expired}; an event says so: {is_expired}", history.task_id)
 
 
-def _check_arrived(arrivals: Iterable[Arrival], events: Mapping[str, Event]) -> Iterator[Violation]:
+def _check_arrived(
+    arrivals: Iterable[Arrival], events: Mapping[str, Event], endpoints: Mapping[str, Endpoint]
+) -> Iterator[Violation]:
     """Each endpoint that wants an event which arrived anywhere must have accepted it."""
     accepted = {(arrival.endpoint, arrival.event_id) for arrival in arrivals if arrival.is_accepted}
     for event_id, event in events.items():
-        for endpoint in ENDPOINTS.values():
+        for endpoint in endpoints.values():
             if event.type in endpoint.events and (endpoint.name, event_id) not in accepted:
                 sentence = f"{endpoint.name} has never accepted {event_id}"
                 yield Violation(ViolationKind.EVENT_LOST, sentence, event.task_id)
 
 
-def _check_order(arrivals: Iterable[Arrival], events: Mapping[str, Event]) -> Iterator[Violation]:
+def _check_order(
+    arrivals: Iterable[Arrival], events: Mapping[str, Event], endpoints: Mapping[str, Endpoint]
+) -> Iterator[Violation]:
     """No event of a job comes to an endpoint before that has accepted each earlier one."""
     wanted: dict[tuple[str, str], list[str]] = defaultdict(list)
     for event_id, event in events.items():
-        for endpoint in ENDPOINTS.values():
+        for endpoint in endpoints.values():
             if event.type in endpoint.events:
                 wanted[endpoint.name, event.task_id].append(event_id)
     accepted: set[tuple[str, str]] = set()
@@ -179,22 +187,3 @@ def _check_order(arrivals: Iterable[Arrival], events: Mapping[str, Event]) -> It
                     yield Violation(ViolationKind.OUT_OF_ORDER, sentence, arrived.task_id)
         if arrival.is_accepted:
             accepted.add(key)
-
-
-def count_rendition_orders(arrivals: Iterable[Arrival]) -> int:
-    """Count the jobs whose renditions came to two endpoints in different orders: nothing says which is first.
-
-    Those that have not come to all of these endpoints are left out.
-    """
-    orders: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for arrival in arrivals:
-        if arrival.type == EventType.RENDITION_DONE:
-            order = orders[arrival.task_id][arrival.endpoint]
-            if arrival.event_id not in order:
-                order.append(arrival.event_id)
-    return sum(_have_two_orders(list(each.values())) for each in orders.values())
-
-
-def _have_two_orders(orders: Sequence[Sequence[str]]) -> bool:
-    common = set(orders[0]).intersection(*orders)
-    return len({tuple(event_id for event_id in order if event_id in common) for order in orders}) > 1

@@ -14,7 +14,6 @@ from tests.tools.chaos import measures
 from tests.tools.chaos.campaign import CampaignResult
 from tests.tools.chaos.endpoints import ENDPOINTS
 from tests.tools.chaos.event_measures import figures_by_fault, total, tries_by_endpoint, waits_at
-from tests.tools.chaos.events_check import count_rendition_orders
 from tests.tools.chaos.timing import POISON_P95_SECONDS
 from tests.tools.chaos.violations import ViolationKind
 
@@ -93,7 +92,6 @@ def _numbers(result: CampaignResult) -> Table:
     for name in ENDPOINTS:
         tries, waits = tries_by_endpoint(result.arrivals)[name], waits_at(result.arrivals, result.jobs, name)
         table.add_row(f"end to {name}", f"{_waits(waits)}; {tries} tries")
-    table.add_row("renditions in two orders", str(count_rendition_orders(result.arrivals)))
     table.add_row("last upload to all ended", f"{result.ended_seconds:.1f} s")
     table.add_row("from then to all delivered", f"{result.delivered_seconds:.1f} s")
     table.add_row("from then to tidy", f"{result.tidy_seconds:.1f} s")

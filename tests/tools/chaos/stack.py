@@ -13,7 +13,6 @@ from deploy.local.ports import free_port
 from deploy.local.stack import Stack
 from pipeline.routing import INNER_QUEUES, OUTBOUND_QUEUES
 from tests.support.skewed_program import skew_command
-from tests.tools.chaos.timing import OUTBOUND_TIMES
 
 SECOND_GATEWAY = "gateway2"
 OUTBOUND = processes.OUTBOUND_WORKER
@@ -43,10 +42,7 @@ class ChaosStack(Stack):
         skewed = [_skew(_worker(f"{side}-{pool}", pool), seconds) for side, seconds in SKEWS.items() for pool in POOLS]
         seconds = self._skew_seconds
         second_of_each = [_skew(process, seconds) if seconds else process for process in (second, *spares)]
-        return [
-            _give_time(process)
-            for process in (*super()._processes(gateway=gateway, workers=workers), *second_of_each, *skewed)
-        ]
+        return [*super()._processes(gateway=gateway, workers=workers), *second_of_each, *skewed]
 
     def _probe(self, name: str) -> Callable[[], bool]:
         if name == SECOND_GATEWAY:
@@ -120,13 +116,6 @@ def pool_of_worker(name: str) -> str:
 def _worker(name: str, pool: str, *, autostart: bool = False) -> processes.Process:
     queues = OUTBOUND_QUEUES if pool == OUTBOUND else [pool]
     return processes.worker(name, queues=queues, concurrency=1, autostart=autostart, metrics_port=free_port())
-
-
-def _give_time(process: processes.Process) -> processes.Process:
-    """Have the workers that go out send events for longer at a time than a stage may take here, as in production."""
-    if pool_of_worker(process.name) != OUTBOUND:
-        return process
-    return replace(process, environment={**process.environment, **OUTBOUND_TIMES})
 
 
 def _skew(process: processes.Process, seconds: int) -> processes.Process:

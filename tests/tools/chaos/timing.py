@@ -34,18 +34,12 @@ SHORT_TIMEOUTS = {
     "DARKROOM_HTTP__KEY_LEASE": "2",  # less than the slow uploads take
     "DARKROOM_HTTP__RECEIVE_TIMEOUT": str(RECEIVE_SECONDS),
     "DARKROOM_FETCH__IDLE_TIMEOUT": "1",
-    "DARKROOM_WEBHOOKS__TIMEOUT": "2",
+    "DARKROOM_WEBHOOKS__TIMEOUT": "1",  # a run takes 0.4 of the soft time limit, and one try
     "DARKROOM_WEBHOOKS__RETRY_WAITS": json.dumps([0.2, 0.5, *[1] * 40]),
     "DARKROOM_WEBHOOKS__MAX_IN_FLIGHT": "12",  # what is late because of faults is made up for
     "DARKROOM_OUTBOUND__ALLOW": '["127.0.0.0/8:*"]',
 }
 
-OUTBOUND_TIMES = {
-    "DARKROOM_WORK__SOFT_TIME_LIMIT": "12",
-    "DARKROOM_WORK__TIME_LIMIT": "14",
-    "DARKROOM_BROKER__VISIBILITY_TIMEOUT": "16",
-}
-"""Those of the worker that sends events: it begins tries for 0.4 of the soft limit."""
 ACCEPT_SECONDS = 20.0
 """Until an upload is accepted whose gateway was killed: a client does not wait longer for a key that nobody holds."""
 
@@ -54,6 +48,6 @@ MAX_GENERATION = SweeperSettings().max_generation
 
 READY_SECONDS = 60.0  # for everything to be up again after a fault
 ENDED_SECONDS = 60.0  # from the last fault until every accepted job has ended: the longest backoff, and a slow machine
-DELIVERED_SECONDS = 900.0  # until each event is delivered: while fault follows fault, nothing is sent half the time
+DELIVERED_SECONDS = 600.0  # until each event is delivered: while fault follows fault, nothing is sent half the time
 TIDY_SECONDS = 30.0  # from then until nothing is left over: an orphan's grace, and a slow machine
 POISON_P95_SECONDS = 10.0  # what others may take, upload to end, while poison kills worker after worker

@@ -8,8 +8,8 @@ import pytest
 
 from storage.documents import JobState
 from storage.job_ids import new_job_id
-from tests.tools.chaos.endpoints import ENDPOINTS, Arrival
-from tests.tools.chaos.events_check import JobHistory, check_events, count_rendition_orders
+from tests.tools.chaos.endpoints import THOROUGH_ENDPOINTS, Arrival
+from tests.tools.chaos.events_check import JobHistory, check_events
 from tests.tools.chaos.violations import ViolationKind
 
 TASK_ID = new_job_id()
@@ -25,7 +25,7 @@ def arrive(endpoint: str, key: str, event_type: str, status: str = "done", **fie
 
 
 def arrive_everywhere(key: str, event_type: str, status: str = "done", **fields: object) -> list[Arrival]:
-    wanting = [endpoint.name for endpoint in ENDPOINTS.values() if event_type in endpoint.events]
+    wanting = [endpoint.name for endpoint in THOROUGH_ENDPOINTS.values() if event_type in endpoint.events]
     return [arrive(name, key, event_type, status, **fields) for name in wanting]
 
 
@@ -35,7 +35,7 @@ def all_of_a_life(life: int = 0) -> list[Arrival]:
 
 
 def found(arrivals: list[Arrival], history: JobHistory = HISTORY) -> set[ViolationKind]:
-    return {violation.kind for violation in check_events(arrivals, [history])}
+    return {violation.kind for violation in check_events(arrivals, [history], THOROUGH_ENDPOINTS)}
 
 
 def test_what_is_as_it_must_be_is_not_reported() -> None:
@@ -58,7 +58,7 @@ def test_an_event_that_arrived_nowhere_is_lost() -> None:
     assert LOST in found(all_of_a_life(), replace(HISTORY, is_expired=True))
 
 
-@pytest.mark.parametrize("endpoint", [name for name, each in ENDPOINTS.items() if "job.done" in each.events])
+@pytest.mark.parametrize("endpoint", [name for name, each in THOROUGH_ENDPOINTS.items() if "job.done" in each.events])
 def test_an_event_that_one_endpoint_has_not_accepted_is_lost(endpoint: str) -> None:
     arrivals = all_of_a_life()
     refused = [replace(each, is_accepted=False) if each.endpoint == endpoint else each for each in arrivals]
@@ -102,12 +102,3 @@ def test_what_is_not_as_it_must_be_is_a_false_event() -> None:
     assert FALSE in found([*arrivals, replace(arrivals[0], endpoint="elsewhere")])
     assert FALSE in found([*arrivals, arrive("failures", "0-1-done", "job.done")])
     assert FALSE in found([*arrivals, arrive("slow", "0-0-small", "rendition.done")])
-
-
-def test_jobs_whose_renditions_come_in_two_orders_are_counted() -> None:
-    small, large = (arrive("healthy", f"0-0-{name}", "rendition.done") for name in ("small", "large"))
-    others = [replace(each, endpoint="flaky") for each in (large, small)]
-
-    assert count_rendition_orders([small, large, *others]) == 1
-    assert count_rendition_orders([small, large, small, *reversed(others)]) == 0
-    assert count_rendition_orders([small, large, others[0]]) == 0
