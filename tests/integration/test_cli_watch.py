@@ -99,6 +99,7 @@ def test_each_photo_that_lands_becomes_a_job_until_the_command_is_interrupted(
         folder.put(2, folder="trip")
         (folder.path / "notes.txt").write_text("no photo")
         folder.wait_for_jobs(client, 1, 2)
+        wait_until(lambda: run.out.read_text().count("\n") == 2, "the answer about the second photo")
         documents = run.interrupt()
 
     assert [(document["file"], document["outcome"]) for document in documents] == [

@@ -176,7 +176,7 @@ def test_a_bomb_of_frames_is_refused_where_frames_are_wanted(original: bytes, co
         with pytest.raises(StageError) as refusal:
             stage()
         assert refusal.value.code == code
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 4
 
 
 @pytest.mark.parametrize("name", ["apng of 30,000 frames", "gif of 60,000 frames", "webp of 100,000 frames"])
