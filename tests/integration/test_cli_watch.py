@@ -72,8 +72,13 @@ class Run:
     out: Path
     notes: Path
 
-    def interrupt(self) -> list[dict[str, Any]]:
-        """Interrupt the command, and return the documents that it has printed."""
+    def wait_for_documents(self, count: int) -> None:
+        """Wait until the command has printed so many: a job is there before its answer."""
+        wait_until(lambda: self.out.read_text().count("\n") >= count, f"{count} printed documents")
+
+    def interrupt(self, *, after: int) -> list[dict[str, Any]]:
+        """Interrupt the command after it has printed so many documents, and return all that it has printed."""
+        self.wait_for_documents(after)
         self.program.send_signal(signal.SIGINT)
         assert self.program.wait(SECONDS) == 130
         return [json.loads(line) for line in self.out.read_text().splitlines()]
@@ -99,8 +104,7 @@ def test_each_photo_that_lands_becomes_a_job_until_the_command_is_interrupted(
         folder.put(2, folder="trip")
         (folder.path / "notes.txt").write_text("no photo")
         folder.wait_for_jobs(client, 1, 2)
-        wait_until(lambda: run.out.read_text().count("\n") == 2, "the answer about the second photo")
-        documents = run.interrupt()
+        documents = run.interrupt(after=2)
 
     assert [(document["file"], document["outcome"]) for document in documents] == [
         (folder.name(1), "accepted"),
@@ -134,14 +138,14 @@ def test_a_photo_that_is_still_written_is_uploaded_once_and_whole(
 
 def test_a_restart_uploads_nothing_again(folder: Folder, stack: Stack, client: httpx.Client) -> None:
     first = folder.put(1)
-    with watching(folder, stack.url):
-        folder.wait_for_jobs(client, 1)
+    with watching(folder, stack.url) as run:
+        run.wait_for_documents(1)
     os.utime(first, ns=(1, 1))
 
     folder.put(2)
     with watching(folder, stack.url) as run:
         folder.wait_for_jobs(client, 1, 2)
-        documents = run.interrupt()
+        documents = run.interrupt(after=1)
 
     assert [document["file"] for document in documents] == [folder.name(2)]
     assert folder.jobs(client) == [folder.name(1), folder.name(2)]
@@ -151,8 +155,8 @@ def test_a_touched_photo_is_the_same_and_one_with_other_bytes_is_not(
     folder: Folder, stack: Stack, client: httpx.Client
 ) -> None:
     touched, changed = folder.put(1), folder.put(2)
-    with watching(folder, stack.url):
-        folder.wait_for_jobs(client, 1, 2)
+    with watching(folder, stack.url) as run:
+        run.wait_for_documents(2)
         os.utime(touched, ns=(5, 5))
         changed.unlink()
         folder.put(2, width=333)
@@ -196,7 +200,7 @@ def test_results_are_saved_and_are_no_photos(folder: Folder, stack: Stack, clien
         wait_until(lambda: "done" in states(results / JOURNAL_NAME), "the photo to be saved")
         folder.put(2)
         wait_until(lambda: states(results / JOURNAL_NAME).count("done") == 2, "the other one to be saved")
-        documents = run.interrupt()
+        documents = run.interrupt(after=2)
 
     assert [document["outcome"] for document in documents] == ["done", "done"]
     assert len(list(results.glob("*-small.jpg"))) == 2
@@ -212,7 +216,7 @@ def test_a_photo_that_is_refused_is_told_once_and_another_one_goes_on(
         wait_until(lambda: "refused" in states(journal), "the refusal")
         folder.put(2)
         folder.wait_for_jobs(client, 2)
-        documents = run.interrupt()
+        documents = run.interrupt(after=2)
 
     assert [(document["outcome"], document["code"]) for document in documents] == [
         ("refused", "unsupported_format"),
