@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -12,6 +12,7 @@ from gateway.image_schemas import JobPlaceholder, OriginalStatus, Placeholder, S
 from gateway.openapi.numbers import Count, Milliseconds, Positive
 from gateway.public_errors import explain_error, public_failure
 from gateway.rendition_schemas import Preview, RenditionStatus, build_renditions
+from gateway.times import to_datetime
 from pipeline.results import served_job
 from pipeline.routing import FINALIZE
 from storage.clock import now_ms
@@ -93,9 +94,9 @@ class StageStatus(BaseModel):
         return cls(
             state=record.state,
             attempts=record.claims,
-            queued_at=_to_datetime(record.queued_ms),
-            started_at=_to_datetime(record.started_ms),
-            finished_at=_to_datetime(record.finished_ms),
+            queued_at=to_datetime(record.queued_ms),
+            started_at=to_datetime(record.started_ms),
+            finished_at=to_datetime(record.finished_ms),
             queue_wait_ms=_duration_ms(record.queued_ms, record.started_ms or until_ms),
             run_ms=_duration_ms(record.started_ms, record.finished_ms or until_ms),
             worker=record.worker,
@@ -159,14 +160,14 @@ class JobStatus(BaseModel):
             lane=job.lane,
             generation=job.generation,
             created_at=job.created_at,
-            updated_at=_to_datetime(job.updated_ms),
-            finished_at=_to_datetime(job.finished_ms),
+            updated_at=to_datetime(job.updated_ms),
+            finished_at=to_datetime(job.finished_ms),
             original=OriginalStatus.of(job),
             source=SourceStatus.of(job),
             operation=job.operation,
             preset=job.operation.preset,
             revision=job.revision,
-            reprocessed_at=_to_datetime(job.reprocessed_ms),
+            reprocessed_at=to_datetime(job.reprocessed_ms),
             reprocess_failure=job.reprocess_failure,
             source_task_id=job.source_task_id,
             parent_id=job.parent_id,
@@ -208,8 +209,8 @@ class JobSummary(BaseModel):
             kind=job.kind,
             status=job.state,
             created_at=job.created_at,
-            finished_at=_to_datetime(job.finished_ms),
-            reprocessed_at=_to_datetime(job.reprocessed_ms),
+            finished_at=to_datetime(job.finished_ms),
+            reprocessed_at=to_datetime(job.reprocessed_ms),
             name=job.original.name,
             failure=public_failure(job),
             placeholder=Placeholder.of(job),
@@ -267,10 +268,6 @@ class ProblemDocument(BaseModel):
         None, description="The same as the header `X-Request-ID`. The log lines about this request have it too."
     )
     errors: list[BrokenRule] | None = Field(None, description="Every rule that the request, or its image, breaks.")
-
-
-def _to_datetime(ms: int | None) -> datetime | None:
-    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def _duration_ms(start_ms: int | None, stop_ms: int) -> int | None:

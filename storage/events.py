@@ -18,7 +18,7 @@ class EventType(StrEnum):
     RENDITION_DONE = "rendition.done"
 
 
-_RANKS = {EventType.RENDITION_DONE: 0, EventType.JOB_EXPIRED: 2}
+_RANKS: dict[str, int] = {EventType.RENDITION_DONE: 0, EventType.JOB_EXPIRED: 2}
 """Place of an event among those of one life of a job; the end of the job is 1."""
 
 
@@ -37,7 +37,7 @@ class OutboxEvent(BaseModel):
     @property
     def rank(self) -> int:
         """Place among the events of one life: renditions, then the end, then the expiry."""
-        return _RANKS.get(EventType(self.type), 1) if self.type in set(EventType) else 1
+        return _RANKS.get(self.type, 1)
 
     @property
     def key(self) -> str:

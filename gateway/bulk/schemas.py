@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from gateway.bulk.moments import Moment, read_moment
 from gateway.claims import JobId
 from gateway.openapi.numbers import Count
+from gateway.times import to_datetime
 from pipeline.presets.definition import PresetName
 from storage.bulk_actions import BulkAction, BulkFailure, BulkKind, BulkState
 from storage.documents import ACTIVE_STATES, JobState, Kind
@@ -155,9 +156,9 @@ class BulkStatus(BulkAccepted):
             failed=sum(action.counts.failed.values()),
             failed_by_code=action.counts.failed,
             failures=action.failures,
-            created_at=_to_datetime(action.created_ms),
-            updated_at=_to_datetime(action.updated_ms),
-            finished_at=None if action.finished_ms is None else _to_datetime(action.finished_ms),
+            created_at=to_datetime(action.created_ms),
+            updated_at=to_datetime(action.updated_ms),
+            finished_at=to_datetime(action.finished_ms),
         )
 
 
@@ -166,7 +167,3 @@ class BulkPage(BaseModel):
 
     bulk_actions: list[BulkStatus]
     next: str | None
-
-
-def _to_datetime(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)

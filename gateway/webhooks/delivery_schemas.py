@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field
 
 from gateway.openapi.numbers import Count, Milliseconds
-from gateway.webhooks.schemas import to_datetime
+from gateway.times import to_datetime
 from storage.webhooks import MAX_TRIES_KEPT, Delivery, DeliveryState, Try
 
 TEST_EVENT = "webhook.test"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, StringConstraints
 
+from gateway.times import to_datetime
 from storage.clock import now_ms
 from storage.events import EventType
 from storage.webhooks import DisabledReason, WebhookEndpoint
@@ -160,8 +161,3 @@ class WebhookList(BaseModel):
     """All webhooks of the caller, newest first."""
 
     webhooks: list[Webhook]
-
-
-def to_datetime(ms: int | None) -> datetime | None:
-    """Return a time of epoch ms; None of None."""
-    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)

@@ -15,6 +15,7 @@ from tests.conftest import SHORT_TIMEOUTS
 from tests.integration.collector import Collector, run_collector
 from tests.integration.front_servers import run_local_front, run_nginx
 from tests.support.http_options import HTTP_CLIENT_OPTIONS
+from tests.support.webhook_receiver import Receiver, run_receiver
 
 OWNERS = (
     *("al", "ann", "bob", "eve", "gil", "ida", "jay", "kim", "lee", "max", "ned", "pia", "tia", "tom", "udo", "uma"),
@@ -105,3 +106,10 @@ def url(request: pytest.FixtureRequest) -> str:
     """The API's address: the gateway's own, the local front's and nginx's."""
     found: str = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """An endpoint of webhooks, with nothing in it."""
+    with run_receiver() as receiver:
+        yield receiver

@@ -21,7 +21,7 @@ from tests.integration.api_helpers import submit_photo, wait_for_end, wait_until
 from tests.integration.test_cli import Darkroom
 from tests.support.http_options import HTTP_CLIENT_OPTIONS
 from tests.support.images import photo_file
-from tests.support.webhook_receiver import Receiver, Reply, run_receiver
+from tests.support.webhook_receiver import Receiver, Reply
 from tests.support.webhooks import SECRET
 
 PHOTO = photo_file(60, 40)
@@ -44,12 +44,6 @@ def feeding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def http(feeding: Stack) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=feeding.url, timeout=30, **HTTP_CLIENT_OPTIONS) as client:
         yield client
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with run_receiver() as receiver:
-        yield receiver
 
 
 @pytest.fixture

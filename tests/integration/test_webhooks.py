@@ -25,7 +25,7 @@ from tests.integration.log_lines import find_log_lines, select_events
 from tests.integration.scraping import scrape
 from tests.support.http_options import HTTP_CLIENT_OPTIONS
 from tests.support.images import photo_file
-from tests.support.webhook_receiver import Received, Receiver, Reply, run_receiver
+from tests.support.webhook_receiver import Received, Receiver, Reply
 from tests.support.webhooks import SECRET, new_endpoint
 
 OTHER = "whsec_" + "B" * 32
@@ -51,12 +51,6 @@ def webhook_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def http(webhook_stack: Stack) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=webhook_stack.url, timeout=30, **HTTP_CLIENT_OPTIONS) as client:
         yield client
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with run_receiver() as receiver:
-        yield receiver
 
 
 @pytest.fixture
