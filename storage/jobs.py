@@ -56,7 +56,7 @@ class Jobs:
 
     async def insert(self, job: Job) -> None:
         """Insert a new job. It is journaled on a majority of the replica set, so it is not lost."""
-        await job.insert()
+        await _collection().insert_one(job.model_dump(by_alias=True))  # beanie's encoder takes ten times as long
 
     async def get(self, job_id: str, *, owner: str | None = None, token_id: str | None = None) -> Job:
         """Return the job, or raise `JobNotFound` or `JobUnreadable`.

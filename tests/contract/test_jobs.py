@@ -10,9 +10,10 @@ import pytest
 from pymongo.errors import DuplicateKeyError
 
 from storage.clock import now_ms
-from storage.documents import Failure, Job, JobState, Kind, Original, Source, StageRecord
+from storage.documents import Failure, Job, JobState, Kind, Original, Source, StageRecord, StageState
 from storage.errors import JobNotFound
 from storage.jobs import Jobs
+from storage.stores import Stores
 from tests.support.fakes import FakeJobs, new_job, new_job_id
 
 HOUR = 3_600_000
@@ -56,6 +57,19 @@ async def test_an_accepted_job_keeps_when_it_was_made_to_the_millisecond(jobs: J
     found = await jobs.get(job.id)
 
     assert abs((found.created_at - job.created_at).total_seconds()) < 0.001
+
+
+async def test_an_accepted_job_is_stored_as_beanie_stores_it(stores: Stores) -> None:
+    result = {"bytes": 3, "ratio": 2.5, "levels": {"small": {"width": 1}}, "names": ["a", None]}
+    stages = {"small": StageRecord(state=StageState.DONE, message_id="m", result=result)}
+    job = new_job(owner="ada", failure=FAILURE, stages=stages, metadata={"sku": "A-1"})
+    stored = Job.get_motor_collection()
+
+    await stores.jobs.insert(job)
+    inserted = await stored.find_one_and_delete({"_id": job.id})
+    await job.insert()
+
+    assert inserted == await stored.find_one({"_id": job.id})
 
 
 async def test_an_id_is_accepted_once(jobs: Jobs) -> None:
