@@ -84,7 +84,7 @@ class ImageMaker:
     async def _make(self, parent: Job, wanted: ImageRequest) -> Job:
         """Insert the job and dispatch it, before any wait. If another request has inserted it, return that one."""
         with self.metrics.count_submission(Kind.IMAGE) as count:
-            await shed_load(self.request, self.request.app.state.queues, self.settings)
+            await shed_load(self.request)
             if not await asyncio.to_thread(self.stores.blobs.exists, parent.original.blob):
                 raise Expired(NO_LONGER_KEPT)
             job = self._build_job(parent, wanted)

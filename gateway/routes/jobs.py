@@ -15,7 +15,6 @@ from gateway.conditional_requests import (
 from gateway.cursors import CursorQuery, LimitQuery, decode_cursor, encode_cursor
 from gateway.dependencies import (
     AnnouncerDep,
-    FeedDep,
     JobsDep,
     MetricsDep,
     PermissionDep,
@@ -32,6 +31,7 @@ from gateway.openapi.errors import errors
 from gateway.openapi.headers import answer_headers, request_headers
 from gateway.openapi.links import job_links
 from gateway.openapi.status_answers import describe_status
+from gateway.permission import permission_of
 from gateway.problems import POLL_SECONDS
 from gateway.routing import Router
 from gateway.schemas import Accepted, JobPage, JobStatus, JobSummary, Links
@@ -53,9 +53,6 @@ router = Router(tags=["jobs"])
 async def task_status(
     task_id: str,
     request: Request,  # for the rest: each dependency takes a twentieth of this route's time, and it is the busiest
-    jobs: JobsDep,
-    permission: PermissionDep,
-    feed: FeedDep,
     wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="How many seconds to wait for a change.")] = 0,
 ) -> Response:
     """Return the job: its state, its progress, and each stage with its wait, run time, attempts, worker and error.
@@ -63,11 +60,12 @@ async def task_status(
     With `wait` and `If-None-Match`, the answer comes when the job has changed; with `wait` alone, when it has ended. It
     comes when the time is over in any case.
     """
-    job = await permission.get_job(jobs, task_id)
+    state = request.app.state
+    job = await permission_of(request.scope).get_job(state.stores.jobs, task_id)
     if wait:
-        with request.app.state.streams.hold(caller_of(request.scope)):
+        with state.streams.hold(caller_of(request.scope)):
             known_etag = read_condition(request.headers, "if-none-match")
-            job = await run_while_connected(request, _wait_for_change(job, feed, wait, known_etag))
+            job = await run_while_connected(request, _wait_for_change(job, state.feed, wait, known_etag))
     headers = {"ETag": build_etag(job), "Cache-Control": "no-cache"}
     if job.is_active:
         headers["Retry-After"] = str(POLL_SECONDS)

@@ -6,7 +6,6 @@ from time import monotonic
 
 from fastapi import Request
 
-from gateway.dependencies import QueuesDep, SettingsDep
 from gateway.problems import RETRY_AFTER_SECONDS, Overloaded
 from pipeline.broker.transport import BROKER_ERRORS
 from pipeline.queues.queues import Queues
@@ -32,11 +31,12 @@ class Backlog:
         return self._longest
 
 
-async def shed_load(request: Request, queues: QueuesDep, settings: SettingsDep) -> None:
+async def shed_load(request: Request) -> None:
     """Raise `Overloaded` while a queue is full. A dependency of the routes that create jobs."""
-    backlog: Backlog = request.app.state.backlog
-    waiting = await backlog.read_longest(queues)
-    if waiting >= settings.access.max_queue:
+    state = request.app.state
+    backlog: Backlog = state.backlog
+    waiting = await backlog.read_longest(state.queues)
+    if waiting >= state.settings.access.max_queue:
         detail = (
             f"The queues are full: {waiting} messages wait in one of them. "
             "Send the request again after the time in Retry-After."

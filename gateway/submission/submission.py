@@ -14,19 +14,10 @@ from fastapi import BackgroundTasks, Depends, Request, Response
 from pymongo.errors import DuplicateKeyError
 
 from gateway.concurrency_limit import ConcurrencyLimit
-from gateway.dependencies import (
-    BlobRoomDep,
-    LaneChooserDep,
-    MetricsDep,
-    PermissionDep,
-    PresetsDep,
-    SettingsDep,
-    StoresDep,
-)
 from gateway.metrics import GatewayMetrics, SubmissionCount
 from gateway.middleware.rate_limit import caller_of
 from gateway.middleware.root_path import root_path_of
-from gateway.permission import Permission
+from gateway.permission import Permission, permission_of
 from gateway.problems import (
     POLL_SECONDS,
     RETRY_AFTER_SECONDS,
@@ -67,19 +58,21 @@ BeginInsert = Callable[[], Awaitable[None]]
 log = structlog.get_logger("gateway")
 
 
-async def _create_submission(  # noqa: PLR0913, PLR0917  # FastAPI injects by parameter
-    request: Request,
-    response: Response,
-    background: BackgroundTasks,
-    settings: SettingsDep,
-    stores: StoresDep,
-    permission: PermissionDep,
-    metrics: MetricsDep,
-    lanes: LaneChooserDep,
-    room: BlobRoomDep,
-    presets: PresetsDep,
-) -> Submission:
-    return Submission(request, response, background, settings, stores, permission, metrics, lanes, room, presets)
+async def _create_submission(request: Request, response: Response, background: BackgroundTasks) -> Submission:
+    """Return the submission of a request. What it needs of the application is no dependency each: those cost time."""
+    state = request.app.state
+    return Submission(
+        request,
+        response,
+        background,
+        settings=state.settings,
+        stores=state.stores,
+        permission=permission_of(request.scope),
+        metrics=state.metrics,
+        lanes=state.lanes,
+        room=state.blob_room,
+        presets=state.presets,
+    )
 
 
 @dataclass
