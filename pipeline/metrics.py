@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from pipeline.lanes import lane_of_stage
 from pipeline.routing import FETCH, FINALIZE
+from pipeline.stage_failures import MasterLost
 from pipeline.stage_order import queue_of_stage
 from pipeline.version import VERSION
 from pipeline.webhooks.metrics import WebhookMetrics
@@ -210,7 +211,7 @@ def retry_reason(error: Exception) -> str:
             return "mongo"
         case RedisError():
             return "redis"
-        case OSError() | BlobStoreError():
+        case OSError() | BlobStoreError() | MasterLost():
             return "blobs"
         case TemporaryError():
             return "other_host"

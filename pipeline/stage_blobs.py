@@ -7,12 +7,15 @@ from dataclasses import fields
 from hashlib import sha256
 from typing import Any
 
+from xxhash import xxh3_64_hexdigest
+
 from pipeline import rendition_headers
 from pipeline.assets import Assets
 from pipeline.blob_reserve import check_room_for_master, check_room_for_original
 from pipeline.http_settings import BlobsSettings
 from pipeline.results import find_files
 from pipeline.routing import NORMALIZE
+from pipeline.stage_failures import MasterLost
 from pipeline.stage_order import stage_by_rendition
 from stages.finalize import RenditionFacts
 from stages.normalize import Master
@@ -65,12 +68,19 @@ class StageBlobs:
         return key, self._blobs.get(key)
 
     def read_master(self, rendition: str) -> Master:
-        """Return the master at the size of a rendition."""
+        """Return the master at the size of a rendition. Raises `MasterLost`."""
         record = self._job.stages[NORMALIZE].result or {}
         level = record.get("levels", {}).get(rendition, record)  # records from before 0.2 have one size and no levels
         start, mode = level.get("offset", 0), record["mode"]
         stop = start + level["width"] * level["height"] * len(mode)
-        pixels = self._blobs.get(record["blob"], start=start, stop=stop)
+        try:
+            pixels = self._blobs.get(record["blob"], start=start, stop=stop)
+        except FileNotFoundError as error:
+            raise MasterLost("It is missing.") from error
+        if len(pixels) < stop - start:
+            raise MasterLost("It is short.")
+        if level.get("checksum") not in (None, xxh3_64_hexdigest(pixels)):  # earlier versions recorded none
+            raise MasterLost("It is damaged.")
         return Master(mode, level["width"], level["height"], pixels)
 
     @property
@@ -83,18 +93,23 @@ class StageBlobs:
         check_room_for_master(self._blobs, settings)
 
     def write_master(self, masters: Mapping[str, Master]) -> dict[str, Any]:
-        """Write the master in all sizes into one blob, largest first; return its record with the offset of each."""
-        levels: dict[str, dict[str, int]] = {}
+        """Write the master in all sizes into one blob, largest first; return its record with the place of each.
+
+        It is not synced to the disk: a power failure is rare, and what it destroys is made again.
+        """
+        levels: dict[str, dict[str, int | str]] = {}
         parts: list[bytes] = []
         for name, master in sorted(masters.items(), key=lambda item: len(item[1].pixels), reverse=True):
             if not parts or parts[-1] is not master.pixels:  # renditions of one size share a master
-                start = sum(map(len, parts))
+                start, checksum = sum(map(len, parts)), xxh3_64_hexdigest(master.pixels)
                 parts.append(master.pixels)
-            levels[name] = {"width": master.width, "height": master.height, "offset": start}
+            size = {"width": master.width, "height": master.height}
+            levels[name] = {**size, "offset": start, "checksum": checksum}
         largest = next(iter(levels.values()))
-        blob = self._write(NORMALIZE, b"".join(parts))  # a rendition has no stage's name, but may be called master
-        size = {"width": largest["width"], "height": largest["height"]}
-        return {"blob": blob, "mode": master.mode, **size, "levels": levels}
+        blob = self._new_key(NORMALIZE)  # a rendition has no stage's name, but may be called master
+        self._blobs.put(blob, b"".join(parts), create_only=True, durable=False)
+        whole = {"width": largest["width"], "height": largest["height"]}
+        return {"blob": blob, "mode": master.mode, **whole, "levels": levels}
 
     def write_rendition(self, name: str, rendition: Rendition) -> dict[str, Any]:
         """Write a rendition that is one file; return its record."""
@@ -162,10 +177,18 @@ class StageBlobs:
         stages = stage_by_rendition(self._job).items()
         return {name: self._job.stages[stage].result or {} for name, stage in stages}
 
-    def _write(self, name: str, content: bytes, attributes: Mapping[str, str] | None = None) -> str:
+    def _write(self, name: str, content: bytes, attributes: Mapping[str, str]) -> str:
         key = self._new_key(name)
-        self._blobs.put(key, content, create_only=True, attributes=attributes)
+        self._blobs.put(
+            key, content, create_only=True, attributes=attributes, folder_is_durable=self._has_durable_folder
+        )
         return key
+
+    @property
+    def _has_durable_folder(self) -> bool:
+        """Whether the folder has the original: its write was durable, and ended before any stage that reads it."""
+        original = self._job.original
+        return original.is_stored and original.blob.startswith(blob_key(self._job.id, ""))
 
     def _new_key(self, name: str) -> str:
         """Return the key of a blob of this attempt, which is removed if the run is fenced."""

@@ -20,14 +20,18 @@ from pipeline import traces
 from pipeline.memory_limit import refuse_beyond_limit, release_images
 from pipeline.outbound.client import OutboundClient
 from pipeline.results import find_files
+from pipeline.routing import NORMALIZE
 from pipeline.stage_blobs import StageBlobs
 from pipeline.stage_failures import (
     ATTEMPTS_EXHAUSTED,
     INFRASTRUCTURE_ERROR,
     INTERNAL_ERROR,
+    MASTER_LOST,
+    MASTER_LOST_TOO_OFTEN,
     OUT_OF_ORDER,
     SENTENCES,
     TIME_LIMIT,
+    MasterLost,
 )
 from pipeline.stage_order import next_stages, prerequisites, stage_by_rendition, stage_order_of
 from pipeline.time_limit import enforce_soft_time_limit
@@ -131,8 +135,9 @@ class StageRun:
     def complete(self, result: Mapping[str, Any]) -> bool:
         """Record the result; the last stage also completes the job. When fenced, remove the blobs and return False."""
         ledger, due_stages = self._child.ledger, next_stages(self._order, self.stage)
+        waiting = [name for name in due_stages if self.job.stages[name].state is not StageState.DONE]
         is_recorded = (
-            ledger.complete_stage(self._claim, result, due_stages=due_stages, job_changes=self.job_changes)
+            ledger.complete_stage(self._claim, result, due_stages=waiting, job_changes=self.job_changes)
             if due_stages
             else ledger.complete_job(self._claim, result)
         )
@@ -180,6 +185,24 @@ class StageRun:
         if not is_recorded and not counts_as_attempt:
             self._child.ledger.uncount_attempt(self._claim)
         self._child.notifications.publish_change(self.job.id)
+
+    def send_back(self, error: MasterLost) -> None:
+        """Have `normalize` run again, and then this stage: the sweeper dispatches the job in its next round."""
+        if not self._child.ledger.send_back(self._claim, NORMALIZE, MASTER_LOST):  # another run has, or this is fenced
+            self.release(MASTER_LOST, counts_as_attempt=False)
+            self.dispatch_soon()
+        self._child.metrics.count_retry(self.stage, error)
+        self.record_outcome("retried", counts_as_attempt=False, error=f"MasterLost: {error}")
+
+    def dispatch_soon(self) -> None:
+        """Have the sweeper look at the job in its next round; this run's claim has postponed that."""
+        self._child.ledger.schedule_dispatch(self.job.id, delay_ms=0)
+
+    @property
+    def waits_for_lost_master(self) -> bool:
+        """Whether another run has found that the master is lost, and it is not made again yet."""
+        record = self.job.stages.get(NORMALIZE)
+        return record is not None and record.state is not StageState.DONE and record.error == MASTER_LOST
 
     def record_outcome(self, outcome: str, *, has_ended: bool = False, **details: object) -> None:
         """Publish that the job changed; log, trace and count the outcome of this run, one of OUTCOME_EVENTS."""
@@ -255,10 +278,13 @@ def _skip_or_ignore(child: WorkerChild, job_id: str, stage: str) -> None:
 def _check_runnable(run: StageRun) -> None:
     """Raise `Ignore` when the claimed stage must not run: no attempt is left, or an earlier stage is not done."""
     if run.attempts_exceeded:
-        run.mark_dead(ATTEMPTS_EXHAUSTED, SENTENCES[ATTEMPTS_EXHAUSTED])
+        cause = MASTER_LOST_TOO_OFTEN if run.waits_for_lost_master else SENTENCES[ATTEMPTS_EXHAUSTED]
+        run.mark_dead(ATTEMPTS_EXHAUSTED, cause)
         raise Ignore
     if run.is_out_of_order:
         run.release(OUT_OF_ORDER, counts_as_attempt=False)
+        if run.waits_for_lost_master:
+            run.dispatch_soon()
         run.record_outcome("out_of_order")
         raise Ignore
 
@@ -269,6 +295,9 @@ def _work_and_record(run: StageRun, work: Callable[[StageRun], Mapping[str, Any]
             result = work(run)
     except Exception as error:
         release_images(error)
+        if isinstance(error, MasterLost):
+            run.send_back(error)
+            raise Ignore from error
         if isinstance(error, StageError):
             run.refuse(error)
         if isinstance(error, TemporaryError) and run.is_last_attempt:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore
 
 from storage.blob_copies import BlobCopy, copy_remote, open_local
@@ -40,9 +40,10 @@ SINGLE_PUT_MAX_BYTES = 16 * 1024 * 1024
 class Blobs:
     """Bytes by key; keys are `folder/name`, one folder for each job.
 
-    A write is atomic. In a local folder it is also on the disk when the call returns: obstore renames the file into
-    place but does not sync it, so this class does. A missing key raises `FileNotFoundError`; any other failure raises
-    an `OSError` or obstore's `BaseError`. No key leads out of the store: a restored document may name any.
+    A write is atomic. In a local folder it is also on the disk when the call returns, unless a caller needs less:
+    obstore renames the file into place but does not sync it, so this class does. A missing key raises
+    `FileNotFoundError`; any other failure raises an `OSError` or obstore's `BaseError`. No key leads out of the store:
+    a restored document may name any.
     """
 
     def __init__(self, store: ObjectStore, *, folder: Path | None = None, probe: ObjectStore | None = None) -> None:
@@ -63,22 +64,31 @@ class Blobs:
         return cls(LocalStore(folder), folder=folder)
 
     def get(self, key: str, *, start: int = 0, stop: int | None = None) -> bytes:
-        """Return a blob, or its bytes from `start` (inclusive) to `stop` (exclusive)."""
+        """Return a blob, or its bytes from `start` (inclusive) to `stop` (exclusive); fewer, if it ends before that."""
         _check_key(key)
         if self._folder is not None:  # read directly: obstore would use a thread and copy the bytes
             with (self._folder / key).open("rb") as file:
                 file.seek(start)
                 return file.read(-1 if stop is None else stop - start)
         if stop is not None:
-            return bytes(obstore.get_range(self._store, key, start=start, end=stop))
+            return self._get_range(key, start, stop)
         return memoryview(obstore.get(self._store, key).bytes()).tobytes()[start:]
 
     def put(
-        self, key: str, content: bytes, *, create_only: bool = False, attributes: Mapping[str, str] | None = None
+        self,
+        key: str,
+        content: bytes,
+        *,
+        create_only: bool = False,
+        attributes: Mapping[str, str] | None = None,
+        durable: bool = True,
+        folder_is_durable: bool = False,
     ) -> None:
         """Write the whole blob. With `create_only`, raise obstore's `AlreadyExistsError` when the key exists.
 
-        The attributes are headers, such as `Content-Type`, that an object store sends with the blob.
+        The attributes are headers, such as `Content-Type`, that an object store sends with the blob. For a local folder
+        only: a blob that is not `durable` is not synced, so after a power failure it may be missing, short or damaged.
+        With `folder_is_durable` an earlier write to the same folder was durable, so the folder itself is on the disk.
         """
         _check_key(key)
         if self._folder is not None:
@@ -91,7 +101,8 @@ class Blobs:
             obstore.put(self._store, key, content, **_attribute_options(attributes), max_concurrency=REMOTE_CONCURRENCY)
         else:
             self._put_single(key, content, attributes, "create" if create_only else "overwrite")
-        self._sync(key)
+        if durable:
+            self._sync(key, folder_is_durable=folder_is_durable)
 
     @contextmanager
     def open_copy(self, key: str) -> Iterator[BlobCopy]:
@@ -266,6 +277,14 @@ class Blobs:
             return {"buffer_size": LOCAL_CHUNK_BYTES}
         return {"buffer_size": REMOTE_CHUNK_BYTES, "max_concurrency": REMOTE_CONCURRENCY}
 
+    def _get_range(self, key: str, start: int, stop: int) -> bytes:
+        try:
+            return bytes(obstore.get_range(self._store, key, start=start, end=stop))
+        except BaseError:
+            if obstore.head(self._store, key)["size"] > start:
+                raise
+            return b""  # stores refuse a range behind the end
+
     def _put_single(
         self, key: str, content: bytes, attributes: Mapping[str, str] | None, mode: Literal["create", "overwrite"]
     ) -> None:
@@ -291,11 +310,12 @@ class Blobs:
                 with suppress(FileNotFoundError):
                     obstore.delete(self._store, key)
 
-    def _sync(self, key: str) -> None:
+    def _sync(self, key: str, *, folder_is_durable: bool = False) -> None:
+        """Sync a file, its entry in its folder, and the folder's own entry unless that is on the disk already."""
         if self._folder is None:
             return
         path = self._folder / key
-        for target in (path, path.parent, self._folder):
+        for target in (path, path.parent) if folder_is_durable else (path, path.parent, self._folder):
             descriptor = os.open(target, os.O_RDONLY)
             try:
                 os.fsync(descriptor)

@@ -141,20 +141,31 @@ class Ledger:
 
         `counts_as_attempt` says whether this run counts towards the limit of attempts.
         """
-        prefix, now = f"stages.{claim.stage}", now_ms()
-        update: Document = {
-            "$set": {
-                f"{prefix}.state": StageState.PENDING.value,
-                f"{prefix}.lease_ms": 0,
-                f"{prefix}.error": code,
-                f"{prefix}.queued_ms": now,
-                f"{prefix}.started_ms": None,
-                "updated_ms": now,
-            }
-        }
+        now = now_ms()
+        update: Document = {"$set": _release_changes(claim.stage, code, now=now) | {"updated_ms": now}}
         if not counts_as_attempt:
-            update["$inc"] = {f"{prefix}.retries": 1}
+            update["$inc"] = {f"stages.{claim.stage}.retries": 1}
         return self._update(claim, update)
+
+    def send_back(self, claim: Claim, earlier: str, code: str) -> bool:
+        """Release the stage, and have an `earlier` one run again, for the reason `code`: what it made is lost.
+
+        The job is due for dispatch. This run does not count towards the limit of attempts, the earlier stage's runs do.
+        False when this run is fenced, or the earlier stage has run again since this run began, or is about to.
+        """
+        now, prefix = now_ms(), f"stages.{earlier}"
+        released = _release_changes(claim.stage, code, now=now) | _release_changes(earlier, code, now=now)
+        changes = released | {
+            f"{prefix}.finished_ms": None,
+            f"{prefix}.result": None,
+            "updated_ms": now,
+            "next_dispatch_ms": now,
+        }
+        unchanged = {
+            f"{prefix}.state": StageState.DONE.value,
+            f"{prefix}.attempts": claim.job.stages[earlier].attempts,
+        }
+        return self._update(claim, {"$set": changes, "$inc": {f"stages.{claim.stage}.retries": 1}}, unchanged)
 
     def uncount_attempt(self, claim: Claim) -> None:
         """Not count a fenced run towards the limit of attempts: it is alive, so its image has not ended it.
@@ -236,6 +247,18 @@ class Ledger:
         }
         versioned = update | {"$inc": {**update.get("$inc", {}), "version": 1}}
         return self._jobs.update_one({**current, **(condition or {})}, versioned).modified_count == 1
+
+
+def _release_changes(stage: str, code: str, *, now: int) -> Document:
+    """Return the changes that let a stage run again."""
+    prefix = f"stages.{stage}"
+    return {
+        f"{prefix}.state": StageState.PENDING.value,
+        f"{prefix}.lease_ms": 0,
+        f"{prefix}.error": code,
+        f"{prefix}.queued_ms": now,
+        f"{prefix}.started_ms": None,
+    }
 
 
 def _build_claim(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -74,6 +75,26 @@ def test_a_part_of_a_blob_is_got(blobs: Blobs, start: int, stop: int | None) -> 
     blobs.put("job/master.1", b"0123456789")
 
     assert blobs.get("job/master.1", start=start, stop=stop) == b"0123456789"[start:stop]
+
+
+@pytest.mark.parametrize(("start", "stop"), [(3, 12), (10, 12), (11, 12)])
+def test_a_part_behind_the_end_of_a_blob_is_shorter(blobs: Blobs, start: int, stop: int) -> None:
+    blobs.put("job/master.1", b"0123456789")
+
+    assert blobs.get("job/master.1", start=start, stop=stop) == b"0123456789"[start:stop]
+
+
+@pytest.mark.parametrize(("durable", "folder_is_durable"), [(False, False), (True, True)])
+def test_a_blob_that_is_synced_less_is_written_the_same_way(
+    blobs: Blobs, durable: bool, folder_is_durable: bool
+) -> None:
+    put = partial(blobs.put, create_only=True, durable=durable, folder_is_durable=folder_is_durable)
+
+    put("job/master.1", b"content")
+
+    assert blobs.get("job/master.1") == b"content"
+    with pytest.raises(AlreadyExistsError):
+        put("job/master.1", b"other")
 
 
 def test_a_part_of_a_blob_that_is_missing_is_a_missing_file(blobs: Blobs) -> None:
