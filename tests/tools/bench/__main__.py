@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -19,9 +18,11 @@ from rich.markup import escape
 from deploy.local.interrupts import interrupt_once
 from deploy.local.supervisord_control import StackError
 from tests.tools.bench import machine
+from tests.tools.bench.arguments import read_arguments
 from tests.tools.bench.bench import Bench, Figures, Options
 from tests.tools.bench.scenarios import (
     backlog,
+    compare,
     encoders,
     fairness,
     floor,
@@ -38,6 +39,7 @@ from tests.tools.bench.scenarios import (
     race,
     reprocess,
     sizing,
+    still,
     upload,
     workers,
 )
@@ -55,6 +57,7 @@ SCENARIOS: dict[str, Callable[[Bench], Figures]] = {
         growth,
         backlog,
         memory,
+        still,
         peaks,
         metrics,
         fairness,
@@ -64,16 +67,16 @@ SCENARIOS: dict[str, Callable[[Bench], Figures]] = {
         encoders,
         reprocess,
         sizing,
+        compare,
     )
 }
-RESULTS = Path(".cache/bench.json")
 WIDTH = 120  # columns where there is no terminal to ask
 INTERRUPTED = 130
 
 
 def main(arguments: list[str]) -> int:
     """Run the scenarios, print what they found and write it down."""
-    chosen = _arguments(arguments)
+    chosen = read_arguments(arguments, list(SCENARIOS))
     options = Options(**{field.name: getattr(chosen, field.name) for field in fields(Options)})
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -115,35 +118,6 @@ def _write(path: Path, found: Figures) -> None:
     earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(earlier | found, indent=2) + "\n", encoding="utf-8")
-
-
-def _arguments(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"some of {', '.join(SCENARIOS)}, or all")
-    parser.add_argument("--photos", type=Path, help="a folder of photos to make the corpus of, instead of drawn ones")
-    parser.add_argument("--peer", type=Path, help="the folder of a peer with the same API, for `race` and `presets`")
-    parser.add_argument("--jobs", type=_count, help="of each run; each scenario has a number of its own")
-    parser.add_argument("--in-flight", type=_count, default=16, help="photos under way at a time (%(default)s)")
-    parser.add_argument("--rounds", type=_count, help="of `race` and `presets` (3; without a peer 1)")
-    parser.add_argument("--deep", action="store_true", help="`backlog`: up to 10,000 jobs instead of 1,000")
-    parser.add_argument("--burst", type=_count, default=200, help="`fairness`: photos queued at once (%(default)s)")
-    parser.add_argument("--cores", type=_count, help="`sizing`: of a node; by default those of the run")
-    parser.add_argument("--rate", type=float, help="`sizing`: jobs a second to be served")
-    parser.add_argument("--write", action="store_true", help="`sizing`: put its tables into deploy/docs/SCALING.md")
-    parser.add_argument(
-        "--json", type=Path, default=RESULTS, help=f"where the figures go, and where `sizing` finds them ({RESULTS})"
-    )
-    chosen = parser.parse_args(arguments)
-    if unknown := set(chosen.scenarios) - set(SCENARIOS) - {"all"}:
-        parser.error(f"no scenario is called {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
-    chosen.scenarios = list(SCENARIOS) if "all" in chosen.scenarios else chosen.scenarios or ["race"]
-    return chosen
-
-
-def _count(text: str) -> int:
-    if (value := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{value} is less than one")
-    return value
 
 
 if __name__ == "__main__":

@@ -25,6 +25,9 @@ class Options:
 
     photos: Path | None = None
     peer: Path | None = None
+    against: Path | None = None
+    parts: tuple[str, ...] = ()
+    still: float = 30.0
     jobs: int | None = None
     in_flight: int = 16
     rounds: int | None = None

@@ -6,18 +6,29 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from http.client import HTTPConnection
 from typing import Any
 
 from tests.tools.bench.sample import EndedJob, Sample
 from tests.tools.bench.systems import System
 
+PREVIEWS = ("small", "medium", "large")
 BOUNDARY = "darkroom-bench-7f3a"
 POLL_SECONDS, POLLS = 0.04, 100  # a second, of all visitors: half of what the peer's own driver asks, lest it be load
 TIMEOUT_SECONDS = 300.0
 ENDED = {"done", "failed", "dead", "cancelled"}
+WATCH_SECONDS = 0.0025  # between two questions of a client that waits for one photo
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """When a client was told of the end of a job and of its first preview, in epoch seconds; None: only of the end."""
+
+    done: float
+    first_preview: float | None
 
 
 class BenchClient:
@@ -62,6 +73,35 @@ class BenchClient:
         found: dict[str, Any] = answer
         return found
 
+    def watch(self, job: str) -> Seen:
+        """Follow a job to its end: by the stream of its events, or by one question after another."""
+        first_preview = done = None
+        for answer in self._stream(job) if self._system.supports_long_poll else self._poll(job):
+            now = time.time()
+            if first_preview is None and _has_preview(answer):
+                first_preview = now
+            if answer["status"] == "done":
+                done = now
+        if done is None:
+            raise RuntimeError(f"job {job} was not done when its events ended")
+        return Seen(done, first_preview)
+
+    def _stream(self, job: str) -> Iterator[dict[str, Any]]:
+        self._connection.request("GET", f"{self._system.status_path}{job}/events")
+        with self._connection.getresponse() as response:
+            for line in response:
+                if line.startswith(b"data: "):
+                    yield json.loads(line.removeprefix(b"data: "))
+
+    def _poll(self, job: str) -> Iterator[dict[str, Any]]:
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while time.monotonic() < deadline:
+            answer = self.status(job)
+            yield answer
+            if answer["status"] in ENDED:
+                return
+            time.sleep(WATCH_SECONDS)
+
     def ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
         """Ask once, and return the JSON of the answer. Raises RuntimeError for any status but 2xx."""
         self._connection.request(method, path, body, headers or {})
@@ -74,6 +114,11 @@ class BenchClient:
     def close(self) -> None:
         """Hang up."""
         self._connection.close()
+
+
+def _has_preview(answer: dict[str, Any]) -> bool:
+    """Whether an answer shows that a rendition is made; one that tells of no stages never does."""
+    return any(stage["state"] == "done" for name, stage in answer.get("stages", {}).items() if name in PREVIEWS)
 
 
 def run_load(system: System, photos: Sequence[bytes], *, jobs: int, in_flight: int, warm: int = 8) -> Sample:

@@ -22,6 +22,7 @@ from deploy.local.ports import free_port
 from tests.support.http_options import HTTP_OPTIONS
 from tests.support.programs import start_program, stop_program
 from tests.tools.bench import usage
+from tests.tools.bench.load import PREVIEWS
 from tests.tools.bench.usage import Usage
 
 STAGES = "validate:2,normalize:2,resize:4,finalize:2"
@@ -46,6 +47,14 @@ class Peer:
         self.folder = folder
         self._pids = dict(pids)
         self._redis: Any = Redis(port=redis_port)
+
+    def pids(self) -> dict[str, int]:
+        """Return its processes, by their names."""
+        return dict(self._pids)
+
+    def first_preview_ms(self, job: str) -> int:
+        """Return when the first preview of a job was complete on disk, in epoch milliseconds: its API never says."""
+        return min((self.folder / job / f"{name}.jpg").stat().st_mtime_ns for name in PREVIEWS) // 1_000_000
 
     def usage(self) -> Usage:
         """Read what its processes and its Redis have done."""

@@ -29,7 +29,9 @@ class EndedJob:
 
     @property
     def first_preview_ms(self) -> float:
-        """From the first byte sent to the first rendition made."""
+        """From the first byte sent to the first rendition made, by the system's own clock."""
+        if "first_preview_ms" in self.answer:
+            return float(self.answer["first_preview_ms"]) - self.sent * 1000
         stages = self.answer["stages"]
         return min(self._since(stages[name]["finished_at"]) for name in self.answer["renditions"])
 

@@ -29,25 +29,44 @@ class System(Protocol):
     form: Mapping[str, str]
     """Fields that each upload has besides the photo."""
 
+    def pids(self) -> dict[str, int]:
+        """Return the processes that run, by their names."""
+
     def usage(self) -> Usage:
         """Read its counters."""
 
 
-class Darkroom:
-    """A running stack."""
+class RunningStack(Protocol):
+    """A stack of this checkout or of another one."""
 
-    name, host, status_path, supports_long_poll = "darkroom", "127.0.0.1", "/task-status/", True
+    gateway_port: int
+    redis_url: str
+    mongo_url: str
+    pools: dict[str, int]
 
-    def __init__(self, stack: Stack, *, form: Mapping[str, str] | None = None) -> None:
-        self.stack = stack
+    def pids(self) -> dict[str, int]:
+        """Return the processes that run, by their names."""
+
+    def children(self, name: str) -> list[int]:
+        """Return the ids of a process's children."""
+
+
+class DarkroomSystem:
+    """A running Darkroom."""
+
+    host, status_path, supports_long_poll = "127.0.0.1", "/task-status/", True
+
+    def __init__(self, stack: RunningStack, *, name: str, form: Mapping[str, str] | None = None) -> None:
+        self.name = name
         self.form = form or {}
         self.port = stack.gateway_port
+        self.running = stack
         self._redis: Any = Redis.from_url(stack.redis_url)
         self._mongo: Any = pymongo.MongoClient(stack.mongo_url)
 
     def pids(self) -> dict[str, int]:
         """Return the processes that run, by their names."""
-        return {name: pid for name in self.stack.processes if (pid := self._pid(name))}
+        return self.running.pids()
 
     def usage(self) -> Usage:
         """Read what its processes, its Redis and its Mongo have done."""
@@ -60,11 +79,21 @@ class Darkroom:
         self._redis.close()
         self._mongo.close()
 
-    def _pid(self, name: str) -> int:
-        try:
-            return self.stack.pid(name)
-        except ProcessLookupError:
-            return 0
+
+class OwnStack(Stack):
+    """A stack of this checkout."""
+
+    def pids(self) -> dict[str, int]:
+        """Return the processes that run, by their names."""
+        return {name: pid for name in self.processes if (pid := self._pid(name))}
+
+
+class Darkroom(DarkroomSystem):
+    """A running stack of this checkout, whose processes can be started and stopped."""
+
+    def __init__(self, stack: OwnStack, *, name: str = "darkroom", form: Mapping[str, str] | None = None) -> None:
+        super().__init__(stack, name=name, form=form)
+        self.stack = stack
 
 
 @contextmanager
@@ -74,12 +103,13 @@ def run_darkroom(
     pools: Mapping[str, int] | None = None,
     presets: Path | None = None,
     preset: str = "",
+    environment: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Iterator[Darkroom]:
     """Run Darkroom with nothing switched off: journal, fsync, append-only file, metrics. Uploads name the preset."""
-    environment = UNLIMITED | ({"DARKROOM_PRESETS": str(presets)} if presets else {})
+    environment = UNLIMITED | dict(environment or {}) | ({"DARKROOM_PRESETS": str(presets)} if presets else {})
     with (
-        Stack(folder, pools=pools or POOLS, environment=environment, **options) as stack,
+        OwnStack(folder, pools=pools or POOLS, environment=environment, **options) as stack,
         closing(Darkroom(stack, form={"preset": preset} if preset else None)) as running,
     ):
         yield running

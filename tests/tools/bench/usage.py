@@ -50,17 +50,32 @@ def of_processes(pids: Mapping[str, int]) -> tuple[dict[str, float], dict[str, i
 def cpu_ms(pid: int) -> float:
     """Return the milliseconds that a process, its children and those it has buried have run; 0 once it is gone."""
     with suppress(OSError, IndexError):
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(") ")[2].split()
-        own = sum(map(int, fields[11:15])) * TICK_MS  # utime, stime, cutime, cstime: proc(5)
+        own = sum(map(int, _stat(pid)[11:15])) * TICK_MS  # utime, stime, cutime, cstime: proc(5)
         return own + sum(cpu_ms(child) for child in find_child_pids(pid))
     return 0.0
 
 
+def own_cpu_ms(pid: int) -> float:
+    """Return the milliseconds that a process has run, without any other; 0 once it is gone."""
+    with suppress(OSError, IndexError):
+        return sum(map(int, _stat(pid)[11:13])) * TICK_MS
+    return 0.0
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(") ")[2].split()
+
+
 def resident_bytes(pid: int) -> int:
     """Return the bytes in memory of a process and its children, shared pages counted for each."""
+    own = own_resident_bytes(pid)
+    return own + sum(resident_bytes(child) for child in find_child_pids(pid)) if own else 0
+
+
+def own_resident_bytes(pid: int) -> int:
+    """Return the bytes in memory of one process, shared pages included; 0 once it is gone."""
     with suppress(OSError, IndexError):
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-        return pages * PAGE_BYTES + sum(resident_bytes(child) for child in find_child_pids(pid))
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
     return 0
 
 

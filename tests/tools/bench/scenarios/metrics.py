@@ -11,17 +11,16 @@ from typing import Any
 import httpx
 
 from deploy.local.processes import Process
-from deploy.local.stack import Stack
 from tests.support.http_options import HTTP_CLIENT_OPTIONS
 from tests.tools.bench.bench import Bench, Figures
 from tests.tools.bench.load import run_load
-from tests.tools.bench.systems import POOLS, UNLIMITED, Darkroom
+from tests.tools.bench.systems import POOLS, UNLIMITED, Darkroom, OwnStack
 
 JOBS, ROUNDS = 100, 8
 SCRAPE_SECONDS = 15.0  # as deploy/prometheus/prometheus.yml asks
 
 
-class StackWithoutMetrics(Stack):
+class StackWithoutMetrics(OwnStack):
     """A stack whose workers have no exporter, so that their children count for nobody."""
 
     def _processes(self, **wanted: Any) -> list[Process]:
@@ -34,7 +33,7 @@ def run(bench: Bench) -> Figures:
     photos, jobs = bench.corpus.photos("12mp"), bench.jobs(JOBS)
     pairs = []
     with ExitStack() as resources:
-        counted = resources.enter_context(_running(bench, Stack))
+        counted = resources.enter_context(_running(bench, OwnStack))
         bare = resources.enter_context(_running(bench, StackWithoutMetrics))
         for number in range(bench.options.rounds or ROUNDS):
             samples = {}
@@ -50,7 +49,7 @@ def run(bench: Bench) -> Figures:
 
 
 @contextmanager
-def _running(bench: Bench, kind: type[Stack]) -> Iterator[Darkroom]:
+def _running(bench: Bench, kind: type[OwnStack]) -> Iterator[Darkroom]:
     with (
         kind(bench.folder("metrics"), pools=POOLS, environment=UNLIMITED) as stack,
         closing(Darkroom(stack)) as system,
@@ -59,7 +58,7 @@ def _running(bench: Bench, kind: type[Stack]) -> Iterator[Darkroom]:
 
 
 @contextmanager
-def _scraped(stack: Stack) -> Iterator[None]:
+def _scraped(stack: OwnStack) -> Iterator[None]:
     """Read every exporter as Prometheus would, until the block ends."""
     over = threading.Event()
 

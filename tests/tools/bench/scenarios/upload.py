@@ -16,7 +16,7 @@ from tests.tools.bench import usage
 from tests.tools.bench.bench import Bench, Figures
 from tests.tools.bench.load import BenchClient
 from tests.tools.bench.sample import p95
-from tests.tools.bench.systems import Darkroom, run_darkroom
+from tests.tools.bench.systems import Darkroom, System, run_darkroom
 
 SIZES = {"10 KB": 10_000, "100 KB": 100_000, "1 MB": 1_000_000, "5 MB": 5_000_000, "24 MB": 24_000_000}
 REQUESTS, LARGE, FEWER, WARM = 300, 5_000_000, 40, 20
@@ -30,21 +30,26 @@ def run(bench: Bench) -> Figures:
     photo = bench.corpus.photos("tiny")[0]
     found: Figures = {}
     with run_darkroom(bench.folder("upload"), workers=False) as system:
-        _measured(system, WARM, lambda visitor: visitor.send(photo))
+        measure_requests(system, WARM, lambda visitor: visitor.send(photo))
         for name, size in SIZES.items():
-            body = photo + bytes(size - len(photo))  # what follows the picture's end is nobody's business
+            body = pad(photo, size)
             requests = bench.jobs(REQUESTS if size < LARGE else FEWER)
-            found[f"POST /upload, {name}"] = _measured(system, requests, lambda visitor: visitor.send(body))  # noqa: B023  # run at once
+            found[f"POST /upload, {name}"] = measure_requests(system, requests, lambda visitor: visitor.send(body))  # noqa: B023  # run at once
         with closing(BenchClient(system)) as visitor:
             job = visitor.send(photo)
         asked = bench.jobs(REQUESTS) * GETS
-        found["GET /task-status"] = _measured(system, asked, lambda visitor: visitor.status(job))
-        found["GET /livez"] = _measured(system, asked, lambda visitor: visitor.ask("GET", "/livez"))
+        found["GET /task-status"] = measure_requests(system, asked, lambda visitor: visitor.status(job))
+        found["GET /livez"] = measure_requests(system, asked, lambda visitor: visitor.ask("GET", "/livez"))
         hint = _hint_cpu_ms(system)
     headings = ["", "requests/s", "p50 ms", "p95 ms", "gateway's CPU ms"]
     bench.show(f"requests of {VISITORS} clients", headings, [(name, *each.values()) for name, each in found.items()])
     bench.say(f"A hint that a job has ended costs every gateway {hint:.4f} ms, watched or not.")
     return found | {"hint_cpu_ms": round(hint, 4)}
+
+
+def pad(photo: bytes, size: int) -> bytes:
+    """Return a photo of so many bytes: what follows the picture's end is nobody's business."""
+    return photo + bytes(size - len(photo))
 
 
 def _hint_cpu_ms(system: Darkroom) -> float:
@@ -66,7 +71,8 @@ def _wait_until_idle(pid: int) -> float:
     return now
 
 
-def _measured(system: Darkroom, requests: int, question: Callable[[BenchClient], object]) -> dict[str, float]:
+def measure_requests(system: System, requests: int, question: Callable[[BenchClient], object]) -> dict[str, float]:
+    """Ask so many times, as several visitors at once; return rate, times and the gateway's CPU for one request."""
     numbers, spans, errors = itertools.count(), list[float](), list[Exception]()
 
     def visit() -> None:
@@ -79,7 +85,7 @@ def _measured(system: Darkroom, requests: int, question: Callable[[BenchClient],
         except Exception as error:  # noqa: BLE001  # raised by the thread that waits for all
             errors.append(error)
 
-    pid = system.stack.pid("gateway")
+    pid = system.pids()["gateway"]
     before, start = usage.cpu_ms(pid), time.perf_counter()
     threads = [threading.Thread(target=visit, daemon=True) for _ in range(VISITORS)]
     for thread in threads:
