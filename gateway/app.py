@@ -129,6 +129,7 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
         version=VERSION,
         lifespan=lifespan,
         openapi_url=None,  # the docs routes serve it
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # pipeline/traces.py has its own
         redirect_slashes=False,  # a client that follows a redirect of its POST sends the upload twice
         generate_unique_id_function=lambda route: route.name,  # for routes without an operation_id
         **document.OPTIONS,

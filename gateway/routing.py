@@ -22,12 +22,28 @@ class Router(APIRouter):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.head_routes = APIRouter(include_in_schema=False)
+        self._first_parts: set[str] = set()
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Tell whether a route matches. Of most routers, the first part of the path says that none does."""
+        path, root_path = scope["path"], scope.get("root_path", "")
+        if root_path and path.startswith(f"{root_path}/"):
+            path = path[len(root_path) :]
+        return super().matches(scope) if _first_part(path) in self._first_parts else (Match.NONE, {})
 
     def add_api_route(self, path: str, endpoint: Any, **options: Any) -> None:
         """Add a route, and one for HEAD if it is for GET."""
         super().add_api_route(path, endpoint, **options)
+        first_part = _first_part(path)
+        if "{" in first_part:
+            raise ValueError(f"the path {path} begins with a parameter")
+        self._first_parts.add(first_part)
         if options.get("methods") == ["GET"]:
             self.head_routes.add_api_route(path, endpoint, **{**options, "methods": ["HEAD"]})
+
+
+def _first_part(path: str) -> str:
+    return path[1:].partition("/")[0]
 
 
 def route_of(scope: Scope) -> str:

@@ -266,12 +266,17 @@ class Submission:
         """Refuse an upload that took so long that the tidier has removed its blob as an orphan, or soon may."""
         age_seconds = (now_ms() - self.start_ms) / 1000
         is_orphan = age_seconds > self.settings.sweeper.orphan_grace * MAX_AGE_GRACE_SHARE
-        if is_orphan or not await asyncio.to_thread(self.stores.blobs.exists, job.original.blob):
+        if is_orphan or not await self._has_blob(job):
             raise UploadGone(
                 "The stored upload is gone, perhaps because the request took too long. "
                 "Send the request again after the time in Retry-After.",
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )
+
+    async def _has_blob(self, job: Job) -> bool:
+        """Whether the blob is still there. In a local folder it has just been synced, which fails without it."""
+        blobs = self.stores.blobs
+        return blobs.is_local or await asyncio.to_thread(blobs.exists, job.original.blob)
 
     @staticmethod
     def _bind_job_id(job: Job) -> None:

@@ -50,7 +50,7 @@ class Preset:
         as a number, with the overrides beside it: versions from before there were presets read it.
         """
         renditions = {
-            name: self._resolve_rendition(rendition, overrides)
+            name: self._edges.get(name) or self._resolve_rendition(rendition, overrides)
             for name, rendition in self.definition.renditions.items()
         }
         return Operation(
@@ -61,16 +61,25 @@ class Preset:
             **overrides,
         )
 
+    @cached_property  # each upload asks for them
+    def _edges(self) -> dict[str, int]:
+        """The renditions that are only an edge."""
+        return {
+            name: rendition.edge
+            for name, rendition in self.definition.renditions.items()
+            if rendition.edge is not None and self._background(rendition) is None and rendition.is_only_edge
+        }
+
+    def _background(self, rendition: RenditionDefinition) -> str | None:
+        return rendition.background or self.definition.background
+
     @property
     def _destination(self) -> DestinationReference | None:
         destination = self.definition.destination
         return None if destination is None else DestinationReference(**destination.model_dump())
 
-    def _resolve_rendition(self, rendition: RenditionDefinition, overrides: Mapping[str, Any]) -> int | dict[str, Any]:
-        background = rendition.background or self.definition.background
-        if rendition.edge is not None and background is None and rendition.is_only_edge:
-            return rendition.edge
-        changes: dict[str, Any] = {"background": overrides.get("background") or background}
+    def _resolve_rendition(self, rendition: RenditionDefinition, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        changes: dict[str, Any] = {"background": overrides.get("background") or self._background(rendition)}
         if "format" in overrides:
             changes["formats"] = (_still_format(overrides["format"]),)
         if "quality" in overrides:
