@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import os
 import resource
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from stages.errors import ImageNeedsTooMuchMemory
 
 _MIB = 1024 * 1024
 _STATUS = Path("/proc/self/statm")
+_STATUS_BYTES = 256  # seven numbers
 _DATA = 5  # the field for private writable memory, in pages: proc_pid_statm(5)
 
 
@@ -80,4 +83,10 @@ def _return_free_memory() -> None:
 
 
 def _allocated_bytes() -> int:
-    return int(_STATUS.read_text().split()[_DATA]) * mmap.PAGESIZE
+    return int(os.pread(_open_status(os.getpid()), _STATUS_BYTES, 0).split()[_DATA]) * mmap.PAGESIZE
+
+
+@cache
+def _open_status(pid: int) -> int:  # noqa: ARG001  # after a fork, an open file would still be that of the parent
+    """Return a descriptor of this process's status, which stays open: each stage run reads it."""
+    return os.open(_STATUS, os.O_RDONLY | os.O_CLOEXEC)

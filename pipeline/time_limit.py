@@ -19,6 +19,7 @@ from celery import Task
 from celery.signals import task_failure, task_retry
 
 _interruptible: list[bool] = []
+_listening: list[bool] = []
 
 
 @contextmanager
@@ -27,7 +28,9 @@ def enforce_soft_time_limit() -> Iterator[None]:
 
     Only for the main thread of a child, which receives the signals.
     """
-    signal.signal(SIG_SOFT_TIMEOUT, _interrupt)
+    if not _listening:  # once, at the first run: billiard sets its own handler after a child has started
+        signal.signal(SIG_SOFT_TIMEOUT, _interrupt)
+        _listening.append(True)
     _interruptible.append(True)
     try:
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -18,6 +18,8 @@ DEFAULT = "default"
 """The preset of an upload that names none."""
 LOWEST_DPR = "lowest_dpr"
 """Parameter of an image on demand: the lowest density of its rendition, which its file may not have."""
+CACHED_RENDITIONS = 256
+"""How many definitions a process keeps by what jobs store of them: each stage run of a job needs them again."""
 DEFAULT_FIELDS = ("format", "quality", "background", "animated")
 
 
@@ -98,18 +100,44 @@ def read_definition(operation: Operation, rendition: str) -> RenditionDefinition
 
     Of a rendition that is stored as an edge, the format, quality and background are those of the operation.
     """
-    stored = operation.renditions[rendition]
-    if not isinstance(stored, int):
-        return RenditionDefinition.model_validate(stored)
-    quality = {} if operation.quality is None else dict.fromkeys(("jpeg", "webp", "avif"), operation.quality)
-    formats = (_still_format(operation.format),)
-    return RenditionDefinition(edge=stored, formats=formats, quality=quality, background=operation.background)
+    definition, _ = _read(operation, rendition)
+    return definition
 
 
 def read_spec(operation: Operation, rendition: str) -> RenditionSpec:
     """Return what the stages take of a rendition that a job stores. Raises as `read_definition`."""
-    spec = read_definition(operation, rendition).spec()
-    return replace(spec, lowest_dpr=operation.parameters.get(LOWEST_DPR))
+    _, spec = _read(operation, rendition)
+    lowest_dpr = operation.parameters.get(LOWEST_DPR)
+    return spec if lowest_dpr is None else replace(spec, lowest_dpr=lowest_dpr)
+
+
+_ReadRendition = tuple[RenditionDefinition, RenditionSpec]
+
+
+def _read(operation: Operation, rendition: str) -> _ReadRendition:
+    stored = operation.renditions[rendition]
+    if isinstance(stored, int):
+        return _read_edge(stored, operation.format, operation.quality, operation.background)
+    try:
+        text = json.dumps(stored)
+    except TypeError:  # no job of this version: JSON holds all that it stores
+        definition = RenditionDefinition.model_validate(stored)
+        return definition, definition.spec()
+    return _read_text(text)
+
+
+@lru_cache(maxsize=CACHED_RENDITIONS, typed=True)
+def _read_edge(edge: int, requested: str, quality: int | None, background: str) -> _ReadRendition:
+    qualities = {} if quality is None else dict.fromkeys(("jpeg", "webp", "avif"), quality)
+    formats = (_still_format(requested),)
+    definition = RenditionDefinition(edge=edge, formats=formats, quality=qualities, background=background)
+    return definition, definition.spec()
+
+
+@lru_cache(maxsize=CACHED_RENDITIONS)
+def _read_text(text: str) -> _ReadRendition:
+    definition = RenditionDefinition.model_validate(json.loads(text))
+    return definition, definition.spec()
 
 
 def _still_format(requested: str) -> Any:
