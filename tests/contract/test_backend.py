@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from celery import chord
 from celery.app.task import Context
+from celery.backends.redis import RedisBackend
+from celery.canvas import Signature
 from redis import Redis
 
 from pipeline import tasks
@@ -19,8 +22,10 @@ from pipeline.backend import PipelineBackend
 from pipeline.canvas import publish_canvas
 from pipeline.celery import app
 from pipeline.settings import Settings
+from stages.errors import ImageCorrupt
 from tests.support.fakes import new_job
 
+CHORD = "celery-taskset-meta-group"
 OUTAGE = 2  # connections that fail
 
 
@@ -75,9 +80,56 @@ def test_a_part_counted_twice_does_not_start_the_body(redis: Redis) -> None:
     assert redis.llen("finalize") == 0
 
 
-def part(index: int) -> Context:
+def test_a_part_that_ended_its_worker_before_it_sent_the_body_sends_it_when_it_is_delivered_again(
+    redis: Redis, settings: Settings
+) -> None:
+    app.backend.set_chord_size("group", 1)
+    app.backend.on_chord_part_return(part(0), "SUCCESS", None)
+    with Redis.from_url(settings.result_backend_url) as results:  # as the part leaves it that has only claimed the body
+        results.set(f"{CHORD}.c", "part-0")
+        results.set(f"{CHORD}.s", 1)
+
+    app.backend.on_chord_part_return(part(0), "SUCCESS", None)
+
+    assert redis.llen("finalize") == 2
+
+
+def test_a_part_that_comes_after_the_body_was_sent_changes_nothing(redis: Redis, settings: Settings) -> None:
+    app.backend.set_chord_size("group", 1)
+
+    for _ in range(2):
+        app.backend.on_chord_part_return(part(0), "SUCCESS", None)
+
+    with Redis.from_url(settings.result_backend_url) as results:
+        assert (redis.llen("finalize"), results.keys(f"{CHORD}*")) == (1, [f"{CHORD}.c".encode()])
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # by Celery, for the result of the body
+def test_a_part_that_has_failed_sends_the_errback_in_place_of_the_body(redis: Redis) -> None:
+    app.backend.set_chord_size("group", 2)
+    body = tasks.finalize.si("job").on_error(tasks.on_failed.s("job"))
+
+    app.backend.on_chord_part_return(part(0, body), "FAILURE", ImageCorrupt())
+    app.backend.on_chord_part_return(part(1, body), "SUCCESS", None)
+
+    assert [json.loads(entry)["headers"]["task"] for entry in redis.lrange("finalize", 0, -1)] == ["on_failed"]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_part_that_an_older_version_counts_is_one_of_the_same_chord(redis: Redis, is_first: bool) -> None:
+    older: Any = RedisBackend(app=app, url=app.conf.result_backend.partition("+")[2])
+    counting = [older, app.backend] if is_first else [app.backend, older]
+    counting[1].set_chord_size("group", 2)
+
+    for index, backend in enumerate(counting):
+        backend.on_chord_part_return(part(index), "SUCCESS", None)
+
+    assert redis.llen("finalize") == 1
+
+
+def part(index: int, body: Signature[Any] | None = None) -> Context:
     """Return the request of one part of a chord of two."""
-    return Context(id=f"part-{index}", group="group", group_index=index, chord=tasks.finalize.si("job"))
+    return Context(id=f"part-{index}", group="group", group_index=index, chord=body or tasks.finalize.si("job"))
 
 
 class Outage:
