@@ -23,6 +23,7 @@ from tests.tools.bench.bench import Bench, Figures, Options
 from tests.tools.bench.scenarios import (
     backlog,
     compare,
+    direct,
     encoders,
     fairness,
     floor,
@@ -64,6 +65,7 @@ SCENARIOS: dict[str, Callable[[Bench], Figures]] = {
         footprint,
         quality,
         floor,
+        direct,
         encoders,
         reprocess,
         sizing,

@@ -81,12 +81,16 @@ def install_peer(program: Path, folder: Path, *, overlay: Path | None = None) ->
 
     Files of `overlay` take the place of the peer's own.
     """
-    copy = folder / "peer"
+    return install_node_packages(program, folder / "peer", overlay=overlay)
+
+
+def install_node_packages(program: Path, copy: Path, *, overlay: Path | None = None) -> Path:
+    """Copy a folder with a package.json and fetch what that names; the copy. CalledProcessError where npm cannot."""
     shutil.copytree(program, copy, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("node_modules"))
-    npm = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]
     copy.chmod(0o700)
     if overlay is not None:
         shutil.copytree(overlay, copy, copy_function=shutil.copyfile, dirs_exist_ok=True)
+    npm = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]
     subprocess.run(npm, cwd=copy, check=True, stdout=subprocess.DEVNULL)
     return copy
 
