@@ -9,17 +9,17 @@ from pathlib import Path
 FOLDER = Path(".cache/bench-environments")
 
 
-def install_packages(name: str, *requirements: str) -> Path:
+def install_packages(name: str, *requirements: str, folder: Path = FOLDER) -> Path:
     """Return the folder of programs of an environment with these packages; RuntimeError says why there is none."""
-    folder = (FOLDER / name).resolve()
-    stamp, wanted = folder / "installed", "\n".join(requirements)
+    environment = (folder / name).resolve()
+    stamp, wanted = environment / "installed", "\n".join(requirements)
     if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
-        return folder / "bin"
+        return environment / "bin"
     base = getattr(sys, "_base_executable", sys.executable)
-    _run(base, "-m", "venv", "--clear", str(folder))
-    _run(str(folder / "bin/python"), "-m", "pip", "install", "-q", "--prefer-binary", *requirements)
+    _run(base, "-m", "venv", "--clear", str(environment))
+    _run(str(environment / "bin/python"), "-m", "pip", "install", "-q", "--prefer-binary", *requirements)
     stamp.write_text(wanted, encoding="utf-8")
-    return folder / "bin"
+    return environment / "bin"
 
 
 def _run(*command: str) -> None:
