@@ -55,6 +55,7 @@ def _reliability_options(settings: Settings) -> dict[str, Any]:
         "task_allow_error_cb_on_chord_header": False,
         "task_ignore_result": True,  # the document has all results, and chords count their parts without them
         "worker_consumer": "pipeline.consumer:CheckingConsumer",
+        "worker_pool": "pipeline.broker.direct_pool:DirectPool",
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,
@@ -86,6 +87,7 @@ def _redis_broker_options(settings: Settings, *, publisher: bool) -> dict[str, A
             "visibility_timeout": broker.visibility_timeout,
             "unacked_restore_interval": broker.restore_interval,
             "unacked_restore_throttle": 1,
+            "priority_steps": [0],  # no message has a priority: each BRPOP names a queue once, not once per priority
             "unacked_mutex_expire": broker.restore_mutex_expire,
             **timeouts,
             "socket_keepalive": True,

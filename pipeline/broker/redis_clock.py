@@ -14,7 +14,12 @@ _clock = ServerClock()
 def measure_redis_clock(client: Redis) -> None:
     """Measure the clock; raises the errors of Redis."""
     sent_ns = monotonic_ns()
-    seconds, microseconds = client.time()
+    record_redis_time(client.time(), sent_ns=sent_ns)
+
+
+def record_redis_time(answer: tuple[int, int], *, sent_ns: int) -> None:
+    """Record the answer of Redis to TIME, just received; the command was sent at `sent_ns` of our monotonic clock."""
+    seconds, microseconds = answer
     _clock.record(seconds * 10**9 + microseconds * 1000, resolution_ns=1000, sent_ns=sent_ns)
 
 

