@@ -25,7 +25,7 @@ SERVED = ("gateway.server.serve", "uvicorn.lifespan.on", "uvicorn.loops.auto")
 GATEWAY_MODULES = (*SERVED, "gateway.app")
 FRONTEND_MODULES = (*SERVED, "deploy.local.frontend_server")
 WORKER_MODULES = ("celery.bin.celery", "celery.apps.worker", "celery.concurrency.prefork", "pipeline.tasks")
-MONGO_MODULES = ("nx_27017.handler", "nx_27017.server", "nx_27017.daemon")
+MONGO_MODULES = ("deploy.local.document_server.connection", "argparse", "uvloop")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +59,8 @@ def redis(folder: Path, *, port: int) -> Process:
 
 def mongo(folder: Path, *, port: int) -> Process:
     """Describe the SQLite-backed server of Mongo's wire protocol. It logs to stderr, which supervisord collects."""
-    command = [sys.executable, "-m", "nx_27017.nx_27017"]
-    command += ["--data-dir", str(folder), "--host", "127.0.0.1", "-p", str(port)]
-    command += ["--log-file", os.devnull, "--pid-file", str(folder / "pid")]
+    command = [sys.executable, "-m", "deploy.local.document_server", str(folder), "--host", "127.0.0.1"]
+    command += ["--port", str(port)]
     return Process(name="mongo", group="servers", command=tuple(command), modules=MONGO_MODULES)
 
 

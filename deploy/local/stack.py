@@ -180,9 +180,6 @@ class Stack:
                 self.processes["frontend"] = self._frontend()
         for folder in ("redis", "mongo", "blobs"):
             (self.folder / folder).mkdir(exist_ok=True)
-        (self.folder / "mongo" / "pid").unlink(
-            missing_ok=True
-        )  # left behind after a kill; the pid may be another process's by now
         for name in self.processes:
             self._record_log_offset(name)
 

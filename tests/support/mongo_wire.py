@@ -72,11 +72,19 @@ class ServerConnection:
 
     def run(self, command: Document) -> Document:
         """Have a command carried out; return its reply."""
-        return self.forward(_encode_command(command)).decode()
+        return self.forward(encode_command(command)).decode()
 
     def forward(self, content: bytes) -> WireMessage:
         """Send a message as it is; return the answer. Raises `ConnectionError` when there is none."""
+        self.send(content)
+        return self.receive()
+
+    def send(self, content: bytes) -> None:
+        """Send bytes as they are."""
         self._socket.sendall(content)
+
+    def receive(self) -> WireMessage:
+        """Return the next message of the server. Raises `ConnectionError` when there is none."""
         reply = read_message(self._replies)
         if reply is None:
             raise ConnectionResetError("the server has closed the connection")
@@ -88,7 +96,7 @@ class ServerConnection:
         self._socket.close()
 
 
-def _encode_command(document: Document) -> bytes:
+def encode_command(document: Document) -> bytes:
     """Return a message with a command."""
     return _frame(b"\0\0\0\0\0" + bson.encode(document), OP_MSG, answers=0)
 
