@@ -107,7 +107,7 @@ class StageBlobs:
             levels[name] = {**size, "offset": start, "checksum": checksum}
         largest = next(iter(levels.values()))
         blob = self._new_key(NORMALIZE)  # a rendition has no stage's name, but may be called master
-        self._blobs.put(blob, b"".join(parts), create_only=True, durable=False)
+        self._blobs.put(blob, parts, create_only=True, durable=False)
         whole = {"width": largest["width"], "height": largest["height"]}
         return {"blob": blob, "mode": master.mode, **whole, "levels": levels}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from stages.decode import open_image
 from stages.decode_upright import decode_upright
@@ -62,4 +62,13 @@ def _area(size: Size) -> int:
 
 
 def _master(image: Image.Image) -> Master:
-    return Master(image.mode, image.width, image.height, image.tobytes())
+    return Master(image.mode, image.width, image.height, _pack(image))
+
+
+def _pack(image: Image.Image) -> bytes:
+    """Return the pixels, packed in one piece. Pillow joins pieces of MAXBLOCK bytes, which takes as long again."""
+    before, ImageFile.MAXBLOCK = ImageFile.MAXBLOCK, len(image.mode) * image.width * image.height
+    try:
+        return image.tobytes()
+    finally:
+        ImageFile.MAXBLOCK = before

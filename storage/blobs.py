@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from itertools import chain
@@ -77,14 +77,14 @@ class Blobs:
     def put(
         self,
         key: str,
-        content: bytes,
+        content: bytes | Sequence[bytes],
         *,
         create_only: bool = False,
         attributes: Mapping[str, str] | None = None,
         durable: bool = True,
         folder_is_durable: bool = False,
     ) -> None:
-        """Write the whole blob. With `create_only`, raise obstore's `AlreadyExistsError` when the key exists.
+        """Write the whole blob, of one or several parts. With `create_only`, raise `AlreadyExistsError` if it exists.
 
         The attributes are headers, such as `Content-Type`, that an object store sends with the blob. For a local folder
         only: a blob that is not `durable` is not synced, so after a power failure it may be missing, short or damaged.
@@ -94,11 +94,12 @@ class Blobs:
         if self._folder is not None:
             if create_only and (self._folder / key).exists():
                 raise AlreadyExistsError(key)
-            obstore.put(self._store, key, content)
-        elif len(content) > SINGLE_PUT_MAX_BYTES:  # in parts: no store supports conditions on these, so check first
+            obstore.put(self._store, key, content, use_multipart=False)
+        elif _size(content) > SINGLE_PUT_MAX_BYTES:  # in parts: no store supports conditions on these, so check first
             if create_only and self.exists(key):
                 raise AlreadyExistsError(key)
-            obstore.put(self._store, key, content, **_attribute_options(attributes), max_concurrency=REMOTE_CONCURRENCY)
+            whole = content if isinstance(content, bytes) else b"".join(content)
+            obstore.put(self._store, key, whole, **_attribute_options(attributes), max_concurrency=REMOTE_CONCURRENCY)
         else:
             self._put_single(key, content, attributes, "create" if create_only else "overwrite")
         if durable:
@@ -286,7 +287,11 @@ class Blobs:
             return b""  # stores refuse a range behind the end
 
     def _put_single(
-        self, key: str, content: bytes, attributes: Mapping[str, str] | None, mode: Literal["create", "overwrite"]
+        self,
+        key: str,
+        content: bytes | Sequence[bytes],
+        attributes: Mapping[str, str] | None,
+        mode: Literal["create", "overwrite"],
     ) -> None:
         options = _attribute_options(attributes) | {"use_multipart": False}
         try:
@@ -331,6 +336,10 @@ def _is_key(key: str) -> bool:
 def _check_key(key: str) -> None:
     if not _is_key(key):
         raise FileNotFoundError(errno.ENOENT, "No blob can have this key", key)
+
+
+def _size(content: bytes | Sequence[bytes]) -> int:
+    return len(content) if isinstance(content, bytes) else sum(map(len, content))
 
 
 def _attribute_options(attributes: Mapping[str, str] | None) -> dict[str, Any]:

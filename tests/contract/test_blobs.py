@@ -84,6 +84,17 @@ def test_a_part_behind_the_end_of_a_blob_is_shorter(blobs: Blobs, start: int, st
     assert blobs.get("job/master.1", start=start, stop=stop) == b"0123456789"[start:stop]
 
 
+@pytest.mark.parametrize("sizes", [[0], [1, 2, 3], [700_000] * 10, [SINGLE_PUT_MAX_BYTES, 1]], ids=str)
+def test_parts_are_one_blob(blobs: Blobs, sizes: list[int]) -> None:
+    parts = [bytes([index]) * size for index, size in enumerate(sizes)]
+
+    blobs.put("job/master.1", parts, create_only=True)
+
+    assert blobs.get("job/master.1") == b"".join(parts)
+    with pytest.raises(AlreadyExistsError):
+        blobs.put("job/master.1", parts, create_only=True)
+
+
 @pytest.mark.parametrize(("durable", "folder_is_durable"), [(False, False), (True, True)])
 def test_a_blob_that_is_synced_less_is_written_the_same_way(
     blobs: Blobs, durable: bool, folder_is_durable: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class StubbornBlobs(Blobs):
 
     is_down = False
 
-    def put(self, key: str, content: bytes, **options: Any) -> None:
+    def put(self, key: str, content: bytes | Sequence[bytes], **options: Any) -> None:
         if self.is_down:
             raise GenericError("the store does not answer")
         super().put(key, content, **options)
