@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import os
 import resource
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from pipeline.idle_memory import begin_work, end_work, return_free_memory
 from stages.errors import ImageNeedsTooMuchMemory
 
 _MIB = 1024 * 1024
@@ -38,14 +38,17 @@ def refuse_beyond_limit() -> Iterator[None]:
     When the machine has no memory left, or there is no limit, the MemoryError stays: another attempt may succeed. What
     earlier images left free in the heap counts towards the limit, so it is returned first.
     """
+    begin_work()
     if _is_half_used():
-        _return_free_memory()
+        return_free_memory()
     try:
         yield
     except MemoryError as error:
         if _limit_is_the_cause():
             raise ImageNeedsTooMuchMemory from error
         raise
+    finally:
+        end_work()
 
 
 def release_images(error: BaseException | None) -> None:
@@ -73,13 +76,6 @@ def _limit_is_the_cause() -> bool:
 def _is_half_used() -> bool:
     limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
     return limit != resource.RLIM_INFINITY and _STATUS.exists() and _allocated_bytes() > limit // 2
-
-
-def _return_free_memory() -> None:
-    """Return the free end of the heap to the system: workers are set to keep it for the next image, malloc_trim(3)."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def _allocated_bytes() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import ExitStack
 from typing import Any
 
@@ -9,6 +10,7 @@ from celery.signals import (
     celeryd_after_setup,
     celeryd_init,
     setup_logging,
+    worker_before_create_process,
     worker_init,
     worker_process_init,
     worker_process_shutdown,
@@ -21,6 +23,7 @@ from pipeline.broker.unreadable_messages import call_on_unreadable_message
 from pipeline.celery import configure
 from pipeline.celery_request import JobContextRequest
 from pipeline.exporter import Exporter, child_metrics
+from pipeline.idle_memory import return_memory_when_idle
 from pipeline.logs import configure_logs, is_for_people
 from pipeline.memory_limit import limit_memory
 from pipeline.routing import NOTIFY, QUEUES, consume_all_lanes
@@ -69,6 +72,11 @@ def _start_exporter(**_: object) -> None:
         _counting.enter_context(call_on_unreadable_message(exporter.count_unreadable_message))
 
 
+@worker_before_create_process.connect
+def _keep_pages_shared(**_: object) -> None:
+    gc.freeze()  # a child that collected garbage would write to all objects, and so copy their pages
+
+
 @worker_ready.connect
 def _observe_pool(sender: Any, **_: object) -> None:
     for exporter in _exporters:
@@ -87,6 +95,7 @@ def _open_child(**_: object) -> None:
     for exporter in _exporters:
         exporter.close_inherited_socket()
     limit_memory(settings.work.max_image_memory_mib)
+    return_memory_when_idle()
     traces.start("-".join(["darkroom-worker", *_served_queues()]))
     stages = [stage for queue in _served_queues() for stage in stages_of_queue(queue, settings.renditions)]
     metrics = child_metrics(stages, sends_webhooks=NOTIFY in _served_queues())
