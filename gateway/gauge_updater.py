@@ -9,6 +9,7 @@ from time import monotonic
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
+from gateway.idle_memory import IdleMemory
 from gateway.routes.health import check_dependencies
 from gateway.webhooks.gauges import WebhookGauges
 from pipeline.blob_reserve import compute_reserve
@@ -36,6 +37,7 @@ class GaugeUpdater:
 
         self._stores, self._queues, self._settings = stores, queues, settings
         self._count_due = 0.0
+        self._memory = IdleMemory()
         self._jobs = gauge("jobs", "Job documents by state.", "state")
         self._oldest_job = gauge(
             "job_oldest_age_seconds", "Age of the oldest active job by state; 0 without one.", "state"
@@ -72,9 +74,10 @@ class GaugeUpdater:
             )
 
     async def run(self) -> None:
-        """Update the gauges until cancelled."""
+        """Update the gauges until cancelled, and look whether the gateway is idle."""
         while True:
             await self.update_gauges()
+            await self._memory.return_when_idle()
             await asyncio.sleep(self._settings.metrics.look_interval)
 
     async def update_gauges(self) -> None:
