@@ -15,6 +15,7 @@ from pathlib import Path
 OK = 200
 TIMEOUT = 4.0  # seconds; docker-compose.yml waits for 5
 POOL = b"\ndarkroom_worker_pool_processes{"
+WORKER_COMMANDS = (b"-m\0pipeline\0", b"celery")  # the second in a compose.yml of an earlier version
 PROCESSES = Path("/proc")
 LAST_CHECK_FILE = Path("/tmp/darkroom-health")  # noqa: S108  # only this container sees it; it is not secret
 
@@ -67,7 +68,8 @@ def _read_context_switches(processes: Path) -> str:
             command = (processes / str(pid) / "cmdline").read_bytes()
         except OSError:  # the process has ended
             continue
-        if b"celery" in command and status.startswith("Name:\tpython"):  # not init, nor a shell that started it
+        is_worker = any(words in command for words in WORKER_COMMANDS)
+        if is_worker and status.startswith("Name:\tpython"):  # not init, nor a shell that started it
             counts = [line.split()[1] for line in status.splitlines() if "ctxt_switches" in line]
             return " ".join([str(pid), *counts])
     return ""

@@ -1,6 +1,6 @@
 """Run a command, and restart it when a Python file in a folder changes: for development.
 
-    python -m deploy.compose.reload pipeline stages storage -- celery -A pipeline.worker worker ...
+    python -m deploy.compose.reload pipeline stages storage -- python -m pipeline ...
 
 It compares modification times, which works on every system that can mount a folder into a container.
 """

@@ -15,7 +15,7 @@ KILL = """
 import os, pathlib, re, time
 from deploy.compose import health
 pids = sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
-main = next(p for p in pids if p > 1 and b"celery" in pathlib.Path(f"/proc/{p}/cmdline").read_bytes())
+main = next(p for p in pids if p > 1 and b"-m\\0pipeline\\0" in pathlib.Path(f"/proc/{p}/cmdline").read_bytes())
 deadline = time.monotonic() + 60
 while not re.search(rb"worker_tasks_active{.*} [1-9]", health.fetch(9100, "/metrics")[1]):
     assert time.monotonic() < deadline

@@ -104,7 +104,7 @@ def _worker(processes: Path, *, switches: int) -> None:
     """Write a fake /proc with a worker whose main thread has this number of context switches."""
     worker = processes / "7"
     worker.mkdir(exist_ok=True)
-    (worker / "cmdline").write_bytes(b"python\0-m\0celery\0worker\0")
+    (worker / "cmdline").write_bytes(b"python\0-m\0pipeline\0-Q\0resize\0")
     (worker / "status").write_text(
         f"Name:\tpython\nvoluntary_ctxt_switches:\t{switches}\nnonvoluntary_ctxt_switches:\t1\n"
     )
