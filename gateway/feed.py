@@ -11,11 +11,12 @@ import structlog
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
+from gateway.recent_jobs import RecentJobs
 from pipeline.notifications import SUBSCRIBED
 from storage.documents import Job
 from storage.jobs import Jobs
 
-DEBOUNCE_SECONDS = 0.02  # notifications that come within this time are one query
+PAUSE_SECONDS = 0.02  # after a query: notifications that come within this time are one
 POLL_INTERVAL_SECONDS = 2.0  # between polls of all watched jobs: notifications can get lost
 RESUBSCRIBE_SECONDS = 1.0  # pause before subscribing to Redis again
 BATCH_SIZE = 500
@@ -87,6 +88,7 @@ class Feed:
     ) -> None:
         """`on_end` is called with the id of each job whose end is notified, watched or not."""
         self._jobs = jobs
+        self.recent_jobs = RecentJobs(jobs)
         self._notifications = notifications
         self._on_end = on_end
         self._poll_interval_seconds = poll_interval_seconds
@@ -139,6 +141,9 @@ class Feed:
         while True:
             with suppress(RedisError, OSError):
                 async for job_id in self._notifications.ended_jobs():
+                    if job_id == SUBSCRIBED:
+                        self.recent_jobs.clear()
+                    self.recent_jobs.forget(job_id)
                     self._on_end(job_id)
                     if job_id in self._topics:
                         self._add_notified(job_id)
@@ -176,10 +181,10 @@ class Feed:
     async def _refresh_notified(self) -> None:
         while True:
             await self._has_notifications.wait()
-            await asyncio.sleep(DEBOUNCE_SECONDS)
             self._has_notifications.clear()
             job_ids, self._notified_ids = self._notified_ids, set()
             await self._refresh(job_ids)
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def _poll_versions(self) -> None:
         while True:

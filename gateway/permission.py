@@ -10,6 +10,7 @@ from typing import Any
 from starlette.types import Scope as AsgiScope
 
 from gateway.problems import FormatNotAllowed, PresetNotAllowed, TokenUsedUp
+from gateway.recent_jobs import RecentJobs
 from pipeline.presets.preset import DEFAULT, Preset
 from pipeline.presets.registry import Presets
 from stages.limits import Limits
@@ -56,7 +57,7 @@ class Permission:
     metadata: Mapping[str, str] = field(default_factory=dict)
     """What is copied into the jobs that an upload token makes, for the backend that made it."""
 
-    async def get_job(self, jobs: Jobs, task_id: str, *, rendition: str | None = None) -> Job:
+    async def get_job(self, jobs: Jobs | RecentJobs, task_id: str, *, rendition: str | None = None) -> Job:
         """Return a job, or one of its renditions' jobs, that the caller may read. Raises `JobNotFound` for others."""
         if self.scope is Scope.READ and (task_id != self.task_id or self.rendition not in {None, rendition}):
             raise JobNotFound(task_id)

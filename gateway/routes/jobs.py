@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from time import monotonic
 from typing import Annotated
 
@@ -23,7 +25,7 @@ from gateway.dependencies import (
     StoresDep,
 )
 from gateway.disconnects import run_while_connected
-from gateway.feed import Feed
+from gateway.feed import Topic
 from gateway.job_actions import delete_job, retry_job
 from gateway.middleware.rate_limit import caller_of
 from gateway.middleware.root_path import root_path_of
@@ -33,10 +35,12 @@ from gateway.openapi.links import job_links
 from gateway.openapi.status_answers import describe_status
 from gateway.permission import permission_of
 from gateway.problems import POLL_SECONDS
+from gateway.recent_jobs import RecentJobs
 from gateway.routing import Router
 from gateway.schemas import Accepted, JobPage, JobStatus, JobSummary, Links
 from pipeline.dispatch import dispatch_or_schedule
 from storage.documents import Job, JobState, Kind
+from storage.jobs import Jobs
 
 MAX_WAIT_SECONDS = 60
 
@@ -60,12 +64,8 @@ async def task_status(
     With `wait` and `If-None-Match`, the answer comes when the job has changed; with `wait` alone, when it has ended. It
     comes when the time is over in any case.
     """
-    state = request.app.state
-    job = await permission_of(request.scope).get_job(state.stores.jobs, task_id)
-    if wait:
-        with state.streams.hold(caller_of(request.scope)):
-            known_etag = read_condition(request.headers, "if-none-match")
-            job = await run_while_connected(request, _wait_for_change(job, state.feed, wait, known_etag))
+    get_job = partial(permission_of(request.scope).get_job, task_id=task_id)
+    job = await (_wait(request, wait, get_job) if wait else get_job(request.app.state.stores.jobs))
     headers = {"ETag": build_etag(job), "Cache-Control": "no-cache"}
     if job.is_active:
         headers["Retry-After"] = str(POLL_SECONDS)
@@ -147,17 +147,31 @@ async def delete(  # FastAPI injects by parameter
     job = await permission.get_job(stores.jobs, task_id)
     evaluate_preconditions(request, build_etag(job))
     await delete_job(job, stores=stores, announcer=announcer, metrics=metrics)
+    request.app.state.feed.recent_jobs.forget(task_id)
 
 
-async def _wait_for_change(job: Job, feed: Feed, wait: float, known_etag: str | None) -> Job:
-    """Return the job when it no longer matches `known_etag`, has ended, or the time is over."""
-    deadline = monotonic() + wait
-    with feed.watch(job, end_only=known_etag is None) as topic:
-        while job.is_active and (known_etag is None or matches_weakly(known_etag, build_etag(job))):
-            newer_job = await topic.wait_for_newer(job.version, deadline - monotonic())
-            if newer_job is None:
-                break
-            job = newer_job
+async def _wait(request: Request, seconds: float, get_job: Callable[[Jobs | RecentJobs], Awaitable[Job]]) -> Job:
+    """Return the job when it no longer matches If-None-Match, or without that has ended, or when the time is over.
+
+    Raises what `get_job` raises, `TooManyStreams` and `ClientDisconnect`.
+    """
+    state, known_etag = request.app.state, read_condition(request.headers, "if-none-match")
+    jobs, feed = state.stores.jobs, state.feed
+    job = await get_job(feed.recent_jobs if known_etag is None else jobs)
+    is_recent = feed.recent_jobs.has(job)
+    with state.streams.hold(caller_of(request.scope)), feed.watch(job, end_only=known_etag is None) as topic:
+        newer_job = await run_while_connected(request, _wait_for_change(job, topic, seconds, known_etag))
+    return await get_job(jobs) if is_recent and newer_job is job else newer_job
+
+
+async def _wait_for_change(job: Job, topic: Topic, seconds: float, known_etag: str | None) -> Job:
+    """Return the newest known job when it no longer matches `known_etag`, has ended, or the time is over."""
+    deadline = monotonic() + seconds
+    while job.is_active and (known_etag is None or matches_weakly(known_etag, build_etag(job))):
+        newer_job = await topic.wait_for_newer(job.version, deadline - monotonic())
+        if newer_job is None:
+            break
+        job = newer_job
     return job
 
 

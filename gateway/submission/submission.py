@@ -14,6 +14,7 @@ from fastapi import BackgroundTasks, Depends, Request, Response
 from pymongo.errors import DuplicateKeyError
 
 from gateway.concurrency_limit import ConcurrencyLimit
+from gateway.feed import Feed
 from gateway.metrics import GatewayMetrics, SubmissionCount
 from gateway.middleware.rate_limit import caller_of
 from gateway.middleware.root_path import root_path_of
@@ -115,6 +116,11 @@ class Submission:
         announcer: Announcer = self.request.app.state.announcer
         return announcer
 
+    @property
+    def _feed(self) -> Feed:
+        feed: Feed = self.request.app.state.feed
+        return feed
+
     def _hold_upload(self) -> AbstractContextManager[None]:
         uploads: ConcurrencyLimit = self.request.app.state.uploads
         return uploads.hold(caller_of(self.request.scope))
@@ -186,6 +192,7 @@ class Submission:
         count.result = "accepted" if job.is_active else "deduplicated"
         log.info("job.accepted", task_id=job.id, kind=job.kind, bytes=job.original.bytes)
         if job.is_active:
+            self._feed.recent_jobs.add(job)
             self.background.add_task(dispatch_or_schedule, self.stores.jobs, job, self.metrics.dispatches)
         else:
             self._announcer.wake()
