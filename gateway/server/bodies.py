@@ -32,6 +32,13 @@ class FixedBody:
         self._remaining_bytes -= len(data)
         return data
 
+    def take_whole(self, data: bytes) -> bool:
+        """Count `data` as a part of the body, if all of it belongs to the body: then it need not be copied."""
+        if len(data) > self._remaining_bytes:
+            return False
+        self._remaining_bytes -= len(data)
+        return True
+
 
 class ChunkedBody:
     """Decodes one body, in pieces of any size. httptools does the same, but cannot say where the body ended.

@@ -11,11 +11,12 @@ import httptools
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from gateway.problems import HeadersTooLarge, HeadersTooSlow, MalformedRequest, Problem
 from gateway.server.bodies import ChunkedBody, FixedBody
+from gateway.server.body_pieces import BodyPieces
 from gateway.server.bounded_flow import MAX_WAITING_BYTES, BoundedFlow
 from gateway.server.closing_transport import ClosingTransport
 from gateway.server.open_connections import OpenConnections
@@ -77,6 +78,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._buffer = bytearray()
         self._searched_bytes = 0  # of the buffer, complete lines without an end of the head
         self._body: FixedBody | ChunkedBody | None = None  # that is being received
+        self._pieces: BodyPieces  # of the latest request's body
         self._problem: Problem | None = None  # raised in a callback of httptools, which hides it
         self._is_stopping = False
         self._is_overdue = False  # the time to stop is over
@@ -120,6 +122,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._closing.is_lingering:
             self._closing.drop(len(data))
+            return
+        if isinstance(self._body, FixedBody) and not self._buffer and self._body.take_whole(data):
+            self._keep_piece(data, self._body)
             return
         self._buffer += data
         self._advance()
@@ -205,19 +210,26 @@ class HttpProtocol(HttpToolsProtocol):
         self._body = (ChunkedBody() if length == CHUNKED else FixedBody(length)) if length else None
         self._open_connections.mark_busy(self.transport)
         super().on_headers_complete()
+        self._pieces = BodyPieces(self.cycle.message_event.set, self.loop)
 
     def _take_body(self, body: FixedBody | ChunkedBody) -> bool:
         waiting_bytes = len(self._buffer)
-        if data := body.take(self._buffer):
-            self.on_body(data)
+        self._keep_piece(body.take(self._buffer), body)
+        return len(self._buffer) < waiting_bytes
+
+    def _keep_piece(self, data: bytes, body: FixedBody | ChunkedBody) -> None:
+        """Keep a piece of the body for the application, unless that has answered already."""
+        if data and not self.cycle.response_complete:
+            self._pieces.append(data)
+            if self._pieces.are_enough:
+                self.flow.pause_reading()
         if body.is_complete:
             self._body = None
             self.on_message_complete()
-        return len(self._buffer) < waiting_bytes
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application. If it answers before the request has come completely, the answer is the last one."""
-        cycle = self.cycle
+        cycle, pieces = self.cycle, self._pieces
         cycle.keep_alive = cycle.keep_alive and not self._is_stopping
 
         async def receive_in_time() -> Message:
@@ -225,7 +237,11 @@ class HttpProtocol(HttpToolsProtocol):
             if self._is_overdue and cycle.more_body:
                 raise shutting_down()
             is_gone = message["type"] == "http.disconnect" and not cycle.response_complete
-            return _take_rest(cycle) if is_gone and cycle.body else message
+            if is_gone and pieces:  # uvicorn would drop them, but a resumable upload goes on behind them
+                message = {"type": "http.request", "more_body": cycle.more_body}
+            if message["type"] == "http.request":
+                message["body"] = pieces.take()
+            return message
 
         async def send_last(message: Message) -> None:
             if message["type"] == "http.response.start" and cycle.more_body:
@@ -275,10 +291,3 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(HeadersTooSlow(f"The headers took longer than {self._limits.head_seconds:g} s to arrive."))
         else:
             self.transport.close()
-
-
-def _take_rest(cycle: RequestResponseCycle) -> Message:
-    """Return what came before the client has gone. uvicorn drops it, but a resumable upload goes on behind it."""
-    rest: Message = {"type": "http.request", "body": bytes(cycle.body), "more_body": cycle.more_body}
-    cycle.body.clear()
-    return rest

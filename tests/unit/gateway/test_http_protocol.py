@@ -1,27 +1,32 @@
-"""The HTTP server over a real socket: what the application receives of a body whose client has gone."""
+"""The HTTP server over a real socket: what the application receives of a body, also of one whose client has gone."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from gateway.server.body_pieces import PIECE_BYTES
 from gateway.server.http_protocol import HttpProtocol
+
+BODY_BYTES = 3_000_000
+MAX_READ_BYTES = 256 * 1024  # of asyncio and uvloop, in one go
 
 
 class Recorder:
-    """An application that reads its request only once the client has gone."""
+    """An application that reads its request once it may, and at the latest when the client has gone."""
 
     def __init__(self) -> None:
-        self.is_gone = asyncio.Event()
+        self.may_read = asyncio.Event()
         self.messages: asyncio.Queue[Message] = asyncio.Queue()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI
-        await self.is_gone.wait()
+        await self.may_read.wait()
         while (message := await receive())["type"] != "http.disconnect":
             self.messages.put_nowait(message)
         self.messages.put_nowait(message)
@@ -40,7 +45,7 @@ async def port(recorder: Recorder) -> AsyncIterator[int]:
     class Observed(HttpProtocol):
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
-            recorder.is_gone.set()
+            recorder.may_read.set()
 
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Observed(config, ServerState(), {}), "127.0.0.1", 0)
@@ -63,3 +68,42 @@ async def test_what_came_before_a_client_has_gone_is_received(
         {"type": "http.request", "body": b"bytes", "more_body": more_body},
         {"type": "http.disconnect"},
     ]
+
+
+async def test_bytes_are_received_though_the_rest_of_the_body_does_not_come(recorder: Recorder, port: int) -> None:
+    recorder.may_read.set()
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"PATCH / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nbytes")
+
+    received = await asyncio.wait_for(recorder.messages.get(), 10)
+    writer.close()
+    await writer.wait_closed()
+
+    assert received == {"type": "http.request", "body": b"bytes", "more_body": True}
+
+
+@pytest.mark.parametrize(
+    ("framing", "encode"),
+    [
+        pytest.param(b"Content-Length: %d" % BODY_BYTES, lambda data: data, id="length"),
+        pytest.param(b"Transfer-Encoding: chunked", lambda data: b"%x\r\n%s\r\n" % (len(data), data), id="chunked"),
+    ],
+)
+async def test_a_body_and_the_next_request_are_received_whole(
+    recorder: Recorder, port: int, framing: bytes, encode: Callable[[bytes], bytes]
+) -> None:
+    recorder.may_read.set()
+    body, chunk_bytes = os.urandom(BODY_BYTES), 10_001
+    chunks = [encode(body[i : i + chunk_bytes]) for i in range(0, len(body), chunk_bytes)]
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    end = b"0\r\n\r\n" if b"chunked" in framing else b""
+    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n%s%sGET / HT" % (framing, b"".join(chunks), end))
+
+    received: list[Message] = []
+    while not received or received[-1]["more_body"]:
+        received.append(await asyncio.wait_for(recorder.messages.get(), 10))
+    writer.close()
+    await writer.wait_closed()
+
+    assert b"".join(message["body"] for message in received) == body
+    assert max(len(message["body"]) for message in received) <= PIECE_BYTES + MAX_READ_BYTES
