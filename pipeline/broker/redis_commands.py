@@ -2,54 +2,70 @@
 
 from __future__ import annotations
 
+from collections import deque
 from threading import Lock
 from typing import Any
 
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
+
+Command = tuple[Any, ...]
 
 
 class UnawaitedCommands:
-    """A connection that sends commands and does not wait for their replies.
+    """A connection that sends commands and does not wait for their replies. Doing a command twice must be harmless.
 
     A worker has to wait for Redis twice for each message otherwise, once before its child may begin, and once before it
-    takes the next message. An error that Redis answers is raised by the next call. So is that of a lost connection.
+    takes the next message. An error that Redis answers is raised by the next call. What has no reply when the
+    connection is lost is sent again over a new one.
     """
 
     def __init__(self, pool: Any) -> None:
         """Connect at first use, like the connections of this pool of redis-py."""
         self._connection = pool.make_connection()
-        self._replies = 0  # that Redis owes
+        self._unanswered: deque[Command] = deque()
         self._lock = Lock()  # the timers of a worker that stops run in a thread
 
-    def send(self, *commands: tuple[Any, ...]) -> None:
+    def send(self, *commands: Command) -> None:
         """Send commands in one packet. Raises the errors of redis-py, also those of the commands before."""
         with self._lock:
-            error = self._read_replies()
-            self._connection.send_packed_command(self._connection.pack_commands(commands))
-            self._replies = len(commands)
-        if error is not None:
-            raise error
+            refusal = None
+            try:
+                refusal = self._read_replies()
+                self._send(*commands)
+            except RedisConnectionError:
+                self._send(*self._unanswered, *commands)
+            self._unanswered.extend(commands)
+        if refusal is not None:
+            raise refusal
 
     def wait(self) -> None:
         """Return when Redis has carried out all commands. Raises as `send` does."""
         with self._lock:
-            error = self._read_replies()
-        if error is not None:
-            raise error
+            try:
+                refusal = self._read_replies()
+            except RedisConnectionError:
+                self._send(*self._unanswered)
+                refusal = self._read_replies()
+        if refusal is not None:
+            raise refusal
 
     def close(self) -> None:
         """Disconnect; the next call connects again."""
         with self._lock:
-            self._replies = 0
+            self._unanswered.clear()
             self._connection.disconnect()
+
+    def _send(self, *commands: Command) -> None:
+        self._connection.send_packed_command(self._connection.pack_commands(commands))
 
     def _read_replies(self) -> ResponseError | None:
         """Read all replies, and return the last one that is an error."""
-        error = None
-        owed, self._replies = self._replies, 0  # a connection that fails while it is read owes nothing any more
-        for _ in range(owed):
+        refusal = None
+        while self._unanswered:
             try:
                 self._connection.read_response()
-            except ResponseError as refusal:
-                error = refusal
-        return error
+            except ResponseError as error:
+                refusal = error
+            self._unanswered.popleft()
+        return refusal
