@@ -51,6 +51,29 @@ UPDATES: list[Document] = [
     {"$unset": {"missing": ""}},
     {"$set": {"text": "„ü“ \U0001f600 \u2028 \x00"}},
 ]
+ACTIVE: Document = {"$in": ["accepted", "processing"]}
+SEARCHES: list[Document] = [
+    {"filter": {"state": ACTIVE, "due_ms": {"$lte": 50}}, "sort": {"due_ms": 1}, "limit": 10},
+    {"filter": {"state": ACTIVE, "due_ms": {"$lte": 50}}, "sort": {"due_ms": -1}},
+    {"filter": {"state": "done", "kind": {"$ne": "image"}}, "sort": {"_id": 1}, "limit": 1},
+    {"filter": {"state": "none"}, "limit": 3},
+    {"filter": {"outbox_ms": {"$gt": 0}}, "projection": {"outbox_ms": 1}, "sort": {"outbox_ms": 1}, "limit": 100},
+    {"filter": {"sha": "5", "state": "done", "outbox_ms": None}, "sort": {"_id": -1}},
+    {"filter": {"outbox_ms": {"$gt": 20, "$lt": 60}, "state": {"$in": ["done", None]}}, "sort": {"outbox_ms": 1}},
+]
+NO_SEARCHES: list[Document] = [
+    {"filter": {"kind": "image"}},
+    {"filter": {}},
+    {"filter": {"due_ms": {"$lte": 50}}},
+    {"filter": {"outbox_ms": None}},
+    {"filter": {"state": "done", "$or": [{"kind": "image"}]}},
+    {"filter": {"state": {"$regex": "d"}}},
+    {"filter": {"state": True}},
+    {"filter": {"state": "done"}, "sort": {"kind": 1}},
+    {"filter": {"state": "done"}, "sort": {"_id": 1, "due_ms": 1}},
+    {"filter": {"state": "done"}, "limit": 1000},
+    {"filter": {"state": "done"}, "skip": 1},
+]
 LEFT_TO_THE_LIBRARY: list[Document] = [
     {"find": "jobs", "filter": {"state": "pending"}},
     {"find": "jobs", "filter": {"_id": "one"}, "sort": {"ms": 1}},
@@ -105,6 +128,11 @@ class Server:
         self.batch = Batch(lambda: None)
         self.shortcuts = Shortcuts(self.handler.databases, self.batch)
         self.in_library({"insert": "jobs", "documents": [job("one"), job("two")]})
+
+    @property
+    def database(self) -> Any:
+        """Its SQLite connection."""
+        return self.handler.databases["darkroom"].db
 
     def in_library(self, command: Document) -> Document:
         """Run a command in the library."""
@@ -204,6 +232,70 @@ def as_mongodb_stores(documents: list[Document]) -> list[Document]:
     return [repair(document, "") for document in documents]
 
 
+@pytest.fixture
+def indexed(server: Server) -> Server:
+    """A server with jobs in several states, and indexes on some fields."""
+    states = ("accepted", "processing", "done", "done", "failed")
+    jobs = [
+        {
+            "_id": f"job {number:02}",
+            "state": states[number % 5],
+            "kind": "image" if number % 3 else "previews",
+            "sha": str(number % 7),
+            "due_ms": number * 7 % 100,
+            "outbox_ms": number * 11 % 100 if number % 4 else None,
+        }
+        for number in range(60)
+    ]
+    for document in jobs:
+        server.by_shortcut({"insert": "jobs", "documents": [document]})
+    keys: list[Document] = [{"state": 1, "due_ms": 1}, {"sha": 1}, {"outbox_ms": 1}]
+    indexes = [{"key": key, "name": "_".join(key)} for key in keys]
+    server.in_library({"createIndexes": "jobs", "indexes": indexes})
+    return server
+
+
+@pytest.mark.parametrize("search", SEARCHES, ids=str)
+def test_a_search_by_an_index_finds_what_the_library_finds(indexed: Server, search: Document) -> None:
+    command = {"find": "jobs", **search}
+
+    found = indexed.by_shortcut(command)
+
+    assert found == indexed.in_library(command)
+
+
+@pytest.mark.parametrize("search", NO_SEARCHES, ids=str)
+def test_what_no_index_serves_is_left_to_the_library(indexed: Server, search: Document) -> None:
+    with pytest.raises(Unsupported):
+        indexed.by_shortcut({"find": "jobs", **search})
+
+
+def test_a_long_search_is_left_to_the_library_and_later_ones_are_not(indexed: Server) -> None:
+    for number in range(1500):
+        content = {"_id": f"more {number}", "state": "done", "due_ms": number, "kind": "image"}
+        indexed.shortcuts.run("insert", {"insert": "jobs", "documents": [content], "$db": "darkroom"})
+    indexed.batch.commit()
+
+    with pytest.raises(Unsupported):
+        indexed.by_shortcut({"find": "jobs", "filter": {"state": "done", "kind": "none"}})
+    with pytest.raises(Unsupported):
+        indexed.by_shortcut({"find": "jobs", "filter": {"state": "done"}})
+    found = indexed.by_shortcut({"find": "jobs", "filter": {"state": "done", "due_ms": {"$lt": 10}}})
+    documents = indexed.database.execute("SELECT data FROM jobs WHERE data LIKE '%done%'").fetchall()
+
+    assert len(found["cursor"]["firstBatch"]) > 10
+    assert len(documents) > 1500
+
+
+def test_a_search_finds_what_is_not_committed_yet(indexed: Server) -> None:
+    new = {"_id": "new", "state": "accepted", "due_ms": -1}
+    indexed.shortcuts.run("insert", {"insert": "jobs", "documents": [new], "$db": "darkroom"})
+
+    found = indexed.by_shortcut({"find": "jobs", "filter": {"state": "accepted", "due_ms": {"$lt": 0}}})
+
+    assert found["cursor"]["firstBatch"] == [new]
+
+
 @pytest.mark.parametrize("command", LEFT_TO_THE_LIBRARY, ids=str)
 def test_what_has_no_shortcut_is_left_to_the_library_and_changes_nothing(server: Server, command: Document) -> None:
     before = server.documents()
@@ -266,17 +358,16 @@ def test_half_an_update_is_not_seen_by_the_next_command(server: Server) -> None:
 
 
 def test_writes_are_synced_whatever_the_library_has_set(server: Server) -> None:
-    database = server.handler.databases["darkroom"].db
-    database.execute("PRAGMA synchronous = NORMAL")
+    server.database.execute("PRAGMA synchronous = NORMAL")
 
     server.by_shortcut({"insert": "jobs", "documents": [job("three")]})
 
-    assert database.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert server.database.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert server.database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_a_table_of_another_layout_has_no_shortcut(server: Server) -> None:
-    server.handler.databases["darkroom"].db.execute("ALTER TABLE jobs ADD COLUMN newer TEXT")
+    server.database.execute("ALTER TABLE jobs ADD COLUMN newer TEXT")
 
     with pytest.raises(Unsupported):
         Shortcuts(server.handler.databases, server.batch).run("find", {"find": "jobs", "$db": "darkroom"})

@@ -1,4 +1,4 @@
-"""The commands that Darkroom sends most, on documents by their ids: without the library's translation to SQL."""
+"""The commands that Darkroom sends most, on documents by their ids or an index: without the library."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Document = dict[str, Any]
 MAX_DOCUMENTS = 101  # MongoDB's first batch has as many
 MAX_INSERTED = 1  # of more, those before one that fails would have to be kept
 COMMON = frozenset({"$db", "lsid", "$readPreference", "writeConcern"})
-FIND = COMMON | {"find", "filter", "projection", "limit", "singleBatch"}
+FIND = COMMON | {"find", "filter", "projection", "sort", "limit", "singleBatch"}
 INSERT = COMMON | {"insert", "ordered", "documents"}
 UPDATE = COMMON | {"update", "ordered", "updates"}
 MODIFY = COMMON | {"findAndModify", "query", "update", "new", "upsert"}
@@ -76,19 +76,15 @@ class Shortcuts:
             table.forget()
 
     def _find(self, table: Table, command: Document) -> bytes:
-        document_ids, conditions = _split(command.get("filter", {}))
-        limit = command.get("limit", 0) or MAX_DOCUMENTS
-        if len(document_ids) > MAX_DOCUMENTS or limit < 0:
+        if "_id" not in command.get("filter", {}):
+            limit = command.get("limit", 0) or MAX_DOCUMENTS + 1
+            found = table.search(command.get("filter", {}), command.get("sort", {}), limit=limit)
+            return _encode_found(command, found)
+        document_ids, conditions = _split(command["filter"])
+        if len(document_ids) > MAX_DOCUMENTS or "sort" in command:
             raise Unsupported
         rows = [row for each in document_ids if (row := table.take(each))]
-        found = [row.document for row in rows if matches(row.document, conditions)]
-        if fields := command.get("projection"):
-            found = [_project(document, fields) for document in found]
-        namespace = f"{command['$db']}.{command['find']}"
-        cursor = {"id": Int64(0), "ns": namespace, "firstBatch": found[:limit]}
-        reply = bson.encode({"cursor": cursor, "ok": 1})
-        if len(reply) > MAX_BSON_DOCUMENT_SIZE:
-            raise Unsupported
+        reply = _encode_found(command, [row.document for row in rows if matches(row.document, conditions)])
         for row in rows:
             table.keep(row)
         return reply
@@ -155,6 +151,21 @@ class Shortcuts:
                 table.keep(row)
         except table.connection.Error as error:
             raise BatchLost from error
+
+
+def _encode_found(command: Document, documents: list[Document]) -> bytes:
+    """Return the reply with the documents that were found, in one batch."""
+    limit = command.get("limit", 0) or len(documents)
+    if not 0 <= limit <= MAX_DOCUMENTS:
+        raise Unsupported
+    if fields := command.get("projection"):
+        documents = [_project(document, fields) for document in documents]
+    namespace = f"{command['$db']}.{command['find']}"
+    cursor = {"id": Int64(0), "ns": namespace, "firstBatch": documents[:limit]}
+    reply = bson.encode({"cursor": cursor, "ok": 1})
+    if len(reply) > MAX_BSON_DOCUMENT_SIZE:
+        raise Unsupported
+    return reply
 
 
 def _split(query: Any) -> tuple[list[str], Document]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from neosqlite import Connection
@@ -13,6 +15,8 @@ from neosqlite.collection.json_helpers import NeoSQLiteJSONEncoder
 from neosqlite.collection.jsonb_support import json_data_column, supports_jsonb
 from neosqlite.sql_utils import quote_table_name
 
+from deploy.local.document_server.index_search import MAX_STEPS, Index, build_search, list_indexes
+from deploy.local.document_server.matching import matches
 from deploy.local.document_server.unsupported import Unsupported
 
 Document = dict[str, Any]
@@ -43,11 +47,13 @@ class Table:
             raise Unsupported from error
         if [column for (column,) in columns] != COLUMNS or name.endswith(GRIDFS_SUFFIXES):
             raise Unsupported
-        table, data = quote_table_name(name), json_data_column(supports_jsonb(self.connection))
-        self._read_sql = f"SELECT id, {data} FROM {table} WHERE _id = ?"  # noqa: S608  # the library quotes the name
-        self._write_sql = f"UPDATE {table} SET data = ? WHERE id = ?"  # noqa: S608
+        self._name, table = name, quote_table_name(name)
+        self._select = f"SELECT id, {json_data_column(supports_jsonb(self.connection))} FROM {table}"  # noqa: S608
+        self._read_sql = f"{self._select} WHERE _id = ?"
+        self._write_sql = f"UPDATE {table} SET data = ? WHERE id = ?"  # noqa: S608  # the library quotes the name
         self._insert_sql = f"INSERT INTO {table} (data, _id) VALUES (?, ?)"  # noqa: S608
         self._kept: dict[str, Row] = {}
+        self._indexes: list[Index] = []
 
     def take(self, document_id: Any) -> Row | None:
         """Return the row with this id, or None. Nothing else keeps it: the caller may change the document."""
@@ -63,8 +69,23 @@ class Table:
             del self._kept[next(iter(self._kept))]
 
     def forget(self) -> None:
-        """Forget all kept rows: others may change them now."""
+        """Forget all kept rows, and the indexes: others may change them now."""
         self._kept.clear()
+        self._indexes = []
+
+    def search(self, conditions: Document, sort: Mapping[str, int], *, limit: int) -> list[Document]:
+        """Return the first documents that meet conditions, found by an index, in the order of `sort`."""
+        try:
+            self._indexes = self._indexes or list_indexes(self.connection, self._name)
+            search = build_search(self._indexes, conditions, sort)
+            self.connection.set_progress_handler(lambda: True, MAX_STEPS)  # ends it with an error
+            rows = self.connection.execute(f"{self._select} {search.sql}", search.parameters)
+            documents = (_build_row(*row).document for row in rows)
+            return list(islice((each for each in documents if matches(each, conditions)), limit))
+        except self.connection.Error as error:
+            raise Unsupported from error
+        finally:
+            self.connection.set_progress_handler(None, 0)
 
     def write(self, row: Row, text: str) -> None:
         """Store the document of a row, as `encode` returned it."""
@@ -82,12 +103,19 @@ class Table:
             raise Unsupported from error
         if found is None:
             return None
-        if not isinstance(found[1], str) or LIBRARY_TYPE in found[1]:
-            raise Unsupported
-        row = Row(found[0], decode(found[1]))
-        if row.document.get("_id") != document_id:
+        row = _build_row(*found)
+        if row.document["_id"] != document_id:
             raise Unsupported
         return row
+
+
+def _build_row(number: int, text: Any) -> Row:
+    if not isinstance(text, str) or LIBRARY_TYPE in text:
+        raise Unsupported
+    document = decode(text)
+    if type(document.get("_id")) is not str:
+        raise Unsupported
+    return Row(number, document)
 
 
 def encode(document: Document) -> str:
