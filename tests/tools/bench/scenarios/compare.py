@@ -20,6 +20,7 @@ from tests.tools.bench.tree_stack import BEFORE, TreeStack, describe_commit, run
 ROUNDS = 3
 OWN = "darkroom"
 STILL = "still"
+PEERS = (peer.TUNED, peer.FURTHER)
 NAMES = (*WORKING, STILL, *POSTING, *ALONE)
 
 Rounds = dict[str, list[Round]]
@@ -38,7 +39,7 @@ def run(bench: Bench) -> Figures:
     rounds: Rounds = {}
     with ExitStack() as resources:
         systems: list[System] = [resources.enter_context(start()) for start in _starts(bench, tree)]
-        systems += start_peers(bench, resources, peer.TUNINGS)
+        systems += start_peers(bench, resources, {name: peer.TUNINGS[name] for name in PEERS})
         found |= {"clients": describe_clients(systems), "versions_before": _versions(systems)}
         rounds |= _measure_together(bench, systems)
     with ExitStack() as resources:

@@ -36,11 +36,11 @@ def run(bench: Bench) -> Figures:
     """Drive one system after the other, round after round, then compare their files and look at all of Darkroom's."""
     file = product.write_preset(bench.folder("presets"))
     logo = {"LOGO": str(file.with_name("logo.png"))}
-    tunings = {name: tuning | logo for name, tuning in peer.TUNINGS.items()}
-    tunings[peer.TUNED] |= LIKE_OURS
+    added = {peer.DEFAULTS: logo, peer.TUNED: logo | LIKE_OURS}
+    tunings = {name: peer.Tuning({**peer.TUNINGS[name].environment, **more}, OVERLAY) for name, more in added.items()}
     with ExitStack() as resources:
         darkroom = resources.enter_context(run_darkroom(bench.folder("darkroom"), presets=file, preset=product.NAME))
-        peers = start_peers(bench, resources, tunings, overlay=OVERLAY)
+        peers = start_peers(bench, resources, tunings)
         systems: list[Darkroom | peer.Peer] = [darkroom, *peers]
         rounds = _drive(bench, systems)
         likenesses = {system.name: _compare(bench, system) for system in systems}

@@ -6,7 +6,6 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from statistics import median
 
 from tests.tools.bench import peer
@@ -41,25 +40,26 @@ def run(bench: Bench) -> Figures:
     }
 
 
-def start_peers(
-    bench: Bench, resources: ExitStack, tunings: Mapping[str, Mapping[str, str]], *, overlay: Path | None = None
-) -> list[peer.Peer]:
+def start_peers(bench: Bench, resources: ExitStack, tunings: Mapping[str, peer.Tuning]) -> list[peer.Peer]:
     """Run the peer once with each tuning; say why if there is none."""
     program = bench.options.peer
     if program is None or peer.explain_missing(program):
         bench.say(f"No peer: {peer.explain_missing(program)}.")
         return []
     try:
-        ready = peer.install_peer(program, bench.folder("npm"), overlay=overlay)
+        ready = peer.install_peer(program, bench.folder("npm"))
     except subprocess.CalledProcessError as error:
         bench.say(f"No peer: {error}.")
         return []
+    running = []
     for name, tuning in tunings.items():
-        bench.say(f"{name}: {dict(tuning) or 'its defaults'}")
-    return [
-        resources.enter_context(peer.run_peer(ready, name, bench.folder("peer") / "files", tuning=tuning))
-        for name, tuning in tunings.items()
-    ]
+        overlay = tuning.overlay
+        changed = f", files of {overlay.name}" if overlay else ""
+        bench.say(f"{name}: {dict(tuning.environment) or 'its defaults'}{changed}")
+        files = peer.lay_over(ready, overlay, bench.folder("peer") / "program") if overlay else ready
+        environment, data = tuning.environment, bench.folder("peer") / "files"
+        running.append(resources.enter_context(peer.run_peer(files, name, data, tuning=environment)))
+    return running
 
 
 def _idle(bench: Bench, systems: Sequence[System]) -> dict[str, float]:
