@@ -11,11 +11,8 @@ def test_files_laid_over_take_the_place_of_the_peers_and_leave_the_installed_one
     installed, overlay = tmp_path / "installed", tmp_path / "overlay"
     (installed / "node_modules/sharp").mkdir(parents=True)
     overlay.mkdir()
-    for folder, name, content in (
-        (installed, "server.mjs", "a"),
-        (installed, "worker.mjs", "b"),
-        (overlay, "worker.mjs", "c"),
-    ):
+    files = {installed / "server.mjs": "a", installed / "worker.mjs": "b", overlay / "worker.mjs": "c"}
+    for file, content in files.items():
         file.write_text(content)
 
     copy = lay_over(installed, overlay, tmp_path / "copy")
