@@ -7,14 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from wsgiref.simple_server import WSGIServer
 
 import prometheus_client.values
 import structlog
 from billiard import current_process
 from billiard.pool import EX_OK, EX_RECYCLE
 from celery.worker import state
-from prometheus_client import CollectorRegistry, Counter, ProcessCollector, generate_latest, start_http_server
+from prometheus_client import CollectorRegistry, Counter, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -22,6 +21,7 @@ from prometheus_client.values import MultiProcessValue, MutexValue
 
 from pipeline.allocated_dict import AllocatedDict
 from pipeline.metrics import NAMESPACE, StageMetrics, UnreadableMessageMetrics, register_build_info
+from pipeline.metrics_server import MetricsServer
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -62,7 +62,7 @@ class Exporter:
         registry.register(self._pool)
         generate_latest(registry)  # runs its lazy imports now, not in a thread while a child is forked
         try:
-            self._server: WSGIServer = start_http_server(port, host, registry)[0]
+            self._server = MetricsServer(host, port, registry)
         except OSError as error:
             raise SystemExit(f"Cannot serve the metrics on {host}:{port}: {error}") from error
 
@@ -85,12 +85,11 @@ class Exporter:
 
     def close_inherited_socket(self) -> None:
         """Close the parent's socket in a child: an open copy would keep the port in use after the parent has ended."""
-        self._server.socket.close()
+        self._server.close_inherited_socket()
 
     def close(self) -> None:
         """Stop serving and remove the files."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
         self._folder.cleanup()
 
 

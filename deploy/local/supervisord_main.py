@@ -19,6 +19,8 @@ import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from socket import socketpair
+from time import monotonic
 
 import setproctitle
 from supervisor import loggers, poller, supervisord
@@ -30,16 +32,41 @@ IS_LINUX = sys.platform == "linux"
 LIBC = ctypes.CDLL(None)  # loaded before any fork
 ROOT = str(Path(__file__).resolve().parents[2])
 FAILED = 1
-MAX_POLL_SECONDS = 0.1  # supervisord notices a child's exit once per loop; its own loop takes a second
+ACTIVE_SECONDS = 3.0  # supervisord looks at its processes and answers once per loop. After a signal or a request,
+ACTIVE_POLL_SECONDS = 0.1  # it does so this often for so long, then once a second
 
 
 class Poller(poller.Poller):  # type: ignore[misc]
-    """The poller of supervisord's loop."""
+    """The poller of supervisord's loop, which returns at once when a signal arrives, such as that of a child's exit."""
+
+    def initialize(self) -> None:
+        """Let the signals of this process write to a socket that is polled with the others."""
+        super().initialize()
+        self._signals, self._writer = socketpair()
+        for end in (self._signals, self._writer):
+            end.setblocking(False)  # noqa: FBT003  # it takes no keyword
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        self._last_event = monotonic()
+
+    def close(self) -> None:
+        """Leave the signals alone."""
+        signal.set_wakeup_fd(-1)
+        self._signals.close()
+        self._writer.close()
+        super().close()
 
     def poll(self, timeout: float) -> tuple[list[int], list[int]]:
-        """Return the readable and writable descriptors, after MAX_POLL_SECONDS at the latest."""
-        ready: tuple[list[int], list[int]] = super().poll(min(timeout, MAX_POLL_SECONDS))
-        return ready
+        """Return the readable and writable descriptors; none after a signal, or after a short time."""
+        self.register_readable(self._signals.fileno())
+        is_active = monotonic() - self._last_event < ACTIVE_SECONDS
+        readable, writable = super().poll(ACTIVE_POLL_SECONDS if is_active else timeout)
+        if not self.options.get_socket_map().keys().isdisjoint(readable):  # a request; the others are logs
+            self._last_event = monotonic()
+        if self._signals.fileno() in readable:
+            self._last_event = monotonic()
+            readable.remove(self._signals.fileno())
+            self._signals.recv(4096)
+        return readable, writable
 
 
 class Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
@@ -51,6 +78,7 @@ class Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
 
     def setpgrp(self) -> None:
         """Make the child a group leader. On Linux, the kernel sends it TERM if this process is killed."""
+        signal.set_wakeup_fd(-1)
         super().setpgrp()
         if IS_LINUX:
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -6,16 +6,25 @@ from typing import Any
 
 from kombu.transport import redis as stock
 
+BINDING_REFRESH_SECONDS = 30.0
+"""How often to look whether the queues for Celery's questions to workers must be kept; they live for an hour."""
+
 _Transport: Any = stock.Transport
 _register = _Transport.register_with_event_loop
 
 
 def register_with_event_loop(self: Any, connection: Any, loop: Any) -> None:
-    """Register the transport. In kombu, each round of the loop registers each connection with epoll once more."""
+    """Register the transport. In kombu, each round of the loop registers each connection with epoll once more.
+
+    kombu also wakes up each second to look whether it has something to do that it does every 20 minutes.
+    """
     others = set(loop.on_tick)
     _register(self, connection, loop)
     loop.on_tick.intersection_update(others)
     poller, on_readable = self.cycle, self.on_readable
+    poller._binding_expiry_tref.cancel()  # noqa: SLF001
+    refresh = poller.maybe_refresh_binding_expiry
+    poller._binding_expiry_tref = loop.call_repeatedly(BINDING_REFRESH_SECONDS, refresh)  # noqa: SLF001
 
     def watch_new_connections() -> None:
         poller.on_poll_start()
