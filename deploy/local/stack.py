@@ -47,6 +47,7 @@ class Stack:
         mongo_port: int = 0,
         pools: Mapping[str, int] | None = None,
         shared_pool: int = 0,
+        shares_outbound: bool = False,
         outbound_pool: int = 0,
         environment: Mapping[str, str] | None = None,
         redis_url: str | None = None,
@@ -61,11 +62,13 @@ class Stack:
         """Start nothing yet. Processes that `gateway` or `workers` exclude from the start can be started by name.
 
         Each queue of a stage has a worker of its own. With `shared_pool`, one `worker` serves all queues that are not
-        in `pools`. With `outbound_pool`, one worker serves the queues of fetches, exports and webhooks.
+        in `pools`. With `outbound_pool`, one worker serves the queues of fetches, exports and webhooks; with
+        `shares_outbound`, the shared one does.
         """
         self.folder = Path(folder).resolve()
         self.blob_folder = self.folder / "blobs"
         each = {processes.SHARED_WORKER: shared_pool} if shared_pool else dict.fromkeys(INNER_QUEUES, 1)
+        self._shared_queues = (*OUTBOUND_QUEUES, *INNER_QUEUES) if shares_outbound else INNER_QUEUES
         self.pools = each | dict(pools or {}) | ({processes.OUTBOUND_WORKER: outbound_pool} if outbound_pool else {})
         self.environment = dict(environment or {})
         self.redis_port, self.mongo_port = redis_port or free_port(), mongo_port or free_port()
@@ -115,7 +118,7 @@ class Stack:
     def _queues(self, worker: str) -> list[str]:
         if worker == processes.OUTBOUND_WORKER:
             return list(OUTBOUND_QUEUES)
-        others = [queue for queue in INNER_QUEUES if queue not in self.pools]
+        others = [queue for queue in self._shared_queues if queue not in self.pools]
         return others if worker == processes.SHARED_WORKER else [worker]
 
     def _frontend(self) -> processes.Process:

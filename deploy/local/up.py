@@ -18,6 +18,7 @@ from rich.text import Text
 from deploy.local.dropping_stream import DroppingStream
 from deploy.local.home import ROOT, find_home
 from deploy.local.log_follower import LogFollower
+from deploy.local.pools import VARIABLE, choose_pools
 from deploy.local.ports import free_port
 from deploy.local.progress import StartProgress
 from deploy.local.stack import Stack
@@ -113,7 +114,7 @@ def find_preset_mistakes() -> list[str]:
 
 def create_stack() -> Stack:
     """Return the stack that the environment configures, not started. StackError if a variable is invalid."""
-    cpus = min(os.cpu_count() or 1, 4)
+    pools = choose_pools(os.environ.get(VARIABLE, ""), cores=os.cpu_count() or 1)
     ports = {name: choice.choose() for name, choice in CHOICES.items()}
     variables = {"DARKROOM_LOG_FORMAT": "console", **os.environ}
     return Stack(
@@ -123,8 +124,7 @@ def create_stack() -> Stack:
         mongo_port=ports["mongo"],
         redis_url=os.environ.get("DARKROOM_REDIS_URL"),
         mongo_url=os.environ.get("DARKROOM_MONGO_URL"),
-        pools={"normalize": cpus, "resize": cpus},
-        outbound_pool=2,
+        **pools,
         flower=find_spec("flower") is not None,
         flower_port=ports["flower"],
         frontend=True,

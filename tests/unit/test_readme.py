@@ -40,6 +40,7 @@ ELSEWHERE = {  # what is no setting, and read by whom
     "DARKROOM_PORT": "deploy/local/up.py",
     "DARKROOM_REDIS_PORT": "deploy/local/up.py",
     "DARKROOM_MONGO_PORT": "deploy/local/up.py",
+    "DARKROOM_POOLS": "deploy/local/pools.py",
     "DARKROOM_HEALTH": "deploy/compose/health.py",
     "DARKROOM_GATEWAY": "deploy/nginx/start.sh",
     "DARKROOM_BODY_BYTES": "deploy/nginx/start.sh",
