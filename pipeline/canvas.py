@@ -8,13 +8,10 @@ from celery import Task, chain, group
 from celery.canvas import Signature
 
 from pipeline import tasks
-from pipeline.lanes import lane_of_stage, queue_of_message
-from pipeline.prepared_canvas import JOB_ID, PreparedCanvases
-from pipeline.routing import ERRBACK, EXPORT, FETCH
+from pipeline.lanes import queue_of_message
+from pipeline.routing import ERRBACK
 from pipeline.stage_order import has_stage
 from storage.documents import KINDS_WITH_RENDITIONS, JobRecord
-
-_canvases = PreparedCanvases()
 
 
 def previews(job: JobRecord) -> Signature[None]:
@@ -61,11 +58,7 @@ def publish_canvas(job: JobRecord) -> None:
 
     May block for the broker's socket timeout, so call it in a thread from an event loop.
     """
-    is_for_previews = job.kind in KINDS_WITH_RENDITIONS
-    renditions = tuple((name, lane_of_stage(job, name)) for name in job.operation.renditions)
-    shape = is_for_previews, job.lane, has_stage(job, FETCH), has_stage(job, EXPORT), renditions
-    canvas = _canvases.get(shape, lambda: build_canvas(job.model_copy(update={"id": JOB_ID})))
-    canvas.publish(job.id, root_id=root_id(job))
+    build_canvas(job).apply_async(retry=False)
 
 
 def _if_stage(job: JobRecord, task: Task[Any, Any]) -> tuple[Signature[None], ...]:

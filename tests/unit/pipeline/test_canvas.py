@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from kombu import Message
 
-from pipeline.canvas import build_canvas, publish_canvas, root_id
+from pipeline.canvas import publish_canvas, root_id
 from pipeline.celery import QUEUED_HEADER, app
 from pipeline.routing import QUEUES, ROUTES
 from pipeline.stage_order import prerequisites, stage_order_of
@@ -18,25 +17,10 @@ from storage.clock import now_ms
 from storage.documents import DestinationReference, JobRecord, Kind, Operation
 from tests.support.fakes import FakeBroker, new_job
 
-UUIDS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
 
 @pytest.fixture
 def job() -> JobRecord:
     return new_job()
-
-
-@pytest.fixture(params=[*Kind, "exported", "mixed"])
-def whole_job(request: pytest.FixtureRequest) -> JobRecord:
-    """A job of each canvas: of each kind, with an export, and with a rendition in the other lane."""
-    if request.param == "exported":
-        destination = DestinationReference(name="shop", key="{rendition}")
-        operation = Operation(renditions={"small": 1, "large": 2}, destination=destination)
-        return new_job(renditions=dict.fromkeys(operation.renditions, 1), operation=operation)
-    if request.param == "mixed":
-        operation = Operation(renditions={"small": 1, "card": {"edge": 9, "formats": ["avif"]}})
-        return new_job(renditions=dict.fromkeys(operation.renditions, 1), operation=operation)
-    return new_job(request.param, generation=1)
 
 
 @pytest.fixture
@@ -65,23 +49,6 @@ def test_a_job_is_published_under_the_root_of_its_generation(broker: FakeBroker)
 
     [message] = broker.take_messages()
     assert message.headers["id"] == f"{job.id}.3"
-
-
-def test_the_message_is_the_one_that_celery_makes_of_the_canvas(whole_job: JobRecord, broker: FakeBroker) -> None:
-    build_canvas(whole_job).apply_async(retry=False)
-    publish_canvas(whole_job)
-
-    expected, sent = ({**_without_ids(message), "id": message.headers["id"]} for message in broker.take_messages())
-    assert sent == expected
-
-
-def test_no_two_messages_have_an_id_in_common(whole_job: JobRecord, broker: FakeBroker) -> None:
-    for _ in range(2):
-        publish_canvas(whole_job)
-
-    messages = broker.take_messages()
-    first, second = ({*UUIDS.findall(json.dumps(message.payload))} for message in messages)
-    assert first & second == {whole_job.id, messages[0].properties["reply_to"]}  # nobody waits for a reply
 
 
 def test_the_canvas_begins_in_the_queue_of_its_first_stage(message: Message) -> None:
@@ -229,16 +196,6 @@ def test_every_task_of_the_app_has_a_route() -> None:
 
 def test_every_route_leads_to_a_queue_that_exists() -> None:
     assert {route["queue"] for route in ROUTES.values()} <= set(QUEUES)
-
-
-def _without_ids(message: Message) -> dict[str, Any]:
-    """Return all of a message but its times, with each id of a message replaced by the place where it first is."""
-    whole = {"headers": dict(message.headers), "payload": message.payload, "route": message.delivery_info}
-    del whole["headers"][QUEUED_HEADER]
-    text = json.dumps(whole)
-    for number, message_id in enumerate(dict.fromkeys(UUIDS.findall(text))):
-        text = text.replace(message_id, f"id {number}")
-    return dict(json.loads(text))
 
 
 def _rest(message: Message) -> list[dict[str, Any]]:
