@@ -100,7 +100,13 @@ def create_app(settings: Settings, stores: Stores | None = None, queues: Queues 
             )
             sweeper = Sweeper(app.state.stores, app.state.queues, settings, *sweeper_metrics, on_end=announcer.wake)
             tidier = Tidier(app.state.stores, settings, gateway_metrics.tidier)
-            gauge_updater = GaugeUpdater(gateway_metrics.registry, app.state.stores, app.state.queues, settings)
+            gauge_updater = GaugeUpdater(
+                gateway_metrics.registry,
+                app.state.stores,
+                app.state.queues,
+                settings,
+                is_read=lambda: gateway_metrics.are_read,
+            )
 
             owner_feed = app.state.event_feed = EventFeed(app.state.stores.jobs)
 

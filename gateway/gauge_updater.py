@@ -22,6 +22,9 @@ from storage.documents import ACTIVE_STATES
 from storage.errors import TRANSIENT_ERRORS
 from storage.stores import Stores
 
+UNREAD_SECONDS = 30.0
+"""How often gauges are updated that nobody reads, if that is less often than `metrics.look_interval`."""
+
 log = structlog.get_logger("gateway")
 
 
@@ -31,12 +34,22 @@ class GaugeUpdater:
     While a dependency is down, its gauges keep their last values and `dependency_up` is 0.
     """
 
-    def __init__(self, registry: CollectorRegistry, stores: Stores, queues: Queues, settings: Settings) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        stores: Stores,
+        queues: Queues,
+        settings: Settings,
+        *,
+        is_read: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`is_read` says whether somebody reads the metrics."""
+
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, labels, namespace=NAMESPACE, registry=registry)
 
         self._stores, self._queues, self._settings = stores, queues, settings
-        self._count_due = 0.0
+        self._is_read, self._count_due = is_read, 0.0
         self._memory = IdleMemory()
         self._jobs = gauge("jobs", "Job documents by state.", "state")
         self._oldest_job = gauge(
@@ -74,11 +87,18 @@ class GaugeUpdater:
             )
 
     async def run(self) -> None:
-        """Update the gauges until cancelled, and look whether the gateway is idle."""
+        """Update the gauges until cancelled, rarely while nobody reads them; look whether the gateway is idle."""
         while True:
             await self.update_gauges()
-            await self._memory.return_when_idle()
-            await asyncio.sleep(self._settings.metrics.look_interval)
+            updated = monotonic()
+            await self._rest()
+            while monotonic() < updated + UNREAD_SECONDS and not self._is_read():
+                await _run_and_log_errors(self._measure_clock)
+                await self._rest()
+
+    async def _rest(self) -> None:
+        await self._memory.return_when_idle()
+        await asyncio.sleep(self._settings.metrics.look_interval)
 
     async def update_gauges(self) -> None:
         """Update all gauges once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 from fastapi import Request, Response
 from prometheus_client import (
@@ -36,6 +37,8 @@ PATH = "/metrics"
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 UPLOAD_BYTES = (2**16, 2**18, 2**20, 2**21, 2**22, 2**23, 2**24, 25 * 2**20)
 SUBMISSIONS = ("accepted", "deduplicated", "replayed", "refused")
+READ_SECONDS = 300.0
+"""For so long after a scrape, another one is expected."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 router = Router(tags=["health"])
@@ -43,6 +46,8 @@ router = Router(tags=["health"])
 
 class GatewayMetrics:
     """The registry of one gateway; a container runs one gateway process, so there is nothing to aggregate."""
+
+    _read_at = -READ_SECONDS
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -73,6 +78,16 @@ class GatewayMetrics:
         for kind in Kind:
             for result in SUBMISSIONS:
                 self._submissions.labels(kind, result)
+
+    @property
+    def are_read(self) -> bool:
+        """Whether somebody has read the metrics lately."""
+        return monotonic() < self._read_at + READ_SECONDS
+
+    async def render(self) -> bytes:
+        """Return every metric in Prometheus' text format."""
+        self._read_at = monotonic()
+        return await run_in_threadpool(generate_latest, self.registry)
 
     @contextmanager
     def count_submission(self, kind: Kind) -> Iterator[SubmissionCount]:
@@ -110,5 +125,4 @@ class SubmissionCount:
 @router.get(PATH, include_in_schema=False)
 async def metrics(request: Request) -> Response:
     """Return every metric in Prometheus' text format."""
-    registry = request.app.state.metrics.registry
-    return Response(await run_in_threadpool(generate_latest, registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(await request.app.state.metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -139,10 +140,13 @@ class BulkActions:
 
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
         self._documents = collection
+        self.has_new = asyncio.Event()
+        """Set when this process has inserted an action. Whoever carries actions out clears it."""
 
     async def insert(self, action: BulkAction) -> None:
         """Insert a new bulk action."""
         await self._documents.insert_one(action.model_dump(mode="json", by_alias=True))
+        self.has_new.set()
 
     async def get(self, bulk_id: str, *, owner: str | None) -> BulkAction:
         """Return a bulk action. Raises `BulkActionNotFound`, also for that of another owner; None: any.

@@ -368,9 +368,12 @@ class Jobs:
     async def find_oldest(self, state: JobState) -> Job | None:
         """Return the oldest job in a state: ids begin with a timestamp, except those of images on demand."""
         for limit in (1, MAX_SKIPPED + 1):
-            documents = _collection().find({"state": state.value, "kind": _NO_CHILD}).sort("_id", 1).limit(limit)
-            if jobs := self._reader.read_all(await documents.to_list(None)):
+            found = _collection().find({"state": state.value, "kind": _NO_CHILD}).sort("_id", 1).limit(limit)
+            documents = await found.to_list(None)
+            if jobs := self._reader.read_all(documents):
                 return jobs[0]
+            if not documents:
+                break
         return None
 
     async def count_unreadable(self) -> int:

@@ -54,6 +54,10 @@ class Webhooks:
         """Return the endpoints of an owner that events are sent to, newest first."""
         return [endpoint for endpoint in await self.list(owner) if endpoint.disabled is None]
 
+    async def has_enabled(self) -> bool:
+        """Whether there is an endpoint, of any owner, that events are sent to."""
+        return await self._endpoints.find_one({"disabled": None}, {"_id": 1}) is not None
+
     async def count(self, owner: str | None) -> int:
         """Return how many endpoints an owner has, without those of the settings."""
         found = await self._endpoints.find({"owner": owner}, {"_id": 1}).to_list(None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -30,7 +31,9 @@ from storage.errors import TRANSIENT_ERRORS, JobNotFound, JobUnreadable
 from storage.stores import Stores
 
 IDLE_SECONDS = 1.0
-"""Wait between two looks for bulk actions when there is nothing to do, or the queues are long."""
+"""Wait between two looks for bulk actions while others carry these out, or the queues are long."""
+REST_SECONDS = 5.0
+"""Wait for a bulk action while there is none: another gateway begins its own at once."""
 MAX_ACTIONS = 100
 """Bulk actions that a round takes in turn."""
 MAX_JOB_ERRORS = 8
@@ -57,6 +60,7 @@ class BulkRunner:
         self._pace = Pace(settings.bulk.rate)
         self._backlog = Backlog()
         self._errors: Counter[str] = Counter()
+        self._idle_seconds = IDLE_SECONDS
         batch_seconds = self._batch_jobs / settings.bulk.rate
         self._lease_ms = int((settings.bulk.lease + batch_seconds) * 1000)
 
@@ -66,9 +70,13 @@ class BulkRunner:
 
     async def run(self) -> None:
         """Run rounds until cancelled."""
+        has_new = self._stores.bulk_actions.has_new
         while True:
+            has_new.clear()
             has_worked = await self.run_round()
-            await asyncio.sleep(0 if has_worked else IDLE_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0 if has_worked else self._idle_seconds):
+                    await has_new.wait()
 
     async def run_round(self) -> bool:
         """Do a batch of each bulk action that nobody holds. Return whether there was any to do.
@@ -78,8 +86,10 @@ class BulkRunner:
         has_worked = False
         with log_errors(log, "find_bulk_actions"):
             actions = self._stores.bulk_actions
-            self._bulk_metrics.set_active(await actions.count_active(limit=MAX_ACTIONS))
-            for action in await actions.find_free(limit=MAX_ACTIONS):
+            active = await actions.count_active(limit=MAX_ACTIONS)
+            self._bulk_metrics.set_active(active)
+            self._idle_seconds = IDLE_SECONDS if active else REST_SECONDS
+            for action in await actions.find_free(limit=MAX_ACTIONS) if active else ():
                 with log_errors(log, "advance_bulk_action", bulk_id=action.id):
                     has_worked |= await self.advance(action)
         return has_worked

@@ -25,6 +25,8 @@ from storage.webhooks import Delivery, WebhookEndpoint
 
 POLL_SECONDS = 2.0
 """Wait between two rounds when nothing wakes the announcer."""
+REST_POLLS = 5
+"""So many times as long is a wait before there is a webhook: only outboxes are emptied then."""
 DEBOUNCE_SECONDS = 0.05
 """Ends of jobs that come within this time are one round."""
 HURRIED_SECONDS = 60.0
@@ -61,6 +63,7 @@ class Announcer:
         self._held_until = self._others_until = 0.0
         self._is_woken = asyncio.Event()
         self._hurried_until = 0.0
+        self._has_webhooks = False
         self.renditions = RenditionInterest(stores.webhooks)
 
     def wake(self) -> None:
@@ -99,7 +102,9 @@ class Announcer:
         with log_errors(log, "announce"):
             has_more = await self.announce_batch()
         with log_errors(log, "dispatch_due"):
-            await self.dispatch_due()
+            self._has_webhooks = self._has_webhooks or await self._stores.webhooks.has_enabled()
+            if self._has_webhooks:
+                await self.dispatch_due()
         return has_more
 
     async def announce_batch(self) -> bool:
@@ -207,9 +212,17 @@ class Announcer:
         Where nobody has, a round for each end would cost more than all else that is done for it.
         """
         if monotonic() > self._hurried_until:
+            if not self._has_webhooks:
+                with suppress(TimeoutError):
+                    await self._wait_for_wake((REST_POLLS - 1) * self._poll_seconds)
             await asyncio.sleep(self._poll_seconds)
         else:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._is_woken.wait(), self._poll_seconds)
+                await self._wait_for_wake(self._poll_seconds)
                 await asyncio.sleep(DEBOUNCE_SECONDS)
         self._is_woken.clear()
+
+    async def _wait_for_wake(self, seconds: float) -> None:
+        """Raise TimeoutError unless the announcer is woken in time. `wait_for` may ignore a cancellation."""
+        async with asyncio.timeout(seconds):
+            await self._is_woken.wait()

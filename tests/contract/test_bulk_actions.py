@@ -43,6 +43,14 @@ async def test_a_bulk_action_is_read_as_it_was_written(actions: BulkActions) -> 
     assert await actions.get(action.id, owner=None) == action
 
 
+async def test_a_new_bulk_action_is_announced_in_its_process(actions: BulkActions) -> None:
+    actions.has_new.clear()
+
+    await insert(actions)
+
+    assert actions.has_new.is_set()
+
+
 async def test_a_bulk_action_of_another_owner_is_not_found(actions: BulkActions) -> None:
     action = await insert(actions, owner="ada")
 

@@ -46,6 +46,16 @@ async def test_an_endpoint_is_read_as_it_was_written(both: Stores) -> None:
     assert await both.webhooks.get(endpoint.id, owner=None) == endpoint
 
 
+async def test_whether_events_are_sent_to_any_endpoint_is_known(both: Stores) -> None:
+    known = [await both.webhooks.has_enabled()]
+    await insert(both, owner="ada", disabled=DisabledReason.OWNER)
+    known.append(await both.webhooks.has_enabled())
+    await insert(both, owner="zoe")
+    known.append(await both.webhooks.has_enabled())
+
+    assert known == [False, False, True]
+
+
 async def test_an_endpoint_of_another_owner_is_not_found(both: Stores) -> None:
     endpoint = await insert(both, owner="ada")
 

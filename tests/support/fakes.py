@@ -668,10 +668,12 @@ class FakeBulkActions(BulkActions):
     """Bulk actions in a dictionary."""
 
     def __init__(self) -> None:
+        self.has_new = asyncio.Event()
         self._actions: dict[str, BulkAction] = {}
 
     async def insert(self, action: BulkAction) -> None:
         self._actions[action.id] = action
+        self.has_new.set()
 
     async def get(self, bulk_id: str, *, owner: str | None) -> BulkAction:
         action = self._actions.get(bulk_id)

@@ -32,6 +32,9 @@ class FakeWebhooks(Webhooks):
         found = [endpoint.model_copy(deep=True) for endpoint in self.endpoints.values() if endpoint.owner == owner]
         return sorted(found, key=lambda endpoint: (endpoint.created_ms, endpoint.id), reverse=True)
 
+    async def has_enabled(self) -> bool:
+        return any(endpoint.disabled is None for endpoint in self.endpoints.values())
+
     async def count(self, owner: str | None) -> int:
         return sum(not endpoint.is_fixed for endpoint in await self.list(owner))
 

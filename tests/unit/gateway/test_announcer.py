@@ -429,6 +429,23 @@ async def test_who_is_not_woken_polls(stores: FakeStores, jobs: WatchedJobs, web
     assert deliveries_of(webhooks) == [f"{job.id}-0-1-done.here"]
 
 
+async def test_where_nobody_has_webhooks_no_due_one_is_looked_for(stores: FakeStores) -> None:
+    looks: list[int] = []
+
+    class CountingWebhooks(FakeWebhooks):
+        async def find_due(self, *, limit: int) -> Endpoints:
+            looks.append(limit)
+            return []
+
+    announcer = new_announcer(replace(stores, webhooks=(webhooks := CountingWebhooks())))
+    await announcer.run_round()
+    before = len(looks)
+    await webhooks.insert(new_endpoint(id="here"))
+    await announcer.run_round()
+
+    assert (before, len(looks)) == (0, 1)
+
+
 async def test_where_nobody_has_webhooks_an_end_wakes_nobody(stores: FakeStores, jobs: WatchedJobs) -> None:
     announcer = new_announcer(stores, poll_seconds=FOREVER)
     await insert_ended(jobs)

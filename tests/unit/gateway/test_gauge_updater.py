@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from pymongo.errors import AutoReconnect
 from structlog.typing import EventDict
 
 from gateway.gauge_updater import GaugeUpdater
+from gateway.lifespan import run_in_background
 from pipeline.http_settings import BlobsSettings
 from pipeline.queues.queues import RedisMemory
-from pipeline.settings import Settings
+from pipeline.settings import MetricsSettings, Settings
 from stages.limits import Limits
 from storage.blobs import Blobs
 from storage.clock import now_ms
@@ -20,6 +22,27 @@ from storage.documents import JobState
 from storage.webhooks import Delivery, DisabledReason, WebhookEndpoint
 from tests.support.announcing import new_ended_job
 from tests.support.fakes import FakeJobs, FakeQueues, FakeStores, new_job, new_job_id
+
+SECONDS = 10.0
+
+
+class CountingStores(FakeStores):
+    """Stores that count how often the clock was measured."""
+
+    measured = 0
+
+    async def measure_clock(self) -> None:
+        object.__setattr__(self, "measured", self.measured + 1)
+
+
+class CountingJobs(FakeJobs):
+    """Jobs that count how often the outboxes were looked at."""
+
+    looks = 0
+
+    async def find_oldest_event_ms(self) -> int | None:
+        self.looks += 1
+        return await super().find_oldest_event_ms()
 
 
 class BrokenJobs(FakeJobs):
@@ -238,3 +261,18 @@ async def test_a_bug_in_one_look_is_logged_and_ends_no_other(
 
     assert [line["event"] for line in logs] == ["gauges.failed"]
     assert read(registry, "queue_length", queue="finalize") == 1
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+async def test_gauges_that_nobody_reads_are_updated_rarely(
+    registry: CollectorRegistry, blobs: Blobs, queues: FakeQueues, settings: Settings, *, is_read: bool
+) -> None:
+    often = settings.model_copy(update={"metrics": MetricsSettings(look_interval=0.001)})
+    stores = CountingStores(jobs := CountingJobs(), blobs)
+
+    async with run_in_background(GaugeUpdater(registry, stores, queues, often, is_read=lambda: is_read).run()):
+        async with asyncio.timeout(SECONDS):
+            while stores.measured < 5:  # noqa: ASYNC110  # stores have no event
+                await asyncio.sleep(0.001)
+
+    assert (jobs.looks > 1) is is_read

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.metrics import GatewayMetrics
+from gateway.metrics import READ_SECONDS, GatewayMetrics
 from gateway.routing import UNMATCHED
 from storage.documents import Job, Kind, StageState
 from tests.support.fakes import FakeJobs, form, new_job, part
@@ -157,3 +157,12 @@ class TestABug:
 
         assert counted("http_requests_total", method="GET", route="/task-status/{task_id}", status="500") == 1
         assert counted("http_problems_total", code=answer.json()["code"]) == 1
+
+
+async def test_who_reads_the_metrics_is_known_for_a_while(http: httpx.AsyncClient, app: FastAPI) -> None:
+    app.state.metrics._read_at = -READ_SECONDS
+    before = app.state.metrics.are_read
+
+    await http.get("/metrics")
+
+    assert (before, app.state.metrics.are_read) == (False, True)
