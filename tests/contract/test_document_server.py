@@ -23,6 +23,7 @@ from deploy.local.document_server.dispatcher import Dispatcher
 from deploy.local.ports import free_port
 from deploy.local.processes import ROOT, mongo
 from tests.support.mongo_wire import OP_MSG, ServerConnection, encode_command
+from tests.support.programs import start_program
 
 Document = dict[str, Any]
 JOURNALED: dict[str, Any] = {"w": "majority", "journal": True}
@@ -34,7 +35,7 @@ KILOBYTES = "x" * 40_000
 def run_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server as a stack does, until the block ends."""
     folder.mkdir(exist_ok=True)
-    with subprocess.Popen(mongo(folder, port=port).command, cwd=ROOT) as process:
+    with start_program(*mongo(folder, port=port).command, cwd=ROOT) as process:
         try:
             yield process
         finally:
@@ -155,7 +156,7 @@ def test_files_of_the_library_alone_are_served_and_left_readable(tmp_path: Path)
     library = [sys.executable, "-m", "nx_27017.nx_27017", "--data-dir", str(tmp_path / "mongo"), "-p", str(port)]
     library += ["--log-file", os.devnull, "--pid-file", str(tmp_path / "pid")]
     for command in (library, mongo(tmp_path / "mongo", port=port).command) * 2:
-        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        with start_program(*command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
             with connect(port) as client:
                 client.darkroom.jobs.update_one({"_id": "one"}, {"$inc": {"version": 1}}, upsert=True)
                 client.darkroom.jobs.update_one({"_id": "one"}, {"$inc": {"version": 1}})
