@@ -26,7 +26,15 @@ class OriginalMeter:
 
     def add(self, chunk: bytes) -> None:
         """Count and hash the next piece, `head` included."""
+        self.count(chunk)
+        self.hash(chunk)
+
+    def count(self, chunk: bytes) -> None:
+        """Count the next piece, which another thread may hash."""
         self.size += len(chunk)
+
+    def hash(self, chunk: bytes) -> None:
+        """Hash the next piece, which was counted, or is about to be."""
         self._digest.update(chunk)
 
     def describe(self, *, blob: str, name: str | None) -> Original:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,11 +20,11 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore
 
 from storage.blob_copies import BlobCopy, copy_remote, open_local
+from storage.blob_writers import BlobWriter, FolderWriter, Observe, ObservedWriter
 from storage.folder_pages import read_local_pages, read_remote_pages
 from storage.object_store import can_sign_urls, connect, connect_probe
 
 if TYPE_CHECKING:
-    from obstore import AsyncWritableFile
     from obstore.store import ObjectStore
 
 LOCAL_CHUNK_BYTES = 1024 * 1024
@@ -162,18 +163,20 @@ class Blobs:
         self._sync(target)
 
     @asynccontextmanager
-    async def writer(self, key: str) -> AsyncIterator[AsyncWritableFile]:
-        """Write a blob as a stream. It exists once the block ends without an error, and never when it ends with one.
+    async def writer(self, key: str, *, observe: Observe | None = None) -> AsyncIterator[BlobWriter]:
+        """Write a blob as a stream. It exists once the block ends without an error, and not if it ends with one.
 
-        The block does not sync to disk, because that blocks: the caller runs `sync` in a thread.
+        If the block is cancelled at its very end, the blob may exist. `observe` is called with each chunk, in their
+        order, perhaps in other threads, until the block has ended.
         """
         _check_key(key)
-        async with obstore.open_writer_async(self._store, key, **self._writer_sizes) as file:
-            yield file
-
-    def sync(self, key: str) -> None:
-        """Sync a streamed blob to the disk of a local folder; other stores are durable already."""
-        self._sync(key)
+        if self._folder is not None:
+            writer = FolderWriter(self._folder / key, observe=observe, sync=partial(self._sync, key))
+            async with writer.open():
+                yield writer
+        else:
+            async with obstore.open_writer_async(self._store, key, **self._writer_sizes) as file:
+                yield file if observe is None else ObservedWriter(file, observe)
 
     async def stream(self, key: str, *, start: int, stop: int) -> AsyncIterator[bytes]:
         """Open bytes `start` (inclusive) to `stop` (exclusive) of a blob and return an iterator over their chunks."""

@@ -39,7 +39,6 @@ class PartStore:
                 size += len(chunk)
                 await blob.write(chunk)
                 self._room.use(len(chunk))
-        await asyncio.to_thread(self._blobs.sync, key)
         return Part(start, size, name)
 
     async def read_head(self, upload: ResumableUpload, parts: Sequence[Part]) -> bytes:
@@ -105,13 +104,11 @@ class PartStore:
         """Write the bytes of the parts to one blob, and return their SHA-256 (hex)."""
         self._room.expect_copy(size)
         digest = sha256()
-        async with self._blobs.writer(key) as blob:
+        async with self._blobs.writer(key, observe=digest.update) as blob:
             for part in parts:
                 async for chunk in self._read(upload, part):
-                    digest.update(chunk)
                     await blob.write(chunk)
                     self._room.use(len(chunk))
-        await asyncio.to_thread(self._blobs.sync, key)
         return digest.hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -87,8 +86,6 @@ async def store_upload(
         if form.original and is_digest_of(request.headers.get("content-digest"), form.original.sha256):
             raise DigestMismatch(DIGEST_OF_FILE) from error
         raise
-    if form.original is not None:
-        await asyncio.to_thread(blobs.sync, key)
     return form.original, form.fields
 
 
@@ -161,10 +158,10 @@ async def _store_file(  # noqa: PLR0913  # what, and where to
 ) -> Original:
     meter = OriginalMeter(head, limits)
     check_format(meter.format)
-    async with blobs.writer(key) as blob:
+    async with blobs.writer(key, observe=meter.hash) as blob:
         chunk: bytes | None = head
         while chunk is not None:
-            meter.add(chunk)
+            meter.count(chunk)
             if meter.is_too_large:
                 raise BodyTooLarge(f"The file is larger than {format_size(limits.upload_bytes)}. Send a smaller file.")
             await blob.write(chunk)

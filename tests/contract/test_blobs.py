@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
@@ -318,13 +321,63 @@ async def test_a_broken_upload_leaves_the_blob_that_was_there(blobs: Blobs) -> N
     assert blobs.get("job/original") == b"whole"
 
 
-async def test_a_synced_upload_is_got(blobs: Blobs) -> None:
-    async with blobs.writer("job/original") as file:
+async def test_each_chunk_that_is_written_is_observed_in_its_order(blobs: Blobs) -> None:
+    digest, pieces = sha256(), [bytes([number]) * 100_000 for number in range(20)]
+
+    async with blobs.writer("job/original", observe=digest.update) as file:
+        for piece in pieces:
+            await file.write(piece)
+
+    assert digest.digest() == sha256(blobs.get("job/original")).digest()
+
+
+async def test_an_observer_that_fails_leaves_no_blob(blobs: Blobs) -> None:
+    def fail(_: bytes) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        async with blobs.writer("job/original", observe=fail) as file:
+            await file.write(b"content")
+
+    assert blobs.list_all_names("job") == []
+
+
+async def test_a_broken_upload_leaves_no_file(local: Blobs) -> None:
+    await break_off(local, "job/original", 2 * LOCAL_CHUNK_BYTES)
+
+    assert local.list_all_names("job") == []
+
+
+async def test_an_upload_that_is_cancelled_while_it_is_written_leaves_no_file(local: Blobs) -> None:
+    is_writing, may_go_on = threading.Event(), threading.Event()
+
+    def wait(_: bytes) -> None:
+        is_writing.set()
+        may_go_on.wait(10)
+
+    async def write() -> None:
+        async with local.writer("job/original", observe=wait) as file:
+            await file.write(bytes(2 * LOCAL_CHUNK_BYTES))
+
+    task = asyncio.create_task(write())
+    await asyncio.to_thread(is_writing.wait, 10)
+    task.cancel()
+    await asyncio.sleep(0)
+    may_go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert local.list_all_names("job") == []
+
+
+async def test_an_upload_does_not_use_the_remains_of_another_one(local: Blobs, folder: Path) -> None:
+    (folder / "job").mkdir()
+    (folder / "job" / "original#1").write_bytes(b"half of")
+
+    async with local.writer("job/original") as file:
         await file.write(b"content")
 
-    blobs.sync("job/original")
-
-    assert blobs.get("job/original") == b"content"
+    assert (local.get("job/original"), sorted(local.list_all_names("job"))) == (b"content", ["original", "original#1"])
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 10), (0, 1), (9, 10), (3, 7)])

@@ -15,7 +15,7 @@ from pipeline.metrics import StageMetrics
 from pipeline.settings import Settings
 from pipeline.worker_child import WorkerChild, open_worker_child
 from storage.blobs import Blobs
-from storage.documents import Job, Kind, Original
+from storage.documents import Job, Kind, Original, blob_key
 from storage.stores import Stores
 from tests.contract.test_lost_master import run
 from tests.support.fakes import RENDITIONS, new_job
@@ -90,5 +90,12 @@ async def test_of_an_image_whose_folder_has_no_original_the_name_of_the_folder_i
 
 def test_a_first_blob_is_synced_with_its_folder_and_the_folder_of_all(folder: Path, synced: list[str]) -> None:
     Blobs.open(folder.as_uri()).put("id/original", b"content")
+
+    assert synced == ["job/original", "job", "."]
+
+
+async def test_a_blob_that_was_written_as_it_came_is_synced_with_its_folder(folder: Path, synced: list[str]) -> None:
+    async with Blobs.open(folder.as_uri()).writer(blob_key("a-job", "original")) as file:
+        await file.write(b"content")
 
     assert synced == ["job/original", "job", "."]

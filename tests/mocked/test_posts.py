@@ -119,14 +119,14 @@ async def test_the_bytes_are_stored_before_the_job_is(
     http: httpx.AsyncClient, blob_writer: AsyncMock, blobs: MagicMock, jobs: MagicMock, apply_async: MagicMock
 ) -> None:
     order = MagicMock()
-    order.attach_mock(blobs.sync, "sync")
+    order.attach_mock(blobs.writer.return_value.__aexit__, "store")
     order.attach_mock(jobs.insert, "accept")
     order.attach_mock(apply_async, "publish")
 
     await post(http, "/upload")
 
     assert b"".join(call.args[0] for call in blob_writer.write.await_args_list) == PHOTO
-    assert [cast("Any", call)[0] for call in order.mock_calls] == ["sync", "accept", "publish"]
+    assert [cast("Any", call)[0] for call in order.mock_calls] == ["store", "accept", "publish"]
 
 
 async def test_a_job_of_an_earlier_image_copies_it(http: httpx.AsyncClient, jobs: MagicMock, blobs: MagicMock) -> None:

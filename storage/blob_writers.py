@@ -1,0 +1,133 @@
+"""Writers of one blob whose bytes come one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from obstore import AsyncWritableFile
+
+PIECE_BYTES = 256 * 1024
+"""Bytes that a thread writes at once: each change of the thread costs as much as to write 100 KiB."""
+MAX_THREADS = 8
+
+Observe = Callable[[bytes], object]
+
+_threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="blob-writer")
+
+
+class BlobWriter(Protocol):
+    """What takes the chunks of a blob."""
+
+    async def write(self, chunk: bytes, /) -> object:
+        """Take the next chunk."""
+
+
+class ObservedWriter:
+    """Another writer, with a function that is called with each chunk."""
+
+    def __init__(self, file: AsyncWritableFile, observe: Observe) -> None:
+        self._file = file
+        self._observe = observe
+
+    async def write(self, chunk: bytes, /) -> None:
+        """Write the next chunk."""
+        self._observe(chunk)
+        await self._file.write(chunk)
+
+
+class FolderWriter:
+    """Writes a file in large pieces, and in threads, as a write may block.
+
+    Until all is written, the file has a name such as `original#1`, which obstore's listings leave out. `observe` is
+    called with each chunk in the thread that writes it, `sync` in a thread once the file has its own name.
+    """
+
+    def __init__(self, path: Path, *, observe: Observe | None, sync: Callable[[], object]) -> None:
+        self._path = path
+        self._observe = observe
+        self._sync = sync
+        self._chunks: list[bytes] = []
+        self._waiting_bytes = 0
+        self._lock = Lock()  # a thread goes on though its caller was cancelled
+        self._descriptor = -1
+        self._temporary = ""
+        self._is_aborted = False
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Let the file have its name at the end of the block, or remove it if the block raises."""
+        try:
+            yield
+            await _run_in_thread(self._finish)
+        except BaseException:
+            await asyncio.shield(_run_in_thread(self._abort))
+            raise
+
+    async def write(self, chunk: bytes, /) -> None:
+        """Write the next chunk, perhaps together with those that follow."""
+        self._chunks.append(chunk)
+        self._waiting_bytes += len(chunk)
+        if self._waiting_bytes >= PIECE_BYTES:
+            await _run_in_thread(self._write)
+
+    def _write(self) -> None:
+        chunks, self._chunks, self._waiting_bytes = self._chunks, [], 0
+        with self._lock:
+            if self._is_aborted:
+                return
+            if self._descriptor < 0:
+                self._open()
+            for chunk in chunks:
+                if self._observe is not None:
+                    self._observe(chunk)
+                _write_all(self._descriptor, chunk)
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            self._temporary = f"{self._path}#{number}"
+            try:
+                self._descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            except FileExistsError:
+                continue
+            return
+
+    def _finish(self) -> None:
+        self._write()
+        with self._lock:
+            if self._is_aborted:
+                return
+            self._close()
+            Path(self._temporary).rename(self._path)
+            self._sync()
+
+    def _abort(self) -> None:
+        with self._lock:
+            self._is_aborted = True
+            if self._temporary:
+                self._close()
+                Path(self._temporary).unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+async def _run_in_thread(work: Callable[[], None]) -> None:
+    await asyncio.get_running_loop().run_in_executor(_threads, work)
+
+
+def _write_all(descriptor: int, chunk: bytes) -> None:
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
