@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from starlette.types import Message
 
 from gateway.app import create_app
+from gateway.feed import Feed
 from gateway.resumable.parts import MAX_SMALL_PARTS
 from gateway.submission.backpressure import Backlog
 from pipeline.http_settings import ResumableSettings
@@ -154,6 +155,7 @@ def open_stores(gateways: Sequence[FastAPI]) -> FakeStores:
     for app in gateways:
         app.state.settings, app.state.stores = SETTINGS, stores
         app.state.queues, app.state.backlog = FakeQueues(), Backlog()
+        app.state.feed = Feed(stores.jobs, app.state.queues)
         app.state.announcer = new_announcer(stores, SETTINGS)
     return stores
 
