@@ -22,6 +22,7 @@ from obstore.store import LocalStore, MemoryStore
 from storage.blob_copies import BlobCopy, copy_remote, open_local
 from storage.blob_writers import BlobWriter, FolderWriter, Observe, ObservedWriter
 from storage.folder_pages import read_local_pages, read_remote_pages
+from storage.local_files import sync, write_file
 from storage.object_store import can_sign_urls, connect, connect_probe
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Blobs:
         """Return a blob, or its bytes from `start` (inclusive) to `stop` (exclusive); fewer, if it ends before that."""
         _check_key(key)
         if self._folder is not None:  # read directly: obstore would use a thread and copy the bytes
-            with (self._folder / key).open("rb") as file:
+            with open(f"{self._folder}/{key}", "rb", buffering=0) as file:  # noqa: PTH123  a Path takes longer
                 file.seek(start)
                 return file.read(-1 if stop is None else stop - start)
         if stop is not None:
@@ -93,9 +94,12 @@ class Blobs:
         """
         _check_key(key)
         if self._folder is not None:
-            if create_only and (self._folder / key).exists():
+            if create_only and self.exists(key):
                 raise AlreadyExistsError(key)
-            obstore.put(self._store, key, content, use_multipart=False)
+            parts = [content] if isinstance(content, bytes) else content
+            write_file(f"{self._folder}/{key}", parts, durable=durable)  # obstore would use a thread for it
+            if durable:
+                self._sync_names(key, folder_is_durable=folder_is_durable)
         elif _size(content) > SINGLE_PUT_MAX_BYTES:  # in parts: no store supports conditions on these, so check first
             if create_only and self.exists(key):
                 raise AlreadyExistsError(key)
@@ -103,8 +107,6 @@ class Blobs:
             obstore.put(self._store, key, whole, **_attribute_options(attributes), max_concurrency=REMOTE_CONCURRENCY)
         else:
             self._put_single(key, content, attributes, "create" if create_only else "overwrite")
-        if durable:
-            self._sync(key, folder_is_durable=folder_is_durable)
 
     @contextmanager
     def open_copy(self, key: str) -> Iterator[BlobCopy]:
@@ -318,17 +320,18 @@ class Blobs:
                 with suppress(FileNotFoundError):
                     obstore.delete(self._store, key)
 
-    def _sync(self, key: str, *, folder_is_durable: bool = False) -> None:
-        """Sync a file, its entry in its folder, and the folder's own entry unless that is on the disk already."""
-        if self._folder is None:
-            return
-        path = self._folder / key
-        for target in (path, path.parent) if folder_is_durable else (path, path.parent, self._folder):
-            descriptor = os.open(target, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+    def _sync(self, key: str) -> None:
+        """Sync what obstore has written: it renames a file into place, but syncs nothing."""
+        if self._folder is not None:
+            sync(f"{self._folder}/{key}")
+            self._sync_names(key)
+
+    def _sync_names(self, key: str, *, folder_is_durable: bool = False) -> None:
+        """Sync the name of a file in its folder, and that of the folder, unless it is on the disk already."""
+        path = f"{self._folder}/{key}"
+        sync(path.rpartition("/")[0])
+        if not folder_is_durable:
+            sync(str(self._folder))
 
 
 def _is_key(key: str) -> bool:
