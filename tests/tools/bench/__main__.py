@@ -40,6 +40,7 @@ from tests.tools.bench.scenarios import (
     race,
     reprocess,
     sizing,
+    small,
     still,
     upload,
     workers,
@@ -70,6 +71,7 @@ SCENARIOS: dict[str, Callable[[Bench], Figures]] = {
         reprocess,
         sizing,
         compare,
+        small,
     )
 }
 WIDTH = 120  # columns where there is no terminal to ask
