@@ -23,7 +23,7 @@ from deploy.local.document_server.dispatcher import Dispatcher
 from deploy.local.ports import free_port
 from deploy.local.processes import ROOT, mongo
 from tests.support.mongo_wire import OP_MSG, ServerConnection, encode_command
-from tests.support.programs import start_program
+from tests.support.programs import run_program
 
 Document = dict[str, Any]
 JOURNALED: dict[str, Any] = {"w": "majority", "journal": True}
@@ -35,11 +35,8 @@ KILOBYTES = "x" * 40_000
 def run_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server as a stack does, until the block ends."""
     folder.mkdir(exist_ok=True)
-    with start_program(*mongo(folder, port=port).command, cwd=ROOT) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
+    with run_program(*mongo(folder, port=port).command, cwd=ROOT) as process:
+        yield process
 
 
 def connect(port: int) -> MongoClient[Document]:
@@ -156,12 +153,10 @@ def test_files_of_the_library_alone_are_served_and_left_readable(tmp_path: Path)
     library = [sys.executable, "-m", "nx_27017.nx_27017", "--data-dir", str(tmp_path / "mongo"), "-p", str(port)]
     library += ["--log-file", os.devnull, "--pid-file", str(tmp_path / "pid")]
     for command in (library, mongo(tmp_path / "mongo", port=port).command) * 2:
-        with start_program(*command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
-            with connect(port) as client:
-                client.darkroom.jobs.update_one({"_id": "one"}, {"$inc": {"version": 1}}, upsert=True)
-                client.darkroom.jobs.update_one({"_id": "one"}, {"$inc": {"version": 1}})
-                document = client.darkroom.jobs.find_one({"_id": "one"})
-            process.terminate()
+        with run_program(*command, cwd=ROOT, stderr=subprocess.DEVNULL), connect(port) as client:
+            client.darkroom.jobs.update_one({"_id": "one"}, {"$inc": {"version": 1}}, upsert=True)
+            client.darkroom.jobs.update_one({"_id": "one"}, {"$inc": {"version": 1}})
+            document = client.darkroom.jobs.find_one({"_id": "one"})
 
     assert document == {"_id": "one", "version": 8}
 
