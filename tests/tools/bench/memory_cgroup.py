@@ -13,7 +13,7 @@ REMOVE_SECONDS = 10.0
 
 
 class CannotLimitMemoryError(RuntimeError):
-    """This process may not limit memory; the message says why."""
+    """Memory cannot be limited here; the message says why."""
 
 
 class MemoryGroup:

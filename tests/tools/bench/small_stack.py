@@ -19,7 +19,8 @@ def main(folder: str, procs: str) -> None:
     Path(procs).write_text(str(os.getpid()))
     with Stack(folder, **choose_pools("all", cores=os.cpu_count() or 1)) as stack:
         pids = {name: [stack.pid(name), *stack.children(name)] for name in stack.processes}
-        print(json.dumps({"port": stack.gateway_port, "pids": pids}), flush=True)
+        sys.stdout.write(json.dumps({"port": stack.gateway_port, "pids": pids}) + "\n")
+        sys.stdout.flush()
         sys.stdin.read()
 
 

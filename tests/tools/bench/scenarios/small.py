@@ -29,7 +29,7 @@ LOOK_SECONDS, IDLE_SECONDS = 0.1, 12.0
 STORES = ("redis", "mongo")
 
 
-@dataclass(frozen=True)
+@dataclass
 class SmallStack:
     """The stack, as the load sees it."""
 
