@@ -283,9 +283,9 @@ async def test_a_removed_upload_becomes_no_job(kept: Stores, small_parts: Settin
 class Removing(Blobs):
     """Blobs whose folder another request removes just before they are synced to the disk."""
 
-    def _sync(self, key: str, *, folder_is_durable: bool = False) -> None:
+    def _sync(self, key: str) -> None:
         self.remove_folder(key.partition("/")[0])
-        super()._sync(key, folder_is_durable=folder_is_durable)
+        super()._sync(key)
 
 
 async def test_bytes_on_their_way_to_an_upload_that_is_removed_are_answered_so(

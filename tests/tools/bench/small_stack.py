@@ -18,8 +18,8 @@ def main(folder: str, procs: str) -> None:
     """Join the group, so that all processes of the stack are in it, and run until the input ends."""
     Path(procs).write_text(str(os.getpid()))
     with Stack(folder, **choose_pools("all", cores=os.cpu_count() or 1)) as stack:
-        pids = {name: [stack.pid(name), *stack.children(name)] for name in stack.processes}
-        sys.stdout.write(json.dumps({"port": stack.gateway_port, "pids": pids}) + "\n")
+        processes = {name: [stack.pid(name), *stack.children(name)] for name in stack.processes}
+        sys.stdout.write(json.dumps({"port": stack.gateway_port, "processes": processes}) + "\n")
         sys.stdout.flush()
         sys.stdin.read()
 

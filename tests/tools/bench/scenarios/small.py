@@ -34,16 +34,20 @@ class SmallStack:
     """The stack, as the load sees it."""
 
     port: int
-    pids: Mapping[str, list[int]]
+    processes: Mapping[str, list[int]]
     name: str = "darkroom"
     host: str = "127.0.0.1"
     status_path: str = "/task-status/"
     supports_long_poll: bool = True
     form: Mapping[str, str] = field(default_factory=dict)
 
+    def pids(self) -> dict[str, int]:
+        """Return the processes that run, by their names."""
+        return {name: pids[0] for name, pids in self.processes.items()}
+
     def usage(self) -> Usage:
         """Read the processor time and the memory of its processes."""
-        return Usage(*usage.of_processes({name: pids[0] for name, pids in self.pids.items()}))
+        return Usage(*usage.of_processes(self.pids()))
 
 
 def run(bench: Bench) -> Figures:
@@ -65,7 +69,7 @@ def _measure(bench: Bench, group: MemoryGroup, system: SmallStack) -> Figures:
         sample = run_load(system, photos, jobs=len(photos), in_flight=bench.options.in_flight, warm=0)
         refused = _crop(system, large[0])
     time.sleep(IDLE_SECONDS)
-    pss = {name: sum(map(usage.proportional_bytes, pids)) / MIB for name, pids in system.pids.items()}
+    pss = {name: sum(map(usage.proportional_bytes, pids)) / MIB for name, pids in system.processes.items()}
     own = sum(mib for name, mib in pss.items() if name not in STORES)
     rows = [*pss.items(), ("gateway and worker", own), ("all", sum(pss.values()))]
     bench.show("PSS after load, MiB", ["", "PSS MiB"], rows)
