@@ -12,6 +12,8 @@ from kombu import Queue
 from pipeline.broker import transport
 from pipeline.broker.rabbit_urls import RabbitUrl
 from pipeline.broker.redis_urls import RedisUrl
+from pipeline.direct_chord import use_direct_chords
+from pipeline.direct_task import DirectApp, DirectTask
 from pipeline.routing import LANE_QUEUES, ROUTES, VALIDATE
 from pipeline.settings import Settings
 from storage.clock import now_ms
@@ -20,7 +22,8 @@ QUEUED_HEADER = "queued_ms"  # when the message was sent (epoch ms)
 DELAY_HEADER = "delay_ms"  # how long its worker is to wait before it runs the task
 
 transport.patch_kombu()
-app = Celery("darkroom", set_as_current=True)
+use_direct_chords()
+app = DirectApp("darkroom", set_as_current=True, task_cls=DirectTask)
 
 
 def configure(settings: Settings, *, publisher: bool = False) -> Celery:

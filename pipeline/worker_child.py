@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
+from typing import Any
 
 import structlog
 
+from pipeline.direct_task import publish_directly
 from pipeline.metrics import StageMetrics
 from pipeline.notifications import Notifications
 from pipeline.operations import check_job
@@ -88,6 +90,16 @@ def _log_unreadable(error: UnreadableDocument) -> None:
     log.warning("webhook.unreadable", document_id=str(error))
 
 
+def _publishing_options(settings: Settings) -> dict[str, Any]:
+    broker = settings.broker
+    return {
+        "socket_timeout": broker.socket_timeout,
+        "socket_connect_timeout": broker.connect_timeout,
+        "socket_keepalive": True,
+        "health_check_interval": broker.health_check_interval,
+    }
+
+
 _current: list[WorkerChild] = []
 
 
@@ -104,6 +116,8 @@ def open_worker_child(settings: Settings, metrics: StageMetrics) -> Iterator[Wor
     """Open the resources of this worker child for `current_worker_child`; close them when the block ends."""
     with ExitStack() as resources:
         child = WorkerChild(settings, metrics, resources)
+        if not settings.broker_url:
+            resources.enter_context(publish_directly(settings.redis_url, **_publishing_options(settings)))
         _current.append(child)
         try:
             yield child
