@@ -67,7 +67,8 @@ def _add_propagated_headers(headers: dict[str, Any], **_: object) -> None:
 @task_prerun.connect
 def _bind_before_task(task: Task[Any, Any], args: Sequence[Any], **_: object) -> None:
     """Bind the ids for the whole task: Celery sends the next messages after the task's body has returned."""
-    headers = {name: getattr(task.request, name, None) for name in ("root_id", *PROPAGATED_HEADERS)}
+    request = task.request
+    headers = {name: getattr(request, name, None) for name in ("root_id", *PROPAGATED_HEADERS)}
     clear_contextvars()
     bind_contextvars(**_log_fields(headers, task.name, args))
     _propagated_headers.set(_select_headers(headers))

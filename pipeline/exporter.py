@@ -143,7 +143,8 @@ def child_metrics(stages: Sequence[str], *, sends_webhooks: bool = False) -> Sta
     """
     if FOLDER_VARIABLE in os.environ:
         prometheus_client.values.MmapedDict = AllocatedDict  # type: ignore[attr-defined]  # MultiProcessValue uses it
-        prometheus_client.values.ValueClass = MultiProcessValue(_slot)  # type: ignore[no-untyped-call]
+        slot = _slot()
+        prometheus_client.values.ValueClass = MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
         try:
             return _stage_metrics(stages, sends_webhooks=sends_webhooks)
         except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from time import monotonic
 
 import structlog
@@ -145,6 +145,8 @@ class StageMetrics:
         self.job_ends = JobEndMetrics(registry)
         self.clock = ClockMetrics(registry)
         self._registry = registry
+        self._outcome_series = cache(self._runs.labels)  # each message needs the same few, and `labels` takes a lock
+        self._seconds_series, self._waits_series = cache(self._seconds.labels), cache(self._waits.labels)
 
     @cached_property
     def webhooks(self) -> WebhookMetrics:
@@ -171,14 +173,14 @@ class StageMetrics:
         try:
             yield
         finally:
-            self._seconds.labels(stage).observe(monotonic() - start)
+            self._seconds_series(stage).observe(monotonic() - start)
 
     def observe_queue_wait(self, job: JobRecord, stage: str) -> None:
         """Observe the queue wait of a claimed stage; skip it after a failed or lost run, whose time is not a wait."""
         record = job.stages[stage]
         if record.attempts - record.retries == 1 and record.queued_ms and record.started_ms:
             wait_ms = record.started_ms - record.queued_ms
-            self._waits.labels(queue_of_stage(stage), lane_of_stage(job, stage)).observe(max(0, wait_ms) / 1000)
+            self._waits_series(queue_of_stage(stage), lane_of_stage(job, stage)).observe(max(0, wait_ms) / 1000)
 
     def count_redelivery(self, stage: str) -> None:
         """Count a message that the broker delivered again."""
@@ -186,7 +188,7 @@ class StageMetrics:
 
     def count_outcome(self, stage: str, outcome: str) -> None:
         """Count the outcome of one stage run, one of OUTCOMES."""
-        self._runs.labels(stage, outcome).inc()
+        self._outcome_series(stage, outcome).inc()
 
     def count_retry(self, stage: str, error: Exception) -> None:
         """Count a stage run that will be retried."""

@@ -249,7 +249,10 @@ class Ledger:
             f"{prefix}.attempts": claim.attempt,
         }
         versioned = update | {"$inc": {**update.get("$inc", {}), "version": 1}}
-        return self._jobs.update_one({**current, **(condition or {})}, versioned, session=self._session).modified_count == 1
+        return (
+            self._jobs.update_one({**current, **(condition or {})}, versioned, session=self._session).modified_count
+            == 1
+        )
 
 
 def _release_changes(stage: str, code: str, *, now: int) -> Document:
