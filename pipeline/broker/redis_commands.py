@@ -22,6 +22,7 @@ class UnawaitedCommands:
 
     def __init__(self, pool: Any) -> None:
         """Connect at first use, like the connections of this pool of redis-py."""
+        self._pool = pool  # a connection that asks sentinels has only a weak reference to it
         self._connection = pool.make_connection()
         self._unanswered: deque[Command] = deque()
         self._lock = Lock()  # the timers of a worker that stops run in a thread
@@ -57,6 +58,8 @@ class UnawaitedCommands:
             self._connection.disconnect()
 
     def _send(self, *commands: Command) -> None:
+        if not self._connection.is_connected:
+            self._connection.connect()  # `send_packed_command` would ask no sentinel
         self._connection.send_packed_command(self._connection.pack_commands(commands))
 
     def _read_replies(self) -> ResponseError | None:
