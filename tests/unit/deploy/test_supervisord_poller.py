@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -41,3 +42,28 @@ def test_the_sleeps_after_a_signal_are_short(poller: Poller) -> None:
     poller.poll(HOURS)
 
     assert poller.poll(HOURS) == ([], [])
+
+
+def test_output_of_a_child_is_reported_until_it_is_read(poller: Poller) -> None:
+    reader, writer = os.pipe()
+    poller.register_readable(reader)
+    os.write(writer, b"a line\n")
+
+    assert [poller.poll(HOURS), poller.poll(HOURS)] == [([reader], [])] * 2
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_signal_does_not_wait_for_the_next_output(poller: Poller) -> None:
+    reader, writer = os.pipe()
+    poller.register_readable(reader)
+    os.write(writer, b"a line\n")
+    poller.poll(HOURS)
+    os.read(reader, 100)
+    poller._last_event = -inf
+
+    signal.raise_signal(signal.SIGUSR1)
+
+    assert poller.poll(HOURS) == ([], [])
+    os.close(reader)
+    os.close(writer)
