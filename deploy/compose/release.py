@@ -23,6 +23,7 @@ FILES = {
     "workers.yml": ROOT / "deploy" / "compose" / "workers.yml",
     "open-stores.yml": ROOT / "deploy" / "compose" / "open-stores.yml",
     "outside.yml": ROOT / "deploy" / "compose" / "outside.yml",
+    "small.yml": ROOT / "deploy" / "compose" / "small.yml",
     ".env.example": ROOT / ".env.example",
     "alerts.env.example": ROOT / "deploy" / "alertmanager" / "alerts.env.example",
 }

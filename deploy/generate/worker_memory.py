@@ -1,6 +1,11 @@
-"""The memory that workers need for the limits in force: python -m deploy.generate.worker_memory prints it by pool."""
+"""The memory that workers need for the limits in force: python -m deploy.generate.worker_memory prints it by pool.
+
+With `--container MIB --children N`: what a child of such a worker may take for an image.
+"""
 
 from __future__ import annotations
+
+import argparse
 
 from pipeline.routing import FETCH, FINALIZE, NORMALIZE, NOTIFY, OUTBOUND_QUEUES, QUEUES, RESIZE, TRANSFORM, VALIDATE
 from pipeline.settings import Settings
@@ -8,6 +13,8 @@ from stages.formats import MEMORY_INTENSIVE_MAX_PIXELS
 
 MIB = 1024 * 1024
 PROCESS_MIB = 110  # the parent, and each child before its first image
+PARENT_MIB, CHILD_MIB = 75, 35
+"""What a parent takes, and each child of its own: a control group counts shared pages once. Room for files is in it."""
 # Bytes a pixel: the most that `./run bench peaks` found, and some for what earlier images leave in the heap.
 BYTES_PER_PIXEL = {VALIDATE: 10, NORMALIZE: 19, RESIZE: 19, TRANSFORM: 19, FINALIZE: 0}
 TRANSFER_MIB = {FETCH: 64, NOTIFY: 32}
@@ -45,9 +52,24 @@ def child_mib(queue: str, settings: Settings) -> int:
     return allowed or image_mib(queue, settings)
 
 
+def allowed_mib(container: int, children: int) -> int:
+    """Return what each child may take for an image in a container of this memory, so that none is killed."""
+    return max(0, (container - PARENT_MIB) // children - CHILD_MIB)
+
+
 def main() -> None:
-    """Print a line for each pool, and the setting that bounds an image in all of them."""
-    settings = Settings()
+    """Print a line for each pool, and the setting that bounds an image in all of them; or that for one container."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--container", type=int, metavar="MIB", help="memory of a worker's container")
+    parser.add_argument("--children", type=int, default=1, help="its child processes (%(default)s)")
+    chosen = parser.parse_args()
+    if chosen.container:
+        print(f"DARKROOM_WORK__MAX_IMAGE_MEMORY_MIB={allowed_mib(chosen.container, chosen.children)}")
+    else:
+        _print_pools(Settings())
+
+
+def _print_pools(settings: Settings) -> None:
     needed = {queue: image_mib(queue, settings) for queue in QUEUES}
     print(f"{'MiB':10}{'a task':>10}" + "".join(f"{f'--concurrency {children}':>18}" for children in CHILDREN))
     for queue, image in needed.items():
