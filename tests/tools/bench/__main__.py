@@ -35,6 +35,7 @@ from tests.tools.bench.scenarios import (
     mix,
     peaks,
     presets,
+    profile,
     quality,
     queue,
     race,
@@ -71,6 +72,7 @@ SCENARIOS: dict[str, Callable[[Bench], Figures]] = {
         reprocess,
         sizing,
         compare,
+        profile,
         small,
     )
 }

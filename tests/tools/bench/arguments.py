@@ -8,8 +8,8 @@ from pathlib import Path
 
 ABOUT = "What Darkroom does in a second, what a job costs, and how that grows."
 RESULTS = Path(".cache/bench.json")
-APART = ("compare",)
-"""Scenarios that `all` leaves out: they need an option."""
+APART = ("compare", "profile")
+"""Scenarios that `all` leaves out: they need an option, or a tool from elsewhere."""
 
 
 def read_arguments(arguments: list[str], scenarios: Sequence[str]) -> argparse.Namespace:
@@ -20,8 +20,9 @@ def read_arguments(arguments: list[str], scenarios: Sequence[str]) -> argparse.N
     parser.add_argument(
         "--peer", type=Path, help="the folder of a peer with the same API: `race`, `presets`, `idle`, `compare`"
     )
-    parser.add_argument("--against", type=Path, metavar="TREE", help="`compare`: another checkout, the one before")
+    parser.add_argument("--against", type=Path, metavar="TREE", help="`compare`, `profile`: another checkout")
     parser.add_argument("--parts", type=_words, default=(), metavar="PART,...", help="`compare`: some of its parts")
+    parser.add_argument("--py-spy", type=Path, metavar="PATH", help="`profile`: installed by default")
     parser.add_argument("--still", type=float, default=30.0, help="seconds without work in `still` (%(default)g)")
     parser.add_argument("--jobs", type=_count, help="of each run; each scenario has a number of its own")
     parser.add_argument("--in-flight", type=_count, default=16, help="photos under way at a time (%(default)s)")

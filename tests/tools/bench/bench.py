@@ -28,6 +28,7 @@ class Options:
     against: Path | None = None
     parts: tuple[str, ...] = ()
     still: float = 30.0
+    py_spy: Path | None = None
     jobs: int | None = None
     in_flight: int = 16
     rounds: int | None = None

@@ -1,4 +1,7 @@
-"""python -m tests.tools.bench.direct_own FOLDER: our stages on each photo of a folder; print the CPU of each stage."""
+"""python -P direct_own.py FOLDER [PASSES]: the stages of the checkout in the current folder, on each photo of a folder.
+
+It prints the CPU of each stage. Nothing but the stages is imported, so that another checkout can run it.
+"""
 
 from __future__ import annotations
 
@@ -50,9 +53,9 @@ def make_previews(photo: Path, clock: Clock) -> None:
             photo.with_suffix(f".{name}.preview").write_bytes(variant.rendition.content)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, passes: int = 1) -> None:
     """Print the means of all photos, after one that warms up."""
-    photos = sorted(folder.glob("*.jpg"))
+    photos = sorted(folder.glob("*.jpg")) * passes
     make_previews(photos[0], Clock())
     clock = Clock()
     for photo in photos:
@@ -62,4 +65,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

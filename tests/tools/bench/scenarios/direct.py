@@ -22,6 +22,7 @@ from tests.tools.bench.tools_environment import install_packages
 ROUNDS, PHOTOS = 3, 20
 OWN = "our stages"
 PROGRAMS = Path(__file__).parent.parent / "direct"
+OWN_PROGRAM = PROGRAMS.parent / "direct_own.py"
 PYVIPS = ("pyvips==3.2.0", "pyvips-binary==8.18.7")
 ONE_THREAD = {"VIPS_CONCURRENCY": "1"}
 MODES = {"each": "a decode for each preview", "once": "one decode"}
@@ -41,7 +42,7 @@ def run(bench: Bench) -> Figures:
     folder = bench.folder("direct")
     for number, photo in enumerate(bench.corpus.photos("12mp")[: bench.jobs(PHOTOS)]):
         (folder / f"{number:02}.jpg").write_bytes(photo)
-    own = Program(OWN, (sys.executable, "-m", "tests.tools.bench.direct_own"), MALLOC)
+    own = Program(OWN, (sys.executable, str(OWN_PROGRAM)), MALLOC | {"PYTHONPATH": str(Path.cwd())})
     programs = [own, *_find(bench, _find_sharp), *_find(bench, _find_vips)]
     versions: dict[str, str] = {}
     rounds = []
