@@ -51,6 +51,11 @@ class ObjectStore:
             "AWS_ALLOW_HTTP": "true",
         }
 
+    @property
+    def pid(self) -> int:
+        """The id of its process; 0 while it does not run."""
+        return self._process.pid if self._process else 0
+
     def start(self) -> None:
         """Start, and return once it answers."""
         (self._folder / "content").mkdir(exist_ok=True)

@@ -61,6 +61,11 @@ class RabbitMQServer:
     erl_call: str
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
+    @property
+    def pid(self) -> int:
+        """The id of its process; 0 while it does not run."""
+        return self._process.pid if self._process else 0
+
     def start(self) -> None:
         """Start it, and return once it lets clients in."""
         log_path = self.folder / "rabbitmq.log"

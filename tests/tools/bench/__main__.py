@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
@@ -113,7 +113,8 @@ def _run(bench: Bench, names: list[str]) -> bool:
         after = machine.load()
         bench.say(f"{name} took {time.monotonic() - began:.0f} s; load average before {before}, after {after}")
         if name != "sizing":  # it measures nothing
-            when = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load_average": [before, after]}
+            when: Figures = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load_average": [before, after]}
+            when |= {"options": {name: str(value) for name, value in asdict(bench.options).items()}}
             _write(bench.options.json, {"machine": here, "versions": versions, name: when | found})
     bench.say(f"The figures are in {bench.options.json}.")
     return broken

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ABOUT = "What Darkroom does in a second, what a job costs, and how that grows."
+SERVED = "`race`, `mix`, `idle`, `queue`, `compare`"
 RESULTS = Path(".cache/bench.json")
 APART = ("compare", "profile")
 """Scenarios that `all` leaves out: they need an option, or a tool from elsewhere."""
@@ -24,6 +25,10 @@ def read_arguments(arguments: list[str], scenarios: Sequence[str]) -> argparse.N
     parser.add_argument("--parts", type=_words, default=(), metavar="PART,...", help="`compare`: some of its parts")
     parser.add_argument("--py-spy", type=Path, metavar="PATH", help="`profile`: installed by default")
     parser.add_argument("--still", type=float, default=30.0, help="seconds without work in `still` (%(default)g)")
+    parser.add_argument(
+        "--broker", choices=("redis", "rabbitmq"), default="redis", help=f"{SERVED}: what carries messages"
+    )
+    parser.add_argument("--blobs", choices=("folder", "s3"), default="folder", help=f"{SERVED}: what keeps blobs")
     parser.add_argument("--jobs", type=_count, help="of each run; each scenario has a number of its own")
     parser.add_argument("--in-flight", type=_count, default=16, help="photos under way at a time (%(default)s)")
     parser.add_argument("--rounds", type=_count, help="of `race`, `presets` and `compare` (3; `race` without a peer 1)")

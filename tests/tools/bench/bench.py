@@ -27,6 +27,8 @@ class Options:
     peer: Path | None = None
     against: Path | None = None
     parts: tuple[str, ...] = ()
+    broker: str = "redis"
+    blobs: str = "folder"
     still: float = 30.0
     py_spy: Path | None = None
     jobs: int | None = None

@@ -12,7 +12,7 @@ from tests.tools.bench import usage
 from tests.tools.bench.sample import MIB
 from tests.tools.bench.systems import System
 
-STORES = ("redis", "mongo")
+STORES = ("redis", "mongo", "rabbitmq", "seaweedfs")
 GATEWAYS = ("gateway", "server")
 SUPERVISOR = "supervisord"
 ALL = "all"

@@ -56,8 +56,17 @@ class DarkroomSystem:
 
     host, status_path, supports_long_poll = "127.0.0.1", "/task-status/", True
 
-    def __init__(self, stack: RunningStack, *, name: str, form: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        stack: RunningStack,
+        *,
+        name: str,
+        form: Mapping[str, str] | None = None,
+        services: Mapping[str, int] | None = None,
+    ) -> None:
+        """`services` are the ids of servers that only this stack uses: their costs are its costs."""
         self.name = name
+        self.services = dict(services or {})
         self.form = form or {}
         self.port = stack.gateway_port
         self.running = stack
@@ -66,7 +75,7 @@ class DarkroomSystem:
 
     def pids(self) -> dict[str, int]:
         """Return the processes that run, by their names."""
-        return self.running.pids()
+        return self.running.pids() | self.services
 
     def usage(self) -> Usage:
         """Read what its processes, its Redis and its Mongo have done."""
@@ -91,8 +100,8 @@ class OwnStack(Stack):
 class Darkroom(DarkroomSystem):
     """A running stack of this checkout, whose processes can be started and stopped."""
 
-    def __init__(self, stack: OwnStack, *, name: str = "darkroom", form: Mapping[str, str] | None = None) -> None:
-        super().__init__(stack, name=name, form=form)
+    def __init__(self, stack: OwnStack, **options: Any) -> None:
+        super().__init__(stack, name="darkroom", **options)
         self.stack = stack
 
 
@@ -104,12 +113,13 @@ def run_darkroom(
     presets: Path | None = None,
     preset: str = "",
     environment: Mapping[str, str] | None = None,
+    services: Mapping[str, int] | None = None,
     **options: Any,
 ) -> Iterator[Darkroom]:
     """Run Darkroom with nothing switched off: journal, fsync, append-only file, metrics. Uploads name the preset."""
     environment = UNLIMITED | dict(environment or {}) | ({"DARKROOM_PRESETS": str(presets)} if presets else {})
     with (
         OwnStack(folder, pools=pools or POOLS, environment=environment, **options) as stack,
-        closing(Darkroom(stack, form={"preset": preset} if preset else None)) as running,
+        closing(Darkroom(stack, form={"preset": preset} if preset else None, services=services)) as running,
     ):
         yield running

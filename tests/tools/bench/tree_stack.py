@@ -74,13 +74,14 @@ def describe_commit(tree: Path) -> str:
 
 
 @contextmanager
-def run_tree(
+def run_tree(  # noqa: PLR0913  # as run_darkroom
     tree: Path,
     folder: Path,
     *,
     name: str = BEFORE,
     pools: Mapping[str, int] | None = None,
     environment: Mapping[str, str] | None = None,
+    services: Mapping[str, int] | None = None,
     workers: bool = True,
 ) -> Iterator[DarkroomSystem]:
     """Run the stack of another checkout, as `run_darkroom` runs ours."""
@@ -90,7 +91,7 @@ def run_tree(
         "environment": UNLIMITED | dict(environment or {}),
         "workers": workers,
     }
-    with hold_stack(tree, stack) as running, closing(DarkroomSystem(running, name=name)) as system:
+    with hold_stack(tree, stack) as running, closing(DarkroomSystem(running, name=name, services=services)) as system:
         yield system
 
 

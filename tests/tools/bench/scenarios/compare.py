@@ -14,8 +14,9 @@ from tests.tools.bench.latency import describe_clients
 from tests.tools.bench.rounds import Round, order, show_comparison, show_summary
 from tests.tools.bench.scenarios.race import start_peers
 from tests.tools.bench.scenarios.still import measure_still
-from tests.tools.bench.systems import DarkroomSystem, System, run_darkroom
-from tests.tools.bench.tree_stack import BEFORE, TreeStack, describe_commit, run_tree
+from tests.tools.bench.services import start_darkroom, start_tree
+from tests.tools.bench.systems import DarkroomSystem, System
+from tests.tools.bench.tree_stack import BEFORE, TreeStack, describe_commit
 
 ROUNDS = 3
 OWN = "darkroom"
@@ -56,8 +57,8 @@ def run(bench: Bench) -> Figures:
 def _starts(bench: Bench, tree: Path, *, workers: bool = True) -> list[Start]:
     """Return what starts each of the two stacks."""
     return [
-        lambda: run_darkroom(bench.folder(OWN), workers=workers),
-        lambda: run_tree(tree, bench.folder(BEFORE), workers=workers),
+        lambda: start_darkroom(bench, OWN, workers=workers),
+        lambda: start_tree(bench, tree, workers=workers),
     ]
 
 

@@ -12,7 +12,8 @@ from tests.tools.bench.latency import Latencies, describe_clients, measure_laten
 from tests.tools.bench.rounds import compare
 from tests.tools.bench.sample import stage_times
 from tests.tools.bench.scenarios.race import start_peers
-from tests.tools.bench.systems import System, run_darkroom
+from tests.tools.bench.services import start_darkroom
+from tests.tools.bench.systems import System
 
 JOBS = 30
 SIZES = ("12mp", "2mp")
@@ -24,7 +25,7 @@ def run(bench: Bench) -> Figures:
     """Send photos of 12 and of 2 megapixels one by one, and note the first preview and the end."""
     found: Figures = {}
     with ExitStack() as resources:
-        systems: list[System] = [resources.enter_context(run_darkroom(bench.folder("idle")))]
+        systems: list[System] = [resources.enter_context(start_darkroom(bench, "idle"))]
         systems += start_peers(bench, resources, peer.TUNINGS)
         for size in SIZES:
             latencies = measure_latencies(systems, bench.corpus.photos(size), jobs=bench.jobs(JOBS))

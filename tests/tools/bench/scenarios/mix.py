@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.tools.bench.bench import Bench, Figures
 from tests.tools.bench.load import run_load
-from tests.tools.bench.systems import run_darkroom
+from tests.tools.bench.services import start_darkroom
 
 JOBS = 200
 
@@ -12,7 +12,7 @@ JOBS = 200
 def run(bench: Bench) -> Figures:
     """Drive the mix."""
     photos = bench.corpus.photos("mix")
-    with run_darkroom(bench.folder("mix")) as system:
+    with start_darkroom(bench, "mix") as system:
         sample = run_load(system, photos, jobs=bench.jobs(JOBS), in_flight=bench.options.in_flight)
     bench.show_samples("mix", [("mix", sample)])
     bench.show_costs("mix", sample)

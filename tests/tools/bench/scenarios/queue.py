@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.tools.bench.bench import Bench, Figures
 from tests.tools.bench.load import run_load
-from tests.tools.bench.systems import run_darkroom
+from tests.tools.bench.services import start_darkroom
 
 JOBS = 300
 SHOWN = 12
@@ -12,7 +12,7 @@ SHOWN = 12
 
 def run(bench: Bench) -> Figures:
     """Drive tiny photos."""
-    with run_darkroom(bench.folder("queue")) as system:
+    with start_darkroom(bench, "queue") as system:
         photos = bench.corpus.photos("tiny")
         sample = run_load(system, photos, jobs=bench.jobs(JOBS), in_flight=bench.options.in_flight)
         workers = {name: sample.cpu_by_process[name] for name in system.stack.pools}

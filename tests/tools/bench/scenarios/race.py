@@ -12,7 +12,8 @@ from tests.tools.bench import peer
 from tests.tools.bench.bench import Bench, Figures
 from tests.tools.bench.load import run_load
 from tests.tools.bench.sample import Sample
-from tests.tools.bench.systems import System, run_darkroom
+from tests.tools.bench.services import start_darkroom
+from tests.tools.bench.systems import System
 
 JOBS, ROUNDS, ALONE = 120, 3, 1
 IDLE_SECONDS = 5.0
@@ -21,7 +22,7 @@ IDLE_SECONDS = 5.0
 def run(bench: Bench) -> Figures:
     """Drive one system after the other, round after round; all are up, one works."""
     with ExitStack() as resources:
-        systems: list[System] = [resources.enter_context(run_darkroom(bench.folder("darkroom")))]
+        systems: list[System] = [resources.enter_context(start_darkroom(bench, "darkroom"))]
         systems += start_peers(bench, resources, peer.TUNINGS)
         idle = _idle(bench, systems)
         photos = bench.corpus.photos("12mp")
