@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 Command = tuple[Any, ...]
 
@@ -37,6 +37,8 @@ class DirectConnection:
             self.close()
             raise
         for reply in replies:
+            if isinstance(reply, ReadOnlyError):  # the name of the server may stand for another one by now
+                self.close()
             if isinstance(reply, ResponseError):
                 raise reply
         return replies

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
@@ -212,3 +214,27 @@ def test_a_line_cannot_be_forged(log: Any, written: Written, log_format: str) ->
 )
 def test_people_read_a_terminal_and_what_is_set_to_be_one(log_format: str, *, people: bool) -> None:
     assert is_for_people(log_format) is people
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("I/O operation on closed file")])
+def test_a_line_that_cannot_be_written_ends_nothing(
+    log: Any, error: Exception, monkeypatch: pytest.MonkeyPatch, written: Written
+) -> None:
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise error
+
+    monkeypatch.setattr(sys, "stderr", Full())
+    configure_logs("json")
+
+    log.info("stage.done")
+
+    assert not written()
+
+
+def test_an_event_below_info_is_left_out(log: Any, written: Written) -> None:
+    configure_logs("json")
+
+    log.debug("stage.done")
+
+    assert not written()

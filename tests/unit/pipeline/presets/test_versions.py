@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from pipeline.presets.definition import PresetDefinition
 from pipeline.presets.preset import Preset, read_definition
@@ -131,3 +133,21 @@ def test_steps_with_other_parameters_are_other_versions(radius: float, other: fl
     versions = [version(f"{PRODUCT}steps = [{{ blur = {value!r} }}]") for value in (radius, other)]
 
     assert (versions[0] == versions[1]) == (radius == other)
+
+
+def test_a_definition_is_read_once_and_is_that_of_what_is_stored() -> None:
+    first, same, other = (
+        Operation(renditions={"zoom": {"width": width, "formats": ["webp"]}}) for width in (100, 100, 200)
+    )
+
+    assert read_definition(first, "zoom") is read_definition(same, "zoom")
+    assert read_definition(other, "zoom").width == 200
+
+
+@pytest.mark.parametrize("stored", [{"width": 1, "shape": "round"}, {"width": datetime(2026, 1, 1, tzinfo=UTC)}])
+def test_a_definition_of_another_version_is_refused_each_time(stored: dict[str, Any]) -> None:
+    operation = Operation(renditions={"zoom": stored})
+
+    for _ in range(2):
+        with pytest.raises(ValidationError):
+            read_definition(operation, "zoom")
