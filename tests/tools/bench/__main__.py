@@ -114,7 +114,7 @@ def _run(bench: Bench, names: list[str]) -> bool:
         bench.say(f"{name} took {time.monotonic() - began:.0f} s; load average before {before}, after {after}")
         if name != "sizing":  # it measures nothing
             when: Figures = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load_average": [before, after]}
-            when |= {"options": {name: str(value) for name, value in asdict(bench.options).items()}}
+            when |= {"options": {option: str(value) for option, value in asdict(bench.options).items()}}
             _write(bench.options.json, {"machine": here, "versions": versions, name: when | found})
     bench.say(f"The figures are in {bench.options.json}.")
     return broken
