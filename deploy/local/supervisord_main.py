@@ -18,6 +18,7 @@ import threading
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from select import select
 from socket import socketpair
@@ -35,7 +36,7 @@ ROOT = str(Path(__file__).resolve().parents[2])
 FAILED = 1
 ACTIVE_SECONDS = 3.0  # supervisord looks at its processes and answers once per loop. After a signal or a request,
 ACTIVE_POLL_SECONDS = 0.1  # it does so this often for so long, then once a second
-LOG_SECONDS = 0.1  # between two readings of its children's output: a busy stack writes 300 lines a second
+LOG_SECONDS = 0.1  # between two readings of output that goes on: a busy stack writes 300 lines a second
 
 
 class Poller(poller.Poller):  # type: ignore[misc]
@@ -49,7 +50,8 @@ class Poller(poller.Poller):  # type: ignore[misc]
             end.setblocking(False)  # noqa: FBT003  # it takes no keyword
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         self._last_event = monotonic()
-        self._has_logs = False
+        self._last_output = -inf
+        self._is_talking = False
 
     def close(self) -> None:
         """Leave the signals alone."""
@@ -61,12 +63,16 @@ class Poller(poller.Poller):  # type: ignore[misc]
     def poll(self, timeout: float) -> tuple[list[int], list[int]]:
         """Return the readable and writable descriptors; none after a signal, or after a short time."""
         requests = {self._signals.fileno(), *self.options.get_socket_map()}
-        if self._has_logs and not self.writables:
+        if self._is_talking and not self.writables:
             select(requests, (), (), LOG_SECONDS)
         self.register_readable(self._signals.fileno())
         is_active = monotonic() - self._last_event < ACTIVE_SECONDS
         readable, writable = super().poll(ACTIVE_POLL_SECONDS if is_active else timeout)
-        self._has_logs = not requests.issuperset(readable)
+        if not requests.issuperset(readable):
+            self._is_talking = monotonic() - self._last_output < 2 * LOG_SECONDS
+            self._last_output = monotonic()
+        else:
+            self._is_talking = False
         if not requests.isdisjoint(readable):
             self._last_event = monotonic()
         if self._signals.fileno() in readable:

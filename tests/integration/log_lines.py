@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from deploy.local.stack import Stack
@@ -12,6 +13,8 @@ Line = dict[str, Any]
 
 def read_logs(stack: Stack) -> dict[str, str]:
     """Return the logs of the gateway and of each worker, by the name of the process."""
+    with suppress(ProcessLookupError):
+        stack.pid("gateway")  # before supervisord answers, it reads what was written before
     return {name: stack.log(name) for name in ("gateway", *stack.pools)}
 
 
