@@ -29,8 +29,9 @@ class DirectConnection:
         if connection is None or self._pid != os.getpid():  # a fork shares the socket of its parent
             connection = self._open()
         elif _is_stale(connection):
-            connection.disconnect()  # and connect again
+            connection.disconnect()
         try:
+            connection.connect()  # unless it is: only here are sentinels asked for the master
             connection.send_packed_command(connection.pack_commands(commands))
             replies = [_read_reply(connection) for _ in commands]
         except BaseException:
