@@ -27,6 +27,8 @@ def register_with_event_loop(self: Any, connection: Any, loop: Any) -> None:
     poller._binding_expiry_tref = loop.call_repeatedly(BINDING_REFRESH_SECONDS, refresh)  # noqa: SLF001
 
     def watch_new_connections() -> None:
+        if not poller._paused_brpop and all(map(_is_settled, poller._channels)):  # noqa: SLF001
+            return
         poller.on_poll_start()
         for fd in poller.fds:
             callback, _ = loop.readers.get(fd) or (None, None)
@@ -34,3 +36,13 @@ def register_with_event_loop(self: Any, connection: Any, loop: Any) -> None:
                 loop.add_reader(fd, on_readable, fd)
 
     loop.on_tick.add(watch_new_connections)
+
+
+def _is_settled(channel: Any) -> bool:
+    """Whether a channel waits for what it may take, over connections that are open: most rounds change nothing."""
+    fanouts, waits, listens = channel.active_fanout_queues, channel._in_poll, channel._in_listen  # noqa: SLF001
+    if fanouts and not (listens and listens.is_connected):
+        return False
+    if len(channel._active_queues) <= len(fanouts):  # noqa: SLF001
+        return True
+    return bool(waits and waits.is_connected) if channel.qos.can_consume() else not waits
