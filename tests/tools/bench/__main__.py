@@ -115,7 +115,7 @@ def _run(bench: Bench, names: list[str]) -> bool:
         if name != "sizing":  # it measures nothing
             when: Figures = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load_average": [before, after]}
             when |= {"options": {option: str(value) for option, value in asdict(bench.options).items()}}
-            _write(bench.options.json, {"machine": here, "versions": versions, name: when | found})
+            _write(bench.options.json, {"machine": here, "versions": versions, bench.options.label(name): when | found})
     bench.say(f"The figures are in {bench.options.json}.")
     return broken
 

@@ -36,7 +36,7 @@ def read_arguments(arguments: list[str], scenarios: Sequence[str]) -> argparse.N
     parser.add_argument("--burst", type=_count, default=200, help="`fairness`: photos queued at once (%(default)s)")
     parser.add_argument("--cores", type=_count, help="`sizing`: of a node; by default those of the run")
     parser.add_argument("--rate", type=float, help="`sizing`: jobs a second to be served")
-    parser.add_argument("--write", action="store_true", help="`sizing`: put its tables into deploy/docs/SCALING.md")
+    parser.add_argument("--write", action="store_true", help="`sizing`: put its tables into the documents")
     parser.add_argument(
         "--json", type=Path, default=RESULTS, help=f"where the figures go, and where `sizing` finds them ({RESULTS})"
     )

@@ -41,6 +41,11 @@ class Options:
     write: bool = False
     json: Path
 
+    def label(self, scenario: str) -> str:
+        """Return the name of a scenario's figures: with other servers than the usual ones, they stand beside those."""
+        usual = ("redis", "folder")
+        return ", ".join([scenario, *(server for server in (self.broker, self.blobs) if server not in usual)])
+
 
 class Bench:
     """One run of the benchmark."""

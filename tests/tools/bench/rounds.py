@@ -67,29 +67,6 @@ def median_or_none(values: Sequence[float | None]) -> float | None:
     return median(present) if present else None
 
 
-def show_summary(
-    bench: Bench, rounds: Mapping[str, Sequence[Round]], own: str, figures: Sequence[tuple[str, str]]
-) -> None:
-    """Print the figures that a reader asks for first, each named by its part and its name: medians, ratios, ranges."""
-    others = dict.fromkeys(name for found in rounds.values() for name in found[0] if name != own)
-    headings = ["median", own, *(heading for name in others for heading in (name, f"{own} to it (least - most)"))]
-    rows = []
-    for part, name in figures:
-        compared = {other: compare(rounds.get(part, ()), own, other).get(name) for other in others}
-        present = [each for each in compared.values() if each is not None]
-        if present:
-            cells = [cell for each in compared.values() for cell in _summarize(each)]
-            rows.append((f"{part}: {name}", present[0].own_median, *cells))
-    bench.show("summary", headings, rows)
-
-
-def _summarize(compared: Comparison | None) -> tuple[float | None, str]:
-    ratios = [value for value in compared.ratios if value is not None] if compared else []
-    if compared is None or not ratios:
-        return None, "-"
-    return compared.other_median, f"{median(ratios):.2f} ({min(ratios):.2f} - {max(ratios):.2f})"
-
-
 def order(systems: Sequence[Any], number: int) -> list[Any]:
     """Return the systems in the order of a round: every second one the reverse, so that a drift favours nobody."""
     return list(reversed(systems)) if number % 2 else list(systems)

@@ -8,7 +8,7 @@ from statistics import median
 
 from tests.tools.bench.bench import Figures, format_figure
 
-PATH = Path("deploy/docs/SCALING.md")
+PATH, PERFORMANCE = Path("deploy/docs/SCALING.md"), Path("deploy/docs/PERFORMANCE.md")
 Table = tuple[Sequence[str], Sequence[Sequence[object]]]
 WORKERS = ("validate", "normalize", "resize", "transform", "finalize")
 
@@ -67,6 +67,10 @@ def measurement_table(found: Figures) -> Table:
         ("`b`", "bytes in Redis of a job that waits", _bytes("queued_bytes_in_redis"), "footprint"),
         ("", "run of normalize for 2, 12, 50 megapixels, ms", _normalize, "growth"),
         ("", "memory of all workers after load, PSS, MiB", _memory, "memory"),
+        ("", "memory of all processes after load, PSS, MiB", _all_memory, "memory"),
+        ("", "with one pool, in a server of 1 GiB", lambda of: sum(of["small"]["pss_mib"].values()), "small"),
+        ("", "CPU of a stack without work, % of a core", _still, "still"),
+        ("", "one photo of 12 megapixels alone: done p50, first preview p50, ms", _idle, "idle"),
         ("", "p95 of a 2 MP photo alone; beside one of 50 MP; behind a burst, ms", _p95s, "fairness"),
         ("", "jobs a second of 10, 100, 1000 tiny ones that were queued", _drained, "backlog"),
     ]
@@ -124,6 +128,19 @@ def _normalize(found: Figures) -> str:
 
 def _memory(found: Figures) -> float:
     return float(sum(found["memory"]["after"][name]["pss_mib"] for name in WORKERS))
+
+
+def _all_memory(found: Figures) -> float:
+    return float(found["memory"]["pss_mib_by_group"]["all"]["after"])
+
+
+def _still(found: Figures) -> float:
+    return float(found["still"]["percent_of_a_core"]["after"]["all"])
+
+
+def _idle(found: Figures) -> str:
+    alone = found["idle"]["12mp"]
+    return "; ".join(format_figure(float(alone[name])) for name in ("p50_ms", "first_preview_p50_ms"))
 
 
 def _p95s(found: Figures) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 
 from tests.tools.bench import peer
 from tests.tools.bench.bench import Bench, Figures
-from tests.tools.bench.comparison import ALONE, POSTING, SUMMARY, WORKING, Part
+from tests.tools.bench.comparison import ALONE, POSTING, WORKING, Part
+from tests.tools.bench.comparison_tables import OWN, summary_rows
 from tests.tools.bench.latency import describe_clients
-from tests.tools.bench.rounds import Round, order, show_comparison, show_summary
+from tests.tools.bench.rounds import Round, order, show_comparison
 from tests.tools.bench.scenarios.race import start_peers
 from tests.tools.bench.scenarios.still import measure_still
 from tests.tools.bench.services import start_darkroom, start_tree
@@ -19,9 +20,7 @@ from tests.tools.bench.systems import DarkroomSystem, System
 from tests.tools.bench.tree_stack import BEFORE, TreeStack, describe_commit
 
 ROUNDS = 3
-OWN = "darkroom"
 STILL = "still"
-PEERS = (peer.TUNED, peer.FURTHER)
 NAMES = (*WORKING, STILL, *POSTING, *ALONE)
 
 Rounds = dict[str, list[Round]]
@@ -40,7 +39,7 @@ def run(bench: Bench) -> Figures:
     rounds: Rounds = {}
     with ExitStack() as resources:
         systems: list[System] = [resources.enter_context(start()) for start in _starts(bench, tree)]
-        systems += start_peers(bench, resources, {name: peer.TUNINGS[name] for name in PEERS})
+        systems += start_peers(bench, resources, peer.TUNINGS)
         found |= {"clients": describe_clients(systems), "versions_before": _versions(systems)}
         rounds |= _measure_together(bench, systems)
     with ExitStack() as resources:
@@ -50,7 +49,13 @@ def run(bench: Bench) -> Figures:
     rounds |= _measure_alone(bench, _starts(bench, tree), _wanted(bench, ALONE))
     others = [system.name for system in systems[1:]]
     found |= {"rounds": rounds, "ratios": {other: _show(bench, rounds, other) for other in others}}
-    show_summary(bench, rounds, OWN, SUMMARY)
+    for other in others:
+        rows = [
+            (name, each.own_median, each.other_median, each.median, min(present), max(present))
+            for name, each in summary_rows(rounds, OWN, other)
+            for present in [[value for value in each.ratios if value is not None]]
+        ]
+        bench.show(f"summary: {OWN} to {other}", ["medians", OWN, other, "ratio", "least", "most"], rows)
     return found
 
 

@@ -16,11 +16,11 @@ from typing import Any
 from deploy.local.processes import MALLOC
 from tests.tools.bench import peer
 from tests.tools.bench.bench import Bench, Figures
+from tests.tools.bench.comparison_tables import DIRECT as OWN
 from tests.tools.bench.rounds import compare, order
 from tests.tools.bench.tools_environment import install_packages
 
 ROUNDS, PHOTOS = 3, 20
-OWN = "our stages"
 PROGRAMS = Path(__file__).parent.parent / "direct"
 OWN_PROGRAM = PROGRAMS.parent / "direct_own.py"
 PYVIPS = ("pyvips==3.2.0", "pyvips-binary==8.18.7")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.tools.bench import scaling_tables
+from tests.tools.bench import comparison_tables, scaling_tables
 from tests.tools.bench.bench import Bench, Figures
 from tests.tools.bench.queueing import (
     Stage,
@@ -25,6 +25,8 @@ from tests.tools.bench.systems import POOLS
 TASKS = {"validate": 1, "normalize": 1, "resize": 3, "finalize": 1}
 SERVERS = ("gateway", "redis", "mongo")
 FACTORS = (1, 10, 100, 10_000)
+ON_PERFORMANCE = ("race", "peers")
+"""The tables of a comparison that are in PERFORMANCE.md; the others are in SCALING.md."""
 LEVELS, SIMULATED = (0.5, 0.7, 0.9), 40_000
 
 
@@ -48,8 +50,12 @@ def run(bench: Bench) -> Figures:
     for name, table in tables.items():
         bench.show(titles.get(name, name), *table)
     if bench.options.write:
-        scaling_tables.write(scaling_tables.PATH, tables | {"measured": scaling_tables.measurement_table(figures)})
-        bench.say(f"{scaling_tables.PATH} has new tables.")
+        compared = comparison_tables.tables(figures)
+        tables |= {"measured": scaling_tables.measurement_table(figures)}
+        races = {name: table for name, table in compared.items() if name in ON_PERFORMANCE}
+        scaling_tables.write(scaling_tables.PATH, tables | {name: compared[name] for name in compared.keys() - races})
+        scaling_tables.write(scaling_tables.PERFORMANCE, races)
+        bench.say(f"{scaling_tables.PATH} and {scaling_tables.PERFORMANCE} have new tables.")
     return {"rate": rate, "node_jobs_per_s": node, "cpu_ms": total * 1000}
 
 
