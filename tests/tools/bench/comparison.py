@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from tests.tools.bench.bench import Bench
 from tests.tools.bench.latency import measure_latencies
 from tests.tools.bench.load import run_load
-from tests.tools.bench.process_groups import read_memory
+from tests.tools.bench.process_groups import ALL, read_memory
 from tests.tools.bench.rounds import Round
 from tests.tools.bench.sample import Sample
-from tests.tools.bench.scenarios.memory import drive, pss_groups
+from tests.tools.bench.scenarios.memory import REST_SECONDS, drive, pss_groups
 from tests.tools.bench.scenarios.upload import LARGE, SIZES, measure_requests, pad
 from tests.tools.bench.systems import System
 
@@ -18,6 +19,7 @@ RACE_JOBS, QUEUE_JOBS, IDLE_JOBS = 120, 300, 20
 POSTS, LARGE_POSTS, WARM_POSTS = 200, 30, 20
 POSTED = ("10 KB", "1 MB", "24 MB")
 IDLE_SIZES = ("12mp", "2mp")
+AT_ONCE = "PSS at once after the load, MiB, all"
 
 Part = Callable[[Bench, Sequence[System]], Round]
 
@@ -47,9 +49,12 @@ def measure_memory(bench: Bench, systems: Sequence[System]) -> Round:
     found = {}
     for system in systems:
         drive(bench, system)
+        at_once = pss_groups(read_memory(system))[ALL]
+        time.sleep(REST_SECONDS)
         memory = read_memory(system)
         by_process = {name: each.pss for name, each in memory.items()}
         found[system.name] = {f"PSS MiB, {name}": mib for name, mib in (by_process | pss_groups(memory)).items()}
+        found[system.name] |= {AT_ONCE: at_once}
     return found
 
 
@@ -78,6 +83,7 @@ SUMMARY = (
     *(("idle", f"{size} {name} p50 ms") for size in IDLE_SIZES for name in ("done", "first preview")),
     *(("idle", f"{size} seen: {name} p50 ms") for size in IDLE_SIZES for name in ("done", "first preview")),
     *(("upload", f"{name}: gateway's CPU ms") for name in POSTED),
+    ("memory", AT_ONCE),
     ("memory", "PSS MiB, all"),
     ("still", "all"),
 )

@@ -78,7 +78,7 @@ class BenchClient:
         first_preview = done = None
         for answer in self._stream(job) if self._system.supports_long_poll else self._poll(job):
             now = time.time()
-            if first_preview is None and _has_preview(answer):
+            if first_preview is None and has_preview(answer):
                 first_preview = now
             if answer["status"] == "done":
                 done = now
@@ -116,7 +116,7 @@ class BenchClient:
         self._connection.close()
 
 
-def _has_preview(answer: dict[str, Any]) -> bool:
+def has_preview(answer: dict[str, Any]) -> bool:
     """Whether an answer shows that a rendition is made; one that tells of no stages never does."""
     return any(stage["state"] == "done" for name, stage in answer.get("stages", {}).items() if name in PREVIEWS)
 

@@ -67,7 +67,7 @@ def measurement_table(found: Figures) -> Table:
         ("`b`", "bytes in Redis of a job that waits", _bytes("queued_bytes_in_redis"), "footprint"),
         ("", "run of normalize for 2, 12, 50 megapixels, ms", _normalize, "growth"),
         ("", "memory of all workers after load, PSS, MiB", _memory, "memory"),
-        ("", "memory of all processes after load, PSS, MiB", _all_memory, "memory"),
+        ("", "memory of all processes 12 s after load, PSS, MiB", _all_memory, "memory"),
         ("", "with one pool, in a server of 1 GiB", lambda of: sum(of["small"]["pss_mib"].values()), "small"),
         ("", "CPU of a stack without work, % of a core", _still, "still"),
         ("", "one photo of 12 megapixels alone: done p50, first preview p50, ms", _idle, "idle"),
@@ -131,7 +131,7 @@ def _memory(found: Figures) -> float:
 
 
 def _all_memory(found: Figures) -> float:
-    return float(found["memory"]["pss_mib_by_group"]["all"]["after"])
+    return float(found["memory"]["pss_mib_by_group"]["all"]["rested"])
 
 
 def _still(found: Figures) -> float:
