@@ -27,6 +27,7 @@ WORKER_MODULES = (
     "billiard.sharedctypes",
     "billiard.synchronize",
     "pipeline.backend",
+    "pipeline.broker.direct_pool",
     "pipeline.celery_request",
     "pipeline.consumer",
     "pipeline.exporter",

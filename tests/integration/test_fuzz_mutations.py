@@ -36,7 +36,7 @@ def test_the_watch_finds_every_fault_and_lays_it_to_its_input() -> None:
     asked = ["done", "crash", "exception", "hang", "memory", "done", "crash", "done"]
     inputs = (Input(str(number), kind, kind.encode()) for number, kind in enumerate(asked))
 
-    with Pool((), InputLimits(seconds=2, resident=100 << 20), trial=harm, children=2) as pool:
+    with Pool((), InputLimits(seconds=5, resident=100 << 20), trial=harm, children=2) as pool:
         results = list(pool.results(inputs))
 
     found = {result.input.name: (result.kind, result.input.format, result.stage) for result in results}
