@@ -26,9 +26,9 @@ class DirectConnection:
     def execute(self, *commands: Command) -> list[Any]:
         """Return the reply to each command. Raises redis-py's errors; all commands may have been carried out then."""
         connection = self._connection
-        if connection is None or self._pid != os.getpid():  # a fork shares the socket of its parent
+        if self._pid != os.getpid():  # a fork shares the socket of its parent
             connection = self._open()
-        elif _is_stale(connection):
+        elif connection.is_connected and _is_stale(connection):
             connection.disconnect()
         try:
             connection.connect()  # unless it is: only here are sentinels asked for the master
@@ -46,11 +46,11 @@ class DirectConnection:
 
     def close(self) -> None:
         """Disconnect; the next call connects again."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.disconnect()
+        if self._connection is not None:
+            self._connection.disconnect()
 
     def _open(self) -> Any:
+        """Return a new connection. There is one in each process: the pool allows only so many in all its life."""
         self._connection, self._pid = self._pool.make_connection(), os.getpid()
         return self._connection
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from redis import Redis
+from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import MaxConnectionsError, NoScriptError, ResponseError
 
 from pipeline.broker.direct_connection import DirectConnection
 from pipeline.broker.redis_scripts import RedisScript
@@ -51,6 +51,18 @@ def test_a_server_that_does_not_answer_is_an_error_of_redis() -> None:
 
     with pytest.raises(RedisConnectionError):
         connection.execute(("PING",))
+
+
+def test_a_long_outage_does_not_use_up_the_connections_of_the_pool() -> None:
+    connection = DirectConnection(ConnectionPool.from_url(UNREACHABLE_URL, max_connections=2))
+    for _ in range(3):
+        with pytest.raises(RedisConnectionError):
+            connection.execute(("PING",))
+
+    with pytest.raises(RedisConnectionError) as error:
+        connection.execute(("PING",))
+
+    assert not isinstance(error.value, MaxConnectionsError)
 
 
 def test_a_script_is_sent_to_a_server_that_does_not_know_it(redis: Redis, connection: DirectConnection) -> None:
