@@ -35,6 +35,7 @@ class UnawaitedCommands:
                 refusal = self._read_replies()
                 self._send(*commands)
             except RedisConnectionError:
+                self._connection.disconnect()  # also after an error that Redis answers, such as LOADING
                 self._send(*self._unanswered, *commands)
             self._unanswered.extend(commands)
         if refusal is not None:
@@ -46,6 +47,7 @@ class UnawaitedCommands:
             try:
                 refusal = self._read_replies()
             except RedisConnectionError:
+                self._connection.disconnect()
                 self._send(*self._unanswered)
                 refusal = self._read_replies()
         if refusal is not None:

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
+from redis.sentinel import SentinelConnectionPool
 
 from deploy.local.ports import free_port
 from pipeline.broker.redis_commands import UnawaitedCommands
 from pipeline.settings import Settings
 
+LOADING_ONCE = (
+    "EVAL",
+    "if redis.call('INCR', KEYS[1]) == 1 then return redis.error_reply('LOADING it reads its files') end",
+    1,
+    "answers",
+)
+"""A command that Redis refuses the first time, as one that has just started."""
 
-@pytest.fixture
-def commands(settings: Settings) -> Iterator[UnawaitedCommands]:
-    commands = UnawaitedCommands(ConnectionPool.from_url(settings.redis_url))
+
+@pytest.fixture(params=["one server", "sentinels"])
+def commands(settings: Settings, request: pytest.FixtureRequest) -> Iterator[UnawaitedCommands]:
+    pool = ConnectionPool.from_url(settings.redis_url)
+    if request.param == "sentinels":
+        address, database = (pool.connection_kwargs[name] for name in ("host", "port")), pool.connection_kwargs["db"]
+        sentinels: Any = SimpleNamespace(discover_master=lambda _, address=tuple(address): address)
+        pool = SentinelConnectionPool("master", sentinels, db=database)
+    commands = UnawaitedCommands(pool)
     yield commands
     commands.close()
 
@@ -56,6 +71,22 @@ def test_what_a_lost_connection_may_have_lost_is_sent_again(
 
     assert redis.get("b") == b"1"
     assert redis.get("c") == (b"1" if then == "send" else None)
+
+
+@pytest.mark.parametrize("then", ["send", "wait"])
+def test_what_a_redis_refuses_that_has_just_started_is_sent_again(
+    commands: UnawaitedCommands, redis: Redis, then: str
+) -> None:
+    commands.send(LOADING_ONCE, ("RPUSH", "a", "1"))
+    if then == "send":
+        commands.send(("RPUSH", "a", "2"))
+    commands.wait()
+
+    commands.send(("HSET", "a"))
+    with pytest.raises(ResponseError):  # each command has its own reply again
+        commands.wait()
+
+    assert redis.get("answers") == b"2"
 
 
 def test_an_unreachable_redis_is_an_error(redis: Redis) -> None:  # noqa: ARG001  # another one is there
