@@ -10,7 +10,7 @@ from typing import Any
 
 from kombu.transport import virtual
 from kombu.transport.redis import QoS
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from pipeline.broker.redis_clock import measure_redis_clock, record_redis_time, redis_time
 from pipeline.broker.redis_commands import UnawaitedCommands
@@ -92,7 +92,8 @@ class ReleasingQoS(QoS):
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT002  # kombu's own
         """Return a message to its queue. One that cannot be read is dropped, so that the others are returned."""
-        self._commands.wait()  # over another connection, Redis could get this command first
+        with suppress(ResponseError):  # of another message, whose command does not concern this one
+            self._commands.wait()  # over another connection, Redis could get this command first
         try:
             super().restore_by_tag(tag, client, leftmost)
         except (ValueError, TypeError) as error:

@@ -31,7 +31,8 @@ def commands(settings: Settings, request: pytest.FixtureRequest) -> Iterator[Una
     if request.param == "sentinels":
         address, database = (pool.connection_kwargs[name] for name in ("host", "port")), pool.connection_kwargs["db"]
         sentinels: Any = SimpleNamespace(discover_master=lambda _, address=tuple(address): address)
-        pool = SentinelConnectionPool("master", sentinels, db=database)
+        make_pool: Any = SentinelConnectionPool  # it has no types
+        pool = make_pool("master", sentinels, db=database)
     commands = UnawaitedCommands(pool)
     yield commands
     commands.close()

@@ -39,10 +39,14 @@ class Worker:
             other.Producer().publish(body, routing_key=self._queue.name, declare=[self._queue])
 
     @contextmanager
-    def consuming(self) -> Iterator[None]:
-        """Be ready to take messages until the block ends."""
-        with self._connection.Consumer(self._queue, on_message=self._got.append, prefetch_count=1):
+    def consuming(self, count: int = 1) -> Iterator[None]:
+        """Be ready to take messages, and to hold `count` of them, until the block ends."""
+        with self._connection.Consumer(self._queue, on_message=self._got.append, prefetch_count=count):
             yield
+
+    def stop(self) -> None:
+        """Hand back the messages that are held."""
+        self._connection.close()
 
     def next(self) -> Any:
         """Return the next message; AssertionError when none comes."""
@@ -96,6 +100,23 @@ def test_a_message_that_could_not_be_handed_back_comes_again(redis_and_mongo: St
 
     assert again.payload == "first"
     assert again.delivery_info["redelivered"]
+
+
+def test_a_message_is_handed_back_though_redis_had_no_room_to_note_another(
+    redis_and_mongo: Stack, worker: Worker, request: pytest.FixtureRequest
+) -> None:
+    for body in ("first", "second"):
+        worker.send(body)
+    with worker.consuming(2), Redis.from_url(redis_and_mongo.redis_url) as redis:
+        first = worker.next()
+        redis.config_set("maxmemory", 1)
+        worker.next()
+        redis.config_set("maxmemory", 0)
+
+        worker.stop()
+
+        assert not redis.hexists("unacked", first.delivery_tag)
+        assert redis.llen(request.node.name) >= 1
 
 
 @pytest.mark.parametrize("skew_seconds", [SKEW_SECONDS, -SKEW_SECONDS])
