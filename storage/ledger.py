@@ -50,13 +50,12 @@ class Ledger:
         reader: JobReader[JobRecord] | None = None,
     ) -> None:
         self._jobs = collection
-        self._session = collection.database.client.start_session(causal_consistency=False)
         self._stall_timeout_ms = stall_timeout_ms
         self._reader = reader or JobReader(JobRecord)
 
     def get(self, job_id: str) -> JobRecord | None:
         """Return the job, or None. Raises `JobUnreadable`."""
-        document = self._jobs.find_one({"_id": job_id}, session=self._session)
+        document = self._jobs.find_one({"_id": job_id})
         return self._reader.read(document) if document else None
 
     def claim(
@@ -191,9 +190,7 @@ class Ledger:
     def _claim_if(self, condition: Document, update: Document, stage: str) -> Document | None:
         """Claim a stage on a condition; return the job's document as it was before, or None."""
         try:
-            return self._jobs.find_one_and_update(
-                condition, update, return_document=ReturnDocument.BEFORE, session=self._session
-            )
+            return self._jobs.find_one_and_update(condition, update, return_document=ReturnDocument.BEFORE)
         except OperationFailure:
             job = self.get(condition["_id"])  # an unreadable job may have a text where the update adds to a number
             if job is None or stage not in job.stages:
@@ -249,10 +246,7 @@ class Ledger:
             f"{prefix}.attempts": claim.attempt,
         }
         versioned = update | {"$inc": {**update.get("$inc", {}), "version": 1}}
-        return (
-            self._jobs.update_one({**current, **(condition or {})}, versioned, session=self._session).modified_count
-            == 1
-        )
+        return self._jobs.update_one({**current, **(condition or {})}, versioned).modified_count == 1
 
 
 def _release_changes(stage: str, code: str, *, now: int) -> Document:

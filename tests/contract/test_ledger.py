@@ -12,7 +12,7 @@ from storage.clock import now_ms
 from storage.documents import Failure, Job, JobRecord, JobState, StageRecord, StageState
 from storage.jobs import Jobs
 from storage.ledger import Claim, Ledger
-from storage.stores import Stores
+from storage.stores import Stores, open_worker_stores
 from tests.contract.conftest import PATIENCE_MS
 from tests.support.fakes import new_job
 
@@ -62,6 +62,19 @@ async def test_what_the_gateway_accepted_the_worker_reads(jobs: Jobs, ledger: Le
     seen = JobRecord(**(await jobs.get(job_id)).model_dump(exclude={"revision_id"}))
 
     assert ledger.get(job_id) == seen
+
+
+async def test_a_server_without_sessions_will_do(jobs: Jobs, mongo_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a member of a replica set that was none to read from when its connection was opened, as in a fail-over."""
+    job_id = await accepted(jobs)
+    monkeypatch.setattr("pymongo.hello.Hello.logical_session_timeout_minutes", None)
+
+    with open_worker_stores(
+        mongo_url=mongo_url, blob_url="memory:///", timeout_ms=5000, stall_timeout_ms=PATIENCE_MS
+    ) as worker:
+        worker.ledger.complete_stage(claimed(worker.ledger, job_id), {})
+
+        assert found(worker.ledger, job_id).stages["validate"].state is StageState.DONE
 
 
 def test_an_unknown_job_is_none(ledger: Ledger) -> None:
