@@ -29,6 +29,9 @@ Document = dict[str, Any]
 JOURNALED: dict[str, Any] = {"w": "majority", "journal": True}
 CLIENTS = 8
 KILOBYTES = "x" * 40_000
+EMPTY = bytes([5, 0, 0, 0, 0])  # a BSON document
+WITHOUT_AN_END = struct.pack("<iiiiIB", 33, 1, 0, OP_MSG, 0, 0) + EMPTY + struct.pack("<Bi2s", 1, -1, b"d")
+"""A message whose second section says that it ends where it begins."""
 
 
 @contextmanager
@@ -196,10 +199,20 @@ def test_a_message_may_arrive_in_pieces_and_with_the_next_one(connection: Server
         struct.pack("<iiii", 16, 1, 0, OP_MSG),
         struct.pack("<iiiiIBi", 25, 1, 0, OP_MSG, 0, 0, 999),
         struct.pack("<iiiiIB", 21, 1, 0, OP_MSG, 0, 7),
+        WITHOUT_AN_END,
         struct.pack("<iiiii", 20, 1, 0, 2004, 0),
         struct.pack("<iiiii", 20, 1, 0, 9999, 0),
     ],
-    ids=["short", "long", "empty", "a document beyond its end", "an unknown section", "a query", "an unknown opcode"],
+    ids=[
+        "short",
+        "long",
+        "empty",
+        "beyond its end",
+        "an unknown section",
+        "a section without an end",
+        "a query",
+        "unknown",
+    ],
 )
 def test_a_malformed_message_ends_at_most_its_own_connection(
     client: MongoClient[Document], connection: ServerConnection, content: bytes

@@ -78,7 +78,7 @@ def _build_terms(condition: Any) -> list[tuple[str, list[Any]]]:
     """Return what a condition is in SQL, as far as it can be said: operators and their values."""
     if not isinstance(condition, dict):
         return [("= ?", [condition])] if _is_plain(condition) else []
-    terms = [(f"{RANGES[name]} ?", [value]) for name, value in condition.items() if name in RANGES]
+    terms = [(f"{RANGES[name]} ?", [value]) for name, value in condition.items() if name in RANGES and _is_plain(value)]
     values = condition.get("$in")
     if isinstance(values, list) and values and all(_is_plain(value) for value in values):
         terms.append((f"IN ({', '.join('?' * len(values))})", values))

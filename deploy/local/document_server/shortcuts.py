@@ -107,11 +107,11 @@ class Shortcuts:
         updates = command.get("updates", [])
         if any(each.keys() - ONE_UPDATE or each.get("multi") or each.get("upsert") for each in updates):
             raise Unsupported
-        if len({str(each["q"].get("_id")) for each in updates}) != len(updates):
+        queries = [_split(each["q"]) for each in updates]
+        if len({document_id for document_ids, _ in queries for document_id in document_ids}) != len(updates):
             raise Unsupported  # the second update of a document must see the first one
         matched, changed = 0, []
-        for each in updates:
-            (document_id,), conditions = _split(each["q"])
+        for each, ((document_id,), conditions) in zip(updates, queries, strict=True):
             row = self._take_matching(table, document_id, conditions)
             if row:
                 matched += 1

@@ -25,8 +25,8 @@ def apply_update(document: Document, update: Mapping[str, Any]) -> bool:
         fields[name] = value
     for path, value in update.get("$inc", {}).items():
         fields, name = _locate(document, path)
+        has_changed |= value != 0 or name not in fields
         fields[name] = _add(fields.get(name, 0), value)
-        has_changed |= value != 0
     return _unset(document, update.get("$unset", {})) or has_changed
 
 

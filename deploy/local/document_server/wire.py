@@ -55,6 +55,8 @@ def _read_command(content: bytes) -> dict[str, Any]:
             start = position + 1
             position = start + _INT.unpack_from(content, start)[0]
             end = content.index(0, start + _INT.size)
+            if position <= end:  # its length is too small, or negative: it would be read for ever
+                return {}
             name = content[start + _INT.size : end].decode()
             command[name] = bson.decode_all(content[end + 1 : position])
     except (BSONError, ValueError, IndexError, struct.error):
