@@ -40,10 +40,6 @@ class RecentJobs:
         """Keep no job: notifications may have been missed."""
         self._kept.clear()
 
-    def has(self, job: Job) -> bool:
-        """Whether a job is one from here, and was not read since it was accepted."""
-        return self._kept.get(job.id, (0.0, None))[1] is job
-
     async def get(self, job_id: str, *, owner: str | None = None, token_id: str | None = None) -> Job:
         """Return the job as `Jobs.get` does, from here if possible. Raises `JobNotFound`, `JobUnreadable`."""
         expires, job = self._kept.get(job_id, (0.0, None))

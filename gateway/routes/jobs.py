@@ -158,10 +158,10 @@ async def _wait(request: Request, seconds: float, get_job: Callable[[Jobs | Rece
     state, known_etag = request.app.state, read_condition(request.headers, "if-none-match")
     jobs, feed = state.stores.jobs, state.feed
     job = await get_job(feed.recent_jobs if known_etag is None else jobs)
-    is_recent = feed.recent_jobs.has(job)
     with state.streams.hold(caller_of(request.scope)), feed.watch(job, end_only=known_etag is None) as topic:
-        newer_job = await run_while_connected(request, _wait_for_change(job, topic, seconds, known_etag))
-    return await get_job(jobs) if is_recent and newer_job is job else newer_job
+        job = await run_while_connected(request, _wait_for_change(job, topic, seconds, known_etag))
+    is_in_vain = known_etag is None and job.is_active  # then nobody has told of what else has changed
+    return await get_job(jobs) if is_in_vain else job
 
 
 async def _wait_for_change(job: Job, topic: Topic, seconds: float, known_etag: str | None) -> Job:

@@ -60,12 +60,19 @@ async def test_the_job_is_read_once_it_has_ended(
     assert (answer.json()["status"], sent_before) == ("cancelled", [])
 
 
-@pytest.mark.usefixtures("feed")
-async def test_a_wait_in_vain_shows_the_job_as_it_is(http: httpx.AsyncClient, stores: Stores) -> None:
-    job_id = await upload(http)
-    await stores.jobs.redispatch(await stores.jobs.get(job_id), next_dispatch_ms=1)
+@pytest.mark.parametrize("is_recent", [True, False])
+async def test_a_wait_in_vain_shows_the_job_as_it_is(
+    http: httpx.AsyncClient, stores: Stores, feed: Feed, *, is_recent: bool
+) -> None:
+    async def change() -> None:
+        while not feed.watched_count:  # noqa: ASYNC110  # a feed has no event
+            await asyncio.sleep(0.01)
+        await stores.jobs.redispatch(await stores.jobs.get(job_id), next_dispatch_ms=1)
 
-    answer = await wait(http, job_id, 0.05)
+    job_id = await upload(http)
+    if not is_recent:
+        feed.recent_jobs.clear()
+    answer, _ = await asyncio.gather(wait(http, job_id, 1), change())
 
     assert answer.json()["generation"] == 1
 
