@@ -44,6 +44,15 @@ class WritingAtOnce(_AsynPool):  # type: ignore[misc]
     _quick_put: Any
     on_poll_start: Any
 
+    def _event_process_exit(self, hub: Any, proc: Any) -> None:
+        """Replace a child that ends. Its pipe closes a moment before the system says that it has ended.
+
+        In Celery, a child that is looked at in this moment is replaced only by the look that comes every 5 s. Until
+        then, nobody runs the message that it had, and the worker has one child less.
+        """
+        proc.join(timeout=1)
+        super()._event_process_exit(hub, proc)
+
     def _create_write_handlers(self, hub: Any, *args: Any, **options: Any) -> None:
         super()._create_write_handlers(hub, *args, **options)
         buffer, write, register = self._quick_put, hub.consolidate_callback, self.on_poll_start
