@@ -35,7 +35,6 @@ class UnawaitedCommands:
                 refusal = self._read_replies()
                 self._send(*commands)
             except RedisConnectionError:
-                self._connection.disconnect()  # also after an error that Redis answers, such as LOADING
                 self._send(*self._unanswered, *commands)
             self._unanswered.extend(commands)
         if refusal is not None:
@@ -47,7 +46,6 @@ class UnawaitedCommands:
             try:
                 refusal = self._read_replies()
             except RedisConnectionError:
-                self._connection.disconnect()
                 self._send(*self._unanswered)
                 refusal = self._read_replies()
         if refusal is not None:
@@ -72,5 +70,8 @@ class UnawaitedCommands:
                 self._connection.read_response()
             except ResponseError as error:
                 refusal = error
+            except RedisConnectionError:  # also an answer, such as LOADING
+                self._connection.disconnect()
+                raise
             self._unanswered.popleft()
         return refusal

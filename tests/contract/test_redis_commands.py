@@ -13,16 +13,16 @@ from redis.exceptions import ResponseError
 from redis.sentinel import SentinelConnectionPool
 
 from deploy.local.ports import free_port
-from pipeline.broker.redis_commands import UnawaitedCommands
+from pipeline.broker.redis_commands import Command, UnawaitedCommands
 from pipeline.settings import Settings
 
-LOADING_ONCE = (
-    "EVAL",
-    "if redis.call('INCR', KEYS[1]) == 1 then return redis.error_reply('LOADING it reads its files') end",
-    1,
-    "answers",
-)
-"""A command that Redis refuses the first time, as one that has just started."""
+
+def loading(times: int) -> Command:
+    """Return a command that Redis refuses so many times, as one that has just started."""
+    refuse = (
+        f"if redis.call('INCR', KEYS[1]) <= {times} then return redis.error_reply('LOADING it reads its files') end"
+    )
+    return "EVAL", refuse, 1, "answers"
 
 
 @pytest.fixture(params=["one server", "sentinels"])
@@ -78,7 +78,7 @@ def test_what_a_lost_connection_may_have_lost_is_sent_again(
 def test_what_a_redis_refuses_that_has_just_started_is_sent_again(
     commands: UnawaitedCommands, redis: Redis, then: str
 ) -> None:
-    commands.send(LOADING_ONCE, ("RPUSH", "a", "1"))
+    commands.send(loading(1), ("RPUSH", "a", "1"))
     if then == "send":
         commands.send(("RPUSH", "a", "2"))
     commands.wait()
@@ -88,6 +88,18 @@ def test_what_a_redis_refuses_that_has_just_started_is_sent_again(
         commands.wait()
 
     assert redis.get("answers") == b"2"
+
+
+def test_a_redis_that_goes_on_to_refuse_is_an_error_until_it_does_not(
+    commands: UnawaitedCommands, redis: Redis
+) -> None:
+    commands.send(loading(2), ("RPUSH", "a", "1"))
+    with pytest.raises(RedisConnectionError):
+        commands.wait()
+
+    commands.wait()
+
+    assert redis.get("answers") == b"3"
 
 
 def test_an_unreachable_redis_is_an_error(redis: Redis) -> None:  # noqa: ARG001  # another one is there
