@@ -108,7 +108,11 @@ class FolderWriter:
                 return
             self._close()
             Path(self._temporary).rename(self._path)
-            self._sync()
+            try:
+                self._sync()
+            except OSError:
+                self._path.unlink(missing_ok=True)
+                raise
 
     def _abort(self) -> None:
         with self._lock:

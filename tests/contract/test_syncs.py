@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,6 +93,18 @@ def test_a_first_blob_is_synced_with_its_folder_and_the_folder_of_all(folder: Pa
     Blobs.open(folder.as_uri()).put("id/original", b"content")
 
     assert synced == ["job/original", "job", "."]
+
+
+async def test_a_blob_that_cannot_be_synced_does_not_exist(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "the disk is broken")
+
+    monkeypatch.setattr(os, "fsync", fail)
+
+    with pytest.raises(OSError, match="broken"):
+        async with Blobs.open(folder.as_uri()).writer("a-job/original") as file:
+            await file.write(b"bytes")
+    assert list((folder / "a-job").iterdir()) == []
 
 
 async def test_a_blob_that_was_written_as_it_came_is_synced_with_its_folder(folder: Path, synced: list[str]) -> None:
