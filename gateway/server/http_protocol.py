@@ -132,6 +132,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next request, if it is there already."""
         self._open_connections.mark_idle(self.transport)
+        self._pieces.take()  # those that the application has not received: the connection may stay open for long
         super().on_response_complete()
         if self._buffer:
             self.loop.call_soon(self._advance)

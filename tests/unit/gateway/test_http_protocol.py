@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Callable
 
@@ -11,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from gateway.server.body_pieces import PIECE_BYTES
+from gateway.server.body_pieces import PIECE_BYTES, BodyPieces
 from gateway.server.http_protocol import HttpProtocol
 
 BODY_BYTES = 3_000_000
@@ -107,3 +108,31 @@ async def test_a_body_and_the_next_request_are_received_whole(
 
     assert b"".join(message["body"] for message in received) == body
     assert max(len(message["body"]) for message in received) <= PIECE_BYTES + MAX_READ_BYTES
+
+
+async def test_a_body_that_nobody_has_received_is_dropped_with_the_answer() -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  # ASGI
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    class Observed(HttpProtocol):
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            is_lost.set()
+
+    config, is_lost = Config(answer, lifespan="off", log_config=None), asyncio.Event()
+    config.load()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Observed(config, ServerState(), {}), "127.0.0.1", 0)
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n" + bytes(9000))
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+
+        gc.collect()
+        waiting = [each for each in gc.get_objects() if type(each) is BodyPieces and each]
+
+        writer.close()
+        await writer.wait_closed()
+        await asyncio.wait_for(is_lost.wait(), 10)
+    assert waiting == []
