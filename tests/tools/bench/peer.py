@@ -42,7 +42,7 @@ class Tuning:
 _JEMALLOC = {"LD_PRELOAD": str(JEMALLOC), "MALLOC_CONF": "dirty_decay_ms:-1,muzzy_decay_ms:-1,narenas:2"}
 _GLIBC = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": "536870912"}
 # Either allocator takes 5 % less CPU than sharp's defaults, and as much as the other; two threads on two cores take 5 %
-# less than four. More or fewer workers of a stage, libvips' threads and a larger young generation make no difference.
+# less than four. One worker of a stage instead of two, and libvips' threads, make no difference.
 _TUNED = {"KERNEL": "cubic", "OPTIMISE": "0", "UV_THREADPOOL_SIZE": "2", **(_JEMALLOC if JEMALLOC.exists() else _GLIBC)}
 TUNINGS = {
     DEFAULTS: Tuning(),
