@@ -10,17 +10,24 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from types import FrameType
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+CANCEL_AGAIN_SECONDS = 3.0  # longer than a command to Redis takes, with which a loop may end
 
 
 @asynccontextmanager
 async def run_in_background(loop: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Run a loop in the background until the block ends."""
+    """Run a loop in the background until the block ends.
+
+    It is cancelled until it has ended: `asyncio.wait_for` in Python 3.11, with which redis-py sends each command, loses
+    a cancellation that comes just when it is done.
+    """
     task = asyncio.create_task(loop)
     try:
         yield
     finally:
-        task.cancel()
         with suppress(asyncio.CancelledError):
+            while not task.done():
+                task.cancel()
+                await asyncio.wait([task], timeout=CANCEL_AGAIN_SECONDS)
             await task
 
 
