@@ -80,6 +80,7 @@ class DirectTask(Task[Any, Any]):
     """Celery's task."""
 
     abstract = True
+    _get_exec_options: Any  # Celery caches there what each task says of its messages
 
     def apply_async(  # noqa: PLR0913, PLR0917  # Celery's own
         self,
@@ -108,6 +109,7 @@ class DirectTask(Task[Any, Any]):
         app: Any = self.app
         current = app.current_worker_task
         request = current.request if current else None
+        limits = self._get_exec_options()
         message = app.amqp.create_task_message(
             task_id,
             self.name,
@@ -121,8 +123,8 @@ class DirectTask(Task[Any, Any]):
             reply_to=options.get("reply_to") or app.thread_oid,
             root_id=options.get("root_id") or (request and (request.root_id or request.id)),
             parent_id=options.get("parent_id") or (request and request.id),
-            time_limit=self.time_limit,
-            soft_time_limit=self.soft_time_limit,
+            time_limit=limits.get("time_limit"),
+            soft_time_limit=limits.get("soft_time_limit"),
             ignore_result=self.ignore_result,
             argsrepr=repr(args),
             kwargsrepr="{}",
