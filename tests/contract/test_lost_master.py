@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import Task
 from celery.exceptions import Ignore
 from prometheus_client import CollectorRegistry
 from redis import Redis
@@ -28,6 +27,7 @@ from storage.stores import Stores
 from tests.support.fakes import RENDITIONS, FakeQueues, new_job
 from tests.support.images import encode_image, photo
 from tests.support.revisions import reprocess
+from tests.support.stage_tasks import run_task
 
 CARD = {"width": 40, "height": 40, "fit": "cover", "formats": ["webp", "jpeg"], "dpr": [1, 2]}
 
@@ -73,36 +73,27 @@ async def submit(child: WorkerChild, stores: Stores, renditions: dict[str, Any] 
     return job
 
 
-def run(task: Task[Any, Any], *arguments: str) -> None:
-    """Run a task as a message of its own. The canvas ends with one that raises `Ignore`."""
-    task.push_request(id="-".join((task.name, *arguments)), hostname="here")
-    try:
-        task.run(*arguments)
-    finally:
-        task.pop_request()
-
-
 def run_canvas(job: Job) -> None:
     """Run what a dispatch sends: all stages in order, up to the first group of which a part does not end."""
     with suppress(Ignore):
-        run(tasks.validate, job.id)
-        run(tasks.normalize, job.id)
+        run_task(tasks.validate, job.id)
+        run_task(tasks.normalize, job.id)
         ignored = [name for name in job.operation.renditions if not _resize(job, name)]
         if not ignored:
-            run(tasks.finalize, job.id)
+            run_task(tasks.finalize, job.id)
 
 
 def _resize(job: Job, name: str) -> bool:
     try:
-        run(tasks.resize, job.id, name)
+        run_task(tasks.resize, job.id, name)
     except Ignore:
         return False
     return True
 
 
 def begin(job: Job) -> None:
-    run(tasks.validate, job.id)
-    run(tasks.normalize, job.id)
+    run_task(tasks.validate, job.id)
+    run_task(tasks.normalize, job.id)
 
 
 def master_of(job: Job) -> str:
@@ -145,7 +136,7 @@ async def test_a_lost_master_is_made_again_and_the_previews_are_the_same(
 async def test_only_normalize_and_what_needs_it_runs_again(child: WorkerChild, stores: Stores) -> None:
     job = await submit(child, stores)
     begin(job)
-    run(tasks.resize, job.id, "large")
+    run_task(tasks.resize, job.id, "large")
     await lose_master(child, stores, job, _remove)
 
     run_canvas(job)
@@ -203,7 +194,7 @@ async def test_a_resize_that_finds_the_loss_late_does_not_undo_the_new_master(
     assert late is not None
     await lose_master(child, stores, job, _remove)
     _resize(job, "large")
-    run(tasks.normalize, job.id)
+    run_task(tasks.normalize, job.id)
 
     with pytest.raises(Exception, match="missing") as caught:
         late.blobs.read_master("small")

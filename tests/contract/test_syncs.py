@@ -11,16 +11,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 from redis import Redis
 
-from pipeline import tasks
 from pipeline.metrics import StageMetrics
 from pipeline.settings import Settings
 from pipeline.worker_child import WorkerChild, open_worker_child
 from storage.blobs import Blobs
 from storage.documents import Job, Kind, Original, blob_key
 from storage.stores import Stores
-from tests.contract.test_lost_master import run
 from tests.support.fakes import RENDITIONS, new_job
 from tests.support.images import encode_image, photo
+from tests.support.stage_tasks import run_stages
 
 
 @pytest.fixture
@@ -55,14 +54,6 @@ async def submit(child: WorkerChild, stores: Stores, **fields: object) -> Job:
     child.blobs.put(job.original.blob, encode_image(photo(200, 150)))
     await stores.jobs.insert(job)
     return job
-
-
-def run_stages(job: Job) -> None:
-    run(tasks.validate, job.id)
-    run(tasks.normalize, job.id)
-    for name in job.operation.renditions:
-        run(tasks.resize, job.id, name)
-    run(tasks.finalize, job.id)
 
 
 async def test_of_an_upload_the_renditions_and_their_names_are_synced_and_no_master(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import Task
 from PIL import Image
 from prometheus_client import CollectorRegistry
 from redis import Redis
@@ -28,6 +27,7 @@ from storage.stores import Stores
 from tests.support.fakes import new_job
 from tests.support.images import cutout, decode_image, encode_image, photo
 from tests.support.presets import build_presets
+from tests.support.stage_tasks import run_stages, run_task
 
 FORMATS = ["webp", "png", "jpeg"]
 CARD = {"width": 40, "height": 40, "fit": "cover", "formats": FORMATS, "dpr": [1, 2]}
@@ -57,23 +57,6 @@ async def submit(child: WorkerChild, stores: Stores, picture: Image.Image, **ope
     return job
 
 
-def run(task: Task[Any, Any], *arguments: str) -> None:
-    """Run a task as a message of its own."""
-    task.push_request(id="-".join((task.name, *arguments)), hostname="here")
-    try:
-        task.run(*arguments)
-    finally:
-        task.pop_request()
-
-
-def run_all(job: Job) -> None:
-    run(tasks.validate, job.id)
-    run(tasks.normalize, job.id)
-    for name in job.operation.renditions:
-        run(tasks.resize, job.id, name)
-    run(tasks.finalize, job.id)
-
-
 def claim(child: WorkerChild, job: Job, stage: str, message_id: str) -> StageRun:
     found = StageRun.claim(child, job.id, stage, message_id=message_id, worker="here")
     assert found is not None
@@ -90,7 +73,7 @@ def variants(*formats: str) -> Iterator[Variant]:
 async def test_a_rendition_has_a_file_for_each_format_and_density(child: WorkerChild, stores: Stores) -> None:
     job = await submit(child, stores, photo(200, 150))
 
-    run_all(job)
+    run_stages(job)
 
     result = find_results(await stores.jobs.get(job.id))["card"]
     found = find_variants(result)
@@ -109,7 +92,7 @@ async def test_a_rendition_has_a_file_for_each_format_and_density(child: WorkerC
 async def test_a_rendition_that_is_only_an_edge_has_the_record_that_it_had(child: WorkerChild, stores: Stores) -> None:
     job = await submit(child, stores, photo(200, 150))
 
-    run_all(job)
+    run_stages(job)
 
     result = find_results(await stores.jobs.get(job.id))["small"]
     assert set(result) == {"blob", "format", "media_type", "width", "height", "bytes", "sha256"}
@@ -121,7 +104,7 @@ async def test_a_density_that_the_original_is_too_small_for_repeats_a_record(
 ) -> None:
     job = await submit(child, stores, photo(40, 50), renditions={"card": CARD, "one": CARD | {"formats": ["png"]}})
 
-    run_all(job)
+    run_stages(job)
 
     found = find_results(await stores.jobs.get(job.id))
     low, high = [variant for variant in find_variants(found["card"]) if variant["format"] == "png"]
@@ -147,7 +130,7 @@ async def test_an_image_on_demand_has_the_padding_of_the_densities_that_are_not_
     wanted = ImageRequest.read(presets, Permission(), "shop", "card@2x.png").build_operation()
     job = await submit(child, stores, photo(150, 150), **wanted.model_dump(exclude_unset=True))
 
-    run_all(job)
+    run_stages(job)
 
     (file,) = find_variants(find_results(await stores.jobs.get(job.id))["card"])
     assert (file["dpr"], file["width"], file["height"]) == (2, 150, 300)
@@ -156,7 +139,7 @@ async def test_an_image_on_demand_has_the_padding_of_the_densities_that_are_not_
 async def test_every_file_counts(child: WorkerChild, stores: Stores, registry: CollectorRegistry) -> None:
     job = await submit(child, stores, photo(200, 150))
 
-    run_all(job)
+    run_stages(job)
 
     ended = await stores.jobs.get(job.id)
     files = [file for result in find_results(ended).values() for file in find_variants(result)]
@@ -173,15 +156,15 @@ async def test_nothing_is_left_of_a_worker_that_was_killed_between_two_variants(
     child: WorkerChild, stores: Stores
 ) -> None:
     job = await submit(child, stores, photo(200, 150))
-    run(tasks.validate, job.id)
-    run(tasks.normalize, job.id)
+    run_task(tasks.validate, job.id)
+    run_task(tasks.normalize, job.id)
     with pytest.raises(KeyboardInterrupt):
         claim(child, job, "card", f"resize-{job.id}-card").blobs.write_variants("card", variants("webp", "png"))
     assert {"card.webp.1", "card.png.1"} < set(child.blobs.list_names(job.id))
 
     for name in job.operation.renditions:
-        run(tasks.resize, job.id, name)
-    run(tasks.finalize, job.id)
+        run_task(tasks.resize, job.id, name)
+    run_task(tasks.finalize, job.id)
 
     ended = await stores.jobs.get(job.id)
     recorded = set().union(*map(result_blobs, find_results(ended).values()))
@@ -216,7 +199,7 @@ async def test_a_watermark_is_read_from_where_the_job_says(child: WorkerChild, s
         assets=list_assets({"logo.png": digest}),
     )
 
-    run_all(job)
+    run_stages(job)
 
     result = find_results(await stores.jobs.get(job.id))["card"]
     image = Image.open(BytesIO(child.blobs.get(result["blob"]))).convert("RGB")
@@ -227,11 +210,11 @@ async def test_a_watermark_is_read_from_where_the_job_says(child: WorkerChild, s
 async def test_an_asset_that_is_gone_does_not_refuse_the_image(child: WorkerChild, stores: Stores) -> None:
     marked = {"edge": 100, "watermark": LOGO["watermark"]}
     job = await submit(child, stores, cutout(), renditions={"card": marked}, assets=list_assets({"logo.png": "6" * 64}))
-    run(tasks.validate, job.id)
-    run(tasks.normalize, job.id)
+    run_task(tasks.validate, job.id)
+    run_task(tasks.normalize, job.id)
 
     with pytest.raises(FileNotFoundError):
-        run(tasks.resize, job.id, "card")
+        run_task(tasks.resize, job.id, "card")
 
     assert (await stores.jobs.get(job.id)).state is JobState.PROCESSING
 
@@ -242,8 +225,8 @@ async def test_the_placeholder_of_a_cutout_lies_on_the_background_of_its_renditi
     clear = Image.new("RGBA", (60, 40), (0, 0, 0, 0))
     job = await submit(child, stores, clear, renditions={"card": CARD | {"background": "#ff8800"}})
 
-    run(tasks.validate, job.id)
-    run(tasks.normalize, job.id)
+    run_task(tasks.validate, job.id)
+    run_task(tasks.normalize, job.id)
 
     normalized = (await stores.jobs.get(job.id)).stages["normalize"].result or {}
     assert normalized["placeholder"]["color"] == "#ff8800"
