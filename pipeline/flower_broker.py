@@ -1,4 +1,4 @@
-"""The queues on Flower's broker page when the broker is RabbitMQ."""
+"""The queues on Flower's broker page."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from flower.utils import broker  # type: ignore[import-untyped]
+from flower.views import BaseHandler  # type: ignore[import-untyped]
 
 from pipeline.celery import app
 
@@ -35,6 +36,12 @@ def _declare_queues(names: list[str]) -> list[dict[str, Any]]:
     return queues
 
 
+def _list_queues(_: BaseHandler) -> list[str]:
+    """Return all queues. Flower's own leaves out those of a worker that did not answer it when Flower started."""
+    return sorted(app.amqp.queues)
+
+
 def install() -> None:
-    """Replace Flower's RabbitMQ class for the life of the process."""
+    """Replace Flower's RabbitMQ class and its list of queues for the life of the process."""
     broker.RabbitMQ = AmqpBroker
+    BaseHandler.get_active_queue_names = _list_queues
