@@ -7,10 +7,11 @@ import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
+
+from storage.local_files import create_unfinished, write_all
 
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile
@@ -85,21 +86,11 @@ class FolderWriter:
             if self._is_aborted:
                 return
             if self._descriptor < 0:
-                self._open()
+                self._descriptor, self._temporary = create_unfinished(str(self._path))
             for chunk in chunks:
                 if self._observe is not None:
                     self._observe(chunk)
-                _write_all(self._descriptor, chunk)
-
-    def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        for number in count(1):
-            self._temporary = f"{self._path}#{number}"
-            try:
-                self._descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-            except FileExistsError:
-                continue
-            return
+                write_all(self._descriptor, chunk)
 
     def _finish(self) -> None:
         self._write()
@@ -129,9 +120,3 @@ class FolderWriter:
 
 async def _run_in_thread(work: Callable[[], None]) -> None:
     await asyncio.get_running_loop().run_in_executor(_threads, work)
-
-
-def _write_all(descriptor: int, chunk: bytes) -> None:
-    rest = memoryview(chunk)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]

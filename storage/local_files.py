@@ -14,10 +14,10 @@ def write_file(path: str, parts: Sequence[bytes], *, durable: bool) -> None:
     If it is `durable`, its bytes are on the disk at the end; `sync` of its folder does the same for its name. Folders
     that are missing are made. Raises OSError, and leaves nothing under the other name then.
     """
-    descriptor, unfinished = _create_unfinished(path)
+    descriptor, unfinished = create_unfinished(path)
     try:
         for part in parts:
-            _write(descriptor, part)
+            write_all(descriptor, part)
         os.rename(unfinished, path)  # noqa: PTH104  Path objects take longer than the call
         if durable:  # after the rename, so that a journal commits both at once; until the end nobody knows the name
             os.fsync(descriptor)
@@ -38,7 +38,7 @@ def sync(path: str) -> None:
         os.close(descriptor)
 
 
-def _create_unfinished(path: str) -> tuple[int, str]:
+def create_unfinished(path: str) -> tuple[int, str]:
     """Create a file beside `path`, under a name that no other write has; return its descriptor and its name."""
     for number in count(1):
         unfinished = f"{path}#{number}"
@@ -52,7 +52,8 @@ def _create_unfinished(path: str) -> tuple[int, str]:
     raise AssertionError
 
 
-def _write(descriptor: int, part: bytes) -> None:
+def write_all(descriptor: int, part: bytes) -> None:
+    """Write all bytes to an open file: the system may take only some of them at once."""
     rest = memoryview(part)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
