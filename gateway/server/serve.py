@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import math
+import sys
+from contextlib import suppress
 from functools import partial
+from types import FrameType
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 
 from gateway.middleware.cors import Cors
 from gateway.server.http_protocol import HttpProtocol, Limits
@@ -16,6 +21,30 @@ from pipeline.settings_mistakes import stop_on_mistakes
 
 KEEP_ALIVE_SECONDS = 75  # longer than clients and proxies keep an idle connection, so that they close it
 LAST_ANSWER_SECONDS = 3  # for answers to requests that had to be ended
+TICK_SECONDS = 1  # between two values of the header Date
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, but a stop signal wakes it up: uvicorn looks for one ten times a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_stopped = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Keep the header Date up to date until a stop signal comes."""
+        self._loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._is_stopped.wait()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop. A second SIGINT ends the server without waiting for its answers."""
+        super().handle_exit(sig, frame)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._is_stopped.set)
 
 
 def serve(application: str, *, default_port: int) -> None:
@@ -28,7 +57,7 @@ def serve(application: str, *, default_port: int) -> None:
     limits = Limits(
         head_bytes=http.max_header_bytes, head_seconds=http.header_timeout, stop_seconds=http.shutdown_timeout
     )
-    uvicorn.run(
+    config = uvicorn.Config(
         application,
         factory=True,
         host=arguments.host,
@@ -45,6 +74,12 @@ def serve(application: str, *, default_port: int) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=math.ceil(http.shutdown_timeout) + LAST_ANSWER_SECONDS,
     )
+    config.load_app()  # a stop signal ends the process at once while it is imported
+    server = Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 def _parse_arguments(default_port: int) -> argparse.Namespace:
