@@ -25,6 +25,7 @@ from storage.delivery_ledger import report_nothing as report_no_delivery
 from storage.delivery_store import Deliveries
 from storage.document_reader import Check, JobReader, Report, accept_any, report_nothing
 from storage.documents import EPOCH, Job, JobRecord
+from storage.driver_threads import let_threads_sleep
 from storage.idempotency import IdempotencyKey, IdempotencyKeys
 from storage.indexes import create_indexes, create_missing
 from storage.jobs import Jobs
@@ -122,6 +123,7 @@ async def open_stores(
 
     `check_job` and `report_unreadable` are those of `JobReader`.
     """
+    let_threads_sleep()
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(mongo_url, **_timeouts(timeout_ms), **DURABLE)
     try:
         database = client[database_name(mongo_url)]
@@ -166,6 +168,7 @@ def open_worker_stores(
 
     `check_job` is that of `JobReader`, `report_unsendable` is the `report` of `DeliveryLedger`.
     """
+    let_threads_sleep()
     client: MongoClient[dict[str, Any]] = MongoClient(mongo_url, **_timeouts(timeout_ms), **DURABLE)
     try:
         database = client[database_name(mongo_url)]
