@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
@@ -16,8 +17,8 @@ from storage.local_files import create_unfinished, write_all
 if TYPE_CHECKING:
     from obstore import AsyncWritableFile
 
-PIECE_BYTES = 256 * 1024
-"""Bytes that a thread writes at once: each change of the thread costs as much as to write 100 KiB."""
+PIECE_BYTES = 128 * 1024
+"""Least bytes that a thread writes at once: each change of the thread costs as much as to write 100 KiB."""
 MAX_THREADS = 8
 
 Observe = Callable[[bytes], object]
@@ -46,7 +47,7 @@ class ObservedWriter:
 
 
 class FolderWriter:
-    """Writes a file in large pieces, and in threads, as a write may block.
+    """Writes a file in large pieces, and in threads, as a write may block. Meanwhile the next piece may come.
 
     Until all is written, the file has a name such as `original#1`, which obstore's listings leave out. `observe` is
     called with each chunk in the thread that writes it, `sync` in a thread once the file has its own name.
@@ -58,6 +59,7 @@ class FolderWriter:
         self._sync = sync
         self._chunks: list[bytes] = []
         self._waiting_bytes = 0
+        self._writing: asyncio.Future[None] | None = None
         self._lock = Lock()  # a thread goes on though its caller was cancelled
         self._descriptor = -1
         self._temporary = ""
@@ -68,20 +70,30 @@ class FolderWriter:
         """Let the file have its name at the end of the block, or remove it if the block raises."""
         try:
             yield
+            await self._wait_for_write()
             await _run_in_thread(self._finish)
         except BaseException:
             await asyncio.shield(_run_in_thread(self._abort))
             raise
 
     async def write(self, chunk: bytes, /) -> None:
-        """Write the next chunk, perhaps together with those that follow."""
+        """Write the next chunk, perhaps together with those that follow. Its error may be raised by the next call."""
         self._chunks.append(chunk)
         self._waiting_bytes += len(chunk)
         if self._waiting_bytes >= PIECE_BYTES:
-            await _run_in_thread(self._write)
+            await self._wait_for_write()
+            self._writing = _run_in_thread(partial(self._write, self._take_chunks()))
+            self._writing.add_done_callback(_retrieve_error)
 
-    def _write(self) -> None:
+    async def _wait_for_write(self) -> None:
+        if self._writing is not None:
+            await self._writing
+
+    def _take_chunks(self) -> list[bytes]:
         chunks, self._chunks, self._waiting_bytes = self._chunks, [], 0
+        return chunks
+
+    def _write(self, chunks: list[bytes]) -> None:
         with self._lock:
             if self._is_aborted:
                 return
@@ -93,7 +105,7 @@ class FolderWriter:
                 write_all(self._descriptor, chunk)
 
     def _finish(self) -> None:
-        self._write()
+        self._write(self._take_chunks())
         with self._lock:
             if self._is_aborted:
                 return
@@ -118,5 +130,11 @@ class FolderWriter:
             os.close(descriptor)
 
 
-async def _run_in_thread(work: Callable[[], None]) -> None:
-    await asyncio.get_running_loop().run_in_executor(_threads, work)
+def _run_in_thread(work: Callable[[], None]) -> asyncio.Future[None]:
+    return asyncio.get_running_loop().run_in_executor(_threads, work)
+
+
+def _retrieve_error(writing: asyncio.Future[None]) -> None:
+    """Let asyncio not log an error that nobody waits for, as the block has raised another one."""
+    if not writing.cancelled():
+        writing.exception()

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from errno import ENOSPC
 from functools import partial
 from hashlib import sha256
 from itertools import chain
@@ -342,6 +343,38 @@ async def test_an_observer_that_fails_leaves_no_blob(blobs: Blobs) -> None:
     assert blobs.list_all_names("job") == []
 
 
+async def test_an_upload_goes_on_while_a_piece_is_written(local: Blobs) -> None:
+    may_go_on, written = threading.Event(), []
+
+    def write(piece: bytes) -> None:
+        may_go_on.wait(10)
+        written.append(len(piece))
+
+    async with local.writer("job/original", observe=write) as file:
+        await file.write(bytes(2 * LOCAL_CHUNK_BYTES))
+        await file.write(b"next")
+        assert written == []
+        may_go_on.set()
+
+    assert written == [2 * LOCAL_CHUNK_BYTES, 4]
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3])
+async def test_a_piece_that_cannot_be_written_leaves_no_file(local: Blobs, pieces: int) -> None:
+    def fail(_: bytes) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    async def write() -> None:
+        async with local.writer("job/original", observe=fail) as file:
+            for _ in range(pieces):
+                await file.write(bytes(2 * LOCAL_CHUNK_BYTES))
+
+    with pytest.raises(OSError, match="No space"):
+        await write()
+
+    assert local.list_all_names("job") == []
+
+
 async def test_a_broken_upload_leaves_no_file(local: Blobs) -> None:
     await break_off(local, "job/original", 2 * LOCAL_CHUNK_BYTES)
 
@@ -606,7 +639,8 @@ def test_the_remains_of_a_broken_upload_are_removed_with_their_folder(local: Blo
 
 async def test_an_upload_under_way_is_what_the_remains_look_like(local: Blobs, folder: Path) -> None:
     async with local.writer("job/original") as file:
-        await file.write(b"x" * 2 * LOCAL_CHUNK_BYTES)
+        for _ in range(2):  # the second waits until the first is written
+            await file.write(b"x" * 2 * LOCAL_CHUNK_BYTES)
 
         assert [path.name for path in (folder / "job").iterdir()] == ["original#1"]
 
