@@ -87,7 +87,7 @@ class FolderWriter:
 
     async def _wait_for_write(self) -> None:
         if self._writing is not None:
-            await self._writing
+            await asyncio.shield(self._writing)  # a caller that gives up waiting may write on
 
     def _take_chunks(self) -> list[bytes]:
         chunks, self._chunks, self._waiting_bytes = self._chunks, [], 0

@@ -51,8 +51,9 @@ class SleepingExecutor(periodic_executor.PeriodicExecutor):
                     self._sleep()
                 self._event = False
         finally:
-            with self._lock:
-                self._stopped = self._thread_will_exit = True
+            if not self._thread_will_exit:  # else `open` may hold the lock already, and wait for the end of this thread
+                with self._lock:
+                    self._stopped = self._thread_will_exit = True
 
     def _sleep(self) -> None:
         begin = time.monotonic()

@@ -359,6 +359,19 @@ async def test_an_upload_goes_on_while_a_piece_is_written(local: Blobs) -> None:
     assert written == [2 * LOCAL_CHUNK_BYTES, 4]
 
 
+async def test_an_upload_that_gives_up_waiting_for_a_piece_goes_on(local: Blobs) -> None:
+    may_go_on, pieces = threading.Event(), [bytes([number]) * 2 * LOCAL_CHUNK_BYTES for number in range(3)]
+
+    async with local.writer("job/original", observe=lambda _: may_go_on.wait(10)) as file:
+        await file.write(pieces[0])
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(file.write(pieces[1]), 0.01)
+        may_go_on.set()
+        await file.write(pieces[2])
+
+    assert local.get("job/original") == b"".join(pieces)
+
+
 @pytest.mark.parametrize("pieces", [1, 2, 3])
 async def test_a_piece_that_cannot_be_written_leaves_no_file(local: Blobs, pieces: int) -> None:
     def fail(_: bytes) -> None:

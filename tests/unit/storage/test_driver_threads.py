@@ -122,6 +122,31 @@ def test_that_is_closed_ends_at_once_and_opens_again(executor: SleepingExecutor,
     assert target.is_called()
 
 
+def test_that_is_opened_while_its_thread_ends_runs_again(target: Target) -> None:
+    is_ending, may_end = threading.Event(), threading.Event()
+
+    class Ending(SleepingExecutor):
+        def _should_stop(self) -> bool:
+            stops = super()._should_stop()
+            if stops:
+                is_ending.set()
+                may_end.wait(PATIENCE)
+            return stops
+
+    executor = Ending(HOUR, 0.01, target, "test")
+    executor.open()
+    assert target.is_called()
+    executor.close()
+    assert is_ending.wait(PATIENCE)
+    opener = threading.Thread(target=executor.open, daemon=True)
+    opener.start()
+    opener.join(0.05)  # it waits for the thread by now
+    may_end.set()
+    assert target.is_called()
+    executor.close()
+    assert ends(executor)
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("fails", [False, True])
 def test_whose_target_wants_no_more_ends_and_opens_again(target: Target, *, fails: bool) -> None:
