@@ -9,12 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from select import PIPE_BUF
+from time import monotonic
 from typing import Any
 
 from celery.concurrency import asynpool, prefork
 
+ACCEPT_SECONDS = 5.0
+"""How long a child may take to accept a message that it has, before the pool forgets the message."""
+LOOK_SECONDS = 0.1
+
 _ResultHandler: Any = asynpool.ResultHandler
 _AsynPool: Any = asynpool.AsynPool
+_writer_of: Any = asynpool._get_job_writer  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 class ReadingOnce(_ResultHandler):  # type: ignore[misc]  # its types lack most of it
@@ -70,6 +76,31 @@ class WritingAtOnce(_AsynPool):  # type: ignore[misc]
                 register()
 
         self._quick_put, self.on_poll_start = send, register_if_waiting
+
+    def flush(self) -> None:
+        """Forget messages, when the worker stops or has lost its broker, but not those that a child runs already.
+
+        Celery forgets a message that it has written if it has not read yet that the child accepts it. A worker that is
+        told to stop in this moment never reads the result, for which the child waits 30 s before it ends.
+        """
+        end = monotonic() + ACCEPT_SECONDS
+        for job in list(self._cache.values()):
+            if job._write_to is not None:  # noqa: SLF001
+                self._finish_writing(job)
+                self._wait_until_accepted(job, end)
+        super().flush()
+
+    def _finish_writing(self, job: Any) -> None:
+        writer = _writer_of(job)
+        if writer in self._active_writers:
+            self._flush_writer(job._write_to, writer)  # noqa: SLF001
+
+    def _wait_until_accepted(self, job: Any, end: float) -> None:
+        handler, child = self._result_handler, job._write_to  # noqa: SLF001
+        closed: list[int] = []
+        while not (job._accepted or job.ready() or closed) and child._is_alive() and monotonic() < end:  # noqa: SLF001
+            if child.outq._reader.poll(LOOK_SECONDS):  # noqa: SLF001
+                handler._flush_outqueue(child.outqR_fd, closed.append, self._fileno_to_outq, handler.on_state_change)  # noqa: SLF001
 
 
 class DirectPool(prefork.TaskPool):

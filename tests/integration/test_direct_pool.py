@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from time import monotonic
@@ -12,6 +13,7 @@ import pytest
 from billiard.exceptions import WorkerLostError
 from kombu.asynchronous import Hub, set_event_loop
 
+from pipeline.broker import direct_pool
 from pipeline.broker.direct_pool import WritingAtOnce
 from pipeline.celery import configure
 from tests.support.fakes import FakeBroker
@@ -97,6 +99,44 @@ def test_a_lost_child_is_noticed_without_a_look_at_all_children() -> None:
         lost, result = pool.take_results(2)
     assert isinstance(lost.exception.exc, WorkerLostError)
     assert result == 1
+
+
+@pytest.mark.parametrize("size", [1, 500_000], ids=["whole", "partly written"])
+def test_a_message_that_is_with_a_child_is_run_though_the_worker_stops(size: int) -> None:
+    with closing(LoopingPool(children=1)) as pool:
+        pool.send(len, b"x" * size)
+        pool.send(abs, -1)  # waits for the child
+
+        pool.pool.flush()
+
+        assert [job._accepted for job in pool.pool._cache.values()] == [True]
+        assert pool.take_results(1) == [size]
+        pool.send(abs, -2)
+        assert pool.take_results(1) == [2]
+
+
+def test_a_pool_that_stops_reads_the_result_of_the_last_message() -> None:
+    with closing(LoopingPool(children=1)) as pool:
+        pool.send(abs, -1)
+
+        pool.pool.flush()
+        pool.pool.close()
+        pool.pool.join()
+
+        assert pool.results == [1]
+
+
+def test_a_frozen_child_does_not_hold_up_a_worker_that_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct_pool, "ACCEPT_SECONDS", 0.2)
+    with closing(LoopingPool(children=1)) as pool:
+        (child,) = pool.pool._pool
+        os.kill(child.pid, signal.SIGSTOP)
+        pool.send(abs, -1)
+
+        pool.pool.flush()
+
+        os.kill(child.pid, signal.SIGCONT)
+        assert not pool.pool._cache
 
 
 def test_workers_use_it() -> None:

@@ -176,11 +176,13 @@ def test_jobs_survive_an_emptied_redis(client: httpx.Client, stack: Stack, down:
 def test_a_warm_restart_of_everything_loses_nothing(client: httpx.Client, stack: Stack) -> None:
     task_ids = [submit_photo(client, encode_image(photo(2400, 1600), "jpeg")) for _ in range(6)]
 
-    for name in ("validate", "normalize", "resize", "finalize", "gateway"):
+    workers = ("validate", "normalize", "resize", "finalize")
+    for name in (*workers, "gateway"):
         stack.restart_process(name, wait=False)
     stack.wait_ready("gateway")
 
     assert {wait_for_end(client, task_id)["status"] for task_id in task_ids} == {"done"}
+    assert [name for name in workers if "worker.hung" in stack.log(name)] == []
 
 
 def _state(client: httpx.Client, task_id: str, stage: str) -> str:
