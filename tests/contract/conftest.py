@@ -49,6 +49,8 @@ from tests.support.object_store import ObjectStore, run_object_store
 DOCUMENT_FIXTURES = frozenset({"stores", "ledger", "delivery_ledger"})
 FOREIGN_FIXTURES = frozenset({"s3_server", "rabbitmq", "replica_set"})
 """What the tests of the documents use, and what others beside them are about: see `tests.tools.judge`."""
+SCHEDULES = "schedules"
+"""The end of the names of files whose tests send the commands of others again, in many orders."""
 PATIENCE_MS = 60_000
 UPLOAD_BYTES = 200_000
 
@@ -61,6 +63,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _judges_documents(item: pytest.Item) -> bool:
+    if item.path.stem.endswith(SCHEDULES):
+        return False
     names = frozenset(getattr(item, "fixturenames", ()))
     has_real_stores = "real" in getattr(getattr(item, "callspec", None), "params", {}).values()
     return (has_real_stores or not names.isdisjoint(DOCUMENT_FIXTURES)) and names.isdisjoint(FOREIGN_FIXTURES)
