@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 
 from tests.tools.bench.process_groups import add_groups, list_tree, measure_still_cpu
 from tests.tools.bench.usage import Usage, own_cpu_ms, own_resident_bytes
 
+WAITS = "print(flush=True); input()"
+WORKS = "print(flush=True)\nwhile True: pass"
 
-class Sleeper:
-    """A system of one process: this one."""
 
-    name, host, port, status_path, supports_long_poll = "sleeper", "127.0.0.1", 0, "/", False
+class Programs:
+    """A system of two processes: one that waits, and one that works."""
+
+    name, host, port, status_path, supports_long_poll = "programs", "127.0.0.1", 0, "/", False
     form: Mapping[str, str] = MappingProxyType({})
 
+    def __init__(self, waiting: int, working: int) -> None:
+        self._pids = {"gateway": waiting, "worker": working}
+
     def pids(self) -> dict[str, int]:
-        return {"gateway": os.getpid()}
+        return self._pids
 
     def usage(self) -> Usage:
         return Usage({}, {})
@@ -40,10 +49,12 @@ def test_a_peers_processes_are_in_the_same_groups() -> None:
     }
 
 
-def test_a_process_that_sleeps_uses_nearly_nothing() -> None:
-    percent = measure_still_cpu([Sleeper()], 0.2)["sleeper"]["gateway"]
+def test_a_process_that_waits_uses_hardly_any_and_one_that_works_does() -> None:
+    with run_program(WAITS) as waiting, run_program(WORKS) as working:
+        percent = measure_still_cpu([Programs(waiting, working)], 0.5)["programs"]
 
-    assert 0 <= percent <= 100
+    assert percent["gateway"] < 5  # a tick of the kernel's clock is 2
+    assert percent["worker"] > 5
 
 
 def test_a_process_that_is_gone_has_used_nothing() -> None:
@@ -51,3 +62,16 @@ def test_a_process_that_is_gone_has_used_nothing() -> None:
     assert own_cpu_ms(os.getpid()) > 0
     assert own_resident_bytes(os.getpid()) > 0
     assert (own_cpu_ms(2**30), own_resident_bytes(2**30)) == (0, 0)
+
+
+@contextmanager
+def run_program(code: str) -> Iterator[int]:
+    """Run a program that prints a line once it has begun, and end it."""
+    command = [sys.executable, "-I", "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        try:
+            program.stdout.readline()
+            yield program.pid
+        finally:
+            program.kill()
