@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
+from tests.support.programs import run_program
 from tests.tools.bench.process_groups import add_groups, list_tree, measure_still_cpu
 from tests.tools.bench.usage import Usage, own_cpu_ms, own_resident_bytes
 
@@ -50,7 +51,7 @@ def test_a_peers_processes_are_in_the_same_groups() -> None:
 
 
 def test_a_process_that_waits_uses_hardly_any_and_one_that_works_does() -> None:
-    with run_program(WAITS) as waiting, run_program(WORKS) as working:
+    with run(WAITS) as waiting, run(WORKS) as working:
         percent = measure_still_cpu([Programs(waiting, working)], 0.5)["programs"]
 
     assert percent["gateway"] < 5  # a tick of the kernel's clock is 2
@@ -65,13 +66,9 @@ def test_a_process_that_is_gone_has_used_nothing() -> None:
 
 
 @contextmanager
-def run_program(code: str) -> Iterator[int]:
+def run(code: str) -> Iterator[int]:
     """Run a program that prints a line once it has begun, and end it."""
-    command = [sys.executable, "-I", "-c", code]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
-        assert program.stdout is not None
-        try:
-            program.stdout.readline()
-            yield program.pid
-        finally:
-            program.kill()
+    command = (sys.executable, "-I", "-c", code)
+    with run_program(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        program.stdout.readline()
+        yield program.pid
