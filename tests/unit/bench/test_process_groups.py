@@ -70,5 +70,6 @@ def run(code: str) -> Iterator[int]:
     """Run a program that prints a line once it has begun, and end it."""
     command = (sys.executable, "-I", "-c", code)
     with run_program(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
         program.stdout.readline()
         yield program.pid
