@@ -40,6 +40,16 @@ class FlakyKeys(IdempotencyKeys):
         return await super().extend_lease(key, job_id=job_id, lease_ms=lease_ms)
 
 
+class CountedJobs(Jobs):
+    """Jobs that count those that are inserted, also those that are withdrawn later."""
+
+    inserted = 0
+
+    async def insert(self, job: Job) -> None:
+        self.inserted += 1
+        await super().insert(job)
+
+
 class LateJobs(Jobs):
     """Jobs whose insert takes so long that another request takes the key."""
 
@@ -121,6 +131,23 @@ async def test_a_request_whose_key_another_one_takes_ends_at_once(short: httpx.A
     assert int(answer.headers["retry-after"]) >= 1
     assert (await list_job_ids(), stores.blobs.list_folders()) == ([], [])
     assert (await find_key()).job_id == "another"
+
+
+async def test_a_request_that_has_lost_its_key_before_its_next_renewal_inserts_no_job(
+    stores: Stores, settings: Settings
+) -> None:
+    jobs = CountedJobs(list_timeout_ms=5000)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield form(CAT_PART)[:1000]
+        await give_key_to("another")
+        yield form(CAT_PART)[1000:]
+
+    counted = FakeStores(jobs, stores.blobs, stores.idempotency_keys)
+    async with create_client(create_gateway(counted, settings)) as http:
+        answer = await http.post("/upload", content=body(), headers=HEADERS)
+
+    assert (answer.status_code, answer.json()["code"], jobs.inserted) == (409, "idempotency_key_in_use", 0)
 
 
 async def test_a_key_has_one_job_though_another_request_took_it_during_the_insert(

@@ -1,4 +1,4 @@
-"""Attempts of a stage: an image that ends its worker each time has four, and a run that was taken over is none."""
+"""Runs of a stage: an image that ends its worker each time has four; one that was taken over is none."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from stages.errors import FetchFailed, ImageCorrupt, TemporaryError
 from storage.documents import JobState, StageState
 from storage.stores import Stores
 from tests.support.fakes import new_job
+from tests.support.images import encode_image, photo
+from tests.support.stage_tasks import run_stages
 
 MESSAGE = "delivered-again"
 
@@ -56,6 +58,25 @@ def test_a_run_that_was_taken_over_alive_uses_up_no_attempt(child: WorkerChild, 
     last = claim(child, job_id)
     assert not last.attempts_exceeded
     assert last.complete({})
+
+
+def test_a_run_that_was_taken_over_removes_what_it_wrote(child: WorkerChild, job_id: str) -> None:
+    taken_over, last = claim(child, job_id), claim(child, job_id)
+    removed, kept = (run.blobs.write_original(iter([b"bytes"])) for run in (taken_over, last))
+
+    assert not taken_over.complete({})
+
+    assert (child.blobs.exists(removed), child.blobs.exists(kept)) == (False, True)
+
+
+async def test_a_job_that_is_done_has_its_original_and_its_renditions(child: WorkerChild, stores: Stores) -> None:
+    job = new_job()
+    child.blobs.put(job.original.blob, encode_image(photo(200, 150)))
+    await stores.jobs.insert(job)
+
+    run_stages(job)
+
+    assert sorted(child.blobs.list_all_names(job.id)) == ["large.1", "medium.1", "original", "small.1"]
 
 
 @pytest.mark.parametrize("retries", [0, 1])  # the message is one that an earlier run has sent again, or not
