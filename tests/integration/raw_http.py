@@ -37,10 +37,14 @@ def build_head(url: str, path: str, **headers: object) -> bytes:
 
 
 @contextmanager
-def open_socket(url: str) -> Iterator[socket.socket]:
-    """Open a socket to a server, closed when the block ends."""
+def open_socket(url: str, *, receive_bytes: int | None = None) -> Iterator[socket.socket]:
+    """Open a socket to a server, closed when the block ends. `receive_bytes` is how much the kernel may take ahead."""
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=SECONDS) as wire:
+    with socket.socket() as wire:
+        wire.settimeout(SECONDS)
+        if receive_bytes is not None:
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)  # before the window is negotiated
+        wire.connect((parts.hostname or "", parts.port or 80))
         yield wire
 
 

@@ -1,4 +1,4 @@
-"""Faults that clients cause: what they hold open, requests that can be read in two ways, and races about one job."""
+"""Faults that clients cause: what they hold open or do not read, ambiguous requests, and races about one job."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ import httpx
 from pipeline.http_settings import HttpSettings
 from tests.integration.raw_http import open_socket
 from tests.support.http_options import HTTP_CLIENT_OPTIONS
+from tests.tools.bench.usage import own_resident_bytes
 from tests.tools.chaos.gateway_faults import HALF_A_FORM
 from tests.tools.chaos.keyed_upload import KeyedUpload
 from tests.tools.chaos.load import Upload, post_upload
 from tests.tools.chaos.moves import UNANSWERED, post_move
-from tests.tools.chaos.samples import samples
+from tests.tools.chaos.samples import large_result, samples
 from tests.tools.chaos.scene import FaultEffect, Scene
 from tests.tools.chaos.violations import ViolationKind
 from tests.tools.chaos.witness import wait_for
 
 SECONDS = 5.0
 SILENT = 400  # connections
+SLOW_READERS = 150  # of one result of 7 MB
+SLOW_READER_BUFFER = 4096  # bytes that the kernel may take in advance
+MAX_GROWTH_BYTES = 200 * 2**20  # of a gateway with so many readers: a fifth of what whole results would take
+RESULT_SECONDS = 20.0
 RACED_JOBS = ("truncated.jpg", "crop-outside.jpg", "12-megapixels.jpg")  # the last ones are still under way
 RACES = 2  # of each
 RACERS = 8  # half of them retry, half of them delete
@@ -69,6 +74,33 @@ def connections_silent(scene: Scene) -> Iterator[FaultEffect]:
         yield FaultEffect(f"{SILENT} to {name}, {seconds:.1f} s")
         KeyedUpload(scene).send_again(url, after=f"{SILENT} others connected", seconds=SECONDS)
         time.sleep(seconds)
+
+
+def readers_slow(scene: Scene) -> Iterator[FaultEffect]:
+    """Have many clients ask one gateway for a large result and read none of it: it holds little of each.
+
+    Uploads on other connections are accepted all the same.
+    """
+    name, seconds = scene.pick_gateway(), scene.pick_seconds(2, 5)
+    url, upload = scene.stack.urls[name], scene.add_upload(large_result())
+    with httpx.Client(timeout=30, **HTTP_CLIENT_OPTIONS) as client:
+        post_upload(client, url, upload, key=f"large-{time.time_ns()}")
+    task_id = upload.task_id
+    if task_id is None or not wait_for(partial(scene.witness.has_ended, task_id), RESULT_SECONDS):
+        return
+    pid = scene.stack.pid(name)
+    before = own_resident_bytes(pid)
+    with ExitStack() as sockets:
+        for _ in range(SLOW_READERS):
+            reader = sockets.enter_context(open_socket(url, receive_bytes=SLOW_READER_BUFFER))
+            reader.sendall(f"GET /result/{task_id} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        yield FaultEffect(f"{SLOW_READERS} of {name}, {seconds:.1f} s")
+        KeyedUpload(scene).send_again(url, after=f"{SLOW_READERS} clients stopped reading", seconds=SECONDS)
+        time.sleep(seconds)
+        growth = own_resident_bytes(pid) - before
+    if growth > MAX_GROWTH_BYTES:
+        sentence = f"{name} grew by {growth >> 20} MiB for {SLOW_READERS} clients that do not read"
+        scene.report(ViolationKind.BUDGET_EXCEEDED, sentence)
 
 
 def job_raced(scene: Scene) -> Iterator[FaultEffect]:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
-from tests.tools.chaos.attack_faults import connections_silent, gateway_attacked, job_raced
+from tests.tools.chaos.attack_faults import connections_silent, gateway_attacked, job_raced, readers_slow
 from tests.tools.chaos.blob_faults import STRACE, blobs_away, blobs_slow
 from tests.tools.chaos.clock_faults import clock_skewed
 from tests.tools.chaos.disk_faults import blobs_full, mongo_disk_full, redis_disk_full
@@ -64,6 +64,7 @@ FAULTS: dict[str, Fault] = {
         gateway_frozen,
         gateway_attacked,
         connections_silent,
+        readers_slow,
         upload_slow,
         job_raced,
         deploy,

@@ -75,5 +75,11 @@ def poison() -> Sample:
     return Sample(name=f"{POISON}-normalize.png", content=content, expected_state="dead", code="attempts_exhausted")
 
 
+@cache
+def large_result() -> Sample:
+    """Draw a photo of which a file of 7 MB is made within the short time limit."""
+    return Sample(name="best-grey.jpg", content=_jpeg(4000, 3000), path="/grayscale", fields={"quality": "100"})
+
+
 def _jpeg(width: int, height: int) -> bytes:
     return encode_image(photo(width, height), "jpeg", quality=85)

@@ -17,6 +17,7 @@ TASKS = {
     "fuzz": ("tests.tools.fuzz.fuzzer",),
     "chaos": ("tests.tools.chaos",),
     "flood": ("tests.tools.chaos.flood",),
+    "mutants": ("tests.tools.mutants",),
     "bench": ("tests.tools.bench",),
     "judge": ("tests.tools.judge",),
     "compose-test": ("tests.compose",),
