@@ -352,6 +352,12 @@ class Jobs:
         documents = await _collection().find({"_id": {"$in": job_ids}}, {"_id": 1}).to_list(None)
         return sorted(set(job_ids) - {document["_id"] for document in documents})
 
+    async def find_without_blobs(self, job_ids: list[str]) -> list[str]:
+        """Return the `job_ids` that have no document, or that of an ended job whose blobs were removed."""
+        gone = {"_id": {"$in": job_ids}, "state": _ENDED, "blobs_removed_ms": {"$gt": 0}}
+        documents = await _collection().find(gone, {"_id": 1}).to_list(None)
+        return sorted({*await self.find_missing(job_ids), *(document["_id"] for document in documents)})
+
     async def find_ends(self, moment: Moment, *, owner: str | None, since_ms: int, limit: int) -> list[JobEnd]:
         """Return what happened to jobs of an owner since a time, as `find_job_ends` does."""
         return await find_job_ends(_collection(), moment, owner=owner, since_ms=since_ms, limit=limit)

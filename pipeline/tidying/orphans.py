@@ -50,8 +50,9 @@ class Orphans:
             return False
         old = [folder for folder in folders if created_ms(folder) < look.until_ms]
         # Uploads first: one that becomes a job between the two questions has its job by the second one.
+        # A job whose blobs were removed has some again if a run that was frozen wakes up, and is killed as it writes.
         without_upload = await self._context.uploads.find_not_open(old)
-        await self._context.for_each(await self._context.jobs.find_missing(without_upload), self._remove_orphan)
+        await self._context.for_each(await self._context.jobs.find_without_blobs(without_upload), self._remove_orphan)
         self._look = look
         return True
 

@@ -515,6 +515,15 @@ async def test_unknown_ids_are_those_without_a_job(jobs: Jobs) -> None:
     assert await jobs.find_missing(["zoe", job.id, "ada"]) == ["ada", "zoe"]
 
 
+async def test_a_job_has_no_blobs_once_it_has_ended_and_they_were_removed(jobs: Jobs) -> None:
+    removed, ended = [await accepted(jobs, state=JobState.CANCELLED, blobs_removed_ms=ms) for ms in (1, None)]
+    active = await accepted(jobs, state=JobState.PROCESSING, blobs_removed_ms=1)
+
+    found = await jobs.find_without_blobs(["zoe", removed.id, ended.id, active.id])
+
+    assert found == sorted(["zoe", removed.id])
+
+
 async def test_jobs_are_counted_by_state_and_every_state_has_a_number(jobs: Jobs) -> None:
     for state in (JobState.DONE, JobState.DONE, JobState.DEAD, JobState.ACCEPTED):
         await accepted(jobs, state=state)

@@ -364,6 +364,10 @@ class FakeJobs(Jobs):
     async def find_missing(self, job_ids: list[str]) -> list[str]:
         return sorted(set(job_ids) - set(self._documents))
 
+    async def find_without_blobs(self, job_ids: list[str]) -> list[str]:
+        kept = self._where(lambda job: job.is_active or not job.blobs_removed_ms)
+        return sorted(set(job_ids) - {job.id for job in kept})
+
     async def find_ends(self, moment: Moment, *, owner: str | None, since_ms: int, limit: int) -> list[JobEnd]:
         found = [
             (ms, job)

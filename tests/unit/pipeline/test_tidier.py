@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,6 +71,20 @@ async def test_an_old_folder_with_a_job_is_kept(tidier: Tidier, jobs: FakeJobs, 
     await tidy_up(tidier)
 
     assert blobs.list_folders() == [job.id]
+
+
+@pytest.mark.parametrize("state", [JobState.DONE, JobState.CANCELLED])
+async def test_what_a_frozen_run_wrote_after_the_blobs_of_its_job_were_removed_is_removed(
+    jobs: FakeJobs, settings: Settings, tmp_path: Path, state: JobState
+) -> None:
+    blobs = Blobs.open(tmp_path.as_uri())
+    job = await accepted(jobs, id=new_job_id(at_ms=now_ms() - 901 * SECOND), state=state, blobs_removed_ms=now_ms())
+    blobs.put(blob_key(job.id, "normalize.1"), b"pixels")
+    (tmp_path / job.id / "normalize.1#1").write_bytes(b"half of")
+
+    await tidy_up(Tidier(FakeStores(jobs, blobs), settings))
+
+    assert blobs.list_folders() == []
 
 
 @pytest.mark.parametrize(
