@@ -9,6 +9,7 @@ from redis import Redis
 
 from pipeline.routing import LANE_QUEUES
 from pipeline.stage_order import stage_by_rendition
+from pipeline.tidying.leftovers import recorded_names
 from storage.clock import now_ms
 from storage.documents import JobRecord, JobState
 from storage.webhooks import DeliveryState
@@ -22,7 +23,7 @@ PARTIAL_WRITE_MARK = "#"  # in the names of obstore's unfinished writes
 def find_leftovers(jobs: Sequence[JobRecord], stack: ChaosStack, witness: Witness) -> list[Violation]:
     """Return what should not be there: messages, leases, held keys, events, blobs."""
     sentences = [*_messages(stack.redis_url), *_leases(jobs), *_keys(witness), *_events(witness)]
-    sentences += _blobs(jobs, stack.blob_folder)
+    sentences += find_left_blobs(jobs, stack.blob_folder)
     return [Violation(ViolationKind.LEFT_OVER, sentence) for sentence in sentences]
 
 
@@ -57,7 +58,8 @@ def _events(witness: Witness) -> Iterator[str]:
             yield f"the endpoint {endpoint.id}, disabled: {endpoint.disabled}, or with a lease of {endpoint.holder}"
 
 
-def _blobs(jobs: Sequence[JobRecord], blob_folder: Path) -> Iterator[str]:
+def find_left_blobs(jobs: Sequence[JobRecord], blob_folder: Path) -> Iterator[str]:
+    """Yield a sentence on each folder with what its job does not need, or without what it does."""
     by_id = {job.id: job for job in jobs}
     present = {folder.name: {file.name for file in folder.iterdir()} for folder in blob_folder.iterdir()}
     for name, files in present.items():
@@ -78,6 +80,8 @@ def _unexpected_blobs(job: JobRecord, files: set[str]) -> Iterator[str]:
         yield f"unfinished writes in the folder of {job.id}, which is {job.state}: {sorted(partial)}"
     elif job.state is JobState.DONE and (unwanted := files - _expected_blobs(job)):
         yield f"{sorted(unwanted)} in the folder of {job.id}, which is done"
+    elif job.state is JobState.DEAD and (unrecorded := files - recorded_names(job)):
+        yield f"{sorted(unrecorded)} in the folder of {job.id}, which is dead"
 
 
 def _expected_blobs(job: JobRecord) -> set[str]:
