@@ -19,6 +19,8 @@ class TidyProgress:
 
     leftovers_until_ms: int = 0
     """Jobs that ended until then (epoch ms) were looked at."""
+    late_leftovers_until_ms: int = 0
+    """Jobs that ended until then (epoch ms) were looked at again."""
     orphans_until_ms: int = 0
     """Folders created until then (epoch ms) were looked at."""
     full_look_ms: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import structlog
 
@@ -14,28 +15,42 @@ from storage.errors import JobNotFound
 
 MAX_LOOK_BACK_MS = 86_400_000
 """The leftovers of jobs that ended so long before the others go with the job's other blobs."""
+LATE_LOOK_MS = 86_400_000
+"""How much later each job is looked at again: a frozen run may have woken up since, and been killed as it wrote."""
 STATES = (JobState.DONE, JobState.FAILED, JobState.DEAD)
 
 log = structlog.get_logger("tidier")
 
 
 class Leftovers:
-    """A step of the tidier that looks at each job once after each end, when no run of it can still write."""
+    """Steps of the tidier that look at each job after each end, when no run of it should still write, and a day later.
+
+    Each handles one batch and returns whether there is more to do now.
+    """
 
     def __init__(self, context: TidyContext) -> None:
         self._context = context
 
     async def remove_leftovers(self) -> bool:
-        """Handle one batch of jobs. Return whether there is more to do now."""
-        context, now = self._context, now_ms()
-        before_ms = now - context.settings.leftover_grace_ms
-        after_ms = max(context.progress.leftovers_until_ms, before_ms - MAX_LOOK_BACK_MS)
+        """Remove what runs have left that were killed, or that were fenced."""
+        return await self._look("leftovers_until_ms", age_ms=self._context.settings.leftover_grace_ms)
+
+    async def remove_late_leftovers(self) -> bool:
+        """Remove what runs have left that woke up after the first look."""
+        age_ms = self._context.settings.leftover_grace_ms + LATE_LOOK_MS
+        return await self._look("late_leftovers_until_ms", age_ms=age_ms)
+
+    async def _look(self, progress: Literal["leftovers_until_ms", "late_leftovers_until_ms"], *, age_ms: int) -> bool:
+        """Handle one batch of jobs that ended so long ago. `progress` names how far these looks have come."""
+        context = self._context
+        before_ms = now_ms() - age_ms
+        after_ms = max(getattr(context.progress, progress), before_ms - MAX_LOOK_BACK_MS)
         jobs, next_ms = await context.read_ended(STATES, after_ms=after_ms, before_ms=before_ms)
         suspects = [job for job in jobs if may_have_leftovers(job)]
         failures = await context.for_each(suspects, self._remove_leftovers_of)
         if suspects and failures == len(suspects):
             return False  # the store is away: look at them again when it is back
-        await context.record(replace(context.progress, leftovers_until_ms=next_ms or max(after_ms, before_ms - 1)))
+        await context.record(replace(context.progress, **{progress: next_ms or max(after_ms, before_ms - 1)}))
         return next_ms is not None
 
     async def _remove_leftovers_of(self, job: Job) -> None:

@@ -40,6 +40,7 @@ class Tidier:
             expiry.remove_bulk_actions,
             expiry.remove_deliveries,
             leftovers.remove_leftovers,
+            leftovers.remove_late_leftovers,
             orphans.remove_orphans,
         )
 

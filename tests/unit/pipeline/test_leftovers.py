@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.settings import Settings
+from pipeline.settings import RetentionSettings, Settings
 from pipeline.tidying.tidier import Tidier
 from storage.blobs import Blobs
 from storage.clock import now_ms
@@ -16,6 +16,7 @@ from storage.tidying import TidyProgress
 from tests.support.fakes import FakeJobs, FakeStores, new_job, new_job_id
 
 SECOND = 1000
+DAY = 86_400
 KILLED = {"small": StageRecord(state=StageState.RUNNING, attempts=1)}
 KEPT = ["large.1", "master.2", "original"]
 
@@ -110,6 +111,20 @@ async def test_the_jobs_that_were_looked_at_are_not_looked_at_again(
 
     assert set(listed) == {job.id for job in made[2:]}
     assert blobs.listed == listed
+
+
+async def test_what_a_run_wrote_that_woke_up_after_the_look_is_removed_a_day_later(
+    jobs: FakeJobs, blobs: CountingBlobs, stores: FakeStores, tmp_path: Path
+) -> None:
+    retention = RetentionSettings(results=7 * DAY, records=30 * DAY)
+    job = await ended(jobs, blobs, JobState.DONE, seconds_ago=DAY + 61)
+    leave_unfinished_writes(tmp_path / "blobs" / job.id)
+    await stores.tidying.acquire("a gateway that has looked", lease_ms=-1)
+    await stores.tidying.record("a gateway that has looked", TidyProgress(leftovers_until_ms=now_ms() - 90 * SECOND))
+
+    await tidy_up(Tidier(stores, Settings(retention=retention)))
+
+    assert sorted(blobs.list_all_names(job.id)) == KEPT
 
 
 async def test_a_job_whose_runs_all_recorded_their_ends_is_not_looked_at(
