@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from time import monotonic
 
 import structlog
@@ -113,6 +113,7 @@ class ImageMaker:
             parent_id=parent.id,
             original=parent.original,
             operation=operation,
+            limits=asdict(self.settings.limits.raised_to(parent.limits)),
             owner=parent.owner,
             token_id=parent.token_id,
             lane=Lane.BULK if is_heavy else Lane.EXPRESS,

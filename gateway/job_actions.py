@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import asdict
 
 import structlog
 
@@ -28,7 +29,8 @@ async def retry_job(job: Job, *, jobs: Jobs, announcer: Announcer, settings: Set
     retried = None
     if job.state in RETRYABLE_STATES:
         await announcer.announce(job)
-        retried = await jobs.retry(job, next_dispatch_ms=next_dispatch_ms, lane=lane)
+        limits = asdict(settings.limits.raised_to(job.limits))
+        retried = await jobs.retry(job, next_dispatch_ms=next_dispatch_ms, lane=lane, limits=limits)
     if retried is None and job.reprocess_failure is not None:
         raise NotRetryable("This job is done: its last reprocessing failed. To try it again, reprocess the job.")
     if retried is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Any
 
 from gateway.permission import Permission
@@ -77,6 +78,7 @@ async def reprocess_job(
         lane=lane,
         next_dispatch_ms=now_ms() + int(settings.sweeper.accept_patience * 1000),
         announces_renditions=await announcer.renditions.are_wanted(job),
+        limits=asdict(settings.limits.raised_to(job.limits)),
     )
     if revised is None:
         raise NotReprocessable(f"This job has just changed. {_ADVICE}")

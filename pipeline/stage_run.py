@@ -64,7 +64,12 @@ class StageRun:
     """One attempt of one stage of one job, from its claim to its outcome."""
 
     def __init__(self, child: WorkerChild, claim: Claim) -> None:
-        self.settings = child.settings
+        limits = child.settings.limits.raised_to(claim.job.limits)
+        self.settings = child.settings.model_copy(update={"limits": limits})
+        """Those of the worker, but a limit in force when the job was accepted counts if it was higher.
+
+        So a lowered limit refuses no job that was accepted before it, and a raised one counts for a job's retry.
+        """
         self.job_changes: Mapping[str, Any] = {}
         """Fields of the job, by their stored paths, that completing this stage changes. The last stage has none."""
         self.blobs = StageBlobs(child.blobs, claim.job, attempt=claim.attempt)

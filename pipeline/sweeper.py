@@ -104,7 +104,7 @@ class Sweeper:
     async def _waits_for_room(self, job: Job) -> bool:
         """Whether the disk has no room for the job's original or master: that must not use up redispatches either."""
         if has_stage(job, FETCH) and job.stages[FETCH].state is not StageState.DONE:
-            blobs, size = self._settings.blobs, self._settings.limits.upload_bytes
+            blobs, size = self._settings.blobs, self._settings.limits.raised_to(job.limits).upload_bytes
             return not await asyncio.to_thread(has_room_for_original, self._blobs, blobs, size)
         normalize = job.stages.get(NORMALIZE)
         if normalize is None or normalize.state is StageState.DONE:

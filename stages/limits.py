@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 
 from stages.errors import BrokenRule, ImageCorrupt, ImageTooLarge, TooManyFrames
 
@@ -25,6 +26,10 @@ class Limits:
     def for_first_frame(self) -> Limits:
         """Return the limits on an original of which only the first frame is decoded."""
         return replace(self, frames=sys.maxsize, animation_pixels=sys.maxsize)
+
+    def raised_to(self, others: Mapping[str, int]) -> Limits:
+        """Return the higher one of each limit and of the `others`, by their names. Unknown names are ignored."""
+        return Limits(**{name: max(limit, others.get(name, 0)) for name, limit in asdict(self).items()})
 
 
 def check_dimensions(width: int, height: int, limits: Limits) -> None:

@@ -309,6 +309,11 @@ class JobRecord(BaseModel):
     """What the client requests. Only reprocessing changes it."""
     failure: Failure | None = None
     """Why the job failed or is dead, else None. A retry and a reprocessing set it to None."""
+    limits: dict[str, int] = Field(default_factory=dict)
+    """The limits on the original when the job was accepted, by their names; empty in jobs of earlier versions.
+
+    Lower ones that come into force later do not count. A retry and a reprocessing raise them to those in force then.
+    """
     owner: str | None = None
     """Owner of the API key that submitted the job; None where no API keys are configured. Never changes."""
     source_task_id: str | None = None

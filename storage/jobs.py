@@ -167,18 +167,20 @@ class Jobs:
         condition = {"_id": job_id, "state": _ENDED, "outbox_ms": None}
         return bool((await _collection().delete_one(condition)).deleted_count)
 
-    async def retry(self, job: Job, *, next_dispatch_ms: int, lane: Lane | None = None) -> Job | None:
+    async def retry(
+        self, job: Job, *, next_dispatch_ms: int, lane: Lane | None = None, limits: Mapping[str, int] | None = None
+    ) -> Job | None:
         """Reset an ended job for a retry and return it. None when it has changed since it was read, or has no blobs.
 
-        Its messages take another `lane`, if one is given.
+        Its messages take another `lane`, and it has other `limits`, if they are given.
         """
         retried = job.reset_for_retry(now_ms(), next_dispatch_ms=next_dispatch_ms)
-        retried = retried.model_copy(update={"lane": lane or job.lane})
+        retried = retried.model_copy(update={"lane": lane or job.lane, "limits": dict(limits or job.limits)})
         before, after = (each.model_dump(mode="json", by_alias=True, exclude={"version"}) for each in (job, retried))
         changes = _find_changes(before, after)
         return retried if await self._update_if_ended(job, changes) else None
 
-    async def reprocess(  # each is part of the same update
+    async def reprocess(  # noqa: PLR0913  # each is part of the same update
         self,
         job: Job,
         operation: Operation,
@@ -187,6 +189,7 @@ class Jobs:
         lane: Lane,
         next_dispatch_ms: int,
         announces_renditions: bool = False,
+        limits: Mapping[str, int] | None = None,
     ) -> Job | None:
         """Begin a new revision of an ended job and return it; `stages` are those of the operation, in their order.
 
@@ -194,7 +197,8 @@ class Jobs:
         """
         now = now_ms()
         revised = begin_revision(job, operation, stages, lane=lane, now=now, next_dispatch_ms=next_dispatch_ms)
-        revised = revised.model_copy(update={"announces_renditions": announces_renditions})
+        given = {"announces_renditions": announces_renditions, "limits": dict(limits or job.limits)}
+        revised = revised.model_copy(update=given)
         before, after = (each.model_dump(mode="json", by_alias=True, exclude={"version"}) for each in (job, revised))
         changes = {name: value for name, value in after.items() if value != before[name]}
         return revised if await self._update_if_ended(job, changes) else None

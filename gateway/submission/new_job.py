@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from gateway.permission import Permission
 from gateway.submission.operation import compute_fingerprint
@@ -49,6 +49,7 @@ class JobMaker:
             original=original,
             source=source,
             operation=operation,
+            limits=asdict(self.settings.limits),
             owner=self.permission.owner,
             token_id=self.permission.token_id,
             metadata=dict(self.permission.metadata),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from hashlib import sha256
 from typing import Any
 
@@ -109,6 +109,17 @@ class TestTheJob:
         assert job.operation.preset is not None
         assert job.operation.preset.name == "shop"
         assert len(broker.take_messages()) == 1
+
+    async def test_has_the_limits_under_which_its_parent_was_accepted(
+        self, http: httpx.AsyncClient, stores: Stores, settings: Settings
+    ) -> None:
+        larger = new_job(state=JobState.DONE, owner=None, limits={"side": 10**6, "pixels": 1, "of_a_later_version": 7})
+        await stores.jobs.insert(larger)
+        stores.blobs.put(larger.original.blob, b"original")
+
+        await http.get(f"/image/{larger.id}/shop/card.avif", params=NOW)
+
+        assert [job.limits for job in await images(stores)] == [asdict(settings.limits) | {"side": 10**6}]
 
     async def test_has_the_owner_of_its_parent(self, http: httpx.AsyncClient, stores: Stores) -> None:
         hers = new_job(state=JobState.DONE, owner="ada", token_id="token-one")  # noqa: S106  # its id

@@ -235,15 +235,17 @@ class FakeJobs(Jobs):
         del self._documents[job_id]
         return True
 
-    async def retry(self, job: Job, *, next_dispatch_ms: int, lane: Lane | None = None) -> Job | None:
+    async def retry(
+        self, job: Job, *, next_dispatch_ms: int, lane: Lane | None = None, limits: Mapping[str, int] | None = None
+    ) -> Job | None:
         if not self._can_start_again(job):
             return None
         retried = job.reset_for_retry(now_ms(), next_dispatch_ms=next_dispatch_ms)
-        retried = retried.model_copy(update={"lane": lane or job.lane})
+        retried = retried.model_copy(update={"lane": lane or job.lane, "limits": dict(limits or job.limits)})
         self._documents[job.id] = retried.model_copy(update=NO_EVENTS, deep=True)
         return retried
 
-    async def reprocess(  # as the real one
+    async def reprocess(  # noqa: PLR0913  # as the real one
         self,
         job: Job,
         operation: Operation,
@@ -252,12 +254,14 @@ class FakeJobs(Jobs):
         lane: Lane,
         next_dispatch_ms: int,
         announces_renditions: bool = False,
+        limits: Mapping[str, int] | None = None,
     ) -> Job | None:
         if not self._can_start_again(job):
             return None
         now = now_ms()
         revised = begin_revision(job, operation, stages, lane=lane, now=now, next_dispatch_ms=next_dispatch_ms)
-        revised = revised.model_copy(update={"announces_renditions": announces_renditions})
+        changes = {"announces_renditions": announces_renditions, "limits": dict(limits or job.limits)}
+        revised = revised.model_copy(update=changes)
         self._documents[job.id] = revised.model_copy(update=NO_EVENTS, deep=True)
         return revised
 
