@@ -51,9 +51,10 @@ class IdempotencyKeys:
     async def acquire(self, key: str, *, job_id: str, lease_ms: int) -> IdempotencyKey | None:
         """Hold a key for a new request and return None, or return the key as another request holds it.
 
-        A key is free when no request holds it or it has expired. A running key whose job exists counts as answered: its
-        request was accepted, but cut off before `mark_answered`. Raises `KeyUnreadable` for a key of a newer version:
-        whether its request has had an effect is unknown.
+        A key is free when no request holds it, when it has expired, and when the job that it was answered with was
+        deleted. A running key whose job exists counts as answered: its request was accepted, but cut off before
+        `mark_answered`. Raises `KeyUnreadable` for a key of a newer version: whether its request has had an effect is
+        unknown.
         """
         new_key = IdempotencyKey(id=key, job_id=job_id, expires_ms=now_ms() + lease_ms)
         try:
@@ -118,7 +119,8 @@ class IdempotencyKeys:
             raise KeyUnreadable from error
         if existing is None:  # another request has just freed it
             return await self.acquire(new_key.id, job_id=new_key.job_id, lease_ms=new_key.expires_ms - now_ms())
-        if existing.state is KeyState.RUNNING and (job := await _find_job(existing.job_id)):
+        job = await _find_job(existing.job_id)
+        if existing.state is KeyState.RUNNING and job:
             # A third request may have looked before the job existed, and be about to take the key: the job would be
             # withdrawn, although this request is answered with it. A changed lease stops the third one.
             lease_ms = new_key.expires_ms - now_ms()
@@ -128,7 +130,10 @@ class IdempotencyKeys:
                 update={"state": KeyState.ANSWERED, "fingerprint": job.get("fingerprint")}
             )
             return answered
-        if existing.expires_ms >= now_ms():
+        was_deleted = (
+            existing.state is KeyState.ANSWERED and job is None
+        )  # a job is inserted before its key is answered
+        if existing.expires_ms >= now_ms() and not was_deleted:
             return existing
         result = await IdempotencyKey.get_motor_collection().update_one(
             {"_id": existing.id, "task_id": existing.job_id, "expires_ms": existing.expires_ms},

@@ -46,7 +46,7 @@ from pipeline.presets.registry import Presets
 from pipeline.settings import Settings
 from storage.clock import now_ms
 from storage.documents import Job, Kind, Original, Source, blob_key, job_folder
-from storage.errors import TRANSIENT_ERRORS
+from storage.errors import TRANSIENT_ERRORS, JobNotFound
 from storage.idempotency import IdempotencyKey
 from storage.job_ids import new_job_id
 from storage.stores import Stores
@@ -266,8 +266,16 @@ class Submission:
         await self._remove_blobs()
         if earlier.fingerprint != job.fingerprint:
             raise KeyReused("This Idempotency-Key was used for another request. Send a new key with a new request.")
+        try:
+            earlier_job = await self.permission.get_job(self.stores.jobs, earlier.job_id)
+        except JobNotFound as error:
+            raise KeyInUse(
+                "The job of this Idempotency-Key was deleted during the request. "
+                "Send this one again after the time in Retry-After.",
+                headers={"Retry-After": "1"},
+            ) from error
         self.response.headers["Idempotency-Replayed"] = "true"
-        return self._build_answer(await self.permission.get_job(self.stores.jobs, earlier.job_id))
+        return self._build_answer(earlier_job)
 
     async def _ensure_blob_is_kept(self, job: Job) -> None:
         """Refuse an upload that took so long that the tidier has removed its blob as an orphan, or soon may."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -86,6 +87,37 @@ async def test_a_request_sent_again_tells_what_became_of_its_job(http: httpx.Asy
     await stores.jobs.cancel(job)
 
     assert (await post(http, CAT_PART, key="key")).json()["status"] == "cancelled"
+
+
+async def test_a_request_sent_again_after_its_job_was_deleted_is_a_new_job(
+    http: httpx.AsyncClient, stores: Stores
+) -> None:
+    first = await get_accepted_job(stores, await post(http, CAT_PART, key="key"))
+    await stores.jobs.withdraw(first.id)
+
+    again = await post(http, CAT_PART, key="key")
+
+    assert (again.status_code, again.headers.get("idempotency-replayed")) == (202, None)
+    assert await list_job_ids() == [again.json()["task_id"]]
+    assert (await post(http, CAT_PART, key="key")).json()["task_id"] == again.json()["task_id"]
+
+
+async def test_a_request_during_which_the_job_of_its_key_is_deleted_may_be_sent_again(
+    http: httpx.AsyncClient, stores: Stores
+) -> None:
+    first = await get_accepted_job(stores, await post(http, CAT_PART, key="key"))
+
+    async def body() -> AsyncIterator[bytes]:
+        yield form(CAT_PART)[:1000]
+        await stores.jobs.withdraw(first.id)
+        yield form(CAT_PART)[1000:]
+
+    headers = {"Content-Type": FORM_TYPE, "Idempotency-Key": "key"}
+    answer = await http.post("/upload", content=body(), headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_key_in_use")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert (await post(http, CAT_PART, key="key")).status_code == 202
 
 
 async def test_a_key_is_good_for_as_long_as_it_may_be(http: httpx.AsyncClient) -> None:

@@ -108,16 +108,38 @@ async def test_those_that_do_not_get_a_key_see_who_did(keys: IdempotencyKeys) ->
     assert {found.job_id for found in held if found is not None} == {winner}
 
 
-async def test_a_key_that_was_answered_is_seen_answered(keys: IdempotencyKeys) -> None:
+async def test_a_key_that_was_answered_is_seen_answered(keys: IdempotencyKeys, jobs: Jobs) -> None:
     await hold(keys, "first")
+    await jobs.insert(new_job(id="first"))
 
     assert await answer(keys, "first")
 
     assert await used_for(keys) == (KeyState.ANSWERED, "first", "print of first")
 
 
-async def test_an_answered_key_is_kept_for_its_time(keys: IdempotencyKeys) -> None:
+async def test_an_answered_key_whose_job_was_deleted_is_free(keys: IdempotencyKeys, jobs: Jobs) -> None:
+    await hold(keys, "first")
+    await jobs.insert(new_job(id="first", state=JobState.DONE))
+    await answer(keys, "first")
+
+    assert await jobs.remove("first")
+
+    assert await hold(keys, "second") is None
+    assert await used_for(keys) == (KeyState.RUNNING, "second", None)
+
+
+async def test_of_many_that_find_the_job_of_a_key_deleted_one_holds_it(keys: IdempotencyKeys) -> None:
+    await hold(keys, "first")
+    await answer(keys, "first")
+
+    held = await asyncio.gather(*(hold(keys, f"task {i}") for i in range(8)))
+
+    assert held.count(None) == 1
+
+
+async def test_an_answered_key_is_kept_for_its_time(keys: IdempotencyKeys, jobs: Jobs) -> None:
     await hold(keys, "first", lease_ms=OVER)
+    await jobs.insert(new_job(id="first"))
     start = now_ms()
 
     await answer(keys, "first", keep_ms=MINUTE)
@@ -148,8 +170,9 @@ async def test_a_key_whose_lease_is_over_is_taken_over(keys: IdempotencyKeys) ->
     assert await used_for(keys) == (KeyState.RUNNING, "second", None)
 
 
-async def test_an_answered_key_whose_time_is_over_is_taken_over(keys: IdempotencyKeys) -> None:
+async def test_an_answered_key_whose_time_is_over_is_taken_over(keys: IdempotencyKeys, jobs: Jobs) -> None:
     await hold(keys, "first")
+    await jobs.insert(new_job(id="first"))
     await answer(keys, "first", keep_ms=OVER)
 
     assert await hold(keys, "second") is None
@@ -237,8 +260,9 @@ async def test_a_key_that_was_taken_over_is_not_freed_by_its_first_holder(keys: 
     assert await used_for(keys) == (KeyState.RUNNING, "second", None)
 
 
-async def test_an_answered_key_is_not_freed(keys: IdempotencyKeys) -> None:
+async def test_an_answered_key_is_not_freed(keys: IdempotencyKeys, jobs: Jobs) -> None:
     await hold(keys, "first")
+    await jobs.insert(new_job(id="first"))
     await answer(keys, "first")
 
     await keys.release("key", job_id="first")
@@ -252,8 +276,9 @@ async def test_freeing_a_key_that_nobody_holds_is_no_error(keys: IdempotencyKeys
     assert await hold(keys, "second") is None
 
 
-async def test_a_forgotten_key_is_free_to_be_answered_by_nobody(keys: IdempotencyKeys) -> None:
+async def test_a_forgotten_key_is_free_to_be_answered_by_nobody(keys: IdempotencyKeys, jobs: Jobs) -> None:
     await hold(keys, "first")
+    await jobs.insert(new_job(id="first"))
     await answer(keys, "first", keep_ms=OVER)
 
     await keys.delete_expired()
@@ -262,8 +287,9 @@ async def test_a_forgotten_key_is_free_to_be_answered_by_nobody(keys: Idempotenc
     assert await hold(keys, "second") is None
 
 
-async def test_a_key_whose_time_is_not_over_is_not_forgotten(keys: IdempotencyKeys) -> None:
+async def test_a_key_whose_time_is_not_over_is_not_forgotten(keys: IdempotencyKeys, jobs: Jobs) -> None:
     await hold(keys, "first")
+    await jobs.insert(new_job(id="first"))
     await answer(keys, "first")
     await hold(keys, "running", key="another")
 
@@ -311,7 +337,8 @@ async def test_a_key_that_is_remembered_again_names_the_later_job(keys: Idempote
     assert await keys.find_remembered(["key"]) == {"key": "second"}
 
 
-async def test_a_remembered_key_is_deleted_once_it_has_expired(keys: IdempotencyKeys) -> None:
+async def test_a_remembered_key_is_deleted_once_it_has_expired(keys: IdempotencyKeys, jobs: Jobs) -> None:
+    await jobs.insert(new_job(id="first"))
     await keys.remember("key", job_id="first", keep_ms=OVER)
     await keys.delete_expired()
 

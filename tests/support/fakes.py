@@ -489,9 +489,11 @@ class FakeKeys(IdempotencyKeys):
         found = self._keys.get(key)
         if found is not None:
             shown: IdempotencyKey = found.model_copy()
-            if found.state is KeyState.RUNNING and (job := await self._accepted(found.job_id)):
+            job = await self._accepted(found.job_id)
+            if found.state is KeyState.RUNNING and job:
                 shown.state, shown.fingerprint = KeyState.ANSWERED, job.fingerprint
-            if shown.state is not found.state or found.expires_ms >= now_ms():
+            was_deleted = found.state is KeyState.ANSWERED and job is None
+            if shown.state is not found.state or (found.expires_ms >= now_ms() and not was_deleted):
                 return shown
         self._keys[key] = IdempotencyKey.model_construct(
             id=key, state=KeyState.RUNNING, job_id=job_id, fingerprint=None, expires_ms=now_ms() + lease_ms

@@ -200,6 +200,7 @@ async def test_a_record_is_kept_for_its_time(tidier: Tidier, jobs: FakeJobs) -> 
 
 
 async def test_a_key_is_forgotten_when_its_time_is_over(stores: FakeStores, tidier: Tidier) -> None:
+    await stores.jobs.insert(new_job(id="first"))
     await stores.idempotency_keys.acquire("key", job_id="first", lease_ms=SECOND)
     await stores.idempotency_keys.mark_answered("key", job_id="first", fingerprint="", keep_ms=-1)
 
@@ -210,6 +211,7 @@ async def test_a_key_is_forgotten_when_its_time_is_over(stores: FakeStores, tidi
 
 
 async def test_a_key_is_remembered_for_its_time(stores: FakeStores, tidier: Tidier) -> None:
+    await stores.jobs.insert(new_job(id="first"))
     await stores.idempotency_keys.acquire("key", job_id="first", lease_ms=SECOND)
     await stores.idempotency_keys.mark_answered("key", job_id="first", fingerprint="", keep_ms=10 * SECOND)
 
