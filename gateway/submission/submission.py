@@ -149,8 +149,16 @@ class Submission:
                 await self.permission.count_use(self.stores.token_uses, job.id)
             self._bind_job_id(job)
             await self.stores.jobs.insert(job)  # may have succeeded even if it raises: blobs stay
+        if job.original.is_stored and self._may_be_orphan:  # the process was frozen between the check and the insert
+            await self._withdraw(job)
+            raise self._explain_gone()
         if key is not None and not await key.mark_answered(job):
             await self._withdraw(job)
+            raise KeyInUse(
+                "Another request took this Idempotency-Key during the insert. "
+                "Send this one again after the time in Retry-After.",
+                headers={"Retry-After": "1"},
+            )
         return self._answer_accepted(job, count)
 
     async def accept_original(
@@ -203,15 +211,10 @@ class Submission:
         return hold_idempotency_key(keys, header, self.permission, job_id=self.job_id, settings=self.settings)
 
     async def _withdraw(self, job: Job) -> None:
-        """Remove a job whose Idempotency-Key another request has taken, as the insert took longer than the lease."""
+        """Remove a job that cannot be answered with: its key was taken, or its blob removed, during a long insert."""
         await self.stores.jobs.withdraw(job.id)
         await self.permission.release_use(self.stores.token_uses, job.id)
         await self._remove_blobs()
-        raise KeyInUse(
-            "Another request took this Idempotency-Key during the insert. "
-            "Send this one again after the time in Retry-After.",
-            headers={"Retry-After": "1"},
-        )
 
     @asynccontextmanager
     async def _remove_blobs_on_failure(self) -> AsyncIterator[None]:
@@ -279,14 +282,22 @@ class Submission:
 
     async def _ensure_blob_is_kept(self, job: Job) -> None:
         """Refuse an upload that took so long that the tidier has removed its blob as an orphan, or soon may."""
+        if self._may_be_orphan or not await self._has_blob(job):
+            raise self._explain_gone()
+
+    @property
+    def _may_be_orphan(self) -> bool:
+        """Whether the tidier may have asked for the upload's job already, or soon may."""
         age_seconds = (now_ms() - self.start_ms) / 1000
-        is_orphan = age_seconds > self.settings.sweeper.orphan_grace * MAX_AGE_GRACE_SHARE
-        if is_orphan or not await self._has_blob(job):
-            raise UploadGone(
-                "The stored upload is gone, perhaps because the request took too long. "
-                "Send the request again after the time in Retry-After.",
-                headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-            )
+        return age_seconds > self.settings.sweeper.orphan_grace * MAX_AGE_GRACE_SHARE
+
+    @staticmethod
+    def _explain_gone() -> UploadGone:
+        return UploadGone(
+            "The stored upload is gone, perhaps because the request took too long. "
+            "Send the request again after the time in Retry-After.",
+            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
 
     async def _has_blob(self, job: Job) -> bool:
         """Whether the blob is still there. In a local folder it has just been synced, which fails without it."""

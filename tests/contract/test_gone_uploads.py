@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -12,16 +13,33 @@ import pytest
 from pipeline.http_settings import AccessSettings
 from pipeline.settings import Settings, SweeperSettings
 from storage.blobs import Blobs
-from storage.documents import Operation
+from storage.clock import DATABASE_CLOCK
+from storage.documents import Job, Operation
+from storage.jobs import Jobs
 from storage.stores import Stores
 from tests.contract.conftest import create_client, create_gateway
 from tests.contract.http_helpers import CAT_PART, list_job_ids, post
 from tests.contract.test_duplicates import finished
-from tests.support.fakes import FORM_TYPE, RENDITIONS, form, part
+from tests.support.fakes import FORM_TYPE, RENDITIONS, FakeStores, form, part
 
 SECONDS = 20
+GRACE_SECONDS = 50
 FORM = form(CAT_PART, part("format", b"png"))
 END_OF_FILE = FORM.index(b'name="format"')
+
+
+class FrozenJobs(Jobs):
+    """Jobs of a gateway that is frozen when it is about to insert one: it goes on when the blob is an orphan."""
+
+    async def insert(self, job: Job) -> None:
+        move_clock(GRACE_SECONDS)
+        await super().insert(job)
+
+
+def move_clock(seconds: int) -> None:
+    """Move the clock of this process, by less than counts as a step."""
+    server_ns = DATABASE_CLOCK.now_ns() + seconds * 10**9
+    DATABASE_CLOCK.record(server_ns, resolution_ns=0, sent_ns=time.monotonic_ns())
 
 
 @pytest.fixture(params=["memory", "s3"])
@@ -89,7 +107,28 @@ async def test_an_upload_that_the_tidier_takes_for_an_orphan_is_refused(stores: 
     gateway = create_gateway(stores, settings)
     gateway.state.settings = settings.model_copy(update={"sweeper": SweeperSettings(orphan_grace=1e-6)})
     async with create_client(gateway) as http:
-        refused = await post(http, CAT_PART)
+        refused = await post(http, CAT_PART, key="key")
+        left = (await list_job_ids(), stores.blobs.list_folders())
+        gateway.state.settings = settings
+        again = await post(http, CAT_PART, key="key")
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "upload_gone")
+    assert left == ([], [])
+    assert again.status_code == 202  # no job was inserted, so the key is free
+
+
+@pytest.mark.usefixtures("redis")
+async def test_an_upload_whose_gateway_was_frozen_before_the_insert_is_refused(
+    stores: Stores, settings: Settings
+) -> None:
+    sweeper = SweeperSettings(orphan_grace=GRACE_SECONDS)
+    frozen = FakeStores(FrozenJobs(), stores.blobs, stores.idempotency_keys)
+    gateway = create_gateway(frozen, settings.model_copy(update={"sweeper": sweeper}))
+    try:
+        async with create_client(gateway) as http:
+            refused = await post(http, CAT_PART, key="key")
+    finally:
+        move_clock(-GRACE_SECONDS)
 
     assert (refused.status_code, refused.json()["code"]) == (503, "upload_gone")
     assert (await list_job_ids(), stores.blobs.list_folders()) == ([], [])
