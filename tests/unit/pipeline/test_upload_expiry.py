@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,6 +62,26 @@ async def test_an_open_upload_keeps_its_bytes_however_old_it_is(
     upload = await upload_part(stores, expires_in_ms=SECOND * 60)
 
     await tidy_up(tidier)
+
+    assert blobs.list_folders() == [upload.id]
+
+
+async def test_an_upload_that_becomes_a_job_while_orphans_are_looked_for_keeps_its_bytes(
+    stores: FakeStores, blobs: Blobs, settings: Settings
+) -> None:
+    upload = await upload_part(stores, expires_in_ms=SECOND * 60)
+
+    class CompletingJobs(FakeJobs):
+        """Jobs that get that of the upload just after the tidier has asked which are missing."""
+
+        async def find_missing(self, job_ids: list[str]) -> list[str]:
+            missing = await super().find_missing(job_ids)
+            if not await self.get_many([upload.id]):
+                await self.insert(new_job(id=upload.id))
+                await stores.resumable_uploads.complete(upload, expires_ms=upload.expires_ms)
+            return missing
+
+    await tidy_up(Tidier(replace(stores, jobs=CompletingJobs()), settings))
 
     assert blobs.list_folders() == [upload.id]
 
