@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -24,11 +25,13 @@ async def sweep(
     generation: int,
     done: tuple[str, ...] = (),
     stages: Mapping[str, StageRecord] | None = None,
+    **fields: Any,
 ) -> bool:
     """Have the sweeper look at one job that is due; return whether the job waits on."""
     due_ms, queues = now_ms() - 1, FakeQueues()
     records = dict.fromkeys(done, StageRecord(state=StageState.DONE)) | dict(stages or {})
-    job = new_job(generation=generation, next_dispatch_ms=due_ms, dispatched_ms=due_ms - 100_000, stages=records)
+    times: dict[str, Any] = {"next_dispatch_ms": due_ms, "dispatched_ms": due_ms - 100_000}
+    job = new_job(generation=generation, stages=records, **times, **fields)
     await jobs.insert(job)
     broker = FakeBroker()
 
@@ -59,3 +62,14 @@ async def test_a_job_waits_for_room_for_the_original_that_is_to_be_fetched(
     enough = compute_reserve(settings.blobs, DISK_BYTES) + settings.limits.upload_bytes
 
     assert await sweep(jobs, settings, free=enough - missing, generation=2, stages={FETCH: StageRecord()}) is waits
+
+
+@pytest.mark.parametrize(("missing", "waits"), [(1, True), (0, False)])
+async def test_an_original_may_be_as_large_as_when_its_job_was_accepted(
+    jobs: FakeJobs, settings: Settings, missing: int, waits: bool
+) -> None:
+    upload_bytes = settings.limits.upload_bytes + 1000
+    free = compute_reserve(settings.blobs, DISK_BYTES) + upload_bytes - missing
+    options: dict[str, Any] = {"stages": {FETCH: StageRecord()}, "limits": {"upload_bytes": upload_bytes}}
+
+    assert await sweep(jobs, settings, free=free, generation=2, **options) is waits
