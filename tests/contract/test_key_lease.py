@@ -22,7 +22,7 @@ from tests.contract.http_helpers import CAT_PART, list_job_ids, post
 from tests.contract.test_idempotency import LostJobs
 from tests.support.fakes import FORM_TYPE, FakeStores, form
 
-LEASE_MS = 200
+LEASE_MS = 1000
 SECONDS = 20
 HEADERS = {"Content-Type": FORM_TYPE, "Idempotency-Key": "key"}
 KEY = ":key"
@@ -74,7 +74,7 @@ async def wait_for_renewals(count: int) -> None:
     enough_ms = (await find_key()).expires_ms + count * LEASE_MS
     async with asyncio.timeout(SECONDS):
         while (await find_key()).expires_ms < enough_ms:  # noqa: ASYNC110  # the database has no event
-            await asyncio.sleep(LEASE_MS / 4000)
+            await asyncio.sleep(LEASE_MS / 10_000)
 
 
 def create_client_of(stores: Stores, settings: Settings) -> httpx.AsyncClient:
@@ -94,7 +94,7 @@ async def test_an_upload_that_takes_longer_than_the_lease_is_accepted(short: htt
 
     async def body() -> AsyncIterator[bytes]:
         yield form(CAT_PART)[:1000]
-        await wait_for_renewals(3)
+        await wait_for_renewals(2)
         meanwhile.append((await post(short, CAT_PART, key="key")).status_code)
         yield form(CAT_PART)[1000:]
 
