@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import prometheus_client.values
@@ -21,6 +20,7 @@ from prometheus_client.values import MultiProcessValue, MutexValue
 
 from pipeline.allocated_dict import AllocatedDict
 from pipeline.metrics import NAMESPACE, StageMetrics, UnreadableMessageMetrics, register_build_info
+from pipeline.metrics_folder import MetricsFolder
 from pipeline.metrics_server import MetricsServer
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own
@@ -42,10 +42,10 @@ class Exporter:
 
     def __init__(self, *, host: str, port: int, queues: Iterable[str]) -> None:
         self._queues = tuple(queues)
-        self._folder = TemporaryDirectory(prefix="darkroom-metrics-")
-        os.environ[FOLDER_VARIABLE] = self._folder.name
+        self._folder = MetricsFolder()
+        os.environ[FOLDER_VARIABLE] = str(self._folder.path)
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=self._folder.name)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(registry, path=str(self._folder.path))  # type: ignore[no-untyped-call]
         ProcessCollector(registry=registry)
         register_build_info(registry)
         self._lost_children = Counter(
@@ -83,14 +83,15 @@ class Exporter:
         """Count a message that the worker dropped because it cannot read it."""
         self._unreadable_messages.count()
 
-    def close_inherited_socket(self) -> None:
-        """Close the parent's socket in a child: an open copy would keep the port in use after the parent has ended."""
+    def close_inherited_files(self) -> None:
+        """Close the parent's socket and lock in a child: open copies would stay in use after the parent has ended."""
         self._server.close_inherited_socket()
+        self._folder.close_inherited()
 
     def close(self) -> None:
         """Stop serving and remove the files."""
         self._server.close()
-        self._folder.cleanup()
+        self._folder.remove()
 
 
 class PoolCollector(Collector):

@@ -93,7 +93,7 @@ def _close_exporters(**_: object) -> None:
 @worker_process_init.connect
 def _open_child(**_: object) -> None:
     for exporter in _exporters:
-        exporter.close_inherited_socket()
+        exporter.close_inherited_files()
     limit_memory(settings.work.max_image_memory_mib)
     return_memory_when_idle()
     traces.start("-".join(["darkroom-worker", *_served_queues()]))
