@@ -30,18 +30,20 @@ from gateway.server.request_head import (
 )
 from gateway.server.timer import Timer
 
-SEND_SECONDS = 60.0  # that a client may read nothing while there is something to send
-
 log = structlog.get_logger("gateway")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a client may take for the head of a request, and how long for its body once the server is to stop."""
+    """What a client may take for the head of a request, and how long for its body once the server is to stop.
+
+    It may read nothing for `send_seconds` while there is something to send.
+    """
 
     head_bytes: int = 64 * 1024
     head_seconds: float = 10.0
     stop_seconds: float = 30.0
+    send_seconds: float = 60.0
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -138,9 +140,9 @@ class HttpProtocol(HttpToolsProtocol):
             self.loop.call_soon(self._advance)
 
     def pause_writing(self) -> None:
-        """Wait for the client to read what is written, for SEND_SECONDS at most."""
+        """Wait for the client to read what is written, but not for ever."""
         super().pause_writing()
-        self._send_timer.start(SEND_SECONDS)
+        self._send_timer.start(self._limits.send_seconds)
 
     def resume_writing(self) -> None:
         """Go on: the client has read."""

@@ -1,4 +1,4 @@
-"""Limits of what is open at a time: uploads and streams, in all and for each caller."""
+"""Limits of what is open at a time: uploads, downloads and streams, in all and for each caller."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from starlette.types import Message
 
 from gateway.concurrency_limit import ConcurrencyLimit
 from gateway.problems import TooManyUploads
+from storage.blobs import Blobs
+from storage.clock import now_ms
 from storage.documents import JobState
 from tests.support.fakes import FakeJobs, new_job
+from tests.unit.gateway.test_results import with_renditions
 
 CLIENT = ("127.0.0.1", 123)
 CALLER = "address:127.0.0.1"
@@ -127,5 +130,46 @@ async def test_a_stream_counts_until_it_ends(app: FastAPI, http: httpx.AsyncClie
         during = await http.get(f"{path}?wait=9")
         await jobs.cancel(job)
     after = await http.get(f"{path}?wait=9")
+
+    assert (during.status_code, after.status_code) == (503, 200)
+
+
+@pytest.mark.parametrize("address", ["/result/a-job", "/result/a-job/small", "/image/a-job/default/small.jpeg"])
+async def test_a_download_over_the_limit_is_refused(app: FastAPI, http: httpx.AsyncClient, address: str) -> None:
+    with ExitStack() as held:
+        for _ in range(app.state.settings.http.max_downloads_per_caller):
+            held.enter_context(app.state.downloads.hold(CALLER))
+        refused = await http.get(address)
+    later = await http.get(address)
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "too_many_downloads")
+    assert later.status_code == 404
+
+
+async def test_a_download_counts_until_its_client_has_taken_all_of_it(
+    app: FastAPI, http: httpx.AsyncClient, jobs: FakeJobs, blobs: Blobs
+) -> None:
+    job = await with_renditions(jobs, blobs, "small", state=JobState.DONE, finished_ms=now_ms())
+    path, has_begun, may_end = f"/result/{job.id}/small", asyncio.Event(), asyncio.Event()
+
+    async def take_slowly(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            has_begun.set()
+            await may_end.wait()
+
+    async def wait_for_ever() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [], "client": CLIENT}
+    with ExitStack() as held:
+        for _ in range(app.state.settings.http.max_downloads_per_caller - 1):
+            held.enter_context(app.state.downloads.hold(CALLER))
+        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+            tasks.create_task(app(scope, wait_for_ever, take_slowly))
+            await has_begun.wait()
+            during = await http.get(path)
+            may_end.set()
+        after = await http.get(path)
 
     assert (during.status_code, after.status_code) == (503, 200)

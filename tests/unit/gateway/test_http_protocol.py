@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -13,7 +14,8 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from gateway.server.body_pieces import PIECE_BYTES, BodyPieces
-from gateway.server.http_protocol import HttpProtocol
+from gateway.server.bounded_flow import BoundedFlow
+from gateway.server.http_protocol import HttpProtocol, Limits
 
 BODY_BYTES = 3_000_000
 MAX_READ_BYTES = 256 * 1024  # of asyncio and uvloop, in one go
@@ -136,3 +138,49 @@ async def test_a_body_that_nobody_has_received_is_dropped_with_the_answer() -> N
         await writer.wait_closed()
         await asyncio.wait_for(is_lost.wait(), 10)
     assert waiting == []
+
+
+async def test_a_client_that_never_reads_its_answer_is_cut_off() -> None:
+    async def answer_for_ever(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  # ASGI
+        await send({"type": "http.response.start", "status": 200})
+        while not is_lost.is_set():
+            await send({"type": "http.response.body", "body": bytes(MAX_READ_BYTES), "more_body": True})
+
+    class Observed(HttpProtocol):
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            is_lost.set()
+
+    config, is_lost = Config(answer_for_ever, lifespan="off", log_config=None), asyncio.Event()
+    config.load()
+    loop, limits = asyncio.get_running_loop(), Limits(send_seconds=0.05)
+    server = await loop.create_server(lambda: Observed(config, ServerState(), {}, limits=limits), "127.0.0.1", 0)
+    async with server:
+        with socket.create_connection(server.sockets[0].getsockname()) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            await asyncio.wait_for(is_lost.wait(), 10)
+
+
+class Readable(asyncio.Transport):
+    """A transport that notes whether it reads."""
+
+    is_reading_paused = False
+
+    def pause_reading(self) -> None:
+        self.is_reading_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_reading_paused = False
+
+
+def test_an_answer_does_not_let_more_requests_in_while_many_wait() -> None:
+    transport, waiting = Readable(), bytearray(11)
+    flow = BoundedFlow(transport, waiting, 10)
+    flow.pause_reading()
+
+    flow.resume_reading()
+    is_paused_before = transport.is_reading_paused
+    del waiting[:1]
+    flow.resume_reading()
+
+    assert (is_paused_before, transport.is_reading_paused) == (True, False)
