@@ -275,7 +275,7 @@ class Blobs:
         if self._folder is None:
             raise ValueError("only a local folder has a disk")
         disk = os.statvfs(self._folder)
-        return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+        return count_free_bytes(disk), disk.f_blocks * disk.f_frsize
 
     @property
     def _writer_sizes(self) -> Any:
@@ -332,6 +332,14 @@ class Blobs:
         sync(path.rpartition("/")[0])
         if not folder_is_durable:
             sync(str(self._folder))
+
+
+def count_free_bytes(disk: os.statvfs_result) -> int:
+    """Return the bytes that a disk still takes, and no larger share of them than of its files: each takes an inode."""
+    free = disk.f_bavail * disk.f_frsize
+    if not disk.f_files:  # the file system has no such limit
+        return free
+    return min(free, disk.f_blocks * disk.f_frsize * disk.f_favail // disk.f_files)
 
 
 def _is_key(key: str) -> bool:
