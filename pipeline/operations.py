@@ -8,8 +8,10 @@ from typing import Any
 
 from pipeline.presets.preset import read_definition
 from pipeline.presets.steps import read_step
+from pipeline.results import served_job
 from pipeline.routing import FETCH
 from pipeline.stage_order import has_stage, stage_order_of
+from pipeline.stage_results import check_results
 from stages.crop import crop
 from stages.fit import FITS, fit
 from stages.formats import OUTPUT_FORMATS
@@ -49,8 +51,16 @@ def run_operation(job: JobRecord, original: bytes, *, limits: Limits, assets: Ma
 def check_job(job: JobRecord) -> None:
     """Raise ValueError for a job with stages or choices of another version, such as the one before a roll-back.
 
-    Without this check, the job's stages would fail or never end, and the job with them.
+    Without this check, the job's stages would fail or never end, and the job with them, and no list with it could be
+    shown. While it is reprocessed, the results from before are checked, too.
     """
+    served = served_job(job)
+    if served is not job:
+        _check_parts(served)
+    _check_parts(job)
+
+
+def _check_parts(job: JobRecord) -> None:
     if job.stages.keys() != {name for names in stage_order_of(job) for name in names}:
         raise ValueError(f"stages: not those of {job.kind}")
     if has_stage(job, FETCH) and job.source is None:
@@ -59,6 +69,7 @@ def check_job(job: JobRecord) -> None:
         raise ValueError("operation.format: unknown")
     for name in job.operation.renditions:
         _check_definition(job, name)
+    check_results(job)
     if job.kind not in OPERATION_BY_KIND:
         return
     parameters = job.operation.parameters
@@ -79,8 +90,6 @@ def _read_steps(job: JobRecord) -> tuple[Step, ...]:
 
 
 def _check_definition(job: JobRecord, rendition: str) -> None:
-    if isinstance(job.operation.renditions[rendition], int):
-        return
     try:
         read_definition(job.operation, rendition)
     except ValueError as error:

@@ -14,6 +14,8 @@ from storage.errors import JobUnreadable
 MAX_REMEMBERED = 1000
 """Unreadable documents that a process remembers and reports; further ones are only skipped."""
 MAX_SUMMARY_CHARACTERS = 200
+MAX_MS = 253_402_300_799_999
+"""The last time (epoch ms) that answers can show, in the year 9999."""
 
 Check = Callable[[JobRecord], None]
 Report = Callable[[JobUnreadable], None]
@@ -78,7 +80,10 @@ _JOB_INTEGERS, _STAGE_INTEGERS = _integer_fields(JobRecord), _integer_fields(Sta
 
 
 def _check_integers(document: Mapping[str, Any]) -> None:
-    """Raise ValueError for a text or a boolean in place of a number: pydantic takes it, but no update can change it."""
+    """Raise ValueError for a text or a boolean in place of a number: pydantic takes it, but no update can change it.
+
+    Also for a time that no answer can show.
+    """
     _check_fields(document, _JOB_INTEGERS)
     for record in document.get("stages", {}).values():
         _check_fields(record, _STAGE_INTEGERS)
@@ -86,8 +91,11 @@ def _check_integers(document: Mapping[str, Any]) -> None:
 
 def _check_fields(document: Mapping[str, Any], names: Iterable[str]) -> None:
     for name in names:
-        if isinstance(document.get(name), str | bool):
+        value = document.get(name)
+        if isinstance(value, str | bool):
             raise ValueError(f"{name}: a number is needed")  # noqa: TRY004  # pydantic's own errors are ValueErrors
+        if name.endswith("_ms") and value is not None and not 0 <= value <= MAX_MS:
+            raise ValueError(f"{name}: no time")
 
 
 def summarize(error: Exception) -> str:

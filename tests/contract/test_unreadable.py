@@ -336,6 +336,18 @@ async def test_the_list_of_a_gateway_leaves_out_an_unreadable_job(http: httpx.As
     assert answer.json()["next"] is None
 
 
+@unreadable
+async def test_the_list_of_a_gateway_shows_the_job_beside_any_unreadable_one(
+    http: httpx.AsyncClient, change: Callable[[Document], None]
+) -> None:
+    await insert(change)
+    job = await insert()
+
+    answer = await http.get("/jobs")
+
+    assert (answer.status_code, [each["task_id"] for each in answer.json()["jobs"]]) == (200, [job["_id"]])
+
+
 async def test_an_operation_on_an_unreadable_job_is_answered_503(http: httpx.AsyncClient) -> None:
     job = await insert(A_NEW_KIND)
 

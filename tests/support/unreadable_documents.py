@@ -49,5 +49,12 @@ BY_HAND: dict[str, Callable[[Document], None]] = {
     "attempts that are a text": _set("stages.validate.attempts", "0"),
     "no key of the bytes": _remove("original.blob"),
     "a time that is none": _set("created_at", "yesterday"),
+    "a time beyond all times": _set("stages.validate.queued_ms", 10**18),
+    "a time before all times": _set("updated_ms", -(10**18)),
+    "an edge below all edges": _set("operation.renditions.small", -1),
+    "a width that is a text": _set("stages.validate.result", {"width": "wide", "height": 64}),
+    "a rendition without a size": _set("stages.small.result", {"blob": "a/small.1", "bytes": 5}),
+    "a blob that is a list": _set("stages.normalize.result", {"blob": ["a"]}),
+    "previous results without stages": _set("previous", {"operation": {"renditions": {"small": 160}}, "stages": {}}),
 }
 UNREADABLE = FROM_A_NEWER_VERSION | BY_HAND
