@@ -8,14 +8,32 @@ from amqp.exceptions import AMQPError, MessageNacked, RecoverableConnectionError
 from kombu.exceptions import OperationalError
 from kombu.transport import pyamqp
 from kombu.transport import redis as stock
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
+from redis._parsers.base import BaseParser
+from redis.exceptions import (
+    ClusterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 
 from pipeline.broker import redis_entries, redis_polling
 from pipeline.broker.redis_clock import redis_time
 from pipeline.broker.releasing_qos import ReleasingQoS
 
-UNWRITABLE = (OutOfMemoryError, ReadOnlyError)
-"""Errors of a Redis that is full or has become a replica. It answers, but is as unusable as one that is down."""
+REFUSALS = ("BUSY", "MISCONF", "NOREPLICAS", "UNBLOCKED")
+"""Answers for which redis-py has no class: a script runs, the disk is full, there are too few replicas, the server has
+become a replica."""
+
+
+class RefusedError(ResponseError):
+    """Redis refuses a command that it will take later."""
+
+
+UNWRITABLE = (RefusedError, OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
+"""Errors of a Redis that is full, has become a replica, or refuses for now. It answers, but is as unusable as one that
+is down. What is wrong with a command, which a message may have made of it, is no such error."""
 BROKER_ERRORS = (OperationalError, RedisError, AMQPError, OSError)
 """Errors of a broker, Redis or RabbitMQ, that is down or refuses."""
 
@@ -75,6 +93,7 @@ def _is_connected(self: Any, connection: Any) -> bool:  # noqa: ARG001  # kombu'
 
 def patch_kombu() -> None:
     """Patch kombu's classes in each process that imports the app. Without the patches, a full Redis ends workers."""
+    BaseParser.EXCEPTION_CLASSES.update(dict.fromkeys(REFUSALS, RefusedError))
     _Channel._create_client = _reuse_client  # noqa: SLF001
     _Channel._do_restore_message = redis_entries.restore_readable(_restore)  # noqa: SLF001
     _Channel.QoS = ReleasingQoS

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -80,6 +82,35 @@ def test_a_full_redis_ends_no_worker_and_loses_nothing(client: httpx.Client, sta
     assert readiness.json()["checks"]["redis"]["error"] == "full"
     assert metrics["dependency_up", (("dependency", "redis"),)] == 0
     assert metrics["dispatches_total", (("result", "failed"),)] >= UNSENT
+
+
+@contextmanager
+def fill_disk_of_redis(stack: Stack) -> Iterator[None]:
+    """Let Redis append nothing to its file: the error is EFBIG, where that of a full disk is ENOSPC."""
+    pid = stack.pid("redis")
+    limits = resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_redis_whose_disk_is_full_ends_no_worker_and_loses_nothing(client: httpx.Client, stack: Stack) -> None:
+    skip_unless_own(stack, "redis")
+    workers = {queue: stack.pid(queue) for queue in stack.pools}
+    task_ids = [submit_photo(client, encode_image(photo(), "jpeg")) for _ in range(4)]
+
+    with fill_disk_of_redis(stack):
+        task_ids += [submit_photo(client, encode_image(photo(), "jpeg")) for _ in range(UNSENT)]
+        wait_until(
+            lambda: all("Errors writing to the AOF" in stack.log(queue) for queue in stack.pools),
+            "all workers to meet it",
+        )
+        readiness = client.get("/readyz")
+
+    assert {wait_for_end(client, task_id)["status"] for task_id in task_ids} == {"done"}
+    assert {queue: stack.pid(queue) for queue in stack.pools} == workers
+    assert (readiness.status_code, readiness.json()["status"]) == (200, "degraded")
 
 
 def test_a_stage_that_cannot_read_its_blob_is_retried_and_then_sent_on_again(
