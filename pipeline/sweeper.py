@@ -20,7 +20,7 @@ from pipeline.settings import Settings
 from pipeline.stage_order import has_stage, prerequisites, stage_order_of
 from pipeline.step_errors import log_errors
 from storage.clock import now_ms
-from storage.documents import Failure, Job, JobState, StageState
+from storage.documents import LEASE_MARGIN_MS, Failure, Job, JobState, StageState
 from storage.stores import Stores
 
 log = structlog.get_logger("sweeper")
@@ -48,6 +48,7 @@ class Sweeper:
         self._metrics = metrics or SweeperMetrics(CollectorRegistry())
         self._dispatches = dispatches or DispatchMetrics(CollectorRegistry())
         self._claim_timeout_ms = int(settings.sweeper.accept_patience * 1000)
+        self._longest_lease_ms = int(settings.work.time_limit * 1000) + LEASE_MARGIN_MS
 
     async def run(self) -> None:
         """Run rounds until cancelled."""
@@ -63,6 +64,8 @@ class Sweeper:
 
     async def dispatch_due(self) -> None:
         """Redispatch, postpone or give up each job that is due."""
+        patience_ms = max(int(self._settings.sweeper.patience * 1000), self._claim_timeout_ms)
+        await self._jobs.make_due_after_step(longest_ms=self._longest_lease_ms + patience_ms)
         due = await self._jobs.find_due(limit=self._settings.sweeper.batch)
         if not due:
             return
@@ -73,7 +76,8 @@ class Sweeper:
 
     async def _redispatch_or_postpone(self, job: Job) -> None:
         now, sweeper = now_ms(), self._settings.sweeper
-        if job.has_live_lease(now) or await self._is_queued(job) or await self._waits_for_room(job):
+        is_held = job.has_live_lease(now, latest_ms=now + self._longest_lease_ms)
+        if is_held or await self._is_queued(job) or await self._waits_for_room(job):
             await self._jobs.postpone(job, until_ms=now + int(sweeper.patience * 1000))
         elif job.redispatches >= sweeper.max_generation:
             failure = Failure(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from math import inf
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -17,6 +18,8 @@ from storage.clock import now_ms
 from storage.events import OutboxEvent
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LEASE_MARGIN_MS = 60_000
+"""A lease that ends so long after the longest one is of before the database's clock was set back."""
 
 
 class JobState(StrEnum):
@@ -410,9 +413,9 @@ class JobRecord(BaseModel):
             }
         )
 
-    def has_live_lease(self, now: int) -> bool:
-        """Whether a run holds one of the stages at `now` (epoch ms)."""
-        return any(s.state is StageState.RUNNING and s.lease_ms > now for s in self.stages.values())
+    def has_live_lease(self, now: int, *, latest_ms: float = inf) -> bool:
+        """Whether a run holds one of the stages at `now` (epoch ms). A lease that ends after `latest_ms` is none."""
+        return any(s.state is StageState.RUNNING and now < s.lease_ms <= latest_ms for s in self.stages.values())
 
 
 class Job(JobRecord, Document):

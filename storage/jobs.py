@@ -25,6 +25,8 @@ MAX_QUERIES = 10
 """Queries of one method for as many jobs as it is to return. Only unreadable documents need more than one."""
 MAX_SKIPPED = 100
 """Unreadable documents that one query for a single job, or for those of unknown states, reads at most."""
+CLOCK_ERROR_MS = 5000
+"""A job that was updated so long after now was updated before the database's clock was set back."""
 UNREADABLE_DELAY_MS = 60_000
 """How long the sweeper does not look at an unreadable document again."""
 _INCREMENT_VERSION = {"version": 1}
@@ -220,6 +222,16 @@ class Jobs:
             if jobs or len(documents) < limit:
                 break
         return jobs
+
+    async def make_due_after_step(self, *, longest_ms: int) -> None:
+        """Make active jobs due whose times are of before the database's clock was set back, by hours perhaps.
+
+        They are due later than a job that makes progress ever is, `longest_ms` after now.
+        """
+        now = now_ms()
+        condition = {"state": _ACTIVE, "next_dispatch_ms": {"$gt": now + longest_ms}}
+        condition |= {"updated_ms": {"$gt": now + CLOCK_ERROR_MS}}
+        await _collection().update_many(condition, {"$set": {"next_dispatch_ms": now}})
 
     async def postpone(self, job: Job, *, until_ms: int) -> bool:
         """Have the sweeper look at the job again at `until_ms` (epoch ms), unless it changed since it was read."""

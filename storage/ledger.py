@@ -13,7 +13,15 @@ from pymongo.errors import OperationFailure
 
 from storage.clock import now_ms
 from storage.document_reader import JobReader
-from storage.documents import ACTIVE_STATES, MESSAGE_ID, Failure, JobRecord, JobState, StageState
+from storage.documents import (
+    ACTIVE_STATES,
+    LEASE_MARGIN_MS,
+    MESSAGE_ID,
+    Failure,
+    JobRecord,
+    JobState,
+    StageState,
+)
 from storage.errors import JobUnreadable
 from storage.outbox import end_changes, rendition_changes
 from storage.revisions import restore_changes
@@ -64,8 +72,9 @@ class Ledger:
         """Claim the stage for `lease_ms` milliseconds; None when it cannot be claimed.
 
         The job must be active. The stage must be pending, or running with an expired lease, or running under this same
-        `message_id`: the broker delivered the message again, so the earlier run is dead. Raises `JobUnreadable` for a
-        job that this version cannot read: it claims nothing then, so a newer version finds the job as it was.
+        `message_id`: the broker delivered the message again, so the earlier run is dead. A lease that is too long
+        to be one is of before the database's clock was set back, and has expired. Raises `JobUnreadable` for a job that
+        this version cannot read: it claims nothing then, so a newer version finds the job as it was.
 
         `is_retry` says that a worker has sent this message again, after an error. If the stage still runs under it, the
         database has not answered a claim or a release: that run does not count towards the limit of attempts.
@@ -73,7 +82,9 @@ class Ledger:
         now = now_ms()
         prefix = f"stages.{stage}"
         free = {f"{prefix}.state": _UNFINISHED, f"{prefix}.lease_ms": {"$lte": now}}
-        own = {f"{prefix}.state": StageState.RUNNING.value, f"{prefix}.{MESSAGE_ID}": message_id}
+        running = {f"{prefix}.state": StageState.RUNNING.value}
+        own = running | {f"{prefix}.{MESSAGE_ID}": message_id}
+        impossible = running | {f"{prefix}.lease_ms": {"$gt": now + lease_ms + LEASE_MARGIN_MS}}
         job_changes = {
             "state": JobState.PROCESSING,
             "updated_ms": now,
@@ -83,7 +94,8 @@ class Ledger:
         stage_changes = run | {"started_ms": now}
         changes = job_changes | {f"{prefix}.{name}": value for name, value in stage_changes.items()}
         claims = ((own, 1), (free, 0)) if is_retry else ((free, 0), (own, 0))
-        for condition, uncounted in claims:  # one by one: an `$or` makes the embedded server read every job
+        conditions = (*claims, (impossible, 0))
+        for condition, uncounted in conditions:  # one by one: an `$or` makes the embedded server read every job
             numbers = {f"{prefix}.attempts": 1, "version": 1} | ({f"{prefix}.retries": 1} if uncounted else {})
             update = {"$set": changes, "$inc": numbers}
             before = self._claim_if({"_id": job_id, "state": _ACTIVE, **condition}, update, stage)

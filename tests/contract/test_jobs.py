@@ -105,6 +105,24 @@ async def test_a_job_before_its_time_is_not_due(jobs: Jobs) -> None:
     assert await jobs.find_due(limit=10) == []
 
 
+async def test_a_job_of_before_a_step_of_the_clock_is_due(jobs: Jobs) -> None:
+    job = await accepted(jobs, next_dispatch_ms=now_ms() + 2 * HOUR, updated_ms=now_ms() + HOUR)
+
+    await jobs.make_due_after_step(longest_ms=60_000)
+
+    assert ids(await jobs.find_due(limit=10)) == [job.id]
+
+
+@pytest.mark.parametrize("change", [{"updated_ms": 0}, {"next_dispatch_ms": 50_000}])
+async def test_a_job_that_waits_for_long_is_not_of_before_a_step(jobs: Jobs, change: dict[str, int]) -> None:
+    times = {"next_dispatch_ms": 2 * HOUR, "updated_ms": HOUR} | change
+    await accepted(jobs, **{name: now_ms() + ms for name, ms in times.items()})
+
+    await jobs.make_due_after_step(longest_ms=60_000)
+
+    assert await jobs.find_due(limit=10) == []
+
+
 async def test_a_job_in_the_works_can_be_due(jobs: Jobs) -> None:
     job = await accepted(jobs, state=JobState.PROCESSING)
 

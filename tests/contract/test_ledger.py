@@ -56,6 +56,12 @@ def found(ledger: Ledger, job_id: str) -> JobRecord:
     return job
 
 
+async def test_a_lease_of_before_a_step_of_the_clock_has_ended(jobs: Jobs, ledger: Ledger) -> None:
+    job_id = await accepted(jobs, stages={"validate": running(lease_ms=now_ms() + 3_600_000)})
+
+    assert claimed(ledger, job_id).attempt == 2
+
+
 async def test_what_the_gateway_accepted_the_worker_reads(jobs: Jobs, ledger: Ledger) -> None:
     job_id = await accepted(jobs)
 

@@ -46,7 +46,7 @@ from storage.documents import (
 from storage.errors import BulkActionNotFound, JobNotFound, UploadNotFound
 from storage.idempotency import ABANDONED_MS, IdempotencyKey, IdempotencyKeys, KeyState
 from storage.job_ends import JobEnd, Moment, build_event
-from storage.jobs import UNREADABLE_DELAY_MS, Jobs, Page
+from storage.jobs import CLOCK_ERROR_MS, UNREADABLE_DELAY_MS, Jobs, Page
 from storage.leases import MAX_LEASES, Lease
 from storage.outbox import Outbox, end_changes, expiry_changes
 from storage.resumable_uploads import Part, ResumableUpload, ResumableUploads, UploadState
@@ -264,6 +264,12 @@ class FakeJobs(Jobs):
         revised = revised.model_copy(update=changes)
         self._documents[job.id] = revised.model_copy(update=NO_EVENTS, deep=True)
         return revised
+
+    async def make_due_after_step(self, *, longest_ms: int) -> None:
+        now = now_ms()
+        for job in self._where(lambda job: job.is_active and job.updated_ms > now + CLOCK_ERROR_MS):
+            if job.next_dispatch_ms > now + longest_ms:
+                self._replace(job, next_dispatch_ms=now)
 
     async def find_due(self, *, limit: int) -> list[Job]:
         now = now_ms()

@@ -119,6 +119,17 @@ async def test_a_job_under_a_live_lease_is_looked_at_again_later(sweeper: Sweepe
     assert (await jobs.get(job.id)).next_dispatch_ms == about(now_ms() + 60 * SECOND)
 
 
+async def test_a_job_of_before_a_step_of_the_clock_is_published(
+    sweeper: Sweeper, jobs: FakeJobs, broker: FakeBroker
+) -> None:
+    times = dict.fromkeys(("updated_ms", "next_dispatch_ms"), now_ms() + 3600 * SECOND)
+    job = await accepted(jobs, stages={"validate": running(lease_seconds=3600)}, **times)
+
+    await sweeper.dispatch_due()
+
+    assert [message.headers["id"] for message in broker.take_messages()] == [f"{job.id}.1"]
+
+
 async def test_a_job_whose_lease_ran_out_is_published(sweeper: Sweeper, jobs: FakeJobs, broker: FakeBroker) -> None:
     job = await accepted(jobs, stages={"validate": running(lease_seconds=-1)})
 
