@@ -136,4 +136,5 @@ class EventReader:
         self._move(*(end.event.ms for end in ends))
 
     def _move(self, *times_ms: int) -> None:
-        self._position = replace(self._position, ms=max(self._position.ms, *times_ms))
+        """Move to the last of these times, but not beyond now: what ended before the clock was set back is later."""
+        self._position = replace(self._position, ms=min(max(self._position.ms, *times_ms), now_ms()))

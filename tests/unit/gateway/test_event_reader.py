@@ -71,6 +71,16 @@ async def test_each_event_comes_once(jobs: FakeJobs) -> None:
     assert await ids(reader) == []
 
 
+async def test_an_end_of_before_a_step_of_the_clock_hides_no_later_one(jobs: FakeJobs) -> None:
+    reader = EventReader(jobs, owner=None, start=LONG_AGO)
+    ahead = await end(jobs, now_ms() + 3_600_000)
+
+    assert await ids(reader) == [ahead.id]
+    later = await end(jobs, now_ms())
+    assert await ids(reader) == [later.id]
+    assert await ids(reader) == []
+
+
 async def test_a_job_that_appears_after_later_ones_is_read(jobs: FakeJobs) -> None:
     reader = EventReader(jobs, owner=None, start=LONG_AGO)
     now = now_ms()
