@@ -115,9 +115,12 @@ class Webhooks:
     async def find_due(self, *, limit: int) -> Endpoints:
         """Return enabled endpoints that are due, that no run holds and no message is under way for.
 
-        The one that has waited longest comes first.
+        The one that has waited longest comes first. A message that is awaited for longer than any was reserved before
+        the database's clock was set back: another one is due.
         """
         now = now_ms()
+        impossible = {"next_dispatch_ms": {"$gt": now + 2 * MAX_DISPATCH_WAIT_MS}}
+        await self._endpoints.update_many(impossible, {"$set": {"next_dispatch_ms": 0}})
         query = {"disabled": None, "due_ms": {"$gt": 0, "$lte": now}}
         query |= {"next_dispatch_ms": {"$lte": now}, "lease_ms": {"$lte": now}}
         return read_all(await self._endpoints.find(query).sort("due_ms", 1).limit(limit).to_list(None), read_endpoint)

@@ -184,6 +184,12 @@ async def test_endpoints_that_are_due_are_found_the_longest_waiting_first(both: 
     assert await both.webhooks.find_due(limit=1) == [first]
 
 
+async def test_a_message_of_before_a_step_of_the_clock_is_not_awaited(both: Stores) -> None:
+    endpoint = await insert(both, due_ms=1, next_dispatch_ms=now_ms() + 3_600_000)
+
+    assert [each.id for each in await both.webhooks.find_due(limit=5)] == [endpoint.id]
+
+
 async def test_of_many_gateways_one_sends_the_message_about_an_endpoint(both: Stores) -> None:
     endpoint = await insert(both, due_ms=1)
 

@@ -8,7 +8,14 @@ from typing import Any
 from storage.clock import now_ms
 from storage.delivery_store import Deliveries, DeliveryCursor, DeliveryPage
 from storage.errors import DeliveryNotFound, WebhookNotFound
-from storage.webhook_store import SETTINGS_FIELDS, Endpoints, Webhooks, complete_changes, reserve_changes
+from storage.webhook_store import (
+    MAX_DISPATCH_WAIT_MS,
+    SETTINGS_FIELDS,
+    Endpoints,
+    Webhooks,
+    complete_changes,
+    reserve_changes,
+)
 from storage.webhooks import Delivery, DeliveryState, DisabledReason, Secret, WebhookEndpoint
 
 
@@ -73,6 +80,9 @@ class FakeWebhooks(Webhooks):
 
     async def find_due(self, *, limit: int) -> Endpoints:
         now = now_ms()
+        for endpoint in self.endpoints.values():
+            if endpoint.next_dispatch_ms > now + 2 * MAX_DISPATCH_WAIT_MS:
+                endpoint.next_dispatch_ms = 0
         due = [
             (endpoint.due_ms, endpoint.id)
             for endpoint in self.endpoints.values()
