@@ -187,6 +187,16 @@ class BulkSettings(SettingsSection):
         15, description="If the gateway that carries out a bulk action dies, another one goes on after this long."
     )
 
+    @property
+    def batch_jobs(self) -> int:
+        """Jobs that a gateway handles before it looks at the next bulk action."""
+        return min(max(int(self.rate), 1), 50)
+
+    @property
+    def lease_ms(self) -> int:
+        """Length of a lease: what is left of one after a batch at the `rate` is the `lease`."""
+        return int((self.lease + self.batch_jobs / self.rate) * 1000)
+
 
 class LanesSettings(SettingsSection):
     """Which jobs take the bulk lane, so that a burst does not delay the jobs of others."""

@@ -64,8 +64,6 @@ class Sweeper:
 
     async def dispatch_due(self) -> None:
         """Redispatch, postpone or give up each job that is due."""
-        patience_ms = max(int(self._settings.sweeper.patience * 1000), self._claim_timeout_ms)
-        await self._jobs.make_due_after_step(longest_ms=self._longest_lease_ms + patience_ms)
         due = await self._jobs.find_due(limit=self._settings.sweeper.batch)
         if not due:
             return
@@ -123,7 +121,8 @@ class Sweeper:
         order = stage_order_of(job)
         unfinished = [name for name, record in job.stages.items() if record.state is not StageState.DONE]
         earlier = {name for stage in unfinished for name in prerequisites(order, stage)}
-        sent_ms = max([job.dispatched_ms, *(job.stages[name].queued_ms or 0 for name in unfinished)])
+        times_ms = [job.dispatched_ms, *(job.stages[name].queued_ms or 0 for name in unfinished)]
+        sent_ms = max((ms for ms in times_ms if ms <= now_ms()), default=0)  # later: before the clock was set back
         for queue in sorted({queue_of_message(job, name) for name in earlier.union(unfinished)}):
             oldest_ms = await self._queues.read_oldest_message_ms(queue)
             if oldest_ms is not None and oldest_ms <= sent_ms + self._claim_timeout_ms:

@@ -184,6 +184,11 @@ class BulkActions:
         query = {"state": _ACTIVE, "lease_ms": {"$lt": now_ms()}}
         return _read_all(await self._documents.find(query).sort("updated_ms", 1).limit(limit).to_list(None))
 
+    async def end_long_leases(self, *, longest_ms: int) -> None:
+        """End leases of more than `longest_ms`: they are of before the database's clock was set back."""
+        too_long = {"state": _ACTIVE, "lease_ms": {"$gt": now_ms() + longest_ms}}
+        await self._documents.update_many(too_long, {"$set": {"lease_ms": 0}})
+
     async def acquire(self, action: BulkAction, holder: str, *, lease_ms: int) -> BulkAction | None:
         """Take the lease for `lease_ms` milliseconds; None when another has taken it, or the action has ended."""
         now = now_ms()

@@ -223,10 +223,10 @@ class Jobs:
                 break
         return jobs
 
-    async def make_due_after_step(self, *, longest_ms: int) -> None:
-        """Make active jobs due whose times are of before the database's clock was set back, by hours perhaps.
+    async def end_long_waits(self, *, longest_ms: int) -> None:
+        """Make active jobs due that wait longer than `longest_ms` since before the database's clock was set back.
 
-        They are due later than a job that makes progress ever is, `longest_ms` after now.
+        Others that wait longer, such as for their next redispatch, have been updated before now.
         """
         now = now_ms()
         condition = {"state": _ACTIVE, "next_dispatch_ms": {"$gt": now + longest_ms}}

@@ -115,15 +115,21 @@ class Webhooks:
     async def find_due(self, *, limit: int) -> Endpoints:
         """Return enabled endpoints that are due, that no run holds and no message is under way for.
 
-        The one that has waited longest comes first. A message that is awaited for longer than any was reserved before
-        the database's clock was set back: another one is due.
+        The one that has waited longest comes first.
         """
         now = now_ms()
-        impossible = {"next_dispatch_ms": {"$gt": now + 2 * MAX_DISPATCH_WAIT_MS}}
-        await self._endpoints.update_many(impossible, {"$set": {"next_dispatch_ms": 0}})
         query = {"disabled": None, "due_ms": {"$gt": 0, "$lte": now}}
         query |= {"next_dispatch_ms": {"$lte": now}, "lease_ms": {"$lte": now}}
         return read_all(await self._endpoints.find(query).sort("due_ms", 1).limit(limit).to_list(None), read_endpoint)
+
+    async def end_long_waits(self) -> None:
+        """End what would last longer than it ever does: it is of before the database's clock was set back.
+
+        That is how long a message is awaited, and the leases of runs, which are shorter.
+        """
+        too_late = {"$gt": now_ms() + 2 * MAX_DISPATCH_WAIT_MS}
+        for name in ("next_dispatch_ms", "lease_ms"):
+            await self._endpoints.update_many({name: too_late}, {"$set": {name: 0}})
 
     async def reserve_dispatch(self, endpoint: WebhookEndpoint, *, delay_ms: int) -> bool:
         """Reserve the next message about an endpoint for the caller; False when another has reserved it.

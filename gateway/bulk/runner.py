@@ -61,12 +61,7 @@ class BulkRunner:
         self._backlog = Backlog()
         self._errors: Counter[str] = Counter()
         self._idle_seconds = IDLE_SECONDS
-        batch_seconds = self._batch_jobs / settings.bulk.rate
-        self._lease_ms = int((settings.bulk.lease + batch_seconds) * 1000)
-
-    @property
-    def _batch_jobs(self) -> int:
-        return min(max(int(self._settings.bulk.rate), 1), 50)
+        self._lease_ms = settings.bulk.lease_ms
 
     async def run(self) -> None:
         """Run rounds until cancelled."""
@@ -130,7 +125,7 @@ class BulkRunner:
         pending: list[str] = []
         changes: dict[str, Any] = {"cursor": held.cursor}
         for job_id, job in batch.jobs.items():
-            if len(pending) == self._batch_jobs:
+            if len(pending) == self._settings.bulk.batch_jobs:
                 break
             changes["cursor"] = job_id
             if job is None or actor.matches(job):

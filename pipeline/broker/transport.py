@@ -8,7 +8,7 @@ from amqp.exceptions import AMQPError, MessageNacked, RecoverableConnectionError
 from kombu.exceptions import OperationalError
 from kombu.transport import pyamqp
 from kombu.transport import redis as stock
-from redis._parsers.base import BaseParser
+from redis.connection import DefaultParser
 from redis.exceptions import (
     ClusterDownError,
     OutOfMemoryError,
@@ -93,7 +93,7 @@ def _is_connected(self: Any, connection: Any) -> bool:  # noqa: ARG001  # kombu'
 
 def patch_kombu() -> None:
     """Patch kombu's classes in each process that imports the app. Without the patches, a full Redis ends workers."""
-    BaseParser.EXCEPTION_CLASSES.update(dict.fromkeys(REFUSALS, RefusedError))
+    DefaultParser.EXCEPTION_CLASSES.update(dict.fromkeys(REFUSALS, RefusedError))
     _Channel._create_client = _reuse_client  # noqa: SLF001
     _Channel._do_restore_message = redis_entries.restore_readable(_restore)  # noqa: SLF001
     _Channel.QoS = ReleasingQoS

@@ -1,4 +1,7 @@
-"""The tidier: removes expired results, documents and keys, and what interrupted uploads and killed runs left."""
+"""The tidier: removes expired results, documents and keys, and what interrupted uploads and killed runs left.
+
+It also ends waits that a step of the database's clock has made too long.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from pipeline.metrics import TidierMetrics
 from pipeline.settings import Settings
+from pipeline.tidying.clock_steps import ClockSteps
 from pipeline.tidying.context import TidyContext
 from pipeline.tidying.expiry import Expiry
 from pipeline.tidying.leftovers import Leftovers
@@ -27,8 +31,9 @@ class Tidier:
         self._metrics = metrics or TidierMetrics(CollectorRegistry())
         self._interval = settings.sweeper.tidy_interval
         expiry, leftovers, orphans = Expiry(self._context), Leftovers(self._context), Orphans(self._context)
-        uploads = UploadExpiry(self._context)
+        uploads, clock_steps = UploadExpiry(self._context), ClockSteps(self._context)
         self._steps = (
+            clock_steps.end_long_waits,
             expiry.remove_cancelled,
             expiry.remove_expired,
             expiry.remove_refused,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from storage.bulk_actions import BulkAction, BulkActions, BulkCounts, BulkKind, BulkState
+from storage.clock import now_ms
 from storage.documents import Job, JobState, Kind, Operation, PresetReference
 from storage.errors import BulkActionNotFound
 from storage.job_filter import JobFilter
@@ -49,6 +50,15 @@ async def test_a_new_bulk_action_is_announced_in_its_process(actions: BulkAction
     await insert(actions)
 
     assert actions.has_new.is_set()
+
+
+async def test_a_lease_of_before_a_step_of_the_clock_has_ended(actions: BulkActions) -> None:
+    action = await insert(actions, lease_ms=now_ms() + 3_600_000)
+    await insert(actions, lease_ms=now_ms() + LEASE_MS)
+
+    await actions.end_long_leases(longest_ms=2 * LEASE_MS)
+
+    assert [each.id for each in await actions.find_free(limit=5)] == [action.id]
 
 
 async def test_a_bulk_action_of_another_owner_is_not_found(actions: BulkActions) -> None:

@@ -108,7 +108,7 @@ async def test_a_job_before_its_time_is_not_due(jobs: Jobs) -> None:
 async def test_a_job_of_before_a_step_of_the_clock_is_due(jobs: Jobs) -> None:
     job = await accepted(jobs, next_dispatch_ms=now_ms() + 2 * HOUR, updated_ms=now_ms() + HOUR)
 
-    await jobs.make_due_after_step(longest_ms=60_000)
+    await jobs.end_long_waits(longest_ms=60_000)
 
     assert ids(await jobs.find_due(limit=10)) == [job.id]
 
@@ -118,7 +118,7 @@ async def test_a_job_that_waits_for_long_is_not_of_before_a_step(jobs: Jobs, cha
     times = {"next_dispatch_ms": 2 * HOUR, "updated_ms": HOUR} | change
     await accepted(jobs, **{name: now_ms() + ms for name, ms in times.items()})
 
-    await jobs.make_due_after_step(longest_ms=60_000)
+    await jobs.end_long_waits(longest_ms=60_000)
 
     assert await jobs.find_due(limit=10) == []
 

@@ -265,7 +265,7 @@ class FakeJobs(Jobs):
         self._documents[job.id] = revised.model_copy(update=NO_EVENTS, deep=True)
         return revised
 
-    async def make_due_after_step(self, *, longest_ms: int) -> None:
+    async def end_long_waits(self, *, longest_ms: int) -> None:
         now = now_ms()
         for job in self._where(lambda job: job.is_active and job.updated_ms > now + CLOCK_ERROR_MS):
             if job.next_dispatch_ms > now + longest_ms:
@@ -717,6 +717,11 @@ class FakeBulkActions(BulkActions):
     async def find_free(self, *, limit: int) -> list[BulkAction]:
         free = [each for each in self._actions.values() if each.is_active and each.lease_ms < now_ms()]
         return sorted(free, key=lambda action: action.updated_ms)[:limit]
+
+    async def end_long_leases(self, *, longest_ms: int) -> None:
+        for each in list(self._actions.values()):
+            if each.is_active and each.lease_ms > now_ms() + longest_ms:
+                self._actions[each.id] = each.model_copy(update={"lease_ms": 0})
 
     async def acquire(self, action: BulkAction, holder: str, *, lease_ms: int) -> BulkAction | None:
         if not self._actions[action.id].is_active:

@@ -78,11 +78,15 @@ class FakeWebhooks(Webhooks):
             due_ms = now if found.due_ms is None else min(found.due_ms, now)
             self._update(endpoint_id, wakes=found.wakes + 1, due_ms=due_ms)
 
+    async def end_long_waits(self) -> None:
+        latest_ms = now_ms() + 2 * MAX_DISPATCH_WAIT_MS
+        for endpoint in self.endpoints.values():
+            for name in ("next_dispatch_ms", "lease_ms"):
+                if getattr(endpoint, name) > latest_ms:
+                    setattr(endpoint, name, 0)
+
     async def find_due(self, *, limit: int) -> Endpoints:
         now = now_ms()
-        for endpoint in self.endpoints.values():
-            if endpoint.next_dispatch_ms > now + 2 * MAX_DISPATCH_WAIT_MS:
-                endpoint.next_dispatch_ms = 0
         due = [
             (endpoint.due_ms, endpoint.id)
             for endpoint in self.endpoints.values()

@@ -120,10 +120,10 @@ async def test_a_job_under_a_live_lease_is_looked_at_again_later(sweeper: Sweepe
 
 
 async def test_a_job_of_before_a_step_of_the_clock_is_published(
-    sweeper: Sweeper, jobs: FakeJobs, broker: FakeBroker
+    sweeper: Sweeper, jobs: FakeJobs, broker: FakeBroker, queues: FakeQueues
 ) -> None:
-    times = dict.fromkeys(("updated_ms", "next_dispatch_ms"), now_ms() + 3600 * SECOND)
-    job = await accepted(jobs, stages={"validate": running(lease_seconds=3600)}, **times)
+    job = await accepted(jobs, stages={"validate": running(lease_seconds=3600)}, dispatched_ms=now_ms() + 3600 * SECOND)
+    queues.push("validate", now_ms())
 
     await sweeper.dispatch_due()
 

@@ -13,6 +13,7 @@ from obstore.store import MemoryStore
 from pipeline.settings import Settings
 from pipeline.tidying.tidier import Tidier
 from storage.blobs import Blobs
+from storage.bulk_actions import BulkAction, BulkKind
 from storage.clock import now_ms
 from storage.documents import Job, JobState, blob_key
 from storage.errors import JobNotFound
@@ -53,6 +54,23 @@ async def test_an_old_folder_without_a_job_is_removed(tidier: Tidier, blobs: Blo
     await tidy_up(tidier)
 
     assert blobs.list_folders() == []
+
+
+async def test_what_waits_since_before_the_clock_was_set_back_waits_no_longer(
+    tidier: Tidier, stores: FakeStores, jobs: FakeJobs
+) -> None:
+    later = now_ms() + 3600 * SECOND
+    job = await accepted(jobs, updated_ms=later, next_dispatch_ms=later)
+    endpoint = new_endpoint(due_ms=1, next_dispatch_ms=later)
+    await stores.webhooks.insert(endpoint)
+    action = BulkAction(id=new_job_id(), action=BulkKind.RETRY, task_ids=["one"], lease_ms=later)
+    await stores.bulk_actions.insert(action)
+
+    await tidier.tidy()
+
+    assert [each.id for each in await jobs.find_due(limit=5)] == [job.id]
+    assert [each.id for each in await stores.webhooks.find_due(limit=5)] == [endpoint.id]
+    assert [each.id for each in await stores.bulk_actions.find_free(limit=5)] == [action.id]
 
 
 async def test_a_young_folder_without_a_job_is_kept(tidier: Tidier, blobs: Blobs) -> None:
