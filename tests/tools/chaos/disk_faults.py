@@ -35,12 +35,13 @@ def _full(scene: Scene, find_pids: Callable[[], list[int]]) -> Iterator[FaultEff
     seconds = scene.pick_seconds(2, 5)
     for pid in find_pids():
         _limit(pid, MAX_FILE_BYTES)
-    try:
-        yield FaultEffect(f"{seconds:.1f} s")
-        time.sleep(seconds)
-    finally:
-        for pid in find_pids():
-            _limit(pid, None)
+    with scene.expect_no_end():
+        try:
+            yield FaultEffect(f"{seconds:.1f} s")
+            time.sleep(seconds)
+        finally:
+            for pid in find_pids():
+                _limit(pid, None)
 
 
 def _limit(pid: int, size: int | None) -> None:

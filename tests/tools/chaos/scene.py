@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
 
@@ -45,6 +46,23 @@ class Scene:
     def report(self, kind: ViolationKind, sentence: str, job_id: str | None = None) -> None:
         """Note what a fault found wrong."""
         self.violations.append(Violation(kind, sentence, job_id))
+
+    @contextmanager
+    def expect_no_end(self) -> Iterator[None]:
+        """Report each gateway and worker that ends in the block: what happens to a server is to end none."""
+        before = self._find_pids()
+        yield
+        after = self._find_pids()
+        for name, pid in before.items():
+            if after.get(name) != pid:
+                self.report(ViolationKind.ENDED, f"{name} has ended")
+
+    def _find_pids(self) -> dict[str, int]:
+        found = {}
+        for name in self.stack.darkroom_processes:
+            with suppress(ProcessLookupError):
+                found[name] = self.stack.pid(name)
+        return found
 
     def pick_pool(self) -> str:
         """Pick one of the worker pools."""

@@ -58,7 +58,7 @@ def redis_aof_torn(scene: Scene) -> Iterator[FaultEffect]:
 def redis_full(scene: Scene) -> Iterator[FaultEffect]:
     """Let Redis have no more memory for a few seconds: it answers, and refuses what would add to it."""
     seconds = scene.pick_seconds(2, 6)
-    with Redis.from_url(scene.stack.redis_url) as redis:
+    with Redis.from_url(scene.stack.redis_url) as redis, scene.expect_no_end():
         redis.config_set("maxmemory", 1)
         try:
             yield FaultEffect(f"{seconds:.1f} s")
@@ -106,22 +106,24 @@ def mongo_frozen(scene: Scene) -> Iterator[FaultEffect]:
 
 def _away(scene: Scene, name: str) -> Iterator[FaultEffect]:
     seconds = VISIBILITY_SECONDS + scene.pick_seconds(1, 5)
-    scene.stack.stop_process(name)
-    try:
-        yield FaultEffect(f"{seconds:.1f} s")
-        time.sleep(seconds)
-    finally:
-        scene.stack.start_process(name)
+    with scene.expect_no_end():
+        scene.stack.stop_process(name)
+        try:
+            yield FaultEffect(f"{seconds:.1f} s")
+            time.sleep(seconds)
+        finally:
+            scene.stack.start_process(name)
 
 
 def _frozen(scene: Scene, name: str) -> Iterator[FaultEffect]:
     seconds = scene.pick_seconds(2, 6)
-    scene.stack.signal(name, signal.SIGSTOP)
-    try:
-        yield FaultEffect(f"{seconds:.1f} s")
-        time.sleep(seconds)
-    finally:
-        scene.stack.signal(name, signal.SIGCONT)
+    with scene.expect_no_end():
+        scene.stack.signal(name, signal.SIGSTOP)
+        try:
+            yield FaultEffect(f"{seconds:.1f} s")
+            time.sleep(seconds)
+        finally:
+            scene.stack.signal(name, signal.SIGCONT)
 
 
 def _kind(name: str) -> str:

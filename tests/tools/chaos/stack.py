@@ -55,14 +55,18 @@ class ChaosStack(Stack):
         return [name for name, process in self.processes.items() if process.autostart]
 
     @property
+    def darkroom_processes(self) -> list[str]:
+        """The gateways and workers among them."""
+        return [name for name in self.autostart_processes if self.processes[name].group == "darkroom"]
+
+    @property
     def workers(self) -> dict[str, str]:
         """The pool of each worker that is to run whenever no fault is on."""
         return {name: pool_of_worker(name) for name in self.autostart_processes if pool_of_worker(name) in POOLS}
 
     def darkroom_pids(self) -> list[int]:
         """Return the ids of the gateways and workers that run, each parent before its children."""
-        names = [name for name in self.autostart_processes if self.processes[name].group == "darkroom"]
-        return [pid for name in names for pid in (self.pid(name), *self.children(name))]
+        return [pid for name in self.darkroom_processes for pid in (self.pid(name), *self.children(name))]
 
     def wait_all_ready(self, seconds: float) -> None:
         """Return once every process does its work; StackError if one takes too long."""

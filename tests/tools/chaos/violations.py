@@ -19,6 +19,7 @@ class ViolationKind(StrEnum):
     EVENT_LOST = "event lost"  # one that an endpoint wants and has never accepted
     OUT_OF_ORDER = "out of order"  # an event of a job before an earlier one
     FALSE_EVENT = "false event"  # one that has not happened, or is not as it must be
+    ENDED = "ended"  # a process that was to go on
     LEFT_OVER = "left over"  # blobs, messages, leases, processes
 
 
