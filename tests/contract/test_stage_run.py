@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import errno
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
 from celery.exceptions import Ignore, Retry
+from PIL import Image
 from prometheus_client import CollectorRegistry
 from redis import Redis
 
 from pipeline import tasks
 from pipeline.metrics import StageMetrics
 from pipeline.settings import Settings
-from pipeline.stage_failures import ATTEMPTS_EXHAUSTED
+from pipeline.stage_failures import ATTEMPTS_EXHAUSTED, MasterLost
 from pipeline.stage_run import StageRun, run_stage
 from pipeline.worker_child import WorkerChild, open_worker_child
-from stages.errors import FetchFailed, ImageCorrupt, TemporaryError
+from stages.errors import FetchFailed, ImageCorrupt, StageError, TemporaryError
 from storage.documents import JobState, StageState
 from storage.stores import Stores
 from tests.support.fakes import new_job
@@ -116,10 +120,49 @@ async def test_a_temporary_error_is_retried_and_refuses_the_job_at_the_last_atte
     assert job.failure.message == "The host did not answer."
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImageCorrupt(),
+        TemporaryError(FetchFailed("The host did not answer."), detail="OutboundFailed"),
+        MasterLost("It is missing."),
+        MemoryError(),
+        SoftTimeLimitExceeded(),
+        OSError(errno.ENOSPC, "No space left on device"),
+        ZeroDivisionError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("earlier", [0, 3])
+def test_an_error_that_is_kept_holds_no_image(child: WorkerChild, job_id: str, error: Exception, earlier: int) -> None:
+    images = list[weakref.ref[Image.Image]]()
+
+    def work(_: StageRun) -> Mapping[str, Any]:
+        image = Image.new("L", (9, 9))
+        images.append(weakref.ref(image))
+        try:
+            image.seek(1)  # it has no such frame
+        except EOFError as cause:
+            raise error from cause
+        return {}
+
+    for _ in range(earlier):
+        claim(child, job_id)  # and the process ends
+    with pytest.raises((StageError, Retry, Ignore)) as kept:
+        _run(job_id, work, retries=0)
+
+    assert kept.value
+    assert [image() for image in images] == [None]
+
+
 def _run_with_temporary_error(job_id: str, retries: int) -> None:
     def work(_: StageRun) -> Mapping[str, Any]:
         raise TemporaryError(FetchFailed("The host did not answer."), detail="OutboundFailed")
 
+    _run(job_id, work, retries=retries)
+
+
+def _run(job_id: str, work: Callable[[StageRun], Mapping[str, Any]], *, retries: int) -> None:
     tasks.validate.push_request(id=MESSAGE, hostname="here", retries=retries, called_directly=False, args=[job_id])
     try:
         run_stage(tasks.validate, job_id, "validate", work)
