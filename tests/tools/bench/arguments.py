@@ -25,6 +25,7 @@ def read_arguments(arguments: list[str], scenarios: Sequence[str]) -> argparse.N
     parser.add_argument("--parts", type=_words, default=(), metavar="PART,...", help="`compare`: some of its parts")
     parser.add_argument("--py-spy", type=Path, metavar="PATH", help="`profile`: installed by default")
     parser.add_argument("--still", type=float, default=30.0, help="seconds without work in `still` (%(default)g)")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of load in `soak` (%(default)g)")
     parser.add_argument(
         "--broker", choices=("redis", "rabbitmq"), default="redis", help=f"{SERVED}: what carries messages"
     )

@@ -30,6 +30,7 @@ class Options:
     broker: str = "redis"
     blobs: str = "folder"
     still: float = 30.0
+    minutes: float = 10.0
     py_spy: Path | None = None
     jobs: int | None = None
     in_flight: int = 16

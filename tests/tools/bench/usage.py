@@ -81,9 +81,18 @@ def own_resident_bytes(pid: int) -> int:
 
 def proportional_bytes(pid: int) -> int:
     """Return the bytes of one process, a shared page divided among its sharers; 0 where the kernel does not tell."""
+    return _add_up(pid, ("Pss:",))
+
+
+def private_bytes(pid: int) -> int:
+    """Return the bytes that one process shares with no other; 0 where the kernel does not tell."""
+    return _add_up(pid, ("Private_Clean:", "Private_Dirty:"))
+
+
+def _add_up(pid: int, names: tuple[str, ...]) -> int:
     with suppress(OSError, IndexError):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(names))
     return 0
 
 

@@ -7,11 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import MappingProxyType
+
+import pytest
 
 from tests.support.programs import run_program
 from tests.tools.bench.process_groups import add_groups, list_tree, measure_still_cpu
-from tests.tools.bench.usage import Usage, own_cpu_ms, own_resident_bytes
+from tests.tools.bench.usage import Usage, own_cpu_ms, own_resident_bytes, private_bytes
 
 WAITS = "print(flush=True); input()"
 WORKS = "print(flush=True)\nwhile True: pass"
@@ -62,7 +65,12 @@ def test_a_process_that_is_gone_has_used_nothing() -> None:
     assert list_tree(os.getpid())[0] == os.getpid()
     assert own_cpu_ms(os.getpid()) > 0
     assert own_resident_bytes(os.getpid()) > 0
-    assert (own_cpu_ms(2**30), own_resident_bytes(2**30)) == (0, 0)
+    assert (own_cpu_ms(2**30), own_resident_bytes(2**30), private_bytes(2**30)) == (0, 0, 0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="the kernel does not tell")
+def test_what_a_process_shares_is_not_its_own() -> None:
+    assert 0 < private_bytes(os.getpid()) < own_resident_bytes(os.getpid())
 
 
 @contextmanager
