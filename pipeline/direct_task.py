@@ -80,6 +80,8 @@ class DirectTask(Task[Any, Any]):
     """Celery's task."""
 
     abstract = True
+    max_retries = None
+    """No limit, unless a retry names one: Celery's own 3 would fail a stage that has attempts left."""
     _get_exec_options: Any  # Celery caches there what each task says of its messages
 
     def apply_async(  # noqa: PLR0913, PLR0917  # Celery's own

@@ -155,6 +155,12 @@ def test_an_error_that_is_kept_holds_no_image(child: WorkerChild, job_id: str, e
     assert [image() for image in images] == [None]
 
 
+@pytest.mark.usefixtures("child")
+def test_a_run_with_attempts_left_is_retried_however_often_its_message_was_sent_again(job_id: str) -> None:
+    with pytest.raises(Retry):
+        _run_with_temporary_error(job_id, retries=20)
+
+
 def _run_with_temporary_error(job_id: str, retries: int) -> None:
     def work(_: StageRun) -> Mapping[str, Any]:
         raise TemporaryError(FetchFailed("The host did not answer."), detail="OutboundFailed")
