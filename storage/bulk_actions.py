@@ -187,7 +187,8 @@ class BulkActions:
     async def end_long_leases(self, *, longest_ms: int) -> None:
         """End leases of more than `longest_ms`: they are of before the database's clock was set back."""
         too_long = {"state": _ACTIVE, "lease_ms": {"$gt": now_ms() + longest_ms}}
-        await self._documents.update_many(too_long, {"$set": {"lease_ms": 0}})
+        for found in await self._documents.find(too_long, {"_id": 1}).to_list(None):
+            await self._documents.update_one(too_long | found, {"$set": {"lease_ms": 0}})
 
     async def acquire(self, action: BulkAction, holder: str, *, lease_ms: int) -> BulkAction | None:
         """Take the lease for `lease_ms` milliseconds; None when another has taken it, or the action has ended."""

@@ -231,7 +231,8 @@ class Jobs:
         now = now_ms()
         condition = {"state": _ACTIVE, "next_dispatch_ms": {"$gt": now + longest_ms}}
         condition |= {"updated_ms": {"$gt": now + CLOCK_ERROR_MS}}
-        await _collection().update_many(condition, {"$set": {"next_dispatch_ms": now}})
+        for found in await _collection().find(condition, {"_id": 1}).to_list(None):  # drivers repeat an update of one
+            await _collection().update_one(condition | found, {"$set": {"next_dispatch_ms": now}})
 
     async def postpone(self, job: Job, *, until_ms: int) -> bool:
         """Have the sweeper look at the job again at `until_ms` (epoch ms), unless it changed since it was read."""

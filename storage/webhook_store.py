@@ -129,7 +129,8 @@ class Webhooks:
         """
         too_late = {"$gt": now_ms() + 2 * MAX_DISPATCH_WAIT_MS}
         for name in ("next_dispatch_ms", "lease_ms"):
-            await self._endpoints.update_many({name: too_late}, {"$set": {name: 0}})
+            for found in await self._endpoints.find({name: too_late}, {"_id": 1}).to_list(None):
+                await self._endpoints.update_one(found | {name: too_late}, {"$set": {name: 0}})
 
     async def reserve_dispatch(self, endpoint: WebhookEndpoint, *, delay_ms: int) -> bool:
         """Reserve the next message about an endpoint for the caller; False when another has reserved it.
