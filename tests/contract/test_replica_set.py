@@ -131,7 +131,7 @@ async def world(
 
 
 SMALL = {
-    "blob": "",
+    "blob": "a-job/small.1",
     "format": "png",
     "media_type": "image/png",
     "width": 1,
