@@ -365,4 +365,18 @@ MUTANTS = (
         "child.settings.limits",
         ("tests/contract/test_limits_of_jobs.py",),
     ),
+    Mutant(
+        "an error keeps the images of its run",
+        _RUN,
+        "        release_images(error)\n",
+        "        pass\n",
+        ("tests/contract/test_stage_run.py",),
+    ),
+    Mutant(
+        "a stage with attempts left is given up after three retries",
+        "pipeline/direct_task.py",
+        "    max_retries = None\n",
+        "    max_retries = 3\n",
+        ("tests/contract/test_stage_run.py",),
+    ),
 )
