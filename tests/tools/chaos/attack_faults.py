@@ -27,9 +27,9 @@ from tests.tools.chaos.witness import wait_for
 
 SECONDS = 5.0
 SILENT = 400  # connections
-SLOW_READERS = 150  # of one result of 7 MB
+SLOW_READERS = 150  # of one result of 4 MB
 SLOW_READER_BUFFER = 4096  # bytes that the kernel may take in advance
-MAX_GROWTH_BYTES = 200 * 2**20  # of a gateway with so many readers: a fifth of what whole results would take
+MAX_GROWTH_BYTES = 200 * 2**20  # of a gateway with so many readers: a third of what whole results take
 RESULT_SECONDS = 20.0
 RACED_JOBS = ("truncated.jpg", "crop-outside.jpg", "12-megapixels.jpg")  # the last ones are still under way
 RACES = 2  # of each

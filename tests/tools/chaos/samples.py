@@ -77,7 +77,7 @@ def poison() -> Sample:
 
 @cache
 def large_result() -> Sample:
-    """Draw a photo of which a file of 7 MB is made within the short time limit."""
+    """Draw a photo of which a file of 4 MB is made within the short time limit."""
     return Sample(name="best-grey.jpg", content=_jpeg(4000, 3000), path="/grayscale", fields={"quality": "100"})
 
 

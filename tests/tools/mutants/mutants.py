@@ -235,7 +235,7 @@ MUTANTS = (
     Mutant(
         "results are read in pieces of 10 MiB",
         _BLOBS,
-        "READ_BYTES = 256 * 1024",
+        "READ_BYTES = 128 * 1024",
         "READ_BYTES = 10 * 1024 * 1024",
         ("tests/contract/test_blobs.py",),
     ),
