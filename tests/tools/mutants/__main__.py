@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.tools.mutants.mutants import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[3]
-FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", re.MULTILINE)
 TESTS_FAILED = 1  # pytest's exit status; others say that they did not run
 
 
