@@ -17,6 +17,7 @@ from redis.exceptions import (
     ResponseError,
     TryAgainError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from pipeline.broker import redis_entries, redis_polling
 from pipeline.broker.redis_clock import redis_time
@@ -39,6 +40,7 @@ BROKER_ERRORS = (OperationalError, RedisError, AMQPError, OSError)
 
 _Channel: Any = stock.Channel
 _make_client = _Channel._create_client  # noqa: SLF001  # it has no public hook
+_describe_connection = _Channel._connparams  # noqa: SLF001
 _RabbitChannel: Any = pyamqp.Channel
 _RabbitTransport: Any = pyamqp.Transport
 _publish = _RabbitChannel.basic_publish_confirm
@@ -55,6 +57,17 @@ def _reuse_client(self: Any, asynchronous: bool = False) -> Any:  # noqa: FBT002
     if client is None or client.connection_pool is not self.pool:  # kombu drops the pool of a lost connection
         client = self._cached_client = _make_client(self)
     return client
+
+
+def _connect_unless_closed(self: Any, asynchronous: bool = False) -> Any:  # noqa: FBT002  # kombu's own
+    """Return how to connect to Redis. Raise a lost connection for a channel whose transport is closed already.
+
+    kombu closes the transport although closing its channel failed, then closes the channel again, and acknowledges what
+    it had delivered. It would end the worker that there is no address any more.
+    """
+    if self.connection is None or self.connection.client is None:
+        raise RedisConnectionError("The connection of this channel is closed")
+    return _describe_connection(self, asynchronous)
 
 
 def _publish_or_disconnect(self: Any, *args: Any, **options: Any) -> Any:
@@ -95,6 +108,7 @@ def patch_kombu() -> None:
     """Patch kombu's classes in each process that imports the app. Without the patches, a full Redis ends workers."""
     DefaultParser.EXCEPTION_CLASSES.update(dict.fromkeys(REFUSALS, RefusedError))
     _Channel._create_client = _reuse_client  # noqa: SLF001
+    _Channel._connparams = _connect_unless_closed  # noqa: SLF001
     _Channel._do_restore_message = redis_entries.restore_readable(_restore)  # noqa: SLF001
     _Channel.QoS = ReleasingQoS
     vars(stock).update(
