@@ -379,4 +379,11 @@ MUTANTS = (
         "    max_retries = 3\n",
         ("tests/contract/test_stage_run.py",),
     ),
+    Mutant(
+        "a connection that is closed twice ends its worker",
+        "pipeline/broker/transport.py",
+        "    _Channel._connparams = _connect_unless_closed  # noqa: SLF001\n",
+        "",
+        ("tests/contract/test_redis_connections.py",),
+    ),
 )
