@@ -34,7 +34,7 @@ REMOTE_CHUNK_BYTES = 5 * 1024 * 1024
 REMOTE_CONCURRENCY = 2
 """Parts that are sent while the next one is buffered. obstore's default of 12 would hold 60 MiB for each upload."""
 READ_BYTES = 128 * 1024
-"""Bytes in a chunk that is read. A client that reads slowly has two of them in memory; obstore's default is 10 MiB."""
+"""Bytes in a chunk that is read. A slow client has up to four of them in memory; obstore's default is 10 MiB."""
 SINGLE_PUT_MAX_BYTES = 16 * 1024 * 1024
 """Larger blobs go to an object store in parts, so that no request exceeds its timeout."""
 

@@ -130,9 +130,7 @@ class IdempotencyKeys:
                 update={"state": KeyState.ANSWERED, "fingerprint": job.get("fingerprint")}
             )
             return answered
-        was_deleted = (
-            existing.state is KeyState.ANSWERED and job is None
-        )  # a job is inserted before its key is answered
+        was_deleted = existing.state is KeyState.ANSWERED and job is None  # it was there before its key was answered
         if existing.expires_ms >= now_ms() and not was_deleted:
             return existing
         result = await IdempotencyKey.get_motor_collection().update_one(
