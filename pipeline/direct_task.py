@@ -69,6 +69,8 @@ def is_publishing_directly() -> bool:
 class DirectApp(Celery):
     """Celery's app; tasks that are sent in one block, such as those of a group, are sent in one packet."""
 
+    events_cls = "pipeline.worker_events:BoundedEvents"
+
     def producer_or_acquire(self, producer: Any = None) -> Any:
         """Return a block that sends messages; a given producer stays in charge."""
         acquire = super().producer_or_acquire

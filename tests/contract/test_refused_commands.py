@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from pipeline.backend import PipelineBackend
 from pipeline.broker.transport import patch_kombu
 from pipeline.celery import app
 
+SECONDS = 15
 REFUSALS = (
     "MISCONF Errors writing to the AOF file: No space left on device",
     "NOREPLICAS Not enough good replicas to write.",
@@ -41,6 +43,23 @@ def test_a_worker_connects_again_after_a_refusal(redis_and_mongo: Stack, refusal
 
     with Connection(redis_and_mongo.redis_url) as connection:
         assert isinstance(refusal, connection.connection_errors)
+
+
+def test_heartbeats_do_not_wait_for_a_broker_that_is_away(redis_and_mongo: Stack) -> None:
+    with Connection(redis_and_mongo.redis_url) as connection:
+        events = app.events.Dispatcher(connection)
+        events.send("worker-online")
+        redis_and_mongo.stop_process("redis")
+        try:
+            sender = Thread(target=events.send, args=("worker-heartbeat",), kwargs={"retry": True}, daemon=True)
+            sender.start()
+            sender.join(SECONDS)
+            was_waiting = sender.is_alive()
+        finally:
+            redis_and_mongo.start_process("redis")
+
+    assert not was_waiting
+    assert [event["type"] for event, _ in events._outbound_buffer] == ["worker-heartbeat"]
 
 
 def test_the_part_of_a_chord_is_counted_again_after_a_refusal(redis_and_mongo: Stack, refusal: RedisError) -> None:
