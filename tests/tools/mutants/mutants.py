@@ -289,6 +289,13 @@ MUTANTS = (
         ("tests/contract/test_refused_commands.py",),
     ),
     Mutant(
+        "a heartbeat waits for a broker that is away",
+        "pipeline/direct_task.py",
+        '    events_cls = "pipeline.worker_events:BoundedEvents"\n',
+        "",
+        ("tests/contract/test_refused_commands.py",),
+    ),
+    Mutant(
         "an unreadable document stops a list",
         "storage/document_reader.py",
         "except JobUnreadable:\n            return None",
