@@ -21,8 +21,6 @@ WORKER_MODULES = (
     "celery.worker.strategy",
     "celery.app.log",
     "celery.app.control",
-    "celery.app.events",
-    "celery.events",
     "billiard.popen_fork",
     "billiard.sharedctypes",
     "billiard.synchronize",
@@ -35,6 +33,7 @@ WORKER_MODULES = (
     "pipeline.settings_mistakes",
     "pipeline.tasks",
     "pipeline.watchdog",
+    "pipeline.worker_events",
 )
 
 
