@@ -20,7 +20,7 @@ class BoundedDispatcher(EventDispatcher):
 
     def send(self, type: str, *args: Any, **options: Any) -> Any:  # noqa: A002  # Celery's own
         """Send an event, or keep it until the broker is connected again."""
-        return super().send(type, *args, **options | {"retry_policy": dict(ONE_NEW_CONNECTION)})
+        return super().send(type, *args, **options | {"retry_policy": ONE_NEW_CONNECTION})
 
 
 class BoundedEvents(Events):

@@ -63,7 +63,7 @@ def _connect_unless_closed(self: Any, asynchronous: bool = False) -> Any:  # noq
     """Return how to connect to Redis. Raise a lost connection for a channel whose transport is closed already.
 
     kombu closes the transport although closing its channel failed, then closes the channel again, and acknowledges what
-    it had delivered. It would end the worker that there is no address any more.
+    it had delivered. Without an address it would raise an AttributeError, which ends the worker.
     """
     if self.connection is None or self.connection.client is None:
         raise RedisConnectionError("The connection of this channel is closed")

@@ -45,9 +45,8 @@ def test_a_connection_that_was_lost_while_a_worker_waited_is_closed_and_its_mess
     channel = connection.default_channel
     for _ in range(2):
         connection.Producer(channel).publish({}, routing_key="held", declare=[Queue("held")])
-    messages = [
-        each.basic_get("held") for each in (channel, connection.channel())
-    ]  # closing the second one fails first
+    second = connection.channel()  # closing it fails first
+    messages = [each.basic_get("held") for each in (channel, second)]
     channel.basic_consume("empty", no_ack=False, callback=print, consumer_tag="waits")
     connection.transport.cycle._register_BRPOP(channel)
     host, port = channel._in_poll._sock.getsockname()
